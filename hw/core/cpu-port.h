@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Where interrupt controllers meet CPUs: neither includes the other. */
+#ifndef HW_CORE_CPU_PORT_H
+#define HW_CORE_CPU_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Request lines of a vCPU. Level lines stay until lowered; events are consumed by the vCPU. */
+typedef enum CpuLine {
+    CPU_LINE_INTR,  /* x86: external interrupt pending in the local APIC or the PIC; Arm: IRQ */
+    CPU_LINE_NMI,   /* event on x86; Arm: FIQ level */
+    CPU_LINE_SMI,   /* event */
+    CPU_LINE_INIT,  /* event */
+    CPU_LINE_SIPI,  /* event; vector in cpu_port_sipi() */
+    CPU_LINE_MCE,   /* event */
+    CPU_LINE_VIRQ, CPU_LINE_VFIQ, /* Arm virtual lines, level */
+    CPU_LINE_COUNT
+} CpuLine;
+
+typedef struct CpuPort CpuPort;
+
+/* Made by the CPU. All may be called from any thread without a lock, and they never wait for the vCPU. */
+typedef struct CpuPortOps {
+    void (*set_line)(CpuPort *p, CpuLine line, bool level); /* event lines: level is true */
+    void (*sipi)(CpuPort *p, uint8_t vector);
+} CpuPortOps;
+
+/*
+ * Made by the interrupt controller of this CPU (x86: the local APIC); called in the vCPU's thread without a lock.
+ * Absent functions are NULL.
+ */
+typedef struct CpuIntcOps {
+    int (*acknowledge)(void *intc);      /* the vector to deliver now (marks it in service), -1: none (spurious) */
+    bool (*pending)(void *intc);         /* would acknowledge() return a vector? (TPR/PPR taken into account) */
+    uint8_t (*get_tpr)(void *intc);      /* CR8 = TPR[7:4] */
+    void (*set_tpr)(void *intc, uint8_t tpr);
+    uint64_t (*get_base)(void *intc);    /* IA32_APIC_BASE */
+    bool (*set_base)(void *intc, uint64_t value); /* false: #GP */
+    bool (*msr_read)(void *intc, uint32_t msr, uint64_t *value); /* x2APIC 0x800.., TSC deadline 0x6e0; false: #GP */
+    bool (*msr_write)(void *intc, uint32_t msr, uint64_t value);
+    void (*cpu_reset)(void *intc, bool init); /* INIT reached the CPU */
+} CpuIntcOps;
+
+struct CpuPort {
+    const CpuPortOps *ops;
+    const CpuIntcOps *intc_ops;
+    void *intc;
+    unsigned index;   /* of the vCPU */
+    uint32_t arch_id; /* APIC id / MPIDR affinity */
+    bool bsp;
+    /* Guest TSC for the deadline timer; set by the CPU. Any thread. */
+    uint64_t (*read_tsc)(CpuPort *p);
+    uint64_t tsc_hz;
+};
+
+/* The port of the vCPU whose thread this is, or NULL. */
+CpuPort *cpu_port_current(void);
+void cpu_port_set_current(CpuPort *p);
+/* All vCPUs of the machine. */
+unsigned cpu_port_count(void);
+CpuPort *cpu_port(unsigned index);
+void cpu_port_add(CpuPort *p);
+void cpu_ports_clear(void);
+#endif

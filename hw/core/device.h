@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* A device is data: one const descriptor plus a few small functions. See docs/device.md. */
+#ifndef HW_CORE_DEVICE_H
+#define HW_CORE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/opts.h"
+#include "base/thread.h"
+#include "hw/core/irq.h"
+#include "hw/core/memory.h"
+#include "hw/core/props.h"
+#include "hw/core/regs.h"
+#include "hw/core/state.h"
+
+typedef struct Device Device;
+typedef struct DeviceType DeviceType;
+typedef struct Bus Bus;
+
+/*
+ * Reset in three phases over the whole machine: every device ENTERs (state to reset values; touch nobody else), then all
+ * HOLD (drive output lines to their reset level), then all EXIT (start activity). A type with register banks has them
+ * reset in ENTER before its own hook.
+ */
+typedef enum ResetPhase { RESET_ENTER, RESET_HOLD, RESET_EXIT } ResetPhase;
+
+struct DeviceType {
+    const char *name;      /* as -device has it: "isa-serial" */
+    const char *desc;      /* one line for -device help */
+    const char *category;  /* "Bridge", "Storage", "Network", "Input", "Display", "Sound", "CPU", "Misc", "Watchdog", "USB" */
+    size_t size;           /* of the instance structure, whose first member is a Device (or a PciDevice ...) */
+    const char *bus;       /* kind of bus it plugs into: "isa", "pci", "system" ... ; NULL: placed by the machine only */
+    const char *const *provides; /* kinds of bus that it makes, NULL-terminated; bus objects made in new()/start() */
+    bool user_creatable;   /* may stand in -device */
+    const RegBank *const *banks; /* NULL-terminated; region i of the device dispatches bank i */
+    const Property *props;
+    const StateField *state; /* all guest-visible state that is not in the banks */
+    const char *const *out_pins; /* names of output pins, NULL-terminated; "irq" is the usual one. "intx*4": four of them */
+    const char *const *in_pins;
+    const struct DeviceType *base; /* a bus's common part (e.g. PCI): its props, state and hooks come first */
+
+    void (*init)(Device *d);                 /* after allocation and property defaults; cannot fail */
+    bool (*start)(Device *d, Error **errp);  /* properties and wires are set: make regions, timers, open back ends */
+    void (*reset)(Device *d, ResetPhase phase);
+    void (*input)(Device *d, unsigned pin, int level); /* an input pin changed */
+    void (*saving)(Device *d);               /* before state is read: bring fields up to date */
+    bool (*loaded)(Device *d, Error **errp); /* after state is written: check it (untrusted!) and re-derive the rest */
+    void (*stop)(Device *d);                 /* end: free what init and start made; also after a failed start */
+    void (*info)(Device *d, GString *out);   /* extra lines for the monitor */
+    const void *class_data;                  /* for the bus (PCI ids ...) or family of types */
+};
+
+#define DEVICE_MAX_REGIONS 8
+
+struct Device {
+    const DeviceType *type;
+    char *id;              /* user's or machine's name, unique; also the state section */
+    Bus *bus;              /* it sits on, or NULL */
+    LockDomain *domain;    /* machine_domain() unless changed in init */
+    MemRegion *region[DEVICE_MAX_REGIONS]; /* banks first, then what start() adds */
+    Irq *out;              /* one per output pin, flattened in table order */
+    unsigned out_count;
+    bool started;
+    Device *next;
+};
+
+/* Registry. Types register before main (DEVICE_REGISTER); names are unique. */
+void device_register(const DeviceType *type);
+const DeviceType *device_type_find(const char *name);
+const DeviceType *const *device_types(unsigned *count); /* sorted by name */
+#define DEVICE_REGISTER(type_) \
+    static void __attribute__((constructor)) type_##_register(void) { device_register(&type_); }
+
+/*
+ * Life: device_new -> device_set... -> device_connect... -> device_start -> reset -> run ... -> device_free.
+ * All in the main thread, machine not running, unless a bus supports hot plug. id NULL: made up ("type-N").
+ */
+Device *device_new(const DeviceType *type, const char *id);
+Device *device_new_named(const char *type_name, const char *id, Error **errp); /* unknown: nearest name */
+bool device_set(Device *d, const char *prop, const char *value, Error **errp);
+void device_set_default(Device *d, const char *prop, const char *value); /* must be valid: asserts */
+bool device_start(Device *d, Error **errp);
+void device_free(Device *d);
+
+/* Pins. `name` may be "irq" or, for an array, "intx" with its index. */
+void device_connect(Device *d, const char *pin, unsigned index, Irq to);
+Irq device_input(Device *d, const char *pin, unsigned index);
+static inline void device_out(Device *d, unsigned pin, int level) { irq_set(&d->out[pin], level); }
+
+/* All live devices in creation order; look-up by id. */
+Device *device_first(void);
+Device *device_find(const char *id);
+typedef void DeviceFn(Device *d, void *opaque);
+void device_foreach(DeviceFn *fn, void *opaque);
+
+/* Three-phase reset, save and load over all live devices. Machine paused. */
+void device_reset_all(void);
+void device_reset_one(Device *d);
+void device_save_all(StateWriter *w);
+bool device_load_all(StateReader *r, Error **errp);
+void device_save(Device *d, StateWriter *w);
+bool device_load(Device *d, StateReader *r, Error **errp);
+
+/* Things that are not devices (CPUs, RAM, clock) take part in reset and save through this. */
+typedef struct MachinePart {
+    const char *name;
+    void (*reset)(void *opaque, ResetPhase phase);
+    void (*save)(void *opaque, StateWriter *w);
+    bool (*load)(void *opaque, StateReader *r, Error **errp);
+} MachinePart;
+void machine_part_add(const MachinePart *part, void *opaque);
+void machine_parts_clear(void);
+
+/* A bus: where devices of one kind plug in. */
+typedef struct BusType {
+    const char *kind; /* "pci" */
+    /* Check and take the device's address property; wire it. Called by device_start before type->start. */
+    bool (*plug)(Bus *b, Device *d, Error **errp);
+    void (*unplug)(Bus *b, Device *d);
+} BusType;
+struct Bus {
+    const BusType *type;
+    char *name; /* "pci.0", "isa.0" */
+    Device *parent;
+    Bus *next;
+};
+void bus_init(Bus *b, const BusType *type, const char *name, Device *parent);
+void bus_fini(Bus *b);
+Bus *bus_find(const char *name);
+Bus *bus_find_kind(const char *kind); /* the first one */
+Bus *bus_first(void);
+
+/* -global driver.prop=value and -device: defaults applied by device_new(), checked for a match at the end. */
+bool device_add_global(const char *driver, const char *prop, const char *value, Error **errp);
+bool device_check_globals(Error **errp);
+/* -device TYPE,id=..,bus=..,prop=..: make, set, plug and start. */
+Device *device_add(Opts *opts, Error **errp);
+void device_print_list(GString *out);                        /* -device help */
+bool device_print_help(const char *type, GString *out, Error **errp); /* -device TYPE,help */
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine: what is common to all boards, and the run states. */
+#ifndef HW_CORE_MACHINE_H
+#define HW_CORE_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "hw/core/device.h"
+#include "hw/core/memory.h"
+
+typedef struct Chardev Chardev;
+typedef struct Machine Machine;
+
+/* What the user asked for; filled by the command line before machine_type->build. Strings are owned by it. */
+typedef struct MachineConfig {
+    uint64_t ram_size;
+    unsigned cpus, sockets, dies, cores, threads, max_cpus;
+    char *cpu_model;   /* "qemu64,+avx", NULL: the machine's default */
+    char *kernel, *initrd, *append, *dtb, *bios, *firmware_dir;
+    char *name, *uuid;
+    char *rtc_base;    /* "utc", "localtime" or a date */
+    char *rtc_clock;   /* "host", "rt", "vm" */
+    char *boot_order;
+    bool no_reboot, no_shutdown, no_hpet, no_acpi, no_defaults, start_paused, graphics;
+    Chardev *serial[4]; /* -serial, NULL: none */
+    Chardev *debugcon;
+    Chardev *parallel[3];
+} MachineConfig;
+
+typedef struct MachineType {
+    const char *name;   /* "q35"; aliases: versioned names */
+    const char *desc;
+    const char *const *aliases;
+    const char *arch;   /* "x86_64", "aarch64" */
+    const char *default_cpu;
+    unsigned max_cpus;
+    uint64_t default_ram;
+    size_t size;        /* of the structure whose first member is Machine */
+    const Property *props; /* -machine options of this board */
+    bool (*build)(Machine *m, Error **errp); /* make, wire and start all devices and CPUs */
+    void (*reset)(Machine *m);               /* before the devices' reset; optional */
+    void (*power_button)(Machine *m);
+    void (*nmi)(Machine *m);
+    void (*destroy)(Machine *m);
+} MachineType;
+
+struct Machine {
+    const MachineType *type;
+    MachineConfig config;
+    MemRegion *memory;      /* root of the system memory space */
+    MemRegion *io;          /* root of the I/O port space (x86), or NULL */
+    AddressSpace *as_memory, *as_io;
+    MemRegion *ram;
+};
+
+void machine_register(const MachineType *type);
+const MachineType *machine_type_find(const char *name);
+const MachineType *const *machine_types(unsigned *count);
+#define MACHINE_REGISTER(type_) \
+    static void __attribute__((constructor)) type_##_register(void) { machine_register(&type_); }
+
+Machine *machine_new(const MachineType *type); /* spaces made, property defaults set */
+bool machine_build(Machine *m, Error **errp);  /* checks ram and cpu counts, then type->build; sets machine_current() */
+void machine_free(Machine *m);
+Machine *machine_current(void);
+
+/* Run states. Requests may come from any thread (a vCPU that writes a reset register); the main loop carries them out. */
+typedef enum RunState { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_GUEST_PANICKED, RUN_SAVING, RUN_LOADING,
+                        RUN_INTERNAL_ERROR } RunState;
+RunState machine_run_state(void);
+const char *run_state_name(RunState s); /* QMP's names */
+typedef enum ShutdownCause { CAUSE_NONE, CAUSE_HOST_SIGNAL, CAUSE_HOST_UI, CAUSE_HOST_QMP_QUIT, CAUSE_HOST_QMP_RESET,
+                             CAUSE_GUEST_SHUTDOWN, CAUSE_GUEST_RESET, CAUSE_GUEST_PANIC } ShutdownCause;
+void machine_request_reset(ShutdownCause cause);
+void machine_request_shutdown(ShutdownCause cause);
+void machine_request_exit(int status);   /* e.g. isa-debug-exit: end the process with this status */
+void machine_request_suspend(void);
+void machine_request_wakeup(void);
+void machine_request_power_button(void);
+void machine_guest_panicked(const char *how); /* pvpanic */
+void machine_pause(RunState s);   /* main thread: stops vCPUs and the virtual clock; returns when they stand still */
+void machine_resume(void);        /* main thread */
+
+/* Set by the accelerator and by system/: how vCPUs are stopped, resumed, and what happens on requests. */
+typedef struct MachineRunOps {
+    void (*pause_cpus)(void);  /* returns when every vCPU stands outside guest code */
+    void (*resume_cpus)(void);
+    void (*request)(void);     /* wake the main loop: a request flag is set; see machine_take_request() */
+} MachineRunOps;
+void machine_set_run_ops(const MachineRunOps *ops);
+typedef struct MachineRequests {
+    bool reset, shutdown, exit, suspend, wakeup, power_button, panicked;
+    int exit_status;
+    ShutdownCause cause;
+} MachineRequests;
+MachineRequests machine_take_requests(void); /* and clear; main thread */
+
+/* Save to / load from a file (the stream of state.h): `savevm`-style. Machine paused by the callee. */
+bool machine_save(const char *path, Error **errp);
+bool machine_load(const char *path, Error **errp);
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory map: regions in a tree, flattened into views that are published by RCU. */
+#ifndef HW_CORE_MEMORY_H
+#define HW_CORE_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+#include "base/error.h"
+#include "base/thread.h"
+
+typedef uint64_t hwaddr;
+typedef struct MemRegion MemRegion;
+typedef struct AddressSpace AddressSpace;
+
+/* What an access came back with; OR-ed when an access has several parts. */
+typedef enum MemResult { MEM_OK = 0, MEM_ERROR = 1 /* device refused */, MEM_UNMAPPED = 2 } MemResult;
+
+/* Who asks. A CPU fills cpu (index) and, on x86, smm; a PCI function fills requester. */
+typedef struct MemAttrs {
+    unsigned cpu : 16;       /* index of the vCPU, 0xffff for a device */
+    unsigned requester : 16; /* PCI bus/device/function */
+    unsigned secure : 1, user : 1, smm : 1;
+} MemAttrs;
+#define MEM_ATTRS_DEVICE ((MemAttrs){ .cpu = 0xffff })
+
+/*
+ * Hooks of an I/O region, called with the region's lock domain held; offset < region size, size 1, 2, 4 or 8. The core
+ * splits and joins accesses to min_size..max_size (0: 1 and 8... as the guest asked), naturally aligned unless `unaligned`.
+ * big_endian: the device's registers are big-endian (values are swapped on the way). Values are in the low bits.
+ */
+typedef struct MemOps {
+    MemResult (*read)(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs);
+    MemResult (*write)(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs);
+    uint8_t min_size, max_size;
+    bool unaligned, big_endian;
+} MemOps;
+
+/*
+ * Regions. A region lives until mem_region_free(), which unmaps it first; the view that readers still hold keeps RAM
+ * alive until an RCU grace period has passed. Changes to the tree take the map lock inside (any thread that does not
+ * hold an RCU read lock); several changes between mem_begin() and mem_commit() are published as one view.
+ */
+MemRegion *mem_container_new(const char *name, uint64_t size); /* size UINT64_MAX: the whole 2^64 */
+/* Page-aligned anonymous host memory, zeroed lazily. Fails when the host refuses. */
+MemRegion *mem_ram_new(const char *name, uint64_t size, Error **errp);
+/* Contents never change by guest writes (they are ignored); data (may be NULL) is copied in. */
+MemRegion *mem_rom_new(const char *name, uint64_t size, const void *data, uint64_t data_size, Error **errp);
+/* Reads come from host memory, writes go to ops->write: flash and PAM-style shadowing. */
+MemRegion *mem_romd_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain, Error **errp);
+MemRegion *mem_io_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain);
+/* Shows [offset, offset + size) of target. */
+MemRegion *mem_alias_new(const char *name, MemRegion *target, uint64_t offset, uint64_t size);
+void mem_region_free(MemRegion *r);
+
+void mem_map(MemRegion *container, hwaddr at, MemRegion *r, int priority); /* higher priority hides lower */
+void mem_unmap(MemRegion *r);
+void mem_move(MemRegion *r, hwaddr at);
+void mem_set_enabled(MemRegion *r, bool enabled);
+void mem_set_readonly(MemRegion *r, bool readonly); /* RAM and aliases: guest writes are ignored */
+void mem_set_alias_offset(MemRegion *r, uint64_t offset);
+bool mem_is_mapped(const MemRegion *r);
+const char *mem_name(const MemRegion *r);
+uint64_t mem_size(const MemRegion *r);
+void *mem_host(const MemRegion *r); /* RAM/ROM/ROMD: host address; else NULL */
+void mem_begin(void);
+void mem_commit(void);
+
+/* Address spaces: "memory", "I/O", a PCI function's bus-master view, SMM. */
+AddressSpace *as_new(const char *name, MemRegion *root);
+void as_free(AddressSpace *as);
+
+/* Counts every published change of any view; a reader that caches a translation compares it. */
+uint64_t mem_generation(void);
+/* Called (map lock held, new view published) after each commit that changed `as`: e.g. the vCPUs flush their TLBs. */
+typedef void MemChangedFn(void *opaque);
+void as_add_listener(AddressSpace *as, MemChangedFn *fn, void *opaque);
+
+/*
+ * Look-up of one address; the caller is inside rcu_read_lock() (all threads made by thread_start() are registered) and
+ * may use the result until it leaves. `len`: bytes from addr on that the same entry covers.
+ */
+typedef struct MemSection {
+    MemRegion *region; /* NULL: unmapped */
+    uint8_t *host;     /* host address of addr for RAM/ROM(D reads), else NULL */
+    hwaddr offset;     /* of addr in region */
+    uint64_t len;
+    bool readonly;     /* host may be read but not written */
+    uint64_t ram_addr; /* RAM/ROM: address in the flat space of all RAM blocks (for dirty and code bitmaps), else ~0 */
+} MemSection;
+void as_translate(AddressSpace *as, hwaddr addr, MemSection *out);
+
+/* Copy; any length; takes RCU and lock domains inside. Reads of unmapped addresses give all ones. */
+MemResult as_read(AddressSpace *as, hwaddr addr, void *buf, uint64_t len, MemAttrs attrs);
+MemResult as_write(AddressSpace *as, hwaddr addr, const void *buf, uint64_t len, MemAttrs attrs);
+/* One access of 1, 2, 4 or 8 bytes, little-endian value; an I/O region sees just this access. */
+MemResult as_load(AddressSpace *as, hwaddr addr, unsigned size, uint64_t *value, MemAttrs attrs);
+MemResult as_store(AddressSpace *as, hwaddr addr, unsigned size, uint64_t value, MemAttrs attrs);
+/* Write ROM contents too (loaders). */
+MemResult as_write_rom(AddressSpace *as, hwaddr addr, const void *buf, uint64_t len);
+/* For the I/O access whose section is known already (softmmu's slow path). */
+MemResult mem_io_read(const MemSection *s, unsigned size, uint64_t *value, MemAttrs attrs);
+MemResult mem_io_write(const MemSection *s, unsigned size, uint64_t value, MemAttrs attrs);
+
+/*
+ * RAM blocks share one flat "ram_addr" space. Every write to RAM that does not come through a vCPU's own softmmu fast
+ * path (DMA, loaders, as_write) reports here after the write, so that translated code is dropped and dirty pages known.
+ * One hook, set once by the accelerator before the machine runs; called without locks.
+ */
+typedef void RamWrittenFn(void *opaque, uint64_t ram_addr, uint64_t len);
+void mem_set_ram_written_hook(RamWrittenFn *fn, void *opaque);
+uint64_t mem_ram_addr_limit(void); /* all ram_addr are below it */
+void mem_ram_written(uint64_t ram_addr, uint64_t len);
+uint8_t *mem_ram_host(uint64_t ram_addr); /* host address, NULL when out of range */
+
+/* Text of the tree and of the flat view: monitor's `info mtree`. */
+void mem_print_tree(GString *out);
+void as_print_flat(AddressSpace *as, GString *out);
+#endif
