@@ -3,8 +3,10 @@
 #ifndef HW_CORE_CPU_PORT_H
 #define HW_CORE_CPU_PORT_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/error.h"
 
 /* Request lines of a vCPU. Level lines stay until lowered; events are consumed by the vCPU. */
 typedef enum CpuLine {
@@ -62,4 +64,24 @@ unsigned cpu_port_count(void);
 CpuPort *cpu_port(unsigned index);
 void cpu_port_add(CpuPort *p);
 void cpu_ports_clear(void);
+
+/*
+ * A family of CPUs: target/<arch> registers one, so that boards make CPUs without knowing the target. create() is called
+ * by the board in index order, with the machine's spaces made (Machine.as_memory, as_io, as_smm); it makes the vCPU and adds its
+ * port; it stands in reset until the machine runs. The board then makes the interrupt controller of that port.
+ */
+typedef struct Machine Machine;
+typedef struct CpuFamily {
+    const char *arch; /* as in MachineType.arch */
+    /* model: "name,+feature,..."; arch_id: APIC id / affinity. An error names the model and the nearest one. */
+    bool (*create)(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp);
+    void (*destroy_all)(Machine *m);   /* frees what create() made; optional */
+    void (*print_help)(GString *out);  /* -cpu help */
+    /* Bits of a guest-physical address that this model implements (after create). */
+    unsigned (*phys_bits)(Machine *m); /* optional: 40 */
+} CpuFamily;
+void cpu_family_register(const CpuFamily *family);
+const CpuFamily *cpu_family_find(const char *arch);
+#define CPU_FAMILY_REGISTER(family_) \
+    static void __attribute__((constructor)) family_##_register(void) { cpu_family_register(&family_); }
 #endif

@@ -52,6 +52,9 @@ struct Machine {
     MemRegion *io;          /* root of the I/O port space (x86), or NULL */
     AddressSpace *as_memory, *as_io;
     MemRegion *ram;
+    /* x86: what a CPU in system management mode sees: "memory" with SMRAM on top. NULL: the board has no SMM. Made by build(). */
+    MemRegion *smm;
+    AddressSpace *as_smm;
 };
 
 void machine_register(const MachineType *type);
