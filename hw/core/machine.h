@@ -28,6 +28,22 @@ typedef struct MachineConfig {
     Chardev *parallel[3];
 } MachineConfig;
 
+/*
+ * In which state the boot CPU leaves reset. BOOT_RESET_VECTOR: as the architecture says (firmware). Else, at RESET_EXIT,
+ * the CPU takes this state over its reset values, all other CPUs wait as usual (x86: for INIT/SIPI):
+ *  - BOOT_PM32: protected mode, paging off, flat 4 GiB segments CS 0x10 (code), DS=ES=FS=GS=SS 0x18 (data), interrupts off,
+ *    GDTR as given, LDTR null, TR a 32-bit busy TSS of base 0 limit 0x67;
+ *  - BOOT_LONG64: the same segments with CS.L, CR4.PAE, CR3 = cr3, EFER.LME|LMA, CR0.PG.
+ */
+typedef enum MachineBootMode { BOOT_RESET_VECTOR, BOOT_PM32, BOOT_LONG64 } MachineBootMode;
+typedef struct MachineBoot {
+    MachineBootMode mode;
+    uint64_t rip, rsp, rax, rbx, rsi;
+    uint64_t cr3;                 /* BOOT_LONG64: identity map of the low 4 GiB */
+    uint64_t gdt_base;            /* the loader has placed it in RAM */
+    uint16_t gdt_limit;
+} MachineBoot;
+
 typedef struct MachineType {
     const char *name;   /* "q35"; aliases: versioned names */
     const char *desc;
