@@ -71,6 +71,7 @@ struct Machine {
     /* x86: what a CPU in system management mode sees: "memory" with SMRAM on top. NULL: the board has no SMM. Made by build(). */
     MemRegion *smm;
     AddressSpace *as_smm;
+    MachineBoot boot; /* set by type->build or type->reset (direct boot) */
 };
 
 void machine_register(const MachineType *type);
