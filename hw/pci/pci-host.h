@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* What a host bridge, a PCI-to-PCI bridge and a board need: buses, configuration access, interrupt routing. */
+#ifndef HW_PCI_PCI_HOST_H
+#define HW_PCI_PCI_HOST_H
+
+#include "hw/pci/pci.h"
+
+enum { PCI_MAX_LINES = 16 };
+
+/* Where the INTx pins of a root bus go; called with the bus's interrupt lock held (a leaf: call interrupt controllers only). */
+typedef struct PciIntxOps {
+    unsigned lines;                                    /* at most PCI_MAX_LINES */
+    unsigned (*map)(uint8_t devfn, unsigned pin);      /* pin 0 = INTA; gives a line */
+    void (*set)(void *opaque, unsigned line, int level); /* after each change; also for all lines from pci_intx_reroute() */
+} PciIntxOps;
+
+struct PciBus {
+    Bus bus;
+    PciDevice *bridge;      /* the bridge whose secondary bus this is; NULL: root */
+    PciDevice *child[PCI_DEVFNS];
+    MemRegion *mem, *io;    /* spaces where BARs of the devices are mapped; owned by whoever made the bus */
+    bool express;
+    uint8_t min_slot;       /* first slot that automatic placement takes */
+    uint8_t max_slots;      /* 1 behind a PCIe port */
+    uint32_t reserved_slots; /* bit per slot that only the board may use */
+    /* Root bus only */
+    AddressSpace *dma;      /* what bus masters see, and where MSI messages go */
+    const PciIntxOps *intx;
+    void *intx_opaque;
+    unsigned line_count[PCI_MAX_LINES];
+    GMutex intx_lock;
+};
+
+extern const BusType pci_bus_type;
+
+/* A root bus: spaces for BARs, the space for DMA. `parent` is the host bridge's Device. */
+void pci_root_bus_init(PciBus *b, const char *name, Device *parent, MemRegion *mem, MemRegion *io, AddressSpace *dma, bool express);
+void pci_root_bus_set_intx(PciBus *b, const PciIntxOps *ops, void *opaque);
+/* Tell the chipset the level of every line again, after its routing registers have changed. */
+void pci_intx_reroute(PciBus *b);
+/* Same, calling fn under the interrupt lock first: for the change of the routing itself. */
+void pci_intx_change(PciBus *b, void (*fn)(void *opaque), void *opaque);
+void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem, MemRegion *io);
+void pci_bus_fini(PciBus *b);
+PciBus *pci_bus_root(PciBus *b);
+uint8_t pci_bus_number(const PciBus *b); /* as the guest has programmed it; 0: the root */
+
+/* Configuration cycles from the root: absent functions read all ones. size 1, 2 or 4, naturally aligned. */
+uint32_t pci_bus_config_read(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size);
+void pci_bus_config_write(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size, uint32_t value);
+PciDevice *pci_bus_find(PciBus *root, uint8_t bus, uint8_t devfn);
+
+/*
+ * Configuration mechanism #1: I/O ports 0xcf8..0xcff as one region (PCI 3.0 section 3.2.2.3.2). Byte port 0xcf9, the
+ * chipset's reset control register, lies in the middle; its owner hooks in with cf9_*.
+ */
+typedef struct PciConfigPorts {
+    uint32_t address;
+    PciBus *root;
+    MemRegion *region;
+    uint8_t (*cf9_read)(void *opaque);
+    void (*cf9_write)(void *opaque, uint8_t value);
+    void *cf9_opaque;
+} PciConfigPorts;
+void pci_config_ports_init(PciConfigPorts *p, PciBus *root);
+void pci_config_ports_fini(PciConfigPorts *p);
+/* Enhanced configuration access: 1 MiB a bus (PCIe 4.0 section 7.2.2); buses 1..256. The caller maps and frees it. */
+MemRegion *pci_ecam_new(PciBus *root, unsigned buses);
+
+/* Make, place and start a device of a board: devfn fixed. */
+PciDevice *pci_new(const char *type, const char *id, uint8_t devfn, Error **errp);
+
+/* "info pci" */
+void pci_print_info(GString *out);
+#endif
