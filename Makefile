@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+# The short way to everything. `make run` and `make check` need only git, make and Debian 12.
+
+BUILD   ?= build
+MACHINE ?= q35
+KERNEL  ?= cloud-amd64
+SMP     ?= 2
+MEM     ?= 512
+APPEND  ?=
+# more options for the emulator (make run) or for the benchmark (make bench)
+ARGS    ?=
+
+# the architecture of the guest's kernel
+ARCH     = $(if $(findstring 686,$(KERNEL)),i386,amd64)
+GUESTS   = $(or $(RHEA_GUESTS),build/guests)
+
+.DEFAULT_GOAL := build
+.PHONY: setup configure build run check check-long bench clean distclean help
+
+help:
+	@echo 'make               install what is missing, configure, build'
+	@echo 'make run           ... and boot Debian to a shell (KERNEL=$(KERNEL) MACHINE=$(MACHINE)'
+	@echo '                   SMP=$(SMP) MEM=$(MEM) ARGS="more options"; poweroff or Ctrl-a x ends it)'
+	@echo 'make check         ... and run the test suite'
+	@echo 'make check-long    ... and the whole matrix of guests (an hour)'
+	@echo 'make bench         ... and compare with QEMU (ARGS="--rounds 5 ..."; see docs/testing.md)'
+	@echo 'make setup         only install the packages'
+	@echo 'make clean         remove what was built; make distclean: and what was fetched'
+	@echo './configure --help for a build of another kind'
+
+setup:
+	@tools/setup
+
+$(BUILD)/build.ninja: | setup
+	@./configure --builddir=$(BUILD)
+
+configure: $(BUILD)/build.ninja
+
+build: setup $(BUILD)/build.ninja
+	@echo 'build: compiling'
+	@ninja -C $(BUILD) --quiet
+
+run: build
+	@tests/guest/fetch --quiet $(KERNEL) busybox-$(ARCH)
+	@tests/guest/mkinitrd --arch $(ARCH) --quiet
+	@echo 'run: Debian $(KERNEL) on $(MACHINE); poweroff or Ctrl-a x ends it, Ctrl-a h helps'
+	@$(BUILD)/rhea -M $(MACHINE) -accel tcg -smp $(SMP) -m $(MEM) -nographic -no-reboot \
+	    -kernel $(GUESTS)/$(KERNEL)/vmlinuz -initrd $(GUESTS)/initrd-$(ARCH).cpio \
+	    -append 'console=ttyS0,115200 panic=-1 $(APPEND)' $(ARGS)
+
+check: build
+	@tests/guest/fetch --try cloud-amd64 busybox-amd64 686-pae busybox-i386
+	@tools/check $(BUILD) --no-suite long
+
+check-long: build
+	@tests/guest/fetch --try --all
+	@tools/check $(BUILD)
+
+bench: build
+	@tools/setup --bench
+	@tests/guest/fetch --quiet cloud-amd64 busybox-amd64 programs
+	@tests/bench/run $(ARGS)
+
+clean:
+	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name guests -exec rm -rf {} +; fi
+
+distclean: clean
+	@rm -rf $(BUILD)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""The table of guests: which Debian package each comes from, and where the cache holds it."""
+import os
+from dataclasses import dataclass
+
+RELEASE = 'bookworm'
+NEXT_RELEASE = 'trixie'
+
+
+# The modules that a kernel needs besides what is built in: the ACPI buttons.
+MODULES = ('lib/modules/*/kernel/drivers/acpi/button.ko*',
+           'usr/lib/modules/*/kernel/drivers/acpi/button.ko*')
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One thing that the cache can hold; `kind` says how its packages are unpacked."""
+    name: str
+    kind: str                   # kernel: vmlinuz, config, version; file: one file; tree: all
+    arch: str
+    packages: tuple
+    about: str
+    release: str = RELEASE
+    member: str = ''            # file: its path in the package (a glob)
+    file: str = ''              # file: its name in the cache
+
+
+# What the benchmark and workload programs need, libraries included.
+PROGRAMS = ('cpp-12', 'binutils-x86-64-linux-gnu', 'libbinutils', 'libctf0', 'libctf-nobfd0',
+            'libisl23', 'libmpc3', 'libmpfr6', 'libgmp10', 'zlib1g', 'libzstd1', 'libjansson4',
+            'zstd', 'liblzma5', 'liblz4-1', 'lua5.4', 'libreadline8', 'libtinfo6', 'perl-base',
+            'libcrypt1', 'libc6', 'libgcc-s1', 'libstdc++6')
+
+_TABLE = (
+    Guest('cloud-amd64', 'kernel', 'amd64', ('linux-image-cloud-amd64',), 'Debian 12, cloud'),
+    Guest('amd64', 'kernel', 'amd64', ('linux-image-amd64',), 'Debian 12, generic'),
+    Guest('rt-amd64', 'kernel', 'amd64', ('linux-image-rt-amd64',), 'Debian 12, PREEMPT_RT'),
+    Guest('686-pae', 'kernel', 'i386', ('linux-image-686-pae',), 'Debian 12, i386 with PAE'),
+    Guest('686', 'kernel', 'i386', ('linux-image-686',), 'Debian 12, i386 without PAE'),
+    Guest('trixie-amd64', 'kernel', 'amd64', ('linux-image-amd64',), 'Debian 13, generic',
+          release=NEXT_RELEASE),
+    Guest('trixie-cloud-amd64', 'kernel', 'amd64', ('linux-image-cloud-amd64',),
+          'Debian 13, cloud', release=NEXT_RELEASE),
+    Guest('busybox-amd64', 'file', 'amd64', ('busybox-static',), 'user space of the initramfs',
+          member='bin/busybox', file='busybox'),
+    Guest('busybox-i386', 'file', 'i386', ('busybox-static',), 'user space of the initramfs',
+          member='bin/busybox', file='busybox'),
+    Guest('memtest', 'file', 'amd64', ('memtest86+',), 'memtest86+ for x86-64',
+          member='boot/memtest86+x64.bin', file='vmlinuz'),
+    Guest('programs', 'tree', 'amd64', PROGRAMS, 'gcc, zstd, Lua, Perl for the benchmark'),
+)
+
+ALL = {guest.name: guest for guest in _TABLE}
+KERNELS = [guest.name for guest in _TABLE if guest.kind == 'kernel']
+
+
+def top():
+    """The top of the source tree."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def cache():
+    """The folder that holds the guests."""
+    return os.environ.get('RHEA_GUESTS') or os.path.join(top(), 'build', 'guests')
+
+
+def path(name, root=None):
+    """Where a guest is, or would be."""
+    return os.path.join(root or cache(), name)
+
+
+def kernel_file(name, root=None):
+    return os.path.join(path(name, root), 'vmlinuz')
+
+
+def cached(name, root=None):
+    return os.path.isdir(path(name, root))
