@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Accelerators: who runs the vCPUs, behind one small table. */
+#ifndef ACCEL_ACCEL_H
+#define ACCEL_ACCEL_H
+
+#include <stdbool.h>
+#include "base/error.h"
+#include "base/opts.h"
+#include "hw/core/machine.h"
+
+typedef struct Vcpu Vcpu;
+typedef struct GuestArch GuestArch;
+
+typedef struct AccelType {
+    const char *name;                                  /* "tcg", "kvm" */
+    const char *desc;
+    const char *const *option_names;                   /* valid keys of -accel NAME,key=... */
+    bool (*available)(const char *arch, char **why_not); /* *why_not: malloc'd text when false */
+    bool (*init)(Machine *m, Opts *opts, Error **errp);  /* before the machine is built */
+    bool (*vcpu_init)(Vcpu *v, Error **errp);          /* called by vcpu_create() */
+    void *(*vcpu_thread)(void *vcpu);                  /* body of the vCPU's thread */
+    void (*kick)(Vcpu *v);                             /* any thread: make it notice v->events / exit_request soon */
+    void (*info)(GString *out);                        /* `info jit` */
+    void (*shutdown)(void);
+} AccelType;
+
+void accel_register(const AccelType *type);
+const AccelType *accel_find(const char *name);
+const AccelType *const *accel_types(unsigned *count);
+#define ACCEL_REGISTER(type_) \
+    static void __attribute__((constructor)) type_##_register(void) { accel_register(&type_); }
+
+/* -accel: choose, check and initialise; prints nothing. accel_current() afterwards. */
+bool accel_setup(Machine *m, const char *name, Opts *opts, Error **errp);
+const AccelType *accel_current(void);
+#endif

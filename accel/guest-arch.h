@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* What an accelerator knows of a guest architecture: one const table of functions. */
+#ifndef ACCEL_GUEST_ARCH_H
+#define ACCEL_GUEST_ARCH_H
+
+#include "accel/vcpu.h"
+#include "hw/core/memory.h"
+
+typedef enum AccessKind { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH } AccessKind;
+
+/* Result of a page walk. */
+typedef struct WalkResult {
+    hwaddr phys;        /* of the page's first byte (4 KiB granule even inside a large page) */
+    uint8_t page_bits;  /* size of the mapping: 12, 21, 22, 30 ... for exact invalidation of large pages */
+    bool readable, writable, executable; /* now, without further side effects: writable only once D is set */
+    bool global;        /* survives an address-space switch */
+    bool uncached;
+} WalkResult;
+
+typedef struct TransCtx TransCtx; /* accel/tcg/trans.h */
+
+struct GuestArch {
+    const char *name;             /* "x86_64" */
+    unsigned gregs;               /* in use */
+    const uint8_t *home_order;    /* greg numbers, hottest first, ended by 0xff: who gets host registers */
+    unsigned banks;               /* TLB banks in use */
+    /* greg g must live in host register `fixed_home(host, g)` when the host can (x86 on x86: rax, rcx, rdx); -1: anywhere */
+    int8_t (*preferred_home)(const char *host, unsigned g);
+
+    /* Translate one guest block into IR (accel/tcg/trans.h); reads code through trans_fetch*(). Never raises. */
+    void (*translate)(Vcpu *v, TransCtx *t);
+    /* The linear address of code at v->pc and the bank to fetch it through. */
+    uint64_t (*code_address)(const Vcpu *v, unsigned *bank);
+
+    /*
+     * Translate a virtual address. May set accessed/dirty bits (atomically, in guest RAM). Called in the vCPU's thread.
+     * probe: no fault is recorded and A/D not set. false: not allowed; unless probe, the target has recorded the exception
+     * (the caller then unwinds).
+     */
+    bool (*walk)(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, WalkResult *out);
+    /* The bus refused an access (Arm: external abort; x86: ignored). */
+    void (*bus_error)(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
+    /* A misaligned access that the mode forbids (IR_MEM_ALIGN): record the exception; the caller unwinds. */
+    void (*misaligned)(Vcpu *v, uint64_t va, AccessKind kind);
+    /* A block that ends with a divide error, see IR_DIVU/IR_DIVS: record the exception; the caller unwinds. */
+    void (*divide_error)(Vcpu *v);
+
+    /* Run loop, own thread, outside generated code, v precise. */
+    void (*deliver)(Vcpu *v);       /* deliver the recorded exception (may itself unwind on a nested fault) */
+    bool (*poll)(Vcpu *v);          /* take events and interrupts now deliverable; false: stay halted */
+    bool (*has_work)(Vcpu *v);      /* would poll() wake a halted CPU? any thread */
+    void (*reset)(Vcpu *v);
+    MemAttrs (*attrs)(const Vcpu *v);
+    void (*print_regs)(Vcpu *v, GString *out);     /* `info registers`, -d cpu */
+    int (*disassemble)(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out); /* one insn: its length */
+    const StateField *state;        /* offsets in the target's structure, whose first member is the Vcpu */
+};
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* A vCPU: its thread, its event lines, and the part of its state that generated code addresses. */
+#ifndef ACCEL_VCPU_H
+#define ACCEL_VCPU_H
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "hw/core/cpu-port.h"
+#include "hw/core/machine.h"
+
+typedef struct Vcpu Vcpu;
+typedef struct GuestArch GuestArch;
+typedef struct IrBlock IrBlock;
+
+enum {
+    VCPU_GREGS = 40,      /* guest integer registers that IR can name as G(n) */
+    VCPU_VREGS = 32,      /* guest vector registers V(n) */
+    VCPU_TEMPS = 48,      /* IR temporaries of one block, each with a spill slot */
+    TLB_BITS = 8, TLB_SIZE = 1 << TLB_BITS, /* fast level: direct mapped by low bits of the page number */
+    TLB_BANKS = 8,        /* one per translation regime a block can be compiled for ("mmu index") */
+    JUMP_CACHE_BITS = 12, CODE_TLB_BITS = 8,
+    TCG_PAGE_BITS = 12,
+};
+#define TCG_PAGE_SIZE (UINT64_C(1) << TCG_PAGE_BITS)
+#define TCG_PAGE_MASK (~(TCG_PAGE_SIZE - 1))
+
+/* A guest vector register; size fits AVX-512 / SVE-512. Little-endian lanes. */
+typedef union VecReg {
+    uint8_t u8[64]; uint16_t u16[32]; uint32_t u32[16]; uint64_t u64[8];
+    int8_t s8[64]; int16_t s16[32]; int32_t s32[16]; int64_t s64[8];
+    float f32[16]; double f64[8];
+} VecReg __attribute__((aligned(64)));
+
+/*
+ * Fast softmmu level: structure of arrays, so that generated code indexes with a scaled register.
+ * Tag = virtual page number for which the access is allowed without any side effect, or TLB_EMPTY. `addend` + virtual
+ * address = host address. A page is absent from `write` (though mapped writable) while it holds translated code or is not
+ * dirty yet.
+ */
+#define TLB_EMPTY UINT64_MAX
+typedef struct TlbBank {
+    uint64_t read[TLB_SIZE], write[TLB_SIZE], addend[TLB_SIZE];
+} TlbBank;
+
+typedef struct JumpCacheEntry { uint64_t tag; const void *host; } JumpCacheEntry;
+
+/*
+ * How a lazily held flag result was made: evaluated by flags_eval() (accel/tcg/flags.h). Explicit bits use the positions
+ * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of op: log2 of the size; the rest: FlagOp.
+ */
+typedef struct LazyFlags { uint64_t dst, src, src2; uint32_t op; } LazyFlags;
+
+struct Vcpu {
+    /* --- addressed by generated code; order matters for short displacements --- */
+    uint64_t g[VCPU_GREGS];       /* valid here whenever C code runs */
+    uint64_t pc;                  /* guest pc (x86: EIP/RIP, not linear); precise after vcpu_sync() */
+    LazyFlags fl;                 /* precise after vcpu_sync() */
+    uint32_t call_site;           /* record index of the slow path or helper call in progress, 0: none */
+    _Atomic uint8_t exit_request; /* edge: leave generated code at the next safe point */
+    _Atomic uint8_t irq_pending;  /* level: some line in `lines` is up (the target decides whether it is deliverable) */
+    uint64_t jc_key;              /* xor-ed into jump cache tags: flush generation and mode */
+    uint64_t mode;                /* mode bits that translation depends on (target-defined); set by vcpu_set_mode() */
+    uint64_t tmp[VCPU_TEMPS];     /* spill slots */
+    uint64_t scratch[10];         /* bounce buffer of slow accesses (64 bytes + slack) */
+    uint64_t slow[4];             /* operands of the slow path in progress */
+    void *host_sp;                /* host stack while generated code runs */
+    uint32_t fp_control;          /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */
+    uint32_t host_fp_control;
+    VecReg v[VCPU_VREGS];
+    uint32_t code_tlb[1 << CODE_TLB_BITS]; /* mapping id of (virtual page -> physical page), 0: unknown */
+    JumpCacheEntry jump_cache[1 << JUMP_CACHE_BITS];
+    TlbBank tlb[TLB_BANKS];
+
+    /* --- not addressed by generated code --- */
+    CpuPort port;
+    const GuestArch *arch;
+    Machine *machine;
+    unsigned index;
+    AddressSpace *as;             /* memory as this CPU sees it now (x86: changes with SMM) */
+    _Atomic uint32_t lines;       /* bit per CpuLine: levels and pending events */
+    _Atomic uint8_t sipi_vector;
+    bool halted;                  /* HLT/WFI: waits for an event; own thread only */
+    bool powered_off;             /* waits for SIPI / PSCI CPU_ON */
+    sigjmp_buf unwind;            /* back to the run loop: vcpu_unwind() */
+    pthread_t thread;
+    void *accel_data;             /* of the accelerator: L2 TLB, counters ... */
+    char name[24];
+};
+
+/* Made by the target: called by the board to create CPUs (CpuFamily.create). Starts nothing. */
+bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp);
+void vcpu_start_thread(Vcpu *v);
+Vcpu *vcpu_get(unsigned index);
+unsigned vcpu_count(void);
+Vcpu *vcpu_current(void); /* NULL outside vCPU threads */
+
+/* Any thread. Set or clear a line; setting kicks the vCPU. Events are taken with vcpu_take_event(). */
+void vcpu_set_line(Vcpu *v, CpuLine line, bool level);
+static inline bool vcpu_line(const Vcpu *v, CpuLine line)
+{
+    return atomic_load_explicit(&v->lines, memory_order_acquire) >> line & 1;
+}
+bool vcpu_take_event(Vcpu *v, CpuLine line); /* own thread: clear it, tell whether it was set */
+void vcpu_kick(Vcpu *v);
+
+/* Run fn(v, opaque) in v's thread outside guest code; sync: wait for it (not from another vCPU's helper: use async). */
+typedef void VcpuWorkFn(Vcpu *v, void *opaque);
+void vcpu_run_on(Vcpu *v, VcpuWorkFn *fn, void *opaque);        /* async; queued in order */
+void vcpu_run_on_sync(Vcpu *v, VcpuWorkFn *fn, void *opaque);   /* main thread only */
+
+/*
+ * Helpers called by generated code (own thread only).
+ * vcpu_sync: make v->pc (start of the present guest instruction) and v->fl precise. Registers g[] and v[] already are.
+ * vcpu_unwind: drop the present block and go back to the run loop, which calls arch->deliver when an exception is pending
+ * (the target recorded it). Nothing may be held (locks, allocations). Calls vcpu_sync itself if need be.
+ */
+void vcpu_sync(Vcpu *v);
+_Noreturn void vcpu_unwind(Vcpu *v);
+#endif
