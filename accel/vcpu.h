@@ -35,15 +35,15 @@ typedef union VecReg {
 } VecReg __attribute__((aligned(64)));
 
 /*
- * Fast softmmu level: structure of arrays, so that generated code indexes with a scaled register.
- * Tag = virtual page number for which the access is allowed without any side effect, or TLB_EMPTY. `addend` + virtual
- * address = host address. A page is absent from `write` (though mapped writable) while it holds translated code or is not
- * dirty yet.
+ * Fast softmmu level: structure of arrays, so that generated code indexes with a scaled register. read/write: virtual
+ * address of the page for which the access is allowed without any side effect, or tlb_empty(slot). host: host address of the page.
+ * A page is absent from `write` (though mapped writable) while it holds translated code or is not dirty yet.
  */
-#define TLB_EMPTY UINT64_MAX
 typedef struct TlbBank {
-    uint64_t read[TLB_SIZE], write[TLB_SIZE], addend[TLB_SIZE];
+    uint64_t read[TLB_SIZE], write[TLB_SIZE], host[TLB_SIZE];
 } TlbBank;
+/* A page address that falls into another slot: no address that indexes `slot` is within a page of it. */
+static inline uint64_t tlb_empty(unsigned slot) { return (uint64_t)(slot ^ TLB_SIZE / 2) << TCG_PAGE_BITS; }
 
 typedef struct JumpCacheEntry { uint64_t tag; const void *host; } JumpCacheEntry;
 
