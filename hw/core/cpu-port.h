@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "hw/core/irq.h"
 
 /* Request lines of a vCPU. Level lines stay until lowered; events are consumed by the vCPU. */
 typedef enum CpuLine {
@@ -26,6 +27,7 @@ typedef struct CpuPort CpuPort;
 typedef struct CpuPortOps {
     void (*set_line)(CpuPort *p, CpuLine line, bool level); /* event lines: level is true */
     void (*sipi)(CpuPort *p, uint8_t vector);
+    void (*set_a20)(CpuPort *p, bool enabled); /* x86: false masks physical address bit 20; may be NULL */
 } CpuPortOps;
 
 /*
@@ -35,7 +37,7 @@ typedef struct CpuPortOps {
 typedef struct CpuIntcOps {
     int (*acknowledge)(void *intc);      /* the vector to deliver now (marks it in service), -1: none (spurious) */
     bool (*pending)(void *intc);         /* would acknowledge() return a vector? (TPR/PPR taken into account) */
-    uint8_t (*get_tpr)(void *intc);      /* CR8 = TPR[7:4] */
+    uint8_t (*get_tpr)(void *intc);      /* the whole TPR byte; CR8 = TPR[7:4] */
     void (*set_tpr)(void *intc, uint8_t tpr);
     uint64_t (*get_base)(void *intc);    /* IA32_APIC_BASE */
     bool (*set_base)(void *intc, uint64_t value); /* false: #GP */
@@ -84,4 +86,17 @@ void cpu_family_register(const CpuFamily *family);
 const CpuFamily *cpu_family_find(const char *arch);
 #define CPU_FAMILY_REGISTER(family_) \
     static void __attribute__((constructor)) family_##_register(void) { cpu_family_register(&family_); }
+
+/* The A20 gate of the machine (keyboard controller, port 92): all vCPUs see it. */
+static inline void cpu_ports_set_a20(bool enabled)
+{
+    for (unsigned i = 0; i < cpu_port_count(); i++) {
+        CpuPort *p = cpu_port(i);
+        if (p->ops && p->ops->set_a20)
+            p->ops->set_a20(p, enabled);
+    }
+}
+static inline void cpu_ports_a20_input(void *opaque, int n, int level) { cpu_ports_set_a20(level != 0); }
+/* The gate as a line: connect the "a20" pins of "i8042" and "port92" to it; the last change wins. */
+#define CPU_PORTS_A20_IRQ ((Irq){ .set = cpu_ports_a20_input })
 #endif
