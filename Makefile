@@ -42,10 +42,10 @@ build: setup $(BUILD)/build.ninja
 
 run: build
 	@tests/guest/fetch --quiet $(KERNEL) busybox-$(ARCH)
-	@tests/guest/mkinitrd --arch $(ARCH) --quiet
+	@tests/guest/mkinitrd --kernel $(KERNEL) --quiet
 	@echo 'run: Debian $(KERNEL) on $(MACHINE); poweroff or Ctrl-a x ends it, Ctrl-a h helps'
 	@$(BUILD)/rhea -M $(MACHINE) -accel tcg -smp $(SMP) -m $(MEM) -nographic -no-reboot \
-	    -kernel $(GUESTS)/$(KERNEL)/vmlinuz -initrd $(GUESTS)/initrd-$(ARCH).cpio \
+	    -kernel $(GUESTS)/$(KERNEL)/vmlinuz -initrd $(GUESTS)/initrd-$(KERNEL).cpio \
 	    -append 'console=ttyS0,115200 panic=-1 $(APPEND)' $(ARGS)
 
 check: build
