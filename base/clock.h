@@ -18,6 +18,11 @@ int64_t clock_ns(ClockId id);
 void clock_virtual_enable(bool run);
 /* After a load: let the virtual clock go on from `ns`. */
 void clock_virtual_set(int64_t ns);
+/*
+ * For tests, main thread, virtual clock stopped (as it is at the start of the program): move it on by ns and run the timers
+ * that fall due on the way in order, each at its own deadline.
+ */
+void clock_virtual_step(int64_t ns);
 
 typedef struct LockDomain LockDomain;
 typedef struct Timer Timer;

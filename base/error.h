@@ -30,6 +30,10 @@ void error_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void warn_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void info_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
+/* Where reports go instead of stderr (no "rhea: ", no newline); NULL: back to stderr. Main thread. */
+typedef void ErrorSink(void *opaque, const char *line);
+void error_set_sink(ErrorSink *fn, void *opaque);
+
 /* The name of the NULL-terminated list that is nearest to `got` by edit distance, or NULL when none is near. */
 const char *nearest_name(const char *got, const char *const *names);
 /* Set "OBJECT 'got': CAUSE; did you mean 'x'?" or, without a near name, "...; valid: a, b, c". */

@@ -63,7 +63,8 @@ struct Device {
     MemRegion *region[DEVICE_MAX_REGIONS]; /* banks first, then what start() adds */
     Irq *out;              /* one per output pin, flattened in table order */
     unsigned out_count;
-    bool started;
+    bool started, plugged;
+    Error *pending_error;  /* of a -global; device_start() reports it */
     Device *next;
 };
 
@@ -103,6 +104,8 @@ void device_save_all(StateWriter *w);
 bool device_load_all(StateReader *r, Error **errp);
 void device_save(Device *d, StateWriter *w);
 bool device_load(Device *d, StateReader *r, Error **errp);
+/* Registers, state fields and the type's own lines: monitor. */
+void device_print_info(Device *d, GString *out);
 
 /* Things that are not devices (CPUs, RAM, clock) take part in reset and save through this. */
 typedef struct MachinePart {

@@ -3,6 +3,7 @@
 #ifndef HW_CORE_MEMORY_H
 #define HW_CORE_MEMORY_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
@@ -52,6 +53,8 @@ MemRegion *mem_io_new(const char *name, uint64_t size, const MemOps *ops, void *
 /* Shows [offset, offset + size) of target. */
 MemRegion *mem_alias_new(const char *name, MemRegion *target, uint64_t offset, uint64_t size);
 void mem_region_free(MemRegion *r);
+/* Call free_opaque(opaque) when the last reader of the freed region is gone. */
+void mem_set_opaque_free(MemRegion *r, void (*free_opaque)(void *opaque));
 
 void mem_map(MemRegion *container, hwaddr at, MemRegion *r, int priority); /* higher priority hides lower */
 void mem_unmap(MemRegion *r);

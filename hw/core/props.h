@@ -47,5 +47,8 @@ bool props_set(const Property *table, void *object, const char *what, const char
 char *props_get(const Property *table, const void *object, const char *name);
 const Property *props_find(const Property *table, const char *name);
 void props_free(const Property *table, void *object);
+/* How PROP_CHARDEV finds a chardev by id (hw/core does not know chardev/); NULL result: there is none. */
+typedef void *PropResolveFn(const char *id);
+void props_set_chardev_resolver(PropResolveFn *fn);
 void props_print_help(const Property *table, GString *out);
 #endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Errors that a user can act on, and the nearest valid name for a mistyped one. */
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static GQuark error_domain(void)
+{
+    return g_quark_from_static_string("rhea");
+}
+
+static void set_message(Error **errp, const char *fmt, va_list ap)
+{
+    if (!errp)
+        return;
+    g_assert(!*errp);
+    *errp = g_error_new_valist(error_domain(), 0, fmt, ap);
+}
+
+void error_setf(Error **errp, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    set_message(errp, fmt, ap);
+    va_end(ap);
+}
+
+void error_set_errno(Error **errp, int os_errno, const char *fmt, ...)
+{
+    if (!errp)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    error_setf(errp, "%s: %s", text, g_strerror(os_errno));
+}
+
+void error_prependf(Error **errp, const char *fmt, ...)
+{
+    if (!errp || !*errp)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    char *old = (*errp)->message;
+    (*errp)->message = g_strdup_printf("%s: %s", text, old);
+    g_free(old);
+}
+
+void error_propagate(Error **errp, Error *err)
+{
+    if (!err)
+        return;
+    if (errp) {
+        g_assert(!*errp);
+        *errp = err;
+    } else {
+        error_free(err);
+    }
+}
+
+void error_free(Error *err)
+{
+    if (err)
+        g_error_free(err);
+}
+
+static ErrorSink *sink;
+static void *sink_opaque;
+
+void error_set_sink(ErrorSink *fn, void *opaque)
+{
+    sink = fn;
+    sink_opaque = opaque;
+}
+
+static void emit(const char *prefix, const char *text)
+{
+    if (sink) {
+        g_autofree char *line = g_strconcat(prefix, text, NULL);
+        sink(sink_opaque, line);
+    } else {
+        fprintf(stderr, "rhea: %s%s\n", prefix, text);
+    }
+}
+
+void error_report(const Error *err)
+{
+    emit("", err->message);
+}
+
+#define REPORT(prefix) do { \
+    va_list ap; \
+    va_start(ap, fmt); \
+    g_autofree char *text = g_strdup_vprintf(fmt, ap); \
+    va_end(ap); \
+    emit(prefix, text); \
+} while (0)
+
+void error_reportf(const char *fmt, ...) { REPORT(""); }
+void warn_reportf(const char *fmt, ...) { REPORT("warning: "); }
+void info_reportf(const char *fmt, ...) { REPORT(""); }
+
+/* Optimal string alignment distance: insert, delete, replace, swap neighbours; case does not count. */
+static unsigned edit_distance(const char *a, const char *b)
+{
+    size_t la = strlen(a), lb = strlen(b);
+    if (la > 63 || lb > 63)
+        return 64;
+    unsigned d[64][64];
+    for (size_t i = 0; i <= la; i++)
+        d[i][0] = i;
+    for (size_t j = 0; j <= lb; j++)
+        d[0][j] = j;
+    for (size_t i = 1; i <= la; i++) {
+        for (size_t j = 1; j <= lb; j++) {
+            char x = g_ascii_tolower(a[i - 1]), y = g_ascii_tolower(b[j - 1]);
+            unsigned v = MIN(d[i - 1][j] + 1, d[i][j - 1] + 1);
+            v = MIN(v, d[i - 1][j - 1] + (x != y));
+            if (i > 1 && j > 1 && x == g_ascii_tolower(b[j - 2]) && y == g_ascii_tolower(a[i - 2]))
+                v = MIN(v, d[i - 2][j - 2] + 1);
+            d[i][j] = v;
+        }
+    }
+    return d[la][lb];
+}
+
+const char *nearest_name(const char *got, const char *const *names)
+{
+    const char *best = NULL;
+    unsigned best_distance = 1 + MAX(1, strlen(got) / 3);
+    for (; names && *names; names++) {
+        unsigned d = edit_distance(got, *names);
+        if (d < best_distance) {
+            best_distance = d;
+            best = *names;
+        }
+    }
+    return best;
+}
+
+void error_set_unknown(Error **errp, const char *object, const char *got, const char *const *valid)
+{
+    const char *near = nearest_name(got, valid);
+    if (near) {
+        error_setf(errp, "%s '%s': not known; did you mean '%s'?", object, got, near);
+        return;
+    }
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (const char *const *n = valid; n && *n; n++)
+        g_string_append_printf(list, "%s%s", list->len ? ", " : "", *n);
+    if (list->len)
+        error_setf(errp, "%s '%s': not known; valid: %s", object, got, list->str);
+    else
+        error_setf(errp, "%s '%s': not known", object, got);
+}

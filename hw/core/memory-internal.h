@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory map's structures, shared by memory*.c and ram.c only. */
+#ifndef HW_CORE_MEMORY_INTERNAL_H
+#define HW_CORE_MEMORY_INTERNAL_H
+
+#include <glib.h>
+#include "base/rcu.h"
+#include "hw/core/memory.h"
+
+typedef enum RegionKind { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_ROMD, REGION_IO, REGION_ALIAS } RegionKind;
+
+struct MemRegion {
+    struct rcu_head rcu;
+    char *name;
+    RegionKind kind;
+    uint64_t size; /* UINT64_MAX: all of 2^64 */
+    bool enabled, readonly;
+    /* Place in the tree; map lock. */
+    MemRegion *parent;
+    hwaddr at;
+    int priority;
+    GPtrArray *children; /* highest priority first; the latest first among equals */
+    /* Alias */
+    MemRegion *target;
+    uint64_t target_offset;
+    /* I/O and ROMD */
+    const MemOps *ops;
+    void *opaque;
+    LockDomain *domain;
+    void (*free_opaque)(void *opaque);
+    /* RAM, ROM, ROMD */
+    uint8_t *host;
+    uint64_t ram_addr;
+};
+
+/* One piece of a view: region [offset, ...) shown at first..last, both inclusive. */
+typedef struct FlatRange {
+    hwaddr first, last;
+    MemRegion *region;
+    hwaddr offset;
+    bool readonly;
+} FlatRange;
+
+typedef struct FlatView {
+    struct rcu_head rcu;
+    uint64_t serial; /* unique: caches of a reader name the view by it */
+    unsigned count;
+    FlatRange range[]; /* sorted, disjoint */
+} FlatView;
+
+struct AddressSpace {
+    char *name;
+    unsigned slot; /* of the per-thread cache */
+    MemRegion *root;
+    FlatView *view; /* RCU */
+    GArray *listeners;
+    AddressSpace *next;
+};
+
+extern AddressSpace *address_spaces; /* map lock */
+void mem_map_lock(void);
+void mem_map_unlock(void);
+
+/* RAM blocks: host memory and a range of the ram_addr space. */
+uint8_t *ram_block_new(const char *name, uint64_t size, uint64_t *ram_addr, Error **errp);
+void ram_block_free(uint64_t ram_addr);
+#endif

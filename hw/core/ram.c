@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* RAM blocks: host memory, the flat ram_addr space, and the hook for writes that bypass the vCPUs. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "base/bits.h"
+#include "base/rcu.h"
+#include "hw/core/memory-internal.h"
+#include "hw/core/ram.h"
+
+#define RAM_PAGE UINT64_C(4096)
+#define HUGE_PAGE (2 * MiB)
+
+/* All blocks, sorted by start; replaced as a whole (RCU). */
+typedef struct BlockTable {
+    struct rcu_head rcu;
+    unsigned count;
+    RamBlock block[];
+} BlockTable;
+
+static BlockTable *blocks;
+static struct {
+    RamWrittenFn *fn;
+    void *opaque;
+} written_hook;
+
+static void table_free(struct rcu_head *head)
+{
+    g_free(container_of(head, BlockTable, rcu));
+}
+
+static void table_publish(BlockTable *t)
+{
+    BlockTable *old = blocks;
+    rcu_assign_pointer(blocks, t);
+    if (old)
+        call_rcu(&old->rcu, table_free);
+}
+
+static BlockTable *table_new(unsigned count)
+{
+    BlockTable *t = g_malloc0(sizeof(*t) + count * sizeof(RamBlock));
+    t->count = count;
+    return t;
+}
+
+/* Anonymous memory; blocks of a huge page and more begin on a huge page. */
+static uint8_t *host_alloc(uint64_t size)
+{
+    uint64_t align = size >= HUGE_PAGE ? HUGE_PAGE : RAM_PAGE, padded;
+    if (__builtin_add_overflow(size, align, &padded) || padded > SIZE_MAX / 2) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    uint8_t *p = mmap(NULL, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    uint8_t *start = (uint8_t *)align_up((uintptr_t)p, align);
+    if (start > p)
+        munmap(p, start - p);
+    if (p + padded > start + size)
+        munmap(start + size, p + padded - (start + size));
+    if (size >= HUGE_PAGE)
+        madvise(start, size, MADV_HUGEPAGE);
+    return start;
+}
+
+uint8_t *ram_block_new(const char *name, uint64_t size, uint64_t *ram_addr, Error **errp)
+{
+    size = align_up(MAX(size, 1), RAM_PAGE);
+    uint8_t *host = size ? host_alloc(size) : NULL;
+    if (!host) {
+        error_set_errno(errp, size ? errno : ENOMEM, "memory '%s': the host refuses %" PRIu64 " MiB", name, size / MiB);
+        return NULL;
+    }
+    mem_map_lock();
+    unsigned count = blocks ? blocks->count : 0, at = 0;
+    uint64_t start = 0;
+    while (at < count && blocks->block[at].start - start < size) { /* first gap that is wide enough */
+        start = blocks->block[at].start + blocks->block[at].size;
+        at++;
+    }
+    BlockTable *t = table_new(count + 1);
+    if (count) {
+        memcpy(t->block, blocks->block, at * sizeof(RamBlock));
+        memcpy(t->block + at + 1, blocks->block + at, (count - at) * sizeof(RamBlock));
+    }
+    t->block[at] = (RamBlock){ .start = start, .size = size, .host = host };
+    g_strlcpy(t->block[at].name, name, sizeof(t->block[at].name));
+    table_publish(t);
+    mem_map_unlock();
+    *ram_addr = start;
+    return host;
+}
+
+void ram_block_free(uint64_t ram_addr)
+{
+    mem_map_lock();
+    unsigned at = 0;
+    while (blocks->block[at].start != ram_addr)
+        at++;
+    munmap(blocks->block[at].host, blocks->block[at].size);
+    BlockTable *t = table_new(blocks->count - 1);
+    memcpy(t->block, blocks->block, at * sizeof(RamBlock));
+    memcpy(t->block + at, blocks->block + at + 1, (t->count - at) * sizeof(RamBlock));
+    table_publish(t);
+    mem_map_unlock();
+}
+
+void mem_set_ram_written_hook(RamWrittenFn *fn, void *opaque)
+{
+    written_hook.opaque = opaque;
+    __atomic_store_n(&written_hook.fn, fn, __ATOMIC_RELEASE);
+}
+
+void mem_ram_written(uint64_t ram_addr, uint64_t len)
+{
+    RamWrittenFn *fn = __atomic_load_n(&written_hook.fn, __ATOMIC_ACQUIRE);
+    if (fn && ram_addr != UINT64_MAX)
+        fn(written_hook.opaque, ram_addr, len);
+}
+
+uint64_t mem_ram_addr_limit(void)
+{
+    rcu_read_lock();
+    const BlockTable *t = rcu_dereference(blocks);
+    uint64_t limit = t && t->count ? t->block[t->count - 1].start + t->block[t->count - 1].size : 0;
+    rcu_read_unlock();
+    return limit;
+}
+
+uint8_t *mem_ram_host(uint64_t ram_addr)
+{
+    uint8_t *host = NULL;
+    rcu_read_lock();
+    const BlockTable *t = rcu_dereference(blocks);
+    for (unsigned i = 0; t && i < t->count; i++) {
+        if (ram_addr - t->block[i].start < t->block[i].size)
+            host = t->block[i].host + (ram_addr - t->block[i].start);
+    }
+    rcu_read_unlock();
+    return host;
+}
+
+void ram_foreach_block(RamBlockFn *fn, void *opaque)
+{
+    rcu_read_lock();
+    const BlockTable *t = rcu_dereference(blocks);
+    for (unsigned i = 0; t && i < t->count; i++)
+        fn(&t->block[i], opaque);
+    rcu_read_unlock();
+}
