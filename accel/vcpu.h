@@ -112,6 +112,13 @@ void vcpu_run_on(Vcpu *v, VcpuWorkFn *fn, void *opaque);        /* async; queued
 void vcpu_run_on_sync(Vcpu *v, VcpuWorkFn *fn, void *opaque);   /* main thread only */
 
 /*
+ * Main thread. vcpus_pause: returns when every vCPU stands outside guest code; work of vcpu_run_on() is still done then.
+ * vcpus_resume: let them go on; no vCPU enters guest code before the first one. system/ puts both into MachineRunOps.
+ */
+void vcpus_pause(void);
+void vcpus_resume(void);
+
+/*
  * Helpers called by generated code (own thread only).
  * vcpu_sync: make v->pc (start of the present guest instruction) and v->fl precise. Registers g[] and v[] already are.
  * vcpu_unwind: drop the present block and go back to the run loop, which calls arch->deliver when an exception is pending
