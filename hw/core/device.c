@@ -294,7 +294,8 @@ bool device_start(Device *d, Error **errp)
         return false;
     Error *err = NULL;
     if (!start_chain(d, d->type, &err)) {
-        if (!strstr(err->message, d->id))
+        g_autofree char *quoted = g_strdup_printf("'%s'", d->id);
+        if (!strstr(err->message, quoted))
             error_prependf(&err, "device '%s'", d->id);
         error_propagate(errp, err);
         return false;
