@@ -335,6 +335,8 @@ void device_free(Device *d)
         mem_region_free(d->region[i]);
     mem_commit();
     lock_domain_unlock(d->domain);
+    if (d->owns_domain)
+        lock_domain_free(d->domain);
     unlink_device(d);
     for (const DeviceType *t = d->type; t; t = t->base)
         props_free(t->props, d);
@@ -342,6 +344,12 @@ void device_free(Device *d)
     g_free(d->out);
     g_free(d->id);
     g_free(d);
+}
+
+void device_own_domain(Device *d, const char *name)
+{
+    d->domain = lock_domain_new(name);
+    d->owns_domain = true;
 }
 
 Device *device_first(void) { return devices; }
