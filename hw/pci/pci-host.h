@@ -10,7 +10,7 @@ enum { PCI_MAX_LINES = 16 };
 /* Where the INTx pins of a root bus go; called with the bus's interrupt lock held (a leaf: call interrupt controllers only). */
 typedef struct PciIntxOps {
     unsigned lines;                                    /* at most PCI_MAX_LINES */
-    unsigned (*map)(uint8_t devfn, unsigned pin);      /* pin 0 = INTA; gives a line */
+    unsigned (*map)(void *opaque, uint8_t devfn, unsigned pin); /* pin 0 = INTA; gives a line */
     void (*set)(void *opaque, unsigned line, int level); /* after each change; also for all lines from pci_intx_reroute() */
 } PciIntxOps;
 
@@ -24,7 +24,8 @@ struct PciBus {
     uint8_t max_slots;      /* 1 behind a PCIe port */
     uint32_t reserved_slots; /* bit per slot that only the board may use */
     /* Root bus only */
-    AddressSpace *dma;      /* what bus masters see, and where MSI messages go */
+    MemRegion *dma_region;  /* what bus masters see, and where MSI messages go */
+    AddressSpace *dma;
     const PciIntxOps *intx;
     void *intx_opaque;
     unsigned line_count[PCI_MAX_LINES];
@@ -33,13 +34,16 @@ struct PciBus {
 
 extern const BusType pci_bus_type;
 
-/* A root bus: spaces for BARs, the space for DMA. `parent` is the host bridge's Device. */
-void pci_root_bus_init(PciBus *b, const char *name, Device *parent, MemRegion *mem, MemRegion *io, AddressSpace *dma, bool express);
+/* What a root bus is connected to: spaces for BARs, the space for DMA and MSI (region and address space of the same). */
+typedef struct PciRootSpaces {
+    MemRegion *mem, *io, *dma_region;
+    AddressSpace *dma;
+} PciRootSpaces;
+/* `parent` is the host bridge's Device. */
+void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces, bool express);
 void pci_root_bus_set_intx(PciBus *b, const PciIntxOps *ops, void *opaque);
-/* Tell the chipset the level of every line again, after its routing registers have changed. */
+/* The chipset's routing has changed: map every driven pin again and tell the chipset the level of every line. */
 void pci_intx_reroute(PciBus *b);
-/* Same, calling fn under the interrupt lock first: for the change of the routing itself. */
-void pci_intx_change(PciBus *b, void (*fn)(void *opaque), void *opaque);
 void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem, MemRegion *io);
 void pci_bus_fini(PciBus *b);
 PciBus *pci_bus_root(PciBus *b);
@@ -67,8 +71,21 @@ void pci_config_ports_fini(PciConfigPorts *p);
 /* Enhanced configuration access: 1 MiB a bus (PCIe 4.0 section 7.2.2); buses 1..256. The caller maps and frees it. */
 MemRegion *pci_ecam_new(PciBus *root, unsigned buses);
 
-/* Make, place and start a device of a board: devfn fixed. */
-PciDevice *pci_new(const char *type, const char *id, uint8_t devfn, Error **errp);
+/* Make a device of a board at a fixed place; the caller sets properties and calls device_start(). */
+PciDevice *pci_new(PciBus *bus, const char *type, const char *id, uint8_t devfn, Error **errp);
+
+/* A PCI-to-PCI bridge: first member of the structure of every type whose info says .bridge. */
+typedef struct PciBridge {
+    PciDevice pci;
+    PciBus secondary;
+    MemRegion *mem, *io;     /* spaces behind the bridge */
+    MemRegion *window[3];    /* I/O, memory, prefetchable memory: aliases into the primary side */
+    uint64_t window_base[3], window_size[3];
+    uint8_t chassis, port, slot;
+} PciBridge;
+/* Configuration cycles inside the core: the function is found; masks, hooks and the device's lock apply. */
+uint32_t pci_device_config_read(PciDevice *d, uint32_t at, unsigned size);
+void pci_device_config_write(PciDevice *d, uint32_t at, unsigned size, uint32_t value);
 
 /* "info pci" */
 void pci_print_info(GString *out);

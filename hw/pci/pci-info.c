@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The monitor's "info pci": functions, their BARs and bridges' windows. */
+#include <inttypes.h>
+#include "hw/pci/pci-host.h"
+
+static void print_bars(const PciDevice *d, GString *out)
+{
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        const PciBar *b = &d->bar[i];
+        const char *kind = b->flags & PCI_BAR_IO ? "I/O" : b->flags & PCI_BAR_64 ? "64 bit memory" : "32 bit memory";
+
+        if (!b->region)
+            continue;
+        g_string_append_printf(out, "      BAR%u: %s%s", i, kind, b->flags & PCI_BAR_PREFETCH ? ", prefetchable" : "");
+        if (b->addr == UINT64_MAX)
+            g_string_append_printf(out, ", %#" PRIx64 " bytes, not mapped\n", b->size);
+        else
+            g_string_append_printf(out, " at %#" PRIx64 " [%#" PRIx64 "]\n", b->addr, b->addr + b->size - 1);
+    }
+}
+
+static void print_bus(const PciBus *b, GString *out)
+{
+    for (unsigned i = 0; i < PCI_DEVFNS; i++) {
+        const PciDevice *d = b->child[i];
+
+        if (!d)
+            continue;
+        g_string_append_printf(out, "  Bus %2u, device %3u, function %u:\n    %s: PCI device %04x:%04x class %06x id \"%s\"\n",
+                               pci_bus_number(b), PCI_SLOT(d->devfn), PCI_FUNC(d->devfn),
+                               d->dev.type->desc ? d->dev.type->desc : d->dev.type->name, d->info->vendor, d->info->device,
+                               d->info->class_code, d->dev.id);
+        if (d->info->interrupt_pin)
+            g_string_append_printf(out, "      IRQ %u, pin %c\n", d->config[PCI_INT_LINE], '@' + d->info->interrupt_pin);
+        print_bars(d, out);
+        if (d->info->bridge)
+            print_bus(&((const PciBridge *)d)->secondary, out);
+    }
+}
+
+void pci_print_info(GString *out)
+{
+    for (Bus *b = bus_first(); b; b = b->next) {
+        if (b->type == &pci_bus_type && !((const PciBus *)b)->bridge)
+            print_bus((const PciBus *)b, out);
+    }
+}

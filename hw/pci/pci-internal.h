@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the files of hw/pci: MSI state hooks and the pieces of the common device type. */
+#ifndef HW_PCI_PCI_INTERNAL_H
+#define HW_PCI_PCI_INTERNAL_H
+
+#include "hw/pci/pci-host.h"
+
+void pci_bars_update(PciDevice *d);
+void pci_intx_update(PciDevice *d);
+/* The level that `d` drives has changed: swizzle up to the root and count there. */
+void pci_bus_drive_intx(PciDevice *d, bool level);
+
+void msi_config_wrote(PciDevice *d, uint32_t at, unsigned size);
+void msi_reset(PciDevice *d);
+void msix_config_wrote(PciDevice *d, uint32_t at, unsigned size);
+void msix_reset(PciDevice *d);
+bool msix_loaded(PciDevice *d, Error **errp);
+void msix_free(PciDevice *d);
+
+static inline bool pci_overlaps(uint32_t at, unsigned size, uint32_t reg, unsigned len)
+{
+    return at < reg + len && reg < at + size;
+}
+#endif
