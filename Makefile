@@ -22,7 +22,7 @@ help:
 	@echo 'make run           ... and boot Debian to a shell (KERNEL=$(KERNEL) MACHINE=$(MACHINE)'
 	@echo '                   SMP=$(SMP) MEM=$(MEM) ARGS="more options"; poweroff or Ctrl-a x ends it)'
 	@echo 'make check         ... and run the test suite'
-	@echo 'make check-long    ... and the whole matrix of guests (an hour)'
+	@echo 'make check-long    ... and the whole matrix of guests (half an hour)'
 	@echo 'make bench         ... and compare with QEMU (ARGS="--rounds 5 ..."; see docs/testing.md)'
 	@echo 'make setup         only install the packages'
 	@echo 'make clean         remove what was built; make distclean: and what was fetched'

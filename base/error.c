@@ -109,7 +109,7 @@ static unsigned edit_distance(const char *a, const char *b)
 {
     size_t la = strlen(a), lb = strlen(b);
     if (la > 63 || lb > 63)
-        return 64;
+        return UINT_MAX;
     unsigned d[64][64];
     for (size_t i = 0; i <= la; i++)
         d[i][0] = i;
@@ -131,8 +131,9 @@ static unsigned edit_distance(const char *a, const char *b)
 const char *nearest_name(const char *got, const char *const *names)
 {
     const char *best = NULL;
-    unsigned best_distance = 1 + MAX(1, strlen(got) / 3);
-    for (; names && *names; names++) {
+    size_t len = strlen(got);
+    unsigned best_distance = 1 + (len <= 3 ? 1 : len <= 8 ? 2 : 3);
+    for (; *got && names && *names; names++) {
         unsigned d = edit_distance(got, *names);
         if (d < best_distance) {
             best_distance = d;

@@ -294,7 +294,8 @@ bool device_start(Device *d, Error **errp)
         return false;
     Error *err = NULL;
     if (!start_chain(d, d->type, &err)) {
-        if (!strstr(err->message, d->id))
+        g_autofree char *quoted = g_strdup_printf("'%s'", d->id);
+        if (!strstr(err->message, quoted))
             error_prependf(&err, "device '%s'", d->id);
         error_propagate(errp, err);
         return false;
@@ -334,6 +335,8 @@ void device_free(Device *d)
         mem_region_free(d->region[i]);
     mem_commit();
     lock_domain_unlock(d->domain);
+    if (d->owns_domain)
+        lock_domain_free(d->domain);
     unlink_device(d);
     for (const DeviceType *t = d->type; t; t = t->base)
         props_free(t->props, d);
@@ -341,6 +344,12 @@ void device_free(Device *d)
     g_free(d->out);
     g_free(d->id);
     g_free(d);
+}
+
+void device_own_domain(Device *d, const char *name)
+{
+    d->domain = lock_domain_new(name);
+    d->owns_domain = true;
 }
 
 Device *device_first(void) { return devices; }

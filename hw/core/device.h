@@ -60,6 +60,7 @@ struct Device {
     char *id;              /* user's or machine's name, unique; also the state section */
     Bus *bus;              /* it sits on, or NULL */
     LockDomain *domain;    /* machine_domain() unless changed in init */
+    bool owns_domain;      /* device_free() frees it: set by device_own_domain() */
     MemRegion *region[DEVICE_MAX_REGIONS]; /* banks first, then what start() adds */
     Irq *out;              /* one per output pin, flattened in table order */
     unsigned out_count;
@@ -85,6 +86,9 @@ bool device_set(Device *d, const char *prop, const char *value, Error **errp);
 void device_set_default(Device *d, const char *prop, const char *value); /* must be valid: asserts */
 bool device_start(Device *d, Error **errp);
 void device_free(Device *d);
+
+/* For init(): a lock domain of the device's own instead of the machine's. */
+void device_own_domain(Device *d, const char *name);
 
 /* Pins. `name` may be "irq" or, for an array, "intx" with its index. */
 void device_connect(Device *d, const char *pin, unsigned index, Irq to);

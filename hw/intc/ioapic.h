@@ -14,8 +14,8 @@
  */
 
 /*
- * Global system interrupts: line n goes to 8259 input n (n < 16) and to I/O APIC pin n, except that line 0 (timer) goes to
- * pin 2 and line 2 only exists at the 8259. Either device may be NULL.
+ * Global system interrupts: line n goes to 8259 input n (n < 16, not the cascade) and to I/O APIC pin n, except that line 0
+ * (ISA timer interrupt) goes to pin 2. Either device may be NULL.
  */
 typedef struct GsiRouter {
     Irq irq[IOAPIC_PINS]; /* the lines, for bridges and the ISA bus */

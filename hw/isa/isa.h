@@ -25,7 +25,7 @@ Device *isa_new(IsaBus *b, const char *type, const char *id, Error **errp);
 
 /*
  * For device authors, in start(): make an I/O region of the device (its lock domain) and map it at port `base`. The region
- * is kept in d->region[], from the first free slot on. On a device without a bus it stays unmapped (tests do that).
+ * is kept in d->region[], from the first free slot on, and freed with the device. On a device without a bus it stays unmapped (tests do that).
  */
 MemRegion *isa_io_new(Device *d, const char *name, uint16_t base, uint32_t size, const MemOps *ops);
 /* Map a region of the device's that exists already (a register bank's). */
@@ -34,6 +34,4 @@ void isa_register_ioport(Device *d, MemRegion *r, uint16_t base);
 MemRegion *isa_mem_new(Device *d, const char *name, hwaddr base, uint64_t size, const MemOps *ops);
 /* Wire output pin `pin` to ISA line `irq`, unless the machine has wired it already. irq > 15: an error in *errp. */
 bool isa_connect_irq(Device *d, unsigned pin, unsigned irq, Error **errp);
-/* Undo isa_io_new and isa_mem_new, in stop(). */
-void isa_regions_free(Device *d);
 #endif
