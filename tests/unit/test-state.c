@@ -222,6 +222,7 @@ static void test_fuzz(void)
         thing_init(&u);
         if (load(bad, &u, &err)) {
             g_autoptr(GBytes) again = save(&u, "thing");
+            g_assert_nonnull(again);
             g_assert_cmpuint(u.buf->len, <=, 100);
             g_assert_cmpuint(*(uint8_t *)&u.on, <=, 1);
         } else {
