@@ -40,8 +40,8 @@ struct GuestArch {
     bool (*walk)(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, WalkResult *out);
     /* The bus refused an access (Arm: external abort; x86: ignored). */
     void (*bus_error)(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
-    /* A misaligned access that the mode forbids (IR_MEM_ALIGN): record the exception; the caller unwinds. */
-    void (*misaligned)(Vcpu *v, uint64_t va, AccessKind kind);
+    /* An access at va that IrMem.align (bytes: `align`) forbids: record the exception; the caller unwinds. x86: 16 is #GP(0), else #AC. */
+    void (*misaligned)(Vcpu *v, uint64_t va, AccessKind kind, unsigned align);
     /* A block that ends with a divide error, see IR_DIVU/IR_DIVS: record the exception; the caller unwinds. */
     void (*divide_error)(Vcpu *v);
 

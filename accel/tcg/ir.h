@@ -49,7 +49,7 @@ typedef struct IrMem {
     uint8_t scale;       /* 0..3 */
     uint8_t asize;       /* 2, 4 or 8: wrap to that many bytes before the segment base is added */
     uint8_t bank;        /* TLB bank */
-    uint8_t align;       /* 0, or: misaligned to this power of two raises arch->misaligned */
+    uint8_t align;       /* 0, or: an address that is no multiple of it (2, 4, 8, 16) goes to arch->misaligned */
     int32_t disp;
     uint32_t segment;    /* 0: none */
     bool wrap_linear;    /* the sum with the segment base wraps at 32 bits (x86 outside 64-bit mode) */
