@@ -46,6 +46,16 @@ static int64_t os_ns(clockid_t id)
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
+/* Later loads come after the reading of the host's time: without this the second look at the sequence count could be
+ * first, and the reader ahead of a clock that has been stopped meanwhile. */
+static inline void time_read_fence(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_lfence();
+#endif
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
 static int64_t virtual_ns(void)
 {
     for (;;) {
@@ -55,7 +65,7 @@ static int64_t virtual_ns(void)
         int64_t now = __atomic_load_n(&virt.frozen, __ATOMIC_RELAXED);
         if (running)
             now = os_ns(CLOCK_MONOTONIC) + offset;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        time_read_fence();
         if (!(seq & 1) && seq == __atomic_load_n(&virt.seq, __ATOMIC_RELAXED))
             return now;
     }
@@ -206,15 +216,21 @@ static void __attribute__((constructor)) queues_init(void)
     }
 }
 
+#define VIRTUAL_KEEP INT64_MIN
+
+/* `value` becomes the time; VIRTUAL_KEEP: go on from the time at which readers see the write begin. */
 static void virtual_write(bool running, int64_t value)
 {
     Queue *q = &queues[CLOCK_VIRTUAL_NS];
     pthread_mutex_lock(&q->lock);
     __atomic_store_n(&virt.seq, virt.seq + 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    int64_t now = os_ns(CLOCK_MONOTONIC);
+    if (value == VIRTUAL_KEEP)
+        value = virt.running ? now + virt.offset : virt.frozen;
     __atomic_store_n(&virt.running, running, __ATOMIC_RELAXED);
     __atomic_store_n(&virt.frozen, value, __ATOMIC_RELAXED);
-    __atomic_store_n(&virt.offset, value - os_ns(CLOCK_MONOTONIC), __ATOMIC_RELAXED);
+    __atomic_store_n(&virt.offset, value - now, __ATOMIC_RELAXED);
     __atomic_store_n(&virt.seq, virt.seq + 1, __ATOMIC_RELEASE);
     program_locked(CLOCK_VIRTUAL_NS);
     pthread_mutex_unlock(&q->lock);
@@ -223,7 +239,7 @@ static void virtual_write(bool running, int64_t value)
 void clock_virtual_enable(bool run)
 {
     if (run != virt.running)
-        virtual_write(run, virtual_ns());
+        virtual_write(run, VIRTUAL_KEEP);
 }
 
 void clock_virtual_set(int64_t ns)
