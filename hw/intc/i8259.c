@@ -354,7 +354,7 @@ static const char *const out_pins[] = { "intr", NULL };
 static const DeviceType i8259_type = {
     .name = "isa-i8259", .desc = "8259A interrupt controller pair", .category = "Misc", .size = sizeof(I8259),
     .bus = "isa", .state = i8259_state, .in_pins = in_pins, .out_pins = out_pins, .init = i8259_init,
-    .start = i8259_start, .reset = i8259_reset, .input = i8259_input, .loaded = i8259_loaded, 
+    .start = i8259_start, .reset = i8259_reset, .input = i8259_input, .loaded = i8259_loaded,
     .info = i8259_info,
 };
 DEVICE_REGISTER(i8259_type)

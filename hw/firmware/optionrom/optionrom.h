@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What our option ROMs have in common: header, Plug and Play header with a boot entry, fw_cfg DMA, messages. */
 
+#pragma once
 /* Keys of fw_cfg: the numbers of hw/firmware/fw_cfg.h. */
 FW_CFG_KERNEL_ADDR = 0x07
 FW_CFG_KERNEL_SIZE = 0x08

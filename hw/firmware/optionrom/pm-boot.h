@@ -5,6 +5,7 @@
  * only the BIOS knows: the memory map and, for PVH, the place of the ACPI tables.
  */
 
+#pragma once
 #define E820_SMAP 0x534d4150
 #define MAP_AT 0x8000       /* memory map that we write for the kernel */
 #define MAP_ROOM 0x1800     /* bytes of it: the boot stack is below 0x7c00, the information structure from 0x10000 on */
