@@ -20,7 +20,7 @@ typedef struct Serial {
     Chardev *chr;      /* NULL: nobody listens, output vanishes */
     uint32_t baudbase; /* input clock / 16 */
     /* saved */
-    uint8_t ier, iir, fcr, lcr, mcr, lsr, msr, scr;
+    uint8_t ier, fcr, lcr, mcr, lsr, msr, scr;
     uint16_t divider;
     bool thre_pending;    /* THRE interrupt condition, cleared by reading IIR or writing THR */
     bool timeout_pending; /* character time-out */
@@ -28,6 +28,8 @@ typedef struct Serial {
     uint8_t rx_error[SERIAL_FIFO_SIZE]; /* LSR error bits that came with each character, as in rx.data */
     Timer *timeout_timer; /* character time-out */
     Timer *retry_timer;   /* output that the back end did not take */
+    uint16_t retries;     /* without progress; not saved */
+    bool attached;
 } Serial;
 
 extern const StateField serial_state[];

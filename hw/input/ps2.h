@@ -25,7 +25,7 @@ typedef struct Ps2Keyboard {
     bool scanning;
     uint8_t set;       /* scan code set 1, 2 or 3 */
     uint8_t leds, typematic;
-    uint8_t key_type[32]; /* set 3: bit per key 0..127: no break code; then: no typematic */
+    uint8_t no_break[32]; /* set 3: bit per code: sends no break code */
 } Ps2Keyboard;
 
 typedef struct Ps2Mouse {
