@@ -4,6 +4,7 @@
 #include "target/x86/fpu.h"
 
 /* --- MMX: the SSE2 row of the same name on 64-bit halves; the registers are the x87 mantissas (SDM vol. 1, 9.6) --- */
+/* Every MMX instruction but EMMS does this. */
 X86_HELPER_VOID(mmx_enter)
 {
     X86Cpu *cpu = x86_cpu(v);
@@ -46,6 +47,9 @@ X86_HELPER(mmx)
     X86MmxForm form = a >> 36 & 15;
     bool from_value = a >> 32 & 1;
     VecReg d = { 0 }, s = { 0 };
+    x86_help_x87_wait(v, 0, 0, 0);
+    if (form != X86_MMX_TO_XMM || !from_value) /* CVTPI2PD from memory leaves the x87 state alone */
+        x86_help_mmx_enter(v, 0, 0, 0);
     d.u64[0] = cpu->fpr[di & 7].mant;
     if (from_value)
         s.u64[0] = b;
@@ -90,6 +94,14 @@ X86_HELPER(mmx)
 }
 
 /* --- SSE --- */
+X86_HELPER(stmxcsr) { return v->fp_control; }
+
+X86_HELPER_VOID(align16)
+{
+    if (a & 15)
+        x86_raise_gp(x86_cpu(v));
+}
+
 X86_HELPER_VOID(vec_load)
 {
     memset(v->scratch, 0, 16);

@@ -459,11 +459,30 @@ static bool is_control(const X87 *x, bool memory)
     return n == 034 || n == 074;
 }
 
+X86_HELPER_VOID(x87_wait)
+{
+    X86Cpu *cpu = x86_cpu(v);
+    if (!(cpu->fp_sw & F80_ES))
+        return;
+    if (cpu->cr0 & CR0_NE)
+        x86_raise(cpu, X86_MF);
+    log_unimp("x87", "error with CR0.NE clear: the FERR# line is not wired");
+}
+
+/* Non-waiting instructions: FNSTENV, FNSTCW, FNSAVE, FNSTSW, FNCLEX, FNINIT and their obsolete kin. */
+static bool waits(const X87 *x, bool memory)
+{
+    unsigned n = x->opcode << 3 | x->reg;
+    return memory ? n != 016 && n != 017 && n != 056 && n != 057 : n != 034 && n != 074;
+}
+
 X86_HELPER_VOID(x87)
 {
     X86Cpu *cpu = x86_cpu(v);
     X87 x = { .c = cpu, .opcode = a >> 8 & 7, .reg = a >> 3 & 7, .rm = a & 7, .ea = b, .bank = x86_bank(v->mode) };
     bool memory = (a & 0xc0) != 0xc0;
+    if (waits(&x, memory))
+        x86_help_x87_wait(v, 0, 0, 0);
     if (memory)
         memory_form(&x, a >> 20 & 15);
     else
@@ -485,6 +504,7 @@ X86_HELPER(x87_comi)
 {
     X86Cpu *cpu = x86_cpu(v);
     X87 x = { .c = cpu, .opcode = a >> 8 & 7, .reg = a >> 3 & 7, .rm = a & 7 };
+    x86_help_x87_wait(v, 0, 0, 0);
     uint16_t codes = cpu->fp_sw & CODES;
     cpu->fp_sw &= ~CODES;
     bool empty = x87_empty(cpu, 0) || x87_empty(cpu, x.rm);
@@ -506,6 +526,7 @@ X86_HELPER_VOID(x87_cmov)
 {
     X87 x = { .c = x86_cpu(v) };
     unsigned i = a & 7;
+    x86_help_x87_wait(v, 0, 0, 0);
     if (x87_empty(x.c, 0) || x87_empty(x.c, i)) {
         if (!stack_fault(&x, false) && b)
             put(&x, 0, &f80_indefinite);
@@ -515,14 +536,4 @@ X86_HELPER_VOID(x87_cmov)
     }
     x.c->fp_ip = c;
     x.c->fp_cs = x.c->seg[SEG_CS].sel;
-}
-
-X86_HELPER_VOID(x87_wait)
-{
-    X86Cpu *cpu = x86_cpu(v);
-    if (!(cpu->fp_sw & F80_ES))
-        return;
-    if (cpu->cr0 & CR0_NE)
-        x86_raise(cpu, X86_MF);
-    log_unimp("x87", "error with CR0.NE clear: the FERR# line is not wired");
 }

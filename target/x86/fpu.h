@@ -27,7 +27,7 @@ void x87_restore(Vcpu *v, uint64_t ea, unsigned osize, unsigned bank);
 /* One x87 instruction. a = (opcode & 7) << 8 | modrm, bits 18:16 the segment register, bits 23:20 the operand size (environments);
  * b = linear address of a memory operand (c->next_pc unused); c = pc of the insn. */
 X86_HELPER_VOID(x87);            /* R    . */
-X86_HELPER_VOID(x87_wait);       /* RP   pending unmasked exception: #MF (CR0.NE) ; . */
+X86_HELPER_VOID(x87_wait);       /* RP   WAIT: a pending unmasked exception raises #MF (x87 and MMX helpers look themselves); . */
 X86_HELPER(x87_comi);            /* R    FCOMI family, a as for x87: explicit Z P C bits as the result; . */
 X86_HELPER_VOID(x87_cmov);       /* R    FCMOVcc: a = stack position, b = condition (0 or 1); . */
 
@@ -40,7 +40,7 @@ X86_HELPER_VOID(xrstor);         /* R    c: form; M */
 X86_HELPER_VOID(ldmxcsr);        /* R    a = value: #GP on reserved bits; M */
 
 /* MMX and what SSE does outside the vector rows. */
-X86_HELPER_VOID(mmx_enter);      /* .    each MMX insn first: TOP = 0, all tags in use */
+X86_HELPER_VOID(mmx_enter);      /* .    MMX moves that run inline: TOP = 0, all tags in use */
 X86_HELPER_VOID(emms);           /* .    */
 /*
  * The 64-bit form of a vector row. a = VecOp, destination << 16, source << 20, imm8 << 24, bit 32: the source is the value b (memory or
@@ -59,6 +59,8 @@ X86_HELPER(mmx);                 /* R    . */
 /* A VEC row under X86_MODE_FPTRAP: a = VecOp, destination register << 16, source register << 20, imm8 << 24, bit 32: the source is the value b, bit 33: it
  * is in v.scratch (x86_help_vec_load has put it there). Result: general register. #XM when an unmasked exception came, nothing committed. */
 X86_HELPER(vec_trap);            /* RW (only shape F writes flags) . */
+X86_HELPER(stmxcsr);              /* .    MXCSR as the result */
+X86_HELPER_VOID(align16);        /* RP   a = linear address: #GP(0) when misaligned; . */
 X86_HELPER_VOID(vec_load);       /* R    a = linear address, b = size: guest memory -> v.scratch; . */
 /* PCMPxSTRx: a = opcode low byte (60..63) | d << 8 | source register << 12 | imm8 << 16 | source in v.scratch << 24 | REX.W << 25 */
 X86_HELPER_VOID(pcmpstr);        /* RW   . */
