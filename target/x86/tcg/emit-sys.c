@@ -42,13 +42,6 @@ void x86_emit_hlt(X86Trans *x, const X86Insn *i)
     x->ended = true;
 }
 
-/* WAIT: device not available, pending x87 exception. */
-void x86_emit_fwait(X86Trans *x, const X86Insn *i)
-{
-    if (x->mode & (X86_MODE_TS | X86_MODE_FPU_ERR))
-        x86_call(x, x86_help_fpu_check, H_R | H_P, IR_NONE, A_IMM(1), A_NONE, A_NONE);
-}
-
 /* --- descriptor tables and selectors --- */
 void x86_emit_arpl(X86Trans *x, const X86Insn *i)
 {

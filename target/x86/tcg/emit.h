@@ -43,10 +43,14 @@ struct X86Trans {
     X(movs) X(cmps) X(stos) X(lods) X(scas) X(ins) X(outs) X(in) X(out) \
     X(cli) X(sti) X(direction) X(hlt) X(fwait) X(arpl) X(store_sel) X(load_sel) X(verify) X(lar) X(store_dt) X(load_dt) X(lmsw) \
     X(invlpg) X(invpcid) X(monitor) X(mwait) X(ac) X(xgetbv) X(xsetbv) X(swapgs) X(clts) X(wbinvd) X(mov_from_cr) X(mov_to_cr) \
-    X(mov_from_dr) X(mov_to_dr) X(rdmsr) X(wrmsr) X(rdtsc) X(rdtscp) X(rdpmc) X(rdpid) X(cpuid) X(rdrand) X(rdbase) X(wrbase)
+    X(mov_from_dr) X(mov_to_dr) X(rdmsr) X(wrmsr) X(rdtsc) X(rdtscp) X(rdpmc) X(rdpid) X(cpuid) X(rdrand) X(rdbase) X(wrbase) \
+    X(x87) X(x87_comi) X(x87_cmov) X(vec) X(mmx) X(mmx_mov) X(mmx_xmm) X(emms) X(maskmov) X(pcmpstr) X(ldmxcsr) X(stmxcsr) X(fxstate)
 #define X(name) X86Emit x86_emit_##name;
 X86_EMITTERS(X)
 #undef X
+
+/* EM, TS and CR4.OSFXSR allow SSE; else the instruction has become a fault. */
+bool x86_sse_usable(X86Trans *x);
 
 /* --- operands --- */
 /* Prepare the memory operand (x->mem) for an access of `size` bytes: segment checks, breakpoints. Before any commit. */
