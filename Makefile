@@ -38,7 +38,7 @@ configure: $(BUILD)/build.ninja
 
 build: setup $(BUILD)/build.ninja
 	@echo 'build: compiling'
-	@ninja -C $(BUILD) --quiet
+	@if [ -t 1 ]; then ninja -C $(BUILD); else ninja -C $(BUILD) --quiet; fi
 
 run: build
 	@tests/guest/fetch --quiet $(KERNEL) busybox-$(ARCH)
