@@ -1,9 +1,67 @@
 /* SPDX-License-Identifier: MIT */
-/* Entry point: options, machine, accelerator, main loop. */
-#include <stdio.h>
+/* Entry point: options, machine, main loop. */
+#include <stdlib.h>
+#include "accel/accel.h"
+#include "base/evloop.h"
+#include "chardev/chardev.h"
+#include "system/background.h"
+#include "system/run.h"
+#include "system/settings.h"
 
-int main(void)
+/* One line on stderr, terminal restored, status 1. */
+static int fail(Error *err)
 {
-    puts("rhea " RHEA_VERSION);
-    return 0;
+    error_report(err);
+    error_free(err);
+    chardevs_close_all();
+    return EXIT_FAILURE;
+}
+
+static void quit_from_mux(void)
+{
+    machine_request_shutdown(CAUSE_HOST_UI);
+}
+
+static bool start(Settings *s, Error **errp)
+{
+    run_reset();
+    if (s->loadvm && !run_load(s->loadvm, errp))
+        return false;
+    if (!background_ready(errp))
+        return false;
+    run_catch_signals();
+    if (!machine_current()->config.start_paused)
+        machine_resume();
+    return true;
+}
+
+static int run(Settings *s)
+{
+    Error *err = NULL;
+    if (!background_start(s->daemonize, s->pidfile, &err))
+        return fail(err);
+    evloop_init();
+    chardev_set_quit_handler(quit_from_mux);
+    if (!setup_machine(s, &err))
+        return s->done ? EXIT_SUCCESS : fail(err);
+    if (!start(s, &err))
+        return fail(err);
+    int status = run_until_exit();
+    if (accel_current() && accel_current()->shutdown)
+        accel_current()->shutdown();
+    chardevs_close_all();
+    background_end();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    Error *err = NULL;
+    g_autofree char *program = g_path_get_basename(argv[0]);
+    Settings *s = settings_new(program);
+    if (!options_parse(s, argc, argv, &err))
+        return fail(err);
+    int status = s->done ? EXIT_SUCCESS : run(s);
+    settings_free(s);
+    return status;
 }

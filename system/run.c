@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The running machine: requests, signals, exit. */
+#include <glib-unix.h>
+#include <signal.h>
+#include "accel/vcpu.h"
+#include "base/evloop.h"
+#include "base/log.h"
+#include "hw/core/device.h"
+#include "system/run.h"
+
+static RunPolicy policy;
+static bool suspended;
+
+bool run_suspended(void)
+{
+    return suspended;
+}
+
+static void reset_machine(Machine *m)
+{
+    if (m->type->reset)
+        m->type->reset(m);
+    device_reset_all();
+    suspended = false;
+}
+
+void run_reset(void)
+{
+    bool ran = machine_run_state() == RUN_RUNNING || suspended;
+    machine_pause(machine_run_state() == RUN_PRELAUNCH ? RUN_PRELAUNCH : RUN_PAUSED);
+    reset_machine(machine_current());
+    if (ran)
+        machine_resume();
+}
+
+bool run_load(const char *path, Error **errp)
+{
+    suspended = false;
+    return machine_load(path, errp);
+}
+
+static void shut_down(ShutdownCause cause)
+{
+    bool from_host = cause == CAUSE_HOST_SIGNAL || cause == CAUSE_HOST_UI || cause == CAUSE_HOST_QMP_QUIT;
+    machine_pause(RUN_SHUTDOWN);
+    if (from_host || !policy.shutdown_pauses)
+        evloop_quit(0);
+}
+
+static void panicked(void)
+{
+    if (policy.panic == PANIC_NONE)
+        return;
+    machine_pause(RUN_GUEST_PANICKED);
+    if (policy.panic == PANIC_EXIT_FAILURE)
+        evloop_quit(1);
+    else if (policy.panic == PANIC_SHUTDOWN && !policy.shutdown_pauses)
+        evloop_quit(0);
+}
+
+/* S3: the machine stands still until something wakes it; waking is a reset that keeps RAM. */
+static void suspend(void)
+{
+    suspended = true;
+    machine_pause(RUN_PAUSED);
+}
+
+static void carry_out_requests(void *opaque)
+{
+    Machine *m = machine_current();
+    MachineRequests r = machine_take_requests();
+    if (r.exit) {
+        machine_pause(RUN_SHUTDOWN);
+        evloop_quit(r.exit_status);
+        return;
+    }
+    if (!m)
+        return;
+    if (r.panicked)
+        panicked();
+    if (r.shutdown || (r.reset && policy.reboot_exits && r.cause == CAUSE_GUEST_RESET)) {
+        shut_down(r.cause);
+        return;
+    }
+    if (r.reset)
+        run_reset();
+    if (r.suspend)
+        suspend();
+    if ((r.wakeup || r.power_button) && suspended)
+        run_reset();
+    else if (r.power_button && m->type->power_button)
+        m->type->power_button(m);
+}
+
+static void wake_main_loop(void)
+{
+    evloop_defer(NULL, carry_out_requests, NULL);
+}
+
+static const MachineRunOps run_ops = { vcpus_pause, vcpus_resume, wake_main_loop };
+
+void run_init(const RunPolicy *p)
+{
+    policy = *p;
+    machine_set_run_ops(&run_ops);
+}
+
+static gboolean on_signal(gpointer number)
+{
+    info_reportf("ending on signal %d (%s)", GPOINTER_TO_INT(number), g_strsignal(GPOINTER_TO_INT(number)));
+    machine_request_shutdown(CAUSE_HOST_SIGNAL);
+    return G_SOURCE_CONTINUE;
+}
+
+void run_catch_signals(void)
+{
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    for (unsigned i = 0; i < G_N_ELEMENTS(signals); i++)
+        g_unix_signal_add(signals[i], on_signal, GINT_TO_POINTER(signals[i]));
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int run_until_exit(void)
+{
+    int status = evloop_run();
+    machine_pause(RUN_SHUTDOWN);
+    return status;
+}

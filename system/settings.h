@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command line asked for, between parsing (options.c, opt-*.c) and building the machine (setup.c). */
+#ifndef SYSTEM_SETTINGS_H
+#define SYSTEM_SETTINGS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include "base/error.h"
+#include "base/opts.h"
+#include "hw/core/machine.h"
+#include "system/run.h"
+
+typedef struct Settings {
+    const char *program;         /* base name of argv[0] */
+    char *machine;               /* name of -M, NULL: the program's default */
+    Opts *machine_opts;          /* the other keys of -M, later ones win */
+    bool machine_help, cpu_help; /* answered once the machine is known */
+    Opts *smp;
+    uint64_t ram_size;           /* 0: the machine's default */
+    GPtrArray *accels;           /* of Opts, in the order to try; implied key "accel" */
+    GPtrArray *chardevs;         /* of Opts */
+    GPtrArray *serials, *parallels, *monitors; /* of char *: short forms of a character device */
+    GPtrArray *mons;             /* of Opts: -mon */
+    GPtrArray *devices;          /* of Opts */
+    GPtrArray *fw_cfg;           /* of Opts */
+    char *debugcon;
+    bool nographic;
+    bool display_none;           /* asked for in words */
+    Chardev *serial_chardevs[4];
+    MachineConfig config;        /* the fields that options set directly; setup moves them into the machine */
+    RunPolicy policy;
+    char *loadvm, *pidfile;
+    bool daemonize;
+    bool done;                   /* a help text was the answer: end with status 0 */
+} Settings;
+
+Settings *settings_new(const char *program);
+void settings_free(Settings *s);
+
+/* One row of the command line's table. */
+typedef struct Option {
+    const char *name;     /* without dashes */
+    const char *arg;      /* name of the argument in the help, NULL: takes none */
+    const char *help;     /* NULL: another name for the row above */
+    bool (*handle)(Settings *s, const char *arg, Error **errp);
+    uint32_t offset;      /* handle NULL: a bool to set (arg NULL) or a char * to replace */
+} Option;
+/* Groups of rows, each ended by name NULL; the last group's title is NULL. */
+typedef struct OptionGroup {
+    const char *title;
+    const Option *rows;
+} OptionGroup;
+
+extern const Option options_machine[], options_devices[], options_boot[], options_debug[];
+
+/* Parse argv; false: *errp is set. */
+bool options_parse(Settings *s, int argc, char **argv, Error **errp);
+void options_print_help(GString *out);
+
+/* -smp into counts (opt-machine.c). All zero fields are worked out; errors name the field. */
+typedef struct Topology {
+    unsigned cpus, sockets, dies, cores, threads, max_cpus;
+} Topology;
+bool topology_parse(Opts *smp, Topology *t, Error **errp);
+
+/* From settings to a machine that stands at its reset vector (setup.c). NULL: failed, or s->done. */
+Machine *setup_machine(Settings *s, Error **errp);
+bool setup_accel(const Settings *s, Machine *m, Error **errp);
+/* Character devices of the options and their defaults, into s->config; and the monitors' (setup-chardev.c). */
+bool setup_chardevs(Settings *s, Error **errp);
+bool setup_monitors(Settings *s, Error **errp);
+
+#endif
