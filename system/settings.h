@@ -31,6 +31,7 @@ typedef struct Settings {
     RunPolicy policy;
     char *loadvm, *pidfile;
     bool daemonize;
+    char *accel_note;            /* which accelerator was chosen, and why */
     bool done;                   /* a help text was the answer: end with status 0 */
 } Settings;
 
@@ -65,7 +66,6 @@ bool topology_parse(Opts *smp, Topology *t, Error **errp);
 
 /* From settings to a machine that stands at its reset vector (setup.c). NULL: failed, or s->done. */
 Machine *setup_machine(Settings *s, Error **errp);
-bool setup_accel(const Settings *s, Machine *m, Error **errp);
 /* Character devices of the options and their defaults, into s->config; and the monitors' (setup-chardev.c). */
 bool setup_chardevs(Settings *s, Error **errp);
 bool setup_monitors(Settings *s, Error **errp);

@@ -209,7 +209,7 @@ static GPtrArray *accel_candidates(const Settings *s, bool *asked)
     return list;
 }
 
-bool setup_accel(const Settings *s, Machine *m, Error **errp)
+static bool setup_accel(Settings *s, Machine *m, Error **errp)
 {
     bool asked;
     g_autoptr(GPtrArray) list = accel_candidates(s, &asked);
@@ -220,8 +220,8 @@ bool setup_accel(const Settings *s, Machine *m, Error **errp)
         g_autofree char *why = NULL;
         Error *err = NULL;
         if (try_accel(m, list->pdata[i], &why, &err)) {
-            info_reportf("accelerator: %s (%s%s)", accel_current()->name, asked ? "as asked for" : "the default here",
-                         refused->len ? refused->str : "");
+            s->accel_note = g_strdup_printf("accelerator: %s (%s%s)", accel_current()->name,
+                                            asked ? "as asked for" : "the default here", refused->str);
             return true;
         }
         if (err) {
@@ -282,5 +282,7 @@ Machine *setup_machine(Settings *s, Error **errp)
     Machine *m = machine_new(type);
     bool ok = apply_config(s, m, errp) && setup_accel(s, m, errp) && machine_build(m, errp) && add_fw_cfg_files(s, errp) &&
               add_devices(s, errp) && setup_monitors(s, errp);
+    if (ok && s->accel_note)
+        info_reportf("%s", s->accel_note);
     return ok ? m : NULL; /* after an error the process ends */
 }
