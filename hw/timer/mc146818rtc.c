@@ -101,6 +101,9 @@ static void fields_from_time(Rtc *s, int64_t t)
     s->cmos[R_CENTURY] = s->cmos[R_CENTURY_PS2] = encode(s, c.year / 100);
 }
 
+/* Nanoseconds end here (the year 2116): later dates, which a guest may write, count as this one. */
+#define TIME_LIMIT (INT64_MAX / 2)
+
 /* Out-of-range fields carry over: whatever the guest writes is some time. */
 static int64_t time_from_fields(const Rtc *s)
 {
@@ -109,7 +112,8 @@ static int64_t time_from_fields(const Rtc *s)
         .hour = decode_hour(s, s->cmos[R_HOURS]), .day = decode(s, s->cmos[R_DAY]),
         .month = decode(s, s->cmos[R_MONTH]), .year = decode(s, s->cmos[R_CENTURY]) * 100 + decode(s, s->cmos[R_YEAR]),
     };
-    return calendar_to_seconds(&c);
+    int64_t t = calendar_to_seconds(&c);
+    return CLAMP(t, -TIME_LIMIT / S_NS, TIME_LIMIT / S_NS);
 }
 
 static bool is_clock_field(unsigned r)
@@ -480,14 +484,14 @@ static void rtc_reset(Device *d, ResetPhase phase)
 static bool rtc_loaded(Device *d, Error **errp)
 {
     Rtc *s = (Rtc *)d;
-    const int64_t limit = INT64_MAX / 4;
+    const int64_t limit = TIME_LIMIT / 2 * 3; /* the offset contains the host's time too */
 
     s->index &= 0x7f;
     s->index_ext &= 0x7f;
     s->backlog = MIN(s->backlog, MAX_BACKLOG);
     if ((int64_t)s->offset > limit || (int64_t)s->offset < -limit || (int64_t)s->frozen > limit ||
         (int64_t)s->frozen < -limit) {
-        error_setf(errp, "device '%s': the saved time is out of range", d->id);
+        error_setf(errp, "the saved time is out of range");
         return false;
     }
     return true;
