@@ -323,6 +323,11 @@ void chr_event(Chardev *c, ChardevEvent event)
     lock_domain_unlock(domain);
 }
 
+bool chardev_is_mux(const Chardev *c)
+{
+    return c->ops->attach != NULL;
+}
+
 bool chardev_attach(Chardev *c, const ChardevFrontend *fe, Error **errp)
 {
     if (c->ops->attach)

@@ -31,6 +31,8 @@ Chardev *chardev_new_opts(Opts *opts, Error **errp);
 Chardev *chardev_new_short(const char *id, const char *text, bool *none, Error **errp);
 Chardev *chardev_find(const char *id);
 const char *chardev_id(const Chardev *c);
+/* Shared by several front ends: who has the focus learns it by CHR_MUX_IN and CHR_MUX_OUT. */
+bool chardev_is_mux(const Chardev *c);
 void chardev_print_list(GString *out); /* -chardev help */
 void chardev_print_info(GString *out); /* info chardev */
 void chardevs_close_all(void);         /* at exit: flush, restore the terminal */

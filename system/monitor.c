@@ -268,7 +268,7 @@ static void event(void *opaque, ChardevEvent ev)
         mon->greeted = false;
     if (ev == CHR_MUX_OUT)
         send_text(mon, "\n", 1);
-    if (ev == CHR_OPENED || ev == CHR_MUX_IN)
+    if (ev == CHR_MUX_IN || (ev == CHR_OPENED && !chardev_is_mux(mon->chr)))
         greet(mon);
 }
 
