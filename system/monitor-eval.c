@@ -21,18 +21,23 @@ static void skip_blanks(Eval *e)
         e->p++;
 }
 
+static void print_regs_work(Vcpu *v, void *opaque)
+{
+    v->arch->print_regs(v, opaque);
+}
+
 /* Registers by the names of `info registers`: "NAME=hex". */
 static bool find_register(Monitor *mon, const char *name, uint64_t *value)
 {
     Vcpu *v = monitor_cpu(mon) < vcpu_count() ? vcpu_get(monitor_cpu(mon)) : NULL;
     if (!v)
         return false;
+    g_autoptr(GString) text = g_string_new(NULL);
+    vcpu_run_on_sync(v, print_regs_work, text);
     if (!g_ascii_strcasecmp(name, "pc")) {
         *value = v->pc;
         return true;
     }
-    g_autoptr(GString) text = g_string_new(NULL);
-    v->arch->print_regs(v, text);
     size_t len = strlen(name);
     for (const char *p = text->str; *p; p++) {
         bool start = p == text->str || !g_ascii_isalnum(p[-1]);

@@ -10,7 +10,7 @@
 #include "hw/core/device.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/input/ps2.h"
-#include "system/monitor.h"
+#include "system/monitor-x86.h"
 #include "system/run.h"
 
 static bool info_version(Monitor *mon, int argc, char **argv, Error **errp)
@@ -262,6 +262,8 @@ const MonitorCommand monitor_info_items[] = {
     { "registers", "[-a]", "registers of the current CPU, or of all", 0, 1, false, info_registers },
     { "irq", NULL, "interrupt requests that stand at the CPUs", 0, 0, false, info_irq },
     { "pic", NULL, "state of the interrupt controllers", 0, 0, false, info_pic },
+    { "tlb", NULL, "every mapping of the current CPU's page tables", 0, 0, false, monitor_info_tlb },
+    { "mem", NULL, "the mapped ranges, with their rights", 0, 0, false, monitor_info_mem },
     { "jit", NULL, "the translator's counters", 0, 0, false, info_jit },
     { "mtree", "[-f]", "the memory map as a tree, or flat", 0, 1, false, info_mtree },
     { "qtree", NULL, "buses, devices and their properties", 0, 0, false, info_qtree },

@@ -13,3 +13,6 @@ W void vcpus_resume(void) {}
 W unsigned vcpu_count(void) { return 0; }
 W Vcpu *vcpu_get(unsigned i) { return NULL; }
 W void vcpu_run_on_sync(Vcpu *v, VcpuWorkFn *f, void *o) {}
+#include "accel/guest-arch.h"
+extern const GuestArch x86_guest_arch;
+W const GuestArch x86_guest_arch = { 0 };

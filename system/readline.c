@@ -190,6 +190,12 @@ static void csi(Readline *r, uint8_t c)
         r->csi_number = (r->csi_number * 10 + (c - '0')) % 1000;
         return;
     }
+    if (c == 0x1b) {
+        r->state = RL_ESC;
+        return;
+    }
+    if (c >= ' ' && c < '@')
+        return; /* further parameters */
     r->state = RL_PLAIN;
     const char *at = c ? strchr(letters, c) : NULL;
     if (at)
