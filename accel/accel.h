@@ -18,6 +18,8 @@ typedef struct AccelType {
     bool (*available)(const char *arch, char **why_not); /* *why_not: malloc'd text when false */
     bool (*init)(Machine *m, Opts *opts, Error **errp);  /* before the machine is built */
     bool (*vcpu_init)(Vcpu *v, Error **errp);          /* called by vcpu_create() */
+    void (*vcpu_free)(Vcpu *v);                        /* optional */
+    bool one_thread;                                   /* set by init: vCPU 0's thread runs all of them */
     void *(*vcpu_thread)(void *vcpu);                  /* body of the vCPU's thread */
     void (*kick)(Vcpu *v);                             /* any thread: make it notice v->events / exit_request soon */
     void (*info)(GString *out);                        /* `info jit` */

@@ -49,9 +49,10 @@ typedef struct JumpCacheEntry { uint64_t tag; const void *host; } JumpCacheEntry
 
 /*
  * How a lazily held flag result was made: evaluated by flags_eval() (accel/tcg/flags.h). Explicit bits use the positions
- * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of op: log2 of the size; the rest: FlagOp.
+ * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of op: log2 of the size; the rest: FlagOp. INC and DEC keep the carry: when
+ * inc_op is not 0 (FLAGS_INC or FLAGS_DEC with inc_dst), it gives all flags but C, and the first four fields give C.
  */
-typedef struct LazyFlags { uint64_t dst, src, src2; uint32_t op; } LazyFlags;
+typedef struct LazyFlags { uint64_t dst, src, src2; uint32_t op, inc_op; uint64_t inc_dst; } LazyFlags;
 
 struct Vcpu {
     /* --- addressed by generated code; order matters for short displacements --- */
@@ -64,6 +65,7 @@ struct Vcpu {
     uint64_t jc_key;              /* xor-ed into jump cache tags: flush generation and mode */
     uint64_t mode;                /* mode bits that translation depends on (target-defined); set by vcpu_set_mode() */
     uint64_t tmp[VCPU_TEMPS];     /* spill slots */
+    uint64_t flag_slot[8];        /* values that flag descriptors of the present block need */
     uint64_t scratch[10];         /* bounce buffer of slow accesses (64 bytes + slack) */
     uint64_t slow[4];             /* operands of the slow path in progress */
     void *host_sp;                /* host stack while generated code runs */
@@ -86,13 +88,16 @@ struct Vcpu {
     bool powered_off;             /* waits for SIPI / PSCI CPU_ON */
     sigjmp_buf unwind;            /* back to the run loop: vcpu_unwind() */
     pthread_t thread;
+    struct VcpuRun *run;          /* accel/vcpu.c: waiting, work queue */
     void *accel_data;             /* of the accelerator: L2 TLB, counters ... */
     char name[24];
 };
 
 /* Made by the target: called by the board to create CPUs (CpuFamily.create). Starts nothing. */
 bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp);
+void vcpu_destroy(Vcpu *v);   /* its thread has ended or was never started; the memory is the target's */
 void vcpu_start_thread(Vcpu *v);
+void vcpus_stop_threads(void); /* main thread: every vCPU thread leaves its loop and is joined */
 Vcpu *vcpu_get(unsigned index);
 unsigned vcpu_count(void);
 Vcpu *vcpu_current(void); /* NULL outside vCPU threads */
@@ -105,6 +110,17 @@ static inline bool vcpu_line(const Vcpu *v, CpuLine line)
 }
 bool vcpu_take_event(Vcpu *v, CpuLine line); /* own thread: clear it, tell whether it was set */
 void vcpu_kick(Vcpu *v);
+
+/*
+ * For the loop of an accelerator, v's thread outside guest code and outside RCU sections. vcpu_service: do queued work and
+ * stand still while vCPUs are paused; false: the thread shall end. vcpu_wait: block until the vCPU is kicked or `ready`
+ * (may be NULL) is true.
+ */
+bool vcpu_service(Vcpu *v);
+void vcpu_work(Vcpu *v); /* only the queued work */
+void vcpu_wait(Vcpu *v, bool (*ready)(Vcpu *v));
+void vcpu_set_current(Vcpu *v); /* thread start; single-threaded TCG switches */
+bool vcpu_stopping(void);
 
 /* Run fn(v, opaque) in v's thread outside guest code; sync: wait for it (not from another vCPU's helper: use async). */
 typedef void VcpuWorkFn(Vcpu *v, void *opaque);

@@ -14,11 +14,14 @@ typedef enum FlagOp {
     FLAGS_ADD, FLAGS_SUB,
     FLAGS_ADC, FLAGS_SBB,  /* src2: carry in */
     FLAGS_LOGIC,           /* A is 0 */
-    FLAGS_INC, FLAGS_DEC,  /* src: the kept carry (0 or 1) */
+    FLAGS_INC, FLAGS_DEC,  /* src: the kept carry (0 or 1); as inc_op: dst is inc_dst, the carry comes from the other fields */
     FLAGS_SHL, FLAGS_SHR, FLAGS_SAR, /* dst = result, src = operand before the shift, src2 = count (not 0) */
     FLAGS_MUL,             /* dst = low result, src = 1: C = O = 1 */
     FLAGS_BT,              /* src: carry; others from src2 = explicit bits before */
     FLAGS_BMI,             /* Z, S from dst; C = src; O = 0 */
+    FLAGS_CMP,             /* like SUB, but dst is the first operand, not the result */
+    FLAGS_TEST,            /* like LOGIC of dst & src */
+    FLAGS_NEG,             /* like SUB of 0 - src; dst = result, src unused */
     FLAG_OP_COUNT
 } FlagOp;
 #define LAZY_OP(op, size) ((uint32_t)(op) << 2 | (uint32_t)__builtin_ctz(size))

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* The run loop: work, pause, events, exceptions, blocks. */
+#include "accel/tcg/tcg.h"
+
+/* --- jump cache keys: a number per (flush generation, mode), in bits 62:48, so that tag = pc ^ key never collides --- */
+enum { JC_GENERATIONS = 1 << 15 };
+
+static uint64_t new_key(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (++t->jc_generation == JC_GENERATIONS) {
+        memset(v->jump_cache, 0xff, sizeof v->jump_cache);
+        t->jc_generation = 1;
+        t->jc_modes = 0;
+    }
+    return (uint64_t)t->jc_generation << 48;
+}
+
+void vcpu_set_mode(Vcpu *v, uint64_t mode)
+{
+    TcgVcpu *t = v->accel_data;
+    v->mode = mode;
+    if (!t)
+        return;
+    for (unsigned i = 0; i < t->jc_modes; i++) {
+        if (t->jc_mode[i].mode == mode) {
+            v->jc_key = t->jc_mode[i].key;
+            return;
+        }
+    }
+    if (t->jc_modes == JC_MODES)
+        t->jc_modes = 0; /* forgets the keys, not their use: those entries no longer match */
+    v->jc_key = new_key(v);
+    t->jc_mode[t->jc_modes].mode = mode;
+    t->jc_mode[t->jc_modes++].key = v->jc_key;
+}
+
+void jump_cache_flush(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    t->jc_modes = 0;
+    vcpu_set_mode(v, v->mode);
+}
+
+static const void *jc_target(const Block *b) { return tcg.opt.jit ? b->entry : (const void *)b; }
+
+void jump_cache_drop(const Block *b)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        Vcpu *v = vcpu_get(i);
+        if (!v)
+            continue;
+        JumpCacheEntry *e = &v->jump_cache[jc_index(b->pc)];
+        if (__atomic_load_n(&e->host, __ATOMIC_SEQ_CST) == jc_target(b))
+            __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
+    }
+}
+
+static bool canonical48(uint64_t pc) { return (uint64_t)((int64_t)(pc << 16) >> 16) == pc; }
+
+static void jc_insert(Vcpu *v, const Block *b)
+{
+    if (b->variant || !canonical48(b->pc) || !tcg.opt.opt_jump_cache || log_enabled(LOG_NOCHAIN))
+        return;
+    JumpCacheEntry *e = &v->jump_cache[jc_index(b->pc)];
+    __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
+    __atomic_store_n(&e->host, jc_target(b), __ATOMIC_SEQ_CST);
+    __atomic_store_n(&e->tag, b->pc ^ v->jc_key, __ATOMIC_SEQ_CST);
+    if (atomic_load(&b->invalid)) /* whoever invalidated it may have looked before the stores above */
+        __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
+    tcg_vcpu(v)->stats.jc_fills++;
+}
+
+/* --- safe points --- */
+static bool must_wait_for(Vcpu *o)
+{
+    TcgVcpu *t = o->accel_data;
+    return t && atomic_load(&t->drop_writes) && atomic_load(&t->in_guest);
+}
+
+void tcg_sync_others(Vcpu *self)
+{
+    unsigned n = vcpu_count();
+    for (unsigned i = 0; i < n; i++) {
+        Vcpu *o = vcpu_get(i);
+        if (!o || o == self || !o->accel_data)
+            continue;
+        atomic_store(&tcg_vcpu(o)->drop_writes, true);
+        if (!tcg.opt.single_thread)
+            vcpu_kick(o);
+    }
+    if (tcg.opt.single_thread)
+        return; /* none of them runs now */
+    atomic_store(&tcg_vcpu(self)->in_guest, false); /* others may wait for us as well */
+    for (unsigned i = 0; i < n; i++) {
+        Vcpu *o = vcpu_get(i);
+        while (o && o != self && must_wait_for(o))
+            sched_yield();
+    }
+    atomic_store(&tcg_vcpu(self)->in_guest, true);
+    tlb_service(self);
+}
+
+/* --- leaving generated code --- */
+void vcpu_sync(Vcpu *v)
+{
+    if (v->call_site)
+        jit_sync(v); /* the interpreter keeps pc and fl precise */
+}
+
+void vcpu_unwind(Vcpu *v)
+{
+    vcpu_sync(v);
+    siglongjmp(v->unwind, 1);
+}
+
+static void log_exec(Vcpu *v, const Block *b)
+{
+    if (log_enabled(LOG_EXEC))
+        log_write("cpu %u: 0x%016" G_GINT64_MODIFIER "x mode 0x%" G_GINT64_MODIFIER "x%s\n", v->index, v->pc, v->mode, b ? "" : " (uncached)");
+    if (log_enabled(LOG_CPU) && v->arch->print_regs) {
+        g_autoptr(GString) s = g_string_new(NULL);
+        v->arch->print_regs(v, s);
+        log_write("%s\n", s->str);
+    }
+}
+
+static RunResult run_uncached(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    return interp_run(v, t->ir->insn, t->ir->count, NULL);
+}
+
+/* One instruction without any trace of it in the caches: a store into the block that does it, for one. */
+static RunResult run_step(Vcpu *v)
+{
+    unsigned bank;
+    uint64_t linear = v->arch->code_address(v, &bank);
+    const CodeMap *map = code_map_lookup(v, linear, bank, false);
+    if (!map)
+        vcpu_unwind(v);
+    tcg_make_ir(v, linear, map, 1);
+    return run_uncached(v);
+}
+
+static RunResult run_block(Vcpu *v, unsigned variant)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    const JumpCacheEntry *e = &v->jump_cache[jc_index(v->pc)];
+    Block *b = NULL;
+    if (!tcg.opt.jit && !variant && e->tag == (v->pc ^ v->jc_key))
+        b = (Block *)e->host;
+    if (!b) {
+        b = tcg_block_at(v, variant);
+        if (b)
+            jc_insert(v, b);
+    }
+    if (log_enabled(LOG_EXEC | LOG_CPU))
+        log_exec(v, b);
+    if (!b)
+        return run_uncached(v);
+    if (tcg.opt.jit)
+        return jit_run(v, b);
+    if (tcg.opt.stats)
+        b->executions++;
+    t->stats.exits++;
+    return interp_run(v, b->entry, b->ir_count, b);
+}
+
+/* Guest code until something wants the run loop. In an RCU read section. */
+static void run_guest(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (sigsetjmp(v->unwind, 0)) {
+        t->stats.unwinds++;
+        v->call_site = 0;
+        t->running = NULL;
+        split_unlock(v);
+        v->arch->deliver(v);
+        t->next_run = RUN_LOOKUP;
+    } else {
+        t->next_run = RUN_LOOKUP;
+        t->halted = !v->arch->poll(v);
+        if (t->halted)
+            return;
+    }
+    while (!atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
+        RunResult r = t->next_run;
+        t->next_run = RUN_LOOKUP;
+        t->next_run = r == RUN_STEP ? run_step(v) : run_block(v, r == RUN_PLAIN ? BLOCK_PLAIN : 0);
+        if (t->next_run == RUN_POLL)
+            return;
+    }
+}
+
+void tcg_run_slice(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    rcu_read_lock();
+    atomic_store(&t->in_guest, true);
+    tlb_service(v);
+    run_guest(v);
+    atomic_store(&t->in_guest, false);
+    rcu_read_unlock();
+}
+
+/* --- one thread for all vCPUs, in turn --- */
+enum { TURN_US = 2000 };
+static _Atomic(Vcpu *) on_turn;
+static _Atomic bool ticking;
+
+static void *ticker(void *opaque)
+{
+    while (atomic_load(&ticking)) {
+        g_usleep(TURN_US);
+        Vcpu *v = atomic_load(&on_turn);
+        if (v)
+            atomic_store(&v->exit_request, 1);
+    }
+    return NULL;
+}
+
+static bool any_has_work(Vcpu *unused)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        Vcpu *v = vcpu_get(i);
+        if (v && (!tcg_vcpu(v)->halted || v->arch->has_work(v) || atomic_load(&v->exit_request)))
+            return true;
+    }
+    return false;
+}
+
+static void *all_in_turn(Vcpu *first)
+{
+    atomic_store(&ticking, true);
+    pthread_t tick = thread_start("vcpu turns", ticker, NULL);
+    for (;;) {
+        atomic_store(&first->exit_request, 0);
+        if (!vcpu_service(first))
+            break;
+        for (unsigned i = 0; i < vcpu_count(); i++) {
+            Vcpu *v = vcpu_get(i);
+            if (!v || !v->accel_data)
+                continue;
+            vcpu_set_current(v);
+            atomic_store(&v->exit_request, 0);
+            vcpu_work(v);
+            atomic_store(&on_turn, v);
+            tcg_run_slice(v);
+        }
+        atomic_store(&on_turn, NULL);
+        vcpu_set_current(first);
+        if (!any_has_work(NULL))
+            vcpu_wait(first, any_has_work);
+    }
+    atomic_store(&ticking, false);
+    pthread_join(tick, NULL);
+    return NULL;
+}
+
+void *tcg_thread(void *opaque)
+{
+    Vcpu *v = opaque;
+    if (tcg.opt.single_thread)
+        return all_in_turn(v);
+    for (;;) {
+        atomic_store(&v->exit_request, 0); /* before looking: a request from now on ends the slice again */
+        if (!vcpu_service(v))
+            return NULL;
+        tcg_run_slice(v);
+        if (tcg_vcpu(v)->halted)
+            vcpu_wait(v, v->arch->has_work);
+    }
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Stands in for a host back end on hosts that have none. */
+#include "accel/tcg/tcg.h"
+
+bool jit_available(char **why_not)
+{
+    if (why_not)
+        *why_not = g_strdup("there is no code generator for this host");
+    return false;
+}
+bool jit_init(const GuestArch *arch, Error **errp) { return true; }
+Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant) { return NULL; }
+RunResult jit_run(Vcpu *v, const Block *b) { return RUN_LOOKUP; }
+void jit_link(Vcpu *v, BlockLink *l, Block *to) {}
+void jit_unlink(BlockLink *l) {}
+void jit_sync(Vcpu *v) {}

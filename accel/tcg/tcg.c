@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* The translator as an accelerator: options, set-up of machine and vCPUs, counters. */
+#include "accel/tcg/tcg.h"
+
+Tcg tcg;
+
+static const char *const option_names[] = { "thread", "tb-size", "one-insn-per-tb", "backend", "jit-stats", "opt-flags",
+                                            "opt-coalesce", "opt-link", "opt-jump-cache", "tlb-size", "evict-every", NULL };
+
+static bool choose(Opts *o, const char *key, const char *const *names, unsigned dflt, unsigned *out, Error **errp)
+{
+    const char *got = opts_get(o, key);
+    *out = dflt;
+    if (!got)
+        return true;
+    for (unsigned i = 0; names[i]; i++) {
+        if (!strcmp(names[i], got)) {
+            *out = i;
+            return true;
+        }
+    }
+    error_set_unknown(errp, key, got, names);
+    return false;
+}
+
+enum { TB_SIZE_MIN = 4, TB_SIZE_MAX = 1024, TB_SIZE_DEFAULT = 256 }; /* MiB; the maximum keeps jumps within 2 GiB */
+
+static bool read_options(TcgOptions *t, Opts *o, Error **errp)
+{
+    static const char *const threads[] = { "multi", "single", NULL };
+    static const char *const backends[] = { "jit", "interp", NULL };
+    unsigned thread, backend;
+    uint64_t tb_size, tlb_size, evict;
+    bool jit = jit_available(NULL);
+    if (!choose(o, "thread", threads, 0, &thread, errp) || !choose(o, "backend", backends, jit ? 0 : 1, &backend, errp) ||
+        !opts_get_u64(o, "tb-size", TB_SIZE_DEFAULT, &tb_size, errp) ||
+        !opts_get_u64(o, "tlb-size", TLB_SIZE, &tlb_size, errp) || !opts_get_u64(o, "evict-every", 0, &evict, errp) ||
+        !opts_get_bool(o, "one-insn-per-tb", false, &t->one_insn, errp) ||
+        !opts_get_bool(o, "jit-stats", false, &t->stats, errp) || !opts_get_bool(o, "opt-flags", true, &t->opt_flags, errp) ||
+        !opts_get_bool(o, "opt-coalesce", true, &t->opt_coalesce, errp) ||
+        !opts_get_bool(o, "opt-link", true, &t->opt_link, errp) ||
+        !opts_get_bool(o, "opt-jump-cache", true, &t->opt_jump_cache, errp))
+        return false;
+    if (tb_size == 0)
+        tb_size = TB_SIZE_DEFAULT;
+    if (tb_size < TB_SIZE_MIN || tb_size > TB_SIZE_MAX) {
+        error_setf(errp, "tcg: tb-size=%" G_GUINT64_FORMAT ": use %d to %d (MiB)", tb_size, TB_SIZE_MIN, TB_SIZE_MAX);
+        return false;
+    }
+    if (tlb_size < 1) {
+        error_setf(errp, "tcg: tlb-size=0: use 1 to %d", TLB_SIZE);
+        return false;
+    }
+    char *why = NULL;
+    if (!backend && !jit_available(&why)) {
+        error_setf(errp, "tcg: backend=jit: %s; use backend=interp", why);
+        g_free(why);
+        return false;
+    }
+    t->jit = !backend;
+    t->single_thread = thread;
+    t->buffer_size = tb_size * MiB;
+    t->tlb_size = (unsigned)MIN(tlb_size, TLB_SIZE);
+    t->evict_every = (unsigned)evict;
+    return true;
+}
+
+static void ram_written(void *opaque, uint64_t ram, uint64_t len) { tcg_ram_written(ram, len); }
+
+static void map_changed(void *opaque)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        Vcpu *v = vcpu_get(i);
+        if (!v || !v->accel_data)
+            continue;
+        atomic_store(&tcg_vcpu(v)->map_changed, true);
+        vcpu_kick(v);
+    }
+}
+
+static AccelType tcg_type;
+
+static bool tcg_init(Machine *m, Opts *opts, Error **errp)
+{
+    g_autoptr(Opts) none = opts ? NULL : opts_new();
+    if (!read_options(&tcg.opt, opts ? opts : none, errp))
+        return false;
+    if (tcg.ready) { /* another machine in this process (tests) */
+        blocks_reset();
+        codebuf_free();
+    } else {
+        blocks_init();
+        mem_set_ram_written_hook(ram_written, NULL);
+    }
+    if (!codebuf_init(tcg.opt.buffer_size, tcg.opt.jit, errp))
+        return false;
+    tcg_type.one_thread = tcg.opt.single_thread;
+    tcg.ready = true;
+    if (m && m->as_memory)
+        as_add_listener(m->as_memory, map_changed, NULL);
+    return true;
+}
+
+static bool tcg_vcpu_init(Vcpu *v, Error **errp)
+{
+    if (tcg.opt.jit && !jit_init(v->arch, errp))
+        return false;
+    TcgVcpu *t = g_new0(TcgVcpu, 1);
+    t->ir = g_new0(IrBlock, 1);
+    v->accel_data = t;
+    memset(v->jump_cache, 0xff, sizeof v->jump_cache);
+    tlb_init(v);
+    vcpu_set_mode(v, v->mode);
+    if (!v->fp_control)
+        v->fp_control = 0x1f80;
+    if (v->machine && v->machine->as_smm && v->index == 0)
+        as_add_listener(v->machine->as_smm, map_changed, NULL);
+    return true;
+}
+
+static void add_stats(TcgStats *to, const TcgStats *from)
+{
+    uint64_t *t = (uint64_t *)to;
+    const uint64_t *f = (const uint64_t *)from;
+    for (unsigned i = 0; i < sizeof *to / sizeof *t; i++)
+        t[i] += f[i];
+}
+
+static void tcg_vcpu_free(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    add_stats(&tcg.old_stats, &t->stats);
+    g_free(t->ir);
+    g_clear_pointer(&v->accel_data, g_free);
+}
+
+/* Executed instructions: jit-stats=on only. */
+static void print_executed(GString *out)
+{
+    uint64_t guest = 0, host = 0, runs = 0;
+    pthread_mutex_lock(&tcg.lock);
+    for (unsigned i = 0; i < ARRAY_LEN(tcg.hash); i++) {
+        for (const Block *b = tcg.hash[i]; b; b = b->hash_next) {
+            runs += b->executions;
+            guest += b->executions * b->guest_insns;
+            host += b->executions * b->host_insns;
+        }
+    }
+    pthread_mutex_unlock(&tcg.lock);
+    if (runs)
+        g_string_append_printf(out, "executed (blocks still cached)  %" G_GUINT64_FORMAT " blocks, at most %" G_GUINT64_FORMAT
+                               " guest insns, %.2f host insns each\n", runs, guest, (double)host / (double)guest);
+}
+
+static void tcg_info(GString *out)
+{
+    TcgStats s = tcg.old_stats;
+    for (unsigned i = 0; i < vcpu_count(); i++)
+        if (vcpu_get(i) && vcpu_get(i)->accel_data)
+            add_stats(&s, &tcg_vcpu(vcpu_get(i))->stats);
+#define ROW(text, ...) g_string_append_printf(out, "%-28s" text "\n", __VA_ARGS__)
+#define U64 "%" G_GUINT64_FORMAT
+    ROW("%s", "backend", tcg.opt.jit ? "jit" : "interp");
+    ROW(U64 " (" U64 " guest insns, " U64 " IR ops)", "blocks translated", s.blocks, s.guest_insns, s.ir_insns);
+    ROW("%.2f (" U64 " code bytes, " U64 " KiB used)", "host insns per guest insn",
+        s.guest_insns ? (double)s.host_insns / (double)s.guest_insns : 0.0, s.code_bytes, codebuf_used() / KiB);
+    ROW("%.1f ms, %.0f ns per guest insn", "translation time", (double)s.translate_ns / 1e6,
+        s.guest_insns ? (double)s.translate_ns / (double)s.guest_insns : 0.0);
+    ROW(U64 ", translated " U64 ", uncached " U64, "look-ups", s.lookups, s.lookup_misses, s.uncached);
+    ROW(U64 " made, jump cache fills " U64, "links", s.links, s.jc_fills);
+    ROW(U64 " fills, " U64 " walks, " U64 " flushes, " U64 " page flushes", "TLB", s.tlb_fills, s.tlb_walks, s.tlb_flushes, s.tlb_page_flushes);
+    ROW(U64 ", devices " U64 ", plain exits " U64, "slow accesses", s.slow_accesses, s.mmio, s.plain_exits);
+    ROW(U64 " blocks, segments recycled " U64, "invalidated", s.invalidations, s.evictions);
+    ROW(U64 ", unwinds " U64, "block exits to the loop", s.exits, s.unwinds);
+    print_executed(out);
+#undef ROW
+}
+
+static void tcg_shutdown(void)
+{
+    if (!log_enabled(LOG_JIT))
+        return;
+    g_autoptr(GString) s = g_string_new(NULL);
+    tcg_info(s);
+    log_write("%s", s->str);
+}
+
+static AccelType tcg_type = {
+    .name = "tcg",
+    .desc = "translates guest code; works everywhere",
+    .option_names = option_names,
+    .init = tcg_init,
+    .vcpu_init = tcg_vcpu_init,
+    .vcpu_free = tcg_vcpu_free,
+    .vcpu_thread = tcg_thread,
+    .info = tcg_info,
+    .shutdown = tcg_shutdown,
+};
+ACCEL_REGISTER(tcg_type)

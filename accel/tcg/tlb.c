@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* The two TLB levels: filling, flushing, large pages, memory-map changes, and where code comes from. */
+#include "accel/tcg/tcg.h"
+
+/*
+ * Invariants:
+ *  1. A fast entry is a copy of what the second level could give now; flushing the fast level is always safe.
+ *  2. A page is in some `write` array only while it is PAGE_WRITE_MAPPED and not PAGE_CODE (page_protect() restores this).
+ *  3. A second-level entry is valid when its stamp is not older than the flushes that concern it; stamps only grow.
+ *  4. code_tlb[slot] is code_map[slot].id while that entry is valid, else 0.
+ */
+
+static unsigned tlb2_slot(uint64_t vpage, unsigned bank)
+{
+    uint64_t n = vpage >> TCG_PAGE_BITS;
+    return (n ^ n >> TLB2_BITS ^ bank * 0x555) & (TLB2_SIZE - 1);
+}
+static uint64_t asid_stamp(const TcgVcpu *t, uint32_t asid) { return t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)]; }
+
+static bool tlb2_valid(const TcgVcpu *t, const TlbEntry *e)
+{
+    if (!e->stamp || e->stamp < t->all_stamp)
+        return false;
+    return e->perm & PERM_GLOBAL || (e->asid == t->asid && e->stamp >= asid_stamp(t, e->asid));
+}
+
+static void clear_bank(TlbBank *b)
+{
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        b->read[i] = b->write[i] = tlb_empty(i);
+}
+
+void tlb_flush_fast(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    for (unsigned bank = 0; bank < TLB_BANKS; bank++)
+        if (t->banks_used >> bank & 1)
+            clear_bank(&v->tlb[bank]);
+    t->banks_used = 0;
+    t->fills = 0;
+}
+
+void tlb_init(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    t->stamp = t->all_stamp = 1;
+    t->banks_used = 0xff;
+    tlb_flush_fast(v);
+    for (unsigned i = 0; i < PHYS_CACHE; i++)
+        t->phys[i].page = NO_PAGE;
+}
+
+static void code_map_flush(Vcpu *v, bool keep_global)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    for (unsigned i = 0; i < CODE_MAP; i++) {
+        if (keep_global && t->code_map[i].global)
+            continue;
+        t->code_map[i].id = 0;
+        v->code_tlb[i] = 0;
+    }
+    jump_cache_flush(v);
+}
+
+void tlb_flush_all(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    t->stats.tlb_flushes++;
+    t->all_stamp = ++t->stamp;
+    t->large_count = 0;
+    tlb_flush_fast(v);
+    code_map_flush(v, false);
+    for (unsigned i = 0; i < PHYS_CACHE; i++)
+        t->phys[i].page = NO_PAGE;
+}
+
+void tlb_flush_non_global(Vcpu *v, uint32_t asid)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    t->stats.tlb_flushes++;
+    t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)] = ++t->stamp;
+    tlb_flush_fast(v);
+    code_map_flush(v, true);
+}
+
+void tlb_set_asid(Vcpu *v, uint32_t asid)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (t->asid == asid)
+        return;
+    t->asid = asid;
+    tlb_flush_fast(v);
+    code_map_flush(v, true);
+}
+
+/* Drop second-level entries in [base, base + 2^bits). */
+static void drop_range(TcgVcpu *t, uint64_t base, unsigned bits)
+{
+    for (unsigned i = 0; i < TLB2_SIZE; i++)
+        if ((t->tlb2[i].vpage ^ base) >> bits == 0)
+            t->tlb2[i].stamp = 0;
+}
+
+static bool drop_large(Vcpu *v, uint64_t va)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    bool found = false;
+    for (unsigned i = 0; i < t->large_count; i++) {
+        if ((t->large[i].base ^ va) >> t->large[i].bits)
+            continue;
+        drop_range(t, t->large[i].base, t->large[i].bits);
+        t->large[i] = t->large[--t->large_count];
+        i--;
+        found = true;
+    }
+    return found;
+}
+
+void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint64_t vpage = va & TCG_PAGE_MASK;
+    t->stats.tlb_page_flushes++;
+    if (drop_large(v, va)) {
+        tlb_flush_fast(v);
+        code_map_flush(v, false);
+        return;
+    }
+    unsigned slot = vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
+    for (unsigned bank = 0; bank < v->arch->banks; bank++) {
+        TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank)];
+        if (e->vpage == vpage && (e->asid == asid || e->perm & PERM_GLOBAL))
+            e->stamp = 0;
+        TlbBank *b = &v->tlb[bank];
+        if (b->read[slot] == vpage || b->write[slot] == vpage)
+            b->read[slot] = b->write[slot] = tlb_empty(slot);
+    }
+    CodeMap *c = &t->code_map[slot & (CODE_MAP - 1)];
+    if (c->id && c->vpage == vpage) {
+        c->id = 0;
+        v->code_tlb[slot & (CODE_MAP - 1)] = 0;
+        jump_cache_flush(v);
+    }
+}
+
+static void remember_large(Vcpu *v, uint64_t va, unsigned bits)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint64_t base = va >> bits << bits;
+    for (unsigned i = 0; i < t->large_count; i++)
+        if (t->large[i].base == base && t->large[i].bits == bits)
+            return;
+    if (t->large_count == LARGE_PAGES) { /* forget one: its translations go with it */
+        drop_range(t, t->large[0].base, t->large[0].bits);
+        tlb_flush_fast(v);
+        code_map_flush(v, false);
+        t->large[0] = t->large[--t->large_count];
+    }
+    t->large[t->large_count].base = base;
+    t->large[t->large_count++].bits = (uint8_t)bits;
+}
+
+/* Is the page free for unnoticed stores? If so it counts as write-mapped from now on. */
+static bool claim_writable(uint64_t ram)
+{
+    uint64_t n = ram >> TCG_PAGE_BITS;
+    if (n >= RAM_PAGES_MAX)
+        return false;
+    if (!(atomic_load_explicit(&tcg.page_flags[n], memory_order_relaxed) & PAGE_WRITE_MAPPED))
+        atomic_fetch_or(&tcg.page_flags[n], PAGE_WRITE_MAPPED);
+    return !(atomic_load(&tcg.page_flags[n]) & PAGE_CODE);
+}
+
+void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write)
+{
+    if (!e->host)
+        return;
+    TcgVcpu *t = tcg_vcpu(v);
+    if (++t->fills > tcg.opt.tlb_size)
+        tlb_flush_fast(v);
+    t->banks_used |= (uint8_t)(1u << e->bank);
+    TlbBank *b = &v->tlb[e->bank];
+    unsigned slot = e->vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
+    bool writable = (e->perm & (PERM_W | PERM_ROM)) == PERM_W && (for_write || b->write[slot] == e->vpage) &&
+                    claim_writable(e->ram);
+    b->read[slot] = b->write[slot] = tlb_empty(slot);
+    b->host[slot] = (uintptr_t)e->host;
+    b->read[slot] = e->perm & PERM_R ? e->vpage : tlb_empty(slot);
+    if (writable)
+        b->write[slot] = e->vpage;
+}
+
+static void fill_section(Vcpu *v, TlbEntry *e)
+{
+    MemSection s;
+    rcu_read_lock();
+    as_translate(v->as, e->phys, &s);
+    e->host = NULL;
+    e->ram = NO_PAGE;
+    if (s.host && s.len >= TCG_PAGE_SIZE && s.ram_addr >> TCG_PAGE_BITS < RAM_PAGES_MAX && !(s.ram_addr & ~TCG_PAGE_MASK)) {
+        e->host = s.host;
+        e->ram = s.ram_addr;
+        e->perm |= s.readonly ? PERM_ROM : 0;
+    }
+    rcu_read_unlock();
+}
+
+static const uint8_t needed_perm[] = { [ACCESS_READ] = PERM_R, [ACCESS_WRITE] = PERM_W, [ACCESS_FETCH] = PERM_X };
+
+const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint64_t vpage = va & TCG_PAGE_MASK;
+    TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank)];
+    if (!(e->vpage == vpage && e->bank == bank && tlb2_valid(t, e) && e->perm & needed_perm[kind])) {
+        WalkResult w;
+        t->stats.tlb_walks++;
+        if (!v->arch->walk(v, va, kind, bank, probe, &w))
+            return NULL;
+        *e = (TlbEntry){ .vpage = vpage, .phys = w.phys & TCG_PAGE_MASK, .asid = t->asid, .bank = (uint8_t)bank,
+                         .page_bits = w.page_bits,
+                         .perm = (w.readable ? PERM_R : 0) | (w.writable ? PERM_W : 0) | (w.executable ? PERM_X : 0) |
+                                 (w.global ? PERM_GLOBAL : 0) };
+        fill_section(v, e);
+        if (w.page_bits > TCG_PAGE_BITS)
+            remember_large(v, va, w.page_bits);
+        e->stamp = probe ? 0 : t->stamp; /* a probe's answer is not kept: A/D bits were not set */
+    }
+    if (kind != ACCESS_FETCH && !probe) {
+        t->stats.tlb_fills++;
+        tlb_fill_fast(v, e, kind == ACCESS_WRITE);
+    }
+    return e;
+}
+
+const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool probe)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint64_t vpage = linear & TCG_PAGE_MASK;
+    unsigned slot = vpage >> TCG_PAGE_BITS & (CODE_MAP - 1);
+    CodeMap *c = &t->code_map[slot];
+    if (c->id && c->vpage == vpage && c->bank == bank)
+        return c;
+    const TlbEntry *e = tlb_lookup(v, linear, ACCESS_FETCH, bank, probe);
+    if (!e)
+        return NULL;
+    bool global = e->perm & PERM_GLOBAL;
+    *c = (CodeMap){ .vpage = vpage, .ram = e->ram, .host = e->host, .phys = e->phys, .bank = (uint8_t)bank, .global = global,
+                    .id = mapping_id(vpage, e->ram != NO_PAGE ? e->ram : e->phys | 1, bank) };
+    v->code_tlb[slot] = c->id;
+    return c;
+}
+
+void tlb_service(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (atomic_load(&t->drop_writes)) {
+        tlb_flush_fast(v);
+        atomic_store(&t->drop_writes, false);
+    }
+    if (atomic_exchange(&t->map_changed, false))
+        tlb_flush_all(v);
+}
+
+/* --- physical memory for page walkers --- */
+static uint8_t *phys_host(Vcpu *v, hwaddr pa, bool write, uint64_t *ram)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    hwaddr page = pa & TCG_PAGE_MASK;
+    typeof(&t->phys[0]) c = &t->phys[pa >> TCG_PAGE_BITS & (PHYS_CACHE - 1)];
+    if (c->page != page) {
+        MemSection s;
+        rcu_read_lock();
+        as_translate(v->as, page, &s);
+        rcu_read_unlock();
+        if (!s.host || s.len < TCG_PAGE_SIZE)
+            return NULL;
+        c->page = page, c->host = s.host, c->ram = s.ram_addr, c->readonly = s.readonly;
+    }
+    if (write && c->readonly)
+        return NULL;
+    *ram = c->ram + (pa & ~TCG_PAGE_MASK);
+    return c->host + (pa & ~TCG_PAGE_MASK);
+}
+
+uint64_t phys_load(Vcpu *v, hwaddr pa, unsigned size)
+{
+    uint64_t ram, value = ~UINT64_C(0);
+    const uint8_t *p = phys_host(v, pa, false, &ram);
+    if (p)
+        return host_load(p, size);
+    as_load(v->as, pa, size, &value, v->arch->attrs(v));
+    return value & bits_mask(8 * size);
+}
+
+void phys_store(Vcpu *v, hwaddr pa, unsigned size, uint64_t value)
+{
+    uint64_t ram;
+    uint8_t *p = phys_host(v, pa, true, &ram);
+    if (!p) {
+        as_store(v->as, pa, size, value, v->arch->attrs(v));
+        return;
+    }
+    host_store(p, size, value);
+    if (page_is_code(ram))
+        tcg_ram_written(ram, size);
+}
+
+bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t desired)
+{
+    uint64_t ram;
+    uint8_t *p = phys_host(v, pa, true, &ram);
+    if (!p)
+        return true; /* page tables in ROM or a device: A and D are not recorded there */
+    bool ok;
+    if (size == 4) {
+        uint32_t old = (uint32_t)expected;
+        ok = __atomic_compare_exchange_n((uint32_t *)p, &old, (uint32_t)desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    } else {
+        ok = __atomic_compare_exchange_n((uint64_t *)p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    if (ok && page_is_code(ram))
+        tcg_ram_written(ram, size);
+    return ok;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* vCPU threads: lines, kicks, waiting, pause and resume, work queues. The same for every accelerator. */
+#include <stdio.h>
+#include "accel/accel.h"
+#include "accel/guest-arch.h"
+#include "base/bits.h"
+
+enum { MAX_VCPUS = 1024 };
+
+typedef struct VcpuWork {
+    VcpuWorkFn *fn;
+    void *opaque;
+    bool *done;      /* under the run lock; NULL: nobody waits */
+} VcpuWork;
+
+/*
+ * A waiter publishes `waiting` and then looks for reasons not to wait; a kicker publishes its reason and then looks at
+ * `waiting` (both sequentially consistent), so that one of them sees the other.
+ */
+struct VcpuRun {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;      /* the vCPU waits here */
+    pthread_cond_t done_cond; /* others wait here for it */
+    _Atomic bool waiting;
+    bool started, standing;   /* under lock: stands still for a pause, or has ended */
+    GQueue work;              /* of VcpuWork, under lock */
+    _Atomic bool has_work;
+};
+
+static Vcpu *vcpus[MAX_VCPUS];
+static unsigned count;
+static _Atomic bool paused = true, stopping;
+static _Thread_local Vcpu *current;
+
+Vcpu *vcpu_get(unsigned index) { return index < MAX_VCPUS ? vcpus[index] : NULL; }
+unsigned vcpu_count(void) { return __atomic_load_n(&count, __ATOMIC_ACQUIRE); }
+Vcpu *vcpu_current(void) { return current; }
+bool vcpu_stopping(void) { return atomic_load(&stopping); }
+
+void vcpu_set_current(Vcpu *v)
+{
+    current = v;
+    cpu_port_set_current(v ? &v->port : NULL);
+}
+
+static Vcpu *port_vcpu(CpuPort *p) { return container_of(p, Vcpu, port); }
+static void port_set_line(CpuPort *p, CpuLine line, bool level) { vcpu_set_line(port_vcpu(p), line, level); }
+static void port_sipi(CpuPort *p, uint8_t vector)
+{
+    atomic_store(&port_vcpu(p)->sipi_vector, vector);
+    vcpu_set_line(port_vcpu(p), CPU_LINE_SIPI, true);
+}
+static const CpuPortOps default_port_ops = { .set_line = port_set_line, .sipi = port_sipi };
+
+bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp)
+{
+    if (index >= MAX_VCPUS || vcpus[index]) {
+        error_setf(errp, "vCPU %u: index in use or not below %d; use fewer CPUs", index, MAX_VCPUS);
+        return false;
+    }
+    v->arch = arch;
+    v->machine = m;
+    v->index = index;
+    v->as = m ? m->as_memory : NULL;
+    v->port.index = index;
+    if (!v->port.ops)
+        v->port.ops = &default_port_ops;
+    snprintf(v->name, sizeof v->name, "cpu %u", index);
+    v->run = g_new0(struct VcpuRun, 1);
+    pthread_mutex_init(&v->run->lock, NULL);
+    pthread_cond_init(&v->run->cond, NULL);
+    pthread_cond_init(&v->run->done_cond, NULL);
+    g_queue_init(&v->run->work);
+    const AccelType *a = accel_current();
+    if (a && a->vcpu_init && !a->vcpu_init(v, errp)) {
+        g_clear_pointer(&v->run, g_free);
+        return false;
+    }
+    vcpus[index] = v;
+    if (index >= count)
+        __atomic_store_n(&count, index + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+void vcpu_destroy(Vcpu *v)
+{
+    if (vcpus[v->index] != v)
+        return;
+    const AccelType *a = accel_current();
+    if (a && a->vcpu_free)
+        a->vcpu_free(v);
+    vcpus[v->index] = NULL;
+    while (count && !vcpus[count - 1])
+        count--;
+    g_queue_clear_full(&v->run->work, g_free);
+    pthread_cond_destroy(&v->run->cond);
+    pthread_cond_destroy(&v->run->done_cond);
+    pthread_mutex_destroy(&v->run->lock);
+    g_clear_pointer(&v->run, g_free);
+}
+
+static void *thread_body(void *opaque)
+{
+    Vcpu *v = opaque;
+    vcpu_set_current(v);
+    accel_current()->vcpu_thread(v);
+    vcpu_set_current(NULL);
+    pthread_mutex_lock(&v->run->lock);
+    v->run->standing = true;
+    pthread_cond_broadcast(&v->run->done_cond);
+    pthread_mutex_unlock(&v->run->lock);
+    return NULL;
+}
+
+void vcpu_start_thread(Vcpu *v)
+{
+    const AccelType *a = accel_current();
+    v->run->started = true;
+    if (a->one_thread && v->index) {
+        v->thread = vcpus[0]->thread;
+        return;
+    }
+    v->thread = thread_start(v->name, thread_body, v);
+}
+
+void vcpu_kick(Vcpu *v)
+{
+    atomic_store(&v->exit_request, 1);
+    const AccelType *a = accel_current();
+    if (a && a->kick)
+        a->kick(v);
+    if (atomic_load(&v->run->waiting)) {
+        pthread_mutex_lock(&v->run->lock);
+        pthread_cond_signal(&v->run->cond);
+        pthread_mutex_unlock(&v->run->lock);
+    }
+}
+
+/* irq_pending follows `lines`; writers that race settle on the last value of `lines`. */
+static void update_pending(Vcpu *v)
+{
+    bool level;
+    do {
+        level = atomic_load(&v->lines) != 0;
+        atomic_store(&v->irq_pending, level);
+    } while (level != (atomic_load(&v->lines) != 0));
+}
+
+void vcpu_set_line(Vcpu *v, CpuLine line, bool level)
+{
+    uint32_t bit = 1u << line;
+    uint32_t old = level ? atomic_fetch_or(&v->lines, bit) : atomic_fetch_and(&v->lines, ~bit);
+    if (!(old & bit) == !level)
+        return;
+    update_pending(v);
+    if (level)
+        vcpu_kick(v);
+}
+
+bool vcpu_take_event(Vcpu *v, CpuLine line)
+{
+    uint32_t old = atomic_fetch_and(&v->lines, ~(1u << line));
+    if (old >> line & 1)
+        update_pending(v);
+    return old >> line & 1;
+}
+
+void vcpu_work(Vcpu *v)
+{
+    struct VcpuRun *r = v->run;
+    if (!atomic_load(&r->has_work))
+        return;
+    pthread_mutex_lock(&r->lock);
+    VcpuWork *w;
+    while ((w = g_queue_pop_head(&r->work))) {
+        pthread_mutex_unlock(&r->lock);
+        w->fn(v, w->opaque);
+        pthread_mutex_lock(&r->lock);
+        if (w->done) {
+            *w->done = true;
+            pthread_cond_broadcast(&r->done_cond);
+        }
+        g_free(w);
+    }
+    atomic_store(&r->has_work, false);
+    pthread_mutex_unlock(&r->lock);
+}
+
+bool vcpu_service(Vcpu *v)
+{
+    struct VcpuRun *r = v->run;
+    vcpu_work(v);
+    if (!atomic_load(&paused))
+        return !atomic_load(&stopping);
+    pthread_mutex_lock(&r->lock);
+    while (atomic_load(&paused) && !atomic_load(&stopping)) {
+        r->standing = true;
+        pthread_cond_broadcast(&r->done_cond);
+        atomic_store(&r->waiting, true);
+        if (!atomic_load(&r->has_work) && atomic_load(&paused) && !atomic_load(&stopping))
+            pthread_cond_wait(&r->cond, &r->lock);
+        atomic_store(&r->waiting, false);
+        pthread_mutex_unlock(&r->lock);
+        vcpu_work(v);
+        pthread_mutex_lock(&r->lock);
+    }
+    r->standing = false;
+    pthread_mutex_unlock(&r->lock);
+    return !atomic_load(&stopping);
+}
+
+void vcpu_wait(Vcpu *v, bool (*ready)(Vcpu *v))
+{
+    struct VcpuRun *r = v->run;
+    pthread_mutex_lock(&r->lock);
+    atomic_store(&r->waiting, true);
+    if (!atomic_load(&v->exit_request) && !atomic_load(&r->has_work) && !(ready && ready(v)))
+        pthread_cond_wait(&r->cond, &r->lock);
+    atomic_store(&r->waiting, false);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void queue_work(Vcpu *v, VcpuWorkFn *fn, void *opaque, bool *done)
+{
+    VcpuWork *w = g_new(VcpuWork, 1);
+    *w = (VcpuWork){ fn, opaque, done };
+    pthread_mutex_lock(&v->run->lock);
+    g_queue_push_tail(&v->run->work, w);
+    atomic_store(&v->run->has_work, true);
+    pthread_mutex_unlock(&v->run->lock);
+    vcpu_kick(v->run->started && accel_current()->one_thread ? vcpus[0] : v);
+    vcpu_kick(v);
+}
+
+void vcpu_run_on(Vcpu *v, VcpuWorkFn *fn, void *opaque) { queue_work(v, fn, opaque, NULL); }
+
+void vcpu_run_on_sync(Vcpu *v, VcpuWorkFn *fn, void *opaque)
+{
+    if (!v->run->started || current == v) {
+        fn(v, opaque);
+        return;
+    }
+    bool done = false;
+    queue_work(v, fn, opaque, &done);
+    pthread_mutex_lock(&v->run->lock);
+    while (!done)
+        pthread_cond_wait(&v->run->done_cond, &v->run->lock);
+    pthread_mutex_unlock(&v->run->lock);
+}
+
+static bool has_own_thread(const Vcpu *v) { return v && v->run->started && !(accel_current()->one_thread && v->index); }
+
+void vcpus_pause(void)
+{
+    atomic_store(&paused, true);
+    for (unsigned i = 0; i < count; i++)
+        if (vcpus[i])
+            vcpu_kick(vcpus[i]);
+    for (unsigned i = 0; i < count; i++) {
+        if (!has_own_thread(vcpus[i]))
+            continue;
+        struct VcpuRun *r = vcpus[i]->run;
+        pthread_mutex_lock(&r->lock);
+        while (!r->standing)
+            pthread_cond_wait(&r->done_cond, &r->lock);
+        pthread_mutex_unlock(&r->lock);
+    }
+}
+
+void vcpus_resume(void)
+{
+    for (unsigned i = 0; i < count; i++) { /* so that a pause that follows at once waits for the thread to stand again */
+        if (!has_own_thread(vcpus[i]))
+            continue;
+        pthread_mutex_lock(&vcpus[i]->run->lock);
+        vcpus[i]->run->standing = false;
+        pthread_mutex_unlock(&vcpus[i]->run->lock);
+    }
+    atomic_store(&paused, false);
+    for (unsigned i = 0; i < count; i++)
+        if (vcpus[i])
+            vcpu_kick(vcpus[i]);
+}
+
+void vcpus_stop_threads(void)
+{
+    atomic_store(&stopping, true);
+    for (unsigned i = 0; i < count; i++)
+        if (vcpus[i])
+            vcpu_kick(vcpus[i]);
+    for (unsigned i = 0; i < count; i++) {
+        if (!has_own_thread(vcpus[i]))
+            continue;
+        pthread_join(vcpus[i]->thread, NULL);
+        vcpus[i]->run->started = false;
+    }
+    atomic_store(&stopping, false);
+    atomic_store(&paused, true);
+}
