@@ -77,7 +77,7 @@ static void toy_translate(Vcpu *v, TransCtx *t)
     ir_validate(t->b);
 }
 
-static void toy_misaligned(Vcpu *v, uint64_t va, AccessKind kind) { record(v, TOY_MISALIGNED, va); }
+static void toy_misaligned(Vcpu *v, uint64_t va, AccessKind kind, unsigned align) { record(v, TOY_MISALIGNED, va); }
 static void toy_divide_error(Vcpu *v) { record(v, TOY_DIVIDE, 0); }
 static void toy_deliver(Vcpu *v)
 {

@@ -26,7 +26,7 @@ static uint64_t access_address(Vcpu *v, const IrInsn *i, AccessKind kind)
 {
     uint64_t va = interp_address(v, &i->m);
     if (i->m.align && va & (i->m.align - 1)) {
-        v->arch->misaligned(v, va, kind);
+        v->arch->misaligned(v, va, kind, i->m.align);
         vcpu_unwind(v);
     }
     return va;

@@ -8,7 +8,7 @@ static uint64_t vec_address(Vcpu *v, const IrInsn *i, const VecInfo *r, AccessKi
     uint64_t va = interp_address(v, &i->m);
     unsigned align = i->m.align ? i->m.align : r->flags & VEC_ALIGN && r->msize == 16 ? 16 : 1;
     if (va & (align - 1)) {
-        v->arch->misaligned(v, va, kind);
+        v->arch->misaligned(v, va, kind, align);
         vcpu_unwind(v);
     }
     return va;
