@@ -502,9 +502,11 @@ static void apic_stop(Device *d)
 
     apic_bus_remove(a);
     apic_timer_stop(a);
-    if (a->port && a->port->intc == a) {
-        a->port->intc_ops = NULL;
-        a->port->intc = NULL;
+    for (unsigned i = 0; i < cpu_port_count(); i++) { /* the CPUs may be gone before */
+        if (cpu_port(i) == a->port && a->port->intc == a) {
+            a->port->intc_ops = NULL;
+            a->port->intc = NULL;
+        }
     }
 }
 
