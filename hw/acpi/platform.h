@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What ACPI and SMBIOS tables must know about a board, as plain facts. */
+#ifndef HW_ACPI_PLATFORM_H
+#define HW_ACPI_PLATFORM_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum AcpiFlavour { ACPI_Q35, ACPI_PC, ACPI_MICROVM } AcpiFlavour;
+
+enum { ACPI_MAX_WINDOWS = 4, ACPI_MAX_PORTS = 4 };
+typedef struct AcpiWindow { uint64_t first, last; } AcpiWindow;
+
+typedef struct AcpiPlatform {
+    AcpiFlavour flavour;
+    unsigned cpus, max_cpus;
+    const uint32_t *apic_ids;   /* max_cpus; owned by the board */
+    uint64_t below_4g, above_4g;
+    /* Chipset registers, as the firmware has placed them */
+    uint16_t pm_base, gpe0_base;
+    uint8_t gpe0_len;
+    uint64_t mmconfig_base, mmconfig_size; /* size 0: none */
+    AcpiWindow window[ACPI_MAX_WINDOWS];   /* memory that PCI may use */
+    unsigned windows;
+    /* Devices */
+    bool hpet, i8042, rtc, fw_cfg, pic;
+    uint16_t pvpanic_port; /* 0: none */
+    uint16_t com_port[ACPI_MAX_PORTS];
+    uint8_t com_irq[ACPI_MAX_PORTS];
+    unsigned com_ports;
+    uint64_t ged_base;      /* microvm */
+    unsigned ged_gsi;
+    bool s3, s4;
+} AcpiPlatform;
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/* Composition of q35 and pc: CPUs, interrupt controllers, chipset, ISA devices, fw_cfg, boot. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include "base/bits.h"
+#include "chardev/chardev.h"
+#include "hw/core/cpu-port.h"
+#include "hw/i386/pc-acpi.h"
+#include "hw/i386/pc-board.h"
+#include "hw/intc/apic.h"
+#include "hw/timer/mc146818rtc.h"
+
+#define HPET_BASE 0xfed00000u
+
+enum { PRIO_DEVICE = 3 };
+
+const char *const pc_switch_names[] = { "auto", "on", "off", NULL };
+const char *const pc_irqchip_names[] = { "on", "off", "split", NULL };
+
+/* ---- CPUs ---- */
+
+static unsigned width_of(unsigned count)
+{
+    return count > 1 ? 32u - (unsigned)__builtin_clz(count - 1) : 0;
+}
+
+/* Each topology level has a whole number of bits in the APIC id (SDM vol. 3A, 9.9.1). */
+static uint32_t apic_id_of(const MachineConfig *c, unsigned index)
+{
+    unsigned dies = MAX(c->dies, 1), thread_bits = width_of(c->threads), core_bits = width_of(c->cores), die_bits = width_of(dies);
+    unsigned thread = index % c->threads, core = index / c->threads % c->cores, die = index / c->threads / c->cores % dies;
+    unsigned socket = index / c->threads / c->cores / dies;
+
+    return thread | core << thread_bits | die << (thread_bits + core_bits) | socket << (thread_bits + core_bits + die_bits);
+}
+
+bool pc_board_add_cpus(PcBoard *b, Error **errp)
+{
+    Machine *m = &b->machine;
+    const MachineConfig *c = &m->config;
+    const CpuFamily *family = cpu_family_find(m->type->arch);
+    const char *model = c->cpu_model ? c->cpu_model : m->type->default_cpu;
+
+    if (!family) {
+        error_setf(errp, "machine '%s': this build has no CPUs of architecture '%s'", m->type->name, m->type->arch);
+        return false;
+    }
+    b->apic_ids = g_new0(uint32_t, c->max_cpus);
+    for (unsigned i = 0; i < c->max_cpus; i++)
+        b->apic_ids[i] = apic_id_of(c, i);
+    b->apic_id_limit = b->apic_ids[c->max_cpus - 1] + 1;
+    for (unsigned i = 0; i < c->cpus; i++) {
+        g_autofree char *id = g_strdup_printf("apic%u", i);
+        if (!family->create(m, i, b->apic_ids[i], model, errp) || !device_start(apic_new(cpu_port(i), id), errp))
+            return false;
+    }
+    return true;
+}
+
+void pc_board_nmi(Machine *m)
+{
+    for (unsigned i = 0; i < cpu_port_count(); i++) {
+        CpuPort *p = cpu_port(i);
+        if (p->ops)
+            p->ops->set_line(p, CPU_LINE_NMI, true);
+    }
+}
+
+/* ---- ISA devices and interrupts ---- */
+
+Device *pc_board_isa_device(PcBoard *b, const char *type, const char *id, Error **errp, ...)
+{
+    Device *d = isa_new(b->isa, type, id, errp);
+    bool ok = d;
+    va_list ap;
+
+    va_start(ap, errp);
+    for (const char *prop = va_arg(ap, const char *); ok && prop; prop = va_arg(ap, const char *))
+        ok = device_set(d, prop, va_arg(ap, const char *), errp);
+    va_end(ap);
+    return ok && device_start(d, errp) ? d : NULL;
+}
+
+bool pc_board_add_irqchip(PcBoard *b, bool with_pic, Error **errp)
+{
+    Machine *m = &b->machine;
+
+    if (with_pic && !(b->pic = pc_board_isa_device(b, "isa-i8259", "pic", errp, NULL)))
+        return false;
+    b->ioapic = device_new_named("ioapic", "ioapic", errp);
+    if (!b->ioapic || !device_start(b->ioapic, errp))
+        return false;
+    mem_map(m->memory, IOAPIC_DEFAULT_BASE, b->ioapic->region[0], PRIO_DEVICE);
+    gsi_router_init(&b->gsi, b->pic, b->ioapic);
+    for (unsigned i = 0; i < ISA_IRQ_COUNT; i++)
+        b->isa->irq[i] = b->gsi.irq[i];
+    if (b->pic)
+        apic_connect_pic(device_find("apic0"), b->pic);
+    return true;
+}
+
+/* With an HPET the PIT's and the RTC's interrupts pass through it (legacy replacement). */
+static bool add_hpet(PcBoard *b, Error **errp)
+{
+    g_autofree char *lines = g_strdup_printf("%#x", b->model->hpet_lines);
+
+    b->hpet = device_new_named("hpet", "hpet", errp);
+    if (!b->hpet || !device_set(b->hpet, "hpet-intcap", lines, errp))
+        return false;
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        device_connect(b->hpet, "irq", i, b->gsi.irq[i]);
+    if (!device_start(b->hpet, errp))
+        return false;
+    mem_map(b->machine.memory, HPET_BASE, b->hpet->region[0], PRIO_DEVICE);
+    return true;
+}
+
+static Device *add_timer(PcBoard *b, const char *type, unsigned legacy, unsigned irq, Error **errp)
+{
+    const MachineConfig *c = &b->machine.config;
+    Device *d = isa_new(b->isa, type, type, errp);
+
+    if (!d)
+        return NULL;
+    device_connect(d, "irq", 0, b->hpet ? device_input(b->hpet, "legacy", legacy) : b->gsi.irq[irq]);
+    if (irq == 8 && c->rtc_base && !device_set(d, "base", c->rtc_base, errp))
+        return NULL;
+    if (irq == 8 && c->rtc_clock && !device_set(d, "clock", c->rtc_clock, errp))
+        return NULL;
+    return device_start(d, errp) ? d : NULL;
+}
+
+static bool add_timers(PcBoard *b, Error **errp)
+{
+    if (!b->machine.config.no_hpet && !add_hpet(b, errp))
+        return false;
+    b->rtc = add_timer(b, "mc146818rtc", 1, 8, errp);
+    if (!b->rtc)
+        return false;
+    if (b->pit_switch == PC_OFF)
+        return true;
+    b->pit = add_timer(b, "isa-pit", 0, 0, errp);
+    return b->pit && pc_board_isa_device(b, "isa-pcspk", "pcspk", errp, "pit", b->pit->id, NULL);
+}
+
+bool pc_board_add_serial(PcBoard *b, Error **errp)
+{
+    const MachineConfig *c = &b->machine.config;
+
+    for (unsigned i = 0; i < ARRAY_LEN(c->serial); i++) {
+        char index[2] = { (char)('0' + i), 0 }, id[] = "serial0";
+        id[6] = index[0];
+        if (c->serial[i] && !pc_board_isa_device(b, "isa-serial", id, errp, "index", index, "chardev", chardev_id(c->serial[i]), NULL))
+            return false;
+    }
+    return !c->debugcon || pc_board_isa_device(b, "isa-debugcon", "debugcon", errp, "chardev", chardev_id(c->debugcon), NULL);
+}
+
+static bool add_keyboard(PcBoard *b, Error **errp)
+{
+    static const char *const types[] = { "i8042", "port92" };
+
+    for (unsigned i = 0; i < ARRAY_LEN(types); i++) {
+        Device *d;
+        if (!strcmp(types[i], "i8042") && !b->i8042)
+            continue;
+        d = isa_new(b->isa, types[i], types[i], errp);
+        if (!d)
+            return false;
+        device_connect(d, "a20", 0, CPU_PORTS_A20_IRQ);
+        if (!device_start(d, errp))
+            return false;
+    }
+    return true;
+}
+
+static void fill_cmos(PcBoard *b)
+{
+    const MachineConfig *c = &b->machine.config;
+
+    mc146818_set_memory(b->rtc, b->below_4g, b->above_4g);
+    mc146818_set_boot_order(b->rtc, c->boot_order ? c->boot_order : "cad");
+    mc146818_set(b->rtc, 0x5f, (uint8_t)(c->cpus - 1));
+    mc146818_set(b->rtc, 0x14, 0x06); /* equipment: FPU, PS/2 mouse */
+}
+
+/* ---- Chipset ---- */
+
+static bool check_options(PcBoard *b, Error **errp)
+{
+    const char *name = b->machine.type->name;
+
+    if (b->usb) {
+        error_setf(errp, "machine '%s': usb=on: there is no USB controller in this version; leave it out", name);
+        return false;
+    }
+    if (b->vmport == PC_ON) {
+        error_setf(errp, "machine '%s': vmport=on: the back door port is not modelled; leave it out", name);
+        return false;
+    }
+    return true;
+}
+
+static bool add_chipset(PcBoard *b, Error **errp)
+{
+    const PcModel *model = b->model;
+    Machine *m = &b->machine;
+    HostBridge *h;
+
+    b->host = device_new_named(model->host_type, "pcihost", errp);
+    if (!b->host)
+        return false;
+    h = host_bridge(b->host);
+    h->io = m->io;
+    h->as_memory = m->as_memory;
+    h->spaces = (SmramSpaces){ .system = m->memory, .smm = m->smm, .pci = b->pci, .ram = m->ram, .ram_below_4g = b->below_4g };
+    if (!device_start(b->host, errp))
+        return false;
+    b->mch = pci_new(&h->bus, model->north_type, model->north_type, 0, errp);
+    if (!b->mch || !device_start(&b->mch->dev, errp))
+        return false;
+    b->south = pci_new(&h->bus, model->south_type, model->south_type, model->south_devfn, errp);
+    if (!b->south)
+        return false;
+    device_set_default(&b->south->dev, "multifunction", "on");
+    if (model->south_has_smm)
+        device_set_default(&b->south->dev, "smm", b->smm == PC_OFF ? "off" : "on");
+    return device_start(&b->south->dev, errp);
+}
+
+/* The bridge is started: its ISA bus and interrupt outputs get their lines. */
+static bool connect_south(PcBoard *b, Error **errp)
+{
+    if (!pc_board_add_irqchip(b, true, errp))
+        return false;
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        device_connect(&b->south->dev, "gsi", i, b->gsi.irq[i]);
+    return b->model->add_functions(b, errp);
+}
+
+/* Ports that a PC has and this one does not; "quiet": written as a delay by design. */
+static const UnmodelledRange pc_ranges[] = {
+    { "dma-controller-1", 0x00, 0x10, true }, { "post-code", 0x80, 1, true, true }, { "dma-page", 0x81, 0x0f, true },
+    { "dma-controller-2", 0xc0, 0x20, true }, { "delay-port", 0xed, 1, true, true }, { "fpu-error", 0xf0, 2, true },
+    { "ide-secondary", 0x170, 8, true }, { "ide-primary", 0x1f0, 8, true }, { "ide-secondary-control", 0x376, 1, true },
+    { "vga", 0x3b0, 0x30, true }, { "floppy", 0x3f0, 6, true }, { "ide-primary-control", 0x3f6, 1, true },
+    { "isa-pnp", 0xa79, 1, true }, { "vmport", 0x5658, 4, true },
+    { "vga-memory", 0xa0000, 0x20000 }, { "tpm", 0xfed40000, 0x5000 },
+    { NULL },
+};
+
+/* ---- fw_cfg and boot ---- */
+
+typedef struct __attribute__((packed)) HpetFwEntry {
+    uint8_t count;
+    struct __attribute__((packed)) {
+        uint32_t event_timer_block_id;
+        uint64_t address;
+        uint16_t min_tick;
+        uint8_t page_prot;
+    } hpet[8];
+} HpetFwEntry;
+
+bool pc_board_add_fw_cfg(PcBoard *b, Error **errp)
+{
+    static const uint8_t sleep_states[6] = { 0x80, 0, 0, ACPI_SLP_S3, ACPI_SLP_S4, 0x80 };
+    uint8_t states[6];
+    E820Entry e820[2];
+    HpetFwEntry hpet = { .count = 0 };
+
+    b->fw = fw_cfg_io_create(&b->machine, errp);
+    if (!b->fw)
+        return false;
+    fw_cfg_set_u16(b->fw, FW_CFG_MAX_CPUS, (uint16_t)b->apic_id_limit);
+    fw_cfg_set_u32(b->fw, FW_CFG_IRQ0_OVERRIDE, 1);
+    if (b->hpet) {
+        hpet.count = 1;
+        hpet.hpet[0].event_timer_block_id = 0x8086a201;
+        hpet.hpet[0].address = HPET_BASE;
+        hpet.hpet[0].min_tick = 100;
+    }
+    fw_cfg_set_bytes(b->fw, FW_CFG_HPET, &hpet, sizeof(hpet));
+    memcpy(states, sleep_states, sizeof(states));
+    if (b->pm && !b->pm->disable_s3)
+        states[3] |= 0x80;
+    if (b->pm && !b->pm->disable_s4)
+        states[4] |= 0x80;
+    return fw_cfg_add_e820(b->fw, e820, pc_board_e820(b, e820), errp) &&
+           fw_cfg_add_file(b->fw, "etc/system-states", states, sizeof(states), errp);
+}
+
+static bool add_boot(PcBoard *b, Error **errp)
+{
+    const MachineConfig *c = &b->machine.config;
+    BootLayout layout = { .ram_below_4g = b->below_4g, .ram_above_4g = b->above_4g, .reserve = 256 * KiB };
+
+    if (!pc_board_load_bios(b, "bios-256k.bin", errp) || !pc_board_add_fw_cfg(b, errp))
+        return false;
+    return (c->no_acpi || pc_acpi_setup(b, errp)) && pc_smbios_setup(b, errp) && boot_through_firmware(b->fw, c, &layout, errp);
+}
+
+/* The guest goes to sleep in S3: the BIOS finds this code after the wake-up reset and resumes. */
+static void note_suspend(void *opaque)
+{
+    PcBoard *b = opaque;
+
+    mc146818_set(b->rtc, 0x0f, 0xfe);
+}
+
+bool pc_board_build(Machine *m, const PcModel *model, Error **errp)
+{
+    PcBoard *b = pc_board(m);
+
+    b->model = model;
+    if (!check_options(b, errp) || !pc_board_add_ram(b, errp))
+        return false;
+    pc_board_add_unmodelled(b, pc_ranges);
+    pc_board_add_unmodelled(b, model->unmodelled);
+    if (!pc_board_add_cpus(b, errp) || !add_chipset(b, errp))
+        return false;
+    b->isa = isa_bus_first();
+    if (!connect_south(b, errp) || !add_timers(b, errp) || !add_keyboard(b, errp) || !pc_board_add_serial(b, errp))
+        return false;
+    fill_cmos(b);
+    b->pm->suspending = note_suspend;
+    b->pm->suspending_opaque = b;
+    return add_boot(b, errp);
+}
+
+void pc_board_power_button(Machine *m)
+{
+    PcBoard *b = pc_board(m);
+
+    if (!b->pm)
+        return;
+    lock_domain_lock(b->pm->owner->domain);
+    acpi_pm_power_button(b->pm);
+    lock_domain_unlock(b->pm->owner->domain);
+}
+
+void pc_board_destroy(Machine *m)
+{
+    PcBoard *b = pc_board(m);
+    MemRegion **regions[] = { &b->bios_low, &b->bios, &b->apic_window, &b->ram_high, &b->ram_low, &b->smm_memory, &b->pci };
+
+    if (b->unmodelled)
+        g_ptr_array_unref(b->unmodelled);
+    for (unsigned i = 0; i < ARRAY_LEN(regions); i++)
+        g_clear_pointer(regions[i], mem_region_free);
+    g_clear_pointer(&b->bios_image, g_bytes_unref);
+    g_free(b->apic_ids);
+}
