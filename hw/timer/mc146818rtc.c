@@ -21,8 +21,9 @@ enum { D_VALID = 0x80, PM = 0x80, DONT_CARE = 0xc0 };
 enum { POLICY_DISCARD, POLICY_DELAY, POLICY_SLEW };
 
 #define S_NS INT64_C(1000000000)
+#define S_US INT64_C(1000000) /* the RTC's own time is in microseconds: all years that a guest can set fit */
 /* UIP rises 244 us before an update, which takes 1984 us (32.768 kHz); "the second" begins when the update has ended. */
-#define UIP_NS ((244 + 1984) * INT64_C(1000))
+#define UIP_US (244 + 1984)
 #define MAX_BACKLOG 10000
 
 typedef struct Rtc {
@@ -31,7 +32,7 @@ typedef struct Rtc {
     int clock, policy;
     uint8_t cmos[256]; /* clock registers too: current while halted, else as of the last look */
     uint8_t index, index_ext;
-    uint64_t offset;     /* clock's time + offset = ns since 1970 in the RTC's own reckoning; signed */
+    uint64_t offset;     /* clock's time + offset = us since 1970 in the RTC's own reckoning; signed */
     uint64_t frozen;     /* the RTC's time while it is halted */
     uint64_t seen_s;     /* UF and AF are evaluated up to this second */
     uint64_t seen_tick;  /* PF up to this periodic tick */
@@ -53,12 +54,19 @@ static bool halted(const Rtc *s)
 
 static int64_t rtc_now(const Rtc *s)
 {
-    return halted(s) ? (int64_t)s->frozen : raw_now(s) + (int64_t)s->offset;
+    return halted(s) ? (int64_t)s->frozen : raw_now(s) / 1000 + (int64_t)s->offset;
 }
 
-static int64_t floor_s(int64_t ns)
+static int64_t floor_s(int64_t us)
 {
-    return ns / S_NS - (ns % S_NS < 0);
+    return us / S_US - (us % S_US < 0);
+}
+
+/* When the RTC's second `t` begins, on the raw clock; never negative. */
+static int64_t raw_at(const Rtc *s, int64_t t)
+{
+    int64_t us = t * S_US - (int64_t)s->offset;
+    return us < 0 ? 0 : us > INT64_MAX / 1000 ? INT64_MAX : us * 1000;
 }
 
 /* ---- time of day <-> registers ---- */
@@ -101,8 +109,8 @@ static void fields_from_time(Rtc *s, int64_t t)
     s->cmos[R_CENTURY] = s->cmos[R_CENTURY_PS2] = encode(s, c.year / 100);
 }
 
-/* Nanoseconds end here (the year 2116): later dates, which a guest may write, count as this one. */
-#define TIME_LIMIT (INT64_MAX / 2)
+/* The calendar ends after 9999: later dates, which a guest may write, count as the beginning of that year. */
+#define LAST_YEAR_S INT64_C(253370764800)
 
 /* Out-of-range fields carry over: whatever the guest writes is some time. */
 static int64_t time_from_fields(const Rtc *s)
@@ -112,8 +120,7 @@ static int64_t time_from_fields(const Rtc *s)
         .hour = decode_hour(s, s->cmos[R_HOURS]), .day = decode(s, s->cmos[R_DAY]),
         .month = decode(s, s->cmos[R_MONTH]), .year = decode(s, s->cmos[R_CENTURY]) * 100 + decode(s, s->cmos[R_YEAR]),
     };
-    int64_t t = calendar_to_seconds(&c);
-    return CLAMP(t, -TIME_LIMIT / S_NS, TIME_LIMIT / S_NS);
+    return MIN(calendar_to_seconds(&c), LAST_YEAR_S);
 }
 
 static bool is_clock_field(unsigned r)
@@ -208,11 +215,11 @@ static int64_t next_event(const Rtc *s)
         at = MIN(at, next);
     }
     if ((enabled & B_UIE) && !halted(s))
-        at = MIN(at, ((int64_t)s->seen_s + 1) * S_NS - (int64_t)s->offset);
+        at = MIN(at, raw_at(s, (int64_t)s->seen_s + 1));
     if ((enabled & B_AIE) && !halted(s)) {
         next = next_alarm(s, s->seen_s);
         if (next >= 0)
-            at = MIN(at, next * S_NS - (int64_t)s->offset);
+            at = MIN(at, raw_at(s, next));
     }
     return at == INT64_MAX ? -1 : at;
 }
@@ -244,20 +251,20 @@ static void fired(void *opaque)
 
 /* ---- registers ---- */
 
-/* Let the clock show `t` (ns) from now on. */
+/* Let the clock show `t` (us) from now on. */
 static void set_time(Rtc *s, int64_t t)
 {
     if (halted(s))
         s->frozen = t;
     else
-        s->offset = t - raw_now(s);
+        s->offset = t - raw_now(s) / 1000;
     s->seen_s = floor_s(t);
 }
 
 static void write_control(Rtc *s, unsigned r, uint8_t v)
 {
     int64_t t = rtc_now(s);
-    int64_t fraction = t - floor_s(t) * S_NS;
+    int64_t fraction = t - floor_s(t) * S_US;
     bool was = halted(s), was_divider = (s->cmos[R_A] & A_DIVIDER_RESET) == A_DIVIDER_RESET;
 
     if (!was)
@@ -271,8 +278,8 @@ static void write_control(Rtc *s, unsigned r, uint8_t v)
         s->frozen = t;
     } else if (was && !halted(s)) {
         /* "the first update cycle begins one-half second later" after the divider's reset */
-        fraction = was_divider ? S_NS / 2 : fraction;
-        set_time(s, time_from_fields(s) * S_NS + fraction);
+        fraction = was_divider ? S_US / 2 : fraction;
+        set_time(s, time_from_fields(s) * S_US + fraction);
     }
     if (r == R_A) {
         unsigned cycles = periodic_cycles(s);
@@ -293,7 +300,7 @@ static void write_field(Rtc *s, unsigned r, uint8_t v)
     if (r == R_CENTURY)
         s->cmos[R_CENTURY_PS2] = v;
     if (!halted(s))
-        set_time(s, time_from_fields(s) * S_NS + (t - floor_s(t) * S_NS));
+        set_time(s, time_from_fields(s) * S_US + (t - floor_s(t) * S_US));
 }
 
 static void write_register(Rtc *s, unsigned r, uint8_t v)
@@ -329,7 +336,7 @@ static uint8_t read_register(Rtc *s, unsigned r)
     }
     switch (r) {
     case R_A: {
-        bool uip = !halted(s) && (floor_s(t) + 1) * S_NS - t <= UIP_NS;
+        bool uip = !halted(s) && (floor_s(t) + 1) * S_US - t <= UIP_US;
         return s->cmos[R_A] | (uip ? A_UIP : 0);
     }
     case R_C:
@@ -457,8 +464,8 @@ static bool rtc_start(Device *d, Error **errp)
         return false;
     s->cmos[R_A] = 0x26; /* 32.768 kHz, 1024 Hz */
     s->cmos[R_B] = B_24H;
-    int64_t fraction = s->base && strcmp(s->base, "utc") && strcmp(s->base, "localtime") ? 0 : clock_ns(CLOCK_HOST_NS) % S_NS;
-    set_time(s, t * S_NS + fraction);
+    bool of_host = !s->base || !strcmp(s->base, "utc") || !strcmp(s->base, "localtime");
+    set_time(s, t * S_US + (of_host ? clock_ns(CLOCK_HOST_NS) % S_NS / 1000 : 0));
     fields_from_time(s, t);
     isa_io_new(d, "rtc", 0x70, 2, &cmos_ops);
     isa_io_new(d, "rtc-extended", 0x72, 2, &ext_ops);
@@ -484,7 +491,7 @@ static void rtc_reset(Device *d, ResetPhase phase)
 static bool rtc_loaded(Device *d, Error **errp)
 {
     Rtc *s = (Rtc *)d;
-    const int64_t limit = TIME_LIMIT / 2 * 3; /* the offset contains the host's time too */
+    const int64_t limit = INT64_MAX / 4;
 
     s->index &= 0x7f;
     s->index_ext &= 0x7f;
