@@ -3,6 +3,7 @@
 #ifndef TARGET_X86_CPU_H
 #define TARGET_X86_CPU_H
 
+#include <inttypes.h>
 #include "accel/guest-arch.h"
 #include "accel/tcg/flags.h"
 #include "accel/tcg/softmmu.h"
@@ -64,7 +65,8 @@ typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86
 #define X86_MODE_VM86 BIT(6)
 #define X86_MODE_LMA BIT(7)
 #define X86_MODE_ADDSEG BIT(8)          /* some base of CS DS ES SS is not 0: add it. FS and GS: always add. Clear in 64-bit code */
-#define X86_MODE_CHECK(seg) BIT(9 + (seg)) /* 14:9: accesses through seg need x86_help_seg_check; all clear in 64-bit code */
+#define X86_MODE_CHECK(seg) BIT(9 + (seg)) /* 14:9: accesses through seg need x86_help_seg_check; all clear in 64-bit code.
+                                            * CS: branches need x86_help_code_check. Writes through CS in protected mode: always */
 #define X86_MODE_NOSMAP BIT(15)         /* supervisor accesses to user pages are allowed: CR4.SMAP = 0 or EFLAGS.AC = 1 */
 #define X86_MODE_TF BIT(16)             /* single step: one insn a block, ends with x86_help_insn_end */
 #define X86_MODE_SHADOW BIT(17)         /* interrupt shadow: one insn a block, first op x86_help_shadow_end, ends with EXIT */
@@ -140,7 +142,8 @@ typedef struct X86Cpu {
     uint64_t dr[8];      /* 4 and 5 unused */
     uint64_t pdpte[4];
     X86Table gdt, idt;
-    bool a20_masked;     /* A20 gate closed */
+    uint8_t cpl;         /* 0 in real mode, 3 in VM86 */
+    _Atomic bool a20_masked; /* A20 gate closed; set from any thread, the TLB is flushed by queued work */
     bool smm, nmi_blocked, smm_nmi_blocked;
     uint8_t monitor_armed;
     bool wait_mwait;     /* halted by MWAIT, not HLT */
@@ -148,6 +151,9 @@ typedef struct X86Cpu {
     X86Event event;      /* recorded, not yet delivered */
     bool delivering;     /* inside deliver(): a fault makes a double fault when both contribute */
     uint8_t delivering_vector;
+    bool delivering_benign; /* an interrupt or trap: never makes a double fault */
+    bool triple_faulted; /* shut down until reset */
+    bool event_external; /* the EXT bit of error codes while delivering */
     uint64_t data_bp_hits; /* DR6 bits that data breakpoints of the insn in progress hit */
 
     /* --- x87 (SSE: v.v[], MXCSR: v.fp_control) --- */
@@ -181,7 +187,7 @@ typedef struct X86Cpu {
 static inline X86Cpu *x86_cpu(Vcpu *v) { return (X86Cpu *)v; }
 static inline const X86Cpu *x86_cpu_const(const Vcpu *v) { return (const X86Cpu *)v; }
 
-static inline unsigned x86_cpl(const X86Cpu *c) { return c->v.mode & X86_MODE_CPL; }
+static inline unsigned x86_cpl(const X86Cpu *c) { return c->cpl; }
 static inline bool x86_is_64(const X86Cpu *c) { return c->v.mode & X86_MODE_CS64; }
 static inline bool x86_vm86(const X86Cpu *c) { return c->eflags & EFL_VM; }
 static inline bool x86_real_mode(const X86Cpu *c) { return !(c->cr0 & CR0_PE); }
@@ -194,9 +200,23 @@ extern const GuestArch x86_guest_arch;
  * check, RF and VM too), then updates the mode. */
 uint32_t x86_get_eflags(const X86Cpu *c);
 void x86_set_eflags(X86Cpu *c, uint32_t value);
-/* Derive v.mode from the state. cpl: CS's RPL rules are the caller's; kept unless changed through x86_set_cpl(). */
+/* Derive v.mode from the state (c->cpl is the caller's to set). */
 void x86_update_mode(X86Cpu *c);
-void x86_set_cpl(X86Cpu *c, unsigned cpl); /* then x86_update_mode() */
+/* For helpers that will change v->pc, flags or leave by vcpu_unwind() with a pc of their own: the state is precise from here on. */
+void x86_take_state(X86Cpu *c);
+/* Interrupts may have become deliverable: leave generated code at the next safe point when one waits. */
+static inline void x86_poll_soon(X86Cpu *c)
+{
+    if (atomic_load_explicit(&c->v.irq_pending, memory_order_relaxed))
+        atomic_store_explicit(&c->v.exit_request, 1, memory_order_relaxed);
+}
+
+/* Out of generated code, to the run loop's poll(); the state is precise (x86_take_state). */
+static inline _Noreturn void x86_leave(X86Cpu *c)
+{
+    atomic_store(&c->v.exit_request, 1);
+    vcpu_unwind(&c->v);
+}
 
 /* Record an exception and go back to the run loop; own thread, in a helper or in deliver(). The insn in progress faults. */
 _Noreturn void x86_raise(X86Cpu *c, unsigned vector);
@@ -225,6 +245,7 @@ void x86_reset_msrs(X86Cpu *c);
 /* cpuid.c */
 void x86_cpuid(const X86Cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* eax ebx ecx edx */
 /* exceptions.c, events.c */
+void x86_shutdown(X86Cpu *c);         /* triple fault: stops the CPU and asks for a machine reset */
 void x86_deliver(Vcpu *v);
 bool x86_poll(Vcpu *v);
 bool x86_has_work(Vcpu *v);

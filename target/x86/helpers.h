@@ -9,15 +9,15 @@
  *   X  the helper leaves v->pc alone; mode may have changed: end the block with EXIT at the next pc (events are polled)
  *   M  the helper leaves v->pc alone; mode may have changed, nothing to poll: store v->pc and end with LOOKUP
  *   .  none of N L X M: go on in the block
- * `seg` is an X86SegReg; `osize` 2, 4 or 8. Offsets are within the segment, already wrapped to the address size.
+ * The third argument is called c in the comments (a3 in the code). `seg` is an X86SegReg; `osize` 2, 4 or 8. Offsets are within the segment, already wrapped to the address size.
  */
 #ifndef TARGET_X86_HELPERS_H
 #define TARGET_X86_HELPERS_H
 
 #include "target/x86/cpu.h"
 
-#define X86_HELPER(name) uint64_t x86_help_##name(Vcpu *v, uint64_t a, uint64_t b, uint64_t c)
-#define X86_HELPER_VOID(name) void x86_help_##name(Vcpu *v, uint64_t a, uint64_t b, uint64_t c)
+#define X86_HELPER(name) uint64_t x86_help_##name(Vcpu *v, uint64_t a, uint64_t b, uint64_t a3)
+#define X86_HELPER_VOID(name) void x86_help_##name(Vcpu *v, uint64_t a, uint64_t b, uint64_t a3)
 
 /* --- exceptions and debug --- */
 X86_HELPER_VOID(raise);          /* RP   a = vector, no error code; fault at this insn (UD: raise(6), NM: raise(7)) */
@@ -25,7 +25,7 @@ X86_HELPER_VOID(raise_err);      /* RP   a = vector, b = error code */
 X86_HELPER_VOID(int);            /* RFN  INT n: a = vector (INT3 is INT 3 by opcode CC, INTO when O: vector 4; see b);
                                          b = 1 for CC, CE (no VME redirection, no IOPL check). Never returns */
 X86_HELPER_VOID(icebp);          /* RFN  INT1 (F1). Never returns */
-X86_HELPER_VOID(shadow_end);     /* GP   first op of a block in X86_MODE_SHADOW; . */
+X86_HELPER_VOID(shadow_end);     /* P    first op of a block in X86_MODE_SHADOW; . */
 X86_HELPER_VOID(sti);            /* RP   STI with all checks; sets IF; a = 1: also the interrupt shadow when IF was 0, then M.
                                          With a = 0 the emitter keeps the next insn in the same block, then CHECK. VME/PVI done here */
 X86_HELPER_VOID(cli);            /* RP   CLI with all checks (with X86_MODE_IOPL_OK: STE iflag = 0 does); . */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* System management mode. */
+#ifndef TARGET_X86_SMM_H
+#define TARGET_X86_SMM_H
+
+#include "target/x86/cpu.h"
+
+/* Save the state to SMRAM and start the SMI handler; between instructions. */
+void x86_smm_enter(X86Cpu *c);
+extern const CpuPortOps x86_port_ops; /* events.c */
+#endif
