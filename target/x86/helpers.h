@@ -9,7 +9,8 @@
  *   X  the helper leaves v->pc alone; mode may have changed: end the block with EXIT at the next pc (events are polled)
  *   M  the helper leaves v->pc alone; mode may have changed, nothing to poll: store v->pc and end with LOOKUP
  *   .  none of N L X M: go on in the block
- * The third argument is called c in the comments (a3 in the code). `seg` is an X86SegReg; `osize` 2, 4 or 8. Offsets are within the segment, already wrapped to the address size.
+ * The third argument is called c in the comments (a3 in the code). `seg` is an X86SegReg; `osize` 2, 4 or 8. Offsets are within
+ * the segment, already wrapped to the address size.
  */
 #ifndef TARGET_X86_HELPERS_H
 #define TARGET_X86_HELPERS_H
