@@ -18,13 +18,18 @@ void split_unlock(Vcpu *v)
     }
 }
 
+/* A type of its own: clang takes the attribute in a typedef only. */
+typedef uint16_t Unaligned16 __attribute__((aligned(1)));
+typedef uint32_t Unaligned32 __attribute__((aligned(1)));
+typedef uint64_t Unaligned64 __attribute__((aligned(1)));
+
 uint64_t host_load(const uint8_t *p, unsigned size)
 {
     switch (size) { /* one access each, so that other CPUs' stores are seen whole when aligned */
     case 1: return *(const volatile uint8_t *)p;
-    case 2: return *(const volatile uint16_t __attribute__((aligned(1))) *)p;
-    case 4: return *(const volatile uint32_t __attribute__((aligned(1))) *)p;
-    case 8: return *(const volatile uint64_t __attribute__((aligned(1))) *)p;
+    case 2: return *(const volatile Unaligned16 *)p;
+    case 4: return *(const volatile Unaligned32 *)p;
+    case 8: return *(const volatile Unaligned64 *)p;
     default: return load_le(p, size);
     }
 }
@@ -32,9 +37,9 @@ void host_store(uint8_t *p, unsigned size, uint64_t value)
 {
     switch (size) {
     case 1: *(volatile uint8_t *)p = (uint8_t)value; break;
-    case 2: *(volatile uint16_t __attribute__((aligned(1))) *)p = (uint16_t)value; break;
-    case 4: *(volatile uint32_t __attribute__((aligned(1))) *)p = (uint32_t)value; break;
-    case 8: *(volatile uint64_t __attribute__((aligned(1))) *)p = value; break;
+    case 2: *(volatile Unaligned16 *)p = (uint16_t)value; break;
+    case 4: *(volatile Unaligned32 *)p = (uint32_t)value; break;
+    case 8: *(volatile Unaligned64 *)p = value; break;
     default: store_le(p, size, value); break;
     }
 }
