@@ -64,7 +64,7 @@ void acpi_pm_gpe_en_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
     { .name = "PM1_CNT", .at = 0x04, .size = 4, .field = offsetof(T, f.pm1_cnt), .ro = ~ACPI_PM1_CNT_MASK & UINT32_MAX, \
       .wrote = acpi_pm_cnt_wrote }, \
     { .name = "PM1_TMR", .at = 0x08, .size = 4, .field = offsetof(T, f.pm1_tmr), .access = REG_RO, .read = acpi_pm_tmr_read }
-#define ACPI_PM1_CNT_MASK UINT32_C(0x3c07) /* SLP_EN is handled and never stored */
+#define ACPI_PM1_CNT_MASK UINT32_C(0x1c07) /* SLP_EN is handled and never stored */
 
 #define ACPI_PM_STATE(T, f) STATE_U64(T, f.overflow_ns), STATE_BOOL(T, f.suspended)
 #endif

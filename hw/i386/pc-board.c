@@ -245,7 +245,7 @@ static const UnmodelledRange pc_ranges[] = {
     { "ide-secondary", 0x170, 8, true }, { "ide-primary", 0x1f0, 8, true }, { "ide-secondary-control", 0x376, 1, true },
     { "vga", 0x3b0, 0x30, true }, { "floppy", 0x3f0, 6, true }, { "ide-primary-control", 0x3f6, 1, true },
     { "isa-pnp", 0xa79, 1, true }, { "vmport", 0x5658, 4, true },
-    { "vga-memory", 0xa0000, 0x20000 }, { "tpm", 0xfed40000, 0x5000 },
+    { "vga-memory", 0xa0000, 0x20000 }, { "rom-area", 0xc0000, 0x40000, false, true }, { "tpm", 0xfed40000, 0x5000 },
     { NULL },
 };
 

@@ -105,7 +105,6 @@ static bool pm_start(Device *dev, Error **errp)
     p->pm_at = p->smbus_at = UINT64_MAX;
     pci_config_define(d, PCI_COMMAND, 2, 0, PCI_CMD_IO);
     pci_config_define(d, PCI_STATUS, 2, PCI_STATUS_FAST_B2B | PCI_STATUS_DEVSEL_MEDIUM, 0);
-    pci_config_define(d, PCI_INT_PIN, 1, 1, 0);
     pci_config_define(d, PMBASE, 4, 1, 0xffc0);
     pci_config_define(d, DEVACTB, 4, p->smm ? 0 : DEVACTB_APMC_EN, p->smm ? 0xffffffff : 0xffffffff & ~DEVACTB_APMC_EN);
     pci_config_define(d, 0x5f, 1, 0, 0xff);  /* resource decode of ports and drives: stored only */
@@ -167,7 +166,7 @@ static const StateField pm_state[] = {
 static const char *const pm_pins[] = { "sci", "smbus", NULL };
 
 static const PciDeviceInfo pm_info = {
-    .vendor = PCI_VENDOR_INTEL, .device = 0x7113, .revision = 3, .class_code = PCI_CLASS_OTHER_BRIDGE,
+    .vendor = PCI_VENDOR_INTEL, .device = 0x7113, .revision = 3, .class_code = PCI_CLASS_OTHER_BRIDGE, .interrupt_pin = 1,
     .config_wrote = pm_config_wrote,
 };
 
