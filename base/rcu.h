@@ -14,4 +14,8 @@
 #define RCU_MEMB
 #endif
 #include <urcu.h>
+
+/* Publish a pointer, and read it inside a read section: as atomics that the sanitizers understand. */
+#define rcu_publish(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
+#define rcu_get(p) __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
 #endif

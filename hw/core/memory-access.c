@@ -42,7 +42,7 @@ static void fill_section(const FlatRange *f, hwaddr addr, MemSection *out)
 
 void as_translate(AddressSpace *as, hwaddr addr, MemSection *out)
 {
-    const FlatView *v = rcu_dereference(as->view);
+    const FlatView *v = rcu_get(as->view);
     unsigned slot = as->slot % CACHE_SLOTS;
     if (last_hit[slot].serial == v->serial) {
         const FlatRange *f = &v->range[last_hit[slot].index];

@@ -34,7 +34,7 @@ void as_print_flat(AddressSpace *as, GString *out)
 {
     g_string_append_printf(out, "flat view of %s:\n", as->name);
     rcu_read_lock();
-    const FlatView *v = rcu_dereference(as->view);
+    const FlatView *v = rcu_get(as->view);
     for (unsigned i = 0; i < v->count; i++) {
         const FlatRange *f = &v->range[i];
         g_string_append_printf(out, "  %016" PRIx64 "-%016" PRIx64 " (%s%s): %s @%" PRIx64 "\n", f->first, f->last,

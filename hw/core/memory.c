@@ -124,7 +124,7 @@ static bool as_refresh(AddressSpace *as)
         return false;
     }
     v->serial = next_serial++;
-    rcu_assign_pointer(as->view, v);
+    rcu_publish(as->view, v);
     if (old)
         call_rcu(&old->rcu, view_free);
     __atomic_fetch_add(&generation, 1, __ATOMIC_RELEASE);

@@ -33,7 +33,7 @@ static void table_free(struct rcu_head *head)
 static void table_publish(BlockTable *t)
 {
     BlockTable *old = blocks;
-    rcu_assign_pointer(blocks, t);
+    rcu_publish(blocks, t);
     if (old)
         call_rcu(&old->rcu, table_free);
 }
@@ -124,7 +124,7 @@ void mem_ram_written(uint64_t ram_addr, uint64_t len)
 uint64_t mem_ram_addr_limit(void)
 {
     rcu_read_lock();
-    const BlockTable *t = rcu_dereference(blocks);
+    const BlockTable *t = rcu_get(blocks);
     uint64_t limit = t && t->count ? t->block[t->count - 1].start + t->block[t->count - 1].size : 0;
     rcu_read_unlock();
     return limit;
@@ -134,7 +134,7 @@ uint8_t *mem_ram_host(uint64_t ram_addr)
 {
     uint8_t *host = NULL;
     rcu_read_lock();
-    const BlockTable *t = rcu_dereference(blocks);
+    const BlockTable *t = rcu_get(blocks);
     for (unsigned i = 0; t && i < t->count; i++) {
         if (ram_addr - t->block[i].start < t->block[i].size)
             host = t->block[i].host + (ram_addr - t->block[i].start);
@@ -146,7 +146,7 @@ uint8_t *mem_ram_host(uint64_t ram_addr)
 void ram_foreach_block(RamBlockFn *fn, void *opaque)
 {
     rcu_read_lock();
-    const BlockTable *t = rcu_dereference(blocks);
+    const BlockTable *t = rcu_get(blocks);
     for (unsigned i = 0; t && i < t->count; i++)
         fn(&t->block[i], opaque);
     rcu_read_unlock();
