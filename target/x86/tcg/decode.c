@@ -424,7 +424,8 @@ X86DecodeStatus x86_decode(X86Insn *i, const uint8_t *code, unsigned avail, unsi
 const char *x86_insn_mnemonic(const X86Insn *i, char buf[16])
 {
     const char *name = i->op->mnemonic;
-    for (unsigned skip = i->osize == 2 ? 0 : i->osize == 4 ? 1 : 2; skip && strchr(name, '|'); skip--)
+    unsigned size = i->op->opcode == 0xe3 ? i->asize : i->osize; /* JCXZ is named by the address size */
+    for (unsigned skip = size == 2 ? 0 : size == 4 ? 1 : 2; skip && strchr(name, '|'); skip--)
         name = strchr(name, '|') + 1;
     g_strlcpy(buf, name, MIN(16, strcspn(name, "|") + 1));
     return buf;
