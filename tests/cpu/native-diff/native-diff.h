@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Native-diff: random user-mode instruction sequences, run on the host CPU and translated, must agree.
+ *
+ * generate.c makes a sequence from the decode tables, native.c runs it on the host, translated.c on a vCPU with flat page tables of
+ * the test's own, native-diff.c compares. A sequence ends with UD2, or with the fault of one of its instructions: fault, registers,
+ * defined flags and memory are compared. To add x87 or SSE: kinds[] of generate.c (which emitters, what they leave undefined); State.fx is
+ * loaded and stored on both sides already.
+ */
+#ifndef TESTS_NATIVE_DIFF_H
+#define TESTS_NATIVE_DIFF_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/bits.h"
+#include "target/x86/cpu.h"
+#include "target/x86/tcg/decode.h"
+
+/* The sandbox: the same addresses on both sides; what lies between is unmapped. */
+enum {
+    CODE_BASE = 0x10000000, CODE_SIZE = 0x2000,
+    DATA_BASE = 0x20000000, DATA_SIZE = 0x2000,
+    RO_BASE = DATA_BASE + DATA_SIZE, RO_SIZE = 0x1000,   /* read-only, right behind the data */
+    STACK_BASE = 0x30000000, STACK_SIZE = 0x1000,
+    COUNTER_BASE = 0x40000000, COUNTER_SIZE = 0x1000,    /* loop counters: nothing else writes there */
+    MAX_UNITS = 24, MAX_CODE = 1024,
+    VECTOR_END = X86_UD,
+};
+typedef struct Area { const char *name; uint64_t base; uint32_t size; bool writable, executable; } Area;
+extern const Area areas[];
+enum { AREA_CODE, AREA_DATA, AREA_RO, AREA_STACK, AREA_COUNTER, AREA_COUNT };
+
+typedef struct State {
+    uint64_t gpr[16], rip, rflags;
+    uint8_t fx[416] __attribute__((aligned(16))); /* FXSAVE image up to XMM15 */
+} State;
+enum { FX_XMM = 160, FX_MXCSR = 24 };
+
+typedef struct Outcome {
+    State s;
+    unsigned vector;
+    uint64_t cr2;          /* page faults */
+    uint8_t data[DATA_SIZE], stack[STACK_SIZE], counter[64];
+} Outcome;
+
+/* Where a unit (set-up moves and an instruction) starts, and which flags are undefined there. */
+typedef struct Unit { uint64_t pc; uint32_t undefined; bool own_flags_undefined; } Unit;
+
+typedef struct Sequence {
+    uint64_t seed;
+    State start;
+    uint64_t code_start;
+    unsigned code_len, units;
+    uint8_t code[MAX_CODE];
+    Unit unit[MAX_UNITS + 1];
+    uint8_t data[DATA_SIZE], stack[STACK_SIZE];
+    bool fp;               /* the fx image is compared */
+    uint64_t fx_undefined;
+} Sequence;
+
+/* generate.c. What must not be generated: features that the host lacks are found by CPUID. */
+void generate_setup(bool with_fp);
+void generate(Sequence *s, uint64_t seed);
+extern const char *generate_only; /* only rows of that mnemonic, NULL: all */
+
+/* native.c */
+void native_setup(void);
+void native_run(const Sequence *s, Outcome *out);
+
+/* translated.c: runs sequences in a vCPU thread; `next` is called there for each (false: stop), `done` with its outcome. */
+typedef struct Driver {
+    bool (*next)(Sequence *s, void *opaque);
+    void (*done)(const Sequence *s, const Outcome *out, void *opaque);
+    void *opaque;
+} Driver;
+bool translated_run(const char *accel_options, const Driver *d, Error **errp);
+
+static inline uint64_t rnd_next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+#endif

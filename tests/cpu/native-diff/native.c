@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Native-diff: a sequence on the host CPU. Signal returns load and store the whole register state. */
+#include "tests/cpu/native-diff/native-diff.h"
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+const Area areas[AREA_COUNT] = {
+    [AREA_CODE] = { "code", CODE_BASE, CODE_SIZE, false, true },
+    [AREA_DATA] = { "data", DATA_BASE, DATA_SIZE, true, false },
+    [AREA_RO] = { "read-only data", RO_BASE, RO_SIZE, false, false },
+    [AREA_STACK] = { "stack", STACK_BASE, STACK_SIZE, true, false },
+    [AREA_COUNTER] = { "counters", COUNTER_BASE, COUNTER_SIZE, true, false },
+};
+
+static uint8_t *code_rw; /* second view of the code pages */
+static ucontext_t home;  /* where a run was started from */
+static const State *to_load;
+static Outcome *to_fill;
+static uint8_t home_fp[512] __attribute__((aligned(16)));
+
+static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                 REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+
+/* SIGUSR1: leave the signal into the sequence. */
+static void enter(int sig, siginfo_t *info, void *opaque)
+{
+    ucontext_t *u = opaque;
+    home = *u;
+    memcpy(home_fp, u->uc_mcontext.fpregs, sizeof(home_fp));
+    for (unsigned r = 0; r < 16; r++)
+        u->uc_mcontext.gregs[greg_of[r]] = to_load->gpr[r];
+    u->uc_mcontext.gregs[REG_RIP] = to_load->rip;
+    u->uc_mcontext.gregs[REG_EFL] = to_load->rflags;
+    memcpy(u->uc_mcontext.fpregs, to_load->fx, sizeof(to_load->fx));
+}
+
+/* A fault: take the state, go home. */
+static void leave(int sig, siginfo_t *info, void *opaque)
+{
+    ucontext_t *u = opaque;
+    if (!to_fill || u->uc_mcontext.gregs[REG_TRAPNO] > 31) {
+        signal(sig, SIG_DFL); /* a fault of the test itself */
+        return;
+    }
+    Outcome *o = to_fill;
+    to_fill = NULL;
+    for (unsigned r = 0; r < 16; r++)
+        o->s.gpr[r] = u->uc_mcontext.gregs[greg_of[r]];
+    o->s.rip = u->uc_mcontext.gregs[REG_RIP];
+    o->s.rflags = u->uc_mcontext.gregs[REG_EFL];
+    o->vector = u->uc_mcontext.gregs[REG_TRAPNO];
+    o->cr2 = u->uc_mcontext.gregs[REG_CR2];
+    memcpy(o->s.fx, u->uc_mcontext.fpregs, sizeof(o->s.fx));
+    for (unsigned r = 0; r < NGREG; r++)
+        u->uc_mcontext.gregs[r] = home.uc_mcontext.gregs[r];
+    memcpy(u->uc_mcontext.fpregs, home_fp, sizeof(home_fp));
+}
+
+static void map_area(const Area *a)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    void *at = (void *)(uintptr_t)a->base;
+    if (a->executable) {
+        int fd = memfd_create("native-diff code", 0);
+        g_assert(fd >= 0 && !ftruncate(fd, a->size));
+        code_rw = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        g_assert(code_rw != MAP_FAILED);
+        g_assert(mmap(at, a->size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == at);
+        return;
+    }
+    g_assert(mmap(at, a->size, PROT_READ | PROT_WRITE, flags, -1, 0) == at);
+    if (!a->writable) {
+        for (unsigned n = 0; n < a->size; n++)
+            ((uint8_t *)at)[n] = n * 37;
+        g_assert(!mprotect(at, a->size, PROT_READ));
+    }
+}
+
+void native_setup(void)
+{
+    static uint8_t signal_stack[1 << 16];
+    for (unsigned n = 0; n < AREA_COUNT; n++)
+        map_area(&areas[n]);
+    stack_t ss = { .ss_sp = signal_stack, .ss_size = sizeof(signal_stack) };
+    g_assert(!sigaltstack(&ss, NULL));
+    struct sigaction sa = { .sa_sigaction = enter, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    sigfillset(&sa.sa_mask);
+    g_assert(!sigaction(SIGUSR1, &sa, NULL));
+    sa.sa_sigaction = leave;
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+    for (unsigned n = 0; n < ARRAY_LEN(faults); n++)
+        g_assert(!sigaction(faults[n], &sa, NULL));
+}
+
+/* Memory of the sandbox; the compiler shall not think about the address. */
+static __attribute__((noinline)) void *sandbox(volatile uint64_t address) { return (void *)(uintptr_t)address; }
+
+void native_run(const Sequence *s, Outcome *out)
+{
+    memset(code_rw, 0xcc, CODE_SIZE);
+    memcpy(code_rw + (s->code_start - CODE_BASE), s->code, s->code_len);
+    memcpy(sandbox(DATA_BASE), s->data, DATA_SIZE);
+    memcpy(sandbox(STACK_BASE), s->stack, STACK_SIZE);
+    memset(sandbox(COUNTER_BASE), 0, sizeof(out->counter));
+    to_load = &s->start;
+    to_fill = out;
+    raise(SIGUSR1);
+    g_assert(!to_fill);
+    memcpy(out->data, sandbox(DATA_BASE), DATA_SIZE);
+    memcpy(out->stack, sandbox(STACK_BASE), STACK_SIZE);
+    memcpy(out->counter, sandbox(COUNTER_BASE), sizeof(out->counter));
+}
