@@ -18,7 +18,7 @@ void x86_emit_jcc(X86Trans *x, const X86Insn *i)
     if (x->one || x->check_next || x->mode & X86_MODE_CHECK(SEG_CS)) {
         unsigned label = ir_new_label(x->t);
         branch_if(x, cond ^ 1, label);
-        x86_check_target(x, target);
+        x86_gen_check_target(x, target);
         x86_side_goto(x, i, target);
         ir_label(x->t, IR_LABEL, label);
     } else if (target <= i->pc) {
@@ -33,7 +33,7 @@ void x86_emit_jcc(X86Trans *x, const X86Insn *i)
 void x86_emit_jmp_rel(X86Trans *x, const X86Insn *i)
 {
     uint64_t target = x86_branch_target(i);
-    x86_check_target(x, target);
+    x86_gen_check_target(x, target);
     if (!x->one && target > i->pc && (x->cs_base + target) >> TCG_PAGE_BITS == (x->cs_base + i->pc) >> TCG_PAGE_BITS)
         x->pc = target;
     else
@@ -58,15 +58,15 @@ void x86_emit_jmp_ind(X86Trans *x, const X86Insn *i)
 void x86_emit_call_rel(X86Trans *x, const X86Insn *i)
 {
     uint64_t target = x86_branch_target(i);
-    x86_check_target(x, target);
-    x86_push(x, i, i->osize, IR_IMM, i->next_pc);
+    x86_gen_check_target(x, target);
+    x86_gen_push(x, i, i->osize, IR_IMM, i->next_pc);
     x86_end_goto(x, i, target);
 }
 
 void x86_emit_call_ind(X86Trans *x, const X86Insn *i)
 {
     IrRef target = indirect_target(x, i);
-    x86_push(x, i, i->osize, IR_IMM, i->next_pc);
+    x86_gen_push(x, i, i->osize, IR_IMM, i->next_pc);
     x86_end_jump(x, target);
 }
 
@@ -84,7 +84,7 @@ void x86_emit_loop(X86Trans *x, const X86Insn *i)
 {
     uint64_t target = x86_branch_target(i);
     unsigned out = ir_new_label(x->t);
-    x86_check_target(x, target);
+    x86_gen_check_target(x, target);
     ir_op3i(x->t, IR_SUB, i->asize, IR_G(RCX), IR_G(RCX), 1);
     ir_brz(x->t, IR_BRZ, i->asize, IR_G(RCX), out);
     if (i->op->arg != LOOP)
@@ -98,7 +98,7 @@ void x86_emit_jcxz(X86Trans *x, const X86Insn *i)
     uint64_t target = x86_branch_target(i);
     unsigned out = ir_new_label(x->t);
     ir_brz(x->t, IR_BRNZ, i->asize, IR_G(RCX), out);
-    x86_check_target(x, target);
+    x86_gen_check_target(x, target);
     x86_side_goto(x, i, target);
     ir_label(x->t, IR_LABEL, out);
 }

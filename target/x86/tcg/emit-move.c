@@ -195,7 +195,7 @@ void x86_emit_push_seg(X86Trans *x, const X86Insn *i)
 {
     IrRef sel = ir_temp(x->t);
     ir_lde(x->t, 2, sel, offsetof(X86Cpu, seg[i->o[0].reg].sel));
-    x86_push(x, i, i->osize, sel, 0);
+    x86_gen_push(x, i, i->osize, sel, 0);
 }
 
 void x86_emit_pop_seg(X86Trans *x, const X86Insn *i)

@@ -10,7 +10,7 @@ void x86_emit_push(X86Trans *x, const X86Insn *i)
         value = ir_temp(x->t);
         ir_load(x->t, i->osize, value, &x->mem);
     }
-    x86_push(x, i, i->osize, value, i->imm);
+    x86_gen_push(x, i, i->osize, value, i->imm);
 }
 
 /* POP [mem]: an address that names rSP uses its value after the increment (SDM volume 2, POP). */
@@ -76,7 +76,7 @@ void x86_emit_pushf(X86Trans *x, const X86Insn *i)
 {
     IrRef image = ir_temp(x->t);
     x86_call(x, x86_help_pushf, H_R | H_F | H_P, image, A_IMM(i->osize), A_NONE, A_NONE);
-    x86_push(x, i, i->osize, image, 0);
+    x86_gen_push(x, i, i->osize, image, 0);
 }
 
 /* The helper faults before rSP moves; flags it sets may change the mode. */

@@ -151,7 +151,7 @@ void x86_sp_add(X86Trans *x, int n)
     ir_op3i(x->t, IR_ADD, x->ss_size, IR_G(RSP), IR_G(RSP), (uint64_t)(int64_t)n);
 }
 
-void x86_push(X86Trans *x, const X86Insn *i, unsigned size, IrRef value, uint64_t imm)
+void x86_gen_push(X86Trans *x, const X86Insn *i, unsigned size, IrRef value, uint64_t imm)
 {
     IrMem m = x86_stack(x, -(int)size, size, true);
     ir_store(x->t, size, &m, value)->imm = imm;
@@ -239,7 +239,7 @@ uint64_t x86_branch_target(const X86Insn *i)
     return i->bits == 64 ? pc : i->osize == 2 ? pc & 0xffff : (uint32_t)pc;
 }
 
-void x86_check_target(X86Trans *x, uint64_t pc)
+void x86_gen_check_target(X86Trans *x, uint64_t pc)
 {
     if (x->mode & X86_MODE_CHECK(SEG_CS))
         x86_call(x, x86_help_code_check, H_R | H_G | H_P, IR_NONE, A_IMM(pc), A_NONE, A_NONE);

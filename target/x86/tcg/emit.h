@@ -76,7 +76,7 @@ void x86_read_operand(X86Trans *x, const X86Insn *i, const X86Operand *o);
 
 /* --- stack --- */
 IrMem x86_stack(X86Trans *x, int disp, unsigned size, bool write); /* SS:[rSP + disp] */
-void x86_push(X86Trans *x, const X86Insn *i, unsigned size, IrRef value, uint64_t imm); /* imm when value is IR_IMM */
+void x86_gen_push(X86Trans *x, const X86Insn *i, unsigned size, IrRef value, uint64_t imm); /* imm when value is IR_IMM */
 IrRef x86_pop_load(X86Trans *x, unsigned size);    /* reads the top only */
 void x86_sp_add(X86Trans *x, int n);
 
@@ -102,7 +102,7 @@ void x86_end_exit(X86Trans *x, const X86Insn *i);              /* the same by wa
 void x86_side_goto(X86Trans *x, const X86Insn *i, uint64_t pc);
 /* Target of a relative branch, wrapped to the operand size. */
 uint64_t x86_branch_target(const X86Insn *i);
-void x86_check_target(X86Trans *x, uint64_t pc);               /* CS limit, when it is checked */
+void x86_gen_check_target(X86Trans *x, uint64_t pc);               /* CS limit, when it is checked */
 
 /* help-int.c */
 X86_HELPER_VOID(fence);     /* GP */

@@ -16,8 +16,9 @@ const Area areas[AREA_COUNT] = {
 
 static uint8_t *code_rw; /* second view of the code pages */
 static ucontext_t home;  /* where a run was started from */
-static const State *to_load;
-static Outcome *to_fill;
+/* Volatile: raise() is declared not to come back here. */
+static const State *volatile to_load;
+static Outcome *volatile to_fill;
 static uint8_t home_fp[512] __attribute__((aligned(16)));
 
 static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -94,21 +95,18 @@ void native_setup(void)
         g_assert(!sigaction(faults[n], &sa, NULL));
 }
 
-/* Memory of the sandbox; the compiler shall not think about the address. */
-static __attribute__((noinline)) void *sandbox(volatile uint64_t address) { return (void *)(uintptr_t)address; }
-
 void native_run(const Sequence *s, Outcome *out)
 {
     memset(code_rw, 0xcc, CODE_SIZE);
     memcpy(code_rw + (s->code_start - CODE_BASE), s->code, s->code_len);
-    memcpy(sandbox(DATA_BASE), s->data, DATA_SIZE);
-    memcpy(sandbox(STACK_BASE), s->stack, STACK_SIZE);
-    memset(sandbox(COUNTER_BASE), 0, sizeof(out->counter));
+    memcpy((void *)(uintptr_t)DATA_BASE, s->data, DATA_SIZE);
+    memcpy((void *)(uintptr_t)STACK_BASE, s->stack, STACK_SIZE);
+    memset((void *)(uintptr_t)COUNTER_BASE, 0, sizeof(out->counter));
     to_load = &s->start;
     to_fill = out;
     raise(SIGUSR1);
     g_assert(!to_fill);
-    memcpy(out->data, sandbox(DATA_BASE), DATA_SIZE);
-    memcpy(out->stack, sandbox(STACK_BASE), STACK_SIZE);
-    memcpy(out->counter, sandbox(COUNTER_BASE), sizeof(out->counter));
+    memcpy(out->data, (void *)(uintptr_t)DATA_BASE, DATA_SIZE);
+    memcpy(out->stack, (void *)(uintptr_t)STACK_BASE, STACK_SIZE);
+    memcpy(out->counter, (void *)(uintptr_t)COUNTER_BASE, sizeof(out->counter));
 }
