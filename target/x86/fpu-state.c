@@ -218,7 +218,7 @@ X86_HELPER_VOID(xsave)
     unsigned bank = x86_bank(v->mode);
     uint64_t want = requested(cpu);
     uint8_t image[XS_SIZE];
-    check_form(cpu, c);
+    check_form(cpu, a3);
     check_aligned(cpu, a, 64);
     unsigned size = want & XFEATURE_AVX ? XS_SIZE : XS_AVX;
     guest_probe(v, a, size, ACCESS_WRITE, bank);
@@ -234,7 +234,7 @@ X86_HELPER_VOID(xsave)
             memcpy(image + XS_AVX + 16 * i, &v->v[i].u8[16], 16);
     }
     uint64_t old = load_le64(image + XS_HEADER);
-    bool compact = c >= 2;
+    bool compact = a3 >= 2;
     store_le64(image + XS_HEADER, compact ? want : (old & ~want) | want);
     if (compact)
         store_le64(image + XS_HEADER + 8, want | BIT(63));
@@ -255,10 +255,10 @@ X86_HELPER_VOID(xrstor)
     unsigned bank = x86_bank(v->mode);
     uint64_t want = requested(cpu);
     uint8_t image[XS_SIZE];
-    check_form(cpu, c);
+    check_form(cpu, a3);
     check_aligned(cpu, a, 64);
     guest_read(v, a, image, XS_AVX, bank);
-    check_header(cpu, image + XS_HEADER, c);
+    check_header(cpu, image + XS_HEADER, a3);
     uint64_t have = load_le64(image + XS_HEADER) & want;
     bool compact = load_le64(image + XS_HEADER + 8) >> 63;
     if (have & XFEATURE_AVX)

@@ -489,7 +489,7 @@ X86_HELPER_VOID(x87)
         register_form(&x);
     if (is_control(&x, memory))
         return;
-    cpu->fp_ip = c;
+    cpu->fp_ip = a3;
     cpu->fp_cs = cpu->seg[SEG_CS].sel;
     cpu->fp_op = a & 0x7ff;
     if (memory) {
@@ -514,7 +514,7 @@ X86_HELPER(x87_comi)
     cpu->fp_sw = (sw & ~CODES) | codes; /* FCOMI leaves C0, C2, C3 */
     if (x.opcode == 7 && !blocked)
         pop(&x);
-    cpu->fp_ip = c;
+    cpu->fp_ip = a3;
     cpu->fp_cs = cpu->seg[SEG_CS].sel;
     cpu->fp_op = a & 0x7ff;
     if (empty)
@@ -534,6 +534,6 @@ X86_HELPER_VOID(x87_cmov)
         X86FpReg copy = *x87_st(x.c, i);
         put(&x, 0, &copy);
     }
-    x.c->fp_ip = c;
+    x.c->fp_ip = a3;
     x.c->fp_cs = x.c->seg[SEG_CS].sel;
 }

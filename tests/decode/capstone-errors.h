@@ -25,24 +25,32 @@ static const struct { const char *ours, *theirs; unsigned modes; const char *why
     { "clwb", "xsaveopt", INALL, "CLWB is 66 0F AE /6" },
     { "clflush", "clflushopt", INALL, "F2 and F3 count before 66" },
     { "pause", "xchg", INALL, "F3 90 is PAUSE whatever REX.W" },
-    { "pause", "nop", IN16, "no prefixes in 16-bit mode" },
-    { "movnti", "", IN16, "a bug of its 16-bit mode with mandatory prefixes and operand sizes" },
-    { "rdpid", "", IN16, "the same" },
-    { "adox", "", IN16, "the same" },
-    { "adcx", "", IN16, "the same" },
-    { "popcnt", "", IN16, "the same" },
-    { "invpcid", "", IN16, "the same" },
-    { "crc32", "", IN16, "the same" },
-    { "crc32", "movbe", IN16, "the same" },
-    { "tzcnt", "bsf", IN16, "the same" },
-    { "lzcnt", "bsr", IN16, "the same" },
-    { "cbw", "cwde", IN16, "CBW and CWD are named by the 32-bit default" },
+    { "cbw", "cwde", IN16, "names of the 32-bit default" },
     { "cwd", "cdq", IN16, "the same" },
     { "jecxz", "jcxz", IN16, "the same" },
     { "popfq", "popf", IN64, "REX.W wins over 66" },
     { "pushfq", "pushf", IN64, "the same" },
-    { "clflushopt", "clflush", IN16, "66 is a mandatory prefix in 16-bit code too" },
+    /* names only */
+    { "movlps", "movhlps", INALL, "the register form has a name of its own" },
+    { "movhps", "movlhps", INALL, "the same" },
+    { "fucompi", "fucomip", INALL, "FUCOMIP" },
+    { "fcompi", "fcomip", INALL, "FCOMIP" },
+    { "movq", "movd", INALL, "REX.W" },
+    { "cvtsi2ssl", "cvtsi2ss", INALL, "the suffix is ours" },
+    { "cvtsi2ssq", "cvtsi2ss", INALL, "the same" },
+    { "cvtsi2sdl", "cvtsi2sd", INALL, "the same" },
+    { "cvtsi2sdq", "cvtsi2sd", INALL, "the same" },
+    { "cmpps", "cmp", INALL, "the predicate is part of the name" },
+    { "cmppd", "cmp", INALL, "the same" },
+    { "cmpss", "cmp", INALL, "the same" },
+    { "cmpsd", "cmp", INALL, "the same" },
 };
+
+/* Its 16-bit mode does not know mandatory prefixes, nor opcodes that have forms with them. */
+static bool beyond_capstone(const X86Op *op, unsigned bits)
+{
+    return bits == 16 && op->match & (X86M_NP66 | X86M_PF3 | X86M_PF2);
+}
 
 /* 66 before a near branch in 64-bit code: capstone has AMD's rule (16 bits), we have Intel's (ignored). */
 static bool near_branch_66(const X86Insn *i)
@@ -53,7 +61,9 @@ static bool near_branch_66(const X86Insn *i)
 static bool capstone_is_wrong(const X86Insn *i, bool ok, const char *name, const cs_insn *theirs)
 {
     const char *other = theirs ? skip_prefix_words(theirs->mnemonic) : "";
-    if (ok && near_branch_66(i))
+    if (ok && (near_branch_66(i) || beyond_capstone(i->op, i->bits)))
+        return true;
+    if (ok && i->rex & 8 && i->asize == 4 && i->op->match & X86M_NP) /* it takes 67 REX.W for 66 */
         return true;
     for (unsigned n = 0; n < ARRAY_LEN(capstone_errors); n++) {
         if (strcmp(name, capstone_errors[n].ours) || !(capstone_errors[n].modes & i->bits >> 4))
