@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The 16550A UART. Source: National Semiconductor PC16550D data sheet (TL/C/8652).
- * Output is not paced by the baud rate: a character is gone as soon as the back end has taken it, and while the back end is
- * full THRE stays low, so nothing gets lost and nothing waits for a timer.
+ * Output is not paced by the baud rate. A character is gone as soon as it lies in the batch for the back end, which goes out
+ * at the end of a line, when it is half full, or after a millisecond. While the back end is full and the batch too, THRE
+ * stays low, so nothing gets lost.
  */
 #include "hw/char/serial.h"
 #include "base/bits.h"
@@ -18,7 +19,7 @@ enum { LSR_DR = 1, LSR_OE = 2, LSR_PE = 4, LSR_FE = 8, LSR_BI = 0x10, LSR_THRE =
        LSR_ERRORS = LSR_OE | LSR_PE | LSR_FE | LSR_BI };
 enum { MSR_DELTAS = 0xf, MSR_TERI = 4, MSR_CTS = 0x10, MSR_DSR = 0x20, MSR_RI = 0x40, MSR_DCD = 0x80 };
 
-#define RETRY_NS INT64_C(1000000)
+#define FLUSH_NS INT64_C(1000000)
 #define MAX_RETRIES 1000 /* a back end that has taken nothing for a second is dead: then output is dropped */
 
 static const StateField fifo_state[] = {
@@ -28,7 +29,8 @@ const StateField serial_state[] = {
     STATE_U8(Serial, ier), STATE_U8(Serial, fcr), STATE_U8(Serial, lcr), STATE_U8(Serial, mcr), STATE_U8(Serial, lsr),
     STATE_U8(Serial, msr), STATE_U8(Serial, scr), STATE_U16(Serial, divider), STATE_BOOL(Serial, thre_pending),
     STATE_BOOL(Serial, timeout_pending), STATE_STRUCT(Serial, rx, fifo_state), STATE_STRUCT(Serial, tx, fifo_state),
-    STATE_BYTES(Serial, rx_error), STATE_TIMER(Serial, timeout_timer), STATE_END_OF_TABLE,
+    STATE_BYTES(Serial, rx_error), STATE_BYTES(Serial, out), STATE_U16(Serial, out_count),
+    STATE_TIMER(Serial, timeout_timer), STATE_END_OF_TABLE,
 };
 
 static unsigned fifo_push(SerialFifo *f, uint8_t v)
@@ -212,27 +214,48 @@ static void transmitter_empty(Serial *s)
     update_irq(s);
 }
 
-static void transmit(void *opaque)
+static void flush(Serial *s)
+{
+    size_t taken = s->chr ? chardev_write(s->chr, s->out, s->out_count) : s->out_count;
+
+    if (taken)
+        s->retries = 0;
+    else if (s->retries < MAX_RETRIES)
+        s->retries++;
+    else
+        taken = s->out_count;
+    s->out_count -= taken;
+    memmove(s->out, s->out + taken, s->out_count);
+}
+
+/* Move characters from the FIFO to the batch. */
+static void transmit(Serial *s)
+{
+    bool end_of_line = false;
+
+    while (s->tx.count && s->out_count < SERIAL_BATCH) {
+        uint8_t v = fifo_pop(&s->tx);
+        s->out[s->out_count++] = v;
+        end_of_line |= v == '\n';
+    }
+    if ((end_of_line || s->out_count >= SERIAL_BATCH / 2) && !s->retries)
+        flush(s);
+    if (s->out_count && !timer_armed(s->flush_timer))
+        timer_arm(s->flush_timer, clock_ns(CLOCK_REALTIME_NS) + FLUSH_NS);
+    if (!s->tx.count)
+        transmitter_empty(s);
+}
+
+static void flush_due(void *opaque)
 {
     Serial *s = opaque;
 
-    while (s->tx.count) {
-        unsigned run = MIN(s->tx.count, SERIAL_FIFO_SIZE - s->tx.head);
-        size_t taken = s->chr ? chardev_write(s->chr, s->tx.data + s->tx.head, run) : run;
-        if (taken)
-            s->retries = 0;
-        else if (s->retries < MAX_RETRIES)
-            s->retries++;
-        else
-            taken = run;
-        s->tx.head = (s->tx.head + taken) % SERIAL_FIFO_SIZE;
-        s->tx.count -= taken;
-        if (taken < run) {
-            timer_arm(s->retry_timer, clock_ns(CLOCK_REALTIME_NS) + RETRY_NS);
-            return;
-        }
-    }
-    transmitter_empty(s);
+    if (s->out_count)
+        flush(s);
+    if (s->tx.count)
+        transmit(s);
+    else if (s->out_count)
+        timer_arm(s->flush_timer, clock_ns(CLOCK_REALTIME_NS) + FLUSH_NS);
 }
 
 static void write_data(Serial *s, uint8_t v)
@@ -298,7 +321,6 @@ static void write_fcr(Serial *s, uint8_t v)
         clear_rx(s);
     if ((toggled || (v & FCR_CLEAR_TX)) && s->tx.count) {
         s->tx.head = s->tx.count = 0;
-        timer_cancel(s->retry_timer);
         transmitter_empty(s);
     }
     update_irq(s);
@@ -439,7 +461,7 @@ bool serial_start(Serial *s, Device *owner, Irq irq, Chardev *chr, uint32_t baud
     s->irq = irq;
     s->baudbase = baudbase;
     s->timeout_timer = timer_new(CLOCK_VIRTUAL_NS, owner->domain, timed_out, s);
-    s->retry_timer = timer_new(CLOCK_REALTIME_NS, owner->domain, transmit, s);
+    s->flush_timer = timer_new(CLOCK_REALTIME_NS, owner->domain, flush_due, s);
     if (chr && !chardev_attach(chr, &fe, errp))
         return false;
     s->chr = chr;
@@ -451,7 +473,6 @@ void serial_reset(Serial *s)
     bool had_input = s->rx.count;
 
     timer_cancel(s->timeout_timer);
-    timer_cancel(s->retry_timer);
     s->ier = s->fcr = s->lcr = s->mcr = s->scr = 0;
     s->lsr = LSR_THRE | LSR_TEMT;
     s->msr = MSR_DCD | MSR_DSR | MSR_CTS;
@@ -467,24 +488,26 @@ void serial_reset(Serial *s)
 bool serial_loaded(Serial *s, Error **errp)
 {
     if (s->rx.count > SERIAL_FIFO_SIZE || s->tx.count > SERIAL_FIFO_SIZE || s->rx.head >= SERIAL_FIFO_SIZE ||
-        s->tx.head >= SERIAL_FIFO_SIZE) {
+        s->tx.head >= SERIAL_FIFO_SIZE || s->out_count > SERIAL_BATCH) {
         error_setf(errp, "device '%s': the saved FIFOs are damaged", s->owner->id);
         return false;
     }
     s->ier &= 0x0f;
     s->mcr &= 0x1f;
     set_line(s);
-    if (s->tx.count)
-        timer_arm(s->retry_timer, clock_ns(CLOCK_REALTIME_NS) + RETRY_NS);
+    if (s->tx.count || s->out_count)
+        timer_arm(s->flush_timer, clock_ns(CLOCK_REALTIME_NS) + FLUSH_NS);
     return true;
 }
 
 void serial_stop(Serial *s)
 {
-    if (s->chr)
+    if (s->chr) {
+        chardev_write_all(s->chr, s->out, s->out_count);
         chardev_detach(s->chr, s);
+    }
     timer_free(s->timeout_timer);
-    timer_free(s->retry_timer);
+    timer_free(s->flush_timer);
     s->chr = NULL;
-    s->timeout_timer = s->retry_timer = NULL;
+    s->timeout_timer = s->flush_timer = NULL;
 }

@@ -7,6 +7,7 @@
 #include "hw/core/device.h"
 
 #define SERIAL_FIFO_SIZE 16
+#define SERIAL_BATCH 256
 
 typedef struct SerialFifo {
     uint8_t data[SERIAL_FIFO_SIZE];
@@ -26,10 +27,11 @@ typedef struct Serial {
     bool timeout_pending; /* character time-out */
     SerialFifo rx, tx;
     uint8_t rx_error[SERIAL_FIFO_SIZE]; /* LSR error bits that came with each character, as in rx.data */
+    uint8_t out[SERIAL_BATCH]; /* sent characters on their way to the back end */
+    uint16_t out_count;
     Timer *timeout_timer; /* character time-out */
-    Timer *retry_timer;   /* output that the back end did not take */
-    uint16_t retries;     /* without progress; not saved */
-    bool attached;
+    Timer *flush_timer;   /* for what lies in out; also when the back end is full. Not saved */
+    uint16_t retries;     /* without progress. Not saved */
 } Serial;
 
 extern const StateField serial_state[];
