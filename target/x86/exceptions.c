@@ -35,9 +35,9 @@ static void vme_int(X86Cpu *c, unsigned vector)
         image = (image & ~EFL_IF) | EFL_IOPL | (flags & EFL_VIF ? EFL_IF : 0);
     X86Stack s;
     x86_stack_current(&s, c);
-    x86_push(&s, 2, image);
-    x86_push(&s, 2, c->seg[SEG_CS].sel);
-    x86_push(&s, 2, c->next_pc);
+    x86_stack_push(&s, 2, image);
+    x86_stack_push(&s, 2, c->seg[SEG_CS].sel);
+    x86_stack_push(&s, 2, c->next_pc);
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
     c->seg[SEG_CS] = x86_vm86_seg((uint16_t)(ivt >> 16));
     c->v.pc = ivt & 0xffff;
@@ -84,9 +84,9 @@ static void deliver_real(X86Cpu *c, const X86Event *e)
     uint32_t entry = (uint32_t)guest_load(&c->v, c->idt.base + e->vector * 4u, 4, X86_BANK_KERNEL);
     X86Stack s;
     x86_stack_current(&s, c);
-    x86_push(&s, 2, x86_get_eflags(c));
-    x86_push(&s, 2, c->seg[SEG_CS].sel);
-    x86_push(&s, 2, return_pc(c, e));
+    x86_stack_push(&s, 2, x86_get_eflags(c));
+    x86_stack_push(&s, 2, c->seg[SEG_CS].sel);
+    x86_stack_push(&s, 2, return_pc(c, e));
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
     x86_set_real_seg(c, SEG_CS, (uint16_t)(entry >> 16));
     c->v.pc = entry & 0xffff;
@@ -173,20 +173,20 @@ static void deliver_protected(X86Cpu *c, const X86Event *e)
         old_rsp = sp;
         static const uint8_t order[] = { SEG_GS, SEG_FS, SEG_DS, SEG_ES };
         for (unsigned i = 0; vm && i < 4; i++)
-            x86_push(&s, size, c->seg[order[i]].sel);
-        x86_push(&s, size, c->seg[SEG_SS].sel);
-        x86_push(&s, size, c->v.g[RSP]);
+            x86_stack_push(&s, size, c->seg[order[i]].sel);
+        x86_stack_push(&s, size, c->seg[SEG_SS].sel);
+        x86_stack_push(&s, size, c->v.g[RSP]);
     } else {
         x86_stack_open(&s, c, &ss, c->v.g[RSP], cpl, false, c->event_external);
     }
-    x86_push(&s, size, flags);
-    x86_push(&s, size, c->seg[SEG_CS].sel);
-    x86_push(&s, size, return_pc(c, e));
+    x86_stack_push(&s, size, flags);
+    x86_stack_push(&s, size, c->seg[SEG_CS].sel);
+    x86_stack_push(&s, size, return_pc(c, e));
     if (e->has_error)
-        x86_push(&s, size, e->error);
+        x86_stack_push(&s, size, e->error);
     x86_desc_set_accessed(c, &d);
     X86Seg cs = x86_desc_seg((uint16_t)((sel & ~3) | cpl), &d);
-    x86_check_target(c, &cs, pc);
+    x86_need_target(c, &cs, pc);
     for (unsigned i = SEG_ES; vm && i < SEG_COUNT; i++) {
         if (i != SEG_CS && i != SEG_SS)
             c->seg[i] = (X86Seg){ 0 };
@@ -214,16 +214,16 @@ static void deliver_long(X86Cpu *c, const X86Event *e)
     X86Stack s;
     X86Seg null_ss = { .sel = (uint16_t)cpl, .attr = cpl << SEG_DPL_SHIFT };
     x86_stack_open(&s, c, &null_ss, sp & ~UINT64_C(15), cpl, true, c->event_external);
-    x86_push(&s, 8, c->seg[SEG_SS].sel);
-    x86_push(&s, 8, c->v.g[RSP]);
-    x86_push(&s, 8, flags_image(c, e));
-    x86_push(&s, 8, c->seg[SEG_CS].sel);
-    x86_push(&s, 8, return_pc(c, e));
+    x86_stack_push(&s, 8, c->seg[SEG_SS].sel);
+    x86_stack_push(&s, 8, c->v.g[RSP]);
+    x86_stack_push(&s, 8, flags_image(c, e));
+    x86_stack_push(&s, 8, c->seg[SEG_CS].sel);
+    x86_stack_push(&s, 8, return_pc(c, e));
     if (e->has_error)
-        x86_push(&s, 8, e->error);
+        x86_stack_push(&s, 8, e->error);
     x86_desc_set_accessed(c, &d);
     X86Seg cs = x86_desc_seg((uint16_t)((sel & ~3) | cpl), &d);
-    x86_check_target(c, &cs, pc);
+    x86_need_target(c, &cs, pc);
     if (inner)
         c->seg[SEG_SS] = null_ss;
     c->v.g[RSP] = s.sp;

@@ -30,8 +30,8 @@ static void real_call(X86Cpu *c, uint16_t sel, uint64_t pc, unsigned osize)
     x86_stack_current(&s, c);
     if (pc > c->seg[SEG_CS].limit)
         x86_raise_gp(c);
-    x86_push(&s, osize, c->seg[SEG_CS].sel);
-    x86_push(&s, osize, c->next_pc);
+    x86_stack_push(&s, osize, c->seg[SEG_CS].sel);
+    x86_stack_push(&s, osize, c->next_pc);
     real_jump(c, sel, pc);
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
 }
@@ -40,8 +40,8 @@ static void real_ret(X86Cpu *c, unsigned osize, uint64_t add)
 {
     X86Stack s;
     x86_stack_current(&s, c);
-    uint64_t pc = x86_pop(&s, osize) & osize_mask(osize);
-    uint16_t sel = (uint16_t)x86_pop(&s, osize);
+    uint64_t pc = x86_stack_pop(&s, osize) & osize_mask(osize);
+    uint16_t sel = (uint16_t)x86_stack_pop(&s, osize);
     real_jump(c, sel, pc);
     s.sp += add;
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
@@ -132,7 +132,7 @@ X86_HELPER_VOID(ljmp)
         pc = g.size == 2 ? g.offset & 0xffff : g.offset;
     }
     X86Seg cs = code_seg(sel, c->cpl, c, &d);
-    x86_check_target(c, &cs, pc);
+    x86_need_target(c, &cs, pc);
     x86_commit_cs(c, &cs, pc);
     x86_update_mode(c);
 }
@@ -150,16 +150,16 @@ static void gate_call_inner(X86Cpu *c, const X86Gate *g, X86Desc *d)
     x86_stack_current(&from, c);
     x86_stack_open(&to, c, &ss, sp, cpl, is64, sel_error(ss_sel));
     X86Seg cs = code_seg(g->sel, cpl, c, d);
-    x86_check_target(c, &cs, g->offset);
-    x86_push(&to, g->size, c->seg[SEG_SS].sel);
-    x86_push(&to, g->size, c->v.g[RSP]);
+    x86_need_target(c, &cs, g->offset);
+    x86_stack_push(&to, g->size, c->seg[SEG_SS].sel);
+    x86_stack_push(&to, g->size, c->v.g[RSP]);
     for (unsigned i = g->params; i-- > 0;) {
         X86Stack one = from;
         one.sp += i * g->size;
-        x86_push(&to, g->size, x86_pop(&one, g->size));
+        x86_stack_push(&to, g->size, x86_stack_pop(&one, g->size));
     }
-    x86_push(&to, g->size, c->seg[SEG_CS].sel);
-    x86_push(&to, g->size, c->next_pc);
+    x86_stack_push(&to, g->size, c->seg[SEG_CS].sel);
+    x86_stack_push(&to, g->size, c->next_pc);
     c->cpl = (uint8_t)cpl;
     c->seg[SEG_SS] = ss;
     c->v.g[RSP] = is64 ? to.sp : x86_stack_rsp(&to, sp);
@@ -172,9 +172,9 @@ static void call_same(X86Cpu *c, uint16_t sel, X86Desc *d, uint64_t pc, unsigned
     X86Stack s;
     x86_stack_current(&s, c);
     X86Seg cs = code_seg(sel, c->cpl, c, d);
-    x86_check_target(c, &cs, pc);
-    x86_push(&s, size, c->seg[SEG_CS].sel);
-    x86_push(&s, size, c->next_pc);
+    x86_need_target(c, &cs, pc);
+    x86_stack_push(&s, size, c->seg[SEG_CS].sel);
+    x86_stack_push(&s, size, c->next_pc);
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
     x86_commit_cs(c, &cs, pc);
     x86_update_mode(c);
@@ -259,21 +259,21 @@ X86_HELPER_VOID(lret)
     }
     X86Stack s;
     x86_stack_current(&s, c);
-    uint64_t pc = x86_pop(&s, size);
-    uint16_t sel = (uint16_t)x86_pop(&s, size);
+    uint64_t pc = x86_stack_pop(&s, size);
+    uint16_t sel = (uint16_t)x86_stack_pop(&s, size);
     X86Seg cs = return_cs(c, sel);
     s.sp += b;
     if (sel_rpl(sel) == c->cpl) {
-        x86_check_target(c, &cs, pc);
+        x86_need_target(c, &cs, pc);
         c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
         x86_commit_cs(c, &cs, pc);
         x86_update_mode(c);
         return;
     }
-    uint64_t sp = x86_pop(&s, size);
-    uint16_t ss_sel = (uint16_t)x86_pop(&s, size);
+    uint64_t sp = x86_stack_pop(&s, size);
+    uint16_t ss_sel = (uint16_t)x86_stack_pop(&s, size);
     X86Seg ss = return_ss(c, ss_sel, sel_rpl(sel), &cs);
-    x86_check_target(c, &cs, pc);
+    x86_need_target(c, &cs, pc);
     c->cpl = (uint8_t)sel_rpl(sel);
     outer_stack(c, &ss, sp + b, &cs);
     x86_commit_cs(c, &cs, pc);
@@ -300,9 +300,9 @@ static void iret_real(X86Cpu *c, unsigned size)
 {
     X86Stack s;
     x86_stack_current(&s, c);
-    uint64_t pc = x86_pop(&s, size);
-    uint16_t sel = (uint16_t)x86_pop(&s, size);
-    uint32_t value = (uint32_t)x86_pop(&s, size);
+    uint64_t pc = x86_stack_pop(&s, size);
+    uint16_t sel = (uint16_t)x86_stack_pop(&s, size);
+    uint32_t value = (uint32_t)x86_stack_pop(&s, size);
     real_jump(c, sel, pc);
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
     uint32_t may = FLAG_ALL | EFL_TF | EFL_IF | EFL_DF | EFL_IOPL | EFL_NT | (size > 2 ? EFL_RF | EFL_AC | EFL_ID : 0);
@@ -317,9 +317,9 @@ static void iret_vm86(X86Cpu *c, unsigned size)
         x86_raise_gp(c);
     X86Stack s;
     x86_stack_current(&s, c);
-    uint64_t pc = x86_pop(&s, size);
-    uint16_t sel = (uint16_t)x86_pop(&s, size);
-    uint32_t value = (uint32_t)x86_pop(&s, size);
+    uint64_t pc = x86_stack_pop(&s, size);
+    uint16_t sel = (uint16_t)x86_stack_pop(&s, size);
+    uint32_t value = (uint32_t)x86_stack_pop(&s, size);
     uint32_t may = FLAG_ALL | EFL_TF | EFL_DF | EFL_NT | (size > 2 ? EFL_RF | EFL_AC | EFL_ID : 0);
     if (iopl3) {
         may |= EFL_IF;
@@ -337,10 +337,10 @@ static void iret_vm86(X86Cpu *c, unsigned size)
 static void iret_to_vm86(X86Cpu *c, X86Stack *s, uint64_t pc, uint16_t cs, uint32_t flags)
 {
     static const uint8_t order[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
-    uint64_t sp = x86_pop(s, 4);
-    uint16_t ss = (uint16_t)x86_pop(s, 4), sel[4];
+    uint64_t sp = x86_stack_pop(s, 4);
+    uint16_t ss = (uint16_t)x86_stack_pop(s, 4), sel[4];
     for (unsigned i = 0; i < 4; i++)
-        sel[i] = (uint16_t)x86_pop(s, 4);
+        sel[i] = (uint16_t)x86_stack_pop(s, 4);
     if (pc > 0xffff)
         x86_raise_gp(c);
     for (unsigned i = 0; i < 4; i++)
@@ -365,9 +365,9 @@ static void iret_protected(X86Cpu *c, unsigned size)
 {
     X86Stack s;
     x86_stack_current(&s, c);
-    uint64_t pc = x86_pop(&s, size);
-    uint16_t sel = (uint16_t)x86_pop(&s, size);
-    uint32_t flags = (uint32_t)x86_pop(&s, size);
+    uint64_t pc = x86_stack_pop(&s, size);
+    uint16_t sel = (uint16_t)x86_stack_pop(&s, size);
+    uint32_t flags = (uint32_t)x86_stack_pop(&s, size);
     unsigned old_cpl = c->cpl;
     if (flags & EFL_VM && size == 4 && !old_cpl && !x86_lma(c)) {
         iret_to_vm86(c, &s, (uint32_t)pc, sel, flags);
@@ -378,10 +378,10 @@ static void iret_protected(X86Cpu *c, unsigned size)
     X86Seg ss = c->seg[SEG_SS];
     uint64_t sp = 0;
     if (stack) {
-        sp = x86_pop(&s, size);
-        ss = return_ss(c, (uint16_t)x86_pop(&s, size), sel_rpl(sel), &cs);
+        sp = x86_stack_pop(&s, size);
+        ss = return_ss(c, (uint16_t)x86_stack_pop(&s, size), sel_rpl(sel), &cs);
     }
-    x86_check_target(c, &cs, pc);
+    x86_need_target(c, &cs, pc);
     flags = iret_flags(c, flags, size, old_cpl);
     if (stack)
         outer_stack(c, &ss, sp, &cs);

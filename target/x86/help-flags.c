@@ -170,16 +170,16 @@ X86_HELPER_VOID(enter)
     X86Stack s;
     x86_stack_current(&s, c);
     X86Stack frame = s; /* reads of the enclosing frames' pointers */
-    x86_push(&s, size, v->g[RBP]);
+    x86_stack_push(&s, size, v->g[RBP]);
     uint64_t new_bp = s.sp;
     frame.sp = v->g[RBP];
     for (unsigned i = 1; i < level; i++) {
         X86Stack one = frame;
         one.sp -= i * size;
-        x86_push(&s, size, x86_pop(&one, size));
+        x86_stack_push(&s, size, x86_stack_pop(&one, size));
     }
     if (level)
-        x86_push(&s, size, new_bp);
+        x86_stack_push(&s, size, new_bp);
     s.sp -= a & 0xffff;
     uint64_t sp = x86_stack_rsp(&s, v->g[RSP]);
     /* The insn faults when the new top of stack can't be written (SDM vol. 2, ENTER). */

@@ -96,7 +96,7 @@ void x86_check_code(X86Cpu *c, uint16_t sel, X86Desc *d, unsigned rpl, bool gate
         x86_raise_err(c, X86_NP, sel_error(sel));
 }
 
-void x86_check_target(X86Cpu *c, const X86Seg *cs, uint64_t pc)
+void x86_need_target(X86Cpu *c, const X86Seg *cs, uint64_t pc)
 {
     bool is64 = x86_lma(c) && cs->attr & SEG_L;
     if (is64 ? !x86_canonical(c, pc) : pc > cs->limit)
@@ -158,14 +158,14 @@ static uint64_t stack_linear(const X86Stack *s, uint64_t off, unsigned size)
     return (uint32_t)(s->ss.base + off);
 }
 
-void x86_push(X86Stack *s, unsigned size, uint64_t value)
+void x86_stack_push(X86Stack *s, unsigned size, uint64_t value)
 {
     uint64_t off = (s->sp - size) & s->mask;
     guest_store(&s->c->v, stack_linear(s, off, size), size, value, s->bank);
     s->sp = (s->sp & ~s->mask) | off;
 }
 
-uint64_t x86_pop(X86Stack *s, unsigned size)
+uint64_t x86_stack_pop(X86Stack *s, unsigned size)
 {
     uint64_t off = s->sp & s->mask;
     uint64_t value = guest_load(&s->c->v, stack_linear(s, off, size), size, s->bank);

@@ -43,7 +43,7 @@ bool x86_seg_in_limit(const X86Seg *s, uint64_t off, unsigned size);
 void x86_check_code(X86Cpu *c, uint16_t sel, X86Desc *d, unsigned rpl, bool gate);
 /* New CS and pc are final: check limit or canonical form, then set both. */
 void x86_commit_cs(X86Cpu *c, const X86Seg *cs, uint64_t pc);
-void x86_check_target(X86Cpu *c, const X86Seg *cs, uint64_t pc);
+void x86_need_target(X86Cpu *c, const X86Seg *cs, uint64_t pc);
 /* SS loaded by an inner-level switch: checks with #`vector`(sel + ext). */
 X86Seg x86_load_inner_ss(X86Cpu *c, uint16_t sel, unsigned cpl, unsigned vector);
 /* After a return to an outer level: unusable data segments become null. */
@@ -59,8 +59,8 @@ typedef struct X86Stack {
 } X86Stack;
 void x86_stack_open(X86Stack *s, X86Cpu *c, const X86Seg *ss, uint64_t sp, unsigned cpl, bool is64, uint32_t fault);
 void x86_stack_current(X86Stack *s, X86Cpu *c);
-void x86_push(X86Stack *s, unsigned size, uint64_t value);
-uint64_t x86_pop(X86Stack *s, unsigned size);
+void x86_stack_push(X86Stack *s, unsigned size, uint64_t value);
+uint64_t x86_stack_pop(X86Stack *s, unsigned size);
 uint64_t x86_stack_rsp(const X86Stack *s, uint64_t old); /* the RSP to commit */
 
 /* Inner stack pointer of the TSS for `cpl`; 64-bit TSS: RSP0..2, or IST (1..7) when ist != 0. */

@@ -115,7 +115,7 @@ static void push_error(X86Cpu *c, const TssLayout *l, uint32_t error)
 {
     X86Stack s;
     x86_stack_current(&s, c);
-    x86_push(&s, l->size, error);
+    x86_stack_push(&s, l->size, error);
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
 }
 
