@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making, resetting and saving x86 CPUs; the table that an accelerator sees. */
+#include "accel/accel.h"
 #include "base/log.h"
 #include "target/x86/helpers.h"
 #include "target/x86/models.h"
@@ -231,11 +232,14 @@ static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *mod
     cpu_port_add(&v->port);
     machine_part_add(&cpu_part, c);
     x86_reset(v);
+    if (accel_current())
+        vcpu_start_thread(v); /* it stands still until the machine runs */
     return true;
 }
 
 static void destroy_all(Machine *m)
 {
+    vcpus_stop_threads();
     for (unsigned i = vcpu_count(); i-- > 0;) {
         Vcpu *v = vcpu_get(i);
         if (v && v->arch == &x86_guest_arch) {
