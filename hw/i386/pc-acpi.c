@@ -73,7 +73,7 @@ void pc_acpi_facts(PcBoard *b)
     a->pvpanic_port = 0;
     device_foreach(find_pvpanic, &a->pvpanic_port);
     com_ports(a);
-    if (b->model) {
+    if (b->model->acpi_update) {
         b->model->acpi_update(b);
         pci_windows(a);
     }
@@ -139,28 +139,26 @@ bool pc_smbios_setup(PcBoard *b, Error **errp)
 
 /* ---- Into RAM ---- */
 
-#define RSDP_AT 0xf0000u
 #define SMBIOS_ANCHOR_AT 0xf0100u
 
-uint64_t pc_tables_place(PcBoard *b, uint64_t *reserved)
+void pc_tables_place(PcBoard *b)
 {
     AddressSpace *as = b->machine.as_memory;
     uint64_t at = b->below_4g - PC_TABLES_RESERVE;
     SmbiosBlobs smbios = build_smbios(b, true);
+    AcpiBlobs blobs;
 
-    *reserved = PC_TABLES_RESERVE;
     smbios_link(&smbios, (uint32_t)at);
     as_write(as, at, smbios.tables->data, smbios.tables->len, MEM_ATTRS_DEVICE);
     as_write(as, SMBIOS_ANCHOR_AT, smbios.anchor->data, smbios.anchor->len, MEM_ATTRS_DEVICE);
     at += align_up(smbios.tables->len, 4096);
     smbios_blobs_free(&smbios);
     if (b->machine.config.no_acpi)
-        return 0;
+        return;
     pc_acpi_facts(b);
-    AcpiBlobs blobs = acpi_build(&b->acpi);
-    acpi_link(&blobs, at, RSDP_AT);
+    blobs = acpi_build(&b->acpi);
+    acpi_link(&blobs, at, PC_RSDP_AT);
     as_write(as, at, blobs.tables->data, blobs.tables->len, MEM_ATTRS_DEVICE);
-    as_write(as, RSDP_AT, blobs.rsdp->data, blobs.rsdp->len, MEM_ATTRS_DEVICE);
+    as_write(as, PC_RSDP_AT, blobs.rsdp->data, blobs.rsdp->len, MEM_ATTRS_DEVICE);
     acpi_blobs_free(&blobs);
-    return RSDP_AT;
 }

@@ -11,9 +11,10 @@ void pc_acpi_facts(PcBoard *b);
 bool pc_acpi_setup(PcBoard *b, Error **errp);
 bool pc_smbios_setup(PcBoard *b, Error **errp);
 /*
- * Without firmware: ACPI and SMBIOS tables into RAM, entry points in 0xf0000-0xfffff, the rest at the top of low RAM. Returns
- * the address of the RSDP and in *reserved how many bytes at the top of low RAM are taken.
+ * Without firmware: ACPI and SMBIOS tables into RAM. Entry points lie in 0xf0000-0xfffff (the RSDP at PC_RSDP_AT), the rest in
+ * the last PC_TABLES_RESERVE bytes of low RAM.
  */
-uint64_t pc_tables_place(PcBoard *b, uint64_t *reserved);
+#define PC_RSDP_AT 0xf0000u
 #define PC_TABLES_RESERVE (256 * KiB)
+void pc_tables_place(PcBoard *b);
 #endif

@@ -130,7 +130,7 @@ static Device *add_timer(PcBoard *b, const char *type, unsigned legacy, unsigned
     return device_start(d, errp) ? d : NULL;
 }
 
-static bool add_timers(PcBoard *b, Error **errp)
+bool pc_board_add_timers(PcBoard *b, Error **errp)
 {
     if (!b->machine.config.no_hpet && !add_hpet(b, errp))
         return false;
@@ -319,7 +319,7 @@ bool pc_board_build(Machine *m, const PcModel *model, Error **errp)
     if (!pc_board_add_cpus(b, errp) || !add_chipset(b, errp))
         return false;
     b->isa = isa_bus_first();
-    if (!connect_south(b, errp) || !add_timers(b, errp) || !add_keyboard(b, errp) || !pc_board_add_serial(b, errp))
+    if (!connect_south(b, errp) || !pc_board_add_timers(b, errp) || !add_keyboard(b, errp) || !pc_board_add_serial(b, errp))
         return false;
     fill_cmos(b);
     b->pm->suspending = note_suspend;

@@ -82,6 +82,7 @@ void pc_board_nmi(Machine *m);
 bool pc_board_add_ram(PcBoard *b, Error **errp);
 bool pc_board_add_cpus(PcBoard *b, Error **errp);
 bool pc_board_add_irqchip(PcBoard *b, bool with_pic, Error **errp);
+bool pc_board_add_timers(PcBoard *b, Error **errp); /* RTC, PIT with speaker port, HPET unless config.no_hpet */
 bool pc_board_add_serial(PcBoard *b, Error **errp);
 void pc_board_add_unmodelled(PcBoard *b, const UnmodelledRange *ranges);
 bool pc_board_load_bios(PcBoard *b, const char *dflt, Error **errp);
