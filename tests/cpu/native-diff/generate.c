@@ -372,6 +372,8 @@ static bool usable(Gen *g, const Encoding *e, const struct Kind *k)
         return false; /* the same */
     if (i->op->emit == x86_emit_movsxd && i->osize == 2)
         return false; /* how much memory is read differs between makers */
+    if (i->op->opcode == 0x0f0d && i->mod == 3)
+        return false; /* #UD on AMD's CPUs, NOP on Intel's */
     if (i->op->emit == x86_emit_enter && (i->imm2 & 31) > 8)
         return false;
     if (k->flags & RARE && !chance(g, 40))
