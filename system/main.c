@@ -27,6 +27,7 @@ static bool start(Settings *s, Error **errp)
     run_reset();
     if (s->loadvm && !run_load(s->loadvm, errp))
         return false;
+    info_reportf("%s", s->accel_note);
     if (!background_ready(errp))
         return false;
     run_catch_signals();

@@ -214,8 +214,6 @@ static bool setup_accel(Settings *s, Machine *m, Error **errp)
     bool asked;
     g_autoptr(GPtrArray) list = accel_candidates(s, &asked);
     g_autoptr(GString) refused = g_string_new(NULL);
-    if (!m->type->arch)
-        return true; /* no CPU, nothing to accelerate */
     for (unsigned i = 0; i < list->len; i++) {
         g_autofree char *why = NULL;
         Error *err = NULL;
@@ -282,7 +280,5 @@ Machine *setup_machine(Settings *s, Error **errp)
     Machine *m = machine_new(type);
     bool ok = apply_config(s, m, errp) && setup_accel(s, m, errp) && machine_build(m, errp) && add_fw_cfg_files(s, errp) &&
               add_devices(s, errp) && setup_monitors(s, errp);
-    if (ok && s->accel_note)
-        info_reportf("%s", s->accel_note);
     return ok ? m : NULL; /* after an error the process ends */
 }
