@@ -30,7 +30,6 @@ bool x86_has_work(Vcpu *v)
 
 static void take_init(X86Cpu *c)
 {
-    vcpu_take_event(&c->v, CPU_LINE_SIPI);
     x86_init_reset(c);
     if (c->v.port.intc_ops && c->v.port.intc_ops->cpu_reset)
         c->v.port.intc_ops->cpu_reset(c->v.port.intc, true);
@@ -113,7 +112,13 @@ bool x86_poll(Vcpu *v)
 
 static Vcpu *port_vcpu(CpuPort *p) { return container_of(p, Vcpu, port); }
 
-static void port_set_line(CpuPort *p, CpuLine line, bool level) { vcpu_set_line(port_vcpu(p), line, level); }
+/* An INIT ends a SIPI that came before it; one that follows at once must survive until the INIT has been taken. */
+static void port_set_line(CpuPort *p, CpuLine line, bool level)
+{
+    if (line == CPU_LINE_INIT && level)
+        vcpu_set_line(port_vcpu(p), CPU_LINE_SIPI, false);
+    vcpu_set_line(port_vcpu(p), line, level);
+}
 
 static void port_sipi(CpuPort *p, uint8_t vector)
 {
