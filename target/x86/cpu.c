@@ -9,8 +9,6 @@
 #include "target/x86/smm.h"
 #include "target/x86/tcg/translate.h"
 
-#pragma weak x86_translate /* until the front end is in the build */
-
 /* --- reset (SDM vol. 3, table 9-1) --- */
 
 static void reset_segments(X86Cpu *c)
