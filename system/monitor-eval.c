@@ -21,26 +21,25 @@ static void skip_blanks(Eval *e)
         e->p++;
 }
 
-static void print_regs_work(Vcpu *v, void *opaque)
+typedef struct RegsWork {
+    GString *text;
+    uint64_t code; /* address of the next instruction, segment base included */
+} RegsWork;
+
+static void read_regs(Vcpu *v, void *opaque)
 {
-    v->arch->print_regs(v, opaque);
+    RegsWork *w = opaque;
+    unsigned bank;
+    v->arch->print_regs(v, w->text);
+    w->code = v->arch->code_address(v, &bank);
 }
 
-/* Registers by the names of `info registers`: "NAME=hex". */
-static bool find_register(Monitor *mon, const char *name, uint64_t *value)
+/* "NAME=hex" in the text of `info registers`. */
+static bool find_in_text(const char *text, const char *name, uint64_t *value)
 {
-    Vcpu *v = monitor_cpu(mon) < vcpu_count() ? vcpu_get(monitor_cpu(mon)) : NULL;
-    if (!v)
-        return false;
-    g_autoptr(GString) text = g_string_new(NULL);
-    vcpu_run_on_sync(v, print_regs_work, text);
-    if (!g_ascii_strcasecmp(name, "pc")) {
-        *value = v->pc;
-        return true;
-    }
     size_t len = strlen(name);
-    for (const char *p = text->str; *p; p++) {
-        bool start = p == text->str || !g_ascii_isalnum(p[-1]);
+    for (const char *p = text; *p; p++) {
+        bool start = p == text || !g_ascii_isalnum(p[-1]);
         if (!start || g_ascii_strncasecmp(p, name, len))
             continue;
         const char *q = p + len;
@@ -53,6 +52,26 @@ static bool find_register(Monitor *mon, const char *name, uint64_t *value)
         return end != q + 1;
     }
     return false;
+}
+
+/* $pc, the names of `info registers`, and on x86 $rax for EAX and $eax for RAX. */
+static bool find_register(Monitor *mon, const char *name, uint64_t *value)
+{
+    Vcpu *v = monitor_cpu(mon) < vcpu_count() ? vcpu_get(monitor_cpu(mon)) : NULL;
+    if (!v || !*name)
+        return false;
+    g_autoptr(GString) text = g_string_new(NULL);
+    RegsWork w = { .text = text };
+    vcpu_run_on_sync(v, read_regs, &w);
+    if (!g_ascii_strcasecmp(name, "pc")) {
+        *value = w.code;
+        return true;
+    }
+    if (find_in_text(text->str, name, value))
+        return true;
+    g_autofree char *other = g_ascii_strdown(name, -1);
+    *other = *other == 'r' ? 'e' : *other == 'e' ? 'r' : *other;
+    return find_in_text(text->str, other, value);
 }
 
 static bool eval_register(Eval *e, uint64_t *v)

@@ -25,9 +25,12 @@ static void print_machines(void)
     const MachineType *const *types = machine_types(&count);
     printf("Machines:\n");
     for (unsigned i = 0; i < count; i++) {
-        g_autofree char *aliases = types[i]->aliases ? g_strjoinv(", ", (char **)types[i]->aliases) : NULL;
-        printf("  %-14s %-9s %s%s%s%s\n", types[i]->name, types[i]->arch ? types[i]->arch : "-", types[i]->desc,
-               aliases ? " (also: " : "", aliases ? aliases : "", aliases ? ")" : "");
+        const char *const *a = types[i]->aliases;
+        printf("  %-10s %-9s %s", types[i]->name, types[i]->arch ? types[i]->arch : "-", types[i]->desc);
+        unsigned n = a ? g_strv_length((char **)a) : 0;
+        if (n)
+            printf(n > 1 ? " (also %s ... %s)" : " (also %s)", a[0], a[n - 1]);
+        printf("\n");
     }
 }
 
