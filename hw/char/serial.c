@@ -82,7 +82,12 @@ static uint8_t interrupt_id(const Serial *s)
 
 static void update_irq(Serial *s)
 {
-    irq_set(&s->irq, interrupt_id(s) != IIR_NONE);
+    bool level = interrupt_id(s) != IIR_NONE;
+
+    if (level == s->irq_level)
+        return;
+    s->irq_level = level;
+    irq_set(&s->irq, level);
 }
 
 /* ---- receiver ---- */
@@ -477,7 +482,7 @@ void serial_reset(Serial *s)
     s->lsr = LSR_THRE | LSR_TEMT;
     s->msr = MSR_DCD | MSR_DSR | MSR_CTS;
     s->divider = 12; /* undefined after power-up: 9600 baud, as a BIOS leaves it */
-    s->thre_pending = s->timeout_pending = false;
+    s->thre_pending = s->timeout_pending = s->irq_level = false;
     memset(&s->rx, 0, sizeof(s->rx));
     memset(&s->tx, 0, sizeof(s->tx));
     memset(s->rx_error, 0, sizeof(s->rx_error));
@@ -494,6 +499,7 @@ bool serial_loaded(Serial *s, Error **errp)
     }
     s->ier &= 0x0f;
     s->mcr &= 0x1f;
+    s->irq_level = interrupt_id(s) != IIR_NONE;
     set_line(s);
     if (s->tx.count || s->out_count)
         timer_arm(s->flush_timer, clock_ns(CLOCK_REALTIME_NS) + FLUSH_NS);

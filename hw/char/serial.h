@@ -18,6 +18,7 @@ typedef struct SerialFifo {
 typedef struct Serial {
     Device *owner;
     Irq irq;
+    bool irq_level;    /* what irq was set to last */
     Chardev *chr;      /* NULL: nobody listens, output vanishes */
     uint32_t baudbase; /* input clock / 16 */
     /* saved */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The 16550A on the ISA bus: interrupts and their order, FIFO, time-out, loopback, a full back end; the debug console. */
+/* The 16550A on the ISA bus: interrupts and their order, FIFO, time-out, loopback, a full back end; debug console, printer. */
 #include "chardev/chardev.h"
 #include "chardev/chardev-internal.h"
 #include "hw/char/serial.h"
@@ -262,6 +262,29 @@ static void test_ports(void)
     serial_free(r);
 }
 
+static void test_parallel(void)
+{
+    Device *d;
+    Rig *r = serial_rig(&d);
+    device_free(d); /* its back end goes to the printer */
+    d = isa_new(&r->isa, "isa-parallel", NULL, NULL);
+    g_assert_true(device_set(d, "chardev", chardev_id(host.chr), NULL));
+    rig_start(d);
+    device_reset_one(d);
+    g_assert_cmphex(rig_in(r, 0x379), ==, 0xdf);
+    for (const char *p = "page"; *p; p++) {
+        rig_out(r, 0x378, *p);
+        g_assert_cmphex(rig_in(r, 0x378), ==, *p);
+        rig_out(r, 0x37a, 0x1d);
+        rig_out(r, 0x37a, 0x1c);
+    }
+    g_assert_cmpstr(host.out->str, ==, "page");
+    g_assert_cmpuint(r->rises[7], ==, 4);
+    g_assert_cmphex(rig_in(r, 0x37a), ==, 0xdc);
+    rig_generic(d, 1284);
+    serial_free(r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -273,5 +296,6 @@ int main(int argc, char **argv)
     g_test_add_func("/serial/priority", test_priority);
     g_test_add_func("/serial/loopback", test_loopback);
     g_test_add_func("/serial/ports", test_ports);
+    g_test_add_func("/serial/parallel", test_parallel);
     return g_test_run();
 }
