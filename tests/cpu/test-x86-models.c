@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* CPU models, -cpu options, CPUID leaves, MSRs: nothing is advertised that doesn't work, and what software expects is there. */
+#include "tests/cpu/x86-fixture.h"
+
+static void cpuid(X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4]) { x86_cpuid(c, leaf, sub, o); }
+
+/* Every model: only supported features, a vendor, consistent leaves. */
+static void test_all_models(void)
+{
+    for (const char *const *name = x86_model_names(); *name; name++) {
+        X86Cpu *c = fix_cpu(*name);
+        uint32_t o[4], max;
+        for (unsigned w = 0; w < X86_FW_COUNT; w++)
+            g_assert_cmphex(c->feature[w] & ~x86_supported_features[w], ==, 0);
+        cpuid(c, 0, 0, o);
+        max = o[0];
+        g_assert_true(!memcmp(&o[1], "Genu", 4) || !memcmp(&o[1], "Auth", 4));
+        cpuid(c, 1, 0, o);
+        g_assert_cmphex(o[0], ==, c->signature);
+        g_assert_true(c->signature || !strcmp(*name, "base"));
+        if (x86_has_feature(c, X86_FEATURE_XSAVE))
+            g_assert_cmpuint(max, >=, 0xd);
+        cpuid(c, 0x80000000, 0, o);
+        if (x86_has_feature(c, X86_FEATURE_LM))
+            g_assert_cmphex(o[0], >=, 0x80000008);
+        cpuid(c, max + 1, 0, o); /* beyond: zeros */
+        g_assert_cmphex(o[0] | o[1] | o[2] | o[3], ==, 0);
+        fix_free(c);
+    }
+}
+
+static void test_features(void)
+{
+    X86Cpu *c = fix_cpu("qemu64,+popcnt,-nx,sse4.1=on,pge=off,vendor=GenuineIntel,family=6,model=0x2a,stepping=7,model-id=A test,"
+                        "tsc-frequency=2500M,phys-bits=36,level=5");
+    uint32_t o[4];
+    cpuid(c, 1, 0, o);
+    g_assert_cmphex(o[0], ==, 0x206a7);
+    g_assert_true(o[2] >> 23 & 1 && o[2] >> 19 & 1);
+    g_assert_false(o[3] >> 13 & 1);
+    g_assert_true(o[2] >> 31 & 1); /* hypervisor */
+    cpuid(c, 0x80000001, 0, o);
+    g_assert_false(o[3] >> 20 & 1);
+    cpuid(c, 0x80000008, 0, o);
+    g_assert_cmphex(o[0], ==, 48 << 8 | 36);
+    cpuid(c, 0x80000002, 0, o);
+    g_assert_cmpint(memcmp(o, "A test", 7), ==, 0);
+    cpuid(c, 0, 0, o);
+    g_assert_cmpuint(o[0], ==, 5);
+    g_assert_cmphex(o[1], ==, 0x756e6547);
+    g_assert_cmpuint(c->tsc_hz, ==, 2500000000u);
+    fix_free(c);
+}
+
+static void test_errors(void)
+{
+    static const struct { const char *text, *part; } t[] = {
+        { "qemu65", "did you mean 'qemu64'" },   { "", "valid" },
+        { "qemu64,+ssse4", "no such feature" },  { "qemu64,+popcmt", "did you mean 'popcnt'" },
+        { "qemu64,family=x", "must be a number" }, { "qemu64,family=999", "must be a number" },
+        { "qemu64,vendor=Me", "exactly 12" },    { "qemu64,nx=maybe", "on or off" },
+        { "max,+avx512f,enforce", "not available" }, { "qemu64,phys-bits=60", "from 32 to 52" },
+    };
+    X86Cpu *c = fix_cpu("qemu64");
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        Error *err = NULL;
+        X86Cpu *other = g_new0(X86Cpu, 1);
+        g_assert_false(x86_model_apply(other, t[i].text, true, &err));
+        g_assert_nonnull(err);
+        if (!strstr(err->message, t[i].part))
+            g_error("-cpu %s: '%s' does not say '%s'", t[i].text, err->message, t[i].part);
+        g_assert_null(strchr(err->message, '\n'));
+        error_free(err);
+        g_free(other);
+    }
+    fix_free(c);
+}
+
+static void test_topology(void)
+{
+    fix_machine.config = (MachineConfig){ .sockets = 2, .cores = 3, .threads = 2 };
+    X86Cpu *c = fix_cpu("max");
+    uint32_t o[4];
+    cpuid(c, 1, 0, o);
+    g_assert_cmpuint(o[1] >> 16 & 0xff, ==, 6);
+    g_assert_true(o[3] >> 28 & 1); /* HTT */
+    cpuid(c, 0xb, 0, o);
+    g_assert_cmpuint(o[0], ==, 1);
+    g_assert_cmpuint(o[1], ==, 2);
+    g_assert_cmphex(o[2], ==, 0x100);
+    cpuid(c, 0xb, 1, o);
+    g_assert_cmpuint(o[0], ==, 3);
+    g_assert_cmpuint(o[1], ==, 6);
+    cpuid(c, 0xb, 2, o);
+    g_assert_cmphex(o[2], ==, 2);
+    cpuid(c, 4, 3, o); /* L3 of the package */
+    g_assert_cmpuint(o[0] >> 5 & 7, ==, 3);
+    fix_machine.config = (MachineConfig){ 0 };
+    fix_free(c);
+}
+
+/* CPUID as the guest's instruction: CR4.OSXSAVE shows. */
+static void test_osxsave(void)
+{
+    X86Cpu *c = fix_cpu("max");
+    c->v.g[RAX] = 1;
+    g_assert_true(fix_call(c, (const void *)x86_help_cpuid, 0, 0, 0, NULL));
+    g_assert_false(c->v.g[RCX] >> 27 & 1);
+    c->cr4 |= CR4_OSXSAVE;
+    c->v.g[RAX] = 1;
+    g_assert_true(fix_call(c, (const void *)x86_help_cpuid, 0, 0, 0, NULL));
+    g_assert_true(c->v.g[RCX] >> 27 & 1);
+    fix_free(c);
+}
+
+/* --- MSRs --- */
+
+typedef struct MsrCase { uint32_t number; uint64_t value; bool ok; } MsrCase;
+static const MsrCase msr_writes[] = {
+    { 0x277, UINT64_C(0x0007010600070106), true }, { 0x277, 2, false },                       /* PAT: a reserved type */
+    { 0xc0000080, 0xd01, false },                                                            /* EFER.LMA while not in long mode is kept */
+    { 0xc0000082, UINT64_C(0xffffffff81000000), true }, { 0xc0000082, UINT64_C(0x8000000000000000), false },
+    { 0xc0000100, UINT64_C(0x7fffdeadb000), true }, { 0xc0000100, BIT(52), false },
+    { 0xc0000103, 5, true }, { 0xc0000103, BIT(32), false },
+    { 0x200, 0x80000006, true }, { 0x200, 0x102, false }, { 0x201, 0xff80000800, true }, { 0x201, 0x400, false },
+    { 0x2ff, 0xc06, true }, { 0x2ff, 0x1000, false }, { 0x250, 0x0606060606060606, true }, { 0x250, 2, false },
+    { 0x400, 0, true }, { 0x401, 0, true }, { 0x401, 1, false }, { 0x179, 0, false }, { 0xfe, 0, false },
+    { 0x3a, 1, true }, { 0x3a, 0, false },                                                   /* locked now */
+    { 0x17a, 4, true }, { 0x17a, 8, false }, { 0x12345678, 0, false }, { 0x48, 1, false },
+};
+
+static void test_msr_writes(void)
+{
+    X86Cpu *c = fix_cpu("max");
+    fix_protected32(c);
+    for (unsigned i = 0; i < ARRAY_LEN(msr_writes); i++) {
+        const MsrCase *t = &msr_writes[i];
+        c->v.g[RCX] = t->number;
+        c->v.g[RAX] = (uint32_t)t->value;
+        c->v.g[RDX] = t->value >> 32;
+        bool ok = fix_call(c, (const void *)x86_help_wrmsr, 0, 0, 0, NULL);
+        bool want = t->ok || t->number == 0xc0000080; /* LMA is ignored, not refused */
+        if (ok != want)
+            g_error("MSR %x, value %" PRIx64 ": ok %d", t->number, t->value, ok);
+        uint64_t back;
+        if (ok && t->number != 0xc0000080) {
+            g_assert_true(x86_read_msr(c, t->number, &back));
+            g_assert_cmphex(back, ==, t->value);
+        }
+    }
+    g_assert_cmphex(c->seg[SEG_FS].base, ==, 0x7fffdeadb000);
+    g_assert_false(c->efer & EFER_LMA);
+    fix_ring3(c);
+    g_assert_false(fix_call(c, (const void *)x86_help_rdmsr, 0, 0, 0, NULL));
+    fix_free(c);
+}
+
+/* What Linux reads without a safety net on the models that people use. */
+static void test_msr_reads(void)
+{
+    static const uint32_t numbers[] = { 0x10, 0x17, 0x1b, 0x8b, 0xfe, 0x174, 0x179, 0x17a, 0x1a0, 0x200, 0x20f, 0x250, 0x26f, 0x277, 0x2ff,
+                                        0x400, 0x427, 0xc0000080, 0xc0000081, 0xc0000102, 0xc0010010, 0xc0010015, 0xc001001a,
+                                        0xc001001d, 0xc001001f, 0xc0010055, 0xc0010140, 0xc0011022, 0xc0011029 };
+    static const char *const models[] = { "qemu64", "max", "kvm64", "Nehalem", "EPYC" };
+    for (unsigned m = 0; m < ARRAY_LEN(models); m++) {
+        X86Cpu *c = fix_cpu(models[m]);
+        for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+            uint64_t value;
+            if (!x86_read_msr(c, numbers[i], &value))
+                g_error("%s: MSR %x can't be read", models[m], numbers[i]);
+        }
+        fix_free(c);
+    }
+}
+
+static void test_tsc(void)
+{
+    X86Cpu *c = fix_cpu("max");
+    uint64_t adjust, v = 1000000;
+    g_assert_true(x86_write_msr(c, 0x10, v));
+    g_assert_true(x86_read_msr(c, 0x3b, &adjust));
+    g_assert_cmphex(x86_tsc(c) - v, <, 1000000000);
+    uint64_t before = x86_tsc(c);
+    g_assert_true(x86_write_msr(c, 0x3b, adjust + 500000000000));
+    g_assert_cmpuint(x86_tsc(c) - before, >=, 500000000000);
+    fix_free(c);
+}
+
+static void test_eflags(void)
+{
+    X86Cpu *c = fix_cpu("max");
+    fix_protected32(c);
+    for (uint32_t bits = 0; bits < 0x400000; bits += 0x55) {
+        x86_set_eflags(c, bits & ~(EFL_VM | EFL_RF));
+        uint32_t want = (bits & 0x3c7fd5 & ~(EFL_VM | EFL_RF)) | 2;
+        g_assert_cmphex(x86_get_eflags(c), ==, want);
+    }
+    fix_free(c);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/x86/models/all", test_all_models);
+    g_test_add_func("/x86/models/features", test_features);
+    g_test_add_func("/x86/models/errors", test_errors);
+    g_test_add_func("/x86/models/topology", test_topology);
+    g_test_add_func("/x86/cpuid/osxsave", test_osxsave);
+    g_test_add_func("/x86/msr/writes", test_msr_writes);
+    g_test_add_func("/x86/msr/reads", test_msr_reads);
+    g_test_add_func("/x86/msr/tsc", test_tsc);
+    g_test_add_func("/x86/eflags", test_eflags);
+    return g_test_run();
+}
