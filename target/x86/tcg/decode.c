@@ -262,7 +262,7 @@ static unsigned size_of(const X86Insn *i, unsigned size)
     case SZ_DQ: return 16;
     case SZ_V: return i->osize;
     case SZ_Z: return i->osize == 2 ? 2 : 4;
-    case SZ_Y: return i->rex & 8 ? 8 : 4;
+    case SZ_Y: return i->rex & 8 && i->bits == 64 ? 8 : 4; /* VEX.W does not count in 32-bit code */
     case SZ_P: return i->osize + 2;
     }
     return 0;

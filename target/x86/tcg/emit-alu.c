@@ -129,16 +129,7 @@ void x86_emit_bt(X86Trans *x, const X86Insn *i)
         ir_op3i(t, IR_SAR, 8, word, word, log2_size + 3);
         ir_op3i(t, IR_AND, size < 4 ? 4 : size, bit, b, size * 8 - 1);
         b = bit;
-        IrMem plain = { .base = i->base == X86_RIP || i->base == X86_NO_REG ? IR_NONE : IR_G(i->base),
-                        .index = i->index == X86_NO_REG ? IR_NONE : IR_G(i->index), .scale = i->scale, .asize = i->asize,
-                        .disp = (int32_t)i->disp };
-        IrRef ea;
-        if (i->base == X86_RIP) {
-            ea = ir_temp(t);
-            ir_movi(t, 8, ea, i->next_pc + i->disp);
-        } else {
-            ea = x86_ea(x, &plain);
-        }
+        IrRef ea = x86_operand_ea(x, i);
         x->mem = x86_addr(x, i->seg, ea, word, log2_size, 0, i->asize, size, op != IR_BT);
     } else if (d == IR_MEM) {
         x86_mem(x, i, size, op != IR_BT);

@@ -109,14 +109,13 @@ static void far_transfer(X86Trans *x, const X86Insn *i, const void *fn)
     X86Arg sel = A_IMM(i->imm2), offset = A_IMM(i->imm);
     if (x86_is_mem(&i->o[0])) {
         sel.ref = ir_temp(x->t), offset.ref = ir_temp(x->t);
-        x86_mem(x, i, i->osize + 2, false);
-        x->mem.align = 0;
-        x86_mem_pin(x);
+        IrRef ea = x86_operand_ea(x, i);
+        x86_mem_part(x, i, ea, 0, i->osize);
         if (i->osize == 2)
             ir_extend(x->t, IR_ZEXT, 2, 8, offset.ref, IR_MEM)->m = x->mem;
         else
             ir_load(x->t, i->osize, offset.ref, &x->mem);
-        x->mem.disp = i->osize;
+        x86_mem_part(x, i, ea, i->osize, 2);
         ir_extend(x->t, IR_ZEXT, 2, 8, sel.ref, IR_MEM)->m = x->mem;
     }
     x86_set_next_pc(x, i);
@@ -181,11 +180,10 @@ void x86_emit_ud(X86Trans *x, const X86Insn *i)
 void x86_emit_bound(X86Trans *x, const X86Insn *i)
 {
     IrRef index = x86_svalue(x, i, &i->o[0]), lower = ir_temp(x->t), upper = ir_temp(x->t);
-    x86_mem(x, i, 2 * i->osize, false);
-    x->mem.align = 0;
-    x86_mem_pin(x);
+    IrRef ea = x86_operand_ea(x, i);
+    x86_mem_part(x, i, ea, 0, i->osize);
     ir_extend(x->t, IR_SEXT, i->osize, 8, lower, IR_MEM)->m = x->mem;
-    x->mem.disp = i->osize;
+    x86_mem_part(x, i, ea, i->osize, i->osize);
     ir_extend(x->t, IR_SEXT, i->osize, 8, upper, IR_MEM)->m = x->mem;
     x86_call(x, x86_help_bound, H_R | H_P, IR_NONE, A_REF(index), A_REF(lower), A_REF(upper));
 }

@@ -46,14 +46,10 @@ void x86_emit_lea(X86Trans *x, const X86Insn *i)
         ir_movi(x->t, i->osize, d, i->asize == 4 ? (uint32_t)ea : ea);
         return;
     }
-    IrMem m = { .base = i->base == X86_NO_REG ? IR_NONE : IR_G(i->base),
-                .index = i->index == X86_NO_REG ? IR_NONE : IR_G(i->index),
-                .scale = i->scale, .asize = i->asize, .disp = (int32_t)i->disp };
-    if (i->osize <= i->asize) {
-        ir_op2(x->t, IR_LEA, i->osize, d, IR_NONE)->m = m;
-    } else {
-        ir_op2(x->t, IR_MOV, i->osize, d, x86_ea(x, &m));
-    }
+    if (i->osize <= i->asize)
+        ir_op2(x->t, IR_LEA, i->osize, d, IR_NONE)->m = x86_plain_address(i);
+    else
+        ir_op2(x->t, IR_MOV, i->osize, d, x86_operand_ea(x, i));
 }
 
 void x86_emit_xchg(X86Trans *x, const X86Insn *i)
@@ -180,11 +176,10 @@ void x86_emit_mov_to_seg(X86Trans *x, const X86Insn *i)
 void x86_emit_load_far(X86Trans *x, const X86Insn *i)
 {
     IrRef offset = ir_temp(x->t), sel = ir_temp(x->t);
-    x86_mem(x, i, i->osize + 2, false);
-    x->mem.align = 0;
-    x86_mem_pin(x);
+    IrRef ea = x86_operand_ea(x, i);
+    x86_mem_part(x, i, ea, 0, i->osize);
     ir_load(x->t, i->osize, offset, &x->mem);
-    x->mem.disp = i->osize;
+    x86_mem_part(x, i, ea, i->osize, 2);
     ir_extend(x->t, IR_ZEXT, 2, 8, sel, IR_MEM)->m = x->mem;
     x86_call(x, x86_help_load_seg, H_R, IR_NONE, A_IMM(i->op->arg), A_REF(sel), A_NONE);
     ir_op2(x->t, IR_MOV, i->osize, x86_ref(&i->o[0]), offset);

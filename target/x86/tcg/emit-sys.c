@@ -43,20 +43,30 @@ void x86_emit_hlt(X86Trans *x, const X86Insn *i)
 }
 
 /* --- descriptor tables and selectors --- */
+/* RPL of the destination = that of the source when it was lower, then Z = 1. Memory is written only then. */
 void x86_emit_arpl(X86Trans *x, const X86Insn *i)
 {
-    IrRef d = x86_ref(&i->o[0]);
-    if (d == IR_MEM) {
+    TransCtx *t = x->t;
+    x86_read_operand(x, i, &i->o[0]);
+    IrRef old = x86_value(x, i, &i->o[0]), rpl = x86_value(x, i, &i->o[1]), lower = ir_temp(t), z = ir_temp(t);
+    unsigned same = ir_new_label(t), done = ir_new_label(t);
+    ir_op3i(t, IR_AND, 4, rpl, rpl, 3);
+    ir_op3i(t, IR_AND, 4, lower, old, 3);
+    ir_op3(t, IR_SUB, 4, lower, lower, rpl);
+    ir_op3i(t, IR_SHR, 4, lower, lower, 31);
+    ir_brz(t, IR_BRZ, 4, lower, same);
+    ir_op3i(t, IR_AND, 4, old, old, 0xfffc);
+    ir_op3(t, IR_OR, 4, old, old, rpl);
+    if (x86_is_mem(&i->o[0]))
         x86_mem(x, i, 2, true);
-        x86_mem_pin(x);
-    }
-    IrRef result = ir_temp(x->t), old = x86_value(x, i, &i->o[0]), src = x86_value(x, i, &i->o[1]);
-    unsigned same = ir_new_label(x->t);
-    x86_call(x, x86_help_arpl, H_R | H_F | H_W | H_P, result, A_REF(old), A_REF(src), A_NONE);
-    IrInsn *br = ir_emit(x->t, IR_BRCC, 8);
-    br->cond = IRC_NZ, br->imm = same;
-    x86_op(x, i, IR_MOV, 2, d, result, IR_NONE);
-    ir_label(x->t, IR_LABEL, same);
+    x86_op(x, i, IR_MOV, 2, x86_ref(&i->o[0]), old, IR_NONE);
+    ir_movi(t, 4, z, FLAG_Z);
+    ir_op2(t, IR_PUTF, 4, IR_NONE, z)->imm = FLAG_Z;
+    ir_label(t, IR_BR, done);
+    ir_label(t, IR_LABEL, same);
+    ir_movi(t, 4, z, 0);
+    ir_op2(t, IR_PUTF, 4, IR_NONE, z)->imm = FLAG_Z;
+    ir_label(t, IR_LABEL, done);
 }
 
 /* SLDT, STR, SMSW */

@@ -28,10 +28,18 @@ void x86_set_next_pc(X86Trans *x, const X86Insn *i)
 }
 
 /* --- memory --- */
+/* Limit and type of the segment; writing through CS is never right in protected mode, though the segment may be flat. */
+static bool must_check(const X86Trans *x, unsigned seg, bool write)
+{
+    if (x->mode & X86_MODE_CHECK(seg))
+        return true;
+    return seg == SEG_CS && write && x->bits != 64 && (x->mode & (X86_MODE_PE | X86_MODE_VM86)) == X86_MODE_PE;
+}
+
 /* Checks that a mode bit asks for; the address then stands in a temporary. */
 static void check_access(X86Trans *x, IrMem *m, unsigned seg, unsigned size, bool write)
 {
-    if (x->mode & X86_MODE_CHECK(seg)) {
+    if (must_check(x, seg, write)) {
         IrRef ea = x86_ea(x, m);
         x86_call(x, x86_help_seg_check, H_R | H_G | H_P, IR_NONE, A_REF(ea), A_IMM(size | seg << 8 | (unsigned)write << 16), A_NONE);
         m->base = ea, m->index = IR_NONE, m->disp = 0;
@@ -55,7 +63,7 @@ IrMem x86_addr(X86Trans *x, unsigned seg, IrRef base, IrRef index, unsigned scal
     }
     if (x->mode & X86_MODE_ALIGN && is_pow2(size) && size <= 8)
         m.align = size;
-    if (x->mode & (X86_MODE_CHECK(seg) | X86_MODE_DATA_BP))
+    if (x->mode & X86_MODE_DATA_BP || must_check(x, seg, write))
         check_access(x, &m, seg, size, write);
     return m;
 }
@@ -91,6 +99,29 @@ IrRef x86_linear(X86Trans *x, const IrMem *m)
         ir_op3(x->t, IR_ADD, m->wrap_linear ? 4 : 8, ea, ea, base);
     }
     return ea;
+}
+
+IrMem x86_plain_address(const X86Insn *i)
+{
+    return (IrMem){ .base = address_register(i->base), .index = address_register(i->index), .scale = i->scale, .asize = i->asize,
+                    .disp = (int32_t)i->disp };
+}
+
+IrRef x86_operand_ea(X86Trans *x, const X86Insn *i)
+{
+    if (i->base == X86_RIP) {
+        IrRef ea = ir_temp(x->t);
+        uint64_t at = i->next_pc + i->disp;
+        ir_movi(x->t, 8, ea, i->asize == 4 ? (uint32_t)at : at);
+        return ea;
+    }
+    IrMem m = x86_plain_address(i);
+    return x86_ea(x, &m);
+}
+
+void x86_mem_part(X86Trans *x, const X86Insn *i, IrRef ea, int offset, unsigned size)
+{
+    x->mem = x86_addr(x, i->seg, ea, IR_NONE, 0, offset, i->asize, size, false);
 }
 
 void x86_mem_pin(X86Trans *x)

@@ -61,7 +61,12 @@ IrMem x86_addr(X86Trans *x, unsigned seg, IrRef base, IrRef index, unsigned scal
 /* Address of x->mem: effective, and with the segment base. New temporaries, 64 bits valid. */
 IrRef x86_ea(X86Trans *x, const IrMem *m);
 IrRef x86_linear(X86Trans *x, const IrMem *m);
-/* Put the address of x->mem in a temporary, so that [mem + n] can be addressed by changing disp. */
+/* The address as base + index + displacement, without segment (not RIP-relative). */
+IrMem x86_plain_address(const X86Insn *i);
+/* Effective address of the operand, unchecked; and [ea + offset] as x->mem for reading: operands of several parts, checked one by one. */
+IrRef x86_operand_ea(X86Trans *x, const X86Insn *i);
+void x86_mem_part(X86Trans *x, const X86Insn *i, IrRef ea, int offset, unsigned size);
+/* Put the address of x->mem in a temporary, so that it can be used twice. */
 void x86_mem_pin(X86Trans *x);
 /* The operand as an IR operand: G, GH, MEM (x->mem), IMM (i->imm). */
 IrRef x86_ref(const X86Operand *o);

@@ -40,6 +40,9 @@ static const struct Kind {
     { x86_emit_leave, 0, STACK },
     { x86_emit_movs, 0, SOURCE | DEST }, { x86_emit_cmps, 0, SOURCE | DEST }, { x86_emit_stos, 0, DEST }, { x86_emit_lods, 0, SOURCE },
     { x86_emit_scas, 0, DEST }, { x86_emit_direction, 0, 0 },
+    { x86_emit_pusha, 0, STACK }, { x86_emit_popa, 0, STACK }, { x86_emit_salc, 0, READS }, { x86_emit_bcd, C | P | A | Z | S | O, READS },
+    { x86_emit_aam, O | A | C, 0 }, { x86_emit_into, 0, READS }, { x86_emit_bound, 0, 0 }, { x86_emit_arpl, 0, READS },
+    { x86_emit_mov_from_seg, 0, 0 }, { x86_emit_push_seg, 0, STACK },
     { x86_emit_in, 0, RARE }, { x86_emit_out, 0, RARE }, { x86_emit_cli, 0, RARE }, { x86_emit_hlt, 0, RARE }, { x86_emit_ud, 0, RARE },
     { x86_emit_int3, 0, RARE }, { x86_emit_rdmsr, 0, RARE }, { x86_emit_wrmsr, 0, RARE }, { x86_emit_clts, 0, RARE },
     { x86_emit_mov_to_cr, 0, RARE }, { x86_emit_mov_from_cr, 0, RARE }, { x86_emit_invlpg, 0, RARE }, { x86_emit_load_dt, 0, RARE },
@@ -69,7 +72,7 @@ void generate_setup(bool with_fp)
     X86_NEEDS(X)
 #undef X
     for (unsigned n = 0; n < count; n++) {
-        if (rows[n].attr & X86A_I64 || !(needs >> rows[n].need & 1) || (generate_only && strcmp(generate_only, rows[n].mnemonic)))
+        if (!(needs >> rows[n].need & 1) || (generate_only && strcmp(generate_only, rows[n].mnemonic)))
             continue;
         for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
             if (kinds[k].emit == rows[n].emit && (with_fp || !(kinds[k].flags & FP))) {
@@ -84,6 +87,8 @@ void generate_setup(bool with_fp)
 /* --- the generator's state --- */
 typedef struct Gen {
     Sequence *s;
+    const Segments *seg;
+    unsigned bits;
     uint64_t rng;
     uint32_t undefined;
 } Gen;
@@ -115,13 +120,22 @@ static uint64_t interesting(Gen *g)
     return rnd(g);
 }
 
-/* mov reg, imm64 */
+/* mov reg, imm64 (imm32) */
 static void set_reg(Gen *g, unsigned reg, uint64_t value)
 {
-    byte(g, 0x48 | reg >> 3);
+    if (g->bits == 64)
+        byte(g, 0x48 | reg >> 3);
+    if (g->bits == 16)
+        byte(g, 0x66);
     byte(g, 0xb8 | (reg & 7));
-    bytes(g, value, 8);
+    bytes(g, value, g->bits == 64 ? 8 : 4);
 }
+
+static unsigned any_reg(Gen *g) { return rnd(g) % (g->bits == 64 ? 16 : 8); }
+static uint64_t seg_base(Gen *g, unsigned seg) { return seg == SEG_CS ? g->seg->cs.base : seg == SEG_SS ? g->seg->ss.base : g->seg->ds.base; }
+static uint64_t here(Gen *g) { return g->s->code_start + g->s->code_len - g->seg->cs.base; }
+/* Bits above the address size, which do not count. */
+static uint64_t above(Gen *g, unsigned asize) { return asize == 8 ? 0 : (asize == 4 ? rnd(g) << 32 : rnd(g) << 16); }
 
 /* An address in the data, near its ends now and then, unmapped or read-only rarely. */
 static uint64_t data_address(Gen *g, unsigned size)
@@ -130,7 +144,7 @@ static uint64_t data_address(Gen *g, unsigned size)
     case 0: return DATA_BASE + DATA_SIZE - rnd(g) % 16;              /* into the read-only page */
     case 1: return DATA_BASE + 0x1000 - rnd(g) % (size + 1);         /* across pages */
     case 2: return DATA_BASE - rnd(g) % (size + 1);                  /* from unmapped memory */
-    case 3: return chance(g, 4) ? UINT64_C(0x800000000000) + rnd(g) % 64 : RO_BASE + RO_SIZE - rnd(g) % (size + 2);
+    case 3: return g->bits == 64 && chance(g, 4) ? UINT64_C(0x800000000000) + rnd(g) % 64 : RO_BASE + RO_SIZE - rnd(g) % (size + 2);
     case 4: return RO_BASE + rnd(g) % (RO_SIZE - 64);
     }
     return DATA_BASE + 0x100 + rnd(g) % (DATA_SIZE - 0x200);
@@ -180,8 +194,8 @@ static void put_vex(Gen *g, Encoding *e, const X86Op *op, uint8_t prefix)
     unsigned pp = prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
     bool uses_v = op->spec[0] == X86O_By || op->spec[1] == X86O_By || op->spec[2] == X86O_By;
     put(e, 0xc4);
-    put(e, (rnd(g) & 0xe0) | map);
-    put(e, (rnd(g) & 0x80) | (uses_v ? rnd(g) & 0x78 : 0x78) | pp);
+    put(e, (g->bits == 64 ? rnd(g) & 0xe0 : 0xe0) | map);
+    put(e, (rnd(g) & 0x80) | (!uses_v ? 0x78 : g->bits == 64 ? rnd(g) & 0x78 : 0x40 | (rnd(g) & 0x38)) | pp);
     put(e, op->opcode);
 }
 
@@ -192,13 +206,15 @@ static void put_legacy(Gen *g, Encoding *e, const X86Op *op, const struct Kind *
         put(e, 0xf0);
     if (chance(g, 12))
         put(e, 0x67);
+    if (g->bits != 64 && chance(g, 12))
+        put(e, 0x26 | (rnd(g) & 3) << 3);
     if (any_prefix && chance(g, 5))
         put(e, 0x66);
     if (op->attr & X86A_REP && chance(g, 2))
         put(e, chance(g, 2) ? 0xf2 : 0xf3);
     if (prefix)
         put(e, prefix);
-    if (chance(g, 2) || op->match & X86M_REXW) {
+    if (g->bits == 64 && (chance(g, 2) || op->match & X86M_REXW)) {
         uint8_t rex = 0x40 | (rnd(g) & 15);
         if (op->match & X86M_REXW)
             rex |= 8;
@@ -230,16 +246,17 @@ static bool encode(Gen *g, Encoding *e, const X86Op *op, const struct Kind *k)
     uint64_t imm = interesting(g);
     for (unsigned n = 0; n < 12; n++)
         e->code[e->len + n] = n < 8 ? imm >> 8 * n : rnd(g);
-    e->i.pc = g->s->code_start + g->s->code_len;
-    if (x86_decode(&e->i, e->code, 15, 64, true, needs) != X86D_OK || e->i.op->emit != op->emit)
+    e->i.pc = here(g);
+    if (x86_decode(&e->i, e->code, 15, g->bits, true, needs) != X86D_OK || e->i.op->emit != op->emit)
         return false;
     if (!e->i.has_modrm) {
         for (unsigned n = 0; n < 8; n++) /* the byte taken for ModRM is an immediate */
             e->code[modrm_at + n] = imm >> 8 * n;
     } else if (e->i.mod != 3) {
-        bool sib = (e->i.modrm & 7) == 4;
+        bool sib = (e->i.modrm & 7) == 4 && e->i.asize != 2;
         e->disp_at = modrm_at + 1 + sib;
-        e->disp_bytes = e->i.mod == 1 ? 1 : e->i.mod == 2 || e->i.base == X86_NO_REG || e->i.base == X86_RIP ? 4 : 0;
+        unsigned full = e->i.asize == 2 ? 2 : 4;
+        e->disp_bytes = e->i.mod == 1 ? 1 : e->i.mod == 2 || e->i.base == X86_NO_REG || e->i.base == X86_RIP ? full : 0;
         for (unsigned n = 0; n < 8; n++)
             e->code[e->disp_at + e->disp_bytes + n] = imm >> 8 * n;
         if (e->disp_bytes == 4) { /* small, so that bases are what they look like */
@@ -247,16 +264,17 @@ static bool encode(Gen *g, Encoding *e, const X86Op *op, const struct Kind *k)
             store_le(e->code + e->disp_at, 4, (uint32_t)disp);
         }
     }
-    x86_decode(&e->i, e->code, 15, 64, true, needs);
+    x86_decode(&e->i, e->code, 15, g->bits, true, needs);
     e->len = e->i.len;
     return true;
 }
 
-/* Set-up so that the memory operand is at `target`; false: it can't. */
+/* Set-up so that the memory operand is at the linear address `target`; false: it can't. */
 static bool aim(Gen *g, Encoding *e, uint64_t target, bool stack)
 {
     X86Insn *i = &e->i;
     uint64_t index = 0;
+    target -= seg_base(g, i->seg);
     if (i->base < 16 && i->base == i->index)
         return false;
     if (i->index < 16) {
@@ -270,24 +288,24 @@ static bool aim(Gen *g, Encoding *e, uint64_t target, bool stack)
         return i->index >= 16;
     if (i->base < 16) {
         uint64_t value = rest - i->disp;
-        if (i->asize == 4 && chance(g, 2))
-            value |= rnd(g) << 32;
+        if (i->asize < 8 && chance(g, 2))
+            value = (value & bits_mask(i->asize * 8)) | above(g, i->asize);
         set_reg(g, i->base, value);
         return true;
     }
     if (i->base == X86_RIP) { /* the set-up has moved the instruction */
-        uint64_t next = g->s->code_start + g->s->code_len + e->len;
-        store_le(e->code + e->disp_at, 4, (uint32_t)(target - next));
-    } else if (e->disp_bytes == 4) {
-        store_le(e->code + e->disp_at, 4, (uint32_t)rest);
-        return rest == (uint64_t)(int64_t)(int32_t)rest || i->asize == 4;
+        store_le(e->code + e->disp_at, 4, (uint32_t)(target - (here(g) + e->len)));
+    } else if (e->disp_bytes >= 2) {
+        store_le(e->code + e->disp_at, e->disp_bytes, rest);
+        return rest == (uint64_t)(int64_t)(int32_t)rest || i->asize < 8;
     }
     return true;
 }
 
 /* moffs: the address stands in the code. */
-static void aim_moffs(Encoding *e, uint64_t target)
+static void aim_moffs(Gen *g, Encoding *e, uint64_t target)
 {
+    target -= seg_base(g, e->i.seg);
     unsigned bytes_ = e->i.asize, at = e->len - bytes_;
     store_le(e->code + at, bytes_, target);
 }
@@ -295,7 +313,7 @@ static void aim_moffs(Encoding *e, uint64_t target)
 /* movabs rax, [address]; mov rdx, [address + n]: so that CMPXCHG finds what it expects. */
 static void load_expected(Gen *g, const X86Insn *i, uint64_t target)
 {
-    if (i->base == RAX || i->index == RAX || i->base == RDX || i->index == RDX || target < DATA_BASE || target > RO_BASE + RO_SIZE - 32)
+    if (g->bits != 64 || i->base == RAX || i->index == RAX || i->base == RDX || i->index == RDX || target < DATA_BASE || target > RO_BASE + RO_SIZE - 32)
         return;
     byte(g, 0x48), byte(g, 0xa1), bytes(g, target, 8);
     if (i->op->emit == x86_emit_cmpxchg)
@@ -344,18 +362,19 @@ static uint32_t undefined_after(const X86Insn *i, const struct Kind *k, uint32_t
 /* Registers that the row uses beside its operands. */
 static void aim_implicit(Gen *g, const X86Insn *i, const struct Kind *k)
 {
+    uint64_t ss = g->seg->ss.base;
     if (k->flags & STACK) {
-        set_reg(g, RSP, STACK_BASE + (chance(g, 20) ? rnd(g) % 24 : 0x400 + rnd(g) % 0x800));
-        set_reg(g, RBP, STACK_BASE + 0x300 + rnd(g) % 0x800);
+        set_reg(g, RSP, STACK_BASE - ss + (chance(g, 20) ? rnd(g) % 24 : 0x400 + rnd(g) % 0x800) + (g->bits == 16 ? rnd(g) << 16 : 0));
+        set_reg(g, RBP, STACK_BASE - ss + 0x300 + rnd(g) % 0x800 + (g->bits == 16 ? rnd(g) << 16 : 0));
     }
     if (k->flags & SOURCE)
-        set_reg(g, RSI, data_address(g, i->osize) | (i->asize == 4 ? rnd(g) << 32 : 0));
+        set_reg(g, RSI, (data_address(g, i->osize) - seg_base(g, i->seg)) | above(g, i->asize));
     if (k->flags & DEST)
-        set_reg(g, RDI, data_address(g, i->osize) | (i->asize == 4 ? rnd(g) << 32 : 0));
+        set_reg(g, RDI, (data_address(g, i->osize) - g->seg->ds.base) | above(g, i->asize));
     if (is_string(k) && (i->rep || i->repne))
-        set_reg(g, RCX, (chance(g, 8) ? rnd(g) % 1200 : rnd(g) % 12) | (i->asize == 4 ? rnd(g) << 32 : 0));
+        set_reg(g, RCX, (chance(g, 8) ? rnd(g) % 1200 : rnd(g) % 12) | above(g, i->asize));
     if (i->op->emit == x86_emit_xlat)
-        set_reg(g, RBX, data_address(g, 1));
+        set_reg(g, RBX, (data_address(g, 1) - seg_base(g, i->seg_override == X86_NO_REG ? SEG_DS : i->seg_override)) | above(g, i->asize));
     if (i->op->emit == x86_emit_div && !chance(g, 4)) {
         set_reg(g, RDX, chance(g, 2) ? 0 : rnd(g) % 8);
         if (i->o[0].size == 1)
@@ -378,11 +397,15 @@ static bool usable(Gen *g, const Encoding *e, const struct Kind *k)
         return false;
     if (k->flags & RARE && !chance(g, 40))
         return false;
+    if (g->bits == 32 && i->asize == 2 && ((i->has_modrm && i->mod != 3 && i->op->emit != x86_emit_lea) || is_string(k) || !i->has_modrm))
+        return false; /* 16-bit addresses: nothing is mapped there, and the host has memory of its own */
     return !(i->op->emit == x86_emit_bt && i->o[1].kind == X86K_REG && (i->o[1].reg == i->base || i->o[1].reg == i->index));
 }
 
 static void define_flags(Gen *g)
 {
+    if (g->bits == 16)
+        byte(g, 0x66);
     byte(g, 0x3d), bytes(g, interesting(g), 4); /* cmp eax, imm32 */
     g->undefined = 0;
 }
@@ -400,7 +423,7 @@ static bool instruction(Gen *g)
         return false;
     op = e.i.op;
     if (chance(g, 3))
-        set_reg(g, rnd(g) % 16, interesting(g));
+        set_reg(g, any_reg(g), interesting(g));
     if (k->flags & READS && g->undefined)
         define_flags(g);
     bool stack = k->flags & STACK;
@@ -420,7 +443,7 @@ static bool instruction(Gen *g)
             return false;
         }
     } else if (op->spec[0] == X86O_Ob || op->spec[0] == X86O_Ov || op->spec[1] == X86O_Ob || op->spec[1] == X86O_Ov) {
-        aim_moffs(&e, target);
+        aim_moffs(g, &e, target);
     }
     for (unsigned b = 0; b < e.len; b++)
         byte(g, e.code[b]);
@@ -430,7 +453,7 @@ static bool instruction(Gen *g)
 
 static void begin_unit(Gen *g)
 {
-    g->s->unit[g->s->units++] = (Unit){ .pc = g->s->code_start + g->s->code_len, .undefined = g->undefined };
+    g->s->unit[g->s->units++] = (Unit){ .pc = here(g), .undefined = g->undefined };
 }
 
 static void unit(Gen *g)
@@ -455,52 +478,76 @@ static void skip(Gen *g)
         byte(g, 0x70 | (rnd(g) & 15));
     }
     unsigned at = g->s->code_len;
-    bytes(g, 0, near ? 4 : 1);
+    unsigned size = near ? (g->bits == 16 ? 2 : 4) : 1;
+    bytes(g, 0, size);
     uint32_t before = g->undefined;
     unit(g);
-    unsigned dist = g->s->code_len - at - (near ? 4 : 1);
-    store_le(g->s->code + at, near ? 4 : 1, dist);
+    store_le(g->s->code + at, size, g->s->code_len - at - size);
     g->undefined |= before;
 }
 
-/* A unit, a few times: sub dword [counter], 1; jnz. */
+/* [disp32] as the operand of opcode /reg, 32 bits wide. */
+static void at_counter(Gen *g, uint8_t opcode, unsigned reg, uint32_t address)
+{
+    if (g->bits == 16)
+        byte(g, 0x66), byte(g, 0x67);
+    byte(g, opcode), byte(g, 0x04 | reg << 3), byte(g, 0x25), bytes(g, address, 4);
+}
+
+/* A unit, a few times: sub dword [counter], 1; jnz. Not with based segments, which don't reach the counters. */
 static void loop(Gen *g, unsigned counter)
 {
     uint32_t address = COUNTER_BASE + 4 * counter;
-    byte(g, 0xc7), byte(g, 0x04), byte(g, 0x25), bytes(g, address, 4), bytes(g, 1 + rnd(g) % 5, 4);
+    at_counter(g, 0xc7, 0, address), bytes(g, 1 + rnd(g) % 5, 4);
     unsigned top = g->s->code_len;
     g->undefined = FLAG_ALL; /* whatever the last turn left */
     define_flags(g);
     unit(g);
-    byte(g, 0x83), byte(g, 0x2c), byte(g, 0x25), bytes(g, address, 4), byte(g, 1);
+    at_counter(g, 0x83, 5, address), byte(g, 1);
     byte(g, 0x0f), byte(g, 0x85);
     bytes(g, (uint32_t)(top - (g->s->code_len + 4)), 4);
     g->undefined = 0;
 }
 
+static void stack_at(Gen *g) { set_reg(g, RSP, STACK_BASE - g->seg->ss.base + 0x600 + rnd(g) % 0x400); }
+
 /* Calls, returns, indirect jumps; all to what follows them. */
 static void transfer(Gen *g)
 {
-    set_reg(g, RSP, STACK_BASE + 0x600 + rnd(g) % 0x400);
-    uint64_t here = g->s->code_start + g->s->code_len;
-    switch (rnd(g) % 6) {
-    case 0: byte(g, 0xe8), bytes(g, 0, 4); break;                                             /* call next */
-    case 1: byte(g, 0xe9), bytes(g, 3, 4), byte(g, 0x0f), byte(g, 0x0b), byte(g, 0x90); break; /* jmp over ud2 */
-    case 2: set_reg(g, RSI, here + 12), byte(g, 0xff), byte(g, 0xe6); break;                  /* jmp rsi */
-    case 3: set_reg(g, RDI, here + 12), byte(g, 0xff), byte(g, 0xd7); break;                  /* call rdi */
-    case 4: set_reg(g, R9, here + 13), byte(g, 0x41), byte(g, 0x51), byte(g, 0xc3); break;     /* push r9; ret */
-    case 5:                                                                                   /* push r9; ret 16 */
-        set_reg(g, R9, here + 15), byte(g, 0x41), byte(g, 0x51), byte(g, 0xc2), bytes(g, 16, 2);
-        break;
+    unsigned rel = g->bits == 16 ? 2 : 4;
+    stack_at(g);
+    unsigned way = rnd(g) % 6, at = 0;
+    if (way >= 2) {
+        set_reg(g, RSI, 0);
+        at = g->s->code_len - 4 - (g->bits == 64 ? 4 : 0);
     }
+    switch (way) {
+    case 0: byte(g, 0xe8), bytes(g, 0, rel); break;                                             /* call next */
+    case 1: byte(g, 0xe9), bytes(g, 3, rel), byte(g, 0x0f), byte(g, 0x0b), byte(g, 0x90); break; /* jmp over ud2 */
+    case 2: byte(g, 0xff), byte(g, 0xe6); break;                                                /* jmp rsi */
+    case 3: byte(g, 0xff), byte(g, 0xd6); break;                                                /* call rsi */
+    case 4: byte(g, 0x56), byte(g, 0xc3); break;                                                /* push rsi; ret */
+    case 5: byte(g, 0x56), byte(g, 0xc2), bytes(g, 16, 2); break;                               /* push rsi; ret 16 */
+    }
+    if (at)
+        store_le(g->s->code + at, 4, here(g));
+}
+
+/* PUSH imm; POPF: arithmetic flags and DF. */
+static void pop_flags(Gen *g)
+{
+    stack_at(g);
+    byte(g, 0x68), bytes(g, 0x202 | (rnd(g) & FLAG_ALL) | (chance(g, 4) ? EFL_DF : 0), g->bits == 16 ? 2 : 4);
+    byte(g, 0x9d);
+    g->undefined = 0;
 }
 
 static void random_state(Gen *g)
 {
     State *s = &g->s->start;
     for (unsigned r = 0; r < 16; r++)
-        s->gpr[r] = interesting(g);
-    s->gpr[RSP] = STACK_BASE + 0x800;
+        s->gpr[r] = g->bits == 64 || r >= 8 ? interesting(g) : (uint32_t)interesting(g);
+    s->gpr[RSP] = STACK_BASE - g->seg->ss.base + 0x800;
     s->rflags = 0x202 | (rnd(g) & FLAG_ALL) | (chance(g, 8) ? EFL_DF : 0);
     store_le16(s->fx, 0x37f);
     store_le32(s->fx + FX_MXCSR, 0x1f80);
@@ -512,20 +559,25 @@ static void random_state(Gen *g)
         store_le(g->s->stack + n, 8, chance(g, 4) ? STACK_BASE + rnd(g) % STACK_SIZE : rnd(g));
 }
 
-void generate(Sequence *s, uint64_t seed)
+void generate(Sequence *s, uint64_t seed, unsigned bits)
 {
     memset(s, 0, offsetof(Sequence, data));
     s->seed = seed;
-    Gen g = { .s = s, .rng = seed };
+    s->bits = bits;
+    Gen g = { .s = s, .seg = segments_of(bits), .bits = bits, .rng = seed * 4 + bits / 16 };
     random_state(&g);
     s->code_start = CODE_BASE + (chance(&g, 4) ? 0x1000 - rnd(&g) % 120 : rnd(&g) % 0xc00);
-    s->start.rip = s->code_start;
+    s->start.rip = here(&g);
     unsigned wanted = 1 + rnd(&g) % 10;
     for (unsigned n = 0; n < wanted && s->code_len < MAX_CODE - 300; n++) {
-        switch (rnd(&g) % 12) {
-        case 0: skip(&g); break;
-        case 1: loop(&g, n); break;
-        case 2: transfer(&g); break;
+        switch (rnd(&g) % 24) {
+        case 0: case 1: skip(&g); break;
+        case 2: case 3:
+            if (bits != 16)
+                loop(&g, n);
+            break;
+        case 4: case 5: transfer(&g); break;
+        case 6: pop_flags(&g); break;
         default: unit(&g); break;
         }
     }

@@ -30,6 +30,12 @@ typedef struct Area { const char *name; uint64_t base; uint32_t size; bool writa
 extern const Area areas[];
 enum { AREA_CODE, AREA_DATA, AREA_RO, AREA_STACK, AREA_COUNTER, AREA_COUNT };
 
+/* Segments: flat in 64- and 32-bit code. 16-bit code (by modify_ldt) has bases and limits, and a 16-bit stack. */
+typedef struct Segment { uint32_t base, limit; uint16_t sel; } Segment;
+typedef struct Segments { Segment cs, ds, ss; } Segments; /* ES = DS; FS and GS are not used */
+const Segments *segments_of(unsigned bits); /* native.c */
+bool native_has(unsigned bits);             /* the kernel lets us run code of that size */
+
 typedef struct State {
     uint64_t gpr[16], rip, rflags;
     uint8_t fx[416] __attribute__((aligned(16))); /* FXSAVE image up to XMM15 */
@@ -48,8 +54,9 @@ typedef struct Unit { uint64_t pc; uint32_t undefined; bool own_flags_undefined;
 
 typedef struct Sequence {
     uint64_t seed;
+    unsigned bits;         /* code size: 64, 32, 16 */
     State start;
-    uint64_t code_start;
+    uint64_t code_start;   /* linear; pc = code_start - CS base */
     unsigned code_len, units;
     uint8_t code[MAX_CODE];
     Unit unit[MAX_UNITS + 1];
@@ -60,7 +67,7 @@ typedef struct Sequence {
 
 /* generate.c. What must not be generated: features that the host lacks are found by CPUID. */
 void generate_setup(bool with_fp);
-void generate(Sequence *s, uint64_t seed);
+void generate(Sequence *s, uint64_t seed, unsigned bits);
 extern const char *generate_only; /* only rows of that mnemonic, NULL: all */
 
 /* native.c */

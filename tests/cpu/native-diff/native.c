@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Native-diff: a sequence on the host CPU. Signal returns load and store the whole register state. */
 #include "tests/cpu/native-diff/native-diff.h"
+#include <asm/ldt.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 const Area areas[AREA_COUNT] = {
     [AREA_CODE] = { "code", CODE_BASE, CODE_SIZE, false, true },
@@ -14,10 +17,26 @@ const Area areas[AREA_COUNT] = {
     [AREA_COUNTER] = { "counters", COUNTER_BASE, COUNTER_SIZE, true, false },
 };
 
+enum { LDT = 4, USER = 3 };
+static const Segments flat64 = { { 0, ~0u, 0x33 }, { 0, ~0u, 0x2b }, { 0, ~0u, 0x2b } };
+static const Segments flat32 = { { 0, ~0u, 0x23 }, { 0, ~0u, 0x2b }, { 0, ~0u, 0x2b } };
+static const Segments based16 = { { CODE_BASE, 0xffff, 0 << 3 | LDT | USER }, { DATA_BASE - 0x4000, 0x7fff, 1 << 3 | LDT | USER },
+                                  { STACK_BASE - 0x1000, 0x2fff, 2 << 3 | LDT | USER } };
+static bool has_ldt;
+
+const Segments *segments_of(unsigned bits) { return bits == 64 ? &flat64 : bits == 32 ? &flat32 : &based16; }
+bool native_has(unsigned bits) { return bits != 16 || has_ldt; }
+
+static bool make_ldt_entry(unsigned n, const Segment *s, bool code)
+{
+    struct user_desc d = { .entry_number = n, .base_addr = s->base, .limit = s->limit, .contents = code ? 2 : 0 };
+    return syscall(SYS_modify_ldt, 1, &d, sizeof(d)) == 0;
+}
+
 static uint8_t *code_rw; /* second view of the code pages */
 static ucontext_t home;  /* where a run was started from */
 /* Volatile: raise() is declared not to come back here. */
-static const State *volatile to_load;
+static const Sequence *volatile to_load;
 static Outcome *volatile to_fill;
 static uint8_t home_fp[512] __attribute__((aligned(16)));
 
@@ -31,10 +50,13 @@ static void enter(int sig, siginfo_t *info, void *opaque)
     home = *u;
     memcpy(home_fp, u->uc_mcontext.fpregs, sizeof(home_fp));
     for (unsigned r = 0; r < 16; r++)
-        u->uc_mcontext.gregs[greg_of[r]] = to_load->gpr[r];
-    u->uc_mcontext.gregs[REG_RIP] = to_load->rip;
-    u->uc_mcontext.gregs[REG_EFL] = to_load->rflags;
-    memcpy(u->uc_mcontext.fpregs, to_load->fx, sizeof(to_load->fx));
+        u->uc_mcontext.gregs[greg_of[r]] = to_load->start.gpr[r];
+    u->uc_mcontext.gregs[REG_RIP] = to_load->start.rip;
+    u->uc_mcontext.gregs[REG_EFL] = to_load->start.rflags;
+    const Segments *seg = segments_of(to_load->bits);
+    uint64_t fs_gs = u->uc_mcontext.gregs[REG_CSGSFS] & 0x0000ffffffff0000;
+    u->uc_mcontext.gregs[REG_CSGSFS] = fs_gs | seg->cs.sel | (uint64_t)seg->ss.sel << 48;
+    memcpy(u->uc_mcontext.fpregs, to_load->start.fx, sizeof(to_load->start.fx));
 }
 
 /* A fault: take the state, go home. */
@@ -81,6 +103,7 @@ static void map_area(const Area *a)
 
 void native_setup(void)
 {
+    has_ldt = make_ldt_entry(0, &based16.cs, true) && make_ldt_entry(1, &based16.ds, false) && make_ldt_entry(2, &based16.ss, false);
     static uint8_t signal_stack[1 << 16];
     for (unsigned n = 0; n < AREA_COUNT; n++)
         map_area(&areas[n]);
@@ -102,7 +125,9 @@ void native_run(const Sequence *s, Outcome *out)
     memcpy((void *)(uintptr_t)DATA_BASE, s->data, DATA_SIZE);
     memcpy((void *)(uintptr_t)STACK_BASE, s->stack, STACK_SIZE);
     memset((void *)(uintptr_t)COUNTER_BASE, 0, sizeof(out->counter));
-    to_load = &s->start;
+    uint32_t data_sel = segments_of(s->bits)->ds.sel;
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(data_sel)); /* 64-bit code does not look at them */
+    to_load = s;
     to_fill = out;
     raise(SIGUSR1);
     g_assert(!to_fill);

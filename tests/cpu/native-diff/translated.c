@@ -56,9 +56,26 @@ static bool walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool prob
     return false;
 }
 
-static void load_state(Vcpu *v, const State *s)
+static void load_segments(X86Cpu *c, unsigned bits)
+{
+    const Segments *s = segments_of(bits);
+    const Segment *of[SEG_COUNT] = { &s->ds, &s->cs, &s->ss, &s->ds, NULL, NULL };
+    for (unsigned n = 0; n < SEG_COUNT; n++) {
+        uint32_t attr = SEG_P | SEG_DPL | SEG_S | SEG_W | SEG_A;
+        if (n == SEG_CS)
+            attr |= SEG_CODE | (bits == 64 ? SEG_L : 0);
+        if (bits != 16)
+            attr |= SEG_G | (bits == 32 || n != SEG_CS ? SEG_D : 0);
+        if (of[n])
+            c->seg[n] = (X86Seg){ .base = of[n]->base, .limit = of[n]->limit, .attr = attr, .sel = of[n]->sel };
+    }
+}
+
+static void load_state(Vcpu *v, const Sequence *sequence)
 {
     X86Cpu *c = x86_cpu(v);
+    const State *s = &sequence->start;
+    load_segments(c, sequence->bits);
     memcpy(v->g, s->gpr, sizeof(s->gpr));
     v->pc = s->rip;
     flags_set_explicit(v, s->rflags);
@@ -128,7 +145,7 @@ static void start_next(Vcpu *v)
     write_ram(AREA_DATA, 0, f.sequence.data, DATA_SIZE);
     write_ram(AREA_STACK, 0, f.sequence.stack, STACK_SIZE);
     memset(area_host(AREA_COUNTER), 0, sizeof(f.outcome.counter));
-    load_state(v, &f.sequence.start);
+    load_state(v, &f.sequence);
     f.running = true;
 }
 
@@ -169,9 +186,7 @@ static void make_cpu(X86Cpu *c)
     c->cpl = 3;
     c->df = 1, c->iflag = 1, c->eflags = 2;
     memset(c->feature, 0xff, sizeof(c->feature));
-    for (unsigned n = 0; n < SEG_COUNT; n++)
-        c->seg[n] = (X86Seg){ .limit = 0xffffffff, .sel = n == SEG_CS ? 0x33 : n == SEG_SS ? 0x2b : 0,
-                              .attr = SEG_P | SEG_DPL | SEG_S | SEG_W | SEG_A | SEG_G | (n == SEG_CS ? SEG_CODE | SEG_L : SEG_D) };
+    load_segments(c, 64);
 }
 
 bool translated_run(const char *accel_options, const Driver *d, Error **errp)
