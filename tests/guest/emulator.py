@@ -18,6 +18,11 @@ class Ended(Exception):
     """The emulator ended before the expected text came."""
 
 
+def end_in_order(*_):
+    """Handler of SIGTERM: an emulator that runs is ended on the way out."""
+    raise SystemExit(1)
+
+
 class Emulator:
     """Runs one emulator. All its output goes to `log`; `lines` holds (host time, text) of each line.
 
@@ -25,6 +30,7 @@ class Emulator:
     """
 
     def __init__(self, argv, log, terminal=False):
+        signal.signal(signal.SIGTERM, end_in_order)
         self.argv, self.terminal = argv, terminal
         self.text, self.lines, self.partial, self.mark = '', [], '', 0
         self.started = time.monotonic()
