@@ -373,36 +373,6 @@ static void processors(Aml *a, const AcpiPlatform *p)
     }
 }
 
-/* Generic event device (ACPI 6.4 section 5.6.9): bit 1 of its selector is the power button. */
-static void event_device(Aml *a, const AcpiPlatform *p)
-{
-    uint32_t gsi = p->ged_gsi;
-
-    aml_device(a, "PWRB");
-    aml_named_eisaid(a, "_HID", "PNP0C0C");
-    aml_named_int(a, "_UID", 0);
-    aml_end(a);
-    aml_device(a, "GED");
-    aml_named_string(a, "_HID", "ACPI0013");
-    aml_named_int(a, "_UID", 0);
-    aml_named(a, "_CRS");
-    aml_resources(a);
-    aml_res_interrupt(a, false, false, 1, &gsi);
-    aml_resources_end(a);
-    aml_region(a, "EREG", AML_SYSTEM_MEMORY, p->ged_base, 4);
-    aml_field(a, "EREG", AML_DWORD_ACC);
-    aml_field_unit(a, "ESEL", 32);
-    aml_end(a);
-    aml_method(a, "_EVT", 1, true);
-    aml_op(a, AML_STORE), aml_name(a, "ESEL"), aml_local(a, 0);
-    aml_if(a);
-    aml_op(a, AML_AND), aml_local(a, 0), aml_int(a, 2), aml_null_target(a);
-    aml_op(a, AML_NOTIFY), aml_name(a, "\\_SB.PWRB"), aml_int(a, 0x80);
-    aml_end(a);
-    aml_end(a);
-    aml_end(a);
-}
-
 static void sleep_state(Aml *a, const char *name, unsigned type)
 {
     aml_named(a, name);
@@ -427,15 +397,13 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
 {
     Aml *a = aml_new();
 
-    if (p->flavour != ACPI_MICROVM) {
-        interrupt_model(a);
+    interrupt_model(a);
+    if (p->flavour != ACPI_MICROVM)
         pci_root(a, p);
-    }
     aml_scope(a, "\\_SB");
     if (p->flavour == ACPI_MICROVM) {
         isa_devices(a, p);
         paravirtual(a, p);
-        event_device(a, p);
     }
     if (p->hpet)
         fixed_memory(a, "HPET", "PNP0103", 0xfed00000, 0x400, false);
@@ -447,6 +415,6 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
         sleep_state(a, "\\_S3", ACPI_SLP_S3);
     if (p->s4)
         sleep_state(a, "\\_S4", ACPI_SLP_S4);
-    sleep_state(a, "\\_S5", p->flavour == ACPI_MICROVM ? 5 : ACPI_SLP_S5);
+    sleep_state(a, "\\_S5", ACPI_SLP_S5);
     return aml_finish(a);
 }

@@ -29,8 +29,9 @@ typedef struct AcpiPlatform {
     uint16_t com_port[ACPI_MAX_PORTS];
     uint8_t com_irq[ACPI_MAX_PORTS];
     unsigned com_ports;
-    uint64_t ged_base;      /* microvm */
-    unsigned ged_gsi;
+    uint16_t smi_port;      /* switches ACPI mode; 0: always on */
+    uint16_t reset_port;
+    uint8_t reset_value;
     bool s3, s4;
 } AcpiPlatform;
 #endif

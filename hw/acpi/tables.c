@@ -157,91 +157,79 @@ static uint32_t build_dsdt(Builder *b)
 }
 
 enum { /* FADT flags */
-    FADT_WBINVD = 1 << 0, FADT_PROC_C1 = 1 << 2, FADT_PWR_BUTTON = 1 << 4, FADT_SLP_BUTTON = 1 << 5, FADT_RTC_S4 = 1 << 7,
-    FADT_RESET_REG = 1 << 10, FADT_PLATFORM_CLOCK = 1 << 15, FADT_APIC_CLUSTER = 1 << 18, FADT_HW_REDUCED = 1 << 20,
+    FADT_WBINVD = 1 << 0, FADT_PROC_C1 = 1 << 2, FADT_SLP_BUTTON = 1 << 5, FADT_RTC_S4 = 1 << 7,
+    FADT_RESET_REG = 1 << 10, FADT_PLATFORM_CLOCK = 1 << 15, FADT_APIC_CLUSTER = 1 << 18,
     BOOT_LEGACY = 1 << 0, BOOT_8042 = 1 << 1, BOOT_NO_CMOS_RTC = 1 << 5,
     GAS_MEMORY = 0, GAS_IO = 1,
 };
 
 static uint32_t fadt_flags(const AcpiPlatform *p)
 {
-    if (p->flavour == ACPI_MICROVM)
-        return FADT_HW_REDUCED | FADT_RESET_REG | FADT_PWR_BUTTON | FADT_SLP_BUTTON;
     return FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_RTC_S4 | FADT_RESET_REG | FADT_PLATFORM_CLOCK |
            (p->max_cpus > 8 ? FADT_APIC_CLUSTER : 0);
 }
 
 /* Offsets 46..95: ports of the fixed hardware, 32-bit form. */
-static void fadt_ports(Builder *b, bool fixed)
+static void fadt_ports(Builder *b)
 {
     const AcpiPlatform *p = b->p;
-    uint32_t pm = fixed ? p->pm_base : 0;
 
     put(b, 2, 9); /* SCI */
-    put(b, 4, fixed ? 0xb2 : 0);
-    put(b, 1, fixed ? ACPI_APM_ENABLE : 0);
-    put(b, 1, fixed ? ACPI_APM_DISABLE : 0);
+    put(b, 4, p->smi_port);
+    put(b, 1, p->smi_port ? ACPI_APM_ENABLE : 0);
+    put(b, 1, p->smi_port ? ACPI_APM_DISABLE : 0);
     put_zeros(b, 2);
-    put(b, 4, pm);
+    put(b, 4, p->pm_base);
     put(b, 4, 0);
-    put(b, 4, fixed ? pm + 4 : 0);
+    put(b, 4, p->pm_base + 4u);
     put_zeros(b, 8);
-    put(b, 4, fixed ? pm + 8 : 0);
-    put(b, 4, fixed ? p->gpe0_base : 0);
+    put(b, 4, p->pm_base + 8u);
+    put(b, 4, p->gpe0_base);
     put(b, 4, 0);
-    put(b, 1, fixed ? 4 : 0);
-    put(b, 1, fixed ? 2 : 0);
+    put(b, 1, 4);
+    put(b, 1, 2);
     put(b, 1, 0);
-    put(b, 1, fixed ? 4 : 0);
-    put(b, 1, fixed ? p->gpe0_len : 0);
+    put(b, 1, 4);
+    put(b, 1, p->gpe0_len);
     put_zeros(b, 3);
 }
 
 /* Offsets 148..243: the same as generic addresses. */
-static void fadt_extended_ports(Builder *b, bool fixed)
+static void fadt_extended_ports(Builder *b)
 {
     const AcpiPlatform *p = b->p;
-    uint32_t pm = fixed ? p->pm_base : 0;
 
-    put_gas(b, GAS_IO, 32, 0, pm);
+    put_gas(b, GAS_IO, 32, 0, p->pm_base);
     put_zeros(b, 12);
-    put_gas(b, GAS_IO, 16, 0, fixed ? pm + 4 : 0);
+    put_gas(b, GAS_IO, 16, 0, p->pm_base + 4u);
     put_zeros(b, 24);
-    put_gas(b, GAS_IO, 32, 0, fixed ? pm + 8 : 0);
-    put_gas(b, GAS_IO, (uint8_t)(p->gpe0_len * 8), 0, fixed ? p->gpe0_base : 0);
+    put_gas(b, GAS_IO, 32, 0, p->pm_base + 8u);
+    put_gas(b, GAS_IO, (uint8_t)(p->gpe0_len * 8), 0, p->gpe0_base);
     put_zeros(b, 12);
 }
 
 static void build_fadt(Builder *b, uint32_t facs, uint32_t dsdt)
 {
     const AcpiPlatform *p = b->p;
-    bool fixed = p->flavour != ACPI_MICROVM;
-    uint32_t at = table_begin(b, "FACP", fixed ? 3 : 5);
+    uint32_t at = table_begin(b, "FACP", 3);
 
-    if (fixed)
-        put_pointer(b, 4, facs);
-    else
-        put(b, 4, 0);
+    put_pointer(b, 4, facs);
     put_pointer(b, 4, dsdt);
     put_zeros(b, 2); /* reserved, profile unspecified */
-    fadt_ports(b, fixed);
+    fadt_ports(b);
     put(b, 2, 0xfff); /* no C2 */
     put(b, 2, 0xfff); /* no C3 */
     put_zeros(b, 8);
     put(b, 1, p->rtc ? 0x32 : 0); /* century */
-    put(b, 2, (fixed ? BOOT_LEGACY : 0) | (p->i8042 ? BOOT_8042 : 0) | (p->rtc ? 0 : BOOT_NO_CMOS_RTC));
+    put(b, 2, BOOT_LEGACY | (p->i8042 ? BOOT_8042 : 0) | (p->rtc ? 0 : BOOT_NO_CMOS_RTC));
     put(b, 1, 0);
     put(b, 4, fadt_flags(p));
-    put_gas(b, fixed ? GAS_IO : GAS_MEMORY, 8, fixed ? 0 : 1, fixed ? 0xcf9 : p->ged_base + 0x202);
-    put(b, 1, fixed ? 0x0f : 0x42);
+    put_gas(b, GAS_IO, 8, 0, p->reset_port);
+    put(b, 1, p->reset_value);
     put_zeros(b, 3);
     put(b, 8, 0);
     put_pointer(b, 8, dsdt);
-    fadt_extended_ports(b, fixed);
-    if (!fixed) {
-        put_gas(b, GAS_MEMORY, 8, 1, p->ged_base + 0x200);
-        put_gas(b, GAS_MEMORY, 8, 1, p->ged_base + 0x201);
-    }
+    fadt_extended_ports(b);
     table_end(b, at, true);
 }
 
@@ -275,7 +263,7 @@ static void madt_override(Builder *b, uint8_t irq, uint32_t gsi, uint16_t flags)
 
 static void build_madt(Builder *b)
 {
-    static const uint8_t level_irqs[] = { 5, 9, 10, 11 }; /* that PCI interrupts or the SCI may use: level, active high */
+    static const uint8_t level_irqs[] = { 9, 5, 10, 11 }; /* the SCI, and what PCI interrupts may use: level, active high */
     const AcpiPlatform *p = b->p;
     uint32_t at = table_begin(b, "APIC", 3);
 
@@ -287,11 +275,9 @@ static void build_madt(Builder *b)
     put(b, 2, 0);
     put(b, 4, 0xfec00000);
     put(b, 4, 0);
-    if (p->flavour != ACPI_MICROVM) {
-        madt_override(b, 0, 2, 0);
-        for (unsigned i = 0; i < ARRAY_LEN(level_irqs); i++)
-            madt_override(b, level_irqs[i], level_irqs[i], 0x0d);
-    }
+    madt_override(b, 0, 2, 0);
+    for (unsigned i = 0; i < (p->flavour == ACPI_MICROVM ? 1 : ARRAY_LEN(level_irqs)); i++)
+        madt_override(b, level_irqs[i], level_irqs[i], 0x0d);
     put(b, 2, 0x0604); /* NMI: LINT1 of every CPU */
     put(b, 1, 0xff);
     put(b, 2, 0);

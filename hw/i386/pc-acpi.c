@@ -106,7 +106,10 @@ bool pc_acpi_setup(PcBoard *b, Error **errp)
     AcpiBlobs blobs;
     bool ok;
 
-    b->acpi.flavour = b->model->south_has_smm ? ACPI_Q35 : ACPI_PC;
+    b->acpi.flavour = b->model->flavour;
+    b->acpi.smi_port = 0xb2;
+    b->acpi.reset_port = 0xcf9;
+    b->acpi.reset_value = 0x0f;
     pc_acpi_facts(b);
     blobs = acpi_build(&b->acpi);
     ok = add_file(b, ACPI_FILE_TABLES, blobs.tables, errp) && add_file(b, ACPI_FILE_RSDP, blobs.rsdp, errp) &&

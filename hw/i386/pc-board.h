@@ -63,6 +63,7 @@ typedef struct UnmodelledRange {
 
 /* What differs between q35 and pc. */
 typedef struct PcModel {
+    AcpiFlavour flavour;
     const char *host_type, *north_type, *south_type;
     uint8_t south_devfn;
     bool south_has_smm; /* the south bridge's function 0 raises SMIs */

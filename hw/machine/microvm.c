@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The microvm machine: CPUs, I/O APIC, timers and serial ports; a kernel is started directly, without firmware. */
+/* The microvm machine: CPUs, interrupt controllers, timers and serial ports; a kernel is started directly, without firmware. */
 #include "base/bits.h"
-#include "hw/acpi/ged.h"
+#include "hw/acpi/fixed.h"
 #include "hw/i386/pc-acpi.h"
 #include "hw/i386/pc-board.h"
 
-#define GED_BASE UINT64_C(0xfea00000)
-#define GED_GSI 9
+#define PM_PORT 0x600
+#define SCI 9
 
-enum { E820_MAX = 6, PRIO_BIOS = 1, PRIO_DEVICE = 3 };
+enum { E820_MAX = 6, PRIO_BIOS = 1 };
 
 typedef struct Microvm {
     PcBoard board;
     IsaBus isa;
-    Device *ged;
     BootPlan *plan;
     E820Entry e820[E820_MAX];
 } Microvm;
@@ -24,23 +23,25 @@ static const UnmodelledRange ranges[] = {
     { NULL },
 };
 
-static const PcModel microvm_model = { .low_limit = 0xc0000000, .low_split = 0xc0000000, .unmodelled = ranges };
+static const PcModel microvm_model = { .flavour = ACPI_MICROVM, .low_limit = 0xc0000000, .low_split = 0xc0000000, .unmodelled = ranges };
 
 static bool add_devices(Microvm *v, Error **errp)
 {
     PcBoard *b = &v->board;
+    Device *pm;
 
     isa_bus_init(&v->isa, "isa.0", NULL, b->machine.io, b->machine.memory, NULL);
     b->isa = &v->isa;
     if (!pc_board_add_irqchip(b, true, errp) || !pc_board_add_timers(b, errp) || !pc_board_add_serial(b, errp))
         return false;
-    v->ged = device_new_named("acpi-ged", "ged", errp);
-    if (!v->ged)
+    pm = device_new_named("acpi-pm", "acpi-pm", errp);
+    if (!pm)
         return false;
-    device_connect(v->ged, "irq", 0, b->gsi.irq[GED_GSI]);
-    if (!device_start(v->ged, errp))
+    device_connect(pm, "sci", 0, b->gsi.irq[SCI]);
+    if (!device_start(pm, errp))
         return false;
-    mem_map(b->machine.memory, GED_BASE, v->ged->region[0], PRIO_DEVICE);
+    mem_map(b->machine.io, PM_PORT, pm->region[0], 0);
+    b->pm = acpi_fixed_pm(pm);
     return true;
 }
 
@@ -69,9 +70,10 @@ static bool boot_directly(Microvm *v, Error **errp)
     }
     layout.e820_count = fill_e820(v);
     layout.rsdp = b->machine.config.no_acpi ? 0 : PC_RSDP_AT;
-    b->acpi.flavour = ACPI_MICROVM;
-    b->acpi.ged_base = GED_BASE;
-    b->acpi.ged_gsi = GED_GSI;
+    b->acpi.flavour = b->model->flavour;
+    b->acpi.pm_base = PM_PORT;
+    b->acpi.reset_port = PM_PORT + ACPI_FIXED_RESET;
+    b->acpi.reset_value = ACPI_FIXED_RESET_VALUE;
     v->plan = boot_direct_new(&b->machine.config, &layout, &b->machine.boot, errp);
     return v->plan;
 }
@@ -117,11 +119,6 @@ static void microvm_reset(Machine *m)
     boot_direct_load(v->plan, m->as_memory);
 }
 
-static void microvm_power_button(Machine *m)
-{
-    ged_power_button(((Microvm *)m)->ged);
-}
-
 static void microvm_destroy(Machine *m)
 {
     Microvm *v = (Microvm *)m;
@@ -143,6 +140,6 @@ static const Property microvm_props[] = {
 static const MachineType microvm_machine = {
     .name = "microvm", .desc = "Minimal machine that starts a kernel directly", .arch = "x86_64", .default_cpu = "qemu64",
     .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(Microvm), .props = microvm_props, .build = microvm_build,
-    .reset = microvm_reset, .power_button = microvm_power_button, .nmi = pc_board_nmi, .destroy = microvm_destroy,
+    .reset = microvm_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi, .destroy = microvm_destroy,
 };
 MACHINE_REGISTER(microvm_machine)

@@ -34,7 +34,7 @@ static void acpi_update(PcBoard *b)
 }
 
 static const PcModel pc_model = {
-    .host_type = "i440FX-pcihost", .north_type = "i440FX", .south_type = "PIIX3", .south_devfn = PCI_DEVFN(1, 0),
+    .flavour = ACPI_PC, .host_type = "i440FX-pcihost", .north_type = "i440FX", .south_type = "PIIX3", .south_devfn = PCI_DEVFN(1, 0),
     .low_limit = 0xe0000000, .low_split = 0xc0000000, .hpet_lines = 0x4, .unmodelled = pc_ranges, .add_functions = add_functions,
     .acpi_update = acpi_update,
 };

@@ -37,7 +37,7 @@ static void acpi_update(PcBoard *b)
 }
 
 static const PcModel q35_model = {
-    .host_type = "q35-pcihost", .north_type = "mch", .south_type = "ICH9-LPC", .south_devfn = PCI_DEVFN(0x1f, 0),
+    .flavour = ACPI_Q35, .host_type = "q35-pcihost", .north_type = "mch", .south_type = "ICH9-LPC", .south_devfn = PCI_DEVFN(0x1f, 0),
     .south_has_smm = true,
     .low_limit = 0xb0000000, .low_split = 0x80000000, .hpet_lines = 0xff0104, .unmodelled = q35_ranges,
     .add_functions = add_functions, .acpi_update = acpi_update,

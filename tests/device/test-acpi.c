@@ -16,7 +16,7 @@ static AcpiPlatform platform(AcpiFlavour flavour, unsigned cpus)
     AcpiPlatform p = {
         .flavour = flavour, .cpus = cpus, .max_cpus = cpus, .apic_ids = apic_ids, .below_4g = 0x80000000, .above_4g = 4 * GiB,
         .pm_base = 0x600, .gpe0_base = 0x620, .gpe0_len = 16, .hpet = true, .i8042 = true, .rtc = true, .fw_cfg = true, .pic = true,
-        .pvpanic_port = 0x505, .com_ports = 2, .com_port = { 0x3f8, 0x2f8 }, .com_irq = { 4, 3 }, .s3 = true, .s4 = true,
+        .pvpanic_port = 0x505, .smi_port = 0xb2, .reset_port = 0xcf9, .reset_value = 0x0f, .com_ports = 2, .com_port = { 0x3f8, 0x2f8 }, .com_irq = { 4, 3 }, .s3 = true, .s4 = true,
         .window = { { 0x80000000, 0xafffffff }, { 0xc0000000, 0xfebfffff }, { 0x240000000, 0x7fffffffff } }, .windows = 3,
     };
 
@@ -27,9 +27,9 @@ static AcpiPlatform platform(AcpiFlavour flavour, unsigned cpus)
         p.mmconfig_size = 256 * MiB;
     }
     if (flavour == ACPI_MICROVM) {
-        p.hpet = p.i8042 = p.pic = p.s3 = p.s4 = false;
-        p.ged_base = 0xfea00000;
-        p.ged_gsi = 9;
+        p.hpet = p.i8042 = p.s3 = p.s4 = false;
+        p.smi_port = p.gpe0_base = p.gpe0_len = 0;
+        p.reset_port = 0x610;
         p.windows = 0;
     }
     return p;
@@ -113,16 +113,12 @@ static void check_tables(AcpiFlavour flavour, unsigned cpus, bool iasl)
     g_assert_cmpmem(dsdt, 4, "DSDT", 4);
     g_assert_true(dsdt == at(&b, load_le64(fadt + 140)));
     g_assert_cmpuint(sum(dsdt, load_le32(dsdt + 4)), ==, 0);
-    if (flavour != ACPI_MICROVM) {
-        const uint8_t *facs = at(&b, load_le32(fadt + 36));
-        g_assert_cmpmem(facs, 4, "FACS", 4);
-        g_assert_cmpuint((uintptr_t)(facs - b.tables->data) % 64, ==, 0);
-        g_assert_cmpuint(load_le32(fadt + 4), ==, 244);
-        g_assert_cmphex(load_le32(fadt + 76), ==, 0x608);
-        g_assert_cmphex(load_le64(fadt + 116 + 4), ==, 0xcf9);
-    } else {
-        g_assert_cmpuint(load_le32(fadt + 4), ==, 268);
-    }
+    const uint8_t *facs = at(&b, load_le32(fadt + 36));
+    g_assert_cmpmem(facs, 4, "FACS", 4);
+    g_assert_cmpuint((uintptr_t)(facs - b.tables->data) % 64, ==, 0);
+    g_assert_cmpuint(load_le32(fadt + 4), ==, 244);
+    g_assert_cmphex(load_le32(fadt + 76), ==, 0x608);
+    g_assert_cmphex(load_le64(fadt + 116 + 4), ==, p.reset_port);
     if (iasl)
         dump_table(dir, dsdt, 99);
     acpi_blobs_free(&b);
