@@ -23,7 +23,7 @@ static const UnmodelledRange ranges[] = {
     { NULL },
 };
 
-static const PcModel microvm_model = { .flavour = ACPI_MICROVM, .low_limit = 0xc0000000, .low_split = 0xc0000000, .unmodelled = ranges };
+static const PcModel microvm_model = { .flavour = ACPI_MICROVM, .low_limit = 0xc0000000, .low_split = 0xc0000000, .hpet_lines = 0x4, .unmodelled = ranges };
 
 static bool add_devices(Microvm *v, Error **errp)
 {
@@ -96,7 +96,6 @@ static bool microvm_build(Machine *m, Error **errp)
     PcBoard *b = &v->board;
 
     b->model = &microvm_model;
-    m->config.no_hpet = true;
     if (!m->config.kernel && !m->config.bios) {
         error_setf(errp, "machine 'microvm': there is nothing to start; give it -kernel FILE or -bios FILE");
         return false;
