@@ -15,8 +15,9 @@ static AcpiPlatform platform(AcpiFlavour flavour, unsigned cpus)
 {
     AcpiPlatform p = {
         .flavour = flavour, .cpus = cpus, .max_cpus = cpus, .apic_ids = apic_ids, .below_4g = 0x80000000, .above_4g = 4 * GiB,
-        .pm_base = 0x600, .gpe0_base = 0x620, .gpe0_len = 16, .hpet = true, .i8042 = true, .rtc = true, .fw_cfg = true, .pic = true,
-        .pvpanic_port = 0x505, .smi_port = 0xb2, .reset_port = 0xcf9, .reset_value = 0x0f, .com_ports = 2, .com_port = { 0x3f8, 0x2f8 }, .com_irq = { 4, 3 }, .s3 = true, .s4 = true,
+        .pm_base = 0x600, .gpe0_base = 0x620, .gpe0_len = 16, .hpet = true, .i8042 = true, .rtc = true, .fw_cfg = true,
+        .pic = true, .pvpanic_port = 0x505, .smi_port = 0xb2, .reset_port = 0xcf9, .reset_value = 0x0f,
+        .com_ports = 2, .com_port = { 0x3f8, 0x2f8 }, .com_irq = { 4, 3 }, .s3 = true, .s4 = true,
         .window = { { 0x80000000, 0xafffffff }, { 0xc0000000, 0xfebfffff }, { 0x240000000, 0x7fffffffff } }, .windows = 3,
     };
 
