@@ -117,9 +117,7 @@ void on_exception(Frame *f)
         done();
     }
     f->rip = resume;
-    if (saved_rsp)
-        f->rsp = saved_rsp;
-    saved_rsp = 0;
+    f->rsp = saved_rsp;
     f->rflags &= ~0x10100ul; /* TF, RF */
 }
 

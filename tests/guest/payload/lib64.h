@@ -39,10 +39,10 @@ extern volatile u64 resume, saved_rsp;
 /* Called first by the handler when set; returns nonzero when it has dealt with the exception. */
 extern int (*volatile hook)(Frame *f);
 
-/* `insn` may move rsp after saving it in saved_rsp: the handler puts it back. */
+/* A caught exception goes on behind the insn with the stack as before it. */
 #define TRY(insn, ...) do { \
     caught.vector = -1; \
-    __asm__ volatile("lea 77f(%%rip), %%rax\n\tmov %%rax, resume(%%rip)\n\txor %%eax, %%eax\n\t" insn "\n77:" __VA_ARGS__); \
+    __asm__ volatile("lea 77f(%%rip), %%rax\n\tmov %%rax, resume(%%rip)\n\tmov %%rsp, saved_rsp(%%rip)\n\txor %%eax, %%eax\n\t" insn "\n77:" __VA_ARGS__); \
     resume = 0; \
 } while (0)
 

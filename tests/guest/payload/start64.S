@@ -27,7 +27,7 @@ build_tables:
         movl $pdpt + 7, pml4
         movl $pd + 7, pdpt
         mov $pd, %edi
-        mov $0x87, %eax
+        mov $0x83, %eax
         mov $512, %ecx
 1:      mov %eax, (%edi)
         movl $0, 4(%edi)
