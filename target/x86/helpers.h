@@ -32,7 +32,8 @@ X86_HELPER_VOID(sti);            /* RP   STI with all checks; sets IF; a = 1: al
 X86_HELPER_VOID(cli);            /* RP   CLI with all checks (with X86_MODE_IOPL_OK: STE iflag = 0 does); . */
 X86_HELPER_VOID(insn_end);       /* RFNL end of each insn in X86_MODE_TF or X86_MODE_DATA_BP, instead of GOTO when the insn did not set
                                          v->pc; raises the #DB trap, or sets v->pc = next_pc */
-X86_HELPER_VOID(insn_end_jumped);/* RFL  the same after an insn whose helper or emitter has set v->pc already (jumps: STE v.pc first) */
+X86_HELPER_VOID(insn_end_jumped);/* RFL  the same after an insn whose helper or emitter has set v->pc already (jumps: STE v.pc first);
+                                         a = 1: TF was set when the insn began */
 X86_HELPER_VOID(code_bp);        /* RFP  first op of each insn in X86_MODE_CODE_BP; a = pc; . */
 X86_HELPER_VOID(data_bp);        /* GP   X86_MODE_DATA_BP: before each access; a = linear address, b = size, c = 1 for writes; . */
 X86_HELPER_VOID(seg_check);      /* RGP  X86_MODE_CHECK(seg): a = offset, b = size | seg << 8 | write << 16; raises #GP(0) or #SS(0); . */

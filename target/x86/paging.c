@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "target/x86/cpu.h"
 #include "target/x86/models.h"
+#include "target/x86/tcg/translate.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_PCD = 1 << 4, PTE_A = 1 << 5, PTE_D = 1 << 6, PTE_PS = 1 << 7, PTE_G = 1 << 8 };
 #define PTE_NX BIT(63)
@@ -161,8 +162,11 @@ bool x86_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
         return true;
     }
     if (x86_lma(c) && !x86_canonical(c, va)) {
-        if (!probe)
-            x86_record_fault(c, X86_GP, true, 0);
+        if (!probe) {
+            vcpu_sync(v);
+            bool stack = kind != ACCESS_FETCH && !c->delivering && x86_is_64(c) && x86_access_is_stack(c, va);
+            x86_record_fault(c, stack ? X86_SS : X86_GP, true, 0);
+        }
         return false;
     }
     Walk w;

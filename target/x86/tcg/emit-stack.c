@@ -88,8 +88,7 @@ void x86_emit_popf(X86Trans *x, const X86Insn *i)
     x86_sp_add(x, i->osize);
     ir_brz(x->t, IR_BRZ, 4, changed, same);
     ir_stei(x->t, 8, offsetof(X86Cpu, v.pc), i->next_pc);
-    if (x->stepping)
-        x86_call0(x, x86_help_insn_end_jumped, H_R | H_F);
+    x86_step_end(x);
     ir_emit(x->t, IR_LOOKUP, 8);
     ir_label(x->t, IR_LABEL, same);
     if (!x->one)

@@ -203,10 +203,15 @@ IrRef x86_pop_load(X86Trans *x, unsigned size)
 }
 
 /* --- ends of the block --- */
-void x86_end_lookup(X86Trans *x)
+void x86_step_end(X86Trans *x)
 {
     if (x->stepping)
-        x86_call0(x, x86_help_insn_end_jumped, H_R | H_F);
+        x86_call(x, x86_help_insn_end_jumped, H_R | H_F, IR_NONE, A_IMM(!!(x->mode & X86_MODE_TF)), A_NONE, A_NONE);
+}
+
+void x86_end_lookup(X86Trans *x)
+{
+    x86_step_end(x);
     ir_emit(x->t, IR_LOOKUP, 8);
     x->ended = true;
 }
@@ -236,7 +241,7 @@ void x86_side_goto(X86Trans *x, const X86Insn *i, uint64_t pc)
 {
     if (x->stepping) {
         set_pc(x, pc);
-        x86_call0(x, x86_help_insn_end_jumped, H_R | H_F);
+        x86_step_end(x);
         ir_emit(x->t, IR_LOOKUP, 8);
     } else if (x->mode & X86_MODE_SHADOW) {
         ir_goto(x->t, IR_EXIT, pc);

@@ -98,6 +98,7 @@ void x86_raise_now(X86Trans *x, unsigned vector);    /* this insn faults, always
 void x86_raise_gp0(X86Trans *x);
 
 /* --- ends of the block --- */
+void x86_step_end(X86Trans *x); /* v->pc is set: the single-step and data breakpoint traps of this insn; TF counts as it was at its start */
 void x86_end_goto(X86Trans *x, const X86Insn *i, uint64_t pc); /* known target; CHECK on the way back */
 void x86_end_jump(X86Trans *x, IrRef pc);                      /* computed target, 64 bits valid */
 void x86_end_lookup(X86Trans *x);                              /* v->pc is set: L of helpers.h */
