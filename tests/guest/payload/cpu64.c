@@ -104,7 +104,8 @@ static void test_debug(void)
     u64 at;
     __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
     __asm__ volatile("mov %0, %%dr7" : : "r"(0x400ul));
-    TRY("lea 1f(%%rip), %%rcx\n\tmov %%rcx, %%dr1\n\tmov $0x40c, %%edx\n\tmov %%rdx, %%dr7\n\tmov %%rcx, %0\n1:\tnop", : "=&r"(at) : : "rax", "rcx", "rdx", "memory");
+    TRY("lea 1f(%%rip), %%rcx\n\tmov %%rcx, %%dr1\n\tmov $0x40c, %%edx\n\tmov %%rdx, %%dr7\n\tmov %%rcx, %0\n1:\tnop",
+        : "=&r"(at) : : "rax", "rcx", "rdx", "memory");
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
     EXPECT_EXC("code breakpoint", 1, 0);
     EXPECT("code breakpoint: rip", caught.rip, at);
