@@ -82,7 +82,8 @@ static void test_debug(void)
     steps = 0;
     hook = count_steps;
     __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
-    __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tlea 1f(%%rip), %0\n1:\tnop\n\tmov $1, %%ecx\n\tpushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq\n\tnop"
+    __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tlea 1f(%%rip), %0\n1:\tnop\n\tmov $1, %%ecx\n\t"
+                     "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq\n\tnop"
                      : "=r"(first) : : "rcx", "memory");
     hook = 0;
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));

@@ -42,7 +42,8 @@ extern int (*volatile hook)(Frame *f);
 /* A caught exception goes on behind the insn with the stack as before it. */
 #define TRY(insn, ...) do { \
     caught.vector = -1; \
-    __asm__ volatile("lea 77f(%%rip), %%rax\n\tmov %%rax, resume(%%rip)\n\tmov %%rsp, saved_rsp(%%rip)\n\txor %%eax, %%eax\n\t" insn "\n77:" __VA_ARGS__); \
+    __asm__ volatile("lea 77f(%%rip), %%rax\n\tmov %%rax, resume(%%rip)\n\t" \
+                     "mov %%rsp, saved_rsp(%%rip)\n\txor %%eax, %%eax\n\t" insn "\n77:" __VA_ARGS__); \
     resume = 0; \
 } while (0)
 
