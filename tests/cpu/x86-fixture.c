@@ -88,7 +88,7 @@ void fix_deliver(X86Cpu *c)
 void fix_run(X86Cpu *c, unsigned limit)
 {
     c->v.halted = false;
-    while (limit-- && !c->v.halted) {
+    while (limit-- && (!c->v.halted || x86_has_work(&c->v))) {
         atomic_store(&c->v.exit_request, 0);
         tcg_run_slice(&c->v);
     }

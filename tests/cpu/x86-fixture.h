@@ -21,7 +21,7 @@ typedef uint64_t FixHelper(Vcpu *v, uint64_t a, uint64_t b, uint64_t a3);
 bool fix_call(X86Cpu *c, const void *helper, uint64_t a, uint64_t b, uint64_t a3, uint64_t *result);
 /* Deliver what is recorded, nested faults included, as the run loop does. */
 void fix_deliver(X86Cpu *c);
-/* Run guest code at pc until it halts (HLT) or `limit` slices have passed. */
+/* Run guest code at pc until it halts for good (HLT) or `limit` slices have passed. */
 void fix_run(X86Cpu *c, unsigned limit);
 
 /* Flat 32-bit or 64-bit ring 0 with a GDT at FIX_GDT; paging off (32) or an identity map of 4 MiB at FIX_PT (64). */
