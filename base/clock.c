@@ -12,6 +12,7 @@
 #define CLOCK_COUNT 3
 /* Timers that one turn of the main loop serves at most: a guest that re-arms in the past cannot starve the rest. */
 #define DISPATCH_MAX 64
+#define STEP_MAX 20000
 
 struct Timer {
     ClockId clock;
@@ -129,8 +130,12 @@ static void program_locked(ClockId id)
 {
     Queue *q = &queues[id];
     int64_t first = q->heap->len ? ((Timer *)q->heap->pdata[0])->deadline : -1;
-    if (id == CLOCK_VIRTUAL_NS && first >= 0)
-        first = virt.running ? MAX(first - virt.offset, 1) : -1;
+    if (id == CLOCK_VIRTUAL_NS && first >= 0) {
+        if (!virt.running)
+            first = -1;
+        else if (__builtin_sub_overflow(first, virt.offset, &first))
+            first = INT64_MAX; /* a guest may wait for ever */
+    }
     if (first == q->programmed)
         return;
     q->programmed = first;
@@ -252,7 +257,7 @@ void clock_virtual_step(int64_t ns)
     g_assert(!virt.running);
     Queue *q = &queues[CLOCK_VIRTUAL_NS];
     int64_t end = virtual_ns() + ns;
-    for (;;) {
+    for (unsigned i = 0; i < STEP_MAX; i++) {
         pthread_mutex_lock(&q->lock);
         int64_t next = q->heap->len ? ((Timer *)q->heap->pdata[0])->deadline : INT64_MAX;
         pthread_mutex_unlock(&q->lock);

@@ -20,7 +20,8 @@ void clock_virtual_enable(bool run);
 void clock_virtual_set(int64_t ns);
 /*
  * For tests, main thread, virtual clock stopped (as it is at the start of the program): move it on by ns and run the timers
- * that fall due on the way in order, each at its own deadline.
+ * that fall due on the way in order, each at its own deadline. At most 20000 of them: those of a device that re-arms in the
+ * past for ever wait for the next step.
  */
 void clock_virtual_step(int64_t ns);
 

@@ -42,6 +42,8 @@ static void tty_make_raw(void)
     tty.now.c_cc[VMIN] = 1;
     tty.now.c_cc[VTIME] = 0;
     /* OPOST stays: messages of the program itself keep their line ends. */
+    if (tcgetpgrp(STDIN_FILENO) != getpgrp())
+        return; /* in the background: when continued in the foreground */
     tcsetattr(STDIN_FILENO, TCSANOW, &tty.now);
     tty.raw = 1;
 }

@@ -62,6 +62,35 @@ void as_translate(AddressSpace *as, hwaddr addr, MemSection *out)
     *out = (MemSection){ .len = span(addr, last), .ram_addr = UINT64_MAX };
 }
 
+/* Host memory, in one piece when size and alignment allow: vCPUs may look at it at the same time. */
+static uint64_t host_load(const uint8_t *p, unsigned size)
+{
+    bool aligned = !((uintptr_t)p & (size - 1));
+    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+        return load_le(p, size);
+    switch (size) {
+    case 1: return __atomic_load_n(p, __ATOMIC_RELAXED);
+    case 2: return __atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED);
+    case 4: return __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
+    default: return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
+    }
+}
+
+static void host_store(uint8_t *p, unsigned size, uint64_t v)
+{
+    bool aligned = !((uintptr_t)p & (size - 1));
+    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
+        store_le(p, size, v);
+        return;
+    }
+    switch (size) {
+    case 1: __atomic_store_n(p, (uint8_t)v, __ATOMIC_RELAXED); break;
+    case 2: __atomic_store_n((uint16_t *)p, (uint16_t)v, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((uint32_t *)p, (uint32_t)v, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELAXED); break;
+    }
+}
+
 /* ---- I/O regions ---- */
 
 static uint64_t swap_value(uint64_t v, unsigned size)
@@ -126,6 +155,10 @@ MemResult mem_io_read(const MemSection *s, unsigned size, uint64_t *value, MemAt
     MemRegion *r = s->region;
     MemResult result = MEM_OK;
     uint64_t v = 0;
+    if (s->host) {
+        *value = host_load(s->host, size);
+        return MEM_OK;
+    }
     lock_domain_lock(r->domain);
     for (unsigned done = 0; done < size;) {
         hwaddr start, pos = s->offset + done;
@@ -145,6 +178,8 @@ MemResult mem_io_write(const MemSection *s, unsigned size, uint64_t value, MemAt
 {
     MemRegion *r = s->region;
     MemResult result = MEM_OK;
+    if (!r->ops || (s->readonly && r->kind != REGION_ROMD))
+        return MEM_OK; /* ROM, or a read-only view: the write is ignored */
     lock_domain_lock(r->domain);
     for (unsigned done = 0; done < size;) {
         hwaddr start, pos = s->offset + done;
@@ -160,35 +195,6 @@ MemResult mem_io_write(const MemSection *s, unsigned size, uint64_t value, MemAt
 
 /* ---- plain accesses ---- */
 
-/* Host memory, in one piece when size and alignment allow: vCPUs may look at it at the same time. */
-static uint64_t host_load(const uint8_t *p, unsigned size)
-{
-    bool aligned = !((uintptr_t)p & (size - 1));
-    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
-        return load_le(p, size);
-    switch (size) {
-    case 1: return __atomic_load_n(p, __ATOMIC_RELAXED);
-    case 2: return __atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED);
-    case 4: return __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
-    default: return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
-    }
-}
-
-static void host_store(uint8_t *p, unsigned size, uint64_t v)
-{
-    bool aligned = !((uintptr_t)p & (size - 1));
-    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
-        store_le(p, size, v);
-        return;
-    }
-    switch (size) {
-    case 1: __atomic_store_n(p, (uint8_t)v, __ATOMIC_RELAXED); break;
-    case 2: __atomic_store_n((uint16_t *)p, (uint16_t)v, __ATOMIC_RELAXED); break;
-    case 4: __atomic_store_n((uint32_t *)p, (uint32_t)v, __ATOMIC_RELAXED); break;
-    default: __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELAXED); break;
-    }
-}
-
 /* The largest of 1, 2, 4, 8 that is naturally aligned at addr and not above len. */
 static unsigned step_size(hwaddr addr, uint64_t len)
 {
@@ -200,10 +206,6 @@ static unsigned step_size(hwaddr addr, uint64_t len)
 
 static MemResult section_read(const MemSection *s, unsigned size, uint64_t *value, MemAttrs attrs)
 {
-    if (s->host) {
-        *value = host_load(s->host, size);
-        return MEM_OK;
-    }
     if (s->region)
         return mem_io_read(s, size, value, attrs);
     *value = bits_mask(8 * size);
@@ -219,7 +221,7 @@ static MemResult section_write(const MemSection *s, unsigned size, uint64_t valu
         mem_ram_written(s->ram_addr, size);
         return MEM_OK;
     }
-    return s->region->ops ? mem_io_write(s, size, value, attrs) : MEM_OK; /* ROM ignores writes */
+    return mem_io_write(s, size, value, attrs);
 }
 
 MemResult as_read(AddressSpace *as, hwaddr addr, void *buf, uint64_t len, MemAttrs attrs)

@@ -101,7 +101,7 @@ MemResult as_load(AddressSpace *as, hwaddr addr, unsigned size, uint64_t *value,
 MemResult as_store(AddressSpace *as, hwaddr addr, unsigned size, uint64_t value, MemAttrs attrs);
 /* Write ROM contents too (loaders). */
 MemResult as_write_rom(AddressSpace *as, hwaddr addr, const void *buf, uint64_t len);
-/* For the I/O access whose section is known already (softmmu's slow path). */
+/* For the access whose section is known already (softmmu's slow path): I/O, ROMD writes, ROM; not plain RAM writes. */
 MemResult mem_io_read(const MemSection *s, unsigned size, uint64_t *value, MemAttrs attrs);
 MemResult mem_io_write(const MemSection *s, unsigned size, uint64_t value, MemAttrs attrs);
 

@@ -5,6 +5,7 @@
  */
 #include <glib.h>
 #include <string.h>
+#include <zlib.h>
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/rcu.h"
@@ -48,8 +49,16 @@ static bool build(Machine *m, Error **errp)
     return true;
 }
 
+static MemRegion *pci_space; /* of a chipset's host bridge */
+
+static void destroy(Machine *m)
+{
+    mem_region_free(pci_space);
+    pci_space = NULL;
+}
+
 static const MachineType bare_machine = { .name = "generic-test", .arch = "none", .max_cpus = 1, .default_ram = RAM_SIZE,
-                                          .size = sizeof(Machine), .build = build };
+                                          .size = sizeof(Machine), .build = build, .destroy = destroy };
 
 static Device *make_device(const DeviceType *t);
 
@@ -137,13 +146,13 @@ static void ensure_bus(const char *kind)
 static void wire_host_bridge(HostBridge *h)
 {
     Machine *m = machine_current();
-    MemRegion *pci = mem_container_new("pci", UINT64_MAX);
-    mem_map(m->memory, 0, pci, -1);
+    pci_space = mem_container_new("pci", UINT64_MAX);
+    mem_map(m->memory, 0, pci_space, -1);
     m->smm = mem_container_new("smm", UINT64_MAX);
     m->as_smm = as_new("smm", m->smm);
     h->io = m->io;
     h->as_memory = m->as_memory;
-    h->spaces = (SmramSpaces){ .system = m->memory, .smm = m->smm, .pci = pci, .ram = m->ram, .ram_below_4g = RAM_SIZE };
+    h->spaces = (SmramSpaces){ .system = m->memory, .smm = m->smm, .pci = pci_space, .ram = m->ram, .ram_below_4g = RAM_SIZE };
 }
 
 static Device *make_device(const DeviceType *t)
@@ -279,7 +288,7 @@ static void random_config(Machine *m, Device *d)
     random_access(m->as_io, 0xcfc + (hwaddr)g_test_rand_int_range(0, 4));
 }
 
-static void storm(Machine *m, Device *d)
+static void storm(Machine *m, Device *d, unsigned accesses)
 {
     MemRegion *root[DEVICE_MAX_REGIONS] = { NULL }, *alias[DEVICE_MAX_REGIONS];
     AddressSpace *as[DEVICE_MAX_REGIONS];
@@ -292,7 +301,7 @@ static void storm(Machine *m, Device *d)
         mem_map(root[i], 0, alias[i], 0);
         as[i] = as_new("storm", root[i]);
     }
-    for (unsigned n = 0; n < storm_accesses; n++) {
+    for (unsigned n = 0; n < accesses; n++) {
         unsigned i = n % (DEVICE_MAX_REGIONS + 3);
         hwaddr at;
         if (i < DEVICE_MAX_REGIONS && root[i] && !mem_host(d->region[i]))
@@ -312,6 +321,62 @@ static void storm(Machine *m, Device *d)
         as_free(as[i]);
         mem_region_free(alias[i]);
         mem_region_free(root[i]);
+    }
+}
+
+/* ---- hostile state ---- */
+
+/* Change some values of a list of fields, whose names, types and lengths stay (docs/state.md). */
+static void damage_fields(uint8_t *p, const uint8_t *end)
+{
+    while (p < end) {
+        p += 1 + *p; /* name */
+        unsigned type = p[0];
+        uint32_t len = load_le32(p + 5);
+        p += 9;
+        if (type == 7) {
+            for (uint8_t *s = p; s < p + len; s += 4 + load_le32(s))
+                damage_fields(s + 4, s + 4 + load_le32(s));
+        } else if (len && g_test_rand_int_range(0, 4) == 0) {
+            uint8_t *at = p + g_test_rand_int_range(0, (int)len);
+            *at = type == 5 ? !*at : (uint8_t)random_value();
+        }
+        p += len;
+    }
+}
+
+static GBytes *damaged(GBytes *stream)
+{
+    gsize size;
+    const uint8_t *data = g_bytes_get_data(stream, &size);
+    uint8_t *copy = g_memdup2(data, size);
+    for (uint8_t *p = copy + 12; p < copy + size - 4;) { /* sections */
+        p += 1 + *p;
+        uint32_t len = load_le32(p);
+        damage_fields(p + 4, p + 4 + len);
+        p += 4 + len;
+    }
+    store_le32(copy + size - 4, (uint32_t)crc32(0, copy, (uInt)(size - 4)));
+    return g_bytes_new_take(copy, size);
+}
+
+/* Whatever a stream says: it is refused, or the device goes on without harm, and reset makes it good again. */
+static void survive(Machine *m, Device *d, GBytes *good, unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds; i++) {
+        g_autoptr(GBytes) bad = damaged(good);
+        Error *err = NULL;
+        StateReader *r = state_reader_new(bad, &err);
+        g_assert_no_error(err);
+        bool ok = device_load_all(r, &err);
+        state_reader_free(r);
+        g_clear_error(&err);
+        clock_virtual_set(1000000);
+        if (ok) {
+            g_autoptr(GBytes) again = save_all();
+            storm(m, d, 100);
+        }
+        device_reset_all();
     }
 }
 
@@ -349,7 +414,7 @@ static void test_type(const void *data)
     assert_same(first, second, "two resets");
     g_autoptr(GString) text = g_string_new(NULL);
     device_print_info(d, text);
-    storm(m, d);
+    storm(m, d, storm_accesses);
     g_autoptr(GBytes) busy = save_all();
     load_all(busy);
     g_autoptr(GBytes) again = save_all();
@@ -363,7 +428,8 @@ static void test_type(const void *data)
     load_all(busy);
     g_autoptr(GBytes) moved = save_all();
     assert_same(busy, moved, "save, load, save on a fresh device");
-    storm(m, d);
+    storm(m, d, storm_accesses);
+    survive(m, d, busy, storm_accesses / 100);
     free_machine(m);
 }
 

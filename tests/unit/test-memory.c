@@ -121,6 +121,19 @@ static void test_rom(void)
     mem_set_readonly(ram, false);
     store(as, 8192, 4, 5, MEM_OK);
     g_assert_cmphex(load(as, 8192, 4, MEM_OK), ==, 5);
+    MemRegion *view = mem_alias_new("view", romd, 0, 4096), *io = mem_io_new("io", 16, &ops, NULL, NULL);
+    MemRegion *io_view = mem_alias_new("io view", io, 0, 16);
+    mem_map(root, 0x10000, io, 0);
+    mem_map(root, 0x20000, io_view, 0);
+    mem_map(root, 0x30000, view, 0);
+    mem_set_readonly(io_view, true);
+    store(as, 0x20000, 4, 5, MEM_OK); /* a read-only view of a device: the device hears nothing */
+    g_assert_cmpstr(trail, ==, "");
+    store(as, 0x30000, 1, 5, MEM_OK);
+    g_assert_cmpstr(trail, ==, "w1@0=5 ");
+    mem_region_free(view);
+    mem_region_free(io_view);
+    mem_region_free(io);
     uint8_t buf[64] = { 0 };
     g_assert_cmpint(as_write(as, 0, buf, sizeof(buf), MEM_ATTRS_DEVICE), ==, MEM_OK); /* a long write to ROM ends */
     g_assert_cmphex(load(as, 0, 1, MEM_OK), ==, 'J');

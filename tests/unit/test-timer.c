@@ -176,8 +176,11 @@ static void test_greedy(void)
     s.timer = timer_new(CLOCK_VIRTUAL_NS, NULL, fire, &s);
     clock_virtual_enable(true);
     timer_arm(s.timer, 0);
+    Timer *never = timer_new(CLOCK_VIRTUAL_NS, NULL, fire, &s);
+    timer_arm(never, INT64_MAX);
     for (unsigned i = 0; i < 50; i++)
         evloop_iterate(false);
+    timer_free(never);
     g_assert_cmpuint(s.hits, >=, 1);
     clock_virtual_enable(false);
     timer_free(s.timer);
