@@ -264,9 +264,9 @@ static bool encode(Gen *g, Encoding *e, const X86Op *op, const struct Kind *k)
             store_le(e->code + e->disp_at, 4, (uint32_t)disp);
         }
     }
-    x86_decode(&e->i, e->code, 15, g->bits, true, needs);
+    bool ok = x86_decode(&e->i, e->code, 15, g->bits, true, needs) == X86D_OK;
     e->len = e->i.len;
-    return true;
+    return ok && e->i.op->emit == op->emit;
 }
 
 /* Set-up so that the memory operand is at the linear address `target`; false: it can't. */

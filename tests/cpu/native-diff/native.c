@@ -3,6 +3,7 @@
 #include "tests/cpu/native-diff/native-diff.h"
 #include <asm/ldt.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -64,7 +65,10 @@ static void leave(int sig, siginfo_t *info, void *opaque)
 {
     ucontext_t *u = opaque;
     if (!to_fill || u->uc_mcontext.gregs[REG_TRAPNO] > 31) {
-        signal(sig, SIG_DFL); /* a fault of the test itself */
+        dprintf(STDOUT_FILENO, "# a fault of the test itself: signal %d, trap %lld at %llx, address %llx\n", sig,
+                (long long)u->uc_mcontext.gregs[REG_TRAPNO], (long long)u->uc_mcontext.gregs[REG_RIP],
+                (long long)u->uc_mcontext.gregs[REG_CR2]);
+        signal(sig, SIG_DFL);
         return;
     }
     Outcome *o = to_fill;
