@@ -78,6 +78,26 @@ static void io_store(Vcpu *v, hwaddr pa, uint64_t va, unsigned size, uint64_t va
         v->arch->bus_error(v, va, pa, ACCESS_WRITE);
 }
 
+uint64_t guest_space_load(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint64_t value = ~UINT64_C(0);
+    atomic_store(&t->in_guest, false);
+    as_load(as, at, size, &value, v->arch->attrs(v));
+    atomic_store(&t->in_guest, true);
+    tlb_service(v);
+    return value & bits_mask(8 * size);
+}
+
+void guest_space_store(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size, uint64_t value)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    atomic_store(&t->in_guest, false);
+    as_store(as, at, size, value & bits_mask(8 * size), v->arch->attrs(v));
+    atomic_store(&t->in_guest, true);
+    tlb_service(v);
+}
+
 /* Largest power of two not above n. */
 static unsigned piece(unsigned n) { return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1; }
 

@@ -20,6 +20,13 @@ uint64_t guest_atomic_rmw(Vcpu *v, uint64_t va, unsigned size, unsigned op, uint
 bool guest_cmpxchg(Vcpu *v, uint64_t va, unsigned size, uint64_t *expected, uint64_t desired, unsigned bank);
 bool guest_cmpxchg16(Vcpu *v, uint64_t va, uint64_t expected[2], const uint64_t desired[2], unsigned bank);
 
+/*
+ * One access to a space other than memory (x86: ports): like an MMIO access, other vCPUs need not wait for this one while it
+ * blocks in a device.
+ */
+uint64_t guest_space_load(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size);
+void guest_space_store(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size, uint64_t value);
+
 /* Debugger / monitor view: no faults, no side effects, ROM writable; false when unmapped. vCPU paused or own thread. */
 bool guest_debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len);
 

@@ -209,7 +209,7 @@ X86_HELPER_VOID(xgetbv)
     uint32_t n = (uint32_t)v->g[RCX];
     if (!(c->cr4 & CR4_OSXSAVE))
         x86_raise_ud(c);
-    if (n > 1)
+    if (n > 1 || (n == 1 && !x86_has_feature(c, X86_FEATURE_XGETBV1)))
         x86_raise_gp(c);
     uint64_t value = c->xcr0;
     v->g[RAX] = (uint32_t)value;

@@ -7,8 +7,6 @@
 #include "target/x86/models.h"
 #include "target/x86/segments.h"
 
-static MemAttrs io_attrs(const X86Cpu *c) { return (MemAttrs){ .cpu = c->v.index & 0xffff, .smm = c->smm }; }
-
 /* IOPL, else the TSS's permission map (SDM vol. 1, 19.5.2). */
 static void check_port(X86Cpu *c, uint16_t port, unsigned size)
 {
@@ -35,15 +33,14 @@ static void note_io_breakpoint(X86Cpu *c, uint16_t port, unsigned size)
 
 static uint64_t port_in(X86Cpu *c, uint16_t port, unsigned size)
 {
-    uint64_t value = ~UINT64_C(0);
-    as_load(c->v.machine->as_io, port, size, &value, io_attrs(c));
+    uint64_t value = guest_space_load(&c->v, c->v.machine->as_io, port, size);
     note_io_breakpoint(c, port, size);
-    return value & bits_mask(size * 8);
+    return value;
 }
 
 static void port_out(X86Cpu *c, uint16_t port, unsigned size, uint64_t value)
 {
-    as_store(c->v.machine->as_io, port, size, value & bits_mask(size * 8), io_attrs(c));
+    guest_space_store(&c->v, c->v.machine->as_io, port, size, value);
     note_io_breakpoint(c, port, size);
 }
 

@@ -102,8 +102,10 @@ void x86_take_state(X86Cpu *c)
 
 uint64_t x86_tsc(const X86Cpu *c)
 {
-    unsigned __int128 t = (unsigned __int128)(uint64_t)clock_ns(CLOCK_VIRTUAL_NS) * c->tsc_hz;
-    return (uint64_t)(t / 1000000000) + (uint64_t)c->tsc_offset;
+    uint64_t ns = (uint64_t)clock_ns(CLOCK_VIRTUAL_NS);
+    if (c->tsc_hz != 1000000000) /* the default needs no division */
+        ns = (uint64_t)((unsigned __int128)ns * c->tsc_hz / 1000000000);
+    return ns + (uint64_t)c->tsc_offset;
 }
 
 bool x86_canonical(const X86Cpu *c, uint64_t va)

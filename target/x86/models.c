@@ -299,10 +299,8 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
     g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, .check = true };
     uint32_t words[X86_FW_COUNT] = { 0 }, plus[X86_FW_COUNT] = { 0 }, minus[X86_FW_COUNT] = { 0 };
     model_features(words, m);
-    if (m->all) {
+    if (m->all)
         memcpy(words, x86_supported_features, sizeof(words));
-        feature_set(words, X86_FEATURE_INVTSC, false); /* as QEMU: only when asked for */
-    }
     if (strcmp(m->name, "base"))
         feature_set(words, X86_FEATURE_HYPERVISOR, true);
     if (words[X86_FW_1_EDX] & 1u << (X86_FEATURE_APIC & 31))
