@@ -19,7 +19,9 @@ static const struct { const char *name, *help; } categories[] = {
 };
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
-static FILE *log_file; /* NULL: stderr */
+static FILE *log_file;        /* NULL: stderr */
+static char *thread_pattern;  /* of log_file's name when it has a %d */
+static __thread FILE *thread_file; /* stays open until the program ends */
 
 static bool parse_one(const char *word, uint32_t *mask, Error **errp)
 {
@@ -57,23 +59,45 @@ void log_set_mask(uint32_t mask)
     __atomic_store_n(&log_mask, mask, __ATOMIC_RELAXED);
 }
 
+/* `path` with each "%d" replaced by the number */
+static FILE *open_log(const char *path, int number, Error **errp)
+{
+    g_autofree char *text = g_strdup_printf("%d", number);
+    g_auto(GStrv) parts = g_strsplit(path, "%d", -1);
+    g_autofree char *name = g_strjoinv(text, parts);
+    FILE *f = fopen(name, "w");
+    if (!f)
+        error_set_errno(errp, errno, "log file '%s'", name);
+    else
+        setvbuf(f, NULL, _IOLBF, 0);
+    return f;
+}
+
 bool log_set_file(const char *path, Error **errp)
 {
-    g_autofree char *pid = g_strdup_printf("%d", (int)getpid());
-    g_auto(GStrv) parts = g_strsplit(path, "%d", -1);
-    g_autofree char *name = g_strjoinv(pid, parts);
-    FILE *f = fopen(name, "w");
-    if (!f) {
-        error_set_errno(errp, errno, "log file '%s'", name);
+    FILE *f = open_log(path, (int)getpid(), errp);
+    if (!f)
         return false;
-    }
-    setvbuf(f, NULL, _IOLBF, 0);
     pthread_mutex_lock(&log_lock);
     if (log_file)
         fclose(log_file);
     log_file = f;
+    g_free(thread_pattern);
+    thread_pattern = strstr(path, "%d") ? g_strdup(path) : NULL;
     pthread_mutex_unlock(&log_lock);
     return true;
+}
+
+/* Where this thread writes: its own file with -d tid and a name with %d. */
+static FILE *destination(void)
+{
+    if (log_enabled(LOG_TID) && thread_pattern && gettid() != getpid()) {
+        if (!thread_file)
+            thread_file = open_log(thread_pattern, gettid(), NULL);
+        if (thread_file)
+            return thread_file;
+    }
+    return log_file ? log_file : stderr;
 }
 
 void log_print_help(FILE *to)
@@ -90,7 +114,7 @@ void log_write(const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     pthread_mutex_lock(&log_lock);
-    vfprintf(log_file ? log_file : stderr, fmt, ap);
+    vfprintf(destination(), fmt, ap);
     pthread_mutex_unlock(&log_lock);
     va_end(ap);
 }

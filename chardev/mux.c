@@ -3,6 +3,7 @@
 #include <string.h>
 #include "chardev/chardev-internal.h"
 
+#define DEAD_NS INT64_C(1000000000)
 enum { MAX_FRONTENDS = 8, QUEUE_SIZE = 4096, ESCAPE = 1 /* Ctrl-a */ };
 
 typedef struct Slot {
@@ -10,6 +11,7 @@ typedef struct Slot {
     bool used;
     uint8_t queue[QUEUE_SIZE]; /* input that the front end has not taken yet */
     unsigned head, len;
+    int64_t taken_at; /* when the front end last took some */
 } Slot;
 
 typedef struct Mux {
@@ -18,6 +20,7 @@ typedef struct Mux {
     Slot slot[MAX_FRONTENDS];
     int focus; /* -1: nobody is attached */
     bool escaped;
+    Timer *look; /* a full queue: has the front end come to life? */
     /* output; c.lock */
     bool stamps, line_begun;
     int64_t stamps_start;
@@ -74,6 +77,7 @@ static void drain(Slot *s)
             unsigned head = s->head;
             s->head = (s->head + n) % QUEUE_SIZE;
             s->len -= n;
+            s->taken_at = clock_ns(CLOCK_REALTIME_NS);
             f.receive(f.opaque, s->queue + head, n);
         }
         lock_domain_unlock(f.domain);
@@ -140,13 +144,29 @@ static bool command(Mux *m, uint8_t ch)
     return false;
 }
 
+static void look_again(void *opaque)
+{
+    chardev_accept_input(((Mux *)opaque)->base);
+}
+
+/*
+ * A full queue stops the input, except that of a person whose front end is dead: after a second what is typed is dropped,
+ * so that Ctrl-a gets through whatever the guest does.
+ */
 static size_t mux_can_read(void *opaque)
 {
     Mux *m = opaque;
-    if (m->focus < 0 || m->base->interactive)
-        return QUEUE_SIZE; /* a person's Ctrl-a must get through, whatever the guest does */
-    drain(&m->slot[m->focus]);
-    return QUEUE_SIZE - m->slot[m->focus].len;
+    if (m->focus < 0)
+        return QUEUE_SIZE;
+    Slot *s = &m->slot[m->focus];
+    drain(s);
+    if (s->len < QUEUE_SIZE || !m->base->interactive)
+        return QUEUE_SIZE - s->len;
+    int64_t dead_at = s->taken_at + DEAD_NS;
+    if (clock_ns(CLOCK_REALTIME_NS) >= dead_at)
+        return QUEUE_SIZE;
+    timer_arm(m->look, dead_at);
+    return 0;
 }
 
 static void mux_receive(void *opaque, const uint8_t *data, size_t len)
@@ -186,6 +206,7 @@ static bool mux_open(Chardev *c, Opts *o, Error **errp)
 {
     Mux *m = (Mux *)c;
     m->focus = -1;
+    m->look = timer_new(CLOCK_REALTIME_NS, NULL, look_again, m);
     m->base = chardev_find(opts_get(o, "chardev"));
     c->label = g_strdup("mux");
     ChardevFrontend fe = { .can_read = mux_can_read, .receive = mux_receive, .event = mux_event, .opaque = m };
@@ -195,6 +216,7 @@ static bool mux_open(Chardev *c, Opts *o, Error **errp)
 static void mux_close(Chardev *c)
 {
     Mux *m = (Mux *)c;
+    timer_free(m->look);
     if (m->base)
         chardev_detach(m->base, m);
 }

@@ -52,14 +52,12 @@ static void reset_phase(Device *d, ResetPhase phase)
 void device_reset_all(void)
 {
     for (ResetPhase phase = RESET_ENTER; phase <= RESET_EXIT; phase++) {
-        mem_begin();
         for (unsigned i = 0; i < part_count(); i++) {
             if (part_at(i)->part->reset)
                 part_at(i)->part->reset(part_at(i)->opaque, phase);
         }
         for (Device *d = device_first(); d; d = d->next)
             reset_phase(d, phase);
-        mem_commit();
     }
 }
 

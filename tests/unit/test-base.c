@@ -158,6 +158,34 @@ static void test_log(void)
     g_unlink(path);
 }
 
+static void *log_from_thread(void *opaque)
+{
+    log_write("from the thread\n");
+    return GINT_TO_POINTER(gettid());
+}
+
+/* -d tid -D name%d: a file for each thread. */
+static void test_log_threads(void)
+{
+    Error *err = NULL;
+    g_autofree char *dir = g_dir_make_tmp("rhea-log-XXXXXX", NULL), *pattern = g_build_filename(dir, "l-%d.txt", NULL);
+    g_assert_true(log_set_file(pattern, &err));
+    log_set_mask(LOG_TID);
+    log_write("from main\n");
+    void *tid;
+    pthread_t t = thread_start("logger", log_from_thread, NULL);
+    pthread_join(t, &tid);
+    log_set_mask(0);
+    int number[2] = { getpid(), GPOINTER_TO_INT(tid) };
+    for (unsigned i = 0; i < 2; i++) {
+        g_autofree char *name = g_strdup_printf("%s/l-%d.txt", dir, number[i]), *text = NULL;
+        g_assert_true(g_file_get_contents(name, &text, NULL, NULL));
+        g_assert_cmpstr(text, ==, i ? "from the thread\n" : "from main\n");
+        g_unlink(name);
+    }
+    g_rmdir(dir);
+}
+
 static void test_trace(void)
 {
     Error *err = NULL;
@@ -276,6 +304,7 @@ int main(int argc, char **argv)
     g_test_add_func("/base/scalars", test_scalars);
     g_test_add_func("/base/bits", test_bits);
     g_test_add_func("/base/log", test_log);
+    g_test_add_func("/base/log-threads", test_log_threads);
     g_test_add_func("/base/trace", test_trace);
     g_test_add_func("/base/domain", test_domain);
     g_test_add_func("/base/evloop", test_evloop);
