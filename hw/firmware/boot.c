@@ -69,7 +69,8 @@ uint64_t blob_append(GByteArray *blob, uint64_t base, const void *data, size_t l
     guint at = (guint)align_up(blob->len, align);
     guint had = blob->len;
     g_byte_array_set_size(blob, at);
-    memset(blob->data + had, 0, at - had);
+    if (at > had)
+        memset(blob->data + had, 0, at - had);
     g_byte_array_append(blob, data, (guint)len);
     return base + at;
 }
