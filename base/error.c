@@ -68,8 +68,8 @@ void error_free(Error *err)
         g_error_free(err);
 }
 
-static ErrorSink *sink;
-static void *sink_opaque;
+static __thread ErrorSink *sink; /* the main thread's; reports of other threads go to stderr */
+static __thread void *sink_opaque;
 
 void error_set_sink(ErrorSink *fn, void *opaque)
 {

@@ -9,7 +9,7 @@
 #include "system/run.h"
 
 static RunPolicy policy;
-static bool suspended;
+static bool suspended, was_reset;
 
 bool run_suspended(void)
 {
@@ -18,6 +18,9 @@ bool run_suspended(void)
 
 static void reset_machine(Machine *m)
 {
+    if (was_reset)
+        g_clear_pointer(&m->config.boot_once, g_free);
+    was_reset = true;
     if (m->type->reset)
         m->type->reset(m);
     device_reset_all();

@@ -31,6 +31,7 @@ typedef struct Settings {
     RunPolicy policy;
     char *loadvm, *pidfile;
     bool daemonize;
+    bool blind;                  /* neither display nor any character device that the user named */
     char *accel_note;            /* which accelerator was chosen, and why */
     bool done;                   /* a help text was the answer: end with status 0 */
 } Settings;

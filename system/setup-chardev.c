@@ -17,6 +17,7 @@ static void add_defaults(Settings *s)
     if (s->config.no_defaults)
         return;
     if (!s->nographic) {
+        s->blind = !serial && !monitor && !s->display_none && !s->debugcon && !s->chardevs->len && !s->daemonize;
         if (!serial)
             g_ptr_array_add(s->serials, g_strdup("null"));
         return;

@@ -31,6 +31,7 @@ struct FwCfg {
     uint16_t selected;
     uint32_t offset;
     uint64_t dma_addr;
+    bool boot_strict; /* -boot strict=on: nothing but the listed devices */
     bool dma_busy; /* a request is being carried out: a descriptor that reaches our own register is refused */
     GByteArray *changed; /* contents of changed items, only while saving and loading */
     FwCfgItem fixed[FW_CFG_FILE_FIRST];

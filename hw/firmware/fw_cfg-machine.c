@@ -63,6 +63,7 @@ void fw_cfg_add_machine_keys(FwCfg *f, const Machine *m)
     fw_cfg_set_u16(f, FW_CFG_NB_CPUS, (uint16_t)c->cpus);
     fw_cfg_set_u16(f, FW_CFG_MAX_CPUS, (uint16_t)MAX(c->max_cpus, c->cpus));
     fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, c->boot_menu);
+    f->boot_strict = c->boot_strict;
 }
 
 bool fw_cfg_add_e820(FwCfg *f, const E820Entry *e, unsigned n, Error **errp)
@@ -88,5 +89,6 @@ bool fw_cfg_add_boot_path(FwCfg *f, const char *path, int index, Error **errp)
     g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned i = 0; i < f->boot_paths->len; i++)
         g_string_append_printf(text, "%s%s", i ? "\n" : "", g_array_index(f->boot_paths, BootPath, i).path);
+    g_string_append(text, f->boot_strict ? "\nHALT" : "");
     return fw_cfg_add_file(f, "bootorder", text->str, text->len + 1, errp);
 }

@@ -174,12 +174,27 @@ static bool add_keyboard(PcBoard *b, Error **errp)
     return true;
 }
 
+static void set_boot_order(PcBoard *b, const char *order)
+{
+    mc146818_set_boot_order(b->rtc, order ? order : "cad");
+}
+
+void pc_board_reset(Machine *m)
+{
+    PcBoard *b = (PcBoard *)m;
+    if (b->booted_once && !m->config.boot_once) {
+        set_boot_order(b, m->config.boot_order);
+        b->booted_once = false;
+    }
+}
+
 static void fill_cmos(PcBoard *b)
 {
     const MachineConfig *c = &b->machine.config;
 
     mc146818_set_memory(b->rtc, b->below_4g, b->above_4g);
-    mc146818_set_boot_order(b->rtc, c->boot_order ? c->boot_order : "cad");
+    b->booted_once = c->boot_once != NULL;
+    set_boot_order(b, c->boot_once ? c->boot_once : c->boot_order);
     mc146818_set(b->rtc, 0x5f, (uint8_t)(c->cpus - 1));
     mc146818_set(b->rtc, 0x14, 0x06); /* equipment: FPU, PS/2 mouse */
 }

@@ -18,6 +18,7 @@ typedef struct PcBoard {
     /* -machine properties */
     int smm, vmport, pit_switch, irqchip;
     bool i8042, usb, sata, smbus, mem_merge, dump_guest_core;
+    bool booted_once; /* the boot order in CMOS is that of -boot once= */
     uint64_t max_ram_below_4g;
     /* Memory */
     uint64_t below_4g, above_4g;
@@ -78,6 +79,7 @@ bool pc_board_build(Machine *m, const PcModel *model, Error **errp);
 void pc_board_destroy(Machine *m);
 void pc_board_power_button(Machine *m);
 void pc_board_nmi(Machine *m);
+void pc_board_reset(Machine *m); /* -boot once=: the first reset; from the second on the usual order */
 
 /* The steps of the above, for microvm. */
 bool pc_board_add_ram(PcBoard *b, Error **errp);

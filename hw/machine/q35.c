@@ -63,6 +63,6 @@ static const char *const q35_aliases[] = {
 static const MachineType q35_machine = {
     .name = "q35", .desc = "Standard PC (Q35 + ICH9)", .aliases = q35_aliases, .arch = "x86_64", .default_cpu = "qemu64",
     .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(PcBoard), .props = q35_props, .build = q35_build,
-    .power_button = pc_board_power_button, .nmi = pc_board_nmi, .destroy = pc_board_destroy,
+    .reset = pc_board_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi, .destroy = pc_board_destroy,
 };
 MACHINE_REGISTER(q35_machine)
