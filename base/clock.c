@@ -136,7 +136,8 @@ static void program_locked(ClockId id)
         else if (__builtin_sub_overflow(first, virt.offset, &first))
             first = INT64_MAX; /* a guest may wait for ever */
     }
-    if (first == q->programmed)
+    /* Waking up too early is harmless: the queue looks again then. Guests move deadlines back all the time. */
+    if (first == q->programmed || (q->programmed >= 0 && (first < 0 || first > q->programmed)))
         return;
     q->programmed = first;
     struct itimerspec when = { 0 }; /* zero: disarm */
