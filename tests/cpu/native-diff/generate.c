@@ -419,7 +419,7 @@ static bool instruction(Gen *g)
     Encoding e;
     Sequence save = { .code_len = g->s->code_len };
     uint32_t undefined = g->undefined;
-    if (!encode(g, &e, op, k) || !usable(g, &e, k))
+    if (op->attr & (g->bits == 64 ? X86A_I64 : X86A_O64) || !encode(g, &e, op, k) || !usable(g, &e, k))
         return false;
     op = e.i.op;
     if (chance(g, 3))
