@@ -143,6 +143,13 @@ static void extended_leaf(const X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t
         if (x86_has_feature(c, X86_FEATURE_TOPOEXT))
             cache_leaf(c, sub, true, o);
         break;
+    case 0x8000001e: /* APIC id, threads of the core and its number, nodes */
+        if (x86_has_feature(c, X86_FEATURE_TOPOEXT)) {
+            unsigned core = (c->v.port.arch_id & ((1u << c->topo.core_shift) - 1)) >> c->topo.smt_shift;
+            o[EAX] = c->v.port.arch_id;
+            o[EBX] = (core & 0xff) | (uint32_t)(c->topo.threads - 1) << 8;
+        }
+        break;
     default: break;
     }
 }

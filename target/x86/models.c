@@ -72,8 +72,8 @@ static const X86Model models[] = {
       PPRO_F " vme mtrr clflush mca pse36 sse3 pclmulqdq ssse3 fma cx16 sse4.1 sse4.2 movbe popcnt aes xsave avx f16c rdrand lm syscall nx "
       "mmxext fxsr-opt pdpe1gb rdtscp lahf-lm svm cr8legacy abm sse4a misalignsse 3dnowprefetch osvw topoext fsgsbase bmi1 avx2 smep "
       "bmi2 rdseed adx smap clflushopt sha-ni xsaveopt xsavec xgetbv1 arat" },
-    { "max", "everything that works here", NULL, 'A', 15, 107, 1, 0xd, 0x8000001f, "QEMU TCG CPU version 2.5+", "", true },
-    { "host", "the same as max", "max", 'A', 15, 107, 1, 0xd, 0x8000001f, "QEMU TCG CPU version 2.5+", "", true },
+    { "max", "everything that works here", NULL, 'A', 15, 107, 1, 0xd, 0x8000001f, "Rhea virtual CPU", "", true },
+    { "host", "the same as max", "max", 'A', 15, 107, 1, 0xd, 0x8000001f, "Rhea virtual CPU", "", true },
 };
 
 const char *const *x86_model_names(void)

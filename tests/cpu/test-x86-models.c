@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CPU models, -cpu options, CPUID leaves, MSRs: nothing is advertised that doesn't work, and what software expects is there. */
+/* CPU models, -cpu options, CPUID leaves, MSRs, saved state: nothing is advertised that doesn't work, and what software expects is there. */
 #include "tests/cpu/x86-fixture.h"
 
 static void cpuid(X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4]) { x86_cpuid(c, leaf, sub, o); }
@@ -198,6 +198,85 @@ static void test_eflags(void)
     fix_free(c);
 }
 
+/* --- saved state, direct boot --- */
+
+static void randomize(GRand *r, void *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)p)[i] = (uint8_t)g_rand_int(r);
+}
+
+static void test_save_load(void)
+{
+    X86Cpu *c = fix_cpu("max");
+    g_autoptr(GRand) r = g_rand_new_with_seed(7);
+    fix_long64(c);
+    randomize(r, c->v.g, 16 * 8);
+    randomize(r, c->v.v, sizeof(c->v.v));
+    randomize(r, c->mce, sizeof(c->mce));
+    c->lstar = 0x1234, c->tsc_offset = -5, c->fp_top = 3, c->nmi_blocked = true;
+    c->v.fl = (LazyFlags){ .dst = 1, .src = 2, .op = LAZY_OP(FLAGS_SUB, 4) };
+    StateWriter *w = state_writer_new();
+    device_save_all(w);
+    GBytes *first = state_writer_finish(w);
+    X86Cpu before = *c;
+    x86_reset(&c->v);
+    Error *err = NULL;
+    StateReader *reader = state_reader_new(first, &err);
+    g_assert_no_error(err);
+    g_assert_true(device_load_all(reader, &err));
+    g_assert_no_error(err);
+    state_reader_free(reader);
+    g_assert_cmpmem(c->v.g, sizeof(c->v.g), before.v.g, sizeof(before.v.g));
+    g_assert_cmpmem(c->v.v, sizeof(c->v.v), before.v.v, sizeof(before.v.v));
+    g_assert_cmpmem(c->seg, sizeof(c->seg), before.seg, sizeof(before.seg));
+    g_assert_cmphex(x86_get_eflags(c), ==, x86_get_eflags(&before));
+    g_assert_cmphex(c->v.mode, ==, before.v.mode);
+    g_assert_true(c->nmi_blocked);
+    w = state_writer_new();
+    device_save_all(w);
+    GBytes *second = state_writer_finish(w);
+    g_assert_true(g_bytes_equal(first, second));
+    g_bytes_unref(second);
+
+    c->cpl = 7; /* a state that can't be is refused */
+    w = state_writer_new();
+    device_save_all(w);
+    second = state_writer_finish(w);
+    reader = state_reader_new(second, &err);
+    g_assert_false(device_load_all(reader, &err));
+    g_assert_nonnull(err);
+    error_free(err);
+    state_reader_free(reader);
+    c->cpl = 0;
+    g_bytes_unref(second);
+    g_bytes_unref(first);
+    fix_free(c);
+}
+
+static void test_direct_boot(void)
+{
+    fix_machine.boot = (MachineBoot){ .mode = BOOT_LONG64, .rip = 0x1000000, .rsp = 0x9000, .rsi = 0x90000, .cr3 = FIX_PT,
+                                      .gdt_base = FIX_GDT, .gdt_limit = 0x2f };
+    X86Cpu *c = fix_cpu("max");
+    device_reset_all();
+    g_assert_true(x86_is_64(c) && c->cpl == 0 && !c->iflag);
+    g_assert_cmphex(c->v.pc, ==, 0x1000000);
+    g_assert_cmphex(c->v.g[RSI], ==, 0x90000);
+    g_assert_cmphex(c->seg[SEG_DS].sel, ==, 0x18);
+    g_assert_true(c->efer & EFER_LMA && c->cr0 & CR0_PG && c->cr4 & CR4_PAE);
+    fix_machine.boot.mode = BOOT_PM32;
+    device_reset_all();
+    g_assert_true(c->cr0 & CR0_PE && !(c->cr0 & CR0_PG) && !c->efer);
+    g_assert_cmphex(c->v.mode & (X86_MODE_CS32 | X86_MODE_SS32 | X86_MODE_ADDSEG | X86_MODE_CHECK(SEG_DS)), ==,
+                    X86_MODE_CS32 | X86_MODE_SS32);
+    fix_machine.boot.mode = BOOT_RESET_VECTOR;
+    device_reset_all();
+    g_assert_cmphex(c->seg[SEG_CS].base + c->v.pc, ==, 0xfffffff0);
+    g_assert_cmphex(c->v.g[RDX], ==, c->signature);
+    fix_free(c);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -210,5 +289,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86/msr/reads", test_msr_reads);
     g_test_add_func("/x86/msr/tsc", test_tsc);
     g_test_add_func("/x86/eflags", test_eflags);
+    g_test_add_func("/x86/state", test_save_load);
+    g_test_add_func("/x86/direct-boot", test_direct_boot);
     return g_test_run();
 }
