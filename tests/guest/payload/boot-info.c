@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A tiny kernel that reports on the debug console how it was booted: by multiboot, or with -DPVH by its PVH entry. Ends
- * the emulator through isa-debug-exit with value 0x10.
+ * the emulator through isa-debug-exit with value 0x10. Words of the command line make it reset the machine twice before
+ * (reset-cf9, reset-kbd, triple-fault), report a panic (panic), or wait for a key first (key).
  */
 #include <stdint.h>
 
 static void outb(uint16_t port, uint8_t v)
 {
     __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static uint8_t inb(uint16_t port)
+{
+    uint8_t v;
+    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
 }
 
 static void text(const char *s)
@@ -41,6 +49,7 @@ static uint32_t word(uint32_t at)
     return *(volatile uint32_t *)at;
 }
 
+static volatile uint32_t bss_probe[1024];
 static uint32_t ram_kib, map_entries;
 
 static void map_entry(uint32_t at)
@@ -57,16 +66,70 @@ static void module(uint32_t start, uint32_t end)
     line("module-page-offset ", start & 4095);
 }
 
-static _Noreturn void end(void)
+static int has_word(const char *line, const char *word)
 {
+    for (; *line; line++) {
+        const char *a = line, *b = word;
+        while (*b && *a == *b)
+            a++, b++;
+        if (!*b)
+            return 1;
+    }
+    return 0;
+}
+
+/* Survives a reset, as RAM does. */
+#define BOOTS (*(volatile uint32_t *)0x3000000)
+#define BOOTS_MAGIC 0x600db007u
+
+static void reset_machine(const char *cmdline)
+{
+    static const struct { uint16_t limit; uint32_t base; } __attribute__((packed)) no_idt;
+    if (has_word(cmdline, "reset-cf9"))
+        outb(0xcf9, 6);
+    if (has_word(cmdline, "reset-kbd"))
+        outb(0x64, 0xfe);
+    if (has_word(cmdline, "triple-fault"))
+        __asm__ volatile("lidt %0; ud2" : : "m"(no_idt));
+    for (;;)
+        ;
+}
+
+static void wait_for_key(void)
+{
+    text("waiting\n");
+    while (!(inb(0x64) & 1))
+        ;
+    line("key ", inb(0x60));
+}
+
+static void obey(const char *cmdline)
+{
+    if (has_word(cmdline, "key"))
+        wait_for_key();
+    if (has_word(cmdline, "panic")) {
+        outb(0x505, 1);
+        for (volatile int i = 0; i < 1000000; i++) /* the emulator may need a while to end */
+            ;
+    }
+    if (!has_word(cmdline, "reset") && !has_word(cmdline, "triple"))
+        return;
+    BOOTS = BOOTS >> 4 == BOOTS_MAGIC >> 4 ? BOOTS + 1 : BOOTS_MAGIC & ~15u;
+    line("boots ", BOOTS & 15);
+    if ((BOOTS & 15) < 2)
+        reset_machine(cmdline);
+}
+
+static _Noreturn void end(const char *cmdline)
+{
+    bss_probe[0] = bss_probe[1023] = 1; /* the next boot must find zeros again */
+    obey(cmdline);
     line("map-entries-are-sane ", map_entries >= 2 && map_entries < 64);
     line("ram-mib ", (ram_kib + 512) / 1024);
     text("end\n");
     for (;;)
         outb(0xf4, 0x10);
 }
-
-static volatile uint32_t bss_probe[1024];
 
 #ifdef PVH
 __attribute__((used)) static void report(uint32_t eax, uint32_t info)
@@ -82,7 +145,7 @@ __attribute__((used)) static void report(uint32_t eax, uint32_t info)
     for (uint32_t i = 0; i < word(info + 48); i++)
         map_entry(word(info + 40) + 24 * i);
     line("rsdp ", word(word(info + 32)));
-    end();
+    end((const char *)word(info + 24));
 }
 
 __asm__(".section .note.Xen, \"a\", @note\n"
@@ -106,7 +169,7 @@ __attribute__((used)) static void report(uint32_t eax, uint32_t info)
         map_entry(at + 4);
     line("lower-is-sane ", word(info + 4) > 500 && word(info + 4) <= 640);
     line("upper-mib ", (word(info + 8) + 1024 + 512) / 1024);
-    end();
+    end((const char *)word(info + 16));
 }
 
 __asm__(".section .text.header, \"ax\"\n"
