@@ -10,6 +10,7 @@
 #include "hw/core/device.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/input/ps2.h"
+#include "hw/pci/pci-host.h"
 #include "system/monitor-x86.h"
 #include "system/run.h"
 
@@ -245,6 +246,12 @@ static bool info_mice(Monitor *mon, int argc, char **argv, Error **errp)
     return true;
 }
 
+static bool info_pci(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    pci_print_info(monitor_out(mon));
+    return true;
+}
+
 static bool info_history(Monitor *mon, int argc, char **argv, Error **errp)
 {
     const GPtrArray *h = monitor_history(mon);
@@ -269,6 +276,7 @@ const MonitorCommand monitor_info_items[] = {
     { "qtree", NULL, "buses, devices and their properties", 0, 0, false, info_qtree },
     { "qom-tree", NULL, "machine, CPUs and devices by name", 0, 0, false, info_qom_tree },
     { "devices", "[ID]", "the devices, or registers and state of one", 0, 1, false, info_devices },
+    { "pci", NULL, "functions on the PCI buses, their BARs and interrupts", 0, 0, false, info_pci },
     { "roms", NULL, "files that firmware can read", 0, 0, false, info_roms },
     { "chardev", NULL, "the character devices", 0, 0, false, info_chardev },
     { "mice", NULL, "pointing devices", 0, 0, false, info_mice },

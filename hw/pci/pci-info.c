@@ -19,6 +19,23 @@ static void print_bars(const PciDevice *d, GString *out)
     }
 }
 
+static void print_bus(const PciBus *b, GString *out);
+
+static void print_bridge(const PciBridge *b, GString *out)
+{
+    static const char *const names[] = { "I/O", "memory", "prefetchable memory" };
+    const uint8_t *c = b->pci.config;
+
+    g_string_append_printf(out, "      buses: primary %u, secondary %u, subordinate %u\n", c[PCI_PRIMARY_BUS], c[PCI_SECONDARY_BUS],
+                           c[PCI_SUBORDINATE_BUS]);
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (b->window_size[i])
+            g_string_append_printf(out, "      %s window [%#" PRIx64 ", %#" PRIx64 "]\n", names[i], b->window_base[i],
+                                   b->window_base[i] + b->window_size[i] - 1);
+    }
+    print_bus(&b->secondary, out);
+}
+
 static void print_bus(const PciBus *b, GString *out)
 {
     for (unsigned i = 0; i < PCI_DEVFNS; i++) {
@@ -34,7 +51,7 @@ static void print_bus(const PciBus *b, GString *out)
             g_string_append_printf(out, "      IRQ %u, pin %c\n", d->config[PCI_INT_LINE], '@' + d->info->interrupt_pin);
         print_bars(d, out);
         if (d->info->bridge)
-            print_bus(&((const PciBridge *)d)->secondary, out);
+            print_bridge((const PciBridge *)d, out);
     }
 }
 
