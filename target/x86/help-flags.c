@@ -81,6 +81,7 @@ X86_HELPER_VOID(sti)
         x86_update_mode(c);
     }
     c->iflag = 1;
+    x86_poll_soon(c);
 }
 
 X86_HELPER_VOID(set_ac)

@@ -324,7 +324,7 @@ RunResult interp_run(Vcpu *v, const IrInsn *code, unsigned count, const Block *b
         case IR_EXIT: return leave(v, i->imm, RUN_POLL);
         case IR_LOOKUP: return RUN_LOOKUP;
         case IR_CHECK:
-            if (atomic_load(&v->exit_request) || atomic_load(&v->irq_pending))
+            if (atomic_load(&v->exit_request))
                 return leave(v, i->imm, RUN_POLL);
             break;
         default: step(v, i); break;

@@ -12,6 +12,17 @@ void x86_emit_cli(X86Trans *x, const X86Insn *i)
         x86_call0(x, x86_help_cli, H_R | H_P);
 }
 
+/* x86_poll_soon(): CHECK looks at exit_request only. */
+static void poll_soon(X86Trans *x)
+{
+    IrRef waiting = ir_temp(x->t);
+    unsigned none = ir_new_label(x->t);
+    ir_lde(x->t, 1, waiting, offsetof(X86Cpu, v.irq_pending));
+    ir_brz(x->t, IR_BRZ, 1, waiting, none);
+    ir_stei(x->t, 1, offsetof(X86Cpu, v.exit_request), 1);
+    ir_label(x->t, IR_LABEL, none);
+}
+
 /* Interrupts are taken after the next insn: it stays in this block with a CHECK behind it, or the shadow bit says so. */
 void x86_emit_sti(X86Trans *x, const X86Insn *i)
 {
@@ -22,10 +33,12 @@ void x86_emit_sti(X86Trans *x, const X86Insn *i)
         x86_end_next(x, i);
         return;
     }
-    if (x->mode & X86_MODE_IOPL_OK)
+    if (x->mode & X86_MODE_IOPL_OK) {
         ir_stei(x->t, 1, offsetof(X86Cpu, iflag), 1);
-    else
+        poll_soon(x);
+    } else {
         x86_call(x, x86_help_sti, H_R | H_P, IR_NONE, A_IMM(0), A_NONE, A_NONE);
+    }
     x->check_next = true;
 }
 

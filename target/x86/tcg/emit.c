@@ -33,7 +33,7 @@ static bool must_check(const X86Trans *x, unsigned seg, bool write)
 {
     if (x->mode & X86_MODE_CHECK(seg))
         return true;
-    return seg == SEG_CS && write && x->bits != 64 && (x->mode & (X86_MODE_PE | X86_MODE_VM86)) == X86_MODE_PE;
+    return seg == SEG_CS && write && x->bits != 64 && x->protected;
 }
 
 /* Checks that a mode bit asks for; the address then stands in a temporary. */

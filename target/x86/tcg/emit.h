@@ -22,12 +22,14 @@ struct X86Trans {
     uint8_t bits;        /* code size */
     uint8_t ss_size;     /* bytes of the stack pointer: 2, 4, 8 */
     uint8_t bank;
+    bool protected;      /* protected mode, not virtual-8086 */
     bool stepping;       /* every insn is a block of its own with code after it: TF, data breakpoints */
     bool one;            /* the block ends after this insn: stepping, shadow, one-insn-per-tb */
     bool ended;          /* an emitter ended the block */
     bool check_next;     /* STI came before: CHECK after this insn */
     uint64_t pc;         /* the next insn to translate; an emitter that follows a jump changes it */
     uint64_t cs_base;
+    uint64_t needs;      /* X86_NEED_* of the CPU model */
     IrMem mem;           /* memory operand of this insn: x86_mem() */
 };
 

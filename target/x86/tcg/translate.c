@@ -31,6 +31,8 @@ static void setup(X86Trans *x, Vcpu *v, TransCtx *t)
         .bits = mode & X86_MODE_CS64 ? 64 : mode & X86_MODE_CS32 ? 32 : 16,
         .ss_size = mode & X86_MODE_CS64 ? 8 : mode & X86_MODE_SS32 ? 4 : 2,
         .bank = x86_bank(mode),
+        .protected = (mode & (X86_MODE_PE | X86_MODE_VM86)) == X86_MODE_PE,
+        .needs = x86_decode_needs(x86_cpu(v)),
         .stepping = mode & (X86_MODE_TF | X86_MODE_DATA_BP),
         .pc = t->b->pc,
         .cs_base = t->b->linear - t->b->pc,
@@ -45,24 +47,32 @@ static uint64_t code_linear(const X86Trans *x, uint64_t pc)
     return x->bits == 64 ? linear : (uint32_t)linear;
 }
 
-/* Decode the instruction at x->pc. It may reach into the second page: then its bytes are fetched one by one, no more than it has. */
+/* The instruction reaches into the second page: its bytes are fetched one by one, no more than it has. */
+static X86DecodeStatus fetch_across(X86Trans *x, X86Insn *i, const uint8_t *first, unsigned avail)
+{
+    uint8_t code[LONGEST_INSN];
+    X86DecodeStatus status = X86D_MORE;
+    memcpy(code, first, avail);
+    while (status == X86D_MORE && avail < LONGEST_INSN) {
+        code[avail] = trans_fetch8(x->t, code_linear(x, x->pc + avail));
+        if (x->t->fetch_failed)
+            return X86D_MORE;
+        i->pc = x->pc;
+        status = x86_decode(i, code, ++avail, x->bits, x->protected, x->needs);
+    }
+    return status;
+}
+
 static X86DecodeStatus fetch(X86Trans *x, X86Insn *i)
 {
     TransCtx *t = x->t;
-    uint64_t at = code_linear(x, x->pc), needs = x86_decode_needs(x->c);
-    bool protected = (x->mode & (X86_MODE_PE | X86_MODE_VM86)) == X86_MODE_PE;
+    uint64_t at = code_linear(x, x->pc);
     unsigned avail = MIN(t->page_end - at, LONGEST_INSN);
-    uint8_t code[LONGEST_INSN];
+    const uint8_t *code = t->page[0] + (at - t->linear_page);
     i->pc = x->pc;
-    for (unsigned n = 0; n < avail; n++)
-        code[n] = trans_fetch8(t, at + n);
-    X86DecodeStatus status = x86_decode(i, code, avail, x->bits, protected, needs);
-    while (status == X86D_MORE && avail < LONGEST_INSN && t->b->guest_insns == 0) {
-        code[avail] = trans_fetch8(t, code_linear(x, x->pc + avail));
-        if (t->fetch_failed)
-            return X86D_MORE;
-        status = x86_decode(i, code, ++avail, x->bits, protected, needs);
-    }
+    X86DecodeStatus status = x86_decode(i, code, avail, x->bits, x->protected, x->needs);
+    if (status == X86D_MORE && avail < LONGEST_INSN && t->b->guest_insns == 0)
+        status = fetch_across(x, i, code, avail);
     return status;
 }
 
@@ -70,7 +80,7 @@ static X86DecodeStatus fetch(X86Trans *x, X86Insn *i)
 static bool allowed(X86Trans *x, const X86Insn *i)
 {
     unsigned attr = i->op->attr;
-    if (attr & X86A_PROT && (x->mode & (X86_MODE_PE | X86_MODE_VM86)) != X86_MODE_PE) {
+    if (attr & X86A_PROT && !x->protected) {
         x86_raise_now(x, X86_UD);
         return false;
     }
