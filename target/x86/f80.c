@@ -71,6 +71,36 @@ uint16_t f80_run(F80Op op, uint16_t cw, const X86FpReg *st0, const X86FpReg *st1
     return sw;
 }
 
+#define RUN_MEMORY(insn) \
+    __asm__ volatile("fldt %[a]\n\tfldcw %[cw]\n\t" insn " %[in]\n\tfnstsw %[sw]\n\tfnclex\n\t" HOST_CW ONE "fnclex\n\temms" \
+                     : [r0] "=m"(*r0), [sw] "=m"(sw) \
+                     : [a] "m"(*st0), [in] "m"(buf), [cw] "m"(cw), [host] "m"(host_cw) \
+                     : X87_CLOBBERS)
+#define RUN_MEMORY_FORMATS(f) \
+    switch (from) { \
+    case F80_F32: RUN_MEMORY("f" f "s"); break; \
+    case F80_F64: RUN_MEMORY("f" f "l"); break; \
+    case F80_S16: RUN_MEMORY("fi" f "s"); break; \
+    default: RUN_MEMORY("fi" f "l"); break; \
+    }
+
+uint16_t f80_run_memory(F80Op op, uint16_t cw, const X86FpReg *st0, F80Format from, const void *bytes, X86FpReg *r0)
+{
+    struct { uint8_t b[16]; } buf = { 0 };
+    uint16_t sw = 0;
+    memcpy(&buf, bytes, f80_format_size(from));
+    switch (op) {
+    case F80_ADD: RUN_MEMORY_FORMATS("add"); break;
+    case F80_MUL: RUN_MEMORY_FORMATS("mul"); break;
+    case F80_SUB: RUN_MEMORY_FORMATS("sub"); break;
+    case F80_SUBR: RUN_MEMORY_FORMATS("subr"); break;
+    case F80_DIV: RUN_MEMORY_FORMATS("div"); break;
+    case F80_DIVR: RUN_MEMORY_FORMATS("divr"); break;
+    default: RUN_MEMORY_FORMATS("com"); break;
+    }
+    return sw;
+}
+
 #define LOAD(insn) \
     __asm__ volatile("fldcw %[cw]\n\t" insn " %[in]\n\tfnstsw %[sw]\n\tfnclex\n\t" HOST_CW "fstpt %[r0]\n\tfnclex\n\temms" \
                      : [r0] "=m"(*r0), [sw] "=m"(sw) \

@@ -30,6 +30,8 @@ enum { F80_IE = 1, F80_DE = 2, F80_ZE = 4, F80_OE = 8, F80_UE = 16, F80_PE = 32,
  * then given only where the x87 would store it: overflow, underflow and precision with a register destination).
  */
 uint16_t f80_run(F80Op op, uint16_t cw, const X86FpReg *st0, const X86FpReg *st1, X86FpReg *r0, X86FpReg *r1);
+/* r0 = st0 op memory (ADD..DIVR, COM), as one operation: the operand's own exceptions have their place among the others. */
+uint16_t f80_run_memory(F80Op op, uint16_t cw, const X86FpReg *st0, F80Format from, const void *bytes, X86FpReg *r0);
 uint16_t f80_load(F80Format from, uint16_t cw, const void *bytes, X86FpReg *r0);
 uint16_t f80_store(F80Format to, uint16_t cw, const X86FpReg *st0, void *bytes);
 unsigned f80_format_size(F80Format f);

@@ -36,12 +36,12 @@ const uint32_t x86_supported_features[X86_FW_COUNT] = {
     [X86_FW_1_EDX] = 1u << 0 /* fpu */ | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 /* cx8 */ |
                      1u << 9 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15 /* cmov */ | 1u << 16 | 1u << 17 |
                      1u << 19 /* clflush */ | 1u << 23 /* mmx */ | 1u << 24 | 1u << 25 | 1u << 26 /* sse2 */ | 1u << 27 /* ss */,
-    [X86_FW_1_ECX] = 1u << 0 /* sse3 */ | 1u << 3 /* monitor */ | 1u << 9 /* ssse3 */ | 1u << 13 /* cx16 */ | 1u << 17 /* pcid */ |
+    [X86_FW_1_ECX] = 1u << 0 /* sse3 */ | 1u << 1 /* pclmulqdq */ | 1u << 3 /* monitor */ | 1u << 9 /* ssse3 */ | 1u << 13 /* cx16 */ | 1u << 17 /* pcid */ |
                      1u << 19 | 1u << 20 /* sse4.2 */ | 1u << 21 /* x2apic */ | 1u << 22 /* movbe */ | 1u << 23 /* popcnt */ |
-                     1u << 24 /* tsc-deadline */ | 1u << 26 /* xsave */ | 1u << 30 /* rdrand */ | 1u << 31 /* hypervisor */,
+                     1u << 24 /* tsc-deadline */ | 1u << 25 /* aes */ | 1u << 26 /* xsave */ | 1u << 30 /* rdrand */ | 1u << 31 /* hypervisor */,
     [X86_FW_7_EBX] = 1u << 0 /* fsgsbase */ | 1u << 1 | 1u << 3 /* bmi1 */ | 1u << 7 /* smep */ | 1u << 8 /* bmi2 */ | 1u << 9 /* erms */ |
                      1u << 10 /* invpcid */ | 1u << 13 | 1u << 18 /* rdseed */ | 1u << 19 /* adx */ | 1u << 20 /* smap */ |
-                     1u << 23 /* clflushopt */ | 1u << 24 /* clwb */,
+                     1u << 23 /* clflushopt */ | 1u << 24 /* clwb */ | 1u << 29 /* sha-ni */,
     [X86_FW_7_ECX] = 1u << 2 /* umip */ | 1u << 16 /* la57 */ | 1u << 22 /* rdpid */,
     [X86_FW_7_EDX] = 1u << 4 /* fsrm */,
     [X86_FW_EXT1_EDX] = 1u << 11 /* syscall */ | 1u << 20 /* nx */ | 1u << 26 /* pdpe1gb */ | 1u << 27 /* rdtscp */ | 1u << 29 /* lm */,

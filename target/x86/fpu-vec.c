@@ -19,10 +19,11 @@ X86_HELPER_VOID(emms)
     cpu->fp_tags = 0;
 }
 
+/* REX.R and REX.B do not count for MMX registers. */
 static void mmx_put(X86Cpu *c, unsigned i, uint64_t value)
 {
-    c->fpr[i].mant = value;
-    c->fpr[i].sign_exp = 0xffff;
+    c->fpr[i & 7].mant = value;
+    c->fpr[i & 7].sign_exp = 0xffff;
 }
 
 /* An unmasked exception of a conversion: nothing is committed. */
@@ -48,7 +49,8 @@ X86_HELPER(mmx)
     bool from_value = a >> 32 & 1;
     VecReg d = { 0 }, s = { 0 };
     x86_help_x87_wait(v, 0, 0, 0);
-    if (form != X86_MMX_TO_XMM || !from_value) /* CVTPI2PD from memory leaves the x87 state alone */
+    bool to_xmm = form == X86_MMX_TO_XMM || form == X86_MMX_TO_XMM_LOW;
+    if (!to_xmm || !from_value) /* CVTPI2PD and CVTPI2PS from memory leave the x87 state alone */
         x86_help_mmx_enter(v, 0, 0, 0);
     d.u64[0] = cpu->fpr[di & 7].mant;
     if (from_value)

@@ -78,6 +78,8 @@ static bool stack_fault(X87 *x, bool overflow)
     return merge(x, F80_IE | (overflow ? F80_C1 : 0), 0, F80_IE);
 }
 
+static bool is_nan(const X86FpReg *r) { return (r->sign_exp & 0x7fff) == 0x7fff && r->mant << 1; }
+
 static void put(X87 *x, unsigned i, const X86FpReg *v)
 {
     unsigned p = x87_phys(x->c, i);
@@ -143,9 +145,9 @@ static void load_bytes(X87 *x, F80Format f, void *buf) { guest_read(&x->c->v, x-
 static void arith_memory(X87 *x, F80Format f)
 {
     uint8_t buf[16];
-    X86FpReg m;
-    load_bytes(x, f, buf);
+    X86FpReg r;
     F80Op op = arith_op[x->reg];
+    load_bytes(x, f, buf);
     if (x87_empty(x->c, 0)) {
         if (op == F80_COM)
             compare(x, op, NULL, x->reg == 3);
@@ -153,13 +155,13 @@ static void arith_memory(X87 *x, F80Format f)
             arith(x, op, NULL, 0, false);
         return;
     }
-    uint16_t sw = f80_load(f, x->c->fp_cw, buf, &m);
-    if (merge(x, sw, 0, BLOCK_REGISTER))
+    uint16_t sw = f80_run_memory(op, x->c->fp_cw, x87_st(x->c, 0), f, buf, &r);
+    if (merge(x, sw, op == F80_COM ? CODES : 0, BLOCK_REGISTER))
         return;
-    if (op == F80_COM)
-        compare(x, op, &m, x->reg == 3);
-    else
-        arith(x, op, &m, 0, false);
+    if (op != F80_COM)
+        put(x, 0, &r);
+    else if (x->reg == 3)
+        pop(x);
 }
 
 static void load_memory(X87 *x, F80Format f)
@@ -217,6 +219,7 @@ static void unary(X87 *x, F80Op op)
     bool blocked;
     if (x87_empty(x->c, 0)) {
         blocked = stack_fault(x, false);
+        x->c->fp_sw &= op == F80_SIN || op == F80_COS ? ~F80_C2 : ~0;
     } else {
         uint16_t codes = op == F80_SIN || op == F80_COS ? F80_C2 : 0;
         blocked = merge(x, f80_run(op, x->c->fp_cw, x87_st(x->c, 0), &f80_indefinite, &r, &unused), codes, BLOCK_REGISTER);
@@ -232,9 +235,12 @@ static void binary(X87 *x, F80Op op, bool pops)
     bool blocked;
     if (x87_empty(x->c, 0) || x87_empty(x->c, 1)) {
         blocked = stack_fault(x, false);
+        x->c->fp_sw &= op == F80_PREM || op == F80_PREM1 ? ~F80_C2 : ~0;
     } else {
-        uint16_t codes = op == F80_PREM || op == F80_PREM1 ? CODES : 0;
-        blocked = merge(x, f80_run(op, x->c->fp_cw, x87_st(x->c, 0), x87_st(x->c, 1), &r, &unused), codes, BLOCK_REGISTER);
+        uint16_t sw = f80_run(op, x->c->fp_cw, x87_st(x->c, 0), x87_st(x->c, 1), &r, &unused), codes = 0;
+        if (op == F80_PREM || op == F80_PREM1) /* a NaN has no quotient bits */
+            codes = is_nan(&r) ? F80_C2 : CODES;
+        blocked = merge(x, sw, codes, BLOCK_REGISTER);
     }
     if (blocked)
         return;
@@ -251,6 +257,7 @@ static void unary_push(X87 *x, F80Op op)
     bool blocked;
     if (x87_empty(x->c, 0) || !x87_empty(x->c, 7)) {
         blocked = stack_fault(x, !x87_empty(x->c, 0));
+        x->c->fp_sw &= op == F80_XTRACT ? ~0 : ~F80_C2;
     } else {
         sw = f80_run(op, x->c->fp_cw, x87_st(x->c, 0), &f80_indefinite, &r0, &r1);
         blocked = merge(x, sw, op == F80_XTRACT ? 0 : F80_C2, BLOCK_REGISTER);
@@ -302,7 +309,7 @@ static void load_register(X87 *x, unsigned i)
     if (s) {
         X86FpReg copy = *s;
         push_checked(x, &copy);
-    } else if (!stack_fault(x, !x87_empty(x->c, 7))) {
+    } else if (!stack_fault(x, false)) {
         push(x, &f80_indefinite);
     }
 }
@@ -390,14 +397,18 @@ static void register_form(X87 *x)
             x86_raise_ud(c);
         break; /* FNENI, FNDISI, FNSETPM: no operation since the 387 */
     case 040 ... 041: case 044 ... 047: arith(x, arith_op[x->reg], st_or_null(x, x->rm), x->rm, false); break;
-    case 050: c->fp_tags &= ~(1 << x87_phys(c, x->rm)); break;
+    case 050:
+        c->fp_sw &= ~F80_C1;
+        c->fp_tags &= ~(1 << x87_phys(c, x->rm));
+        break;
     case 052: store_register(x, x->rm, false); break;
     case 054: compare(x, F80_UCOM, st_or_null(x, x->rm), 0); break;
     case 055: compare(x, F80_UCOM, st_or_null(x, x->rm), 1); break;
     case 060 ... 061: case 064 ... 067: arith(x, arith_op[x->reg], st_or_null(x, x->rm), x->rm, true); break;
     case 070:
+        c->fp_sw &= ~F80_C1;
         c->fp_tags &= ~(1 << x87_phys(c, x->rm));
-        rotate(x, 1);
+        pop(x);
         break;
     case 074:
         if (x->rm)
@@ -505,13 +516,15 @@ X86_HELPER(x87_comi)
     X86Cpu *cpu = x86_cpu(v);
     X87 x = { .c = cpu, .opcode = a >> 8 & 7, .reg = a >> 3 & 7, .rm = a & 7 };
     x86_help_x87_wait(v, 0, 0, 0);
-    uint16_t codes = cpu->fp_sw & CODES;
-    cpu->fp_sw &= ~CODES;
+    uint16_t kept = CODES | F80_C1, codes = cpu->fp_sw & kept;
+    cpu->fp_sw &= ~kept;
     bool empty = x87_empty(cpu, 0) || x87_empty(cpu, x.rm);
     compare(&x, x.reg == 5 ? F80_UCOM : F80_COM, st_or_null(&x, x.rm), 0);
     uint16_t sw = cpu->fp_sw;
     bool blocked = sw & ~cpu->fp_cw & BLOCK_REGISTER;
-    cpu->fp_sw = (sw & ~CODES) | codes; /* FCOMI leaves C0, C2, C3 */
+    if (empty)
+        codes &= ~F80_C1;
+    cpu->fp_sw = (sw & ~kept) | codes; /* FCOMI leaves the condition codes; a stack fault clears C1 */
     if (x.opcode == 7 && !blocked)
         pop(&x);
     cpu->fp_ip = a3;
@@ -528,7 +541,7 @@ X86_HELPER_VOID(x87_cmov)
     unsigned i = a & 7;
     x86_help_x87_wait(v, 0, 0, 0);
     if (x87_empty(x.c, 0) || x87_empty(x.c, i)) {
-        if (!stack_fault(&x, false) && b)
+        if (!stack_fault(&x, false))
             put(&x, 0, &f80_indefinite);
     } else if (b) {
         X86FpReg copy = *x87_st(x.c, i);

@@ -218,12 +218,12 @@ void x86_emit_maskmov(X86Trans *x, const X86Insn *i)
     bool mmx = !i->op->arg;
     if (!(mmx ? mmx_usable(x) : x86_sse_usable(x)))
         return;
+    if (mmx)
+        mmx_enter(x);
     unsigned seg = i->seg_override == X86_NO_REG ? SEG_DS : i->seg_override;
     IrMem m = x86_addr(x, seg, IR_G(RDI), IR_NONE, 0, 0, i->asize, mmx ? 8 : 16, true);
     uint64_t regs = (i->reg & 15) | (uint64_t)(i->rm & 15) << 8 | (uint64_t)mmx << 16;
     x86_call(x, x86_help_maskmovq, H_R, IR_NONE, A_REF(x86_linear(x, &m)), A_IMM(regs), A_NONE);
-    if (mmx)
-        mmx_enter(x);
 }
 
 /* --- around SSE --- */

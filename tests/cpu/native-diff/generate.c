@@ -4,6 +4,7 @@
 #include "tests/cpu/native-diff/native-diff.h"
 #include <cpuid.h>
 #include <string.h>
+#include "accel/tcg/vec.h"
 #include "target/x86/models.h"
 #include "target/x86/tcg/emit.h"
 #include "target/x86/tcg/tables.h"
@@ -45,6 +46,9 @@ static const struct Kind {
     { x86_emit_mov_from_seg, 0, 0 }, { x86_emit_push_seg, 0, STACK },
     { x86_emit_in, 0, RARE }, { x86_emit_out, 0, RARE }, { x86_emit_cli, 0, RARE }, { x86_emit_hlt, 0, RARE }, { x86_emit_ud, 0, RARE },
     { x86_emit_int3, 0, RARE }, { x86_emit_rdmsr, 0, RARE }, { x86_emit_wrmsr, 0, RARE }, { x86_emit_clts, 0, RARE },
+    { x86_emit_vec, 0, FP }, { x86_emit_mmx, 0, FP }, { x86_emit_mmx_mov, 0, FP }, { x86_emit_mmx_xmm, 0, FP }, { x86_emit_emms, 0, FP },
+    { x86_emit_maskmov, 0, FP | DEST }, { x86_emit_pcmpstr, 0, FP }, { x86_emit_stmxcsr, 0, FP }, { x86_emit_x87, 0, FP },
+    { x86_emit_x87_comi, 0, FP }, { x86_emit_x87_cmov, 0, FP | READS }, { x86_emit_fwait, 0, FP },
     { x86_emit_mov_to_cr, 0, RARE }, { x86_emit_mov_from_cr, 0, RARE }, { x86_emit_invlpg, 0, RARE }, { x86_emit_load_dt, 0, RARE },
 };
 
@@ -63,8 +67,11 @@ static bool host_has(unsigned word, unsigned bit)
     return __get_cpuid_count(at[word].leaf, at[word].sub, &r[0], &r[1], &r[2], &r[3]) && r[at[word].reg] >> bit & 1;
 }
 
-void generate_setup(bool with_fp)
+static Mix mix;
+
+void generate_setup(Mix which)
 {
+    mix = which;
     unsigned count;
     const X86Op *rows = x86_op_rows(&count);
     needs = 1;
@@ -75,7 +82,7 @@ void generate_setup(bool with_fp)
         if (!(needs >> rows[n].need & 1) || (generate_only && strcmp(generate_only, rows[n].mnemonic)))
             continue;
         for (unsigned k = 0; k < ARRAY_LEN(kinds); k++) {
-            if (kinds[k].emit == rows[n].emit && (with_fp || !(kinds[k].flags & FP))) {
+            if (kinds[k].emit == rows[n].emit && (mix == MIX_ALL || (mix == MIX_FP) == !!(kinds[k].flags & FP))) {
                 pool[pool_count] = &rows[n];
                 pool_kind[pool_count++] = &kinds[k];
             }
@@ -175,7 +182,17 @@ static uint8_t pick_modrm(Gen *g, const X86Op *op, bool stack)
     return m;
 }
 
-static bool is_string(const struct Kind *k) { return k->flags & (SOURCE | DEST); }
+static bool is_string(const struct Kind *k) { return k->flags & (SOURCE | DEST) && !(k->flags & FP); }
+
+/* x87 forms that store pointers (which the host's kernel and maker decide) or load a random control word. */
+static bool x87_environment(const X86Insn *i)
+{
+    return i->mod != 3 && ((i->opcode == 0xd9 && (i->reg & 7) >= 4 && (i->reg & 7) <= 6) ||
+                           (i->opcode == 0xdd && ((i->reg & 7) == 4 || (i->reg & 7) == 6)));
+}
+
+/* Floating-point values that matter, as the low half or both halves of a register. */
+static uint64_t interesting_fp(Gen *g);
 
 static uint8_t pick_mandatory(Gen *g, const X86Op *op)
 {
@@ -371,6 +388,8 @@ static void aim_implicit(Gen *g, const X86Insn *i, const struct Kind *k)
         set_reg(g, RSI, (data_address(g, i->osize) - seg_base(g, i->seg)) | above(g, i->asize));
     if (k->flags & DEST)
         set_reg(g, RDI, (data_address(g, i->osize) - g->seg->ds.base) | above(g, i->asize));
+    if (i->op->emit == x86_emit_maskmov) /* which address a fault reports differs between makers */
+        set_reg(g, RDI, DATA_BASE - seg_base(g, i->seg_override == X86_NO_REG ? SEG_DS : i->seg_override) + 0x100 + rnd(g) % 0x1000);
     if (is_string(k) && (i->rep || i->repne))
         set_reg(g, RCX, (chance(g, 8) ? rnd(g) % 1200 : rnd(g) % 12) | above(g, i->asize));
     if (i->op->emit == x86_emit_xlat)
@@ -382,9 +401,27 @@ static void aim_implicit(Gen *g, const X86Insn *i, const struct Kind *k)
     }
 }
 
+static uint64_t interesting_fp(Gen *g)
+{
+    static const uint64_t f64[] = { 0, 0x8000000000000000, 0x3ff0000000000000, 0xbff8000000000000, 0x7ff0000000000000, 0xfff0000000000000,
+        0x7ff8000000000001, 0x7ff0000000000001, 1, 0x000fffffffffffff, 0x7fefffffffffffff, 0x41dfffffffc00000, 0x43e0000000000000 };
+    static const uint32_t f32[] = { 0, 0x80000000, 0x3f800000, 0xbfc00000, 0x7f800000, 0xff800000, 0x7fc00001, 0x7f800001, 1, 0x007fffff,
+        0x7f7fffff, 0x4f000000, 0x5f000000, 0x3effffff };
+    switch (rnd(g) % 4) {
+    case 0: return f64[rnd(g) % ARRAY_LEN(f64)];
+    case 1: return f32[rnd(g) % ARRAY_LEN(f32)] | (uint64_t)f32[rnd(g) % ARRAY_LEN(f32)] << 32;
+    case 2: return (rnd(g) & UINT64_C(0x801fffffffffffff)) | (1000 + rnd(g) % 48) << 52;
+    }
+    return interesting(g);
+}
+
 static bool usable(Gen *g, const Encoding *e, const struct Kind *k)
 {
     const X86Insn *i = &e->i;
+    if (i->op->emit == x86_emit_x87 && x87_environment(i))
+        return false;
+    if (i->op->emit == x86_emit_maskmov && i->asize == 2)
+        return false;
     if (i->op->emit == x86_emit_shiftd && i->osize == 2 && (i->opcode & 1 || (i->imm & 31) > 16))
         return false; /* undefined result */
     if (i->op->emit == x86_emit_bswap && i->osize == 2)
@@ -433,6 +470,9 @@ static bool instruction(Gen *g)
         target &= ~UINT64_C(15);
     if (op->emit == x86_emit_bt && e.i.mod != 3 && e.i.o[1].kind == X86K_REG)
         set_reg(g, e.i.o[1].reg, (int64_t)(rnd(g) % 4096) - 2048);
+    bool sha = op->emit == x86_emit_vec && vec_info[op->arg].flags & VEC_SHA; /* alignment is checked on Intel's CPUs only */
+    if (k->flags & FP && (sha || !chance(g, 12)))
+        target &= ~UINT64_C(15);
     bool cmpxchg = op->emit == x86_emit_cmpxchg || op->emit == x86_emit_cmpxchg8b || op->emit == x86_emit_cmpxchg16b;
     if (cmpxchg && e.i.mod != 3 && chance(g, 2))
         load_expected(g, &e.i, target);
@@ -542,6 +582,23 @@ static void pop_flags(Gen *g)
     g->undefined = 0;
 }
 
+/* Rounding, precision, flush modes; some x87 registers in use. */
+static void random_fp_state(Gen *g)
+{
+    State *s = &g->s->start;
+    store_le16(s->fx, 0x37f | (rnd(g) & 0xc00));
+    if (chance(g, 4))
+        store_le16(s->fx, 0x7f | (rnd(g) & 0xe00));
+    store_le16(s->fx + 2, (rnd(g) & 0x3800) | (chance(g, 4) ? rnd(g) & 0x4700 : 0));
+    s->fx[4] = chance(g, 3) ? 0 : rnd(g);
+    for (unsigned n = 0; n < 8; n++) {
+        bool special = chance(g, 4);
+        store_le(s->fx + 32 + 16 * n, 8, special ? interesting(g) : interesting(g) | UINT64_C(1) << 63);
+        store_le(s->fx + 40 + 16 * n, 2, special ? (chance(g, 2) ? 0x7fff : 0) | (rnd(g) & 0x8000) : (rnd(g) & 0x8000) | (0x3fff - 40 + rnd(g) % 80));
+    }
+    store_le32(s->fx + FX_MXCSR, 0x1f80 | (rnd(g) & 0x6000) | (chance(g, 4) ? rnd(g) & 0x8040 : 0));
+}
+
 static void random_state(Gen *g)
 {
     State *s = &g->s->start;
@@ -552,7 +609,9 @@ static void random_state(Gen *g)
     store_le16(s->fx, 0x37f);
     store_le32(s->fx + FX_MXCSR, 0x1f80);
     for (unsigned n = 0; n < 32; n++)
-        store_le(s->fx + FX_XMM + 8 * n, 8, interesting(g));
+        store_le(s->fx + FX_XMM + 8 * n, 8, g->s->fp ? interesting_fp(g) : interesting(g));
+    if (g->s->fp)
+        random_fp_state(g);
     for (unsigned n = 0; n < DATA_SIZE; n += 8)
         store_le(g->s->data + n, 8, chance(g, 2) ? interesting(g) : rnd(g));
     for (unsigned n = 0; n < STACK_SIZE; n += 8)
@@ -564,6 +623,7 @@ void generate(Sequence *s, uint64_t seed, unsigned bits)
     memset(s, 0, offsetof(Sequence, data));
     s->seed = seed;
     s->bits = bits;
+    s->fp = mix != MIX_INTEGER;
     Gen g = { .s = s, .seg = segments_of(bits), .bits = bits, .rng = seed * 4 + bits / 16 };
     random_state(&g);
     s->code_start = CODE_BASE + (chance(&g, 4) ? 0x1000 - rnd(&g) % 120 : rnd(&g) % 0xc00);

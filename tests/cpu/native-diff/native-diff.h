@@ -3,8 +3,7 @@
  *
  * generate.c makes a sequence from the decode tables, native.c runs it on the host, translated.c on a vCPU with flat page tables of
  * the test's own, native-diff.c compares. A sequence ends with UD2, or with the fault of one of its instructions: fault, registers,
- * defined flags and memory are compared. To add x87 or SSE: kinds[] of generate.c (which emitters, what they leave undefined); State.fx is
- * loaded and stored on both sides already.
+ * defined flags and memory are compared; in sequences with floating point the FXSAVE image, too (without the x87's pointers).
  */
 #ifndef TESTS_NATIVE_DIFF_H
 #define TESTS_NATIVE_DIFF_H
@@ -62,11 +61,11 @@ typedef struct Sequence {
     Unit unit[MAX_UNITS + 1];
     uint8_t data[DATA_SIZE], stack[STACK_SIZE];
     bool fp;               /* the fx image is compared */
-    uint64_t fx_undefined;
 } Sequence;
 
 /* generate.c. What must not be generated: features that the host lacks are found by CPUID. */
-void generate_setup(bool with_fp);
+typedef enum Mix { MIX_INTEGER, MIX_FP, MIX_ALL } Mix;
+void generate_setup(Mix mix);
 void generate(Sequence *s, uint64_t seed, unsigned bits);
 extern const char *generate_only; /* only rows of that mnemonic, NULL: all */
 

@@ -44,6 +44,13 @@ static uint8_t home_fp[512] __attribute__((aligned(16)));
 static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                  REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
 
+/* The XSAVE header behind the FXSAVE image of a signal frame: which parts are not in their initial state (SDM vol. 1, 13.4.2). */
+static uint64_t *xstate_bv(ucontext_t *u)
+{
+    uint8_t *fx = (uint8_t *)u->uc_mcontext.fpregs;
+    return load_le32(fx + 464) == 0x46505853 /* FP_XSTATE_MAGIC1 */ ? (uint64_t *)(fx + 512) : NULL;
+}
+
 /* SIGUSR1: leave the signal into the sequence. */
 static void enter(int sig, siginfo_t *info, void *opaque)
 {
@@ -58,6 +65,8 @@ static void enter(int sig, siginfo_t *info, void *opaque)
     uint64_t fs_gs = u->uc_mcontext.gregs[REG_CSGSFS] & 0x0000ffffffff0000;
     u->uc_mcontext.gregs[REG_CSGSFS] = fs_gs | seg->cs.sel | (uint64_t)seg->ss.sel << 48;
     memcpy(u->uc_mcontext.fpregs, to_load->start.fx, sizeof(to_load->start.fx));
+    if (xstate_bv(u))
+        *xstate_bv(u) |= 3;
 }
 
 /* A fault: take the state, go home. */
@@ -80,6 +89,12 @@ static void leave(int sig, siginfo_t *info, void *opaque)
     o->vector = u->uc_mcontext.gregs[REG_TRAPNO];
     o->cr2 = u->uc_mcontext.gregs[REG_CR2];
     memcpy(o->s.fx, u->uc_mcontext.fpregs, sizeof(o->s.fx));
+    if (xstate_bv(u) && !(*xstate_bv(u) & 1)) {
+        memset(o->s.fx, 0, 24), memset(o->s.fx + 32, 0, 128);
+        store_le16(o->s.fx, 0x37f);
+    }
+    if (xstate_bv(u) && !(*xstate_bv(u) & 2))
+        memset(o->s.fx + FX_XMM, 0, 256);
     for (unsigned r = 0; r < NGREG; r++)
         u->uc_mcontext.gregs[r] = home.uc_mcontext.gregs[r];
     memcpy(u->uc_mcontext.fpregs, home_fp, sizeof(home_fp));
