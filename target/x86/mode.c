@@ -84,7 +84,7 @@ void x86_update_mode(X86Cpu *c)
     if (x86_lma(c) && c->seg[SEG_CS].attr & SEG_L)
         m |= X86_MODE_CS64 | X86_MODE_SS32;
     else
-        m |= segment_mode(c);
+        m |= segment_mode(c) | (c->seg[SEG_CS].base & UINT32_MAX) << X86_MODE_CS_BASE_SHIFT;
     if (c->cpl != 3 && (!(c->cr4 & CR4_SMAP) || c->eflags & EFL_AC))
         m |= X86_MODE_NOSMAP;
     m |= c->shadow ? X86_MODE_SHADOW : 0;
