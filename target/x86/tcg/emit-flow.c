@@ -29,15 +29,20 @@ void x86_emit_jcc(X86Trans *x, const X86Insn *i)
     }
 }
 
-/* A jump forward within the page costs nothing: the block goes on there. */
-void x86_emit_jmp_rel(X86Trans *x, const X86Insn *i)
+/* Forward within the page the block goes on at the target: a jump costs nothing. */
+static void go_to(X86Trans *x, const X86Insn *i, uint64_t target)
 {
-    uint64_t target = x86_branch_target(i);
-    x86_gen_check_target(x, target);
     if (!x->one && target > i->pc && (x->cs_base + target) >> TCG_PAGE_BITS == (x->cs_base + i->pc) >> TCG_PAGE_BITS)
         x->pc = target;
     else
         x86_end_goto(x, i, target);
+}
+
+void x86_emit_jmp_rel(X86Trans *x, const X86Insn *i)
+{
+    uint64_t target = x86_branch_target(i);
+    x86_gen_check_target(x, target);
+    go_to(x, i, target);
 }
 
 /* The target of an indirect branch, zero-extended; memory read, nothing else done. */
@@ -60,7 +65,7 @@ void x86_emit_call_rel(X86Trans *x, const X86Insn *i)
     uint64_t target = x86_branch_target(i);
     x86_gen_check_target(x, target);
     x86_gen_push(x, i, i->osize, IR_IMM, i->next_pc);
-    x86_end_goto(x, i, target);
+    go_to(x, i, target);
 }
 
 void x86_emit_call_ind(X86Trans *x, const X86Insn *i)
