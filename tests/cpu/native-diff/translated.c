@@ -50,7 +50,9 @@ static bool walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool prob
     if (!probe) {
         X86Cpu *c = x86_cpu(v);
         bool canonical = (uint64_t)((int64_t)(va << 16) >> 16) == va;
-        x86_record_fault(c, canonical ? X86_PF : X86_GP, true, 0);
+        vcpu_sync(v);
+        bool stack = !canonical && kind != ACCESS_FETCH && x86_is_64(c) && x86_access_is_stack(c, va);
+        x86_record_fault(c, canonical ? X86_PF : stack ? X86_SS : X86_GP, true, 0);
         c->event.cr2 = va;
     }
     return false;
