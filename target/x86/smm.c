@@ -122,6 +122,8 @@ static void load_state(X86Cpu *c, const uint8_t *s)
         c->v.g[i] = load_le64(s + S_GPR - i * 8);
     c->smbase = load_le32(s + S_SMBASE);
     uint64_t rflags = load_le64(s + S_RFLAGS);
+    if (!(c->cr0 & CR0_PE) || c->efer & EFER_LMA)
+        rflags &= ~(uint64_t)EFL_VM;
     c->cpl = !(c->cr0 & CR0_PE) ? 0 : rflags & EFL_VM ? 3 : s[S_CPL] & 3;
     x86_set_eflags(c, (uint32_t)rflags);
 }
