@@ -374,6 +374,7 @@ static void survive(Machine *m, Device *d, GBytes *good, unsigned rounds)
         clock_virtual_set(1000000);
         if (ok) {
             g_autoptr(GBytes) again = save_all();
+            g_assert_nonnull(again);
             storm(m, d, 100);
         }
         device_reset_all();
