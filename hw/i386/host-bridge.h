@@ -17,6 +17,7 @@ typedef struct HostBridge {
     MemRegion *io;
     AddressSpace *as_memory;
     SmramSpaces spaces;
+    bool resuming; /* the reset is the wake-up from S3: set by the board before it */
 } HostBridge;
 
 static inline HostBridge *host_bridge(Device *d) { return (HostBridge *)d; }

@@ -59,22 +59,22 @@ static bool i440fx_start(Device *dev, Error **errp)
     return true;
 }
 
-static void i440fx_refresh(I440fx *f)
+static void i440fx_refresh(I440fx *f, bool resuming)
 {
     set_smram_mask(f);
-    shadow_set_pam(&f->shadow, f->pci.config + I440FX_PAM0);
+    shadow_reset_pam(&f->shadow, f->pci.config + I440FX_PAM0, resuming);
     update_smram(f);
 }
 
 static void i440fx_reset(Device *dev, ResetPhase phase)
 {
     if (phase == RESET_ENTER)
-        i440fx_refresh((I440fx *)dev);
+        i440fx_refresh((I440fx *)dev, host_bridge_of(pci_device(dev), NULL)->resuming);
 }
 
 static bool i440fx_loaded(Device *dev, Error **errp)
 {
-    i440fx_refresh((I440fx *)dev);
+    i440fx_refresh((I440fx *)dev, false);
     return true;
 }
 

@@ -324,8 +324,8 @@ AcpiPm *ich9_lpc_pm(PciDevice *lpc) { return &((Ich9Lpc *)lpc)->pm; }
 
 static const Property lpc_props[] = {
     DEFINE_PROP_BOOL("smm", Ich9Lpc, smm, true, "SMIs reach the CPUs"),
-    DEFINE_PROP_BOOL("disable_s3", Ich9Lpc, pm.disable_s3, true, "no suspend to RAM"),
-    DEFINE_PROP_BOOL("disable_s4", Ich9Lpc, pm.disable_s4, true, "no suspend to disk"),
+    DEFINE_PROP_BOOL("disable_s3", Ich9Lpc, pm.disable_s3, false, "no suspend to RAM"),
+    DEFINE_PROP_BOOL("disable_s4", Ich9Lpc, pm.disable_s4, false, "no suspend to disk"),
     DEFINE_PROP_END,
 };
 static const StateField lpc_state[] = {

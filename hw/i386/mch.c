@@ -83,10 +83,10 @@ static void set_smram_masks(Mch *m)
     m->pci.wmask[MCH_ESMRAMC] = smm ? ESMRAMC_H_SMRAME | 0x06 | ESMRAMC_T_EN : 0;
 }
 
-static void update_all(Mch *m)
+static void update_all(Mch *m, bool resuming)
 {
     update_ecam(m);
-    shadow_set_pam(&m->shadow, m->pci.config + MCH_PAM0);
+    shadow_reset_pam(&m->shadow, m->pci.config + MCH_PAM0, resuming);
     update_smram(m);
 }
 
@@ -142,13 +142,13 @@ static void mch_reset(Device *dev, ResetPhase phase)
     if (phase != RESET_ENTER)
         return;
     set_smram_masks(m);
-    update_all(m);
+    update_all(m, host_bridge_of(&m->pci, NULL)->resuming);
 }
 
 static bool mch_loaded(Device *dev, Error **errp)
 {
     set_smram_masks((Mch *)dev);
-    update_all((Mch *)dev);
+    update_all((Mch *)dev, false);
     return true;
 }
 

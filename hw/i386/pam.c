@@ -92,11 +92,19 @@ static void set_segment(Shadow *s, unsigned i, unsigned mode)
 
 void shadow_set_pam(Shadow *s, const uint8_t pam[7])
 {
+    memmove(s->pam, pam, sizeof(s->pam));
     mem_begin();
     set_segment(s, PAM_SEGMENTS - 1, pam[0] >> 4 & 3);
     for (unsigned i = 0; i < PAM_SEGMENTS - 1; i++)
         set_segment(s, i, pam[1 + i / 2] >> (i % 2 * 4) & 3);
     mem_commit();
+}
+
+void shadow_reset_pam(Shadow *s, uint8_t pam[7], bool keep)
+{
+    if (keep)
+        memcpy(pam, s->pam, sizeof(s->pam));
+    shadow_set_pam(s, pam);
 }
 
 void shadow_set_smram(Shadow *s, bool enabled, bool open)

@@ -181,7 +181,9 @@ static void set_boot_order(PcBoard *b, const char *order)
 
 void pc_board_reset(Machine *m)
 {
-    PcBoard *b = (PcBoard *)m;
+    PcBoard *b = pc_board(m);
+
+    host_bridge(b->host)->resuming = b->pm->suspended;
     if (b->booted_once && !m->config.boot_once) {
         set_boot_order(b, m->config.boot_order);
         b->booted_once = false;

@@ -155,8 +155,8 @@ AcpiPm *piix4_pm(PciDevice *pm) { return &((Piix4Pm *)pm)->pm; }
 
 static const Property pm_props[] = {
     DEFINE_PROP_BOOL("smm", Piix4Pm, smm, true, "SMIs reach the CPUs"),
-    DEFINE_PROP_BOOL("disable_s3", Piix4Pm, pm.disable_s3, true, "no suspend to RAM"),
-    DEFINE_PROP_BOOL("disable_s4", Piix4Pm, pm.disable_s4, true, "no suspend to disk"),
+    DEFINE_PROP_BOOL("disable_s3", Piix4Pm, pm.disable_s3, false, "no suspend to RAM"),
+    DEFINE_PROP_BOOL("disable_s4", Piix4Pm, pm.disable_s4, false, "no suspend to disk"),
     DEFINE_PROP_SIZE("ram-size", Piix4Pm, ram_size, 0, "RAM that the SPD EEPROMs describe"),
     DEFINE_PROP_END,
 };

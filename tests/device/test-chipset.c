@@ -364,6 +364,30 @@ static void test_sleep(void)
     check_sleep("q35", 7, false);
 }
 
+/* S3: RAM and its shadow stay, the next reset is the wake-up and says so to firmware (CMOS 0x0f) and system (WAK_STS). */
+static void test_suspend(void)
+{
+    start_machine("q35", 128 * MiB);
+    enable_pm();
+    cfg_put(0, 0x90, 1, 0x30);
+    mem_put(0xffff0, 1, 0x5a);
+    out(PM + 4, 2, 1 << 10 | 0x2000);
+    g_assert_true(machine_take_requests().suspend);
+    m->type->reset(m);
+    device_reset_all();
+    g_assert_cmphex(mem_get(0xffff0, 1), ==, 0x5a);
+    out(0x70, 1, 0x0f);
+    g_assert_cmphex(in(0x71, 1), ==, 0xfe);
+    enable_pm();
+    g_assert_cmphex(in(PM, 2) & 0x8000, ==, 0x8000);
+    m->type->reset(m);
+    device_reset_all(); /* an ordinary one: the ROM is back */
+    g_assert_cmphex(mem_get(0xffff0, 1), ==, 0xea);
+    enable_pm();
+    g_assert_cmphex(in(PM, 2) & 0x8000, ==, 0);
+    stop();
+}
+
 static void test_reset_control(void)
 {
     static const char *const boards[] = { "q35", "pc" };
@@ -562,6 +586,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chipset/sci-and-button", test_sci_and_button);
     g_test_add_func("/chipset/pm-timer", test_pm_timer);
     g_test_add_func("/chipset/sleep", test_sleep);
+    g_test_add_func("/chipset/suspend", test_suspend);
     g_test_add_func("/chipset/reset-control", test_reset_control);
     g_test_add_func("/chipset/smi", test_smi);
     g_test_add_func("/chipset/smbus", test_smbus);
