@@ -82,8 +82,8 @@ typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86
 #define X86_MODE_DATA_BP BIT(27)        /* a data breakpoint is armed: x86_help_data_bp at each access, x86_help_insn_end at each insn */
 #define X86_MODE_IOPL_OK BIT(28)        /* CPL <= IOPL (true in real mode): CLI, STI, IN, OUT need no further check */
 #define X86_MODE_ALIGN BIT(29)          /* CR0.AM, EFLAGS.AC, CPL 3: misaligned data accesses raise #AC */
-#define X86_MODE_CS_BASE_SHIFT 32       /* 63:32: base of CS (0 in 64-bit code): the same EIP is other code with another base */
 #define X86_MODE_FPU_ERR BIT(30)        /* an unmasked x87 exception is pending: x87 waits raise #MF (or FERR) */
+#define X86_MODE_CS_BASE_SHIFT 32       /* 63:32: base of CS (0 in 64-bit code): the same EIP is other code with another base */
 
 /* TLB banks. Implicit supervisor accesses (descriptor tables, TSS) use X86_BANK_KERNEL. */
 typedef enum X86Bank { X86_BANK_KERNEL /* SMAP enforced */, X86_BANK_KERNEL_AC /* user pages allowed */, X86_BANK_USER,
@@ -198,7 +198,7 @@ static inline bool x86_lma(const X86Cpu *c) { return c->efer & EFER_LMA; }
 extern const GuestArch x86_guest_arch;
 
 /* Whole EFLAGS; get evaluates v.fl, so it must be precise (vcpu_sync). set takes all bits as they are (no privilege
- * check, RF and VM too), then updates the mode. */
+ * check, RF and VM too), then updates the mode; with IF set, waiting interrupts are looked at soon. */
 uint32_t x86_get_eflags(const X86Cpu *c);
 void x86_set_eflags(X86Cpu *c, uint32_t value);
 /* Derive v.mode from the state (c->cpl is the caller's to set). */

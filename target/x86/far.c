@@ -410,5 +410,5 @@ X86_HELPER_VOID(iret)
     c->nmi_blocked = false;
     c->shadow = 0;
     x86_update_mode(c);
-    x86_poll_soon(c);
+    x86_poll_soon(c); /* an NMI may have waited for this */
 }

@@ -46,8 +46,6 @@ X86_HELPER(popf)
     uint32_t kept = c->eflags | (c->iflag ? EFL_IF : 0);
     x86_set_eflags(c, (kept & ~may) | (value & may));
     c->eflags &= ~EFL_RF;
-    if (c->iflag)
-        x86_poll_soon(c);
     return v->mode != mode;
 }
 

@@ -30,6 +30,8 @@ void x86_set_eflags(X86Cpu *c, uint32_t value)
     c->eflags = (value & EFL_KEPT) | 2;
     if (!(debug_mode(c) & X86_MODE_CODE_BP))
         c->eflags &= ~EFL_RF; /* nobody would clear it at the end of the next insn */
+    if (c->iflag)
+        x86_poll_soon(c);
     x86_update_mode(c);
 }
 

@@ -59,7 +59,6 @@ X86_HELPER_VOID(sysret)
     c->seg[SEG_SS] = flat_data((sel + 8u) | 3, 3);
     c->cpl = 3;
     x86_set_eflags(c, flags);
-    x86_poll_soon(c);
 }
 
 X86_HELPER_VOID(sysenter)
