@@ -46,6 +46,8 @@ static void chr_free(Chardev *c, bool opened)
 
 void chardevs_close_all(void)
 {
+    for (unsigned i = 0; chardevs && i < chardevs->len; i++)
+        chr_event(chardevs->pdata[i], CHR_FLUSH);
     while (chardevs && chardevs->len) { /* a mux before the back end below it */
         Chardev *c = chardevs->pdata[chardevs->len - 1];
         g_ptr_array_set_size(chardevs, (int)chardevs->len - 1);

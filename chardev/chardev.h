@@ -10,7 +10,8 @@
 #include "base/opts.h"
 
 typedef struct Chardev Chardev;
-typedef enum ChardevEvent { CHR_OPENED, CHR_CLOSED, CHR_BREAK, CHR_MUX_IN, CHR_MUX_OUT } ChardevEvent;
+typedef enum ChardevEvent { CHR_OPENED, CHR_CLOSED, CHR_BREAK, CHR_MUX_IN, CHR_MUX_OUT,
+                            CHR_FLUSH /* the program ends: write now what you hold */ } ChardevEvent;
 
 /*
  * The one front end of a chardev (a UART, the monitor, a mux). Callbacks come in the main thread, under `domain` when it

@@ -174,10 +174,19 @@ static void receive(void *opaque, const uint8_t *data, size_t len)
     received(s);
 }
 
+/* At the end: what the guest has sent gets out, unless the peer is dead. */
+static void flush_all(Serial *s)
+{
+    chardev_write_all(s->chr, s->out, s->out_count);
+    s->out_count = 0;
+}
+
 static void event(void *opaque, ChardevEvent e)
 {
     Serial *s = opaque;
 
+    if (e == CHR_FLUSH)
+        flush_all(s);
     if (e != CHR_BREAK || (s->mcr & MCR_LOOP))
         return;
     receive_one(s, 0, LSR_BI);
@@ -509,7 +518,7 @@ bool serial_loaded(Serial *s, Error **errp)
 void serial_stop(Serial *s)
 {
     if (s->chr) {
-        chardev_write_all(s->chr, s->out, s->out_count);
+        flush_all(s);
         chardev_detach(s->chr, s);
     }
     timer_free(s->timeout_timer);

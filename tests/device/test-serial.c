@@ -102,6 +102,9 @@ static void test_transmit(void)
     settle();
     g_assert_cmpstr(host.out->str, ==, "hi\n>"); /* a prompt comes soon */
     rig_out(r, DATA, 'x');
+    g_assert_cmpstr(host.out->str, ==, "hi\n>");
+    chr_event(host.chr, CHR_FLUSH); /* the program ends */
+    g_assert_cmpstr(host.out->str, ==, "hi\n>x");
     serial_free(r);
 }
 
