@@ -49,10 +49,11 @@ typedef struct JumpCacheEntry { uint64_t tag; const void *host; } JumpCacheEntry
 
 /*
  * How a lazily held flag result was made: evaluated by flags_eval() (accel/tcg/flags.h). Explicit bits use the positions
- * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of op: log2 of the size; the rest: FlagOp. INC and DEC keep the carry: when
- * inc_op is not 0 (FLAGS_INC or FLAGS_DEC with inc_dst), it gives all flags but C, and the first four fields give C.
+ * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of op: log2 of the size; the rest: FlagOp. Some operations leave
+ * the carry alone (INC), some set nothing else (BT): when rest_op is not 0, it gives all flags but C from rest_dst and
+ * rest_src, and the first four fields give C.
  */
-typedef struct LazyFlags { uint64_t dst, src, src2; uint32_t op, inc_op; uint64_t inc_dst; } LazyFlags;
+typedef struct LazyFlags { uint64_t dst, src, src2; uint32_t op, rest_op; uint64_t rest_dst, rest_src; } LazyFlags;
 
 struct Vcpu {
     /* --- addressed by generated code; order matters for short displacements --- */
@@ -66,7 +67,7 @@ struct Vcpu {
     uint64_t mode;                /* mode bits that translation depends on (target-defined); set by vcpu_set_mode() */
     uint64_t tmp[VCPU_TEMPS];     /* spill slots */
     uint64_t flag_slot[8];        /* values that flag descriptors of the present block need */
-    uint64_t scratch[10];         /* bounce buffer of slow accesses (64 bytes + slack) */
+    uint64_t scratch[10] __attribute__((aligned(64))); /* bounce buffer of slow accesses (64 bytes + slack) */
     uint64_t slow[4];             /* operands of the slow path in progress */
     void *host_sp;                /* host stack while generated code runs */
     uint32_t fp_control;          /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */

@@ -20,7 +20,7 @@ uint8_t *codebuf_rw, *codebuf_rx;
 static void open_segment(unsigned n)
 {
     buf.present = n;
-    buf.code = codebuf_rw + n * buf.segment_size;
+    buf.code = codebuf_rw + CODEBUF_STUBS + n * buf.segment_size;
     buf.data = buf.code + buf.segment_size;
     buf.blocks[n] = NULL;
 }
@@ -52,6 +52,8 @@ bool codebuf_init(uint64_t size, bool executable, Error **errp)
 {
     buf.size = align_up(size, SEGMENTS * 64 * KiB);
     buf.segment_size = buf.size / SEGMENTS;
+    buf.size += CODEBUF_STUBS;
+    buf.recycling = false;
     buf.fd = memfd_create("rhea-code", MFD_CLOEXEC);
     if (buf.fd < 0 || ftruncate(buf.fd, (off_t)buf.size) < 0) {
         error_set_errno(errp, errno, "cannot make a code buffer of %" G_GUINT64_FORMAT " MiB; use a smaller tb-size", size / MiB);
@@ -143,8 +145,10 @@ void codebuf_next_segment(Vcpu *v)
     buf.recycling = false;
 }
 
+uint64_t codebuf_generation(void) { return buf.recycled; }
+
 uint64_t codebuf_used(void)
 {
-    uint64_t present = (uint64_t)(buf.code - (codebuf_rw + buf.present * buf.segment_size));
+    uint64_t present = (uint64_t)(buf.code - (codebuf_rw + CODEBUF_STUBS + buf.present * buf.segment_size));
     return buf.recycled * buf.segment_size + present;
 }

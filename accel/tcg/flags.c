@@ -86,5 +86,5 @@ static uint32_t eval(uint32_t lazy_op, uint64_t dst, uint64_t src, uint64_t src2
 uint32_t flags_eval(const LazyFlags *f)
 {
     uint32_t bits = eval(f->op, f->dst, f->src, f->src2);
-    return f->inc_op ? (bits & FLAG_C) | (eval(f->inc_op, f->inc_dst, 0, 0) & ~FLAG_C) : bits;
+    return f->rest_op ? (bits & FLAG_C) | (eval(f->rest_op, f->rest_dst, f->rest_src, 0) & ~FLAG_C) : bits;
 }

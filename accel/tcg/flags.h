@@ -14,7 +14,7 @@ typedef enum FlagOp {
     FLAGS_ADD, FLAGS_SUB,
     FLAGS_ADC, FLAGS_SBB,  /* src2: carry in */
     FLAGS_LOGIC,           /* A is 0 */
-    FLAGS_INC, FLAGS_DEC,  /* src: the kept carry (0 or 1); as inc_op: dst is inc_dst, the carry comes from the other fields */
+    FLAGS_INC, FLAGS_DEC,  /* src: the kept carry (0 or 1); as rest_op: src is not used */
     FLAGS_SHL, FLAGS_SHR, FLAGS_SAR, /* dst = result, src = operand before the shift, src2 = count (not 0) */
     FLAGS_MUL,             /* dst = low result, src = 1: C = O = 1 */
     FLAGS_BT,              /* src: carry; others from src2 = explicit bits before */

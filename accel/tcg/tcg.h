@@ -123,6 +123,8 @@ typedef struct TcgVcpu {
     bool halted;                         /* poll said so */
     Block *running;                      /* block that the interpreter is in */
     const IrInsn *interp_at;             /* its present op; NULL: generated code */
+    uint64_t commit_va, commit_ram;      /* slow store in progress: bounce buffer -> va, or (ram != NO_PAGE) code page written */
+    unsigned commit_size, commit_bank;
     RunResult next_run;                  /* how the loop goes on */
     IrBlock *ir;
     TransCtx trans;
@@ -155,6 +157,8 @@ typedef struct Tcg {
 extern Tcg tcg;
 
 /* --- softmmu --- */
+unsigned tlb2_slot(uint64_t vpage, unsigned bank);
+const TlbEntry *tlb2_find(Vcpu *v, uint64_t vpage, unsigned bank, unsigned perm); /* valid and with that permission, else NULL */
 /* The entry for va after a walk if need be, and in the fast level when it can be. NULL: fault (recorded unless probe). */
 const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe);
 void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write);
@@ -205,6 +209,8 @@ uint32_t mapping_id(uint64_t vpage, uint64_t ram, unsigned bank);
 /* All with tcg.lock held. Code grows up from the segment's start, blocks' data grow down from its end. */
 bool codebuf_init(uint64_t size, bool executable, Error **errp);
 void codebuf_free(void);
+enum { CODEBUF_STUBS = 16384 };          /* bytes at the start of the buffer that are never recycled */
+uint64_t codebuf_generation(void);       /* counts recycled segments */
 uint8_t *codebuf_space(uint8_t **end);   /* where the next code goes (writable view), and where the space ends */
 void codebuf_commit(uint8_t *end);       /* code up to `end` is kept; the next starts at a multiple of 16 */
 void *codebuf_alloc(size_t size);        /* zeroed, aligned to 8; NULL: the segment is full */

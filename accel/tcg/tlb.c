@@ -10,36 +10,6 @@
  *  4. code_tlb[slot] is code_map[slot].id while that entry is valid, else 0.
  */
 
-static unsigned tlb2_slot(uint64_t vpage, unsigned bank)
-{
-    uint64_t n = vpage >> TCG_PAGE_BITS;
-    return (n ^ n >> TLB2_BITS ^ bank * 0x555) & (TLB2_SIZE - 1);
-}
-static uint64_t asid_stamp(const TcgVcpu *t, uint32_t asid) { return t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)]; }
-
-static bool tlb2_valid(const TcgVcpu *t, const TlbEntry *e)
-{
-    if (!e->stamp || e->stamp < t->all_stamp)
-        return false;
-    return e->perm & PERM_GLOBAL || (e->asid == t->asid && e->stamp >= asid_stamp(t, e->asid));
-}
-
-static void clear_bank(TlbBank *b)
-{
-    for (unsigned i = 0; i < TLB_SIZE; i++)
-        b->read[i] = b->write[i] = tlb_empty(i);
-}
-
-void tlb_flush_fast(Vcpu *v)
-{
-    TcgVcpu *t = tcg_vcpu(v);
-    for (unsigned bank = 0; bank < TLB_BANKS; bank++)
-        if (t->banks_used >> bank & 1)
-            clear_bank(&v->tlb[bank]);
-    t->banks_used = 0;
-    t->fills = 0;
-}
-
 void tlb_init(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
@@ -160,36 +130,6 @@ static void remember_large(Vcpu *v, uint64_t va, unsigned bits)
     t->large[t->large_count++].bits = (uint8_t)bits;
 }
 
-/* Is the page free for unnoticed stores? If so it counts as write-mapped from now on. */
-static bool claim_writable(uint64_t ram)
-{
-    uint64_t n = ram >> TCG_PAGE_BITS;
-    if (n >= RAM_PAGES_MAX)
-        return false;
-    if (!(atomic_load_explicit(&tcg.page_flags[n], memory_order_relaxed) & PAGE_WRITE_MAPPED))
-        atomic_fetch_or(&tcg.page_flags[n], PAGE_WRITE_MAPPED);
-    return !(atomic_load(&tcg.page_flags[n]) & PAGE_CODE);
-}
-
-void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write)
-{
-    if (!e->host)
-        return;
-    TcgVcpu *t = tcg_vcpu(v);
-    if (++t->fills > tcg.opt.tlb_size)
-        tlb_flush_fast(v);
-    t->banks_used |= (uint8_t)(1u << e->bank);
-    TlbBank *b = &v->tlb[e->bank];
-    unsigned slot = e->vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
-    bool writable = (e->perm & (PERM_W | PERM_ROM)) == PERM_W && (for_write || b->write[slot] == e->vpage) &&
-                    claim_writable(e->ram);
-    b->read[slot] = b->write[slot] = tlb_empty(slot);
-    b->host[slot] = (uintptr_t)e->host;
-    b->read[slot] = e->perm & PERM_R ? e->vpage : tlb_empty(slot);
-    if (writable)
-        b->write[slot] = e->vpage;
-}
-
 static void fill_section(Vcpu *v, TlbEntry *e)
 {
     MemSection s;
@@ -212,7 +152,7 @@ const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank,
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t vpage = va & TCG_PAGE_MASK;
     TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank)];
-    if (!(e->vpage == vpage && e->bank == bank && tlb2_valid(t, e) && e->perm & needed_perm[kind])) {
+    if (!tlb2_find(v, vpage, bank, needed_perm[kind])) {
         WalkResult w;
         t->stats.tlb_walks++;
         if (!v->arch->walk(v, va, kind, bank, probe, &w))

@@ -30,8 +30,8 @@ static unsigned count_of(const Alu *x, uint64_t b) { return b & (x->size == 8 ? 
 static uint64_t inc(Alu *x, bool up)
 {
     uint64_t r = (x->a + (up ? 1 : ~UINT64_C(0))) & x->mask;
-    x->f->inc_op = LAZY_OP(up ? FLAGS_INC : FLAGS_DEC, x->size);
-    x->f->inc_dst = r;
+    x->f->rest_op = LAZY_OP(up ? FLAGS_INC : FLAGS_DEC, x->size);
+    x->f->rest_dst = r;
     return r;
 }
 

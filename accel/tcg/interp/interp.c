@@ -241,7 +241,7 @@ static void put_flags(Vcpu *v, const IrInsn *i)
 }
 
 /* --- one op that does not steer --- */
-static void step(Vcpu *v, const IrInsn *i)
+void interp_step(Vcpu *v, const IrInsn *i)
 {
     switch ((IrOp)i->op) {
     case IR_MOV: interp_write(v, i, i->d, i->size, interp_read(v, i, i->a, i->size)); break;
@@ -327,7 +327,7 @@ RunResult interp_run(Vcpu *v, const IrInsn *code, unsigned count, const Block *b
             if (atomic_load(&v->exit_request))
                 return leave(v, i->imm, RUN_POLL);
             break;
-        default: step(v, i); break;
+        default: interp_step(v, i); break;
         }
     }
 }

@@ -15,4 +15,5 @@ bool interp_cond(Vcpu *v, unsigned cond);
 uint64_t interp_alu(Vcpu *v, const IrInsn *i, uint64_t a, uint64_t b, uint64_t c, LazyFlags *f);
 bool interp_stores(IrOp op); /* has a result: not CMP, TEST, BT */
 void interp_vec(Vcpu *v, const IrInsn *i);
+void interp_step(Vcpu *v, const IrInsn *i); /* one op that does not steer */
 #endif

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest flags as values: who needs them, where they can be re-made from, and how they get back into EFLAGS. */
+#include "accel/tcg/host-x86/jit.h"
+#include "accel/tcg/vec.h"
+
+/*
+ * At any point of the block, per group (C; the rest):
+ *  - the descriptor says where the flags are: FD_MEMORY (v->fl), FD_NATIVE (only in EFLAGS), or an operation with operands
+ *    that still stand in registers or fields of the Vcpu; FD_DEAD: nobody will look.
+ *  - j->native says whether EFLAGS hold them as well.
+ * j->need says for which groups anybody may still read (or a fault may show) the present flags. What is not needed is
+ * dropped instead of being saved. All of it is exact: a descriptor gives the same bits as the operation did.
+ */
+
+static unsigned cond_groups(IrCond c)
+{
+    static const uint8_t g[8] = { GROUP_R, GROUP_C, GROUP_R, GROUP_ALL, GROUP_R, GROUP_R, GROUP_R, GROUP_R };
+    return g[c >> 1 & 7];
+}
+
+/* --- liveness --- */
+static bool is_access(const IrInsn *i)
+{
+    return (i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG);
+}
+
+/* Groups that the op sets whatever happens (kill), needs before it, given what is needed after it. */
+static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *use)
+{
+    unsigned need_c = after & (NEED_READ_C | NEED_SEEN_C), need_r = after & (NEED_READ_R | NEED_SEEN_R);
+    unsigned merge = (need_c ? NEED_READ_C : 0) | (need_r ? NEED_READ_R : 0);
+    bool setf = i->flags & IR_SETF;
+    *kill = *use = 0;
+    switch ((IrOp)i->op) {
+    case IR_ADC: case IR_SBB: *use = NEED_READ_C; *kill = setf ? GROUP_ALL : 0; break;
+    case IR_INC: case IR_DEC: *kill = setf ? GROUP_R : 0; break;
+    case IR_SHL: case IR_SHR: case IR_SAR:
+        if (setf && i->b == IR_IMM && i->imm & (i->size == 8 ? 63 : 31))
+            *kill = GROUP_ALL;
+        else
+            *use = setf ? merge : 0;
+        break;
+    case IR_ROL: case IR_ROR: case IR_SHLD: case IR_SHRD: *use = setf ? merge : 0; break;
+    case IR_RCL: case IR_RCR: *use = NEED_READ_C | (setf ? merge : 0); break;
+    case IR_BT: case IR_BTS: case IR_BTR: case IR_BTC: *kill = setf ? GROUP_C : 0; break;
+    case IR_SETCC: case IR_CMOV: case IR_BRCC: case IR_GOTOCC: *use = cond_groups(i->cond); break;
+    case IR_GETF: *use = NEED_READ; break;
+    case IR_PUTF:
+        if ((i->imm & FLAG_ALL) == FLAG_ALL)
+            *kill = GROUP_ALL;
+        else if ((i->imm & FLAG_ALL) == FLAG_C)
+            *kill = GROUP_C;
+        else
+            *use = merge;
+        break;
+    case IR_CMC: *use = NEED_READ_C; *kill = GROUP_C; break;
+    case IR_CALL:
+        *kill = i->flags & IR_CALL_WRITES_FLAGS ? GROUP_ALL : 0;
+        *use = (i->flags & IR_CALL_READS_FLAGS ? NEED_READ | NEED_SEEN : 0) | (i->flags & IR_CALL_RAISES ? NEED_SEEN : 0);
+        break;
+    case IR_DIVU: case IR_DIVS: *use = NEED_SEEN; break;
+    case IR_MOV: case IR_NOT: case IR_ZEXT: case IR_SEXT: case IR_LEA: case IR_BSWAP: case IR_RBIT: case IR_PDEP: case IR_PEXT:
+    case IR_CRC32C: case IR_XCHG: case IR_LDE: case IR_STE: case IR_INSN: case IR_BR: case IR_BRZ: case IR_BRNZ:
+    case IR_LABEL: break;
+    case IR_GOTO: case IR_JMP: case IR_EXIT: case IR_LOOKUP: *kill = GROUP_ALL; *use = NEED_SEEN; break;
+    case IR_CHECK: *use = NEED_SEEN; break;
+    case IR_VEC: *kill = vec_info[i->vec].shape == VEC_SHAPE_F ? GROUP_ALL : 0; break;
+    default: *kill = setf ? GROUP_ALL : 0; break;
+    }
+    if (i->op == IR_GOTOCC)
+        *use |= NEED_SEEN;
+    if (is_access(i) && i->op != IR_LEA)
+        *use |= NEED_SEEN;
+}
+
+static unsigned group_needs(unsigned groups) { return groups | groups << 2; }
+
+void flags_analyse(Jit *j)
+{
+    const IrBlock *b = j->ir;
+    uint8_t at_label[IR_MAX_LABELS];
+    memset(at_label, NEED_ALL, sizeof at_label); /* a jump backwards finds this */
+    unsigned live = NEED_ALL;
+    for (unsigned k = b->count; k-- > 0;) {
+        const IrInsn *i = &b->insn[k];
+        if (i->op == IR_BR)
+            live = at_label[i->imm];
+        else if (i->op == IR_BRCC || i->op == IR_BRZ || i->op == IR_BRNZ)
+            live |= at_label[i->imm];
+        unsigned kill, use;
+        effects(i, live, &kill, &use);
+        if (!tcg.opt.opt_flags)
+            live = NEED_ALL, use = NEED_ALL;
+        j->after[k] = (uint8_t)live;
+        j->keep[k] = (uint8_t)(live & ~group_needs(kill));
+        live = j->keep[k] | use;
+        j->before[k] = (uint8_t)live;
+        if (i->op == IR_LABEL)
+            at_label[i->imm] = (uint8_t)live;
+    }
+    j->block->kills_flags = tcg.opt.opt_flags && j->before[0] == 0;
+}
+
+/* --- descriptors --- */
+FlagValue flag_value(Loc l)
+{
+    switch (l.kind) {
+    case L_REG: return (FlagValue){ .kind = VAL_REG, .reg = l.reg };
+    case L_IMM:
+        if (fits32(l.imm))
+            return (FlagValue){ .kind = VAL_IMM, .imm = l.imm };
+        return (FlagValue){ .kind = VAL_NONE };
+    case L_MEM:
+        if (l.reg == RBP && l.index == NO_REG)
+            return (FlagValue){ .kind = VAL_MEM, .off = l.disp };
+        /* fall through */
+    default: return (FlagValue){ .kind = VAL_NONE };
+    }
+}
+
+static bool is_desc(const FlagDesc *d) { return d->op < FD_NATIVE; }
+static bool same_desc(const FlagDesc *a, const FlagDesc *b)
+{
+    return a->op == b->op && (!is_desc(a) || !memcmp(a, b, sizeof *a));
+}
+static unsigned group_need(const Jit *j, unsigned group) { return j->need & group_needs(group); }
+
+static bool uses_slot(const FlagDesc *d, int32_t off)
+{
+    return is_desc(d) && ((d->dst.kind == VAL_MEM && d->dst.off == off) || (d->src.kind == VAL_MEM && d->src.off == off));
+}
+static int32_t free_slot(Jit *j)
+{
+    for (unsigned n = 0; n < ARRAY_LEN(j->v->flag_slot); n++) {
+        int32_t off = VOFF(flag_slot) + 8 * (int32_t)n;
+        if (!uses_slot(&j->c, off) && !uses_slot(&j->r, off) && off != j->reserved_slot)
+            return off;
+    }
+    g_assert_not_reached();
+}
+
+FlagValue save_value(Jit *j, unsigned reg)
+{
+    int32_t slot = j->reserved_slot = free_slot(j);
+    store_r(&j->a, 8, vcpu_loc(slot), reg);
+    return (FlagValue){ .kind = VAL_MEM, .off = slot };
+}
+FlagValue save_value_ref(Jit *j, IrRef r)
+{
+    Loc l = loc_of(j, r);
+    if (l.kind == L_REG)
+        return save_value(j, l.reg);
+    int32_t slot = j->reserved_slot = free_slot(j);
+    op_rm(&j->a, 0xff, 4, 6, l);
+    pop_m(&j->a, vcpu_loc(slot));
+    return (FlagValue){ .kind = VAL_MEM, .off = slot };
+}
+
+static FlagDesc make_desc(unsigned op, unsigned size, FlagValue dst, FlagValue src, unsigned src2)
+{
+    FlagDesc d;
+    memset(&d, 0, sizeof d); /* compared bytewise */
+    d.op = (uint8_t)op, d.size = (uint8_t)size, d.src2 = (uint8_t)src2;
+    d.dst.kind = dst.kind, d.dst.reg = dst.reg, d.dst.off = dst.off, d.dst.imm = dst.imm;
+    d.src.kind = src.kind, d.src.reg = src.reg, d.src.off = src.off, d.src.imm = src.imm;
+    return d;
+}
+static const FlagValue no_value;
+static FlagDesc plain_desc(unsigned op) { return make_desc(op, 8, no_value, no_value, 0); }
+
+/* Drop what nobody needs, so that nothing is saved for it. */
+static void forget_dead(Jit *j)
+{
+    if (!group_need(j, GROUP_C))
+        j->c = plain_desc(FD_DEAD);
+    if (!group_need(j, GROUP_R))
+        j->r = plain_desc(FD_DEAD);
+}
+
+/* The flags are in EFLAGS alone and must survive: all of them to a slot, or just the carry. */
+static void capture(Jit *j)
+{
+    int32_t slot = free_slot(j);
+    FlagDesc d = make_desc(FLAGS_EXPLICIT, 4, (FlagValue){ .kind = VAL_MEM, .off = slot }, no_value, 0);
+    if (j->r.op == FD_NATIVE) {
+        pushfq_(&j->a);
+        pop_m(&j->a, vcpu_loc(slot));
+        j->r = d;
+    } else {
+        setcc(&j->a, IRC_C, vcpu_loc(slot));
+    }
+    if (j->c.op == FD_NATIVE)
+        j->c = d;
+}
+
+void flags_clobber(Jit *j)
+{
+    forget_dead(j);
+    if (j->c.op == FD_NATIVE || j->r.op == FD_NATIVE)
+        capture(j);
+    j->native = 0;
+}
+
+static void move_value(Jit *j, FlagDesc *d, FlagValue *v, unsigned reg)
+{
+    if (!is_desc(d) || v->kind != VAL_REG || v->reg != reg)
+        return;
+    int32_t slot = free_slot(j);
+    store_r(&j->a, 8, vcpu_loc(slot), reg);
+    FlagValue to = { .kind = VAL_MEM, .off = slot };
+    FlagDesc *both[] = { &j->c, &j->r };
+    for (unsigned n = 0; n < 2; n++) {
+        if (!is_desc(both[n]))
+            continue;
+        FlagValue *vals[] = { &both[n]->dst, &both[n]->src };
+        for (unsigned m = 0; m < 2; m++) {
+            if (vals[m]->kind == VAL_REG && vals[m]->reg == reg) {
+                memset(vals[m], 0, sizeof *vals[m]);
+                vals[m]->kind = VAL_MEM, vals[m]->off = to.off;
+            }
+        }
+    }
+}
+
+void flags_will_write(Jit *j, unsigned reg)
+{
+    forget_dead(j);
+    move_value(j, &j->c, &j->c.dst, reg);
+    move_value(j, &j->c, &j->c.src, reg);
+    move_value(j, &j->r, &j->r.dst, reg);
+    move_value(j, &j->r, &j->r.src, reg);
+}
+
+void flags_will_write_mem(Jit *j, int32_t off)
+{
+    forget_dead(j);
+    if (!uses_slot(&j->c, off) && !uses_slot(&j->r, off))
+        return;
+    FlagDesc *both[] = { &j->c, &j->r };
+    int32_t slot = free_slot(j);
+    op_rm(&j->a, 0xff, 4, 6, vcpu_loc(off)); /* push, pop: without a register */
+    pop_m(&j->a, vcpu_loc(slot));
+    for (unsigned n = 0; n < 2; n++) {
+        if (!is_desc(both[n]))
+            continue;
+        if (both[n]->dst.kind == VAL_MEM && both[n]->dst.off == off)
+            both[n]->dst.off = slot;
+        if (both[n]->src.kind == VAL_MEM && both[n]->src.off == off)
+            both[n]->src.off = slot;
+    }
+}
+
+void flags_set(Jit *j, unsigned flag_op, unsigned size, FlagValue dst, FlagValue src, unsigned src2)
+{
+    bool one_operand = flag_op == FLAGS_LOGIC || flag_op == FLAGS_NEG || flag_op == FLAGS_EXPLICIT;
+    j->native = GROUP_ALL;
+    j->reserved_slot = 0;
+    if (dst.kind == VAL_NONE || (!one_operand && src.kind == VAL_NONE)) {
+        j->c = j->r = plain_desc(FD_NATIVE);
+        return;
+    }
+    j->c = j->r = make_desc(flag_op, size, dst, src, src2);
+}
+
+void flags_set_native(Jit *j, unsigned groups)
+{
+    j->native |= groups;
+    if (groups & GROUP_C)
+        j->c = plain_desc(FD_NATIVE);
+    if (groups & GROUP_R)
+        j->r = plain_desc(FD_NATIVE);
+}
+
+void flags_unknown(Jit *j)
+{
+    j->c = j->r = plain_desc(FD_MEMORY);
+    j->native = 0;
+}
+
+/* --- into v->fl --- */
+static void store_value(Jit *j, int32_t to, const FlagValue *v)
+{
+    switch (v->kind) {
+    case VAL_REG: store_r(&j->a, 8, vcpu_loc(to), v->reg); break;
+    case VAL_IMM:
+        if (fits32(v->imm)) {
+            store_i(&j->a, 8, vcpu_loc(to), v->imm);
+            break;
+        }
+        mov_ri(&j->a, REG_S0, v->imm);
+        store_r(&j->a, 8, vcpu_loc(to), REG_S0);
+        break;
+    case VAL_MEM:
+        load_zx(&j->a, 8, REG_S0, vcpu_loc(v->off));
+        store_r(&j->a, 8, vcpu_loc(to), REG_S0);
+        break;
+    default: break;
+    }
+}
+
+static bool wants_scratch(const FlagValue *v) { return v->kind == VAL_MEM || (v->kind == VAL_IMM && !fits32(v->imm)); }
+
+static void store_main(Jit *j, const FlagDesc *d)
+{
+    if (d->op == FD_NATIVE) {
+        bool carry_only = j->r.op != FD_NATIVE;
+        if (carry_only) {
+            setcc(&j->a, IRC_C, vcpu_loc(VOFF(fl.dst)));
+        } else {
+            pushfq_(&j->a);
+            pop_m(&j->a, vcpu_loc(VOFF(fl.dst)));
+        }
+        store_i(&j->a, 8, vcpu_loc(VOFF(fl.op)), LAZY_OP(FLAGS_EXPLICIT, 4));
+        return;
+    }
+    store_value(j, VOFF(fl.dst), &d->dst);
+    store_value(j, VOFF(fl.src), &d->src);
+    if (d->src2)
+        store_i(&j->a, 8, vcpu_loc(VOFF(fl.src2)), d->src2);
+    store_i(&j->a, 8, vcpu_loc(VOFF(fl.op)), LAZY_OP(d->op, d->size)); /* rest_op = 0 */
+}
+
+static void store_rest(Jit *j, const FlagDesc *d)
+{
+    if (d->op == FD_NATIVE) {
+        pushfq_(&j->a);
+        pop_m(&j->a, vcpu_loc(VOFF(fl.rest_dst)));
+        store_i(&j->a, 4, vcpu_loc(VOFF(fl.rest_op)), LAZY_OP(FLAGS_EXPLICIT, 4));
+        return;
+    }
+    store_value(j, VOFF(fl.rest_dst), &d->dst);
+    store_value(j, VOFF(fl.rest_src), &d->src);
+    store_i(&j->a, 4, vcpu_loc(VOFF(fl.rest_op)), LAZY_OP(d->op, d->size));
+}
+
+/* C alone changes in v->fl, whose other flags stay: through C code. The carry stands in a slot. */
+static void merge_carry(Jit *j)
+{
+    load_zx(&j->a, 1, REG_S1, vcpu_loc(j->c.dst.off));
+    store_r(&j->a, 8, vcpu_loc(VOFF(slow[0])), REG_S1);
+    mov_ri(&j->a, REG_S0, (uintptr_t)jit_set_carry);
+    call_stub(&j->a, jit_stubs.call_gpr);
+    j->native = 0;
+}
+
+/* A descriptor with three operands can't be the rest part. */
+static bool can_be_rest(const FlagDesc *d) { return !is_desc(d) || !d->src2; }
+
+void flags_flush(Jit *j)
+{
+    forget_dead(j);
+    FlagDesc *c = &j->c, *r = &j->r;
+    if ((c->op == FD_MEMORY || c->op == FD_DEAD) && (r->op == FD_MEMORY || r->op == FD_DEAD)) {
+        *c = *r = plain_desc(FD_MEMORY);
+        return;
+    }
+    if (wants_scratch(&c->dst) || wants_scratch(&c->src) || wants_scratch(&r->dst) || wants_scratch(&r->src) ||
+        (c->op != FD_MEMORY && r->op == FD_MEMORY) || !can_be_rest(r)) {
+        flags_will_write(j, REG_S0);
+        flags_will_write(j, REG_S1);
+        coalesce_forget(j);
+    }
+    if (same_desc(c, r) || r->op == FD_DEAD) {
+        store_main(j, c);
+    } else if (c->op == FD_DEAD) {
+        store_main(j, r);
+    } else if (c->op == FD_MEMORY && can_be_rest(r)) {
+        store_rest(j, r);
+    } else if (r->op == FD_MEMORY || !can_be_rest(r)) {
+        if (c->op != FLAGS_EXPLICIT)
+            flags_carry_to_slot(j);
+        if (r->op != FD_MEMORY)
+            store_main(j, r);
+        merge_carry(j);
+    } else {
+        store_main(j, c);
+        store_rest(j, r);
+    }
+    j->c = j->r = plain_desc(FD_MEMORY);
+}
+
+/* --- back into EFLAGS --- */
+static Loc value_loc(const FlagValue *v)
+{
+    return v->kind == VAL_REG ? loc_reg(v->reg) : v->kind == VAL_MEM ? vcpu_loc(v->off) : loc_imm(v->imm);
+}
+static void take_scratch(Jit *j)
+{
+    flags_will_write(j, REG_S0);
+    flags_will_write(j, REG_S1);
+    coalesce_forget(j);
+}
+static void load_value_to(Jit *j, unsigned reg, const FlagValue *v, unsigned size)
+{
+    Loc l = value_loc(v);
+    if (l.kind == L_IMM)
+        mov_ri(&j->a, reg, l.imm);
+    else if (l.kind == L_REG)
+        mov_rr(&j->a, 8, reg, l.reg);
+    else
+        load_zx(&j->a, 8, reg, l);
+}
+/* op a, b at the size, neither is written (CMP, TEST), or the first is REG_S0. */
+static void two(Jit *j, unsigned alu, unsigned size, unsigned reg, const FlagValue *b)
+{
+    Loc l = value_loc(b);
+    if (l.kind == L_IMM && (size < 8 || fits32(l.imm))) {
+        alu_ri(&j->a, alu, size, loc_reg(reg), l.imm);
+    } else if (l.kind == L_IMM) {
+        mov_ri(&j->a, REG_S1, l.imm);
+        alu_rm(&j->a, alu, size, reg, loc_reg(REG_S1));
+    } else {
+        alu_rm(&j->a, alu, size, reg, l);
+    }
+}
+static unsigned in_register(Jit *j, const FlagValue *v, unsigned size)
+{
+    if (v->kind == VAL_REG)
+        return v->reg;
+    load_value_to(j, REG_S0, v, size);
+    return REG_S0;
+}
+static void test_value(Jit *j, const FlagValue *v, unsigned size)
+{
+    unsigned r = in_register(j, v, size);
+    test_rr(&j->a, size, loc_reg(r), r);
+}
+
+/* EFLAGS as the operation left them, but for INC and DEC's carry. */
+static bool remake(Jit *j, const FlagDesc *d_, bool sign_zero_only)
+{
+    FlagDesc d = *d_;
+    bool result_is_dst = d.op == FLAGS_ADD || d.op == FLAGS_SUB || d.op == FLAGS_LOGIC || d.op == FLAGS_INC || d.op == FLAGS_DEC ||
+                         d.op == FLAGS_NEG || d.op == FLAGS_SHL || d.op == FLAGS_SHR || d.op == FLAGS_SAR;
+    const FlagValue one = { .kind = VAL_IMM, .imm = 1 };
+    if (result_is_dst && (sign_zero_only || d.op == FLAGS_LOGIC)) {
+        test_value(j, &d.dst, d.size);
+        return true;
+    }
+    switch (d.op) {
+    case FLAGS_CMP: two(j, ALU_CMP, d.size, in_register(j, &d.dst, d.size), &d.src); return true;
+    case FLAGS_TEST:
+        if (d.src.kind == VAL_IMM) {
+            load_value_to(j, REG_S0, &d.dst, d.size);
+            two(j, ALU_AND, d.size, REG_S0, &d.src);
+        } else {
+            load_value_to(j, REG_S0, &d.src, d.size);
+            two(j, ALU_AND, d.size, REG_S0, &d.dst);
+        }
+        return true;
+    case FLAGS_ADD:
+        load_value_to(j, REG_S0, &d.dst, d.size);
+        two(j, ALU_SUB, d.size, REG_S0, &d.src);
+        two(j, ALU_ADD, d.size, REG_S0, &d.src);
+        return true;
+    case FLAGS_SUB:
+        load_value_to(j, REG_S0, &d.dst, d.size);
+        two(j, ALU_ADD, d.size, REG_S0, &d.src);
+        two(j, ALU_CMP, d.size, REG_S0, &d.src);
+        return true;
+    case FLAGS_NEG:
+        load_value_to(j, REG_S0, &d.dst, d.size);
+        op_rm(&j->a, d.size == 1 ? 0xf6 | OP_BYTES : 0xf7, d.size, 3, loc_reg(REG_S0));
+        op_rm(&j->a, d.size == 1 ? 0xf6 | OP_BYTES : 0xf7, d.size, 3, loc_reg(REG_S0));
+        return true;
+    case FLAGS_INC:
+    case FLAGS_DEC:
+        load_value_to(j, REG_S0, &d.dst, d.size);
+        two(j, d.op == FLAGS_INC ? ALU_SUB : ALU_ADD, d.size, REG_S0, &one);
+        two(j, d.op == FLAGS_INC ? ALU_ADD : ALU_SUB, d.size, REG_S0, &one);
+        return true;
+    default: return false;
+    }
+}
+
+/* The condition over explicit bits in memory. */
+static unsigned explicit_condition(Jit *j, int32_t off, IrCond cond)
+{
+    static const uint16_t mask[8] = { FLAG_O, FLAG_C, FLAG_Z, FLAG_C | FLAG_Z, FLAG_S, FLAG_P, 0, 0 };
+    unsigned inverted = cond & 1, kind = cond >> 1;
+    if (mask[kind]) {
+        test_ri(&j->a, 4, vcpu_loc(off), mask[kind]);
+        return IRC_NZ ^ inverted;
+    }
+    load_zx(&j->a, 4, REG_S0, vcpu_loc(off));
+    mov_rr(&j->a, 8, REG_S1, REG_S0);
+    shift_i(&j->a, 5, 4, loc_reg(REG_S1), 4); /* O to the place of S */
+    alu_rm(&j->a, ALU_XOR, 4, REG_S1, loc_reg(REG_S0));
+    alu_ri(&j->a, ALU_AND, 4, loc_reg(REG_S1), FLAG_S);
+    if (kind == 7) {
+        alu_ri(&j->a, ALU_AND, 4, loc_reg(REG_S0), FLAG_Z);
+        alu_rm(&j->a, ALU_OR, 4, REG_S1, loc_reg(REG_S0));
+    }
+    return IRC_NZ ^ inverted;
+}
+
+/* All flags explicit in v->fl.dst, by C code. */
+static void eval_in_memory(Jit *j)
+{
+    flags_flush(j);
+    take_scratch(j);
+    mov_ri(&j->a, REG_S0, (uintptr_t)jit_eval_flags);
+    call_stub(&j->a, jit_stubs.call_gpr);
+    j->native = 0;
+}
+
+static bool sign_zero_cond(IrCond c) { return c >> 1 == IRC_Z >> 1 || c >> 1 == IRC_S >> 1 || c >> 1 == IRC_P >> 1; }
+
+unsigned flags_condition(Jit *j, IrCond cond)
+{
+    unsigned groups = cond_groups(cond);
+    if ((j->native & groups) == groups)
+        return cond;
+    j->need |= groups;
+    flags_clobber(j);
+    take_scratch(j);
+    const FlagDesc *d = groups & GROUP_R ? &j->r : &j->c;
+    bool one_desc = groups != GROUP_ALL || same_desc(&j->c, &j->r);
+    if (one_desc && is_desc(d)) {
+        if (d->op == FLAGS_EXPLICIT && d->dst.kind == VAL_MEM)
+            return explicit_condition(j, d->dst.off, cond);
+        if (cond >> 1 == IRC_C >> 1 && d->op == FLAGS_ADD) { /* a + b carries when the sum is below b */
+            two(j, ALU_CMP, d->size, in_register(j, &d->dst, d->size), &d->src);
+            return cond;
+        }
+        if (remake(j, d, sign_zero_cond(cond))) {
+            if (!sign_zero_cond(cond))
+                j->native = d->op == FLAGS_INC || d->op == FLAGS_DEC ? GROUP_R
+                            : same_desc(&j->c, &j->r)                ? GROUP_ALL : groups;
+            return cond;
+        }
+    }
+    eval_in_memory(j);
+    return explicit_condition(j, VOFF(fl.dst), cond);
+}
+
+void flags_carry(Jit *j)
+{
+    if (j->native & GROUP_C)
+        return;
+    j->need |= NEED_READ_C;
+    forget_dead(j);
+    bool fixed = j->c.op == FLAGS_EXPLICIT && j->c.dst.kind == VAL_MEM;
+    flags_clobber(j);
+    if (fixed) {
+        op_rm(&j->a, 0xba | OP_0F, 4, 4, vcpu_loc(j->c.dst.off)); /* bt [slot], 0 */
+        e8(&j->a, 0);
+        j->native = GROUP_C;
+        return;
+    }
+    unsigned cond = flags_condition(j, IRC_C);
+    if (cond == IRC_NZ) { /* test [slot], C: make C of it */
+        int32_t off = is_desc(&j->c) ? j->c.dst.off : VOFF(fl.dst);
+        op_rm(&j->a, 0xba | OP_0F, 4, 4, vcpu_loc(off));
+        e8(&j->a, 0);
+    }
+    j->native = GROUP_C;
+}
+
+void flags_carry_to_slot(Jit *j)
+{
+    j->need |= NEED_READ_C;
+    if (j->c.op == FLAGS_EXPLICIT && j->c.dst.kind == VAL_MEM)
+        return;
+    flags_carry(j);
+    int32_t slot = free_slot(j);
+    setcc(&j->a, IRC_C, vcpu_loc(slot));
+    j->c = make_desc(FLAGS_EXPLICIT, 4, (FlagValue){ .kind = VAL_MEM, .off = slot }, no_value, 0);
+}
+
+/* --- call sites --- */
+static void site_value(const FlagValue *v, uint8_t *kind, uint16_t *off, int32_t *imm)
+{
+    *kind = v->kind;
+    int32_t at = 0;
+    switch (v->kind) {
+    case VAL_REG:
+        *kind = VAL_MEM;
+        at = (int32_t)offsetof(Vcpu, tmp[0]);
+        g_assert(v->reg != REG_S0 && v->reg != REG_S1);
+        for (unsigned g = 0; v->reg != REG_T0 && g < VCPU_GREGS; g++)
+            if (jit_home[g] == v->reg)
+                at = (int32_t)(offsetof(Vcpu, g) + 8 * g);
+        break;
+    case VAL_MEM: at = v->off + VCPU_BIAS; break;
+    case VAL_IMM: *imm = (int32_t)v->imm; break;
+    default: break;
+    }
+    *off = (uint16_t)at;
+}
+
+void site_flags(const FlagDesc *d, SiteFlags *out)
+{
+    *out = (SiteFlags){ .op = d->op, .src2 = d->src2 };
+    if (!is_desc(d))
+        return;
+    out->op = (uint8_t)LAZY_OP(d->op, d->size);
+    site_value(&d->dst, &out->dst_kind, &out->dst_off, &out->imm);
+    site_value(&d->src, &out->src_kind, &out->src_off, &out->imm);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest memory operands: address, page check, one check for neighbouring accesses. */
+#include "accel/tcg/host-x86/jit.h"
+
+static int32_t tlb_off(unsigned bank, bool write)
+{
+    return (int32_t)(offsetof(Vcpu, tlb) + bank * sizeof(TlbBank) + (write ? offsetof(TlbBank, write) : offsetof(TlbBank, read))) - VCPU_BIAS;
+}
+static int32_t host_off(unsigned bank)
+{
+    return (int32_t)(offsetof(Vcpu, tlb) + bank * sizeof(TlbBank) + offsetof(TlbBank, host)) - VCPU_BIAS;
+}
+
+/* Register that holds a base or index now, or NO_REG: loaded into `into` first. */
+static unsigned address_part(Jit *j, IrRef r, unsigned into)
+{
+    if (r == IR_NONE)
+        return NO_REG;
+    Loc l = loc_of(j, r);
+    if (l.kind == L_REG)
+        return l.reg;
+    load_zx(&j->a, 8, into, l);
+    return into;
+}
+
+/* reg = wrap(base + index * scale + disp) [+ segment]; reg is REG_S1 or the destination of a LEA; REG_S0 may change. */
+void emit_address(Jit *j, const IrMem *m, unsigned reg, int64_t disp, bool segment)
+{
+    unsigned base = address_part(j, m->base, reg), index = address_part(j, m->index, REG_S0);
+    unsigned size = m->asize == 8 ? 8 : 4;
+    if (base == NO_REG && index == NO_REG)
+        mov_ri(&j->a, reg, size == 8 ? (uint64_t)disp : (uint32_t)disp);
+    else if (index == NO_REG && disp == 0)
+        mov_rr(&j->a, size, reg, base);
+    else
+        lea(&j->a, size, reg, loc_mem2(base, index, index == NO_REG ? 0 : m->scale, (int32_t)disp));
+    if (m->asize == 2)
+        load_zx(&j->a, 2, reg, loc_reg(reg));
+    if (segment && m->segment)
+        alu_rm(&j->a, ALU_ADD, m->wrap_linear ? 4 : 8, reg, vcpu_loc((int32_t)m->segment - VCPU_BIAS));
+    else if (segment && m->wrap_linear && size == 8)
+        mov_rr(&j->a, 4, reg, reg);
+}
+
+CallSite *new_site(Jit *j)
+{
+    CallSite *s = codebuf_alloc(sizeof *s);
+    if (!s) {
+        j->failed = true;
+        static CallSite dummy;
+        return &dummy;
+    }
+    s->pc = j->pc;
+    s->block = j->block;
+    site_flags(&j->c, &s->c);
+    site_flags(&j->r, &s->r);
+    return s;
+}
+
+/* --- coalescing --- */
+void coalesce_forget(Jit *j) { j->co.valid = false; }
+
+void coalesce_write(Jit *j, IrRef r)
+{
+    if (!j->co.valid || (r != j->co.base && r != j->co.index))
+        return;
+    const IrInsn *i = j->i; /* base += constant: the range moves along */
+    if ((i->op == IR_ADD || i->op == IR_SUB) && i->size == 8 && i->d == i->a && i->b == IR_IMM && r == j->co.base &&
+        r != j->co.index && j->co.asize == 8 && fits32(i->imm)) {
+        int64_t n = i->op == IR_ADD ? (int64_t)i->imm : -(int64_t)i->imm;
+        j->co.origin -= n, j->co.lo -= n, j->co.hi -= n;
+        return;
+    }
+    j->co.valid = false;
+}
+
+static bool same_address(const Coalesce *c, const IrMem *m)
+{
+    return c->base == m->base && c->index == m->index && (m->index == IR_NONE || c->scale == m->scale) && c->asize == m->asize &&
+           c->bank == m->bank && c->segment == m->segment && c->wrap == m->wrap_linear;
+}
+
+static unsigned access_size(const IrInsn *i)
+{
+    if (i->op == IR_VEC)
+        return vec_mem_size(i);
+    if (i->op == IR_DIVU || i->op == IR_DIVS || i->op == IR_MULU2 || i->op == IR_MULS2)
+        return i->size;
+    return i->size;
+}
+
+static bool writes_ref(const IrInsn *i, IrRef r)
+{
+    IrRef d = i->d, c = i->op == IR_MULU2 || i->op == IR_MULS2 || i->op == IR_DIVU || i->op == IR_DIVS ? i->c : IR_NONE;
+    unsigned kind = ir_kind(r);
+    return r != IR_NONE && (d == r || c == r || (kind == IR_KIND_G && (d == IR_GH(ir_num(r)) || c == IR_GH(ir_num(r)))));
+}
+
+enum { RUN_SPAN = 256, RUN_LOOKAHEAD = 64 };
+
+/* Look ahead: the range around this access that later ones off the same base touch. */
+static unsigned find_run(const Jit *j, const IrMem *m, int64_t *lo, int64_t *hi, bool *write)
+{
+    unsigned members = 0;
+    int64_t shift = 0; /* base has grown by this much since the first access */
+    for (unsigned k = j->k; k < j->ir->count && k < j->k + RUN_LOOKAHEAD; k++) {
+        const IrInsn *i = &j->ir->insn[k];
+        if (i->op == IR_LABEL || i->op == IR_CALL || i->op == IR_BR || i->op == IR_CHECK)
+            break;
+        bool store = i->d == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG;
+        if ((store || i->a == IR_MEM || i->b == IR_MEM) && i->op != IR_LEA && same_address(&j->co, &i->m)) {
+            int64_t at = i->m.disp + shift, end = at + access_size(i);
+            int64_t new_lo = MIN(*lo, at), new_hi = MAX(*hi, end);
+            if (new_hi - new_lo <= RUN_SPAN) {
+                *lo = new_lo, *hi = new_hi;
+                *write |= store;
+                members++;
+            }
+        }
+        if (writes_ref(i, m->index))
+            break;
+        if (writes_ref(i, m->base)) {
+            if ((i->op != IR_ADD && i->op != IR_SUB) || i->size != 8 || i->d != i->a || i->b != IR_IMM || !fits32(i->imm) ||
+                m->base == m->index || m->asize != 8)
+                break;
+            shift += i->op == IR_ADD ? (int64_t)i->imm : -(int64_t)i->imm;
+        }
+    }
+    return members;
+}
+
+static void start_access(Jit *j, int32_t delta)
+{
+    j->gm = loc_mem2(REG_S0, REG_S1, 0, delta);
+    j->busy |= 1u << REG_S0 | 1u << REG_S1;
+    j->body = j->a.p;
+}
+
+/* The check sequence for [disp, disp + span) off m. */
+static void emit_page_check(Jit *j, const IrMem *m, int64_t disp, unsigned span, bool write, Cold *cold)
+{
+    Asm *a = &j->a;
+    cold->const_slot = -1;
+    bool constant = m->base == IR_NONE && m->index == IR_NONE && !m->segment;
+    emit_address(j, m, REG_S1, disp, true);
+    if (m->align > 1) {
+        test_ri(a, 1, loc_reg(REG_S1), m->align - 1u);
+        add_cold(j, (Cold){ .kind = COLD_MISALIGNED, .from = jcc32(a, IRC_NZ), .site = cold->site });
+    }
+    if (constant) {
+        uint64_t va = m->asize == 8 ? (uint64_t)disp : (uint64_t)disp & bits_mask(8 * m->asize);
+        if (m->wrap_linear)
+            va = (uint32_t)va;
+        int slot = cold->const_slot = (int)(va >> TCG_PAGE_BITS & (TLB_SIZE - 1));
+        alu_rm(a, ALU_SUB, 8, REG_S1, vcpu_loc(tlb_off(m->bank, write) + 8 * slot));
+        alu_ri(a, ALU_CMP, 8, loc_reg(REG_S1), TCG_PAGE_SIZE - span);
+        cold->from = jcc32(a, IRC_NCZ);
+        load_zx(a, 8, REG_S0, vcpu_loc(host_off(m->bank) + 8 * slot));
+        return;
+    }
+    if (jit_host.bmi2) {
+        op_vex(a, 3, 3, 0xf0, 8, REG_S0, 0, loc_reg(REG_S1)); /* rorx */
+        e8(a, TCG_PAGE_BITS);
+    } else {
+        mov_rr(a, 8, REG_S0, REG_S1);
+        shift_i(a, 5, 8, loc_reg(REG_S0), TCG_PAGE_BITS);
+    }
+    load_zx(a, 1, REG_S0, loc_reg(REG_S0));
+    alu_rm(a, ALU_SUB, 8, REG_S1, loc_mem2(RBP, REG_S0, 3, tlb_off(m->bank, write)));
+    alu_ri(a, ALU_CMP, 8, loc_reg(REG_S1), TCG_PAGE_SIZE - span);
+    cold->from = jcc32(a, IRC_NCZ);
+    load_zx(a, 8, REG_S0, loc_mem2(RBP, REG_S0, 3, host_off(m->bank)));
+}
+
+void mem_access(Jit *j, unsigned size, bool write)
+{
+    const IrInsn *i = j->i;
+    IrMem m = i->m;
+    if (i->op == IR_VEC && vec_needs_alignment(i) && !m.align)
+        m.align = 16;
+    bool first = j->first_access;
+    j->first_access = false;
+    flags_clobber(j); /* the descriptors that the site records no longer change */
+    Coalesce *c = &j->co;
+    j->open_cold = -1;
+    if (c->valid && same_address(c, &m) && (c->write || !write) && m.disp >= c->lo && m.disp + (int64_t)size <= c->hi && !m.align) {
+        start_access(j, (int32_t)(m.disp - c->origin));
+        return;
+    }
+    flags_will_write(j, REG_S0);
+    flags_will_write(j, REG_S1);
+    *c = (Coalesce){ .base = m.base, .index = m.index, .scale = m.scale, .asize = m.asize, .bank = m.bank, .segment = m.segment,
+                     .wrap = m.wrap_linear };
+    int64_t lo = m.disp, hi = m.disp + (int64_t)size;
+    bool run_write = write;
+    bool may_run = tcg.opt.opt_coalesce && j->variant == 0 && first && m.asize == 8 && !m.wrap_linear && !m.align;
+    if (may_run)
+        may_run = find_run(j, &m, &lo, &hi, &run_write) > 1;
+    if (lo != (int32_t)lo)
+        lo = m.disp, hi = lo + size;
+    unsigned span = (unsigned)(hi - lo);
+    CallSite *site = new_site(j);
+    site->size = (uint16_t)size, site->span = (uint16_t)span, site->delta = (uint16_t)(m.disp - lo);
+    site->bank = m.bank, site->align = m.align, site->write = write, site->span_write = run_write, site->run = may_run;
+    site->read = !write || i->a == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG;
+    site->lock = i->flags & IR_LOCK || i->op == IR_XCHG;
+    Cold cold = { .kind = COLD_ACCESS, .site = site, .insn = i };
+    emit_page_check(j, &m, lo, span, run_write, &cold);
+    c->valid = may_run;
+    c->origin = c->lo = lo, c->hi = hi, c->write = run_write;
+    start_access(j, (int32_t)(m.disp - lo));
+    cold.body = j->a.p;
+    j->open_cold = (int)j->colds;
+    add_cold(j, cold);
+}
+
+void mem_done(Jit *j)
+{
+    if (j->open_cold >= 0)
+        j->cold[j->open_cold].body_end = j->a.p;
+    j->open_cold = -1;
+    j->busy &= ~(1u << REG_S0 | 1u << REG_S1);
+}
+
+void mem_simplify(Jit *j)
+{
+    lea(&j->a, 8, REG_S0, j->gm);
+    j->gm = loc_mem(REG_S0, 0);
+    j->busy &= ~(1u << REG_S1);
+    coalesce_forget(j);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Helpers of generated code that run with the guest's vectors in the host's registers: built with general registers only. */
+#include "accel/tcg/host-x86/jit.h"
+
+/* Refill from the second TLB level: plain RAM, one page, nothing to walk. */
+int jit_slow_fast(Vcpu *v)
+{
+    const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
+    TlbBank *b = &v->tlb[s->bank];
+    unsigned slot = (unsigned)v->slow[1];
+    uint64_t va = v->slow[0] + (s->span_write ? b->write[slot] : b->read[slot]);
+    uint64_t offset = va & ~TCG_PAGE_MASK;
+    if (offset + s->span > TCG_PAGE_SIZE || tcg.opt.tlb_size < TLB_SIZE)
+        return -1;
+    const TlbEntry *e = tlb2_find(v, va & TCG_PAGE_MASK, s->bank, s->write ? PERM_W : PERM_R);
+    if (!e || !e->host)
+        return -1;
+    tlb_fill_fast(v, e, s->span_write);
+    if (s->span_write && b->write[slot] != e->vpage)
+        return -1;
+    v->slow[0] = offset;
+    v->slow[1] = (uintptr_t)e->host;
+    return SLOW_DONE;
+}
+
+void jit_eval_flags(Vcpu *v) { flags_set_explicit(v, flags_eval(&v->fl)); }
+
+void jit_set_carry(Vcpu *v, uint64_t c) { flags_set_explicit(v, (flags_eval(&v->fl) & ~FLAG_C) | (c & 1)); }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* The slow way of a guest access in generated code: walks, devices, page-crossing, code pages. */
+#include "accel/tcg/host-x86/jit.h"
+#include "accel/tcg/interp/interp.h"
+
+static int leave(Vcpu *v, RunResult r)
+{
+    vcpu_sync(v);
+    return SLOW_LEAVE + (int)r;
+}
+
+static const TlbEntry *entry_or_unwind(Vcpu *v, uint64_t va, bool write, unsigned bank)
+{
+    const TlbEntry *e = tlb_lookup(v, va, write ? ACCESS_WRITE : ACCESS_READ, bank, false);
+    if (!e)
+        vcpu_unwind(v);
+    return e;
+}
+
+/* A store into the block that does it would change code that is being executed: the interpreter does that instruction. */
+static bool hits_own_block(const CallSite *s, const TlbEntry *e, uint64_t va, unsigned size)
+{
+    return s->write && e->ram != NO_PAGE && page_is_code(e->ram) &&
+           block_covers(s->block, e->ram + (va & ~TCG_PAGE_MASK), size);
+}
+
+static int by_bounce_buffer(Vcpu *v, const CallSite *s, uint64_t va)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (s->lock && s->write)
+        split_lock(v);
+    if (s->read) {
+        uint8_t *to = (uint8_t *)v->scratch;
+        for (unsigned done = 0; done < s->size; done += 8) {
+            unsigned n = MIN(8u, s->size - done);
+            uint64_t part = guest_load(v, va + done, n, s->bank);
+            memcpy(to + done, &part, n);
+        }
+    }
+    t->commit_va = va, t->commit_ram = NO_PAGE;
+    t->commit_size = s->size, t->commit_bank = s->bank;
+    v->slow[0] = 0;
+    v->slow[1] = (uintptr_t)v->scratch;
+    return s->write ? SLOW_COMMIT : SLOW_DONE;
+}
+
+static int page_crossing(Vcpu *v, const CallSite *s, uint64_t va)
+{
+    if (s->run)
+        return leave(v, RUN_PLAIN);
+    unsigned first = (unsigned)(TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
+    if (hits_own_block(s, entry_or_unwind(v, va, s->write, s->bank), va, first) ||
+        hits_own_block(s, entry_or_unwind(v, va + first, s->write, s->bank), va + first, s->size - first))
+        return leave(v, RUN_STEP);
+    return by_bounce_buffer(v, s, va);
+}
+
+/* The whole range of a shared check lies in this page, which is plain RAM for all its accesses. */
+static bool run_fits(Vcpu *v, const CallSite *s, const TlbEntry *e, uint64_t low)
+{
+    if ((low & TCG_PAGE_MASK) != e->vpage || (low & ~TCG_PAGE_MASK) + s->span > TCG_PAGE_SIZE)
+        return false;
+    if (!s->span_write)
+        return true;
+    tlb_fill_fast(v, e, true);
+    return v->tlb[s->bank].write[e->vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1)] == e->vpage;
+}
+
+int jit_slow_full(Vcpu *v)
+{
+    const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
+    TcgVcpu *t = tcg_vcpu(v);
+    TlbBank *b = &v->tlb[s->bank];
+    unsigned slot = (unsigned)v->slow[1];
+    uint64_t low = v->slow[0] + (s->span_write ? b->write[slot] : b->read[slot]), va = low + s->delta;
+    t->stats.slow_accesses++;
+    if ((va & ~TCG_PAGE_MASK) + s->size > TCG_PAGE_SIZE)
+        return page_crossing(v, s, va);
+    const TlbEntry *e = entry_or_unwind(v, va, s->write, s->bank);
+    bool code = e->host && s->write && !(e->perm & PERM_ROM) && page_is_code(e->ram);
+    bool plain = e->host && !code && !(s->write && e->perm & PERM_ROM);
+    if (plain && (!s->run || run_fits(v, s, e, low))) {
+        v->slow[0] = low & ~TCG_PAGE_MASK;
+        v->slow[1] = (uintptr_t)e->host;
+        return SLOW_DONE;
+    }
+    if (s->run) {
+        t->stats.plain_exits++;
+        return leave(v, RUN_PLAIN);
+    }
+    if (!code)
+        return by_bounce_buffer(v, s, va);
+    if (hits_own_block(s, e, va, s->size))
+        return leave(v, RUN_STEP);
+    t->stats.page_stores++;
+    t->commit_ram = e->ram + (va & ~TCG_PAGE_MASK);
+    t->commit_size = s->size;
+    v->slow[0] = va & ~TCG_PAGE_MASK;
+    v->slow[1] = (uintptr_t)e->host;
+    return SLOW_COMMIT;
+}
+
+void jit_commit(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (t->commit_ram != NO_PAGE) {
+        tcg_ram_written(t->commit_ram, t->commit_size);
+        return;
+    }
+    const uint8_t *from = (const uint8_t *)v->scratch;
+    for (unsigned done = 0; done < t->commit_size; done += 8) {
+        unsigned n = MIN(8u, t->commit_size - done);
+        uint64_t part = 0;
+        memcpy(&part, from + done, n);
+        guest_store(v, t->commit_va + done, n, part, t->commit_bank);
+    }
+    split_unlock(v);
+}
+
+uint64_t jit_misaligned(Vcpu *v, uint64_t va)
+{
+    const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
+    v->arch->misaligned(v, va, s->write ? ACCESS_WRITE : ACCESS_READ, s->align);
+    vcpu_unwind(v);
+}
+
+void jit_interp_step(Vcpu *v, const IrInsn *i) { interp_step(v, i); }
+
+/* --- precise state --- */
+static uint64_t site_value(const Vcpu *v, unsigned kind, unsigned off, int32_t imm)
+{
+    return kind == VAL_MEM ? *(const uint64_t *)((const char *)v + off) : kind == VAL_IMM ? (uint64_t)(int64_t)imm : 0;
+}
+static bool in_memory(const SiteFlags *s) { return s->op >= FD_NATIVE; }
+static void lazy_main(const Vcpu *v, const SiteFlags *s, LazyFlags *out)
+{
+    *out = (LazyFlags){ .dst = site_value(v, s->dst_kind, s->dst_off, s->imm), .src = site_value(v, s->src_kind, s->src_off, s->imm),
+                        .src2 = s->src2, .op = s->op };
+}
+
+void jit_sync(Vcpu *v)
+{
+    const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
+    v->call_site = 0;
+    v->pc = s->pc;
+    if (in_memory(&s->c) && in_memory(&s->r))
+        return;
+    LazyFlags c = v->fl, r = v->fl;
+    if (!in_memory(&s->c))
+        lazy_main(v, &s->c, &c);
+    if (!in_memory(&s->r))
+        lazy_main(v, &s->r, &r);
+    if (!memcmp(&s->c, &s->r, sizeof s->c)) {
+        v->fl = c;
+    } else if (!in_memory(&s->r) && !s->r.src2) {
+        v->fl.dst = c.dst, v->fl.src = c.src, v->fl.src2 = c.src2, v->fl.op = c.op;
+        v->fl.rest_dst = r.dst, v->fl.rest_src = r.src, v->fl.rest_op = r.op;
+    } else {
+        flags_set_explicit(v, (flags_eval(&c) & FLAG_C) | (flags_eval(&r) & ~FLAG_C));
+    }
+}
