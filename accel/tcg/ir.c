@@ -29,7 +29,7 @@ IrInsn *ir_emit(TransCtx *t, IrOp op, unsigned size)
 
 IrRef ir_temp(TransCtx *t)
 {
-    if (t->next_temp == VCPU_TEMPS) {
+    if (t->next_temp == VCPU_TEMPS - 1) { /* the last one belongs to the back ends */
         t->b->overflow = true;
         t->next_temp = 0;
     }

@@ -39,7 +39,7 @@ typedef struct Asm { uint8_t *p, *end; } Asm;
 enum {
     OP_0F = 0x100, OP_0F38 = 0x200, OP_0F3A = 0x300, OP_MAP = 0x300,
     OP_BYTES = 0x1000,  /* reg and rm are byte registers */
-    OP_RM8 = 0x2000,    /* rm is a byte register */
+    OP_RM8 = 0x2000,    /* rm is a byte register; reg is none, or an opcode extension */
     OP_NO16 = 0x4000,   /* no operand-size prefix for size 2 */
     OP_66 = 0x660000, OP_F2 = 0xf20000, OP_F3 = 0xf30000,
 };
@@ -170,7 +170,7 @@ static inline void load_zx(Asm *a, unsigned size, unsigned r, Loc m)
 static inline void store_r(Asm *a, unsigned size, Loc m, unsigned r) { op_rm(a, size == 1 ? 0x88 | OP_BYTES : 0x89, size, r, m); }
 static inline void store_i(Asm *a, unsigned size, Loc m, uint64_t v)
 {
-    op_rm(a, size == 1 ? 0xc6 | OP_BYTES : 0xc7, size, 0, m);
+    op_rm(a, size == 1 ? 0xc6 | OP_RM8 : 0xc7, size, 0, m);
     emit_imm(a, size, v);
 }
 static inline void lea(Asm *a, unsigned size, unsigned r, Loc m) { op_rm(a, 0x8d, size, r, m); }
@@ -180,7 +180,7 @@ enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
 static inline void alu_ri(Asm *a, unsigned op, unsigned size, Loc d, uint64_t v)
 {
     if (size == 1) {
-        op_rm(a, 0x80 | OP_BYTES, 1, op, d);
+        op_rm(a, 0x80 | OP_RM8, 1, op, d);
         e8(a, (unsigned)v);
     } else if ((int64_t)v == (int8_t)v || (size == 4 && (int32_t)v == (int8_t)v) || (size == 2 && (int16_t)v == (int8_t)v)) {
         op_rm(a, 0x83, size, op, d);
@@ -201,13 +201,13 @@ static inline void alu_mr(Asm *a, unsigned op, unsigned size, Loc d, unsigned r)
 static inline void test_rr(Asm *a, unsigned size, Loc d, unsigned r) { op_rm(a, size == 1 ? 0x84 | OP_BYTES : 0x85, size, r, d); }
 static inline void test_ri(Asm *a, unsigned size, Loc d, uint64_t v)
 {
-    op_rm(a, size == 1 ? 0xf6 | OP_BYTES : 0xf7, size, 0, d);
+    op_rm(a, size == 1 ? 0xf6 | OP_RM8 : 0xf7, size, 0, d);
     emit_imm(a, size, v);
 }
 /* ROL ROR RCL RCR SHL SHR - SAR: 0..7 */
 static inline void shift_i(Asm *a, unsigned op, unsigned size, Loc d, unsigned n)
 {
-    unsigned w = size == 1 ? OP_BYTES : 1;
+    unsigned w = size == 1 ? OP_RM8 : 1;
     if (n == 1) {
         op_rm(a, 0xd0 | w, size, op, d);
     } else {
@@ -215,7 +215,7 @@ static inline void shift_i(Asm *a, unsigned op, unsigned size, Loc d, unsigned n
         e8(a, n);
     }
 }
-static inline void shift_cl(Asm *a, unsigned op, unsigned size, Loc d) { op_rm(a, 0xd2 | (size == 1 ? OP_BYTES : 1), size, op, d); }
+static inline void shift_cl(Asm *a, unsigned op, unsigned size, Loc d) { op_rm(a, 0xd2 | (size == 1 ? OP_RM8 : 1), size, op, d); }
 static inline void setcc(Asm *a, unsigned cond, Loc d) { op_rm(a, 0x90 | cond | OP_0F | OP_RM8, 4, 0, d); }
 
 /* --- jumps: the offset field is filled in by patch_rel32() --- */

@@ -41,6 +41,8 @@ static void emit_branch(Jit *j)
         canonical(j);
         reference(j, jmp32(&j->a), i->imm);
     } else if (i->op == IR_BRCC) {
+        if (!flags_flush_is_simple(j))
+            canonical(j);
         unsigned cc = flags_condition(j, i->cond);
         j->need = j->after[j->k];
         canonical(j);
@@ -278,7 +280,12 @@ static void cold_misaligned(Jit *j, Cold *c)
 static void cold_step(Jit *j, Cold *c)
 {
     patch_rel32(c->from, j->a.p);
-    emit_step_call(j, c->insn, c->site);
+    IrInsn insn = *c->insn;
+    if (insn.b == IR_MEM) { /* the value that was read: no second access */
+        insn.b = IR_T(VCPU_TEMPS - 1);
+        store_r(&j->a, 8, vcpu_loc(VOFF(tmp) + 8 * (VCPU_TEMPS - 1)), REG_S0);
+    }
+    emit_step_call(j, &insn, c->site);
     patch_rel32(jmp32(&j->a), c->back);
 }
 

@@ -301,7 +301,7 @@ static void emit_mul2(Jit *j)
     write_begin(j, i->d);
     if (!byte)
         write_begin(j, i->c);
-    op_rm(&j->a, byte ? 0xf6 | OP_BYTES : 0xf7, i->size, i->op == IR_MULU2 ? 4 : 5, b);
+    op_rm(&j->a, byte ? 0xf6 | OP_RM8 : 0xf7, i->size, i->op == IR_MULU2 ? 4 : 5, b);
     native_result(j, GROUP_ALL);
 }
 
@@ -335,8 +335,10 @@ void emit_div(Jit *j)
     }
     flags_will_write(j, REG_S1);
     coalesce_forget(j);
+    flags_will_write(j, RAX); /* before the ways part, and while what the site shows still counts as needed */
+    flags_will_write(j, RDX);
     CallSite *site = new_site(j);
-    write_begin(j, i->d); /* saves what must be saved before the ways part */
+    write_begin(j, i->d);
     write_begin(j, i->c);
     uint8_t *from[2] = { NULL, NULL };
     if (i->op == IR_DIVU) {

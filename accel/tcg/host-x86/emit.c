@@ -351,7 +351,7 @@ void emit_alu_op(Jit *j)
 void emit_unary(Jit *j)
 {
     const IrInsn *i = j->i;
-    unsigned size = i->size, w = size == 1 ? OP_BYTES : 1;
+    unsigned size = i->size, w = size == 1 ? OP_RM8 : 1;
     bool inc = i->op == IR_INC || i->op == IR_DEC, set = needs_flags(j);
     if (i->a == IR_MEM || i->d == IR_MEM)
         mem_access(j, size, i->d == IR_MEM);
@@ -484,10 +484,7 @@ static void emit_extend(Jit *j)
     bool whole = d.kind == L_REG && (i->size2 >= 4 || is_temp(i->d));
     unsigned t = whole ? d.reg : scratch(j);
     a = loc_of(j, i->a);
-    if (a.kind == L_HIGH && t >= 8) {
-        load_high(j, t, a.reg);
-        a = loc_reg(t);
-    } else if (a.kind == L_HIGH && a.reg >= 4) {
+    if (a.kind == L_HIGH && (t >= 8 || a.reg >= 4 || i->size2 == 8)) { /* no REX prefix with a high byte */
         load_high(j, t, a.reg);
         a = loc_reg(t);
     } else if (a.kind == L_IMM) {

@@ -346,6 +346,12 @@ static void merge_carry(Jit *j)
 /* A descriptor with three operands can't be the rest part. */
 static bool can_be_rest(const FlagDesc *d) { return !is_desc(d) || !d->src2; }
 
+bool flags_flush_is_simple(const Jit *j)
+{
+    bool memory_r = j->r.op == FD_MEMORY && group_need(j, GROUP_R), memory_c = j->c.op == FD_MEMORY || !group_need(j, GROUP_C);
+    return (!memory_r || memory_c) && can_be_rest(&j->r);
+}
+
 void flags_flush(Jit *j)
 {
     forget_dead(j);
@@ -460,8 +466,8 @@ static bool remake(Jit *j, const FlagDesc *d_, bool sign_zero_only)
         return true;
     case FLAGS_NEG:
         load_value_to(j, REG_S0, &d.dst, d.size);
-        op_rm(&j->a, d.size == 1 ? 0xf6 | OP_BYTES : 0xf7, d.size, 3, loc_reg(REG_S0));
-        op_rm(&j->a, d.size == 1 ? 0xf6 | OP_BYTES : 0xf7, d.size, 3, loc_reg(REG_S0));
+        op_rm(&j->a, d.size == 1 ? 0xf6 | OP_RM8 : 0xf7, d.size, 3, loc_reg(REG_S0));
+        op_rm(&j->a, d.size == 1 ? 0xf6 | OP_RM8 : 0xf7, d.size, 3, loc_reg(REG_S0));
         return true;
     case FLAGS_INC:
     case FLAGS_DEC:

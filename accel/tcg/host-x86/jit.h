@@ -110,7 +110,8 @@ void flags_analyse(Jit *j);
 void flags_clobber(Jit *j);                    /* EFLAGS are about to change */
 void flags_will_write(Jit *j, unsigned reg);   /* a register is about to change */
 void flags_will_write_mem(Jit *j, int32_t off);/* a field of the Vcpu that a descriptor may name */
-void flags_flush(Jit *j);                      /* make v->fl right; keeps EFLAGS */
+void flags_flush(Jit *j);                      /* make v->fl right; keeps EFLAGS if it is simple */
+bool flags_flush_is_simple(const Jit *j);
 unsigned flags_condition(Jit *j, IrCond cond); /* make EFLAGS right for it: the condition code to use; clobbers scratch registers */
 void flags_carry(Jit *j);                      /* EFLAGS.C right; may clobber scratch registers */
 void flags_carry_to_slot(Jit *j);              /* so that flags_carry() needs no scratch register later */

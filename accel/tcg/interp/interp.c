@@ -83,6 +83,15 @@ bool interp_cond(Vcpu *v, unsigned cond)
     return r != (cond & 1);
 }
 
+/* May a compare-and-exchange loop be used there? (Not on devices: each try would be an access.) */
+static bool is_memory(Vcpu *v, uint64_t va, unsigned size, unsigned bank)
+{
+    if ((va & ~TCG_PAGE_MASK) + size > TCG_PAGE_SIZE)
+        return false;
+    const TlbEntry *e = tlb_lookup(v, va, ACCESS_WRITE, bank, false);
+    return e && e->host && !(e->perm & PERM_ROM);
+}
+
 /* --- operations with one result that may stand in memory --- */
 static void alu(Vcpu *v, const IrInsn *i)
 {
@@ -90,9 +99,13 @@ static void alu(Vcpu *v, const IrInsn *i)
     unsigned size = i->size;
     bool in_memory = i->d == IR_MEM && i->a == IR_MEM;
     uint64_t va = 0, a, r;
+    bool atomic = false;
     if (in_memory) {
         va = access_address(v, i, ACCESS_WRITE);
         guest_probe(v, va, size, ACCESS_WRITE, i->m.bank);
+        atomic = i->flags & IR_LOCK && is_memory(v, va, size, i->m.bank);
+        if (i->flags & IR_LOCK && !atomic)
+            split_lock(v);
         a = guest_load(v, va, size, i->m.bank);
     } else {
         a = interp_read(v, i, i->a, size);
@@ -103,13 +116,14 @@ static void alu(Vcpu *v, const IrInsn *i)
         r = interp_alu(v, i, swapped(i, a, size), b, c, &f);
         if (!in_memory || !interp_stores(i->op))
             break;
-        if (!(i->flags & IR_LOCK)) {
+        if (!atomic) {
             guest_store(v, va, size, swapped(i, r, size), i->m.bank);
             break;
         }
         if (guest_cmpxchg(v, va, size, &a, r, i->m.bank))
             break;
     }
+    split_unlock(v);
     if (!in_memory && interp_stores(i->op) && i->d != IR_NONE)
         interp_write(v, i, i->d, size, r);
     if (i->flags & IR_SETF)
