@@ -218,7 +218,7 @@ static void emit_compare(Jit *j)
     }
     Loc a = loc_of(j, i->a);
     bool later = j->after[j->k] & NEED_SEEN; /* then the value read must outlive its register */
-    if (a.kind == L_IMM || (a.kind == L_HIGH && i->b != IR_IMM) ||
+    if (a.kind == L_IMM || (a.kind == L_HIGH && (i->b != IR_IMM || a.reg >= 4)) ||
         (a.kind == L_MEM && a.reg != RBP && later && !j->t0_used && !(j->busy >> REG_T0 & 1))) {
         unsigned s = scratch(j);
         load_to(j, i->size, s, loc_of(j, i->a));

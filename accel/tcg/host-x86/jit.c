@@ -43,7 +43,7 @@ static void assign_homes(const GuestArch *arch)
     memset(jit_home, NO_REG, sizeof jit_home);
     for (unsigned pass = 0; pass < 2; pass++) { /* wishes first */
         for (const uint8_t *g = arch->home_order; *g != 0xff; g++) {
-            int wish = arch->preferred_home ? arch->preferred_home("x86_64", *g) : -1;
+            int wish = arch->preferred_home ? arch->preferred_home("x86-64", *g) : -1;
             if (jit_home[*g] != NO_REG || (pass == 0 && wish < 0))
                 continue;
             unsigned reg = NO_REG;
