@@ -16,8 +16,10 @@ int jit_slow_fast(Vcpu *v)
     if (!e || !e->host)
         return -1;
     tlb_fill_fast(v, e, s->span_write);
-    if (s->span_write && b->write[slot] != e->vpage)
+    if (s->span_write && b->write[slot] != e->vpage) { /* a code page: the slow way starts from the new tag */
+        v->slow[0] = va - b->write[slot];
         return -1;
+    }
     v->slow[0] = offset;
     v->slow[1] = (uintptr_t)e->host;
     return SLOW_DONE;
