@@ -283,7 +283,8 @@ void aml_res_memory32(Aml *a, bool writable, uint32_t base, uint32_t len)
 }
 
 /* Address space descriptors (section 6.4.3.5): minimum and maximum fixed, positive decode, producer. */
-static void address_space(Aml *a, uint8_t tag, unsigned width, unsigned type, unsigned type_flags, uint64_t first, uint64_t last)
+static void address_space(Aml *a, uint8_t tag, unsigned width, unsigned type, unsigned type_flags,
+                          uint64_t first, uint64_t last)
 {
     const uint64_t fields[5] = { 0, first, last, 0, last - first + 1 };
 

@@ -17,10 +17,14 @@ Aml *aml_new(void);
 GByteArray *aml_finish(Aml *a); /* frees a; all packages must be closed */
 
 typedef enum AmlOp {
-    AML_STORE = 0x70, AML_ADD = 0x72, AML_SUBTRACT = 0x74, AML_SHIFT_LEFT = 0x79, AML_SHIFT_RIGHT = 0x7a, AML_AND = 0x7b,
-    AML_OR = 0x7d, AML_XOR = 0x7f, AML_INCREMENT = 0x75, AML_DECREMENT = 0x76, AML_FIND_SET_LEFT = 0x81, AML_DEREF_OF = 0x83,
-    AML_NOTIFY = 0x86, AML_SIZE_OF = 0x87, AML_INDEX = 0x88, AML_CREATE_DWORD_FIELD = 0x8a, AML_LAND = 0x90, AML_LOR = 0x91,
-    AML_LNOT = 0x92, AML_LEQUAL = 0x93, AML_LGREATER = 0x94, AML_LLESS = 0x95, AML_BREAK = 0xa5, AML_RETURN = 0xa4,
+    AML_STORE = 0x70, AML_ADD = 0x72, AML_SUBTRACT = 0x74, AML_SHIFT_LEFT = 0x79,
+        AML_SHIFT_RIGHT = 0x7a, AML_AND = 0x7b,
+    AML_OR = 0x7d, AML_XOR = 0x7f, AML_INCREMENT = 0x75, AML_DECREMENT = 0x76,
+        AML_FIND_SET_LEFT = 0x81, AML_DEREF_OF = 0x83,
+    AML_NOTIFY = 0x86, AML_SIZE_OF = 0x87, AML_INDEX = 0x88, AML_CREATE_DWORD_FIELD = 0x8a,
+        AML_LAND = 0x90, AML_LOR = 0x91,
+    AML_LNOT = 0x92, AML_LEQUAL = 0x93, AML_LGREATER = 0x94, AML_LLESS = 0x95, AML_BREAK = 0xa5,
+        AML_RETURN = 0xa4,
 } AmlOp;
 void aml_op(Aml *a, AmlOp op);
 void aml_null_target(Aml *a);
@@ -51,7 +55,12 @@ void aml_end(Aml *a);
 
 typedef enum AmlSpace { AML_SYSTEM_MEMORY = 0, AML_SYSTEM_IO = 1, AML_PCI_CONFIG = 2 } AmlSpace;
 void aml_region(Aml *a, const char *name, AmlSpace space, uint64_t offset, uint64_t length);
-typedef enum AmlAccess { AML_ANY_ACC = 0, AML_BYTE_ACC = 1, AML_WORD_ACC = 2, AML_DWORD_ACC = 3 } AmlAccess;
+typedef enum AmlAccess {
+    AML_ANY_ACC = 0,
+    AML_BYTE_ACC = 1,
+    AML_WORD_ACC = 2,
+    AML_DWORD_ACC = 3
+} AmlAccess;
 void aml_field(Aml *a, const char *region, AmlAccess access); /* lock: none; update: preserve; closed by aml_end() */
 void aml_field_unit(Aml *a, const char *name, unsigned bits); /* NULL: skip bits */
 

@@ -5,7 +5,8 @@
 #include "hw/acpi/pm.h"
 #include "hw/acpi/tables.h"
 
-enum { PCI_SLOTS = 32, PCI_PINS = 4, ISA_BRIDGE_Q35 = 0x001f0000, ISA_BRIDGE_PC = 0x00010000, MAX_LINKS = 8 };
+enum { PCI_SLOTS = 32, PCI_PINS = 4, ISA_BRIDGE_Q35 = 0x001f0000, ISA_BRIDGE_PC = 0x00010000,
+       MAX_LINKS = 8 };
 
 static const uint32_t link_irqs[] = { 5, 10, 11 };
 
@@ -225,7 +226,8 @@ static void osc(Aml *a)
 
 /* ---- ISA devices ---- */
 
-static void isa_device(Aml *a, const char *name, const char *hid, uint16_t port, uint8_t len, int irq)
+static void isa_device(Aml *a, const char *name, const char *hid, uint16_t port, uint8_t len,
+                       int irq)
 {
     aml_device(a, name);
     aml_named_eisaid(a, "_HID", hid);
@@ -348,7 +350,8 @@ static void pci_root(Aml *a, const AcpiPlatform *p)
 
 /* ---- System board ---- */
 
-static void fixed_memory(Aml *a, const char *name, const char *hid, uint32_t base, uint32_t len, bool writable)
+static void fixed_memory(Aml *a, const char *name, const char *hid, uint32_t base, uint32_t len,
+                         bool writable)
 {
     aml_device(a, name);
     aml_named_eisaid(a, "_HID", hid);
@@ -408,7 +411,8 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
     if (p->hpet)
         fixed_memory(a, "HPET", "PNP0103", 0xfed00000, 0x400, false);
     if (p->mmconfig_size)
-        fixed_memory(a, "MRES", "PNP0C02", (uint32_t)p->mmconfig_base, (uint32_t)p->mmconfig_size, true);
+        fixed_memory(a, "MRES", "PNP0C02", (uint32_t)p->mmconfig_base, (uint32_t)p->mmconfig_size,
+                     true);
     processors(a, p);
     aml_end(a);
     if (p->s3)

@@ -23,10 +23,12 @@ static void reset_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint6
 
 static const Reg regs[] = {
     ACPI_PM_ROWS(AcpiFixed, pm),
-    { .name = "RESET", .at = ACPI_FIXED_RESET, .size = 1, .field = offsetof(AcpiFixed, reset), .ro = 0xff, .wrote = reset_wrote },
+    { .name = "RESET", .at = ACPI_FIXED_RESET, .size = 1, .field = offsetof(AcpiFixed, reset),
+        .ro = 0xff, .wrote = reset_wrote },
     { .name = NULL },
 };
-static const RegBank bank = { .name = "PM", .size = ACPI_FIXED_SIZE, .regs = regs, .min_size = 1, .max_size = 4, .io_space = true };
+static const RegBank bank = { .name = "PM", .size = ACPI_FIXED_SIZE, .regs = regs, .min_size = 1,
+                              .max_size = 4, .io_space = true };
 static const RegBank *const banks[] = { &bank, NULL };
 
 static bool fixed_start(Device *d, Error **errp)
@@ -66,8 +68,10 @@ static const StateField state[] = { ACPI_PM_STATE(AcpiFixed, pm), STATE_END_OF_T
 static const char *const pins[] = { "sci", NULL };
 
 static const DeviceType fixed_type = {
-    .name = "acpi-pm", .desc = "ACPI power management block", .category = "Misc", .size = sizeof(AcpiFixed), .banks = banks,
-    .props = props, .state = state, .out_pins = pins, .start = fixed_start, .reset = fixed_reset, .loaded = fixed_loaded,
+    .name = "acpi-pm", .desc = "ACPI power management block", .category = "Misc",
+    .size = sizeof(AcpiFixed), .banks = banks,
+    .props = props, .state = state, .out_pins = pins, .start = fixed_start, .reset = fixed_reset,
+    .loaded = fixed_loaded,
     .stop = fixed_stop,
 };
 DEVICE_REGISTER(fixed_type)

@@ -20,7 +20,8 @@ typedef struct Builder {
 
 /* ---- Loader script: 128-byte commands, little-endian ---- */
 
-enum { CMD_ALLOCATE = 1, CMD_ADD_POINTER = 2, CMD_ADD_CHECKSUM = 3, CMD_SIZE = 128, CMD_NAME = 56, ZONE_HIGH = 1, ZONE_FSEG = 2 };
+enum { CMD_ALLOCATE = 1, CMD_ADD_POINTER = 2, CMD_ADD_CHECKSUM = 3, CMD_SIZE = 128, CMD_NAME = 56,
+       ZONE_HIGH = 1, ZONE_FSEG = 2 };
 
 static uint8_t *command(Builder *b, uint32_t code, const char *file)
 {
@@ -165,8 +166,8 @@ enum { /* FADT flags */
 
 static uint32_t fadt_flags(const AcpiPlatform *p)
 {
-    return FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_RTC_S4 | FADT_RESET_REG | FADT_PLATFORM_CLOCK |
-           (p->max_cpus > 8 ? FADT_APIC_CLUSTER : 0);
+    return FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_RTC_S4 | FADT_RESET_REG |
+           FADT_PLATFORM_CLOCK | (p->max_cpus > 8 ? FADT_APIC_CLUSTER : 0);
 }
 
 /* Offsets 46..95: ports of the fixed hardware, 32-bit form. */

@@ -5,7 +5,8 @@
 
 static void start_bus(HostBridge *h, const char *name, bool express)
 {
-    PciRootSpaces spaces = { .mem = h->spaces.pci, .io = h->io, .dma_region = h->spaces.system, .dma = h->as_memory };
+    PciRootSpaces spaces = { .mem = h->spaces.pci, .io = h->io, .dma_region = h->spaces.system,
+                             .dma = h->as_memory };
 
     pci_root_bus_init(&h->bus, name, &h->dev, &spaces, express);
     pci_config_ports_init(&h->ports, &h->bus);
@@ -44,13 +45,15 @@ static const char *const provides[] = { "pci", NULL };
 static const StateField host_state[] = { STATE_U32(HostBridge, ports.address), STATE_END_OF_TABLE };
 
 static const DeviceType q35_host_type = {
-    .name = "q35-pcihost", .desc = "Q35 host bridge", .category = "Bridge", .size = sizeof(HostBridge), .provides = provides,
+    .name = "q35-pcihost", .desc = "Q35 host bridge", .category = "Bridge",
+    .size = sizeof(HostBridge), .provides = provides,
     .state = host_state, .start = q35_start, .reset = host_reset, .stop = host_stop,
 };
 DEVICE_REGISTER(q35_host_type)
 
 static const DeviceType i440fx_host_type = {
-    .name = "i440FX-pcihost", .desc = "i440FX host bridge", .category = "Bridge", .size = sizeof(HostBridge), .provides = provides,
+    .name = "i440FX-pcihost", .desc = "i440FX host bridge", .category = "Bridge",
+    .size = sizeof(HostBridge), .provides = provides,
     .state = host_state, .start = i440fx_start, .reset = host_reset, .stop = host_stop,
 };
 DEVICE_REGISTER(i440fx_host_type)

@@ -5,7 +5,8 @@
 
 enum {
     I440FX_PAM0 = 0x59, I440FX_SMRAM = 0x72,
-    SMRAM_D_OPEN = 0x40, SMRAM_D_CLS = 0x20, SMRAM_D_LCK = 0x10, SMRAM_G_SMRAME = 0x08, SMRAM_BASE_SEG = 0x02,
+    SMRAM_D_OPEN = 0x40, SMRAM_D_CLS = 0x20, SMRAM_D_LCK = 0x10, SMRAM_G_SMRAME = 0x08,
+        SMRAM_BASE_SEG = 0x02,
 };
 
 typedef struct I440fx {
@@ -15,7 +16,8 @@ typedef struct I440fx {
 
 static void set_smram_mask(I440fx *f)
 {
-    f->pci.wmask[I440FX_SMRAM] = f->shadow.spaces.smm ? SMRAM_D_OPEN | SMRAM_D_CLS | SMRAM_D_LCK | SMRAM_G_SMRAME : 0;
+    f->pci.wmask[I440FX_SMRAM] =
+        f->shadow.spaces.smm ? SMRAM_D_OPEN | SMRAM_D_CLS | SMRAM_D_LCK | SMRAM_G_SMRAME : 0;
 }
 
 static void update_smram(I440fx *f)
@@ -84,13 +86,16 @@ static void i440fx_stop(Device *dev)
 }
 
 static const PciDeviceInfo i440fx_info = {
-    .vendor = PCI_VENDOR_INTEL, .device = 0x1237, .revision = 2, .class_code = PCI_CLASS_HOST_BRIDGE,
+    .vendor = PCI_VENDOR_INTEL, .device = 0x1237, .revision = 2,
+    .class_code = PCI_CLASS_HOST_BRIDGE,
     .config_wrote = i440fx_config_wrote,
 };
 
 static const DeviceType i440fx_type = {
-    .name = "i440FX", .desc = "i440FX PCI and memory controller", .category = "Bridge", .size = sizeof(I440fx), .bus = "pci",
-    .base = &pci_device_type, .start = i440fx_start, .reset = i440fx_reset, .loaded = i440fx_loaded, .stop = i440fx_stop,
+    .name = "i440FX", .desc = "i440FX PCI and memory controller", .category = "Bridge",
+    .size = sizeof(I440fx), .bus = "pci",
+    .base = &pci_device_type, .start = i440fx_start, .reset = i440fx_reset, .loaded = i440fx_loaded,
+    .stop = i440fx_stop,
     .class_data = &i440fx_info,
 };
 DEVICE_REGISTER(i440fx_type)

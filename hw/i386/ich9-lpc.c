@@ -8,7 +8,8 @@
 #include "hw/i386/tco.h"
 
 enum { /* configuration space */
-    PMBASE = 0x40, ACPI_CNTL = 0x44, ACPI_CNTL_EN = 0x80, PIRQA_ROUT = 0x60, PIRQE_ROUT = 0x68, GEN_PMCON_1 = 0xa0,
+    PMBASE = 0x40, ACPI_CNTL = 0x44, ACPI_CNTL_EN = 0x80, PIRQA_ROUT = 0x60, PIRQE_ROUT = 0x68,
+        GEN_PMCON_1 = 0xa0,
     GEN_PMCON_2 = 0xa2, GEN_PMCON_3 = 0xa4, SMI_LOCK = 0x10, RCBA = 0xf0, ROUT_DISABLED = 0x80,
 };
 enum { /* SMI_EN, SMI_STS: section 13.8.3.8 */
@@ -134,7 +135,8 @@ static void update_blocks(Ich9Lpc *l)
     bool pm_on = (d->config[ACPI_CNTL] & ACPI_CNTL_EN) && pmbase;
 
     place(l->isa.io, d->dev.region[REGION_PM], &l->pm_at, pm_on ? pmbase : UINT64_MAX);
-    place(l->isa.memory, d->dev.region[REGION_RCRB], &l->rcrb_at, rcba & 1 ? rcba & ~(RCRB_SIZE - 1u) : UINT64_MAX);
+    place(l->isa.memory, d->dev.region[REGION_RCRB], &l->rcrb_at,
+          rcba & 1 ? rcba & ~(RCRB_SIZE - 1u) : UINT64_MAX);
 }
 
 static void lpc_config_wrote(PciDevice *d, uint32_t at, unsigned size)
@@ -208,39 +210,49 @@ static void dir_wrote(Device *dev, const Reg *r, unsigned i, uint64_t old, uint6
 
 static const Reg pm_regs[] = {
     ACPI_PM_ROWS(Ich9Lpc, pm),
-    { .name = "GPE0_STS", .at = 0x20, .size = 8, .field = offsetof(Ich9Lpc, pm.gpe_sts), .w1c = UINT64_MAX,
+    { .name = "GPE0_STS", .at = 0x20, .size = 8, .field = offsetof(Ich9Lpc, pm.gpe_sts),
+        .w1c = UINT64_MAX,
       .wrote = acpi_pm_gpe_sts_wrote },
-    { .name = "GPE0_EN", .at = 0x28, .size = 8, .field = offsetof(Ich9Lpc, pm.gpe_en), .wrote = acpi_pm_gpe_en_wrote },
-    { .name = "SMI_EN", .at = 0x30, .size = 4, .field = offsetof(Ich9Lpc, smi_en), .wrote = smi_en_wrote },
-    { .name = "SMI_STS", .at = 0x34, .size = 4, .field = offsetof(Ich9Lpc, smi_sts), .w1c = UINT32_MAX },
+    { .name = "GPE0_EN", .at = 0x28, .size = 8, .field = offsetof(Ich9Lpc, pm.gpe_en),
+        .wrote = acpi_pm_gpe_en_wrote },
+    { .name = "SMI_EN", .at = 0x30, .size = 4, .field = offsetof(Ich9Lpc, smi_en),
+        .wrote = smi_en_wrote },
+    { .name = "SMI_STS", .at = 0x34, .size = 4, .field = offsetof(Ich9Lpc, smi_sts),
+        .w1c = UINT32_MAX },
     TCO_ROWS(Ich9Lpc, tco),
     { .name = NULL },
 };
-static const RegBank pm_bank = { .name = "PMBASE", .size = PM_SIZE, .regs = pm_regs, .min_size = 1, .max_size = 4, .io_space = true };
+static const RegBank pm_bank = { .name = "PMBASE", .size = PM_SIZE, .regs = pm_regs, .min_size = 1,
+                                 .max_size = 4, .io_space = true };
 
 static const Reg apm_regs[] = {
-    { .name = "APM_CNT", .at = 0, .size = 1, .field = offsetof(Ich9Lpc, apmc), .wrote = apmc_wrote },
+    { .name = "APM_CNT", .at = 0, .size = 1, .field = offsetof(Ich9Lpc, apmc),
+        .wrote = apmc_wrote },
     { .name = "APM_STS", .at = 1, .size = 1, .field = offsetof(Ich9Lpc, apms) },
     { .name = NULL },
 };
-static const RegBank apm_bank = { .name = "APM", .size = 2, .regs = apm_regs, .min_size = 1, .max_size = 1, .io_space = true };
+static const RegBank apm_bank = { .name = "APM", .size = 2, .regs = apm_regs, .min_size = 1,
+                                  .max_size = 1, .io_space = true };
 
 #define DIR_ROW(n, offset) { .name = "D" #n "IR", .at = offset, .size = 2, .field = offsetof(Ich9Lpc, dir[n - 25]), \
     .reset = 0x3210, .ro = 0x8888, .wrote = dir_wrote }
 static const Reg rcrb_regs[] = {
     DIR_ROW(31, 0x3140), DIR_ROW(30, 0x3142), DIR_ROW(29, 0x3144), DIR_ROW(28, 0x3146), DIR_ROW(27, 0x3148),
     DIR_ROW(26, 0x314c), DIR_ROW(25, 0x3150),
-    { .name = "GCS", .at = 0x3410, .size = 4, .field = offsetof(Ich9Lpc, gcs), .reset = TCO_GCS_NO_REBOOT },
+    { .name = "GCS", .at = 0x3410, .size = 4, .field = offsetof(Ich9Lpc, gcs),
+        .reset = TCO_GCS_NO_REBOOT },
     { .name = NULL },
 };
-static const RegBank rcrb_bank = { .name = "RCRB", .size = RCRB_SIZE, .regs = rcrb_regs, .min_size = 1, .max_size = 4 };
+static const RegBank rcrb_bank = { .name = "RCRB", .size = RCRB_SIZE, .regs = rcrb_regs,
+                                   .min_size = 1, .max_size = 4 };
 static const RegBank *const banks[] = { &pm_bank, &apm_bank, &rcrb_bank, NULL };
 
 /* ---- Life ---- */
 
 static void define_config(PciDevice *d)
 {
-    pci_config_define(d, PCI_COMMAND, 2, PCI_CMD_IO | PCI_CMD_MEM | PCI_CMD_MASTER, PCI_CMD_SERR | PCI_CMD_PARITY);
+    pci_config_define(d, PCI_COMMAND, 2, PCI_CMD_IO | PCI_CMD_MEM | PCI_CMD_MASTER,
+                      PCI_CMD_SERR | PCI_CMD_PARITY);
     pci_config_define(d, PCI_STATUS, 2, PCI_STATUS_DEVSEL_MEDIUM, 0);
     pci_config_define(d, PMBASE, 4, 1, 0xff80);
     pci_config_define(d, ACPI_CNTL, 1, 0, ACPI_CNTL_EN | 7);
@@ -340,9 +352,12 @@ static const PciDeviceInfo lpc_info = {
 };
 
 static const DeviceType lpc_type = {
-    .name = "ICH9-LPC", .desc = "ICH9 LPC bridge", .category = "Bridge", .size = sizeof(Ich9Lpc), .bus = "pci",
-    .provides = lpc_provides, .banks = banks, .props = lpc_props, .state = lpc_state, .out_pins = lpc_pins,
-    .base = &pci_device_type, .start = lpc_start, .reset = lpc_reset, .loaded = lpc_loaded, .stop = lpc_stop,
+    .name = "ICH9-LPC", .desc = "ICH9 LPC bridge", .category = "Bridge", .size = sizeof(Ich9Lpc),
+    .bus = "pci",
+    .provides = lpc_provides, .banks = banks, .props = lpc_props, .state = lpc_state,
+    .out_pins = lpc_pins,
+    .base = &pci_device_type, .start = lpc_start, .reset = lpc_reset, .loaded = lpc_loaded,
+    .stop = lpc_stop,
     .class_data = &lpc_info,
 };
 DEVICE_REGISTER(lpc_type)

@@ -30,7 +30,8 @@ static bool smb_start(Device *dev, Error **errp)
     s->host.owner = dev;
     s->host.set_irq = smb_set_irq;
     smbus_add_spd(&s->host, s->ram_size);
-    s->region = dev->region[0] = mem_io_new("ich9-smbus", SMBUS_IO_SIZE, &smbus_host_ops, &s->host, dev->domain);
+    s->region = dev->region[0] =
+        mem_io_new("ich9-smbus", SMBUS_IO_SIZE, &smbus_host_ops, &s->host, dev->domain);
     mem_set_enabled(s->region, false);
     pci_config_define(&s->pci, PCI_STATUS, 2, PCI_STATUS_FAST_B2B | PCI_STATUS_DEVSEL_MEDIUM, 0);
     pci_config_define(&s->pci, HOSTC, 1, 0, 0x07);
@@ -60,16 +61,20 @@ static const Property smb_props[] = {
     DEFINE_PROP_SIZE("ram-size", Ich9Smbus, ram_size, 0, "RAM that the SPD EEPROMs describe"),
     DEFINE_PROP_END,
 };
-static const StateField smb_state[] = { STATE_STRUCT(Ich9Smbus, host, smbus_host_state), STATE_END_OF_TABLE };
+static const StateField smb_state[] = { STATE_STRUCT(Ich9Smbus, host, smbus_host_state),
+                                        STATE_END_OF_TABLE };
 
 static const PciDeviceInfo smb_info = {
-    .vendor = PCI_VENDOR_INTEL, .device = 0x2930, .revision = 2, .class_code = PCI_CLASS_SMBUS, .interrupt_pin = 1,
+    .vendor = PCI_VENDOR_INTEL, .device = 0x2930, .revision = 2, .class_code = PCI_CLASS_SMBUS,
+    .interrupt_pin = 1,
     .config_wrote = smb_config_wrote,
 };
 
 static const DeviceType ich9_smb_type = {
-    .name = "ICH9-SMB", .desc = "ICH9 SMBus controller", .category = "Bridge", .size = sizeof(Ich9Smbus), .bus = "pci",
-    .props = smb_props, .state = smb_state, .base = &pci_device_type, .start = smb_start, .reset = smb_reset,
+    .name = "ICH9-SMB", .desc = "ICH9 SMBus controller", .category = "Bridge",
+    .size = sizeof(Ich9Smbus), .bus = "pci",
+    .props = smb_props, .state = smb_state, .base = &pci_device_type, .start = smb_start,
+    .reset = smb_reset,
     .loaded = smb_loaded, .class_data = &smb_info,
 };
 DEVICE_REGISTER(ich9_smb_type)

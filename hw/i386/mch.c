@@ -5,8 +5,10 @@
 
 enum {
     MCH_EXT_TSEG_MBYTES = 0x50, /* paravirtual: 0xffff written reads back the extended TSEG size */
-    MCH_PCIEXBAR = 0x60, MCH_PAM0 = 0x90, MCH_SMRAM = 0x9d, MCH_ESMRAMC = 0x9e, MCH_TOM = 0xa0, MCH_TOUUD = 0xa2, MCH_TOLUD = 0xb0,
-    SMRAM_D_OPEN = 0x40, SMRAM_D_CLS = 0x20, SMRAM_D_LCK = 0x10, SMRAM_G_SMRAME = 0x08, SMRAM_BASE_SEG = 0x02,
+    MCH_PCIEXBAR = 0x60, MCH_PAM0 = 0x90, MCH_SMRAM = 0x9d, MCH_ESMRAMC = 0x9e, MCH_TOM = 0xa0,
+        MCH_TOUUD = 0xa2, MCH_TOLUD = 0xb0,
+    SMRAM_D_OPEN = 0x40, SMRAM_D_CLS = 0x20, SMRAM_D_LCK = 0x10, SMRAM_G_SMRAME = 0x08,
+        SMRAM_BASE_SEG = 0x02,
     ESMRAMC_H_SMRAME = 0x80, ESMRAMC_CACHE_RO = 0x38, ESMRAMC_T_EN = 0x01,
 };
 
@@ -70,7 +72,8 @@ static void update_smram(Mch *m)
         d->wmask[MCH_SMRAM] = SMRAM_D_CLS;
         d->wmask[MCH_ESMRAMC] = 0;
     }
-    shadow_set_smram(&m->shadow, (v & SMRAM_G_SMRAME) && !(d->config[MCH_ESMRAMC] & ESMRAMC_H_SMRAME),
+    shadow_set_smram(&m->shadow,
+                     (v & SMRAM_G_SMRAME) && !(d->config[MCH_ESMRAMC] & ESMRAMC_H_SMRAME),
                      (v & SMRAM_D_OPEN) && !(v & SMRAM_D_CLS));
     shadow_set_tseg(&m->shadow, v & SMRAM_G_SMRAME ? tseg_bytes(m) : 0);
 }
@@ -129,7 +132,8 @@ static bool mch_start(Device *dev, Error **errp)
     pci_config_define(d, MCH_SMRAM, 1, SMRAM_BASE_SEG, 0);
     pci_config_define(d, MCH_ESMRAMC, 1, ESMRAMC_CACHE_RO, 0);
     set_smram_masks(m);
-    pci_config_define(d, MCH_TOM, 2, (uint32_t)(align_up(total, 64 * MiB) / (64 * MiB)) & 0x3ff, 0x3ff);
+    pci_config_define(d, MCH_TOM, 2, (uint32_t)(align_up(total, 64 * MiB) / (64 * MiB)) & 0x3ff,
+                      0x3ff);
     pci_config_define(d, MCH_TOUUD, 2, (uint32_t)(top / MiB) & 0xffff, 0xffff);
     pci_config_define(d, MCH_TOLUD, 2, (uint32_t)(low / MiB) << 4 & 0xfff0, 0xfff0);
     return true;
@@ -166,12 +170,15 @@ static const Property mch_props[] = {
 };
 
 static const PciDeviceInfo mch_info = {
-    .vendor = PCI_VENDOR_INTEL, .device = 0x29c0, .class_code = PCI_CLASS_HOST_BRIDGE, .config_wrote = mch_config_wrote,
+    .vendor = PCI_VENDOR_INTEL, .device = 0x29c0, .class_code = PCI_CLASS_HOST_BRIDGE,
+    .config_wrote = mch_config_wrote,
 };
 
 static const DeviceType mch_type = {
-    .name = "mch", .desc = "Q35 memory controller hub", .category = "Bridge", .size = sizeof(Mch), .bus = "pci",
-    .props = mch_props, .base = &pci_device_type, .start = mch_start, .reset = mch_reset, .loaded = mch_loaded,
+    .name = "mch", .desc = "Q35 memory controller hub", .category = "Bridge", .size = sizeof(Mch),
+    .bus = "pci",
+    .props = mch_props, .base = &pci_device_type, .start = mch_start, .reset = mch_reset,
+    .loaded = mch_loaded,
     .stop = mch_stop, .class_data = &mch_info,
 };
 DEVICE_REGISTER(mch_type)

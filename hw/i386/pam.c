@@ -14,18 +14,21 @@ enum { PRIO_VGA = 1, PRIO_PAM = 1, PRIO_SMRAM = 2, PAM_READ = 1, PAM_WRITE = 2 }
 static hwaddr segment_base(unsigned i) { return PAM_BASE + i * PAM_STEP; }
 static uint64_t segment_size(unsigned i) { return i == PAM_SEGMENTS - 1 ? 0x10000 : PAM_STEP; }
 
-static MemResult hidden_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+static MemResult hidden_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
+                             MemAttrs attrs)
 {
     *value = UINT64_MAX;
     return MEM_OK;
 }
 
-static MemResult hidden_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+static MemResult hidden_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
+                              MemAttrs attrs)
 {
     return MEM_OK;
 }
 
-static const MemOps hidden_ops = { .read = hidden_read, .write = hidden_write, .min_size = 1, .max_size = 8 };
+static const MemOps hidden_ops = { .read = hidden_read, .write = hidden_write, .min_size = 1,
+                                   .max_size = 8 };
 
 /* Map `*r`, switched off. */
 static MemRegion *add(MemRegion *into, hwaddr at, MemRegion *r, int priority)
@@ -39,11 +42,14 @@ static void start_smram(Shadow *s)
 {
     const SmramSpaces *sp = &s->spaces;
 
-    s->vga = add(sp->system, SMRAM_BASE, mem_alias_new("vga-window", sp->pci, SMRAM_BASE, SMRAM_SIZE), PRIO_VGA);
+    s->vga = add(sp->system, SMRAM_BASE,
+                 mem_alias_new("vga-window", sp->pci, SMRAM_BASE, SMRAM_SIZE), PRIO_VGA);
     mem_set_enabled(s->vga, true);
-    s->smram_open = add(sp->system, SMRAM_BASE, mem_alias_new("smram-open", sp->ram, SMRAM_BASE, SMRAM_SIZE), PRIO_SMRAM);
+    s->smram_open = add(sp->system, SMRAM_BASE,
+                        mem_alias_new("smram-open", sp->ram, SMRAM_BASE, SMRAM_SIZE), PRIO_SMRAM);
     if (sp->smm)
-        s->smram_smm = add(sp->smm, SMRAM_BASE, mem_alias_new("smram", sp->ram, SMRAM_BASE, SMRAM_SIZE), PRIO_SMRAM);
+        s->smram_smm = add(sp->smm, SMRAM_BASE,
+                           mem_alias_new("smram", sp->ram, SMRAM_BASE, SMRAM_SIZE), PRIO_SMRAM);
 }
 
 void shadow_start(Shadow *s, const SmramSpaces *spaces)
@@ -52,8 +58,10 @@ void shadow_start(Shadow *s, const SmramSpaces *spaces)
     mem_begin();
     for (unsigned i = 0; i < PAM_SEGMENTS; i++) {
         hwaddr at = segment_base(i);
-        s->pci_alias[i] = add(spaces->system, at, mem_alias_new("pam-pci", spaces->pci, at, segment_size(i)), PRIO_PAM);
-        s->ram_alias[i] = add(spaces->system, at, mem_alias_new("pam-ram", spaces->ram, at, segment_size(i)), PRIO_PAM);
+        s->pci_alias[i] = add(spaces->system, at,
+                              mem_alias_new("pam-pci", spaces->pci, at, segment_size(i)), PRIO_PAM);
+        s->ram_alias[i] = add(spaces->system, at,
+                              mem_alias_new("pam-ram", spaces->ram, at, segment_size(i)), PRIO_PAM);
         mem_set_enabled(s->pci_alias[i], true);
     }
     start_smram(s);

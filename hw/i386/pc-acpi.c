@@ -20,7 +20,8 @@ static void add_window(AcpiPlatform *a, uint64_t first, uint64_t end)
 
 static void pci_windows(AcpiPlatform *a)
 {
-    uint64_t start = MAX(a->below_4g, PCI_WINDOW_START), ecam = a->mmconfig_base, ecam_end = ecam + a->mmconfig_size;
+    uint64_t start = MAX(a->below_4g, PCI_WINDOW_START), ecam = a->mmconfig_base,
+             ecam_end = ecam + a->mmconfig_size;
     uint64_t high = align_up(4 * GiB + a->above_4g, GiB);
 
     a->windows = 0;
@@ -36,7 +37,8 @@ static void pci_windows(AcpiPlatform *a)
 static void com_ports(AcpiPlatform *a)
 {
     static const struct { const char *id; uint16_t port; uint8_t irq; } coms[] = {
-        { "serial0", 0x3f8, 4 }, { "serial1", 0x2f8, 3 }, { "serial2", 0x3e8, 4 }, { "serial3", 0x2e8, 3 },
+        { "serial0", 0x3f8, 4 }, { "serial1", 0x2f8, 3 }, { "serial2", 0x3e8, 4 },
+        { "serial3", 0x2e8, 3 },
     };
 
     a->com_ports = 0;
@@ -112,7 +114,8 @@ bool pc_acpi_setup(PcBoard *b, Error **errp)
     b->acpi.reset_value = 0x0f;
     pc_acpi_facts(b);
     blobs = acpi_build(&b->acpi);
-    ok = add_file(b, ACPI_FILE_TABLES, blobs.tables, errp) && add_file(b, ACPI_FILE_RSDP, blobs.rsdp, errp) &&
+    ok = add_file(b, ACPI_FILE_TABLES, blobs.tables, errp) &&
+         add_file(b, ACPI_FILE_RSDP, blobs.rsdp, errp) &&
          add_file(b, ACPI_FILE_LOADER, blobs.loader, errp);
     acpi_blobs_free(&blobs);
     return ok;
@@ -122,8 +125,10 @@ static SmbiosBlobs build_smbios(PcBoard *b, bool bios_info)
 {
     const MachineConfig *c = &b->machine.config;
     SmbiosFacts facts = {
-        .product = b->machine.type->desc, .version = b->machine.type->name, .cpu_version = "virtual CPU", .uuid = c->uuid,
-        .bios_info = bios_info, .sockets = c->sockets, .cores = c->cores * MAX(c->dies, 1), .threads = c->threads,
+        .product = b->machine.type->desc, .version = b->machine.type->name,
+        .cpu_version = "virtual CPU", .uuid = c->uuid,
+        .bios_info = bios_info, .sockets = c->sockets, .cores = c->cores * MAX(c->dies, 1),
+        .threads = c->threads,
         .below_4g = b->below_4g, .above_4g = b->above_4g,
     };
 
@@ -133,8 +138,9 @@ static SmbiosBlobs build_smbios(PcBoard *b, bool bios_info)
 bool pc_smbios_setup(PcBoard *b, Error **errp)
 {
     SmbiosBlobs s = build_smbios(b, false);
-    bool ok = fw_cfg_add_file(b->fw, "etc/smbios/smbios-tables", s.tables->data, s.tables->len, errp) &&
-              fw_cfg_add_file(b->fw, "etc/smbios/smbios-anchor", s.anchor->data, s.anchor->len, errp);
+    bool ok =
+        fw_cfg_add_file(b->fw, "etc/smbios/smbios-tables", s.tables->data, s.tables->len, errp) &&
+        fw_cfg_add_file(b->fw, "etc/smbios/smbios-anchor", s.anchor->data, s.anchor->len, errp);
 
     smbios_blobs_free(&s);
     return ok;

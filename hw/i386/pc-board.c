@@ -27,11 +27,14 @@ static unsigned width_of(unsigned count)
 /* Each topology level has a whole number of bits in the APIC id (SDM vol. 3A, 9.9.1). */
 static uint32_t apic_id_of(const MachineConfig *c, unsigned index)
 {
-    unsigned dies = MAX(c->dies, 1), thread_bits = width_of(c->threads), core_bits = width_of(c->cores), die_bits = width_of(dies);
-    unsigned thread = index % c->threads, core = index / c->threads % c->cores, die = index / c->threads / c->cores % dies;
+    unsigned dies = MAX(c->dies, 1), thread_bits = width_of(c->threads),
+             core_bits = width_of(c->cores), die_bits = width_of(dies);
+    unsigned thread = index % c->threads, core = index / c->threads % c->cores,
+             die = index / c->threads / c->cores % dies;
     unsigned socket = index / c->threads / c->cores / dies;
 
-    return thread | core << thread_bits | die << (thread_bits + core_bits) | socket << (thread_bits + core_bits + die_bits);
+    return thread | core << thread_bits | die << (thread_bits + core_bits) |
+           socket << (thread_bits + core_bits + die_bits);
 }
 
 bool pc_board_add_cpus(PcBoard *b, Error **errp)
@@ -42,7 +45,8 @@ bool pc_board_add_cpus(PcBoard *b, Error **errp)
     const char *model = c->cpu_model ? c->cpu_model : m->type->default_cpu;
 
     if (!family) {
-        error_setf(errp, "machine '%s': this build has no CPUs of architecture '%s'", m->type->name, m->type->arch);
+        error_setf(errp, "machine '%s': this build has no CPUs of architecture '%s'", m->type->name,
+                   m->type->arch);
         return false;
     }
     b->apic_ids = g_new0(uint32_t, c->max_cpus);
@@ -51,7 +55,8 @@ bool pc_board_add_cpus(PcBoard *b, Error **errp)
     b->apic_id_limit = b->apic_ids[c->max_cpus - 1] + 1;
     for (unsigned i = 0; i < c->cpus; i++) {
         g_autofree char *id = g_strdup_printf("apic%u", i);
-        if (!family->create(m, i, b->apic_ids[i], model, errp) || !device_start(apic_new(cpu_port(i), id), errp))
+        if (!family->create(m, i, b->apic_ids[i], model, errp) ||
+            !device_start(apic_new(cpu_port(i), id), errp))
             return false;
     }
     return true;
@@ -122,7 +127,8 @@ static Device *add_timer(PcBoard *b, const char *type, unsigned legacy, unsigned
 
     if (!d)
         return NULL;
-    device_connect(d, "irq", 0, b->hpet ? device_input(b->hpet, "legacy", legacy) : b->gsi.irq[irq]);
+    device_connect(d, "irq", 0,
+                   b->hpet ? device_input(b->hpet, "legacy", legacy) : b->gsi.irq[irq]);
     if (irq == 8 && c->rtc_base && !device_set(d, "base", c->rtc_base, errp))
         return NULL;
     if (irq == 8 && c->rtc_clock && !device_set(d, "clock", c->rtc_clock, errp))
@@ -150,10 +156,12 @@ bool pc_board_add_serial(PcBoard *b, Error **errp)
     for (unsigned i = 0; i < ARRAY_LEN(c->serial); i++) {
         char index[2] = { (char)('0' + i), 0 }, id[] = "serial0";
         id[6] = index[0];
-        if (c->serial[i] && !pc_board_isa_device(b, "isa-serial", id, errp, "index", index, "chardev", chardev_id(c->serial[i]), NULL))
+        if (c->serial[i] && !pc_board_isa_device(b, "isa-serial", id, errp, "index", index,
+                                                 "chardev", chardev_id(c->serial[i]), NULL))
             return false;
     }
-    return !c->debugcon || pc_board_isa_device(b, "isa-debugcon", "debugcon", errp, "chardev", chardev_id(c->debugcon), NULL);
+    return !c->debugcon || pc_board_isa_device(b, "isa-debugcon", "debugcon", errp, "chardev",
+                                               chardev_id(c->debugcon), NULL);
 }
 
 static bool add_keyboard(PcBoard *b, Error **errp)
@@ -208,11 +216,15 @@ static bool check_options(PcBoard *b, Error **errp)
     const char *name = b->machine.type->name;
 
     if (b->usb) {
-        error_setf(errp, "machine '%s': usb=on: there is no USB controller in this version; leave it out", name);
+        error_setf(errp,
+                   "machine '%s': usb=on: there is no USB controller in this version; leave it out",
+                   name);
         return false;
     }
     if (b->vmport == PC_ON) {
-        error_setf(errp, "machine '%s': vmport=on: the back door port is not modelled; leave it out", name);
+        error_setf(errp,
+                   "machine '%s': vmport=on: the back door port is not modelled; leave it out",
+                   name);
         return false;
     }
     return true;
@@ -230,7 +242,11 @@ static bool add_chipset(PcBoard *b, Error **errp)
     h = host_bridge(b->host);
     h->io = m->io;
     h->as_memory = m->as_memory;
-    h->spaces = (SmramSpaces){ .system = m->memory, .smm = m->smm, .pci = b->pci, .ram = m->ram, .ram_below_4g = b->below_4g };
+    h->spaces = (SmramSpaces){.system = m->memory,
+                              .smm = m->smm,
+                              .pci = b->pci,
+                              .ram = m->ram,
+                              .ram_below_4g = b->below_4g};
     if (!device_start(b->host, errp))
         return false;
     b->mch = pci_new(&h->bus, model->north_type, model->north_type, 0, errp);
@@ -257,12 +273,17 @@ static bool connect_south(PcBoard *b, Error **errp)
 
 /* Ports that a PC has and this one does not; "quiet": written as a delay by design. */
 static const UnmodelledRange pc_ranges[] = {
-    { "dma-controller-1", 0x00, 0x10, true }, { "post-code", 0x80, 1, true, true }, { "dma-page", 0x81, 0x0f, true },
-    { "dma-controller-2", 0xc0, 0x20, true }, { "delay-port", 0xed, 1, true, true }, { "fpu-error", 0xf0, 2, true },
-    { "ide-secondary", 0x170, 8, true }, { "ide-primary", 0x1f0, 8, true }, { "ide-secondary-control", 0x376, 1, true },
-    { "vga", 0x3b0, 0x30, true }, { "floppy", 0x3f0, 6, true }, { "ide-primary-control", 0x3f6, 1, true },
+    { "dma-controller-1", 0x00, 0x10, true }, { "post-code", 0x80, 1, true, true },
+    { "dma-page", 0x81, 0x0f, true },
+    { "dma-controller-2", 0xc0, 0x20, true }, { "delay-port", 0xed, 1, true, true },
+    { "fpu-error", 0xf0, 2, true },
+    { "ide-secondary", 0x170, 8, true }, { "ide-primary", 0x1f0, 8, true },
+    { "ide-secondary-control", 0x376, 1, true },
+    { "vga", 0x3b0, 0x30, true }, { "floppy", 0x3f0, 6, true },
+    { "ide-primary-control", 0x3f6, 1, true },
     { "isa-pnp", 0xa79, 1, true }, { "vmport", 0x5658, 4, true },
-    { "vga-memory", 0xa0000, 0x20000 }, { "rom-area", 0xc0000, 0x40000, false, true }, { "tpm", 0xfed40000, 0x5000 },
+    { "vga-memory", 0xa0000, 0x20000 }, { "rom-area", 0xc0000, 0x40000, false, true },
+    { "tpm", 0xfed40000, 0x5000 },
     { NULL },
 };
 
@@ -309,11 +330,13 @@ bool pc_board_add_fw_cfg(PcBoard *b, Error **errp)
 static bool add_boot(PcBoard *b, Error **errp)
 {
     const MachineConfig *c = &b->machine.config;
-    BootLayout layout = { .ram_below_4g = b->below_4g, .ram_above_4g = b->above_4g, .reserve = 256 * KiB };
+    BootLayout layout = { .ram_below_4g = b->below_4g, .ram_above_4g = b->above_4g,
+                          .reserve = 256 * KiB };
 
     if (!pc_board_load_bios(b, "bios-256k.bin", errp) || !pc_board_add_fw_cfg(b, errp))
         return false;
-    return (c->no_acpi || pc_acpi_setup(b, errp)) && pc_smbios_setup(b, errp) && boot_through_firmware(b->fw, c, &layout, errp);
+    return (c->no_acpi || pc_acpi_setup(b, errp)) && pc_smbios_setup(b, errp) &&
+           boot_through_firmware(b->fw, c, &layout, errp);
 }
 
 /* The guest goes to sleep in S3: the BIOS finds this code after the wake-up reset and resumes. */
@@ -336,7 +359,8 @@ bool pc_board_build(Machine *m, const PcModel *model, Error **errp)
     if (!pc_board_add_cpus(b, errp) || !add_chipset(b, errp))
         return false;
     b->isa = isa_bus_first();
-    if (!connect_south(b, errp) || !pc_board_add_timers(b, errp) || !add_keyboard(b, errp) || !pc_board_add_serial(b, errp))
+    if (!connect_south(b, errp) || !pc_board_add_timers(b, errp) || !add_keyboard(b, errp) ||
+        !pc_board_add_serial(b, errp))
         return false;
     fill_cmos(b);
     b->pm->suspending = note_suspend;
@@ -358,7 +382,8 @@ void pc_board_power_button(Machine *m)
 void pc_board_destroy(Machine *m)
 {
     PcBoard *b = pc_board(m);
-    MemRegion **regions[] = { &b->bios_low, &b->bios, &b->apic_window, &b->ram_high, &b->ram_low, &b->smm_memory, &b->pci };
+    MemRegion **regions[] = { &b->bios_low, &b->bios, &b->apic_window, &b->ram_high, &b->ram_low,
+                              &b->smm_memory, &b->pci };
 
     if (b->unmodelled)
         g_ptr_array_unref(b->unmodelled);

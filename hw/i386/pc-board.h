@@ -92,5 +92,6 @@ bool pc_board_load_bios(PcBoard *b, const char *dflt, Error **errp);
 bool pc_board_add_fw_cfg(PcBoard *b, Error **errp);
 unsigned pc_board_e820(const PcBoard *b, E820Entry out[2]);
 /* Make an ISA device, set "prop", "value" pairs up to NULL, start it. */
-Device *pc_board_isa_device(PcBoard *b, const char *type, const char *id, Error **errp, ...) G_GNUC_NULL_TERMINATED;
+Device *pc_board_isa_device(PcBoard *b, const char *type, const char *id, Error **errp,
+                            ...) G_GNUC_NULL_TERMINATED;
 #endif

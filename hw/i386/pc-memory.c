@@ -21,7 +21,8 @@ static MemRegion *map_new(MemRegion *into, hwaddr at, MemRegion *r, int priority
 static uint64_t low_limit(const PcBoard *b)
 {
     const PcModel *model = b->model;
-    uint64_t size = b->machine.config.ram_size, limit = size >= model->low_limit ? model->low_split : model->low_limit;
+    uint64_t size = b->machine.config.ram_size,
+             limit = size >= model->low_limit ? model->low_split : model->low_limit;
 
     return b->max_ram_below_4g ? MIN(limit, b->max_ram_below_4g) : limit;
 }
@@ -32,11 +33,14 @@ bool pc_board_add_ram(PcBoard *b, Error **errp)
     uint64_t size = m->config.ram_size, limit = low_limit(b);
 
     if (b->max_ram_below_4g && (b->max_ram_below_4g < MiB || b->max_ram_below_4g % MiB)) {
-        error_setf(errp, "machine '%s': max-ram-below-4g must be a multiple of 1 MiB", m->type->name);
+        error_setf(errp, "machine '%s': max-ram-below-4g must be a multiple of 1 MiB",
+                   m->type->name);
         return false;
     }
     if (size < MiB) {
-        error_setf(errp, "machine '%s': %" PRIu64 " bytes of memory are too few, it needs 1 MiB; see -m", m->type->name, size);
+        error_setf(errp,
+                   "machine '%s': %" PRIu64 " bytes of memory are too few, it needs 1 MiB; see -m",
+                   m->type->name, size);
         return false;
     }
     m->ram = mem_ram_new("pc.ram", size, errp);
@@ -44,14 +48,18 @@ bool pc_board_add_ram(PcBoard *b, Error **errp)
         return false;
     b->below_4g = MIN(size, limit);
     b->above_4g = size - b->below_4g;
-    b->ram_low = map_new(m->memory, 0, mem_alias_new("ram-below-4g", m->ram, 0, b->below_4g), PRIO_RAM);
+    b->ram_low =
+        map_new(m->memory, 0, mem_alias_new("ram-below-4g", m->ram, 0, b->below_4g), PRIO_RAM);
     if (b->above_4g)
-        b->ram_high = map_new(m->memory, HIGH_RAM, mem_alias_new("ram-above-4g", m->ram, b->below_4g, b->above_4g), PRIO_RAM);
+        b->ram_high =
+            map_new(m->memory, HIGH_RAM,
+                    mem_alias_new("ram-above-4g", m->ram, b->below_4g, b->above_4g), PRIO_RAM);
     b->pci = map_new(m->memory, 0, mem_container_new("pci", UINT64_MAX), PRIO_PCI);
     b->apic_window = map_new(m->memory, APIC_DEFAULT_BASE, apic_window_new(), PRIO_DEVICE);
     if (b->smm != PC_OFF) {
         m->smm = mem_container_new("smm", UINT64_MAX);
-        b->smm_memory = map_new(m->smm, 0, mem_alias_new("smm-memory", m->memory, 0, UINT64_MAX), PRIO_RAM);
+        b->smm_memory =
+            map_new(m->smm, 0, mem_alias_new("smm-memory", m->memory, 0, UINT64_MAX), PRIO_RAM);
         m->as_smm = as_new("smm", m->smm);
     }
     return true;
@@ -76,7 +84,10 @@ bool pc_board_load_bios(PcBoard *b, const char *dflt, Error **errp)
         return false;
     size = g_bytes_get_size(b->bios_image);
     if (size % (64 * KiB)) {
-        error_setf(errp, "firmware '%s': its %" PRIu64 " bytes are not a multiple of 64 KiB; this is no BIOS image", name, size);
+        error_setf(errp,
+                   "firmware '%s': its %" PRIu64
+                   " bytes are not a multiple of 64 KiB; this is no BIOS image",
+                   name, size);
         return false;
     }
     low = MIN(size, BIOS_SHADOW_MAX);
@@ -84,32 +95,38 @@ bool pc_board_load_bios(PcBoard *b, const char *dflt, Error **errp)
     if (!b->bios)
         return false;
     mem_map(b->pci, HIGH_RAM - size, b->bios, 0);
-    b->bios_low = map_new(b->pci, MiB - low, mem_alias_new("bios-below-1m", b->bios, size - low, low), 1);
+    b->bios_low =
+        map_new(b->pci, MiB - low, mem_alias_new("bios-below-1m", b->bios, size - low, low), 1);
     return true;
 }
 
 /* ---- Ranges that are decoded, but not modelled ---- */
 
-static MemResult unmodelled_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+static MemResult unmodelled_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
+                                 MemAttrs attrs)
 {
     const UnmodelledRange *u = opaque;
 
     if (!u->quiet)
-        log_unimp(u->name, "read of %u bytes at %#" PRIx64 ": not modelled", size, u->base + offset);
+        log_unimp(u->name, "read of %u bytes at %#" PRIx64 ": not modelled", size,
+                  u->base + offset);
     *value = UINT64_MAX;
     return MEM_OK;
 }
 
-static MemResult unmodelled_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+static MemResult unmodelled_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
+                                  MemAttrs attrs)
 {
     const UnmodelledRange *u = opaque;
 
     if (!u->quiet)
-        log_unimp(u->name, "write of %#" PRIx64 " at %#" PRIx64 ": not modelled", value, u->base + offset);
+        log_unimp(u->name, "write of %#" PRIx64 " at %#" PRIx64 ": not modelled", value,
+                  u->base + offset);
     return MEM_OK;
 }
 
-static const MemOps unmodelled_ops = { .read = unmodelled_read, .write = unmodelled_write, .min_size = 1, .max_size = 8 };
+static const MemOps unmodelled_ops = { .read = unmodelled_read, .write = unmodelled_write,
+                                       .min_size = 1, .max_size = 8 };
 
 void pc_board_add_unmodelled(PcBoard *b, const UnmodelledRange *ranges)
 {

@@ -64,7 +64,8 @@ static void cf9_write(void *opaque, uint8_t value)
 
 /* Reset values of sections 2.1 and 2.2. */
 static const struct { uint8_t at, value; } defaults[] = {
-    { 0x4c, 0x4d }, { 0x4e, 0x03 }, { 0x69, 0x02 }, { 0x70, 0x80 }, { 0x76, 0x0c }, { 0x77, 0x0c }, { 0x78, 0x02 }, { 0xa0, 0x08 },
+    { 0x4c, 0x4d }, { 0x4e, 0x03 }, { 0x69, 0x02 }, { 0x70, 0x80 }, { 0x76, 0x0c }, { 0x77, 0x0c },
+    { 0x78, 0x02 }, { 0xa0, 0x08 },
     { 0xa8, 0x0f },
 };
 
@@ -119,12 +120,16 @@ static const char *const piix3_pins[] = { "gsi*24", NULL };
 static const char *const piix3_provides[] = { "isa", NULL };
 
 static const PciDeviceInfo piix3_info = {
-    .vendor = PCI_VENDOR_INTEL, .device = 0x7000, .class_code = PCI_CLASS_ISA_BRIDGE, .config_wrote = piix3_config_wrote,
+    .vendor = PCI_VENDOR_INTEL, .device = 0x7000, .class_code = PCI_CLASS_ISA_BRIDGE,
+    .config_wrote = piix3_config_wrote,
 };
 
 static const DeviceType piix3_type = {
-    .name = "PIIX3", .desc = "PIIX3 ISA bridge", .category = "Bridge", .size = sizeof(Piix3), .bus = "pci",
-    .provides = piix3_provides, .state = piix3_state, .out_pins = piix3_pins, .base = &pci_device_type,
-    .start = piix3_start, .reset = piix3_reset, .loaded = piix3_loaded, .stop = piix3_stop, .class_data = &piix3_info,
+    .name = "PIIX3", .desc = "PIIX3 ISA bridge", .category = "Bridge", .size = sizeof(Piix3),
+    .bus = "pci",
+    .provides = piix3_provides, .state = piix3_state, .out_pins = piix3_pins,
+    .base = &pci_device_type,
+    .start = piix3_start, .reset = piix3_reset, .loaded = piix3_loaded, .stop = piix3_stop,
+    .class_data = &piix3_info,
 };
 DEVICE_REGISTER(piix3_type)

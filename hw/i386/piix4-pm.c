@@ -6,7 +6,8 @@
 #include "hw/i386/southbridge.h"
 
 enum {
-    PMBASE = 0x40, DEVACTB = 0x58, DEVACTB_APMC_EN = 1 << 25, PMREGMISC = 0x80, SMBBASE = 0x90, SMBHSTCFG = 0xd2,
+    PMBASE = 0x40, DEVACTB = 0x58, DEVACTB_APMC_EN = 1 << 25, PMREGMISC = 0x80, SMBBASE = 0x90,
+        SMBHSTCFG = 0xd2,
     PM_SIZE = 64, GPE_PORT = 0xafe0, APM_PORT = 0xb2,
 };
 
@@ -49,7 +50,8 @@ static void place(Piix4Pm *p, unsigned region, uint64_t *at, uint64_t want)
 static void update_blocks(Piix4Pm *p)
 {
     PciDevice *d = &p->pci;
-    uint32_t pm = pci_config_get(d, PMBASE, 4) & 0xffc0, smb = pci_config_get(d, SMBBASE, 4) & 0xfff0;
+    uint32_t pm = pci_config_get(d, PMBASE, 4) & 0xffc0,
+             smb = pci_config_get(d, SMBBASE, 4) & 0xfff0;
 
     place(p, REGION_PM, &p->pm_at, (d->config[PMREGMISC] & 1) && pm ? pm : UINT64_MAX);
     place(p, REGION_SMBUS, &p->smbus_at, (d->config[SMBHSTCFG] & 1) && smb ? smb : UINT64_MAX);
@@ -80,21 +82,27 @@ static void gpe_wrote(Device *dev, const Reg *r, unsigned i, uint64_t old, uint6
 }
 
 static const Reg pm_regs[] = { ACPI_PM_ROWS(Piix4Pm, pm), { .name = NULL } };
-static const RegBank pm_bank = { .name = "PMBASE", .size = PM_SIZE, .regs = pm_regs, .min_size = 1, .max_size = 4, .io_space = true };
+static const RegBank pm_bank = { .name = "PMBASE", .size = PM_SIZE, .regs = pm_regs, .min_size = 1,
+                                 .max_size = 4, .io_space = true };
 
 static const Reg gpe_regs[] = {
-    { .name = "GPE0_STS", .at = 0, .size = 2, .field = offsetof(Piix4Pm, gpe_sts16), .w1c = 0xffff, .wrote = gpe_wrote },
-    { .name = "GPE0_EN", .at = 2, .size = 2, .field = offsetof(Piix4Pm, gpe_en16), .wrote = gpe_wrote },
+    { .name = "GPE0_STS", .at = 0, .size = 2, .field = offsetof(Piix4Pm, gpe_sts16), .w1c = 0xffff,
+        .wrote = gpe_wrote },
+    { .name = "GPE0_EN", .at = 2, .size = 2, .field = offsetof(Piix4Pm, gpe_en16),
+        .wrote = gpe_wrote },
     { .name = NULL },
 };
-static const RegBank gpe_bank = { .name = "GPE0", .size = 4, .regs = gpe_regs, .min_size = 1, .max_size = 4, .io_space = true };
+static const RegBank gpe_bank = { .name = "GPE0", .size = 4, .regs = gpe_regs, .min_size = 1,
+                                  .max_size = 4, .io_space = true };
 
 static const Reg apm_regs[] = {
-    { .name = "APM_CNT", .at = 0, .size = 1, .field = offsetof(Piix4Pm, apmc), .wrote = apmc_wrote },
+    { .name = "APM_CNT", .at = 0, .size = 1, .field = offsetof(Piix4Pm, apmc),
+        .wrote = apmc_wrote },
     { .name = "APM_STS", .at = 1, .size = 1, .field = offsetof(Piix4Pm, apms) },
     { .name = NULL },
 };
-static const RegBank apm_bank = { .name = "APM", .size = 2, .regs = apm_regs, .min_size = 1, .max_size = 1, .io_space = true };
+static const RegBank apm_bank = { .name = "APM", .size = 2, .regs = apm_regs, .min_size = 1,
+                                  .max_size = 1, .io_space = true };
 static const RegBank *const banks[] = { &pm_bank, &gpe_bank, &apm_bank, NULL };
 
 static bool pm_start(Device *dev, Error **errp)
@@ -106,7 +114,8 @@ static bool pm_start(Device *dev, Error **errp)
     pci_config_define(d, PCI_COMMAND, 2, 0, PCI_CMD_IO);
     pci_config_define(d, PCI_STATUS, 2, PCI_STATUS_FAST_B2B | PCI_STATUS_DEVSEL_MEDIUM, 0);
     pci_config_define(d, PMBASE, 4, 1, 0xffc0);
-    pci_config_define(d, DEVACTB, 4, p->smm ? 0 : DEVACTB_APMC_EN, p->smm ? 0xffffffff : 0xffffffff & ~DEVACTB_APMC_EN);
+    pci_config_define(d, DEVACTB, 4, p->smm ? 0 : DEVACTB_APMC_EN,
+                      p->smm ? 0xffffffff : 0xffffffff & ~DEVACTB_APMC_EN);
     pci_config_define(d, 0x5f, 1, 0, 0xff);  /* resource decode of ports and drives: stored only */
     pci_config_define(d, 0x63, 1, 0, 0xff);
     pci_config_define(d, 0x67, 1, 0x08, 0xff);
@@ -116,7 +125,8 @@ static bool pm_start(Device *dev, Error **errp)
     p->smbus.owner = dev;
     p->smbus.set_irq = set_smbus_irq;
     smbus_add_spd(&p->smbus, p->ram_size);
-    dev->region[REGION_SMBUS] = mem_io_new("piix4-smbus", SMBUS_IO_SIZE / 2, &smbus_host_ops, &p->smbus, dev->domain);
+    dev->region[REGION_SMBUS] =
+        mem_io_new("piix4-smbus", SMBUS_IO_SIZE / 2, &smbus_host_ops, &p->smbus, dev->domain);
     mem_map(d->bus->io, GPE_PORT, dev->region[REGION_GPE], 0);
     mem_map(d->bus->io, APM_PORT, dev->region[REGION_APM], 0);
     acpi_pm_start(&p->pm, dev, set_sci);
@@ -166,13 +176,17 @@ static const StateField pm_state[] = {
 static const char *const pm_pins[] = { "sci", "smbus", NULL };
 
 static const PciDeviceInfo pm_info = {
-    .vendor = PCI_VENDOR_INTEL, .device = 0x7113, .revision = 3, .class_code = PCI_CLASS_OTHER_BRIDGE, .interrupt_pin = 1,
+    .vendor = PCI_VENDOR_INTEL, .device = 0x7113, .revision = 3,
+    .class_code = PCI_CLASS_OTHER_BRIDGE, .interrupt_pin = 1,
     .config_wrote = pm_config_wrote,
 };
 
 static const DeviceType pm_type = {
-    .name = "PIIX4_PM", .desc = "PIIX4 power management", .category = "Bridge", .size = sizeof(Piix4Pm), .bus = "pci",
-    .banks = banks, .props = pm_props, .state = pm_state, .out_pins = pm_pins, .base = &pci_device_type,
-    .start = pm_start, .reset = pm_reset, .loaded = pm_loaded, .stop = pm_stop, .class_data = &pm_info,
+    .name = "PIIX4_PM", .desc = "PIIX4 power management", .category = "Bridge",
+    .size = sizeof(Piix4Pm), .bus = "pci",
+    .banks = banks, .props = pm_props, .state = pm_state, .out_pins = pm_pins,
+    .base = &pci_device_type,
+    .start = pm_start, .reset = pm_reset, .loaded = pm_loaded, .stop = pm_stop,
+    .class_data = &pm_info,
 };
 DEVICE_REGISTER(pm_type)

@@ -5,15 +5,24 @@
 #include "hw/i386/smbus.h"
 
 enum { /* register offsets */
-    HST_STS = 0, HST_CNT = 2, HST_CMD = 3, XMIT_SLVA = 4, HST_D0 = 5, HST_D1 = 6, BLOCK_DB = 7, PEC = 8, AUX_STS = 0xc, AUX_CTL = 0xd,
+    HST_STS = 0, HST_CNT = 2, HST_CMD = 3, XMIT_SLVA = 4, HST_D0 = 5, HST_D1 = 6, BLOCK_DB = 7,
+        PEC = 8, AUX_STS = 0xc, AUX_CTL = 0xd,
 };
 enum { /* HST_STS */
-    STS_BUSY = 0x01, STS_INTR = 0x02, STS_DEV_ERR = 0x04, STS_INUSE = 0x40, STS_BYTE_DONE = 0x80, STS_W1C = 0xfe,
+    STS_BUSY = 0x01, STS_INTR = 0x02, STS_DEV_ERR = 0x04, STS_INUSE = 0x40, STS_BYTE_DONE = 0x80,
+        STS_W1C = 0xfe,
 };
 enum { CNT_INTREN = 0x01, CNT_KILL = 0x02, CNT_START = 0x40, CNT_WMASK = 0xbf };
 enum { AUX_CTL_E32B = 0x02 };
 enum { /* HST_CNT[4:2] */
-    PROTO_QUICK, PROTO_BYTE, PROTO_BYTE_DATA, PROTO_WORD_DATA, PROTO_PROCESS_CALL, PROTO_BLOCK, PROTO_I2C_READ, PROTO_BLOCK_PROCESS,
+       PROTO_QUICK,
+       PROTO_BYTE,
+       PROTO_BYTE_DATA,
+       PROTO_WORD_DATA,
+       PROTO_PROCESS_CALL,
+       PROTO_BLOCK,
+       PROTO_I2C_READ,
+       PROTO_BLOCK_PROCESS,
 };
 
 static uint8_t *eeprom_of(SmbusHost *s, unsigned *index)
@@ -87,7 +96,8 @@ static void start(SmbusHost *s)
     update_irq(s);
 }
 
-static MemResult host_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+static MemResult host_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
+                           MemAttrs attrs)
 {
     SmbusHost *s = opaque;
 
@@ -114,7 +124,8 @@ static MemResult host_read(void *opaque, hwaddr offset, unsigned size, uint64_t 
     return MEM_OK;
 }
 
-static MemResult host_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+static MemResult host_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
+                            MemAttrs attrs)
 {
     SmbusHost *s = opaque;
     uint8_t v = (uint8_t)value;
@@ -145,7 +156,8 @@ static MemResult host_write(void *opaque, hwaddr offset, unsigned size, uint64_t
     return MEM_OK;
 }
 
-const MemOps smbus_host_ops = { .read = host_read, .write = host_write, .min_size = 1, .max_size = 1 };
+const MemOps smbus_host_ops = { .read = host_read, .write = host_write, .min_size = 1,
+                                .max_size = 1 };
 
 const StateField smbus_host_state[] = {
     STATE_U8(SmbusHost, status), STATE_U8(SmbusHost, control), STATE_U8(SmbusHost, command), STATE_U8(SmbusHost, address),
@@ -156,7 +168,8 @@ const StateField smbus_host_state[] = {
 
 void smbus_host_reset(SmbusHost *s)
 {
-    s->status = s->control = s->command = s->address = s->data0 = s->data1 = s->aux_control = s->block_index = 0;
+    s->status = s->control = s->command = s->address = s->data0 = s->data1 = s->aux_control =
+        s->block_index = 0;
     memset(s->block, 0, sizeof(s->block));
     memset(s->eeprom_at, 0, sizeof(s->eeprom_at));
 }
@@ -165,7 +178,8 @@ bool smbus_host_loaded(SmbusHost *s, Error **errp)
 {
     if (s->block_index < SMBUS_BLOCK_MAX)
         return true;
-    error_setf(errp, "device '%s': saved SMBus block index %u is out of range", s->owner->id, s->block_index);
+    error_setf(errp, "device '%s': saved SMBus block index %u is out of range", s->owner->id,
+               s->block_index);
     s->block_index = 0;
     return false;
 }
@@ -180,7 +194,13 @@ static void fill_spd(uint8_t spd[SMBUS_EEPROM_SIZE], uint64_t bytes)
 
     spd[0] = 128; spd[1] = 8; spd[2] = 8; /* bytes used, EEPROM size 2^8, DDR2 SDRAM */
     spd[3] = 14; spd[4] = 10; spd[5] = 0x60; spd[6] = 64; spd[8] = 5;
-    spd[9] = 0x25; spd[10] = 0x40; spd[12] = 0x82; spd[13] = 8; spd[16] = 0x0c; spd[17] = 8; spd[18] = 0x38;
+    spd[9] = 0x25;
+    spd[10] = 0x40;
+    spd[12] = 0x82;
+    spd[13] = 8;
+    spd[16] = 0x0c;
+    spd[17] = 8;
+    spd[18] = 0x38;
     spd[20] = 2; spd[27] = 0x3c; spd[28] = 0x1e; spd[29] = 0x3c; spd[30] = 0x2d;
     spd[31] = (uint8_t)density;
     spd[62] = 0x13;

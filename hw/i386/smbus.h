@@ -5,7 +5,8 @@
 
 #include "hw/core/device.h"
 
-enum { SMBUS_IO_SIZE = 32, SMBUS_EEPROMS = 8, SMBUS_EEPROM_ADDR = 0x50, SMBUS_EEPROM_SIZE = 256, SMBUS_BLOCK_MAX = 32 };
+enum { SMBUS_IO_SIZE = 32, SMBUS_EEPROMS = 8, SMBUS_EEPROM_ADDR = 0x50, SMBUS_EEPROM_SIZE = 256,
+       SMBUS_BLOCK_MAX = 32 };
 
 /* Embedded in a device; functions under its domain. */
 typedef struct SmbusHost {

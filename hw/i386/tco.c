@@ -61,7 +61,8 @@ void tco_loaded(Tco *t)
 uint64_t tco_rld_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     Tco *t = TCO_OF(d, r, rld);
-    int64_t left = timer_armed(t->timer) ? timer_deadline(t->timer) - clock_ns(CLOCK_VIRTUAL_NS) : 0;
+    int64_t left =
+        timer_armed(t->timer) ? timer_deadline(t->timer) - clock_ns(CLOCK_VIRTUAL_NS) : 0;
 
     return left > 0 ? (uint64_t)(left / TCO_TICK_NS) & 0x3ff : t->tmr & 0x3ffu;
 }

@@ -5,7 +5,8 @@
 
 #include "hw/core/device.h"
 
-enum { TCO_GCS_NO_REBOOT = 0x20, TCO1_STS_TIMEOUT = 0x08, TCO2_STS_SECOND_TO = 0x02, TCO1_CNT_HALT = 0x0800, TCO1_CNT_LOCK = 0x1000 };
+enum { TCO_GCS_NO_REBOOT = 0x20, TCO1_STS_TIMEOUT = 0x08, TCO2_STS_SECOND_TO = 0x02,
+       TCO1_CNT_HALT = 0x0800, TCO1_CNT_LOCK = 0x1000 };
 
 /* Embedded in the LPC bridge; registers are rows of its PM bank at 0x60. The first time-out of two raises an SMI. */
 typedef struct Tco {

@@ -18,12 +18,16 @@ typedef struct Microvm {
 } Microvm;
 
 static const UnmodelledRange ranges[] = {
-    { "dma-controller-1", 0x00, 0x10, true }, { "post-code", 0x80, 1, true, true }, { "delay-port", 0xed, 1, true, true },
-    { "fpu-error", 0xf0, 2, true }, { "vga", 0x3b0, 0x30, true }, { "pci-config", 0xcf8, 8, true, true },
+    { "dma-controller-1", 0x00, 0x10, true }, { "post-code", 0x80, 1, true, true },
+    { "delay-port", 0xed, 1, true, true },
+    { "fpu-error", 0xf0, 2, true }, { "vga", 0x3b0, 0x30, true },
+    { "pci-config", 0xcf8, 8, true, true },
     { NULL },
 };
 
-static const PcModel microvm_model = { .flavour = ACPI_MICROVM, .low_limit = 0xc0000000, .low_split = 0xc0000000, .hpet_lines = 0x4, .unmodelled = ranges };
+static const PcModel microvm_model = { .flavour = ACPI_MICROVM, .low_limit = 0xc0000000,
+                                       .low_split = 0xc0000000, .hpet_lines = 0x4,
+                                       .unmodelled = ranges };
 
 static bool add_devices(Microvm *v, Error **errp)
 {
@@ -32,7 +36,8 @@ static bool add_devices(Microvm *v, Error **errp)
 
     isa_bus_init(&v->isa, "isa.0", NULL, b->machine.io, b->machine.memory, NULL);
     b->isa = &v->isa;
-    if (!pc_board_add_irqchip(b, true, errp) || !pc_board_add_timers(b, errp) || !pc_board_add_serial(b, errp))
+    if (!pc_board_add_irqchip(b, true, errp) || !pc_board_add_timers(b, errp) ||
+        !pc_board_add_serial(b, errp))
         return false;
     pm = device_new_named("acpi-pm", "acpi-pm", errp);
     if (!pm)
@@ -51,8 +56,10 @@ static unsigned fill_e820(Microvm *v)
     const PcBoard *b = &v->board;
     uint64_t tables = b->below_4g - PC_TABLES_RESERVE;
     const E820Entry map[E820_MAX] = {
-        { 0, 0x9fc00, E820_RAM }, { 0x9fc00, 0x400, E820_RESERVED }, { 0xf0000, 0x10000, E820_RESERVED },
-        { MiB, tables - MiB, E820_RAM }, { tables, PC_TABLES_RESERVE, E820_ACPI }, { 4 * GiB, b->above_4g, E820_RAM },
+        { 0, 0x9fc00, E820_RAM }, { 0x9fc00, 0x400, E820_RESERVED },
+        { 0xf0000, 0x10000, E820_RESERVED },
+        { MiB, tables - MiB, E820_RAM }, { tables, PC_TABLES_RESERVE, E820_ACPI },
+        { 4 * GiB, b->above_4g, E820_RAM },
     };
 
     memcpy(v->e820, map, sizeof(map));
@@ -62,7 +69,8 @@ static unsigned fill_e820(Microvm *v)
 static bool boot_directly(Microvm *v, Error **errp)
 {
     PcBoard *b = &v->board;
-    BootLayout layout = { .ram_below_4g = b->below_4g, .ram_above_4g = b->above_4g, .reserve = PC_TABLES_RESERVE, .e820 = v->e820 };
+    BootLayout layout = { .ram_below_4g = b->below_4g, .ram_above_4g = b->above_4g,
+                          .reserve = PC_TABLES_RESERVE, .e820 = v->e820 };
 
     if (b->below_4g < 4 * MiB) {
         error_setf(errp, "machine 'microvm': a kernel needs at least 4 MiB of memory; see -m");
@@ -87,7 +95,8 @@ static bool boot_firmware(Microvm *v, Error **errp)
         return false;
     mem_unmap(b->bios_low);
     mem_map(b->machine.memory, MiB - mem_size(b->bios_low), b->bios_low, PRIO_BIOS);
-    return pc_board_add_fw_cfg(b, errp) && boot_through_firmware(b->fw, &b->machine.config, &layout, errp);
+    return pc_board_add_fw_cfg(b, errp) &&
+           boot_through_firmware(b->fw, &b->machine.config, &layout, errp);
 }
 
 static bool microvm_build(Machine *m, Error **errp)
@@ -97,7 +106,9 @@ static bool microvm_build(Machine *m, Error **errp)
 
     b->model = &microvm_model;
     if (!m->config.kernel && !m->config.bios) {
-        error_setf(errp, "machine 'microvm': there is nothing to start; give it -kernel FILE or -bios FILE");
+        error_setf(
+            errp,
+            "machine 'microvm': there is nothing to start; give it -kernel FILE or -bios FILE");
         return false;
     }
     if (!pc_board_add_ram(b, errp))
@@ -137,8 +148,11 @@ static const Property microvm_props[] = {
 };
 
 static const MachineType microvm_machine = {
-    .name = "microvm", .desc = "Minimal machine that starts a kernel directly", .arch = "x86_64", .default_cpu = "qemu64",
-    .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(Microvm), .props = microvm_props, .build = microvm_build,
-    .reset = microvm_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi, .destroy = microvm_destroy,
+    .name = "microvm", .desc = "Minimal machine that starts a kernel directly", .arch = "x86_64",
+    .default_cpu = "qemu64",
+    .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(Microvm), .props = microvm_props,
+    .build = microvm_build,
+    .reset = microvm_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi,
+    .destroy = microvm_destroy,
 };
 MACHINE_REGISTER(microvm_machine)

@@ -11,7 +11,8 @@ static const UnmodelledRange pc_ranges[] = {
 static bool add_functions(PcBoard *b, Error **errp)
 {
     PciBus *bus = &host_bridge(b->host)->bus;
-    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)b->machine.config.ram_size);
+    g_autofree char *size =
+        g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)b->machine.config.ram_size);
     PciDevice *pm = pci_new(bus, "PIIX4_PM", "PIIX4_PM", PCI_DEVFN(1, 3), errp);
 
     bus->min_slot = 2;
@@ -34,8 +35,10 @@ static void acpi_update(PcBoard *b)
 }
 
 static const PcModel pc_model = {
-    .flavour = ACPI_PC, .host_type = "i440FX-pcihost", .north_type = "i440FX", .south_type = "PIIX3", .south_devfn = PCI_DEVFN(1, 0),
-    .low_limit = 0xe0000000, .low_split = 0xc0000000, .hpet_lines = 0x4, .unmodelled = pc_ranges, .add_functions = add_functions,
+    .flavour = ACPI_PC, .host_type = "i440FX-pcihost", .north_type = "i440FX",
+    .south_type = "PIIX3", .south_devfn = PCI_DEVFN(1, 0),
+    .low_limit = 0xe0000000, .low_split = 0xc0000000, .hpet_lines = 0x4, .unmodelled = pc_ranges,
+    .add_functions = add_functions,
     .acpi_update = acpi_update,
 };
 
@@ -47,15 +50,21 @@ static bool pc_build(Machine *m, Error **errp)
 static const Property pc_props[] = { PC_BOARD_PROPS, DEFINE_PROP_END };
 
 static const char *const pc_aliases[] = {
-    "pc-i440fx-7.2", "pc-i440fx-7.1", "pc-i440fx-7.0", "pc-i440fx-6.2", "pc-i440fx-6.1", "pc-i440fx-6.0", "pc-i440fx-5.2",
-    "pc-i440fx-5.1", "pc-i440fx-5.0", "pc-i440fx-4.2", "pc-i440fx-4.1", "pc-i440fx-4.0", "pc-i440fx-3.1", "pc-i440fx-3.0",
-    "pc-i440fx-2.12", "pc-i440fx-2.11", "pc-i440fx-2.10", "pc-i440fx-2.9", "pc-i440fx-2.8", "pc-i440fx-2.7", "pc-i440fx-2.6",
+    "pc-i440fx-7.2", "pc-i440fx-7.1", "pc-i440fx-7.0", "pc-i440fx-6.2", "pc-i440fx-6.1",
+        "pc-i440fx-6.0", "pc-i440fx-5.2",
+    "pc-i440fx-5.1", "pc-i440fx-5.0", "pc-i440fx-4.2", "pc-i440fx-4.1", "pc-i440fx-4.0",
+        "pc-i440fx-3.1", "pc-i440fx-3.0",
+    "pc-i440fx-2.12", "pc-i440fx-2.11", "pc-i440fx-2.10", "pc-i440fx-2.9", "pc-i440fx-2.8",
+        "pc-i440fx-2.7", "pc-i440fx-2.6",
     "pc-i440fx-2.5", "pc-i440fx-2.4", NULL,
 };
 
 static const MachineType pc_machine = {
-    .name = "pc", .desc = "Standard PC (i440FX + PIIX)", .aliases = pc_aliases, .arch = "x86_64", .default_cpu = "qemu64",
-    .max_cpus = 255, .default_ram = 128 * MiB, .size = sizeof(PcBoard), .props = pc_props, .build = pc_build,
-    .reset = pc_board_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi, .destroy = pc_board_destroy,
+    .name = "pc", .desc = "Standard PC (i440FX + PIIX)", .aliases = pc_aliases, .arch = "x86_64",
+    .default_cpu = "qemu64",
+    .max_cpus = 255, .default_ram = 128 * MiB, .size = sizeof(PcBoard), .props = pc_props,
+    .build = pc_build,
+    .reset = pc_board_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi,
+    .destroy = pc_board_destroy,
 };
 MACHINE_REGISTER(pc_machine)

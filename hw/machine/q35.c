@@ -6,14 +6,16 @@
 /* Legacy blocks of the MCH and of ICH9 that are decoded at fixed places. */
 static const UnmodelledRange q35_ranges[] = {
     { "superio", 0x2e, 2, true }, { "superio-2", 0x4e, 2, true }, { "lpt", 0x378, 8, true },
-    { "mchbar", 0xfed10000, 0x8000 }, { "dmibar", 0xfed18000, 0x1000 }, { "egress-port", 0xfed19000, 0x1000 },
+    { "mchbar", 0xfed10000, 0x8000 }, { "dmibar", 0xfed18000, 0x1000 },
+    { "egress-port", 0xfed19000, 0x1000 },
     { NULL },
 };
 
 static bool add_functions(PcBoard *b, Error **errp)
 {
     PciBus *bus = &host_bridge(b->host)->bus;
-    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)b->machine.config.ram_size);
+    g_autofree char *size =
+        g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)b->machine.config.ram_size);
     PciDevice *smb;
 
     b->pm = ich9_lpc_pm(b->south);
@@ -37,9 +39,11 @@ static void acpi_update(PcBoard *b)
 }
 
 static const PcModel q35_model = {
-    .flavour = ACPI_Q35, .host_type = "q35-pcihost", .north_type = "mch", .south_type = "ICH9-LPC", .south_devfn = PCI_DEVFN(0x1f, 0),
+    .flavour = ACPI_Q35, .host_type = "q35-pcihost", .north_type = "mch", .south_type = "ICH9-LPC",
+    .south_devfn = PCI_DEVFN(0x1f, 0),
     .south_has_smm = true,
-    .low_limit = 0xb0000000, .low_split = 0x80000000, .hpet_lines = 0xff0104, .unmodelled = q35_ranges,
+    .low_limit = 0xb0000000, .low_split = 0x80000000, .hpet_lines = 0xff0104,
+    .unmodelled = q35_ranges,
     .add_functions = add_functions, .acpi_update = acpi_update,
 };
 
@@ -55,14 +59,20 @@ static const Property q35_props[] = {
 };
 
 static const char *const q35_aliases[] = {
-    "pc-q35-7.2", "pc-q35-7.1", "pc-q35-7.0", "pc-q35-6.2", "pc-q35-6.1", "pc-q35-6.0", "pc-q35-5.2", "pc-q35-5.1", "pc-q35-5.0",
-    "pc-q35-4.2", "pc-q35-4.1", "pc-q35-4.0.1", "pc-q35-4.0", "pc-q35-3.1", "pc-q35-3.0", "pc-q35-2.12", "pc-q35-2.11",
-    "pc-q35-2.10", "pc-q35-2.9", "pc-q35-2.8", "pc-q35-2.7", "pc-q35-2.6", "pc-q35-2.5", "pc-q35-2.4", NULL,
+    "pc-q35-7.2", "pc-q35-7.1", "pc-q35-7.0", "pc-q35-6.2", "pc-q35-6.1", "pc-q35-6.0",
+        "pc-q35-5.2", "pc-q35-5.1", "pc-q35-5.0",
+    "pc-q35-4.2", "pc-q35-4.1", "pc-q35-4.0.1", "pc-q35-4.0", "pc-q35-3.1", "pc-q35-3.0",
+        "pc-q35-2.12", "pc-q35-2.11",
+    "pc-q35-2.10", "pc-q35-2.9", "pc-q35-2.8", "pc-q35-2.7", "pc-q35-2.6", "pc-q35-2.5",
+        "pc-q35-2.4", NULL,
 };
 
 static const MachineType q35_machine = {
-    .name = "q35", .desc = "Standard PC (Q35 + ICH9)", .aliases = q35_aliases, .arch = "x86_64", .default_cpu = "qemu64",
-    .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(PcBoard), .props = q35_props, .build = q35_build,
-    .reset = pc_board_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi, .destroy = pc_board_destroy,
+    .name = "q35", .desc = "Standard PC (Q35 + ICH9)", .aliases = q35_aliases, .arch = "x86_64",
+    .default_cpu = "qemu64",
+    .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(PcBoard), .props = q35_props,
+    .build = q35_build,
+    .reset = pc_board_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi,
+    .destroy = pc_board_destroy,
 };
 MACHINE_REGISTER(q35_machine)

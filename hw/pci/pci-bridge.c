@@ -21,14 +21,17 @@ static Range wanted_window(const PciDevice *d, unsigned i)
 
     switch (i) {
     case WINDOW_IO:
-        return range_of((d->config[PCI_IO_BASE] & 0xf0u) << 8, (d->config[PCI_IO_LIMIT] & 0xf0u) << 8 | 0xfff, cmd & PCI_CMD_IO);
+        return range_of((d->config[PCI_IO_BASE] & 0xf0u) << 8,
+                        (d->config[PCI_IO_LIMIT] & 0xf0u) << 8 | 0xfff, cmd & PCI_CMD_IO);
     case WINDOW_MEM:
         return range_of((uint64_t)(pci_config_get(d, PCI_MEM_BASE, 2) & 0xfff0) << 16,
-                        (uint64_t)(pci_config_get(d, PCI_MEM_LIMIT, 2) & 0xfff0) << 16 | 0xfffff, cmd & PCI_CMD_MEM);
+                        (uint64_t)(pci_config_get(d, PCI_MEM_LIMIT, 2) & 0xfff0) << 16 | 0xfffff,
+                        cmd & PCI_CMD_MEM);
     default:
-        base = (uint64_t)pci_config_get(d, PCI_PREF_BASE_UPPER, 4) << 32 | (pci_config_get(d, PCI_PREF_BASE, 2) & 0xfff0) << 16;
-        limit = (uint64_t)pci_config_get(d, PCI_PREF_LIMIT_UPPER, 4) << 32 | (pci_config_get(d, PCI_PREF_LIMIT, 2) & 0xfff0) << 16 |
-                0xfffff;
+        base = (uint64_t)pci_config_get(d, PCI_PREF_BASE_UPPER, 4) << 32 |
+               (pci_config_get(d, PCI_PREF_BASE, 2) & 0xfff0) << 16;
+        limit = (uint64_t)pci_config_get(d, PCI_PREF_LIMIT_UPPER, 4) << 32 |
+                (pci_config_get(d, PCI_PREF_LIMIT, 2) & 0xfff0) << 16 | 0xfffff;
         return range_of(base, limit, cmd & PCI_CMD_MEM);
     }
 }
@@ -59,7 +62,8 @@ static void windows_update(PciBridge *b)
 
 static void bridge_config_wrote(PciDevice *d, uint32_t at, unsigned size)
 {
-    if (pci_overlaps(at, size, PCI_COMMAND, 2) || pci_overlaps(at, size, PCI_IO_BASE, PCI_CAP_PTR - PCI_IO_BASE))
+    if (pci_overlaps(at, size, PCI_COMMAND, 2) ||
+        pci_overlaps(at, size, PCI_IO_BASE, PCI_CAP_PTR - PCI_IO_BASE))
         windows_update((PciBridge *)d);
 }
 
@@ -113,13 +117,16 @@ static const Property pci_bridge_props[] = {
 };
 
 static const PciDeviceInfo pci_bridge_info = {
-    .vendor = PCI_VENDOR_REDHAT, .device = 0x0001, .class_code = PCI_CLASS_PCI_BRIDGE, .bridge = true,
+    .vendor = PCI_VENDOR_REDHAT, .device = 0x0001, .class_code = PCI_CLASS_PCI_BRIDGE,
+    .bridge = true,
     .config_wrote = bridge_config_wrote,
 };
 
 static const DeviceType pci_bridge_type = {
-    .name = "pci-bridge", .desc = "PCI-to-PCI bridge", .category = "Bridge", .size = sizeof(PciBridge), .bus = "pci",
-    .provides = bridge_provides, .user_creatable = true, .props = pci_bridge_props, .base = &pci_device_type,
+    .name = "pci-bridge", .desc = "PCI-to-PCI bridge", .category = "Bridge",
+    .size = sizeof(PciBridge), .bus = "pci",
+    .provides = bridge_provides, .user_creatable = true, .props = pci_bridge_props,
+    .base = &pci_device_type,
     .start = pci_bridge_start, .reset = bridge_reset, .loaded = bridge_loaded, .stop = bridge_stop,
     .class_data = &pci_bridge_info,
 };
@@ -134,14 +141,17 @@ static bool root_port_start(Device *dev, Error **errp)
     uint16_t at;
 
     if (!d->bus->express || d->bus->bridge) {
-        error_setf(errp, "device '%s': a pcie-root-port needs a PCI Express root bus, '%s' is none (-M q35 has one)", dev->id,
-                   d->bus->bus.name);
+        error_setf(errp,
+                   "device '%s': a pcie-root-port needs a PCI Express root bus, '%s' is none (-M "
+                   "q35 has one)",
+                   dev->id, d->bus->bus.name);
         return false;
     }
     at = pci_add_capability(d, PCI_CAP_SSVID, 0x40, 8);
     pci_config_define(d, at + 4, 4, 0, 0);
     pcie_cap_init(d, 0x54, PCIE_ROOT_PORT, b->port);
-    pci_config_define(d, d->cap_express + 2u, 2, pci_config_get(d, d->cap_express + 2u, 2) | (uint32_t)BIT(8), 0);
+    pci_config_define(d, d->cap_express + 2u, 2,
+                      pci_config_get(d, d->cap_express + 2u, 2) | (uint32_t)BIT(8), 0);
     pci_config_define(d, d->cap_express + 20u, 4, (uint32_t)b->slot << 19, 0);
     pci_config_define(d, d->cap_express + 24u, 2, 0, 0);
     bridge_make_bus(b);
@@ -156,13 +166,16 @@ static const Property root_port_props[] = {
 };
 
 static const PciDeviceInfo root_port_info = {
-    .vendor = PCI_VENDOR_REDHAT, .device = 0x000c, .class_code = PCI_CLASS_PCI_BRIDGE, .interrupt_pin = 1, .bridge = true,
+    .vendor = PCI_VENDOR_REDHAT, .device = 0x000c, .class_code = PCI_CLASS_PCI_BRIDGE,
+    .interrupt_pin = 1, .bridge = true,
     .express = true, .config_wrote = bridge_config_wrote,
 };
 
 static const DeviceType root_port_type = {
-    .name = "pcie-root-port", .desc = "PCI Express root port", .category = "Bridge", .size = sizeof(PciBridge), .bus = "pci",
-    .provides = bridge_provides, .user_creatable = true, .props = root_port_props, .base = &pci_device_type,
+    .name = "pcie-root-port", .desc = "PCI Express root port", .category = "Bridge",
+    .size = sizeof(PciBridge), .bus = "pci",
+    .provides = bridge_provides, .user_creatable = true, .props = root_port_props,
+    .base = &pci_device_type,
     .start = root_port_start, .reset = bridge_reset, .loaded = bridge_loaded, .stop = bridge_stop,
     .class_data = &root_port_info,
 };

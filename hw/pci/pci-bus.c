@@ -5,7 +5,8 @@
 #include "base/trace.h"
 #include "hw/pci/pci-internal.h"
 
-static void bus_common_init(PciBus *b, const char *name, Device *parent, MemRegion *mem, MemRegion *io)
+static void bus_common_init(PciBus *b, const char *name, Device *parent, MemRegion *mem,
+                            MemRegion *io)
 {
     b->mem = mem;
     b->io = io;
@@ -13,7 +14,8 @@ static void bus_common_init(PciBus *b, const char *name, Device *parent, MemRegi
     bus_init(&b->bus, &pci_bus_type, name, parent);
 }
 
-void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces, bool express)
+void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces,
+                       bool express)
 {
     b->dma_region = spaces->dma_region;
     b->dma = spaces->dma;
@@ -22,7 +24,8 @@ void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRoo
     bus_common_init(b, name, parent, spaces->mem, spaces->io);
 }
 
-void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem, MemRegion *io)
+void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem,
+                            MemRegion *io)
 {
     b->bridge = bridge;
     b->express = bridge->info->express;
@@ -58,8 +61,8 @@ static bool parse_addr(PciDevice *d, unsigned *slot, unsigned *func, Error **err
     int used = 0;
 
     *func = 0;
-    if (sscanf(d->addr_prop, "%x%n.%x%n", slot, &used, func, &used) >= 1 && !d->addr_prop[used] && *slot < PCI_SLOTS &&
-        *func < PCI_FUNCS)
+    if (sscanf(d->addr_prop, "%x%n.%x%n", slot, &used, func, &used) >= 1 && !d->addr_prop[used] &&
+        *slot < PCI_SLOTS && *func < PCI_FUNCS)
         return true;
     error_setf(errp, "addr '%s' is not SLOT[.FUNCTION], hexadecimal, 0..1f and 0..7", d->addr_prop);
     return false;
@@ -93,12 +96,13 @@ static bool check_place(PciBus *b, PciDevice *d, unsigned slot, unsigned func, E
         return false;
     }
     if (other) {
-        error_setf(errp, "addr %02x.%x of bus '%s' is taken by '%s'", slot, func, b->bus.name, other->dev.id);
+        error_setf(errp, "addr %02x.%x of bus '%s' is taken by '%s'", slot, func, b->bus.name,
+                   other->dev.id);
         return false;
     }
     if (func && first && !first->multifunction) {
-        error_setf(errp, "'%s' at addr %02x.0 has a single function; give it multifunction=on", first->dev.id,
-                   slot);
+        error_setf(errp, "'%s' at addr %02x.0 has a single function; give it multifunction=on",
+                   first->dev.id, slot);
         return false;
     }
     return true;
@@ -110,7 +114,8 @@ static bool pci_plug(Bus *bus, Device *dev, Error **errp)
     PciDevice *d = pci_device(dev);
     unsigned slot, func = 0;
 
-    if (d->addr_prop && *d->addr_prop ? !parse_addr(d, &slot, &func, errp) : !place_anywhere(b, d, &slot, errp))
+    if (d->addr_prop && *d->addr_prop ? !parse_addr(d, &slot, &func, errp)
+                                      : !place_anywhere(b, d, &slot, errp))
         return false;
     if (!check_place(b, d, slot, func, errp))
         return false;
@@ -174,7 +179,8 @@ uint32_t pci_bus_config_read(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t 
     return d ? pci_device_config_read(d, at, size) : (uint32_t)bits_mask(size * 8);
 }
 
-void pci_bus_config_write(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size, uint32_t value)
+void pci_bus_config_write(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size,
+                          uint32_t value)
 {
     PciDevice *d = pci_bus_find(root, bus, devfn);
 

@@ -16,7 +16,8 @@ uint16_t pci_add_capability(PciDevice *d, uint8_t id, uint16_t offset, uint16_t 
     return offset;
 }
 
-uint16_t pcie_add_ext_capability(PciDevice *d, uint16_t id, uint8_t version, uint16_t offset, uint16_t size)
+uint16_t pcie_add_ext_capability(PciDevice *d, uint16_t id, uint8_t version, uint16_t offset,
+                                 uint16_t size)
 {
     uint16_t last = 0x100;
 
@@ -43,7 +44,8 @@ void pci_pm_init(PciDevice *d, uint16_t offset)
 enum {
     EXP_FLAGS_SLOT = BIT(8),
     EXP_DEVCAP_RBE = BIT(15), EXP_DEVCAP_FLR = BIT(28),
-    EXP_LINK_2_5GT = 1, EXP_LINK_X1 = 1 << 4, EXP_LNKCAP_DLLLA = BIT(20), EXP_LNKSTA_DLLLA = BIT(13),
+    EXP_LINK_2_5GT = 1, EXP_LINK_X1 = 1 << 4, EXP_LNKCAP_DLLLA = BIT(20),
+        EXP_LNKSTA_DLLLA = BIT(13),
 };
 
 /* PCIe 4.0 section 7.5.3: capability version 2, 60 bytes. */
@@ -60,9 +62,13 @@ void pcie_cap_init(PciDevice *d, uint16_t offset, PcieType type, uint8_t port)
     pci_config_define(d, at + 8, 2, 0, 0x7fff & ~BIT(9)); /* Device Control, without phantom functions */
     pci_config_define_w1c(d, at + 10, 2, 0xf);
     if (type != PCIE_RC_ENDPOINT) {
-        pci_config_define(d, at + 12, 4, EXP_LINK_2_5GT | EXP_LINK_X1 | (is_port ? EXP_LNKCAP_DLLLA : 0) | (uint32_t)port << 24, 0);
+        pci_config_define(d, at + 12, 4,
+                          EXP_LINK_2_5GT | EXP_LINK_X1 | (is_port ? EXP_LNKCAP_DLLLA : 0) |
+                              (uint32_t)port << 24,
+                          0);
         pci_config_define(d, at + 16, 2, 0, 0xfdb);
-        pci_config_define(d, at + 18, 2, EXP_LINK_2_5GT | EXP_LINK_X1 | (is_port ? EXP_LNKSTA_DLLLA : 0), 0);
+        pci_config_define(d, at + 18, 2,
+                          EXP_LINK_2_5GT | EXP_LINK_X1 | (is_port ? EXP_LNKSTA_DLLLA : 0), 0);
         pci_config_define(d, at + 48, 2, EXP_LINK_2_5GT, 0xf);
     }
     if (type == PCIE_ROOT_PORT) {

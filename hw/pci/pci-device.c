@@ -37,7 +37,8 @@ static void define_type0(PciDevice *d)
     const PciDeviceInfo *info = d->info;
     bool dflt = !info->subsystem_vendor && !info->subsystem && !info->no_subsystem;
 
-    pci_config_define(d, PCI_SUBSYS_VENDOR, 2, dflt ? PCI_VENDOR_QUMRANET : info->subsystem_vendor, 0);
+    pci_config_define(d, PCI_SUBSYS_VENDOR, 2, dflt ? PCI_VENDOR_QUMRANET : info->subsystem_vendor,
+                      0);
     pci_config_define(d, PCI_SUBSYS_ID, 2, dflt ? PCI_SUBSYS_QEMU : info->subsystem, 0);
 }
 
@@ -52,19 +53,22 @@ static void define_type1(PciDevice *d)
     pci_config_define(d, PCI_PREF_BASE, 4, 0x00010001, 0xfff0fff0);
     pci_config_define(d, PCI_PREF_BASE_UPPER, 4, 0, 0xffffffff);
     pci_config_define(d, PCI_PREF_LIMIT_UPPER, 4, 0, 0xffffffff);
-    pci_config_define(d, PCI_BRIDGE_CONTROL, 2, 0, PCI_BRIDGE_CTL_PARITY | PCI_BRIDGE_CTL_SERR | PCI_BRIDGE_CTL_ISA |
-                      PCI_BRIDGE_CTL_VGA | PCI_BRIDGE_CTL_VGA16 | PCI_BRIDGE_CTL_RESET);
+    pci_config_define(d, PCI_BRIDGE_CONTROL, 2, 0,
+                      PCI_BRIDGE_CTL_PARITY | PCI_BRIDGE_CTL_SERR | PCI_BRIDGE_CTL_ISA |
+                          PCI_BRIDGE_CTL_VGA | PCI_BRIDGE_CTL_VGA16 | PCI_BRIDGE_CTL_RESET);
 }
 
 static void define_header(PciDevice *d)
 {
     const PciDeviceInfo *info = d->info;
-    uint8_t type = (info->bridge ? PCI_HEADER_BRIDGE : 0) | (d->multifunction ? PCI_HEADER_MULTI : 0);
+    uint8_t type =
+        (info->bridge ? PCI_HEADER_BRIDGE : 0) | (d->multifunction ? PCI_HEADER_MULTI : 0);
 
     pci_config_define(d, PCI_VENDOR_ID, 2, info->vendor, 0);
     pci_config_define(d, PCI_DEVICE_ID, 2, info->device, 0);
-    pci_config_define(d, PCI_COMMAND, 2, 0, PCI_CMD_IO | PCI_CMD_MEM | PCI_CMD_MASTER | PCI_CMD_PARITY | PCI_CMD_SERR |
-                      PCI_CMD_INTX_DISABLE);
+    pci_config_define(d, PCI_COMMAND, 2, 0,
+                      PCI_CMD_IO | PCI_CMD_MEM | PCI_CMD_MASTER | PCI_CMD_PARITY | PCI_CMD_SERR |
+                          PCI_CMD_INTX_DISABLE);
     pci_config_define(d, PCI_STATUS, 2, 0, 0);
     pci_config_define_w1c(d, PCI_STATUS, 2, PCI_STATUS_W1C);
     pci_config_define(d, PCI_REVISION, 4, info->class_code << 8 | info->revision, 0);
@@ -90,7 +94,8 @@ uint32_t pci_device_config_read(PciDevice *d, uint32_t at, unsigned size)
     if (d->info->config_read)
         v = d->info->config_read(d, at, size, v);
     lock_domain_unlock(d->dev.domain);
-    TRACE(pci_config_read, "%s %02x.%x [%#x] -> %#x", d->dev.id, PCI_SLOT(d->devfn), PCI_FUNC(d->devfn), at, v);
+    TRACE(pci_config_read, "%s %02x.%x [%#x] -> %#x", d->dev.id, PCI_SLOT(d->devfn),
+          PCI_FUNC(d->devfn), at, v);
     return v;
 }
 
@@ -99,7 +104,8 @@ static void config_effects(PciDevice *d, uint32_t at, unsigned size)
     uint32_t rom = d->info->bridge ? PCI_BRIDGE_ROM_BAR : PCI_ROM_BAR;
     unsigned bars = d->info->bridge ? 2 : 6;
 
-    if (pci_overlaps(at, size, PCI_COMMAND, 2) || pci_overlaps(at, size, PCI_BAR0, bars * 4) || pci_overlaps(at, size, rom, 4))
+    if (pci_overlaps(at, size, PCI_COMMAND, 2) || pci_overlaps(at, size, PCI_BAR0, bars * 4) ||
+        pci_overlaps(at, size, rom, 4))
         pci_bars_update(d);
     if (pci_overlaps(at, size, PCI_COMMAND, 2)) {
         pci_intx_update(d);
@@ -116,7 +122,8 @@ void pci_device_config_write(PciDevice *d, uint32_t at, unsigned size, uint32_t 
 {
     if (at + size > d->config_size)
         return;
-    TRACE(pci_config_write, "%s %02x.%x [%#x] <- %#x", d->dev.id, PCI_SLOT(d->devfn), PCI_FUNC(d->devfn), at, value);
+    TRACE(pci_config_write, "%s %02x.%x [%#x] <- %#x", d->dev.id, PCI_SLOT(d->devfn),
+          PCI_FUNC(d->devfn), at, value);
     lock_domain_lock(d->dev.domain);
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte = (uint8_t)(value >> (8 * i)), wm = d->wmask[at + i];
@@ -142,7 +149,8 @@ void pci_register_bar(PciDevice *d, unsigned index, uint8_t flags, MemRegion *re
     uint64_t size = mem_size(region), mask = ~(size - 1);
     uint32_t at = bar_offset(d, index);
 
-    g_assert(index < PCI_BARS && !b->region && is_pow2(size) && size >= (flags & PCI_BAR_IO ? 4 : 16));
+    g_assert(index < PCI_BARS && !b->region && is_pow2(size) &&
+             size >= (flags & PCI_BAR_IO ? 4 : 16));
     b->region = region;
     b->size = size;
     b->flags = flags;
@@ -151,7 +159,8 @@ void pci_register_bar(PciDevice *d, unsigned index, uint8_t flags, MemRegion *re
         pci_config_define(d, at, 4, 0, (uint32_t)mask | 1);
         return;
     }
-    pci_config_define(d, at, 4, flags & (PCI_BAR_IO | PCI_BAR_64 | PCI_BAR_PREFETCH), (uint32_t)mask);
+    pci_config_define(d, at, 4, flags & (PCI_BAR_IO | PCI_BAR_64 | PCI_BAR_PREFETCH),
+                      (uint32_t)mask);
     if (flags & PCI_BAR_64)
         pci_config_define(d, at + 4, 4, 0, (uint32_t)(mask >> 32));
 }
@@ -164,7 +173,8 @@ static uint64_t bar_wanted(const PciDevice *d, unsigned i)
     uint16_t cmd = (uint16_t)pci_config_get(d, PCI_COMMAND, 2);
     uint64_t addr = low, limit = UINT32_MAX;
 
-    if (!(cmd & (b->flags & PCI_BAR_IO ? PCI_CMD_IO : PCI_CMD_MEM)) || (i == PCI_ROM_SLOT && !(low & 1)))
+    if (!(cmd & (b->flags & PCI_BAR_IO ? PCI_CMD_IO : PCI_CMD_MEM)) ||
+        (i == PCI_ROM_SLOT && !(low & 1)))
         return UINT64_MAX;
     if (b->flags & PCI_BAR_IO)
         limit = 0x10000;
@@ -211,12 +221,15 @@ static bool load_option_rom(PciDevice *d, Error **errp)
     if (!d->romfile || !*d->romfile || !d->rombar)
         return true;
     if (!g_file_get_contents(d->romfile, &data, &len, &err)) {
-        error_setf(errp, "device '%s': cannot read option ROM '%s': %s", d->dev.id, d->romfile, err->message);
+        error_setf(errp, "device '%s': cannot read option ROM '%s': %s", d->dev.id, d->romfile,
+                   err->message);
         g_error_free(err);
         return false;
     }
     if (!len || len > 16 * MiB) {
-        error_setf(errp, "device '%s': option ROM '%s' has %zu bytes; it must have 1 byte to 16 MiB", d->dev.id, d->romfile, len);
+        error_setf(errp,
+                   "device '%s': option ROM '%s' has %zu bytes; it must have 1 byte to 16 MiB",
+                   d->dev.id, d->romfile, len);
         return false;
     }
     while (size < len)
@@ -243,7 +256,8 @@ void pci_intx_update(PciDevice *d)
 void pci_set_irq(PciDevice *d, int level)
 {
     d->intx_level = level;
-    d->config[PCI_STATUS] = (uint8_t)(level ? d->config[PCI_STATUS] | PCI_STATUS_INTX : d->config[PCI_STATUS] & ~PCI_STATUS_INTX);
+    d->config[PCI_STATUS] = (uint8_t)(level ? d->config[PCI_STATUS] | PCI_STATUS_INTX
+                                            : d->config[PCI_STATUS] & ~PCI_STATUS_INTX);
     pci_intx_update(d);
 }
 
@@ -251,7 +265,8 @@ void pci_set_irq(PciDevice *d, int level)
 
 MemAttrs pci_attrs(const PciDevice *d)
 {
-    return (MemAttrs){ .cpu = 0xffff, .requester = (unsigned)(pci_bus_number(d->bus) << 8 | d->devfn) & 0xffff };
+    return (MemAttrs){.cpu = 0xffff,
+                      .requester = (unsigned)(pci_bus_number(d->bus) << 8 | d->devfn) & 0xffff};
 }
 
 static bool dma_allowed(PciDevice *d)
@@ -273,7 +288,8 @@ MemResult pci_dma_read(PciDevice *d, hwaddr addr, void *buf, uint64_t len)
 
 MemResult pci_dma_write(PciDevice *d, hwaddr addr, const void *buf, uint64_t len)
 {
-    return dma_allowed(d) ? as_write(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d)) : MEM_ERROR;
+    return dma_allowed(d) ? as_write(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d))
+                          : MEM_ERROR;
 }
 
 void pci_send_msi(PciDevice *d, MsiMessage message)
@@ -286,7 +302,8 @@ AddressSpace *pci_dma_space(PciDevice *d)
 {
     if (!d->dma_as) {
         d->dma_root = mem_container_new("bus-master", UINT64_MAX);
-        d->dma_alias = mem_alias_new("bus-master-memory", pci_bus_root(d->bus)->dma_region, 0, UINT64_MAX);
+        d->dma_alias =
+            mem_alias_new("bus-master-memory", pci_bus_root(d->bus)->dma_region, 0, UINT64_MAX);
         mem_set_enabled(d->dma_alias, d->config[PCI_COMMAND] & PCI_CMD_MASTER);
         mem_map(d->dma_root, 0, d->dma_alias, 0);
         d->dma_as = as_new(d->dev.id, d->dma_root);
@@ -340,8 +357,8 @@ static bool pci_loaded(Device *dev, Error **errp)
     PciDevice *d = pci_device(dev);
 
     if (load_le32(d->config) != load_le32(d->reset_value)) {
-        error_setf(errp, "device '%s': the saved state is of PCI device %08x, this one is %08x", dev->id, load_le32(d->config),
-                   load_le32(d->reset_value));
+        error_setf(errp, "device '%s': the saved state is of PCI device %08x, this one is %08x",
+                   dev->id, load_le32(d->config), load_le32(d->reset_value));
         return false;
     }
     if (!msix_loaded(d, errp))

@@ -40,18 +40,21 @@ typedef struct PciRootSpaces {
     AddressSpace *dma;
 } PciRootSpaces;
 /* `parent` is the host bridge's Device. */
-void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces, bool express);
+void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces,
+                       bool express);
 void pci_root_bus_set_intx(PciBus *b, const PciIntxOps *ops, void *opaque);
 /* The chipset's routing has changed: map every driven pin again and tell the chipset the level of every line. */
 void pci_intx_reroute(PciBus *b);
-void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem, MemRegion *io);
+void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem,
+                            MemRegion *io);
 void pci_bus_fini(PciBus *b);
 PciBus *pci_bus_root(PciBus *b);
 uint8_t pci_bus_number(const PciBus *b); /* as the guest has programmed it; 0: the root */
 
 /* Configuration cycles from the root: absent functions read all ones. size 1, 2 or 4, naturally aligned. */
 uint32_t pci_bus_config_read(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size);
-void pci_bus_config_write(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size, uint32_t value);
+void pci_bus_config_write(PciBus *root, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size,
+                          uint32_t value);
 PciDevice *pci_bus_find(PciBus *root, uint8_t bus, uint8_t devfn);
 
 /*

@@ -21,7 +21,8 @@ void msi_init(PciDevice *d, uint16_t offset, unsigned vectors, bool is64, bool m
 
     g_assert(is_pow2(vectors) && vectors <= 32);
     d->cap_msi = at;
-    pci_config_define(d, at + MSI_CTL, 2, log2 << 1 | (is64 ? MSI_CTL_64 : 0) | (maskable ? MSI_CTL_MASKABLE : 0),
+    pci_config_define(d, at + MSI_CTL, 2,
+                      log2 << 1 | (is64 ? MSI_CTL_64 : 0) | (maskable ? MSI_CTL_MASKABLE : 0),
                       MSI_CTL_ENABLE | 7 << 4);
     pci_config_define(d, at + 4, 4, 0, 0xfffffffc);
     if (is64)
@@ -38,14 +39,16 @@ bool msi_enabled(const PciDevice *d)
 
 unsigned msi_vectors(const PciDevice *d)
 {
-    unsigned can = (unsigned)bits_get(msi_ctl(d), 1, 3), want = (unsigned)bits_get(msi_ctl(d), 4, 3);
+    unsigned can = (unsigned)bits_get(msi_ctl(d), 1, 3),
+             want = (unsigned)bits_get(msi_ctl(d), 4, 3);
 
     return 1u << MIN(can, want);
 }
 
 MsiMessage msi_message(const PciDevice *d, unsigned vector)
 {
-    MsiMessage m = { .address = pci_config_get(d, d->cap_msi + 4u, 4), .data = pci_config_get(d, data_at(d), 2) };
+    MsiMessage m = { .address = pci_config_get(d, d->cap_msi + 4u, 4),
+                     .data = pci_config_get(d, data_at(d), 2) };
 
     if (msi_ctl(d) & MSI_CTL_64)
         m.address |= (uint64_t)pci_config_get(d, d->cap_msi + 8u, 4) << 32;

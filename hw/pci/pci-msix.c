@@ -4,7 +4,8 @@
 #include "base/trace.h"
 #include "hw/pci/pci-internal.h"
 
-enum { MSIX_CTL = 2, MSIX_ENABLE = BIT(15), MSIX_FUNCTION_MASK = BIT(14), MSIX_ENTRY = 16, MSIX_VECTOR_CTL = 12 };
+enum { MSIX_CTL = 2, MSIX_ENABLE = BIT(15), MSIX_FUNCTION_MASK = BIT(14), MSIX_ENTRY = 16,
+       MSIX_VECTOR_CTL = 12 };
 
 struct PciMsix {
     unsigned vectors;
@@ -30,7 +31,8 @@ bool msix_vector_masked(const PciDevice *d, unsigned vector)
 
 MsiMessage msix_message(const PciDevice *d, unsigned vector)
 {
-    return (MsiMessage){ .address = load_le64(entry(d, vector)) & ~UINT64_C(3), .data = load_le32(entry(d, vector) + 8) };
+    return (MsiMessage){.address = load_le64(entry(d, vector)) & ~UINT64_C(3),
+                        .data = load_le32(entry(d, vector) + 8)};
 }
 
 void msix_notify(PciDevice *d, unsigned vector)
@@ -56,7 +58,8 @@ static void fire_pending(PciDevice *d, unsigned vector)
     msix_notify(d, vector);
 }
 
-static MemResult table_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+static MemResult table_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
+                            MemAttrs attrs)
 {
     PciDevice *d = opaque;
 
@@ -64,7 +67,8 @@ static MemResult table_read(void *opaque, hwaddr offset, unsigned size, uint64_t
     return MEM_OK;
 }
 
-static MemResult table_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+static MemResult table_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
+                             MemAttrs attrs)
 {
     PciDevice *d = opaque;
     unsigned vector = (unsigned)(offset / MSIX_ENTRY);
@@ -76,7 +80,8 @@ static MemResult table_write(void *opaque, hwaddr offset, unsigned size, uint64_
     return MEM_OK;
 }
 
-static MemResult pba_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+static MemResult pba_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
+                          MemAttrs attrs)
 {
     PciDevice *d = opaque;
 
@@ -84,13 +89,16 @@ static MemResult pba_read(void *opaque, hwaddr offset, unsigned size, uint64_t *
     return MEM_OK;
 }
 
-static MemResult pba_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+static MemResult pba_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
+                           MemAttrs attrs)
 {
     return MEM_OK; /* read-only for software */
 }
 
-static const MemOps table_ops = { .read = table_read, .write = table_write, .min_size = 4, .max_size = 8 };
-static const MemOps pba_ops = { .read = pba_read, .write = pba_write, .min_size = 4, .max_size = 8 };
+static const MemOps table_ops = { .read = table_read, .write = table_write, .min_size = 4,
+                                  .max_size = 8 };
+static const MemOps pba_ops = { .read = pba_read, .write = pba_write, .min_size = 4,
+                                .max_size = 8 };
 
 static void mask_all(PciDevice *d)
 {
@@ -99,13 +107,15 @@ static void mask_all(PciDevice *d)
         entry(d, i)[MSIX_VECTOR_CTL] = 1;
 }
 
-bool msix_init(PciDevice *d, uint16_t offset, unsigned vectors, unsigned table_bar, MemRegion *table_in, uint32_t table_at,
-               unsigned pba_bar, MemRegion *pba_in, uint32_t pba_at, Error **errp)
+bool msix_init(PciDevice *d, uint16_t offset, unsigned vectors, unsigned table_bar,
+               MemRegion *table_in, uint32_t table_at, unsigned pba_bar, MemRegion *pba_in,
+               uint32_t pba_at, Error **errp)
 {
     uint16_t at;
 
     if (vectors < 1 || vectors > 2048) {
-        error_setf(errp, "device '%s': %u MSI-X vectors; there can be 1 to 2048", d->dev.id, vectors);
+        error_setf(errp, "device '%s': %u MSI-X vectors; there can be 1 to 2048", d->dev.id,
+                   vectors);
         return false;
     }
     at = pci_add_capability(d, PCI_CAP_MSIX, offset, 12);
@@ -117,7 +127,8 @@ bool msix_init(PciDevice *d, uint16_t offset, unsigned vectors, unsigned table_b
     d->msix->vectors = vectors;
     g_byte_array_set_size(d->msix_state, vectors * MSIX_ENTRY + pba_size(vectors));
     mask_all(d);
-    d->msix->table = mem_io_new("msix-table", (uint64_t)vectors * MSIX_ENTRY, &table_ops, d, d->dev.domain);
+    d->msix->table =
+        mem_io_new("msix-table", (uint64_t)vectors * MSIX_ENTRY, &table_ops, d, d->dev.domain);
     d->msix->pba = mem_io_new("msix-pba", pba_size(vectors), &pba_ops, d, d->dev.domain);
     mem_map(table_in, table_at, d->msix->table, 1);
     mem_map(pba_in, pba_at, d->msix->pba, 1);
@@ -126,7 +137,8 @@ bool msix_init(PciDevice *d, uint16_t offset, unsigned vectors, unsigned table_b
 
 bool msix_init_exclusive_bar(PciDevice *d, unsigned vectors, unsigned bar, Error **errp)
 {
-    uint32_t pba_at = vectors * MSIX_ENTRY <= 2048 ? 2048 : (uint32_t)align_up(vectors * MSIX_ENTRY, 4096);
+    uint32_t pba_at =
+        vectors * MSIX_ENTRY <= 2048 ? 2048 : (uint32_t)align_up(vectors * MSIX_ENTRY, 4096);
     uint64_t size = 4096;
     MemRegion *region;
 
@@ -164,7 +176,8 @@ bool msix_loaded(PciDevice *d, Error **errp)
 
     if (d->msix_state->len == want)
         return true;
-    error_setf(errp, "device '%s': saved MSI-X state has %u bytes, this device needs %zu", d->dev.id, d->msix_state->len, want);
+    error_setf(errp, "device '%s': saved MSI-X state has %u bytes, this device needs %zu",
+               d->dev.id, d->msix_state->len, want);
     g_byte_array_set_size(d->msix_state, (guint)want);
     return false;
 }

@@ -85,9 +85,16 @@ uint64_t pci_bar_addr(const PciDevice *d, unsigned index); /* UINT64_MAX: not ma
 /* Add a capability of `size` bytes; offset 0: the next free place. Returns the offset. The body is zero and read-only. */
 uint16_t pci_add_capability(PciDevice *d, uint8_t id, uint16_t offset, uint16_t size);
 /* PCIe extended capability at 0x100 and up (express devices). */
-uint16_t pcie_add_ext_capability(PciDevice *d, uint16_t id, uint8_t version, uint16_t offset, uint16_t size);
+uint16_t pcie_add_ext_capability(PciDevice *d, uint16_t id, uint8_t version, uint16_t offset,
+                                 uint16_t size);
 void pci_pm_init(PciDevice *d, uint16_t offset); /* D0..D3hot, no PME */
-typedef enum PcieType { PCIE_ENDPOINT = 0, PCIE_ROOT_PORT = 4, PCIE_UPSTREAM = 5, PCIE_DOWNSTREAM = 6, PCIE_RC_ENDPOINT = 9 } PcieType;
+typedef enum PcieType {
+    PCIE_ENDPOINT = 0,
+    PCIE_ROOT_PORT = 4,
+    PCIE_UPSTREAM = 5,
+    PCIE_DOWNSTREAM = 6,
+    PCIE_RC_ENDPOINT = 9
+} PcieType;
 /* An endpoint directly on the root bus becomes a root complex integrated endpoint. */
 void pcie_cap_init(PciDevice *d, uint16_t offset, PcieType type, uint8_t port);
 
@@ -99,8 +106,9 @@ bool msi_enabled(const PciDevice *d);
 unsigned msi_vectors(const PciDevice *d); /* that the guest has enabled */
 void msi_notify(PciDevice *d, unsigned vector);
 /* MSI-X: table and pending bits in regions inside BARs that are containers. Vectors 1..2048. */
-bool msix_init(PciDevice *d, uint16_t offset, unsigned vectors, unsigned table_bar, MemRegion *table_in, uint32_t table_at,
-               unsigned pba_bar, MemRegion *pba_in, uint32_t pba_at, Error **errp);
+bool msix_init(PciDevice *d, uint16_t offset, unsigned vectors, unsigned table_bar,
+               MemRegion *table_in, uint32_t table_at, unsigned pba_bar, MemRegion *pba_in,
+               uint32_t pba_at, Error **errp);
 /* Same, with a BAR of its own that this makes and registers. */
 bool msix_init_exclusive_bar(PciDevice *d, unsigned vectors, unsigned bar, Error **errp);
 bool msix_enabled(const PciDevice *d);

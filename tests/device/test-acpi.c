@@ -14,11 +14,15 @@ static uint32_t apic_ids[300];
 static AcpiPlatform platform(AcpiFlavour flavour, unsigned cpus)
 {
     AcpiPlatform p = {
-        .flavour = flavour, .cpus = cpus, .max_cpus = cpus, .apic_ids = apic_ids, .below_4g = 0x80000000, .above_4g = 4 * GiB,
-        .pm_base = 0x600, .gpe0_base = 0x620, .gpe0_len = 16, .hpet = true, .i8042 = true, .rtc = true, .fw_cfg = true,
-        .pic = true, .pvpanic_port = 0x505, .smi_port = 0xb2, .reset_port = 0xcf9, .reset_value = 0x0f,
+        .flavour = flavour, .cpus = cpus, .max_cpus = cpus, .apic_ids = apic_ids,
+        .below_4g = 0x80000000, .above_4g = 4 * GiB,
+        .pm_base = 0x600, .gpe0_base = 0x620, .gpe0_len = 16, .hpet = true, .i8042 = true,
+        .rtc = true, .fw_cfg = true,
+        .pic = true, .pvpanic_port = 0x505, .smi_port = 0xb2, .reset_port = 0xcf9,
+        .reset_value = 0x0f,
         .com_ports = 2, .com_port = { 0x3f8, 0x2f8 }, .com_irq = { 4, 3 }, .s3 = true, .s4 = true,
-        .window = { { 0x80000000, 0xafffffff }, { 0xc0000000, 0xfebfffff }, { 0x240000000, 0x7fffffffff } }, .windows = 3,
+        .window = { { 0x80000000, 0xafffffff }, { 0xc0000000, 0xfebfffff },
+                    { 0x240000000, 0x7fffffffff } }, .windows = 3,
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(apic_ids); i++)
@@ -54,9 +58,12 @@ static const uint8_t *at(const AcpiBlobs *b, uint64_t address)
 
 static void run_iasl(const char *dir, const char *name)
 {
-    g_autofree char *disassemble = g_strdup_printf("cd %s && iasl -d %s.dat >%s.d.log 2>&1", dir, name, name);
-    g_autofree char *compile = g_strdup_printf("cd %s && iasl -we %s.dsl >%s.c.log 2>&1", dir, name, name);
-    g_autofree char *log = g_strdup_printf("%s/%s.c.log", dir, name), *dlog = g_strdup_printf("%s/%s.d.log", dir, name), *text = NULL;
+    g_autofree char *disassemble =
+        g_strdup_printf("cd %s && iasl -d %s.dat >%s.d.log 2>&1", dir, name, name);
+    g_autofree char *compile =
+        g_strdup_printf("cd %s && iasl -we %s.dsl >%s.c.log 2>&1", dir, name, name);
+    g_autofree char *log = g_strdup_printf("%s/%s.c.log", dir, name),
+                    *dlog = g_strdup_printf("%s/%s.d.log", dir, name), *text = NULL;
 
     g_assert_cmpint(system(disassemble), ==, 0);
     g_assert_true(g_file_get_contents(dlog, &text, NULL, NULL));
@@ -71,7 +78,8 @@ static void run_iasl(const char *dir, const char *name)
 
 static void dump_table(const char *dir, const uint8_t *table, unsigned n)
 {
-    g_autofree char *name = g_strdup_printf("%.4s%u", (const char *)table, n), *path = g_strdup_printf("%s/%s.dat", dir, name);
+    g_autofree char *name = g_strdup_printf("%.4s%u", (const char *)table, n),
+                    *path = g_strdup_printf("%s/%s.dat", dir, name);
 
     g_assert_true(g_file_set_contents(path, (const char *)table, load_le32(table + 4), NULL));
     run_iasl(dir, name);
@@ -132,7 +140,8 @@ static bool have_iasl(void)
     g_autofree char *path = g_find_program_in_path("iasl");
 
     if (!path)
-        g_test_message("iasl is not installed (package acpica-tools): only the structure is checked");
+        g_test_message(
+            "iasl is not installed (package acpica-tools): only the structure is checked");
     return path;
 }
 
@@ -143,8 +152,10 @@ static void test_many_cpus(void) { check_tables(ACPI_Q35, 288, have_iasl()); }
 
 static void test_smbios(void)
 {
-    SmbiosFacts f = { .product = "p", .version = "v", .cpu_version = "c", .uuid = "00112233-4455-6677-8899-aabbccddeeff",
-                      .bios_info = true, .sockets = 2, .cores = 4, .threads = 2, .below_4g = 2 * GiB, .above_4g = 30 * GiB };
+    SmbiosFacts f = { .product = "p", .version = "v", .cpu_version = "c",
+                      .uuid = "00112233-4455-6677-8899-aabbccddeeff",
+                      .bios_info = true, .sockets = 2, .cores = 4, .threads = 2,
+                      .below_4g = 2 * GiB, .above_4g = 30 * GiB };
     SmbiosBlobs b = smbios_build(&f);
     const uint8_t *t = b.tables->data, *end = t + b.tables->len, *e;
     unsigned seen[128] = { 0 }, n = 0;
@@ -160,7 +171,8 @@ static void test_smbios(void)
         seen[t[0]]++;
         n++;
         if (t[0] == 1) {
-            static const uint8_t uuid[16] = { 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
+            static const uint8_t uuid[16] = { 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88,
+                0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
             g_assert_cmpmem(t + 8, 16, uuid, 16);
         }
         t += t[1];

@@ -25,9 +25,15 @@ static void stub_sipi(CpuPort *p, uint8_t vector) {}
 static uint64_t stub_tsc(CpuPort *p) { return 0; }
 static const CpuPortOps stub_ops = { .set_line = stub_set_line, .sipi = stub_sipi };
 
-static bool stub_create(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp)
+static bool stub_create(Machine *m, unsigned index, uint32_t arch_id, const char *model,
+                        Error **errp)
 {
-    ports[index] = (CpuPort){ .ops = &stub_ops, .index = index, .arch_id = arch_id, .bsp = !index, .read_tsc = stub_tsc, .tsc_hz = 1000000000 };
+    ports[index] = (CpuPort){.ops = &stub_ops,
+                             .index = index,
+                             .arch_id = arch_id,
+                             .bsp = !index,
+                             .read_tsc = stub_tsc,
+                             .tsc_hz = 1000000000};
     cpu_port_add(&ports[index]);
     return true;
 }
@@ -96,7 +102,8 @@ static void cfg_put(uint8_t devfn, unsigned at, unsigned size, uint32_t v)
     out(0xcfc + (at & 3), size, v);
 }
 
-enum { LPC = PCI_DEVFN(0x1f, 0), SMB = PCI_DEVFN(0x1f, 3), PIIX = PCI_DEVFN(1, 0), PIIX_PM = PCI_DEVFN(1, 3), PM = 0x600 };
+enum { LPC = PCI_DEVFN(0x1f, 0), SMB = PCI_DEVFN(0x1f, 3), PIIX = PCI_DEVFN(1, 0),
+       PIIX_PM = PCI_DEVFN(1, 3), PM = 0x600 };
 
 static void enable_pm(void)
 {
@@ -532,9 +539,13 @@ static void test_tables(void)
     g_assert_cmpstr((const char *)p + 4, ==, "etc/acpi/rsdp");
     cfg_put(0, 0x64, 4, 0);
     cfg_put(0, 0x60, 4, 0xe0000001);
-    g_assert_null(memmem(g_bytes_get_data(fw_cfg_get_file(pc_board(m)->fw, "etc/acpi/tables"), &len), len, "MCFG", 4));
+    g_assert_null(
+        memmem(g_bytes_get_data(fw_cfg_get_file(pc_board(m)->fw, "etc/acpi/tables"), &len), len,
+               "MCFG", 4));
     select_file("etc/table-loader");
-    g_assert_nonnull(memmem(g_bytes_get_data(fw_cfg_get_file(pc_board(m)->fw, "etc/acpi/tables"), &len), len, "MCFG", 4));
+    g_assert_nonnull(
+        memmem(g_bytes_get_data(fw_cfg_get_file(pc_board(m)->fw, "etc/acpi/tables"), &len), len,
+               "MCFG", 4));
     stop();
 }
 

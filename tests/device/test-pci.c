@@ -20,7 +20,8 @@ typedef struct Rig {
 } Rig;
 
 static bool rig_build(Machine *m, Error **errp) { return true; }
-static const MachineType rig_type = { .name = "pci-rig", .arch = "x86_64", .max_cpus = 1, .default_ram = 1 << 20,
+static const MachineType rig_type = { .name = "pci-rig", .arch = "x86_64", .max_cpus = 1,
+                                      .default_ram = 1 << 20,
                                       .size = sizeof(Rig), .build = rig_build };
 static const DeviceType parent_type = { .name = "rig-host", .size = sizeof(Device) };
 
@@ -28,7 +29,8 @@ static unsigned rig_map(void *opaque, uint8_t devfn, unsigned pin) { return (PCI
 static void rig_set(void *opaque, unsigned line, int level) { ((Rig *)opaque)->line[line] = level; }
 static const PciIntxOps rig_intx = { .lines = 4, .map = rig_map, .set = rig_set };
 
-static MemResult msi_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+static MemResult msi_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
+                           MemAttrs attrs)
 {
     Rig *r = opaque;
 
@@ -54,7 +56,8 @@ static Rig *rig_new(void)
     mem_map(m->memory, 0xfee00000, r->msi, 2);
     r->parent = device_new(&parent_type, "host");
     g_assert_true(device_start(r->parent, NULL));
-    spaces = (PciRootSpaces){ .mem = r->pci, .io = m->io, .dma_region = m->memory, .dma = m->as_memory };
+    spaces =
+        (PciRootSpaces){.mem = r->pci, .io = m->io, .dma_region = m->memory, .dma = m->as_memory};
     pci_root_bus_init(&r->bus, "pcie.0", r->parent, &spaces, true);
     pci_root_bus_set_intx(&r->bus, &rig_intx, r);
     pci_config_ports_init(&r->ports, &r->bus);
@@ -90,17 +93,20 @@ typedef struct Dut {
     uint32_t last_write;
 } Dut;
 
-static MemResult dut_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+static MemResult dut_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
+                          MemAttrs attrs)
 {
     *value = 0xd0000000 | offset;
     return MEM_OK;
 }
-static MemResult dut_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+static MemResult dut_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
+                           MemAttrs attrs)
 {
     ((Dut *)opaque)->last_write = (uint32_t)value;
     return MEM_OK;
 }
-static const MemOps dut_ops = { .read = dut_read, .write = dut_write, .min_size = 4, .max_size = 4 };
+static const MemOps dut_ops = { .read = dut_read, .write = dut_write, .min_size = 4,
+                                .max_size = 4 };
 
 static bool dut_start(Device *dev, Error **errp)
 {
@@ -118,10 +124,13 @@ static bool dut_start(Device *dev, Error **errp)
     return msix_init_exclusive_bar(&d->pci, 70, 4, errp);
 }
 
-static const PciDeviceInfo dut_info = { .vendor = 0x1234, .device = 0x5678, .revision = 9, .class_code = PCI_CLASS_OTHERS,
+static const PciDeviceInfo dut_info = { .vendor = 0x1234, .device = 0x5678, .revision = 9,
+                                        .class_code = PCI_CLASS_OTHERS,
                                         .interrupt_pin = 1, .express = true };
-static const DeviceType dut_type = { .name = "dut", .desc = "device under test", .size = sizeof(Dut), .bus = "pci",
-                                     .base = &pci_device_type, .start = dut_start, .class_data = &dut_info };
+static const DeviceType dut_type = { .name = "dut", .desc = "device under test",
+                                     .size = sizeof(Dut), .bus = "pci",
+                                     .base = &pci_device_type, .start = dut_start,
+                                     .class_data = &dut_info };
 DEVICE_REGISTER(dut_type)
 
 static Dut *dut_new(Rig *r, const char *addr, PciBus *bus)
@@ -139,7 +148,9 @@ static Dut *dut_new(Rig *r, const char *addr, PciBus *bus)
 
 static void cfg_write(Rig *r, uint8_t bus, uint8_t devfn, uint32_t at, unsigned size, uint32_t v)
 {
-    as_store(r->machine.as_io, 0xcf8, 4, 0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (at & 0xfc), MEM_ATTRS_DEVICE);
+    as_store(r->machine.as_io, 0xcf8, 4,
+             0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (at & 0xfc),
+             MEM_ATTRS_DEVICE);
     as_store(r->machine.as_io, 0xcfc + (at & 3), size, v, MEM_ATTRS_DEVICE);
 }
 
@@ -147,7 +158,9 @@ static uint32_t cfg_read(Rig *r, uint8_t bus, uint8_t devfn, uint32_t at, unsign
 {
     uint64_t v;
 
-    as_store(r->machine.as_io, 0xcf8, 4, 0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (at & 0xfc), MEM_ATTRS_DEVICE);
+    as_store(r->machine.as_io, 0xcf8, 4,
+             0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (at & 0xfc),
+             MEM_ATTRS_DEVICE);
     as_load(r->machine.as_io, 0xcfc + (at & 3), size, &v, MEM_ATTRS_DEVICE);
     return (uint32_t)v;
 }
@@ -312,7 +325,8 @@ static void test_intx(void)
     g_assert_cmpint(r->line[1], ==, 1);
     pci_set_irq(&a->pci, 0);
     g_assert_cmpint(r->line[1], ==, 1);
-    g_assert_cmphex(cfg_read(r, 0, PCI_DEVFN(9, 0), PCI_STATUS, 2) & PCI_STATUS_INTX, ==, PCI_STATUS_INTX);
+    g_assert_cmphex(cfg_read(r, 0, PCI_DEVFN(9, 0), PCI_STATUS, 2) & PCI_STATUS_INTX, ==,
+                    PCI_STATUS_INTX);
     cfg_write(r, 0, PCI_DEVFN(9, 0), PCI_COMMAND, 2, PCI_CMD_INTX_DISABLE);
     g_assert_cmpint(r->line[1], ==, 0);
     cfg_write(r, 0, PCI_DEVFN(9, 0), PCI_COMMAND, 2, 0);
@@ -449,8 +463,10 @@ static void test_storm(void)
     for (unsigned n = 0; n < 20000; n++) {
         unsigned size = 1u << g_test_rand_int_range(0, 3);
         uint32_t at = (uint32_t)g_test_rand_int_range(0, n % 4 ? 0x60 : 0x1000) & ~(size - 1);
-        uint32_t devfn = (uint32_t)g_test_rand_int_range(3, 6) << 3, bus = n % 8 ? 0 : (uint32_t)g_test_rand_int_range(0, 256);
-        mem_store(r, 0xb0000000u + (bus << 20) + (devfn << 12) + at, size, (uint32_t)g_test_rand_int());
+        uint32_t devfn = (uint32_t)g_test_rand_int_range(3, 6) << 3,
+                 bus = n % 8 ? 0 : (uint32_t)g_test_rand_int_range(0, 256);
+        mem_store(r, 0xb0000000u + (bus << 20) + (devfn << 12) + at, size,
+                  (uint32_t)g_test_rand_int());
     }
     device_reset_all();
     g_assert_cmphex(cfg_read(r, 0, SLOT5, PCI_BAR0, 4), ==, 0);
