@@ -123,6 +123,7 @@ typedef struct TcgVcpu {
     bool halted;                         /* poll said so */
     Block *running;                      /* block that the interpreter is in */
     const IrInsn *interp_at;             /* its present op; NULL: generated code */
+    uint64_t slow_va;                    /* start of the range of the slow access in progress */
     uint64_t commit_va, commit_ram;      /* slow store in progress: bounce buffer -> va, or (ram != NO_PAGE) code page written */
     unsigned commit_size, commit_bank;
     RunResult next_run;                  /* how the loop goes on */

@@ -2,13 +2,14 @@
 /* Helpers of generated code that run with the guest's vectors in the host's registers: built with general registers only. */
 #include "accel/tcg/host-x86/jit.h"
 
-/* Refill from the second TLB level: plain RAM, one page, nothing to walk. */
+/* Always called first. Refill from the second TLB level: plain RAM, one page, nothing to walk. */
 int jit_slow_fast(Vcpu *v)
 {
     const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
     TlbBank *b = &v->tlb[s->bank];
     unsigned slot = (unsigned)v->slow[1];
     uint64_t va = v->slow[0] + (s->span_write ? b->write[slot] : b->read[slot]);
+    tcg_vcpu(v)->slow_va = va; /* what follows may change the entry */
     uint64_t offset = va & ~TCG_PAGE_MASK;
     if (offset + s->span > TCG_PAGE_SIZE || tcg.opt.tlb_size < TLB_SIZE)
         return -1;

@@ -70,9 +70,7 @@ int jit_slow_full(Vcpu *v)
 {
     const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
     TcgVcpu *t = tcg_vcpu(v);
-    TlbBank *b = &v->tlb[s->bank];
-    unsigned slot = (unsigned)v->slow[1];
-    uint64_t low = v->slow[0] + (s->span_write ? b->write[slot] : b->read[slot]), va = low + s->delta;
+    uint64_t low = t->slow_va, va = low + s->delta;
     t->stats.slow_accesses++;
     if ((va & ~TCG_PAGE_MASK) + s->size > TCG_PAGE_SIZE)
         return page_crossing(v, s, va);
