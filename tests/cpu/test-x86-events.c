@@ -331,6 +331,23 @@ static void test_ports(void)
 }
 
 /* INT n in VM86 with VME: the map sends it to the program's own handler, IOPL 0 or not; VIF stands for IF. */
+/* Twice the same IP with other code behind it: far jumps through segments that differ in their base only. */
+static void test_same_ip_other_segment(void)
+{
+    X86Cpu *c = fix_cpu("qemu32");
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++)
+        x86_set_real_seg(c, seg, 0);
+    x86_set_real_seg(c, SEG_CS, FIX_CODE >> 4);
+    c->v.pc = 0;
+    CODE(FIX_CODE, 0xeb, 0x02, 0, 0, 0x40, 0xea, 0x00, 0x00, 0x00, 0x21);          /* jmp 4; 4: inc ax; jmp 0x2100:0 */
+    CODE(FIX_CODE + 0x1000, 0xeb, 0x02, 0, 0, 0x43, 0xf4);                          /* jmp 4; 4: inc bx; hlt */
+    fix_run(c, 50);
+    g_assert_cmphex(c->v.pc, ==, 6);
+    g_assert_cmpuint(c->v.g[RAX] & 0xffff, ==, 1);
+    g_assert_cmpuint(c->v.g[RBX] & 0xffff, ==, 1);
+    fix_free(c);
+}
+
 static void test_vme(void)
 {
     X86Cpu *c = cpu32("max");
@@ -377,6 +394,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86/paging/remap", test_remap);
     g_test_add_func("/x86/paging/string-fault", test_string_fault);
     g_test_add_func("/x86/ports", test_ports);
+    g_test_add_func("/x86/same-ip", test_same_ip_other_segment);
     g_test_add_func("/x86/vme", test_vme);
     return g_test_run();
 }
