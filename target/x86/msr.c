@@ -235,18 +235,32 @@ static const Msr msrs[] = {
     { 0xc0011029, 2, 1, "DE_CFG, BU_CFG2", NONE, 0, 0, MSR_ZERO, -1 },
 };
 
+static bool available(const X86Cpu *c, const Msr *m)
+{
+    if (m->feature < 0 || x86_has_feature(c, (unsigned)m->feature))
+        return true;
+    /* EFER comes with any of the three */
+    return m->read == efer_read && (x86_has_feature(c, X86_FEATURE_LM) || x86_has_feature(c, X86_FEATURE_SYSCALL));
+}
+
+/* Rows are in the order of their numbers; two that alternate (MTRR bases and masks) follow each other. */
 static const Msr *find(const X86Cpu *c, uint32_t number, unsigned *index)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(msrs); i++) {
-        const Msr *m = &msrs[i];
+    unsigned low = 0, high = ARRAY_LEN(msrs);
+    while (high - low > 1) {
+        unsigned middle = (low + high) / 2;
+        if (msrs[middle].number <= number)
+            low = middle;
+        else
+            high = middle;
+    }
+    for (unsigned back = 0; back < 2 && back <= low; back++) {
+        const Msr *m = &msrs[low - back];
         uint32_t d = number - m->number;
-        if (number < m->number || d % m->stride || d / m->stride >= m->count)
+        if (d % m->stride || d / m->stride >= m->count)
             continue;
-        if (m->feature >= 0 && !x86_has_feature(c, (unsigned)m->feature) &&
-            !(m->number == 0xc0000080 && (x86_has_feature(c, X86_FEATURE_LM) || x86_has_feature(c, X86_FEATURE_SYSCALL))))
-            return NULL;
         *index = d / m->stride;
-        return m;
+        return available(c, m) ? m : NULL;
     }
     return NULL;
 }
