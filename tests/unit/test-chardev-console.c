@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Character back ends that a person sits at: the mux and stdio; and wrong options of all. */
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -123,6 +124,70 @@ static void test_stdio_tty(void)
     close(master);
 }
 
+/* Wait until the terminal is raw, or is not. */
+static void expect_raw(int slave, bool raw)
+{
+    struct termios now;
+    for (unsigned i = 0; i < 1500; i++) {
+        tcgetattr(slave, &now);
+        if (!(now.c_lflag & ICANON) == raw)
+            return;
+        g_usleep(2000);
+    }
+    g_error("the terminal is %s", raw ? "not raw" : "still raw");
+}
+
+/* What a shell does: the emulator in a process group of its own in the foreground; tells about stops through the pipe. */
+static void shell_child(int slave, int report)
+{
+    setsid();
+    ioctl(slave, TIOCSCTTY, 0);
+    pid_t pid = fork();
+    if (!pid) {
+        signal(SIGTTOU, SIG_IGN);
+        setpgid(0, 0);
+        tcsetpgrp(slave, getpid());
+        signal(SIGTTOU, SIG_DFL);
+        dup2(slave, 0);
+        dup2(slave, 1);
+        echo_child(",signal=on", "!");
+    }
+    int status = 0;
+    put(report, "s");
+    while (waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+        put(report, "z");
+        g_usleep(100000);
+        kill(pid, SIGCONT);
+    }
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 9);
+}
+
+/* Ctrl-Z gives the terminal back, and fg takes it again. */
+static void test_stdio_suspend(void)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), report[2], status;
+    g_assert_cmpint(grantpt(master) | unlockpt(master) | pipe(report), ==, 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    pid_t pid = fork();
+    if (!pid)
+        shell_child(slave, report[1]);
+    expect_raw(slave, true);
+    for (unsigned round = 0; round < 2; round++) {
+        put(master, "\032");
+        expect_raw(slave, false);
+        expect_raw(slave, true);
+    }
+    put(master, "!");
+    waitpid(pid, &status, 0);
+    g_assert_cmpint(status, ==, 0);
+    expect_raw(slave, false);
+    expect_fd(report[0], "szz");
+    close(slave);
+    close(master);
+    close(report[0]);
+    close(report[1]);
+}
+
 static void test_stdio_pipe(void)
 {
     int in[2], out[2], status;
@@ -208,6 +273,7 @@ int main(int argc, char **argv)
     rig_begin(&argc, &argv);
     g_test_add_func("/chardev/mux", test_mux);
     g_test_add_func("/chardev/stdio-tty", test_stdio_tty);
+    g_test_add_func("/chardev/stdio-suspend", test_stdio_suspend);
     g_test_add_func("/chardev/stdio-pipe", test_stdio_pipe);
     g_test_add_func("/chardev/errors", test_errors);
     return rig_run();
