@@ -484,6 +484,7 @@ static void emit_extend(Jit *j)
     bool whole = d.kind == L_REG && (i->size2 >= 4 || is_temp(i->d));
     unsigned t = whole ? d.reg : scratch(j);
     a = loc_of(j, i->a);
+    write_begin(j, i->d);
     if (a.kind == L_HIGH && (t >= 8 || a.reg >= 4 || i->size2 == 8)) { /* no REX prefix with a high byte */
         load_high(j, t, a.reg);
         a = loc_reg(t);
@@ -491,7 +492,6 @@ static void emit_extend(Jit *j)
         mov_ri(&j->a, t, a.imm);
         a = loc_reg(t);
     }
-    write_begin(j, i->d);
     unsigned to = i->size2 == 8 ? 8 : 4;
     if (i->op == IR_ZEXT)
         load_zx(&j->a, i->size, t, a);
