@@ -19,6 +19,8 @@ void x86_call(X86Trans *x, const void *fn, unsigned flags, IrRef d, X86Arg a, X8
             imm = args[n]->imm;
         }
     }
+    if (flags & H_R) /* a helper that unwinds leaves its caller's registers behind: they are saved first, vectors too */
+        flags &= ~(unsigned)H_G;
     ir_call(x->t, fn, flags, d, a.ref, b.ref, c.ref, imm);
 }
 
