@@ -20,10 +20,12 @@ void vcpu_set_mode(Vcpu *v, uint64_t mode)
 {
     TcgVcpu *t = v->accel_data;
     v->mode = mode;
-    if (!t)
+    if (!t || !t->stamp) /* not ours, or not yet */
         return;
+    unsigned bank;
+    uint32_t base = (uint32_t)(v->arch->code_address(v, &bank) - v->pc); /* x86: CS base; tags only hold the pc */
     for (unsigned i = 0; i < t->jc_modes; i++) {
-        if (t->jc_mode[i].mode == mode) {
+        if (t->jc_mode[i].mode == mode && t->jc_mode[i].base == base) {
             v->jc_key = t->jc_mode[i].key;
             return;
         }
@@ -32,14 +34,47 @@ void vcpu_set_mode(Vcpu *v, uint64_t mode)
         t->jc_modes = 0; /* forgets the keys, not their use: those entries no longer match */
     v->jc_key = new_key(v);
     t->jc_mode[t->jc_modes].mode = mode;
+    t->jc_mode[t->jc_modes].base = base;
+    t->jc_mode[t->jc_modes].local = false;
     t->jc_mode[t->jc_modes++].key = v->jc_key;
 }
 
-void jump_cache_flush(Vcpu *v)
+void jump_cache_flush(Vcpu *v, bool keep_global)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    t->jc_modes = 0;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < t->jc_modes && keep_global; i++)
+        if (!t->jc_mode[i].local)
+            t->jc_mode[kept++] = t->jc_mode[i];
+    t->jc_modes = kept;
+    if (!keep_global)
+        memset(t->jc_filter, 0, sizeof t->jc_filter);
     vcpu_set_mode(v, v->mode);
+}
+
+static unsigned jc_page(uint64_t vpage) { return (unsigned)((vpage >> TCG_PAGE_BITS) * UINT64_C(0x9e3779b97f4a7c15) >> 52); }
+
+void jump_cache_flush_page(Vcpu *v, uint64_t vpage)
+{
+    unsigned n = jc_page(vpage), before = jc_page(vpage - TCG_PAGE_SIZE); /* a block may reach into the page */
+    const uint64_t *f = tcg_vcpu(v)->jc_filter;
+    if (f[n / 64] & BIT(n % 64) || f[before / 64] & BIT(before % 64))
+        jump_cache_flush(v, false);
+}
+
+/* Notes what the entry for b depends on. */
+static void jc_note(Vcpu *v, const Block *b)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint64_t vpage = b->linear & TCG_PAGE_MASK;
+    unsigned n = jc_page(vpage);
+    t->jc_filter[n / 64] |= BIT(n % 64);
+    const CodeMap *c = &t->code_map[vpage >> TCG_PAGE_BITS & (CODE_MAP - 1)];
+    if (c->id && c->vpage == vpage && c->global && b->ram2 == NO_PAGE)
+        return;
+    for (unsigned i = 0; i < t->jc_modes; i++)
+        if (t->jc_mode[i].key == v->jc_key)
+            t->jc_mode[i].local = true;
 }
 
 static const void *jc_target(const Block *b) { return tcg.opt.jit ? b->entry : (const void *)b; }
@@ -68,6 +103,7 @@ static void jc_insert(Vcpu *v, const Block *b)
     __atomic_store_n(&e->tag, b->pc ^ v->jc_key, __ATOMIC_SEQ_CST);
     if (atomic_load(&b->invalid)) /* whoever invalidated it may have looked before the stores above */
         __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
+    jc_note(v, b);
     tcg_vcpu(v)->stats.jc_fills++;
 }
 

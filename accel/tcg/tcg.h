@@ -15,7 +15,7 @@
 
 enum {
     TLB2_BITS = 12, TLB2_SIZE = 1 << TLB2_BITS,
-    LARGE_PAGES = 16,         /* remembered large mappings; more: flush all */
+    LARGE_FILTER = 2048, JC_FILTER = 4096,
     PHYS_CACHE = 64,
     CODE_MAP = 1 << CODE_TLB_BITS,
     BLOCK_HASH_BITS = 16,
@@ -110,11 +110,13 @@ typedef struct TcgVcpu {
     uint32_t asid;
     uint8_t banks_used;                  /* bit per bank with entries in the fast level */
     unsigned fills;                      /* since the last flush of the fast level, for tlb-size */
-    struct { uint64_t base; uint8_t bits; } large[LARGE_PAGES];
-    unsigned large_count;
+    uint64_t large_filter[LARGE_FILTER / 64]; /* regions that have had entries of large mappings */
+    bool huge;                           /* and some mapping larger than 1 GiB */
     struct { hwaddr page; uint8_t *host; uint64_t ram; bool readonly; } phys[PHYS_CACHE];
     CodeMap code_map[CODE_MAP];
-    struct { uint64_t mode; uint64_t key; } jc_mode[JC_MODES];
+    struct { uint64_t vpage_bank, ram; uint32_t id; } map_id[1024]; /* mapping_id()s met */
+    struct { uint64_t mode, key; uint32_t base; bool local; } jc_mode[JC_MODES]; /* local: has entries on pages that are not global */
+    uint64_t jc_filter[JC_FILTER / 64];  /* pages that jump cache entries stand for */
     unsigned jc_modes, jc_generation;
     _Atomic bool in_guest;               /* may use fast TLB entries without looking at the requests below */
     _Atomic bool map_changed;            /* the memory map has changed: flush before the next guest access */
@@ -234,7 +236,8 @@ void *tcg_thread(void *vcpu);
 void tcg_run_slice(Vcpu *v);
 /* Own thread, run loop: let every other vCPU pass a point where it takes its requests. */
 void tcg_sync_others(Vcpu *self);
-void jump_cache_flush(Vcpu *v);
+void jump_cache_flush(Vcpu *v, bool keep_global);
+void jump_cache_flush_page(Vcpu *v, uint64_t vpage);
 void jump_cache_drop(const Block *b);
 static inline unsigned jc_index(uint64_t pc) { return (pc ^ pc >> 12) & ((1 << JUMP_CACHE_BITS) - 1); }
 

@@ -29,7 +29,7 @@ static void code_map_flush(Vcpu *v, bool keep_global)
         t->code_map[i].id = 0;
         v->code_tlb[i] = 0;
     }
-    jump_cache_flush(v);
+    jump_cache_flush(v, keep_global);
 }
 
 void tlb_flush_all(Vcpu *v)
@@ -37,7 +37,8 @@ void tlb_flush_all(Vcpu *v)
     TcgVcpu *t = tcg_vcpu(v);
     t->stats.tlb_flushes++;
     t->all_stamp = ++t->stamp;
-    t->large_count = 0;
+    memset(t->large_filter, 0, sizeof t->large_filter);
+    t->huge = false;
     tlb_flush_fast(v);
     code_map_flush(v, false);
     for (unsigned i = 0; i < PHYS_CACHE; i++)
@@ -63,25 +64,38 @@ void tlb_set_asid(Vcpu *v, uint32_t asid)
     code_map_flush(v, true);
 }
 
-/* Drop second-level entries in [base, base + 2^bits). */
-static void drop_range(TcgVcpu *t, uint64_t base, unsigned bits)
+/*
+ * Large mappings: an entry stands for 4 KiB of one, and a page flush must drop all entries of the same mapping. A filter by
+ * 2 MiB region (1 GiB for larger ones) tells when that cannot be needed; it only fills up until everything is flushed.
+ */
+static unsigned large_hash(uint64_t va, unsigned bits)
 {
-    for (unsigned i = 0; i < TLB2_SIZE; i++)
-        if ((t->tlb2[i].vpage ^ base) >> bits == 0)
-            t->tlb2[i].stamp = 0;
+    unsigned shift = bits <= 22 ? 21 : 30;
+    return (unsigned)((va >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 54) + (shift == 30 ? LARGE_FILTER / 2 : 0);
+}
+static void remember_large(TcgVcpu *t, uint64_t va, unsigned bits)
+{
+    unsigned n = bits > 30 ? 0 : large_hash(va, bits);
+    t->large_filter[n / 64] |= BIT(n % 64);
+    t->huge |= bits > 30;
+}
+static bool maybe_large(const TcgVcpu *t, uint64_t va)
+{
+    unsigned a = large_hash(va, 21), b = large_hash(va, 30);
+    return t->huge || t->large_filter[a / 64] & BIT(a % 64) || t->large_filter[b / 64] & BIT(b % 64);
 }
 
-static bool drop_large(Vcpu *v, uint64_t va)
+static bool drop_large(TcgVcpu *t, uint64_t va)
 {
-    TcgVcpu *t = tcg_vcpu(v);
     bool found = false;
-    for (unsigned i = 0; i < t->large_count; i++) {
-        if ((t->large[i].base ^ va) >> t->large[i].bits)
-            continue;
-        drop_range(t, t->large[i].base, t->large[i].bits);
-        t->large[i] = t->large[--t->large_count];
-        i--;
-        found = true;
+    if (!maybe_large(t, va))
+        return false;
+    for (unsigned i = 0; i < TLB2_SIZE; i++) {
+        TlbEntry *e = &t->tlb2[i];
+        if (e->stamp && e->page_bits > TCG_PAGE_BITS && (e->vpage ^ va) >> e->page_bits == 0) {
+            e->stamp = 0;
+            found = true;
+        }
     }
     return found;
 }
@@ -91,7 +105,7 @@ void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t vpage = va & TCG_PAGE_MASK;
     t->stats.tlb_page_flushes++;
-    if (drop_large(v, va)) {
+    if (drop_large(t, va)) {
         tlb_flush_fast(v);
         code_map_flush(v, false);
         return;
@@ -109,25 +123,8 @@ void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
     if (c->id && c->vpage == vpage) {
         c->id = 0;
         v->code_tlb[slot & (CODE_MAP - 1)] = 0;
-        jump_cache_flush(v);
     }
-}
-
-static void remember_large(Vcpu *v, uint64_t va, unsigned bits)
-{
-    TcgVcpu *t = tcg_vcpu(v);
-    uint64_t base = va >> bits << bits;
-    for (unsigned i = 0; i < t->large_count; i++)
-        if (t->large[i].base == base && t->large[i].bits == bits)
-            return;
-    if (t->large_count == LARGE_PAGES) { /* forget one: its translations go with it */
-        drop_range(t, t->large[0].base, t->large[0].bits);
-        tlb_flush_fast(v);
-        code_map_flush(v, false);
-        t->large[0] = t->large[--t->large_count];
-    }
-    t->large[t->large_count].base = base;
-    t->large[t->large_count++].bits = (uint8_t)bits;
+    jump_cache_flush_page(v, vpage);
 }
 
 static void fill_section(Vcpu *v, TlbEntry *e)
@@ -163,7 +160,7 @@ const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank,
                                  (w.global ? PERM_GLOBAL : 0) };
         fill_section(v, e);
         if (w.page_bits > TCG_PAGE_BITS)
-            remember_large(v, va, w.page_bits);
+            remember_large(t, va, w.page_bits);
         e->stamp = probe ? 0 : t->stamp; /* a probe's answer is not kept: A/D bits were not set */
     }
     if (kind != ACCESS_FETCH && !probe) {
@@ -171,6 +168,17 @@ const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank,
         tlb_fill_fast(v, e, kind == ACCESS_WRITE);
     }
     return e;
+}
+
+static uint32_t cached_id(TcgVcpu *t, uint64_t vpage_bank, uint64_t ram)
+{
+    uint64_t h = (vpage_bank ^ ram << 7) * UINT64_C(0x9e3779b97f4a7c15);
+    typeof(&t->map_id[0]) c = &t->map_id[h >> 54];
+    if (!c->id || c->vpage_bank != vpage_bank || c->ram != ram) {
+        c->vpage_bank = vpage_bank, c->ram = ram;
+        c->id = mapping_id(vpage_bank & TCG_PAGE_MASK, ram, vpage_bank & ~TCG_PAGE_MASK);
+    }
+    return c->id;
 }
 
 const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool probe)
@@ -186,7 +194,7 @@ const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool pro
         return NULL;
     bool global = e->perm & PERM_GLOBAL;
     *c = (CodeMap){ .vpage = vpage, .ram = e->ram, .host = e->host, .phys = e->phys, .bank = (uint8_t)bank, .global = global,
-                    .id = mapping_id(vpage, e->ram != NO_PAGE ? e->ram : e->phys | 1, bank) };
+                    .id = cached_id(t, vpage | bank, e->ram != NO_PAGE ? e->ram : e->phys | 1) };
     v->code_tlb[slot] = c->id;
     return c;
 }
