@@ -71,7 +71,7 @@ void tlb_set_asid(Vcpu *v, uint32_t asid)
 static unsigned large_hash(uint64_t va, unsigned bits)
 {
     unsigned shift = bits <= 22 ? 21 : 30;
-    return (unsigned)((va >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 54) + (shift == 30 ? LARGE_FILTER / 2 : 0);
+    return (unsigned)((va >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 51) + (shift == 30 ? LARGE_FILTER / 2 : 0);
 }
 static void remember_large(TcgVcpu *t, uint64_t va, unsigned bits)
 {
@@ -85,19 +85,17 @@ static bool maybe_large(const TcgVcpu *t, uint64_t va)
     return t->huge || t->large_filter[a / 64] & BIT(a % 64) || t->large_filter[b / 64] & BIT(b % 64);
 }
 
+/* True: fast entries of such a mapping may exist, also of pieces that the second level has forgotten. */
 static bool drop_large(TcgVcpu *t, uint64_t va)
 {
-    bool found = false;
     if (!maybe_large(t, va))
         return false;
     for (unsigned i = 0; i < TLB2_SIZE; i++) {
         TlbEntry *e = &t->tlb2[i];
-        if (e->stamp && e->page_bits > TCG_PAGE_BITS && (e->vpage ^ va) >> e->page_bits == 0) {
+        if (e->page_bits > TCG_PAGE_BITS && (e->vpage ^ va) >> e->page_bits == 0)
             e->stamp = 0;
-            found = true;
-        }
     }
-    return found;
+    return true;
 }
 
 void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
