@@ -95,7 +95,7 @@ static void help(Mux *m)
 {
     say(m, "\r\n"
            "Ctrl-a h  this help\r\n"
-           "Ctrl-a x  end the emulator\r\n"
+           "Ctrl-a x  exit: end the emulator\r\n"
            "Ctrl-a s  (nothing to do: disk images are written as the guest asks for it)\r\n"
            "Ctrl-a b  send a break (with magic SysRq: the SysRq key)\r\n"
            "Ctrl-a c  switch between the console and the monitor\r\n"

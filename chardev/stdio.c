@@ -31,6 +31,13 @@ static void tty_restore(void)
     }
 }
 
+/* A job of the shell that is not in the foreground; a terminal that does not control us (-1) has no such thing. */
+static bool in_background(void)
+{
+    pid_t foreground = tcgetpgrp(STDIN_FILENO);
+    return foreground >= 0 && foreground != getpgrp();
+}
+
 static void tty_make_raw(void)
 {
     tty.now = tty.before;
@@ -42,7 +49,7 @@ static void tty_make_raw(void)
     tty.now.c_cc[VMIN] = 1;
     tty.now.c_cc[VTIME] = 0;
     /* OPOST stays: messages of the program itself keep their line ends. */
-    if (tcgetpgrp(STDIN_FILENO) != getpgrp())
+    if (in_background())
         return; /* in the background: when continued in the foreground */
     tcsetattr(STDIN_FILENO, TCSANOW, &tty.now);
     tty.raw = 1;
@@ -63,7 +70,7 @@ static void on_stop(int sig)
     pthread_sigmask(SIG_UNBLOCK, &set, &old); /* stops here */
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     sigaction(SIGTSTP, &ours, NULL);
-    if (was_raw && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    if (was_raw && !in_background()) {
         tcsetattr(STDIN_FILENO, TCSANOW, &tty.now);
         tty.raw = 1;
     }
@@ -74,7 +81,7 @@ static void on_stop(int sig)
 static void on_continue(int sig)
 {
     int saved = errno;
-    if (tty.in_use && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    if (tty.in_use && !in_background()) {
         tcsetattr(STDIN_FILENO, TCSANOW, &tty.now);
         tty.raw = 1;
     }
