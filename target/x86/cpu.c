@@ -143,6 +143,7 @@ static const StateField cpu_state[] = {
     STATE_U64(X86Cpu, xss), STATE_U64(X86Cpu, mtrr_def_type), STATE_U64_ARRAY(X86Cpu, mtrr_fixed),
     STATE_U64_ARRAY(X86Cpu, mtrr_base), STATE_U64_ARRAY(X86Cpu, mtrr_mask), STATE_U64(X86Cpu, mcg_status), STATE_U64(X86Cpu, mcg_ctl),
     STATE_BYTES(X86Cpu, mce), STATE_U64(X86Cpu, tsc_offset), STATE_U64(X86Cpu, tsc_adjust),
+    STATE_U64(X86Cpu, kvm_time), STATE_U64(X86Cpu, kvm_wall),
     STATE_END_OF_TABLE
 };
 

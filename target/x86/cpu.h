@@ -172,6 +172,7 @@ typedef struct X86Cpu {
     uint64_t mcg_status, mcg_ctl, mce[X86_MCE_BANKS][4]; /* CTL STATUS ADDR MISC */
     int64_t tsc_offset;  /* guest TSC = virtual ns * tsc_hz / 1e9 + tsc_offset */
     uint64_t tsc_adjust;
+    uint64_t kvm_time, kvm_wall; /* kvmclock.h */
 
     /* --- fixed by the model --- */
     uint32_t feature[X86_FEATURE_WORDS]; /* X86_FW_* of models.h */
@@ -181,7 +182,7 @@ typedef struct X86Cpu {
     uint32_t cpuid_level, cpuid_xlevel;
     uint8_t phys_bits, linear_bits;
     uint64_t tsc_hz;
-    bool hypervisor_leaf;
+    bool kvm_clock;      /* kvmclock.h is there */
     struct { uint16_t threads, cores, dies, sockets; uint8_t smt_shift, core_shift; } topo;
 } X86Cpu;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* CPUID leaves (SDM vol. 2, CPUID; AMD APM vol. 3, appendix E). */
+#include "target/x86/kvmclock.h"
 #include "target/x86/models.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -116,6 +117,10 @@ static void ext_8(const X86Cpu *c, uint32_t o[4])
 
 static void hypervisor_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
 {
+    if (c->kvm_clock) {
+        x86_kvmclock_leaf(leaf, o);
+        return;
+    }
     if (leaf != 0x40000000)
         return;
     o[EAX] = 0x40000001;

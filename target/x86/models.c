@@ -271,6 +271,7 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     c->phys_bits = o->phys_bits != UINT64_MAX ? (uint8_t)o->phys_bits : lm ? 40 : x86_has_feature(c, X86_FEATURE_PAE) ? 36 : 32;
     c->linear_bits = !lm ? 32 : x86_has_feature(c, X86_FEATURE_LA57) ? 57 : 48;
     c->tsc_hz = o->tsc_hz != UINT64_MAX ? o->tsc_hz : 1000000000;
+    c->kvm_clock = o->kvm && x86_has_feature(c, X86_FEATURE_HYPERVISOR) && x86_has_feature(c, X86_FEATURE_TSC);
     c->ucode_rev = c->vendor[0] == 'A' ? 0x01000065 : UINT64_C(0x100000000);
     c->cpuid_level = o->level != UINT64_MAX ? (uint32_t)o->level : m->level;
     c->cpuid_xlevel = o->xlevel != UINT64_MAX ? (uint32_t)o->xlevel : m->xlevel;
@@ -296,7 +297,7 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         error_set_unknown(errp, "-cpu", parts[0] ? parts[0] : "", x86_model_names());
         return false;
     }
-    g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, .check = true };
+    g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, .check = true, .kvm = true };
     uint32_t words[X86_FW_COUNT] = { 0 }, plus[X86_FW_COUNT] = { 0 }, minus[X86_FW_COUNT] = { 0 };
     model_features(words, m);
     if (m->all)

@@ -2,6 +2,7 @@
 /* Model-specific registers: one table (SDM vol. 4; AMD APM vol. 2, appendix A; BKDGs for the C001_xxxx set). */
 #include "base/clock.h"
 #include "base/log.h"
+#include "target/x86/kvmclock.h"
 #include "target/x86/models.h"
 
 typedef struct Msr Msr;
@@ -32,6 +33,7 @@ static bool tsc_write(X86Cpu *c, const Msr *m, unsigned i, uint64_t *v)
     uint64_t delta = *v - x86_tsc(c);
     c->tsc_offset = (int64_t)((uint64_t)c->tsc_offset + delta);
     c->tsc_adjust += delta;
+    x86_kvmclock_update(c);
     return true;
 }
 
@@ -39,6 +41,7 @@ static bool tsc_adjust_write(X86Cpu *c, const Msr *m, unsigned i, uint64_t *v)
 {
     c->tsc_offset = (int64_t)((uint64_t)c->tsc_offset + (*v - c->tsc_adjust));
     c->tsc_adjust = *v;
+    x86_kvmclock_update(c);
     return true;
 }
 
@@ -166,6 +169,17 @@ static bool smbase_read(X86Cpu *c, const Msr *m, unsigned i, uint64_t *v)
     return true;
 }
 
+static bool kvm_write(X86Cpu *c, const Msr *m, unsigned i, uint64_t *v)
+{
+    return i ? x86_kvmclock_write(c, *v) : x86_kvmclock_write_wall(c, *v);
+}
+
+static bool kvm_read(X86Cpu *c, const Msr *m, unsigned i, uint64_t *v)
+{
+    *v = i ? c->kvm_time : c->kvm_wall;
+    return true;
+}
+
 #define F(f) offsetof(X86Cpu, f), 8
 #define NONE 0, 0
 /* number count stride name field+element reserved reset flags feature read write */
@@ -207,6 +221,7 @@ static const Msr msrs[] = {
     { 0x400, X86_MCE_BANKS * 4, 1, "IA32_MCi", NONE, 0, 0, 0, X86_FEATURE_MCA, mc_read, mc_write },
     { 0x6e0, 1, 1, "IA32_TSC_DEADLINE", NONE, 0, 0, 0, X86_FEATURE_TSC_DEADLINE, apic_read, apic_write },
     { 0x800, 0x100, 1, "x2APIC", NONE, 0, 0, 0, X86_FEATURE_X2APIC, apic_read, apic_write },
+    { 0x4b564d00, 2, 1, "KVM_WALL_CLOCK, KVM_SYSTEM_TIME", NONE, 0, 0, 0, X86_FEATURE_HYPERVISOR, kvm_read, kvm_write },
     { 0xc0000080, 1, 1, "IA32_EFER", NONE, 0, 0, 0, X86_FEATURE_NX, efer_read, efer_write },
     { 0xc0000081, 1, 1, "IA32_STAR", F(star), 0, 0, 0, X86_FEATURE_SYSCALL },
     { 0xc0000082, 1, 1, "IA32_LSTAR", F(lstar), 0, 0, MSR_CANONICAL, X86_FEATURE_LM },
@@ -237,6 +252,8 @@ static const Msr msrs[] = {
 
 static bool available(const X86Cpu *c, const Msr *m)
 {
+    if (m->read == kvm_read)
+        return c->kvm_clock;
     if (m->feature < 0 || x86_has_feature(c, (unsigned)m->feature))
         return true;
     /* EFER comes with any of the three */
@@ -309,6 +326,7 @@ void x86_reset_msrs(X86Cpu *c)
     }
     if (x86_has_feature(c, X86_FEATURE_MONITOR))
         c->misc_enable |= BIT(18);
+    c->kvm_time = c->kvm_wall = 0;
     memset(c->mce, 0, sizeof(c->mce));
     for (unsigned i = 0; i < X86_MCE_BANKS; i++)
         c->mce[i][0] = ~UINT64_C(0);

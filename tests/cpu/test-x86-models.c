@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* CPU models, -cpu options, CPUID leaves, MSRs, saved state: nothing is advertised that doesn't work, and what software expects is there. */
+#include "base/clock.h"
 #include "tests/cpu/x86-fixture.h"
 
 static void cpuid(X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4]) { x86_cpuid(c, leaf, sub, o); }
@@ -173,6 +174,36 @@ static void test_msr_reads(void)
     }
 }
 
+/* What a guest computes from the clock page is the virtual clock, whatever the TSC runs at; a write of the TSC is followed. */
+static void test_kvmclock(void)
+{
+    static const char *const models[] = { "max", "qemu64,tsc-frequency=2500000000", "qemu64,tsc-frequency=100000000" };
+    for (unsigned i = 0; i < ARRAY_LEN(models); i++) {
+        X86Cpu *c = fix_cpu(models[i]);
+        g_assert_true(x86_write_msr(c, 0x4b564d01, 0x50001));
+        for (unsigned again = 0; again < 2; again++) {
+            const uint8_t *p = fix_ram + 0x50000;
+            int64_t before = clock_ns(CLOCK_VIRTUAL_NS);
+            uint64_t delta = x86_tsc(c) - load_le64(p + 8);
+            int64_t after = clock_ns(CLOCK_VIRTUAL_NS);
+            int8_t shift = (int8_t)p[28];
+            delta = shift < 0 ? delta >> -shift : delta << shift;
+            int64_t ns = (int64_t)((unsigned __int128)delta * load_le32(p + 24) >> 32) + (int64_t)load_le64(p + 16);
+            g_assert_cmpint(ns, >=, before - 100);
+            g_assert_cmpint(ns, <=, after + 100);
+            g_assert_true(x86_write_msr(c, 0x10, 123456789));
+        }
+        g_assert_false(x86_write_msr(c, 0x4b564d01, BIT(60) | 1));
+        fix_free(c);
+    }
+    X86Cpu *c = fix_cpu("max,kvm=off");
+    uint32_t o[4];
+    cpuid(c, 0x40000000, 0, o);
+    g_assert_cmphex(o[1], ==, load_le32("Rhea"));
+    g_assert_false(x86_write_msr(c, 0x4b564d01, 0x50001));
+    fix_free(c);
+}
+
 /* Every number from a range that has rows: reads never crash, names that exist are found (the look-up is a binary search). */
 static void test_msr_lookup(void)
 {
@@ -307,6 +338,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86/msr/reads", test_msr_reads);
     g_test_add_func("/x86/msr/lookup", test_msr_lookup);
     g_test_add_func("/x86/msr/tsc", test_tsc);
+    g_test_add_func("/x86/kvmclock", test_kvmclock);
     g_test_add_func("/x86/eflags", test_eflags);
     g_test_add_func("/x86/state", test_save_load);
     g_test_add_func("/x86/direct-boot", test_direct_boot);
