@@ -67,6 +67,7 @@ struct Vcpu {
     uint64_t mode;                /* mode bits that translation depends on (target-defined); set by vcpu_set_mode() */
     uint64_t tmp[VCPU_TEMPS];     /* spill slots */
     uint64_t flag_slot[8];        /* values that flag descriptors of the present block need */
+    uint64_t run_slot[4];         /* host addresses of ranges that the present block has checked */
     uint64_t scratch[10] __attribute__((aligned(64))); /* bounce buffer of slow accesses (64 bytes + slack) */
     uint64_t slow[4];             /* operands of the slow path in progress */
     void *host_sp;                /* host stack while generated code runs */

@@ -33,7 +33,7 @@ void emit_step(Jit *j)
     flags_flush(j); /* the op may read or set flags, or raise */
     flags_will_write(j, REG_S0);
     flags_will_write(j, REG_S1);
-    coalesce_forget(j);
+    coalesce_drop(j);
     j->native = 0;
     j->first_access = false;
     emit_step_call(j, i, new_site(j));
@@ -70,7 +70,7 @@ void emit_call(Jit *j)
         flags_clobber(j);
     flags_will_write(j, REG_S0);
     flags_will_write(j, REG_S1);
-    coalesce_forget(j);
+    coalesce_drop(j);
     CallSite *site = new_site(j);
     store_argument(j, i->a, 0);
     store_argument(j, i->b, 1);

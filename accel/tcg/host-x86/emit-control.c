@@ -23,7 +23,7 @@ static void reference(Jit *j, uint8_t *field, uint64_t label)
 static void canonical(Jit *j)
 {
     flags_flush(j); /* keeps EFLAGS */
-    coalesce_forget(j);
+    coalesce_drop(j);
 }
 
 static void emit_label(Jit *j)

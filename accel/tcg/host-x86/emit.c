@@ -516,8 +516,9 @@ static void emit_lea(Jit *j)
     bool base_mem = m->base != IR_NONE && loc_of(j, m->base).kind != L_REG;
     bool index_mem = m->index != IR_NONE && loc_of(j, m->index).kind != L_REG;
     bool whole = d.kind == L_REG && (i->size >= 4 || is_temp(i->d)) && m->asize >= 4 && !base_mem && !index_mem;
-    unsigned t = whole ? d.reg : REG_S1;
-    if (!whole) {
+    int t0 = whole || index_mem ? -1 : scratch_t0(j);
+    unsigned t = whole ? d.reg : t0 >= 0 ? (unsigned)t0 : REG_S1;
+    if (!whole && t0 < 0) {
         flags_will_write(j, REG_S0);
         flags_will_write(j, REG_S1);
         coalesce_forget(j);

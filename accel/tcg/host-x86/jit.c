@@ -212,7 +212,7 @@ Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant)
     j->failed = j->check_after_call = false;
     j->label_refs = j->colds = j->link_count = 0;
     j->cold = cold_list;
-    j->co.valid = false;
+    coalesce_drop(j);
     j->reserved_slot = 0;
     memset(j->link_fix, 0, sizeof j->link_fix);
     memset(j->miss_fix, 0, sizeof j->miss_fix);

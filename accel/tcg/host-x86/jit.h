@@ -36,15 +36,18 @@ typedef struct CallSite {
     bool run;                 /* later accesses rely on the check of the whole range */
 } CallSite;
 
-typedef struct Coalesce {
-    bool valid, write;        /* write: the check was against TlbBank.write */
+/* A range that has been checked: later accesses off the same registers need no check. */
+typedef struct Run {
+    bool valid, saved;        /* saved: the host address of `origin` stands in Vcpu.run_slot[] */
+    bool write;               /* the check was against TlbBank.write */
     IrRef base, index;
     uint8_t scale, asize, bank;
     uint32_t segment;
     bool wrap;
-    int64_t origin;           /* disp (relative to base as it is now) that r14 stands for */
+    int64_t origin;           /* disp (relative to base as it is now) that the host address stands for */
     int64_t lo, hi;           /* range that has been checked, same scale */
-} Coalesce;
+} Run;
+enum { RUNS = 4 };
 
 typedef enum ColdKind { COLD_ACCESS, COLD_MISALIGNED, COLD_EXIT, COLD_STEP, COLD_LINK, COLD_MISS } ColdKind;
 typedef struct Cold {
@@ -98,7 +101,10 @@ typedef struct Jit {
     Loc gm;                   /* the guest memory operand */
     uint8_t *body;
     int open_cold;            /* its Cold, -1 */
-    Coalesce co;
+    Run run[RUNS];
+    int run_regs;             /* whose host address is in registers now: in REG_S0, or (run_pair) REG_S0 + REG_S1; -1: none */
+    bool run_pair;
+    unsigned next_run;
 } Jit;
 
 /* --- of the arch: homes --- */
@@ -127,7 +133,8 @@ void site_flags(const FlagDesc *d, SiteFlags *out);
 void mem_access(Jit *j, unsigned size, bool write); /* check; j->gm is the operand from then on */
 void mem_done(Jit *j);                              /* the op that uses j->gm is emitted */
 void mem_simplify(Jit *j);                          /* j->gm becomes [r15], r14 is free */
-void coalesce_forget(Jit *j);
+void coalesce_forget(Jit *j);                       /* REG_S0 or REG_S1 changes */
+void coalesce_drop(Jit *j);                         /* no check made before holds any more */
 void coalesce_write(Jit *j, IrRef r);               /* a guest register or temporary changes */
 CallSite *new_site(Jit *j);
 unsigned vec_mem_size(const IrInsn *i);

@@ -58,23 +58,41 @@ CallSite *new_site(Jit *j)
 }
 
 /* --- coalescing --- */
-void coalesce_forget(Jit *j) { j->co.valid = false; }
+void coalesce_forget(Jit *j)
+{
+    if (j->run_regs >= 0 && !j->run[j->run_regs].saved)
+        j->run[j->run_regs].valid = false;
+    j->run_regs = -1;
+}
+
+void coalesce_drop(Jit *j)
+{
+    for (unsigned n = 0; n < RUNS; n++)
+        j->run[n].valid = false;
+    j->run_regs = -1;
+}
+
+static void run_write(const Jit *j, Run *c, IrRef r)
+{
+    if (!c->valid || (r != c->base && r != c->index))
+        return;
+    const IrInsn *i = j->i; /* base += constant: the range moves along */
+    if ((i->op == IR_ADD || i->op == IR_SUB) && i->size == 8 && i->d == i->a && i->b == IR_IMM && r == c->base && r != c->index &&
+        c->asize == 8 && fits32(i->imm)) {
+        int64_t n = i->op == IR_ADD ? (int64_t)i->imm : -(int64_t)i->imm;
+        c->origin -= n, c->lo -= n, c->hi -= n;
+        return;
+    }
+    c->valid = false;
+}
 
 void coalesce_write(Jit *j, IrRef r)
 {
-    if (!j->co.valid || (r != j->co.base && r != j->co.index))
-        return;
-    const IrInsn *i = j->i; /* base += constant: the range moves along */
-    if ((i->op == IR_ADD || i->op == IR_SUB) && i->size == 8 && i->d == i->a && i->b == IR_IMM && r == j->co.base &&
-        r != j->co.index && j->co.asize == 8 && fits32(i->imm)) {
-        int64_t n = i->op == IR_ADD ? (int64_t)i->imm : -(int64_t)i->imm;
-        j->co.origin -= n, j->co.lo -= n, j->co.hi -= n;
-        return;
-    }
-    j->co.valid = false;
+    for (unsigned n = 0; n < RUNS; n++)
+        run_write(j, &j->run[n], r);
 }
 
-static bool same_address(const Coalesce *c, const IrMem *m)
+static bool same_address(const Run *c, const IrMem *m)
 {
     return c->base == m->base && c->index == m->index && (m->index == IR_NONE || c->scale == m->scale) && c->asize == m->asize &&
            c->bank == m->bank && c->segment == m->segment && c->wrap == m->wrap_linear;
@@ -84,8 +102,6 @@ static unsigned access_size(const IrInsn *i)
 {
     if (i->op == IR_VEC)
         return vec_mem_size(i);
-    if (i->op == IR_DIVU || i->op == IR_DIVS || i->op == IR_MULU2 || i->op == IR_MULS2)
-        return i->size;
     return i->size;
 }
 
@@ -98,23 +114,31 @@ static bool writes_ref(const IrInsn *i, IrRef r)
 
 enum { RUN_SPAN = 256, RUN_LOOKAHEAD = 64 };
 
-/* Look ahead: the range around this access that later ones off the same base touch. */
-static unsigned find_run(const Jit *j, const IrMem *m, int64_t *lo, int64_t *hi, bool *write)
+/*
+ * Look ahead: the range around this access that later ones off the same base touch, and how many they are. *save: some of them
+ * come after accesses to other places.
+ */
+static unsigned find_run(const Jit *j, const Run *run, const IrMem *m, int64_t *lo, int64_t *hi, bool *write, bool *save)
 {
     unsigned members = 0;
+    bool foreign = false;
     int64_t shift = 0; /* base has grown by this much since the first access */
     for (unsigned k = j->k; k < j->ir->count && k < j->k + RUN_LOOKAHEAD; k++) {
         const IrInsn *i = &j->ir->insn[k];
         if (i->op == IR_LABEL || i->op == IR_CALL || i->op == IR_BR || i->op == IR_CHECK)
             break;
         bool store = i->d == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG;
-        if ((store || i->a == IR_MEM || i->b == IR_MEM) && i->op != IR_LEA && same_address(&j->co, &i->m)) {
+        bool access = (store || i->a == IR_MEM || i->b == IR_MEM) && i->op != IR_LEA;
+        if (access && !same_address(run, &i->m)) {
+            foreign = true;
+        } else if (access) {
             int64_t at = i->m.disp + shift, end = at + access_size(i);
             int64_t new_lo = MIN(*lo, at), new_hi = MAX(*hi, end);
             if (new_hi - new_lo <= RUN_SPAN) {
                 *lo = new_lo, *hi = new_hi;
                 *write |= store;
                 members++;
+                *save |= foreign;
             }
         }
         if (writes_ref(i, m->index))
@@ -131,9 +155,38 @@ static unsigned find_run(const Jit *j, const IrMem *m, int64_t *lo, int64_t *hi,
 
 static void start_access(Jit *j, int32_t delta)
 {
-    j->gm = loc_mem2(REG_S0, REG_S1, 0, delta);
-    j->busy |= 1u << REG_S0 | 1u << REG_S1;
+    bool pair = j->run_pair;
+    j->gm = pair ? loc_mem2(REG_S0, REG_S1, 0, delta) : loc_mem(REG_S0, delta);
+    j->busy |= 1u << REG_S0 | (pair ? 1u << REG_S1 : 0);
     j->body = j->a.p;
+}
+
+/* A range checked before that covers this access: its host address is in registers then. */
+static bool reuse(Jit *j, const IrMem *m, unsigned size, bool write)
+{
+    for (int n = 0; n < RUNS; n++) {
+        Run *c = &j->run[n];
+        if (!c->valid || !same_address(c, m) || (write && !c->write) || m->disp < c->lo || m->disp + (int64_t)size > c->hi || m->align)
+            continue;
+        if (j->run_regs != n) {
+            coalesce_forget(j);
+            flags_will_write(j, REG_S0);
+            load_zx(&j->a, 8, REG_S0, vcpu_loc(VOFF(run_slot) + 8 * n));
+            j->run_regs = n;
+            j->run_pair = false;
+        }
+        start_access(j, (int32_t)(m->disp - c->origin));
+        return true;
+    }
+    return false;
+}
+
+static int free_run(Jit *j)
+{
+    for (int n = 0; n < RUNS; n++)
+        if (!j->run[n].valid)
+            return n;
+    return (int)(j->next_run++ % RUNS);
 }
 
 /* The check sequence for [disp, disp + span) off m. */
@@ -181,21 +234,21 @@ void mem_access(Jit *j, unsigned size, bool write)
     bool first = j->first_access;
     j->first_access = false;
     flags_clobber(j); /* the descriptors that the site records no longer change */
-    Coalesce *c = &j->co;
     j->open_cold = -1;
-    if (c->valid && same_address(c, &m) && (c->write || !write) && m.disp >= c->lo && m.disp + (int64_t)size <= c->hi && !m.align) {
-        start_access(j, (int32_t)(m.disp - c->origin));
+    if (reuse(j, &m, size, write))
         return;
-    }
+    coalesce_forget(j);
     flags_will_write(j, REG_S0);
     flags_will_write(j, REG_S1);
-    *c = (Coalesce){ .base = m.base, .index = m.index, .scale = m.scale, .asize = m.asize, .bank = m.bank, .segment = m.segment,
-                     .wrap = m.wrap_linear };
+    int n = free_run(j);
+    Run *c = &j->run[n];
+    *c = (Run){ .base = m.base, .index = m.index, .scale = m.scale, .asize = m.asize, .bank = m.bank, .segment = m.segment,
+                .wrap = m.wrap_linear };
     int64_t lo = m.disp, hi = m.disp + (int64_t)size;
-    bool run_write = write;
+    bool run_write = write, save = false;
     bool may_run = tcg.opt.opt_coalesce && j->variant == 0 && first && m.asize == 8 && !m.wrap_linear && !m.align;
     if (may_run)
-        may_run = find_run(j, &m, &lo, &hi, &run_write) > 1;
+        may_run = find_run(j, c, &m, &lo, &hi, &run_write, &save) > 1;
     if (lo != (int32_t)lo)
         lo = m.disp, hi = lo + size;
     unsigned span = (unsigned)(hi - lo);
@@ -206,10 +259,18 @@ void mem_access(Jit *j, unsigned size, bool write)
     site->lock = i->flags & IR_LOCK || i->op == IR_XCHG;
     Cold cold = { .kind = COLD_ACCESS, .site = site, .insn = i };
     emit_page_check(j, &m, lo, span, run_write, &cold);
+    cold.body = j->a.p;
     c->valid = may_run;
     c->origin = c->lo = lo, c->hi = hi, c->write = run_write;
+    j->run_regs = may_run ? n : -1;
+    j->run_pair = true;
+    if (may_run && save) {
+        alu_rm(&j->a, ALU_ADD, 8, REG_S0, loc_reg(REG_S1));
+        store_r(&j->a, 8, vcpu_loc(VOFF(run_slot) + 8 * n), REG_S0);
+        c->saved = true;
+        j->run_pair = false;
+    }
     start_access(j, (int32_t)(m.disp - lo));
-    cold.body = j->a.p;
     j->open_cold = (int)j->colds;
     add_cold(j, cold);
 }
