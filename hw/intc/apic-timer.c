@@ -55,7 +55,7 @@ static void arm_count(Apic *a)
 {
     int64_t period = period_ns(a);
 
-    if (!period) {
+    if (!period || (apic_get(a, R_LVT_TIMER) & LVT_MASKED)) { /* masked: nobody notices; the count goes on by itself */
         timer_cancel(a->timer);
         return;
     }
@@ -115,11 +115,14 @@ static void resume_at(Apic *a, uint32_t count)
 static void write_lvt(Apic *a, uint32_t value)
 {
     unsigned was = mode_of(a);
-    uint32_t count = count_locked(a);
+    uint32_t count = count_locked(a), changed = value ^ apic_get(a, R_LVT_TIMER);
 
     apic_put(a, R_LVT_TIMER, value);
-    if (mode_of(a) == was)
+    if (mode_of(a) == was) {
+        if ((changed & LVT_MASKED) && count)
+            arm_count(a);
         return;
+    }
     if (was == TIMER_TSC_DEADLINE || mode_of(a) == TIMER_TSC_DEADLINE) { /* 11.5.4.1: the change disarms */
         a->tsc_deadline = 0;
         apic_put(a, R_TMICT, 0);

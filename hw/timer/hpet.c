@@ -109,30 +109,37 @@ static void lower(Hpet *s, unsigned n)
         device_out(&s->dev, line, 0);
 }
 
-static void arm(Hpet *s, HpetTimer *t)
-{
-    uint64_t cur = counter_now(s);
-    uint64_t ticks = t->config & TN_32BIT ? (uint32_t)(t->compare - cur) : t->compare - cur;
-    int64_t ns = ticks > MAX_DELAY_NS / TICK_NS ? MAX_DELAY_NS : (int64_t)(ticks * TICK_NS);
-
-    if (!(s->config & CONFIG_ENABLE)) {
-        timer_cancel(t->timer);
-        return;
-    }
-    if ((t->config & TN_PERIODIC) && t->period < MIN_PERIOD_NS / TICK_NS && ns < MIN_PERIOD_NS)
-        ns = MIN_PERIOD_NS;
-    timer_arm(t->timer, clock_ns(CLOCK_VIRTUAL_NS) + ns);
-}
-
-/* The next multiple of the period after the present count; what a late host has missed is merged. */
-static void advance(Hpet *s, HpetTimer *t)
+/* In periodic mode: the next multiple of the period after the present count. What a late host has missed is merged. */
+static uint64_t compare_now(const Hpet *s, const HpetTimer *t)
 {
     uint64_t mask = t->config & TN_32BIT ? UINT32_MAX : UINT64_MAX;
     uint64_t late = (counter_now(s) - t->compare) & mask;
 
-    if (late > mask / 2)
-        late = 0;
-    t->compare = (t->compare + (late / t->period + 1) * t->period) & mask;
+    if (!(t->config & TN_PERIODIC) || !t->period || !(s->config & CONFIG_ENABLE) || late > mask / 2)
+        return t->compare;
+    return (t->compare + (late / t->period + 1) * t->period) & mask;
+}
+
+/* Would anybody notice the match? Guests leave a comparator running that they no longer use. */
+static bool is_watched(const Hpet *s, const HpetTimer *t)
+{
+    bool status_rises = (t->config & TN_LEVEL) && !(s->status & BIT(t - s->timer));
+    return (s->config & CONFIG_ENABLE) && ((t->config & TN_ENABLE) || status_rises);
+}
+
+static void arm(Hpet *s, HpetTimer *t)
+{
+    if (!is_watched(s, t)) {
+        timer_cancel(t->timer);
+        return;
+    }
+    uint64_t cur = counter_now(s);
+    uint64_t ticks = t->config & TN_32BIT ? (uint32_t)(t->compare - cur) : t->compare - cur;
+    int64_t ns = ticks > MAX_DELAY_NS / TICK_NS ? MAX_DELAY_NS : (int64_t)(ticks * TICK_NS);
+
+    if ((t->config & TN_PERIODIC) && t->period < MIN_PERIOD_NS / TICK_NS && ns < MIN_PERIOD_NS)
+        ns = MIN_PERIOD_NS;
+    timer_arm(t->timer, clock_ns(CLOCK_VIRTUAL_NS) + ns);
 }
 
 static void fired(void *opaque)
@@ -141,9 +148,9 @@ static void fired(void *opaque)
     Hpet *s = t->hpet;
 
     if ((t->config & TN_PERIODIC) && t->period) {
-        advance(s, t);
+        t->compare = compare_now(s, t);
         arm(s, t);
-    } else if (t->config & TN_32BIT) { /* the counter's low half comes round again */
+    } else if ((t->config & TN_32BIT) && is_watched(s, t)) { /* the counter's low half comes round again */
         timer_arm(t->timer, clock_ns(CLOCK_VIRTUAL_NS) + (INT64_C(1) << 32) * TICK_NS);
     }
     interrupt(s, t - s->timer);
@@ -174,8 +181,13 @@ static void write_status(Hpet *s, uint64_t v)
 
     s->status &= ~v;
     for (unsigned n = 0; n < s->timer_count; n++) {
-        if (cleared & BIT(n))
-            lower(s, n);
+        if (!(cleared & BIT(n)))
+            continue;
+        lower(s, n);
+        if (!(s->timer[n].config & TN_ENABLE)) { /* watched again, for the status bit */
+            s->timer[n].compare = compare_now(s, &s->timer[n]);
+            arm(s, &s->timer[n]);
+        }
     }
 }
 
@@ -185,6 +197,7 @@ static void write_timer_config(Hpet *s, unsigned n, uint64_t v)
     uint64_t writable = TN_WRITABLE & ~(s->msi ? 0 : TN_FSB_ENABLE);
 
     lower(s, n);
+    t->compare = compare_now(s, t);
     t->config = (t->config & ~writable) | (v & writable);
     if (t->config & TN_32BIT) {
         t->compare = (uint32_t)t->compare;
@@ -232,7 +245,7 @@ static uint64_t read_register(const Hpet *s, hwaddr at)
     case T_CONFIG:
         return t->config;
     case T_COMPARE:
-        return t->compare;
+        return compare_now(s, t);
     case T_FSB:
         return t->fsb;
     }

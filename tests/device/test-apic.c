@@ -409,6 +409,19 @@ static void test_timer(void)
     clock_virtual_step(3000000);
     g_assert_false(intr(b, 1));
 
+    wr(b, 1, LVT_TIMER, 0x30041); /* masked: the count goes on, no interrupt */
+    wr(b, 1, TMICT, 62500);
+    clock_virtual_step(3500000);
+    g_assert_false(intr(b, 1));
+    g_assert_cmpuint(rd(b, 1, TMCCT), ==, 31250);
+    wr(b, 1, LVT_TIMER, 0x20041);
+    clock_virtual_step(499999);
+    g_assert_false(intr(b, 1));
+    clock_virtual_step(1);
+    g_assert_cmpint(ack(b, 1), ==, 0x41);
+    wr(b, 1, EOI, 0);
+    wr(b, 1, TMICT, 0);
+
     g_assert_true(msr_write(b, 1, 0x6e0, 12345)); /* not in this mode */
     uint64_t v;
     g_assert_true(msr_read(b, 1, 0x6e0, &v));

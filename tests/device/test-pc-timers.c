@@ -454,6 +454,25 @@ static void test_hpet(void)
     g_assert_cmpuint(r->pin_rises[18], ==, 1);
     clock_virtual_step(10 * 1000000);
     g_assert_cmpuint(r->pin_rises[18], ==, 11);
+    /* Disabled, it counts on but is no work for the host; enabled again, it is in step. */
+    hwr(r, 0x120, 0x8 | 18 << 9);
+    clock_virtual_step(5 * 1000000);
+    g_assert_cmpuint(r->pin_rises[18], ==, 11);
+    uint64_t next = hrd(r, 0x128);
+    g_assert_cmpuint(next - hrd(r, H_CNT), <=, 100000);
+    hwr(r, 0x120, 0xc | 18 << 9);
+    g_assert_cmpuint(hrd(r, 0x128), ==, next);
+    clock_virtual_step(1000000);
+    g_assert_cmpuint(r->pin_rises[18], ==, 12);
+    hwr(r, 0x120, 0xa | 18 << 9); /* by level and disabled: the status bit still rises */
+    hwr(r, H_STS, 2);
+    clock_virtual_step(1000000);
+    g_assert_cmphex(hrd(r, H_STS), ==, 2);
+    hwr(r, H_STS, 2);
+    g_assert_cmphex(hrd(r, H_STS), ==, 0);
+    clock_virtual_step(1000000);
+    g_assert_cmphex(hrd(r, H_STS), ==, 2);
+    g_assert_cmpint(r->pin[18], ==, 0);
     /* Route that the capability does not have: nothing. */
     hwr(r, 0x140, 0x4 | 5 << 9);
     hwr(r, 0x148, hrd(r, H_CNT) + 100);
