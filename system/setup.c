@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "accel/accel.h"
+#include "base/bits.h"
 #include "hw/core/cpu-port.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/firmware/loader.h"
@@ -252,6 +253,18 @@ static bool add_fw_cfg_files(const Settings *s, Error **errp)
     return true;
 }
 
+/* RAM must lie below the highest address that the CPU model has, 4 GiB of which devices may take. */
+static bool check_address_bits(const Machine *m, Error **errp)
+{
+    const CpuFamily *family = cpu_family_find(m->type->arch);
+    unsigned bits = family && family->phys_bits ? family->phys_bits((Machine *)m) : 64;
+    if (bits >= 64 || m->config.ram_size <= BIT(bits) - 4 * GiB)
+        return true;
+    error_setf(errp, "-m: %" G_GUINT64_FORMAT " GiB are more than the CPU's %u address bits reach; use a smaller size or -cpu MODEL,phys-bits=48",
+               (guint64)(m->config.ram_size / GiB), bits);
+    return false;
+}
+
 static bool add_devices(const Settings *s, Error **errp)
 {
     for (unsigned i = 0; i < s->devices->len; i++) {
@@ -278,7 +291,7 @@ Machine *setup_machine(Settings *s, Error **errp)
         return NULL;
     run_init(&s->policy);
     Machine *m = machine_new(type);
-    bool ok = apply_config(s, m, errp) && setup_accel(s, m, errp) && machine_build(m, errp) && add_fw_cfg_files(s, errp) &&
-              add_devices(s, errp) && setup_monitors(s, errp);
+    bool ok = apply_config(s, m, errp) && setup_accel(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) &&
+              add_fw_cfg_files(s, errp) && add_devices(s, errp) && setup_monitors(s, errp);
     return ok ? m : NULL; /* after an error the process ends */
 }
