@@ -79,6 +79,7 @@ typedef struct Driver {
     void (*done)(const Sequence *s, const Outcome *out, void *opaque);
     void *opaque;
 } Driver;
+extern bool translated_kicks; /* ask the vCPU to leave generated code, again and again */
 bool translated_run(const char *accel_options, const Driver *d, Error **errp);
 
 static inline uint64_t rnd_next(uint64_t *state)

@@ -191,6 +191,17 @@ static void make_cpu(X86Cpu *c)
     load_segments(c, 64);
 }
 
+bool translated_kicks;
+static void *kicker(void *v)
+{
+    while (!__atomic_load_n(&f.finished, __ATOMIC_ACQUIRE)) {
+        vcpu_kick(v);
+        for (unsigned n = 0; n < 200; n++)
+            __asm__ volatile("");
+    }
+    return NULL;
+}
+
 bool translated_run(const char *accel_options, const Driver *d, Error **errp)
 {
     static GuestArch arch;
@@ -228,10 +239,15 @@ bool translated_run(const char *accel_options, const Driver *d, Error **errp)
     pthread_cond_init(&f.cond, NULL);
     vcpu_start_thread(&c->v); /* pc 0: the fetch fault asks for the first sequence */
     vcpus_resume();
+    pthread_t kicks = 0;
+    if (translated_kicks)
+        kicks = thread_start("kicker", kicker, &c->v);
     pthread_mutex_lock(&f.lock);
     while (!f.finished)
         pthread_cond_wait(&f.cond, &f.lock);
     pthread_mutex_unlock(&f.lock);
+    if (kicks)
+        pthread_join(kicks, NULL);
     vcpus_stop_threads();
     return true;
 }
