@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An emulator as a child process with its serial console on stdio: send, expect, time, log."""
+import fcntl
 import os
 import pty
 import re
@@ -40,8 +41,9 @@ class Emulator:
         if terminal:
             self.master, slave = pty.openpty()
             self.saved = termios.tcgetattr(self.master)
-            self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
-                                            start_new_session=True)
+            self.process = subprocess.Popen(
+                argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
             self.slave = slave      # kept open, so that its settings can be read afterwards
             self.read_fd = self.write_fd = self.master
         else:
