@@ -52,8 +52,10 @@ static void com_ports(AcpiPlatform *a)
 
 static void find_pvpanic(Device *d, void *opaque)
 {
-    if (!strcmp(d->type->name, "pvpanic"))
-        *(uint16_t *)opaque = 0x505;
+    g_autofree char *port = strcmp(d->type->name, "pvpanic") ? NULL : props_get(d->type->props, d, "ioport");
+
+    if (port)
+        *(uint16_t *)opaque = (uint16_t)g_ascii_strtoull(port, NULL, 0);
 }
 
 void pc_acpi_facts(PcBoard *b)
