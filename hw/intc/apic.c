@@ -341,7 +341,9 @@ bool apic_reg_write(Apic *a, unsigned r, uint32_t value)
             error(a, ESR_REGISTER);
         return true;
     }
-    if (x2 && (value & ~info_of[r].valid))
+    /* Delivery status and remote IRR are read-only, not reserved: software writes back what it has read. */
+    uint32_t ignored = r >= R_LVT_TIMER && r <= R_LVT_ERROR ? 1 << 12 | LVT_REMOTE_IRR : 0;
+    if (x2 && (value & ~(info_of[r].valid | ignored)))
         return false;
     write_valid(a, r, value & info_of[r].valid);
     return true;
