@@ -473,6 +473,10 @@ static void test_x2apic(void)
     g_assert_false(msr_write(b, 3, 0x80b, 1)); /* EOI: only 0 */
     g_assert_false(msr_write(b, 3, 0x808, 0x100));
     g_assert_false(msr_write(b, 3, 0x8ff, 0));
+    g_assert_true(msr_write(b, 3, 0x835, 0x5700)); /* read-only bits of LINT0 are ignored: Linux powers off so */
+    g_assert_true(msr_read(b, 3, 0x835, &v));
+    g_assert_cmphex(v & 0x5700, ==, 0x700);
+    g_assert_false(msr_write(b, 3, 0x835, 0x20000));
     g_assert_cmphex(rd(b, 0, ID), ==, 0xffffffff); /* no MMIO */
     g_assert_true(msr_write(b, 0, 0x830, UINT64_C(2) << 32 | 0x4051));
     g_assert_cmpint(take(b, 2), ==, 0x51);
