@@ -77,7 +77,8 @@ void emit_call(Jit *j)
     store_argument(j, i->c, 2);
     note_site(j, site);
     mov_ri(&j->a, REG_S0, i->imm);
-    call_stub(&j->a, i->flags & IR_CALL_GPR_ONLY ? jit_stubs.call_gpr : jit_stubs.call_full);
+    bool general_only = i->flags & IR_CALL_GPR_ONLY && !(i->flags & IR_CALL_RAISES); /* an unwind finds the vectors saved */
+    call_stub(&j->a, general_only ? jit_stubs.call_gpr : jit_stubs.call_full);
     j->native = 0;
     if (i->flags & IR_CALL_WRITES_FLAGS)
         flags_unknown(j);
