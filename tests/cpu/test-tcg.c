@@ -200,6 +200,60 @@ static void test_mmio(void)
     toy_cpu_free(c);
 }
 
+/*
+ * One vCPU writes over code that the other one executes, then sets a flag in memory; once the other has seen the flag it must
+ * run the new code.
+ */
+enum { ROUNDS = 300, SPIN = 0x3000 };
+static struct { ToyCpu *writer, *runner; _Atomic unsigned seen; } pair;
+
+static void *write_code(void *opaque)
+{
+    for (unsigned n = 1; n <= ROUNDS; n++) {
+        pair.writer->v.g[5] = 10 + n % 4;
+        pair.writer->v.g[6] = n;
+        toy_run(pair.writer, CODE);
+        while (atomic_load(&pair.seen) != n)
+            g_usleep(10);
+    }
+    return NULL;
+}
+
+static void test_two_cpus(void)
+{
+    pair.writer = fresh(), pair.runner = fresh();
+    toy_begin(2);
+    at(toy_op(2, IR_MOV, 2, IR_MEM, IR_G(5), IR_NONE, 0), IR_NONE, CODE2);
+    toy_begin(3);
+    at(toy_op(3, IR_MOV, 8, IR_MEM, IR_G(6), IR_NONE, 0), IR_NONE, DATA);
+    toy_begin(4);
+    at(toy_op(4, IR_CMP, 8, IR_NONE, IR_G(6), IR_MEM, 0), IR_NONE, DATA)->flags = IR_SETF;
+    toy_begin(5);
+    toy_op(5, IR_GOTOCC, 8, IR_NONE, IR_NONE, IR_NONE, CODE2)->cond = IRC_Z;
+    toy_begin(6);
+    toy_op(6, IR_CHECK, 8, IR_NONE, IR_NONE, IR_NONE, SPIN);
+    toy_op(6, IR_GOTO, 8, IR_NONE, IR_NONE, IR_NONE, SPIN);
+    for (unsigned n = 10; n < 14; n++) {
+        toy_begin(n);
+        toy_op(n, IR_MOV, 8, IR_G(1), IR_IMM, IR_NONE, n);
+    }
+    toy_code(CODE, (const uint16_t[]){ 2, 3, STOP }, 3);
+    toy_code(CODE2, (const uint16_t[]){ 10, STOP }, 2);
+    toy_code(SPIN, (const uint16_t[]){ 4, 5, 6 }, 3);
+    store_le64(toy_ram + DATA, 0);
+    atomic_store(&pair.seen, 0);
+    pthread_t t = thread_start("writer", write_code, NULL);
+    for (unsigned n = 1; n <= ROUNDS; n++) {
+        pair.runner->v.g[6] = n;
+        toy_run(pair.runner, SPIN);
+        g_assert_cmpuint(pair.runner->v.g[1], ==, 10 + n % 4);
+        atomic_store(&pair.seen, n);
+    }
+    pthread_join(t, NULL);
+    toy_cpu_free(pair.runner);
+    toy_cpu_free(pair.writer);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -212,5 +266,6 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/remap", test_remap);
     g_test_add_func("/tcg/straddle", test_straddle);
     g_test_add_func("/tcg/mmio", test_mmio);
+    g_test_add_func("/tcg/two-cpus", test_two_cpus);
     return g_test_run();
 }
