@@ -58,9 +58,30 @@ static bool open_ports(Settings *s, const char *option, GPtrArray *texts, Charde
     return true;
 }
 
+/* A program in the background has let go of the terminal. */
+static bool check_background(const Settings *s, Error **errp)
+{
+    const GPtrArray *const lists[] = { s->serials, s->parallels, s->monitors };
+    const char *user = s->debugcon && strstr(s->debugcon, "stdio") ? s->debugcon : NULL;
+    for (unsigned l = 0; l < G_N_ELEMENTS(lists); l++) {
+        for (unsigned i = 0; i < lists[l]->len; i++)
+            user = strstr(lists[l]->pdata[i], "stdio") ? lists[l]->pdata[i] : user;
+    }
+    for (unsigned i = 0; i < s->chardevs->len; i++) {
+        const char *backend = opts_get(s->chardevs->pdata[i], "backend");
+        user = backend && !strcmp(backend, "stdio") ? backend : user;
+    }
+    if (!s->daemonize || !user)
+        return true;
+    error_setf(errp, "-daemonize: the terminal cannot be used ('%s'); give -serial and -monitor another device, or -nodefaults", user);
+    return false;
+}
+
 bool setup_chardevs(Settings *s, Error **errp)
 {
     add_defaults(s);
+    if (!check_background(s, errp))
+        return false;
     for (unsigned i = 0; i < s->chardevs->len; i++) {
         if (!chardev_new_opts(s->chardevs->pdata[i], errp)) {
             error_prependf(errp, "-chardev");

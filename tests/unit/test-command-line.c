@@ -89,6 +89,7 @@ static const struct { const char *args, *line; } wrong[] = {
     { "-M none -pidfile /nonexistent/pid", "rhea: -pidfile '/nonexistent/pid': No such file" },
     { "-M none -loadvm /nonexistent", "rhea: loading the machine from '/nonexistent': No such file" },
     { "-M none -loadvm /dev/null", "rhea: loading the machine from '/dev/null': " },
+    { "-M none -daemonize -nographic", "rhea: -daemonize: the terminal cannot be used ('mon:stdio')" },
     { "-M none -daemonize -loadvm /nonexistent", "rhea: loading the machine from '/nonexistent': No such file" },
 };
 
