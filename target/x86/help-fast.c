@@ -47,14 +47,6 @@ X86_HELPER_VOID(code_check)
         x86_raise_err(c, X86_GP, 0);
 }
 
-X86_HELPER_VOID(canonical_check)
-{
-    X86Cpu *c = x86_cpu(v);
-    unsigned shift = c->cr4 & CR4_LA57 ? 7 : 16;
-    if ((uint64_t)((int64_t)(a << shift) >> shift) != a)
-        x86_raise_err(c, X86_GP, 0);
-}
-
 bool x86_seg_in_limit(const X86Seg *s, uint64_t off, unsigned size)
 {
     uint64_t last = off + size - 1;

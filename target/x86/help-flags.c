@@ -96,15 +96,6 @@ static void set_z(Vcpu *v, bool z)
     flags_set_explicit(v, (flags_eval(&v->fl) & ~FLAG_Z) | (z ? FLAG_Z : 0));
 }
 
-X86_HELPER(arpl)
-{
-    if (!x86_protected(x86_cpu(v)))
-        x86_raise_ud(x86_cpu(v));
-    bool less = (a & 3) < (b & 3);
-    set_z(v, less);
-    return less ? (a & ~UINT64_C(3)) | (b & 3) : a;
-}
-
 /* What LAR, LSL, VERR and VERW ask of a descriptor before their own conditions. */
 static bool visible_desc(X86Cpu *c, uint16_t sel, X86Desc *d)
 {

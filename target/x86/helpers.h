@@ -4,6 +4,7 @@
  * Letters in the comments, for the emitter:
  *   R  IR_CALL_RAISES         F  IR_CALL_READS_FLAGS       W  IR_CALL_WRITES_FLAGS
  *   G  IR_CALL_GPR_ONLY       P  IR_CALL_PURE (neither reads nor writes g[] and v[])
+ *      (a helper that raises is never called as G: x86_call() drops it, since unwinding would lose the vectors)
  *   N  store the pc of the next insn in X86Cpu.next_pc (STE) before the call
  *   L  the helper has set v->pc (to the target or to next_pc): end the block with IR_LOOKUP
  *   X  the helper leaves v->pc alone; mode may have changed: end the block with EXIT at the next pc (events are polled)
@@ -38,7 +39,6 @@ X86_HELPER_VOID(code_bp);        /* RFP  first op of each insn in X86_MODE_CODE_
 X86_HELPER_VOID(data_bp);        /* GP   X86_MODE_DATA_BP: before each access; a = linear address, b = size, c = 1 for writes; . */
 X86_HELPER_VOID(seg_check);      /* RGP  X86_MODE_CHECK(seg): a = offset, b = size | seg << 8 | write << 16; raises #GP(0) or #SS(0); . */
 X86_HELPER_VOID(code_check);     /* RGP  X86_MODE_CHECK(SEG_CS): a = target offset of a near branch; #GP(0) beyond the limit; . */
-X86_HELPER_VOID(canonical_check);/* RGP  64-bit near branches to a computed target: a; #GP(0) when not canonical; . */
 X86_HELPER_VOID(divide_error);   /* RP */
 
 /* --- flags --- */
@@ -72,7 +72,6 @@ X86_HELPER(lar);                 /* RFW  a = selector, b = old destination, c = 
 X86_HELPER(lsl);                 /* RFW  . */
 X86_HELPER_VOID(verr);           /* RFW  a = selector; . */
 X86_HELPER_VOID(verw);           /* RFW  . */
-X86_HELPER(arpl);                /* RFWP a = destination, b = source: result; sets Z; . */
 X86_HELPER_VOID(enter);          /* R    a = allocation, b = level (0..31), c = osize: all of it, RBP and RSP included; . */
 X86_HELPER_VOID(bound);          /* RP   a = index (sign-extended), b = lower, c = upper: #BR; . */
 X86_HELPER_VOID(swapgs);         /* RP   . */

@@ -11,7 +11,7 @@ static const struct { const char *name; const void *fn; Arg a, b, c; } helpers[]
     H(syscall, ANY, ANY, ANY), H(sysret, OSIZE, ANY, ANY), H(sysenter, ANY, ANY, ANY), H(sysexit, OSIZE, ANY, ANY),
     H(rsm, ANY, ANY, ANY), H(load_seg, SEGMENT, SELECTOR, ANY), H(load_seg, SEGMENT, SELECTOR, ANY), H(lldt, SELECTOR, ANY, ANY),
     H(ltr, SELECTOR, ANY, ANY), H(lar, SELECTOR, ANY, OSIZE), H(lsl, SELECTOR, ANY, OSIZE), H(verr, SELECTOR, ANY, ANY),
-    H(verw, SELECTOR, ANY, ANY), H(arpl, ANY, ANY, ANY), H(enter, SMALL, SMALL, OSIZE), H(swapgs, ANY, ANY, ANY),
+    H(verw, SELECTOR, ANY, ANY), H(enter, SMALL, SMALL, OSIZE), H(swapgs, ANY, ANY, ANY),
     H(lgdt, ADDRESS, OSIZE, ANY), H(lidt, ADDRESS, OSIZE, ANY), H(sgdt, ADDRESS, OSIZE, ANY), H(write_cr, CR, ANY, ANY),
     H(read_cr, CR, ANY, ANY), H(write_dr, CR, ANY, ANY), H(read_dr, CR, ANY, ANY), H(wrmsr, ANY, ANY, ANY), H(rdmsr, ANY, ANY, ANY),
     H(popf, ANY, OSIZE, ANY), H(pushf, OSIZE, ANY, ANY), H(sti, SMALL, ANY, ANY), H(cli, ANY, ANY, ANY), H(int, VECTOR8, SMALL, ANY),
