@@ -367,7 +367,7 @@ static void emit_bit_test(Jit *j)
     unsigned size = i->size, code = i->op - IR_BT; /* BT BTS BTR BTC */
     bool stores = i->op != IR_BT;
     IrRef at = i->a;
-    if (size == 1 || (stores && i->d != i->a) || at == IR_IMM || (i->a == IR_MEM && i->b != IR_IMM && j->t0_used)) {
+    if (size == 1 || (stores && i->d != i->a) || at == IR_IMM) {
         emit_step(j);
         return;
     }
@@ -386,7 +386,7 @@ static void emit_bit_test(Jit *j)
         load_to(j, size, t, a);
         a = loc_reg(t);
     }
-    if (b.kind == L_MEM || b.kind == L_HIGH || (i->a == IR_MEM && b.kind == L_REG)) {
+    if (b.kind == L_MEM || b.kind == L_HIGH || (i->a == IR_MEM && b.kind == L_REG)) { /* an offset beyond the operand would reach other memory */
         unsigned s = scratch(j);
         load_to(j, size, s, b);
         if (i->a == IR_MEM)
