@@ -217,16 +217,10 @@ static void emit_exit(Jit *j, uint64_t pc, RunResult r)
     jump_stub(&j->a, jit_stubs.exit);
 }
 
-void emit_check(Jit *j, uint64_t pc, bool irq)
+void emit_check(Jit *j, uint64_t pc)
 {
     flags_clobber(j);
-    if (irq) {
-        G_STATIC_ASSERT(offsetof(Vcpu, irq_pending) == offsetof(Vcpu, exit_request) + 1);
-        op_rm(&j->a, 0x83, 2, ALU_CMP, vcpu_loc(VOFF(exit_request)));
-        e8(&j->a, 0);
-    } else {
-        alu_ri(&j->a, ALU_CMP, 1, vcpu_loc(VOFF(exit_request)), 0);
-    }
+    alu_ri(&j->a, ALU_CMP, 1, vcpu_loc(VOFF(exit_request)), 0);
     add_cold(j, (Cold){ .kind = COLD_EXIT, .from = jcc32(&j->a, IRC_NZ), .pc = pc, .result = RUN_POLL });
 }
 
@@ -244,7 +238,7 @@ void emit_control(Jit *j)
         flags_flush(j);
         jump_stub(&j->a, jit_stubs.lookup);
         break;
-    default: emit_check(j, i->imm, true); break;
+    default: emit_check(j, i->imm); break;
     }
 }
 

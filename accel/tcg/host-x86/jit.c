@@ -99,7 +99,7 @@ static void begin_insn(Jit *j)
     const IrBlock *b = j->ir;
     if (j->check_after_call) { /* a helper may have changed the code that follows */
         j->need = j->before[j->k];
-        emit_check(j, j->i->imm, false);
+        emit_check(j, j->i->imm);
         j->check_after_call = false;
     }
     j->pc = j->i->imm;

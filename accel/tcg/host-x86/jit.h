@@ -192,7 +192,7 @@ void jit_commit(Vcpu *v);
 uint64_t jit_misaligned(Vcpu *v, uint64_t va);
 void jit_interp_step(Vcpu *v, const IrInsn *i);
 void emit_dispatch(Asm *a); /* to the block at the pc in REG_S1 through the jump cache */
-void emit_check(Jit *j, uint64_t pc, bool irq);
+void emit_check(Jit *j, uint64_t pc);
 void jit_eval_flags(Vcpu *v);          /* v->fl becomes explicit */
 void jit_set_carry(Vcpu *v, uint64_t c); /* of v->fl; the others stay */
 #endif
