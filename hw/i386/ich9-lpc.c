@@ -289,6 +289,19 @@ static bool lpc_start(Device *dev, Error **errp)
     return true;
 }
 
+/* SeaBIOS does not set these up again when it resumes from S3. */
+static void keep_blocks(Ich9Lpc *l)
+{
+    PciDevice *d = &l->pci;
+
+    if (l->pm_at != UINT64_MAX) {
+        pci_config_set(d, PMBASE, 4, (uint32_t)l->pm_at | 1);
+        d->config[ACPI_CNTL] = ACPI_CNTL_EN;
+    }
+    if (l->rcrb_at != UINT64_MAX)
+        pci_config_set(d, RCBA, 4, (uint32_t)l->rcrb_at | 1);
+}
+
 static void lpc_reset(Device *dev, ResetPhase phase)
 {
     Ich9Lpc *l = (Ich9Lpc *)dev;
@@ -298,6 +311,8 @@ static void lpc_reset(Device *dev, ResetPhase phase)
         l->reset_control = 0;
         if (!l->smm)
             l->smi_en = SMI_APMC_EN;
+        if (l->pm.suspended)
+            keep_blocks(l);
         update_blocks(l);
     } else if (phase == RESET_HOLD) {
         reroute(l);

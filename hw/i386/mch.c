@@ -17,6 +17,7 @@ typedef struct Mch {
     Shadow shadow;
     MemRegion *ecam;
     uint64_t ecam_base, ecam_size; /* size 0: off */
+    uint8_t pciexbar[8];           /* as last seen: kept over S3 */
     uint16_t ext_tseg_mbytes;
 } Mch;
 
@@ -39,6 +40,7 @@ static void update_ecam(Mch *m)
 {
     uint64_t base, size;
 
+    memcpy(m->pciexbar, m->pci.config + MCH_PCIEXBAR, sizeof(m->pciexbar));
     if (!pciexbar(&m->pci, &base, &size))
         base = size = 0;
     if (base == m->ecam_base && size == m->ecam_size)
@@ -88,6 +90,8 @@ static void set_smram_masks(Mch *m)
 
 static void update_all(Mch *m, bool resuming)
 {
+    if (resuming) /* SeaBIOS resumes through the window */
+        memcpy(m->pci.config + MCH_PCIEXBAR, m->pciexbar, sizeof(m->pciexbar));
     update_ecam(m);
     shadow_reset_pam(&m->shadow, m->pci.config + MCH_PAM0, resuming);
     update_smram(m);

@@ -385,7 +385,6 @@ static void test_suspend(void)
     g_assert_cmphex(mem_get(0xffff0, 1), ==, 0x5a);
     out(0x70, 1, 0x0f);
     g_assert_cmphex(in(0x71, 1), ==, 0xfe);
-    enable_pm();
     g_assert_cmphex(in(PM, 2) & 0x8000, ==, 0x8000);
     m->type->reset(m);
     device_reset_all(); /* an ordinary one: the ROM is back */
