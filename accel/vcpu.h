@@ -19,7 +19,7 @@ enum {
     VCPU_GREGS = 40,      /* guest integer registers that IR can name as G(n) */
     VCPU_VREGS = 32,      /* guest vector registers V(n) */
     VCPU_TEMPS = 48,      /* IR temporaries of one block, each with a spill slot */
-    TLB_BITS = 8, TLB_SIZE = 1 << TLB_BITS, /* fast level: direct mapped by low bits of the page number */
+    TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, /* fast level: direct mapped by low bits of the page number */
     TLB_BANKS = 8,        /* one per translation regime a block can be compiled for ("mmu index") */
     JUMP_CACHE_BITS = 12, CODE_TLB_BITS = 8,
     TCG_PAGE_BITS = 12,

@@ -14,6 +14,7 @@
 #include "base/rcu.h"
 
 enum {
+    TLB_USED = 128,           /* filled slots of a bank that are remembered, so that a flush need not clear all */
     TLB2_BITS = 12, TLB2_SIZE = 1 << TLB2_BITS,
     LARGE_FILTER = 16384, JC_FILTER = 4096,
     PHYS_CACHE = 64,
@@ -108,7 +109,8 @@ typedef struct TcgVcpu {
     uint64_t stamp, all_stamp;           /* stamp grows with each flush; entries older than all_stamp are void */
     uint64_t asid_stamp[4096];           /* by asid's low bits: non-global entries older than it are void */
     uint32_t asid;
-    uint8_t banks_used;                  /* bit per bank with entries in the fast level */
+    uint16_t used[TLB_BANKS][TLB_USED];  /* slots of the fast level filled since it was empty */
+    unsigned used_count[TLB_BANKS];      /* beyond TLB_USED: not listed */
     unsigned fills;                      /* since the last flush of the fast level, for tlb-size */
     uint64_t large_filter[LARGE_FILTER / 64]; /* regions that have had entries of large mappings */
     bool huge;                           /* and some mapping larger than 1 GiB */

@@ -17,8 +17,13 @@ static bool tlb2_valid(const TcgVcpu *t, const TlbEntry *e)
     return e->perm & PERM_GLOBAL || (e->asid == t->asid && e->stamp >= asid_stamp(t, e->asid));
 }
 
-static void clear_bank(TlbBank *b)
+static void clear_bank(TlbBank *b, const uint16_t *used, unsigned count)
 {
+    if (count <= TLB_USED) {
+        for (unsigned i = 0; i < count; i++)
+            b->read[used[i]] = b->write[used[i]] = tlb_empty(used[i]);
+        return;
+    }
     for (unsigned i = 0; i < TLB_SIZE; i++)
         b->read[i] = b->write[i] = tlb_empty(i);
 }
@@ -26,10 +31,10 @@ static void clear_bank(TlbBank *b)
 void tlb_flush_fast(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    for (unsigned bank = 0; bank < TLB_BANKS; bank++)
-        if (t->banks_used >> bank & 1)
-            clear_bank(&v->tlb[bank]);
-    t->banks_used = 0;
+    for (unsigned bank = 0; bank < TLB_BANKS; bank++) {
+        clear_bank(&v->tlb[bank], t->used[bank], t->used_count[bank]);
+        t->used_count[bank] = 0;
+    }
     t->fills = 0;
 }
 
@@ -58,9 +63,13 @@ void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write)
     TcgVcpu *t = tcg_vcpu(v);
     if (++t->fills > tcg.opt.tlb_size)
         tlb_flush_fast(v);
-    t->banks_used |= (uint8_t)(1u << e->bank);
     TlbBank *b = &v->tlb[e->bank];
     unsigned slot = e->vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
+    unsigned used = t->used_count[e->bank];
+    if (used < TLB_USED)
+        t->used[e->bank][used] = (uint16_t)slot;
+    if (used <= TLB_USED)
+        t->used_count[e->bank] = used + 1;
     bool writable = (e->perm & (PERM_W | PERM_ROM)) == PERM_W && (for_write || b->write[slot] == e->vpage) &&
                     claim_writable(e->ram);
     b->read[slot] = b->write[slot] = tlb_empty(slot);

@@ -14,7 +14,8 @@ void tlb_init(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
     t->stamp = t->all_stamp = 1;
-    t->banks_used = 0xff;
+    for (unsigned bank = 0; bank < TLB_BANKS; bank++)
+        t->used_count[bank] = TLB_USED + 1;
     tlb_flush_fast(v);
     for (unsigned i = 0; i < PHYS_CACHE; i++)
         t->phys[i].page = NO_PAGE;

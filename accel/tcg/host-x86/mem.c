@@ -218,7 +218,7 @@ static void emit_page_check(Jit *j, const IrMem *m, int64_t disp, unsigned span,
         mov_rr(a, 8, REG_S0, REG_S1);
         shift_i(a, 5, 8, loc_reg(REG_S0), TCG_PAGE_BITS);
     }
-    load_zx(a, 1, REG_S0, loc_reg(REG_S0));
+    alu_ri(a, ALU_AND, 4, loc_reg(REG_S0), TLB_SIZE - 1);
     alu_rm(a, ALU_SUB, 8, REG_S1, loc_mem2(RBP, REG_S0, 3, tlb_off(m->bank, write)));
     alu_ri(a, ALU_CMP, 8, loc_reg(REG_S1), TCG_PAGE_SIZE - span);
     cold->from = jcc32(a, IRC_NCZ);
