@@ -34,6 +34,7 @@ typedef struct CallSite {
     uint8_t bank, align;
     bool write, span_write, read, lock;
     bool run;                 /* later accesses rely on the check of the whole range */
+    uint8_t failures;         /* of that check */
 } CallSite;
 
 /* A range that has been checked: later accesses off the same registers need no check. */
@@ -183,6 +184,14 @@ static inline void call_stub(Asm *a, const uint8_t *stub)
     patch_rel32(a->p - 4, stub_rw(stub));
 }
 static inline void jump_stub(Asm *a, const uint8_t *stub) { patch_rel32(jmp32(a), stub_rw(stub)); }
+
+/* Blocks whose ranges have failed often are compiled without them: a bit by a hash of pc and mode. */
+enum { RUN_FAILURES = 32, NO_RUNS_BITS = 16 };
+extern uint8_t jit_no_runs[(1 << NO_RUNS_BITS) / 8];
+static inline unsigned no_runs_index(uint64_t pc, uint64_t mode)
+{
+    return (unsigned)((pc ^ mode << 32) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - NO_RUNS_BITS));
+}
 
 /* --- slow.c, and slow-fast.c (general registers only) --- */
 enum { SLOW_DONE = 0, SLOW_COMMIT = 1, SLOW_LEAVE = 2 }; /* LEAVE + RunResult: v is precise, go back to the loop */

@@ -112,7 +112,7 @@ static bool writes_ref(const IrInsn *i, IrRef r)
     return r != IR_NONE && (d == r || c == r || (kind == IR_KIND_G && (d == IR_GH(ir_num(r)) || c == IR_GH(ir_num(r)))));
 }
 
-enum { RUN_SPAN = 64, RUN_LOOKAHEAD = 64 };
+enum { RUN_SPAN = 128, RUN_LOOKAHEAD = 64 };
 
 /*
  * Look ahead: the range around this access that later ones off the same base touch, and how many they are. *save: some of them

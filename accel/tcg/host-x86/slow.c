@@ -9,6 +9,20 @@ static int leave(Vcpu *v, RunResult r)
     return SLOW_LEAVE + (int)r;
 }
 
+/* The range of a shared check is not plain RAM of one page: take the variant without ranges, for good when it happens often. */
+static int leave_run(Vcpu *v, CallSite *s)
+{
+    tcg_vcpu(v)->stats.plain_exits++;
+    if (++s->failures == RUN_FAILURES) {
+        unsigned n = no_runs_index(s->block->pc, s->block->mode);
+        pthread_mutex_lock(&tcg.lock);
+        jit_no_runs[n / 8] |= (uint8_t)(1u << n % 8);
+        block_invalidate_locked(s->block);
+        pthread_mutex_unlock(&tcg.lock);
+    }
+    return leave(v, RUN_PLAIN);
+}
+
 static const TlbEntry *entry_or_unwind(Vcpu *v, uint64_t va, bool write, unsigned bank)
 {
     const TlbEntry *e = tlb_lookup(v, va, write ? ACCESS_WRITE : ACCESS_READ, bank, false);
@@ -44,10 +58,10 @@ static int by_bounce_buffer(Vcpu *v, const CallSite *s, uint64_t va)
     return s->write ? SLOW_COMMIT : SLOW_DONE;
 }
 
-static int page_crossing(Vcpu *v, const CallSite *s, uint64_t va)
+static int page_crossing(Vcpu *v, CallSite *s, uint64_t va)
 {
     if (s->run)
-        return leave(v, RUN_PLAIN);
+        return leave_run(v, s);
     unsigned first = (unsigned)(TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
     if (hits_own_block(s, entry_or_unwind(v, va, s->write, s->bank), va, first) ||
         hits_own_block(s, entry_or_unwind(v, va + first, s->write, s->bank), va + first, s->size - first))
@@ -68,7 +82,7 @@ static bool run_fits(Vcpu *v, const CallSite *s, const TlbEntry *e, uint64_t low
 
 int jit_slow_full(Vcpu *v)
 {
-    const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
+    CallSite *s = (CallSite *)(void *)(codebuf_rw + v->call_site);
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t low = t->slow_va, va = low + s->delta;
     t->stats.slow_accesses++;
@@ -82,10 +96,8 @@ int jit_slow_full(Vcpu *v)
         v->slow[1] = (uintptr_t)e->host;
         return SLOW_DONE;
     }
-    if (s->run) {
-        t->stats.plain_exits++;
-        return leave(v, RUN_PLAIN);
-    }
+    if (s->run)
+        return leave_run(v, s);
     if (!code)
         return by_bounce_buffer(v, s, va);
     if (hits_own_block(s, e, va, s->size))
