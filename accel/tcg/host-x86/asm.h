@@ -232,10 +232,11 @@ static inline uint8_t *jcc32(Asm *a, unsigned cond)
     e32(a, 0);
     return a->p - 4;
 }
+typedef int32_t Rel32 __attribute__((aligned(1)));
 static inline void patch_rel32(uint8_t *field, const uint8_t *to)
 {
-    int32_t rel = (int32_t)(to - (field + 4));
-    __atomic_store_n((int32_t __attribute__((aligned(1))) *)field, rel, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    *(volatile Rel32 *)field = (int32_t)(to - (field + 4)); /* one store; whole for others when the field is aligned */
 }
 /* The field of an instruction with `before` bytes ahead of it will be aligned, so that it can be patched atomically. */
 static inline void align_field(Asm *a, unsigned before)
