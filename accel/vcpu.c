@@ -112,6 +112,14 @@ static void *thread_body(void *opaque)
     return NULL;
 }
 
+static void wait_standing(struct VcpuRun *r)
+{
+    pthread_mutex_lock(&r->lock);
+    while (!r->standing)
+        pthread_cond_wait(&r->done_cond, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+}
+
 void vcpu_start_thread(Vcpu *v)
 {
     const AccelType *a = accel_current();
@@ -121,6 +129,15 @@ void vcpu_start_thread(Vcpu *v)
         return;
     }
     v->thread = thread_start(v->name, thread_body, v);
+    if (atomic_load(&paused)) /* on its way there it clears exit_request, which is no longer its own to clear after we return */
+        wait_standing(v->run);
+}
+
+/* Whose thread runs v. */
+static Vcpu *runner(Vcpu *v)
+{
+    const AccelType *a = accel_current();
+    return a && a->one_thread && vcpus[0] ? vcpus[0] : v;
 }
 
 void vcpu_kick(Vcpu *v)
@@ -129,10 +146,11 @@ void vcpu_kick(Vcpu *v)
     const AccelType *a = accel_current();
     if (a && a->kick)
         a->kick(v);
-    if (atomic_load(&v->run->waiting)) {
-        pthread_mutex_lock(&v->run->lock);
-        pthread_cond_signal(&v->run->cond);
-        pthread_mutex_unlock(&v->run->lock);
+    struct VcpuRun *r = runner(v)->run;
+    if (atomic_load(&r->waiting)) {
+        pthread_mutex_lock(&r->lock);
+        pthread_cond_signal(&r->cond);
+        pthread_mutex_unlock(&r->lock);
     }
 }
 
@@ -256,15 +274,9 @@ void vcpus_pause(void)
     for (unsigned i = 0; i < count; i++)
         if (vcpus[i])
             vcpu_kick(vcpus[i]);
-    for (unsigned i = 0; i < count; i++) {
-        if (!has_own_thread(vcpus[i]))
-            continue;
-        struct VcpuRun *r = vcpus[i]->run;
-        pthread_mutex_lock(&r->lock);
-        while (!r->standing)
-            pthread_cond_wait(&r->done_cond, &r->lock);
-        pthread_mutex_unlock(&r->lock);
-    }
+    for (unsigned i = 0; i < count; i++)
+        if (has_own_thread(vcpus[i]))
+            wait_standing(vcpus[i]->run);
 }
 
 void vcpus_resume(void)
