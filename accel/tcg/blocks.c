@@ -8,9 +8,12 @@
  *  1. A block is reachable (hash, page list, jump caches, links) only while !invalid; block_invalidate_locked() makes it
  *     unreachable everywhere. Its memory stays until its segment is reused, which waits for an RCU grace period, and vCPUs
  *     are in an RCU read section while they run generated code.
- *  2. A page's bitmap covers all pieces of its reachable blocks; PAGE_CODE is set before a translation reads the page.
+ *  2. A page's bitmap covers all pieces of its reachable blocks (code_watch()); PAGE_CODE is set before a translation reads the page.
  *  3. A store to a PAGE_CODE page reaches tcg_ram_written() after the store; a translation publishes only when the pages'
  *     write counters have not moved since before it read them. So no reachable block is older than a completed store.
+ *     A store counts itself and then looks at the bitmap; a translation sets its bits there and then looks at the counter.
+ *  4. Whoever finds a page without PAGE_CODE may store there unnoticed until its next safe point: a page that loses PAGE_CODE
+ *     becomes PAGE_WRITE_MAPPED at once, so that page_protect() waits for the safe points again.
  */
 
 static size_t pages_bytes(void) { return (size_t)RAM_PAGES_MAX * sizeof(CodePage *); }
@@ -112,6 +115,16 @@ static uint64_t block_pieces(const Block *b, unsigned k)
     return n ? pieces(start & TCG_PAGE_MASK, start, n) : 0;
 }
 
+void code_watch(uint64_t ram, uint64_t ram2, unsigned guest_bytes)
+{
+    const Block b = { .ram = ram, .ram2 = ram2, .guest_bytes = guest_bytes };
+    for (unsigned k = 0; k < 2; k++) {
+        CodePage *p = code_page(k ? ram2 : ram);
+        if (p)
+            atomic_fetch_or(&p->bitmap, block_pieces(&b, k));
+    }
+}
+
 void block_insert(Block *b)
 {
     for (unsigned k = 0; k < 2; k++) {
@@ -120,7 +133,6 @@ void block_insert(Block *b)
             continue;
         b->page_next[k] = p->blocks;
         p->blocks = b;
-        atomic_fetch_or(&p->bitmap, block_pieces(b, k));
     }
     Block **head = &tcg.hash[hash_of(b->ram, b->pc, b->mode)];
     b->hash_next = *head;
@@ -203,6 +215,14 @@ void blocks_invalidate_all(void)
             block_invalidate_locked(tcg.hash[i]);
 }
 
+/* tcg.lock held: nothing of the page is translated any more. */
+static void page_unprotect(uint64_t ram)
+{
+    _Atomic uint8_t *flags = &tcg.page_flags[ram >> TCG_PAGE_BITS];
+    atomic_fetch_or(flags, PAGE_WRITE_MAPPED);
+    atomic_fetch_and(flags, (uint8_t)~PAGE_CODE);
+}
+
 static void page_written(CodePage *p, uint64_t page, uint64_t ram, uint64_t len)
 {
     atomic_fetch_add(&p->writes, 1);
@@ -219,7 +239,7 @@ static void page_written(CodePage *p, uint64_t page, uint64_t ram, uint64_t len)
             tcg_vcpu(v)->stats.invalidations++;
     }
     if (!p->blocks && !p->pins)
-        atomic_fetch_and(&tcg.page_flags[page >> TCG_PAGE_BITS], (uint8_t)~PAGE_CODE);
+        page_unprotect(page);
     pthread_mutex_unlock(&tcg.lock);
     if (v) /* the block in progress may be among them: it ends after the present guest instruction */
         atomic_store(&v->exit_request, 1);
@@ -269,7 +289,7 @@ void page_release(CodePage *p, uint64_t ram)
 {
     pthread_mutex_lock(&tcg.lock);
     if (!--p->pins && !p->blocks)
-        atomic_fetch_and(&tcg.page_flags[ram >> TCG_PAGE_BITS], (uint8_t)~PAGE_CODE);
+        page_unprotect(ram);
     pthread_mutex_unlock(&tcg.lock);
 }
 

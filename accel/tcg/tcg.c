@@ -65,7 +65,12 @@ static bool read_options(TcgOptions *t, Opts *o, Error **errp)
     return true;
 }
 
-static void ram_written(void *opaque, uint64_t ram, uint64_t len) { tcg_ram_written(ram, len); }
+/* A device has stored: its stores must be visible before it looks whether a translation watches the page. */
+static void ram_written(void *opaque, uint64_t ram, uint64_t len)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    tcg_ram_written(ram, len);
+}
 
 static void map_changed(void *opaque)
 {

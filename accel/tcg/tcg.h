@@ -192,7 +192,9 @@ void split_unlock(Vcpu *v);
 void blocks_init(void);
 void blocks_reset(void);
 Block *block_find(uint64_t ram, uint64_t pc, uint64_t mode, unsigned variant); /* under RCU */
-/* tcg.lock held. Publish b; it is found from now on. */
+/* tcg.lock held. Stores to this code count from now on, also before its block is inserted (with the lock held throughout). */
+void code_watch(uint64_t ram, uint64_t ram2, unsigned guest_bytes);
+/* tcg.lock held. Publish b, whose code is watched; it is found from now on. */
 void block_insert(Block *b);
 void block_invalidate_locked(Block *b);
 void blocks_invalidate_all(void);

@@ -249,6 +249,7 @@ void phys_store(Vcpu *v, hwaddr pa, unsigned size, uint64_t value)
         return;
     }
     host_store(p, size, value);
+    atomic_thread_fence(memory_order_seq_cst); /* not through a write entry: page_protect() waits for nobody here */
     if (page_is_code(ram))
         tcg_ram_written(ram, size);
 }

@@ -157,17 +157,20 @@ typedef enum Published { PUBLISHED, STALE, NO_ROOM } Published;
 static Published publish(Vcpu *v, uint64_t ram, unsigned variant, Block **out)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    if (atomic_load(&t->first_page->writes) != t->first_writes ||
-        (t->second_page && atomic_load(&t->second_page->writes) != t->second_writes))
-        return STALE;
+    bool two = t->second_page && (ram & ~TCG_PAGE_MASK) + t->ir->guest_bytes > TCG_PAGE_SIZE;
+    uint64_t ram2 = two ? t->second_ram : NO_PAGE;
     Block *old = block_find(ram, v->pc, v->mode, variant);
     if (old) /* its second page has another mapping here, or another vCPU was faster */
         block_invalidate_locked(old);
+    code_watch(ram, ram2, t->ir->guest_bytes); /* before the counters are looked at, and after what takes bits away */
+    if (atomic_load(&t->first_page->writes) != t->first_writes ||
+        (t->second_page && atomic_load(&t->second_page->writes) != t->second_writes))
+        return STALE;
     Block *b = emit_block(v, t->ir, variant);
     if (!b)
         return NO_ROOM;
     b->ram = ram;
-    b->ram2 = t->second_page && (ram & ~TCG_PAGE_MASK) + b->guest_bytes > TCG_PAGE_SIZE ? t->second_ram : NO_PAGE;
+    b->ram2 = ram2;
     block_insert(b);
     *out = b;
     return PUBLISHED;
