@@ -24,7 +24,7 @@ struct GuestArch {
     unsigned gregs;               /* in use */
     const uint8_t *home_order;    /* greg numbers, hottest first, ended by 0xff: who gets host registers */
     unsigned banks;               /* TLB banks in use */
-    /* greg g must live in host register `fixed_home(host, g)` when the host can (x86 on x86: rax, rcx, rdx); -1: anywhere */
+    /* The host register (by the back end's name, "x86-64") that greg g should live in (x86 on x86: rax, rcx, rdx); -1: any. */
     int8_t (*preferred_home)(const char *host, unsigned g);
 
     /* Translate one guest block into IR (accel/tcg/trans.h); reads code through trans_fetch*(). Never raises. */

@@ -35,7 +35,6 @@ static _Thread_local Vcpu *current;
 Vcpu *vcpu_get(unsigned index) { return index < MAX_VCPUS ? vcpus[index] : NULL; }
 unsigned vcpu_count(void) { return __atomic_load_n(&count, __ATOMIC_ACQUIRE); }
 Vcpu *vcpu_current(void) { return current; }
-bool vcpu_stopping(void) { return atomic_load(&stopping); }
 
 void vcpu_set_current(Vcpu *v)
 {

@@ -70,7 +70,6 @@ struct Vcpu {
     uint64_t run_slot[4];         /* host addresses of ranges that the present block has checked */
     uint64_t scratch[10] __attribute__((aligned(64))); /* bounce buffer of slow accesses (64 bytes + slack) */
     uint64_t slow[4];             /* operands of the slow path in progress */
-    void *host_sp;                /* host stack while generated code runs */
     uint32_t fp_control;          /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */
     uint32_t host_fp_control;
     VecReg v[VCPU_VREGS];
@@ -122,7 +121,6 @@ bool vcpu_service(Vcpu *v);
 void vcpu_work(Vcpu *v); /* only the queued work */
 void vcpu_wait(Vcpu *v, bool (*ready)(Vcpu *v));
 void vcpu_set_current(Vcpu *v); /* thread start; single-threaded TCG switches */
-bool vcpu_stopping(void);
 
 /* Run fn(v, opaque) in v's thread outside guest code; sync: wait for it (not from another vCPU's helper: use async). */
 typedef void VcpuWorkFn(Vcpu *v, void *opaque);

@@ -100,7 +100,6 @@ void error_report(const Error *err)
     emit(prefix, text); \
 } while (0)
 
-void error_reportf(const char *fmt, ...) { REPORT(""); }
 void warn_reportf(const char *fmt, ...) { REPORT("warning: "); }
 void info_reportf(const char *fmt, ...) { REPORT(""); }
 

@@ -26,7 +26,6 @@ void error_free(Error *err);
 
 /* One line "rhea: ..." on stderr (or the monitor that runs the present command). */
 void error_report(const Error *err);
-void error_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void warn_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void info_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 

@@ -14,12 +14,10 @@
     X(LOG_OUT_ASM, "out_asm", "generated host code of each translation block") \
     X(LOG_IN_ASM, "in_asm", "guest code of each translation block") \
     X(LOG_OP, "op", "intermediate representation of each block") \
-    X(LOG_OP_OPT, "op_opt", "intermediate representation after the passes") \
     X(LOG_INT, "int", "interrupts and exceptions in short form") \
     X(LOG_EXEC, "exec", "each translation block before it runs") \
     X(LOG_CPU, "cpu", "CPU registers before each translation block") \
     X(LOG_MMU, "mmu", "page walks and TLB activity") \
-    X(LOG_PCALL, "pcall", "x86 protected-mode far calls, returns and exceptions") \
     X(LOG_RESET, "cpu_reset", "CPU state at each reset") \
     X(LOG_UNIMP, "unimp", "guest use of what is not modelled") \
     X(LOG_GUEST_ERROR, "guest_errors", "guest use that the hardware's manual forbids") \

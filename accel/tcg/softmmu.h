@@ -33,7 +33,6 @@ bool guest_debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len);
 /* Physical memory as page walkers see it (RAM fast; never faults: all ones from nothing). */
 uint64_t phys_load(Vcpu *v, hwaddr pa, unsigned size);
 bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t desired); /* A/D bits */
-void phys_store(Vcpu *v, hwaddr pa, unsigned size, uint64_t value);
 
 /*
  * TLB maintenance. `asid` is what walks are tagged with from vcpu_set_asid() on (x86: PCID, else always 0): entries of other asids

@@ -63,7 +63,6 @@ typedef struct BlockLink {
     uint32_t cold, cold_flags;/* where the rel32 fields go while not linked */
     uint32_t slot;            /* code_tlb slot */
     uint32_t last_id;
-    uint64_t unlink_epoch;
 } BlockLink;
 
 struct Block {
@@ -126,7 +125,6 @@ typedef struct TcgVcpu {
     bool split_locked;
     bool halted;                         /* poll said so */
     Block *running;                      /* block that the interpreter is in */
-    const IrInsn *interp_at;             /* its present op; NULL: generated code */
     uint64_t slow_va;                    /* start of the range of the slow access in progress */
     uint64_t commit_va, commit_ram;      /* slow store in progress: bounce buffer -> va, or (ram != NO_PAGE) code page written */
     unsigned commit_size, commit_bank;
@@ -248,7 +246,6 @@ static inline unsigned jc_index(uint64_t pc) { return (pc ^ pc >> 12) & ((1 << J
 /* --- host back end --- */
 bool jit_available(char **why_not);
 bool jit_init(const GuestArch *arch, Error **errp);
-void jit_vcpu_init(Vcpu *v);
 /* tcg.lock held: compile ir into a new block (not yet published); NULL: no room left in this segment. */
 Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant);
 RunResult jit_run(Vcpu *v, const Block *b);

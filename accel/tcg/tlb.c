@@ -240,20 +240,6 @@ uint64_t phys_load(Vcpu *v, hwaddr pa, unsigned size)
     return value & bits_mask(8 * size);
 }
 
-void phys_store(Vcpu *v, hwaddr pa, unsigned size, uint64_t value)
-{
-    uint64_t ram;
-    uint8_t *p = phys_host(v, pa, true, &ram);
-    if (!p) {
-        as_store(v->as, pa, size, value, v->arch->attrs(v));
-        return;
-    }
-    host_store(p, size, value);
-    atomic_thread_fence(memory_order_seq_cst); /* not through a write entry: page_protect() waits for nobody here */
-    if (page_is_code(ram))
-        tcg_ram_written(ram, size);
-}
-
 bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t desired)
 {
     uint64_t ram;

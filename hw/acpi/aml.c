@@ -156,7 +156,6 @@ void aml_scope(Aml *a, const char *path) { put8(a, 0x10); begin(a); aml_name(a, 
 void aml_device(Aml *a, const char *name) { put8(a, EXT_OP); put8(a, 0x82); begin(a); aml_name(a, name); }
 void aml_if(Aml *a) { put8(a, 0xa0); begin(a); }
 void aml_else(Aml *a) { put8(a, 0xa1); begin(a); }
-void aml_while(Aml *a) { put8(a, 0xa2); begin(a); }
 void aml_package(Aml *a, unsigned elements) { g_assert(elements < 256); put8(a, 0x12); begin(a); put8(a, elements); }
 
 void aml_method(Aml *a, const char *name, unsigned args, bool serialized)

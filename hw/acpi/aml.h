@@ -49,7 +49,6 @@ void aml_device(Aml *a, const char *name);
 void aml_method(Aml *a, const char *name, unsigned args, bool serialized);
 void aml_if(Aml *a);
 void aml_else(Aml *a); /* right after the aml_end() of the If */
-void aml_while(Aml *a);
 void aml_package(Aml *a, unsigned elements);
 void aml_end(Aml *a);
 

@@ -82,12 +82,6 @@ void acpi_pm_power_button(AcpiPm *pm)
     acpi_pm_update_sci(pm);
 }
 
-void acpi_pm_gpe(AcpiPm *pm, unsigned bit)
-{
-    pm->gpe_sts |= BIT(bit);
-    acpi_pm_update_sci(pm);
-}
-
 void acpi_pm_set_acpi_mode(AcpiPm *pm, bool on)
 {
     pm->pm1_cnt = on ? pm->pm1_cnt | ACPI_PM1_SCI_EN : pm->pm1_cnt & ~(uint32_t)ACPI_PM1_SCI_EN;

@@ -46,7 +46,6 @@ void acpi_pm_loaded(AcpiPm *pm);
 void acpi_pm_power_button(AcpiPm *pm);
 void acpi_pm_update_sci(AcpiPm *pm);
 void acpi_pm_set_acpi_mode(AcpiPm *pm, bool on); /* SCI_EN */
-void acpi_pm_gpe(AcpiPm *pm, unsigned bit);      /* set a GPE0 status bit */
 
 uint64_t acpi_pm_sts_read(Device *d, const Reg *r, unsigned i, uint64_t stored);
 void acpi_pm_sts_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value);

@@ -24,7 +24,7 @@ typedef struct MachineConfig {
     char *boot_order;  /* -boot order=, NULL: the machine's default */
     char *boot_once;   /* -boot once=: for the first boot only; NULL from the second reset on */
     bool boot_menu, boot_strict;
-    bool no_reboot, no_shutdown, no_hpet, no_acpi, no_defaults, start_paused, graphics;
+    bool no_hpet, no_acpi, no_defaults, start_paused, graphics;
     Chardev *serial[4]; /* -serial, NULL: none */
     Chardev *debugcon;
     Chardev *parallel[3];

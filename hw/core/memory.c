@@ -344,8 +344,6 @@ void mem_set_alias_offset(MemRegion *r, uint64_t offset)
     mem_commit();
 }
 
-bool mem_is_mapped(const MemRegion *r) { return r->parent != NULL; }
-const char *mem_name(const MemRegion *r) { return r->name; }
 uint64_t mem_size(const MemRegion *r) { return r->size; }
 void *mem_host(const MemRegion *r) { return r->host; }
 

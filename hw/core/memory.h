@@ -62,8 +62,6 @@ void mem_move(MemRegion *r, hwaddr at);
 void mem_set_enabled(MemRegion *r, bool enabled);
 void mem_set_readonly(MemRegion *r, bool readonly); /* RAM and aliases: guest writes are ignored */
 void mem_set_alias_offset(MemRegion *r, uint64_t offset);
-bool mem_is_mapped(const MemRegion *r);
-const char *mem_name(const MemRegion *r);
 uint64_t mem_size(const MemRegion *r);
 void *mem_host(const MemRegion *r); /* RAM/ROM/ROMD: host address; else NULL */
 void mem_begin(void);

@@ -62,11 +62,6 @@ void fw_cfg_set_bytes(FwCfg *f, uint16_t key, const void *data, size_t len)
     fw_cfg_set_gbytes(f, key, b);
 }
 
-void fw_cfg_set_string(FwCfg *f, uint16_t key, const char *s)
-{
-    fw_cfg_set_bytes(f, key, s, strlen(s) + 1);
-}
-
 static void set_number(FwCfg *f, uint16_t key, unsigned size, uint64_t v)
 {
     uint8_t b[8];

@@ -69,7 +69,6 @@ void fw_cfg_set_dma(FwCfg *f, AddressSpace *as);
 /* Keys. Setting a key again replaces its value. */
 void fw_cfg_set_bytes(FwCfg *f, uint16_t key, const void *data, size_t len);
 void fw_cfg_set_gbytes(FwCfg *f, uint16_t key, GBytes *data); /* shares the bytes */
-void fw_cfg_set_string(FwCfg *f, uint16_t key, const char *s); /* with its NUL */
 void fw_cfg_set_u16(FwCfg *f, uint16_t key, uint16_t v);
 void fw_cfg_set_u32(FwCfg *f, uint16_t key, uint32_t v);
 void fw_cfg_set_u64(FwCfg *f, uint16_t key, uint64_t v);

@@ -346,7 +346,6 @@ static void lpc_stop(Device *dev)
     g_mutex_clear(&l->route_lock);
 }
 
-IsaBus *ich9_lpc_isa(PciDevice *lpc) { return &((Ich9Lpc *)lpc)->isa; }
 AcpiPm *ich9_lpc_pm(PciDevice *lpc) { return &((Ich9Lpc *)lpc)->pm; }
 
 static const Property lpc_props[] = {

@@ -113,7 +113,6 @@ static void piix3_stop(Device *dev)
         isa_bus_fini(&p->isa);
 }
 
-IsaBus *piix3_isa(PciDevice *piix3) { return &((Piix3 *)piix3)->isa; }
 
 static const StateField piix3_state[] = { STATE_U8(Piix3, reset_control), STATE_END_OF_TABLE };
 static const char *const piix3_pins[] = { "gsi*24", NULL };

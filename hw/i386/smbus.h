@@ -10,7 +10,7 @@ enum { SMBUS_IO_SIZE = 32, SMBUS_EEPROMS = 8, SMBUS_EEPROM_ADDR = 0x50, SMBUS_EE
 
 /* Embedded in a device; functions under its domain. */
 typedef struct SmbusHost {
-    uint8_t status, control, command, address, data0, data1, aux_control, slave_data;
+    uint8_t status, control, command, address, data0, data1, aux_control;
     uint8_t block[SMBUS_BLOCK_MAX];
     uint8_t block_index;
     uint8_t eeprom[SMBUS_EEPROMS][SMBUS_EEPROM_SIZE];

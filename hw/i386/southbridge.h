@@ -11,12 +11,8 @@
  * The board connects output pins "gsi" 0..23 of the bridge to the interrupt lines, then starts it; started, it has an ISA bus
  * whose lines are the board's (isa_bus_init's irq), and answers PCI interrupt routing of its bus.
  */
-#define SOUTHBRIDGE_GSIS 24
-
-IsaBus *ich9_lpc_isa(PciDevice *lpc);
 AcpiPm *ich9_lpc_pm(PciDevice *lpc);
 uint16_t ich9_lpc_pmbase(const PciDevice *lpc);
-IsaBus *piix3_isa(PciDevice *piix3);
 AcpiPm *piix4_pm(PciDevice *pm);
 
 /* Port 0xb2/0xb3: the SMI command. Raises SMI on the CPU that wrote. */

@@ -120,11 +120,6 @@ void apic_route(const ApicMessage *m, const Apic *exclude)
     }
 }
 
-void apic_deliver(const ApicMessage *m)
-{
-    apic_route(m, NULL);
-}
-
 void apic_deliver8(uint8_t dest, bool logical, uint8_t mode, uint8_t vector, bool level)
 {
     apic_route(&(ApicMessage){ .dest = dest == 0xff ? BROADCAST : dest, .logical = logical, .mode = mode,

@@ -8,7 +8,6 @@
 
 #define APIC_DEFAULT_BASE 0xfee00000u
 #define APIC_WINDOW_SIZE 0x100000u
-#define APIC_BUS_HZ 1000000000u /* the timer counts at this rate before its divider */
 
 /* Delivery modes (Intel SDM vol. 3A, 11.5.1 and 11.6.1). */
 enum { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_RESERVED3, APIC_NMI, APIC_INIT, APIC_SIPI, APIC_EXTINT };
@@ -36,8 +35,7 @@ typedef struct ApicMessage {
     uint8_t mode;   /* APIC_FIXED ... */
     uint8_t vector;
 } ApicMessage;
-void apic_deliver(const ApicMessage *m);
-/* The same, from an 8-bit destination field (I/O APIC, MSI). */
+/* Send one, from an 8-bit destination field (I/O APIC, MSI). */
 void apic_deliver8(uint8_t dest, bool logical, uint8_t mode, uint8_t vector, bool level);
 /* A PCI message-signalled interrupt: SDM vol. 3A, 11.11. */
 void apic_msi(uint64_t address, uint32_t data);

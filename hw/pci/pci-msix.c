@@ -22,7 +22,6 @@ static uint32_t pba_size(unsigned vectors) { return (vectors + 63) / 64 * 8; }
 static uint16_t msix_ctl(const PciDevice *d) { return (uint16_t)pci_config_get(d, d->cap_msix + MSIX_CTL, 2); }
 
 bool msix_enabled(const PciDevice *d) { return d->msix && (msix_ctl(d) & MSIX_ENABLE); }
-unsigned msix_vectors(const PciDevice *d) { return d->msix ? d->msix->vectors : 0; }
 
 bool msix_vector_masked(const PciDevice *d, unsigned vector)
 {

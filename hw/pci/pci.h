@@ -57,7 +57,6 @@ struct PciDevice {
     bool intx_level;   /* what the device asks for */
     bool intx_driven;  /* what the bus has been told (INTx disable taken into account) */
     uint16_t cap_pm, cap_msi, cap_msix, cap_express; /* offsets, 0: absent */
-    uint32_t msi_pending;
     PciMsix *msix;
     GByteArray *msix_state;
     MemRegion *dma_root, *dma_alias;
@@ -112,7 +111,6 @@ bool msix_init(PciDevice *d, uint16_t offset, unsigned vectors, unsigned table_b
 /* Same, with a BAR of its own that this makes and registers. */
 bool msix_init_exclusive_bar(PciDevice *d, unsigned vectors, unsigned bar, Error **errp);
 bool msix_enabled(const PciDevice *d);
-unsigned msix_vectors(const PciDevice *d);
 void msix_notify(PciDevice *d, unsigned vector); /* a masked vector becomes pending */
 bool msix_vector_masked(const PciDevice *d, unsigned vector);
 typedef struct MsiMessage { uint64_t address; uint32_t data; } MsiMessage;

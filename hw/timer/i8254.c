@@ -346,11 +346,6 @@ void i8254_set_gate(Device *d, unsigned channel, bool level)
     channel_changed(s, c);
 }
 
-bool i8254_gate(Device *d, unsigned channel)
-{
-    return ((Pit *)d)->channel[channel].gate;
-}
-
 bool i8254_out(Device *d, unsigned channel)
 {
     PitChannel *c = &((Pit *)d)->channel[channel];

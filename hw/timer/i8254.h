@@ -9,6 +9,5 @@
 
 /* Caller holds the device's domain. Channel 0..2. */
 void i8254_set_gate(Device *pit, unsigned channel, bool level);
-bool i8254_gate(Device *pit, unsigned channel);
 bool i8254_out(Device *pit, unsigned channel);
 #endif

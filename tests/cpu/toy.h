@@ -23,7 +23,6 @@ typedef struct ToyCpu {
     uint64_t fault_g[TOY_GREGS];
     unsigned walks;
     bool stop;            /* deliver a fault, or the STOP helper: leave the run */
-    bool keep_fault;
 } ToyCpu;
 
 extern const GuestArch toy_arch;

@@ -81,7 +81,6 @@ void load_to(Jit *j, unsigned size, unsigned reg, Loc l)
         load_zx(&j->a, size, reg, l);
 }
 
-void load_value(Jit *j, unsigned size, unsigned reg, IrRef r, const IrInsn *i) { load_to(j, size, reg, loc_of(j, r)); }
 
 static bool is_temp(IrRef r) { return ir_kind(r) == IR_KIND_T; }
 

@@ -75,7 +75,6 @@ typedef struct Jit {
     unsigned variant;
     bool failed;              /* no room */
     uint8_t *start;
-    uint32_t insns;           /* host instructions of the hot part (approximate: counted by op) */
     /* per op: what is needed of the flags after it (NEED_*), and of the flags before it once it has set its own */
     uint8_t after[IR_MAX_INSNS], keep[IR_MAX_INSNS], before[IR_MAX_INSNS];
     uint8_t *label[IR_MAX_LABELS];
@@ -140,7 +139,6 @@ void coalesce_write(Jit *j, IrRef r);               /* a guest register or tempo
 CallSite *new_site(Jit *j);
 unsigned vec_mem_size(const IrInsn *i);
 bool vec_needs_alignment(const IrInsn *i);
-void load_value(Jit *j, unsigned size, unsigned reg, IrRef r, const IrInsn *i);
 void emit_address(Jit *j, const IrMem *m, unsigned reg, int64_t disp, bool segment);
 
 /* --- emit-*.c --- */

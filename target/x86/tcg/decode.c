@@ -13,13 +13,11 @@ enum { M_NONE, M_E, M_EMW, M_R, M_M, M_G, M_S, M_C, M_D, M_B, M_Z, M_I, M_IS, M_
        M_SEG0, M_SEG1, M_SEG2, M_SEG3, M_SEG4, M_SEG5, M_V, M_W, M_U, M_P, M_QM, M_N, M_ST, M_ST0 };
 enum { SZ_N, SZ_B, SZ_W, SZ_D, SZ_Q, SZ_T, SZ_DQ, SZ_V, SZ_Z, SZ_Y, SZ_P };
 
-static const struct { const char *name; uint8_t method, size; } opd_specs[X86O_COUNT] = {
-#define X(name, method, size) [X86O_##name] = { #name, M_##method, SZ_##size },
+static const struct { uint8_t method, size; } opd_specs[X86O_COUNT] = {
+#define X(name, method, size) [X86O_##name] = { M_##method, SZ_##size },
 #include "target/x86/tcg/operands.def"
 #undef X
 };
-
-const char *x86_opd_name(X86OpdSpec spec) { return opd_specs[spec].name; }
 
 static bool needs_modrm(const X86Op *op)
 {

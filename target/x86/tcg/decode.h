@@ -118,5 +118,4 @@ const char *x86_insn_mnemonic(const X86Insn *i, char buf[16]);
 
 /* The rows, for tests and documentation. */
 const X86Op *x86_op_rows(unsigned *count);
-const char *x86_opd_name(X86OpdSpec spec);
 #endif

@@ -49,7 +49,7 @@ typedef struct Outcome {
 } Outcome;
 
 /* Where a unit (set-up moves and an instruction) starts, and which flags are undefined there. */
-typedef struct Unit { uint64_t pc; uint32_t undefined; bool own_flags_undefined; } Unit;
+typedef struct Unit { uint64_t pc; uint32_t undefined; } Unit;
 
 typedef struct Sequence {
     uint64_t seed;
