@@ -62,9 +62,7 @@ int main(int argc, char **argv)
     Error *err = NULL;
     g_autofree char *program = g_path_get_basename(argv[0]);
     Settings *s = settings_new(program);
-    if (!options_parse(s, argc, argv, &err))
-        return fail(err);
-    int status = s->done ? EXIT_SUCCESS : run(s);
+    int status = !options_parse(s, argc, argv, &err) ? fail(err) : s->done ? EXIT_SUCCESS : run(s);
     settings_free(s);
     return status;
 }

@@ -271,8 +271,12 @@ CodePage *page_protect(Vcpu *v, uint64_t ram)
 {
     uint64_t n = ram >> TCG_PAGE_BITS;
     pthread_mutex_lock(&tcg.lock);
-    if (!tcg.pages[n])
-        __atomic_store_n(&tcg.pages[n], g_new0(CodePage, 1), __ATOMIC_RELEASE);
+    if (!tcg.pages[n]) {
+        CodePage *new = g_new0(CodePage, 1);
+        new->next = tcg.all_pages; /* a leak checker sees them by this list: it does not look into mapped memory */
+        tcg.all_pages = new;
+        __atomic_store_n(&tcg.pages[n], new, __ATOMIC_RELEASE);
+    }
     CodePage *p = tcg.pages[n];
     p->pins++;
     uint8_t old = atomic_fetch_or(&tcg.page_flags[n], PAGE_CODE);

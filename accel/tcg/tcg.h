@@ -90,6 +90,7 @@ typedef struct CodePage {
     _Atomic uint32_t writes;  /* counts stores that reached the slow path: a translation in progress compares it */
     Block *blocks;            /* guarded by tcg.lock */
     unsigned pins;            /* translations in progress: the page stays protected; guarded by tcg.lock */
+    struct CodePage *next;    /* in tcg.all_pages */
 } CodePage;
 enum { PAGE_CODE = 1, PAGE_WRITE_MAPPED = 2 };
 
@@ -151,6 +152,7 @@ typedef struct Tcg {
     pthread_mutex_t lock;                /* translation output, links, page lists, invalidation */
     Block *hash[1 << BLOCK_HASH_BITS];   /* heads read under RCU */
     CodePage **pages;                    /* by ram page */
+    CodePage *all_pages;
     _Atomic uint8_t *page_flags;         /* PAGE_*, by ram page */
     uint32_t next_map_id;
     GHashTable *map_ids;

@@ -123,10 +123,11 @@ static void map_area(const Area *a)
 void native_setup(void)
 {
     has_ldt = make_ldt_entry(0, &based16.cs, true) && make_ldt_entry(1, &based16.ds, false) && make_ldt_entry(2, &based16.ss, false);
-    static uint8_t signal_stack[1 << 16];
     for (unsigned n = 0; n < AREA_COUNT; n++)
         map_area(&areas[n]);
-    stack_t ss = { .ss_sp = signal_stack, .ss_size = sizeof(signal_stack) };
+    stack_t ss = { .ss_size = 1 << 16 }; /* mapped: AddressSanitizer unmaps it when the thread ends */
+    ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    g_assert(ss.ss_sp != MAP_FAILED);
     g_assert(!sigaltstack(&ss, NULL));
     struct sigaction sa = { .sa_sigaction = enter, .sa_flags = SA_SIGINFO | SA_ONSTACK };
     sigfillset(&sa.sa_mask);
