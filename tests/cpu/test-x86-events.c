@@ -330,7 +330,38 @@ static void test_ports(void)
     fix_free(c);
 }
 
-/* INT n in VM86 with VME: the map sends it to the program's own handler, IOPL 0 or not; VIF stands for IF. */
+/* A device hides RAM behind other RAM while a block that has stored there is under way: the next store goes to the new RAM. */
+static MemRegion *overlay;
+static MemResult overlay_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+{
+    mem_map(fix_machine.memory, 0x60000, overlay, 1);
+    return MEM_OK;
+}
+static const MemOps overlay_ops = { .write = overlay_write };
+
+static void test_map_change_in_block(void)
+{
+    X86Cpu *c = fix_cpu("max");
+    fix_long64(c);
+    overlay = mem_ram_new("overlay", 4096, NULL);
+    MemRegion *device = mem_io_new("overlay control", 4096, &overlay_ops, NULL, NULL);
+    mem_map(fix_machine.memory, 0x70000, device, 1);
+    tlb_flush_all(&c->v);
+    CODE(FIX_CODE, 0x89, 0x03, 0x89, 0x01,                     /* mov [rbx], eax; mov [rcx], eax (the device) */
+         0x89, 0x43, 0x04, 0x89, 0x43, 0x08, 0xf4);            /* mov [rbx+4], eax; mov [rbx+8], eax; hlt */
+    c->v.g[RAX] = 0x12345678;
+    c->v.g[RBX] = 0x60000;
+    c->v.g[RCX] = 0x70000;
+    fix_run(c, 50);
+    g_assert_cmphex(c->v.pc, ==, FIX_CODE + 11);
+    g_assert_cmphex(load_le32(fix_ram + 0x60000), ==, 0x12345678);
+    g_assert_cmphex(load_le64(fix_ram + 0x60004), ==, 0);
+    g_assert_cmphex(load_le64((uint8_t *)mem_host(overlay) + 4), ==, 0x1234567812345678);
+    mem_region_free(overlay);
+    mem_region_free(device);
+    fix_free(c);
+}
+
 /* Twice the same IP with other code behind it: far jumps through segments that differ in their base only. */
 static void test_same_ip_other_segment(void)
 {
@@ -348,6 +379,7 @@ static void test_same_ip_other_segment(void)
     fix_free(c);
 }
 
+/* INT n in VM86 with VME: the map sends it to the program's own handler, IOPL 0 or not; VIF stands for IF. */
 static void test_vme(void)
 {
     X86Cpu *c = cpu32("max");
@@ -395,6 +427,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86/paging/string-fault", test_string_fault);
     g_test_add_func("/x86/ports", test_ports);
     g_test_add_func("/x86/same-ip", test_same_ip_other_segment);
+    g_test_add_func("/x86/paging/map-change", test_map_change_in_block);
     g_test_add_func("/x86/vme", test_vme);
     return g_test_run();
 }

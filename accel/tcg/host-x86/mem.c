@@ -181,6 +181,14 @@ static bool reuse(Jit *j, const IrMem *m, unsigned size, bool write)
     return false;
 }
 
+static bool saved_runs(const Jit *j)
+{
+    for (int n = 0; n < RUNS; n++)
+        if (j->run[n].valid && j->run[n].saved)
+            return true;
+    return false;
+}
+
 static int free_run(Jit *j)
 {
     for (int n = 0; n < RUNS; n++)
@@ -256,6 +264,7 @@ void mem_access(Jit *j, unsigned size, bool write)
     site->size = (uint16_t)size, site->span = (uint16_t)span, site->delta = (uint16_t)(m.disp - lo);
     site->bank = m.bank, site->align = m.align, site->write = write, site->span_write = run_write, site->run = may_run;
     site->read = !write || i->a == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG;
+    site->after_run = saved_runs(j);
     site->lock = i->flags & IR_LOCK || i->op == IR_XCHG;
     Cold cold = { .kind = COLD_ACCESS, .site = site, .insn = i };
     emit_page_check(j, &m, lo, span, run_write, &cold);

@@ -9,7 +9,10 @@ static int leave(Vcpu *v, RunResult r)
     return SLOW_LEAVE + (int)r;
 }
 
-/* The range of a shared check is not plain RAM of one page: take the variant without ranges, for good when it happens often. */
+/*
+ * The range of a shared check is not plain RAM of one page, or would not hold over this access: take the variant without
+ * ranges, for good when it happens often.
+ */
 static int leave_run(Vcpu *v, CallSite *s)
 {
     tcg_vcpu(v)->stats.plain_exits++;
@@ -60,7 +63,7 @@ static int by_bounce_buffer(Vcpu *v, const CallSite *s, uint64_t va)
 
 static int page_crossing(Vcpu *v, CallSite *s, uint64_t va)
 {
-    if (s->run)
+    if (s->run || s->after_run)
         return leave_run(v, s);
     unsigned first = (unsigned)(TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
     if (hits_own_block(s, entry_or_unwind(v, va, s->write, s->bank), va, first) ||
@@ -96,7 +99,7 @@ int jit_slow_full(Vcpu *v)
         v->slow[1] = (uintptr_t)e->host;
         return SLOW_DONE;
     }
-    if (s->run)
+    if (s->run || (s->after_run && !code)) /* a device may change the memory map, and others may translate from the range meanwhile */
         return leave_run(v, s);
     if (!code)
         return by_bounce_buffer(v, s, va);
