@@ -327,10 +327,10 @@ void device_free(Device *d)
     if (!d)
         return;
     lock_domain_lock(d->domain);
-    mem_begin();
-    stop_chain(d, d->type);
+    stop_chain(d, d->type); /* may take other domains, which come before the map's lock */
     if (d->plugged && d->bus->type->unplug)
         d->bus->type->unplug(d->bus, d);
+    mem_begin();
     for (unsigned i = 0; i < DEVICE_MAX_REGIONS; i++)
         mem_region_free(d->region[i]);
     mem_commit();
