@@ -5,6 +5,7 @@
 #include "base/evloop.h"
 #include "chardev/chardev.h"
 #include "system/background.h"
+#include "system/monitor.h"
 #include "system/run.h"
 #include "system/settings.h"
 
@@ -63,6 +64,7 @@ int main(int argc, char **argv)
     g_autofree char *program = g_path_get_basename(argv[0]);
     Settings *s = settings_new(program);
     int status = !options_parse(s, argc, argv, &err) ? fail(err) : s->done ? EXIT_SUCCESS : run(s);
+    monitors_free();
     settings_free(s);
     return status;
 }

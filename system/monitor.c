@@ -15,7 +15,9 @@ struct Monitor {
     GString *out;
     unsigned cpu;
     bool greeted;
+    Monitor *next;
 };
+static Monitor *monitors;
 
 static const MonitorCommand *const tables[] = { monitor_commands_base, monitor_commands_run, monitor_commands_memory };
 
@@ -272,6 +274,13 @@ static void event(void *opaque, ChardevEvent ev)
         greet(mon);
 }
 
+static void monitor_free(Monitor *mon)
+{
+    readline_free(&mon->line);
+    g_string_free(mon->out, TRUE);
+    g_free(mon);
+}
+
 bool monitor_new(Chardev *c, Error **errp)
 {
     Monitor *mon = g_new0(Monitor, 1);
@@ -279,10 +288,20 @@ bool monitor_new(Chardev *c, Error **errp)
     mon->chr = c;
     mon->out = g_string_new(NULL);
     readline_init(&mon->line, "(rhea) ", &line_ops, mon);
-    if (chardev_attach(c, &fe, errp))
-        return true;
-    readline_free(&mon->line);
-    g_string_free(mon->out, TRUE);
-    g_free(mon);
-    return false;
+    if (!chardev_attach(c, &fe, errp)) {
+        monitor_free(mon);
+        return false;
+    }
+    mon->next = monitors;
+    monitors = mon;
+    return true;
+}
+
+void monitors_free(void)
+{
+    while (monitors) {
+        Monitor *mon = monitors;
+        monitors = mon->next;
+        monitor_free(mon);
+    }
 }

@@ -11,8 +11,9 @@
 typedef struct Chardev Chardev;
 typedef struct Monitor Monitor;
 
-/* A monitor on c; it lives until the program ends. Fails when c has a front end already. */
+/* A monitor on c; it lives until monitors_free(). Fails when c has a front end already. */
 bool monitor_new(Chardev *c, Error **errp);
+void monitors_free(void); /* at exit, after chardevs_close_all() */
 
 /*
  * Commands: main thread, no lock held. Output goes to mon's text, which is sent when the command returns. argv[0] is the
