@@ -267,12 +267,17 @@ void vcpu_run_on_sync(Vcpu *v, VcpuWorkFn *fn, void *opaque)
 
 static bool has_own_thread(const Vcpu *v) { return v && v->run->started && !(accel_current()->one_thread && v->index); }
 
-void vcpus_pause(void)
+static void kick_all(void)
 {
-    atomic_store(&paused, true);
     for (unsigned i = 0; i < count; i++)
         if (vcpus[i])
             vcpu_kick(vcpus[i]);
+}
+
+void vcpus_pause(void)
+{
+    atomic_store(&paused, true);
+    kick_all();
     for (unsigned i = 0; i < count; i++)
         if (has_own_thread(vcpus[i]))
             wait_standing(vcpus[i]->run);
@@ -288,17 +293,13 @@ void vcpus_resume(void)
         pthread_mutex_unlock(&vcpus[i]->run->lock);
     }
     atomic_store(&paused, false);
-    for (unsigned i = 0; i < count; i++)
-        if (vcpus[i])
-            vcpu_kick(vcpus[i]);
+    kick_all();
 }
 
 void vcpus_stop_threads(void)
 {
     atomic_store(&stopping, true);
-    for (unsigned i = 0; i < count; i++)
-        if (vcpus[i])
-            vcpu_kick(vcpus[i]);
+    kick_all();
     for (unsigned i = 0; i < count; i++) {
         if (!has_own_thread(vcpus[i]))
             continue;
