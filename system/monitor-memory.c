@@ -50,6 +50,17 @@ static bool parse_format(const char *text, Format *f, Error **errp)
     return true;
 }
 
+/* "/FORMAT" at *p, if there is one. */
+static bool leading_format(const char **p, Format *f, Error **errp)
+{
+    if (**p != '/')
+        return true;
+    size_t n = strcspn(*p, " ");
+    g_autofree char *format = g_strndup(*p, n);
+    *p += n;
+    return parse_format(format, f, errp);
+}
+
 /* ---- reading guest memory ---- */
 
 /* Physical addresses, or virtual ones of a CPU. */
@@ -162,13 +173,8 @@ static bool examine(Monitor *mon, const char *arg, bool virtual, Error **errp)
     Reader r = { .as = machine_current()->as_memory };
     uint64_t at;
     const char *p = arg;
-    if (*p == '/') {
-        size_t n = strcspn(p, " ");
-        g_autofree char *format = g_strndup(p, n);
-        if (!parse_format(format, &f, errp))
-            return false;
-        p += n;
-    }
+    if (!leading_format(&p, &f, errp))
+        return false;
     Vcpu *v = virtual || f.format == 'i' ? current_cpu(mon, errp) : NULL;
     if ((virtual || f.format == 'i') && !v)
         return false;
@@ -235,13 +241,8 @@ static bool do_i(Monitor *mon, int argc, char **argv, Error **errp)
     Format f = { 1, 'x', 1 };
     const char *p = argv[1];
     uint64_t at, v;
-    if (*p == '/') {
-        size_t n = strcspn(p, " ");
-        g_autofree char *format = g_strndup(p, n);
-        if (!parse_format(format, &f, errp))
-            return false;
-        p += n;
-    }
+    if (!leading_format(&p, &f, errp))
+        return false;
     if (!monitor_eval(mon, &p, &at, errp))
         return false;
     if (*p || at > 0xffff || f.size > 4) {
@@ -258,13 +259,8 @@ static bool do_o(Monitor *mon, int argc, char **argv, Error **errp)
     Format f = { 1, 'x', 1 };
     const char *p = argv[1];
     uint64_t at, v;
-    if (*p == '/') {
-        size_t n = strcspn(p, " ");
-        g_autofree char *format = g_strndup(p, n);
-        if (!parse_format(format, &f, errp))
-            return false;
-        p += n;
-    }
+    if (!leading_format(&p, &f, errp))
+        return false;
     if (!monitor_eval(mon, &p, &at, errp) || !monitor_eval(mon, &p, &v, errp))
         return false;
     if (*p || at > 0xffff || f.size > 4) {
