@@ -19,7 +19,7 @@ enum {
     LARGE_FILTER = 16384, JC_FILTER = 4096,
     PHYS_CACHE = 64,
     CODE_MAP = 1 << CODE_TLB_BITS,
-    BLOCK_HASH_BITS = 16,
+    BLOCK_HASH_BITS = 18,
     RAM_PAGES_MAX = 1 << 26,  /* 256 GiB of guest RAM and ROM */
     CODE_PIECE_BITS = 6,      /* the bitmap of a code page has a bit per 64 bytes */
     JC_MODES = 16,
