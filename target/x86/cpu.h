@@ -71,7 +71,7 @@ typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86
 #define X86_MODE_TF BIT(16)             /* single step: one insn a block, ends with x86_help_insn_end */
 #define X86_MODE_SHADOW BIT(17)         /* interrupt shadow: one insn a block, first op x86_help_shadow_end, ends with EXIT */
 #define X86_MODE_SMM BIT(18)
-#define X86_MODE_EM BIT(19)             /* CR0.EM, TS, MP: see x86_help_fpu_check */
+#define X86_MODE_EM BIT(19)             /* CR0.EM, TS, MP */
 #define X86_MODE_TS BIT(20)
 #define X86_MODE_MP BIT(21)
 #define X86_MODE_OSFXSR BIT(22)         /* CR4.OSFXSR: SSE is enabled */
@@ -82,7 +82,6 @@ typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86
 #define X86_MODE_DATA_BP BIT(27)        /* a data breakpoint is armed: x86_help_data_bp at each access, x86_help_insn_end at each insn */
 #define X86_MODE_IOPL_OK BIT(28)        /* CPL <= IOPL (true in real mode): CLI, STI, IN, OUT need no further check */
 #define X86_MODE_ALIGN BIT(29)          /* CR0.AM, EFLAGS.AC, CPL 3: misaligned data accesses raise #AC */
-#define X86_MODE_FPU_ERR BIT(30)        /* an unmasked x87 exception is pending: x87 waits raise #MF (or FERR) */
 #define X86_MODE_CS_BASE_SHIFT 32       /* 63:32: base of CS (0 in 64-bit code): the same EIP is other code with another base */
 
 /* TLB banks. Implicit supervisor accesses (descriptor tables, TSS) use X86_BANK_KERNEL. */

@@ -199,8 +199,8 @@ X86_HELPER_VOID(fxrstor)
     if (cpu->cr4 & CR4_OSFXSR && !fast_fx(cpu))
         for (unsigned i = 0; i < xmm_count(cpu); i++)
             memcpy(&v->v[i], image + FX_XMM + 16 * i, 16);
-    v->fp_control = mxcsr;
     x87_update_summary(cpu);
+    set_mxcsr(cpu, mxcsr);
 }
 
 /* --- XSAVE: every component counts as in use, which the init optimisation allows (SDM vol. 1, 13.6) --- */
@@ -286,6 +286,6 @@ X86_HELPER_VOID(xrstor)
         if (have & XFEATURE_AVX)
             memcpy(&v->v[i].u8[16], image + XS_AVX + 16 * i, 16);
     }
-    v->fp_control = mxcsr;
     x87_update_summary(cpu);
+    set_mxcsr(cpu, mxcsr);
 }

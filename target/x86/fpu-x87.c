@@ -24,7 +24,6 @@ void x87_update_summary(X86Cpu *c)
 {
     bool es = c->fp_sw & ~c->fp_cw & F80_EXCEPTIONS;
     c->fp_sw = es ? c->fp_sw | F80_ES | F80_BUSY : c->fp_sw & ~(F80_ES | F80_BUSY);
-    x86_update_mode(c);
 }
 
 void x87_init(X86Cpu *c)

@@ -15,7 +15,7 @@ uint16_t x87_status(const X86Cpu *c);
 uint16_t x87_tag_word(const X86Cpu *c);
 void x87_set_status(X86Cpu *c, uint16_t sw);
 void x87_init(X86Cpu *c); /* FNINIT */
-/* After a change of cw, sw or MXCSR: ES and the mode bits. */
+/* After a change of cw or sw: ES and B. */
 void x87_update_summary(X86Cpu *c);
 
 /* FNSTENV, FLDENV, FNSAVE, FRSTOR images: osize 2 or 4; the layout follows the mode (SDM vol. 1, 8.1.10). Raise on faults. */

@@ -76,7 +76,6 @@ static uint64_t fpu_mode(const X86Cpu *c)
     m |= c->cr4 & CR4_OSXSAVE ? X86_MODE_OSXSAVE : 0;
     m |= c->cr4 & CR4_OSXSAVE && (c->xcr0 & 6) == 6 ? X86_MODE_AVX : 0;
     m |= (c->v.fp_control >> 7 & 0x3f) != 0x3f ? X86_MODE_FPTRAP : 0;
-    m |= c->fp_sw & 0x80 ? X86_MODE_FPU_ERR : 0;
     return m;
 }
 

@@ -96,15 +96,22 @@ static void scas_body(X86Trans *x, const X86Insn *i)
     advance(x, i, RDI, step);
 }
 
+/* An index register at the address size, zero-extended. */
+static IrRef index_value(X86Trans *x, const X86Insn *i, unsigned reg)
+{
+    IrRef offset = ir_temp(x->t);
+    if (i->asize == 8)
+        ir_op2(x->t, IR_MOV, 8, offset, IR_G(reg));
+    else
+        ir_extend(x->t, IR_ZEXT, i->asize, 8, offset, IR_G(reg));
+    return offset;
+}
+
 /* One iteration in the helper, port in DX; indexes are ours. */
 static void ins_body(X86Trans *x, const X86Insn *i)
 {
     unsigned size = element_size(i);
-    IrRef step = element_step(x, size), offset = ir_temp(x->t);
-    if (i->asize == 8)
-        ir_op2(x->t, IR_MOV, 8, offset, IR_G(RDI));
-    else
-        ir_extend(x->t, IR_ZEXT, i->asize, 8, offset, IR_G(RDI));
+    IrRef step = element_step(x, size), offset = index_value(x, i, RDI);
     x86_call(x, x86_help_ins, H_R, IR_NONE, A_REF(offset), A_IMM(size), A_IMM(i->asize));
     advance(x, i, RDI, step);
 }
@@ -112,11 +119,7 @@ static void ins_body(X86Trans *x, const X86Insn *i)
 static void outs_body(X86Trans *x, const X86Insn *i)
 {
     unsigned size = element_size(i);
-    IrRef step = element_step(x, size), offset = ir_temp(x->t);
-    if (i->asize == 8)
-        ir_op2(x->t, IR_MOV, 8, offset, IR_G(RSI));
-    else
-        ir_extend(x->t, IR_ZEXT, i->asize, 8, offset, IR_G(RSI));
+    IrRef step = element_step(x, size), offset = index_value(x, i, RSI);
     x86_call(x, x86_help_outs, H_R, IR_NONE, A_REF(offset), A_IMM(size | i->seg << 8), A_NONE);
     advance(x, i, RSI, step);
 }
