@@ -36,6 +36,7 @@ enum { /* insn.flags */
     IR_SETF = 1 << 0,
     IR_LOCK = 1 << 1,
     IR_BE = 1 << 2,              /* the memory operand is big-endian */
+    IR_NOTC = 1 << 8,            /* with IR_SETF: C is inverted, see ir.def */
     IR_CALL_RAISES = 1 << 3,     /* CALL: the helper may unwind or call vcpu_sync() (a call-site record is made) */
     IR_CALL_GPR_ONLY = 1 << 4,   /* CALL: built with general registers only: vector registers are not saved around it */
     IR_CALL_READS_FLAGS = 1 << 5,/* CALL: v->fl must be up to date before it */

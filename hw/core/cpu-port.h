@@ -44,6 +44,9 @@ typedef struct CpuIntcOps {
     bool (*msr_read)(void *intc, uint32_t msr, uint64_t *value); /* x2APIC 0x800.., TSC deadline 0x6e0; false: #GP */
     bool (*msr_write)(void *intc, uint32_t msr, uint64_t value);
     void (*cpu_reset)(void *intc, bool init); /* INIT reached the CPU */
+    /* Arm: the interrupt controller's system registers (ICC_*, ICH_*): key as the CPU's table has it; el, secure: of the access. false: UNDEFINED. */
+    bool (*sysreg_read)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t *value);
+    bool (*sysreg_write)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t value);
 } CpuIntcOps;
 
 struct CpuPort {

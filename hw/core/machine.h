@@ -35,15 +35,21 @@ typedef struct MachineConfig {
  * the CPU takes this state over its reset values, all other CPUs wait as usual (x86: for INIT/SIPI):
  *  - BOOT_PM32: protected mode, paging off, flat 4 GiB segments CS 0x10 (code), DS=ES=FS=GS=SS 0x18 (data), interrupts off,
  *    GDTR as given, LDTR null, TR a 32-bit busy TSS of base 0 limit 0x67;
- *  - BOOT_LONG64: the same segments with CS.L, CR4.PAE, CR3 = cr3, EFER.LME|LMA, CR0.PG.
+ *  - BOOT_LONG64: the same segments with CS.L, CR4.PAE, CR3 = cr3, EFER.LME|LMA, CR0.PG;
+ *  - BOOT_ARM: pc = rip (bit 0: T32), r[0..3] in X0-X3 / R0-R3, at exception level arm_el (0: the highest below the emulator's firmware:
+ *    EL2 when the CPU has it, else EL1; AArch32: Hyp or SVC), in AArch64 when arm_a64, MMU and caches off, DAIF masked, non-secure when
+ *    the CPU has EL3 (unless arm_secure).
  */
-typedef enum MachineBootMode { BOOT_RESET_VECTOR, BOOT_PM32, BOOT_LONG64 } MachineBootMode;
+typedef enum MachineBootMode { BOOT_RESET_VECTOR, BOOT_PM32, BOOT_LONG64, BOOT_ARM } MachineBootMode;
 typedef struct MachineBoot {
     MachineBootMode mode;
     uint64_t rip, rsp, rax, rbx, rsi;
     uint64_t cr3;                 /* BOOT_LONG64: identity map of the low 4 GiB */
     uint64_t gdt_base;            /* the loader has placed it in RAM */
     uint16_t gdt_limit;
+    uint64_t r[4];                /* BOOT_ARM */
+    uint8_t arm_el;
+    bool arm_a64, arm_secure;
 } MachineBoot;
 
 typedef struct MachineType {

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What boards (hw/machine) use of Arm CPUs. */
+#ifndef TARGET_ARM_BOARD_H
+#define TARGET_ARM_BOARD_H
+
+#include "hw/core/cpu-port.h"
+#include "hw/core/irq.h"
+#include "hw/core/machine.h"
+
+typedef enum ArmPsci { ARM_PSCI_NONE, ARM_PSCI_HVC, ARM_PSCI_SMC } ArmPsci;
+
+/* Set before the CPUs are made (cpu_family_find("aarch64" | "arm")->create); the same for all. Zero is the default. */
+typedef struct ArmBoardCpus {
+    bool el2, el3;             /* let the model's EL2 / EL3 be seen (virtualization=on, secure=on) */
+    ArmPsci psci;
+    bool secondaries_off;      /* CPUs but the first stand powered off until PSCI or arm_board_cpu_on() */
+    uint64_t reset_cbar;       /* peripheral base (CBAR) */
+    uint64_t cntfrq;           /* Hz; 0: the model's */
+    uint64_t rvbar;            /* reset address with firmware */
+    bool hivecs, big_endian;
+    uint32_t m_init_svtor, m_init_nsvtor, m_cpuclk_hz, m_refclk_hz; /* M-profile */
+    unsigned m_irqs, m_prio_bits, m_mpu_regions, m_sau_regions;     /* 0: the model's */
+    uint64_t timer_hz_unused;
+} ArmBoardCpus;
+void arm_board_configure(const ArmBoardCpus *b);
+
+/* After create: outputs of CPU `index`. Timer: 0 physical, 1 virtual, 2 EL2 physical, 3 secure physical, 4 EL2 virtual. */
+void arm_board_timer_irq(unsigned index, unsigned timer, Irq to);
+void arm_board_pmu_irq(unsigned index, Irq to);
+/* Any thread: start CPU `index` at pc in the highest EL that the boot protocol leaves to the kernel; x0 = context. */
+void arm_board_cpu_on(unsigned index, uint64_t pc, uint64_t context);
+
+/* M-profile: external interrupt n of CPU index's NVIC; and the System Control Space etc. are mapped into `container` by create(). */
+Irq arm_board_nvic_input(unsigned index, unsigned n);
+Irq arm_board_nvic_nmi(unsigned index);
+/* SoCs with an IDAU: is addr secure / non-secure callable / exempt? NULL: SAU alone. */
+typedef struct ArmIdau { bool secure, callable, exempt; int region; } ArmIdau;
+void arm_board_set_idau(ArmIdau (*idau)(void *opaque, uint32_t addr), void *opaque);
+#endif
