@@ -145,7 +145,7 @@ typedef struct ArmCpu {
     ArmEvent event;           /* recorded, not yet delivered */
 
     /* --- system registers: sysregs.c; names as the manual spells them, in lower case --- */
-#include "target/arm/sysreg-fields.h"
+#include "target/arm/sysreg-fields.def"
 
     /* --- fixed by the model and the board --- */
     ArmFeatures has;          /* features.h: what decoders ask */
