@@ -55,7 +55,7 @@ static uint32_t flags_dec(const FlagIn *f)
     return zsp(f, f->dst) | ((f->dst & 15) == 15 ? FLAG_A : 0) | (o ? FLAG_O : 0);
 }
 
-static uint32_t eval(uint32_t lazy_op, uint64_t dst, uint64_t src, uint64_t src2)
+static uint32_t eval_plain(uint32_t lazy_op, uint64_t dst, uint64_t src, uint64_t src2)
 {
     unsigned bits = 8u << (lazy_op & 3);
     uint64_t mask = ~UINT64_C(0) >> (64 - bits);
@@ -78,9 +78,14 @@ static uint32_t eval(uint32_t lazy_op, uint64_t dst, uint64_t src, uint64_t src2
     case FLAGS_MUL: return zsp(&f, f.dst) | (src & 1 ? FLAG_C | FLAG_O : 0);
     case FLAGS_BT: return ((uint32_t)src2 & FLAG_ALL & ~FLAG_C) | (src & 1 ? FLAG_C : 0);
     case FLAGS_BMI: return (zsp(&f, f.dst) & ~FLAG_P) | (src & 1 ? FLAG_C : 0);
-    case FLAG_OP_COUNT: break;
+    default: return 0;
     }
-    return 0;
+}
+
+static uint32_t eval(uint32_t lazy_op, uint64_t dst, uint64_t src, uint64_t src2)
+{
+    uint32_t notc = lazy_op & LAZY_OP(FLAGS_NOTC, 1);
+    return eval_plain(lazy_op ^ notc, dst, src, src2) ^ (notc ? FLAG_C : 0);
 }
 
 uint32_t flags_eval(const LazyFlags *f)

@@ -22,7 +22,8 @@ typedef enum FlagOp {
     FLAGS_CMP,             /* like SUB, but dst is the first operand, not the result */
     FLAGS_TEST,            /* like LOGIC of dst & src */
     FLAGS_NEG,             /* like SUB of 0 - src; dst = result, src unused */
-    FLAG_OP_COUNT
+    FLAG_OP_COUNT,
+    FLAGS_NOTC = 32        /* or-ed to one of the above: the C of that operation, inverted */
 } FlagOp;
 #define LAZY_OP(op, size) ((uint32_t)(op) << 2 | (uint32_t)__builtin_ctz(size))
 

@@ -92,10 +92,11 @@ static void print_insn(const IrInsn *i, GString *out)
     g_string_append_printf(out, ".%u", i->size);
     if (i->size2)
         g_string_append_printf(out, ">%u", i->size2);
-    if (op_info[i->op].effects & EF_f && (i->op == IR_BRCC || i->op == IR_GOTOCC || i->op == IR_SETCC || i->op == IR_CMOV))
+    if (op_info[i->op].effects & EF_f && (i->op == IR_BRCC || i->op == IR_GOTOCC || i->op == IR_SETCC || i->op == IR_CMOV ||
+                                              i->op == IR_CCMP || i->op == IR_CCMN))
         g_string_append_printf(out, ".%s", cond_names[i->cond & 15]);
     if (i->flags & IR_SETF)
-        g_string_append(out, ".f");
+        g_string_append(out, i->flags & IR_NOTC ? ".fn" : ".f");
     if (i->flags & IR_LOCK)
         g_string_append(out, ".lock");
     if (i->flags & IR_BE)

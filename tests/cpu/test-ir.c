@@ -85,7 +85,7 @@ static void random_alu(unsigned n)
     else if (form == 3)
         d = a = IR_MEM, b = IR_IMM;
     IrInsn *i = toy_op(n, op, size, compare ? IR_NONE : d, a, b, value());
-    i->flags = (chance(90) ? IR_SETF : 0) | (d == IR_MEM && !compare && chance(20) ? IR_LOCK : 0);
+    i->flags = (chance(90) ? IR_SETF | (op != IR_CMP && chance(20) ? IR_NOTC : 0) : 0) | (d == IR_MEM && !compare && chance(20) ? IR_LOCK : 0);
     if (d == IR_MEM || b == IR_MEM)
         memory(i);
     if (i->flags & IR_SETF)
@@ -229,12 +229,29 @@ static void random_bits(unsigned n)
         undefined = bt ? (undefined & ~FLAG_C) | FLAG_O | FLAG_S | FLAG_A | FLAG_P : undef[k];
 }
 
+static IrRef temp_value(unsigned n)
+{
+    IrRef t = temp();
+    toy_op(n, IR_MOV, 8, t, IR_G(data_reg()), IR_NONE, 0);
+    return t;
+}
+
 static void random_flags(unsigned n)
 {
     define_flags(n);
     unsigned size = sizes[pick(4)];
     IrInsn *i;
-    switch (pick(7)) {
+    switch (pick(11)) {
+    case 7:
+    case 8: /* the conditional compares leave A and P as the arithmetic or the immediate has them */
+        size = sizes[2 + pick(2)];
+        i = toy_op(n, chance(60) ? IR_CCMP : IR_CCMN, size, IR_NONE, chance(90) ? IR_G(data_reg()) : temp_value(n),
+                   chance(40) ? IR_IMM : IR_G(data_reg()), chance(80) ? pick(32) : value());
+        i->cond = (uint8_t)pick(16);
+        i->imm2 = g_rand_int(rng) & FLAG_ALL;
+        break;
+    case 9: toy_op(n, IR_SETNZ, sizes[2 + pick(2)], IR_NONE, IR_G(data_reg()), IR_NONE, 0); undefined = FLAG_A | FLAG_P; break;
+    case 10: toy_op(n, IR_FENCE, 8, IR_NONE, IR_NONE, IR_NONE, pick(2)); break;
     case 0: toy_op(n, IR_SETCC, 1, reg(1), IR_NONE, IR_NONE, 0)->cond = (uint8_t)pick(16); break;
     case 1:
         i = toy_op(n, IR_SETCC, 1, IR_MEM, IR_NONE, IR_NONE, 0);

@@ -53,6 +53,8 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
         else
             *use = merge;
         break;
+    case IR_CCMP: case IR_CCMN: *use = cond_groups(i->cond); *kill = GROUP_ALL; break;
+    case IR_SETNZ: *use = merge; break;
     case IR_CMC: *use = NEED_READ_C; *kill = GROUP_C; break;
     case IR_CALL:
         *kill = i->flags & IR_CALL_WRITES_FLAGS ? GROUP_ALL : 0;
@@ -61,7 +63,8 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
     case IR_DIVU: case IR_DIVS: *use = NEED_SEEN; break;
     case IR_MOV: case IR_NOT: case IR_ZEXT: case IR_SEXT: case IR_LEA: case IR_BSWAP: case IR_RBIT: case IR_PDEP: case IR_PEXT:
     case IR_CRC32C: case IR_XCHG: case IR_LDE: case IR_STE: case IR_INSN: case IR_BR: case IR_BRZ: case IR_BRNZ:
-    case IR_LABEL: break;
+    case IR_LABEL:
+    case IR_FENCE: break;
     case IR_GOTO: case IR_JMP: case IR_EXIT: case IR_LOOKUP: *kill = GROUP_ALL; *use = NEED_SEEN; break;
     case IR_CHECK: *use = NEED_SEEN; break;
     case IR_VEC: *kill = vec_info[i->vec].shape == VEC_SHAPE_F ? GROUP_ALL : 0; break;

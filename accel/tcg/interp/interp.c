@@ -120,12 +120,14 @@ static void alu(Vcpu *v, const IrInsn *i)
             guest_store(v, va, size, swapped(i, r, size), i->m.bank);
             break;
         }
-        if (guest_cmpxchg(v, va, size, &a, r, i->m.bank))
+        if (guest_cmpxchg(v, va, size, &a, swapped(i, r, size), i->m.bank))
             break;
     }
     split_unlock(v);
     if (!in_memory && interp_stores(i->op) && i->d != IR_NONE)
         interp_write(v, i, i->d, size, r);
+    if (i->flags & IR_NOTC)
+        f.op |= LAZY_OP(FLAGS_NOTC, 1);
     if (i->flags & IR_SETF)
         v->fl = f;
 }
@@ -209,26 +211,34 @@ static void crc32c(Vcpu *v, const IrInsn *i)
 /* --- exchanges --- */
 static void xchg(Vcpu *v, const IrInsn *i)
 {
-    uint64_t va = access_address(v, i, ACCESS_WRITE);
-    uint64_t old = guest_atomic_rmw(v, va, i->size, 0, interp_read(v, i, i->a, i->size), i->m.bank);
-    interp_write(v, i, i->d, i->size, old);
+    uint64_t va = access_address(v, i, ACCESS_WRITE), a = swapped(i, interp_read(v, i, i->a, i->size), i->size);
+    interp_write(v, i, i->d, i->size, swapped(i, guest_atomic_rmw(v, va, i->size, 0, a, i->m.bank), i->size));
+}
+static uint64_t add_big_endian(Vcpu *v, const IrInsn *i, uint64_t va, uint64_t a)
+{
+    uint64_t old = guest_load(v, va, i->size, i->m.bank); /* as it stands in memory */
+    while (!guest_cmpxchg(v, va, i->size, &old, swapped(i, (swapped(i, old, i->size) + a) & bits_mask(8 * i->size), i->size), i->m.bank))
+        continue;
+    return swapped(i, old, i->size);
 }
 static void xadd(Vcpu *v, const IrInsn *i)
 {
     uint64_t va = access_address(v, i, ACCESS_WRITE), a = interp_read(v, i, i->a, i->size);
-    uint64_t old = guest_atomic_rmw(v, va, i->size, 1, a, i->m.bank);
+    uint64_t old = i->flags & IR_BE ? add_big_endian(v, i, va, a) : guest_atomic_rmw(v, va, i->size, 1, a, i->m.bank);
     interp_write(v, i, i->d, i->size, old);
     if (i->flags & IR_SETF)
         v->fl = (LazyFlags){ .dst = (old + a) & bits_mask(8 * i->size), .src = a, .op = LAZY_OP(FLAGS_ADD, i->size) };
 }
 static void cmpxchg(Vcpu *v, const IrInsn *i)
 {
-    uint64_t va = access_address(v, i, ACCESS_WRITE), expected = interp_read(v, i, i->d, i->size), old = expected;
-    bool ok = guest_cmpxchg(v, va, i->size, &old, interp_read(v, i, i->a, i->size), i->m.bank);
+    unsigned size = i->size;
+    uint64_t va = access_address(v, i, ACCESS_WRITE), expected = interp_read(v, i, i->d, size), old = swapped(i, expected, size);
+    bool ok = guest_cmpxchg(v, va, size, &old, swapped(i, interp_read(v, i, i->a, size), size), i->m.bank);
+    old = swapped(i, old, size);
     if (!ok)
-        interp_write(v, i, i->d, i->size, old);
+        interp_write(v, i, i->d, size, old);
     if (i->flags & IR_SETF)
-        v->fl = (LazyFlags){ .dst = expected, .src = old, .op = LAZY_OP(FLAGS_CMP, i->size) };
+        v->fl = (LazyFlags){ .dst = expected, .src = old, .op = LAZY_OP(FLAGS_CMP, size) };
 }
 
 /* --- calls and state --- */
@@ -246,6 +256,25 @@ static void store_field(Vcpu *v, const IrInsn *i)
 {
     uint64_t value = i->a == IR_IMM ? i->imm2 : interp_read(v, i, i->a, i->size);
     host_store((uint8_t *)v + i->imm, i->size, value);
+}
+
+/* Flags of CMP a, b, or of ADD with the inverted carry. */
+static void conditional_compare(Vcpu *v, const IrInsn *i)
+{
+    uint64_t a = interp_read(v, i, i->a, i->size), b = interp_read(v, i, i->b, i->size);
+    if (!interp_cond(v, i->cond))
+        flags_set_explicit(v, (uint32_t)i->imm2);
+    else if (i->op == IR_CCMP)
+        v->fl = (LazyFlags){ .dst = a, .src = b, .op = LAZY_OP(FLAGS_CMP, i->size) };
+    else
+        v->fl = (LazyFlags){ .dst = (a + b) & bits_mask(8 * i->size), .src = b, .op = LAZY_OP(FLAGS_ADD | FLAGS_NOTC, i->size) };
+}
+
+static void set_nz(Vcpu *v, const IrInsn *i)
+{
+    uint64_t a = interp_read(v, i, i->a, i->size);
+    bool negative = a >> (8 * i->size - 1) & 1;
+    flags_set_explicit(v, (flags_eval(&v->fl) & (FLAG_C | FLAG_O)) | (a ? 0 : FLAG_Z) | (negative ? FLAG_S : 0));
 }
 
 static void put_flags(Vcpu *v, const IrInsn *i)
@@ -282,6 +311,9 @@ void interp_step(Vcpu *v, const IrInsn *i)
     case IR_GETF: interp_write(v, i, i->d, 4, flags_eval(&v->fl)); break;
     case IR_PUTF: put_flags(v, i); break;
     case IR_CMC: flags_set_explicit(v, flags_eval(&v->fl) ^ FLAG_C); break;
+    case IR_CCMP: case IR_CCMN: conditional_compare(v, i); break;
+    case IR_SETNZ: set_nz(v, i); break;
+    case IR_FENCE: atomic_thread_fence(i->imm & 1 ? memory_order_seq_cst : memory_order_acq_rel); break;
     case IR_XCHG: xchg(v, i); break;
     case IR_XADD: xadd(v, i); break;
     case IR_CMPXCHG: cmpxchg(v, i); break;
