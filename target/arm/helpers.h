@@ -59,6 +59,9 @@ typedef struct ArmSysregUse {
 } ArmSysregUse;
 ArmSysregUse arm_sysreg_lookup(const ArmCpu *c, uint32_t key, bool write);
 
+/* --- A64's own (tcg/help-*.c) --- */
+ARM_HELPER_VOID(tag_check);    /* RP.  ARM_MODE_MTE: before an access; a = address, b = size, c = 1 write | 2 unprivileged */
+
 /* --- AArch32 status registers (mode.c) --- */
 ARM_HELPER(mrs_cpsr);          /* F    a = 1: SPSR */
 ARM_HELPER_VOID(msr_cpsr);     /* RFWX a = value, b = mask of bits (bytes and privilege are applied inside), c = 1: SPSR */
