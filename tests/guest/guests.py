@@ -7,9 +7,12 @@ RELEASE = 'bookworm'
 NEXT_RELEASE = 'trixie'
 
 
-# The modules that a kernel needs besides what is built in: the ACPI buttons.
+# The modules that a kernel needs besides what is built in: the power buttons.
 MODULES = ('lib/modules/*/kernel/drivers/acpi/button.ko*',
-           'usr/lib/modules/*/kernel/drivers/acpi/button.ko*')
+           'usr/lib/modules/*/kernel/drivers/acpi/button.ko*',
+           'lib/modules/*/kernel/drivers/input/keyboard/gpio_keys.ko*',
+           'usr/lib/modules/*/kernel/drivers/input/keyboard/gpio_keys.ko*')
+INSTALLER = 'usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64/'
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Guest:
     release: str = RELEASE
     member: str = ''            # file: its path in the package (a glob)
     file: str = ''              # file: its name in the cache
+    members: tuple = ()         # files: (path in the package, name in the cache)
 
 
 # What the benchmark and workload programs need, libraries included.
@@ -47,6 +51,31 @@ _TABLE = (
           member='bin/busybox', file='busybox'),
     Guest('memtest', 'file', 'amd64', ('memtest86+',), 'memtest86+ for x86-64',
           member='boot/memtest86+x64.bin', file='vmlinuz'),
+    Guest('arm64', 'kernel', 'arm64', ('linux-image-arm64',), 'Debian 12, generic'),
+    Guest('cloud-arm64', 'kernel', 'arm64', ('linux-image-cloud-arm64',), 'Debian 12, cloud'),
+    Guest('rt-arm64', 'kernel', 'arm64', ('linux-image-rt-arm64',), 'Debian 12, PREEMPT_RT'),
+    Guest('armmp', 'kernel', 'armhf', ('linux-image-armmp',), 'Debian 12, ARMv7'),
+    Guest('armmp-lpae', 'kernel', 'armhf', ('linux-image-armmp-lpae',), 'Debian 12, ARMv7 with LPAE'),
+    Guest('rpi', 'kernel', 'armel', ('linux-image-rpi',), 'Debian 12, Raspberry Pi 1 and Zero'),
+    Guest('marvell', 'kernel', 'armel', ('linux-image-marvell',), 'Debian 12, Marvell ARMv5'),
+    Guest('busybox-arm64', 'file', 'arm64', ('busybox-static',), 'user space of the initramfs',
+          member='bin/busybox', file='busybox'),
+    Guest('busybox-armhf', 'file', 'armhf', ('busybox-static',), 'user space of the initramfs',
+          member='bin/busybox', file='busybox'),
+    Guest('busybox-armel', 'file', 'armel', ('busybox-static',), 'user space of the initramfs',
+          member='bin/busybox', file='busybox'),
+    Guest('installer-arm64', 'files', 'amd64', ('debian-installer-12-netboot-arm64',),
+          "Debian 12's installer", members=((INSTALLER + 'linux', 'vmlinuz'),
+                                            (INSTALLER + 'initrd.gz', 'initrd'))),
+    Guest('u-boot', 'files', 'amd64', ('u-boot-qemu',), 'U-Boot for virt',
+          members=(('usr/lib/u-boot/qemu_arm64/u-boot.bin', 'arm64.bin'),
+                   ('usr/lib/u-boot/qemu_arm/u-boot.bin', 'arm.bin'))),
+    Guest('edk2-arm64', 'files', 'amd64', ('qemu-efi-aarch64',), 'UEFI firmware',
+          members=(('usr/share/qemu-efi-aarch64/QEMU_EFI.fd', 'firmware'),
+                   ('usr/share/AAVMF/AAVMF_VARS.fd', 'variables'))),
+    Guest('edk2-arm', 'files', 'amd64', ('qemu-efi-arm',), 'UEFI firmware, 32 bits',
+          members=(('usr/share/AAVMF/AAVMF32_CODE.fd', 'firmware'),
+                   ('usr/share/AAVMF/AAVMF32_VARS.fd', 'variables'))),
     Guest('programs', 'tree', 'amd64', PROGRAMS, 'gcc, zstd, Lua, Perl for the benchmark'),
 )
 
