@@ -149,7 +149,7 @@ static void gic_reset(Device *d, ResetPhase phase)
         memset(g->priority, 0, sizeof(g->priority));
         /* with one CPU the targets are not implemented: all go to it */
         memset(g->target, g->num_cpu == 1 ? 1 : 0, sizeof(g->target));
-        for (unsigned i = 0; i < g->num_cpu; i++) {
+        for (unsigned i = 0; i < GIC_CPUS; i++) {
             GicCpu *c = &g->cpu[i];
             c->word = (GicWord){ .level = c->word.level, .group = group, .enabled = 0xffff, .edge = 0xffff };
             memset(c->priority, 0, sizeof(c->priority));
