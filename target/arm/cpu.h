@@ -8,6 +8,7 @@
 #include "accel/tcg/flags.h"
 #include "accel/tcg/softmmu.h"
 #include "base/bits.h"
+#include "base/clock.h"
 #include "target/arm/features.h"
 
 /*
@@ -157,6 +158,17 @@ typedef struct ArmCpu {
     Irq pmu_out, gic_maint_unused;
     ArmM *m;
     ArmSemihost *semihost;
+    _Atomic uint8_t event_register; /* SEV, exclusive clears, exception returns: WFE goes on */
+    uint64_t wfx_deadline;    /* WFIT, WFET: virtual count that ends the wait; ~0: none */
+    uint8_t wfx_kind;         /* what the halted CPU waits in: 0 WFI, 1 WFE */
+    bool double_fault;        /* an exception while one was delivered */
+    Timer *timer[ARM_TIMER_COUNT], *wfx_timer, *pmu_timer, *event_timer;
+    bool psci_off;            /* as PSCI sees it: AFFINITY_INFO */
+    uint64_t on_pc, on_context; /* requested by arm_cpu_on */
+    uint8_t on_el;
+    bool on_aarch64, start_off; /* start_off: stands powered off after reset */
+    bool machine_secure;      /* CPU_ON enters Secure state */
+    uint32_t asid_now;        /* what the TLB runs with */
 } ArmCpu;
 
 static inline ArmCpu *arm_cpu(Vcpu *v) { return (ArmCpu *)v; }
@@ -196,6 +208,21 @@ bool arm_has_work(Vcpu *v);
 /* Exception return: from SPSR_ELx/ELR_ELx of the current EL (AArch64), or to `pc` with CPSR `spsr` (AArch32). v->pc is set. */
 void arm_eret64(ArmCpu *c);
 void arm_return32(ArmCpu *c, uint32_t pc, uint32_t spsr);
+
+/* Security state of the present exception level; is the level implemented; is EL2 enabled in the present security state? */
+bool arm_secure(const ArmCpu *c);
+bool arm_secure_below_el3(const ArmCpu *c);
+bool arm_el2_enabled(const ArmCpu *c);
+/* HCR_EL2 as it is in effect: 0 when EL2 is not enabled, TGE's consequences included. */
+uint64_t arm_hcr(const ArmCpu *c);
+/* Does `el` use AArch64? el below the present one: as SCR.RW, HCR.RW say; for EL0 what it would be on return is not known: EL1's. */
+bool arm_el_is_aa64(const ArmCpu *c, unsigned el);
+/* EL0 runs under EL2's regime (E2H and TGE). */
+static inline bool arm_e2h_host(uint64_t hcr) { return (hcr & (BIT(34) | BIT(27))) == (BIT(34) | BIT(27)); }
+/* Index of the copy of a register that AArch32 banks by security. */
+unsigned arm_bank32(const ArmCpu *c);
+/* SCTLR in effect at the present level: SCTLR_EL1 for EL0 (EL2's under E2H and TGE). */
+uint64_t arm_sctlr(const ArmCpu *c);
 
 /* --- mmu.c --- */
 bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, WalkResult *out);
