@@ -114,7 +114,8 @@ static const ArmModel models[] = {
     { .name = "arm1176", .desc = "ARMv6K", .midr = 0x410fb767, .ctr = 0x01dd20d2, .fpsid = 0x410120b5, .ids32 = &ids_1176, .sctlr = 0x00050078,
       .breakpoints = 6, .watchpoints = 2, .has = { V6_1176 } },
     { .name = "cortex-r5", .desc = "ARMv7-R", .midr = 0x411fc153, .ctr = 0x8003c003, .fpsid = 0x41023150, .ids32 = &ids_r5, .sctlr = 0x00e50878,
-      .clidr = 0x09200003, .ccsidr = { 0xf00fe019, 0xf00fe019 }, .breakpoints = 6, .watchpoints = 4, .pmu_counters = 3, .mpu_regions = 16, .has = { V7_R, .pmuv3 = true } },
+      .clidr = 0x09200003, .ccsidr = { 0xf00fe019, 0xf00fe019 }, .breakpoints = 6, .watchpoints = 4,
+      .pmu_counters = 3, .mpu_regions = 16, .has = { V7_R, .pmuv3 = true } },
     { .name = "cortex-r52", .desc = "ARMv8-R", .midr = 0x411fd133, .ctr = 0x8144c004, .fpsid = 0x41034023, .ids32 = &ids_r52, .sctlr = 0x30c50838,
       .clidr = 0x09200003, .ccsidr = { 0x700fe01a, 0x201fe00a }, .breakpoints = 8, .watchpoints = 8, .pmu_counters = 4, .mpu_regions = 16,
       .has = { V7_R, .v7ve = true, .v8 = true, .el2 = true, .lpae32 = true, .vfp_d32 = true, .neon = true, .vfp4 = true, .vfp_fp16 = true, .fp_v8 = true,
@@ -122,10 +123,12 @@ static const ArmModel models[] = {
     { .name = "cortex-m0", .desc = "ARMv6-M", .midr = 0x410cc200, .has = { M6 } },
     { .name = "cortex-m3", .desc = "ARMv7-M", .midr = 0x410fc231, .mpu_regions = 8, .has = { M7 } },
     { .name = "cortex-m4", .desc = "ARMv7E-M", .midr = 0x410fc240, .mpu_regions = 8, .has = { M7E } },
-    { .name = "cortex-m7", .desc = "ARMv7E-M", .midr = 0x411fc272, .mpu_regions = 8, .clidr = 0x0a000003, .ctr = 0x8303c003, .has = { M7E, .m_fpu_dp = true, .vfp_dp = true, .fp_v8 = true } },
+    { .name = "cortex-m7", .desc = "ARMv7E-M", .midr = 0x411fc272, .mpu_regions = 8,
+      .clidr = 0x0a000003, .ctr = 0x8303c003, .has = { M7E, .m_fpu_dp = true, .vfp_dp = true, .fp_v8 = true } },
     { .name = "cortex-m33", .desc = "ARMv8-M", .midr = 0x410fd213, .mpu_regions = 8, .ctr = 0x8000c000, .has = { M8 } },
     { .name = "cortex-m55", .desc = "ARMv8.1-M", .midr = 0x410fd221, .mpu_regions = 8, .ctr = 0x8303c003,
-      .has = { M8, .v8_1m = true, .m_lob = true, .m_mve_int = true, .m_mve_fp = true, .m_fpu_dp = true, .vfp_dp = true, .fp16 = true, .pxn = true, .ras = true } },
+      .has = { M8, .v8_1m = true, .m_lob = true, .m_mve_int = true, .m_mve_fp = true, .m_fpu_dp = true, .vfp_dp = true,
+               .fp16 = true, .pxn = true, .ras = true } },
 };
 
 static const char *const aliases[][2] = { { "any", "max" }, { "arm926ej-s", "arm926" }, { "arm1176jzf-s", "arm1176" } };
