@@ -49,11 +49,15 @@ typedef struct JumpCacheEntry { uint64_t tag; const void *host; } JumpCacheEntry
 
 /*
  * How a lazily held flag result was made: evaluated by flags_eval() (accel/tcg/flags.h). Explicit bits use the positions
- * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of op: log2 of the size; the rest: FlagOp. Some operations leave
- * the carry alone (INC), some set nothing else (BT): when rest_op is not 0, it gives all flags but C from rest_dst and
- * rest_src, and the first four fields give C.
+ * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of an op: log2 of the size; the rest: FlagOp. Most operations set all flags by op
+ * from dst, src, src2. Others set only some, over those: when rest_op is not 0, it gives all flags but C from rest_dst and rest_src;
+ * when nz_op is not 0, it gives all but C and O from nz_dst; when carry_op is not 0, C is bit 0 of carry. (One store clears them all.)
  */
-typedef struct LazyFlags { uint64_t dst, src, src2; uint32_t op, rest_op; uint64_t rest_dst, rest_src; } LazyFlags;
+typedef struct LazyFlags {
+    uint64_t dst, src, src2;
+    uint16_t op, rest_op, nz_op, carry_op;
+    uint64_t rest_dst, rest_src, nz_dst, carry;
+} LazyFlags;
 
 struct Vcpu {
     /* --- addressed by generated code; order matters for short displacements --- */

@@ -91,5 +91,12 @@ static uint32_t eval(uint32_t lazy_op, uint64_t dst, uint64_t src, uint64_t src2
 uint32_t flags_eval(const LazyFlags *f)
 {
     uint32_t bits = eval(f->op, f->dst, f->src, f->src2);
-    return f->rest_op ? (bits & FLAG_C) | (eval(f->rest_op, f->rest_dst, f->rest_src, 0) & ~FLAG_C) : bits;
+    const uint32_t nz = FLAG_Z | FLAG_S | FLAG_P | FLAG_A;
+    if (f->rest_op)
+        bits = (bits & FLAG_C) | (eval(f->rest_op, f->rest_dst, f->rest_src, 0) & ~(uint32_t)FLAG_C);
+    if (f->nz_op)
+        bits = (bits & ~nz) | (eval(f->nz_op, f->nz_dst, 0, 0) & nz);
+    if (f->carry_op)
+        bits = (bits & ~(uint32_t)FLAG_C) | (uint32_t)(f->carry & FLAG_C);
+    return bits;
 }

@@ -25,7 +25,7 @@ typedef enum FlagOp {
     FLAG_OP_COUNT,
     FLAGS_NOTC = 32        /* or-ed to one of the above: the C of that operation, inverted */
 } FlagOp;
-#define LAZY_OP(op, size) ((uint32_t)(op) << 2 | (uint32_t)__builtin_ctz(size))
+#define LAZY_OP(op, size) ((uint16_t)((op) << 2 | __builtin_ctz(size)))
 
 /* The explicit bits; pure. Built with general registers only. */
 uint32_t flags_eval(const LazyFlags *f);

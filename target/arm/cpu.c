@@ -198,8 +198,9 @@ void arm_cpu_off(ArmCpu *c)
 /* --- state --- */
 
 static const StateField flags_state[] = {
-    STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src), STATE_U64(LazyFlags, src2), STATE_U32(LazyFlags, op), STATE_U32(LazyFlags, rest_op),
-    STATE_U64(LazyFlags, rest_dst), STATE_U64(LazyFlags, rest_src), STATE_END_OF_TABLE
+    STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src), STATE_U64(LazyFlags, src2), STATE_U16(LazyFlags, op), STATE_U16(LazyFlags, rest_op),
+    STATE_U16(LazyFlags, nz_op), STATE_U16(LazyFlags, carry_op), STATE_U64(LazyFlags, rest_dst), STATE_U64(LazyFlags, rest_src),
+    STATE_U64(LazyFlags, nz_dst), STATE_U64(LazyFlags, carry), STATE_END_OF_TABLE
 };
 static const StateField vec_state[] = { STATE_BYTES(VecReg, u8), STATE_END_OF_TABLE };
 

@@ -118,7 +118,7 @@ static const StateField seg_state[] = {
 static const StateField table_state[] = { STATE_U64(X86Table, base), STATE_U16(X86Table, limit), STATE_END_OF_TABLE };
 static const StateField fpr_state[] = { STATE_U64(X86FpReg, mant), STATE_U16(X86FpReg, sign_exp), STATE_END_OF_TABLE };
 static const StateField flags_state[] = {
-    STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src), STATE_U64(LazyFlags, src2), STATE_U32(LazyFlags, op), STATE_END_OF_TABLE
+    STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src), STATE_U64(LazyFlags, src2), STATE_U16(LazyFlags, op), STATE_END_OF_TABLE
 };
 static const StateField vec_state[] = { STATE_BYTES(VecReg, u8), STATE_END_OF_TABLE };
 

@@ -222,7 +222,7 @@ static void random_bits(unsigned n)
     bool two = bt || op == IR_BEXTR || op == IR_BZHI || op == IR_PDEP || op == IR_PEXT || op == IR_CRC32C || op == IR_ANDN;
     IrInsn *i = toy_op(n, op, size, op == IR_BT ? IR_NONE : d, a, two ? b : IR_NONE, pick(70));
     bool flags = op != IR_BSWAP && op != IR_RBIT && op != IR_PDEP && op != IR_PEXT && op != IR_CRC32C && chance(85);
-    i->flags = flags ? IR_SETF : 0;
+    i->flags = flags ? IR_SETF | (op == IR_BT && chance(30) ? IR_NOTC : 0) : 0;
     if (a == IR_MEM)
         memory(i);
     if (flags)
@@ -243,12 +243,13 @@ static void random_flags(unsigned n)
     IrInsn *i;
     switch (pick(11)) {
     case 7:
-    case 8: /* the conditional compares leave A and P as the arithmetic or the immediate has them */
+    case 8:
         size = sizes[2 + pick(2)];
         i = toy_op(n, chance(60) ? IR_CCMP : IR_CCMN, size, IR_NONE, chance(90) ? IR_G(data_reg()) : temp_value(n),
                    chance(40) ? IR_IMM : IR_G(data_reg()), chance(80) ? pick(32) : value());
         i->cond = (uint8_t)pick(16);
         i->imm2 = g_rand_int(rng) & FLAG_ALL;
+        undefined = FLAG_A | FLAG_P;
         break;
     case 9: toy_op(n, IR_SETNZ, sizes[2 + pick(2)], IR_NONE, IR_G(data_reg()), IR_NONE, 0); undefined = FLAG_A | FLAG_P; break;
     case 10: toy_op(n, IR_FENCE, 8, IR_NONE, IR_NONE, IR_NONE, pick(2)); break;

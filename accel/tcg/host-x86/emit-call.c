@@ -153,6 +153,6 @@ void emit_vec(Jit *j)
         if (j->after[j->k])
             flags_set_native(j, GROUP_ALL);
         else
-            j->c.op = j->r.op = FD_DEAD, j->native = 0;
+            flags_dead(j);
     }
 }

@@ -9,7 +9,7 @@ void add_cold(Jit *j, Cold c)
         return;
     }
     c.pc = c.pc ? c.pc : j->pc;
-    c.c = j->c, c.r = j->r, c.native = j->native, c.need = j->need;
+    c.c = j->c, c.r = j->r, c.o = j->o, c.native = j->native, c.need = j->need;
     j->cold[j->colds++] = c;
 }
 
@@ -85,11 +85,6 @@ static bool same_page(const Jit *j, uint64_t pc)
     return !((linear ^ j->ir->linear) >> TCG_PAGE_BITS);
 }
 
-static bool must_store_flags(Jit *j)
-{
-    return !((j->c.op == FD_MEMORY || j->c.op == FD_DEAD) && (j->r.op == FD_MEMORY || j->r.op == FD_DEAD));
-}
-
 /* cmp [code_tlb slot], id: never equal while not linked. Changes EFLAGS. */
 static void emit_guard(Jit *j, BlockLink *l)
 {
@@ -156,7 +151,7 @@ static void cold_link(Jit *j, Cold *c)
     uint8_t *miss = NULL;
     if (hot_jump)
         l->cold = offset_of(j->a.p);
-    if (must_store_flags(j) || !hot_jump) {
+    if (!flags_in_memory(j) || !hot_jump) {
         flags_flush(j);
         if (!hot_jump && !near) {
             emit_guard(j, l);
@@ -292,7 +287,7 @@ void emit_cold(Jit *j)
             j->failed = true;
             return;
         }
-        j->c = c->c, j->r = c->r, j->native = c->native, j->need = c->need;
+        j->c = c->c, j->r = c->r, j->o = c->o, j->native = c->native, j->need = c->need;
         switch (c->kind) {
         case COLD_ACCESS: cold_access(j, c); break;
         case COLD_MISALIGNED: cold_misaligned(j, c); break;

@@ -9,7 +9,7 @@ static void not_set(Jit *j)
 {
     j->native = 0;
     if (j->i->flags & IR_SETF)
-        j->c.op = j->r.op = FD_DEAD;
+        flags_dead(j);
 }
 /* EFLAGS hold the guest's flags of this op, or nobody wants them. */
 static void native_result(Jit *j, unsigned groups)
@@ -73,7 +73,7 @@ static void shift_by_constant(Jit *j, unsigned n)
     } else {
         j->need = j->keep[j->k];
         if (set)
-            j->need &= ~(NEED_READ_C | NEED_SEEN_C);
+            j->need &= ~group_needs(GROUP_C);
         flags_clobber(j);
     }
     if (keep_source)
@@ -91,9 +91,7 @@ static void shift_by_constant(Jit *j, unsigned n)
     if (!set) {
         not_set(j);
     } else if (rotate) { /* n > 1: O is undefined, the rest stays */
-        FlagDesc r = j->r;
         flags_set_native(j, GROUP_C);
-        j->r = r;
         j->native = GROUP_C;
     } else if (before.kind != VAL_NONE) {
         static const uint8_t flag_op[] = { [4] = FLAGS_SHL, [5] = FLAGS_SHR, [7] = FLAGS_SAR };
@@ -131,7 +129,7 @@ static bool shiftx(Jit *j)
     if (d.kind != L_REG)
         store_result(j, i->size, i->d, t);
     if (i->flags & IR_SETF)
-        j->c.op = j->r.op = FD_DEAD, j->native = 0;
+        flags_dead(j);
     return true;
 }
 
@@ -407,10 +405,11 @@ static void emit_bit_test(Jit *j)
     }
     if (stores && through)
         store_result(j, size, i->d, t);
+    j->native = 0;
     if (set)
         flags_set_native(j, GROUP_C);
-    if (!set)
-        j->native = 0;
+    if (set && i->flags & IR_NOTC)
+        flags_invert_carry(j);
 }
 
 static bool bmi_op(Jit *j)
@@ -502,6 +501,115 @@ void emit_bits(Jit *j)
 }
 
 /* --- flags as values --- */
+/*
+ * EFLAGS = S Z C O of `bits`, by an operation on constants; what none gives (Z with S, Z with O but not C) by way of the stack.
+ * t is a free register.
+ */
+static void explicit_to_eflags(Jit *j, unsigned t, uint32_t bits)
+{
+    static const struct { uint32_t bits, a, b, alu; } how[] = {
+        { 0, 1, 0, ALU_CMP }, { FLAG_Z, 0, 0, ALU_CMP }, { FLAG_S, UINT32_MAX, 0, ALU_CMP }, { FLAG_C, 1, UINT32_MAX, ALU_CMP },
+        { FLAG_S | FLAG_C, 0, 1, ALU_CMP }, { FLAG_O, 1u << 31, 1, ALU_CMP }, { FLAG_S | FLAG_C | FLAG_O, INT32_MAX, UINT32_MAX, ALU_CMP },
+        { FLAG_S | FLAG_O, INT32_MAX, 1, ALU_ADD }, { FLAG_C | FLAG_O, 1u << 31, UINT32_MAX, ALU_ADD },
+        { FLAG_Z | FLAG_C, 1, UINT32_MAX, ALU_ADD }, { FLAG_Z | FLAG_C | FLAG_O, 1u << 31, 1u << 31, ALU_ADD },
+    };
+    bits &= FLAG_S | FLAG_Z | FLAG_C | FLAG_O;
+    for (unsigned n = 0; n < ARRAY_LEN(how); n++) {
+        if (how[n].bits == bits) {
+            mov_ri(&j->a, t, how[n].a);
+            alu_ri(&j->a, how[n].alu, 4, loc_reg(t), (uint64_t)(int64_t)(int32_t)how[n].b);
+            return;
+        }
+    }
+    e8(&j->a, 0x68); /* push imm32; popfq */
+    e32(&j->a, bits | 0x202);
+    e8(&j->a, 0x9d);
+}
+
+/* Both ways leave their flags in EFLAGS. */
+static void emit_conditional_compare(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Asm *a = &j->a;
+    bool add = i->op == IR_CCMN;
+    if (!j->after[j->k]) {
+        flags_dead(j);
+        return;
+    }
+    unsigned cc = flags_condition(j, i->cond);
+    j->need = j->keep[j->k];
+    unsigned t = scratch(j);
+    Loc x = loc_of(j, i->a), y = loc_of(j, i->b);
+    uint64_t imm = (uint64_t)bits_sget(i->imm & bits_mask(8 * i->size), 0, 8 * i->size);
+    if (y.kind == L_IMM && !fits32(imm)) {
+        unsigned s = scratch(j);
+        mov_ri(a, s, imm);
+        y = loc_reg(s);
+    }
+    e8(a, 0x70 | (cc ^ 1));
+    uint8_t *other = a->p++;
+    if (add || x.kind != L_REG) {
+        load_to(j, i->size, t, x);
+        x = loc_reg(t);
+    }
+    if (y.kind == L_IMM)
+        alu_ri(a, add ? ALU_ADD : ALU_CMP, i->size, x, imm);
+    else
+        alu_rm(a, add ? ALU_ADD : ALU_CMP, i->size, x.reg, y);
+    e8(a, 0xeb);
+    uint8_t *end = a->p++;
+    *other = (uint8_t)(a->p - (other + 1));
+    explicit_to_eflags(j, t, (uint32_t)i->imm2 ^ (add ? FLAG_C : 0));
+    *end = (uint8_t)(a->p - (end + 1));
+    j->native = 0;
+    flags_set_native(j, GROUP_ALL);
+    if (add)
+        flags_invert_carry(j);
+}
+
+static void emit_set_nz(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Loc a = loc_of(j, i->a);
+    j->need = j->keep[j->k];
+    if (!(need_groups(j->after[j->k]) & GROUP_R)) {
+        j->r.op = FD_DEAD;
+        j->native &= ~(unsigned)GROUP_R;
+        return;
+    }
+    flags_clobber(j);
+    if (a.kind == L_IMM || a.kind == L_HIGH) {
+        unsigned t = scratch(j);
+        load_to(j, i->size, t, a);
+        a = loc_reg(t);
+    }
+    if (a.kind == L_REG)
+        test_rr(&j->a, i->size, a, a.reg);
+    else
+        alu_ri(&j->a, ALU_CMP, i->size, a, 0);
+    flags_set_nz(j, i->size, flag_value(a));
+}
+
+static void emit_fence(Jit *j)
+{
+    if (!(j->i->imm & 1))
+        return; /* the host orders all but earlier stores and later loads */
+    j->need = j->keep[j->k];
+    flags_clobber(j);
+    e8(&j->a, 0xf0);
+    alu_ri(&j->a, ALU_OR, 4, loc_mem(RSP, 0), 0);
+}
+
+void emit_condition(Jit *j)
+{
+    if (j->i->op == IR_FENCE)
+        emit_fence(j);
+    else if (j->i->op == IR_SETNZ)
+        emit_set_nz(j);
+    else
+        emit_conditional_compare(j);
+}
+
 void emit_flag_op(Jit *j)
 {
     const IrInsn *i = j->i;
@@ -509,7 +617,7 @@ void emit_flag_op(Jit *j)
         flags_carry(j);
         j->need = j->keep[j->k];
         e8(&j->a, 0xf5);
-        unsigned keep = j->native & GROUP_R;
+        unsigned keep = j->native & GROUP_RO;
         flags_set_native(j, GROUP_C);
         j->native = GROUP_C | keep;
         return;
@@ -522,12 +630,12 @@ void emit_flag_op(Jit *j)
     j->need = j->keep[j->k];
     if (mask == FLAG_C && j->r.op == FD_NATIVE && j->c.op == FD_NATIVE)
         flags_clobber(j);
-    FlagDesc r = j->r;
-    unsigned native = j->native & GROUP_R;
+    FlagDesc r = j->r, o = j->o;
+    unsigned native = j->native & GROUP_RO;
     flags_set(j, FLAGS_EXPLICIT, 4, save_value_ref(j, i->a), (FlagValue){ .kind = VAL_NONE }, 0);
     j->native = 0;
     if (mask == FLAG_C) {
-        j->r = r;
+        j->r = r, j->o = o;
         j->native = native;
     }
 }

@@ -131,7 +131,7 @@ static void flags_not_set(Jit *j)
 {
     j->native = 0;
     if (j->i->flags & IR_SETF)
-        j->c.op = j->r.op = FD_DEAD;
+        flags_dead(j);
 }
 
 static uint64_t sign_extended(uint64_t v, unsigned size) { return (uint64_t)bits_sget(v & bits_mask(8 * size), 0, 8 * size); }
@@ -203,6 +203,8 @@ static void alu_flags(Jit *j, Loc d, Loc s)
     case IR_AND: case IR_OR: case IR_XOR: flags_set(j, FLAGS_LOGIC, i->size, dst, (FlagValue){ 0 }, 0); break;
     default: flags_set_native(j, GROUP_ALL); break;
     }
+    if (i->flags & IR_NOTC)
+        flags_invert_carry(j);
 }
 
 static void emit_compare(Jit *j)
@@ -212,7 +214,8 @@ static void emit_compare(Jit *j)
     if (in_memory)
         mem_access(j, i->size, false);
     if (!needs_flags(j)) {
-        flags_not_set(j);
+        if (i->flags & IR_SETF)
+            flags_dead(j);
         return;
     }
     Loc a = loc_of(j, i->a);
@@ -236,6 +239,8 @@ static void emit_compare(Jit *j)
         flags_set(j, FLAGS_LOGIC, i->size, flag_value(a), (FlagValue){ 0 }, 0);
     else
         flags_set(j, test ? FLAGS_TEST : FLAGS_CMP, i->size, flag_value(a), flag_value(b), 0);
+    if (i->flags & IR_NOTC)
+        flags_invert_carry(j);
 }
 
 /* d = a + b without touching EFLAGS, when the operands allow it. */
@@ -276,6 +281,8 @@ static bool try_zero(Jit *j)
         flags_set(j, i->op == IR_XOR ? FLAGS_LOGIC : FLAGS_CMP, i->size, flag_value(loc_imm(0)), flag_value(loc_imm(0)), 0);
     else
         flags_not_set(j);
+    if (needs_flags(j) && i->flags & IR_NOTC)
+        flags_invert_carry(j);
     return true;
 }
 
@@ -288,10 +295,6 @@ void emit_alu_op(Jit *j)
     }
     bool carry = i->op == IR_ADC || i->op == IR_SBB, in_memory = i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM;
     bool set = needs_flags(j);
-    if (carry && !(i->flags & IR_SETF)) {
-        emit_step(j);
-        return;
-    }
     if (!set && !(i->flags & IR_SETF) && try_lea(j))
         return;
     if (try_zero(j))
@@ -309,6 +312,10 @@ void emit_alu_op(Jit *j)
     Loc d = loc_of(j, i->d);
     bool wide_memory = d.kind == L_MEM && i->d != IR_MEM && size == 4;
     if (carry) {
+        if (!(i->flags & IR_SETF)) { /* then the present flags outlive EFLAGS */
+            j->need |= NEED_READ_C;
+            flags_clobber(j);
+        }
         flags_carry(j);
         j->need = j->keep[j->k];
     } else {
@@ -346,10 +353,26 @@ void emit_alu_op(Jit *j)
         flags_not_set(j);
 }
 
+/* -a as ~a + 1, which leaves EFLAGS alone. */
+static bool try_negate(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Loc d = loc_of(j, i->d), a = loc_of(j, i->a);
+    if (i->op != IR_NEG || i->flags & IR_SETF || i->size < 4 || d.kind != L_REG || !j->native || !j->keep[j->k])
+        return false;
+    write_begin(j, i->d);
+    load_to(j, i->size, d.reg, a);
+    op_rm(&j->a, 0xf7, i->size, 2, d);
+    lea(&j->a, i->size, d.reg, loc_mem(d.reg, 1));
+    return true;
+}
+
 /* INC DEC NEG NOT */
 void emit_unary(Jit *j)
 {
     const IrInsn *i = j->i;
+    if (i->d != IR_MEM && i->a != IR_MEM && try_negate(j))
+        return;
     unsigned size = i->size, w = size == 1 ? OP_RM8 : 1;
     bool inc = i->op == IR_INC || i->op == IR_DEC, set = needs_flags(j);
     if (i->a == IR_MEM || i->d == IR_MEM)
@@ -364,11 +387,11 @@ void emit_unary(Jit *j)
     if (i->d == IR_MEM)
         d = j->gm;
     j->need = j->keep[j->k];
-    unsigned kept = j->native & GROUP_C;
+    unsigned kept = j->native & (GROUP_C | NATIVE_NOTC);
     if (i->op == IR_NOT) {
     } else if (inc && kept && j->r.op != FD_NATIVE) {
         /* INC and DEC leave EFLAGS.C */
-    } else if (inc && kept && j->c.op == FD_NATIVE && !(j->keep[j->k] & (NEED_READ_R | NEED_SEEN_R))) {
+    } else if (inc && kept && j->c.op == FD_NATIVE && !(j->keep[j->k] & group_needs(GROUP_RO))) {
         /* likewise; the rest is dropped */
     } else {
         flags_clobber(j);
@@ -390,7 +413,7 @@ void emit_unary(Jit *j)
     if (!set) {
         j->native = inc ? kept : 0;
         if (i->flags & IR_SETF)
-            j->r.op = FD_DEAD;
+            j->r.op = j->o.op = FD_DEAD;
         if (i->flags & IR_SETF && !inc)
             j->c.op = FD_DEAD;
     } else if (!inc) {
@@ -399,7 +422,7 @@ void emit_unary(Jit *j)
         FlagDesc c = j->c;
         flags_set(j, i->op == IR_INC ? FLAGS_INC : FLAGS_DEC, size, v, v, 0);
         j->c = c;
-        j->native = GROUP_R | kept;
+        j->native = GROUP_RO | kept;
     }
 }
 

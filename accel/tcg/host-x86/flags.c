@@ -4,19 +4,22 @@
 #include "accel/tcg/vec.h"
 
 /*
- * At any point of the block, per group (C; the rest):
+ * At any point of the block, per group (C; O; the rest):
  *  - the descriptor says where the flags are: FD_MEMORY (v->fl), FD_NATIVE (only in EFLAGS), or an operation with operands
  *    that still stand in registers or fields of the Vcpu; FD_DEAD: nobody will look.
  *  - j->native says whether EFLAGS hold them as well.
  * j->need says for which groups anybody may still read (or a fault may show) the present flags. What is not needed is
  * dropped instead of being saved. All of it is exact: a descriptor gives the same bits as the operation did.
+ * Some operations set C alone, or all but C, or (SETNZ) only the rest; the rest is never older than O.
  */
 
 static unsigned cond_groups(IrCond c)
 {
-    static const uint8_t g[8] = { GROUP_R, GROUP_C, GROUP_R, GROUP_ALL, GROUP_R, GROUP_R, GROUP_R, GROUP_R };
+    static const uint8_t g[8] = { GROUP_O, GROUP_C, GROUP_R, GROUP_C | GROUP_R, GROUP_R, GROUP_R, GROUP_RO, GROUP_RO };
     return g[c >> 1 & 7];
 }
+
+_Static_assert(FLAG_OP_COUNT <= 31, "SiteFlags.op has room for these and FLAGS_NOTC");
 
 /* --- liveness --- */
 static bool is_access(const IrInsn *i)
@@ -27,13 +30,12 @@ static bool is_access(const IrInsn *i)
 /* Groups that the op sets whatever happens (kill), needs before it, given what is needed after it. */
 static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *use)
 {
-    unsigned need_c = after & (NEED_READ_C | NEED_SEEN_C), need_r = after & (NEED_READ_R | NEED_SEEN_R);
-    unsigned merge = (need_c ? NEED_READ_C : 0) | (need_r ? NEED_READ_R : 0);
+    unsigned merge = need_groups(after); /* for ops that keep some of what they do not set: they read it */
     bool setf = i->flags & IR_SETF;
     *kill = *use = 0;
     switch ((IrOp)i->op) {
     case IR_ADC: case IR_SBB: *use = NEED_READ_C; *kill = setf ? GROUP_ALL : 0; break;
-    case IR_INC: case IR_DEC: *kill = setf ? GROUP_R : 0; break;
+    case IR_INC: case IR_DEC: *kill = setf ? GROUP_RO : 0; break;
     case IR_SHL: case IR_SHR: case IR_SAR:
         if (setf && i->b == IR_IMM && i->imm & (i->size == 8 ? 63 : 31))
             *kill = GROUP_ALL;
@@ -54,7 +56,7 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
             *use = merge;
         break;
     case IR_CCMP: case IR_CCMN: *use = cond_groups(i->cond); *kill = GROUP_ALL; break;
-    case IR_SETNZ: *use = merge; break;
+    case IR_SETNZ: *kill = GROUP_R; break;
     case IR_CMC: *use = NEED_READ_C; *kill = GROUP_C; break;
     case IR_CALL:
         *kill = i->flags & IR_CALL_WRITES_FLAGS ? GROUP_ALL : 0;
@@ -75,8 +77,6 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
     if (is_access(i) && i->op != IR_LEA)
         *use |= NEED_SEEN;
 }
-
-static unsigned group_needs(unsigned groups) { return groups | groups << 2; }
 
 void flags_analyse(Jit *j)
 {
@@ -128,6 +128,21 @@ static bool same_desc(const FlagDesc *a, const FlagDesc *b)
 }
 static unsigned group_need(const Jit *j, unsigned group) { return j->need & group_needs(group); }
 
+void flags_dead(Jit *j)
+{
+    j->c.op = j->r.op = j->o.op = FD_DEAD;
+    j->native = 0;
+}
+
+bool flags_in_memory(const Jit *j)
+{
+    const FlagDesc *all[] = { &j->c, &j->r, &j->o };
+    for (unsigned n = 0; n < ARRAY_LEN(all); n++)
+        if (all[n]->op != FD_MEMORY && all[n]->op != FD_DEAD)
+            return false;
+    return true;
+}
+
 static bool uses_slot(const FlagDesc *d, int32_t off)
 {
     return is_desc(d) && ((d->dst.kind == VAL_MEM && d->dst.off == off) || (d->src.kind == VAL_MEM && d->src.off == off));
@@ -136,7 +151,7 @@ static int32_t free_slot(Jit *j)
 {
     for (unsigned n = 0; n < ARRAY_LEN(j->v->flag_slot); n++) {
         int32_t off = VOFF(flag_slot) + 8 * (int32_t)n;
-        if (!uses_slot(&j->c, off) && !uses_slot(&j->r, off) && off != j->reserved_slot)
+        if (!uses_slot(&j->c, off) && !uses_slot(&j->r, off) && !uses_slot(&j->o, off) && off != j->reserved_slot)
             return off;
     }
     g_assert_not_reached();
@@ -178,28 +193,43 @@ static void forget_dead(Jit *j)
         j->c = plain_desc(FD_DEAD);
     if (!group_need(j, GROUP_R))
         j->r = plain_desc(FD_DEAD);
+    if (!group_need(j, GROUP_O))
+        j->o = plain_desc(FD_DEAD);
 }
+
+/* EFLAGS.C becomes the guest's when it is the opposite. */
+static void straighten(Jit *j)
+{
+    if (!(j->native & NATIVE_NOTC))
+        return;
+    e8(&j->a, 0xf5); /* cmc */
+    j->native ^= NATIVE_NOTC | GROUP_C;
+}
+
+static bool rest_is_native(const Jit *j) { return j->r.op == FD_NATIVE || j->o.op == FD_NATIVE; }
 
 /* The flags are in EFLAGS alone and must survive: all of them to a slot, or just the carry. */
 static void capture(Jit *j)
 {
     int32_t slot = free_slot(j);
     FlagDesc d = make_desc(FLAGS_EXPLICIT, 4, (FlagValue){ .kind = VAL_MEM, .off = slot }, no_value, 0);
-    if (j->r.op == FD_NATIVE) {
+    if (j->c.op == FD_NATIVE)
+        straighten(j);
+    if (rest_is_native(j)) {
         pushfq_(&j->a);
         pop_m(&j->a, vcpu_loc(slot));
-        j->r = d;
     } else {
         setcc(&j->a, IRC_C, vcpu_loc(slot));
     }
-    if (j->c.op == FD_NATIVE)
-        j->c = d;
+    j->c = j->c.op == FD_NATIVE ? d : j->c;
+    j->r = j->r.op == FD_NATIVE ? d : j->r;
+    j->o = j->o.op == FD_NATIVE ? d : j->o;
 }
 
 void flags_clobber(Jit *j)
 {
     forget_dead(j);
-    if (j->c.op == FD_NATIVE || j->r.op == FD_NATIVE)
+    if (j->c.op == FD_NATIVE || rest_is_native(j))
         capture(j);
     j->native = 0;
 }
@@ -211,8 +241,8 @@ static void move_value(Jit *j, FlagDesc *d, FlagValue *v, unsigned reg)
     int32_t slot = free_slot(j);
     store_r(&j->a, 8, vcpu_loc(slot), reg);
     FlagValue to = { .kind = VAL_MEM, .off = slot };
-    FlagDesc *both[] = { &j->c, &j->r };
-    for (unsigned n = 0; n < 2; n++) {
+    FlagDesc *both[] = { &j->c, &j->r, &j->o };
+    for (unsigned n = 0; n < ARRAY_LEN(both); n++) {
         if (!is_desc(both[n]))
             continue;
         FlagValue *vals[] = { &both[n]->dst, &both[n]->src };
@@ -232,18 +262,20 @@ void flags_will_write(Jit *j, unsigned reg)
     move_value(j, &j->c, &j->c.src, reg);
     move_value(j, &j->r, &j->r.dst, reg);
     move_value(j, &j->r, &j->r.src, reg);
+    move_value(j, &j->o, &j->o.dst, reg);
+    move_value(j, &j->o, &j->o.src, reg);
 }
 
 void flags_will_write_mem(Jit *j, int32_t off)
 {
     forget_dead(j);
-    if (!uses_slot(&j->c, off) && !uses_slot(&j->r, off))
+    if (!uses_slot(&j->c, off) && !uses_slot(&j->r, off) && !uses_slot(&j->o, off))
         return;
-    FlagDesc *both[] = { &j->c, &j->r };
+    FlagDesc *both[] = { &j->c, &j->r, &j->o };
     int32_t slot = free_slot(j);
     op_rm(&j->a, 0xff, 4, 6, vcpu_loc(off)); /* push, pop: without a register */
     pop_m(&j->a, vcpu_loc(slot));
-    for (unsigned n = 0; n < 2; n++) {
+    for (unsigned n = 0; n < ARRAY_LEN(both); n++) {
         if (!is_desc(both[n]))
             continue;
         if (both[n]->dst.kind == VAL_MEM && both[n]->dst.off == off)
@@ -259,24 +291,43 @@ void flags_set(Jit *j, unsigned flag_op, unsigned size, FlagValue dst, FlagValue
     j->native = GROUP_ALL;
     j->reserved_slot = 0;
     if (dst.kind == VAL_NONE || (!one_operand && src.kind == VAL_NONE)) {
-        j->c = j->r = plain_desc(FD_NATIVE);
+        j->c = j->r = j->o = plain_desc(FD_NATIVE);
         return;
     }
-    j->c = j->r = make_desc(flag_op, size, dst, src, src2);
+    j->c = j->r = j->o = make_desc(flag_op, size, dst, src, src2);
 }
 
 void flags_set_native(Jit *j, unsigned groups)
 {
     j->native |= groups;
-    if (groups & GROUP_C)
+    if (groups & GROUP_C) {
         j->c = plain_desc(FD_NATIVE);
+        j->native &= ~(unsigned)NATIVE_NOTC;
+    }
     if (groups & GROUP_R)
         j->r = plain_desc(FD_NATIVE);
+    if (groups & GROUP_O)
+        j->o = plain_desc(FD_NATIVE);
+}
+
+void flags_set_nz(Jit *j, unsigned size, FlagValue v)
+{
+    j->native = GROUP_R;
+    j->r = make_desc(FLAGS_LOGIC, size, v, no_value, 0);
+    j->reserved_slot = 0;
+}
+
+void flags_invert_carry(Jit *j)
+{
+    if (is_desc(&j->c)) /* all three, so that they stay the same */
+        j->c.op |= FLAGS_NOTC, j->r.op |= FLAGS_NOTC, j->o.op |= FLAGS_NOTC;
+    if (j->native & GROUP_C)
+        j->native ^= NATIVE_NOTC | GROUP_C;
 }
 
 void flags_unknown(Jit *j)
 {
-    j->c = j->r = plain_desc(FD_MEMORY);
+    j->c = j->r = j->o = plain_desc(FD_MEMORY);
     j->native = 0;
 }
 
@@ -303,16 +354,20 @@ static void store_value(Jit *j, int32_t to, const FlagValue *v)
 
 static bool wants_scratch(const FlagValue *v) { return v->kind == VAL_MEM || (v->kind == VAL_IMM && !fits32(v->imm)); }
 
+static void store_eflags(Jit *j, int32_t to)
+{
+    pushfq_(&j->a);
+    pop_m(&j->a, vcpu_loc(to));
+}
+
+/* All flags from this, or C with nothing said of the others yet. */
 static void store_main(Jit *j, const FlagDesc *d)
 {
     if (d->op == FD_NATIVE) {
-        bool carry_only = j->r.op != FD_NATIVE;
-        if (carry_only) {
+        if (rest_is_native(j))
+            store_eflags(j, VOFF(fl.dst));
+        else
             setcc(&j->a, IRC_C, vcpu_loc(VOFF(fl.dst)));
-        } else {
-            pushfq_(&j->a);
-            pop_m(&j->a, vcpu_loc(VOFF(fl.dst)));
-        }
         store_i(&j->a, 8, vcpu_loc(VOFF(fl.op)), LAZY_OP(FLAGS_EXPLICIT, 4));
         return;
     }
@@ -320,72 +375,100 @@ static void store_main(Jit *j, const FlagDesc *d)
     store_value(j, VOFF(fl.src), &d->src);
     if (d->src2)
         store_i(&j->a, 8, vcpu_loc(VOFF(fl.src2)), d->src2);
-    store_i(&j->a, 8, vcpu_loc(VOFF(fl.op)), LAZY_OP(d->op, d->size)); /* rest_op = 0 */
+    store_i(&j->a, 8, vcpu_loc(VOFF(fl.op)), LAZY_OP(d->op, d->size)); /* rest_op, nz_op, carry_op = 0 */
 }
 
+/* All flags but C. */
 static void store_rest(Jit *j, const FlagDesc *d)
 {
     if (d->op == FD_NATIVE) {
-        pushfq_(&j->a);
-        pop_m(&j->a, vcpu_loc(VOFF(fl.rest_dst)));
+        store_eflags(j, VOFF(fl.rest_dst));
         store_i(&j->a, 4, vcpu_loc(VOFF(fl.rest_op)), LAZY_OP(FLAGS_EXPLICIT, 4));
         return;
     }
     store_value(j, VOFF(fl.rest_dst), &d->dst);
     store_value(j, VOFF(fl.rest_src), &d->src);
-    store_i(&j->a, 4, vcpu_loc(VOFF(fl.rest_op)), LAZY_OP(d->op, d->size));
+    store_i(&j->a, 4, vcpu_loc(VOFF(fl.rest_op)), LAZY_OP(d->op, d->size)); /* nz_op = 0 */
 }
 
-/* C alone changes in v->fl, whose other flags stay: through C code. The carry stands in a slot. */
-static void merge_carry(Jit *j)
+/* Z and S. */
+static void store_nz(Jit *j, const FlagDesc *d)
 {
-    load_zx(&j->a, 1, REG_S1, vcpu_loc(j->c.dst.off));
-    store_r(&j->a, 8, vcpu_loc(VOFF(slow[0])), REG_S1);
-    mov_ri(&j->a, REG_S0, (uintptr_t)jit_set_carry);
-    call_stub(&j->a, jit_stubs.call_gpr);
-    j->native = 0;
+    bool native = d->op == FD_NATIVE;
+    if (native)
+        store_eflags(j, VOFF(fl.nz_dst));
+    else
+        store_value(j, VOFF(fl.nz_dst), &d->dst);
+    store_i(&j->a, 2, vcpu_loc(VOFF(fl.nz_op)), native ? LAZY_OP(FLAGS_EXPLICIT, 4) : LAZY_OP(d->op, d->size));
+}
+
+/* C alone, which stands in EFLAGS or in a slot. */
+static void store_carry(Jit *j)
+{
+    if (j->native & GROUP_C) {
+        setcc(&j->a, IRC_C, vcpu_loc(VOFF(fl.carry)));
+    } else {
+        load_zx(&j->a, 8, REG_S0, vcpu_loc(j->c.dst.off));
+        store_r(&j->a, 8, vcpu_loc(VOFF(fl.carry)), REG_S0);
+    }
+    store_i(&j->a, 2, vcpu_loc(VOFF(fl.carry_op)), 1);
 }
 
 /* A descriptor with three operands can't be the rest part. */
 static bool can_be_rest(const FlagDesc *d) { return !is_desc(d) || !d->src2; }
 
+static bool wants_scratch_desc(const FlagDesc *d) { return is_desc(d) && (wants_scratch(&d->dst) || wants_scratch(&d->src)); }
+static bool is_elsewhere(const FlagDesc *d) { return d->op != FD_MEMORY && d->op != FD_DEAD; }
+
 bool flags_flush_is_simple(const Jit *j)
 {
-    bool memory_r = j->r.op == FD_MEMORY && group_need(j, GROUP_R), memory_c = j->c.op == FD_MEMORY || !group_need(j, GROUP_C);
-    return (!memory_r || memory_c) && can_be_rest(&j->r);
+    bool memory_r = (j->r.op == FD_MEMORY && group_need(j, GROUP_R)) || (j->o.op == FD_MEMORY && group_need(j, GROUP_O));
+    bool memory_c = j->c.op == FD_MEMORY || !group_need(j, GROUP_C);
+    return (!memory_r || memory_c) && can_be_rest(&j->o) && can_be_rest(&j->r) && !(j->native & NATIVE_NOTC && j->c.op == FD_NATIVE);
 }
 
+/* What nobody needs of O and the rest is stored like the other. */
+static void rest_as_one(Jit *j)
+{
+    if (j->o.op == FD_DEAD)
+        j->o = j->r;
+    else if (j->r.op == FD_DEAD)
+        j->r = j->o;
+}
+
+/* O and C; then what SETNZ has set since, and a C that can't be stored with O. */
 void flags_flush(Jit *j)
 {
     forget_dead(j);
-    FlagDesc *c = &j->c, *r = &j->r;
-    if ((c->op == FD_MEMORY || c->op == FD_DEAD) && (r->op == FD_MEMORY || r->op == FD_DEAD)) {
-        *c = *r = plain_desc(FD_MEMORY);
+    FlagDesc *c = &j->c, *r = &j->r, *o = &j->o;
+    if (flags_in_memory(j)) {
+        *c = *r = *o = plain_desc(FD_MEMORY);
         return;
     }
-    if (wants_scratch(&c->dst) || wants_scratch(&c->src) || wants_scratch(&r->dst) || wants_scratch(&r->src) ||
-        (c->op != FD_MEMORY && r->op == FD_MEMORY) || !can_be_rest(r)) {
+    if (c->op == FD_NATIVE)
+        straighten(j);
+    rest_as_one(j);
+    bool over = !same_desc(r, o);
+    bool carry_over = is_elsewhere(c) && !same_desc(c, o) && (o->op == FD_MEMORY || !can_be_rest(o));
+    if (wants_scratch_desc(c) || wants_scratch_desc(r) || wants_scratch_desc(o) || carry_over) {
         flags_will_write(j, REG_S0);
         flags_will_write(j, REG_S1);
         coalesce_forget(j);
     }
-    if (same_desc(c, r) || r->op == FD_DEAD) {
+    if (carry_over && !(j->native & GROUP_C))
+        flags_carry_to_slot(j);
+    rest_as_one(j);
+    if (o->op == FD_DEAD || (is_elsewhere(c) && !carry_over))
         store_main(j, c);
-    } else if (c->op == FD_DEAD) {
-        store_main(j, r);
-    } else if (c->op == FD_MEMORY && can_be_rest(r)) {
-        store_rest(j, r);
-    } else if (r->op == FD_MEMORY || !can_be_rest(r)) {
-        if (c->op != FLAGS_EXPLICIT)
-            flags_carry_to_slot(j);
-        if (r->op != FD_MEMORY)
-            store_main(j, r);
-        merge_carry(j);
-    } else {
-        store_main(j, c);
-        store_rest(j, r);
-    }
-    j->c = j->r = plain_desc(FD_MEMORY);
+    else if (is_elsewhere(o) && c->op != FD_MEMORY)
+        store_main(j, o);
+    if (is_elsewhere(o) && !carry_over && c->op != FD_DEAD && !same_desc(c, o))
+        store_rest(j, o);
+    if (over)
+        store_nz(j, r);
+    if (carry_over)
+        store_carry(j);
+    *c = *r = *o = plain_desc(FD_MEMORY);
 }
 
 /* --- back into EFLAGS --- */
@@ -435,10 +518,11 @@ static void test_value(Jit *j, const FlagValue *v, unsigned size)
     test_rr(&j->a, size, loc_reg(r), r);
 }
 
-/* EFLAGS as the operation left them, but for INC and DEC's carry. */
+/* EFLAGS as the operation left them, but for INC and DEC's carry, and C before FLAGS_NOTC. */
 static bool remake(Jit *j, const FlagDesc *d_, bool sign_zero_only)
 {
     FlagDesc d = *d_;
+    d.op &= (uint8_t)~FLAGS_NOTC;
     bool result_is_dst = d.op == FLAGS_ADD || d.op == FLAGS_SUB || d.op == FLAGS_LOGIC || d.op == FLAGS_INC || d.op == FLAGS_DEC ||
                          d.op == FLAGS_NEG || d.op == FLAGS_SHL || d.op == FLAGS_SHR || d.op == FLAGS_SAR;
     const FlagValue one = { .kind = VAL_IMM, .imm = 1 };
@@ -515,36 +599,61 @@ static void eval_in_memory(Jit *j)
 
 static bool sign_zero_cond(IrCond c) { return c >> 1 == IRC_Z >> 1 || c >> 1 == IRC_S >> 1 || c >> 1 == IRC_P >> 1; }
 
+/* For a condition over groups that EFLAGS hold, but for an inverted C. */
+static unsigned native_condition(Jit *j, IrCond cond)
+{
+    if (!(cond_groups(cond) & GROUP_C) || !(j->native & NATIVE_NOTC))
+        return cond;
+    if (cond >> 1 == IRC_C >> 1)
+        return cond ^ 1u;
+    straighten(j);
+    return cond;
+}
+
 unsigned flags_condition(Jit *j, IrCond cond)
 {
-    unsigned groups = cond_groups(cond);
-    if ((j->native & groups) == groups)
-        return cond;
+    unsigned groups = cond_groups(cond), have = j->native | (j->native & NATIVE_NOTC ? GROUP_C : 0);
+    if ((have & groups) == groups)
+        return native_condition(j, cond);
     j->need |= groups;
     flags_clobber(j);
     take_scratch(j);
-    const FlagDesc *d = groups & GROUP_R ? &j->r : &j->c;
-    bool one_desc = groups != GROUP_ALL || same_desc(&j->c, &j->r);
+    const FlagDesc *d = groups & GROUP_O ? &j->o : groups & GROUP_R ? &j->r : &j->c;
+    bool one_desc = (!(groups & GROUP_C) || same_desc(&j->c, d)) && (!(groups & GROUP_R) || same_desc(&j->r, d));
     if (one_desc && is_desc(d)) {
-        if (d->op == FLAGS_EXPLICIT && d->dst.kind == VAL_MEM)
+        unsigned op = d->op & (unsigned)~FLAGS_NOTC;
+        bool notc = d->op & FLAGS_NOTC;
+        if (op == FLAGS_EXPLICIT && d->dst.kind == VAL_MEM)
             return explicit_condition(j, d->dst.off, cond);
-        if (cond >> 1 == IRC_C >> 1 && d->op == FLAGS_ADD) { /* a + b carries when the sum is below b */
+        if (cond >> 1 == IRC_C >> 1 && op == FLAGS_ADD) { /* a + b carries when the sum is below b */
             two(j, ALU_CMP, d->size, in_register(j, &d->dst, d->size), &d->src);
-            return cond;
+            return cond ^ notc;
         }
         if (remake(j, d, sign_zero_cond(cond))) {
-            if (!sign_zero_cond(cond))
-                j->native = d->op == FLAGS_INC || d->op == FLAGS_DEC ? GROUP_R
-                            : same_desc(&j->c, &j->r)                ? GROUP_ALL : groups;
-            return cond;
+            if (sign_zero_cond(cond))
+                return cond;
+            j->native = (same_desc(&j->c, d) && op != FLAGS_INC && op != FLAGS_DEC ? GROUP_C : 0) | (same_desc(&j->r, d) ? GROUP_R : 0) |
+                        (same_desc(&j->o, d) ? GROUP_O : 0);
+            if (j->native & GROUP_C && notc)
+                j->native ^= GROUP_C | NATIVE_NOTC;
+            return native_condition(j, cond);
         }
     }
     eval_in_memory(j);
     return explicit_condition(j, VOFF(fl.dst), cond);
 }
 
+/* EFLAGS.C = bit 0 of a field. */
+static void carry_from(Jit *j, int32_t off)
+{
+    op_rm(&j->a, 0xba | OP_0F, 4, 4, vcpu_loc(off)); /* bt */
+    e8(&j->a, 0);
+    j->native = GROUP_C;
+}
+
 void flags_carry(Jit *j)
 {
+    straighten(j);
     if (j->native & GROUP_C)
         return;
     j->need |= NEED_READ_C;
@@ -552,17 +661,14 @@ void flags_carry(Jit *j)
     bool fixed = j->c.op == FLAGS_EXPLICIT && j->c.dst.kind == VAL_MEM;
     flags_clobber(j);
     if (fixed) {
-        op_rm(&j->a, 0xba | OP_0F, 4, 4, vcpu_loc(j->c.dst.off)); /* bt [slot], 0 */
-        e8(&j->a, 0);
-        j->native = GROUP_C;
+        carry_from(j, j->c.dst.off);
         return;
     }
     unsigned cond = flags_condition(j, IRC_C);
-    if (cond == IRC_NZ) { /* test [slot], C: make C of it */
-        int32_t off = is_desc(&j->c) ? j->c.dst.off : VOFF(fl.dst);
-        op_rm(&j->a, 0xba | OP_0F, 4, 4, vcpu_loc(off));
-        e8(&j->a, 0);
-    }
+    if (cond == IRC_NZ) /* test [slot], C: make C of it */
+        carry_from(j, is_desc(&j->c) ? j->c.dst.off : VOFF(fl.dst));
+    else if (cond == IRC_NC)
+        e8(&j->a, 0xf5); /* cmc */
     j->native = GROUP_C;
 }
 

@@ -115,13 +115,13 @@ static void emit_one(Jit *j)
 {
     static void (*const emitter[])(Jit *) = { [1] = emit_move, [2] = emit_alu_op, [3] = emit_unary, [4] = emit_shift, [5] = emit_mul,
         [6] = emit_div, [7] = emit_bits, [8] = emit_flag_op, [9] = emit_exchange, [10] = emit_vec, [11] = emit_call,
-        [12] = emit_control, [13] = begin_insn, [14] = emit_step };
+        [12] = emit_control, [13] = begin_insn, [14] = emit_condition };
     const IrInsn *i = j->i;
     j->busy = 0;
     j->open_cold = -1;
     j->need = j->before[j->k];
     bool plain_mov = i->op == IR_MOV || i->op == IR_NOT;
-    if ((i->flags & IR_BE && !plain_mov) || i->flags & IR_NOTC)
+    if (i->flags & IR_BE && !plain_mov)
         emit_step(j);
     else
         emitter[op_class[i->op]](j);

@@ -18,17 +18,19 @@ enum { FD_MEMORY = 0xfe /* v->fl is right */, FD_NATIVE = 0xfd /* EFLAGS only */
 typedef enum ValueKind { VAL_NONE, VAL_REG, VAL_MEM, VAL_IMM } ValueKind;
 typedef struct FlagValue { uint8_t kind, reg; int32_t off; uint64_t imm; } FlagValue; /* off: from RBP */
 typedef struct FlagDesc { uint8_t op, size, src2; FlagValue dst, src; } FlagDesc;
-/* Two groups: C, and the rest (P A Z S O). */
-enum { GROUP_C = 1, GROUP_R = 2, GROUP_ALL = 3,
-       NEED_READ_C = 1, NEED_READ_R = 2, NEED_READ = 3, NEED_SEEN_C = 4, NEED_SEEN_R = 8, NEED_SEEN = 12, NEED_ALL = 15 };
-static inline unsigned need_groups(unsigned need) { return (need | need >> 2) & GROUP_ALL; }
+/* Three groups: C; O; and the rest (P A Z S). */
+enum { GROUP_C = 1, GROUP_R = 2, GROUP_O = 4, GROUP_RO = 6, GROUP_ALL = 7,
+       NEED_READ_C = 1, NEED_READ = 7, NEED_SEEN_SHIFT = 3, NEED_SEEN = 0x38, NEED_ALL = 0x3f };
+static inline unsigned need_groups(unsigned need) { return (need | need >> NEED_SEEN_SHIFT) & GROUP_ALL; }
+static inline unsigned group_needs(unsigned groups) { return groups | groups << NEED_SEEN_SHIFT; }
+enum { NATIVE_NOTC = 8 }; /* in Jit.native: EFLAGS.C is the opposite of the guest's C (GROUP_C is not set then) */
 
 /* What a fault in generated code must know; stands in the code buffer, named by its offset (Vcpu.call_site). */
 typedef struct SiteFlags { uint8_t op, dst_kind, src_kind, src2; uint16_t dst_off, src_off; int32_t imm; } SiteFlags;
 typedef struct CallSite {
     uint64_t pc;
     Block *block;
-    SiteFlags c, r;
+    SiteFlags c, r, o;
     uint16_t size, span;      /* of the access; of the range that its check covers, which begins `delta` below it */
     uint16_t delta;
     uint8_t bank, align;
@@ -62,7 +64,7 @@ typedef struct Cold {
     CallSite *site;
     int const_slot;           /* COLD_ACCESS: TLB slot of a constant address, -1 */
     BlockLink *link;
-    FlagDesc c, r;            /* flags there */
+    FlagDesc c, r, o;         /* flags there */
     unsigned native, need;
     RunResult result;         /* COLD_EXIT */
 } Cold;
@@ -87,9 +89,9 @@ typedef struct Jit {
     unsigned link_count;
     uint32_t link_fix[IR_MAX_GUEST_INSNS + 8], miss_fix[IR_MAX_GUEST_INSNS + 8]; /* imm32 fields that name the link */
     /* flags */
-    FlagDesc c, r;
+    FlagDesc c, r, o;
     int32_t reserved_slot;    /* of a value that no descriptor names yet */
-    unsigned native;          /* groups that EFLAGS hold right now */
+    unsigned native;          /* groups that EFLAGS hold right now, NATIVE_NOTC */
     unsigned need;            /* of the current flags, at this point of the present op */
     /* present op */
     unsigned k;
@@ -124,6 +126,10 @@ void flags_carry(Jit *j);                      /* EFLAGS.C right; may clobber sc
 void flags_carry_to_slot(Jit *j);              /* so that flags_carry() needs no scratch register later */
 void flags_set(Jit *j, unsigned flag_op, unsigned size, FlagValue dst, FlagValue src, unsigned src2); /* both groups, also native */
 void flags_set_native(Jit *j, unsigned groups);/* EFLAGS hold the result, nothing else does (yet) */
+void flags_set_nz(Jit *j, unsigned size, FlagValue v); /* Z and S from a value, also native: the others stay as described */
+void flags_invert_carry(Jit *j);               /* the C that was just set counts as its opposite (IR_NOTC) */
+void flags_dead(Jit *j);                       /* nobody needs any */
+bool flags_in_memory(const Jit *j);            /* those that are needed are in v->fl */
 void flags_unknown(Jit *j);                    /* v->fl is right (a call has set it), EFLAGS are not */
 FlagValue save_value(Jit *j, unsigned reg);    /* a copy in a slot */
 FlagValue save_value_ref(Jit *j, IrRef r);     /* likewise of a register or temporary */
@@ -158,6 +164,7 @@ void emit_mul(Jit *j);
 void emit_div(Jit *j);
 void emit_bits(Jit *j);
 void emit_flag_op(Jit *j);
+void emit_condition(Jit *j); /* CCMP CCMN SETNZ FENCE */
 void emit_exchange(Jit *j);
 void emit_vec(Jit *j);
 void emit_call(Jit *j);
@@ -202,5 +209,4 @@ void jit_interp_step(Vcpu *v, const IrInsn *i);
 void emit_dispatch(Asm *a); /* to the block at the pc in REG_S1 through the jump cache */
 void emit_check(Jit *j, uint64_t pc);
 void jit_eval_flags(Vcpu *v);          /* v->fl becomes explicit */
-void jit_set_carry(Vcpu *v, uint64_t c); /* of v->fl; the others stay */
 #endif

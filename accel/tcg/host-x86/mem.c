@@ -54,6 +54,7 @@ CallSite *new_site(Jit *j)
     s->block = j->block;
     site_flags(&j->c, &s->c);
     site_flags(&j->r, &s->r);
+    site_flags(&j->o, &s->o);
     return s;
 }
 

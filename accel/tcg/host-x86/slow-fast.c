@@ -27,5 +27,3 @@ int jit_slow_fast(Vcpu *v)
 }
 
 void jit_eval_flags(Vcpu *v) { flags_set_explicit(v, flags_eval(&v->fl)); }
-
-void jit_set_carry(Vcpu *v, uint64_t c) { flags_set_explicit(v, (flags_eval(&v->fl) & ~FLAG_C) | (c & 1)); }

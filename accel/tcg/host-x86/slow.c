@@ -145,9 +145,11 @@ static uint64_t site_value(const Vcpu *v, unsigned kind, unsigned off, int32_t i
     return kind == VAL_MEM ? *(const uint64_t *)((const char *)v + off) : kind == VAL_IMM ? (uint64_t)(int64_t)imm : 0;
 }
 static bool in_memory(const SiteFlags *s) { return s->op >= FD_NATIVE; }
-static void lazy_main(const Vcpu *v, const SiteFlags *s, LazyFlags *out)
+static LazyFlags site_lazy(const Vcpu *v, const SiteFlags *s)
 {
-    *out = (LazyFlags){ .dst = site_value(v, s->dst_kind, s->dst_off, s->imm), .src = site_value(v, s->src_kind, s->src_off, s->imm),
+    if (in_memory(s))
+        return v->fl;
+    return (LazyFlags){ .dst = site_value(v, s->dst_kind, s->dst_off, s->imm), .src = site_value(v, s->src_kind, s->src_off, s->imm),
                         .src2 = s->src2, .op = s->op };
 }
 
@@ -156,19 +158,14 @@ void jit_sync(Vcpu *v)
     const CallSite *s = (const CallSite *)(codebuf_rw + v->call_site);
     v->call_site = 0;
     v->pc = s->pc;
-    if (in_memory(&s->c) && in_memory(&s->r))
+    if (in_memory(&s->c) && in_memory(&s->r) && in_memory(&s->o))
         return;
-    LazyFlags c = v->fl, r = v->fl;
-    if (!in_memory(&s->c))
-        lazy_main(v, &s->c, &c);
-    if (!in_memory(&s->r))
-        lazy_main(v, &s->r, &r);
-    if (!memcmp(&s->c, &s->r, sizeof s->c)) {
+    LazyFlags c = site_lazy(v, &s->c);
+    if (!memcmp(&s->c, &s->r, sizeof s->c) && !memcmp(&s->c, &s->o, sizeof s->c)) {
         v->fl = c;
-    } else if (!in_memory(&s->r) && !s->r.src2) {
-        v->fl.dst = c.dst, v->fl.src = c.src, v->fl.src2 = c.src2, v->fl.op = c.op;
-        v->fl.rest_dst = r.dst, v->fl.rest_src = r.src, v->fl.rest_op = r.op;
-    } else {
-        flags_set_explicit(v, (flags_eval(&c) & FLAG_C) | (flags_eval(&r) & ~FLAG_C));
+        return;
     }
+    LazyFlags r = site_lazy(v, &s->r), o = site_lazy(v, &s->o);
+    const uint32_t rest = FLAG_ALL & ~(FLAG_C | FLAG_O);
+    flags_set_explicit(v, (flags_eval(&c) & FLAG_C) | (flags_eval(&o) & FLAG_O) | (flags_eval(&r) & rest));
 }

@@ -31,6 +31,7 @@ static uint64_t inc(Alu *x, bool up)
 {
     uint64_t r = (x->a + (up ? 1 : ~UINT64_C(0))) & x->mask;
     x->f->rest_op = LAZY_OP(up ? FLAGS_INC : FLAGS_DEC, x->size);
+    x->f->nz_op = 0;
     x->f->rest_dst = r;
     return r;
 }
