@@ -11,6 +11,8 @@
 typedef struct Vcpu Vcpu;
 typedef struct GuestArch GuestArch;
 
+typedef struct AccelDebugOps AccelDebugOps;
+
 typedef struct AccelType {
     const char *name;                                  /* "tcg", "kvm" */
     const char *desc;
@@ -24,6 +26,7 @@ typedef struct AccelType {
     void (*kick)(Vcpu *v);                             /* any thread: make it notice v->events / exit_request soon */
     void (*info)(GString *out);                        /* `info jit` */
     void (*shutdown)(void);
+    const AccelDebugOps *debug;                        /* debug.h; NULL: no break- and watchpoints */
 } AccelType;
 
 void accel_register(const AccelType *type);

@@ -3,6 +3,7 @@
 #ifndef ACCEL_GUEST_ARCH_H
 #define ACCEL_GUEST_ARCH_H
 
+#include "accel/gdb-regs.h"
 #include "accel/vcpu.h"
 #include "hw/core/memory.h"
 
@@ -53,6 +54,7 @@ struct GuestArch {
     MemAttrs (*attrs)(const Vcpu *v);
     void (*print_regs)(Vcpu *v, GString *out);     /* `info registers`, -d cpu */
     int (*disassemble)(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out); /* one insn: its length */
+    const GdbTarget *(*gdb)(const Vcpu *v);        /* registers as a debugger sees them; NULL: none */
     const StateField *state;        /* offsets in the target's structure, whose first member is the Vcpu */
 };
 #endif

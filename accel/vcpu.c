@@ -182,7 +182,9 @@ bool vcpu_take_event(Vcpu *v, CpuLine line)
     return old >> line & 1;
 }
 
-void vcpu_work(Vcpu *v)
+static bool one_thread(void) { return accel_current() && accel_current()->one_thread; }
+
+static void work_of(Vcpu *v)
 {
     struct VcpuRun *r = v->run;
     if (!atomic_load(&r->has_work))
@@ -203,18 +205,39 @@ void vcpu_work(Vcpu *v)
     pthread_mutex_unlock(&r->lock);
 }
 
+void vcpu_work(Vcpu *v)
+{
+    for (unsigned i = 0; one_thread() && i < count; i++)
+        if (vcpus[i] && vcpus[i] != v)
+            work_of(vcpus[i]);
+    work_of(v);
+}
+
+static bool any_work(const Vcpu *v)
+{
+    for (unsigned i = 0; one_thread() && i < count; i++)
+        if (vcpus[i] && atomic_load(&vcpus[i]->run->has_work))
+            return true;
+    return atomic_load(&v->run->has_work);
+}
+
+static bool must_stand(const Vcpu *v)
+{
+    return (atomic_load(&paused) || (atomic_load(&v->debug.held) && !one_thread())) && !atomic_load(&stopping);
+}
+
 bool vcpu_service(Vcpu *v)
 {
     struct VcpuRun *r = v->run;
     vcpu_work(v);
-    if (!atomic_load(&paused))
+    if (!must_stand(v))
         return !atomic_load(&stopping);
     pthread_mutex_lock(&r->lock);
-    while (atomic_load(&paused) && !atomic_load(&stopping)) {
+    while (must_stand(v)) {
         r->standing = true;
         pthread_cond_broadcast(&r->done_cond);
         atomic_store(&r->waiting, true);
-        if (!atomic_load(&r->has_work) && atomic_load(&paused) && !atomic_load(&stopping))
+        if (!any_work(v) && must_stand(v))
             pthread_cond_wait(&r->cond, &r->lock);
         atomic_store(&r->waiting, false);
         pthread_mutex_unlock(&r->lock);

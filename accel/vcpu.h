@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "accel/debug.h"
 #include "hw/core/cpu-port.h"
 #include "hw/core/machine.h"
 
@@ -91,6 +92,7 @@ struct Vcpu {
     _Atomic uint8_t sipi_vector;
     bool halted;                  /* HLT/WFI: waits for an event; own thread only */
     bool powered_off;             /* waits for SIPI / PSCI CPU_ON */
+    VcpuDebug debug;
     sigjmp_buf unwind;            /* back to the run loop: vcpu_unwind() */
     pthread_t thread;
     struct VcpuRun *run;          /* accel/vcpu.c: waiting, work queue */
@@ -118,8 +120,8 @@ void vcpu_kick(Vcpu *v);
 
 /*
  * For the loop of an accelerator, v's thread outside guest code and outside RCU sections. vcpu_service: do queued work and
- * stand still while vCPUs are paused; false: the thread shall end. vcpu_wait: block until the vCPU is kicked or `ready`
- * (may be NULL) is true.
+ * stand still while vCPUs are paused or this one is held (debug.h; one thread for all: its loop passes over those held);
+ * false: the thread shall end. vcpu_wait: block until the vCPU is kicked or `ready` (may be NULL) is true.
  */
 bool vcpu_service(Vcpu *v);
 void vcpu_work(Vcpu *v); /* only the queued work */

@@ -5,6 +5,7 @@
 #include "base/evloop.h"
 #include "chardev/chardev.h"
 #include "system/background.h"
+#include "system/gdbstub.h"
 #include "system/monitor.h"
 #include "system/run.h"
 #include "system/settings.h"
@@ -27,6 +28,8 @@ static bool start(Settings *s, Error **errp)
 {
     run_reset();
     if (s->loadvm && !run_load(s->loadvm, errp))
+        return false;
+    if (s->gdb && !gdbstub_start(s->gdb, errp))
         return false;
     info_reportf("%s", s->accel_note);
     if (s->blind)
@@ -51,6 +54,7 @@ static int run(Settings *s)
     if (!start(s, &err))
         return fail(err);
     int status = run_until_exit();
+    gdbstub_exit(status);
     if (accel_current() && accel_current()->shutdown)
         accel_current()->shutdown();
     chardevs_close_all();

@@ -6,6 +6,7 @@
 #include "base/opts.h"
 #include "chardev/chardev.h"
 #include "hw/input/ps2.h"
+#include "system/gdbstub.h"
 #include "system/monitor.h"
 #include "system/run.h"
 
@@ -34,6 +35,18 @@ static bool do_cont(Monitor *mon, int argc, char **argv, Error **errp)
         return false;
     }
     machine_resume();
+    return true;
+}
+
+static bool do_gdbserver(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    const char *dev = argc > 1 ? argv[1] : "tcp::1234";
+    if (!gdbstub_start(dev, errp))
+        return false;
+    if (!strcmp(dev, "none"))
+        monitor_printf(mon, "Disabled gdbserver\n");
+    else
+        monitor_printf(mon, "Waiting for gdb connection on device '%s'\n", dev);
     return true;
 }
 
@@ -237,6 +250,7 @@ const MonitorCommand monitor_commands_run[] = {
     { "quit|q", NULL, "end the program", 0, 0, false, do_quit },
     { "stop|s", NULL, "pause the machine", 0, 0, false, do_stop },
     { "cont|c", NULL, "let a paused machine run", 0, 0, false, do_cont },
+    { "gdbserver", "[DEV]", "wait for GDB on DEV (tcp::1234), or stop that (none)", 0, 1, false, do_gdbserver },
     { "system_reset", NULL, "reset the machine", 0, 0, false, do_system_reset },
     { "system_powerdown", NULL, "press the power button", 0, 0, false, do_system_powerdown },
     { "system_wakeup", NULL, "wake a guest that sleeps (S3)", 0, 0, false, do_system_wakeup },

@@ -183,9 +183,9 @@ static void execute(Monitor *mon, const char *line)
     error_set_sink(NULL, NULL);
 }
 
-void monitor_execute(const char *line, GString *out)
+void monitor_execute(const char *line, unsigned cpu, GString *out)
 {
-    Monitor mon = { .out = out };
+    Monitor mon = { .out = out, .cpu = cpu };
     execute(&mon, line);
 }
 

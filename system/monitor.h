@@ -44,8 +44,8 @@ GString *monitor_out(Monitor *mon);
 unsigned monitor_cpu(const Monitor *mon);
 void monitor_set_cpu(Monitor *mon, unsigned index);
 const GPtrArray *monitor_history(const Monitor *mon);
-/* Run one line as if typed; output is appended to out. For tests and for `info` of other doors. */
-void monitor_execute(const char *line, GString *out);
+/* Run one line as if typed, about that vCPU; output is appended to out. For tests and for `info` of other doors. */
+void monitor_execute(const char *line, unsigned cpu, GString *out);
 
 /*
  * Expressions of print, x, xp: numbers (0x hex, 0 octal, decimal), $register, + - * / % & ^ | << >> ~ ( ). *text moves behind

@@ -57,6 +57,13 @@ static bool opt_trace(Settings *s, const char *arg, Error **errp)
     return trace_parse(arg, errp);
 }
 
+static bool opt_s(Settings *s, const char *arg, Error **errp)
+{
+    g_free(s->gdb);
+    s->gdb = g_strdup("tcp::1234");
+    return true;
+}
+
 static bool opt_no_user_config(Settings *s, const char *arg, Error **errp)
 {
     return true; /* there is no user's configuration file that could be read */
@@ -128,6 +135,8 @@ const Option options_debug[] = {
     { "no-shutdown", NULL, "stay, paused, when the guest powers off", FIELD(policy.shutdown_pauses) },
     { "action", "reboot=,shutdown=,panic=", "what these events of the guest lead to", opt_action },
     { "S", NULL, "do not start the CPUs; 'cont' in the monitor does", FIELD(config.start_paused) },
+    { "gdb", "DEV", "wait for GDB there: tcp::1234, unix:PATH, stdio, chardev:ID, none; -S lets it see the first instruction", FIELD(gdb) },
+    { "s", NULL, "the same as -gdb tcp::1234", opt_s },
     { "d", "ITEM[,ITEM...]", "log these; -d help lists them", opt_d },
     { "D", "FILE", "write the log there instead of to stderr", opt_D },
     { "trace", "PATTERN", "switch trace points on; -trace help lists them", opt_trace },

@@ -36,6 +36,7 @@ void settings_free(Settings *s)
     g_free(s->debugcon);
     g_free(s->loadvm);
     g_free(s->pidfile);
+    g_free(s->gdb);
     g_free(s->accel_note);
     g_free(s);
 }

@@ -29,7 +29,7 @@ typedef struct Settings {
     Chardev *serial_chardevs[4];
     MachineConfig config;        /* the fields that options set directly; setup moves them into the machine */
     RunPolicy policy;
-    char *loadvm, *pidfile;
+    char *loadvm, *pidfile, *gdb; /* gdb: -gdb */
     bool daemonize;
     bool blind;                  /* neither display nor any character device that the user named */
     char *accel_note;            /* which accelerator was chosen, and why */

@@ -168,7 +168,7 @@ static RunResult run_uncached(Vcpu *v)
 }
 
 /* One instruction without any trace of it in the caches: a store into the block that does it, for one. */
-static RunResult run_step(Vcpu *v)
+RunResult tcg_run_step(Vcpu *v)
 {
     unsigned bank;
     uint64_t linear = v->arch->code_address(v, &bank);
@@ -212,18 +212,31 @@ static void run_guest(Vcpu *v)
         v->call_site = 0;
         t->running = NULL;
         split_unlock(v);
-        v->arch->deliver(v);
+        t->watch_off = true;
+        if (!t->watch_met)
+            v->arch->deliver(v);
+        t->watch_off = false;
         t->next_run = RUN_LOOKUP;
+        if (v->debug.step && !t->watch_met) { /* the exception was the step */
+            debug_stop_here(v, DEBUG_STEPPED, NULL, v->pc);
+            return;
+        }
     } else {
         t->next_run = RUN_LOOKUP;
-        t->halted = !v->arch->poll(v);
+        t->halted = false;
+        t->watch_off = true;
+        if (v->debug.step != DEBUG_STEP || v->halted || v->powered_off)
+            t->halted = !v->arch->poll(v);
+        t->watch_off = false;
         if (t->halted)
             return;
     }
-    while (!atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
+    while (!atomic_load_explicit(&v->exit_request, memory_order_relaxed) || t->watch_met) {
+        if (__builtin_expect(debug_breakpoints || v->debug.step || t->watch_met, 0) && tcg_debug_turn(v))
+            return;
         RunResult r = t->next_run;
         t->next_run = RUN_LOOKUP;
-        t->next_run = r == RUN_STEP ? run_step(v) : run_block(v, r == RUN_PLAIN ? BLOCK_PLAIN : 0);
+        t->next_run = r == RUN_STEP ? tcg_run_step(v) : run_block(v, r == RUN_PLAIN ? BLOCK_PLAIN : 0);
         if (t->next_run == RUN_POLL)
             return;
     }
@@ -260,7 +273,7 @@ static bool any_has_work(Vcpu *unused)
 {
     for (unsigned i = 0; i < vcpu_count(); i++) {
         Vcpu *v = vcpu_get(i);
-        if (v && (!tcg_vcpu(v)->halted || v->arch->has_work(v) || atomic_load(&v->exit_request)))
+        if (v && !atomic_load(&v->debug.held) && (!tcg_vcpu(v)->halted || v->arch->has_work(v) || atomic_load(&v->exit_request)))
             return true;
     }
     return false;
@@ -276,7 +289,7 @@ static void *all_in_turn(Vcpu *first)
             break;
         for (unsigned i = 0; i < vcpu_count(); i++) {
             Vcpu *v = vcpu_get(i);
-            if (!v || !v->accel_data)
+            if (!v || !v->accel_data || atomic_load(&v->debug.held))
                 continue;
             vcpu_set_current(v);
             atomic_store(&v->exit_request, 0);

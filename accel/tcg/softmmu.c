@@ -145,6 +145,7 @@ uint64_t guest_load(Vcpu *v, uint64_t va, unsigned size, unsigned bank)
     const uint8_t *p = tlb_fast(v, va, size, bank, false);
     if (p)
         return host_load(p, size);
+    tcg_watch(v, va, size, false);
     if (!crosses(va, size))
         return entry_load(v, entry_or_unwind(v, va, ACCESS_READ, bank), va, size);
     unsigned first = (unsigned)(TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
@@ -162,6 +163,7 @@ void guest_store(Vcpu *v, uint64_t va, unsigned size, uint64_t value, unsigned b
         host_store(p, size, value);
         return;
     }
+    tcg_watch(v, va, size, true);
     if (!crosses(va, size)) {
         entry_store(v, entry_or_unwind(v, va, ACCESS_WRITE, bank), va, size, value);
         return;
@@ -188,7 +190,7 @@ void *guest_host(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank)
     if (p)
         return p;
     const TlbEntry *e = entry_or_unwind(v, va, kind, bank);
-    bool plain = e->host && (kind != ACCESS_WRITE || (!(e->perm & PERM_ROM) && !page_is_code(e->ram)));
+    bool plain = e->host && !(e->perm & PERM_WATCH) && (kind != ACCESS_WRITE || (!(e->perm & PERM_ROM) && !page_is_code(e->ram)));
     return plain ? e->host + (va & ~TCG_PAGE_MASK) : NULL;
 }
 
@@ -226,23 +228,39 @@ void guest_write(Vcpu *v, uint64_t va, const void *buf, unsigned len, unsigned b
     copy(v, va, (uint8_t *)buf, len, bank, true);
 }
 
-bool guest_debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len)
+/* A walk that permissions do not stop: what cannot be read may be executable only. */
+static bool debug_walk(Vcpu *v, uint64_t va, hwaddr *pa)
 {
-    uint8_t *to = buf;
+    WalkResult w;
     unsigned bank;
     v->arch->code_address(v, &bank);
+    if (!v->arch->walk(v, va, ACCESS_READ, bank, true, &w) && !v->arch->walk(v, va, ACCESS_FETCH, bank, true, &w))
+        return false;
+    *pa = (w.phys & TCG_PAGE_MASK) + (va & ~TCG_PAGE_MASK);
+    return true;
+}
+
+static bool debug_copy(Vcpu *v, uint64_t va, uint8_t *buf, unsigned len, bool write)
+{
     while (len) {
         unsigned n = (unsigned)MIN(len, TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
-        WalkResult w;
-        if (!v->arch->walk(v, va, ACCESS_READ, bank, true, &w))
+        MemAttrs attrs = v->arch->attrs(v);
+        hwaddr pa;
+        if (!debug_walk(v, va, &pa))
             return false;
-        as_read(v->as, (w.phys & TCG_PAGE_MASK) + (va & ~TCG_PAGE_MASK), to, n, MEM_ATTRS_DEVICE);
+        if (!write)
+            as_read(v->as, pa, buf, n, attrs);
+        else if (as_write_rom(v->as, pa, buf, n) != MEM_OK && as_write(v->as, pa, buf, n, attrs) != MEM_OK)
+            return false;
         va += n;
-        to += n;
+        buf += n;
         len -= n;
     }
     return true;
 }
+
+bool guest_debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len) { return debug_copy(v, va, buf, len, false); }
+bool guest_debug_write(Vcpu *v, uint64_t va, const void *buf, unsigned len) { return debug_copy(v, va, (uint8_t *)buf, len, true); }
 
 /* --- atomics --- */
 static uint64_t apply(unsigned op, uint64_t old, uint64_t value)
@@ -278,6 +296,8 @@ static uint8_t *atomic_host(Vcpu *v, uint64_t va, unsigned size, unsigned bank, 
     uint8_t *p = tlb_fast(v, va, size, bank, true);
     if (p)
         return p;
+    tcg_watch(v, va, size, false);
+    tcg_watch(v, va, size, true);
     if (crosses(va, size)) {
         guest_probe(v, va, size, ACCESS_WRITE, bank);
         return NULL;

@@ -29,6 +29,7 @@ void guest_space_store(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size, uint
 
 /* Debugger / monitor view: no faults, no side effects, ROM writable; false when unmapped. vCPU paused or own thread. */
 bool guest_debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len);
+bool guest_debug_write(Vcpu *v, uint64_t va, const void *buf, unsigned len); /* drops translated code */
 
 /* Physical memory as page walkers see it (RAM fast; never faults: all ones from nothing). */
 uint64_t phys_load(Vcpu *v, hwaddr pa, unsigned size);

@@ -200,5 +200,6 @@ static AccelType tcg_type = {
     .vcpu_thread = tcg_thread,
     .info = tcg_info,
     .shutdown = tcg_shutdown,
+    .debug = &tcg_debug_ops,
 };
 ACCEL_REGISTER(tcg_type)

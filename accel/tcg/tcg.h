@@ -26,7 +26,7 @@ enum {
 };
 #define NO_PAGE (~UINT64_C(0))
 
-enum { PERM_R = 1, PERM_W = 2, PERM_X = 4, PERM_GLOBAL = 8, PERM_ROM = 16 };
+enum { PERM_R = 1, PERM_W = 2, PERM_X = 4, PERM_GLOBAL = 8, PERM_ROM = 16, PERM_WATCH = 32 /* holds watched data */ };
 
 /* Second level: every translation that a walk gave, with what the fast level can't hold. Valid: see tlb2_valid(). */
 typedef struct TlbEntry {
@@ -129,6 +129,7 @@ typedef struct TcgVcpu {
     uint64_t slow_va;                    /* start of the range of the slow access in progress */
     uint64_t commit_va, commit_ram;      /* slow store in progress: bounce buffer -> va, or (ram != NO_PAGE) code page written */
     unsigned commit_size, commit_bank;
+    bool watch_off, watch_met;           /* debugger: watchpoints do not count now; the next instruction meets one and stops after it */
     RunResult next_run;                  /* how the loop goes on */
     IrBlock *ir;
     TransCtx trans;
@@ -235,6 +236,7 @@ Block *tcg_block_at(Vcpu *v, unsigned variant);
 void tcg_make_ir(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned max_insns);
 void tcg_log_block(Vcpu *v, const IrBlock *ir);
 RunResult interp_run(Vcpu *v, const IrInsn *code, unsigned count, const Block *b);
+RunResult tcg_run_step(Vcpu *v); /* one instruction, by the interpreter */
 void *tcg_thread(void *vcpu);
 /* Poll, then run guest code until exit_request or an EXIT; v's thread, outside RCU sections. */
 void tcg_run_slice(Vcpu *v);
@@ -244,6 +246,22 @@ void jump_cache_flush(Vcpu *v, bool keep_global);
 void jump_cache_flush_page(Vcpu *v, uint64_t vpage);
 void jump_cache_drop(const Block *b);
 static inline unsigned jc_index(uint64_t pc) { return (pc ^ pc >> 12) & ((1 << JUMP_CACHE_BITS) - 1); }
+
+/* --- debugger (debug.c) --- */
+extern const AccelDebugOps tcg_debug_ops;
+/* Run loop: is there a breakpoint at v->pc? */
+bool tcg_at_breakpoint(Vcpu *v);
+/* How many instructions of the block precede the first breakpoint inside it; 0: there is none. */
+unsigned tcg_insns_to_breakpoint(const IrBlock *b);
+/* An access that leaves the fast way: unwinds when it meets a watchpoint. */
+void tcg_watch_slow(Vcpu *v, uint64_t va, unsigned size, bool write);
+static inline void tcg_watch(Vcpu *v, uint64_t va, unsigned size, bool write)
+{
+    if (__builtin_expect(debug_watchpoints, 0))
+        tcg_watch_slow(v, va, size, write);
+}
+/* Run loop: deal with break, watch or step. True: go back to the thread's loop. */
+bool tcg_debug_turn(Vcpu *v);
 
 /* --- host back end --- */
 bool jit_available(char **why_not);

@@ -60,6 +60,11 @@ void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write)
 {
     if (!e->host)
         return;
+    if (e->perm & PERM_WATCH) { /* every access takes the slow way */
+        if (for_write && e->perm & PERM_W)
+            claim_writable(e->ram);
+        return;
+    }
     TcgVcpu *t = tcg_vcpu(v);
     if (++t->fills > tcg.opt.tlb_size)
         tlb_flush_fast(v);

@@ -158,6 +158,8 @@ const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank,
                          .perm = (w.readable ? PERM_R : 0) | (w.writable ? PERM_W : 0) | (w.executable ? PERM_X : 0) |
                                  (w.global ? PERM_GLOBAL : 0) };
         fill_section(v, e);
+        if (debug_watchpoints && debug_page_watched(va, TCG_PAGE_SIZE))
+            e->perm |= PERM_WATCH;
         if (w.page_bits > TCG_PAGE_BITS)
             remember_large(t, va, w.page_bits);
         e->stamp = probe ? 0 : t->stamp; /* a probe's answer is not kept: A/D bits were not set */

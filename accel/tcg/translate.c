@@ -185,6 +185,15 @@ static void release_pages(TcgVcpu *t, uint64_t ram)
     t->first_page = t->second_page = NULL;
 }
 
+/* A breakpoint starts a block: none is inside one. */
+static void make_ir_to_breakpoint(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned max_insns)
+{
+    do {
+        tcg_make_ir(v, linear, map, max_insns);
+        max_insns = tcg_insns_to_breakpoint(tcg_vcpu(v)->ir);
+    } while (max_insns);
+}
+
 /* NULL: not to be kept; ts->ir holds one instruction's IR. */
 static Block *translate(Vcpu *v, uint64_t linear, const CodeMap *map_, unsigned variant)
 {
@@ -197,7 +206,7 @@ static Block *translate(Vcpu *v, uint64_t linear, const CodeMap *map_, unsigned 
         int64_t start = clock_ns(CLOCK_REALTIME_NS);
         t->first_page = page_protect(v, ram);
         t->first_writes = atomic_load(&t->first_page->writes);
-        tcg_make_ir(v, linear, &map, max_insns);
+        make_ir_to_breakpoint(v, linear, &map, max_insns);
         bool faulting = t->trans.fetch_failed && t->ir->guest_insns <= 1;
         Published p = STALE;
         if (!faulting) {

@@ -189,12 +189,15 @@ const char *run_state_name(RunState s)
     static const char *const names[] = {
         [RUN_PRELAUNCH] = "prelaunch", [RUN_RUNNING] = "running", [RUN_PAUSED] = "paused", [RUN_SHUTDOWN] = "shutdown",
         [RUN_GUEST_PANICKED] = "guest-panicked", [RUN_SAVING] = "save-vm", [RUN_LOADING] = "restore-vm",
-        [RUN_INTERNAL_ERROR] = "internal-error",
+        [RUN_INTERNAL_ERROR] = "internal-error", [RUN_DEBUG] = "debug",
     };
     return names[s];
 }
 
 void machine_set_run_ops(const MachineRunOps *ops) { run_ops = ops; }
+
+static void (*state_hook)(RunState s);
+void machine_set_state_hook(void (*changed)(RunState s)) { state_hook = changed; }
 
 void machine_pause(RunState s)
 {
@@ -204,6 +207,8 @@ void machine_pause(RunState s)
             run_ops->pause_cpus();
     }
     __atomic_store_n(&run_state, s, __ATOMIC_RELAXED);
+    if (state_hook)
+        state_hook(s);
 }
 
 void machine_resume(void)
@@ -211,6 +216,8 @@ void machine_resume(void)
     if (machine_run_state() == RUN_RUNNING)
         return;
     __atomic_store_n(&run_state, RUN_RUNNING, __ATOMIC_RELAXED);
+    if (state_hook)
+        state_hook(RUN_RUNNING);
     clock_virtual_enable(true);
     if (run_ops && run_ops->resume_cpus)
         run_ops->resume_cpus();

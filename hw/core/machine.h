@@ -95,7 +95,7 @@ Machine *machine_current(void);
 
 /* Run states. Requests may come from any thread (a vCPU that writes a reset register); the main loop carries them out. */
 typedef enum RunState { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_GUEST_PANICKED, RUN_SAVING, RUN_LOADING,
-                        RUN_INTERNAL_ERROR } RunState;
+                        RUN_INTERNAL_ERROR, RUN_DEBUG /* the debugger's client decides how it goes on */ } RunState;
 RunState machine_run_state(void);
 const char *run_state_name(RunState s); /* QMP's names */
 typedef enum ShutdownCause { CAUSE_NONE, CAUSE_HOST_SIGNAL, CAUSE_HOST_UI, CAUSE_HOST_QMP_QUIT, CAUSE_HOST_QMP_RESET,
@@ -109,6 +109,8 @@ void machine_request_power_button(void);
 void machine_guest_panicked(const char *how); /* pvpanic */
 void machine_pause(RunState s);   /* main thread: stops vCPUs and the virtual clock; returns when they stand still */
 void machine_resume(void);        /* main thread */
+/* One function that learns of pauses (vCPUs stand) and resumes (they still stand): the debugger. Main thread. */
+void machine_set_state_hook(void (*changed)(RunState s));
 
 /* Set by the accelerator and by system/: how vCPUs are stopped, resumed, and what happens on requests. */
 typedef struct MachineRunOps {

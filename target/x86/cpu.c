@@ -302,5 +302,6 @@ const GuestArch x86_guest_arch = {
     .attrs = attrs,
     .print_regs = x86_print_regs,
     .disassemble = x86_disassemble,
+    .gdb = x86_gdb,
     .state = cpu_state,
 };

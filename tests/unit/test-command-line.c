@@ -280,13 +280,13 @@ static void test_commands(void)
     as_write(m->as_memory, 0x1000, "abcd", 4, MEM_ATTRS_DEVICE);
     for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
         g_autoptr(GString) out = g_string_new(NULL);
-        monitor_execute(commands[i].command, out);
+        monitor_execute(commands[i].command, 0, out);
         g_assert_cmpstr(out->str, ==, commands[i].answer);
     }
     g_autofree char *deep = g_strnfill(3000, '(');
     g_autofree char *line = g_strconcat("p ", deep, NULL);
     g_autoptr(GString) out = g_string_new(NULL);
-    monitor_execute(line, out);
+    monitor_execute(line, 0, out);
     g_assert_cmpstr(out->str, ==, "expression: too deeply nested\n");
     machine_free(m);
 }

@@ -302,6 +302,8 @@ RunResult jit_run(Vcpu *v, const Block *b)
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed) || log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN))
             return RUN_LOOKUP;
         uint32_t at = (uint32_t)v->slow[2];
+        if (tcg_at_breakpoint(v))
+            return RUN_LOOKUP;
         uint64_t generation = codebuf_generation();
         Block *to = tcg_block_at(v, 0);
         if (!to)

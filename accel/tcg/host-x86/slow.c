@@ -92,6 +92,14 @@ int jit_slow_full(Vcpu *v)
     if ((va & ~TCG_PAGE_MASK) + s->size > TCG_PAGE_SIZE)
         return page_crossing(v, s, va);
     const TlbEntry *e = entry_or_unwind(v, va, s->write, s->bank);
+    if (e->perm & PERM_WATCH) {
+        if (s->run)
+            return leave_run(v, s);
+        if (s->read)
+            tcg_watch(v, va, s->size, false);
+        if (s->write)
+            tcg_watch(v, va, s->size, true);
+    }
     bool code = e->host && s->write && !(e->perm & PERM_ROM) && page_is_code(e->ram);
     bool plain = e->host && !code && !(s->write && e->perm & PERM_ROM);
     if (plain && (!s->run || run_fits(v, s, e, low))) {
