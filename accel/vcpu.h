@@ -19,6 +19,7 @@ typedef struct IrBlock IrBlock;
 enum {
     VCPU_GREGS = 40,      /* guest integer registers that IR can name as G(n) */
     VCPU_VREGS = 32,      /* guest vector registers V(n) */
+    VCPU_VTEMPS = 4,      /* vector temporaries of one guest instruction: V(VCPU_VREGS ..) */
     VCPU_TEMPS = 48,      /* IR temporaries of one block, each with a spill slot */
     TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, /* fast level: direct mapped by low bits of the page number */
     TLB_BANKS = 8,        /* one per translation regime a block can be compiled for ("mmu index") */
@@ -77,7 +78,8 @@ struct Vcpu {
     uint64_t slow[4];             /* operands of the slow path in progress */
     uint32_t fp_control;          /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */
     uint32_t host_fp_control;
-    VecReg v[VCPU_VREGS];
+    uint32_t fp_rules, fp_more;   /* accel/tcg/simd.h: FP_RULE_*, FP_MORE_* */
+    VecReg v[VCPU_VREGS + VCPU_VTEMPS];
     uint32_t code_tlb[1 << CODE_TLB_BITS]; /* mapping id of (virtual page -> physical page), 0: unknown */
     JumpCacheEntry jump_cache[1 << JUMP_CACHE_BITS];
     TlbBank tlb[TLB_BANKS];

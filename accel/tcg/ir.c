@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Building, printing and checking IR. */
 #include <string.h>
-#include "accel/tcg/trans.h"
+#include "accel/tcg/simd.h"
 #include "accel/tcg/vec.h"
 
 enum { EF_F = 1, EF_f = 2, EF_M = 4, EF_E = 8, EF_C = 16 };
@@ -89,6 +89,8 @@ static void print_insn(const IrInsn *i, GString *out)
     g_string_append_printf(out, "  %s", ir_op_name(i->op));
     if (i->op == IR_VEC)
         g_string_append_printf(out, ".%s", i->vec < VEC_OP_COUNT ? vec_info[i->vec].mnemonic : "?");
+    if (i->op == IR_SIMD)
+        g_string_append_printf(out, ".%s", i->vec < SIMD_ROWS ? simd_name[i->vec] : "?");
     g_string_append_printf(out, ".%u", i->size);
     if (i->size2)
         g_string_append_printf(out, ">%u", i->size2);
@@ -129,7 +131,7 @@ static void check_ref(const IrBlock *b, const IrInsn *i, IrRef r, bool wide)
     case IR_KIND_G: g_assert(n < VCPU_GREGS); break;
     case IR_KIND_GH: g_assert(n < VCPU_GREGS && (i->size == 1 || wide)); break;
     case IR_KIND_T: g_assert(n < VCPU_TEMPS); break;
-    case IR_KIND_V: g_assert(n < VCPU_VREGS); break;
+    case IR_KIND_V: g_assert(n < VCPU_VREGS + VCPU_VTEMPS); break;
     case IR_KIND_IMM: break;
     case IR_KIND_MEM:
         g_assert(op_info[i->op].effects & EF_M && i->m.bank < TLB_BANKS && i->m.scale < 4);
@@ -162,6 +164,8 @@ void ir_validate(const IrBlock *b)
         }
         if (i->op == IR_VEC)
             g_assert(i->vec < VEC_OP_COUNT);
+        if (i->op == IR_SIMD)
+            g_assert(i->vec < SIMD_ROWS);
     }
     for (unsigned k = 0; k < b->count; k++) {
         const IrInsn *i = &b->insn[k];

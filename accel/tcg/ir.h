@@ -37,6 +37,8 @@ enum { /* insn.flags */
     IR_LOCK = 1 << 1,
     IR_BE = 1 << 2,              /* the memory operand is big-endian */
     IR_NOTC = 1 << 8,            /* with IR_SETF: C is inverted, see ir.def */
+    IR_FP_SLOW = 1 << 9,         /* SIMD: fp_rules has what host FP does not do */
+    IR_FP_STANDARD = 1 << 10,    /* SIMD: round to nearest, default NaN, denormals are zero, whatever the control says */
     IR_CALL_RAISES = 1 << 3,     /* CALL: the helper may unwind or call vcpu_sync() (a call-site record is made) */
     IR_CALL_GPR_ONLY = 1 << 4,   /* CALL: built with general registers only: vector registers are not saved around it */
     IR_CALL_READS_FLAGS = 1 << 5,/* CALL: v->fl must be up to date before it */
@@ -59,7 +61,7 @@ typedef struct IrMem {
 typedef struct IrInsn {
     uint8_t op, size, size2, cond;
     uint16_t flags;
-    uint16_t vec;        /* VEC */
+    uint16_t vec;        /* VEC, SIMD: the row */
     IrRef d, a, b, c;
     IrMem m;
     uint64_t imm;

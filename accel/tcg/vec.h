@@ -43,6 +43,10 @@ extern const VecInfo vec_info[VEC_OP_COUNT];
  */
 uint32_t vec_run(VecOp op, VecReg *d, const VecReg *a, const VecReg *v0, unsigned imm, bool a_is_mem, uint32_t *fp_control);
 
+/* AES in parts: SubBytes with ShiftRows, MixColumns, or their inverses, on 16 bytes. */
+void vec_aes_sub_rows(VecReg *s, bool inverse);
+void vec_aes_mix(VecReg *s, bool inverse);
+
 /* SIMD FP control while C code runs, and the guest's while generated code runs (x86 hosts: MXCSR; others: fenv). */
 #define FP_CONTROL_DEFAULT 0x1f80u
 #endif

@@ -103,7 +103,7 @@ static unsigned access_size(const IrInsn *i)
 {
     if (i->op == IR_VEC)
         return vec_mem_size(i);
-    return i->size;
+    return i->op == IR_SIMD ? i->size2 : i->size;
 }
 
 static bool writes_ref(const IrInsn *i, IrRef r)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The portable interpreter of IR: oracle of the back ends, single-step engine, and fallback on hosts without one. */
 #include "accel/tcg/interp/interp.h"
+#include "accel/tcg/simd.h"
 
 /* --- operands --- */
 static uint64_t *slot_of(Vcpu *v, IrRef r)
@@ -321,6 +322,7 @@ void interp_step(Vcpu *v, const IrInsn *i)
     case IR_STE: store_field(v, i); break;
     case IR_CALL: call(v, i); break;
     case IR_VEC: interp_vec(v, i); break;
+    case IR_SIMD: simd_run(v, i); break;
     default: alu(v, i); break;
     }
 }
