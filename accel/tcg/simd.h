@@ -30,7 +30,8 @@ typedef enum SimdRow {
 
 #define IR_SIMD_TEMP(n) IR_V(VCPU_VREGS + (n))
 
-/* Vcpu.fp_rules */
+/* Vcpu.fp_control: MXCSR, exceptions masked; Vcpu.fp_rules */
+enum { FP_CONTROL_MASKS = 0x1f80 }; /* of Vcpu.fp_control: exceptions do not trap */
 enum { FP_RULE_DN = 1, FP_RULE_FZ = 2, FP_RULE_FZ16 = 4, FP_RULE_AHP = 8 };
 /* Vcpu.fp_more: sticky flags that the host's control word does not have */
 enum { FP_MORE_QC = 1, FP_MORE_IDC = 2 };

@@ -1,32 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/* FPCR, FPSR, FPSCR over the host's control word (v.fp_control has MXCSR's layout) and the fields of ArmCpu. */
+/* FPCR, FPSR, FPSCR over the translator's FP control word (DDI 0487 C5.2.8, C5.2.10; G8.2.55 for FPSCR). */
+#include "accel/tcg/simd.h"
 #include "target/arm/cpu.h"
 
-enum { FPCR_RMODE_SHIFT = 22, FPSR_QC = 1 << 27, FPSR_STICKY = 0x1f, FPSR_IDC = 1 << 7 };
+enum { FPSR_QC = 1 << 27, FPSR_IDC = 1 << 7, FPSR_STICKY = 0x1f, CONTROL_STICKY = 0x3f };
 
-/* MXCSR: IE 0, DE 1, ZE 2, OE 3, UE 4, PE 5; FPSR: IOC 0, DZC 1, OFC 2, UFC 3, IXC 4 (DDI 0487, C5.2.8). */
-static uint32_t sticky(uint32_t mxcsr) { return (mxcsr & 1) | (mxcsr >> 1 & 0x1e); }
-static const uint8_t host_rounding[4] = { 0, 2, 1, 3 }; /* nearest, +inf, -inf, zero */
+/* IOC DZC OFC UFC IXC, and the same in the control word: IE (DE) ZE OE UE PE. */
+static uint32_t sticky(uint32_t control) { return (control & 1) | (control >> 1 & 0x1e); }
+
+/* RMode: nearest, up, down, zero; the control word's: nearest, down, up, zero. */
+static uint32_t control_rounding(uint32_t fpcr)
+{
+    uint32_t r = fpcr >> 22 & 3;
+    return (r >> 1 | (r & 1) << 1) << 13;
+}
 
 uint32_t arm_get_fpcr(const ArmCpu *c) { return c->fpcr; }
-uint32_t arm_get_fpsr(const ArmCpu *c) { return c->fpsr | sticky(c->v.fp_control); }
+uint32_t arm_get_fpsr(const ArmCpu *c)
+{
+    return sticky(c->v.fp_control) | (c->v.fp_more & FP_MORE_QC ? FPSR_QC : 0) | (c->v.fp_more & FP_MORE_IDC ? FPSR_IDC : 0);
+}
 
 void arm_set_fpcr(ArmCpu *c, uint32_t value)
 {
-    uint32_t valid = 0x07c00000 | (c->has.fp16 ? 1u << 19 : 0) | (c->has.m_mve_int ? 7u << 16 : c->has.aarch64 ? 0 : 0x00370000);
+    uint32_t valid = 0x07c00000; /* AHP DN FZ RMode; trap enables are RAZ: no trapped exceptions */
+    if (c->has.fp16)
+        valid |= BIT(19);        /* FZ16 */
+    if (!c->aarch64 || c->m)
+        valid |= 0x00370000;     /* FPSCR Len and Stride */
     c->fpcr = value & valid;
-    c->v.fp_control = (c->v.fp_control & 0x3f) | 0x1f80 | (uint32_t)host_rounding[value >> FPCR_RMODE_SHIFT & 3] << 13;
+    c->v.fp_control = FP_CONTROL_MASKS | (c->v.fp_control & CONTROL_STICKY) | control_rounding(value);
+    c->v.fp_rules = (value & BIT(25) ? FP_RULE_DN : 0) | (value & BIT(24) ? FP_RULE_FZ : 0) | (c->fpcr & BIT(19) ? FP_RULE_FZ16 : 0) |
+                    (value & BIT(26) ? FP_RULE_AHP : 0);
     arm_update_mode(c);
 }
 
 void arm_set_fpsr(ArmCpu *c, uint32_t value)
 {
-    c->fpsr = value & (FPSR_QC | FPSR_IDC | FPSR_STICKY);
-    c->v.fp_control &= ~0x3fu;
+    c->v.fp_control = (c->v.fp_control & ~(uint32_t)CONTROL_STICKY) | FP_CONTROL_MASKS | (value & 1) | (value & 0x1e) << 1;
+    c->v.fp_more = (value & FPSR_QC ? FP_MORE_QC : 0) | (value & FPSR_IDC ? FP_MORE_IDC : 0);
 }
 
 uint32_t arm_get_fpscr(const ArmCpu *c) { return arm_get_fpcr(c) | arm_get_fpsr(c) | (c->fpscr_nzcv & 0xf0000000); }
-
 void arm_set_fpscr(ArmCpu *c, uint32_t value)
 {
     c->fpscr_nzcv = value & 0xf0000000;

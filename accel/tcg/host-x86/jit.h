@@ -167,6 +167,7 @@ void emit_flag_op(Jit *j);
 void emit_condition(Jit *j); /* CCMP CCMN SETNZ FENCE */
 void emit_exchange(Jit *j);
 void emit_vec(Jit *j);
+void emit_simd(Jit *j);
 void emit_call(Jit *j);
 void emit_step(Jit *j);             /* the op by the interpreter */
 void emit_control(Jit *j);
