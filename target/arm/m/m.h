@@ -62,7 +62,7 @@ typedef struct ArmMSysTick {
 typedef struct ArmMBank {
     uint32_t control, primask, faultmask, basepri;  /* CONTROL.FPCA lives in bank M_NS's slot for both */
     uint32_t msp, psp, msplim, psplim;              /* the SP in use is G(13); its slot here is stale */
-    uint32_t vtor, prigroup, scr, ccr, cpacr, cfsr, mmfar, bfar_unused, fpcar, fpdscr, fpccr;
+    uint32_t vtor, prigroup, scr, ccr, cpacr, cfsr, mmfar, fpcar, fpdscr, fpccr;
     uint32_t mpu_ctrl, mpu_rnr, mpu_rbar[M_MPU_REGIONS], mpu_rasr[M_MPU_REGIONS] /* v8: RLAR */, mair[2];
     ArmMSysExc sys[16];
     ArmMSysTick tick;
@@ -74,9 +74,11 @@ struct ArmM {
     bool secure;              /* current security state */
     uint16_t exc;             /* IPSR: 0 is Thread mode */
     bool event;               /* the WFE event register */
-    bool lockup, sleep_pending_unused;
-    uint32_t hfsr, dfsr, bfar, sfsr, sfar, afsr, aircr /* BFHFNMINS, PRIS, SYSRESETREQS */, nsacr, demcr, cppwr, actlr;
+    bool lockup;
+    uint32_t hfsr, dfsr, bfar, sfsr, sfar, afsr, aircr /* BFHFNMINS, PRIS, SYSRESETREQS */, nsacr, demcr, cppwr, actlr,
+             csselr;
     uint32_t sau_ctrl, sau_rnr, sau_rbar[M_SAU_REGIONS], sau_rlar[M_SAU_REGIONS];
+    bool wfe;                 /* halted by WFE */
     uint32_t dwt_ctrl, dwt_cyccnt, dwt_comp[M_DWT_COMPARATORS], dwt_mask[M_DWT_COMPARATORS], dwt_function[M_DWT_COMPARATORS];
     uint64_t dwt_since_ns;    /* of dwt_cyccnt while it runs */
 
@@ -129,8 +131,34 @@ uint32_t arm_m_get_sp(const ArmM *m, bool secure, bool psp);
 void arm_m_set_sp(ArmM *m, bool secure, bool psp, uint32_t value);
 bool arm_m_uses_psp(const ArmM *m);
 uint32_t arm_m_sp_limit(const ArmM *m);
-/* Change exception number, CONTROL.SPSEL or security state with G(13) following. */
-void arm_m_switch(ArmM *m, unsigned exc, bool secure, bool spsel_of_state);
+/* G(13) into its slot and back: around changes of the exception number, CONTROL.SPSEL and the security state. */
+void arm_m_sp_out(ArmM *m);
+void arm_m_sp_in(ArmM *m);
+/* After changes of masks, priorities or state: the line, the mode. Own thread, without the lock. */
+void arm_m_changed(ArmM *m);
+/* A synchronous fault: pend it, escalated to HardFault where it must be. false: lockup. Own thread, without the lock. */
+bool arm_m_pend_sync(ArmM *m, unsigned exc, uint32_t bits, bool secure);
+void arm_m_lockup(ArmM *m, const char *why);
+/* EXC_RETURN in Handler mode, FNC_RETURN: v->pc is set. */
+void arm_m_exception_return(ArmM *m, uint32_t value);
+void arm_m_function_return(ArmM *m);
+/* Words of a stack frame; false: the fault is pended (bits of MMFSR, BFSR, SFSR for the three kinds). */
+typedef struct ArmMFrame {
+    bool secure, privileged, neg;
+    uint32_t mm, bus, sec;
+    bool lazy;            /* the fault is left in exc and bits instead */
+    bool failed, lockup;
+    unsigned exc;
+    uint32_t bits;
+} ArmMFrame;
+void arm_m_frame_write(ArmM *m, ArmMFrame *f, uint32_t addr, const uint32_t *words, unsigned n);
+void arm_m_frame_read(ArmM *m, ArmMFrame *f, uint32_t addr, uint32_t *words, unsigned n);
+/* fp.c */
+bool arm_m_fp_accessible(const ArmM *m, bool secure, bool privileged, bool *to_secure);
+void arm_m_fp_store(ArmM *m, ArmMFrame *f, uint32_t at, bool all);
+void arm_m_fp_load(ArmM *m, ArmMFrame *f, uint32_t at, bool all);
+void arm_m_fp_clear(ArmM *m, bool all);
+void arm_m_fp_lazy_setup(ArmM *m, uint32_t frame, bool secure);
 void arm_m_set_control(ArmM *m, bool secure, uint32_t value);
 /* Record a fault: the caller unwinds. bits: CFSR bits (MEM, BUS, USAGE), SFSR bits (SECURE), HFSR bits (HARD). */
 void arm_m_record(ArmCpu *c, unsigned exc, uint32_t bits, bool far_valid, uint32_t far);
@@ -162,6 +190,7 @@ typedef struct ArmMAccess { bool r, w, x; uint32_t fault; bool fault_is_secure; 
 ArmMAccess arm_m_mpu(const ArmM *m, uint32_t addr, bool secure, bool privileged, bool neg);
 
 /* scs.c, systick.c */
+void arm_m_map_ppb(ArmM *m);               /* for CPU 0; all CPUs share the region */
 MemResult arm_m_scs_read(ArmM *m, uint32_t offset, unsigned size, bool ns_alias, uint64_t *value);
 MemResult arm_m_scs_write(ArmM *m, uint32_t offset, unsigned size, bool ns_alias, uint64_t value);
 uint32_t arm_m_tick_read(ArmM *m, unsigned bank, uint32_t offset);
