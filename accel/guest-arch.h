@@ -11,11 +11,16 @@ typedef enum AccessKind { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH } AccessKind;
 
 /* Result of a page walk. */
 typedef struct WalkResult {
-    hwaddr phys;        /* of the page's first byte (4 KiB granule even inside a large page) */
-    uint8_t page_bits;  /* size of the mapping: 12, 21, 22, 30 ... for exact invalidation of large pages */
+    hwaddr phys;        /* of the 4 KiB page's first byte, whatever the size of the mapping */
+    /*
+     * Size of the mapping: 12, 21, 22, 30 ... for exact invalidation of large pages. Below 12: the answer holds for that naturally
+     * aligned piece only, and each access and each fetch there walks; then it is below 12 for all addresses of the page.
+     */
+    uint8_t page_bits;
     bool readable, writable, executable; /* now, without further side effects: writable only once D is set */
     bool global;        /* survives an address-space switch */
-    bool uncached;
+    bool aligned;       /* data accesses must be multiples of their size (Arm: Device memory), else arch->misaligned */
+    bool top_byte_ignored; /* va's bits 63:56 made no difference */
 } WalkResult;
 
 typedef struct TransCtx TransCtx; /* accel/tcg/trans.h */
@@ -39,7 +44,10 @@ struct GuestArch {
      * (the caller then unwinds).
      */
     bool (*walk)(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, WalkResult *out);
-    /* The bus refused an access (Arm: external abort; x86: ignored). */
+    /*
+     * The bus refused an access; may be NULL. It may record an exception and unwind: the access has not been done, the state is
+     * that of the guest instruction (one that also reads the location may have changed registers).
+     */
     void (*bus_error)(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
     /* An access at va that IrMem.align (bytes: `align`) forbids: record the exception; the caller unwinds. x86: 16 is #GP(0), else #AC. */
     void (*misaligned)(Vcpu *v, uint64_t va, AccessKind kind, unsigned align);

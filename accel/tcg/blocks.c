@@ -38,6 +38,7 @@ static gboolean map_key_equal(gconstpointer a, gconstpointer b) { return !memcmp
 void blocks_init(void)
 {
     pthread_mutex_init(&tcg.lock, NULL);
+    pthread_mutex_init(&tcg.flush_lock, NULL);
     tcg.pages = reserve(pages_bytes());
     tcg.page_flags = reserve(flags_bytes());
     tcg.map_ids = g_hash_table_new_full(map_key_hash, map_key_equal, g_free, NULL);

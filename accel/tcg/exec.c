@@ -2,7 +2,10 @@
 /* The run loop: work, pause, events, exceptions, blocks. */
 #include "accel/tcg/tcg.h"
 
-/* --- jump cache keys: a number per (flush generation, mode), in bits 62:48, so that tag = pc ^ key never collides --- */
+/*
+ * --- jump cache keys: a number per (flush generation, mode, asid), in bits 62:48, so that tags = pc ^ key of canonical addresses never
+ * collide; the bits below are random, so that a guest can't make a pc that is not canonical look like another one's tag ---
+ */
 enum { JC_GENERATIONS = 1 << 15 };
 
 static uint64_t new_key(Vcpu *v)
@@ -10,10 +13,49 @@ static uint64_t new_key(Vcpu *v)
     TcgVcpu *t = tcg_vcpu(v);
     if (++t->jc_generation == JC_GENERATIONS) {
         memset(v->jump_cache, 0xff, sizeof v->jump_cache);
+        memset(t->jc_mode, 0, sizeof t->jc_mode);
         t->jc_generation = 1;
-        t->jc_modes = 0;
     }
-    return (uint64_t)t->jc_generation << 48;
+    return (uint64_t)t->jc_generation << 48 | (uint64_t)(g_random_int() & 0xffff) << 32 | g_random_int();
+}
+
+static unsigned jc_mode_slot(uint64_t mode, uint32_t base, uint32_t asid)
+{
+    return (unsigned)((mode ^ (uint64_t)base << 24 ^ (uint64_t)asid << 40) * UINT64_C(0x9e3779b97f4a7c15) >> 58) & (JC_MODES - 1);
+}
+
+/* The key of this mode: of its own asid when it has entries on pages that are not global, else of all. */
+static uint64_t jc_key_of(Vcpu *v, uint64_t mode, uint32_t base)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    typeof(&t->jc_mode[0]) local = &t->jc_mode[jc_mode_slot(mode, base, t->asid)], all = &t->jc_mode[jc_mode_slot(mode, base, TLB_ANY_ASID)];
+    if (local->key && local->local && local->mode == mode && local->base == base && local->asid == t->asid)
+        return local->key;
+    if (!all->key || all->local || all->mode != mode || all->base != base) { /* forgets a key, not its use: its entries no longer match */
+        uint64_t key = new_key(v);
+        all->mode = mode, all->base = base, all->key = key, all->local = false;
+    }
+    return all->key;
+}
+
+static uint32_t code_base(const Vcpu *v) /* where code segments have bases: tags only hold the pc */
+{
+    unsigned bank;
+    return (uint32_t)(v->arch->code_address(v, &bank) - v->pc);
+}
+
+/* The present mode has got an entry on a page that is not global. */
+static void jc_make_local(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    uint32_t base = code_base(v);
+    typeof(&t->jc_mode[0]) all = &t->jc_mode[jc_mode_slot(v->mode, base, TLB_ANY_ASID)];
+    if (all->key != v->jc_key || all->local)
+        return; /* it is local */
+    typeof(t->jc_mode[0]) m = *all;
+    all->key = 0;
+    m.local = true, m.asid = t->asid;
+    t->jc_mode[jc_mode_slot(m.mode, m.base, m.asid)] = m;
 }
 
 void vcpu_set_mode(Vcpu *v, uint64_t mode)
@@ -22,44 +64,34 @@ void vcpu_set_mode(Vcpu *v, uint64_t mode)
     v->mode = mode;
     if (!t || !t->stamp) /* not ours, or not yet */
         return;
-    unsigned bank;
-    uint32_t base = (uint32_t)(v->arch->code_address(v, &bank) - v->pc); /* x86: CS base; tags only hold the pc */
-    for (unsigned i = 0; i < t->jc_modes; i++) {
-        if (t->jc_mode[i].mode == mode && t->jc_mode[i].base == base) {
-            v->jc_key = t->jc_mode[i].key;
-            return;
-        }
-    }
-    if (t->jc_modes == JC_MODES)
-        t->jc_modes = 0; /* forgets the keys, not their use: those entries no longer match */
-    v->jc_key = new_key(v);
-    t->jc_mode[t->jc_modes].mode = mode;
-    t->jc_mode[t->jc_modes].base = base;
-    t->jc_mode[t->jc_modes].local = false;
-    t->jc_mode[t->jc_modes++].key = v->jc_key;
+    v->jc_key = jc_key_of(v, mode, code_base(v));
 }
 
-void jump_cache_flush(Vcpu *v, bool keep_global)
+void jump_cache_flush_all(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    unsigned kept = 0;
-    for (unsigned i = 0; i < t->jc_modes && keep_global; i++)
-        if (!t->jc_mode[i].local)
-            t->jc_mode[kept++] = t->jc_mode[i];
-    t->jc_modes = kept;
-    if (!keep_global)
-        memset(t->jc_filter, 0, sizeof t->jc_filter);
+    memset(t->jc_mode, 0, sizeof t->jc_mode);
+    memset(t->jc_filter, 0, sizeof t->jc_filter);
     vcpu_set_mode(v, v->mode);
 }
 
-static unsigned jc_page(uint64_t vpage) { return (unsigned)((vpage >> TCG_PAGE_BITS) * UINT64_C(0x9e3779b97f4a7c15) >> 52); }
+void jump_cache_flush_asid(Vcpu *v, uint32_t asid)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    for (unsigned i = 0; i < JC_MODES; i++)
+        if (t->jc_mode[i].local && (t->jc_mode[i].asid ^ asid) % ARRAY_LEN(t->asid_stamp) == 0)
+            t->jc_mode[i].key = 0;
+    vcpu_set_mode(v, v->mode);
+}
+
+unsigned page_hash(uint64_t vpage) { return (unsigned)((vpage << 8 >> (8 + TCG_PAGE_BITS)) * UINT64_C(0x9e3779b97f4a7c15) >> 52); }
 
 void jump_cache_flush_page(Vcpu *v, uint64_t vpage)
 {
-    unsigned n = jc_page(vpage), before = jc_page(vpage - TCG_PAGE_SIZE); /* a block may reach into the page */
+    unsigned n = page_hash(vpage), before = page_hash(vpage - TCG_PAGE_SIZE); /* a block may reach into the page */
     const uint64_t *f = tcg_vcpu(v)->jc_filter;
     if (f[n / 64] & BIT(n % 64) || f[before / 64] & BIT(before % 64))
-        jump_cache_flush(v, false);
+        jump_cache_flush_all(v);
 }
 
 /* Notes what the entry for b depends on. */
@@ -67,14 +99,12 @@ static void jc_note(Vcpu *v, const Block *b)
 {
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t vpage = b->linear & TCG_PAGE_MASK;
-    unsigned n = jc_page(vpage);
+    unsigned n = page_hash(vpage);
     t->jc_filter[n / 64] |= BIT(n % 64);
     const CodeMap *c = &t->code_map[vpage >> TCG_PAGE_BITS & (CODE_MAP - 1)];
     if (c->id && c->vpage == vpage && c->global && b->ram2 == NO_PAGE)
         return;
-    for (unsigned i = 0; i < t->jc_modes; i++)
-        if (t->jc_mode[i].key == v->jc_key)
-            t->jc_mode[i].local = true;
+    jc_make_local(v);
 }
 
 static const void *jc_target(const Block *b) { return tcg.opt.jit ? b->entry : (const void *)b; }
@@ -114,10 +144,21 @@ static bool must_wait_for(Vcpu *o)
     return t && atomic_load(&t->drop_writes) && atomic_load(&t->in_guest);
 }
 
+void tcg_wait_for_others(Vcpu *self, bool (*busy)(Vcpu *other))
+{
+    atomic_store(&tcg_vcpu(self)->in_guest, false); /* others may wait for us as well */
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        Vcpu *o = vcpu_get(i);
+        while (o && o != self && busy(o))
+            sched_yield();
+    }
+    atomic_store(&tcg_vcpu(self)->in_guest, true);
+    tlb_service(self);
+}
+
 void tcg_sync_others(Vcpu *self)
 {
-    unsigned n = vcpu_count();
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < vcpu_count(); i++) {
         Vcpu *o = vcpu_get(i);
         if (!o || o == self || !o->accel_data)
             continue;
@@ -125,16 +166,8 @@ void tcg_sync_others(Vcpu *self)
         if (!tcg.opt.single_thread)
             vcpu_kick(o);
     }
-    if (tcg.opt.single_thread)
-        return; /* none of them runs now */
-    atomic_store(&tcg_vcpu(self)->in_guest, false); /* others may wait for us as well */
-    for (unsigned i = 0; i < n; i++) {
-        Vcpu *o = vcpu_get(i);
-        while (o && o != self && must_wait_for(o))
-            sched_yield();
-    }
-    atomic_store(&tcg_vcpu(self)->in_guest, true);
-    tlb_service(self);
+    if (!tcg.opt.single_thread) /* else none of them runs now */
+        tcg_wait_for_others(self, must_wait_for);
 }
 
 /* --- leaving generated code --- */

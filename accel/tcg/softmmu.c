@@ -52,6 +52,30 @@ static const TlbEntry *entry_or_unwind(Vcpu *v, uint64_t va, AccessKind kind, un
     return e;
 }
 
+void tlb_check_slow(Vcpu *v, const TlbEntry *e, uint64_t va, unsigned size, AccessKind kind, unsigned bank)
+{
+    if (!tlb_is_slow(e))
+        return;
+    unsigned align = MIN(size, 8); /* larger accesses are made of such parts */
+    if (e->perm & PERM_ALIGNED && va & (align - 1)) {
+        v->arch->misaligned(v, va, kind, align);
+        vcpu_unwind(v);
+    }
+    uint64_t last = va + size - 1;
+    while (e->page_bits < TCG_PAGE_BITS && (va ^ last) >> e->page_bits) { /* e may be filled anew, for the same page */
+        va = (va | bits_mask(e->page_bits)) + 1;
+        e = entry_or_unwind(v, va, kind, bank);
+    }
+}
+
+/* For all of an access within one page. */
+static const TlbEntry *access_entry(Vcpu *v, uint64_t va, unsigned size, AccessKind kind, unsigned bank)
+{
+    const TlbEntry *e = entry_or_unwind(v, va, kind, bank);
+    tlb_check_slow(v, e, va, size, kind, bank);
+    return e;
+}
+
 /* A device access may take long and change the memory map: nothing found in a TLB before it may be used after it. */
 static uint64_t io_load(Vcpu *v, hwaddr pa, uint64_t va, unsigned size)
 {
@@ -147,10 +171,10 @@ uint64_t guest_load(Vcpu *v, uint64_t va, unsigned size, unsigned bank)
         return host_load(p, size);
     tcg_watch(v, va, size, false);
     if (!crosses(va, size))
-        return entry_load(v, entry_or_unwind(v, va, ACCESS_READ, bank), va, size);
+        return entry_load(v, access_entry(v, va, size, ACCESS_READ, bank), va, size);
     unsigned first = (unsigned)(TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
-    entry_or_unwind(v, va, ACCESS_READ, bank);
-    entry_or_unwind(v, va + first, ACCESS_READ, bank);
+    access_entry(v, va, first, ACCESS_READ, bank);
+    access_entry(v, va + first, size - first, ACCESS_READ, bank);
     uint64_t low = entry_load(v, entry_or_unwind(v, va, ACCESS_READ, bank), va, first);
     uint64_t high = entry_load(v, entry_or_unwind(v, va + first, ACCESS_READ, bank), va + first, size - first);
     return low | high << (8 * first);
@@ -165,12 +189,12 @@ void guest_store(Vcpu *v, uint64_t va, unsigned size, uint64_t value, unsigned b
     }
     tcg_watch(v, va, size, true);
     if (!crosses(va, size)) {
-        entry_store(v, entry_or_unwind(v, va, ACCESS_WRITE, bank), va, size, value);
+        entry_store(v, access_entry(v, va, size, ACCESS_WRITE, bank), va, size, value);
         return;
     }
     unsigned first = (unsigned)(TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
-    entry_or_unwind(v, va, ACCESS_WRITE, bank);
-    entry_or_unwind(v, va + first, ACCESS_WRITE, bank);
+    access_entry(v, va, first, ACCESS_WRITE, bank);
+    access_entry(v, va + first, size - first, ACCESS_WRITE, bank);
     entry_store(v, entry_or_unwind(v, va, ACCESS_WRITE, bank), va, first, value & bits_mask(8 * first));
     entry_store(v, entry_or_unwind(v, va + first, ACCESS_WRITE, bank), va + first, size - first, value >> (8 * first));
 }
@@ -179,9 +203,10 @@ void guest_probe(Vcpu *v, uint64_t va, unsigned len, AccessKind kind, unsigned b
 {
     if (!len)
         return;
-    entry_or_unwind(v, va, kind, bank);
-    if (crosses(va, len))
-        entry_or_unwind(v, (va & TCG_PAGE_MASK) + TCG_PAGE_SIZE, kind, bank);
+    unsigned first = (unsigned)MIN(len, TCG_PAGE_SIZE - (va & ~TCG_PAGE_MASK));
+    access_entry(v, va, first, kind, bank);
+    if (first < len)
+        access_entry(v, va + first, len - first, kind, bank);
 }
 
 void *guest_host(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank)
@@ -190,7 +215,7 @@ void *guest_host(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank)
     if (p)
         return p;
     const TlbEntry *e = entry_or_unwind(v, va, kind, bank);
-    bool plain = e->host && !(e->perm & PERM_WATCH) && (kind != ACCESS_WRITE || (!(e->perm & PERM_ROM) && !page_is_code(e->ram)));
+    bool plain = e->host && !tlb_is_slow(e) && (kind != ACCESS_WRITE || (!(e->perm & PERM_ROM) && !page_is_code(e->ram)));
     return plain ? e->host + (va & ~TCG_PAGE_MASK) : NULL;
 }
 
@@ -302,7 +327,7 @@ static uint8_t *atomic_host(Vcpu *v, uint64_t va, unsigned size, unsigned bank, 
         guest_probe(v, va, size, ACCESS_WRITE, bank);
         return NULL;
     }
-    const TlbEntry *e = entry_or_unwind(v, va, ACCESS_WRITE, bank);
+    const TlbEntry *e = access_entry(v, va, size, ACCESS_WRITE, bank);
     if (!e->host || e->perm & PERM_ROM)
         return NULL;
     if (page_is_code(e->ram))

@@ -36,13 +36,22 @@ uint64_t phys_load(Vcpu *v, hwaddr pa, unsigned size);
 bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t desired); /* A/D bits */
 
 /*
- * TLB maintenance. `asid` is what walks are tagged with from vcpu_set_asid() on (x86: PCID, else always 0): entries of other asids
+ * TLB maintenance. `asid` is what walks are tagged with from tlb_set_asid() on, any 32-bit number but TLB_ANY_ASID: entries of other asids
  * stay in the second level. Flushing takes effect before the next guest instruction; the caller's instruction ends its block
  * with EXIT or LOOKUP when code mappings can change.
  */
 void tlb_flush_all(Vcpu *v);                            /* every asid, also global */
 void tlb_flush_non_global(Vcpu *v, uint32_t asid);      /* all but global entries of one asid */
-void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid);/* incl. the large page around it; also global ones */
+#define TLB_ANY_ASID UINT32_MAX
+/* Incl. the large page around it; also global ones; whatever bits 63:56 of the addresses that were walked were. */
+void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid);
+/*
+ * The same on every vCPU: at once on this one; the others are kicked and take it at their next safe point. tlb_broadcast_wait:
+ * return when they all have (not with locks held; in_guest-like: the caller's instruction ends its block).
+ */
+typedef enum TlbFlush { TLB_FLUSH_ALL, TLB_FLUSH_NON_GLOBAL, TLB_FLUSH_PAGE } TlbFlush;
+void tlb_flush_broadcast(Vcpu *v, TlbFlush what, uint64_t va, uint32_t asid);
+void tlb_broadcast_wait(Vcpu *v);
 void tlb_set_asid(Vcpu *v, uint32_t asid);              /* switch without losing what is cached */
 /* Mode bits of the next lookup (part of the block key); cheap when unchanged. */
 void vcpu_set_mode(Vcpu *v, uint64_t mode);

@@ -22,11 +22,14 @@ enum {
     BLOCK_HASH_BITS = 18,
     RAM_PAGES_MAX = 1 << 26,  /* 256 GiB of guest RAM and ROM */
     CODE_PIECE_BITS = 6,      /* the bitmap of a code page has a bit per 64 bytes */
-    JC_MODES = 16,
+    JC_MODES = 64,
+    CODE_LOCAL = 256,         /* code map entries of pages that are not global, listed so that a switch need not look at all */
+    FLUSH_QUEUE = 32,         /* requests of other vCPUs; more: everything is flushed */
 };
 #define NO_PAGE (~UINT64_C(0))
 
-enum { PERM_R = 1, PERM_W = 2, PERM_X = 4, PERM_GLOBAL = 8, PERM_ROM = 16, PERM_WATCH = 32 /* holds watched data */ };
+enum { PERM_R = 1, PERM_W = 2, PERM_X = 4, PERM_GLOBAL = 8, PERM_ROM = 16, PERM_ALIGNED = 32, PERM_ANY_TOP = 64,
+       PERM_WATCH = 128 /* holds watched data */ };
 
 /* Second level: every translation that a walk gave, with what the fast level can't hold. Valid: see tlb2_valid(). */
 typedef struct TlbEntry {
@@ -48,6 +51,7 @@ typedef struct CodeMap {
     uint32_t id;              /* mapping id, 0: entry empty */
     uint8_t bank;
     bool global;
+    uint8_t page_bits;        /* below TCG_PAGE_BITS: only that piece can be executed like this; then id is 0 */
 } CodeMap;
 
 typedef struct Block Block;
@@ -112,14 +116,20 @@ typedef struct TcgVcpu {
     uint16_t used[TLB_BANKS][TLB_USED];  /* slots of the fast level filled since it was empty */
     unsigned used_count[TLB_BANKS];      /* beyond TLB_USED: not listed */
     unsigned fills;                      /* since the last flush of the fast level, for tlb-size */
+    uint64_t local_filter[JC_FILTER / 64]; /* pages that have had entries that are not global */
     uint64_t large_filter[LARGE_FILTER / 64]; /* regions that have had entries of large mappings */
     bool huge;                           /* and some mapping larger than 1 GiB */
     struct { hwaddr page; uint8_t *host; uint64_t ram; bool readonly; } phys[PHYS_CACHE];
     CodeMap code_map[CODE_MAP];
     struct { uint64_t vpage_bank, ram; uint32_t id; } map_id[1024]; /* mapping_id()s met */
-    struct { uint64_t mode, key; uint32_t base; bool local; } jc_mode[JC_MODES]; /* local: has entries on pages that are not global */
+    struct { uint64_t mode, key; uint32_t base, asid; bool local; } jc_mode[JC_MODES]; /* hashed; key 0: empty; local: see jc_key_of() */
     uint64_t jc_filter[JC_FILTER / 64];  /* pages that jump cache entries stand for */
-    unsigned jc_modes, jc_generation;
+    unsigned jc_generation;
+    uint16_t code_local[CODE_LOCAL];     /* slots of code_map */
+    unsigned code_local_count;           /* beyond CODE_LOCAL: not listed */
+    struct { TlbFlush what; uint64_t va; uint32_t asid; } queue[FLUSH_QUEUE]; /* guarded by tcg.flush_lock */
+    unsigned queued;
+    _Atomic bool flush_queued;
     _Atomic bool in_guest;               /* may use fast TLB entries without looking at the requests below */
     _Atomic bool map_changed;            /* the memory map has changed: flush before the next guest access */
     _Atomic bool drop_writes;            /* a page became a code page: empty the fast level before the next guest access */
@@ -150,6 +160,7 @@ typedef struct TcgOptions {
 
 typedef struct Tcg {
     TcgOptions opt;
+    pthread_mutex_t flush_lock;          /* the queues of flushes; innermost */
     pthread_mutex_t lock;                /* translation output, links, page lists, invalidation */
     Block *hash[1 << BLOCK_HASH_BITS];   /* heads read under RCU */
     CodePage **pages;                    /* by ram page */
@@ -163,11 +174,15 @@ typedef struct Tcg {
 extern Tcg tcg;
 
 /* --- softmmu --- */
-unsigned tlb2_slot(uint64_t vpage, unsigned bank);
+unsigned tlb2_slot(uint64_t vpage, unsigned bank, uint32_t asid); /* global pages: TLB_ANY_ASID */
 const TlbEntry *tlb2_find(Vcpu *v, uint64_t vpage, unsigned bank, unsigned perm); /* valid and with that permission, else NULL */
 /* The entry for va after a walk if need be, and in the fast level when it can be. NULL: fault (recorded unless probe). */
 const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe);
-void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write);
+void tlb_fill_fast(Vcpu *v, const TlbEntry *e, uint64_t vpage, bool for_write); /* vpage: with the top byte that the access had */
+/* The access must not stand in the fast level: each one is checked. */
+static inline bool tlb_is_slow(const TlbEntry *e) { return e->page_bits < TCG_PAGE_BITS || e->perm & (PERM_ALIGNED | PERM_WATCH); }
+/* After tlb_lookup() for va: the rest of an access within the page, when the entry does not say all. Unwinds. */
+void tlb_check_slow(Vcpu *v, const TlbEntry *e, uint64_t va, unsigned size, AccessKind kind, unsigned bank);
 void tlb_flush_fast(Vcpu *v);
 /* In v's thread, when in_guest has just become true or after anything that may have taken long: take requests. */
 void tlb_service(Vcpu *v);
@@ -242,7 +257,11 @@ void *tcg_thread(void *vcpu);
 void tcg_run_slice(Vcpu *v);
 /* Own thread, run loop: let every other vCPU pass a point where it takes its requests. */
 void tcg_sync_others(Vcpu *self);
-void jump_cache_flush(Vcpu *v, bool keep_global);
+/* Let requests of others be taken while they are busy with ours: `busy` is asked until it says no for each. */
+void tcg_wait_for_others(Vcpu *self, bool (*busy)(Vcpu *other));
+void jump_cache_flush_all(Vcpu *v);
+void jump_cache_flush_asid(Vcpu *v, uint32_t asid); /* what is not on global pages */
+unsigned page_hash(uint64_t vpage); /* below JC_FILTER; bits 63:56 make no difference */
 void jump_cache_flush_page(Vcpu *v, uint64_t vpage);
 void jump_cache_drop(const Block *b);
 static inline unsigned jc_index(uint64_t pc) { return (pc ^ pc >> 12) & ((1 << JUMP_CACHE_BITS) - 1); }

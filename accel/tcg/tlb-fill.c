@@ -3,10 +3,11 @@
  * vectors in the host's registers. */
 #include "accel/tcg/tcg.h"
 
-unsigned tlb2_slot(uint64_t vpage, unsigned bank)
+/* Pages that are not global have a slot for each asid, so that address spaces do not push each other out. */
+unsigned tlb2_slot(uint64_t vpage, unsigned bank, uint32_t asid)
 {
-    uint64_t n = vpage >> TCG_PAGE_BITS;
-    return (n ^ n >> TLB2_BITS ^ bank * 0x555) & (TLB2_SIZE - 1);
+    uint64_t n = vpage << 8 >> (8 + TCG_PAGE_BITS);
+    return (n ^ n >> TLB2_BITS ^ bank * 0x555 ^ asid * 0x9e5) & (TLB2_SIZE - 1);
 }
 static uint64_t asid_stamp(const TcgVcpu *t, uint32_t asid) { return t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)]; }
 
@@ -38,11 +39,17 @@ void tlb_flush_fast(Vcpu *v)
     t->fills = 0;
 }
 
+static bool is_entry_of(const TcgVcpu *t, const TlbEntry *e, uint64_t vpage, unsigned bank, unsigned perm)
+{
+    uint64_t differ = (e->vpage ^ vpage) << (e->perm & PERM_ANY_TOP ? 8 : 0);
+    return !differ && e->bank == bank && tlb2_valid(t, e) && e->perm & perm;
+}
+
 const TlbEntry *tlb2_find(Vcpu *v, uint64_t vpage, unsigned bank, unsigned perm)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    const TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank)];
-    return e->vpage == vpage && e->bank == bank && tlb2_valid(t, e) && e->perm & perm ? e : NULL;
+    const TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank, t->asid)], *all = &t->tlb2[tlb2_slot(vpage, bank, TLB_ANY_ASID)];
+    return is_entry_of(t, e, vpage, bank, perm) ? e : is_entry_of(t, all, vpage, bank, perm) ? all : NULL;
 }
 
 /* Is the page free for unnoticed stores? If so it counts as write-mapped from now on. */
@@ -56,12 +63,12 @@ static bool claim_writable(uint64_t ram)
     return !(atomic_load(&tcg.page_flags[n]) & PAGE_CODE);
 }
 
-void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write)
+void tlb_fill_fast(Vcpu *v, const TlbEntry *e, uint64_t vpage, bool for_write)
 {
     if (!e->host)
         return;
-    if (e->perm & PERM_WATCH) { /* every access takes the slow way */
-        if (for_write && e->perm & PERM_W)
+    if (tlb_is_slow(e)) { /* every access takes the slow way, also to be noticed by translations */
+        if (for_write && (e->perm & (PERM_W | PERM_ROM)) == PERM_W)
             claim_writable(e->ram);
         return;
     }
@@ -69,18 +76,18 @@ void tlb_fill_fast(Vcpu *v, const TlbEntry *e, bool for_write)
     if (++t->fills > tcg.opt.tlb_size)
         tlb_flush_fast(v);
     TlbBank *b = &v->tlb[e->bank];
-    unsigned slot = e->vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
+    unsigned slot = vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
     unsigned used = t->used_count[e->bank];
     if (used < TLB_USED)
         t->used[e->bank][used] = (uint16_t)slot;
     if (used <= TLB_USED)
         t->used_count[e->bank] = used + 1;
-    bool writable = (e->perm & (PERM_W | PERM_ROM)) == PERM_W && (for_write || b->write[slot] == e->vpage) &&
+    bool writable = (e->perm & (PERM_W | PERM_ROM)) == PERM_W && (for_write || b->write[slot] == vpage) &&
                     claim_writable(e->ram);
     b->read[slot] = b->write[slot] = tlb_empty(slot);
     b->host[slot] = (uintptr_t)e->host;
-    b->read[slot] = e->perm & PERM_R ? e->vpage : tlb_empty(slot);
+    b->read[slot] = e->perm & PERM_R ? vpage : tlb_empty(slot);
     if (writable)
-        b->write[slot] = e->vpage;
+        b->write[slot] = vpage;
 }
 

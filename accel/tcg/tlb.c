@@ -21,16 +21,23 @@ void tlb_init(Vcpu *v)
         t->phys[i].page = NO_PAGE;
 }
 
+static void code_map_forget(Vcpu *v, unsigned slot)
+{
+    tcg_vcpu(v)->code_map[slot].id = 0;
+    v->code_tlb[slot] = 0;
+}
+
 static void code_map_flush(Vcpu *v, bool keep_global)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    for (unsigned i = 0; i < CODE_MAP; i++) {
-        if (keep_global && t->code_map[i].global)
-            continue;
-        t->code_map[i].id = 0;
-        v->code_tlb[i] = 0;
-    }
-    jump_cache_flush(v, keep_global);
+    bool listed = keep_global && t->code_local_count <= CODE_LOCAL;
+    for (unsigned i = 0; listed && i < t->code_local_count; i++)
+        if (!t->code_map[t->code_local[i]].global)
+            code_map_forget(v, t->code_local[i]);
+    for (unsigned i = 0; !listed && i < CODE_MAP; i++)
+        if (!keep_global || !t->code_map[i].global)
+            code_map_forget(v, i);
+    t->code_local_count = 0;
 }
 
 void tlb_flush_all(Vcpu *v)
@@ -39,9 +46,11 @@ void tlb_flush_all(Vcpu *v)
     t->stats.tlb_flushes++;
     t->all_stamp = ++t->stamp;
     memset(t->large_filter, 0, sizeof t->large_filter);
+    memset(t->local_filter, 0, sizeof t->local_filter);
     t->huge = false;
     tlb_flush_fast(v);
     code_map_flush(v, false);
+    jump_cache_flush_all(v);
     for (unsigned i = 0; i < PHYS_CACHE; i++)
         t->phys[i].page = NO_PAGE;
 }
@@ -53,6 +62,7 @@ void tlb_flush_non_global(Vcpu *v, uint32_t asid)
     t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)] = ++t->stamp;
     tlb_flush_fast(v);
     code_map_flush(v, true);
+    jump_cache_flush_asid(v, asid);
 }
 
 void tlb_set_asid(Vcpu *v, uint32_t asid)
@@ -63,6 +73,7 @@ void tlb_set_asid(Vcpu *v, uint32_t asid)
     t->asid = asid;
     tlb_flush_fast(v);
     code_map_flush(v, true);
+    vcpu_set_mode(v, v->mode); /* the jump cache's key is that of the asid */
 }
 
 /*
@@ -72,7 +83,7 @@ void tlb_set_asid(Vcpu *v, uint32_t asid)
 static unsigned large_hash(uint64_t va, unsigned bits)
 {
     unsigned shift = bits <= 22 ? 21 : 30;
-    return (unsigned)((va >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 51) + (shift == 30 ? LARGE_FILTER / 2 : 0);
+    return (unsigned)((va << 8 >> 8 >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 51) + (shift == 30 ? LARGE_FILTER / 2 : 0);
 }
 static void remember_large(TcgVcpu *t, uint64_t va, unsigned bits)
 {
@@ -93,10 +104,29 @@ static bool drop_large(TcgVcpu *t, uint64_t va)
         return false;
     for (unsigned i = 0; i < TLB2_SIZE; i++) {
         TlbEntry *e = &t->tlb2[i];
-        if (e->page_bits > TCG_PAGE_BITS && (e->vpage ^ va) >> e->page_bits == 0)
+        if (e->page_bits > TCG_PAGE_BITS && (e->vpage ^ va) << 8 >> 8 >> e->page_bits == 0)
             e->stamp = 0;
     }
     return true;
+}
+
+/*
+ * Bits 63:56 may be a tag that translation ignores. All entries for such a page stand in the same slots; those of walks that do
+ * look at the top byte are told apart by it and share the fate.
+ */
+static bool same_page(uint64_t a, uint64_t b) { return !((a ^ b) << 8 >> (8 + TCG_PAGE_BITS)); }
+
+/* An entry of another asid that happens to share the slot goes too. */
+static void drop_page(TlbEntry *e, uint64_t vpage)
+{
+    if (same_page(e->vpage, vpage))
+        e->stamp = 0;
+}
+
+static void drop_in_all_spaces(TcgVcpu *t, uint64_t vpage)
+{
+    for (unsigned i = 0; i < TLB2_SIZE; i++)
+        drop_page(&t->tlb2[i], vpage);
 }
 
 void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
@@ -107,23 +137,84 @@ void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
     if (drop_large(t, va)) {
         tlb_flush_fast(v);
         code_map_flush(v, false);
+        jump_cache_flush_all(v);
         return;
     }
-    unsigned slot = vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
+    unsigned slot = vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1), filter = page_hash(vpage);
+    if (asid == TLB_ANY_ASID && t->local_filter[filter / 64] & BIT(filter % 64))
+        drop_in_all_spaces(t, vpage);
     for (unsigned bank = 0; bank < v->arch->banks; bank++) {
-        TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank)];
-        if (e->vpage == vpage && (e->asid == asid || e->perm & PERM_GLOBAL))
-            e->stamp = 0;
+        drop_page(&t->tlb2[tlb2_slot(vpage, bank, TLB_ANY_ASID)], vpage);
+        if (asid != TLB_ANY_ASID)
+            drop_page(&t->tlb2[tlb2_slot(vpage, bank, asid)], vpage);
         TlbBank *b = &v->tlb[bank];
-        if (b->read[slot] == vpage || b->write[slot] == vpage)
+        if (same_page(b->read[slot], vpage) || same_page(b->write[slot], vpage))
             b->read[slot] = b->write[slot] = tlb_empty(slot);
     }
-    CodeMap *c = &t->code_map[slot & (CODE_MAP - 1)];
-    if (c->id && c->vpage == vpage) {
-        c->id = 0;
-        v->code_tlb[slot & (CODE_MAP - 1)] = 0;
-    }
+    unsigned code = vpage >> TCG_PAGE_BITS & (CODE_MAP - 1);
+    if (t->code_map[code].id && same_page(t->code_map[code].vpage, vpage))
+        code_map_forget(v, code);
     jump_cache_flush_page(v, vpage);
+}
+
+/* --- requests of other vCPUs --- */
+static void flush_by(Vcpu *v, TlbFlush what, uint64_t va, uint32_t asid)
+{
+    if (what == TLB_FLUSH_PAGE)
+        tlb_flush_page(v, va, asid);
+    else if (what == TLB_FLUSH_NON_GLOBAL)
+        tlb_flush_non_global(v, asid);
+    else
+        tlb_flush_all(v);
+}
+
+static void take_queue(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    pthread_mutex_lock(&tcg.flush_lock);
+    if (t->queued > FLUSH_QUEUE)
+        tlb_flush_all(v);
+    for (unsigned i = 0; i < t->queued && t->queued <= FLUSH_QUEUE; i++)
+        flush_by(v, t->queue[i].what, t->queue[i].va, t->queue[i].asid);
+    t->queued = 0;
+    atomic_store(&t->flush_queued, false);
+    pthread_mutex_unlock(&tcg.flush_lock);
+}
+
+static void enqueue(TcgVcpu *t, TlbFlush what, uint64_t va, uint32_t asid)
+{
+    pthread_mutex_lock(&tcg.flush_lock);
+    if (t->queued < FLUSH_QUEUE)
+        t->queue[t->queued].what = what, t->queue[t->queued].va = va, t->queue[t->queued].asid = asid;
+    if (t->queued <= FLUSH_QUEUE)
+        t->queued++;
+    atomic_store(&t->flush_queued, true);
+    pthread_mutex_unlock(&tcg.flush_lock);
+}
+
+void tlb_flush_broadcast(Vcpu *v, TlbFlush what, uint64_t va, uint32_t asid)
+{
+    flush_by(v, what, va, asid);
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        Vcpu *o = vcpu_get(i);
+        if (!o || o == v || !o->accel_data)
+            continue;
+        enqueue(tcg_vcpu(o), what, va, asid);
+        if (!tcg.opt.single_thread)
+            vcpu_kick(o);
+    }
+}
+
+static bool has_not_flushed(Vcpu *o)
+{
+    TcgVcpu *t = o->accel_data;
+    return t && atomic_load(&t->flush_queued) && atomic_load(&t->in_guest);
+}
+
+void tlb_broadcast_wait(Vcpu *v)
+{
+    if (!tcg.opt.single_thread)
+        tcg_wait_for_others(v, has_not_flushed);
 }
 
 static void fill_section(Vcpu *v, TlbEntry *e)
@@ -147,26 +238,31 @@ const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank,
 {
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t vpage = va & TCG_PAGE_MASK;
-    TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank)];
-    if (!tlb2_find(v, vpage, bank, needed_perm[kind])) {
+    TlbEntry *e = (TlbEntry *)tlb2_find(v, vpage, bank, needed_perm[kind]);
+    if (!e) {
         WalkResult w;
         t->stats.tlb_walks++;
         if (!v->arch->walk(v, va, kind, bank, probe, &w))
             return NULL;
+        unsigned filter = page_hash(vpage);
+        if (!w.global)
+            t->local_filter[filter / 64] |= BIT(filter % 64);
+        e = &t->tlb2[tlb2_slot(vpage, bank, w.global ? TLB_ANY_ASID : t->asid)];
         *e = (TlbEntry){ .vpage = vpage, .phys = w.phys & TCG_PAGE_MASK, .asid = t->asid, .bank = (uint8_t)bank,
                          .page_bits = w.page_bits,
                          .perm = (w.readable ? PERM_R : 0) | (w.writable ? PERM_W : 0) | (w.executable ? PERM_X : 0) |
-                                 (w.global ? PERM_GLOBAL : 0) };
+                                 (w.global ? PERM_GLOBAL : 0) | (w.aligned ? PERM_ALIGNED : 0) |
+                                 (w.top_byte_ignored ? PERM_ANY_TOP : 0) };
         fill_section(v, e);
         if (debug_watchpoints && debug_page_watched(va, TCG_PAGE_SIZE))
             e->perm |= PERM_WATCH;
         if (w.page_bits > TCG_PAGE_BITS)
             remember_large(t, va, w.page_bits);
-        e->stamp = probe ? 0 : t->stamp; /* a probe's answer is not kept: A/D bits were not set */
+        e->stamp = probe || w.page_bits < TCG_PAGE_BITS ? 0 : t->stamp; /* a probe's answer is not kept: A/D bits were not set */
     }
     if (kind != ACCESS_FETCH && !probe) {
         t->stats.tlb_fills++;
-        tlb_fill_fast(v, e, kind == ACCESS_WRITE);
+        tlb_fill_fast(v, e, vpage, kind == ACCESS_WRITE);
     }
     return e;
 }
@@ -193,10 +289,15 @@ const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool pro
     const TlbEntry *e = tlb_lookup(v, linear, ACCESS_FETCH, bank, probe);
     if (!e)
         return NULL;
-    bool global = e->perm & PERM_GLOBAL;
-    *c = (CodeMap){ .vpage = vpage, .ram = e->ram, .host = e->host, .phys = e->phys, .bank = (uint8_t)bank, .global = global,
-                    .id = cached_id(t, vpage | bank, e->ram != NO_PAGE ? e->ram : e->phys | 1) };
+    bool global = e->perm & PERM_GLOBAL, small = e->page_bits < TCG_PAGE_BITS;
+    *c = (CodeMap){ .vpage = vpage, .ram = small ? NO_PAGE : e->ram, .host = e->host, .phys = e->phys, .bank = (uint8_t)bank,
+                    .global = global, .page_bits = e->page_bits,
+                    .id = small ? 0 : cached_id(t, vpage | bank, e->ram != NO_PAGE ? e->ram : e->phys | 1) };
     v->code_tlb[slot] = c->id;
+    if (!global && t->code_local_count < CODE_LOCAL)
+        t->code_local[t->code_local_count] = (uint16_t)slot;
+    if (!global && t->code_local_count <= CODE_LOCAL)
+        t->code_local_count++;
     return c;
 }
 
@@ -207,6 +308,8 @@ void tlb_service(Vcpu *v)
         tlb_flush_fast(v);
         atomic_store(&t->drop_writes, false);
     }
+    if (atomic_load(&t->flush_queued))
+        take_queue(v);
     if (atomic_exchange(&t->map_changed, false))
         tlb_flush_all(v);
 }

@@ -64,13 +64,28 @@ void trans_fetch_fault(Vcpu *v, uint64_t linear)
     vcpu_unwind(v);
 }
 
-/* Code that is not in RAM is copied out, for one instruction. */
+/* Code that is not in RAM is copied out, for one instruction. Nothing there at all: a refusal of the bus. */
 static const uint8_t *copy_code(Vcpu *v, const CodeMap *map, uint64_t linear)
 {
     TcgVcpu *t = tcg_vcpu(v);
     unsigned from = linear & ~TCG_PAGE_MASK, n = MIN(16, (unsigned)TCG_PAGE_SIZE - from);
-    as_read(v->as, map->phys + from, t->code_copy + from, n, v->arch->attrs(v));
+    MemResult r = as_read(v->as, map->phys + from, t->code_copy + from, n, v->arch->attrs(v));
+    if (r != MEM_OK && v->arch->bus_error &&
+        as_read(v->as, map->phys + from, t->code_copy + from, MIN(n, 2), v->arch->attrs(v)) != MEM_OK)
+        v->arch->bus_error(v, linear, map->phys + from, ACCESS_FETCH);
     return t->code_copy;
+}
+
+/* An instruction that reaches into the next piece of a page of small mappings. */
+static void check_piece(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned len)
+{
+    uint64_t last = linear + len - 1;
+    unsigned bank;
+    if (!len || map->page_bits >= TCG_PAGE_BITS || !((linear ^ last) >> map->page_bits) || (linear ^ last) >> TCG_PAGE_BITS)
+        return;
+    v->arch->code_address(v, &bank);
+    if (!tlb_lookup(v, last, ACCESS_FETCH, bank, false))
+        vcpu_unwind(v);
 }
 
 void tcg_make_ir(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned max_insns)
@@ -95,6 +110,7 @@ void tcg_make_ir(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned max_insn
         max_insns /= 2;
     }
     tv->stats.ir_insns += b->count;
+    check_piece(v, linear, map, b->guest_bytes);
 }
 
 void tcg_log_block(Vcpu *v, const IrBlock *ir)

@@ -25,17 +25,18 @@ static void record(Vcpu *v, unsigned fault, uint64_t va)
 static bool toy_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, WalkResult *out)
 {
     ToyCpu *c = toy(v);
-    uint64_t n = va >> TCG_PAGE_BITS;
+    uint64_t n = va << 8 >> (8 + TCG_PAGE_BITS); /* the top byte is a tag */
     unsigned need = kind == ACCESS_READ ? TOY_R : kind == ACCESS_WRITE ? TOY_W : TOY_X;
     c->walks++;
-    if (n >= TOY_PAGES || !(c->page[n].perm & need)) {
+    if (n >= TOY_PAGES || !(c->page[n].perm & need) || (c->page[n].perm & TOY_SMALL && va >> 6 & 1)) {
         if (!probe)
             record(v, TOY_PAGE_FAULT, va);
         return false;
     }
     uint8_t p = c->page[n].perm;
-    *out = (WalkResult){ .phys = c->page[n].phys, .page_bits = 12, .readable = p & TOY_R, .writable = p & TOY_W,
-                         .executable = p & TOY_X, .global = p & TOY_GLOBAL };
+    *out = (WalkResult){ .phys = c->page[n].phys, .page_bits = p & TOY_SMALL ? 6 : 12, .readable = p & TOY_R,
+                         .writable = p & TOY_W, .executable = p & TOY_X, .global = p & TOY_GLOBAL, .aligned = p & TOY_ALIGNED,
+                         .top_byte_ignored = true };
     return true;
 }
 
@@ -78,6 +79,13 @@ static void toy_translate(Vcpu *v, TransCtx *t)
 }
 
 static void toy_misaligned(Vcpu *v, uint64_t va, AccessKind kind, unsigned align) { record(v, TOY_MISALIGNED, va); }
+static void toy_bus_error(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind)
+{
+    if (!toy(v)->bus_errors)
+        return;
+    record(v, TOY_BUS, va);
+    vcpu_unwind(v);
+}
 static void toy_divide_error(Vcpu *v) { record(v, TOY_DIVIDE, 0); }
 static void toy_deliver(Vcpu *v)
 {
@@ -100,7 +108,7 @@ static int8_t toy_preferred_home(const char *host, unsigned g)
 
 const GuestArch toy_arch = {
     .name = "toy", .gregs = TOY_GREGS, .home_order = toy_homes, .banks = 2, .preferred_home = toy_preferred_home,
-    .translate = toy_translate, .code_address = toy_code_address, .walk = toy_walk, .misaligned = toy_misaligned,
+    .translate = toy_translate, .code_address = toy_code_address, .walk = toy_walk, .bus_error = toy_bus_error, .misaligned = toy_misaligned,
     .divide_error = toy_divide_error, .deliver = toy_deliver, .poll = toy_poll, .has_work = toy_has_work, .reset = toy_reset,
     .attrs = toy_attrs,
 };

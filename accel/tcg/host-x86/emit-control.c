@@ -253,6 +253,8 @@ static void cold_access(Jit *j, Cold *c)
     patch_rel32(jcc32(a, IRC_NC), c->body); /* C: the access is to the bounce buffer and must be committed */
     memcpy(a->p, c->body, (size_t)(c->body_end - c->body));
     a->p += c->body_end - c->body;
+    if (j->v->arch->bus_error) /* the store may unwind yet */
+        store_i(a, 4, vcpu_loc(VOFF(call_site)), (uint32_t)((uint8_t *)c->site - codebuf_rw));
     call_stub(a, jit_stubs.commit);
     patch_rel32(jmp32(a), c->body_end);
 }

@@ -14,10 +14,10 @@ int jit_slow_fast(Vcpu *v)
     if (offset + s->span > TCG_PAGE_SIZE || tcg.opt.tlb_size < TLB_SIZE)
         return -1;
     const TlbEntry *e = tlb2_find(v, va & TCG_PAGE_MASK, s->bank, s->write ? PERM_W : PERM_R);
-    if (!e || !e->host || e->perm & PERM_WATCH)
+    if (!e || !e->host || tlb_is_slow(e))
         return -1;
-    tlb_fill_fast(v, e, s->span_write);
-    if (s->span_write && b->write[slot] != e->vpage) { /* a code page: the slow way starts from the new tag */
+    tlb_fill_fast(v, e, va & TCG_PAGE_MASK, s->span_write);
+    if (s->span_write && b->write[slot] != (va & TCG_PAGE_MASK)) { /* a code page: the slow way starts from the new tag */
         v->slow[0] = va - b->write[slot];
         return -1;
     }

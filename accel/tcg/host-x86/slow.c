@@ -75,12 +75,13 @@ static int page_crossing(Vcpu *v, CallSite *s, uint64_t va)
 /* The whole range of a shared check lies in this page, which is plain RAM for all its accesses. */
 static bool run_fits(Vcpu *v, const CallSite *s, const TlbEntry *e, uint64_t low)
 {
-    if ((low & TCG_PAGE_MASK) != e->vpage || (low & ~TCG_PAGE_MASK) + s->span > TCG_PAGE_SIZE)
+    uint64_t vpage = low & TCG_PAGE_MASK;
+    if ((vpage ^ e->vpage) << 8 || (low & ~TCG_PAGE_MASK) + s->span > TCG_PAGE_SIZE || tlb_is_slow(e))
         return false;
     if (!s->span_write)
         return true;
-    tlb_fill_fast(v, e, true);
-    return v->tlb[s->bank].write[e->vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1)] == e->vpage;
+    tlb_fill_fast(v, e, vpage, true);
+    return v->tlb[s->bank].write[vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1)] == vpage;
 }
 
 int jit_slow_full(Vcpu *v)
@@ -92,6 +93,7 @@ int jit_slow_full(Vcpu *v)
     if ((va & ~TCG_PAGE_MASK) + s->size > TCG_PAGE_SIZE)
         return page_crossing(v, s, va);
     const TlbEntry *e = entry_or_unwind(v, va, s->write, s->bank);
+    tlb_check_slow(v, e, va, s->size, s->write ? ACCESS_WRITE : ACCESS_READ, s->bank);
     if (e->perm & PERM_WATCH) {
         if (s->run)
             return leave_run(v, s);

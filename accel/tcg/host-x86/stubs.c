@@ -145,6 +145,7 @@ static void make_commit(Asm *a)
     vcpu_argument(a);
     call_c(a, jit_commit);
     load_all(a);
+    clear_site(a);
     e8(a, 0x9d); /* popfq */
     ret(a);
 }
