@@ -7,6 +7,7 @@
 Input, a line each; # starts a comment:
 
   table NAME STRUCT WIDTH            once, first; WIDTH is 16 or 32
+  table NAME STRUCT WIDTH PREFIX HEADER   STRUCT stands in HEADER, and emitters are PREFIX + name: tables with emitters in common
   format @NAME TOKENS                what rows have in common
   ROW [@FORMAT] TOKENS : EMITTER [ATTRIBUTES]
   {                                  rows up to } may overlap: the first that matches is it
@@ -236,9 +237,10 @@ class Table:
 
     def line(self, words, number):
         if words[0] == 'table':
-            if len(words) != 4 or words[3] not in ('16', '32'):
-                raise Bad('usage: table NAME STRUCT 16|32')
+            if len(words) not in (4, 6) or words[3] not in ('16', '32'):
+                raise Bad('usage: table NAME STRUCT 16|32 [PREFIX HEADER]')
             self.name, self.struct, self.width = words[1], words[2], int(words[3])
+            self.prefix, self.header = words[4:] if len(words) == 6 else (f'arm_{self.name}_', None)
         elif self.name is None:
             raise Bad('the first line must be: table NAME STRUCT WIDTH')
         elif words == ['{']:
@@ -368,12 +370,11 @@ def field_table(table):
 
 
 def emit_function(table, n, row):
-    prefix = f'arm_{table.name}_'
     out = [f'static void emit_{n}(ArmTrans *x, uint32_t w)', '{',
            f'    {table.struct} i = {{ .row = &rows[{n}], .word = w }};']
     out += [f'    i.{f.name} = {f.extract()};' for f in row.fields.values()]
     out += [f'    i.{name} = {value};' for name, value in row.constants.items()]
-    out += [f'    {prefix}{row.emitter}(x, &i);', '}']
+    out += [f'    {table.prefix}{row.emitter}(x, &i);', '}']
     return out
 
 
@@ -420,9 +421,10 @@ def header_text(table, origin):
     if line.strip():
         lines.append(line)
     out = [f'/* Made by scripts/decode.py from {origin}. */', f'#ifndef {guard}', f'#define {guard}', '#include "target/arm/tcg/decode.h"', '',
-           f'typedef struct {table.struct} {{', '    const ArmRow *row;', '    uint32_t word;',
-           *[text.rstrip(',') + ';' for text in lines], f'}} {table.struct};', '']
-    out += [f'void arm_{table.name}_{name}(ArmTrans *x, const {table.struct} *i);' for name in emitters]
+           *([f'#include "target/arm/tcg/{table.header}"', ''] if table.header else
+             [f'typedef struct {table.struct} {{', '    const ArmRow *row;', '    uint32_t word;',
+              *[text.rstrip(',') + ';' for text in lines], f'}} {table.struct};', ''])]
+    out += [f'void {table.prefix}{name}(ArmTrans *x, const {table.struct} *i);' for name in emitters]
     out += ['#endif', '']
     return '\n'.join(out)
 

@@ -31,6 +31,13 @@ struct ArmTrans {
     bool one;            /* the block ends after this insn: step, one-insn-per-tb */
     bool ended;          /* an emitter ended the block */
     bool sp_checked;     /* A64: SP is known to be aligned */
+    /* A32 and T32 (a32.c) */
+    uint8_t it_next;     /* IT state after this insn */
+    bool it_stored;      /* the block has stored an IT state into ArmCpu */
+    bool it_now_stored;  /* that of this insn */
+    bool conditional;    /* this insn is behind a condition */
+    bool flags_changed;  /* this insn writes flags */
+    uint8_t cond;        /* its condition, 14: always */
 };
 
 /* --- the instruction sets; each handles one insn and may end the block --- */

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Helpers of the T32 front end for M-profile: division by zero, low-overhead loops. */
+#include "target/arm/m/m.h"
+#include "target/arm/tcg/help-a32.h"
+
+static void check_divisor(Vcpu *v, uint32_t divisor)
+{
+    ArmM *m = arm_cpu(v)->m;
+    if (!divisor && m->b[m->secure].ccr & CCR_DIV_0_TRP)
+        arm_m_raise(arm_cpu(v), M_EXC_USAGE, UFSR_DIVBYZERO);
+}
+
+ARM_HELPER(a32_udiv_m)
+{
+    check_divisor(v, (uint32_t)b);
+    return arm_help_a32_udiv(v, a, b, 0);
+}
+
+ARM_HELPER(a32_sdiv_m)
+{
+    check_divisor(v, (uint32_t)b);
+    return arm_help_a32_sdiv(v, a, b, 0);
+}
+
+ARM_HELPER_VOID(a32_set_ltpsize)
+{
+    arm_cpu(v)->ltpsize = (uint8_t)a;
+    arm_update_mode(arm_cpu(v));
+}
+
+ARM_HELPER(a32_tail_elements) { return 16u >> arm_cpu(v)->ltpsize; }
+ARM_HELPER(a32_not_above) { return (uint32_t)a <= (uint32_t)b; }
