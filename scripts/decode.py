@@ -23,7 +23,7 @@ TOKENS, from the highest bit down, must add up to WIDTH bits:
 A row's fixed bits may stand where its format has a field: the field then has that value. ATTRIBUTES:
 
   field=VALUE  a field with no bits of its own: a number or a C constant
-  !field=N     the row does not match when the field's bits are N
+  !COND,...    the row does not match when all hold: field=N, or field&N: those bits are set
   +feature     only with that member of ArmFeatures; +a|b with either; -feature: only without. Else the row does not match
   word         a tag, for tests
 
@@ -36,6 +36,7 @@ import sys
 BITS = re.compile(r'^[01x.]+$')
 FIELD = re.compile(r'^([a-z_][a-z0-9_]*)(?::(s?)([0-9]+))?$')
 PIECE = re.compile(r'^([a-z_][a-z0-9_]*)\[(s?)([0-9]+)(?::([0-9]+))?\]$')
+CONDITION = re.compile(r'^([a-z_][a-z0-9_]*)([=&])([0-9a-fx]+)$')
 NAME = re.compile(r'^[A-Za-z_][A-Za-z0-9_]*$')
 
 
@@ -176,10 +177,7 @@ class Row:
         if word[0] in '+-':
             self.features.append(word)
         elif word[0] == '!':
-            name, _, value = word[1:].partition('=')
-            if name not in self.fields:
-                raise Bad(f'{word}: the row has no such field')
-            self.exclude.append(self.fields[name].pattern(int(value, 0)))
+            self.exclude.append(self.excluded(word[1:]))
         elif '=' in word:
             name, _, value = word.partition('=')
             if name in self.fields or not NAME.match(name):
@@ -189,6 +187,19 @@ class Row:
             self.tags.append(word)
         else:
             raise Bad(f'"{word}" is no attribute')
+
+    def excluded(self, text):
+        mask = value = 0
+        for part in text.split(','):
+            match = CONDITION.match(part)
+            if not match or match[1] not in self.fields:
+                raise Bad(f'"{part}" is no condition on a field of the row')
+            bits, wanted = self.fields[match[1]].pattern(int(match[3], 0))
+            mask |= bits if match[2] == '=' else wanted
+            value |= wanted
+        if len(self.exclude) == 4:
+            raise Bad('four exclusions at most')
+        return mask, value
 
     def meets(self, other):
         """Is there a word that both match, features aside?"""
