@@ -44,7 +44,15 @@ typedef struct CpuIntcOps {
     bool (*msr_read)(void *intc, uint32_t msr, uint64_t *value); /* x2APIC 0x800.., TSC deadline 0x6e0; false: #GP */
     bool (*msr_write)(void *intc, uint32_t msr, uint64_t value);
     void (*cpu_reset)(void *intc, bool init); /* INIT reached the CPU */
-    /* Arm: the interrupt controller's system registers (ICC_*, ICH_*): key as the CPU's table has it; el, secure: of the access. false: UNDEFINED. */
+    /*
+     * Arm: the interrupt controller's system registers (AArch64 ICC_*, ICH_* keys op0<<14|op1<<11|CRn<<7|CRm<<3|op2; AArch32 accesses come with
+     * the key of the AArch64 register of the same function); el, secure: of the access. false: UNDEFINED. Absent: the CPU has no GIC system
+     * registers, and ID_AA64PFR0_EL1.GIC (ID_PFR1.GIC) reads 0, else 1. The CPU has checked what its own registers trap (SCR_EL3.IRQ/FIQ,
+     * HCR_EL2.IMO/FMO for the SGI registers). Accesses at EL1 while the effective HCR_EL2.IMO / FMO is set carry the bits below: the
+     * controller gives the virtual registers (ICV_*) then.
+     */
+#define CPU_SYSREG_IMO (UINT32_C(1) << 30)
+#define CPU_SYSREG_FMO (UINT32_C(1) << 31)
     bool (*sysreg_read)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t *value);
     bool (*sysreg_write)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t value);
 } CpuIntcOps;

@@ -134,7 +134,7 @@ bool machine_build(Machine *m, Error **errp)
 static void free_config(MachineConfig *c)
 {
     char **strings[] = { &c->cpu_model, &c->kernel, &c->initrd, &c->append, &c->dtb, &c->bios, &c->firmware_dir, &c->name,
-                         &c->uuid, &c->rtc_base, &c->rtc_clock, &c->boot_order, &c->boot_once };
+                         &c->uuid, &c->rtc_base, &c->rtc_clock, &c->boot_order, &c->boot_once, &c->pflash[0], &c->pflash[1] };
     for (unsigned i = 0; i < ARRAY_LEN(strings); i++)
         g_free(*strings[i]);
 }

@@ -18,6 +18,8 @@ typedef struct MachineConfig {
     unsigned cpus, sockets, dies, cores, threads, max_cpus;
     char *cpu_model;   /* "qemu64,+avx", NULL: the machine's default */
     char *kernel, *initrd, *append, *dtb, *bios, *firmware_dir;
+    char *pflash[2];   /* files of -drive if=pflash, by unit */
+    bool pflash_readonly[2];
     char *name, *uuid;
     char *rtc_base;    /* "utc", "localtime" or a date */
     char *rtc_clock;   /* "host", "rt", "vm" */

@@ -47,8 +47,13 @@ uint64_t layout_low_end(const BootLayout *l)
 
 bool check_in_ram(const KernelSource *s, uint64_t addr, uint64_t len, Error **errp)
 {
-    uint64_t end = layout_low_end(s->layout);
-    if (addr < HIGH_START) {
+    uint64_t end = layout_low_end(s->layout) + s->layout->ram_base;
+    if (s->layout->ram_base && (addr < s->layout->ram_base || addr > end || len > end - addr)) {
+        error_setf(errp, "kernel '%s': wants 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER "x, where this machine has no RAM",
+                   s->config->kernel, addr, addr + len);
+        return false;
+    }
+    if (!s->layout->ram_base && addr < HIGH_START) {
         error_setf(errp, "kernel '%s': wants to be loaded at 0x%" G_GINT64_MODIFIER "x; below 1 MiB there is no room",
                    s->config->kernel, addr);
         return false;

@@ -24,6 +24,7 @@ GBytes *loader_read_file(const char *what, const char *path, uint64_t max, Error
 typedef struct BootLayout {
     uint64_t ram_below_4g; /* RAM is [0, ram_below_4g) and [4 GiB, 4 GiB + ram_above_4g) */
     uint64_t ram_above_4g;
+    uint64_t ram_base;     /* boards whose RAM starts elsewhere: RAM is [ram_base, ram_base + ram_below_4g); 0: a PC */
     uint64_t reserve;      /* bytes at the top of low RAM that firmware keeps for itself (ACPI tables): no initrd there */
     const E820Entry *e820; /* direct boot only: the memory map to hand over */
     unsigned e820_count;

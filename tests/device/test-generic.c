@@ -170,7 +170,7 @@ static Device *make_device(const DeviceType *t)
         if (!strcmp(needed[i].type, t->name))
             device_set_default(d, needed[i].prop, needed[i].value);
     }
-    if (g_str_has_suffix(t->name, "-pcihost"))
+    if (!strcmp(t->name, "q35-pcihost") || !strcmp(t->name, "i440FX-pcihost"))
         wire_host_bridge((HostBridge *)d);
     if (!device_start(d, &err))
         g_error("%s", err->message);
