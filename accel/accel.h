@@ -21,6 +21,7 @@ typedef struct AccelType {
     bool (*init)(Machine *m, Opts *opts, Error **errp);  /* before the machine is built */
     bool (*vcpu_init)(Vcpu *v, Error **errp);          /* called by vcpu_create() */
     void (*vcpu_free)(Vcpu *v);                        /* optional */
+    bool (*set_icount)(Opts *opts, Error **errp);      /* -icount, after init; NULL: not possible */
     bool one_thread;                                   /* set by init: vCPU 0's thread runs all of them */
     void *(*vcpu_thread)(void *vcpu);                  /* body of the vCPU's thread */
     void (*kick)(Vcpu *v);                             /* any thread: make it notice v->events / exit_request soon */

@@ -297,6 +297,8 @@ static void kick_all(void)
             vcpu_kick(vcpus[i]);
 }
 
+bool vcpu_paused(void) { return atomic_load(&paused); }
+
 void vcpus_pause(void)
 {
     atomic_store(&paused, true);
@@ -304,6 +306,14 @@ void vcpus_pause(void)
     for (unsigned i = 0; i < count; i++)
         if (has_own_thread(vcpus[i]))
             wait_standing(vcpus[i]->run);
+}
+
+void vcpus_pause_soon(void)
+{
+    if (!current)
+        return;
+    atomic_store(&paused, true);
+    kick_all();
 }
 
 void vcpus_resume(void)

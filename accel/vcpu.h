@@ -76,6 +76,7 @@ struct Vcpu {
     uint64_t run_slot[4];         /* host addresses of ranges that the present block has checked */
     uint64_t scratch[10] __attribute__((aligned(64))); /* bounce buffer of slow accesses (64 bytes + slack) */
     uint64_t slow[4];             /* operands of the slow path in progress */
+    int64_t icount_left;          /* -icount: instructions until the slice ends, see IR_COUNT */
     uint32_t fp_control;          /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */
     uint32_t host_fp_control;
     uint32_t fp_rules, fp_more;   /* accel/tcg/simd.h: FP_RULE_*, FP_MORE_* */
@@ -141,6 +142,9 @@ void vcpu_run_on_sync(Vcpu *v, VcpuWorkFn *fn, void *opaque);   /* main thread o
  */
 void vcpus_pause(void);
 void vcpus_resume(void);
+bool vcpu_paused(void);
+/* In a vCPU's thread: all vCPUs stand soon, as a pause that the main thread will complete. Elsewhere nothing. */
+void vcpus_pause_soon(void);
 
 /*
  * Helpers called by generated code (own thread only).

@@ -40,6 +40,8 @@ static struct {
     int64_t offset, frozen;
 } virt;
 
+static const ClockSource *_Atomic driver; /* NULL: the host's clock */
+
 static int64_t os_ns(clockid_t id)
 {
     struct timespec ts;
@@ -59,6 +61,9 @@ static inline void time_read_fence(void)
 
 static int64_t virtual_ns(void)
 {
+    const ClockSource *s = driver;
+    if (s)
+        return s->now();
     for (;;) {
         unsigned seq = __atomic_load_n(&virt.seq, __ATOMIC_ACQUIRE);
         bool running = __atomic_load_n(&virt.running, __ATOMIC_RELAXED);
@@ -131,7 +136,7 @@ static void program_locked(ClockId id)
     Queue *q = &queues[id];
     int64_t first = q->heap->len ? ((Timer *)q->heap->pdata[0])->deadline : -1;
     if (id == CLOCK_VIRTUAL_NS && first >= 0) {
-        if (!virt.running)
+        if (!virt.running || driver)
             first = -1;
         else if (__builtin_sub_overflow(first, virt.offset, &first))
             first = INT64_MAX; /* a guest may wait for ever */
@@ -194,7 +199,7 @@ static gboolean queue_ready(int fd, GIOCondition condition, void *opaque)
     if (read(fd, &expirations, sizeof(expirations)) < 0)
         expirations = 0; /* re-armed meanwhile */
     int64_t now = clock_ns(id);
-    bool stopped = id == CLOCK_VIRTUAL_NS && !virt.running;
+    bool stopped = id == CLOCK_VIRTUAL_NS && (!virt.running || driver);
     for (unsigned i = 0; !stopped && i < DISPATCH_MAX && run_one(id, now); i++)
         stopped = id == CLOCK_VIRTUAL_NS && !virt.running;
     pthread_mutex_lock(&q->lock);
@@ -248,8 +253,33 @@ void clock_virtual_enable(bool run)
         virtual_write(run, VIRTUAL_KEEP);
 }
 
+void clock_virtual_drive(const ClockSource *s)
+{
+    int64_t now = virtual_ns();
+    driver = s;
+    clock_virtual_set(now);
+}
+
+int64_t clock_virtual_deadline(void)
+{
+    Queue *q = &queues[CLOCK_VIRTUAL_NS];
+    pthread_mutex_lock(&q->lock);
+    int64_t first = q->heap->len ? ((Timer *)q->heap->pdata[0])->deadline : INT64_MAX;
+    pthread_mutex_unlock(&q->lock);
+    return first;
+}
+
+void clock_virtual_run(void)
+{
+    int64_t now = virtual_ns();
+    for (unsigned i = 0; virt.running && i < DISPATCH_MAX && run_one(CLOCK_VIRTUAL_NS, now); i++)
+        continue;
+}
+
 void clock_virtual_set(int64_t ns)
 {
+    if (driver && driver->set)
+        driver->set(ns);
     virtual_write(virt.running, ns);
 }
 
@@ -281,7 +311,8 @@ Timer *timer_new(ClockId clock, LockDomain *domain, TimerFn *fn, void *opaque)
 /* deadline -1: cancel */
 static void set_deadline(Timer *t, int64_t deadline, bool drop)
 {
-    Queue *q = &queues[t->clock];
+    ClockId clock = t->clock;
+    Queue *q = &queues[clock];
     pthread_mutex_lock(&q->lock);
     bool was = t->deadline >= 0;
     if (was && deadline < 0)
@@ -298,6 +329,9 @@ static void set_deadline(Timer *t, int64_t deadline, bool drop)
     if (drop)
         unref_locked(t);
     pthread_mutex_unlock(&q->lock);
+    const ClockSource *s = driver;
+    if (s && clock == CLOCK_VIRTUAL_NS)
+        s->deadline_changed();
 }
 
 void timer_free(Timer *t)

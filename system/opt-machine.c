@@ -77,6 +77,13 @@ static void print_accels(void)
     }
 }
 
+static bool opt_icount(Settings *s, const char *arg, Error **errp)
+{
+    opts_free(s->icount);
+    s->icount = opts_parse(arg, "shift", errp);
+    return s->icount || (error_prependf(errp, "-icount"), false);
+}
+
 static bool opt_accel(Settings *s, const char *arg, Error **errp)
 {
     if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
@@ -304,6 +311,7 @@ static bool opt_net(Settings *s, const char *arg, Error **errp)
 const Option options_machine[] = {
     { "machine", "[type=]NAME[,KEY=VALUE...]", "the machine; -M help lists them, -M NAME,help its options", opt_machine },
     { "M", "NAME", NULL, opt_machine },
+    { "icount", "[shift=]N|auto[,sleep=on|off][,align=on|off]", "virtual time from executed instructions, 2^N ns each; repeats exactly", opt_icount },
     { "accel", "NAME[,KEY=VALUE...]", "who runs the CPUs; repeated: the first that works; -accel help", opt_accel },
     { "cpu", "MODEL[,+FEATURE,-FEATURE]", "CPU model; -cpu help lists them", opt_cpu },
     { "smp", "[cpus=]N[,sockets=,dies=,cores=,threads=,maxcpus=]", "number and topology of the CPUs (1)", opt_smp },

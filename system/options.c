@@ -37,6 +37,7 @@ void settings_free(Settings *s)
     g_free(s->loadvm);
     g_free(s->pidfile);
     g_free(s->gdb);
+    opts_free(s->icount);
     g_free(s->accel_note);
     g_free(s);
 }

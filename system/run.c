@@ -100,7 +100,7 @@ static void wake_main_loop(void)
     evloop_defer(NULL, carry_out_requests, NULL);
 }
 
-static const MachineRunOps run_ops = { vcpus_pause, vcpus_resume, wake_main_loop };
+static const MachineRunOps run_ops = { vcpus_pause, vcpus_resume, vcpus_pause_soon, wake_main_loop };
 
 void run_init(const RunPolicy *p)
 {

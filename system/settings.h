@@ -18,6 +18,7 @@ typedef struct Settings {
     Opts *smp;
     uint64_t ram_size;           /* 0: the machine's default */
     GPtrArray *accels;           /* of Opts, in the order to try; implied key "accel" */
+    Opts *icount;                /* -icount, NULL: not given */
     GPtrArray *chardevs;         /* of Opts */
     GPtrArray *serials, *parallels, *monitors; /* of char *: short forms of a character device */
     GPtrArray *mons;             /* of Opts: -mon */

@@ -210,6 +210,16 @@ static GPtrArray *accel_candidates(const Settings *s, bool *asked)
     return list;
 }
 
+static bool set_icount(Settings *s, Error **errp)
+{
+    if (!s->icount)
+        return true;
+    if (accel_current()->set_icount)
+        return accel_current()->set_icount(s->icount, errp);
+    error_setf(errp, "-icount: accelerator '%s' cannot count instructions; use -accel tcg", accel_current()->name);
+    return false;
+}
+
 static bool setup_accel(Settings *s, Machine *m, Error **errp)
 {
     bool asked;
@@ -221,7 +231,7 @@ static bool setup_accel(Settings *s, Machine *m, Error **errp)
         if (try_accel(m, list->pdata[i], &why, &err)) {
             s->accel_note = g_strdup_printf("accelerator: %s (%s%s)", accel_current()->name,
                                             asked ? "as asked for" : "the default here", refused->str);
-            return true;
+            return set_icount(s, errp);
         }
         if (err) {
             error_propagate(errp, err);

@@ -39,6 +39,7 @@ void tcg_watch_slow(Vcpu *v, uint64_t va, unsigned size, bool write)
         return;
     v->debug.stop = (DebugStop){ .reason = DEBUG_AT_WATCHPOINT, .kind = p->kind, .va = at };
     t->watch_met = true;
+    v->icount_left++; /* the instruction comes again */
     vcpu_unwind(v);
 }
 

@@ -269,6 +269,7 @@ static void run_guest(Vcpu *v)
             return;
         RunResult r = t->next_run;
         t->next_run = RUN_LOOKUP;
+        v->icount_left += r == RUN_STEP || r == RUN_PLAIN; /* that instruction has been counted, but not executed */
         t->next_run = r == RUN_STEP ? tcg_run_step(v) : run_block(v, r == RUN_PLAIN ? BLOCK_PLAIN : 0);
         if (t->next_run == RUN_POLL)
             return;
@@ -343,6 +344,8 @@ static void *all_in_turn(Vcpu *first)
 void *tcg_thread(void *opaque)
 {
     Vcpu *v = opaque;
+    if (tcg.opt.icount)
+        return tcg_icount_thread(v);
     if (tcg.opt.single_thread)
         return all_in_turn(v);
     for (;;) {

@@ -88,6 +88,8 @@ static AccelType tcg_type;
 static bool tcg_init(Machine *m, Opts *opts, Error **errp)
 {
     g_autoptr(Opts) none = opts ? NULL : opts_new();
+    tcg_icount_off();
+    tcg.opt.icount = false;
     if (!read_options(&tcg.opt, opts ? opts : none, errp))
         return false;
     if (tcg.ready) { /* another machine in this process (tests) */
@@ -190,6 +192,12 @@ static void tcg_shutdown(void)
     log_write("%s", s->str);
 }
 
+static bool set_icount(Opts *o, Error **errp)
+{
+    tcg_type.one_thread = true;
+    return tcg_icount_setup(o, errp);
+}
+
 static AccelType tcg_type = {
     .name = "tcg",
     .desc = "translates guest code; works everywhere",
@@ -201,5 +209,6 @@ static AccelType tcg_type = {
     .info = tcg_info,
     .shutdown = tcg_shutdown,
     .debug = &tcg_debug_ops,
+    .set_icount = set_icount,
 };
 ACCEL_REGISTER(tcg_type)

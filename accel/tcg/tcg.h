@@ -152,6 +152,7 @@ typedef struct TcgVcpu {
 static inline TcgVcpu *tcg_vcpu(Vcpu *v) { return v->accel_data; }
 
 typedef struct TcgOptions {
+    bool icount;                         /* icount.c; implies single_thread */
     bool jit, single_thread, one_insn, stats, opt_flags, opt_coalesce, opt_link, opt_jump_cache;
     uint64_t buffer_size;
     unsigned tlb_size;                   /* entries of the fast level in use before it is emptied (tests) */
@@ -281,6 +282,12 @@ static inline void tcg_watch(Vcpu *v, uint64_t va, unsigned size, bool write)
 }
 /* Run loop: deal with break, watch or step. True: go back to the thread's loop. */
 bool tcg_debug_turn(Vcpu *v);
+
+/* --- -icount (icount.c) --- */
+bool tcg_icount_setup(Opts *o, Error **errp);
+void tcg_icount_off(void);
+bool tcg_icount_instrument(IrBlock *b);  /* false: no room */
+void *tcg_icount_thread(Vcpu *first);
 
 /* --- host back end --- */
 bool jit_available(char **why_not);

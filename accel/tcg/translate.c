@@ -104,6 +104,8 @@ void tcg_make_ir(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned max_insn
                          .page_end = (linear & TCG_PAGE_MASK) + TCG_PAGE_SIZE, .page = { code, tv->second_page ? second : NULL },
                          .second_page = tv->second_page != NULL };
         v->arch->translate(v, t);
+        if (tcg.opt.icount && !b->overflow)
+            b->overflow = !tcg_icount_instrument(b);
         if (!b->overflow)
             break;
         g_assert(max_insns > 1); /* one guest instruction fits: front ends see to that */

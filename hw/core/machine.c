@@ -232,10 +232,22 @@ void machine_resume(void)
         run_ops->request(); \
 } while (0)
 
-void machine_request_reset(ShutdownCause cause) { REQUEST(requests.reset = true; requests.cause = cause); }
-void machine_request_shutdown(ShutdownCause cause) { REQUEST(requests.shutdown = true; requests.cause = cause); }
-void machine_request_exit(int status) { REQUEST(requests.exit = true; requests.exit_status = status); }
-void machine_request_suspend(void) { REQUEST(requests.suspend = true); }
+/* These end in a pause: the vCPU that asks does not run far beyond it. */
+#define STOPPING_REQUEST(statements) do { \
+    stand_by(); \
+    REQUEST(statements); \
+} while (0)
+
+static void stand_by(void)
+{
+    if (run_ops && run_ops->stand_by && machine_run_state() == RUN_RUNNING)
+        run_ops->stand_by();
+}
+
+void machine_request_reset(ShutdownCause cause) { STOPPING_REQUEST(requests.reset = true; requests.cause = cause); }
+void machine_request_shutdown(ShutdownCause cause) { STOPPING_REQUEST(requests.shutdown = true; requests.cause = cause); }
+void machine_request_exit(int status) { STOPPING_REQUEST(requests.exit = true; requests.exit_status = status); }
+void machine_request_suspend(void) { STOPPING_REQUEST(requests.suspend = true); }
 void machine_request_wakeup(void) { REQUEST(requests.wakeup = true); }
 void machine_request_power_button(void) { REQUEST(requests.power_button = true); }
 

@@ -118,6 +118,7 @@ void machine_set_state_hook(void (*changed)(RunState s));
 typedef struct MachineRunOps {
     void (*pause_cpus)(void);  /* returns when every vCPU stands outside guest code */
     void (*resume_cpus)(void);
+    void (*stand_by)(void);    /* a vCPU has asked for something that pauses the machine: guest code need not go on till then; optional */
     void (*request)(void);     /* wake the main loop: a request flag is set; see machine_take_request() */
 } MachineRunOps;
 void machine_set_run_ops(const MachineRunOps *ops);

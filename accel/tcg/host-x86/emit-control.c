@@ -219,6 +219,13 @@ void emit_check(Jit *j, uint64_t pc)
     add_cold(j, (Cold){ .kind = COLD_EXIT, .from = jcc32(&j->a, IRC_NZ), .pc = pc, .result = RUN_POLL });
 }
 
+static void emit_count(Jit *j, uint64_t pc)
+{
+    flags_clobber(j);
+    alu_ri(&j->a, ALU_SUB, 8, vcpu_loc(VOFF(icount_left)), 1);
+    add_cold(j, (Cold){ .kind = COLD_EXIT, .from = jcc32(&j->a, IRC_S), .pc = pc, .result = RUN_POLL });
+}
+
 void emit_control(Jit *j)
 {
     const IrInsn *i = j->i;
@@ -233,6 +240,7 @@ void emit_control(Jit *j)
         flags_flush(j);
         jump_stub(&j->a, jit_stubs.lookup);
         break;
+    case IR_COUNT: emit_count(j, i->imm); break;
     default: emit_check(j, i->imm); break;
     }
 }

@@ -68,7 +68,7 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
     case IR_LABEL:
     case IR_FENCE: break;
     case IR_GOTO: case IR_JMP: case IR_EXIT: case IR_LOOKUP: *kill = GROUP_ALL; *use = NEED_SEEN; break;
-    case IR_CHECK: *use = NEED_SEEN; break;
+    case IR_CHECK: case IR_COUNT: *use = NEED_SEEN; break;
     case IR_SIMD: break;
     case IR_VEC: *kill = vec_info[i->vec].shape == VEC_SHAPE_F ? GROUP_ALL : 0; break;
     default: *kill = setf ? GROUP_ALL : 0; break;

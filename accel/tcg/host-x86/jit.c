@@ -88,7 +88,7 @@ static const uint8_t op_class[IR_OP_COUNT] = {
     [IR_GETF] = 8, [IR_PUTF] = 8, [IR_CMC] = 8, [IR_CCMP] = 14, [IR_CCMN] = 14, [IR_SETNZ] = 14, [IR_FENCE] = 14,
     [IR_XCHG] = 9, [IR_XADD] = 9, [IR_CMPXCHG] = 9, [IR_VEC] = 10, [IR_SIMD] = 14, [IR_CALL] = 11,
     [IR_LABEL] = 12, [IR_BR] = 12, [IR_BRCC] = 12, [IR_BRZ] = 12, [IR_BRNZ] = 12, [IR_GOTO] = 12, [IR_GOTOCC] = 12, [IR_JMP] = 12,
-    [IR_EXIT] = 12, [IR_LOOKUP] = 12, [IR_CHECK] = 12, [IR_INSN] = 13,
+    [IR_EXIT] = 12, [IR_LOOKUP] = 12, [IR_CHECK] = 12, [IR_COUNT] = 12, [IR_INSN] = 13,
 };
 
 static bool uses_t0(const IrInsn *i)

@@ -371,6 +371,10 @@ RunResult interp_run(Vcpu *v, const IrInsn *code, unsigned count, const Block *b
         case IR_JMP: return leave(v, interp_read(v, i, i->a, 8), RUN_LOOKUP);
         case IR_EXIT: return leave(v, i->imm, RUN_POLL);
         case IR_LOOKUP: return RUN_LOOKUP;
+        case IR_COUNT:
+            if (--v->icount_left < 0)
+                return leave(v, i->imm, RUN_POLL);
+            break;
         case IR_CHECK:
             if (atomic_load(&v->exit_request))
                 return leave(v, i->imm, RUN_POLL);
