@@ -9,7 +9,7 @@
 #ifndef TARGET_ARM_TCG_TRANSLATE_H
 #define TARGET_ARM_TCG_TRANSLATE_H
 
-#include "accel/tcg/trans.h"
+#include "accel/tcg/simd.h"
 #include "target/arm/cpu.h"
 #include "target/arm/helpers.h"
 #include "target/arm/tcg/decode.h"
@@ -47,6 +47,7 @@ void arm_t32_insn(ArmTrans *x);                 /* T32, A- and M-profile; x->len
 void arm_t32_begin(ArmTrans *x);                /* a block begins: x->it from the mode */
 void arm_t32_leave(ArmTrans *x);                /* T32 goes on at another block (x->it may not be 0): called before the op that leaves */
 extern const ArmTable arm_a64_table;            /* A64 but FP, SIMD, SVE */
+extern const ArmTable arm_simd_table;           /* those */
 
 /* --- operands --- */
 /* X0..X30 as IR operands: n = 31 is SP. Zero register: arm_xr() gives IR_IMM (imm 0) to read, arm_xw() a temporary to write. */
