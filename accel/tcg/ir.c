@@ -111,7 +111,9 @@ static void print_insn(const IrInsn *i, GString *out)
         g_string_append(out, k ? ", " : " ");
         print_ref(i, refs[k], out);
     }
-    if (op_info[i->op].effects & EF_E || (i->op >= IR_LDE && i->op <= IR_BRNZ) || i->op == IR_CALL)
+    if (i->imm2 && (i->op == IR_GOTOZ || i->op == IR_GOTONZ || i->op == IR_TRAPNZ))
+        g_string_append_printf(out, " & 0x%" G_GINT64_MODIFIER "x", i->imm2);
+    if (op_info[i->op].effects & EF_E || i->op == IR_TRAPNZ || (i->op >= IR_LDE && i->op <= IR_BRNZ) || i->op == IR_CALL)
         g_string_append_printf(out, " @0x%" G_GINT64_MODIFIER "x", i->imm);
     g_string_append_c(out, '\n');
 }

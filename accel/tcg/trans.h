@@ -109,6 +109,17 @@ static inline void ir_goto_cond(TransCtx *t, IrCond cond, uint64_t pc)
     IrInsn *i = ir_emit(t, IR_GOTOCC, 8);
     i->cond = cond, i->imm = pc;
 }
+/* GOTOZ, GOTONZ: mask 0 is all bits of the size. */
+static inline void ir_goto_zero(TransCtx *t, IrOp op, unsigned size, IrRef a, uint64_t mask, uint64_t pc)
+{
+    IrInsn *i = ir_emit(t, op, size);
+    i->a = a, i->imm = pc, i->imm2 = mask;
+}
+static inline void ir_trap(TransCtx *t, unsigned size, IrRef a, uint64_t mask, const void *raise) /* TRAPNZ */
+{
+    IrInsn *i = ir_emit(t, IR_TRAPNZ, size);
+    i->a = a, i->imm = (uintptr_t)raise, i->imm2 = mask;
+}
 static inline void ir_label(TransCtx *t, IrOp op, unsigned label) { ir_emit(t, op, 8)->imm = label; } /* LABEL, BR */
 static inline IrInsn *ir_brz(TransCtx *t, IrOp op, unsigned size, IrRef a, unsigned label) /* BRZ, BRNZ */
 {

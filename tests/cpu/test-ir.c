@@ -199,6 +199,39 @@ static void random_div(unsigned n)
         memory(i);
 }
 
+static IrRef temp_value(unsigned n)
+{
+    IrRef t = temp();
+    toy_op(n, IR_MOV, 8, t, IR_G(data_reg()), IR_NONE, 0);
+    return t;
+}
+
+static void random_plain_div(unsigned n)
+{
+    unsigned size = sizes[2 + pick(2)];
+    toy_op(n, chance(50) ? IR_UDIV : IR_SDIV, size, IR_G(data_reg()), chance(90) ? IR_G(data_reg()) : temp_value(n),
+           chance(20) ? IR_IMM : IR_G(data_reg()), value());
+}
+
+/* The shapes of guests with three-operand instructions. */
+static void random_three(unsigned n)
+{
+    unsigned size = sizes[2 + pick(2)];
+    IrInsn *i;
+    switch (pick(4)) {
+    case 0:
+        i = toy_op(n, chance(50) ? IR_MULU2 : IR_MULS2, size, temp(), IR_G(data_reg()), IR_G(data_reg()), 0);
+        i->c = IR_G(data_reg());
+        break;
+    case 1: toy_op(n, IR_SHL + (IrOp)pick(5), size, IR_G(data_reg()), IR_G(data_reg()), IR_G(data_reg()), 0); break;
+    case 2:
+        i = toy_op(n, IR_SHRD, size, IR_G(data_reg()), IR_G(data_reg()), IR_G(data_reg()), 1 + pick(size * 8 - 1));
+        i->c = IR_IMM;
+        break;
+    default: toy_op(n, chance(50) ? IR_RBIT : IR_NEG, size, IR_G(data_reg()), IR_G(data_reg()), IR_NONE, 0); break;
+    }
+}
+
 static void random_bits(unsigned n)
 {
     static const IrOp ops[] = { IR_BSF, IR_BSR, IR_TZCNT, IR_LZCNT, IR_POPCNT, IR_BSWAP, IR_RBIT, IR_BT, IR_BTS, IR_BTR, IR_BTC, IR_BLSI,
@@ -227,13 +260,6 @@ static void random_bits(unsigned n)
         memory(i);
     if (flags)
         undefined = bt ? (undefined & ~FLAG_C) | FLAG_O | FLAG_S | FLAG_A | FLAG_P : undef[k];
-}
-
-static IrRef temp_value(unsigned n)
-{
-    IrRef t = temp();
-    toy_op(n, IR_MOV, 8, t, IR_G(data_reg()), IR_NONE, 0);
-    return t;
 }
 
 static void random_flags(unsigned n)
@@ -277,11 +303,14 @@ static void random_exchange(unsigned n)
     static const IrOp ops[] = { IR_XCHG, IR_XADD, IR_CMPXCHG };
     IrOp op = ops[pick(3)];
     unsigned size = sizes[pick(4)];
-    IrRef a = reg(size);
-    IrInsn *i = toy_op(n, op, size, op == IR_CMPXCHG ? IR_G(0) : a, a, IR_NONE, 0);
+    bool anywhere = chance(40);
+    IrRef a = anywhere ? IR_G(data_reg()) : reg(size), d = op == IR_CMPXCHG ? IR_G(0) : a;
+    if (anywhere)
+        d = chance(50) ? temp_value(n) : IR_G(data_reg());
+    IrInsn *i = toy_op(n, op, size, d, a, IR_NONE, 0);
     memory(i);
-    i->flags = op == IR_XCHG ? 0 : IR_SETF | (chance(50) ? IR_LOCK : 0);
-    if (op != IR_XCHG)
+    i->flags = op == IR_XCHG || anywhere ? 0 : IR_SETF | (chance(50) ? IR_LOCK : 0);
+    if (i->flags & IR_SETF)
         undefined = 0;
 }
 
@@ -292,11 +321,30 @@ static uint64_t helper(Vcpu *v, uint64_t a, uint64_t b, uint64_t c)
 }
 static uint64_t pure_helper(Vcpu *v, uint64_t a, uint64_t b, uint64_t c) { return a ^ b << 1 ^ c; }
 
+static uint64_t trap(Vcpu *v, uint64_t a, uint64_t b, uint64_t c)
+{
+    ToyCpu *t = (ToyCpu *)v;
+    vcpu_sync(v);
+    t->fault = TOY_RAISED, t->fault_pc = v->pc, t->fault_flags = flags_eval(&v->fl);
+    vcpu_unwind(v);
+}
+static uint64_t mask(unsigned size) { return chance(30) ? 0 : chance(50) ? UINT64_C(1) << pick(8 * size) : (value() & bits_mask(8 * size)) | 1; }
+
 static void random_control(unsigned n)
 {
     unsigned label = position & (IR_MAX_LABELS - 1);
     IrInsn *i;
-    switch (pick(6)) {
+    switch (pick(8)) {
+    case 6:
+        define_flags(n);
+        i = toy_op(n, chance(50) ? IR_GOTOZ : IR_GOTONZ, sizes[2 + pick(2)], IR_NONE, IR_G(data_reg()), IR_NONE,
+                   CODE + 2 * (position + 1 + pick(LENGTH - position)));
+        i->imm2 = mask(i->size);
+        break;
+    case 7:
+        i = toy_op(n, IR_TRAPNZ, sizes[2 + pick(2)], IR_NONE, IR_G(data_reg()), IR_NONE, (uintptr_t)trap);
+        i->imm2 = chance(90) ? UINT64_C(1) << pick(8 * i->size) : mask(i->size);
+        break;
     case 0: /* forward within the instruction */
         define_flags(n);
         toy_op(n, IR_BRCC, 8, IR_NONE, IR_NONE, IR_NONE, label)->cond = (uint8_t)pick(16);
@@ -375,7 +423,8 @@ static void random_stack(unsigned n) /* push and pop shapes through a temporary 
 static void generate(void)
 {
     static void (*const kinds[])(unsigned) = { random_alu, random_alu, random_alu, random_unary, random_move, random_move, random_shift,
-        random_mul, random_div, random_bits, random_flags, random_flags, random_exchange, random_control, random_vec, random_stack };
+        random_mul, random_div, random_plain_div, random_three, random_bits,
+        random_flags, random_flags, random_exchange, random_control, random_vec, random_stack };
     uint16_t code[LENGTH + 1];
     undefined = 0;
     for (position = 0; position < LENGTH; position++) {

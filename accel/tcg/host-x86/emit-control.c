@@ -139,6 +139,68 @@ static void emit_goto_cond(Jit *j)
     j->need = j->after[j->k];
 }
 
+/* EFLAGS from the masked operand: the condition code for "all of it is 0". */
+static unsigned test_masked(Jit *j)
+{
+    const IrInsn *i = j->i;
+    uint64_t mask = i->imm2 & bits_mask(8 * i->size), all = bits_mask(8 * i->size);
+    unsigned size = i->size;
+    Loc a = loc_of(j, i->a);
+    if (a.kind == L_HIGH || a.kind == L_IMM) {
+        unsigned t = scratch(j);
+        load_to(j, size, t, a);
+        a = loc_reg(t);
+    }
+    flags_clobber(j);
+    if (!mask || mask == all) {
+        if (a.kind == L_REG)
+            test_rr(&j->a, size, a, a.reg);
+        else
+            alu_ri(&j->a, ALU_CMP, size, a, 0);
+        return IRC_Z;
+    }
+    if (mask <= 0x7fffffff && size >= 4) {
+        bool byte = mask <= 0xff && (a.kind == L_MEM || a.reg < 4);
+        test_ri(&j->a, byte ? 1 : 4, a, mask);
+        return IRC_Z;
+    }
+    if (!(mask & (mask - 1))) {
+        op_rm(&j->a, 0xba | OP_0F, size == 8 ? 8 : 4, 4, a); /* bt */
+        e8(&j->a, (unsigned)__builtin_ctzll(mask));
+        return IRC_NC;
+    }
+    unsigned t = scratch(j);
+    mov_ri(&j->a, t, mask);
+    test_rr(&j->a, size, a, t);
+    return IRC_Z;
+}
+
+static void emit_goto_zero(Jit *j)
+{
+    const IrInsn *i = j->i;
+    j->need = j->after[j->k] | NEED_SEEN;
+    unsigned cc = test_masked(j) ^ (i->op == IR_GOTONZ);
+    BlockLink *l = new_link(j, i->imm);
+    bool near = same_page(j, l->pc);
+    if (near)
+        align_field(&j->a, 2);
+    uint8_t *field = jcc32(&j->a, cc);
+    if (near)
+        l->jmp = offset_of(field);
+    add_cold(j, (Cold){ .kind = COLD_LINK, .from = field, .link = l });
+    j->need = j->after[j->k];
+}
+
+static void emit_trap(Jit *j)
+{
+    j->need = j->before[j->k];
+    flags_will_write(j, REG_S0); /* the site names no scratch register */
+    flags_will_write(j, REG_S1);
+    coalesce_forget(j);
+    unsigned cc = test_masked(j) ^ 1;
+    add_cold(j, (Cold){ .kind = COLD_TRAP, .from = jcc32(&j->a, cc), .insn = j->i, .site = new_site(j) });
+}
+
 /*
  * Behind a direct jump: [guard, for a side exit across pages;] store the flags; go to the target (patched) or leave.
  * A target that kills the flags unseen is reached without storing them: then the first jump is patched to it.
@@ -234,6 +296,8 @@ void emit_control(Jit *j)
     case IR_BR: case IR_BRCC: case IR_BRZ: case IR_BRNZ: emit_branch(j); break;
     case IR_GOTO: emit_goto(j); break;
     case IR_GOTOCC: emit_goto_cond(j); break;
+    case IR_GOTOZ: case IR_GOTONZ: emit_goto_zero(j); break;
+    case IR_TRAPNZ: emit_trap(j); break;
     case IR_JMP: emit_jump(j); break;
     case IR_EXIT: emit_exit(j, i->imm, RUN_POLL); break;
     case IR_LOOKUP:
@@ -276,6 +340,14 @@ static void cold_misaligned(Jit *j, Cold *c)
     call_stub(&j->a, jit_stubs.call_full);
 }
 
+static void cold_trap(Jit *j, Cold *c)
+{
+    patch_rel32(c->from, j->a.p);
+    store_i(&j->a, 4, vcpu_loc(VOFF(call_site)), (uint32_t)((uint8_t *)c->site - codebuf_rw));
+    mov_ri(&j->a, REG_S0, c->insn->imm);
+    call_stub(&j->a, jit_stubs.call_full);
+}
+
 static void cold_step(Jit *j, Cold *c)
 {
     patch_rel32(c->from, j->a.p);
@@ -305,6 +377,7 @@ void emit_cold(Jit *j)
             patch_rel32(c->from, j->a.p);
             emit_exit(j, c->pc, c->result);
             break;
+        case COLD_TRAP: cold_trap(j, c); break;
         case COLD_STEP: cold_step(j, c); break;
         case COLD_LINK: cold_link(j, c); break;
         case COLD_MISS: cold_miss(j, c); break;

@@ -133,6 +133,30 @@ static bool shiftx(Jit *j)
     return true;
 }
 
+/* Shift or rotate by a register without flags, wherever the operands are: RCX is borrowed. */
+static bool shift_anywhere(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Asm *a = &j->a;
+    if (i->flags & IR_SETF || i->size < 4 || has_memory(i) || i->b == IR_IMM || i->op == IR_RCL || i->op == IR_RCR ||
+        loc_of(j, i->b).kind == L_HIGH || loc_of(j, i->a).kind == L_HIGH)
+        return false;
+    j->need = j->keep[j->k];
+    flags_clobber(j);
+    flags_will_write(j, REG_S0);
+    flags_will_write(j, REG_S1);
+    coalesce_forget(j);
+    load_to(j, i->size, REG_S0, loc_of(j, i->a));
+    load_to(j, 4, REG_S1, loc_of(j, i->b));
+    op_rm(a, 0x87, 8, REG_S1, loc_reg(RCX)); /* xchg */
+    shift_cl(a, shift_code(i->op), i->size, loc_reg(REG_S0));
+    mov_rr(a, 8, RCX, REG_S1);
+    write_begin(j, i->d);
+    store_result(j, i->size, i->d, REG_S0);
+    j->native = 0;
+    return true;
+}
+
 /* Count in CL as the host has it. With flags: a count of 0 leaves v->fl as it was before. */
 static void shift_by_cl(Jit *j)
 {
@@ -181,13 +205,37 @@ static void shift_by_cl(Jit *j)
     flags_unknown(j);
 }
 
+static void double_shift_anywhere(Jit *j, unsigned n)
+{
+    const IrInsn *i = j->i;
+    j->need = j->keep[j->k] & (needs_flags(j) ? 0 : NEED_ALL);
+    flags_clobber(j);
+    unsigned t = scratch(j);
+    Loc b = loc_of(j, i->b);
+    if (b.kind != L_REG) {
+        unsigned s = scratch(j);
+        load_to(j, i->size, s, b);
+        b = loc_reg(s);
+    }
+    load_to(j, i->size, t, loc_of(j, i->a));
+    op_rm(&j->a, (i->op == IR_SHLD ? 0xa4 : 0xac) | OP_0F, i->size, b.reg, loc_reg(t));
+    e8(&j->a, n);
+    write_begin(j, i->d);
+    store_result(j, i->size, i->d, t);
+    native_result(j, GROUP_ALL);
+}
+
 static void emit_double_shift(Jit *j)
 {
     const IrInsn *i = j->i;
     Loc d = loc_of(j, i->d), b = loc_of(j, i->b);
     unsigned n = i->imm & (i->size == 8 ? 63 : 31);
-    if (i->c != IR_IMM || !n || has_memory(i) || i->size < 4 || i->d != i->a || d.kind != L_REG || b.kind != L_REG) {
+    if (i->c != IR_IMM || !n || has_memory(i) || i->size < 4 || b.kind == L_HIGH || b.kind == L_IMM) {
         emit_step(j);
+        return;
+    }
+    if (i->d != i->a || d.kind != L_REG || b.kind != L_REG) {
+        double_shift_anywhere(j, n);
         return;
     }
     j->need = j->keep[j->k] & (needs_flags(j) ? 0 : NEED_ALL);
@@ -212,7 +260,7 @@ void emit_shift(Jit *j)
         emit_step(j);
     else if (i->b == IR_IMM && n && i->a != IR_IMM && !(rotate && needs_flags(j) && (n == 1 || n % bits == 0)))
         shift_by_constant(j, n);
-    else if (!shiftx(j))
+    else if (!shiftx(j) && !shift_anywhere(j))
         shift_by_cl(j);
 }
 
@@ -276,6 +324,42 @@ static bool mulx(Jit *j)
     return true;
 }
 
+/*
+ * The high half, or both, with operands and results anywhere: RAX and RDX are borrowed. EFLAGS have been given up. The low half is
+ * in REG_S1 then, the high one in REG_S0.
+ */
+static void multiply_anywhere(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Asm *a = &j->a;
+    Loc saved = vcpu_loc(VOFF(slow[3]));
+    load_to(j, i->size, REG_S1, loc_of(j, i->a));
+    load_to(j, i->size, REG_S0, loc_of(j, i->b));
+    store_r(a, 8, saved, RDX);
+    op_rm(a, 0x87, 8, REG_S1, loc_reg(RAX));
+    op_rm(a, 0xf7, i->size, i->op == IR_MULU2 ? 4 : 5, loc_reg(REG_S0));
+    mov_rr(a, i->size, REG_S0, RDX);
+    load_zx(a, 8, RDX, saved);
+    op_rm(a, 0x87, 8, REG_S1, loc_reg(RAX));
+}
+
+static bool mul2_anywhere(Jit *j)
+{
+    const IrInsn *i = j->i;
+    if (i->size < 4 || has_memory(i) || i->flags & IR_SETF || ir_kind(i->d) == IR_KIND_GH)
+        return false;
+    flags_clobber(j);
+    flags_will_write(j, REG_S0);
+    flags_will_write(j, REG_S1);
+    coalesce_forget(j);
+    multiply_anywhere(j);
+    write_begin(j, i->d);
+    store_result(j, i->size, i->d, REG_S1);
+    write_begin(j, i->c);
+    store_result(j, i->size, i->c, REG_S0);
+    return true;
+}
+
 static void emit_mul2(Jit *j)
 {
     const IrInsn *i = j->i;
@@ -283,7 +367,7 @@ static void emit_mul2(Jit *j)
     bool fixed = loc_is(loc_of(j, i->d), RAX) && loc_is(loc_of(j, i->a), RAX) && (byte || loc_is(loc_of(j, i->c), RDX));
     Loc b = loc_of(j, i->b);
     if (i->b != IR_MEM && (!fixed || b.kind == L_IMM || b.kind == L_HIGH)) {
-        if (!mulx(j))
+        if (!mulx(j) && !mul2_anywhere(j))
             emit_step(j);
         return;
     }
@@ -311,11 +395,65 @@ void emit_mul(Jit *j)
         emit_mul2(j);
 }
 
+/* UDIV, SDIV: RAX and RDX are borrowed. REG_S1 is the quotient. */
+static void emit_plain_div(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Asm *a = &j->a;
+    unsigned size = i->size;
+    bool is_signed = i->op == IR_SDIV;
+    Loc saved = vcpu_loc(VOFF(slow[3]));
+    j->need = j->keep[j->k];
+    flags_clobber(j);
+    flags_will_write(j, REG_S0);
+    flags_will_write(j, REG_S1);
+    coalesce_forget(j);
+    load_to(j, size, REG_S1, loc_of(j, i->a));
+    load_to(j, size, REG_S0, loc_of(j, i->b));
+    uint8_t *done[2] = { NULL, NULL };
+    if (is_signed) { /* 0 and -1 apart: q = -a for the latter */
+        op_rm(a, 0xf7, size, 3, loc_reg(REG_S1));
+        alu_ri(a, ALU_CMP, size, loc_reg(REG_S0), ~UINT64_C(0));
+        e8(a, 0x74);
+        done[0] = a->p++;
+        op_rm(a, 0xf7, size, 3, loc_reg(REG_S1));
+    }
+    test_rr(a, size, loc_reg(REG_S0), REG_S0);
+    e8(a, 0x75); /* jnz over: q = 0 */
+    uint8_t *divide = a->p++;
+    alu_rm(a, ALU_XOR, 4, REG_S1, loc_reg(REG_S1));
+    e8(a, 0xeb);
+    done[1] = a->p++;
+    *divide = (uint8_t)(a->p - (divide + 1));
+    store_r(a, 8, saved, RDX);
+    op_rm(a, 0x87, 8, REG_S1, loc_reg(RAX)); /* xchg */
+    if (is_signed) {
+        if (size == 8)
+            e8(a, 0x48);
+        e8(a, 0x99); /* cdq, cqo */
+    } else {
+        alu_rm(a, ALU_XOR, 4, RDX, loc_reg(RDX));
+    }
+    op_rm(a, 0xf7, size, is_signed ? 7 : 6, loc_reg(REG_S0));
+    load_zx(a, 8, RDX, saved);
+    op_rm(a, 0x87, 8, REG_S1, loc_reg(RAX));
+    for (unsigned n = 0; n < 2; n++)
+        if (done[n])
+            *done[n] = (uint8_t)(a->p - (done[n] + 1));
+    write_begin(j, i->d);
+    store_result(j, size, i->d, REG_S1);
+    j->native = 0;
+}
+
 /* --- division: in line when the quotient surely fits, else by the interpreter (which also raises the error) --- */
 void emit_div(Jit *j)
 {
     const IrInsn *i = j->i;
     unsigned size = i->size;
+    if (i->op == IR_UDIV || i->op == IR_SDIV) {
+        emit_plain_div(j);
+        return;
+    }
     bool fixed = loc_is(loc_of(j, i->d), RAX) && loc_is(loc_of(j, i->a), RAX) && loc_is(loc_of(j, i->c), RDX);
     if (!fixed || size < 4 || i->b == IR_IMM) {
         emit_step(j);
@@ -486,13 +624,43 @@ static void emit_crc(Jit *j)
     op_rm(&j->a, (i->size == 1 ? 0xf0 | OP_RM8 : 0xf1) | OP_0F38 | OP_F2 | OP_NO16, i->size == 8 ? 8 : 4, d.reg, b);
 }
 
+/* Bytes in reverse, then nibbles, pairs and bits within each byte. */
+static void emit_reverse(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Asm *a = &j->a;
+    Loc from = loc_of(j, i->a);
+    if (i->size < 4 || from.kind == L_HIGH) {
+        emit_step(j);
+        return;
+    }
+    flags_clobber(j);
+    unsigned t = scratch(j), s = scratch(j);
+    load_to(j, i->size, t, from);
+    swap_bytes(j, i->size, t);
+    static const struct { uint64_t mask; unsigned by; } step[] = { { UINT64_C(0x0f0f0f0f0f0f0f0f), 4 }, { UINT64_C(0x3333333333333333), 2 },
+                                                                   { UINT64_C(0x5555555555555555), 1 } };
+    for (unsigned n = 0; n < ARRAY_LEN(step); n++) {
+        mov_ri(a, s, step[n].mask & bits_mask(8 * i->size));
+        store_r(a, 8, vcpu_loc(VOFF(slow[3])), s);
+        alu_rm(a, ALU_AND, i->size, s, loc_reg(t));
+        shift_i(a, 5, i->size, loc_reg(t), step[n].by);
+        alu_rm(a, ALU_AND, i->size, t, vcpu_loc(VOFF(slow[3])));
+        shift_i(a, 4, i->size, loc_reg(s), step[n].by);
+        alu_rm(a, ALU_OR, i->size, t, loc_reg(s));
+    }
+    write_begin(j, i->d);
+    store_result(j, i->size, i->d, t);
+    j->native = 0;
+}
+
 void emit_bits(Jit *j)
 {
     switch ((IrOp)j->i->op) {
     case IR_BT: case IR_BTS: case IR_BTR: case IR_BTC: emit_bit_test(j); break;
     case IR_BSF: case IR_BSR: case IR_TZCNT: case IR_LZCNT: case IR_POPCNT: emit_scan(j); break;
     case IR_CRC32C: emit_crc(j); break;
-    case IR_RBIT: emit_step(j); break;
+    case IR_RBIT: emit_reverse(j); break;
     default:
         if (!bmi_op(j))
             emit_step(j);
@@ -641,32 +809,76 @@ void emit_flag_op(Jit *j)
 }
 
 /* --- exchanges --- */
+static void lock_prefix(Jit *j)
+{
+    if (j->i->flags & IR_LOCK && j->i->op != IR_XCHG)
+        e8(&j->a, 0xf0);
+}
+static void exchange_op(Jit *j, unsigned reg)
+{
+    const IrInsn *i = j->i;
+    unsigned byte = i->size == 1 ? OP_BYTES : 1;
+    unsigned op = i->op == IR_XCHG ? 0x86 : (i->op == IR_XADD ? 0xc0 : 0xb0) | OP_0F;
+    lock_prefix(j);
+    op_rm(&j->a, op | byte, i->size, reg, j->gm);
+}
+
+/* With operands anywhere: the address is in REG_S0, the value in REG_S1. CMPXCHG borrows RAX, and RBX for a value that was in memory. */
+static void exchange_anywhere(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Asm *a = &j->a;
+    mem_access(j, i->size, true);
+    j->need = j->keep[j->k];
+    flags_clobber(j);
+    mem_simplify(j);
+    flags_will_write(j, REG_S1);
+    coalesce_forget(j);
+    if (i->op != IR_CMPXCHG) {
+        load_to(j, 8, REG_S1, loc_of(j, i->a));
+        exchange_op(j, REG_S1);
+    } else {
+        Loc value = loc_of(j, i->a), saved = vcpu_loc(VOFF(slow[3]));
+        bool borrow = value.kind != L_REG;
+        load_to(j, 8, REG_S1, loc_of(j, i->d));
+        if (borrow) {
+            store_r(a, 8, saved, RBX);
+            load_to(j, 8, RBX, value);
+            value = loc_reg(RBX);
+        } else if (value.reg == RAX) {
+            value = loc_reg(REG_S1); /* where RAX is by then */
+        }
+        op_rm(a, 0x87, 8, REG_S1, loc_reg(RAX)); /* xchg */
+        exchange_op(j, value.reg);
+        op_rm(a, 0x87, 8, REG_S1, loc_reg(RAX));
+        if (borrow)
+            load_zx(a, 8, RBX, saved);
+    }
+    mem_done(j);
+    write_begin(j, i->d);
+    store_result(j, i->size, i->d, REG_S1);
+}
+
 void emit_exchange(Jit *j)
 {
     const IrInsn *i = j->i;
     Loc d = loc_of(j, i->d), a = loc_of(j, i->a);
-    unsigned size = i->size;
-    bool same = i->d == i->a, usable;
-    if (i->op == IR_CMPXCHG)
-        usable = loc_is(d, RAX) && a.kind == L_REG;
-    else
-        usable = same && d.kind == L_REG;
-    if (!usable) {
+    bool fixed = i->op == IR_CMPXCHG ? loc_is(d, RAX) && a.kind == L_REG : i->d == i->a && d.kind == L_REG;
+    bool plain = i->b == IR_NONE && d.kind != L_HIGH && a.kind != L_HIGH && a.kind != L_IMM && !(i->size == 1 && d.kind == L_REG);
+    if (!fixed && plain && !(i->flags & IR_SETF)) {
+        exchange_anywhere(j);
+        return;
+    }
+    if (!fixed) {
         emit_step(j);
         return;
     }
-    mem_access(j, size, true);
+    mem_access(j, i->size, true);
     j->need = j->keep[j->k];
     if (i->op != IR_XCHG)
         flags_clobber(j);
     write_begin(j, i->d);
-    if (i->flags & IR_LOCK && i->op != IR_XCHG)
-        e8(&j->a, 0xf0);
-    unsigned byte = size == 1 ? OP_BYTES : 1;
-    if (i->op == IR_XCHG)
-        op_rm(&j->a, 0x86 | byte, size, a.reg, j->gm);
-    else
-        op_rm(&j->a, (i->op == IR_XADD ? 0xc0 : 0xb0) | byte | OP_0F, size, a.reg, j->gm);
+    exchange_op(j, a.reg);
     if (i->op != IR_XCHG)
         native_result(j, GROUP_ALL);
 }

@@ -449,7 +449,7 @@ static void move_imm(Jit *j, unsigned size, IrRef d, uint64_t v)
     }
 }
 
-static void swap_bytes(Jit *j, unsigned size, unsigned reg)
+void swap_bytes(Jit *j, unsigned size, unsigned reg)
 {
     if (size == 2) {
         flags_clobber(j);

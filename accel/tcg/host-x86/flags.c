@@ -63,12 +63,13 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
         *use = (i->flags & IR_CALL_READS_FLAGS ? NEED_READ | NEED_SEEN : 0) | (i->flags & IR_CALL_RAISES ? NEED_SEEN : 0);
         break;
     case IR_DIVU: case IR_DIVS: *use = NEED_SEEN; break;
+    case IR_UDIV: case IR_SDIV:
     case IR_MOV: case IR_NOT: case IR_ZEXT: case IR_SEXT: case IR_LEA: case IR_BSWAP: case IR_RBIT: case IR_PDEP: case IR_PEXT:
     case IR_CRC32C: case IR_XCHG: case IR_LDE: case IR_STE: case IR_INSN: case IR_BR: case IR_BRZ: case IR_BRNZ:
     case IR_LABEL:
     case IR_FENCE: break;
     case IR_GOTO: case IR_JMP: case IR_EXIT: case IR_LOOKUP: *kill = GROUP_ALL; *use = NEED_SEEN; break;
-    case IR_CHECK: case IR_COUNT: *use = NEED_SEEN; break;
+    case IR_CHECK: case IR_COUNT: case IR_TRAPNZ: case IR_GOTOZ: case IR_GOTONZ: *use = NEED_SEEN; break;
     case IR_SIMD: break;
     case IR_VEC: *kill = vec_info[i->vec].shape == VEC_SHAPE_F ? GROUP_ALL : 0; break;
     default: *kill = setf ? GROUP_ALL : 0; break;

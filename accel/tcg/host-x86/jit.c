@@ -81,14 +81,14 @@ static const uint8_t op_class[IR_OP_COUNT] = {
     [IR_ADD] = 2, [IR_SUB] = 2, [IR_ADC] = 2, [IR_SBB] = 2, [IR_AND] = 2, [IR_OR] = 2, [IR_XOR] = 2, [IR_CMP] = 2, [IR_TEST] = 2,
     [IR_NEG] = 3, [IR_NOT] = 3, [IR_INC] = 3, [IR_DEC] = 3,
     [IR_SHL] = 4, [IR_SHR] = 4, [IR_SAR] = 4, [IR_ROL] = 4, [IR_ROR] = 4, [IR_RCL] = 4, [IR_RCR] = 4, [IR_SHLD] = 4, [IR_SHRD] = 4,
-    [IR_MUL] = 5, [IR_MULU2] = 5, [IR_MULS2] = 5, [IR_DIVU] = 6, [IR_DIVS] = 6,
+    [IR_MUL] = 5, [IR_MULU2] = 5, [IR_MULS2] = 5, [IR_DIVU] = 6, [IR_DIVS] = 6, [IR_UDIV] = 6, [IR_SDIV] = 6,
     [IR_ANDN] = 7, [IR_BSF] = 7, [IR_BSR] = 7, [IR_TZCNT] = 7, [IR_LZCNT] = 7, [IR_POPCNT] = 7, [IR_RBIT] = 7, [IR_BT] = 7, [IR_BTS] = 7,
     [IR_BTR] = 7, [IR_BTC] = 7, [IR_BLSI] = 7, [IR_BLSR] = 7, [IR_BLSMSK] = 7, [IR_BEXTR] = 7, [IR_BZHI] = 7, [IR_PDEP] = 7,
     [IR_PEXT] = 7, [IR_CRC32C] = 7,
     [IR_GETF] = 8, [IR_PUTF] = 8, [IR_CMC] = 8, [IR_CCMP] = 14, [IR_CCMN] = 14, [IR_SETNZ] = 14, [IR_FENCE] = 14,
     [IR_XCHG] = 9, [IR_XADD] = 9, [IR_CMPXCHG] = 9, [IR_VEC] = 10, [IR_SIMD] = 14, [IR_CALL] = 11,
-    [IR_LABEL] = 12, [IR_BR] = 12, [IR_BRCC] = 12, [IR_BRZ] = 12, [IR_BRNZ] = 12, [IR_GOTO] = 12, [IR_GOTOCC] = 12, [IR_JMP] = 12,
-    [IR_EXIT] = 12, [IR_LOOKUP] = 12, [IR_CHECK] = 12, [IR_COUNT] = 12, [IR_INSN] = 13,
+    [IR_LABEL] = 12, [IR_BR] = 12, [IR_BRCC] = 12, [IR_BRZ] = 12, [IR_BRNZ] = 12, [IR_GOTO] = 12, [IR_GOTOCC] = 12, [IR_GOTOZ] = 12,
+    [IR_GOTONZ] = 12, [IR_TRAPNZ] = 12, [IR_JMP] = 12, [IR_EXIT] = 12, [IR_LOOKUP] = 12, [IR_CHECK] = 12, [IR_COUNT] = 12, [IR_INSN] = 13,
 };
 
 static bool uses_t0(const IrInsn *i)

@@ -53,7 +53,7 @@ typedef struct Run {
 } Run;
 enum { RUNS = 4 };
 
-typedef enum ColdKind { COLD_ACCESS, COLD_MISALIGNED, COLD_EXIT, COLD_STEP, COLD_LINK, COLD_MISS } ColdKind;
+typedef enum ColdKind { COLD_ACCESS, COLD_MISALIGNED, COLD_TRAP, COLD_EXIT, COLD_STEP, COLD_LINK, COLD_MISS } ColdKind;
 typedef struct Cold {
     ColdKind kind;
     uint8_t *from;            /* rel32 field of the jump that leads here */
@@ -156,6 +156,7 @@ void write_begin(Jit *j, IrRef r);  /* the operand is about to be written by the
 void store_result(Jit *j, unsigned size, IrRef d, unsigned reg); /* reg -> d, with the rules of G and T */
 void load_to(Jit *j, unsigned size, unsigned reg, Loc l); /* zero-extended; any kind of location */
 bool needs_flags(const Jit *j);     /* IR_SETF, and somebody cares */
+void swap_bytes(Jit *j, unsigned size, unsigned reg); /* size 2 changes EFLAGS */
 void emit_alu_op(Jit *j);
 void emit_unary(Jit *j);
 void emit_move(Jit *j);

@@ -190,6 +190,18 @@ static void divide(Vcpu *v, const IrInsn *i)
     interp_write(v, i, i->c, size, r);
 }
 
+static void plain_divide(Vcpu *v, const IrInsn *i)
+{
+    unsigned bits = 8 * i->size;
+    uint64_t a = interp_read(v, i, i->a, i->size), b = interp_read(v, i, i->b, i->size), q = 0;
+    int64_t sa = bits_sget(a, 0, bits), sb = bits_sget(b, 0, bits);
+    if (b && i->op == IR_UDIV)
+        q = a / b;
+    else if (b)
+        q = sb == -1 ? -(uint64_t)sa : (uint64_t)(sa / sb);
+    interp_write(v, i, i->d, i->size, q);
+}
+
 /* BSF, BSR: with a zero source the destination stays. */
 static void scan(Vcpu *v, const IrInsn *i)
 {
@@ -284,6 +296,12 @@ static void put_flags(Vcpu *v, const IrInsn *i)
     flags_set_explicit(v, (flags_eval(&v->fl) & ~mask) | ((uint32_t)interp_read(v, i, i->a, 4) & mask));
 }
 
+/* GOTOZ and its kin: the masked operand. */
+static bool masked_is_zero(Vcpu *v, const IrInsn *i)
+{
+    return !(interp_read(v, i, i->a, i->size) & (i->imm2 ? i->imm2 : ~UINT64_C(0)));
+}
+
 /* --- one op that does not steer --- */
 void interp_step(Vcpu *v, const IrInsn *i)
 {
@@ -291,6 +309,7 @@ void interp_step(Vcpu *v, const IrInsn *i)
     case IR_MOV: interp_write(v, i, i->d, i->size, interp_read(v, i, i->a, i->size)); break;
     case IR_MULU2: case IR_MULS2: mul2(v, i); break;
     case IR_DIVU: case IR_DIVS: divide(v, i); break;
+    case IR_UDIV: case IR_SDIV: plain_divide(v, i); break;
     case IR_BSF: case IR_BSR: scan(v, i); break;
     case IR_CRC32C: crc32c(v, i); break;
     case IR_ZEXT: interp_write(v, i, i->d, i->size2, interp_read(v, i, i->a, i->size)); break;
@@ -321,6 +340,10 @@ void interp_step(Vcpu *v, const IrInsn *i)
     case IR_LDE: interp_write(v, i, i->d, 8, host_load((const uint8_t *)v + i->imm, i->size)); break;
     case IR_STE: store_field(v, i); break;
     case IR_CALL: call(v, i); break;
+    case IR_TRAPNZ:
+        if (!masked_is_zero(v, i))
+            ((HelperFn *)(uintptr_t)i->imm)(v, 0, 0, 0);
+        break;
     case IR_VEC: interp_vec(v, i); break;
     case IR_SIMD: simd_run(v, i); break;
     default: alu(v, i); break;
@@ -366,6 +389,11 @@ RunResult interp_run(Vcpu *v, const IrInsn *code, unsigned count, const Block *b
         case IR_GOTO: return leave(v, i->imm, RUN_LOOKUP);
         case IR_GOTOCC:
             if (interp_cond(v, i->cond))
+                return leave(v, i->imm, RUN_LOOKUP);
+            break;
+        case IR_GOTOZ:
+        case IR_GOTONZ:
+            if (masked_is_zero(v, i) == (i->op == IR_GOTOZ))
                 return leave(v, i->imm, RUN_LOOKUP);
             break;
         case IR_JMP: return leave(v, interp_read(v, i, i->a, 8), RUN_LOOKUP);
