@@ -47,7 +47,7 @@ static void set_sp_m(ArmTrans *x, IrRef value)
 {
     IrRef t = a32_opi(x, IR_AND, value, ~3u);
     if (x->has->v8m)
-        a32_call(x, arm_help_m_sp_limit, H_R | H_P, IR_NONE, A_REF(t), A_NONE, A_NONE);
+        arm_call(x, arm_help_m_sp_limit, H_R | H_P, IR_NONE, A_REF(t), A_NONE, A_NONE);
     ir_op2(x->t, IR_MOV, 4, IR_G(13), t);
 }
 
@@ -297,8 +297,8 @@ void a32_dp(ArmTrans *x, A32Dp op, bool s, unsigned rd, unsigned rn, const A32Op
             logical(x, op, d, rn, o);
         else
             arithmetic(x, op, d, rn, o, false);
-        a32_call(x, arm_help_a32_spsr, H_R | H_F, spsr, A_NONE, A_NONE, A_NONE);
-        a32_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(d), A_REF(spsr), A_NONE);
+        arm_call(x, arm_help_a32_spsr, H_R | H_F, spsr, A_NONE, A_NONE, A_NONE);
+        arm_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(d), A_REF(spsr), A_NONE);
         a32_end_lookup(x);
         return;
     }
@@ -364,7 +364,7 @@ static bool leave_it(ArmTrans *x, uint8_t after)
 {
     uint8_t at_start = (uint8_t)(x->t->b->mode >> ARM_MODE_IT_SHIFT);
     if (after != at_start) {
-        a32_call(x, arm_help_a32_set_it, H_P, IR_NONE, A_IMM(after), A_NONE, A_NONE);
+        arm_call(x, arm_help_a32_set_it, H_P, IR_NONE, A_IMM(after), A_NONE, A_NONE);
         return true;
     }
     if (x->it_stored)
@@ -434,7 +434,7 @@ void a32_branch_state(ArmTrans *x, uint32_t target, bool t32)
         return;
     }
     leave_it(x, 0);
-    a32_call(x, arm_help_a32_state, H_P, IR_NONE, A_IMM(t32), A_NONE, A_NONE);
+    arm_call(x, arm_help_a32_state, H_P, IR_NONE, A_IMM(t32), A_NONE, A_NONE);
     arm_set_pc(x, target);
     lookup(x);
     x->ended = true;
@@ -468,7 +468,7 @@ static void bx_m(ArmTrans *x, IrRef target)
     ir_brz(x->t, IR_BRZ, 4, a32_opi(x, IR_XOR, high, 0x7f), slow);
     jump_aligned(x, a32_opi(x, IR_AND, target, ~1u));
     ir_label(x->t, IR_LABEL, slow);
-    a32_call(x, arm_help_m_bx, H_R | H_F | H_W, IR_NONE, A_REF(target), A_NONE, A_NONE);
+    arm_call(x, arm_help_m_bx, H_R | H_F | H_W, IR_NONE, A_REF(target), A_NONE, A_NONE);
     lookup(x);
 }
 
@@ -483,7 +483,7 @@ void a32_bx(ArmTrans *x, IrRef target)
     ir_brz(x->t, a32_t32(x) ? IR_BRZ : IR_BRNZ, 4, a32_opi(x, IR_AND, target, 1), other);
     jump_aligned(x, a32_opi(x, IR_AND, target, a32_t32(x) ? ~1u : ~3u));
     ir_label(x->t, IR_LABEL, other);
-    a32_call(x, arm_help_a32_state, H_P, IR_NONE, A_IMM(!a32_t32(x)), A_NONE, A_NONE);
+    arm_call(x, arm_help_a32_state, H_P, IR_NONE, A_IMM(!a32_t32(x)), A_NONE, A_NONE);
     jump_aligned(x, a32_opi(x, IR_AND, target, a32_t32(x) ? ~3u : ~1u));
 }
 
@@ -527,11 +527,4 @@ void arm_t32_leave(ArmTrans *x)
         arm_set_pc(x, (uint32_t)x->next_pc);
         ir_emit(x->t, IR_LOOKUP, 8);
     }
-}
-
-void a32_call(ArmTrans *x, const void *fn, unsigned flags, IrRef d, ArmArg a, ArmArg b, ArmArg c)
-{
-    if (flags & H_R)
-        a32_may_leave(x);
-    arm_call(x, fn, flags, d, a, b, c);
 }

@@ -72,14 +72,9 @@ void a32_branch_state(ArmTrans *x, uint32_t target, bool t32);
 void a32_bx(ArmTrans *x, IrRef target);              /* BXWritePC */
 void a32_alu_pc(ArmTrans *x, IrRef target);          /* ALUWritePC */
 void a32_jump(ArmTrans *x, IrRef target);            /* BranchWritePC: same state */
-void a32_may_leave(ArmTrans *x);                     /* before anything that can leave the block: the IT state is stored */
 void a32_end_lookup(ArmTrans *x);                    /* L of helpers.h */
 void a32_end_exit(ArmTrans *x);                      /* X */
 void a32_end_next(ArmTrans *x);                      /* M */
-
-/* --- helper calls: as arm_call(); before one that raises the IT state is stored --- */
-void a32_call(ArmTrans *x, const void *fn, unsigned flags, IrRef d, ArmArg a, ArmArg b, ArmArg c);
-#define a32_call0(x, fn, flags) a32_call(x, fn, flags, IR_NONE, A_NONE, A_NONE, A_NONE)
 
 /* The tables: a32 (condition not 1111), a32u (1111), t16, t32; vfp and vfpu: coprocessors 10 and 11; neon: Advanced SIMD, in A32's form. */
 extern const ArmTable arm_a32_table, arm_a32u_table, arm_t16_table, arm_t32_table, arm_vfp_table, arm_vfpu_table, arm_neon_table;

@@ -17,6 +17,7 @@ static void dp_imm(ArmTrans *x, const A32Insn *i, A32Dp op, bool s)
 E(dp_imm) { dp_imm(x, i, (A32Dp)i->op, i->s); }
 E(cmp_imm) { dp_imm(x, i, (A32Dp)(DP_TST + i->op), true); }
 E(dp2_imm) { dp_imm(x, i, (A32Dp)(DP_ORR + i->op), i->s); }
+E(mov_imm) { dp_imm(x, i, (A32Dp)(DP_MOV + i->op), i->s); }
 
 static bool wants_carry(A32Dp op, bool s) { return s && (op <= DP_EOR || op == DP_TST || op == DP_TEQ || op >= DP_ORR); }
 
@@ -29,6 +30,7 @@ static void dp_shift(ArmTrans *x, const A32Insn *i, A32Dp op, bool s)
 E(dp_shift) { dp_shift(x, i, (A32Dp)i->op, sets_flags(x, i)); }
 E(cmp_shift) { dp_shift(x, i, (A32Dp)(DP_TST + i->op), true); }
 E(dp2_shift) { dp_shift(x, i, (A32Dp)(DP_ORR + i->op), i->s); }
+E(mov_shift) { dp_shift(x, i, (A32Dp)(DP_MOV + i->op), i->s); }
 
 static void dp_reg(ArmTrans *x, const A32Insn *i, A32Dp op, bool s)
 {
@@ -39,6 +41,7 @@ static void dp_reg(ArmTrans *x, const A32Insn *i, A32Dp op, bool s)
 E(dp_reg) { dp_reg(x, i, (A32Dp)i->op, sets_flags(x, i)); }
 E(cmp_reg) { dp_reg(x, i, (A32Dp)(DP_TST + i->op), true); }
 E(dp2_reg) { dp_reg(x, i, (A32Dp)(DP_ORR + i->op), i->s); }
+E(mov_reg) { dp_reg(x, i, (A32Dp)(DP_MOV + i->op), i->s); }
 
 /* An immediate that needs no expansion (T16, ADDW, SUBW). */
 E(dp_plain)
@@ -198,7 +201,7 @@ E(smmla) /* op: subtract; r: round; Ra 15: no accumulation */
 {
     IrRef v = a32_op8(x, IR_MUL, wide(x, (unsigned)i->rn, true), wide(x, (unsigned)i->rm, true));
     if (i->ra != 15 || i->op) {
-        IrRef a = a32_op8i(x, IR_SHL, wide(x, (unsigned)i->ra, false), 32);
+        IrRef a = i->ra == 15 ? a32_const(x, 0) : a32_op8i(x, IR_SHL, wide(x, (unsigned)i->ra, false), 32);
         v = a32_op8(x, i->op ? IR_SUB : IR_ADD, a, v);
     }
     if (i->r)
@@ -211,7 +214,7 @@ E(div)
     IrRef d = ir_temp(x->t);
     IrRef n = a32_reg(x, (unsigned)i->rn), m = a32_reg(x, (unsigned)i->rm);
     if (a32_m(x)) /* CCR.DIV_0_TRP */
-        a32_call(x, i->sgn ? arm_help_a32_sdiv_m : arm_help_a32_udiv_m, H_R | H_P, d, A_REF(n), A_REF(m), A_NONE);
+        arm_call(x, i->sgn ? arm_help_a32_sdiv_m : arm_help_a32_udiv_m, H_R | H_P, d, A_REF(n), A_REF(m), A_NONE);
     else
         arm_call(x, i->sgn ? arm_help_a32_sdiv : arm_help_a32_udiv, H_P | H_G, d, A_REF(n), A_REF(m), A_NONE);
     a32_set(x, (unsigned)i->rd, d);

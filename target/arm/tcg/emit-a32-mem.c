@@ -43,7 +43,7 @@ static IrRef sum(ArmTrans *x, const Addr *a)
 static void check_limit(ArmTrans *x, IrRef sp)
 {
     if (a32_m(x) && x->has->v8m)
-        a32_call(x, arm_help_m_sp_limit, H_R | H_P, IR_NONE, A_REF(sp), A_NONE, A_NONE);
+        arm_call(x, arm_help_m_sp_limit, H_R | H_P, IR_NONE, A_REF(sp), A_NONE, A_NONE);
 }
 
 static IrMem addr_mem(ArmTrans *x, Addr *a, unsigned size, unsigned flags)
@@ -155,7 +155,7 @@ static void misc_transfer(ArmTrans *x, const A32Insn *i, Addr *a)
     if (i->l) {
         set_unpriv(a, i);
         transfer(x, a, i->op ? 2 : 1, true, true, (unsigned)i->rt);
-    } else if (i->rt & 1 || i->rt == 14 || !x->has->v5) {
+    } else if (i->rt & 1 || i->rt == 14 || !x->has->v5 || (!i->p && i->w)) {
         arm_undefined(x);
     } else {
         transfer_pair(x, a, !i->op, (unsigned)i->rt, (unsigned)i->rt + 1);
@@ -273,8 +273,8 @@ static void store_registers(ArmTrans *x, const A32Insn *i, IrMem m)
 static void exception_return(ArmTrans *x, IrRef pc)
 {
     IrRef spsr = ir_temp(x->t);
-    a32_call(x, arm_help_a32_spsr, H_R | H_F, spsr, A_NONE, A_NONE, A_NONE);
-    a32_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(pc), A_REF(spsr), A_NONE);
+    arm_call(x, arm_help_a32_spsr, H_R | H_F, spsr, A_NONE, A_NONE, A_NONE);
+    arm_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(pc), A_REF(spsr), A_NONE);
     a32_end_lookup(x);
 }
 
@@ -368,6 +368,10 @@ E(strex) /* op: release */
 {
     if (!exclusive_ok(x, i))
         return;
+    if (i->rd == i->rn || i->rd == i->rt || (i->size == 1 && i->rd == second(i, x))) { /* UNPREDICTABLE */
+        arm_undefined(x);
+        return;
+    }
     unsigned size = exclusive_size[i->size], fail = ir_new_label(x->t), done = ir_new_label(x->t);
     IrRef at = ir_temp(x->t), expect = ir_temp(x->t), old = ir_temp(x->t), was = ir_temp(x->t), d = a32_reg(x, (unsigned)i->rt);
     ir_op3i(x->t, IR_ADD, 4, at, IR_G(i->rn), (uint32_t)i->imm);
@@ -379,6 +383,9 @@ E(strex) /* op: release */
     IrMem m = a32_mem(x, at, 0, size, ARM_MEM_WRITE | ARM_MEM_READ | ARM_MEM_ALIGN);
     ir_lde(x->t, 8, was, offsetof(ArmCpu, excl_addr));
     ir_brz(x->t, IR_BRNZ, 8, a32_op8(x, IR_XOR, was, at), fail);
+    IrRef wide = ir_temp(x->t);
+    ir_lde(x->t, 4, wide, offsetof(ArmCpu, excl_size));
+    ir_brz(x->t, IR_BRNZ, 4, a32_opi(x, IR_XOR, wide, size), fail);
     ir_lde(x->t, 8, expect, offsetof(ArmCpu, excl_value));
     ir_op2(x->t, IR_MOV, 8, old, expect);
     IrInsn *op = ir_op3(x->t, IR_CMPXCHG, size, old, d, IR_NONE);

@@ -40,7 +40,7 @@ E(b_cond)
         a32_branch(x, a32_pc(x) + (uint32_t)i->imm);
         return;
     }
-    a32_branch_cond(x, (unsigned)i->cond, a32_pc(x) + (uint32_t)i->imm);
+    a32_branch_cond(x, (unsigned)(i->cond | i->h), a32_pc(x) + (uint32_t)i->imm);
 }
 
 E(cbz) { a32_branch_zero(x, !i->op, IR_G(i->rn), a32_pc(x) + (uint32_t)i->imm); } /* op: CBNZ */
@@ -76,7 +76,7 @@ E(mrs)
 {
     IrRef d = ir_temp(x->t);
     if (i->r)
-        a32_call(x, arm_help_a32_spsr, H_R | H_F, d, A_NONE, A_NONE, A_NONE);
+        arm_call(x, arm_help_a32_spsr, H_R | H_F, d, A_NONE, A_NONE, A_NONE);
     else
         arm_call(x, arm_help_mrs_cpsr, H_F, d, A_IMM(0), A_NONE, A_NONE);
     a32_set(x, (unsigned)i->rd, d);
@@ -94,7 +94,7 @@ static void msr(ArmTrans *x, const A32Insn *i, IrRef value)
         x->flags_changed = true;
         return;
     }
-    a32_call(x, arm_help_msr_cpsr, H_R | H_F | H_W, IR_NONE, A_REF(value), A_IMM(bits), A_IMM((uint32_t)i->r));
+    arm_call(x, arm_help_msr_cpsr, H_R | H_F | H_W, IR_NONE, A_REF(value), A_IMM(bits), A_IMM((uint32_t)i->r));
     x->flags_changed = true;
     mode_changed(x);
 }
@@ -117,7 +117,7 @@ E(mrs_bank)
         arm_undefined(x);
         return;
     }
-    a32_call(x, arm_help_banked_get, H_R, d, A_IMM((uint32_t)(i->r << 5 | i->imm)), A_NONE, A_NONE);
+    arm_call(x, arm_help_banked_get, H_R, d, A_IMM((uint32_t)(i->r << 5 | i->imm)), A_NONE, A_NONE);
     a32_set(x, (unsigned)i->rd, d);
 }
 
@@ -127,7 +127,7 @@ E(msr_bank)
         arm_undefined(x);
         return;
     }
-    a32_call(x, arm_help_banked_set, H_R, IR_NONE, A_IMM((uint32_t)(i->r << 5 | i->imm)), A_REF(a32_reg(x, (unsigned)i->rm)), A_NONE);
+    arm_call(x, arm_help_banked_set, H_R, IR_NONE, A_IMM((uint32_t)(i->r << 5 | i->imm)), A_REF(a32_reg(x, (unsigned)i->rm)), A_NONE);
 }
 
 E(cps) /* op: imod, r: change of mode, mask: A I F */
@@ -139,7 +139,7 @@ E(cps) /* op: imod, r: change of mode, mask: A I F */
             arm_undefined(x);
         return;
     }
-    a32_call(x, arm_help_cps, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->op << 9 | i->mask << 6)), A_IMM((uint32_t)i->imm), A_IMM((uint32_t)i->r));
+    arm_call(x, arm_help_cps, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->op << 9 | i->mask << 6)), A_IMM((uint32_t)i->imm), A_IMM((uint32_t)i->r));
     mode_changed(x);
 }
 
@@ -163,7 +163,7 @@ E(srs)
         arm_undefined(x);
         return;
     }
-    a32_call(x, arm_help_a32_srs, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->imm | i->p << 8 | i->u << 9 | i->w << 10)), A_NONE, A_NONE);
+    arm_call(x, arm_help_a32_srs, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->imm | i->p << 8 | i->u << 9 | i->w << 10)), A_NONE, A_NONE);
 }
 
 E(rfe)
@@ -180,7 +180,7 @@ E(rfe)
     arm_load(x, 4, spsr, &m2);
     if (i->w)
         ir_op3i(x->t, IR_ADD, 4, IR_G(i->rn), IR_G(i->rn), (uint32_t)(i->u ? 8 : -8));
-    a32_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(pc), A_REF(spsr), A_NONE);
+    arm_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(pc), A_REF(spsr), A_NONE);
     a32_end_lookup(x);
 }
 
@@ -191,12 +191,12 @@ E(eret)
         arm_undefined(x);
         return;
     }
-    a32_call(x, arm_help_a32_spsr, H_R | H_F, spsr, A_NONE, A_NONE, A_NONE);
+    arm_call(x, arm_help_a32_spsr, H_R | H_F, spsr, A_NONE, A_NONE, A_NONE);
     if (x->mode & ARM_MODE_HYP32)
         ir_lde(x->t, 4, pc, offsetof(ArmCpu, elr_hyp));
     else
         ir_op2(x->t, IR_MOV, 4, pc, IR_G(14));
-    a32_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(pc), A_REF(spsr), A_NONE);
+    arm_call(x, arm_help_return32, H_R | H_F | H_W, IR_NONE, A_REF(pc), A_REF(spsr), A_NONE);
     a32_end_lookup(x);
 }
 
@@ -254,11 +254,11 @@ E(hint)
 {
     switch (i->imm) {
     case 1:
-        a32_call0(x, arm_help_yield, H_R);
+        arm_call0(x, arm_help_yield, H_R);
         a32_end_exit(x);
         break;
     case 2: case 3:
-        a32_call(x, arm_help_wfi, H_R, IR_NONE, A_IMM(i->imm == 2), A_NONE, A_IMM(x->len));
+        arm_call(x, arm_help_wfi, H_R, IR_NONE, A_IMM(i->imm == 2), A_NONE, A_IMM(x->len));
         a32_end_exit(x);
         break;
     case 4:
@@ -291,7 +291,7 @@ static IrRef read_sysreg(ArmTrans *x, uint32_t key, uint32_t iss)
     else if (use.known && use.offset)
         ir_lde(x->t, use.size, d, use.offset);
     else
-        a32_call(x, arm_help_mrc, H_R | H_F, d, A_IMM(key), A_IMM(iss), A_NONE);
+        arm_call(x, arm_help_mrc, H_R | H_F, d, A_IMM(key), A_IMM(iss), A_NONE);
     return d;
 }
 
@@ -304,7 +304,7 @@ static void write_sysreg(ArmTrans *x, uint32_t key, IrRef value, uint32_t iss)
         ir_ste(x->t, use.size, use.offset, value);
         return;
     }
-    a32_call(x, arm_help_mcr, H_R | H_F, IR_NONE, A_IMM(key), A_REF(value), A_IMM(iss));
+    arm_call(x, arm_help_mcr, H_R | H_F, IR_NONE, A_IMM(key), A_REF(value), A_IMM(iss));
     if (use.exit)
         a32_end_exit(x);
     else if (use.lookup || !use.known)

@@ -175,7 +175,7 @@ E(lctp)
 E(m_cps) /* op: disable; mask: I F */
 {
     if (x->el) {
-        a32_call(x, arm_help_m_cps, H_R, IR_NONE, A_IMM((uint32_t)i->op), A_IMM((uint32_t)i->mask), A_NONE);
+        arm_call(x, arm_help_m_cps, H_R, IR_NONE, A_IMM((uint32_t)i->op), A_IMM((uint32_t)i->mask), A_NONE);
         a32_end_exit(x);
     }
 }
@@ -183,27 +183,27 @@ E(m_cps) /* op: disable; mask: I F */
 E(m_mrs)
 {
     IrRef d = ir_temp(x->t);
-    a32_call(x, arm_help_m_mrs, H_R | H_F, d, A_IMM((uint32_t)i->imm), A_NONE, A_NONE);
+    arm_call(x, arm_help_m_mrs, H_R | H_F, d, A_IMM((uint32_t)i->imm), A_NONE, A_NONE);
     a32_set(x, (unsigned)i->rd, d);
 }
 
 E(m_msr)
 {
-    a32_call(x, arm_help_m_msr, H_R | H_F | H_W, IR_NONE, A_IMM((uint32_t)i->imm), A_REF(a32_reg(x, (unsigned)i->rn)), A_IMM((uint32_t)i->mask));
+    arm_call(x, arm_help_m_msr, H_R | H_F | H_W, IR_NONE, A_IMM((uint32_t)i->imm), A_REF(a32_reg(x, (unsigned)i->rn)), A_IMM((uint32_t)i->mask));
     x->flags_changed = true;
     a32_end_exit(x);
 }
 
 E(sg)
 {
-    a32_call(x, arm_help_m_sg, H_R | H_F | H_W, IR_NONE, A_IMM((uint32_t)x->pc), A_NONE, A_NONE);
+    arm_call(x, arm_help_m_sg, H_R | H_F | H_W, IR_NONE, A_IMM((uint32_t)x->pc), A_NONE, A_NONE);
     a32_end_lookup(x);
 }
 
 E(tt) /* op: A, T */
 {
     IrRef d = ir_temp(x->t);
-    a32_call(x, arm_help_m_tt, H_R | H_F, d, A_REF(IR_G(i->rn)), A_IMM((uint32_t)(i->op >> 1 | (i->op & 1) << 1)), A_NONE);
+    arm_call(x, arm_help_m_tt, H_R | H_F, d, A_REF(IR_G(i->rn)), A_IMM((uint32_t)(i->op >> 1 | (i->op & 1) << 1)), A_NONE);
     a32_set(x, (unsigned)i->rd, d);
 }
 
@@ -213,7 +213,7 @@ E(bxns)
         arm_undefined(x);
         return;
     }
-    a32_call(x, arm_help_m_bxns, H_R | H_F | H_W, IR_NONE, A_REF(IR_G(i->rm)), A_NONE, A_NONE);
+    arm_call(x, arm_help_m_bxns, H_R | H_F | H_W, IR_NONE, A_REF(IR_G(i->rm)), A_NONE, A_NONE);
     a32_end_lookup(x);
 }
 
@@ -223,6 +223,6 @@ E(blxns)
         arm_undefined(x);
         return;
     }
-    a32_call(x, arm_help_m_blxns, H_R | H_F | H_W, IR_NONE, A_REF(IR_G(i->rm)), A_IMM(((uint32_t)x->pc + 2) | 1), A_NONE);
+    arm_call(x, arm_help_m_blxns, H_R | H_F | H_W, IR_NONE, A_REF(IR_G(i->rm)), A_IMM(((uint32_t)x->pc + 2) | 1), A_NONE);
     a32_end_lookup(x);
 }

@@ -3,18 +3,21 @@
 #include "target/arm/tcg/a32.h"
 
 /* --- Advanced SIMD and FP have tables of their own; T32's words are brought to A32's form --- */
-static uint32_t coprocessor(uint32_t w) { return w >> 8 & 0xf; }
+static const ArmRow *decode_coprocessor(const ArmTrans *x, uint32_t w)
+{
+    unsigned cp = w >> 8 & 0xf;
+    if ((w & 0x0c000000) != 0x0c000000 || (w & 0x0f000000) == 0x0f000000 || cp < 8 || cp > 13)
+        return NULL;
+    if (w >> 28 == 15)
+        return arm_decode(&arm_vfpu_table, x->has, w);
+    return cp >= 9 && cp <= 11 ? arm_decode(&arm_vfp_table, x->has, w) : NULL;
+}
 
 static const ArmRow *decode_vector(const ArmTrans *x, uint32_t w)
 {
     if ((w & 0xfe000000) == 0xf2000000 || (w & 0xff100000) == 0xf4000000)
         return arm_decode(&arm_neon_table, x->has, w);
-    if ((w & 0x0c000000) == 0x0c000000 && (w & 0x0f000000) != 0x0f000000 && coprocessor(w) >= 8 && coprocessor(w) <= 13 &&
-        (w >> 28 == 15 || coprocessor(w) >= 9)) {
-        const ArmRow *row = w >> 28 == 15 ? arm_decode(&arm_vfpu_table, x->has, w) : arm_decode(&arm_vfp_table, x->has, w);
-        return row;
-    }
-    return NULL;
+    return decode_coprocessor(x, w);
 }
 
 static void run(ArmTrans *x, const ArmRow *row, uint32_t w)
@@ -103,16 +106,13 @@ static const ArmRow *decode_t32(const ArmTrans *x, uint32_t *word)
         const ArmRow *row = arm_decode(&arm_t32_table, x->has, w);
         return row && strstr(row->tags, "base") ? row : NULL;
     }
-    if (!a32_m(x) && (top & 0xef) == 0xef)
-        w = (w & 0x00ffffff) | 0xf2000000 | (top & 0x10) << 20;
-    else if (!a32_m(x) && top == 0xf9 && !(w & 0x00100000))
-        w = (w & 0x00ffffff) | 0xf4000000;
-    const ArmRow *row = decode_vector(x, w);
-    if (row) {
-        *word = w;
-        return row;
+    const ArmRow *row;
+    if (!a32_m(x) && ((top & 0xef) == 0xef || (top == 0xf9 && !(w & 0x00100000)))) {
+        *word = (w & 0x00ffffff) | (top == 0xf9 ? 0xf4000000 : 0xf2000000 | (top & 0x10) << 20);
+        return arm_decode(&arm_neon_table, x->has, *word);
     }
-    return arm_decode(&arm_t32_table, x->has, *word);
+    row = decode_coprocessor(x, w);
+    return row ? row : arm_decode(&arm_t32_table, x->has, w);
 }
 
 static uint8_t it_advance(uint8_t it) { return it & 7 ? (uint8_t)((it & 0xe0) | (it << 1 & 0x1f)) : 0; }

@@ -174,6 +174,8 @@ void arm_call(ArmTrans *x, const void *fn, unsigned flags, IrRef d, ArmArg a, Ar
     ArmArg *args[3] = { &a, &b, &c };
     bool imm_used = false;
     uint64_t imm = 0;
+    if (flags & H_R)
+        a32_may_leave(x);
     for (unsigned n = 0; n < 3; n++) {
         if (args[n]->ref != IR_IMM)
             continue;

@@ -46,6 +46,7 @@ void arm_a32_insn(ArmTrans *x);                 /* A32 (cond included) */
 void arm_t32_insn(ArmTrans *x);                 /* T32, A- and M-profile; x->len says which of the two forms x->insn has */
 void arm_t32_begin(ArmTrans *x);                /* a block begins: x->it from the mode */
 void arm_t32_leave(ArmTrans *x);                /* T32 goes on at another block (x->it may not be 0): called before the op that leaves */
+void a32_may_leave(ArmTrans *x);                /* T32, before what can leave the block (arm_call() and a32_mem() do it): the IT state is stored */
 extern const ArmTable arm_a64_table;            /* A64 but FP, SIMD, SVE */
 extern const ArmTable arm_simd_table;           /* those */
 
