@@ -157,6 +157,8 @@ static bool unpredictable(const ArmRow *row, uint32_t w)
 {
     if (!strcmp(row->emitter, "smmla") && get(w, row, "ra") == 15)
         return true;
+    if (!f.one && (!strcmp(row->emitter, "ldrex") || !strcmp(row->emitter, "strex"))) /* of different sizes */
+        return get(w, row, "size") != 0 && row->mask != 0xfff00000 && row->mask != 0xfff00f00;
     if (!strcmp(row->emitter, "bfx"))
         return get(w, row, "lsb") + get(w, row, "imm") > 31;
     if (!strcmp(row->emitter, "bfi"))
