@@ -332,7 +332,8 @@ static void compare(const DiffSequence *s, const DiffOutcome *ours, const DiffOu
             g_string_append_printf(d, " fpscr %08x != %08x (was %08x)", ours->end.fpscr, theirs->end.fpscr, s->start.fpscr);
         for (unsigned n = 0; n < 32; n++)
             if (ours->end.d[n] != theirs->end.d[n])
-                g_string_append_printf(d, "\n      d%u %016" PRIx64 " != %016" PRIx64 " (was %016" PRIx64 ")", n, ours->end.d[n], theirs->end.d[n], s->start.d[n]);
+                g_string_append_printf(d, "\n      d%u %016" PRIx64 " != %016" PRIx64 " (was %016" PRIx64 ")", n, ours->end.d[n], theirs->end.d[n],
+                                       s->start.d[n]);
     }
     if (memcmp(ours->data, theirs->data, DIFF_DATA_SIZE))
         g_string_append(d, " memory");
