@@ -8,6 +8,7 @@ static const OptionGroup groups[] = {
     { "Machine", options_machine },
     { "Boot and firmware", options_boot },
     { "Devices, character devices, monitor", options_devices },
+    { "Semihosting (Arm)", options_semihost },
     { "Running, logging, help", options_debug },
 };
 

@@ -54,7 +54,9 @@ typedef struct OptionGroup {
     const Option *rows;
 } OptionGroup;
 
-extern const Option options_machine[], options_devices[], options_boot[], options_debug[];
+extern const Option options_machine[], options_devices[], options_boot[], options_semihost[], options_debug[];
+/* The console of -semihosting-config chardev= (opt-semihost.c). */
+bool setup_semihosting(Error **errp);
 
 /* Parse argv; false: *errp is set. */
 bool options_parse(Settings *s, int argc, char **argv, Error **errp);

@@ -4,6 +4,7 @@
 #define TARGET_ARM_SEMIHOST_H
 
 #include <glib.h>
+#include <sys/types.h>
 #include "target/arm/cpu.h"
 
 typedef enum SemihostTarget { SEMIHOST_AUTO, SEMIHOST_NATIVE, SEMIHOST_GDB } SemihostTarget;
@@ -14,7 +15,8 @@ typedef struct SemihostConfig {
     SemihostTarget target;
     GPtrArray *args;         /* of char *: arg=..., NULL: -kernel and -append make the command line */
     void *chardev;           /* Chardev *: the console; NULL: the process's stdin, stdout and stderr */
-    void (*console_write)(void *chardev, const void *data, size_t len); /* set with chardev */
+    void (*console_write)(void *chardev, const void *data, size_t len); /* set with chardev, as is console_read */
+    ssize_t (*console_read)(void *chardev, void *buf, size_t len);      /* what has come in, 0: nothing */
 } SemihostConfig;
 extern SemihostConfig semihost_config;
 

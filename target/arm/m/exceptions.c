@@ -483,6 +483,7 @@ bool arm_m_wait(ArmCpu *c, unsigned kind)
         m->wfe = false;
     }
     arm_m_unlock(m);
+    c->v.halted = halt;
     return halt;
 }
 

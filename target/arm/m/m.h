@@ -114,7 +114,7 @@ void arm_m_bus_error(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
 void arm_m_misaligned(Vcpu *v, uint64_t va, AccessKind kind, unsigned align);
 void arm_m_divide_error(Vcpu *v);
 MemAttrs arm_m_attrs(const Vcpu *v);
-/* WFI (a = 0) and WFE (1) on M: true: halt (v->halted). SEV and exception entry/exit set the event register. */
+/* WFI (kind 0) and WFE (1) on M: sets v->halted, and tells it. SEV and exception entry/exit set the event register. */
 bool arm_m_wait(ArmCpu *c, unsigned kind);
 void arm_m_event_all(void);                /* SEV; any thread */
 uint32_t arm_m_get_xpsr(const ArmCpu *c);
