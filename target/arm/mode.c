@@ -174,7 +174,7 @@ static uint64_t fp_mode(const ArmCpu *c)
 
 static uint64_t mode64(const ArmCpu *c)
 {
-    uint64_t sctlr = arm_sctlr(c), m = ARM_MODE_A64 | (uint64_t)c->btype << ARM_MODE_BTYPE_SHIFT;
+    uint64_t sctlr = arm_sctlr(c), m = ARM_MODE_A64;
     m |= sctlr & (c->el ? SCTLR_EE : SCTLR_E0E) ? ARM_MODE_BE : 0;
     m |= sctlr & (c->el ? SCTLR_SA : SCTLR_SA0) ? ARM_MODE_SP_ALIGN : 0;
     m |= c->sp_sel ? ARM_MODE_SP_SEL : 0;

@@ -14,10 +14,13 @@ static void not_set(Jit *j)
 /* EFLAGS hold the guest's flags of this op, or nobody wants them. */
 static void native_result(Jit *j, unsigned groups)
 {
-    if (needs_flags(j))
-        flags_set_native(j, groups);
-    else
+    if (!needs_flags(j)) {
         not_set(j);
+        return;
+    }
+    flags_set_native(j, groups);
+    if (j->i->flags & IR_NOTC)
+        flags_invert_carry(j);
 }
 /* The register that the op works in: d itself after a is in it, or a scratch register that store_result() puts away. */
 static unsigned work_register(Jit *j, bool *direct)

@@ -28,7 +28,7 @@ uint64_t arm_help_stxp(Vcpu *v, uint64_t va, uint64_t low, uint64_t high)
     ArmCpu *c = arm_cpu(v);
     uint64_t expected[2] = { c->excl_value[0], c->excl_value[1] }, desired[2] = { low, high };
     bool set = c->excl_addr == va && c->excl_size == 16;
-    if (va & 15) {
+    if (set && va & 15) {
         vcpu_sync(v);
         v->arch->misaligned(v, va, ACCESS_WRITE, 16);
         vcpu_unwind(v);
