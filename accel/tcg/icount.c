@@ -8,7 +8,7 @@
  * instruction. So virtual time is exact wherever C code runs, and a timer runs after exactly the instructions that its deadline is
  * away. Time at any moment: bias + (limit - left) << shift.
  */
-enum { SHIFT_MAX = 10, SHIFT_AUTO_START = 3, SLICE_ALONE = 1 << 22, SLICE_SHARED = 1 << 16, ADJUST_NS = 100000000, ALIGN_SLACK_NS = 1000000 };
+enum { SHIFT_MAX = 10, SHIFT_AUTO_START = 3, SLICE_ALONE = 1 << 22, SLICE_SHARED = 1 << 14, ADJUST_NS = 100000000, ALIGN_SLACK_NS = 1000000 };
 
 static struct {
     bool automatic, sleep, align;
@@ -198,6 +198,16 @@ static void idle(Vcpu *first)
     }
 }
 
+/* With several vCPUs slices differ in length (the same way in each run): else one could always be left where it holds a lock. */
+static int64_t slice_length(void)
+{
+    static uint32_t r;
+    if (vcpu_count() == 1)
+        return SLICE_ALONE;
+    r = r * 1664525 + 1013904223;
+    return SLICE_SHARED + (r >> 18);
+}
+
 /* One round of all vCPUs; true: some executed instructions. */
 static bool all_vcpus(Vcpu *first)
 {
@@ -206,10 +216,12 @@ static bool all_vcpus(Vcpu *first)
         Vcpu *v = vcpu_get(i);
         if (!v || !v->accel_data || atomic_load(&v->debug.held))
             continue;
+        vcpu_set_current(NULL);
+        clock_virtual_run(); /* before each vCPU: the one before may have run right up to a timer */
         vcpu_set_current(v);
         atomic_store(&v->exit_request, 0);
         vcpu_work(v);
-        int64_t deadline = clock_virtual_deadline(), insns = vcpu_count() > 1 ? SLICE_SHARED : SLICE_ALONE;
+        int64_t deadline = clock_virtual_deadline(), insns = slice_length();
         insns = MIN(insns, deadline == INT64_MAX ? insns : insns_until(deadline));
         if (insns > 0) {
             begin_slice(v, insns);
@@ -232,9 +244,6 @@ void *tcg_icount_thread(Vcpu *first)
         atomic_store(&first->exit_request, 0);
         if (!vcpu_service(first))
             return NULL;
-        vcpu_set_current(NULL);
-        clock_virtual_run();
-        vcpu_set_current(first);
         if (!all_vcpus(first))
             idle(first);
         if (ic.automatic)

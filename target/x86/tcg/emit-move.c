@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Emitters: moves, conversions, exchanges, segment registers, cache hints. */
+#include "accel/accel.h"
 #include "target/x86/tcg/emit.h"
 
 void x86_emit_mov(X86Trans *x, const X86Insn *i)
@@ -210,7 +211,12 @@ void x86_emit_nop(X86Trans *x, const X86Insn *i)
 
 void x86_emit_pause(X86Trans *x, const X86Insn *i)
 {
-    x86_call0(x, x86_help_pause, 0);
+    if (accel_current() && accel_current()->one_thread && vcpu_count() > 1) { /* the next vCPU's turn */
+        ir_stei(x->t, 1, offsetof(X86Cpu, v.exit_request), 1);
+        x86_end_exit(x, i);
+    } else {
+        x86_call0(x, x86_help_pause, 0);
+    }
 }
 
 void x86_emit_fence(X86Trans *x, const X86Insn *i)
