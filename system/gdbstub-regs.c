@@ -39,7 +39,7 @@ char *gdb_target_xml(void)
     for (const GdbFeature *f = t->features; f->name; f++) {
         unsigned count;
         const GdbReg *r = rows_of(f, v, &count);
-        if (!count)
+        if (f->present && !f->present(v))
             continue;
         g_string_append_printf(out, "<feature name=\"%s\">\n%s", f->name, f->types ? f->types : "");
         for (unsigned i = 0; i < count; i++)

@@ -389,7 +389,8 @@ static const uint8_t home_order32[] = { ARM_R13, 0, 1, 2, 3, 4, 5, 6, 7, 12, ARM
 #define ARCH_COMMON \
     .banks = ARM_BANK_COUNT, .preferred_home = preferred_home, .translate = arm_translate, .code_address = code_address, .walk = arm_walk, \
     .bus_error = arm_bus_error, .misaligned = arm_misaligned, .divide_error = divide_error, .deliver = arm_deliver, .poll = arm_poll, \
-    .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, .disassemble = arm_disassemble, .state = cpu_state
+    .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, .disassemble = arm_disassemble, .gdb = arm_gdb, \
+    .state = cpu_state
 
 const GuestArch arm64_guest_arch = { .name = "aarch64", .gregs = 32, .home_order = home_order64, ARCH_COMMON };
 const GuestArch arm32_guest_arch = { .name = "arm", .gregs = 16, .home_order = home_order32, ARCH_COMMON };

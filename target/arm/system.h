@@ -127,6 +127,7 @@ void arm_bus_error(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
 void arm_misaligned(Vcpu *v, uint64_t va, AccessKind kind, unsigned align);
 
 /* --- print.c --- */
+const GdbTarget *arm_gdb(const Vcpu *v); /* gdb.c */
 void arm_print_regs(Vcpu *v, GString *out);
 int arm_disassemble(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out);
 #endif
