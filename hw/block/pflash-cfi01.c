@@ -162,7 +162,9 @@ static void fill(Pflash *s, uint64_t offset, unsigned size, uint64_t value)
         s->status |= STATUS_PROGRAM_ERROR;
     else
         store_le(s->buffer + (offset - s->base), size, value);
-    if (!s->left--)
+    if (s->left)
+        s->left--;
+    else
         s->step = STEP_CONFIRM;
 }
 
@@ -342,7 +344,7 @@ static void pflash_reset(Device *d, ResetPhase phase)
 static bool pflash_loaded(Device *d, Error **errp)
 {
     Pflash *s = (Pflash *)d;
-    if (s->step > STEP_CONFIRM || s->left > BUFFER || s->base >= s->size ||
+    if (s->step > STEP_CONFIRM || s->left > UINT16_MAX || s->base >= s->size ||
         (s->mode != MODE_ARRAY && s->mode != MODE_STATUS && s->mode != MODE_ID && s->mode != MODE_QUERY)) {
         error_setf(errp, "device '%s': the saved state is damaged", d->id);
         return false;

@@ -55,6 +55,8 @@ typedef struct CpuIntcOps {
 #define CPU_SYSREG_FMO (UINT32_C(1) << 31)
     bool (*sysreg_read)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t *value);
     bool (*sysreg_write)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t value);
+    /* Arm, optional: the CPU went to another exception level of another Security state; decides whether group 1 is IRQ or FIQ. */
+    void (*state_changed)(void *intc, unsigned el, bool secure);
 } CpuIntcOps;
 
 struct CpuPort {

@@ -24,5 +24,7 @@ void arm_gicv3_reset_nonsecure(Device *gic);
 
 /* "arm-gicv2m": an MSI frame (SBSA appendix E): region 0; "spi" output pins in order from its base-spi. */
 
+void arm_gicv3_map_redistributors(Device *gic, MemRegion *into, hwaddr low, unsigned low_count, hwaddr high);
+
 /* "arm-gicv3-its": region 0 (128 KiB); property parent-gicv3. */
 #endif
