@@ -107,7 +107,10 @@ static bool memory(Gen *g, const ArmRow *row, uint32_t word)
     if (rn == 31 && (get(row, word, "rt") == 28 || get(row, word, "rt2") == 28 || get(row, word, "rs") == 28))
         return false;
     set_base(g, rn, base);
-    if ((is(row, "stxr") || is(row, "stxp")) && gen_chance(g, 75)) {
+    bool store = is(row, "stxr") || is(row, "stxp"), paired = store && gen_chance(g, 75);
+    if (store && !paired)
+        gen_word32(g, 0xd503305f); /* CLREX: after a load of another size what happens is CONSTRAINED UNPREDICTABLE */
+    if (paired) {
         uint32_t load = (word | 0x00400000 | 31u << 16) & ~0x1fu;
         unsigned rt = gen_pick(g, 31);
         load |= rt;
