@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Disk images: a graph of nodes (protocol, format, filter) with blocking I/O that any thread may call. */
+#ifndef BLOCK_BLOCK_H
+#define BLOCK_BLOCK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include "base/error.h"
+#include "base/opts.h"
+
+/*
+ * A node is one layer of an image: "file" (a host file), a format on top of it (qcow2), or a filter. I/O functions block, may be
+ * called from any thread at the same time, take byte offsets and lengths of any alignment, and return 0 or a negative errno. Requests that
+ * overlap have no order among themselves. A completed write is durable once a later block_flush() has returned 0.
+ * Everything that changes the graph or the meta-information (open, snapshots, resize, check, backing changes) is for one thread at a time
+ * with the node quiescent: block_drain_begin() sees to that when I/O may be going on.
+ */
+typedef struct BlockNode BlockNode;
+typedef struct BlockDriver BlockDriver; /* block-driver.h */
+
+enum { /* block_open flags */
+    BLOCK_RDWR = 1 << 0,
+    BLOCK_NO_BACKING = 1 << 1,  /* do not open the backing chain */
+    BLOCK_CHECK = 1 << 2,       /* open as far as possible to be checked or repaired; nothing is mended by opening */
+    BLOCK_DIRECT = 1 << 3,      /* O_DIRECT (cache=none, directsync) */
+    BLOCK_NO_FLUSH = 1 << 4,    /* flushes do nothing (cache=unsafe) */
+    BLOCK_WRITETHROUGH = 1 << 5,/* every write is durable when it completes */
+    BLOCK_FORCE_SHARE = 1 << 6, /* no image locks (-U); read-only */
+    BLOCK_UNMAP = 1 << 7,       /* discards reach the host */
+    BLOCK_NO_IO = 1 << 8,       /* meta-information only (info, measure) */
+    BLOCK_ZERO_DETECT = 1 << 9, BLOCK_ZERO_UNMAP = 1 << 10, /* detect-zeroes=on, =unmap */
+    BLOCK_AUTO_RDONLY = 1 << 11,/* read-only when the host does not let us write */
+    BLOCK_TEMPORARY = 1 << 12,  /* delete the file when the node goes (snapshot=on) */
+};
+
+/*
+ * Open an image. filename: a path, "PROTOCOL:..." or "json:{...}"; may be NULL when options name the file. options (may be NULL): as in
+ * -blockdev with dotted keys ("driver", "file.driver", "file.filename", "backing.…", "read-only", "cache.direct" …); keys that
+ * nobody knows are an error. Without "driver" the format is probed. Sets one line in *errp: cause, file, remedy.
+ */
+BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error **errp);
+BlockNode *block_ref(BlockNode *n);
+void block_unref(BlockNode *n); /* the last one flushes and closes */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockNode, block_unref)
+
+const char *block_driver_name(const BlockNode *n);
+const char *block_filename(const BlockNode *n); /* for people; never NULL */
+const char *block_node_name(const BlockNode *n); /* "" when it has none */
+BlockNode *block_file(const BlockNode *n);      /* the layer below, or NULL */
+BlockNode *block_backing(const BlockNode *n);   /* or NULL */
+bool block_writable(const BlockNode *n);
+unsigned block_flags(const BlockNode *n);
+/* Named nodes (-blockdev node-name=); main thread. */
+BlockNode *block_find(const char *node_name);
+unsigned block_count(void);
+BlockNode *block_nth(unsigned i);
+
+uint64_t block_size(const BlockNode *n);        /* bytes that a guest sees */
+
+enum { BLOCK_REQ_MAY_UNMAP = 1, BLOCK_REQ_FUA = 2, BLOCK_REQ_NO_FALLBACK = 4, BLOCK_REQ_COMPRESSED = 8 };
+int block_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt, unsigned flags);
+int block_pread(BlockNode *n, uint64_t offset, void *buf, size_t len);
+int block_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len);
+int block_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags);
+int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len); /* a hint: what it covers may read as zeroes, or as before */
+int block_flush(BlockNode *n);
+
+/* What stands at [offset, offset + pnum): all the same kind. */
+enum { BLOCK_DATA = 1, BLOCK_ZERO = 2, BLOCK_ALLOCATED = 4 /* in this layer */, BLOCK_OFFSET_VALID = 8, BLOCK_COMPRESSED = 16, BLOCK_EOF = 32 };
+typedef struct BlockStatus {
+    unsigned flags;
+    uint64_t pnum;       /* bytes, > 0 unless at the end */
+    uint64_t map;        /* OFFSET_VALID: where in `file` */
+    BlockNode *file;
+    unsigned depth;      /* block_status_above(): 0 = n itself */
+} BlockStatus;
+int block_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out);
+/* Through the backing chain down to, not including, `base` (NULL: to the end). */
+int block_status_above(BlockNode *n, const BlockNode *base, uint64_t offset, uint64_t len, BlockStatus *out);
+
+typedef enum BlockPrealloc { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_FULL } BlockPrealloc;
+bool block_parse_prealloc(const char *text, BlockPrealloc *out, Error **errp);
+bool block_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, bool shrink, Error **errp);
+
+void block_drain_begin(BlockNode *n); /* returns when no request is in flight; new ones wait */
+void block_drain_end(BlockNode *n);
+
+/* What `info` tells. Strings are owned by the structure; block_info_clear() frees them. */
+typedef struct BlockInfo {
+    uint64_t virtual_size, actual_size, cluster_size;
+    bool has_actual, dirty, corrupt, encrypted, compressed;
+    char *backing_filename, *backing_full, *backing_format;
+    GPtrArray *details;  /* of char *, key and value in turn: what the format adds, in QMP's names */
+} BlockInfo;
+bool block_info(BlockNode *n, BlockInfo *out, Error **errp);
+void block_info_clear(BlockInfo *i);
+
+/* Internal snapshots. */
+typedef struct BlockSnapshot {
+    char id[128], name[256];
+    uint64_t vm_state_size, disk_size;
+    uint32_t date_sec, date_nsec;
+    uint64_t vm_clock_ns, icount;
+} BlockSnapshot;
+bool block_has_snapshots(const BlockNode *n);
+bool block_snapshot_list(BlockNode *n, GArray **out /* of BlockSnapshot */, Error **errp);
+bool block_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp); /* empty id: the next free number */
+bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
+bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
+/* The machine's saved state beside the disk's contents (savevm). */
+int block_vmstate_read(BlockNode *n, uint64_t offset, void *buf, size_t len);
+int block_vmstate_write(BlockNode *n, uint64_t offset, const void *buf, size_t len);
+
+/* Consistency. */
+typedef struct BlockCheck {
+    uint64_t corruptions, leaks, check_errors, corruptions_fixed, leaks_fixed;
+    uint64_t total_clusters, allocated_clusters, fragmented_clusters, compressed_clusters, image_end;
+    void (*say)(void *opaque, const char *line); /* one line for each finding; may be NULL */
+    void *opaque;
+} BlockCheck;
+enum { BLOCK_FIX_LEAKS = 1, BLOCK_FIX_ERRORS = 2 };
+bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
+
+/* Backing files. */
+bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp); /* in the image; NULL: none */
+bool block_make_empty(BlockNode *n, Error **errp);  /* all clusters come from the backing file again */
+char *block_full_backing_name(const char *image, const char *backing, Error **errp); /* relative to the image */
+
+/* Creation. */
+typedef struct BlockCreateOption { const char *name; const char *type /* "size", "bool", "string", "number" */; const char *help, *dflt; } BlockCreateOption;
+const BlockCreateOption *block_create_options(const char *format, Error **errp);
+bool block_create(const char *filename, const char *format, uint64_t size, Opts *options, Error **errp);
+bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp);
+/* Bytes that a new image of `format` would take: required (for the data in n, or `size` when n is NULL), and fully allocated. */
+bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
+/* Formats and protocols: names, for help texts. */
+const char *const *block_formats(void);
+bool block_format_writable(const char *format);
+
+/* Statistics of a node's own requests. */
+typedef struct BlockStats { uint64_t rd_ops, wr_ops, flush_ops, discard_ops, rd_bytes, wr_bytes; } BlockStats;
+BlockStats block_stats(const BlockNode *n);
+#endif

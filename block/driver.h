@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* What a format, protocol or filter is: one const table; and what drivers use of each other. */
+#ifndef BLOCK_DRIVER_H
+#define BLOCK_DRIVER_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "block/block.h"
+
+/*
+ * All functions that do I/O may be called from several threads at once and lock for themselves. The core has checked ranges: offset + length
+ * never passes the node's size for reads and writes, and is aligned to `request_align`. Files are untrusted: every field is checked before
+ * it is used, no allocation follows a length from a file without a limit.
+ */
+struct BlockDriver {
+    const char *name, *desc;
+    bool protocol;               /* reaches the host itself, has no `file` */
+    bool grows;                  /* writes beyond the end make it longer, reads there give zeroes */
+    size_t instance_size;        /* of BlockNode.opaque, zeroed */
+    const char *const *schemes;  /* protocols: "nbd", "https" … */
+    const char *const *options;  /* keys of -blockdev beyond the common ones, for errors */
+    const BlockCreateOption *create_options;
+
+    unsigned (*probe)(const uint8_t *head, size_t len, const char *filename); /* 0..100 */
+    /* protocols: "SCHEME:rest" into options */
+    bool (*parse_filename)(const char *filename, Opts *options, Error **errp);
+    bool (*open)(BlockNode *n, Opts *options, Error **errp);
+    void (*close)(BlockNode *n);
+    bool (*inactivate)(BlockNode *n, Error **errp); /* write back all that is cached; before close */
+
+    int (*preadv)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+    int (*pwritev)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
+    int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags); /* -ENOTSUP: the core writes zeroes */
+    int (*pdiscard)(BlockNode *n, uint64_t offset, uint64_t len);
+    int (*flush)(BlockNode *n);
+    int (*status)(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out); /* absent: all data, allocated, same offset in file */
+    bool (*truncate)(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp);
+    bool (*info)(BlockNode *n, BlockInfo *out, Error **errp);
+
+    bool (*create)(const char *filename, uint64_t size, Opts *options, Error **errp);
+    bool (*amend)(BlockNode *n, Opts *options, bool force, Error **errp);
+    bool (*measure)(Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
+    bool (*check)(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
+    bool (*change_backing)(BlockNode *n, const char *file, const char *format, Error **errp);
+    bool (*make_empty)(BlockNode *n, Error **errp);
+
+    bool (*snapshot_list)(BlockNode *n, GArray *out, Error **errp);
+    bool (*snapshot_create)(BlockNode *n, const BlockSnapshot *info, Error **errp);
+    bool (*snapshot_apply)(BlockNode *n, const char *id_or_name, Error **errp);
+    bool (*snapshot_delete)(BlockNode *n, const char *id_or_name, Error **errp);
+    int (*vmstate_pread)(BlockNode *n, uint64_t offset, void *buf, size_t len);
+    int (*vmstate_pwrite)(BlockNode *n, uint64_t offset, const void *buf, size_t len);
+};
+
+struct BlockNode {
+    const BlockDriver *drv;
+    void *opaque;
+    char *filename, *node_name;
+    unsigned flags;
+    _Atomic unsigned refs;
+    BlockNode *file;             /* layer below */
+    BlockNode *backing;
+    char *backing_file, *backing_format; /* as the image's header has them; NULL: none */
+    _Atomic uint64_t size;       /* what the layer above sees */
+    unsigned request_align;      /* 1, or what O_DIRECT and the host device ask */
+    unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */
+    unsigned max_iov;
+    /* requests */
+    pthread_mutex_t lock;        /* of the fields below */
+    pthread_cond_t idle;
+    unsigned in_flight, draining;
+    pthread_rwlock_t rmw;        /* held for writing while part of a unit is read, changed and written */
+    BlockStats stats;
+};
+
+void block_driver_register(const BlockDriver *d);
+const BlockDriver *block_driver_find(const char *name);
+#define BLOCK_DRIVER_REGISTER(drv_) \
+    static void __attribute__((constructor)) drv_##_register(void) { block_driver_register(&drv_); }
+
+/* For open(): the layer below, from "file", "file.…" or the file name. */
+bool block_open_file(BlockNode *n, Opts *options, Error **errp);
+/* Consistent single I/O to the layer below. Short forms for metadata. */
+static inline int block_file_pread(BlockNode *n, uint64_t off, void *buf, size_t len) { return block_pread(n->file, off, buf, len); }
+static inline int block_file_pwrite(BlockNode *n, uint64_t off, const void *buf, size_t len) { return block_pwrite(n->file, off, buf, len); }
+/* Read through to the backing file, zeroes beyond its end and without one. */
+int block_read_backing(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+
+/* A driver by another one's hand: -1 when absent. Options with a prefix taken out: "file.filename" → "filename". */
+Opts *block_sub_options(Opts *o, const char *prefix);
+
+/* Parts of I/O vectors. iov_part: at most `n` entries of dst; returns how many. */
+size_t iov_bytes(const struct iovec *iov, int n);
+int iov_part(struct iovec *dst, const struct iovec *iov, int n, size_t skip, size_t len);
+void iov_to_buf(const struct iovec *iov, int n, size_t skip, void *buf, size_t len);
+void iov_from_buf(const struct iovec *iov, int n, size_t skip, const void *buf, size_t len);
+void iov_zero(const struct iovec *iov, int n, size_t skip, size_t len);
+bool iov_is_zero(const struct iovec *iov, int n);
+bool buf_is_zero(const void *buf, size_t len);
+enum { BLOCK_IOV_MAX = 1024 };
+#endif

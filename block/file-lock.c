@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Advisory image locks: open-file-description locks (fcntl(2), F_OFD_SETLK) on single bytes. */
+#include "block/file-lock.h"
+#include <errno.h>
+#include <fcntl.h>
+
+enum { BASE_USED = 100, BASE_UNSHARED = 200, PERM_READ = 0, PERM_WRITE = 1, PERM_RESIZE = 3 };
+
+static int lock_byte(int fd, off_t at)
+{
+    struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+    return fcntl(fd, F_OFD_SETLK, &l) ? -errno : 0;
+}
+
+/* Would an exclusive lock of the byte fail because somebody else holds it? */
+static int others_hold(int fd, off_t at)
+{
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+    if (fcntl(fd, F_OFD_GETLK, &l))
+        return -errno;
+    return l.l_type != F_UNLCK;
+}
+
+bool file_lock(int fd, bool write, const char *name, Error **errp)
+{
+    static const int writer_uses[] = { PERM_READ, PERM_WRITE, PERM_RESIZE };
+    unsigned uses = write ? 3 : 1;
+    int r = 0;
+    for (unsigned i = 0; i < uses && !r; i++)
+        r = lock_byte(fd, BASE_USED + writer_uses[i]);
+    /* nobody shares writing and resizing with anybody */
+    for (unsigned i = 1; i < 3 && !r; i++)
+        r = lock_byte(fd, BASE_UNSHARED + writer_uses[i]);
+    for (unsigned i = 0; i < uses && !r; i++)
+        r = others_hold(fd, BASE_UNSHARED + writer_uses[i]) > 0 ? 1 : 0;
+    for (unsigned i = 1; i < 3 && !r; i++)
+        r = others_hold(fd, BASE_USED + writer_uses[i]) > 0 ? 1 : 0;
+    if (r == -ENOTSUP || r == -EINVAL || r == -ENOLCK || r == -ENOSYS)
+        return true;
+    if (r) {
+        error_setf(errp, "image '%s' is in use by another process%s; end that one, or look at the image read-only with -U / force-share=on", name,
+                   write ? "" : " that writes to it");
+        return false;
+    }
+    return true;
+}

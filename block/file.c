@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* Protocols "file", "host_device" and "host_cdrom": a file or block device of the host. */
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/bits.h"
+#include "block/file-lock.h"
+#include "block/node.h"
+
+typedef struct FileNode {
+    int fd;
+    bool device, locked;
+    bool no_zero_range, no_punch, no_data_seek; /* the host refused once: don't ask again */
+    _Atomic int flush_error;  /* a failed fsync loses what it was to write: never say "durable" again */
+} FileNode;
+
+static FileNode *file_of(BlockNode *n) { return n->opaque; }
+
+/* --- opening --- */
+
+static unsigned direct_align(int fd, bool device)
+{
+    int sector = 0;
+    if (device && !ioctl(fd, BLKSSZGET, &sector) && sector >= 512 && is_pow2((uint64_t)sector))
+        return (unsigned)sector;
+    return 4096; /* what every file system takes */
+}
+
+static bool measure(BlockNode *n, Error **errp)
+{
+    FileNode *f = file_of(n);
+    struct stat st;
+    if (fstat(f->fd, &st)) {
+        error_set_errno(errp, errno, "image '%s'", block_filename(n));
+        return false;
+    }
+    f->device = S_ISBLK(st.st_mode);
+    uint64_t size = (uint64_t)st.st_size;
+    if (f->device && ioctl(f->fd, BLKGETSIZE64, &size)) {
+        error_set_errno(errp, errno, "image '%s': can't find the size of the block device", block_filename(n));
+        return false;
+    }
+    if (!f->device && !S_ISREG(st.st_mode)) {
+        error_setf(errp, "image '%s' is %s; give a file or a block device", block_filename(n),
+                   S_ISDIR(st.st_mode) ? "a directory" : "neither a file nor a block device");
+        return false;
+    }
+    n->size = size;
+    return true;
+}
+
+static bool open_fd(BlockNode *n, const char *path, Error **errp)
+{
+    FileNode *f = file_of(n);
+    int extra = O_CLOEXEC | (n->flags & BLOCK_DIRECT ? O_DIRECT : 0);
+    f->fd = open(path, (n->flags & BLOCK_RDWR ? O_RDWR : O_RDONLY) | extra);
+    if (f->fd < 0 && n->flags & BLOCK_AUTO_RDONLY && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        n->flags &= ~(unsigned)BLOCK_RDWR;
+        f->fd = open(path, O_RDONLY | extra);
+    }
+    if (f->fd >= 0)
+        return true;
+    if (errno == EINVAL && n->flags & BLOCK_DIRECT)
+        error_setf(errp, "image '%s': the file system has no direct I/O; use cache=writeback", path);
+    else if (errno == EACCES && n->flags & BLOCK_RDWR && !access(path, R_OK))
+        error_setf(errp, "image '%s': Permission denied for writing; use read-only=on or change the file's permissions", path);
+    else
+        error_set_errno(errp, errno, "image '%s'", path);
+    return false;
+}
+
+static bool file_open(BlockNode *n, Opts *o, Error **errp)
+{
+    FileNode *f = file_of(n);
+    const char *path = opts_get(o, "filename"), *aio = opts_get(o, "aio"), *locking = opts_get(o, "locking");
+    static const char *const aios[] = { "threads", "native", "io_uring", NULL }, *const lockings[] = { "auto", "on", "off", NULL };
+    f->fd = -1;
+    if (!path) {
+        error_setf(errp, "block driver '%s': which file? give filename=PATH", n->drv->name);
+        return false;
+    }
+    if (g_str_has_prefix(path, "file:"))
+        path += 5;
+    if (aio && !g_strv_contains(aios, aio)) {
+        error_set_unknown(errp, "aio", aio, aios);
+        return false;
+    }
+    if (locking && !g_strv_contains(lockings, locking)) {
+        error_set_unknown(errp, "locking", locking, lockings);
+        return false;
+    }
+    if (!open_fd(n, path, errp))
+        return false;
+    bool lock = !(locking && !strcmp(locking, "off")) && !(n->flags & BLOCK_FORCE_SHARE);
+    if (!measure(n, errp) || (lock && !file_lock(f->fd, n->flags & BLOCK_RDWR, block_filename(n), errp))) {
+        close(f->fd);
+        return false;
+    }
+    f->locked = lock;
+    n->request_align = n->flags & BLOCK_DIRECT ? direct_align(f->fd, f->device) : 1;
+    if (n->flags & BLOCK_TEMPORARY)
+        unlink(path);
+    return true;
+}
+
+static void file_close(BlockNode *n)
+{
+    FileNode *f = file_of(n);
+    if (f->fd >= 0)
+        close(f->fd); /* drops the locks, too */
+    f->fd = -1;
+}
+
+/* --- I/O --- */
+
+static void grown(BlockNode *n, uint64_t end)
+{
+    uint64_t size = block_size(n);
+    while (end > size && !atomic_compare_exchange_weak(&n->size, &size, end))
+        continue;
+}
+
+/* All of the vector, whatever the host does in one call. */
+static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, bool write)
+{
+    int fd = file_of(n)->fd;
+    struct iovec small[64], *part = iovcnt > 64 ? g_new(struct iovec, iovcnt) : small;
+    uint64_t done = 0;
+    int r = 0;
+    while (done < len && !r) {
+        int count = iov_part(part, iov, iovcnt, done, len - done);
+        count = MIN(count, BLOCK_IOV_MAX);
+        ssize_t got = write ? pwritev(fd, part, count, (off_t)(offset + done)) : preadv(fd, part, count, (off_t)(offset + done));
+        if (got > 0)
+            done += (uint64_t)got;
+        else if (got < 0 && errno != EINTR)
+            r = -errno;
+        else if (got == 0 && write)
+            r = -ENOSPC;
+        else if (got == 0) { /* beyond the end */
+            iov_zero(iov, iovcnt, done, len - done);
+            done = len;
+        }
+    }
+    if (part != small)
+        g_free(part);
+    return r;
+}
+
+static int file_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return transfer(n, offset, len, iov, iovcnt, false);
+}
+
+static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+{
+    int r = transfer(n, offset, len, iov, iovcnt, true);
+    if (!r)
+        grown(n, offset + len);
+    return r;
+}
+
+static int do_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
+{
+    int r;
+    do {
+        r = fallocate(fd, mode, (off_t)offset, (off_t)len);
+    } while (r && errno == EINTR);
+    return !r ? 0 : errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ENODEV ? -ENOTSUP : -errno;
+}
+
+static int device_range(FileNode *f, unsigned long request, uint64_t offset, uint64_t len)
+{
+    uint64_t range[2] = { offset, len };
+    return !ioctl(f->fd, request, range) ? 0 : errno == ENOTTY || errno == EINVAL || errno == EOPNOTSUPP ? -ENOTSUP : -errno;
+}
+
+static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
+{
+    FileNode *f = file_of(n);
+    uint64_t size = block_size(n);
+    int r = -ENOTSUP;
+    if (f->device)
+        return f->no_zero_range ? -ENOTSUP : device_range(f, BLKZEROOUT, offset, len);
+    if (offset >= size) { /* new bytes of a file are zero */
+        if (ftruncate(f->fd, (off_t)(offset + len)))
+            return -errno;
+        grown(n, offset + len);
+        return 0;
+    }
+    if (flags & BLOCK_REQ_MAY_UNMAP && !f->no_punch && offset + len <= size) {
+        r = do_fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
+        f->no_punch = r == -ENOTSUP;
+    }
+    if (r == -ENOTSUP && !f->no_zero_range) {
+        r = do_fallocate(f->fd, FALLOC_FL_ZERO_RANGE, offset, len);
+        f->no_zero_range = r == -ENOTSUP;
+    }
+    if (!r)
+        grown(n, offset + len);
+    return r;
+}
+
+static int file_discard(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    FileNode *f = file_of(n);
+    if (f->device)
+        return device_range(f, BLKDISCARD, offset, len);
+    return do_fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
+}
+
+static int file_flush(BlockNode *n)
+{
+    FileNode *f = file_of(n);
+    int r;
+    if (f->flush_error)
+        return f->flush_error;
+    do {
+        r = fdatasync(f->fd);
+    } while (r && errno == EINTR);
+    if (r)
+        f->flush_error = -errno;
+    return r ? f->flush_error : 0;
+}
+
+static int file_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
+{
+    FileNode *f = file_of(n);
+    *out = (BlockStatus){ BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID, len, offset, n, 0 };
+    if (f->no_data_seek || f->device)
+        return 0;
+    off_t data = lseek(f->fd, (off_t)offset, SEEK_DATA);
+    if (data < 0 && errno != ENXIO) {
+        f->no_data_seek = true;
+        return 0;
+    }
+    if (data < 0 || (uint64_t)data > offset) { /* a hole up to `data`, or to the end */
+        out->flags = BLOCK_ZERO | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID;
+        out->pnum = data < 0 ? len : MIN(len, (uint64_t)data - offset);
+        return 0;
+    }
+    off_t hole = lseek(f->fd, (off_t)offset, SEEK_HOLE);
+    if (hole > (off_t)offset)
+        out->pnum = MIN(len, (uint64_t)hole - offset);
+    return 0;
+}
+
+/* --- size --- */
+
+static int write_zero_range(int fd, uint64_t from, uint64_t to)
+{
+    g_autofree uint8_t *zeroes = g_malloc0(MiB);
+    while (from < to) {
+        ssize_t got = pwrite(fd, zeroes, (size_t)MIN(to - from, MiB), (off_t)from);
+        if (got < 0 && errno != EINTR)
+            return -errno;
+        from += got > 0 ? (uint64_t)got : 0;
+    }
+    return 0;
+}
+
+static int preallocate(int fd, uint64_t from, uint64_t to, BlockPrealloc prealloc)
+{
+    if (prealloc == PREALLOC_FALLOC && to > from) {
+        int r = -posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+        return r;
+    }
+    return prealloc == PREALLOC_FULL ? write_zero_range(fd, from, to) : 0;
+}
+
+static bool set_size(int fd, const char *name, uint64_t old, uint64_t size, BlockPrealloc prealloc, Error **errp)
+{
+    if (prealloc == PREALLOC_METADATA) {
+        error_setf(errp, "image '%s': preallocation=metadata is for formats that have metadata; use falloc or full", name);
+        return false;
+    }
+    int r = ftruncate(fd, (off_t)size) ? -errno : 0;
+    if (!r && size > old)
+        r = preallocate(fd, old, size, prealloc);
+    if (r < 0) {
+        int ignored = ftruncate(fd, (off_t)old);
+        (void)ignored;
+        error_set_errno(errp, -r, "image '%s': can't be made %" G_GUINT64_FORMAT " bytes long", name, (guint64)size);
+    }
+    return r >= 0;
+}
+
+static bool file_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
+{
+    FileNode *f = file_of(n);
+    if (f->device) {
+        if (size <= block_size(n))
+            return true;
+        error_setf(errp, "block device '%s' has %" G_GUINT64_FORMAT " bytes, fewer than asked for; a device can't be resized here", block_filename(n),
+                   (guint64)block_size(n));
+        return false;
+    }
+    if (!set_size(f->fd, block_filename(n), block_size(n), size, prealloc, errp))
+        return false;
+    n->size = size;
+    return true;
+}
+
+static bool file_info(BlockNode *n, BlockInfo *out, Error **errp)
+{
+    struct stat st;
+    if (!fstat(file_of(n)->fd, &st)) {
+        out->actual_size = (uint64_t)st.st_blocks * 512;
+        out->has_actual = true;
+    }
+    return true;
+}
+
+/* --- creation --- */
+
+static bool file_create(const char *filename, uint64_t size, Opts *o, Error **errp)
+{
+    BlockPrealloc prealloc = PREALLOC_OFF;
+    const char *text = opts_get(o, "preallocation");
+    if (text && !block_parse_prealloc(text, &prealloc, errp))
+        return false;
+    if (g_str_has_prefix(filename, "file:"))
+        filename += 5;
+    int fd = open(filename, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        error_set_errno(errp, errno, "image '%s': can't be created", filename);
+        return false;
+    }
+    struct stat st;
+    bool device = !fstat(fd, &st) && S_ISBLK(st.st_mode), ok = true;
+    ok = file_lock(fd, true, filename, errp);
+    if (ok && !device && ftruncate(fd, 0)) {
+        error_set_errno(errp, errno, "image '%s': can't be emptied", filename);
+        ok = false;
+    }
+    ok = ok && (device || set_size(fd, filename, 0, size, prealloc, errp));
+    close(fd);
+    return ok;
+}
+
+static unsigned device_probe(const char *filename)
+{
+    struct stat st;
+    return !stat(filename, &st) && S_ISBLK(st.st_mode);
+}
+
+static bool device_open(BlockNode *n, Opts *o, Error **errp)
+{
+    const char *path = opts_get(o, "filename");
+    if (path && !device_probe(path)) {
+        error_setf(errp, "'%s' is no block device; use driver=file", path);
+        return false;
+    }
+    return file_open(n, o, errp);
+}
+
+static const char *const file_options[] = { "aio", "locking", NULL };
+static const char *const file_schemes[] = { "file", NULL };
+static const BlockCreateOption file_create_options[] = {
+    { "preallocation", "string", "off, falloc or full: what of the file is allocated at once", "off" }, { NULL }
+};
+
+#define FILE_FUNCTIONS \
+    .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, .preadv = file_preadv, \
+    .pwritev = file_pwritev, .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .flush = file_flush, .status = file_status, \
+    .truncate = file_truncate, .info = file_info
+static const BlockDriver file_driver = {
+    .name = "file", .desc = "a file of the host", .schemes = file_schemes, .open = file_open, .create = file_create,
+    .create_options = file_create_options, FILE_FUNCTIONS
+};
+static const BlockDriver device_driver = { .name = "host_device", .desc = "a block device of the host", .open = device_open, FILE_FUNCTIONS };
+static const BlockDriver cdrom_driver = { .name = "host_cdrom", .desc = "a CD drive of the host", .open = device_open, FILE_FUNCTIONS };
+BLOCK_DRIVER_REGISTER(file_driver)
+BLOCK_DRIVER_REGISTER(device_driver)
+BLOCK_DRIVER_REGISTER(cdrom_driver)

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening and closing of nodes, backing chains, and calls that only look up the driver's function. */
+#include <string.h>
+#include "base/bits.h"
+#include "block/node.h"
+
+static GPtrArray *named; /* nodes with a name; not referenced; main thread */
+
+/* --- life --- */
+
+static BlockNode *node_new(const BlockDriver *drv, unsigned flags)
+{
+    BlockNode *n = g_new0(BlockNode, 1);
+    n->drv = drv;
+    n->opaque = g_malloc0(MAX(drv->instance_size, 1u));
+    n->flags = flags;
+    n->refs = 1;
+    n->request_align = 1;
+    n->max_iov = BLOCK_IOV_MAX;
+    pthread_mutex_init(&n->lock, NULL);
+    pthread_cond_init(&n->idle, NULL);
+    pthread_rwlock_init(&n->rmw, NULL);
+    return n;
+}
+
+static void node_free(BlockNode *n)
+{
+    if (named && *block_node_name(n))
+        g_ptr_array_remove(named, n);
+    if (n->file)
+        block_unref(n->file);
+    if (n->backing)
+        block_unref(n->backing);
+    pthread_mutex_destroy(&n->lock);
+    pthread_cond_destroy(&n->idle);
+    pthread_rwlock_destroy(&n->rmw);
+    g_free(n->opaque);
+    g_free(n->filename);
+    g_free(n->node_name);
+    g_free(n->backing_file);
+    g_free(n->backing_format);
+    g_free(n);
+}
+
+BlockNode *block_ref(BlockNode *n)
+{
+    atomic_fetch_add(&n->refs, 1);
+    return n;
+}
+
+void block_unref(BlockNode *n)
+{
+    if (!n || atomic_fetch_sub(&n->refs, 1) != 1)
+        return;
+    Error *err = NULL;
+    if (block_writable(n) && n->drv->inactivate && !n->drv->inactivate(n, &err)) {
+        error_report(err);
+        error_free(err);
+    }
+    block_flush(n);
+    if (n->drv->close)
+        n->drv->close(n);
+    node_free(n);
+}
+
+/* --- opening --- */
+
+static bool name_node(BlockNode *n, Opts *o, Error **errp)
+{
+    const char *name = opts_get(o, "node-name");
+    if (!name)
+        return true;
+    if (block_find(name)) {
+        error_setf(errp, "node-name '%s' is in use; every node needs a name of its own", name);
+        return false;
+    }
+    n->node_name = g_strdup(name);
+    if (!named)
+        named = g_ptr_array_new();
+    g_ptr_array_add(named, n);
+    return true;
+}
+
+static const BlockDriver *find_driver(const char *name, Error **errp)
+{
+    const BlockDriver *d = block_driver_find(name);
+    if (!d)
+        error_set_unknown(errp, "image format", name, block_formats());
+    return d;
+}
+
+static bool unused_keys(BlockNode *n, Opts *o, Error **errp)
+{
+    static const char *const common[] = { "driver", "node-name", "filename", "file", "backing", "read-only", "auto-read-only", "force-share",
+                                          "cache.direct", "cache.no-flush", "cache.writeback", "discard", "detect-zeroes", NULL };
+    g_autoptr(GPtrArray) valid = g_ptr_array_new();
+    for (const char *const *k = common; *k; k++)
+        g_ptr_array_add(valid, (void *)*k);
+    for (const char *const *k = n->drv->options; k && *k; k++)
+        g_ptr_array_add(valid, (void *)*k);
+    g_ptr_array_add(valid, NULL);
+    g_autofree char *object = g_strdup_printf("block driver '%s'", n->drv->name);
+    return opts_all_used(o, object, (const char *const *)valid->pdata, errp);
+}
+
+static bool open_driver(BlockNode *n, Opts *o, Error **errp)
+{
+    return name_node(n, o, errp) && n->drv->open(n, o, errp) && unused_keys(n, o, errp);
+}
+
+/* A protocol node for a file name or for options. */
+static BlockNode *open_protocol(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, Error **errp)
+{
+    BlockNode *n = node_new(drv, flags);
+    bool ok = block_common_options(o, &n->flags, errp);
+    if (ok && filename && drv->parse_filename)
+        ok = drv->parse_filename(filename, o, errp);
+    else if (ok && filename)
+        opts_set(o, "filename", filename);
+    n->filename = g_strdup(filename ? filename : opts_has(o, "filename") ? opts_get(o, "filename") : drv->name);
+    if (ok && open_driver(n, o, errp))
+        return n;
+    node_free(n);
+    return NULL;
+}
+
+static const BlockDriver *protocol_for(const char *filename, Error **errp)
+{
+    g_autofree char *scheme = block_scheme(filename);
+    if (!scheme)
+        return block_driver_find("file");
+    const BlockDriver *d = block_driver_for_scheme(scheme);
+    if (!d)
+        error_setf(errp, "image '%s': no protocol '%s' in this program; a file of that name is ./%s", filename, scheme, filename);
+    return d;
+}
+
+/* The node below a format, from "file" (a node's name), "file.…" or the file name. */
+static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
+{
+    g_autoptr(Opts) sub = block_sub_options(o, "file.");
+    const char *reference = opts_get(o, "file");
+    flags &= ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
+    if (reference) {
+        BlockNode *n = block_find(reference);
+        if (n)
+            return block_ref(n);
+        error_setf(errp, "file='%s': there is no node of that name; define it by an earlier -blockdev", reference);
+        return NULL;
+    }
+    if (opts_count(sub) && (opts_has(sub, "driver") || !filename)) {
+        if (filename && !opts_has(sub, "filename"))
+            opts_set(sub, "filename", filename);
+        return block_open_depth(NULL, sub, flags, depth + 1, errp);
+    }
+    if (!filename) {
+        error_setf(errp, "an image needs a file; give file.filename=PATH or the name of a node as file=");
+        return NULL;
+    }
+    const BlockDriver *drv = protocol_for(filename, errp);
+    return drv ? open_protocol(drv, filename, sub, flags, errp) : NULL;
+}
+
+static const BlockDriver *probe(BlockNode *file, Error **errp)
+{
+    uint8_t head[BLOCK_PROBE_SIZE] = { 0 };
+    size_t len = (size_t)MIN((uint64_t)sizeof head, block_size(file));
+    int r = block_pread(file, 0, head, len);
+    if (r < 0) {
+        error_set_errno(errp, -r, "image '%s': can't be read", block_filename(file));
+        return NULL;
+    }
+    return block_driver_probe(head, len, block_filename(file));
+}
+
+/* --- backing --- */
+
+char *block_full_backing_name(const char *image, const char *backing, Error **errp)
+{
+    g_autofree char *scheme = block_scheme(backing);
+    if (g_path_is_absolute(backing) || scheme || g_str_has_prefix(backing, "json:"))
+        return g_strdup(backing);
+    g_autofree char *image_scheme = block_scheme(image);
+    if (g_str_has_prefix(image, "json:") || image_scheme) {
+        error_setf(errp, "image '%s': its backing file '%s' is a relative name, and the image itself is no plain file; name the backing file in "
+                   "full (rebase -u)", image, backing);
+        return NULL;
+    }
+    g_autofree char *dir = g_path_get_dirname(image);
+    return !strcmp(dir, ".") && !g_str_has_prefix(image, "./") ? g_strdup(backing) : g_build_filename(dir, backing, NULL);
+}
+
+/* reference: a node's name, "" for none, NULL: as the image says, changed by `sub`. */
+static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigned depth, Error **errp)
+{
+    unsigned flags = n->flags & ~(unsigned)(BLOCK_RDWR | BLOCK_CHECK | BLOCK_TEMPORARY | BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
+    if (reference && *reference) {
+        BlockNode *b = block_find(reference);
+        if (!b)
+            error_setf(errp, "backing='%s': there is no node of that name; define it by an earlier -blockdev", reference);
+        n->backing = b ? block_ref(b) : NULL;
+        return b;
+    }
+    if (reference || n->flags & BLOCK_NO_BACKING || (!n->backing_file && !opts_count(sub)))
+        return true;
+    if (depth >= BLOCK_CHAIN_MAX) {
+        error_setf(errp, "image '%s': its backing chain is longer than %d layers, or a loop; flatten it with convert", block_filename(n), BLOCK_CHAIN_MAX);
+        return false;
+    }
+    g_autofree char *full = NULL;
+    if (!opts_count(sub) || (!opts_has(sub, "file") && !opts_has(sub, "file.filename") && !opts_has(sub, "file.driver"))) {
+        full = n->backing_file ? block_full_backing_name(block_filename(n), n->backing_file, errp) : NULL;
+        if (!full)
+            return false;
+    }
+    if (n->backing_format && !opts_has(sub, "driver"))
+        opts_set(sub, "driver", n->backing_format);
+    n->backing = block_open_depth(full, sub, flags, depth + 1, errp);
+    if (!n->backing)
+        error_prependf(errp, "image '%s': backing file: ", block_filename(n));
+    return n->backing;
+}
+
+BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
+{
+    if (filename && g_str_has_prefix(filename, "json:")) {
+        if (!block_options_from_json(o, filename + 5, errp))
+            return NULL;
+        filename = NULL;
+    }
+    const char *name = opts_get(o, "driver");
+    const BlockDriver *drv = name ? find_driver(name, errp) : NULL;
+    if (name && !drv)
+        return NULL;
+    if (drv && drv->protocol)
+        return open_protocol(drv, filename, o, flags, errp);
+    if (!filename && opts_has(o, "filename"))
+        filename = opts_get(o, "filename");
+    if (!block_common_options(o, &flags, errp))
+        return NULL;
+    BlockNode *file = open_below(filename, o, flags, depth, errp);
+    if (!file)
+        return NULL;
+    if (!drv)
+        drv = probe(file, errp);
+    if (!drv) {
+        block_unref(file);
+        return NULL;
+    }
+    g_autoptr(Opts) backing = block_sub_options(o, "backing.");
+    const char *reference = opts_get(o, "backing");
+    BlockNode *n = node_new(drv, flags);
+    n->file = file;
+    n->filename = g_strdup(block_filename(file));
+    if (!(file->flags & BLOCK_RDWR))
+        n->flags &= ~(unsigned)BLOCK_RDWR;
+    if (!open_driver(n, o, errp)) {
+        node_free(n);
+        return NULL;
+    }
+    if (!open_backing(n, reference, backing, depth, errp)) {
+        if (n->drv->close)
+            n->drv->close(n);
+        node_free(n);
+        return NULL;
+    }
+    return n;
+}
+
+BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error **errp)
+{
+    g_autoptr(Opts) copy = opts_new();
+    for (unsigned i = 0; options && i < opts_count(options); i++) {
+        opts_set(copy, opts_key(options, i), opts_value(options, i));
+        opts_get(options, opts_key(options, i));
+    }
+    return block_open_depth(filename, copy, flags, 0, errp);
+}
+
+/* --- what a node is --- */
+
+const char *block_driver_name(const BlockNode *n) { return n->drv->name; }
+const char *block_filename(const BlockNode *n) { return n->filename ? n->filename : n->drv->name; }
+const char *block_node_name(const BlockNode *n) { return n->node_name ? n->node_name : ""; }
+BlockNode *block_file(const BlockNode *n) { return n->file; }
+BlockNode *block_backing(const BlockNode *n) { return n->backing; }
+bool block_writable(const BlockNode *n) { return n->flags & BLOCK_RDWR; }
+unsigned block_flags(const BlockNode *n) { return n->flags; }
+uint64_t block_size(const BlockNode *n) { return atomic_load_explicit(&n->size, memory_order_relaxed); }
+
+BlockNode *block_find(const char *node_name)
+{
+    for (unsigned i = 0; named && i < named->len; i++) {
+        BlockNode *n = named->pdata[i];
+        if (!strcmp(n->node_name, node_name))
+            return n;
+    }
+    return NULL;
+}
+
+unsigned block_count(void) { return named ? named->len : 0; }
+BlockNode *block_nth(unsigned i) { return named && i < named->len ? named->pdata[i] : NULL; }
+
+/* --- functions that a format may have --- */
+
+static bool missing(const BlockNode *n, const char *what, Error **errp)
+{
+    error_setf(errp, "image '%s': the %s format has no %s", block_filename(n), n->drv->name, what);
+    return false;
+}
+
+static bool need_write(const BlockNode *n, const char *what, Error **errp)
+{
+    if (block_writable(n))
+        return true;
+    error_setf(errp, "image '%s' is read-only: no %s; open it for writing", block_filename(n), what);
+    return false;
+}
+
+bool block_info(BlockNode *n, BlockInfo *out, Error **errp)
+{
+    *out = (BlockInfo){ .virtual_size = block_size(n), .details = g_ptr_array_new_with_free_func(g_free) };
+    BlockInfo below = { 0 };
+    if (n->file && block_info(n->file, &below, NULL)) {
+        out->actual_size = below.actual_size;
+        out->has_actual = below.has_actual;
+    }
+    block_info_clear(&below);
+    out->backing_filename = g_strdup(n->backing_file);
+    out->backing_format = g_strdup(n->backing_format);
+    if (n->backing_file)
+        out->backing_full = block_full_backing_name(block_filename(n), n->backing_file, NULL);
+    return !n->drv->info || n->drv->info(n, out, errp);
+}
+
+void block_info_clear(BlockInfo *i)
+{
+    g_free(i->backing_filename);
+    g_free(i->backing_full);
+    g_free(i->backing_format);
+    if (i->details)
+        g_ptr_array_unref(i->details);
+    *i = (BlockInfo){ 0 };
+}
+
+bool block_has_snapshots(const BlockNode *n) { return n->drv->snapshot_create; }
+
+bool block_snapshot_list(BlockNode *n, GArray **out, Error **errp)
+{
+    *out = g_array_new(false, true, sizeof(BlockSnapshot));
+    return !n->drv->snapshot_list || n->drv->snapshot_list(n, *out, errp);
+}
+
+bool block_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
+{
+    if (!n->drv->snapshot_create)
+        return missing(n, "internal snapshots; qcow2 has", errp);
+    if (!need_write(n, "snapshot can be made", errp))
+        return false;
+    block_drain_begin(n);
+    bool ok = n->drv->snapshot_create(n, info, errp);
+    block_drain_end(n);
+    return ok;
+}
+
+bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
+{
+    if (!n->drv->snapshot_apply)
+        return missing(n, "internal snapshots; qcow2 has", errp);
+    if (!need_write(n, "snapshot can be applied", errp))
+        return false;
+    block_drain_begin(n);
+    bool ok = n->drv->snapshot_apply(n, id_or_name, errp);
+    block_drain_end(n);
+    return ok;
+}
+
+bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
+{
+    if (!n->drv->snapshot_delete)
+        return missing(n, "internal snapshots; qcow2 has", errp);
+    if (!need_write(n, "snapshot can be deleted", errp))
+        return false;
+    block_drain_begin(n);
+    bool ok = n->drv->snapshot_delete(n, id_or_name, errp);
+    block_drain_end(n);
+    return ok;
+}
+
+int block_vmstate_read(BlockNode *n, uint64_t offset, void *buf, size_t len)
+{
+    return n->drv->vmstate_pread ? n->drv->vmstate_pread(n, offset, buf, len) : -ENOTSUP;
+}
+
+int block_vmstate_write(BlockNode *n, uint64_t offset, const void *buf, size_t len)
+{
+    if (!block_writable(n))
+        return -EROFS;
+    return n->drv->vmstate_pwrite ? n->drv->vmstate_pwrite(n, offset, buf, len) : -ENOTSUP;
+}
+
+bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
+{
+    if (!n->drv->check)
+        return missing(n, "consistency check", errp);
+    if (fix && !need_write(n, "repair is possible", errp))
+        return false;
+    block_drain_begin(n);
+    bool ok = n->drv->check(n, c, fix, errp);
+    block_drain_end(n);
+    return ok;
+}
+
+bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp)
+{
+    if (!n->drv->change_backing)
+        return missing(n, "backing files", errp);
+    if (!need_write(n, "change of the backing file is possible", errp))
+        return false;
+    block_drain_begin(n);
+    bool ok = n->drv->change_backing(n, file, format, errp);
+    block_drain_end(n);
+    return ok;
+}
+
+bool block_make_empty(BlockNode *n, Error **errp)
+{
+    if (!n->drv->make_empty)
+        return missing(n, "way to be emptied", errp);
+    block_drain_begin(n);
+    bool ok = n->drv->make_empty(n, errp);
+    block_drain_end(n);
+    return ok;
+}
+
+bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp)
+{
+    if (!n->drv->amend)
+        return missing(n, "options that can be changed", errp);
+    if (!need_write(n, "option can be changed", errp))
+        return false;
+    block_drain_begin(n);
+    bool ok = n->drv->amend(n, options, force, errp);
+    block_drain_end(n);
+    return ok;
+}

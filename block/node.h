@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to block/: between opening (node.c, options.c) and the registry. */
+#ifndef BLOCK_NODE_H
+#define BLOCK_NODE_H
+
+#include "block/driver.h"
+
+enum { BLOCK_CHAIN_MAX = 200, BLOCK_PROBE_SIZE = 2048 };
+const BlockDriver *block_driver_for_scheme(const char *scheme);
+const BlockDriver *block_driver_probe(const uint8_t *head, size_t len, const char *filename);
+/* "json:{...}" or a JSON object as dotted keys added to o. */
+bool block_options_from_json(Opts *o, const char *json, Error **errp);
+/* The scheme of "nbd:…", "https://…"; NULL: a plain path. Free it. */
+char *block_scheme(const char *filename);
+/* The common keys (read-only, cache.direct, discard …) into flags. */
+bool block_common_options(Opts *o, unsigned *flags, Error **errp);
+BlockNode *block_open_depth(const char *filename, Opts *options, unsigned flags, unsigned depth, Error **errp);
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Format "raw": the file as it is, or a window of it (offset, size). */
+#include <string.h>
+#include "base/bits.h"
+#include "block/driver.h"
+
+typedef struct RawNode {
+    uint64_t offset;
+    bool fixed; /* size= was given */
+} RawNode;
+
+static RawNode *raw_of(BlockNode *n) { return n->opaque; }
+
+static bool raw_open(BlockNode *n, Opts *o, Error **errp)
+{
+    RawNode *r = raw_of(n);
+    uint64_t below = block_size(n->file), size;
+    r->fixed = opts_has(o, "size");
+    if (!opts_get_size(o, "offset", 0, &r->offset, errp))
+        return false;
+    if (r->offset > below) {
+        error_setf(errp, "image '%s': offset=%" G_GUINT64_FORMAT " lies beyond its end", block_filename(n), (guint64)r->offset);
+        return false;
+    }
+    if (!opts_get_size(o, "size", below - r->offset, &size, errp))
+        return false;
+    if (size > below - r->offset) {
+        error_setf(errp, "image '%s': size=%" G_GUINT64_FORMAT " is more than the file holds behind the offset", block_filename(n), (guint64)size);
+        return false;
+    }
+    n->size = size;
+    n->request_align = n->file->request_align;
+    if (n->request_align > 1 && (r->offset | size) & (n->request_align - 1) && (r->offset || r->fixed))
+        n->request_align = 1; /* the layer below copies */
+    return true;
+}
+
+static int raw_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return block_preadv(n->file, raw_of(n)->offset + offset, iov, iovcnt);
+}
+static int raw_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+{
+    if (flags & BLOCK_REQ_COMPRESSED)
+        return -ENOTSUP;
+    return block_pwritev(n->file, raw_of(n)->offset + offset, iov, iovcnt, 0);
+}
+static int raw_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
+{
+    return block_pwrite_zeroes(n->file, raw_of(n)->offset + offset, len, flags & ~(unsigned)BLOCK_REQ_FUA);
+}
+static int raw_discard(BlockNode *n, uint64_t offset, uint64_t len) { return block_pdiscard(n->file, raw_of(n)->offset + offset, len); }
+static int raw_flush(BlockNode *n) { return block_flush(n->file); }
+
+static int raw_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
+{
+    int r = block_status(n->file, raw_of(n)->offset + offset, len, out);
+    if (!r && out->flags & BLOCK_EOF && !out->pnum) /* the file has become shorter */
+        *out = (BlockStatus){ .flags = BLOCK_ZERO, .pnum = len };
+    out->flags = (out->flags & ~(unsigned)BLOCK_EOF) | BLOCK_ALLOCATED;
+    return r;
+}
+
+static bool raw_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
+{
+    RawNode *r = raw_of(n);
+    if (r->fixed) {
+        error_setf(errp, "image '%s' was opened with a fixed size=; open it without to resize it", block_filename(n));
+        return false;
+    }
+    if (!block_truncate(n->file, r->offset + size, prealloc, true, errp))
+        return false;
+    n->size = size;
+    return true;
+}
+
+/* Filenames with a scheme are created by their protocol. */
+static bool raw_create(const char *filename, uint64_t size, Opts *o, Error **errp)
+{
+    return block_driver_find("file")->create(filename, align_up(size, 512), o, errp);
+}
+
+static bool raw_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
+{
+    *required = *fully = size;
+    return true;
+}
+
+static const char *const raw_options[] = { "offset", "size", NULL };
+static const BlockCreateOption raw_create_options[] = {
+    { "preallocation", "string", "off, falloc or full: what of the file is allocated at once", "off" }, { NULL }
+};
+static const BlockDriver raw_driver = {
+    .name = "raw", .desc = "the disk's bytes as they are", .instance_size = sizeof(RawNode), .options = raw_options,
+    .create_options = raw_create_options, .open = raw_open, .preadv = raw_preadv, .pwritev = raw_pwritev, .pwrite_zeroes = raw_zeroes,
+    .pdiscard = raw_discard, .flush = raw_flush, .status = raw_status, .truncate = raw_truncate, .create = raw_create, .measure = raw_measure,
+};
+BLOCK_DRIVER_REGISTER(raw_driver)
