@@ -54,9 +54,9 @@ BlockNode *block_backing(const BlockNode *n);   /* or NULL */
 bool block_writable(const BlockNode *n);
 unsigned block_flags(const BlockNode *n);
 /* Named nodes (-blockdev node-name=); main thread. */
-BlockNode *block_find(const char *node_name);
-unsigned block_count(void);
-BlockNode *block_nth(unsigned i);
+BlockNode *block_node_find(const char *node_name);
+unsigned block_node_count(void);
+BlockNode *block_node_nth(unsigned i);
 
 uint64_t block_size(const BlockNode *n);        /* bytes that a guest sees */
 

@@ -70,7 +70,7 @@ static bool name_node(BlockNode *n, Opts *o, Error **errp)
     const char *name = opts_get(o, "node-name");
     if (!name)
         return true;
-    if (block_find(name)) {
+    if (block_node_find(name)) {
         error_setf(errp, "node-name '%s' is in use; every node needs a name of its own", name);
         return false;
     }
@@ -142,7 +142,7 @@ static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsi
     const char *reference = opts_get(o, "file");
     flags &= ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
     if (reference) {
-        BlockNode *n = block_find(reference);
+        BlockNode *n = block_node_find(reference);
         if (n)
             return block_ref(n);
         error_setf(errp, "file='%s': there is no node of that name; define it by an earlier -blockdev", reference);
@@ -195,7 +195,7 @@ static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigne
 {
     unsigned flags = n->flags & ~(unsigned)(BLOCK_RDWR | BLOCK_CHECK | BLOCK_TEMPORARY | BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
     if (reference && *reference) {
-        BlockNode *b = block_find(reference);
+        BlockNode *b = block_node_find(reference);
         if (!b)
             error_setf(errp, "backing='%s': there is no node of that name; define it by an earlier -blockdev", reference);
         n->backing = b ? block_ref(b) : NULL;
@@ -288,7 +288,7 @@ bool block_writable(const BlockNode *n) { return n->flags & BLOCK_RDWR; }
 unsigned block_flags(const BlockNode *n) { return n->flags; }
 uint64_t block_size(const BlockNode *n) { return atomic_load_explicit(&n->size, memory_order_relaxed); }
 
-BlockNode *block_find(const char *node_name)
+BlockNode *block_node_find(const char *node_name)
 {
     for (unsigned i = 0; named && i < named->len; i++) {
         BlockNode *n = named->pdata[i];
@@ -298,8 +298,8 @@ BlockNode *block_find(const char *node_name)
     return NULL;
 }
 
-unsigned block_count(void) { return named ? named->len : 0; }
-BlockNode *block_nth(unsigned i) { return named && i < named->len ? named->pdata[i] : NULL; }
+unsigned block_node_count(void) { return named ? named->len : 0; }
+BlockNode *block_node_nth(unsigned i) { return named && i < named->len ? named->pdata[i] : NULL; }
 
 /* --- functions that a format may have --- */
 
