@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* qcow2: new images, their size in advance, preallocation, resizing, changes of options. */
+#include <string.h>
+#include "block/qcow2/qcow2.h"
+
+const BlockCreateOption q2_create_options[] = {
+    { "size", "size", "virtual disk size", NULL },
+    { "compat", "string", "0.10 (version 2) or 1.1 (version 3)", "1.1" },
+    { "backing_file", "string", "image that unallocated clusters come from", NULL },
+    { "backing_fmt", "string", "format of the backing file", NULL },
+    { "cluster_size", "size", "512 bytes to 2 MiB, a power of two", "65536" },
+    { "preallocation", "string", "off, metadata, falloc or full", "off" },
+    { "lazy_refcounts", "bool", "refcounts are written late; the image is checked after a crash", "off" },
+    { "refcount_bits", "number", "1, 2, 4, 8, 16, 32 or 64", "16" },
+    { "compression_type", "string", "zlib or zstd", "zlib" },
+    { "extended_l2", "bool", "32 subclusters in each cluster", "off" },
+    { "data_file", "string", "file that holds the guest's data", NULL },
+    { "data_file_raw", "bool", "the data file is a raw image by itself", "off" },
+    { NULL }
+};
+
+typedef struct Params {
+    unsigned version, cluster_bits, refcount_order, compression;
+    bool lazy, extended, raw_external;
+    BlockPrealloc prealloc;
+    const char *backing_file, *backing_fmt, *data_file;
+} Params;
+
+static bool choice(Opts *o, const char *key, const char *const *valid, unsigned *index, Error **errp)
+{
+    const char *v = opts_get(o, key);
+    for (unsigned i = 0; v && valid[i]; i++) {
+        if (!strcmp(v, valid[i])) {
+            *index = i;
+            return true;
+        }
+    }
+    if (v)
+        error_set_unknown(errp, key, v, valid);
+    return !v;
+}
+
+static bool fits(bool ok, Error **errp, const char *what)
+{
+    if (!ok)
+        error_setf(errp, "%s", what);
+    return ok;
+}
+
+static bool parse(Opts *o, Params *p, Error **errp)
+{
+    static const char *const compats[] = { "0.10", "1.1", "v2", "v3", NULL }, *const compressions[] = { "zlib", "zstd", NULL };
+    uint64_t cluster, bits;
+    unsigned compat = 1;
+    const char *prealloc = opts_get(o, "preallocation");
+    *p = (Params){ .backing_file = opts_get(o, "backing_file"), .backing_fmt = opts_get(o, "backing_fmt"), .data_file = opts_get(o, "data_file") };
+    opts_get(o, "size");
+    if (!choice(o, "compat", compats, &compat, errp) || !choice(o, "compression_type", compressions, &p->compression, errp) ||
+        !opts_get_bool(o, "extended_l2", false, &p->extended, errp) || !opts_get_size(o, "cluster_size", p->extended ? 128 * KiB : 64 * KiB, &cluster, errp) ||
+        !opts_get_u64(o, "refcount_bits", 16, &bits, errp) || !opts_get_bool(o, "lazy_refcounts", false, &p->lazy, errp) ||
+        !opts_get_bool(o, "data_file_raw", false, &p->raw_external, errp) ||
+        (prealloc && !block_parse_prealloc(prealloc, &p->prealloc, errp)))
+        return false;
+    p->version = compat & 1 ? 3 : 2;
+    p->cluster_bits = (unsigned)__builtin_ctzll(cluster ? cluster : 1);
+    p->refcount_order = (unsigned)__builtin_ctzll(bits ? bits : 1);
+    bool v3 = p->version >= 3;
+    return fits(is_pow2(cluster) && cluster >= 512 && cluster <= 2 * MiB, errp, "cluster_size: a power of two from 512 to 2M, please") &&
+           fits(is_pow2(bits) && bits <= 64, errp, "refcount_bits: 1, 2, 4, 8, 16, 32 or 64, please") &&
+           fits(v3 || bits == 16, errp, "refcount_bits: version 2 images have 16; use compat=1.1") &&
+           fits(v3 || !p->lazy, errp, "lazy_refcounts: version 2 images have none; use compat=1.1") &&
+           fits(v3 || !p->extended, errp, "extended_l2: version 2 images have none; use compat=1.1") &&
+           fits(v3 || !p->data_file, errp, "data_file: version 2 images have none; use compat=1.1") &&
+           fits(v3 || !p->compression, errp, "compression_type: version 2 images have zlib only; use compat=1.1") &&
+           fits(!p->extended || cluster >= 16 * KiB, errp, "extended_l2: clusters must be 16K at least") &&
+           fits(!p->raw_external || p->data_file, errp, "data_file_raw: needs data_file=") &&
+           fits(!p->raw_external || !p->backing_file, errp, "data_file_raw: no backing file is possible with it") &&
+           fits(q2_compression_known(p->compression), errp, "compression_type: this program was built without zstd") &&
+           fits(!p->backing_fmt || p->backing_file, errp, "backing_fmt: needs backing_file=");
+}
+
+/* Tables of an image of `size` bytes: what the header, L1, refcount table and blocks take; also with all clusters allocated. */
+static uint64_t metadata_size(const Params *p, uint64_t size, uint64_t data_clusters, bool external)
+{
+    uint64_t cs = BIT(p->cluster_bits), entries = cs / (p->extended ? 16 : 8), per_block = cs * 8 >> p->refcount_order;
+    uint64_t l2 = (size + cs * entries - 1) / (cs * entries);
+    uint64_t used_l2 = MIN(l2, data_clusters);
+    uint64_t fixed = 1 + used_l2 + (l2 * 8 + cs - 1) / cs, stored = external ? 0 : data_clusters, blocks = 1, table = 1;
+    for (;;) {
+        uint64_t need = (fixed + stored + blocks + table + per_block - 1) / per_block;
+        table = (need * 8 + cs - 1) / cs;
+        if (need <= blocks)
+            break;
+        blocks = need;
+    }
+    return (fixed + blocks + table) * cs;
+}
+
+/* A file that opens: header, refcount table with one block, L1 table of the smallest kind. */
+static bool write_minimal(const char *filename, const Params *p, Error **errp)
+{
+    g_autoptr(Opts) o = opts_new(), none = opts_new();
+    opts_set(o, "driver", "file");
+    const BlockDriver *file = block_driver_find("file");
+    if (!file->create(filename, 0, none, errp))
+        return false;
+    BlockNode *f = block_open(filename, o, BLOCK_RDWR, errp);
+    if (!f)
+        return false;
+    uint64_t cs = BIT(p->cluster_bits);
+    Qcow2 q = { .refcount_order = p->refcount_order };
+    g_autofree uint8_t *buf = g_malloc0(cs * 4);
+    store_be(buf, 4, QCOW2_MAGIC);
+    store_be(buf + 4, 4, p->version);
+    store_be(buf + 20, 4, p->cluster_bits);
+    store_be(buf + 36, 4, 0); /* L1: made when the size is set */
+    store_be(buf + 40, 8, 0);
+    store_be(buf + 48, 8, cs);
+    store_be(buf + 56, 4, 1);
+    if (p->version >= 3) {
+        store_be(buf + 72, 8, (p->data_file ? INCOMPAT_DATA_FILE : 0) | (p->compression ? INCOMPAT_COMPRESSION : 0) |
+                                  (p->extended ? INCOMPAT_EXTENDED_L2 : 0));
+        store_be(buf + 80, 8, p->lazy ? COMPAT_LAZY_REFCOUNTS : 0);
+        store_be(buf + 88, 8, p->raw_external ? AUTOCLEAR_RAW_EXTERNAL : 0);
+        store_be(buf + 96, 4, p->refcount_order);
+        store_be(buf + 100, 4, 112);
+        buf[104] = (uint8_t)p->compression;
+    }
+    store_be(buf + cs, 8, 2 * cs); /* refcount table */
+    for (uint64_t i = 0; i < 3; i++)
+        q2_set_count(&q, buf + 2 * cs, i, 1);
+    int r = block_pwrite(f, 0, buf, cs * 3);
+    block_unref(f);
+    if (r)
+        error_set_errno(errp, -r, "image '%s': can't be written", filename);
+    return !r;
+}
+
+static bool create_data_file(const char *filename, const Params *p, uint64_t size, Error **errp)
+{
+    g_autoptr(Opts) none = opts_new();
+    g_autofree char *full = block_full_backing_name(filename, p->data_file, errp);
+    return full && block_driver_find("file")->create(full, p->raw_external ? size : 0, none, errp);
+}
+
+bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
+{
+    Params p;
+    if (!parse(o, &p, errp) || !write_minimal(filename, &p, errp) || (p.data_file && !create_data_file(filename, &p, size, errp)))
+        return false;
+    g_autoptr(Opts) open = opts_new();
+    opts_set(open, "driver", "qcow2");
+    g_autofree char *data = p.data_file ? block_full_backing_name(filename, p.data_file, errp) : NULL;
+    if (data)
+        opts_set(open, "data-file.filename", data);
+    BlockNode *n = block_open(filename, open, BLOCK_RDWR | BLOCK_NO_BACKING, errp);
+    if (!n)
+        return false;
+    Qcow2 *q = q2_of(n);
+    q->data_file_name = g_strdup(p.data_file);
+    n->backing_file = p.backing_file && *p.backing_file ? g_strdup(p.backing_file) : NULL;
+    n->backing_format = g_strdup(p.backing_fmt);
+    bool ok = q2_write_header(n, errp) && q2_truncate(n, size, p.prealloc, errp);
+    block_unref(n);
+    return ok;
+}
+
+/* --- sizes in advance --- */
+
+static uint64_t used_clusters(BlockNode *n, uint64_t cs)
+{
+    uint64_t used = 0, counted_to = 0;
+    for (uint64_t at = 0, size = block_size(n); at < size;) {
+        BlockStatus s;
+        if (block_status_above(n, NULL, at, size - at, &s) || !s.pnum)
+            break;
+        if (s.flags & BLOCK_DATA && !(s.flags & BLOCK_ZERO)) {
+            uint64_t first = MAX(at / cs, counted_to), last = (at + s.pnum + cs - 1) / cs;
+            used += last > first ? last - first : 0;
+            counted_to = MAX(counted_to, last);
+        }
+        at += s.pnum;
+    }
+    return used;
+}
+
+bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
+{
+    Params p;
+    if (!parse(o, &p, errp))
+        return false;
+    uint64_t cs = BIT(p.cluster_bits), all = (size + cs - 1) >> p.cluster_bits;
+    uint64_t used = p.prealloc >= PREALLOC_FALLOC ? all : n ? used_clusters(n, cs) : 0;
+    bool external = p.data_file;
+    *fully = metadata_size(&p, size, all, external) + (external ? 0 : all * cs);
+    *required = metadata_size(&p, size, all, external) + (external ? 0 : used * cs);
+    return true;
+}
+
+/* --- preallocation and size --- */
+
+/* Map every cluster of the range, in steps that bound what is held in memory. */
+static int map_all(BlockNode *n, uint64_t from, uint64_t to)
+{
+    Qcow2 *q = q2_of(n);
+    for (uint64_t at = align_down(from, q->cluster_size); at < to;) {
+        uint64_t stop = MIN(align_up(to, q->cluster_size), align_down(at, BIT(q->cluster_bits + q->l2_bits)) + BIT(q->cluster_bits + q->l2_bits));
+        uint64_t clusters = (stop - at) >> q->cluster_bits;
+        int64_t host = q->data_node ? (int64_t)at : q2_alloc(n, clusters);
+        if (host < 0)
+            return (int)host;
+        for (uint64_t i = 0; i < clusters; i++) {
+            unsigned index;
+            int r;
+            Q2Table *t = q2_l2(n, at + (i << q->cluster_bits), true, &index, &r);
+            if (!t)
+                return r;
+            uint64_t old = q2_entry(q, t, index), bitmap = q2_bitmap(q, t, index);
+            if (!(old & (OFFSET_MASK | OFLAG_COMPRESSED)))
+                q2_set_entry(q, t, index, ((uint64_t)host + (i << q->cluster_bits)) | OFLAG_COPIED, bitmap | (q->subclusters > 1 ? UINT32_MAX : 0));
+            else if (!q->data_node)
+                q2_free_later(n, (uint64_t)host + (i << q->cluster_bits), 1);
+            q2_cache_put(t);
+        }
+        at = stop;
+    }
+    return 0;
+}
+
+bool q2_preallocate(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc prealloc, Error **errp)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t old_end = block_size(q->data);
+    int r = map_all(n, from, to);
+    r = r ? r : q2_sync(n);
+    if (r) {
+        error_set_errno(errp, -r, "image '%s': preallocation", block_filename(n));
+        return false;
+    }
+    uint64_t end = old_end;
+    for (uint64_t i = q->reftable_size << q->refblock_bits; !q->data_node && i-- > old_end >> q->cluster_bits;) {
+        uint64_t count;
+        if (!q->reftable[i >> q->refblock_bits]) {
+            i = align_down(i, BIT(q->refblock_bits));
+            continue;
+        }
+        if (!q2_refcount(n, i, &count) && count) {
+            end = (i + 1) << q->cluster_bits;
+            break;
+        }
+    }
+    if (q->data_node)
+        end = to;
+    return end <= old_end || block_truncate(q->data, end, prealloc == PREALLOC_METADATA ? PREALLOC_OFF : prealloc, false, errp);
+}
+
+static int shrink(BlockNode *n, uint64_t size)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t from = align_up(size, q->cluster_size), old = align_up(block_size(n), q->cluster_size);
+    int r = from < old ? q2_discard_range(n, from, old - from, true) : 0;
+    if (!r && size & (q->cluster_size - 1)) { /* what stands behind the new end must not come back */
+        uint64_t keep = size, upto = MIN(from, block_size(n));
+        g_autofree uint8_t *zeroes = g_malloc0(q->cluster_size);
+        Q2Map m;
+        r = q2_map(n, keep, upto - keep ? upto - keep : 1, &m);
+        if (!r && upto > keep && m.kind == Q2_DATA && m.copied)
+            r = block_pwrite(q->data, m.host, zeroes, MIN(m.len, upto - keep));
+    }
+    return r ? r : q2_sync(n);
+}
+
+bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t old = block_size(n);
+    if (size & 511 && q->version < 3)
+        size = align_up(size, 512);
+    if (q->snapshots->len && q->version < 3) {
+        error_setf(errp, "image '%s' has snapshots: a version 2 image can't be resized then; amend it to compat=1.1", block_filename(n));
+        return false;
+    }
+    if (q2_l1_needed(q, size) > QCOW2_MAX_L1 / 8) {
+        error_setf(errp, "image '%s': %" PRIu64 " bytes are more than clusters of %" PRIu64 " can hold; use a larger cluster_size", block_filename(n), size,
+                   q->cluster_size);
+        return false;
+    }
+    pthread_mutex_lock(&q->lock);
+    int r = q->broken ? -EIO : size < old ? shrink(n, size) : 0;
+    r = r ? r : q2_grow_l1(n, MAX(q2_l1_needed(q, size), 1u), true);
+    r = r ? r : q2_sync(n);
+    r = r ? r : q2_write_field(n, 24, size, 8);
+    r = r ? r : block_flush(n->file);
+    if (!r)
+        n->size = size;
+    bool ok = !r && (prealloc == PREALLOC_OFF || size <= old || q2_preallocate(n, old, size, prealloc, errp));
+    if (ok && q->data_node && q->raw_external)
+        ok = block_truncate(q->data, size, PREALLOC_OFF, true, errp);
+    pthread_mutex_unlock(&q->lock);
+    if (r)
+        error_set_errno(errp, -r, "image '%s': can't be made %" PRIu64 " bytes large", block_filename(n), size);
+    return ok;
+}
+
+/* --- changes of options --- */
+
+static bool amend_version(BlockNode *n, unsigned version, Error **errp)
+{
+    Qcow2 *q = q2_of(n);
+    if (version == q->version)
+        return true;
+    if (version == 3) {
+        q->version = 3;
+        q->header_length = 112;
+        return q2_write_header(n, errp);
+    }
+    if (q->refcount_order != 4 || q->subclusters > 1 || q->data_node || q->compression || q->incompatible & ~(uint64_t)INCOMPAT_DIRTY) {
+        error_setf(errp, "image '%s' uses features that version 2 does not have; convert it instead", block_filename(n));
+        return false;
+    }
+    for (uint64_t at = 0, size = align_up(block_size(n), q->cluster_size); at < size;) { /* zero clusters are unknown to version 2 */
+        Q2Map m;
+        if (q2_map(n, at, size - at, &m))
+            return false;
+        if (m.kind == Q2_ZERO || m.kind == Q2_ZERO_ALLOCATED) {
+            if (n->backing_file) {
+                error_setf(errp, "image '%s' has zero clusters above a backing file, which version 2 can't express; convert it instead", block_filename(n));
+                return false;
+            }
+            q2_discard_range(n, at, m.len, true);
+        }
+        at += m.len;
+    }
+    if (q2_mark_clean(n) || q2_sync(n))
+        return false;
+    q->version = 2;
+    q->header_length = 72;
+    q->compatible = q->autoclear = q->incompatible = 0;
+    q->lazy = false;
+    return q2_write_header(n, errp);
+}
+
+bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp)
+{
+    Qcow2 *q = q2_of(n);
+    static const char *const known[] = { "compat", "lazy_refcounts", "size", "backing_file", "backing_fmt", "compression_type", "cluster_size",
+                                         "refcount_bits", NULL };
+    uint64_t size;
+    bool lazy;
+    for (unsigned i = 0; i < opts_count(o); i++) {
+        if (!g_strv_contains(known, opts_key(o, i))) {
+            error_set_unknown(errp, "qcow2: option that can be changed", opts_key(o, i), known);
+            return false;
+        }
+    }
+    const char *compat = opts_get(o, "compat");
+    unsigned version = !compat ? q->version : !strcmp(compat, "0.10") || !strcmp(compat, "v2") ? 2 : 3;
+    uint64_t cluster, bits;
+    if (!opts_get_bool(o, "lazy_refcounts", q->compatible & COMPAT_LAZY_REFCOUNTS, &lazy, errp) ||
+        !opts_get_size(o, "size", block_size(n), &size, errp) || !opts_get_size(o, "cluster_size", q->cluster_size, &cluster, errp) ||
+        !opts_get_u64(o, "refcount_bits", UINT64_C(1) << q->refcount_order, &bits, errp))
+        return false;
+    if (cluster != q->cluster_size || bits != UINT64_C(1) << q->refcount_order) {
+        error_setf(errp, "image '%s': %s can't be changed in place; convert it with -o", block_filename(n),
+                   cluster != q->cluster_size ? "cluster_size" : "refcount_bits");
+        return false;
+    }
+    pthread_mutex_lock(&q->lock);
+    bool ok = amend_version(n, version, errp);
+    if (ok && q->version >= 3 && lazy != !!(q->compatible & COMPAT_LAZY_REFCOUNTS)) {
+        ok = lazy || !q2_mark_clean(n);
+        q->compatible ^= COMPAT_LAZY_REFCOUNTS;
+        q->lazy = lazy;
+        ok = ok && !q2_set_features(n);
+    }
+    pthread_mutex_unlock(&q->lock);
+    const char *backing = opts_get(o, "backing_file"), *format = opts_get(o, "backing_fmt");
+    if (ok && (backing || format))
+        ok = q2_change_backing_file(n, backing ? backing : n->backing_file, format ? format : n->backing_format, errp);
+    return ok && (size == block_size(n) || q2_truncate(n, size, PREALLOC_OFF, errp));
+}

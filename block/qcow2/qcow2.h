@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to the qcow2 format: the image in memory, and what its files offer each other. Source: the qcow2 specification ("docs/interop/qcow2"). */
+#ifndef BLOCK_QCOW2_QCOW2_H
+#define BLOCK_QCOW2_QCOW2_H
+
+#include <inttypes.h>
+#include "base/bits.h"
+#include "block/driver.h"
+
+/*
+ * Locking: everything in Qcow2 belongs to q->lock, which is held during metadata I/O, never during I/O of guest data. Functions marked
+ * (locked) want it held.
+ *
+ * What a crash may leave (any subset of the writes since the last flush of the host file): leaked clusters, never two users of one.
+ * So metadata goes to the file in this order, with a flush of the host file wherever the next step depends on the one before:
+ *   1. refcount blocks  2. refcount table  3. guest data and L2 tables that nothing points to yet  4. L2 entries  5. L1 entries
+ * and a cluster that is no longer used is given back (q->pending) only when the entry that pointed to it is known to be overwritten on disk,
+ * and no request that may have looked it up is still running.
+ */
+#define QCOW2_MAGIC 0x514649fbu
+enum { /* incompatible, compatible, autoclear feature bits */
+    INCOMPAT_DIRTY = 1, INCOMPAT_CORRUPT = 2, INCOMPAT_DATA_FILE = 4, INCOMPAT_COMPRESSION = 8, INCOMPAT_EXTENDED_L2 = 16, INCOMPAT_KNOWN = 31,
+    COMPAT_LAZY_REFCOUNTS = 1, AUTOCLEAR_BITMAPS = 1, AUTOCLEAR_RAW_EXTERNAL = 2,
+};
+enum { EXT_END = 0, EXT_BACKING_FORMAT = (int)0xe2792acau, EXT_FEATURES = 0x6803f857, EXT_BITMAPS = 0x23852875, EXT_LUKS = 0x0537be77,
+       EXT_DATA_FILE = 0x44415441 };
+#define OFLAG_COPIED BIT(63)
+#define OFLAG_COMPRESSED BIT(62)
+#define OFLAG_ZERO BIT(0)
+#define OFFSET_MASK UINT64_C(0x00fffffffffffe00)
+enum { QCOW2_MAX_L1 = 32 << 20, QCOW2_MAX_REFTABLE = 8 << 20, QCOW2_MAX_SNAPSHOTS = 65536, QCOW2_MAX_SNAPSHOT_TABLE = 64 << 20,
+       QCOW2_MAX_SNAPSHOT_EXTRA = 1024, QCOW2_SUBCLUSTERS = 32 };
+
+/* --- cache.c: whole clusters of metadata in memory --- */
+typedef struct Q2Table {
+    uint64_t offset;      /* 0: unused */
+    uint64_t used;        /* when, for choosing the victim */
+    unsigned pins;
+    bool dirty;
+    uint8_t *data;
+} Q2Table;
+typedef struct Q2Cache {
+    Q2Table *table;
+    GHashTable *by_offset;
+    unsigned count, dirty;
+    uint64_t clock;
+} Q2Cache;
+
+typedef struct Q2Snapshot {
+    uint64_t l1_offset, vm_state_size, disk_size, vm_clock_ns, icount;
+    uint32_t l1_size, date_sec, date_nsec;
+    uint32_t vm_state_size32, extra_len;
+    char *id, *name;
+    uint8_t *extra;       /* extra data beyond the fields that we know */
+    uint32_t unknown_len;
+} Q2Snapshot;
+
+typedef struct Q2Extension { uint32_t magic, len; uint8_t *data; } Q2Extension;
+
+/* A request in flight: what it covers of the guest's disk. */
+typedef enum Q2Use { Q2_READS, Q2_WRITES, Q2_ALLOCATES } Q2Use;
+typedef struct Q2Request {
+    uint64_t start, end, stamp;
+    Q2Use use;
+    struct Q2Request *next, *prev;
+} Q2Request;
+
+typedef struct Q2Free { uint64_t offset, clusters, stamp; bool durable; } Q2Free;
+
+typedef struct Qcow2 {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;     /* a request has ended */
+    /* header */
+    unsigned version, cluster_bits, refcount_order, header_length;
+    uint64_t cluster_size, incompatible, compatible, autoclear;
+    uint64_t l1_offset, reftable_offset, snapshots_offset;
+    uint32_t reftable_clusters, crypt_method;
+    uint8_t compression; /* 0 zlib, 1 zstd */
+    char *data_file_name;
+    GArray *extensions;  /* of Q2Extension: kept as they are */
+    /* derived */
+    unsigned l2_entry_size, l2_bits, subclusters, subcluster_bits;
+    unsigned refblock_bits; /* log2 of the entries of a refcount block */
+    bool raw_external;
+    BlockNode *data;     /* where guest clusters stand: n->file or the external data file */
+    BlockNode *data_node; /* the external one, owned */
+    /* tables */
+    uint64_t *l1;        /* host byte order */
+    uint32_t l1_size;
+    bool l1_dirty;
+    uint32_t l1_first, l1_last; /* dirty entries */
+    uint64_t *reftable;
+    uint64_t reftable_size; /* entries */
+    bool reftable_dirty;
+    uint64_t reftable_first, reftable_last;
+    Q2Cache l2, refblocks;
+    GArray *snapshots;   /* of Q2Snapshot */
+    /* allocation */
+    uint64_t free_hint;  /* cluster number: none below is free */
+    GArray *pending;     /* of Q2Free */
+    uint64_t stamp;
+    Q2Request *requests;
+    bool lazy, dirty_written;
+    bool broken;         /* metadata could not be written, or is corrupt: no more writes */
+    uint64_t packed_offset; /* where the next compressed cluster may start, 0: in a new cluster */
+    /* the last decompressed cluster */
+    pthread_mutex_t inflate_lock;
+    uint64_t inflated_entry;
+    uint8_t *inflated;
+} Qcow2;
+
+static inline Qcow2 *q2_of(BlockNode *n) { return n->opaque; }
+static inline uint64_t q2_clusters(const Qcow2 *q, uint64_t bytes) { return (bytes + q->cluster_size - 1) >> q->cluster_bits; }
+static inline uint64_t q2_l2_entries(const Qcow2 *q) { return BIT(q->l2_bits); }
+static inline uint64_t q2_l1_needed(const Qcow2 *q, uint64_t size)
+{
+    unsigned shift = q->cluster_bits + q->l2_bits;
+    return (size >> shift) + !!(size & (BIT(shift) - 1));
+}
+/* Mark the image corrupt on disk (v3), refuse further writes; one line. (locked) Returns -EIO. */
+int q2_corrupt(BlockNode *n, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+
+/* header.c */
+bool q2_write_header(BlockNode *n, Error **errp);             /* with extensions and backing name */
+int q2_write_field(BlockNode *n, uint64_t offset, uint64_t value, unsigned size);
+int q2_set_features(BlockNode *n);                             /* the three feature words; version 3 */
+int q2_mark_dirty(BlockNode *n);                               /* (locked) durable before anything that relies on it */
+int q2_mark_clean(BlockNode *n);                               /* (locked) */
+
+/* cache.c (locked) */
+void q2_cache_init(Qcow2 *q, Q2Cache *c, unsigned tables);
+void q2_cache_free(Q2Cache *c);
+/* The table at offset, pinned; read from the file unless fresh. NULL and *error on failure. */
+Q2Table *q2_cache_get(BlockNode *n, Q2Cache *c, uint64_t offset, bool fresh, int *error);
+static inline void q2_cache_put(Q2Table *t) { t->pins--; }
+void q2_cache_dirty(Q2Cache *c, Q2Table *t);
+void q2_cache_forget(Q2Cache *c, uint64_t offset);             /* the cluster is no longer such a table */
+int q2_writeback(BlockNode *n);                                /* all metadata, in order; what was written may not be durable yet */
+int q2_sync(BlockNode *n);                                     /* the same, durable; gives pending clusters back */
+int q2_flush_file(BlockNode *n);
+
+/* refcount.c (locked) */
+int q2_refcount(BlockNode *n, uint64_t cluster, uint64_t *count);
+int q2_change_refcount(BlockNode *n, uint64_t first, uint64_t clusters, bool up);
+/* Take `clusters` adjacent free ones: host offset or negative errno. */
+int64_t q2_alloc(BlockNode *n, uint64_t clusters);
+/* As many as are adjacent to `want` (host offset), at most `clusters`; 0: none. */
+int64_t q2_alloc_at(BlockNode *n, uint64_t want, uint64_t clusters);
+int64_t q2_alloc_bytes(BlockNode *n, uint64_t bytes);          /* for compressed data */
+void q2_free_later(BlockNode *n, uint64_t offset, uint64_t clusters);
+void q2_free_entry(BlockNode *n, uint64_t entry);              /* what an L2 entry points to */
+int q2_give_back(BlockNode *n);                                /* pending ones, after a sync */
+uint64_t q2_refcount_max(const Qcow2 *q);
+uint64_t q2_get_count(const Qcow2 *q, const uint8_t *block, uint64_t index);
+void q2_set_count(const Qcow2 *q, uint8_t *block, uint64_t index, uint64_t value);
+int q2_read_reftable(BlockNode *n, Error **errp);
+
+/* map.c (locked) */
+typedef enum Q2Kind { Q2_UNALLOCATED, Q2_ZERO, Q2_ZERO_ALLOCATED, Q2_DATA, Q2_COMPRESSED, Q2_INVALID } Q2Kind;
+typedef struct Q2Map {
+    Q2Kind kind;
+    bool copied;         /* the cluster is ours alone */
+    uint64_t host;       /* of the first byte asked for; ZERO_ALLOCATED, DATA */
+    uint64_t entry;      /* of the first cluster */
+    uint64_t len;        /* bytes that are alike and adjacent */
+} Q2Map;
+int q2_map(BlockNode *n, uint64_t offset, uint64_t len, Q2Map *out);
+/* The L2 table of a guest offset, pinned. for_write: made or copied if need be, and *index is the entry's. NULL with *error 0: none there. */
+Q2Table *q2_l2(BlockNode *n, uint64_t offset, bool for_write, unsigned *index, int *error);
+uint64_t q2_entry(const Qcow2 *q, const Q2Table *t, unsigned index);
+uint64_t q2_bitmap(const Qcow2 *q, const Q2Table *t, unsigned index);
+void q2_set_entry(Qcow2 *q, Q2Table *t, unsigned index, uint64_t entry, uint64_t bitmap);
+Q2Kind q2_kind(const Qcow2 *q, uint64_t entry, uint64_t bitmap, unsigned subcluster);
+int q2_grow_l1(BlockNode *n, uint64_t entries, bool exact);
+void q2_l1_dirty(Qcow2 *q, uint32_t index);
+void q2_compressed_range(const Qcow2 *q, uint64_t entry, uint64_t *offset, uint64_t *len);
+int q2_zero_range(BlockNode *n, uint64_t offset, uint64_t len, bool unmap);      /* whole clusters or subclusters */
+int q2_discard_range(BlockNode *n, uint64_t offset, uint64_t len, bool full);    /* full: unallocated even with a backing file */
+
+/* io.c */
+void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Use use); /* (locked) waits for overlapping ones */
+void q2_request_end(Qcow2 *q, Q2Request *r);                                             /* (locked) */
+int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
+int q2_vmstate_pread(BlockNode *n, uint64_t offset, void *buf, size_t len);
+int q2_vmstate_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len);
+
+/* compress.c */
+bool q2_compression_known(unsigned type);
+int q2_inflate(BlockNode *n, uint64_t entry, unsigned skip, const struct iovec *iov, int iovcnt, size_t at, size_t len);
+/* Bytes of out used; -ENOSPC: not smaller than a cluster. */
+ssize_t q2_deflate(const Qcow2 *q, const uint8_t *in, uint8_t *out, size_t out_size);
+
+/* snapshot.c */
+bool q2_read_snapshots(BlockNode *n, Error **errp);
+void q2_free_snapshots(Qcow2 *q);
+bool q2_snapshot_list(BlockNode *n, GArray *out, Error **errp);
+bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp);
+bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
+bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
+int q2_write_snapshots(BlockNode *n);                          /* (locked) the table, at a new place */
+
+/* check.c */
+bool q2_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
+
+/* create.c */
+extern const BlockCreateOption q2_create_options[];
+bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp);
+bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
+bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp);
+bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp);
+bool q2_change_backing_file(BlockNode *n, const char *file, const char *format, Error **errp); /* qcow2.c */
+bool q2_preallocate(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc prealloc, Error **errp);
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random operations on an image beside a model of its contents in memory; now and then the image is closed, opened and checked, by
+ * our own check and by qemu-img where that is installed.
+ *
+ *   random-io [--seed N] [--count N] [--format qcow2] [-o OPTION=VALUE,...] [--backing] [--threads N] [--keep FILE]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/bits.h"
+#include "block/block.h"
+
+enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3 };
+
+typedef struct Run {
+    char *path, *base, *format, *options;
+    uint64_t seed, count;
+    bool backing, keep, qemu, compress;
+    GRand *rand;
+    uint8_t *model, *buf;
+    uint64_t size;
+    uint8_t *saved[SNAPSHOTS];
+    uint64_t saved_size[SNAPSHOTS];
+    BlockNode *n;
+} Run;
+
+static G_NORETURN void fail(Run *r, const char *what, Error *err)
+{
+    printf("not ok 1 %s: %s%s%s (seed %" G_GUINT64_FORMAT ")\n", r->format, what, err ? ": " : "", err ? err->message : "", (guint64)r->seed);
+    exit(1);
+}
+
+static uint64_t pick(Run *r, uint64_t n) { return n ? ((uint64_t)g_rand_int(r->rand) << 20 ^ g_rand_int(r->rand)) % n : 0; }
+
+static void open_image(Run *r)
+{
+    Error *err = NULL;
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", r->format);
+    r->n = block_open(r->path, o, BLOCK_RDWR | BLOCK_UNMAP, &err);
+    if (!r->n)
+        fail(r, "open", err);
+}
+
+static void say(void *opaque, const char *line) { printf("# %s\n", line); }
+
+static void check_image(Run *r)
+{
+    Error *err = NULL;
+    BlockCheck c = { .say = say };
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", r->format);
+    BlockNode *n = block_open(r->path, o, BLOCK_NO_BACKING | BLOCK_CHECK, &err);
+    if (!n)
+        fail(r, "open for check", err);
+    if (!strcmp(r->format, "qcow2")) {
+        if (!block_check(n, &c, 0, &err))
+            fail(r, "check", err);
+        if (c.corruptions || c.leaks || c.check_errors)
+            fail(r, "check finds faults", NULL);
+    }
+    block_unref(n);
+    if (r->qemu) {
+        g_autofree char *command = g_strdup_printf("qemu-img check -q -f %s '%s' >&2", r->format, r->path);
+        if (!strcmp(r->format, "qcow2") && system(command))
+            fail(r, "qemu-img check finds faults", NULL);
+    }
+}
+
+/* qemu-img reads what the model has. */
+static void compare_image(Run *r)
+{
+    if (!r->qemu)
+        return;
+    g_autofree char *twin = g_strdup_printf("%s.twin", r->path);
+    if (!g_file_set_contents(twin, (char *)r->model, (gssize)r->size, NULL))
+        fail(r, "twin can't be written", NULL);
+    g_autofree char *command = g_strdup_printf("qemu-img compare -q -f %s -F raw '%s' '%s' >&2", r->format, r->path, twin);
+    if (system(command))
+        fail(r, "qemu-img reads other contents", NULL);
+    unlink(twin);
+}
+
+static void reopen(Run *r, bool deep)
+{
+    block_unref(r->n);
+    check_image(r);
+    if (deep)
+        compare_image(r);
+    open_image(r);
+}
+
+static void read_and_compare(Run *r, uint64_t at, uint64_t len)
+{
+    struct iovec iov[3];
+    uint64_t a = pick(r, len + 1), b = pick(r, len - a + 1);
+    iov[0] = (struct iovec){ r->buf, a };
+    iov[1] = (struct iovec){ r->buf + a, b };
+    iov[2] = (struct iovec){ r->buf + a + b, len - a - b };
+    memset(r->buf, 0xee, len);
+    int e = block_preadv(r->n, at, iov, 3);
+    if (e)
+        fail(r, g_strerror(-e), NULL);
+    if (memcmp(r->buf, r->model + at, len)) {
+        uint64_t i = 0;
+        while (r->buf[i] == r->model[at + i])
+            i++;
+        printf("# offset 0x%" G_GINT64_MODIFIER "x: 0x%02x, expected 0x%02x\n", (guint64)(at + i), r->buf[i], r->model[at + i]);
+        fail(r, "contents", NULL);
+    }
+}
+
+static void random_range(Run *r, uint64_t *at, uint64_t *len)
+{
+    *len = pick(r, 8) ? 1 + pick(r, 70000) : 1 + pick(r, REQUEST_MAX);
+    *at = pick(r, r->size);
+    if (pick(r, 2)) {
+        *at &= ~UINT64_C(4095);
+        *len = align_up(*len, 4096);
+    }
+    *len = MIN(*len, r->size - *at);
+}
+
+static void write_random(Run *r, uint64_t at, uint64_t len)
+{
+    uint8_t value = (uint8_t)pick(r, 256);
+    for (uint64_t i = 0; i < len; i++)
+        r->buf[i] = (uint8_t)(value + (i >> 9));
+    if (pick(r, 10) == 0)
+        memset(r->buf, 0, len);
+    struct iovec iov[2] = { { r->buf, len / 3 }, { r->buf + len / 3, len - len / 3 } };
+    int e = block_pwritev(r->n, at, iov, 2, pick(r, 50) ? 0 : BLOCK_REQ_FUA);
+    if (e)
+        fail(r, g_strerror(-e), NULL);
+    memcpy(r->model + at, r->buf, len);
+}
+
+static void write_compressed(Run *r, uint64_t at)
+{
+    BlockInfo info;
+    block_info(r->n, &info, NULL);
+    uint64_t cluster = MAX(info.cluster_size, 512u);
+    block_info_clear(&info);
+    at = align_down(at, cluster);
+    uint64_t len = MIN(cluster, r->size - at);
+    for (uint64_t i = 0; i < len; i++)
+        r->buf[i] = (uint8_t)(i >> 7);
+    struct iovec iov = { r->buf, len };
+    int e = block_pwritev(r->n, at, &iov, 1, BLOCK_REQ_COMPRESSED);
+    if (e)
+        fail(r, g_strerror(-e), NULL);
+    memcpy(r->model + at, r->buf, len);
+}
+
+/* After a discard either contents are right: take what is there, but it must stay so. */
+static void discard(Run *r, uint64_t at, uint64_t len)
+{
+    if (block_pdiscard(r->n, at, len) || block_pread(r->n, at, r->buf, len))
+        fail(r, "discard", NULL);
+    for (uint64_t i = 0; i < len; i++) {
+        if (r->buf[i] && r->buf[i] != r->model[at + i])
+            fail(r, "discarded range holds foreign data", NULL);
+    }
+    memcpy(r->model + at, r->buf, len);
+}
+
+static void snapshot(Run *r)
+{
+    Error *err = NULL;
+    unsigned i = (unsigned)pick(r, SNAPSHOTS);
+    char name[16];
+    g_snprintf(name, sizeof name, "s%u", i);
+    if (!r->saved[i]) {
+        BlockSnapshot s = { .date_sec = 1, .icount = UINT64_MAX };
+        g_strlcpy(s.name, name, sizeof s.name);
+        if (!block_snapshot_create(r->n, &s, &err))
+            fail(r, "snapshot", err);
+        r->saved[i] = g_memdup2(r->model, DISK * 2);
+        r->saved_size[i] = r->size;
+    } else if (pick(r, 2)) {
+        if (!block_snapshot_apply(r->n, name, &err))
+            fail(r, "apply", err);
+        memcpy(r->model, r->saved[i], DISK * 2);
+        r->size = r->saved_size[i];
+    } else {
+        if (!block_snapshot_delete(r->n, name, &err))
+            fail(r, "delete", err);
+        g_free(r->saved[i]);
+        r->saved[i] = NULL;
+    }
+}
+
+static void resize(Run *r)
+{
+    Error *err = NULL;
+    uint64_t size = align_up(DISK / 2 + pick(r, DISK), 512);
+    if (!block_truncate(r->n, size, PREALLOC_OFF, true, &err))
+        fail(r, "resize", err);
+    if (size > r->size) /* what an overlay gains is zero where the backing file ends */
+        memset(r->model + r->size, 0, size - r->size);
+    r->size = size;
+    if (r->backing && r->size > DISK / 2 && block_pread(r->n, 0, r->buf, 512))
+        fail(r, "read after resize", NULL);
+}
+
+static void step(Run *r)
+{
+    uint64_t at, len, what = pick(r, 1000);
+    random_range(r, &at, &len);
+    if (what < 400)
+        write_random(r, at, len);
+    else if (what < 700)
+        read_and_compare(r, at, len);
+    else if (what < 780 && !block_pwrite_zeroes(r->n, at, len, what & 1 ? BLOCK_REQ_MAY_UNMAP : 0))
+        memset(r->model + at, 0, len);
+    else if (what < 860)
+        discard(r, at, len);
+    else if (what < 930 && block_flush(r->n))
+        fail(r, "flush", NULL);
+    else if (what >= 930 && what < 975 && r->compress)
+        write_compressed(r, at);
+    else if (what >= 975 && what < 985 && block_has_snapshots(r->n) && !(r->options && strstr(r->options, "data_file")))
+        snapshot(r);
+    else if (what >= 985 && what < 988 && !r->backing && !(r->options && strstr(r->options, "0.10")))
+        resize(r);
+    else if (what >= 995)
+        reopen(r, what == 999);
+}
+
+static void make_base(Run *r)
+{
+    Error *err = NULL;
+    if (!block_create(r->base, "qcow2", DISK / 2, NULL, &err))
+        fail(r, "create base", err);
+    BlockNode *b = block_open(r->base, NULL, BLOCK_RDWR, &err);
+    if (!b)
+        fail(r, "open base", err);
+    for (uint64_t at = 0; at + 100000 < DISK / 2; at += 300000 + pick(r, 100000)) {
+        memset(r->model + at, (int)(at >> 13), 100000);
+        if (block_pwrite(b, at, r->model + at, 100000))
+            fail(r, "write base", NULL);
+    }
+    block_unref(b);
+}
+
+static Opts *create_options(Run *r)
+{
+    Error *err = NULL;
+    Opts *o = r->options ? opts_parse(r->options, NULL, &err) : opts_new();
+    if (!o)
+        fail(r, "options", err);
+    if (r->backing) {
+        opts_set(o, "backing_file", r->base);
+        opts_set(o, "backing_fmt", "qcow2");
+    }
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    Run r = { .format = "qcow2", .count = 3000, .seed = 1, .compress = true };
+    gchar *where = NULL;
+    gint64 seed = 1, count = 3000;
+    gboolean backing = FALSE, no_compress = FALSE;
+    const GOptionEntry entries[] = {
+        { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N" }, { "count", 0, 0, G_OPTION_ARG_INT64, &count, "", "N" },
+        { "format", 0, 0, G_OPTION_ARG_STRING, &r.format, "", "F" }, { "options", 'o', 0, G_OPTION_ARG_STRING, &r.options, "", "O" },
+        { "backing", 0, 0, G_OPTION_ARG_NONE, &backing, "", NULL }, { "keep", 0, 0, G_OPTION_ARG_STRING, &where, "", "FILE" },
+        { "no-compress", 0, 0, G_OPTION_ARG_NONE, &no_compress, "", NULL }, { NULL }
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_option_context_add_main_entries(context, entries, NULL);
+    Error *err = NULL;
+    if (!g_option_context_parse(context, &argc, &argv, &err))
+        fail(&r, "usage", err);
+    r.seed = (uint64_t)seed;
+    r.count = (uint64_t)count;
+    r.backing = backing;
+    r.compress = !no_compress && !strcmp(r.format, "qcow2") && !(r.options && strstr(r.options, "data_file"));
+    g_autofree char *dir = g_dir_make_tmp("rhea-block-XXXXXX", NULL);
+    r.path = where ? where : g_build_filename(dir, "image", NULL);
+    r.base = g_build_filename(dir, "base", NULL);
+    r.rand = g_rand_new_with_seed((guint32)r.seed);
+    g_autofree char *qemu = g_find_program_in_path("qemu-img");
+    r.qemu = qemu;
+    r.model = g_malloc0(DISK * 2);
+    r.buf = g_malloc(4 << 20);
+    r.size = DISK;
+    printf("1..1\n# seed %" G_GUINT64_FORMAT ", qemu-img %s\n", (guint64)r.seed, qemu ? "checks too" : "is not installed");
+    if (r.backing)
+        make_base(&r);
+    g_autoptr(Opts) o = create_options(&r);
+    if (!block_create(r.path, r.format, DISK, o, &err))
+        fail(&r, "create", err);
+    open_image(&r);
+    for (uint64_t i = 0; i < r.count; i++)
+        step(&r);
+    read_and_compare(&r, 0, MIN(r.size, (uint64_t)4 << 20));
+    block_unref(r.n);
+    check_image(&r);
+    compare_image(&r);
+    if (!where) {
+        g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+        if (system(remove))
+            return 1;
+    }
+    printf("ok 1 %s %s\n", r.format, r.options ? r.options : "");
+    return 0;
+}
