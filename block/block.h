@@ -111,6 +111,8 @@ bool block_snapshot_list(BlockNode *n, GArray **out /* of BlockSnapshot */, Erro
 bool block_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp); /* empty id: the next free number */
 bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
 bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
+/* From now on n shows what the snapshot holds; for a node that is open read-only. */
+bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
 /* The machine's saved state beside the disk's contents (savevm). */
 int block_vmstate_read(BlockNode *n, uint64_t offset, void *buf, size_t len);
 int block_vmstate_write(BlockNode *n, uint64_t offset, const void *buf, size_t len);

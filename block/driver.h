@@ -49,6 +49,7 @@ struct BlockDriver {
     bool (*snapshot_create)(BlockNode *n, const BlockSnapshot *info, Error **errp);
     bool (*snapshot_apply)(BlockNode *n, const char *id_or_name, Error **errp);
     bool (*snapshot_delete)(BlockNode *n, const char *id_or_name, Error **errp);
+    bool (*snapshot_load)(BlockNode *n, const char *id_or_name, Error **errp);
     int (*vmstate_pread)(BlockNode *n, uint64_t offset, void *buf, size_t len);
     int (*vmstate_pwrite)(BlockNode *n, uint64_t offset, const void *buf, size_t len);
 };

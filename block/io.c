@@ -309,15 +309,6 @@ int block_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
             out->flags |= BLOCK_EOF;
     }
     end(n, NULL, NULL, 0, r);
-    /* what a format calls data may be a hole in the file below */
-    if (!r && out->flags & BLOCK_DATA && out->flags & BLOCK_OFFSET_VALID && out->file && out->file->drv->protocol) {
-        BlockStatus below;
-        if (!block_status(out->file, out->map, out->pnum, &below) && below.pnum && !(below.flags & BLOCK_EOF && below.pnum < out->pnum)) {
-            out->pnum = MIN(out->pnum, below.pnum);
-            if (below.flags & BLOCK_ZERO)
-                out->flags |= BLOCK_ZERO;
-        }
-    }
     return r;
 }
 

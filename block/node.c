@@ -387,6 +387,16 @@ bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
     return ok;
 }
 
+bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
+{
+    if (!n->drv->snapshot_load)
+        return missing(n, "internal snapshots; qcow2 has", errp);
+    block_drain_begin(n);
+    bool ok = n->drv->snapshot_load(n, id_or_name, errp);
+    block_drain_end(n);
+    return ok;
+}
+
 int block_vmstate_read(BlockNode *n, uint64_t offset, void *buf, size_t len)
 {
     return n->drv->vmstate_pread ? n->drv->vmstate_pread(n, offset, buf, len) : -ENOTSUP;

@@ -247,6 +247,9 @@ static bool compare(Check *c, Error **errp)
         }
         if (have == want)
             continue;
+        uint64_t b = i >> c->q->refblock_bits;
+        if (!have && (b >= c->q->reftable_size || !c->q->reftable[b]))
+            c->rebuild = true; /* a new block could land on a cluster whose count is lost */
         bool leak = have > want, fix = c->fix & (leak ? BLOCK_FIX_LEAKS : BLOCK_FIX_ERRORS) && !c->rebuild;
         say(c, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64, fix ? "Repairing" : leak ? "Leaked" : "ERROR", i, have, want);
         if (fix && !store_count(c, i, have, want))

@@ -56,7 +56,7 @@ static bool parse(Opts *o, Params *p, Error **errp)
     *p = (Params){ .backing_file = opts_get(o, "backing_file"), .backing_fmt = opts_get(o, "backing_fmt"), .data_file = opts_get(o, "data_file") };
     opts_get(o, "size");
     if (!choice(o, "compat", compats, &compat, errp) || !choice(o, "compression_type", compressions, &p->compression, errp) ||
-        !opts_get_bool(o, "extended_l2", false, &p->extended, errp) || !opts_get_size(o, "cluster_size", p->extended ? 128 * KiB : 64 * KiB, &cluster, errp) ||
+        !opts_get_bool(o, "extended_l2", false, &p->extended, errp) || !opts_get_size(o, "cluster_size", 64 * KiB, &cluster, errp) ||
         !opts_get_u64(o, "refcount_bits", 16, &bits, errp) || !opts_get_bool(o, "lazy_refcounts", false, &p->lazy, errp) ||
         !opts_get_bool(o, "data_file_raw", false, &p->raw_external, errp) ||
         (prealloc && !block_parse_prealloc(prealloc, &p->prealloc, errp)))

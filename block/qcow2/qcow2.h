@@ -197,6 +197,7 @@ void q2_free_snapshots(Qcow2 *q);
 bool q2_snapshot_list(BlockNode *n, GArray *out, Error **errp);
 bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp);
 bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
+bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
 bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
 int q2_write_snapshots(BlockNode *n);                          /* (locked) the table, at a new place */
 

@@ -297,6 +297,11 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
         error_setf(errp, "image '%s' has an external data file, which internal snapshots don't cover; use an overlay image", block_filename(n));
         return false;
     }
+    if (q->snapshots->len + 2 > q2_refcount_max(q)) {
+        error_setf(errp, "image '%s': its %u-bit reference counts can't hold another snapshot; convert it with refcount_bits=16", block_filename(n),
+                   1u << q->refcount_order);
+        return false;
+    }
     if (q->snapshots->len >= QCOW2_MAX_SNAPSHOTS) {
         error_setf(errp, "image '%s' has 65536 snapshots; delete one", block_filename(n));
         return false;
@@ -391,6 +396,33 @@ bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
     pthread_mutex_unlock(&q->lock);
     g_free(l1);
     return failed(n, r, "the snapshot can't be deleted", errp);
+}
+
+bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
+{
+    Qcow2 *q = q2_of(n);
+    int r, i = find_or_fail(n, id_or_name, errp);
+    if (i < 0)
+        return false;
+    if (block_writable(n)) {
+        error_setf(errp, "image '%s' is open for writing: apply the snapshot, or open it read-only", block_filename(n));
+        return false;
+    }
+    const Q2Snapshot *s = nth(q, (unsigned)i);
+    uint64_t *l1 = read_l1(n, s, &r);
+    if (!r && q2_l1_needed(q, s->disk_size) > s->l1_size)
+        r = -EINVAL;
+    if (r) {
+        g_free(l1);
+        return failed(n, r, "the snapshot can't be read", errp);
+    }
+    pthread_mutex_lock(&q->lock);
+    g_free(q->l1);
+    q->l1 = l1;
+    q->l1_size = s->l1_size;
+    n->size = s->disk_size;
+    pthread_mutex_unlock(&q->lock);
+    return true;
 }
 
 bool q2_snapshot_list(BlockNode *n, GArray *out, Error **errp)

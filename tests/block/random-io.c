@@ -221,7 +221,7 @@ static void step(Run *r)
         fail(r, "flush", NULL);
     else if (what >= 930 && what < 975 && r->compress)
         write_compressed(r, at);
-    else if (what >= 975 && what < 985 && block_has_snapshots(r->n) && !(r->options && strstr(r->options, "data_file")))
+    else if (what >= 975 && what < 985 && block_has_snapshots(r->n) && !(r->options && strstr(r->options, "refcount_bits=1")))
         snapshot(r);
     else if (what >= 985 && what < 988 && !r->backing && !(r->options && strstr(r->options, "0.10")))
         resize(r);
@@ -260,9 +260,9 @@ static Opts *create_options(Run *r)
 
 int main(int argc, char **argv)
 {
-    Run r = { .format = "qcow2", .count = 3000, .seed = 1, .compress = true };
+    Run r = { .format = "qcow2", .compress = true };
     gchar *where = NULL;
-    gint64 seed = 1, count = 3000;
+    gint64 seed = 1, count = 1000;
     gboolean backing = FALSE, no_compress = FALSE;
     const GOptionEntry entries[] = {
         { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N" }, { "count", 0, 0, G_OPTION_ARG_INT64, &count, "", "N" },

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* rhea-img: what the commands share: options, opening, progress, numbers as text. */
+#include <stdarg.h>
+#include <unistd.h>
+#include "tools/img/img.h"
+
+int img_fail(Error *err)
+{
+    fprintf(stderr, "rhea-img: %s\n", err ? err->message : "failed");
+    error_free(err);
+    return EXIT_FAILURE;
+}
+
+int img_failf(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "rhea-img: %s\n", text);
+    return EXIT_FAILURE;
+}
+
+bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_names, int max_names, int *status)
+{
+    const ImgCommandInfo *c = img_commands;
+    while (strcmp(c->name, (*argv)[0]))
+        c++;
+    g_autofree char *usage = g_strdup_printf("- %s\n\n  rhea-img %s %s", c->what, c->name, c->usage);
+    g_autofree char *program = g_strdup_printf("rhea-img %s", c->name);
+    g_autoptr(GOptionContext) context = g_option_context_new(usage);
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_set_prgname(program);
+    Error *err = NULL;
+    *status = EXIT_FAILURE;
+    if (!g_option_context_parse(context, argc, argv, &err)) {
+        img_failf("%s: %s; rhea-img %s --help tells the options", c->name, err->message, c->name);
+        error_free(err);
+        return false;
+    }
+    if (*argc > 1 && !strcmp((*argv)[1], "--")) {
+        memmove(*argv + 1, *argv + 2, (size_t)(*argc - 1) * sizeof **argv);
+        --*argc;
+    }
+    if (*argc - 1 < min_names || *argc - 1 > max_names) {
+        img_failf("%s: %s; usage: rhea-img %s %s", c->name, *argc - 1 < min_names ? "a file name is missing" : "too many file names", c->name, c->usage);
+        return false;
+    }
+    return true;
+}
+
+bool img_cache_flags(const char *cache, unsigned *flags, Error **errp)
+{
+    static const char *const modes[] = { "writeback", "writethrough", "none", "directsync", "unsafe", NULL };
+    static const unsigned bits[] = { 0, BLOCK_WRITETHROUGH, BLOCK_DIRECT, BLOCK_DIRECT | BLOCK_WRITETHROUGH, BLOCK_NO_FLUSH };
+    for (unsigned i = 0; cache && modes[i]; i++) {
+        if (!strcmp(modes[i], cache)) {
+            *flags |= bits[i];
+            return true;
+        }
+    }
+    if (cache)
+        error_set_unknown(errp, "cache mode", cache, modes);
+    return !cache;
+}
+
+BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error **errp)
+{
+    g_autoptr(Opts) o = NULL;
+    if (!img_cache_flags(how->cache, &flags, errp))
+        return NULL;
+    if (how->share)
+        flags |= BLOCK_FORCE_SHARE;
+    if (!how->image_opts) {
+        o = opts_new();
+        if (how->format)
+            opts_set(o, "driver", how->format);
+        return block_open(name, o, flags, errp);
+    }
+    if (how->format) {
+        error_setf(errp, "--image-opts: the format is named by driver= there, not by -f");
+        return NULL;
+    }
+    o = opts_parse(name, NULL, errp);
+    return o ? block_open(NULL, o, flags, errp) : NULL;
+}
+
+Opts *img_options(gchar **lists, Error **errp)
+{
+    Opts *all = opts_new();
+    for (gchar **l = lists; l && *l; l++) {
+        g_autoptr(Opts) o = opts_parse(*l, NULL, errp);
+        if (!o) {
+            opts_free(all);
+            return NULL;
+        }
+        for (unsigned i = 0; i < opts_count(o); i++)
+            opts_set(all, opts_key(o, i), opts_value(o, i));
+    }
+    return all;
+}
+
+bool img_output(const gchar *output, bool *json, Error **errp)
+{
+    static const char *const kinds[] = { "human", "json", NULL };
+    *json = output && !strcmp(output, "json");
+    if (!output || *json || !strcmp(output, "human"))
+        return true;
+    error_set_unknown(errp, "--output", output, kinds);
+    return false;
+}
+
+char *img_size_text(uint64_t bytes)
+{
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    unsigned u = 0;
+    double v = (double)bytes;
+    while (v >= 999.5 && u + 1 < ARRAY_LEN(units))
+        v /= 1024, u++;
+    return g_strdup_printf("%0.3g %s", v, units[u]);
+}
+
+void img_json_string(GString *out, const char *text)
+{
+    g_string_append_c(out, '"');
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            g_string_append_printf(out, "\\%c", *p);
+        else if (*p < 0x20)
+            g_string_append_printf(out, "\\u%04x", *p);
+        else
+            g_string_append_c(out, (gchar)*p);
+    }
+    g_string_append_c(out, '"');
+}
+
+/* --- progress --- */
+
+void img_progress_start(ImgProgress *p, bool on, uint64_t total)
+{
+    *p = (ImgProgress){ .on = on, .total = total, .last = -1 };
+    img_progress_add(p, 0);
+}
+
+void img_progress_add(ImgProgress *p, uint64_t bytes)
+{
+    if (!p)
+        return;
+    p->done += bytes;
+    int now = p->total ? (int)(p->done * 10000 / p->total) : 10000;
+    if (!p->on || (now == p->last) || (now / 100 == p->last / 100 && !isatty(STDOUT_FILENO)))
+        return;
+    p->last = now;
+    int bar = now / 250;
+    printf("    (%d.%02d/100%%) [%.*s%.*s]\r", now / 100, now % 100, bar, "########################################", 40 - bar,
+           "                                        ");
+    fflush(stdout);
+}
+
+void img_progress_end(ImgProgress *p)
+{
+    if (p->on) {
+        p->done = p->total;
+        p->last = -1;
+        img_progress_add(p, 0);
+        printf("\n");
+    }
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* rhea-img info, map, tree: what an image is and where its contents stand. */
+#include <time.h>
+#include "tools/img/img.h"
+
+/* --- info --- */
+
+static bool is_number_or_bool(const char *v)
+{
+    return !strcmp(v, "true") || !strcmp(v, "false") || (*v && strspn(v, "0123456789") == strlen(v));
+}
+
+static void json_details(GString *s, const BlockInfo *i, const char *format)
+{
+    if (!i->details->len)
+        return;
+    g_string_append_printf(s, ", \"format-specific\": {\"type\": \"%s\", \"data\": {", format);
+    for (unsigned k = 0; k < i->details->len; k += 2) {
+        const char *key = i->details->pdata[k], *value = i->details->pdata[k + 1];
+        g_string_append_printf(s, "%s\"%s\": ", k ? ", " : "", key);
+        if (is_number_or_bool(value) && strcmp(key, "compat"))
+            g_string_append(s, value);
+        else
+            img_json_string(s, value);
+    }
+    g_string_append(s, "}}");
+}
+
+static void json_snapshots(GString *s, const GArray *snapshots)
+{
+    if (!snapshots->len)
+        return;
+    g_string_append(s, ", \"snapshots\": [");
+    for (unsigned i = 0; i < snapshots->len; i++) {
+        const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, i);
+        g_string_append(s, i ? ", {\"id\": " : "{\"id\": ");
+        img_json_string(s, b->id);
+        g_string_append(s, ", \"name\": ");
+        img_json_string(s, b->name);
+        g_string_append_printf(s, ", \"vm-state-size\": %" PRIu64 ", \"date-sec\": %u, \"date-nsec\": %u, \"vm-clock-sec\": %" PRIu64
+                               ", \"vm-clock-nsec\": %" PRIu64 "}",
+                               b->vm_state_size, b->date_sec, b->date_nsec, b->vm_clock_ns / 1000000000, b->vm_clock_ns % 1000000000);
+    }
+    g_string_append(s, "]");
+}
+
+static void print_json(GString *s, BlockNode *n, const BlockInfo *i, const GArray *snapshots)
+{
+    g_string_append_printf(s, "{\"virtual-size\": %" PRIu64 ", \"filename\": ", i->virtual_size);
+    img_json_string(s, block_filename(n));
+    if (i->cluster_size)
+        g_string_append_printf(s, ", \"cluster-size\": %" PRIu64, i->cluster_size);
+    g_string_append_printf(s, ", \"format\": \"%s\"", block_driver_name(n));
+    if (i->has_actual)
+        g_string_append_printf(s, ", \"actual-size\": %" PRIu64, i->actual_size);
+    json_details(s, i, block_driver_name(n));
+    if (i->backing_full) {
+        g_string_append(s, ", \"full-backing-filename\": ");
+        img_json_string(s, i->backing_full);
+    }
+    if (i->backing_filename) {
+        g_string_append(s, ", \"backing-filename\": ");
+        img_json_string(s, i->backing_filename);
+    }
+    if (i->backing_format) {
+        g_string_append(s, ", \"backing-filename-format\": ");
+        img_json_string(s, i->backing_format);
+    }
+    json_snapshots(s, snapshots);
+    g_string_append_printf(s, ", \"dirty-flag\": %s}", i->dirty ? "true" : "false");
+}
+
+void img_print_snapshots(const GArray *snapshots)
+{
+    printf("Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
+    for (unsigned i = 0; i < snapshots->len; i++) {
+        const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, i);
+        g_autofree char *size = img_size_text(b->vm_state_size);
+        time_t t = b->date_sec;
+        struct tm tm;
+        char date[32], icount[24] = "";
+        strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
+        uint64_t s = b->vm_clock_ns / 1000000000;
+        if (b->icount != UINT64_MAX)
+            g_snprintf(icount, sizeof icount, "%" PRIu64, b->icount);
+        printf("%-10s%-17s%8s%20s %02d:%02d:%02d.%03d%11s\n", b->id, b->name, size, date, (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
+               (int)(b->vm_clock_ns / 1000000 % 1000), icount);
+    }
+}
+
+static void print_human(BlockNode *n, const BlockInfo *i, const GArray *snapshots)
+{
+    g_autofree char *virtual = img_size_text(i->virtual_size), *actual = img_size_text(i->actual_size);
+    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\n", block_filename(n), block_driver_name(n), virtual, i->virtual_size);
+    printf("disk size: %s\n", i->has_actual ? actual : "unavailable");
+    if (i->encrypted)
+        printf("encrypted: yes\n");
+    if (i->cluster_size)
+        printf("cluster_size: %" PRIu64 "\n", i->cluster_size);
+    if (i->dirty)
+        printf("cleanly shut down: no\n");
+    if (i->backing_filename) {
+        printf("backing file: %s", i->backing_filename);
+        if (!i->backing_full)
+            printf(" (cannot determine actual path)");
+        else if (strcmp(i->backing_full, i->backing_filename))
+            printf(" (actual path: %s)", i->backing_full);
+        printf("\n");
+    }
+    if (i->backing_format)
+        printf("backing file format: %s\n", i->backing_format);
+    if (snapshots->len)
+        img_print_snapshots(snapshots);
+    if (i->details->len)
+        printf("Format specific information:\n");
+    for (unsigned k = 0; k < i->details->len; k += 2) {
+        g_autofree char *key = g_strdelimit(g_strdup(i->details->pdata[k]), "-", ' ');
+        printf("    %s: %s\n", key, (char *)i->details->pdata[k + 1]);
+    }
+}
+
+static bool info_one(BlockNode *n, GString *json, Error **errp)
+{
+    BlockInfo i;
+    GArray *snapshots = NULL;
+    bool ok = block_info(n, &i, errp) && block_snapshot_list(n, &snapshots, errp);
+    if (ok && json)
+        print_json(json, n, &i, snapshots);
+    else if (ok)
+        print_human(n, &i, snapshots);
+    block_info_clear(&i);
+    if (snapshots)
+        g_array_unref(snapshots);
+    return ok;
+}
+
+int img_info(int argc, char **argv)
+{
+    ImgOpen how = { 0 };
+    gchar *output = NULL;
+    gboolean chain = FALSE;
+    const GOptionEntry entries[] = {
+        { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image (else it is found out)", "FMT" },
+        { "output", 0, 0, G_OPTION_ARG_STRING, &output, "human or json", "KIND" },
+        { "backing-chain", 0, 0, G_OPTION_ARG_NONE, &chain, "tell of all images below as well", NULL },
+        { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options (driver=...)", NULL },
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
+    };
+    int status;
+    bool json;
+    Error *err = NULL;
+    if (!img_parse(&argc, &argv, entries, 1, 1, &status))
+        return status;
+    if (!img_output(output, &json, &err))
+        return img_fail(err);
+    BlockNode *n = img_open(argv[1], &how, chain ? 0 : BLOCK_NO_BACKING | BLOCK_NO_IO, &err);
+    if (!n)
+        return img_fail(err);
+    g_autoptr(GString) text = g_string_new(chain ? "[" : "");
+    bool ok = true;
+    for (BlockNode *b = n; ok && b; b = chain ? block_backing(b) : NULL) {
+        if (b != n)
+            json ? (void)g_string_append(text, ", ") : (void)printf("\n");
+        ok = info_one(b, json ? text : NULL, &err);
+    }
+    if (ok && json)
+        printf("%s%s\n", text->str, chain ? "]" : "");
+    block_unref(n);
+    return ok ? EXIT_SUCCESS : img_fail(err);
+}
+
+/* --- map --- */
+
+typedef struct Extent { uint64_t start, len, offset; unsigned flags, depth; BlockNode *file; } Extent;
+
+static bool joins(const Extent *e, const BlockStatus *s)
+{
+    return e->len && e->flags == s->flags && e->depth == s->depth && e->file == s->file &&
+           (!(s->flags & BLOCK_OFFSET_VALID) || s->map == e->offset + e->len);
+}
+
+static void print_extent(const Extent *e, bool json, bool first)
+{
+    bool data = e->flags & BLOCK_DATA, zero = e->flags & BLOCK_ZERO;
+    if (!e->len)
+        return;
+    if (json) {
+        printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s", first ? "[" : ",\n",
+               e->start, e->len, e->depth, e->flags & BLOCK_ALLOCATED ? "true" : "false", zero ? "true" : "false", data ? "true" : "false");
+        if (e->flags & BLOCK_OFFSET_VALID)
+            printf(", \"offset\": %" PRIu64, e->offset);
+        printf("}");
+    } else if (data && !zero && e->flags & BLOCK_OFFSET_VALID) {
+        printf("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", e->start, e->len, e->offset, e->file ? block_filename(e->file) : "");
+    }
+}
+
+int img_map(int argc, char **argv)
+{
+    ImgOpen how = { 0 };
+    gchar *output = NULL;
+    gint64 from = 0, limit = -1;
+    const GOptionEntry entries[] = {
+        { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image", "FMT" },
+        { "output", 0, 0, G_OPTION_ARG_STRING, &output, "human or json", "KIND" },
+        { "start-offset", 's', 0, G_OPTION_ARG_INT64, &from, "first byte to look at", "N" },
+        { "max-length", 'l', 0, G_OPTION_ARG_INT64, &limit, "bytes to look at", "N" },
+        { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options (driver=...)", NULL },
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
+    };
+    int status;
+    bool json, first = true;
+    Error *err = NULL;
+    if (!img_parse(&argc, &argv, entries, 1, 1, &status))
+        return status;
+    if (!img_output(output, &json, &err))
+        return img_fail(err);
+    BlockNode *n = img_open(argv[1], &how, 0, &err);
+    if (!n)
+        return img_fail(err);
+    uint64_t size = block_size(n), end = limit >= 0 ? MIN(size, (uint64_t)from + (uint64_t)limit) : size;
+    Extent e = { 0 };
+    if (!json)
+        printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
+    for (uint64_t at = (uint64_t)from; at < end;) {
+        BlockStatus s;
+        int r = block_status_above(n, NULL, at, end - at, &s);
+        if (r || !s.pnum) {
+            block_unref(n);
+            error_set_errno(&err, -r, "image '%s': its map can't be read at %" PRIu64, argv[1], at);
+            return img_fail(err);
+        }
+        s.flags &= ~(unsigned)(BLOCK_EOF | BLOCK_COMPRESSED);
+        if (s.flags & BLOCK_ZERO)
+            s.flags &= ~(unsigned)BLOCK_DATA;
+        if (!joins(&e, &s)) {
+            print_extent(&e, json, first);
+            first = first && !e.len;
+            e = (Extent){ .start = at, .offset = s.map, .flags = s.flags, .depth = s.depth, .file = s.file };
+        }
+        e.len += s.pnum;
+        at += s.pnum;
+    }
+    print_extent(&e, json, first);
+    if (json)
+        printf("%s]\n", e.len ? "" : "[");
+    block_unref(n);
+    return EXIT_SUCCESS;
+}
+
+/* --- tree --- */
+
+static void draw(BlockNode *n, unsigned depth)
+{
+    BlockInfo i;
+    GArray *snapshots = NULL;
+    block_info(n, &i, NULL);
+    g_autofree char *virtual = img_size_text(i.virtual_size), *actual = img_size_text(i.actual_size);
+    printf("%*s%s%s  (%s, %s, %s on disk%s)\n", (int)depth * 3, "", depth ? "└─ " : "", block_filename(n), block_driver_name(n), virtual,
+           i.has_actual ? actual : "?", i.corrupt ? ", corrupt" : i.dirty ? ", not closed" : "");
+    if (block_snapshot_list(n, &snapshots, NULL)) {
+        for (unsigned k = 0; k < snapshots->len; k++) {
+            const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, k);
+            g_autofree char *vm = img_size_text(b->vm_state_size);
+            time_t t = b->date_sec;
+            struct tm tm;
+            char date[32];
+            strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
+            printf("%*s%s %s  snapshot %s, %s%s%s\n", (int)depth * 3 + (depth ? 3 : 0), "", k + 1 == snapshots->len && !block_backing(n) ? "╰" : "├",
+                   b->name, b->id, date, b->vm_state_size ? ", machine state " : "", b->vm_state_size ? vm : "");
+        }
+        g_array_unref(snapshots);
+    }
+    block_info_clear(&i);
+    if (block_backing(n))
+        draw(block_backing(n), depth + 1);
+}
+
+int img_tree(int argc, char **argv)
+{
+    ImgOpen how = { 0 };
+    const GOptionEntry entries[] = {
+        { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image", "FMT" },
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
+    };
+    int status;
+    Error *err = NULL;
+    if (!img_parse(&argc, &argv, entries, 1, 1, &status))
+        return status;
+    BlockNode *n = img_open(argv[1], &how, 0, &err);
+    if (!n)
+        return img_fail(err);
+    draw(n, 0);
+    block_unref(n);
+    return EXIT_SUCCESS;
+}
