@@ -4,13 +4,27 @@
 
 static uint64_t ones(unsigned n) { return n == 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1; }
 
-/* --- address and constants --- */
+/* --- address and constants: MOVZ, MOVK ... and ADRP, ADD are one value --- */
+void a64_set_known(ArmTrans *x, unsigned rd, uint64_t value)
+{
+    ir_movi(x->t, 8, IR_G(rd), value);
+    x->known_reg = (uint8_t)rd;
+    x->known_at = x->t->b->guest_insns;
+    x->known_value = value;
+}
+
+bool a64_known(const ArmTrans *x, unsigned rn, uint64_t *value)
+{
+    *value = x->known_value;
+    return x->known_at && x->known_at + 1 == x->t->b->guest_insns && x->known_reg == rn;
+}
+
 void arm_a64_adr(ArmTrans *x, const A64Insn *i)
 {
     int64_t offset = i->page ? (int64_t)i->imm << 12 : i->imm;
     uint64_t base = i->page ? x->pc & ~UINT64_C(4095) : x->pc;
     if (i->rd != 31)
-        ir_movi(x->t, 8, IR_G(i->rd), base + offset);
+        a64_set_known(x, (unsigned)i->rd, base + offset);
 }
 
 /* MOVN, MOVZ, MOVK (op 0, 2, 3). */
@@ -18,12 +32,16 @@ void arm_a64_movw(ArmTrans *x, const A64Insn *i)
 {
     unsigned shift = i->hw * 16u, size = a64_size(i);
     uint64_t imm = (uint64_t)(uint32_t)i->imm << shift;
+    uint64_t known;
     IrRef d = IR_G(i->rd);
     if (i->rd == 31)
         return;
     if (i->op != 3) {
         uint64_t value = i->op ? imm : ~imm;
-        ir_movi(x->t, size, d, i->sf ? value : (uint32_t)value);
+        a64_set_known(x, (unsigned)i->rd, i->sf ? value : (uint32_t)value);
+    } else if (a64_known(x, (unsigned)i->rd, &known)) {
+        known = (known & ~(UINT64_C(0xffff) << shift)) | imm;
+        a64_set_known(x, (unsigned)i->rd, i->sf ? known : (uint32_t)known);
     } else if (i->sf && !shift) {
         ir_movi(x->t, 2, d, imm); /* the other bits stay */
     } else {
@@ -38,9 +56,12 @@ void arm_a64_add_i(ArmTrans *x, const A64Insn *i)
 {
     unsigned size = a64_size(i);
     uint64_t imm = (uint64_t)(uint32_t)i->imm << (i->sh ? 12 : 0);
+    uint64_t known;
     IrRef a = IR_G(i->rn);
     if (!i->setf) {
-        if (imm)
+        if (i->sf && !i->sub && i->rd != 31 && i->rn != 31 && a64_known(x, (unsigned)i->rn, &known))
+            a64_set_known(x, (unsigned)i->rd, known + imm);
+        else if (imm)
             ir_op3i(x->t, i->sub ? IR_SUB : IR_ADD, size, IR_G(i->rd), a, imm);
         else
             ir_op2(x->t, IR_MOV, size, IR_G(i->rd), a);

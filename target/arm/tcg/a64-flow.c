@@ -31,9 +31,7 @@ void arm_a64_cbz(ArmTrans *x, const A64Insn *i)
 void arm_a64_tbz(ArmTrans *x, const A64Insn *i)
 {
     unsigned bit = (unsigned)i->bit, size = bit < 32 ? 4 : 8;
-    IrRef r = ir_temp(x->t);
-    ir_op3i(x->t, IR_AND, size, r, arm_value(x, i->rt), UINT64_C(1) << bit);
-    arm_branch_zero(x, !i->op, size, r, x->pc + (int64_t)i->imm);
+    arm_branch_bits(x, !i->op, size, arm_value(x, i->rt), UINT64_C(1) << bit, x->pc + (int64_t)i->imm);
 }
 
 /* --- computed: BTYPE is kept only where SCTLR.BT asks for checks --- */

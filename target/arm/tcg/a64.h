@@ -14,6 +14,10 @@ static inline void a64_sp_moved(ArmTrans *x, unsigned rd, int64_t n)
     if (rd == 31 && n & 15)
         x->sp_checked = false;
 }
+/* rd = value, and what follows may build on it. */
+void a64_set_known(ArmTrans *x, unsigned rd, uint64_t value);
+/* The last insn has left *value in rn. */
+bool a64_known(const ArmTrans *x, unsigned rn, uint64_t *value);
 /* Register rm, 31 = 0, shifted (type 0 LSL, 1 LSR, 2 ASR, 3 ROR). */
 IrRef a64_shifted(ArmTrans *x, unsigned size, unsigned rm, unsigned type, unsigned amount);
 /* Register rm extended by option (UXTB ... SXTX) and shifted left; a temporary unless it is rm itself. */

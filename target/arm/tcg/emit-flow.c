@@ -108,10 +108,24 @@ void arm_branch_cond(ArmTrans *x, unsigned cond, uint64_t pc)
     }
 }
 
-void arm_branch_zero(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t pc)
+void arm_branch_bits(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t mask, uint64_t pc)
 {
-    unsigned label = ir_new_label(x->t);
-    ir_brz(x->t, if_zero ? IR_BRNZ : IR_BRZ, size, a, label);
-    arm_side_goto(x, pc);
-    ir_label(x->t, IR_LABEL, label);
+    if (x->step || x->mode & ARM_MODE_T32) {
+        unsigned label = ir_new_label(x->t);
+        if (mask) {
+            IrRef bits = ir_temp(x->t);
+            ir_op3i(x->t, IR_AND, size, bits, a, mask);
+            a = bits;
+        }
+        ir_brz(x->t, if_zero ? IR_BRNZ : IR_BRZ, size, a, label);
+        arm_side_goto(x, pc);
+        ir_label(x->t, IR_LABEL, label);
+        return;
+    }
+    bool back = pc <= x->pc;
+    ir_goto_zero(x->t, if_zero != back ? IR_GOTOZ : IR_GOTONZ, size, a, mask, back ? x->next_pc : pc);
+    if (back)
+        arm_end_goto(x, pc);
 }
+
+void arm_branch_zero(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t pc) { arm_branch_bits(x, if_zero, size, a, 0, pc); }

@@ -7,12 +7,7 @@ void arm_check_sp(ArmTrans *x)
 {
     if (!(x->mode & ARM_MODE_SP_ALIGN) || x->sp_checked)
         return;
-    unsigned ok = ir_new_label(x->t);
-    IrRef low = ir_temp(x->t);
-    ir_op3i(x->t, IR_AND, 4, low, IR_G(ARM_SP), 15);
-    ir_brz(x->t, IR_BRZ, 4, low, ok);
-    arm_call(x, arm_help_raise, H_R | H_P, IR_NONE, A_IMM(EC_SP_ALIGN), A_IMM(0), A_IMM(1u << 8));
-    ir_label(x->t, IR_LABEL, ok);
+    ir_trap(x->t, 4, IR_G(ARM_SP), 15, arm_help_sp_align);
     x->sp_checked = true;
 }
 

@@ -111,3 +111,5 @@ void arm_help_zva(Vcpu *v, uint64_t va, uint64_t iss, uint64_t kind)
         for (unsigned n = 0; n < ZVA_BYTES; n += 8)
             guest_store(v, va + n, 8, 0, bank);
 }
+
+ARM_HELPER_VOID(sp_align) { arm_raise(arm_cpu(v), EC_SP_ALIGN, 0, 0); }

@@ -31,6 +31,9 @@ struct ArmTrans {
     bool one;            /* the block ends after this insn: step, one-insn-per-tb */
     bool ended;          /* an emitter ended the block */
     bool sp_checked;     /* A64: SP is known to be aligned */
+    uint8_t known_reg;   /* A64: the insn before this one (number known_at of the block) left known_value there */
+    unsigned known_at;
+    uint64_t known_value;
     /* A32 and T32 (a32.c) */
     uint8_t it_next;     /* IT state after this insn */
     bool it_stored;      /* the block has stored an IT state into ArmCpu */
@@ -110,6 +113,7 @@ void arm_end_exit(ArmTrans *x);                 /* X: the same by way of the run
 /* To pc if the flags say so (real Arm condition 0..13), if a == 0 or a != 0 at size; else the block goes on. */
 void arm_branch_cond(ArmTrans *x, unsigned cond, uint64_t pc);
 void arm_branch_zero(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t pc);
+void arm_branch_bits(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t mask, uint64_t pc); /* of a & mask */
 /* Behind a condition of the emitter's own: leave to pc, what follows (a label) is the other way. */
 void arm_side_goto(ArmTrans *x, uint64_t pc);
 IrCond arm_cond(unsigned cond);                 /* Arm condition 0..13 as an IrCond */
