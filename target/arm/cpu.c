@@ -386,10 +386,24 @@ static void divide_error(Vcpu *v)
 static const uint8_t home_order64[] = { ARM_SP, 0, 1, 2, 3, 19, 20, 4, 8, 21, 29, 30, 22, 5, 6, 7, 0xff };
 static const uint8_t home_order32[] = { ARM_R13, 0, 1, 2, 3, 4, 5, 6, 7, 12, ARM_R14, 8, 9, 10, 11, 0xff };
 
+static void set_pc(Vcpu *v, uint64_t pc)
+{
+    ArmCpu *c = arm_cpu(v);
+    if (c->aarch64) {
+        v->pc = pc;
+        return;
+    }
+    v->pc = pc & ~UINT64_C(1);
+    c->t32 = c->m || pc & 1;
+    c->it = 0;
+    arm_update_mode(c);
+}
+
 #define ARCH_COMMON \
     .banks = ARM_BANK_COUNT, .preferred_home = preferred_home, .translate = arm_translate, .code_address = code_address, .walk = arm_walk, \
     .bus_error = arm_bus_error, .misaligned = arm_misaligned, .divide_error = divide_error, .deliver = arm_deliver, .poll = arm_poll, \
     .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, .disassemble = arm_disassemble, .gdb = arm_gdb, \
+    .set_pc = set_pc, \
     .state = cpu_state
 
 const GuestArch arm64_guest_arch = { .name = "aarch64", .gregs = 32, .home_order = home_order64, ARCH_COMMON };
