@@ -88,6 +88,7 @@ void arm_reset(Vcpu *v)
     v->powered_off = c->psci_off = c->start_off;
     c->event = (ArmEvent){ 0 };
     c->wfx_deadline = ~UINT64_C(0);
+    atomic_store(&c->on_pending, false);
     atomic_store(&c->event_register, 0);
     flags_set_explicit(v, FLAG_C); /* PSTATE.C = 0 */
     arm_sysregs_reset(c);
@@ -167,6 +168,7 @@ static void work_on(Vcpu *v, void *opaque)
     enter_el(c, c->on_el, c->on_aarch64, c->machine_secure);
     v->g[0] = c->on_aarch64 ? c->on_context : (uint32_t)c->on_context;
     start_at(c, c->on_pc);
+    atomic_store(&c->on_pending, false);
 }
 
 void arm_cpu_on(ArmCpu *c, uint64_t pc, uint64_t context, unsigned el, bool aarch64)

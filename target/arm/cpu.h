@@ -164,12 +164,21 @@ typedef struct ArmCpu {
     uint8_t wfx_kind;         /* what the halted CPU waits in: 0 WFI, 1 WFE */
     bool double_fault;        /* an exception while one was delivered */
     Timer *timer[ARM_TIMER_COUNT], *wfx_timer, *pmu_timer, *event_timer;
+    _Atomic bool on_pending;  /* CPU_ON was called and the CPU does not run yet */
+    unsigned wfe_streak;      /* WFEs in quick succession */
+    int64_t wfe_last_ns;
     bool psci_off;            /* as PSCI sees it: AFFINITY_INFO */
     uint64_t on_pc, on_context; /* requested by arm_cpu_on */
     uint8_t on_el;
     bool on_aarch64, start_off; /* start_off: stands powered off after reset */
     bool machine_secure;      /* CPU_ON enters Secure state */
-    uint32_t asid_now;        /* what the TLB runs with */
+    /* TLB (mmu.c) */
+    uint32_t tlb_context, tlb_switches; /* whose EL1&0 the global entries are of */
+    bool tlb_mixed;           /* more than one: none of EL1's entries is global */
+    bool tagged_seen;         /* accesses with tagged addresses have been cached: page flushes flush all */
+    uint32_t access_cm;       /* ISS.CM while a cache maintenance instruction translates */
+    struct ArmTlbi *tlbi;     /* requests of other CPUs (tlbi.c) */
+    uint8_t tlbi_sent;        /* broadcasts that a DSB has to wait for */
 } ArmCpu;
 
 static inline ArmCpu *arm_cpu(Vcpu *v) { return (ArmCpu *)v; }

@@ -66,7 +66,7 @@ ARM_HELPER_VOID(tag_check);    /* RP.  ARM_MODE_MTE: before an access; a = addre
 /* --- AArch32 status registers (mode.c) --- */
 ARM_HELPER(mrs_cpsr);          /* F    a = 1: SPSR */
 ARM_HELPER_VOID(msr_cpsr);     /* RFWX a = value, b = mask of bits (bytes and privilege are applied inside), c = 1: SPSR */
-ARM_HELPER_VOID(cps);          /* RFX  a = imod<<8 | aif bits in 8:6, b = mode or 0 (change), c = 1 if mode changes */
+ARM_HELPER_VOID(cps);          /* RFX  a = imod<<10 | aif bits in 8:6, b = mode or 0 (change), c = 1 if mode changes */
 ARM_HELPER_VOID(return32);     /* RFWL a = pc, b = CPSR value (RFE, MOVS PC/SUBS PC: SPSR by arm_help_mrs_cpsr) */
 ARM_HELPER(banked_get);        /* R    MRS (banked): a = R<<5 | SYSm */
 ARM_HELPER_VOID(banked_set);   /* R    MSR (banked): a = R<<5 | SYSm, b = value */
