@@ -88,10 +88,12 @@ void arm_reset(Vcpu *v)
     v->powered_off = c->psci_off = c->start_off;
     c->event = (ArmEvent){ 0 };
     c->wfx_deadline = ~UINT64_C(0);
+    c->wfx_until = INT64_MAX;
     atomic_store(&c->on_pending, false);
     atomic_store(&c->event_register, 0);
     flags_set_explicit(v, FLAG_C); /* PSTATE.C = 0 */
     arm_sysregs_reset(c);
+    c->dbg_bps = c->dbg_wps = 0;
     tlb_flush_all(v);
     arm_set_fpcr(c, 0);
     if (c->m)
@@ -297,8 +299,9 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     arm_set_fpcr(c, c->fpcr);
     tlb_flush_all(&c->v);
     arm_asid_changed(c);
+    c->wfx_until = 0; /* a halted CPU looks for itself */
     arm_timers_update(c);
-    arm_update_mode(c);
+    arm_debug_changed(c);
     return true;
 }
 

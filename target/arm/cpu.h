@@ -9,6 +9,7 @@
 #include "accel/tcg/softmmu.h"
 #include "base/bits.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "target/arm/features.h"
 
 /*
@@ -175,10 +176,13 @@ typedef struct ArmCpu {
     /* TLB (mmu.c) */
     uint32_t tlb_context, tlb_switches; /* whose EL1&0 the global entries are of */
     bool tlb_mixed;           /* more than one: none of EL1's entries is global */
-    bool tagged_seen;         /* accesses with tagged addresses have been cached: page flushes flush all */
+    uint16_t dbg_bps, dbg_wps; /* enabled breakpoints, watchpoints */
+    LockDomain *timer_lock;   /* of the timers' and performance monitors' registers and outputs */
+    void *timer_slots;
+    int64_t wfx_until, pmu_armed_ns;
+    bool dbg_context;         /* breakpoints look at CONTEXTIDR */
     uint32_t access_cm;       /* ISS.CM while a cache maintenance instruction translates */
-    struct ArmTlbi *tlbi;     /* requests of other CPUs (tlbi.c) */
-    uint8_t tlbi_sent;        /* broadcasts that a DSB has to wait for */
+    uint8_t tlbi_sent;        /* broadcasts that the next DSB waits for */
 } ArmCpu;
 
 static inline ArmCpu *arm_cpu(Vcpu *v) { return (ArmCpu *)v; }

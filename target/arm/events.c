@@ -62,7 +62,7 @@ static bool wakes(const ArmCpu *c)
         return true;
     if (c->wfx_kind & 1 && atomic_load(&((ArmCpu *)c)->event_register))
         return true;
-    if (c->wfx_deadline != ~UINT64_C(0) && arm_count_virtual(c) >= c->wfx_deadline)
+    if (c->wfx_until != INT64_MAX && clock_ns(CLOCK_VIRTUAL_NS) >= c->wfx_until)
         return true;
     uint64_t hcr = c->has.el2 && c->el < 2 ? arm_hcr(c) : 0;
     return (hcr & HCR_IMO && (vcpu_line(v, CPU_LINE_VIRQ) || hcr & HCR_VI)) || (hcr & HCR_FMO && (vcpu_line(v, CPU_LINE_VFIQ) || hcr & HCR_VF)) ||
@@ -89,7 +89,13 @@ bool arm_poll(Vcpu *v)
             return false;
         v->halted = false;
         c->wfx_deadline = ~UINT64_C(0);
+        c->wfx_until = INT64_MAX;
         atomic_store(&c->event_register, 0);
+    }
+    if (arm_step_pending(c)) {
+        c->event = (ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_STEP, .iss = 0x22, .il32 = true };
+        arm_deliver(v);
+        return true;
     }
     unsigned target;
     ArmEventKind kind = pending_kind(c, &target);
@@ -185,6 +191,8 @@ ARM_HELPER_VOID(sev)
 
 static _Noreturn void raise_call(ArmCpu *c, unsigned ec, uint64_t imm, uint64_t length, unsigned target, bool after)
 {
+    if (after)
+        c->ss = false; /* the step is done: SSAdvance() */
     arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = (uint8_t)ec, .iss = (uint32_t)imm & 0xffff, .target_el = (uint8_t)target,
                                     .il32 = length == 4, .skip = after ? (uint32_t)length : 0 });
 }

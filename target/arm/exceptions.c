@@ -221,7 +221,7 @@ void arm_deliver(Vcpu *v)
 /* Interrupts and virtual interrupts may have become deliverable. */
 void arm_poll_after_return(ArmCpu *c)
 {
-    if (arm_hcr(c) & (HCR_VI | HCR_VF | HCR_VSE))
+    if (arm_hcr(c) & (HCR_VI | HCR_VF | HCR_VSE) || arm_step_pending(c))
         atomic_store_explicit(&c->v.exit_request, 1, memory_order_relaxed);
     arm_poll_soon(c);
 }

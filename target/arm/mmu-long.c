@@ -17,7 +17,7 @@ typedef struct LongWalk {
     unsigned granule;       /* log2 of the page: 12, 14, 16 */
     unsigned in_bits, out_bits;
     int level;
-    bool hpd, ha, hd, big52; /* hierarchical permissions off; hardware A and D; 52-bit addresses with 64 KiB pages */
+    bool hpd, ha, hd, tbi, big52; /* hierarchical permissions off; hardware A and D; 52-bit addresses with 64 KiB pages */
     bool be;
 } LongWalk;
 
@@ -141,6 +141,7 @@ static bool setup64(ArmCpu *c, const Regime *r, uint64_t va, AccessKind kind, Lo
     w->out_bits = ps_bits(c, r->two_ranges ? tcr >> 32 & 7 : tcr >> 16 & 7);
     w->big52 = w->granule == 16 && c->has.lpa && w->out_bits == 52;
     w->va = va;
+    w->tbi = tbi;
     w->level = 4 - (int)((w->in_bits - w->granule + w->granule - 4) / (w->granule - 3));
     w->hpd = c->has.hpds && (r->two_ranges ? tcr >> (high ? 42 : 41) & 1 : tcr >> 24 & 1);
     w->ha = c->has.hafdbs && (r->two_ranges ? tcr >> 39 & 1 : tcr >> 21 & 1);
@@ -227,7 +228,7 @@ bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut 
             return mmu_fault(f, FAULT_ACCESS_FLAG, l.level);
         bool clean = dbm && (a.kind != ACCESS_WRITE || a.probe); /* the first write comes back */
         unsigned bits = l.bits + (l.desc & DESC_CONTIG ? contiguous_bits(&w, l.level) : 0);
-        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)bits, .global = !r->two_ranges || !(l.desc & DESC_NG) };
+        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)bits, .global = !r->two_ranges || !(l.desc & DESC_NG), .tbi = w.tbi };
         permissions(c, r, &l, dbm && (a.kind == ACCESS_WRITE), out);
         attributes(c, r, l.desc, out);
         if (!mmu_allowed(out, a.kind))

@@ -137,8 +137,9 @@ bool arm_read_descriptor(ArmCpu *c, const Regime *r, uint64_t at, unsigned size,
 /* Stage 1 off: output = input (D8.2.10). */
 static bool stage1_flat(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut *out, MmuFault *f)
 {
+    bool tbi = false;
     if (r->aa64) {
-        bool tbi = r->two_ranges ? (va & BIT(55) ? r->tcr & BIT(38) : r->tcr & BIT(37)) : r->tcr & BIT(20);
+        tbi = r->two_ranges ? (va & BIT(55) ? r->tcr & BIT(38) : r->tcr & BIT(37)) : r->tcr & BIT(20);
         if (tbi && a.kind != ACCESS_FETCH) /* TBI without stage 1: the top byte is not an address */
             va &= bits_mask(56);
         if (va >> arm_phys_bits_of(c))
@@ -147,7 +148,7 @@ static bool stage1_flat(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, Mm
         va = (uint32_t)va;
     }
     *out = (MmuOut){ .pa = va, .page_bits = 12, .r = true, .w = true, .x = true, .global = true,
-                     .device = a.kind != ACCESS_FETCH && !(r->hcr & HCR_DC && r->el == 1) };
+                     .device = a.kind != ACCESS_FETCH && !(r->hcr & HCR_DC && r->el == 1), .tbi = tbi };
     return true;
 }
 
@@ -188,8 +189,6 @@ bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
     Regime r = arm_regime(c, bank);
     MmuOut o;
     MmuFault f;
-    if ((va ^ (uint64_t)bits_sget(va, 0, 56)) >> 56)
-        c->tagged_seen = true;
     bool ok = arm_translate_va(c, &r, va, (MmuAccess){ kind, probe }, &o, &f);
     log_printf(LOG_MMU, "walk: va %016" PRIx64 " kind %u bank %u -> %s %016" PRIx64 " bits %u r %u w %u x %u type %u level %d\n", va, kind, bank,
                ok ? "pa" : "fault", ok ? o.pa : 0, o.page_bits, o.r, o.w, o.x, f.type, f.level);
@@ -200,7 +199,8 @@ bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
     }
     bool global = o.global && !(c->tlb_mixed && (r.el == 1 || !r.aa64));
     *out = (WalkResult){ .phys = o.pa & ~UINT64_C(0xfff), .page_bits = o.page_bits, .readable = o.r, .writable = o.w, .executable = o.x,
-                         .global = global, .uncached = o.device };
+                         .global = global, .aligned = o.device && r.aa64 && kind != ACCESS_FETCH && r.sctlr & SCTLR_M,
+                         .top_byte_ignored = o.tbi };
     return true;
 }
 
@@ -214,7 +214,7 @@ bool arm_page_is_guarded(ArmCpu *c, uint64_t va)
 
 /* --- the TLB's address-space number --- */
 
-enum { VMID_SECURE = 0xffff, VMID_HOST = 0xfffe, CONTEXT_SWITCHES = 64 };
+enum { VMID_SECURE = 0xffff, VMID_HOST = 0xfffe, VMID_NONE = 0xfffd, CONTEXT_SWITCHES = 64 };
 
 static uint32_t asid_of(const ArmCpu *c, unsigned el)
 {
@@ -235,7 +235,7 @@ static uint32_t vmid_now(const ArmCpu *c, uint64_t hcr)
     if (c->has.el3 && arm_secure_below_el3(c))
         return VMID_SECURE;
     if (!(hcr & (HCR_VM | HCR_DC)))
-        return 0;
+        return VMID_NONE;
     return (uint32_t)(c->vttbr_el2 >> 48) & (c->has.vmid16 && c->vtcr_el2 & BIT(19) ? 0xffff : 0xff);
 }
 

@@ -27,7 +27,7 @@ typedef struct Regime {
 typedef struct MmuOut {
     hwaddr pa;         /* of the address itself */
     uint8_t page_bits;
-    bool r, w, x, global, device, guarded;
+    bool r, w, x, global, device, guarded, tbi;
     uint8_t attr;      /* MAIR byte (long) */
     uint8_t sh;
 } MmuOut;

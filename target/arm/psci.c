@@ -70,6 +70,7 @@ static void suspend(ArmCpu *c)
 {
     /* standby: like WFI, the next wake-up event goes on */
     c->wfx_kind = 0;
+    c->wfx_until = INT64_MAX;
     c->v.halted = true;
     atomic_store(&c->v.exit_request, 1);
 }

@@ -156,6 +156,14 @@ void arm_psci_call(ArmCpu *c);
 /* --- debug.c --- */
 unsigned arm_debug_target(const ArmCpu *c);  /* the level that debug exceptions go to */
 
+bool arm_step_active(const ArmCpu *c);
+bool arm_step_pending(const ArmCpu *c);      /* the step exception comes before the next insn */
+void arm_debug_changed(ArmCpu *c);           /* breakpoint and watchpoint registers were loaded */
+
+/* --- pmu.c --- */
+void arm_pmu_resume(ArmCpu *c);              /* after reset and load */
+void arm_pmu_due(void *opaque);
+
 /* --- print.c --- */
 const GdbTarget *arm_gdb(const Vcpu *v); /* gdb.c */
 void arm_print_regs(Vcpu *v, GString *out);
