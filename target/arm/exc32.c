@@ -331,8 +331,8 @@ static Banked banked_or_undef(ArmCpu *c, uint64_t a)
 
 ARM_HELPER(banked_get)
 {
-    Banked b = banked_or_undef(arm_cpu(v), a);
-    return b.g >= 0 ? (uint32_t)v->g[b.g] : *b.slot;
+    Banked from = banked_or_undef(arm_cpu(v), a);
+    return from.g >= 0 ? (uint32_t)v->g[from.g] : *from.slot;
 }
 
 ARM_HELPER_VOID(banked_set)

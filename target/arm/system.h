@@ -3,7 +3,7 @@
 #ifndef TARGET_ARM_SYSTEM_H
 #define TARGET_ARM_SYSTEM_H
 
-#include "target/arm/cpu.h"
+#include "target/arm/models.h"
 
 /* --- registers' bits (DDI 0487, D19.2) --- */
 #define SCTLR_M BIT(0)
