@@ -164,7 +164,8 @@ bool arm_walk_short(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut
             return false;
         f->domain = (uint8_t)l.domain, f->level = (int8_t)l.level;
         unsigned access = domain_access(c, r, l.domain);
-        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)MAX(l.bits, 12), .global = !l.ng, .sh = l.desc >> (l.level == 1 ? 16 : 10) & 1 };
+        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)MAX(l.bits, 12), .global = !l.ng,
+                         .sh = l.desc >> (l.level == 1 ? 16 : 10) & 1 };
         out->device = is_device(c, r, l.tex, l.desc >> 3 & 1, l.desc >> 2 & 1);
         bool no_af = r->sctlr & SCTLR_AFE && l.v6 && !(l.desc & l.af_bit);
         if (no_af && !(c->has.mmu_v6)) {
