@@ -25,6 +25,11 @@ ARM_HELPER(a32_crc32);
 ARM_HELPER(a32_nzcv);          /* explicit flag bits from N Z C V in a's bits 31:28 */
 ARM_HELPER(a32_flags);         /* the same, and Q is set from bit 27 */
 
+/* FP: help-a32-fp.c */
+ARM_HELPER_VOID(a32_step);     /* VRECPS, VRSQRTS over v[] */
+ARM_HELPER(a32_to_fixed16);
+ARM_HELPER(a32_vmrs);          /* RF */
+ARM_HELPER_VOID(a32_vmsr);     /* RF; then M */
 /* P: */
 ARM_HELPER_VOID(a32_state);    /* T bit = a */
 ARM_HELPER_VOID(a32_set_it);

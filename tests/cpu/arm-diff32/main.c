@@ -159,6 +159,14 @@ static bool unpredictable(const ArmRow *row, uint32_t w)
         return true;
     if (!f.one && (!strcmp(row->emitter, "ldrex") || !strcmp(row->emitter, "strex"))) /* of different sizes */
         return get(w, row, "size") != 0 && row->mask != 0xfff00000 && row->mask != 0xfff00f00;
+    if (!strcmp(row->emitter, "vcvt_fixed"))
+        return get(w, row, "imm") > (get(w, row, "l") ? 32 : 16);
+    if (!strcmp(row->emitter, "vmov_pair"))
+        return get(w, row, "vm") == 31 || get(w, row, "rt") == 15 || get(w, row, "rt2") == 15;
+    if (!strncmp(row->emitter, "vldst", 5))
+        return get(w, row, "vd") > 24;
+    if (!strcmp(row->emitter, "vtrn") || !strcmp(row->emitter, "vuzp") || !strcmp(row->emitter, "vzip"))
+        return get(w, row, "vd") == get(w, row, "vm");
     if (!strcmp(row->emitter, "bfx"))
         return get(w, row, "lsb") + get(w, row, "imm") > 31;
     if (!strcmp(row->emitter, "bfi"))
@@ -454,6 +462,7 @@ static void make_cpu(ArmCpu *c)
     h->aes = h->pmull = h->sha1 = h->sha256 = h->crc32 = true;
     c->mode32 = ARM_USR;
     c->cpacr_el1 = 0xffffffff;
+    c->fpexc32_el2 = 1u << 30;
     features = h;
 }
 
