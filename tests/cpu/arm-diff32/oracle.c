@@ -45,6 +45,7 @@ static void handler(int sig, siginfo_t *info, void *context)
         all(do_write, 1, &outcome, sizeof outcome);
     }
     started = 1;
+    __asm__ volatile("clrex");
     all(do_read, 0, &sequence, sizeof sequence);
     memcpy((void *)(DIFF_CODE + DIFF_START), sequence.code, sizeof sequence.code);
     __builtin___clear_cache((char *)DIFF_CODE, (char *)DIFF_CODE + 0x1000);
