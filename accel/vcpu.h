@@ -79,6 +79,7 @@ struct Vcpu {
     int64_t icount_left;          /* -icount: instructions until the slice ends, see IR_COUNT */
     uint32_t fp_control;          /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */
     uint32_t host_fp_control;
+    uint64_t host_const[2 * 32];  /* constants of the back end */
     uint32_t fp_rules, fp_more;   /* accel/tcg/simd.h: FP_RULE_*, FP_MORE_* */
     VecReg v[VCPU_VREGS + VCPU_VTEMPS];
     uint32_t code_tlb[1 << CODE_TLB_BITS]; /* mapping id of (virtual page -> physical page), 0: unknown */

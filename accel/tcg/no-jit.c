@@ -8,6 +8,7 @@ bool jit_available(char **why_not)
         *why_not = g_strdup("there is no code generator for this host");
     return false;
 }
+void jit_vcpu_init(Vcpu *v) {}
 bool jit_init(const GuestArch *arch, Error **errp) { return true; }
 Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant) { return NULL; }
 RunResult jit_run(Vcpu *v, const Block *b) { return RUN_LOOKUP; }

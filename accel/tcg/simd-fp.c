@@ -138,8 +138,8 @@ FP_FN(FCMLA, for (unsigned i = 0; i < n; i += 2) {
     uint64_t a = lane(x->a, es, i + (rot & 1)), br = lane(x->b, es, k), bi = lane(x->b, es, k + 1);
     uint64_t p = rot == 0 ? br : rot == 1 ? negated(es, bi) : rot == 2 ? negated(es, br) : bi;
     uint64_t q = rot == 0 ? bi : rot == 1 ? br : rot == 2 ? negated(es, bi) : negated(es, br);
-    put_lane(&x->d, es, i, fp_muladd(e, es, es, lane(x->c, es, i), p, a));
-    put_lane(&x->d, es, i + 1, fp_muladd(e, es, es, lane(x->c, es, i + 1), q, a));
+    put_lane(&x->d, es, i, fp_muladd(e, es, es, lane(x->c, es, i), a, p));
+    put_lane(&x->d, es, i + 1, fp_muladd(e, es, es, lane(x->c, es, i + 1), a, q));
 })
 
 /* --- half and BF16 into single --- */

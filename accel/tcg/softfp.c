@@ -116,7 +116,7 @@ static u128 split(u128 m, unsigned drop, int *half)
 static uint64_t overflowed(FpEnv *e, unsigned es, bool sign)
 {
     Format f = format_of(es);
-    if (es == 2 && e->ahp) { /* no infinities: saturates */
+    if (es == 2 && e->alternative) { /* no infinities: saturates */
         e->flags |= FPF_INVALID;
         return sign_bit(f, sign) | 0x7fff;
     }
@@ -144,7 +144,7 @@ static uint64_t round_pack(FpEnv *e, unsigned es, bool sign, int exp, u128 m)
     uint64_t q = (uint64_t)split(m, drop, &half);
     q += rounds_up(e->rmode, sign, q & 1, half);
     uint64_t r = tiny ? q : ((uint64_t)(exp - emin) << f.mbits) + q;
-    bool ahp = es == 2 && e->ahp;
+    bool ahp = es == 2 && e->alternative;
     if (exp > bias(f) + 1 || r > exp_max(f) + (ahp ? bits_mask(f.mbits) : 0) || (r == exp_max(f) && !ahp))
         return overflowed(e, es, sign);
     if (half != -2)
@@ -411,13 +411,8 @@ uint64_t fp_recpe(FpEnv *e, unsigned es, uint64_t a)
         e->flags |= FPF_DIVZERO;
         return infinity(f, x.sign);
     }
-    if (x.exp < -bias(f) - 1) { /* 1 / x overflows */
-        bool ahp = e->ahp;
-        e->ahp = false;
-        uint64_t r = overflowed(e, es, x.sign);
-        e->ahp = ahp;
-        return r;
-    }
+    if (x.exp < -bias(f) - 1) /* 1 / x overflows */
+        return overflowed(e, es, x.sign);
     if (flushes(e, es) && x.exp >= bias(f) - 1) {
         e->flags |= FPF_UNDERFLOW;
         return sign_bit(f, x.sign);
@@ -594,8 +589,10 @@ uint64_t fp_convert(FpEnv *e, unsigned from, unsigned to, uint64_t a)
         return infinity(f, x.sign);
     if (x.cls == ZERO)
         return sign_bit(f, x.sign);
+    e->alternative = ahp_out;
     e->fz16 = false; /* nor do those to half */
     uint64_t r = round_pack(e, to, x.sign, x.exp, (u128)x.frac << 64);
     e->fz16 = fz16;
+    e->alternative = false;
     return r;
 }

@@ -16,6 +16,7 @@ enum { FPF_INVALID = 1, FPF_DIVZERO = 4, FPF_OVERFLOW = 8, FPF_UNDERFLOW = 16, F
 typedef struct FpEnv {
     uint8_t rmode;        /* FP_ROUND_* of simd.h, not CURRENT */
     bool dn, fz, fz16, ahp;
+    bool alternative;     /* private: a result in the alternative half-precision format */
     uint32_t flags;       /* sticky */
 } FpEnv;
 

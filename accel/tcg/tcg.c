@@ -112,6 +112,8 @@ static bool tcg_vcpu_init(Vcpu *v, Error **errp)
 {
     if (tcg.opt.jit && !jit_init(v->arch, errp))
         return false;
+    if (tcg.opt.jit)
+        jit_vcpu_init(v);
     TcgVcpu *t = g_new0(TcgVcpu, 1);
     t->ir = g_new0(IrBlock, 1);
     v->accel_data = t;

@@ -292,6 +292,7 @@ void *tcg_icount_thread(Vcpu *first);
 /* --- host back end --- */
 bool jit_available(char **why_not);
 bool jit_init(const GuestArch *arch, Error **errp);
+void jit_vcpu_init(Vcpu *v);
 /* tcg.lock held: compile ir into a new block (not yet published); NULL: no room left in this segment. */
 Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant);
 RunResult jit_run(Vcpu *v, const Block *b);

@@ -212,7 +212,7 @@ static const StateField vec_state[] = { STATE_BYTES(VecReg, u8), STATE_END_OF_TA
 static const StateField cpu_state[] = {
     U64S(v.g), U64(v.pc), STATE_STRUCT(ArmCpu, v.fl, flags_state), U32(v.fp_control), STATE_STRUCT_ARRAY(ArmCpu, v.v, vec_state), U32(v.lines),
     BOOL(v.halted), BOOL(v.powered_off),
-    U64(excl_addr), U64S(excl_value), U32(excl_size), U32(fpcr), U32(fpsr), U32(fpscr_nzcv), U32(ge), U32(q), U32(vpr), U64S(tpidr_el),
+    U64(excl_addr), U64S(excl_value), U32(excl_size), U32(fpcr), U32(v.fp_more), U32(fpscr_nzcv), U32(ge), U32(q), U32(vpr), U64S(tpidr_el),
     U64(tpidrro_el0), U64S(sp_el), U64S(elr_el), U64S(spsr_el), U64S(ffr), STATE_BYTES(ArmCpu, pred),
     BOOL(aarch64), U8(el), BOOL(sp_sel), U32(daif), BOOL(pan), BOOL(uao), BOOL(dit), BOOL(ssbs), BOOL(tco), BOOL(il), BOOL(ss), U8(btype),
     BOOL(t32), BOOL(e), BOOL(j), U8(it), U8(mode32),
@@ -392,5 +392,8 @@ static const uint8_t home_order32[] = { ARM_R13, 0, 1, 2, 3, 4, 5, 6, 7, 12, ARM
     .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, .disassemble = arm_disassemble, .gdb = arm_gdb, \
     .state = cpu_state
 
-const GuestArch arm64_guest_arch = { .name = "aarch64", .gregs = 32, .home_order = home_order64, ARCH_COMMON };
-const GuestArch arm32_guest_arch = { .name = "arm", .gregs = 16, .home_order = home_order32, ARCH_COMMON };
+/* Arguments and temporaries of the procedure call standard first; 32 is the first temporary of an instruction. */
+static const uint8_t vec_order64[] = { 0, 1, 2, 3, 4, 5, 6, 7, 32, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 8, 9, 10, 0xff };
+static const uint8_t vec_order32[] = { 32, 0, 1, 2, 3, 8, 9, 10, 11, 33, 34, 4, 5, 6, 7, 12, 13, 14, 15, 35, 0xff };
+const GuestArch arm64_guest_arch = { .name = "aarch64", .gregs = 32, .home_order = home_order64, .vec_home_order = vec_order64, ARCH_COMMON };
+const GuestArch arm32_guest_arch = { .name = "arm", .gregs = 16, .home_order = home_order32, .vec_home_order = vec_order32, ARCH_COMMON };

@@ -116,7 +116,6 @@ typedef struct ArmCpu {
     uint64_t excl_value[2];   /* what was loaded */
     uint32_t excl_size;
     uint32_t fpcr;            /* all of FPCR as written; RMode and traps are also in v.fp_control and the mode bits */
-    uint32_t fpsr;            /* QC (bit 27) and, besides the sticky bits in v.fp_control, bits that helpers set: IDC 7, IXC.. IOC 4:0 */
     uint32_t fpscr_nzcv;      /* AArch32 FPSCR.NZCV in bits 31:28 (real polarity) */
     uint32_t ge;              /* AArch32 GE[3:0] */
     uint32_t q;               /* AArch32 sticky saturation */

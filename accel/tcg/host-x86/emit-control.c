@@ -379,6 +379,7 @@ void emit_cold(Jit *j)
             break;
         case COLD_TRAP: cold_trap(j, c); break;
         case COLD_STEP: cold_step(j, c); break;
+        case COLD_SIMD: cold_simd(j, c); break;
         case COLD_LINK: cold_link(j, c); break;
         case COLD_MISS: cold_miss(j, c); break;
         }

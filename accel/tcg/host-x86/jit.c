@@ -35,6 +35,15 @@ static void detect_host(void)
         jit_host.lzcnt = bit_of(c, 5);
 }
 
+static void detect_vectors(void)
+{
+    __builtin_cpu_init(); /* looks at what the system saves, too */
+    jit_host.avx2 = __builtin_cpu_supports("avx2");
+    jit_host.fma = jit_host.avx2 && __builtin_cpu_supports("fma");
+    jit_host.avx512 = jit_host.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+
 bool jit_available(char **why_not) { return true; }
 
 static void assign_homes(const GuestArch *arch)
@@ -61,6 +70,22 @@ static void assign_homes(const GuestArch *arch)
     }
 }
 
+/* xmm12..15 are scratch registers of SIMD ops; xmm16.. need AVX-512. */
+static void assign_vector_homes(const GuestArch *arch)
+{
+    memset(jit_vhome, NO_REG, sizeof jit_vhome);
+    if (!arch->vec_home_order) {
+        for (uint8_t n = 0; n < 16; n++)
+            jit_vhome[n] = n;
+        return;
+    }
+    unsigned next = 0, end = !jit_host.avx2 ? 0 : jit_host.avx512 ? 32 : 12;
+    for (const uint8_t *n = arch->vec_home_order; *n != 0xff && next < end; n++) {
+        jit_vhome[*n] = (uint8_t)next++;
+        next = next == 12 ? 16 : next;
+    }
+}
+
 bool jit_init(const GuestArch *arch, Error **errp)
 {
     if (home_arch && home_arch != arch && vcpu_count()) {
@@ -68,7 +93,9 @@ bool jit_init(const GuestArch *arch, Error **errp)
         return false;
     }
     detect_host();
+    detect_vectors();
     assign_homes(arch);
+    assign_vector_homes(arch);
     home_arch = arch;
     Asm a = { codebuf_rw, codebuf_rw + CODEBUF_STUBS };
     g_assert(stubs_make(&a));

@@ -53,7 +53,7 @@ typedef struct Run {
 } Run;
 enum { RUNS = 4 };
 
-typedef enum ColdKind { COLD_ACCESS, COLD_MISALIGNED, COLD_TRAP, COLD_EXIT, COLD_STEP, COLD_LINK, COLD_MISS } ColdKind;
+typedef enum ColdKind { COLD_ACCESS, COLD_MISALIGNED, COLD_TRAP, COLD_EXIT, COLD_STEP, COLD_LINK, COLD_MISS, COLD_SIMD } ColdKind;
 typedef struct Cold {
     ColdKind kind;
     uint8_t *from;            /* rel32 field of the jump that leads here */
@@ -111,8 +111,9 @@ typedef struct Jit {
 } Jit;
 
 /* --- of the arch: homes --- */
+extern uint8_t jit_vhome[VCPU_VREGS + VCPU_VTEMPS]; /* xmm register of V(n), NO_REG */
 extern uint8_t jit_home[VCPU_GREGS];   /* host register of guest register g, NO_REG */
-extern struct JitHost { bool bmi1, bmi2, lzcnt, popcnt, sse42, sse41, ssse3, sse3, aes, pclmul, sha; } jit_host;
+extern struct JitHost { bool bmi1, bmi2, lzcnt, popcnt, sse42, sse41, ssse3, sse3, aes, pclmul, sha, avx2, fma, avx512 /* F VL DQ BW */; } jit_host;
 
 /* --- flags.c --- */
 void flags_analyse(Jit *j);
@@ -169,6 +170,8 @@ void emit_condition(Jit *j); /* CCMP CCMN SETNZ FENCE */
 void emit_exchange(Jit *j);
 void emit_vec(Jit *j);
 void emit_simd(Jit *j);
+void cold_simd(Jit *j, Cold *c);
+void simd_move(Asm *a, bool store, unsigned x, Loc m); /* 16 bytes, any xmm register */
 void emit_call(Jit *j);
 void emit_step(Jit *j);             /* the op by the interpreter */
 void emit_control(Jit *j);

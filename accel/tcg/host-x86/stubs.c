@@ -4,7 +4,6 @@
 
 JitStubs jit_stubs;
 
-enum { STUB_VREGS = 16 };
 static const uint8_t pushed[] = { RBP, RBX, R12, R13, R14, R15 };
 
 static void push(Asm *a, unsigned r)
@@ -40,8 +39,9 @@ static void homes(Asm *a, bool save)
 
 static void vectors(Asm *a, bool save)
 {
-    for (unsigned n = 0; n < STUB_VREGS; n++)
-        op_rm(a, (save ? 0x11 : 0x10) | OP_0F, 4, n, vcpu_loc(VOFF(v) + (int32_t)(n * sizeof(VecReg)))); /* movups */
+    for (unsigned n = 0; n < ARRAY_LEN(jit_vhome); n++)
+        if (jit_vhome[n] != NO_REG)
+            simd_move(a, save, jit_vhome[n], vcpu_loc(VOFF(v) + (int32_t)(n * sizeof(VecReg))));
 }
 /* The guest's FP control out and the host's in, or the reverse. */
 static void fp_control(Asm *a, bool save)

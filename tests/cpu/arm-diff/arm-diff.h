@@ -35,7 +35,7 @@ typedef struct DiffIsa {
     void (*begin)(Gen *g);                       /* the start state, after the common random fill */
     void (*end)(Gen *g);                         /* aim the branches */
 } DiffIsa;
-extern const DiffIsa isa_a64;
+extern const DiffIsa isa_a64, isa_simd;
 extern const DiffIsa *const isas[ISA_COUNT];     /* NULL: not there yet */
 
 uint64_t gen_random(Gen *g);

@@ -28,7 +28,7 @@ static void disassemble(unsigned isa, const DiffRequest *r)
 {
     csh handle;
     cs_insn *insn;
-    cs_arch arch = isa == ISA_A64 ? CS_ARCH_ARM64 : CS_ARCH_ARM;
+    cs_arch arch = isa_is_a64(isa) ? CS_ARCH_ARM64 : CS_ARCH_ARM;
     if (cs_open(arch, isa == ISA_T32 ? CS_MODE_THUMB : CS_MODE_ARM, &handle) != CS_ERR_OK)
         return;
     cs_option(handle, CS_OPT_SKIPDATA, CS_OPT_ON);

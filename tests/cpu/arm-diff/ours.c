@@ -123,16 +123,16 @@ static void put_state(unsigned isa, const DiffState *s)
 {
     ArmCpu *c = f.c;
     Vcpu *v = &c->v;
-    memcpy(v->g, s->r, isa == ISA_A64 ? sizeof(s->r) : 15 * 8);
+    memcpy(v->g, s->r, isa_is_a64(isa) ? sizeof(s->r) : 15 * 8);
     for (unsigned n = 0; n < 32; n++) {
-        if (isa == ISA_A64)
+        if (isa_is_a64(isa))
             memcpy(&v->v[n], s->v[n], 16);
         else if (n < 16)
             memcpy(&v->v[n], s->v[n], 16);
     }
     v->pc = s->pc;
     v->call_site = 0;
-    c->aarch64 = isa == ISA_A64;
+    c->aarch64 = isa_is_a64(isa);
     c->el = 0;
     c->mode32 = ARM_USR;
     c->t32 = isa == ISA_T32;
@@ -141,7 +141,7 @@ static void put_state(unsigned isa, const DiffState *s)
     c->ge = s->flags >> 16 & 15;
     c->excl_addr = UINT64_MAX;
     arm_set_nzcv(c, s->flags & 0xf0000000);
-    if (isa == ISA_A64) {
+    if (isa_is_a64(isa)) {
         arm_set_fpcr(c, s->fpcr);
         arm_set_fpsr(c, s->fpsr);
     } else {
@@ -155,12 +155,12 @@ static void get_state(unsigned isa, DiffState *s)
     ArmCpu *c = f.c;
     Vcpu *v = &c->v;
     memset(s, 0, sizeof(*s));
-    memcpy(s->r, v->g, isa == ISA_A64 ? sizeof(s->r) : 15 * 8);
-    for (unsigned n = 0; n < (isa == ISA_A64 ? 32 : 16); n++)
+    memcpy(s->r, v->g, isa_is_a64(isa) ? sizeof(s->r) : 15 * 8);
+    for (unsigned n = 0; n < (isa_is_a64(isa) ? 32 : 16); n++)
         memcpy(s->v[n], &v->v[n], 16);
     s->pc = v->pc;
     s->flags = arm_get_nzcv(c);
-    if (isa == ISA_A64) {
+    if (isa_is_a64(isa)) {
         s->fpcr = arm_get_fpcr(c);
         s->fpsr = arm_get_fpsr(c);
     } else {

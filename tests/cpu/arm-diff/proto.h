@@ -13,7 +13,8 @@ enum {
     STACK_BASE = 0x30000000, STACK_SIZE = 0x1000,
     MAX_CODE = 1024, BATCH = 128,
 };
-enum { ISA_A64, ISA_A32, ISA_T32, ISA_COUNT };
+enum { ISA_A64, ISA_A32, ISA_T32, ISA_SIMD /* A64: FP and SIMD */, ISA_COUNT };
+#define isa_is_a64(isa) ((isa) == ISA_A64 || (isa) == ISA_SIMD)
 
 typedef struct DiffState {
     uint64_t r[32];          /* X0..X30, SP; AArch32: R0..R14 */
