@@ -36,7 +36,8 @@ static inline void v_zero(Jit *j, unsigned d) { v_rr(j, VOP(1, 1, 0xef, NO_EVEX)
 static inline void v_ones(Jit *j, unsigned d) { v_rr(j, VOP(1, 1, 0x76, NO_EVEX), d, d, d); }
 
 /* Constants in Vcpu.host_const: 16 bytes each. */
-typedef enum VConst { VC_ABS4, VC_ABS8, VC_SIGN4, VC_SIGN8, VC_MIN4, VC_MIN8, VC_LOW1, VC_LOW2, VC_LOW4, VC_B1, VC_W1, VC_B0F, VC_W00FF, VC_D0000FFFF, VC_B70, VC_B10,
+typedef enum VConst { VC_ABS4, VC_ABS8, VC_SIGN4, VC_SIGN8, VC_MIN4, VC_MIN8, VC_LOW1, VC_LOW2, VC_LOW4, VC_B1, VC_W1, VC_B0F,
+        VC_W00FF, VC_D0000FFFF, VC_B70, VC_B10,
                       VC_B20, VC_B30, VC_POPCOUNT, VC_RBIT_LOW, VC_RBIT_HIGH, VC_REV16, VC_REV32, VC_REV64, VC_REV32H, VC_REV64H, VC_W8000,
                       VC_D80000000, VC_COUNT } VConst;
 Loc v_const(VConst c);
