@@ -283,9 +283,9 @@ void aml_res_memory32(Aml *a, bool writable, uint32_t base, uint32_t len)
 
 /* Address space descriptors (section 6.4.3.5): minimum and maximum fixed, positive decode, producer. */
 static void address_space(Aml *a, uint8_t tag, unsigned width, unsigned type, unsigned type_flags,
-                          uint64_t first, uint64_t last)
+                          uint64_t first, uint64_t last, uint64_t translation)
 {
-    const uint64_t fields[5] = { 0, first, last, 0, last - first + 1 };
+    const uint64_t fields[5] = { 0, first, last, translation, last - first + 1 };
 
     put8(a, tag);
     put_le(a, 2, 3 + 5 * width);
@@ -296,7 +296,30 @@ static void address_space(Aml *a, uint8_t tag, unsigned width, unsigned type, un
         put_le(a, width, fields[i]);
 }
 
-void aml_res_bus(Aml *a, uint16_t first, uint16_t last) { address_space(a, 0x88, 2, 2, 0, first, last); }
-void aml_res_word_io(Aml *a, uint16_t first, uint16_t last) { address_space(a, 0x88, 2, 1, 3, first, last); }
-void aml_res_dword_memory(Aml *a, uint32_t first, uint32_t last) { address_space(a, 0x87, 4, 0, 3, first, last); }
-void aml_res_qword_memory(Aml *a, uint64_t first, uint64_t last) { address_space(a, 0x8a, 8, 0, 3, first, last); }
+void aml_res_bus(Aml *a, uint16_t first, uint16_t last) { address_space(a, 0x88, 2, 2, 0, first, last, 0); }
+void aml_res_word_io(Aml *a, uint16_t first, uint16_t last) { address_space(a, 0x88, 2, 1, 3, first, last, 0); }
+void aml_res_dword_memory(Aml *a, uint32_t first, uint32_t last) { address_space(a, 0x87, 4, 0, 3, first, last, 0); }
+void aml_res_qword_memory(Aml *a, uint64_t first, uint64_t last) { address_space(a, 0x8a, 8, 0, 3, first, last, 0); }
+void aml_res_dword_io(Aml *a, uint16_t first, uint16_t last, uint32_t at) { address_space(a, 0x87, 4, 1, 3, first, last, at); }
+
+/* Section 6.4.3.8.1: the pin table follows the 23 fixed bytes, then the name. */
+void aml_res_gpio_int(Aml *a, uint16_t pin, const char *source)
+{
+    size_t name = strlen(source) + 1;
+
+    put8(a, 0x8c);
+    put_le(a, 2, 22 + name);
+    put8(a, 1);
+    put8(a, 0);
+    put_le(a, 2, 1);          /* consumer */
+    put_le(a, 2, 1);          /* edge, active high, exclusive */
+    put8(a, 1);               /* pull up */
+    put_le(a, 4, 0);          /* drive, debounce */
+    put_le(a, 2, 23);
+    put8(a, 0);
+    put_le(a, 2, 25);
+    put_le(a, 2, 25 + name);
+    put_le(a, 2, 0);
+    put_le(a, 2, pin);
+    put(a, source, name);
+}
