@@ -169,11 +169,12 @@ static void memory_module(Builder *b, unsigned n, uint64_t bytes)
 static void mapped_range(Builder *b, unsigned n, uint64_t base, uint64_t size)
 {
     begin(b, 19, (uint16_t)(0x1300 + n));
-    put(b, 4, base / KiB);
-    put(b, 4, (base + size - 1) / KiB);
+    bool wide = (base + size) / KiB > UINT32_MAX;
+    put(b, 4, wide ? UINT32_MAX : base / KiB);
+    put(b, 4, wide ? UINT32_MAX : (base + size - 1) / KiB);
     put(b, 2, 0x1000);
     put(b, 1, 1);
-    put(b, 8, 0), put(b, 8, 0);
+    put(b, 8, wide ? base : 0), put(b, 8, wide ? base + size - 1 : 0);
     end(b);
 }
 
@@ -192,9 +193,21 @@ static void memory(Builder *b)
     end(b);
     for (uint64_t left = total; left; left -= MIN(left, MODULE_MAX))
         memory_module(b, n++, MIN(left, MODULE_MAX));
-    mapped_range(b, 0, 0, f->below_4g);
+    mapped_range(b, 0, f->base, f->below_4g);
     if (f->above_4g)
         mapped_range(b, 1, 4 * GiB, f->above_4g);
+}
+
+/* Section 5.2.2. */
+static GByteArray *entry_point_64(const Builder *b)
+{
+    uint8_t e[24] = "_SM3_";
+
+    e[6] = sizeof(e);
+    e[7] = 3;
+    e[10] = 1;
+    store_le32(e + 12, b->out->len);
+    return g_byte_array_append(g_byte_array_new(), e, sizeof(e));
 }
 
 static GByteArray *entry_point(const Builder *b)
@@ -226,7 +239,7 @@ SmbiosBlobs smbios_build(const SmbiosFacts *f)
     end(&b);
     begin(&b, 127, 0x7f00);
     end(&b);
-    return (SmbiosBlobs){ .tables = b.out, .anchor = entry_point(&b) };
+    return (SmbiosBlobs){ .tables = b.out, .anchor = f->entry_64 ? entry_point_64(&b) : entry_point(&b) };
 }
 
 static uint8_t minus_sum(const uint8_t *p, unsigned n)

@@ -13,9 +13,11 @@ typedef struct SmbiosFacts {
     bool bios_info;         /* type 0: only where no firmware describes itself */
     unsigned sockets, cores, threads; /* cores and threads per socket / per core */
     uint64_t below_4g, above_4g;
+    uint64_t base;          /* of memory: 0 on a PC */
+    bool entry_64;          /* the 64-bit entry point of SMBIOS 3.0: for firmware only, smbios_link() is not for it */
 } SmbiosFacts;
 
-/* The structure table, and the 31-byte entry point whose table address is 0 and whose checksums are not yet set. */
+/* The structure table, and the entry point (31 bytes, 64-bit form: 24) whose table address is 0 and whose checksums are not yet set. */
 typedef struct SmbiosBlobs {
     GByteArray *tables, *anchor;
 } SmbiosBlobs;

@@ -3,6 +3,8 @@
 #include <string.h>
 #include "base/bits.h"
 #include "chardev/chardev.h"
+#include "hw/acpi/smbios.h"
+#include "hw/arm/virt-acpi.h"
 #include "hw/arm/virt.h"
 #include "hw/block/pflash.h"
 #include "hw/core/cpu-port.h"
@@ -405,6 +407,31 @@ static bool kernel_for_firmware(VirtBoard *b, Error **errp)
     return true;
 }
 
+static bool add_blob(VirtBoard *b, const char *name, const GByteArray *data, Error **errp)
+{
+    return fw_cfg_add_file(b->fw, name, data->data, data->len, errp);
+}
+
+/* Firmware finds the tables in fw_cfg and gives them to the system; without firmware the device tree says all. */
+static bool tables_for_firmware(VirtBoard *b, Error **errp)
+{
+    const MachineConfig *c = &b->machine.config;
+    SmbiosFacts facts = { .product = "Arm virtual machine", .version = b->machine.type->name, .cpu_version = b->cpu_name, .uuid = c->uuid,
+                          .sockets = c->sockets, .cores = c->cores * MAX(c->dies, 1), .threads = c->threads, .below_4g = c->ram_size,
+                          .base = VIRT_RAM, .entry_64 = true };
+    SmbiosBlobs smbios = smbios_build(&facts);
+    bool ok = add_blob(b, "etc/smbios/smbios-tables", smbios.tables, errp) &&
+              add_blob(b, "etc/smbios/smbios-anchor", smbios.anchor, errp);
+    smbios_blobs_free(&smbios);
+    if (!ok || c->no_acpi)
+        return ok;
+    AcpiBlobs acpi = virt_acpi_build(&b->facts);
+    ok = add_blob(b, ACPI_FILE_TABLES, acpi.tables, errp) && add_blob(b, ACPI_FILE_RSDP, acpi.rsdp, errp) &&
+         add_blob(b, ACPI_FILE_LOADER, acpi.loader, errp);
+    acpi_blobs_free(&acpi);
+    return ok;
+}
+
 static bool load_kernel(VirtBoard *b, Error **errp)
 {
     ArmBootBoard board = { .ram_base = VIRT_RAM, .ram_size = b->facts.ram_size, .a64 = b->facts.a64, .has_el3 = b->secure,
@@ -428,7 +455,7 @@ static bool prepare_boot(VirtBoard *b, Error **errp)
     }
     if (c->kernel && !(b->facts.firmware ? kernel_for_firmware(b, errp) : load_kernel(b, errp)))
         return false;
-    GBytes *dtb = make_dtb(b, errp);
+    GBytes *dtb = !b->facts.firmware || tables_for_firmware(b, errp) ? make_dtb(b, errp) : NULL;
     if (!dtb)
         return false;
     if (b->dumpdtb && !dump_dtb(b, dtb, errp)) {

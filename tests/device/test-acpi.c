@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "hw/acpi/smbios.h"
 #include "hw/acpi/tables.h"
+#include "hw/arm/virt-acpi.h"
 
 #define TABLES_AT UINT64_C(0x7ff00000)
 #define RSDP_AT UINT64_C(0xf0000)
@@ -150,6 +151,53 @@ static void test_pc(void) { check_tables(ACPI_PC, 1, have_iasl()); }
 static void test_microvm(void) { check_tables(ACPI_MICROVM, 2, have_iasl()); }
 static void test_many_cpus(void) { check_tables(ACPI_Q35, 288, have_iasl()); }
 
+/* The virt machine: no RSDT, no FACS. */
+static void check_virt(const VirtFacts *v)
+{
+    AcpiBlobs b = virt_acpi_build(v);
+    const uint8_t *rsdp = b.rsdp->data, *xsdt, *fadt = NULL;
+    g_autofree char *dir = g_dir_make_tmp("rhea-acpi-XXXXXX", NULL), *clean = g_strdup_printf("rm -rf %s", dir);
+    bool iasl = have_iasl();
+
+    acpi_link(&b, TABLES_AT, RSDP_AT);
+    g_assert_cmpuint(sum(rsdp, 36), ==, 0);
+    g_assert_cmphex(load_le32(rsdp + 16), ==, 0);
+    xsdt = at(&b, load_le64(rsdp + 24));
+    for (unsigned i = 0; i < (load_le32(xsdt + 4) - 36) / 8; i++) {
+        const uint8_t *t = at(&b, load_le64(xsdt + 36 + 8 * i));
+        g_assert_cmpuint(sum(t, load_le32(t + 4)), ==, 0);
+        if (!memcmp(t, "FACP", 4))
+            fadt = t;
+        if (iasl)
+            dump_table(dir, t, i);
+    }
+    g_assert_nonnull(fadt);
+    g_assert_cmpuint(load_le32(fadt + 4), ==, 276);
+    g_assert_cmphex(load_le32(fadt + 112), ==, 1 << 20);
+    const uint8_t *dsdt = at(&b, load_le64(fadt + 140));
+    g_assert_cmpmem(dsdt, 4, "DSDT", 4);
+    g_assert_cmpuint(sum(dsdt, load_le32(dsdt + 4)), ==, 0);
+    if (iasl)
+        dump_table(dir, dsdt, 99);
+    acpi_blobs_free(&b);
+    g_assert_cmpint(system(clean), ==, 0);
+}
+
+static void test_virt(void)
+{
+    static const uint32_t mpidr[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    VirtFacts v = { .cpus = 8, .sockets = 2, .clusters = 1, .cores = 2, .threads = 2, .mpidr = mpidr, .a64 = true, .v8 = true, .pmu = true,
+                    .gic_version = 2, .psci = "hvc", .cpu_model = "cortex-a57", .ram_size = GiB, .virtualization = true,
+                    .ecam = { 0x4010000000, 256 * MiB }, .mmio_high = { 0x8000000000, 512 * GiB } };
+    check_virt(&v);
+    v.gic_version = 3;
+    v.its = true;
+    v.virtualization = false;
+    v.psci = "smc";
+    v.redist_high = (VirtRange){ 0x4000000000, 64 * MiB };
+    check_virt(&v);
+}
+
 static void test_smbios(void)
 {
     SmbiosFacts f = { .product = "p", .version = "v", .cpu_version = "c",
@@ -197,6 +245,7 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/pc", test_pc);
     g_test_add_func("/acpi/microvm", test_microvm);
     g_test_add_func("/acpi/many-cpus", test_many_cpus);
+    g_test_add_func("/acpi/virt", test_virt);
     g_test_add_func("/smbios", test_smbios);
     return g_test_run();
 }
