@@ -60,6 +60,7 @@ struct GuestArch {
     bool (*poll)(Vcpu *v);          /* take events and interrupts now deliverable; false: stay halted */
     bool (*has_work)(Vcpu *v);      /* would poll() wake a halted CPU? any thread */
     void (*reset)(Vcpu *v);
+    void (*set_pc)(Vcpu *v, uint64_t pc); /* as CpuPortOps.set_pc; NULL: v->pc = pc */
     MemAttrs (*attrs)(const Vcpu *v);
     void (*print_regs)(Vcpu *v, GString *out);     /* `info registers`, -d cpu */
     int (*disassemble)(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out); /* one insn: its length */

@@ -49,7 +49,15 @@ static void port_sipi(CpuPort *p, uint8_t vector)
     atomic_store(&port_vcpu(p)->sipi_vector, vector);
     vcpu_set_line(port_vcpu(p), CPU_LINE_SIPI, true);
 }
-static const CpuPortOps default_port_ops = { .set_line = port_set_line, .sipi = port_sipi };
+static void port_set_pc(CpuPort *p, uint64_t pc)
+{
+    Vcpu *v = port_vcpu(p);
+    if (v->arch->set_pc)
+        v->arch->set_pc(v, pc);
+    else
+        v->pc = pc;
+}
+static const CpuPortOps default_port_ops = { .set_line = port_set_line, .sipi = port_sipi, .set_pc = port_set_pc };
 
 bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp)
 {

@@ -27,6 +27,7 @@ typedef struct CpuPort CpuPort;
 typedef struct CpuPortOps {
     void (*set_line)(CpuPort *p, CpuLine line, bool level); /* event lines: level is true */
     void (*sipi)(CpuPort *p, uint8_t vector);
+    void (*set_pc)(CpuPort *p, uint64_t pc);   /* machine paused: where it goes on (Arm: bit 0 selects T32); may be NULL */
     void (*set_a20)(CpuPort *p, bool enabled); /* x86: false masks physical address bit 20; may be NULL */
 } CpuPortOps;
 

@@ -88,9 +88,12 @@ void arm_reset(Vcpu *v)
     v->powered_off = c->psci_off = c->start_off;
     c->event = (ArmEvent){ 0 };
     c->wfx_deadline = ~UINT64_C(0);
+    c->wfx_until = INT64_MAX;
+    atomic_store(&c->on_pending, false);
     atomic_store(&c->event_register, 0);
     flags_set_explicit(v, FLAG_C); /* PSTATE.C = 0 */
     arm_sysregs_reset(c);
+    c->dbg_bps = c->dbg_wps = 0;
     tlb_flush_all(v);
     arm_set_fpcr(c, 0);
     if (c->m)
@@ -167,6 +170,7 @@ static void work_on(Vcpu *v, void *opaque)
     enter_el(c, c->on_el, c->on_aarch64, c->machine_secure);
     v->g[0] = c->on_aarch64 ? c->on_context : (uint32_t)c->on_context;
     start_at(c, c->on_pc);
+    atomic_store(&c->on_pending, false);
 }
 
 void arm_cpu_on(ArmCpu *c, uint64_t pc, uint64_t context, unsigned el, bool aarch64)
@@ -295,8 +299,9 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     arm_set_fpcr(c, c->fpcr);
     tlb_flush_all(&c->v);
     arm_asid_changed(c);
+    c->wfx_until = 0; /* a halted CPU looks for itself */
     arm_timers_update(c);
-    arm_update_mode(c);
+    arm_debug_changed(c);
     return true;
 }
 
@@ -386,10 +391,24 @@ static void divide_error(Vcpu *v)
 static const uint8_t home_order64[] = { ARM_SP, 0, 1, 2, 3, 19, 20, 4, 8, 21, 29, 30, 22, 5, 6, 7, 0xff };
 static const uint8_t home_order32[] = { ARM_R13, 0, 1, 2, 3, 4, 5, 6, 7, 12, ARM_R14, 8, 9, 10, 11, 0xff };
 
+static void set_pc(Vcpu *v, uint64_t pc)
+{
+    ArmCpu *c = arm_cpu(v);
+    if (c->aarch64) {
+        v->pc = pc;
+        return;
+    }
+    v->pc = pc & ~UINT64_C(1);
+    c->t32 = c->m || pc & 1;
+    c->it = 0;
+    arm_update_mode(c);
+}
+
 #define ARCH_COMMON \
     .banks = ARM_BANK_COUNT, .preferred_home = preferred_home, .translate = arm_translate, .code_address = code_address, .walk = arm_walk, \
     .bus_error = arm_bus_error, .misaligned = arm_misaligned, .divide_error = divide_error, .deliver = arm_deliver, .poll = arm_poll, \
     .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, .disassemble = arm_disassemble, .gdb = arm_gdb, \
+    .set_pc = set_pc, \
     .state = cpu_state
 
 /* Arguments and temporaries of the procedure call standard first; 32 is the first temporary of an instruction. */

@@ -9,6 +9,7 @@
 #include "accel/tcg/softmmu.h"
 #include "base/bits.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "target/arm/features.h"
 
 /*
@@ -164,12 +165,24 @@ typedef struct ArmCpu {
     uint8_t wfx_kind;         /* what the halted CPU waits in: 0 WFI, 1 WFE */
     bool double_fault;        /* an exception while one was delivered */
     Timer *timer[ARM_TIMER_COUNT], *wfx_timer, *pmu_timer, *event_timer;
+    _Atomic bool on_pending;  /* CPU_ON was called and the CPU does not run yet */
+    unsigned wfe_streak;      /* WFEs in quick succession */
+    int64_t wfe_last_ns;
     bool psci_off;            /* as PSCI sees it: AFFINITY_INFO */
     uint64_t on_pc, on_context; /* requested by arm_cpu_on */
     uint8_t on_el;
     bool on_aarch64, start_off; /* start_off: stands powered off after reset */
     bool machine_secure;      /* CPU_ON enters Secure state */
-    uint32_t asid_now;        /* what the TLB runs with */
+    /* TLB (mmu.c) */
+    uint32_t tlb_context, tlb_switches; /* whose EL1&0 the global entries are of */
+    bool tlb_mixed;           /* more than one: none of EL1's entries is global */
+    uint16_t dbg_bps, dbg_wps; /* enabled breakpoints, watchpoints */
+    LockDomain *timer_lock;   /* of the timers' and performance monitors' registers and outputs */
+    void *timer_slots;
+    int64_t wfx_until, pmu_armed_ns;
+    bool dbg_context;         /* breakpoints look at CONTEXTIDR */
+    uint32_t access_cm;       /* ISS.CM while a cache maintenance instruction translates */
+    uint8_t tlbi_sent;        /* broadcasts that the next DSB waits for */
 } ArmCpu;
 
 static inline ArmCpu *arm_cpu(Vcpu *v) { return (ArmCpu *)v; }

@@ -41,11 +41,16 @@ ARM_HELPER_VOID(bti_check);    /* RP.  first insn of a block with BTYPE != 0 in 
 #define ARM_SYS_KEY(op0, op1, crn, crm, op2) ((uint32_t)((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2)))
 #define ARM_CP_KEY(cp, opc1, crn, crm, opc2, is64) \
     ((uint32_t)(1u << 31 | (is64) << 20 | (cp) << 16 | (opc1) << 11 | (crn) << 7 | (crm) << 3 | (opc2)))
+/* Added to an AArch64 key for the interrupt controller (CpuIntcOps.sysreg_*): an access from EL1 while HCR_EL2.IMO, FMO is set: ICV_* is meant. */
+#define ARM_SYS_KEY_VIRQ (UINT32_C(1) << 24)
+#define ARM_SYS_KEY_VFIQ (UINT32_C(1) << 25)
+/* VMRS, VMSR of FPSID, MVFRn, FPEXC: MRC, MCR with ARM_CP_KEY(10, 7, register, 0, 0, 0); FPSCR is the front end's own. */
 ARM_HELPER(mrs);               /* RF   a = key, b = syndrome ISS for a trap (Rt, direction as the manual's); raises UNDEFINED or the trap */
 ARM_HELPER_VOID(msr);          /* RF   a = key, b = value, c = ISS. Afterwards: what arm_sysreg_lookup() said */
 ARM_HELPER(mrc);               /* RF   a = key, b = ISS (COND included); 64-bit forms give both halves in one value */
 ARM_HELPER_VOID(mcr);          /* RF   a = key, b = value, c = ISS */
 ARM_HELPER_VOID(msr_imm);      /* RFX  PSTATE fields by immediate: a = op1<<3 | op2, b = CRm. DAIFSet/Clr, SPSel, PAN, UAO, DIT, SSBS, TCO, CFINV not here */
+ARM_HELPER_VOID(dsb);          /* P.   DSB: wait for broadcast TLB maintenance; needed only while the byte ArmCpu.tlbi_sent is not 0 */
 ARM_HELPER_VOID(sys);          /* RF   SYS space (IC, DC, AT, TLBI ...): as msr */
 /* What a front end may do for an access in the present mode without a helper. */
 typedef struct ArmSysregUse {
@@ -66,7 +71,7 @@ ARM_HELPER_VOID(tag_check);    /* RP.  ARM_MODE_MTE: before an access; a = addre
 /* --- AArch32 status registers (mode.c) --- */
 ARM_HELPER(mrs_cpsr);          /* F    a = 1: SPSR */
 ARM_HELPER_VOID(msr_cpsr);     /* RFWX a = value, b = mask of bits (bytes and privilege are applied inside), c = 1: SPSR */
-ARM_HELPER_VOID(cps);          /* RFX  a = imod<<8 | aif bits in 8:6, b = mode or 0 (change), c = 1 if mode changes */
+ARM_HELPER_VOID(cps);          /* RFX  a = imod<<10 | aif bits in 8:6, b = mode or 0 (change), c = 1 if mode changes */
 ARM_HELPER_VOID(return32);     /* RFWL a = pc, b = CPSR value (RFE, MOVS PC/SUBS PC: SPSR by arm_help_mrs_cpsr) */
 ARM_HELPER(banked_get);        /* R    MRS (banked): a = R<<5 | SYSm */
 ARM_HELPER_VOID(banked_set);   /* R    MSR (banked): a = R<<5 | SYSm, b = value */

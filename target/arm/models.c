@@ -2,6 +2,7 @@
 /* The CPU models: features, numbers from their Technical Reference Manuals, and -cpu's text. */
 #include "target/arm/models.h"
 #include "base/opts.h"
+#include "target/arm/system.h"
 
 /* --- what works --- */
 
@@ -321,6 +322,8 @@ unsigned arm_phys_bits(const ArmCpu *c)
         return c->has.lpae32 && !c->has.m_profile ? 40 : 32;
     return n > 48 && !c->has.lpa ? 48 : n;
 }
+
+unsigned arm_phys_bits_of(const ArmCpu *c) { return arm_phys_bits(c); }
 
 void arm_models_print_help(GString *out)
 {

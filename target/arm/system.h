@@ -3,7 +3,7 @@
 #ifndef TARGET_ARM_SYSTEM_H
 #define TARGET_ARM_SYSTEM_H
 
-#include "target/arm/cpu.h"
+#include "target/arm/models.h"
 
 /* --- registers' bits (DDI 0487, D19.2) --- */
 #define SCTLR_M BIT(0)
@@ -121,10 +121,48 @@ void arm_timers_init(ArmCpu *c);
 void arm_timers_free(ArmCpu *c);
 void arm_timers_update(ArmCpu *c); /* outputs and deadlines from the registers; own thread or stopped */
 uint64_t arm_count(const ArmCpu *c); /* CNTPCT */
+uint64_t arm_count_virtual(const ArmCpu *c); /* CNTVCT as the present level sees it */
+/* The CPU halts: wake it at wfx_deadline, or after `ns` (-1: not before). */
+void arm_timer_wait(ArmCpu *c, int64_t ns);
 
-/* --- mmu.c, exceptions.c --- */
+/* --- mmu.c --- */
 void arm_bus_error(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
 void arm_misaligned(Vcpu *v, uint64_t va, AccessKind kind, unsigned align);
+unsigned arm_phys_bits_of(const ArmCpu *c);
+/* The TLB's number of an ASID now: of the EL1&0 regime, or (host) of EL2&0. */
+uint32_t arm_tlb_number(const ArmCpu *c, uint32_t asid, bool host);
+/* The page of va (code at the present level) has GP set. */
+bool arm_page_is_guarded(ArmCpu *c, uint64_t va);
+
+/* --- exceptions.c, exc32.c, syndrome.c --- */
+unsigned arm_route_async(const ArmCpu *c, uint64_t scr_bit, uint64_t hcr_bit);
+void arm_enter32(ArmCpu *c, const ArmEvent *e, unsigned target);
+void arm_regs_32_to_64(ArmCpu *c);
+/* Change level and stack pointer (AArch64). */
+void arm_select_sp(ArmCpu *c, unsigned el, bool sp_sel);
+void arm_poll_after_return(ArmCpu *c);
+/* Is it a fault of stage 2 (its hpfar is valid)? */
+static inline bool arm_fault_is_stage2(const ArmEvent *e) { return e->kind == ARM_EVENT_SYNC && e->hpfar & BIT(63); }
+/* ISV and what goes with it for the load or store at pc, 0: none. */
+uint32_t arm_data_abort_isv(ArmCpu *c);
+
+/* --- events.c --- */
+void arm_send_event(void);                   /* SEV: any thread */
+
+/* --- psci.c --- */
+/* A call of the emulator's firmware: X0-X3 are read, the result written; false: the function is not one of ours. */
+void arm_psci_call(ArmCpu *c);
+
+/* --- debug.c --- */
+unsigned arm_debug_target(const ArmCpu *c);  /* the level that debug exceptions go to */
+
+bool arm_step_active(const ArmCpu *c);
+bool arm_step_pending(const ArmCpu *c);      /* the step exception comes before the next insn */
+void arm_debug_changed(ArmCpu *c);           /* breakpoint and watchpoint registers were loaded */
+
+/* --- pmu.c --- */
+void arm_pmu_resume(ArmCpu *c);              /* after reset and load */
+void arm_pmu_due(void *opaque);
 
 /* --- print.c --- */
 const GdbTarget *arm_gdb(const Vcpu *v); /* gdb.c */

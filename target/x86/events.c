@@ -135,4 +135,6 @@ static void port_set_a20(CpuPort *p, bool enabled)
         vcpu_run_on(&c->v, flush_after_a20, NULL);
 }
 
-const CpuPortOps x86_port_ops = { .set_line = port_set_line, .sipi = port_sipi, .set_a20 = port_set_a20 };
+static void port_set_pc(CpuPort *p, uint64_t pc) { container_of(p, X86Cpu, v.port)->v.pc = pc; }
+
+const CpuPortOps x86_port_ops = { .set_pc = port_set_pc, .set_line = port_set_line, .sipi = port_sipi, .set_a20 = port_set_a20 };

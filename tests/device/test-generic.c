@@ -22,6 +22,7 @@
 
 /* Properties without which a type does not start. */
 static const struct { const char *type, *prop, *value; } needed[] = {
+    { "loader", "data-len", "4" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 

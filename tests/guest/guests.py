@@ -83,6 +83,10 @@ ALL = {guest.name: guest for guest in _TABLE}
 KERNELS = [guest.name for guest in _TABLE if guest.kind == 'kernel']
 
 
+def is_arm(name):
+    return ALL[name].arch in ('arm64', 'armhf', 'armel')
+
+
 def top():
     """The top of the source tree."""
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
