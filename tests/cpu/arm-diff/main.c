@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Arm-diff: options, comparison, reports.
  *
- *   arm-diff [--isa a64|a32|t32] [--count N] [--seed N] [--config ACCEL-OPTIONS] [--only TEXT] [--one] [--list] [--fp-state]
+ *   arm-diff [--isa a64|a32|t32] [--count N] [--seed N] [--config ACCEL-OPTIONS] [--only TEXT] [--one] [--list] [--log CATEGORIES]
  *
- * --only: only rows that have TEXT in their name or emitter. --one: the sequence of --seed, with both outcomes. Without --config each of
+ * --only: only rows that have TEXT in their name or emitter. --one: the sequence of --seed, with both outcomes. --log: as -d of
+ * the emulator (op, out_asm). Without --config each of
  * the configurations runs in a process of its own (TAP).
  */
 #include "tests/cpu/arm-diff/arm-diff.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/log.h"
 
 enum { MAX_REPORTS = 3 };
 
@@ -163,6 +165,16 @@ static unsigned isa_by_name(const char *name)
     exit(2);
 }
 
+static void set_log(const char *categories)
+{
+    uint32_t mask = 0;
+    Error *err = NULL;
+    if (log_parse_mask(categories, &mask, &err))
+        log_set_mask(mask);
+    else
+        fprintf(stderr, "arm-diff: %s\n", err->message);
+}
+
 static bool oracle_present(const DiffIsa *isa)
 {
     g_autofree char *program = g_find_program_in_path(isa->qemu[0]);
@@ -184,6 +196,8 @@ int main(int argc, char **argv)
             config = value, n++;
         else if (!strcmp(argv[n], "--only"))
             diff_only = value, n++;
+        else if (!strcmp(argv[n], "--log"))
+            set_log(value), n++;
         else if (!strcmp(argv[n], "--isa"))
             r.isa = isa_by_name(value), n++;
         else if (!strcmp(argv[n], "--one"))
