@@ -152,6 +152,7 @@ ARM_HELPER_VOID(wfi)
     bool wfe = a & 1;
     if (wfe && atomic_exchange(&c->event_register, 0))
         return;
+    c->wfx_kind = (uint8_t)a; /* what wakes() goes by */
     if (!wfe && wakes(c))
         return;
     uint64_t deadline = a & 2 ? b : ~UINT64_C(0);
@@ -160,7 +161,6 @@ ARM_HELPER_VOID(wfi)
     trap_wait(c, a, a3);
     if (wfe && !wfe_naps(c))
         return;
-    c->wfx_kind = (uint8_t)a;
     c->wfx_deadline = deadline;
     arm_timer_wait(c, wfe ? WFE_NAP_NS : -1);
     v->halted = true;
