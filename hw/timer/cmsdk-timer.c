@@ -297,3 +297,29 @@ static const DeviceType cmsdk_dual_type = {
     .stop = dual_stop,
 };
 DEVICE_REGISTER(cmsdk_dual_type)
+
+/* --- SP804 (DDI 0271D): the same registers --- */
+static uint64_t sp804_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    static const uint8_t id[8] = { 0x04, 0x18, 0x14, 0, 0x0d, 0xf0, 0x05, 0xb1 };
+    return id[i];
+}
+static const Reg sp804_regs[] = {
+    DUAL("LOAD", 0x00, .field = offsetof(CmsdkDual, load), .wrote = dual_load_wrote),
+    DUAL("VALUE", 0x04, .field = REG_NO_FIELD, .read = dual_value_read),
+    DUAL("CONTROL", 0x08, .field = offsetof(CmsdkDual, ctrl), .reset = DUAL_IE, .rsvd = 0xffffff10, .wrote = dual_ctrl_wrote),
+    DUAL("INTCLR", 0x0c, .field = REG_NO_FIELD, .wrote = dual_clear, .access = REG_WO),
+    DUAL("RIS", 0x10, .field = offsetof(CmsdkDual, ris), .access = REG_RO),
+    DUAL("MIS", 0x14, .field = REG_NO_FIELD, .read = dual_mis_read, .access = REG_RO),
+    DUAL("BGLOAD", 0x18, .field = REG_NO_FIELD, .read = dual_bgload_read, .wrote = dual_load_wrote),
+    { .name = "ID", .at = 0xfe0, .size = 4, .count = 8, .stride = 4, .field = REG_NO_FIELD, .read = sp804_id_read, .access = REG_RO },
+    { .name = NULL },
+};
+static const RegBank sp804_bank = { .name = "regs", .size = 0x1000, .regs = sp804_regs };
+static const RegBank *const sp804_banks[] = { &sp804_bank, NULL };
+static const Property sp804_props[] = { DEFINE_PROP_U32("freq0", CmsdkDual, hz, 1000000, "Hz of its clock"), DEFINE_PROP_END };
+static const DeviceType sp804_type = {
+    .name = "sp804", .desc = "Arm SP804 dual timer", .category = "Misc", .size = sizeof(CmsdkDual), .banks = sp804_banks, .props = sp804_props,
+    .state = dual_state, .out_pins = dual_pins, .init = dual_init, .reset = dual_reset, .loaded = dual_loaded, .stop = dual_stop,
+};
+DEVICE_REGISTER(sp804_type)

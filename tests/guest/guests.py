@@ -12,6 +12,10 @@ MODULES = ('lib/modules/*/kernel/drivers/acpi/button.ko*',
            'usr/lib/modules/*/kernel/drivers/acpi/button.ko*',
            'lib/modules/*/kernel/drivers/input/keyboard/gpio_keys.ko*',
            'usr/lib/modules/*/kernel/drivers/input/keyboard/gpio_keys.ko*')
+# Device trees of boards that cannot say themselves what they are.
+DTBS = tuple(f'usr/lib/linux-image-*/{folder}{name}.dtb' for folder in ('', 'broadcom/', 'arm/') for name in (
+    'vexpress-v2p-ca9', 'vexpress-v2p-ca15-tc1', 'bcm2708-rpi-zero', 'bcm2835-rpi-zero', 'bcm2835-rpi-a-plus', 'bcm2836-rpi-2-b', 'bcm2837-rpi-3-b',
+    'zynq-zed', 'zynq-zc702', 'imx6q-sabrelite', 'versatile-pb'))
 INSTALLER = 'usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64/'
 
 

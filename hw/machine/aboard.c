@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* What the A-profile boards share: memory, parts and interrupt lines from tables, unmodelled ranges, kernels and device trees. */
+#include "hw/machine/aboard.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include "base/log.h"
+#include "chardev/chardev.h"
+#include "hw/arm/devtree.h"
+#include "hw/core/cpu-port.h"
+#include "hw/firmware/arm.h"
+#include "hw/firmware/loader.h"
+
+MemRegion *aboard_own(ABoardMachine *m, MemRegion *r)
+{
+    g_ptr_array_add(m->regions, r);
+    return r;
+}
+
+/* ---- memory ---- */
+
+static MemRegion *alias_of(ABoardMachine *m, const AMem *row)
+{
+    const ABoard *b = m->board;
+    if (row->of >= b->ram_at && row->of - b->ram_at < m->machine.config.ram_size)
+        return mem_alias_new(row->name, m->machine.ram, row->of - b->ram_at, MIN(row->size, m->machine.config.ram_size));
+    for (const AMem *t = b->mem; t->kind; t++)
+        if (t->kind != AMEM_ALIAS && row->of >= t->at && row->of - t->at < t->size)
+            return mem_alias_new(row->name, m->regions->pdata[t - b->mem], row->of - t->at, row->size);
+    g_assert_not_reached();
+}
+
+static bool add_memory(ABoardMachine *m, Error **errp)
+{
+    const ABoard *b = m->board;
+    uint64_t size = m->machine.config.ram_size;
+    if (size > b->ram_max) {
+        error_setf(errp, "machine '%s': -m: it has room for %" PRIu64 " MiB at most", m->machine.type->name, b->ram_max / MiB);
+        return false;
+    }
+    m->machine.ram = mem_ram_new("ram", size, errp);
+    if (!m->machine.ram)
+        return false;
+    mem_map(m->machine.memory, b->ram_at, m->machine.ram, 0);
+    for (const AMem *row = b->mem; row && row->kind; row++) {
+        MemRegion *r = row->kind == AMEM_RAM ? mem_ram_new(row->name, row->size, errp)
+                     : row->kind == AMEM_ROM ? mem_rom_new(row->name, row->size, NULL, 0, errp) : alias_of(m, row);
+        if (!r)
+            return false;
+        mem_map(m->machine.memory, row->at, aboard_own(m, r), row->kind == AMEM_ALIAS ? -1 : 0);
+    }
+    return true;
+}
+
+typedef struct Range {
+    const char *name;
+    uint64_t at;
+    LogLimit limit;
+} Range;
+
+static MemResult range_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+{
+    Range *r = opaque;
+    *value = 0;
+    if (log_enabled(LOG_UNIMP))
+        log_limited(&r->limit, LOG_UNIMP, r->name, "read of %u bytes at 0x%08" PRIx64 ": not modelled, reads as zero", size, r->at + offset);
+    return MEM_OK;
+}
+
+static MemResult range_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+{
+    Range *r = opaque;
+    if (log_enabled(LOG_UNIMP))
+        log_limited(&r->limit, LOG_UNIMP, r->name, "write of 0x%" PRIx64 " at 0x%08" PRIx64 ": not modelled", value, r->at + offset);
+    return MEM_OK;
+}
+
+static const MemOps range_ops = { .read = range_read, .write = range_write };
+
+static void add_range(ABoardMachine *m, const ARange *row)
+{
+    Range *r = g_new0(Range, 1);
+    r->name = row->name;
+    r->at = row->at;
+    MemRegion *region = mem_io_new(row->name, row->size, &range_ops, r, machine_domain());
+    mem_set_opaque_free(region, g_free);
+    mem_map(m->machine.memory, row->at, aboard_own(m, region), -1000);
+}
+
+/* ---- CPUs and parts ---- */
+
+static bool add_cpus(ABoardMachine *m, Error **errp)
+{
+    MachineConfig *c = &m->machine.config;
+    const MachineType *t = m->machine.type;
+    const ABoard *b = m->board;
+    const char *model = c->cpu_model ? c->cpu_model : t->default_cpu;
+    const CpuFamily *family = cpu_family_find(t->arch);
+    if (b->min_cpus > c->cpus) /* the part has them all */
+        c->cpus = c->max_cpus = c->cores = b->min_cpus;
+    arm_board_configure(&b->cpu);
+    for (unsigned i = 0; i < c->cpus; i++)
+        if (!family->create(&m->machine, i, b->affinity ? b->affinity(i) : i, model, errp))
+            return false;
+    return true;
+}
+
+static bool set_props(Device *d, const char *text, Error **errp)
+{
+    g_auto(GStrv) pairs = g_strsplit(text ? text : "", ",", -1);
+    for (char **p = pairs; *p && **p; p++) {
+        char *eq = strchr(*p, '=');
+        g_assert(eq);
+        *eq = 0;
+        if (!device_set(d, *p, eq + 1, errp))
+            return false;
+    }
+    return true;
+}
+
+Device *aboard_add(ABoardMachine *m, const APart *p, Error **errp)
+{
+    const MachineConfig *c = &m->machine.config;
+    Device *d = device_new_named(p->type, p->id, errp);
+    if (!d || !set_props(d, p->props, errp))
+        return NULL;
+    Chardev *chr = p->serial && p->serial <= ARRAY_LEN(c->serial) ? c->serial[p->serial - 1] : NULL;
+    if (chr)
+        device_set_default(d, "chardev", chardev_id(chr));
+    for (unsigned i = 0; i < ARRAY_LEN(p->irq); i++)
+        if (p->irq[i])
+            device_connect(d, "irq", i, m->board->irq(m, p->irq[i] - 1u));
+    if (!device_start(d, errp))
+        return NULL;
+    if (p->at)
+        mem_map(m->machine.memory, p->at, d->region[0], 0);
+    return d;
+}
+
+/* ---- starting ---- */
+
+static GBytes *device_tree(ABoardMachine *m, Error **errp)
+{
+    const MachineConfig *c = &m->machine.config;
+    const struct ArmBoot *boot = m->boot;
+    g_autoptr(GBytes) file = loader_read_file("device tree", c->dtb, 8 * MiB, errp);
+    g_autoptr(DevTree) t = file ? dt_parse(file, c->dtb, errp) : NULL;
+    if (!t)
+        return NULL;
+    g_autofree char *node = g_strdup_printf("/memory@%" PRIx64, m->board->ram_at);
+    const char *memory = dt_has(t, node) ? node : dt_has(t, "/memory@0") && !m->board->ram_at ? "/memory@0" : dt_has(t, "/memory") ? "/memory" : node;
+    dt_string(t, memory, "device_type", "memory");
+    if (!dt_root_reg(t, memory, m->board->ram_at, c->ram_size))
+        warn_reportf("device tree '%s': its cells are too narrow for this machine's memory", c->dtb);
+    if (c->append)
+        dt_string(t, "/chosen", "bootargs", c->append);
+    if (boot->initrd) {
+        uint64_t start = boot->initrd_at, end = start + g_bytes_get_size(boot->initrd);
+        dt_set(t, "/chosen", "linux,initrd-start", HI32(start), LO32(start));
+        dt_set(t, "/chosen", "linux,initrd-end", HI32(end), LO32(end));
+    }
+    return dt_finish(t);
+}
+
+static bool load_kernel(ABoardMachine *m, Error **errp)
+{
+    const MachineConfig *c = &m->machine.config;
+    ArmBootBoard where = { .ram_base = m->board->ram_at, .ram_size = c->ram_size, .a64 = !strcmp(m->machine.type->arch, "aarch64"),
+                           .has_el3 = m->board->cpu.el3, .board_id = m->board->id };
+    m->boot = arm_boot_new(c, &where, errp);
+    if (!m->boot)
+        return false;
+    if (!c->dtb)
+        return true;
+    GBytes *dtb = device_tree(m, errp);
+    return dtb && arm_boot_set_dtb(m->boot, dtb, errp);
+}
+
+static bool prepare_boot(ABoardMachine *m, Error **errp)
+{
+    const MachineConfig *c = &m->machine.config;
+    if (c->bios) {
+        m->firmware = firmware_read(c, c->bios, 64 * MiB, errp);
+        return m->firmware;
+    }
+    if (c->kernel)
+        return load_kernel(m, errp);
+    if (c->initrd || c->append || c->dtb) {
+        error_setf(errp, "%s: only with -kernel; add -kernel FILE", c->initrd ? "-initrd" : c->dtb ? "-dtb" : "-append");
+        return false;
+    }
+    return true;
+}
+
+bool aboard_build(Machine *machine, const ABoard *board, Error **errp)
+{
+    ABoardMachine *m = (ABoardMachine *)machine;
+    m->board = board;
+    m->regions = g_ptr_array_new();
+    if (!add_memory(m, errp) || !add_cpus(m, errp) || !board->intc(m, errp))
+        return false;
+    for (const APart *p = board->parts; p && p->type; p++)
+        if (!aboard_add(m, p, errp))
+            return false;
+    for (const ARange *r = board->unmodelled; r && r->name; r++)
+        add_range(m, r);
+    return (!board->wire || board->wire(m, errp)) && prepare_boot(m, errp);
+}
+
+void aboard_reset(Machine *machine)
+{
+    ABoardMachine *m = (ABoardMachine *)machine;
+    if (m->boot)
+        arm_boot_load(m->boot, machine->as_memory, &machine->boot);
+    if (m->firmware)
+        as_write_rom(machine->as_memory, m->board->cpu.rvbar, g_bytes_get_data(m->firmware, NULL), g_bytes_get_size(m->firmware));
+    if (m->board->reset)
+        m->board->reset(m);
+}
+
+void aboard_destroy(Machine *machine)
+{
+    ABoardMachine *m = (ABoardMachine *)machine;
+    for (guint i = m->regions ? m->regions->len : 0; i-- > 0;) /* aliases before what they show */
+        mem_region_free(m->regions->pdata[i]);
+    g_clear_pointer(&m->regions, g_ptr_array_unref);
+    g_clear_pointer(&m->boot, arm_boot_free);
+    g_clear_pointer(&m->firmware, g_bytes_unref);
+    g_clear_pointer(&m->board_data, g_free);
+}
