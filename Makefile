@@ -12,6 +12,7 @@ ARGS    ?=
 
 # the architecture of the guest's kernel
 ARCH     = $(if $(findstring 686,$(KERNEL)),i386,amd64)
+BENCH_ARCH = $(if $(filter arm64,$(ARCH)),arm64,amd64)
 GUESTS   = $(or $(RHEA_GUESTS),build/guests)
 
 .DEFAULT_GOAL := build
@@ -23,7 +24,7 @@ help:
 	@echo '                   SMP=$(SMP) MEM=$(MEM) ARGS="more options"; poweroff or Ctrl-a x ends it)'
 	@echo 'make check         ... and run the test suite'
 	@echo 'make check-long    ... and the whole matrix of guests (half an hour)'
-	@echo 'make bench         ... and compare with QEMU (ARGS="--rounds 5 ..."; see docs/testing.md)'
+	@echo 'make bench         ... and compare with QEMU (ARGS="--rounds 5 ...", ARCH=arm64; see docs/testing.md)'
 	@echo 'make setup         only install the packages'
 	@echo 'make clean         remove what was built; make distclean: and what was fetched'
 	@echo './configure --help for a build of another kind'
@@ -58,8 +59,8 @@ check-long: build
 
 bench: build
 	@tools/setup --bench
-	@tests/guest/fetch --quiet cloud-amd64 busybox-amd64 programs
-	@tests/bench/run $(ARGS)
+	@tests/guest/fetch --quiet cloud-$(BENCH_ARCH) busybox-$(BENCH_ARCH) programs$(filter-out -amd64,-$(BENCH_ARCH))
+	@tests/bench/run --arch $(BENCH_ARCH) $(ARGS)
 
 clean:
 	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name guests -exec rm -rf {} +; fi

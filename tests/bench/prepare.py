@@ -6,6 +6,8 @@ import random
 import shutil
 import subprocess
 
+import guests
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 FUNCTIONS = 80     # of the generated C file, about 20 lines each
 TEXT_BYTES = 8 << 20
@@ -56,7 +58,16 @@ def text():
     return ''.join(parts)[:TEXT_BYTES].encode()
 
 
-def prepare(folder, programs):
+COMPILER = {'amd64': 'gcc', 'arm64': 'aarch64-linux-gnu-gcc'}
+EMULATOR = {'amd64': [], 'arm64': ['qemu-aarch64']}     # how the host runs such programs
+
+
+def compile_programs(compiler, to):
+    subprocess.run([compiler, '-O2', '-static', '-std=gnu17', '-Wall', '-Wextra', '-o', to,
+                    os.path.join(HERE, 'programs.c')], check=True)
+
+
+def prepare(folder, programs, arch):
     """Fill `folder` unless it is up to date; `programs` is the tree of the fetched packages."""
     stamp = os.path.join(folder, '.done')
     sources = [path for path in glob.glob(os.path.join(HERE, '*')) if os.path.isfile(path)]
@@ -64,8 +75,9 @@ def prepare(folder, programs):
         return
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    subprocess.run(['gcc', '-O2', '-static', '-std=gnu17', '-Wall', '-Wextra', '-o',
-                    os.path.join(folder, 'programs'), os.path.join(HERE, 'programs.c')], check=True)
+    compile_programs(COMPILER[arch], os.path.join(folder, 'programs'))
+    if EMULATOR[arch]:
+        compile_programs('gcc', timer(folder))
     shutil.copy(os.path.join(HERE, 'programs.sh'), os.path.join(folder, 'run'))
     for script in glob.glob(os.path.join(HERE, '*.lua')) + glob.glob(os.path.join(HERE, '*.pl')):
         shutil.copy(script, folder)
@@ -75,15 +87,20 @@ def prepare(folder, programs):
     for name, content in (('text', data), ('text.part', data[:PART_BYTES])):
         with open(os.path.join(folder, name), 'wb') as f:
             f.write(content)
-    subprocess.run([*loader(programs), os.path.join(programs, 'usr/bin/zstd'), '-q', '-3',
+    subprocess.run([*loader(programs, arch), os.path.join(programs, 'usr/bin/zstd'), '-q', '-3',
                     os.path.join(folder, 'text')], check=True)
     with open(stamp, 'w', encoding='utf-8'):
         pass
 
 
-def loader(programs):
+def timer(folder):
+    """The stopwatch that the host runs, where the programs are not its own."""
+    return folder + '-timer'
+
+
+def loader(programs, arch):
     """The words that start a program of the fetched tree with that tree's own libraries."""
-    folders = ':'.join(os.path.join(programs, name) for name in (
-        'lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu'))
-    return [os.path.join(programs, 'lib/x86_64-linux-gnu/ld-linux-x86-64.so.2'),
+    triple = guests.TRIPLE[arch]
+    folders = ':'.join(os.path.join(programs, name) for name in (f'lib/{triple}', f'usr/lib/{triple}'))
+    return [*EMULATOR[arch], os.path.join(programs, f'lib/{triple}', os.path.basename(guests.LOADER[arch])),
             '--library-path', folders]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The programs of the benchmark, in order. Read by the guest's init as /bench/run, and natively with
-# bench=FOLDER, root=FOLDER of the Debian packages, and load=the dynamic loader with its options.
-: "${bench=/bench}" "${root=}" "${load=}" "${only=}"
+# bench=FOLDER, root=FOLDER of the Debian packages, and load=the dynamic loader with its options. For another architecture's programs:
+# emulator=the command that runs them, timer=a stopwatch of the host's own.
+: "${bench=/bench}" "${root=}" "${load=}" "${only=}" "${emulator=}" "${timer=$bench/programs}"
 cd "$bench" || exit 1
 for word in $(cat /proc/cmdline); do
     case $word in
@@ -11,14 +12,14 @@ done
 
 timed() {
     case " ${only:-$1} " in
-        *" $1 "* | *" ${1%%-*} "*) "$bench/programs" time "$@" ;;
+        *" $1 "* | *" ${1%%-*} "*) "$timer" time "$@" ;;
     esac
 }
 
 for program in sieve matrix collatz qsort crc32 hash; do
-    timed int-$program "$bench/programs" $program
+    timed int-$program $emulator "$bench/programs" $program
 done
-timed gcc-cc1 $load $root/usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet -O2 -fpreprocessed \
+timed gcc-cc1 $load "$(echo $root/usr/lib/gcc/*/12/cc1)" -quiet -O2 -fpreprocessed \
     input.i -o /dev/stdout
 timed zstd-fast $load $root/usr/bin/zstd -q -6 --single-thread -c text
 timed zstd-high $load $root/usr/bin/zstd -q -12 --single-thread -c text.part
@@ -29,6 +30,6 @@ done
 for script in hashes regex; do
     timed perl-$script $load $root/usr/bin/perl $script.pl
 done
-timed sha256 "$bench/programs" sha256
-timed double "$bench/programs" double
-timed fork+exec "$bench/programs" fork
+timed sha256 $emulator "$bench/programs" sha256
+timed double $emulator "$bench/programs" double
+[ -n "$emulator" ] || timed fork+exec "$bench/programs" fork

@@ -33,8 +33,11 @@ class Guest:
     members: tuple = ()         # files: (path in the package, name in the cache)
 
 
-# What the benchmark and workload programs need, libraries included.
-PROGRAMS = ('cpp-12', 'binutils-x86-64-linux-gnu', 'libbinutils', 'libctf0', 'libctf-nobfd0',
+# Debian's name of an architecture in paths, and the dynamic loader.
+TRIPLE = {'amd64': 'x86_64-linux-gnu', 'arm64': 'aarch64-linux-gnu'}
+LOADER = {'amd64': 'lib64/ld-linux-x86-64.so.2', 'arm64': 'lib/ld-linux-aarch64.so.1'}
+# What the benchmark and workload programs need, libraries included; and the assembler of an architecture.
+PROGRAMS = ('cpp-12', 'libbinutils', 'libctf0', 'libctf-nobfd0',
             'libisl23', 'libmpc3', 'libmpfr6', 'libgmp10', 'zlib1g', 'libzstd1', 'libjansson4',
             'zstd', 'liblzma5', 'liblz4-1', 'lua5.4', 'libreadline8', 'libtinfo6', 'perl-base',
             'libcrypt1', 'libc6', 'libgcc-s1', 'libstdc++6')
@@ -80,7 +83,8 @@ _TABLE = (
     Guest('edk2-arm', 'files', 'amd64', ('qemu-efi-arm',), 'UEFI firmware, 32 bits',
           members=(('usr/share/AAVMF/AAVMF32_CODE.fd', 'firmware'),
                    ('usr/share/AAVMF/AAVMF32_VARS.fd', 'variables'))),
-    Guest('programs', 'tree', 'amd64', PROGRAMS, 'gcc, zstd, Lua, Perl for the benchmark'),
+    Guest('programs', 'tree', 'amd64', ('binutils-x86-64-linux-gnu', *PROGRAMS), 'gcc, zstd, Lua, Perl for the benchmark'),
+    Guest('programs-arm64', 'tree', 'arm64', ('binutils-aarch64-linux-gnu', *PROGRAMS), 'the same for arm64'),
 )
 
 ALL = {guest.name: guest for guest in _TABLE}
@@ -104,6 +108,11 @@ def cache():
 def path(name, root=None):
     """Where a guest is, or would be."""
     return os.path.join(root or cache(), name)
+
+
+def programs(arch):
+    """The name of the tree of programs for an architecture."""
+    return 'programs' if arch == 'amd64' else f'programs-{arch}'
 
 
 def kernel_file(name, root=None):

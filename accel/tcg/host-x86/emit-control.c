@@ -196,7 +196,6 @@ static void emit_trap(Jit *j)
     j->need = j->before[j->k];
     flags_will_write(j, REG_S0); /* the site names no scratch register */
     flags_will_write(j, REG_S1);
-    coalesce_forget(j);
     unsigned cc = test_masked(j) ^ 1;
     add_cold(j, (Cold){ .kind = COLD_TRAP, .from = jcc32(&j->a, cc), .insn = j->i, .site = new_site(j) });
 }

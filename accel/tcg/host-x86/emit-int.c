@@ -58,9 +58,41 @@ static bool read_next(const Jit *j)
     return false;
 }
 
+/* Without touching EFLAGS, when they hold what is needed later; rotates always, since RORX also has a register of its own for the result. */
+static bool shift_beside_flags(Jit *j, unsigned n)
+{
+    const IrInsn *i = j->i;
+    bool rotate = i->op == IR_ROR || i->op == IR_ROL;
+    if (!jit_host.bmi2 || i->size < 4 || has_memory(i) || i->flags & IR_SETF || (!rotate && !(j->native && j->keep[j->k])))
+        return false;
+    Loc d = loc_of(j, i->d), a = loc_of(j, i->a);
+    if (a.kind == L_HIGH || (rotate && d.kind != L_REG))
+        return false;
+    unsigned t = d.kind == L_REG ? d.reg : scratch(j), count = NO_REG;
+    if (i->op == IR_SHL && n <= 3 && a.kind == L_REG) {
+        write_begin(j, i->d);
+        lea(&j->a, i->size, t, (Loc){ .kind = L_MEM, .reg = NO_REG, .index = a.reg, .scale = (uint8_t)n });
+    } else if (rotate) {
+        write_begin(j, i->d);
+        op_vex(&j->a, 3, 3, 0xf0, i->size, t, 0, a);
+        e8(&j->a, i->op == IR_ROR ? n : 8 * i->size - n);
+    } else {
+        static const uint8_t pp[] = { [IR_SHL - IR_SHL] = 1, [IR_SHR - IR_SHL] = 3, [IR_SAR - IR_SHL] = 2 };
+        count = scratch(j);
+        mov_ri(&j->a, count, n);
+        write_begin(j, i->d);
+        op_vex(&j->a, pp[i->op - IR_SHL], 2, 0xf7, i->size, t, count, a);
+    }
+    if (d.kind != L_REG)
+        store_result(j, i->size, i->d, t);
+    return true;
+}
+
 static void shift_by_constant(Jit *j, unsigned n)
 {
     const IrInsn *i = j->i;
+    if (n < 8u * i->size && shift_beside_flags(j, n))
+        return;
     bool rotate = i->op == IR_ROL || i->op == IR_ROR, set = needs_flags(j);
     unsigned size = i->size, code = shift_code(i->op);
     if (has_memory(i))
