@@ -5,7 +5,7 @@
 Tcg tcg;
 
 static const char *const option_names[] = { "thread", "tb-size", "one-insn-per-tb", "backend", "jit-stats", "opt-flags",
-                                            "opt-coalesce", "opt-link", "opt-jump-cache", "tlb-size", "evict-every", NULL };
+                                            "opt-coalesce", "opt-link", "opt-jump-cache", "opt-simd", "opt-avx512", "tlb-size", "evict-every", NULL };
 
 static bool choose(Opts *o, const char *key, const char *const *names, unsigned dflt, unsigned *out, Error **errp)
 {
@@ -39,7 +39,8 @@ static bool read_options(TcgOptions *t, Opts *o, Error **errp)
         !opts_get_bool(o, "jit-stats", false, &t->stats, errp) || !opts_get_bool(o, "opt-flags", true, &t->opt_flags, errp) ||
         !opts_get_bool(o, "opt-coalesce", true, &t->opt_coalesce, errp) ||
         !opts_get_bool(o, "opt-link", true, &t->opt_link, errp) ||
-        !opts_get_bool(o, "opt-jump-cache", true, &t->opt_jump_cache, errp))
+        !opts_get_bool(o, "opt-jump-cache", true, &t->opt_jump_cache, errp) ||
+        !opts_get_bool(o, "opt-simd", true, &t->opt_simd, errp) || !opts_get_bool(o, "opt-avx512", true, &t->opt_avx512, errp))
         return false;
     if (tb_size == 0)
         tb_size = TB_SIZE_DEFAULT;

@@ -154,6 +154,7 @@ static inline TcgVcpu *tcg_vcpu(Vcpu *v) { return v->accel_data; }
 typedef struct TcgOptions {
     bool icount;                         /* icount.c; implies single_thread */
     bool jit, single_thread, one_insn, stats, opt_flags, opt_coalesce, opt_link, opt_jump_cache;
+    bool opt_simd, opt_avx512; /* the host's vector unit for op SIMD; its AVX-512 */
     uint64_t buffer_size;
     unsigned tlb_size;                   /* entries of the fast level in use before it is emptied (tests) */
     unsigned evict_every;                /* tests: drop all blocks after that many translations */

@@ -38,9 +38,9 @@ static void detect_host(void)
 static void detect_vectors(void)
 {
     __builtin_cpu_init(); /* looks at what the system saves, too */
-    jit_host.avx2 = __builtin_cpu_supports("avx2");
+    jit_host.avx2 = tcg.opt.opt_simd && __builtin_cpu_supports("avx2");
     jit_host.fma = jit_host.avx2 && __builtin_cpu_supports("fma");
-    jit_host.avx512 = jit_host.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+    jit_host.avx512 = jit_host.avx2 && tcg.opt.opt_avx512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 }
 
@@ -240,6 +240,7 @@ Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant)
     unsigned n = no_runs_index(ir->pc, ir->mode);
     j->v = v, j->ir = ir, j->block = b, j->variant = variant | (jit_no_runs[n / 8] >> n % 8 & 1);
     j->failed = j->check_after_call = false;
+    j->done = 0;
     j->label_refs = j->colds = j->link_count = 0;
     j->cold = cold_list;
     coalesce_drop(j);

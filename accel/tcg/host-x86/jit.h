@@ -108,6 +108,7 @@ typedef struct Jit {
     int run_regs;             /* whose host address is in registers now: in REG_S0, or (run_pair) REG_S0 + REG_S1; -1: none */
     bool run_pair;
     unsigned next_run;
+    unsigned done;            /* index of a SIMD op that one before it has done, too; 0: none */
 } Jit;
 
 /* --- of the arch: homes --- */

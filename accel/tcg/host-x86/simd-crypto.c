@@ -4,8 +4,30 @@
 
 #define V_AESENC VOP(1, 2, 0xdc, NO_EVEX)
 #define V_AESENCLAST VOP(1, 2, 0xdd, NO_EVEX)
+#define V_AESDEC VOP(1, 2, 0xde, NO_EVEX)
 #define V_AESDECLAST VOP(1, 2, 0xdf, NO_EVEX)
 #define V_AESIMC VOP(1, 2, 0xdb, NO_EVEX)
+
+/* The op of the next guest instruction, or of the one before, if that is one SIMD op of this row. Nothing between can fault.
+ * (Not with opt-flags off, which is the plain translation.) */
+static const IrInsn *neighbour(const Jit *j, int distance, unsigned row)
+{
+    int k = (int)j->k + 2 * distance;
+    if (k < 1 || k >= (int)j->ir->count || j->ir->insn[j->k + distance].op != IR_INSN || !tcg.opt.opt_flags)
+        return NULL;
+    const IrInsn *i = &j->ir->insn[k];
+    return i->op == IR_SIMD && i->vec == row ? i : NULL;
+}
+
+/* AESE and AESMC on one register are a full round of the host's. */
+static bool whole_round(Jit *j)
+{
+    const IrInsn *next = neighbour(j, 1, j->i->vec == SIMD_AESE ? SIMD_AESMC : SIMD_AESIMC);
+    if (!next || next->d != j->i->d || next->a != next->d)
+        return false;
+    j->done = j->k + 2;
+    return true;
+}
 
 static bool emit_aes(Jit *j)
 {
@@ -18,7 +40,10 @@ static bool emit_aes(Jit *j)
     case SIMD_AESE:
     case SIMD_AESD:
         v_rr(j, V_XOR, X0, a, v_low(j, i->b, X2));
-        v_rr(j, i->vec == SIMD_AESE ? V_AESENCLAST : V_AESDECLAST, X0, X0, X3);
+        if (whole_round(j))
+            v_rr(j, i->vec == SIMD_AESE ? V_AESENC : V_AESDEC, X0, X0, X3);
+        else
+            v_rr(j, i->vec == SIMD_AESE ? V_AESENCLAST : V_AESDECLAST, X0, X0, X3);
         break;
     case SIMD_AESMC: /* what the last round of the inverse takes away, and a full round */
         v_rr(j, V_AESDECLAST, X0, a, X3);
@@ -47,6 +72,16 @@ static void sha_op(Jit *j, unsigned op, unsigned d, unsigned s) { op_rm(&j->a, o
  * Four rounds. Arm has the state as abcd and efgh (a in the lowest lane); SHA256RNDS2 wants ABEF in its source, CDGH in its destination
  * (a, c highest), gives the new ABEF, takes two words from XMM0 — whose home is kept in X3 — and CDGH is then the old ABEF.
  */
+/* MOV t, abcd; SHA256H abcd, efgh, w; SHA256H2 efgh, t, w: both halves of one computation. */
+static const IrInsn *other_half(Jit *j)
+{
+    const IrInsn *i = j->i, *copy = neighbour(j, -1, SIMD_MOV), *next = neighbour(j, 1, SIMD_SHA256H2);
+    if (i->vec != SIMD_SHA256H || !copy || !next || copy->size2 != 16 || copy->a != i->c || i->d != i->c || copy->d == i->d || copy->d == i->a ||
+        next->a != copy->d || next->c != i->a || next->d != i->a || next->b != i->b || i->b == i->d || i->b == i->a || i->a == i->d)
+        return NULL;
+    return next;
+}
+
 static bool emit_sha256_rounds(Jit *j)
 {
     const IrInsn *i = j->i;
@@ -65,9 +100,16 @@ static bool emit_sha256_rounds(Jit *j)
     v_imm(j, V_PSHUFD, 0, 0, 0, 0x0e);
     sha_op(j, 0xcb, X3, X1); /* X3: ABEF after four, X1: CDGH */
     v_mov(j, 0, X0);
+    const IrInsn *both = other_half(j);
     v_rr(j, first ? V_HQDQ : V_LQDQ, X0, X3, X1); /* b a d c, or f e h g */
     v_imm(j, V_PSHUFD, X0, 0, X0, 0xb1);
     v_put(j, i->d, X0, 16);
+    if (both) {
+        v_rr(j, V_LQDQ, X0, X3, X1);
+        v_imm(j, V_PSHUFD, X0, 0, X0, 0xb1);
+        v_put(j, both->d, X0, 16);
+        j->done = j->k + 2;
+    }
     return true;
 }
 

@@ -423,6 +423,8 @@ bool emit_simd_move(Jit *j)
 void emit_simd(Jit *j)
 {
     const IrInsn *i = j->i;
+    if (j->done && j->done == j->k)
+        return;
     bool slow = !jit_host.avx2 || i->flags & (IR_FP_SLOW | IR_FP_STANDARD | IR_BE) || i->size2 > 16;
     if (!slow && (emit_simd_move(j) || emit_simd_int(j) || emit_simd_narrow_wide(j) || emit_simd_fp(j) || emit_simd_fp_convert(j) ||
                   emit_simd_crypto(j)))

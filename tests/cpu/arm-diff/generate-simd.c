@@ -55,13 +55,13 @@ static uint64_t float_value(Gen *g, unsigned es)
             0x7ff4000000000000, 1, 0x000fffffffffffff,
                                   0x0010000000000000, 0x7fefffffffffffff, 0x41dfffffffc00000, 0x41e0000000000000, 0x43e0000000000000, 0x43f0000000000000,
                                   0x3fe0000000000000, 0x3fdfffffffffffff, 0x3ff8000000000000, 0x4004000000000000, 0x3690000000000000, 0x380fffffffffffff,
-                                  0x3810000000000000, 0x47efffffefffffff, 0x0008000000000000, 0x3ff0000000000001, 0x4330000000000001 };
+                                  0x3810000000000000, 0x47efffffefffffff, 0x0008000000000000, 0x3ff0000000000001, 0x4330000000000001, 0x3fefffffffffffff };
     static const uint32_t s[] = { 0, 0x3f800000, 0x7f800000, 0x7fc00001, 0x7f800001, 0x7fa00000, 1, 0x007fffff, 0x00800000,
             0x7f7fffff, 0x4effffff, 0x4f000000,
                                   0x4f800000, 0x5f000000, 0x5f800000, 0x3f000000, 0x3effffff, 0x3fc00000, 0x40200000, 0x33000000, 0x387fffff, 0x38800000,
-                                  0x477fefff, 0x477ff000, 0x3f800001, 0x00400000, 0x4b000001 };
+                                  0x477fefff, 0x477ff000, 0x3f800001, 0x00400000, 0x4b000001, 0x3f7fffff };
     static const uint16_t h[] = { 0, 0x3c00, 0x7c00, 0x7e01, 0x7c01, 0x7d00, 1, 0x03ff, 0x0400, 0x7bff, 0x3800, 0x37ff, 0x3e00,
-            0x4100, 0x7800, 0x6400, 0x3c01 };
+            0x4100, 0x7800, 0x6400, 0x3c01, 0x3bff };
     uint64_t sign = (gen_random(g) & 1) << (8 * es - 1), r = gen_random(g);
     unsigned how = gen_pick(g, 10);
     if (how < 5)
@@ -89,7 +89,15 @@ static bool unit(Gen *g, const ArmRow *row)
         gen_word32(g, 0xd53b4420 | gen_pick(g, 28)); /* mrs */
         gen_word32(g, 0xd51b443f);                   /* msr fpsr, xzr */
     }
+    unsigned rd = get(row, word, "rd"), rn = get(row, word, "rn"), rm = get(row, word, "rm"), t = gen_pick(g, 32);
+    bool whole = gen_chance(g, 60); /* what translators make one operation of */
+    if (whole && !strcmp(row->name, "sha256h"))
+        gen_word32(g, 0x4ea01c00 | rd << 16 | rd << 5 | t); /* mov */
     gen_word32(g, word);
+    if (whole && !strcmp(row->name, "sha256h"))
+        gen_word32(g, 0x5e005000 | rm << 16 | t << 5 | rn); /* sha256h2 */
+    else if (whole && (!strcmp(row->name, "aese") || !strcmp(row->name, "aesd")))
+        gen_word32(g, (row->name[3] == 'e' ? 0x4e286800 : 0x4e287800) | rd << 5 | rd); /* aesmc, aesimc */
     return true;
 }
 

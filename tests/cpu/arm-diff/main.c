@@ -24,6 +24,8 @@ static const struct { const char *name, *accel; unsigned share; } configs[] = {
     { "interp", "tcg,backend=interp", 2 },
     { "jit-one-insn", "tcg,backend=jit,one-insn-per-tb=on", 4 },
     { "jit-plain", "tcg,backend=jit,opt-flags=off,opt-coalesce=off,tlb-size=1", 4 },
+    { "jit-avx2", "tcg,backend=jit,opt-avx512=off", 4 },
+    { "jit-no-simd", "tcg,backend=jit,opt-simd=off", 8 },
 };
 
 static void disassemble(unsigned isa, const DiffRequest *r)
