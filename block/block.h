@@ -63,6 +63,9 @@ uint64_t block_size(const BlockNode *n);        /* bytes that a guest sees */
 enum { BLOCK_REQ_MAY_UNMAP = 1, BLOCK_REQ_FUA = 2, BLOCK_REQ_NO_FALLBACK = 4, BLOCK_REQ_COMPRESSED = 8 };
 int block_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt, unsigned flags);
+/* The same when it can be done without waiting for a disk or a lock; else -EAGAIN, and nothing has happened. */
+int block_preadv_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+int block_pwritev_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 int block_pread(BlockNode *n, uint64_t offset, void *buf, size_t len);
 int block_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len);
 int block_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags);

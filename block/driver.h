@@ -31,6 +31,8 @@ struct BlockDriver {
 
     int (*preadv)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
     int (*pwritev)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
+    int (*preadv_nowait)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);  /* -EAGAIN: would wait */
+    int (*pwritev_nowait)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
     int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags); /* -ENOTSUP: the core writes zeroes */
     int (*pdiscard)(BlockNode *n, uint64_t offset, uint64_t len);
     int (*flush)(BlockNode *n);

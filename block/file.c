@@ -13,6 +13,7 @@
 typedef struct FileNode {
     int fd;
     bool device, locked;
+    bool no_nowait;
     bool no_zero_range, no_punch, no_data_seek; /* the host refused once: don't ask again */
     _Atomic int flush_error;  /* a failed fsync loses what it was to write: never say "durable" again */
 } FileNode;
@@ -161,6 +162,30 @@ static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struc
     if (!r)
         grown(n, offset + len);
     return r;
+}
+
+/* What the page cache has, or takes, at once. */
+static int once_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, bool write)
+{
+    FileNode *f = file_of(n);
+    if (f->no_nowait || iovcnt > BLOCK_IOV_MAX || (!write && offset + len > block_size(n)))
+        return -EAGAIN;
+    ssize_t got = write ? pwritev2(f->fd, iov, iovcnt, (off_t)offset, RWF_NOWAIT) : preadv2(f->fd, iov, iovcnt, (off_t)offset, RWF_NOWAIT);
+    if (got == (ssize_t)len)
+        return 0;
+    if (got < 0 && (errno == EOPNOTSUPP || errno == EINVAL))
+        f->no_nowait = true;
+    return -EAGAIN; /* a part may have been written: it is written again */
+}
+
+static int file_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return once_nowait(n, offset, len, iov, iovcnt, false);
+}
+
+static int file_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return offset + len > block_size(n) ? -EAGAIN : once_nowait(n, offset, len, iov, iovcnt, true);
 }
 
 static int do_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
@@ -365,7 +390,7 @@ static const BlockCreateOption file_create_options[] = {
 
 #define FILE_FUNCTIONS \
     .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, .preadv = file_preadv, \
-    .pwritev = file_pwritev, .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .flush = file_flush, .status = file_status, \
+    .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .flush = file_flush, .status = file_status, \
     .truncate = file_truncate, .info = file_info
 static const BlockDriver file_driver = {
     .name = "file", .desc = "a file of the host", .schemes = file_schemes, .open = file_open, .create = file_create,

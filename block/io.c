@@ -183,6 +183,34 @@ int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int io
     return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, finish_write(n, flags, r));
 }
 
+/* Not while draining: that would be waiting, too. */
+static bool try_begin(BlockNode *n)
+{
+    if (pthread_mutex_trylock(&n->lock))
+        return false;
+    bool ok = !n->draining;
+    n->in_flight += ok;
+    pthread_mutex_unlock(&n->lock);
+    return ok;
+}
+
+int block_preadv_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    uint64_t len = iov_bytes(iov, iovcnt);
+    if (!n->drv->preadv_nowait || check_range(n, offset, len) || !len || !is_aligned(n, offset, len, iov, iovcnt) || !try_begin(n))
+        return -EAGAIN;
+    return end(n, &n->stats.rd_ops, &n->stats.rd_bytes, len, n->drv->preadv_nowait(n, offset, len, iov, iovcnt));
+}
+
+int block_pwritev_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    uint64_t len = iov_bytes(iov, iovcnt);
+    if (!n->drv->pwritev_nowait || !block_writable(n) || n->flags & (BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT) || n->request_align > 1 ||
+        check_range(n, offset, len) || !len || !try_begin(n))
+        return -EAGAIN;
+    return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, n->drv->pwritev_nowait(n, offset, len, iov, iovcnt));
+}
+
 int block_pread(BlockNode *n, uint64_t offset, void *buf, size_t len)
 {
     struct iovec iov = { buf, len };

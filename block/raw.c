@@ -45,6 +45,14 @@ static int raw_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct
         return -ENOTSUP;
     return block_pwritev(n->file, raw_of(n)->offset + offset, iov, iovcnt, 0);
 }
+static int raw_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return block_preadv_nowait(n->file, raw_of(n)->offset + offset, iov, iovcnt);
+}
+static int raw_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return block_pwritev_nowait(n->file, raw_of(n)->offset + offset, iov, iovcnt);
+}
 static int raw_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
 {
     return block_pwrite_zeroes(n->file, raw_of(n)->offset + offset, len, flags & ~(unsigned)BLOCK_REQ_FUA);
@@ -92,7 +100,8 @@ static const BlockCreateOption raw_create_options[] = {
 };
 static const BlockDriver raw_driver = {
     .name = "raw", .desc = "the disk's bytes as they are", .instance_size = sizeof(RawNode), .options = raw_options,
-    .create_options = raw_create_options, .open = raw_open, .preadv = raw_preadv, .pwritev = raw_pwritev, .pwrite_zeroes = raw_zeroes,
+    .create_options = raw_create_options, .open = raw_open, .preadv = raw_preadv, .pwritev = raw_pwritev, .preadv_nowait = raw_preadv_nowait,
+    .pwritev_nowait = raw_pwritev_nowait, .pwrite_zeroes = raw_zeroes,
     .pdiscard = raw_discard, .flush = raw_flush, .status = raw_status, .truncate = raw_truncate, .create = raw_create, .measure = raw_measure,
 };
 BLOCK_DRIVER_REGISTER(raw_driver)

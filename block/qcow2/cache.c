@@ -27,6 +27,8 @@ void q2_cache_dirty(Q2Cache *c, Q2Table *t)
 
 static Q2Table *find(Q2Cache *c, uint64_t offset) { return g_hash_table_lookup(c->by_offset, &offset); }
 
+bool q2_cache_has(Q2Cache *c, uint64_t offset) { return find(c, offset); }
+
 static void unname(Q2Cache *c, Q2Table *t)
 {
     if (t->offset)

@@ -394,6 +394,44 @@ int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *
     return r;
 }
 
+/* --- without waiting: clusters whose table is in memory, one run of them --- */
+
+static int run_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, bool write)
+{
+    Qcow2 *q = q2_of(n);
+    Q2Request request = { .start = offset, .end = offset + len, .use = write ? Q2_WRITES : Q2_READS };
+    Q2Map m;
+    if (pthread_mutex_trylock(&q->lock))
+        return -EAGAIN;
+    bool ok = !q->broken && q2_l2_cached(q, offset) && !must_wait(q, &request) && !q2_map(n, offset, len, &m) && m.len == len;
+    bool zero = ok && !write && (m.kind == Q2_ZERO || m.kind == Q2_ZERO_ALLOCATED || (m.kind == Q2_UNALLOCATED && !n->backing));
+    ok = ok && (zero || (m.kind == Q2_DATA && (!write || m.copied)));
+    if (ok)
+        q2_request_begin(q, &request, offset, len, write ? Q2_WRITES : Q2_READS);
+    pthread_mutex_unlock(&q->lock);
+    if (!ok)
+        return -EAGAIN;
+    int r = 0;
+    if (zero)
+        iov_zero(iov, iovcnt, 0, len);
+    else
+        r = write ? block_pwritev_nowait(q->data, m.host, iov, iovcnt) : block_preadv_nowait(q->data, m.host, iov, iovcnt);
+    pthread_mutex_lock(&q->lock);
+    q2_request_end(q, &request);
+    pthread_mutex_unlock(&q->lock);
+    return r;
+}
+
+int q2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return run_nowait(n, offset, len, iov, iovcnt, false);
+}
+
+int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return run_nowait(n, offset, len, iov, iovcnt, true);
+}
+
 /* --- the machine's state: behind the end of the disk --- */
 
 static uint64_t vmstate_start(const Qcow2 *q, const BlockNode *n)

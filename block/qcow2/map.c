@@ -138,6 +138,12 @@ Q2Table *q2_l2(BlockNode *n, uint64_t offset, bool for_write, unsigned *index, i
     return at ? q2_cache_get(n, &q->l2, at, false, error) : NULL;
 }
 
+bool q2_l2_cached(Qcow2 *q, uint64_t offset)
+{
+    uint64_t i = offset >> (q->cluster_bits + q->l2_bits), at = i < q->l1_size ? q->l1[i] & OFFSET_MASK : 0;
+    return !at || q2_cache_has(&q->l2, at);
+}
+
 /* Does what follows belong to the run that `m` began? */
 static bool goes_on(const Qcow2 *q, const Q2Map *m, uint64_t entry, Q2Kind kind, unsigned subcluster)
 {

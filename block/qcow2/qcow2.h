@@ -132,6 +132,7 @@ void q2_cache_init(Qcow2 *q, Q2Cache *c, unsigned tables);
 void q2_cache_free(Q2Cache *c);
 /* The table at offset, pinned; read from the file unless fresh. NULL and *error on failure. */
 Q2Table *q2_cache_get(BlockNode *n, Q2Cache *c, uint64_t offset, bool fresh, int *error);
+bool q2_cache_has(Q2Cache *c, uint64_t offset);
 static inline void q2_cache_put(Q2Table *t) { t->pins--; }
 void q2_cache_dirty(Q2Cache *c, Q2Table *t);
 void q2_cache_forget(Q2Cache *c, uint64_t offset);             /* the cluster is no longer such a table */
@@ -171,6 +172,7 @@ uint64_t q2_entry(const Qcow2 *q, const Q2Table *t, unsigned index);
 uint64_t q2_bitmap(const Qcow2 *q, const Q2Table *t, unsigned index);
 void q2_set_entry(Qcow2 *q, Q2Table *t, unsigned index, uint64_t entry, uint64_t bitmap);
 Q2Kind q2_kind(const Qcow2 *q, uint64_t entry, uint64_t bitmap, unsigned subcluster);
+bool q2_l2_cached(Qcow2 *q, uint64_t offset);                  /* is its L2 table in memory, or known not to exist? */
 int q2_grow_l1(BlockNode *n, uint64_t entries, bool exact);
 void q2_l1_dirty(Qcow2 *q, uint32_t index);
 void q2_compressed_range(const Qcow2 *q, uint64_t entry, uint64_t *offset, uint64_t *len);
@@ -182,6 +184,8 @@ void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Us
 void q2_request_end(Qcow2 *q, Q2Request *r);                                             /* (locked) */
 int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
+int q2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 int q2_vmstate_pread(BlockNode *n, uint64_t offset, void *buf, size_t len);
 int q2_vmstate_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len);
 
