@@ -76,47 +76,6 @@ static bool opt_fw_cfg(Settings *s, const char *arg, Error **errp)
     return true;
 }
 
-/* -drive: flash only until there are block devices. */
-static bool set_pflash(Settings *s, Opts *o, const char *arg, Error **errp)
-{
-    MachineConfig *c = &s->config;
-    const char *file = opts_get(o, "file"), *format = opts_get(o, "format"), *unit = opts_get(o, "unit");
-    unsigned n = unit ? (unsigned)g_ascii_strtoull(unit, NULL, 10) : c->pflash[0] ? 1 : 0;
-    opts_get(o, "id");
-    if (!file || n > 1 || c->pflash[n]) {
-        error_setf(errp, "-drive '%s': if=pflash takes file=FILE and unit=0 or 1, each once", arg);
-        return false;
-    }
-    if (format && strcmp(format, "raw")) {
-        error_setf(errp, "-drive '%s': format '%s' is not known; valid: raw", arg, format);
-        return false;
-    }
-    c->pflash[n] = g_strdup(file);
-    return opts_get_bool(o, "readonly", opts_get_bool(o, "read-only", false, &c->pflash_readonly[n], errp) && c->pflash_readonly[n],
-                         &c->pflash_readonly[n], errp);
-}
-
-static bool opt_drive(Settings *s, const char *arg, Error **errp)
-{
-    static const char *const keys[] = { "if", "file", "format", "readonly", "read-only", "unit", "id", NULL };
-    g_autoptr(Opts) o = opts_parse(arg, NULL, errp);
-    if (!o)
-        return false;
-    const char *interface = opts_get(o, "if");
-    if (!interface || strcmp(interface, "pflash")) {
-        error_setf(errp, "-drive '%s': only if=pflash in this version", arg);
-        return false;
-    }
-    return set_pflash(s, o, arg, errp) && opts_all_used(o, "-drive", keys, errp);
-}
-
-static bool opt_pflash(Settings *s, const char *arg, Error **errp)
-{
-    g_autoptr(Opts) o = opts_new();
-    opts_set(o, "file", arg);
-    return set_pflash(s, o, arg, errp);
-}
-
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_boot[] = {
     { "kernel", "FILE", "boot this kernel: Linux bzImage, ELF with PVH note, multiboot; Arm: Image, zImage, uImage, ELF, raw", FIELD(config.kernel) },
@@ -124,8 +83,6 @@ const Option options_boot[] = {
     { "append", "TEXT", "its command line", FIELD(config.append) },
     { "dtb", "FILE", "device tree (machines that have one)", FIELD(config.dtb) },
     { "bios", "FILE", "firmware instead of the machine's usual one", FIELD(config.bios) },
-    { "drive", "if=pflash,file=FILE[,format=raw,readonly=on,unit=N]", "flash of the machine, written back to the file", opt_drive },
-    { "pflash", "FILE", NULL, opt_pflash },
     { "L", "FOLDER", "look for firmware there first", opt_L },
     { "boot", "[order=]LETTERS[,once=,menu=on|off,strict=on|off]", "order of boot devices", opt_boot },
     { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", "a file for the firmware's configuration device", opt_fw_cfg },

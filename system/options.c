@@ -7,6 +7,7 @@
 static const OptionGroup groups[] = {
     { "Machine", options_machine },
     { "Boot and firmware", options_boot },
+    { "Disks", options_block },
     { "Devices, character devices, monitor", options_devices },
     { "Semihosting (Arm)", options_semihost },
     { "Running, logging, help", options_debug },
@@ -15,7 +16,7 @@ static const OptionGroup groups[] = {
 Settings *settings_new(const char *program)
 {
     Settings *s = g_new0(Settings, 1);
-    GPtrArray **opts[] = { &s->accels, &s->chardevs, &s->mons, &s->devices, &s->fw_cfg };
+    GPtrArray **opts[] = { &s->accels, &s->chardevs, &s->mons, &s->devices, &s->fw_cfg, &s->drives, &s->blockdevs };
     GPtrArray **texts[] = { &s->serials, &s->parallels, &s->monitors };
     s->program = program;
     s->machine_opts = opts_new();
@@ -28,7 +29,7 @@ Settings *settings_new(const char *program)
 
 void settings_free(Settings *s)
 {
-    GPtrArray *arrays[] = { s->accels, s->chardevs, s->mons, s->devices, s->fw_cfg, s->serials, s->parallels, s->monitors };
+    GPtrArray *arrays[] = { s->accels, s->chardevs, s->mons, s->devices, s->fw_cfg, s->drives, s->blockdevs, s->serials, s->parallels, s->monitors };
     for (unsigned i = 0; i < ARRAY_LEN(arrays); i++)
         g_ptr_array_unref(arrays[i]);
     opts_free(s->machine_opts);

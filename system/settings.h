@@ -24,6 +24,8 @@ typedef struct Settings {
     GPtrArray *mons;             /* of Opts: -mon */
     GPtrArray *devices;          /* of Opts */
     GPtrArray *fw_cfg;           /* of Opts */
+    GPtrArray *drives, *blockdevs; /* of Opts */
+    bool snapshot;               /* -snapshot: drives are written to temporary overlays */
     char *debugcon;
     bool nographic;
     bool display_none;           /* asked for in words */
@@ -54,7 +56,7 @@ typedef struct OptionGroup {
     const Option *rows;
 } OptionGroup;
 
-extern const Option options_machine[], options_devices[], options_boot[], options_semihost[], options_debug[];
+extern const Option options_machine[], options_devices[], options_boot[], options_block[], options_semihost[], options_debug[];
 /* The console of -semihosting-config chardev= (opt-semihost.c). */
 bool setup_semihosting(Error **errp);
 
@@ -73,5 +75,7 @@ Machine *setup_machine(Settings *s, Error **errp);
 /* Character devices of the options and their defaults, into s->config; and the monitors' (setup-chardev.c). */
 bool setup_chardevs(Settings *s, Error **errp);
 bool setup_monitors(Settings *s, Error **errp);
+/* Nodes and drives (opt-block.c); devices of drives with if= other than none are added to s->devices. */
+bool setup_blocks(Settings *s, Error **errp);
 
 #endif

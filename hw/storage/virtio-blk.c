@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* virtio block device (VIRTIO 1.2, section 5.2). */
+#include <errno.h>
+#include <string.h>
+#include "base/bits.h"
+#include "hw/storage/drive.h"
+#include "hw/virtio/virtio-pci.h"
+
+#define F_SIZE_MAX BIT(1)
+#define F_SEG_MAX BIT(2)
+#define F_RO BIT(5)
+#define F_BLK_SIZE BIT(6)
+#define F_FLUSH BIT(9)
+#define F_TOPOLOGY BIT(10)
+#define F_CONFIG_WCE BIT(11)
+#define F_MQ BIT(12)
+#define F_DISCARD BIT(13)
+#define F_WRITE_ZEROES BIT(14)
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
+enum { SECTOR = 512, CONFIG_SIZE = 60, ID_BYTES = 20, RANGES_MAX = 1, RANGE_SECTORS_MAX = 1 << 22 };
+
+typedef struct VirtioBlk {
+    VirtioPci proxy;
+    VirtioDevice v;
+    DriveProps drive;
+    uint16_t num_queues, queue_size;
+    bool discard, write_zeroes;
+    BlockBackend *blk;
+    bool writeback;      /* the driver's choice by config.writeback */
+    unsigned in_flight;
+    uint32_t batching;   /* queue_notified() is on the stack: interrupts wait for its end */
+    bool signal[VIRTIO_QUEUES_MAX];
+} VirtioBlk;
+
+static VirtioBlk *blk_of(VirtioDevice *v) { return container_of(v, VirtioBlk, v); }
+
+/* --- requests --- */
+
+typedef struct Request {
+    VirtioBlk *b;
+    VirtQueue *q;
+    VirtqBuffer buffer;
+    BlkRequest req;
+    struct iovec *iov;
+    uint32_t in_bytes;   /* what the driver gets besides the status byte */
+} Request;
+
+/* Under the device's domain. */
+static void complete(Request *r, uint8_t status)
+{
+    VirtioBlk *b = r->b;
+    DmaVec *in = &r->buffer.in;
+    uint32_t written = status == S_OK ? r->in_bytes : 0;
+    struct iovec *last = &in->iov[in->count - 1];
+    ((uint8_t *)last->iov_base)[last->iov_len - 1] = status;
+    b->in_flight--;
+    virtq_push(r->q, &r->buffer, (uint32_t)MAX(in->bytes, written + 1u));
+    if (b->batching)
+        b->signal[r->q->index] = true;
+    else
+        virtq_signal(r->q);
+    g_free(r->iov);
+    g_free(r);
+}
+
+static void done(BlkRequest *req, int error)
+{
+    Request *r = req->opaque;
+    LockDomain *domain = r->b->v.dev->domain;
+    lock_domain_lock(domain);
+    complete(r, !error ? S_OK : error == -ENOTSUP ? S_UNSUPP : S_IOERR);
+    lock_domain_unlock(domain);
+}
+
+static size_t take(const DmaVec *v, size_t skip, void *buf, size_t len)
+{
+    size_t got = 0;
+    for (unsigned i = 0; i < v->count && got < len; i++) {
+        if (skip >= v->iov[i].iov_len) {
+            skip -= v->iov[i].iov_len;
+            continue;
+        }
+        size_t n = MIN(v->iov[i].iov_len - skip, len - got);
+        memcpy((uint8_t *)buf + got, (uint8_t *)v->iov[i].iov_base + skip, n);
+        got += n;
+        skip = 0;
+    }
+    return got;
+}
+
+/* The data part of a list: without `skip` bytes in front and `tail` behind. */
+static int data_part(Request *r, const DmaVec *v, size_t skip, size_t tail)
+{
+    size_t len = v->bytes - skip - tail;
+    r->iov = g_new(struct iovec, v->count);
+    int n = 0;
+    for (unsigned i = 0; i < v->count && len; i++) {
+        if (skip >= v->iov[i].iov_len) {
+            skip -= v->iov[i].iov_len;
+            continue;
+        }
+        size_t piece = MIN(v->iov[i].iov_len - skip, len);
+        r->iov[n++] = (struct iovec){ (uint8_t *)v->iov[i].iov_base + skip, piece };
+        len -= piece;
+        skip = 0;
+    }
+    return n;
+}
+
+static void submit(Request *r, BlkOp op, uint64_t offset, uint64_t bytes, const DmaVec *data, size_t skip, size_t tail, unsigned flags)
+{
+    VirtioBlk *b = r->b;
+    r->req = (BlkRequest){ .op = op, .offset = offset, .bytes = bytes, .flags = flags, .done = done, .opaque = r };
+    if (data) {
+        r->req.iovcnt = data_part(r, data, skip, tail);
+        r->req.iov = r->iov;
+    }
+    blk_submit(b->blk, &r->req);
+}
+
+static bool in_range(const VirtioBlk *b, uint64_t sector, uint64_t bytes)
+{
+    uint64_t size = blk_size(b->blk);
+    return bytes % SECTOR == 0 && sector <= size / SECTOR && bytes <= size - sector * SECTOR &&
+           !(sector * SECTOR % b->drive.logical_block_size) && !(bytes % b->drive.logical_block_size);
+}
+
+/* Discard and write zeroes: one range each (5.2.6.2). */
+static void submit_range(Request *r, uint32_t type)
+{
+    VirtioBlk *b = r->b;
+    uint8_t d[16];
+    if (r->buffer.out.bytes != 16 + sizeof d || take(&r->buffer.out, 16, d, sizeof d) != sizeof d) {
+        complete(r, S_IOERR);
+        return;
+    }
+    uint64_t sector = load_le64(d), bytes = (uint64_t)load_le32(d + 8) * SECTOR;
+    uint32_t flags = load_le32(d + 12);
+    if (flags & ~1u || (type == T_DISCARD && flags)) {
+        complete(r, S_UNSUPP);
+        return;
+    }
+    if (!blk_writable(b->blk) || bytes / SECTOR > RANGE_SECTORS_MAX || !in_range(b, sector, bytes)) {
+        complete(r, S_IOERR);
+        return;
+    }
+    submit(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES, sector * SECTOR, bytes, NULL, 0, 0, flags & 1 ? BLOCK_REQ_MAY_UNMAP : 0);
+}
+
+static void get_id(Request *r)
+{
+    char id[ID_BYTES] = { 0 };
+    VirtioBlk *b = r->b;
+    const char *serial = drive_serial(b->v.dev, &b->drive, b->blk);
+    memcpy(id, serial, MIN(strlen(serial), sizeof id)); /* no terminator when it fills the field */
+    size_t room = MIN(r->buffer.in.bytes - 1, sizeof id), at = 0;
+    for (unsigned i = 0; i < r->buffer.in.count && at < room; i++) {
+        size_t n = MIN(r->buffer.in.iov[i].iov_len, room - at);
+        memcpy(r->buffer.in.iov[i].iov_base, id + at, n);
+        at += n;
+    }
+    r->in_bytes = (uint32_t)room;
+    complete(r, S_OK);
+}
+
+static void start_request(Request *r)
+{
+    VirtioBlk *b = r->b;
+    uint8_t header[16];
+    take(&r->buffer.out, 0, header, sizeof header);
+    uint32_t type = load_le32(header) & 0x7fffffff; /* legacy barrier bit */
+    uint64_t sector = load_le64(header + 8), in = r->buffer.in.bytes - 1, out = r->buffer.out.bytes - sizeof header;
+    switch (type) {
+    case T_IN:
+        if (!in_range(b, sector, in) || !in) {
+            complete(r, S_IOERR);
+            break;
+        }
+        r->in_bytes = (uint32_t)in;
+        submit(r, BLK_READ, sector * SECTOR, in, &r->buffer.in, 0, 1, 0);
+        break;
+    case T_OUT:
+        if (!blk_writable(b->blk) || !in_range(b, sector, out) || !out) {
+            complete(r, S_IOERR);
+            break;
+        }
+        submit(r, BLK_WRITE, sector * SECTOR, out, &r->buffer.out, sizeof header, 0, b->writeback ? 0 : BLOCK_REQ_FUA);
+        break;
+    case T_FLUSH: submit(r, BLK_FLUSH, 0, 0, NULL, 0, 0, 0); break;
+    case T_GET_ID: get_id(r); break;
+    case T_DISCARD: case T_WRITE_ZEROES:
+        if (!(b->v.guest_features & (type == T_DISCARD ? F_DISCARD : F_WRITE_ZEROES)))
+            complete(r, S_UNSUPP);
+        else
+            submit_range(r, type);
+        break;
+    default: complete(r, S_UNSUPP); break;
+    }
+}
+
+static void queue_notified(VirtioDevice *v, VirtQueue *q)
+{
+    VirtioBlk *b = blk_of(v);
+    VirtqBuffer buffer;
+    b->batching++;
+    do {
+        virtq_disable_notify(q);
+        while (virtq_pop(q, &buffer)) {
+            if (buffer.out.bytes < 16 || !buffer.in.count || !buffer.in.iov[buffer.in.count - 1].iov_len) {
+                dma_vec_finish(&buffer.out, 0);
+                dma_vec_finish(&buffer.in, 0);
+                virtio_broken(v, "a request without header or status byte");
+                break;
+            }
+            Request *r = g_new0(Request, 1);
+            *r = (Request){ .b = b, .q = q, .buffer = buffer };
+            b->in_flight++;
+            start_request(r);
+        }
+    } while (virtio_running(v) && virtq_enable_notify(q));
+    b->batching--;
+    for (unsigned i = 0; !b->batching && i < v->queue_count; i++) {
+        if (b->signal[i]) {
+            b->signal[i] = false;
+            virtq_signal(&v->queue[i]);
+        }
+    }
+}
+
+/* Requests on their way end first; workers need the domain for that. */
+static void settle(VirtioBlk *b)
+{
+    if (!b->blk || !b->in_flight)
+        return;
+    LockDomain *domain = b->v.dev->domain;
+    unsigned held = 0;
+    while (lock_domain_held(domain)) {
+        lock_domain_unlock(domain);
+        held++;
+    }
+    blk_drain(b->blk);
+    while (held--)
+        lock_domain_lock(domain);
+}
+
+static void blk_reset(VirtioDevice *v)
+{
+    VirtioBlk *b = blk_of(v);
+    settle(b);
+    b->writeback = b->drive.write_cache;
+}
+
+static void driver_ok(VirtioDevice *v)
+{
+    VirtioBlk *b = blk_of(v);
+    if (!virtio_has(v, F_CONFIG_WCE)) /* a driver that can't flush gets write-through */
+        b->writeback = b->drive.write_cache && virtio_has(v, F_FLUSH);
+}
+
+/* --- configuration (5.2.4) --- */
+
+static uint64_t get_features(VirtioDevice *v)
+{
+    const VirtioBlk *b = blk_of(v);
+    bool rw = b->blk && blk_writable(b->blk);
+    return (rw ? 0 : F_RO) | (v->queue_count > 1 ? F_MQ : 0) | (rw && b->discard ? F_DISCARD : 0) | (rw && b->write_zeroes ? F_WRITE_ZEROES : 0);
+}
+
+static void get_config(VirtioDevice *v, uint8_t *c)
+{
+    const VirtioBlk *b = blk_of(v);
+    uint32_t block = b->drive.logical_block_size;
+    store_le64(c, blk_size(b->blk) / SECTOR);
+    store_le32(c + 12, v->queue[0].max_size - 2u); /* seg_max */
+    store_le32(c + 20, block);
+    c[24] = (uint8_t)__builtin_ctz(b->drive.physical_block_size / block);
+    store_le16(c + 26, 1);
+    c[32] = b->writeback;
+    store_le16(c + 34, (uint16_t)v->queue_count);
+    store_le32(c + 36, RANGE_SECTORS_MAX);
+    store_le32(c + 40, RANGES_MAX);
+    store_le32(c + 44, block / SECTOR);
+    store_le32(c + 48, RANGE_SECTORS_MAX);
+    store_le32(c + 52, RANGES_MAX);
+    c[56] = 1; /* write zeroes may unmap */
+}
+
+static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned size)
+{
+    VirtioBlk *b = blk_of(v);
+    if (virtio_has(v, F_CONFIG_WCE) && at <= 32 && at + size > 32)
+        b->writeback = c[32] & 1;
+}
+
+static const VirtioClass blk_class = {
+    .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE,
+    .features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_CONFIG_WCE, .get_features = get_features, .get_config = get_config,
+    .set_config = set_config, .queue_notified = queue_notified, .driver_ok = driver_ok, .reset = blk_reset,
+};
+
+/* --- the PCI device --- */
+
+static void init(Device *d) { device_own_domain(d, "virtio-blk"); }
+
+static bool start(Device *d, Error **errp)
+{
+    VirtioBlk *b = (VirtioBlk *)d;
+    if (!is_pow2(b->queue_size)) {
+        error_setf(errp, "device '%s': queue-size=%u is no power of two", d->id, b->queue_size);
+        return false;
+    }
+    if (!drive_open(d, &b->drive, false, &b->blk, errp))
+        return false;
+    b->writeback = b->drive.write_cache;
+    virtio_init(&b->v, &blk_class, d, pci_dma_space(&b->proxy.pci), pci_attrs(&b->proxy.pci), virtio_pci_notify, b->proxy.packed);
+    for (unsigned i = 0; i < b->num_queues; i++)
+        virtio_add_queue(&b->v, b->queue_size);
+    return virtio_pci_ready(&b->proxy, &b->v, errp);
+}
+
+static void saving(Device *d) { settle((VirtioBlk *)d); }
+
+static bool loaded(Device *d, Error **errp)
+{
+    VirtioBlk *b = (VirtioBlk *)d;
+    return virtio_loaded(&b->v, errp);
+}
+
+static void stop(Device *d)
+{
+    VirtioBlk *b = (VirtioBlk *)d;
+    if (b->blk) {
+        settle(b);
+        blk_detach(b->blk);
+    }
+}
+
+static const Property blk_props[] = {
+    DRIVE_PROPS(VirtioBlk, drive),
+    PROP_(PROP_U16, "num-queues", VirtioBlk, num_queues, 1, "request queues", .min = 1, .max = VIRTIO_QUEUES_MAX),
+    PROP_(PROP_U16, "queue-size", VirtioBlk, queue_size, 256, "descriptors of a queue, a power of two", .min = 4, .max = VIRTIO_QUEUE_SIZE_MAX),
+    DEFINE_PROP_BOOL("discard", VirtioBlk, discard, true, "offer discards"),
+    DEFINE_PROP_BOOL("write-zeroes", VirtioBlk, write_zeroes, true, "offer writing of zeroes"),
+    DEFINE_PROP_END,
+};
+static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state), STATE_BOOL(VirtioBlk, writeback), STATE_END_OF_TABLE };
+static const PciDeviceInfo blk_info = { .vendor = 0x1af4, .device = 0x1001, .class_code = 0x010000, .subsystem_vendor = 0x1af4,
+                                        .subsystem = VIRTIO_ID_BLOCK, .interrupt_pin = 1, .express = true };
+static const DeviceType blk_type = {
+    .name = "virtio-blk-pci", .desc = "virtio disk", .category = "Storage", .size = sizeof(VirtioBlk), .bus = "pci", .user_creatable = true,
+    .base = &virtio_pci_type, .props = blk_props, .state = blk_state, .init = init, .start = start, .saving = saving, .loaded = loaded,
+    .stop = stop, .class_data = &blk_info,
+};
+DEVICE_REGISTER(blk_type)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The PCI transport of virtio: base type of the virtio-*-pci devices. */
+#ifndef HW_VIRTIO_VIRTIO_PCI_H
+#define HW_VIRTIO_VIRTIO_PCI_H
+
+#include "hw/pci/pci.h"
+#include "hw/virtio/virtio.h"
+
+/*
+ * A type says .base = &virtio_pci_type and gives the identity of a transitional device (1af4:1000 + …) as PciDeviceInfo; its structure begins
+ * with a VirtioPci. Its start() calls virtio_init(), adds queues, then virtio_pci_ready().
+ */
+typedef struct VirtioPci {
+    PciDevice pci;
+    VirtioDevice *v;
+    MemRegion *modern, *legacy, *caps[4];
+    /* properties */
+    int disable_legacy; /* on, off, auto */
+    bool disable_modern, packed, event_idx, indirect;
+    uint32_t vectors;   /* 0: as many as are useful */
+    /* registers of the common configuration and of the legacy window */
+    uint32_t device_feature_select, driver_feature_select;
+    uint16_t queue_select;
+    uint64_t driver_features;
+    uint32_t notifies;  /* counted for `info` */
+} VirtioPci;
+extern const DeviceType virtio_pci_type;
+bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp);
+/* The notify function for virtio_init(). */
+VirtioNotifyFn virtio_pci_notify;
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* virtio devices: features, status, configuration, save and load. */
+#include "hw/virtio/virtio.h"
+#include <string.h>
+#include "base/bits.h"
+#include "base/log.h"
+
+void virtio_init(VirtioDevice *v, const VirtioClass *cls, Device *dev, AddressSpace *as, MemAttrs attrs, VirtioNotifyFn *notify, bool packed)
+{
+    *v = (VirtioDevice){ .cls = cls, .dev = dev, .as = as, .attrs = attrs, .notify = notify, .packed_offered = packed,
+                         .config_vector = VIRTIO_NO_VECTOR };
+    v->host_features = cls->features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | (packed ? VIRTIO_F_RING_PACKED : 0);
+}
+
+VirtQueue *virtio_add_queue(VirtioDevice *v, uint16_t size)
+{
+    g_assert(v->queue_count < VIRTIO_QUEUES_MAX && size && size <= VIRTIO_QUEUE_SIZE_MAX);
+    VirtQueue *q = &v->queue[v->queue_count];
+    *q = (VirtQueue){ .dev = v, .index = (uint16_t)v->queue_count++, .size = size, .max_size = size, .vector = VIRTIO_NO_VECTOR,
+                      .avail_wrap = true, .used_wrap = true };
+    return q;
+}
+
+void virtio_reset(VirtioDevice *v)
+{
+    v->status = 0;
+    if (v->cls->reset)
+        v->cls->reset(v);
+    v->guest_features = 0;
+    v->isr = 0;
+    v->broken = false;
+    v->config_vector = VIRTIO_NO_VECTOR;
+    for (unsigned i = 0; i < v->queue_count; i++) {
+        VirtQueue *q = &v->queue[i];
+        *q = (VirtQueue){ .dev = v, .index = q->index, .size = q->max_size, .max_size = q->max_size, .vector = VIRTIO_NO_VECTOR,
+                          .avail_wrap = true, .used_wrap = true };
+    }
+}
+
+void virtio_broken(VirtioDevice *v, const char *why)
+{
+    log_guest_error(v->dev->id, "%s: %s; the device stands until it is reset", v->cls->name, why);
+    v->broken = true;
+    if (virtio_has(v, VIRTIO_F_VERSION_1)) {
+        v->status |= VIRTIO_STATUS_NEEDS_RESET;
+        virtio_config_changed(v);
+    }
+}
+
+void virtio_config_changed(VirtioDevice *v)
+{
+    v->generation++;
+    if (v->status & VIRTIO_STATUS_DRIVER_OK)
+        v->notify(v, NULL);
+}
+
+static uint64_t offered(VirtioDevice *v)
+{
+    return v->host_features | (v->cls->get_features ? v->cls->get_features(v) : 0);
+}
+
+void virtio_set_features(VirtioDevice *v, uint64_t features)
+{
+    if (v->status & VIRTIO_STATUS_FEATURES_OK)
+        return;
+    v->guest_features = features & (offered(v) | VIRTIO_F_NOTIFY_ON_EMPTY | VIRTIO_F_ANY_LAYOUT);
+}
+
+void virtio_set_status(VirtioDevice *v, uint8_t status)
+{
+    if (!status) {
+        virtio_reset(v);
+        return;
+    }
+    uint8_t old = v->status;
+    v->status = status | (old & VIRTIO_STATUS_NEEDS_RESET);
+    if (!(old & VIRTIO_STATUS_DRIVER_OK) && status & VIRTIO_STATUS_DRIVER_OK) {
+        if (v->cls->driver_ok)
+            v->cls->driver_ok(v);
+        for (unsigned i = 0; i < v->queue_count; i++) /* buffers that came before */
+            virtio_queue_notify(v, i);
+    }
+}
+
+void virtio_queue_notify(VirtioDevice *v, unsigned queue)
+{
+    if (queue >= v->queue_count) {
+        log_guest_error(v->dev->id, "%s: there is no queue %u", v->cls->name, queue);
+        return;
+    }
+    if (virtio_running(v) && v->queue[queue].enabled)
+        v->cls->queue_notified(v, &v->queue[queue]);
+}
+
+/* --- configuration --- */
+
+void virtio_read_config(VirtioDevice *v, unsigned at, unsigned size, uint64_t *value)
+{
+    uint8_t config[VIRTIO_CONFIG_MAX] = { 0 };
+    *value = 0;
+    if (at >= v->cls->config_size || size > v->cls->config_size - at)
+        return;
+    v->cls->get_config(v, config);
+    *value = load_le(config + at, size);
+}
+
+void virtio_write_config(VirtioDevice *v, unsigned at, unsigned size, uint64_t value)
+{
+    uint8_t config[VIRTIO_CONFIG_MAX] = { 0 };
+    if (!v->cls->set_config || at >= v->cls->config_size || size > v->cls->config_size - at)
+        return;
+    v->cls->get_config(v, config);
+    store_le(config + at, size, value);
+    v->cls->set_config(v, config, at, size);
+}
+
+/* --- state --- */
+
+static const StateField queue_state[] = {
+    STATE_U16(VirtQueue, size), STATE_U16(VirtQueue, vector), STATE_BOOL(VirtQueue, enabled), STATE_U64(VirtQueue, desc), STATE_U64(VirtQueue, driver),
+    STATE_U64(VirtQueue, device), STATE_U16(VirtQueue, next_avail), STATE_U16(VirtQueue, next_used), STATE_BOOL(VirtQueue, avail_wrap),
+    STATE_BOOL(VirtQueue, used_wrap), STATE_U16(VirtQueue, signalled), STATE_BOOL(VirtQueue, signalled_valid), STATE_END_OF_TABLE
+};
+const StateField virtio_state[] = {
+    STATE_U64(VirtioDevice, guest_features), STATE_U8(VirtioDevice, status), STATE_U8(VirtioDevice, generation), STATE_U8(VirtioDevice, isr),
+    STATE_U16(VirtioDevice, config_vector), STATE_BOOL(VirtioDevice, broken), STATE_STRUCT_ARRAY(VirtioDevice, queue, queue_state), STATE_END_OF_TABLE
+};
+
+bool virtio_loaded(VirtioDevice *v, Error **errp)
+{
+    bool ok = !(v->guest_features & ~(offered(v) | VIRTIO_F_NOTIFY_ON_EMPTY | VIRTIO_F_ANY_LAYOUT));
+    for (unsigned i = 0; ok && i < v->queue_count; i++) {
+        VirtQueue *q = &v->queue[i];
+        ok = q->size && q->size <= q->max_size && (virtio_has(v, VIRTIO_F_RING_PACKED) || is_pow2(q->size)) &&
+             (!virtio_has(v, VIRTIO_F_RING_PACKED) || (q->next_avail < q->size && q->next_used < q->size));
+        q->in_use = 0;
+        if (ok && q->enabled)
+            virtio_queue_enable(q);
+    }
+    if (!ok)
+        error_setf(errp, "%s '%s': the saved state is not one that this device can be in", v->cls->name, v->dev->id);
+    return ok;
+}
