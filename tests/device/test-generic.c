@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/rcu.h"
+#include "block/backend.h"
 #include "chardev/chardev.h"
 #include "hw/core/cpu-port.h"
 #include "hw/core/machine.h"
@@ -22,7 +23,7 @@
 
 /* Properties without which a type does not start. */
 static const struct { const char *type, *prop, *value; } needed[] = {
-    { "loader", "data-len", "4" },
+    { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "nvme", "drive", "generic" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 
@@ -183,6 +184,12 @@ static Machine *make_machine(void)
     Error *err = NULL;
     g_autoptr(Opts) o = opts_parse("null,id=generic", "backend", &err);
     chardev_new_opts(o, &err);
+    g_autoptr(Opts) disk = opts_new();
+    opts_set(disk, "driver", "null-co");
+    opts_set(disk, "node-name", "generic");
+    BlockNode *n = block_open(NULL, disk, BLOCK_RDWR, &err);
+    g_assert_nonnull(n);
+    blk_new("generic", n);
     Machine *m = machine_new(&bare_machine);
     machine_build(m, &err);
     g_assert_no_error(err);
@@ -193,6 +200,7 @@ static Machine *make_machine(void)
 static void free_machine(Machine *m)
 {
     machine_free(m);
+    blk_free_all();
     chardevs_close_all();
     machine_take_requests();
     for (Bus *b = bus_first(); b; b = b->next)
