@@ -390,7 +390,8 @@ static const BlockCreateOption file_create_options[] = {
 
 #define FILE_FUNCTIONS \
     .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, .preadv = file_preadv, \
-    .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .flush = file_flush, .status = file_status, \
+    .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, \
+    .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .flush = file_flush, .status = file_status, \
     .truncate = file_truncate, .info = file_info
 static const BlockDriver file_driver = {
     .name = "file", .desc = "a file of the host", .schemes = file_schemes, .open = file_open, .create = file_create,
