@@ -121,6 +121,7 @@ typedef struct ArmCpu {
     uint32_t ge;              /* AArch32 GE[3:0] */
     uint32_t q;               /* AArch32 sticky saturation */
     uint32_t vpr;             /* MVE */
+    uint8_t fpac_failed;      /* the last AUT of a CPU with FEAT_FPAC failed: ISS | 4 */
     uint8_t ltpsize;          /* FPSCR.LTPSIZE (v8.1-M); 4: no tail predication */
     uint8_t fcmp;             /* AArch32: what the last VCMP gave, for a VMRS in its block */
     uint64_t tpidr_el[4];     /* TPIDR_ELn; AArch32 TPIDRURW = low half of tpidr_el[0] */

@@ -66,6 +66,7 @@ ArmSysregUse arm_sysreg_lookup(const ArmCpu *c, uint32_t key, bool write);
 
 /* --- A64's own (tcg/help-*.c) --- */
 ARM_HELPER_VOID(sp_align);     /* of TRAPNZ: SP alignment fault */
+ARM_HELPER_VOID(fpac);         /* of TRAPNZ on fpac_failed: PAC Fail exception */
 ARM_HELPER_VOID(tag_check);    /* RP.  ARM_MODE_MTE: before an access; a = address, b = size, c = 1 write | 2 unprivileged */
 
 /* --- AArch32 status registers (mode.c) --- */

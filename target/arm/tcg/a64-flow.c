@@ -67,10 +67,23 @@ void arm_a64_blr(ArmTrans *x, const A64Insn *i)
 void arm_a64_ret(ArmTrans *x, const A64Insn *i) { arm_end_jump(x, arm_value(x, i->rn)); }
 
 /* --- authenticated --- */
+void a64_pauth(ArmTrans *x, IrRef d, IrRef ptr, ArmArg modifier, unsigned what)
+{
+    bool traps = x->has->el2 || x->has->el3, fails = x->has->fpac && what & PAUTH_CHECK && !(what & PAUTH_COMBINED);
+    IrRef r = fails ? ir_temp(x->t) : d;
+    arm_call(x, arm_help_pauth, traps ? H_R | H_P : H_G | H_P, r, A_REF(ptr), modifier, A_IMM(what));
+    if (!fails)
+        return;
+    IrRef failed = ir_temp(x->t);
+    ir_lde(x->t, 1, failed, offsetof(ArmCpu, fpac_failed));
+    ir_trap(x->t, 4, failed, 0, arm_help_fpac);
+    ir_op2(x->t, IR_MOV, 8, d, r);
+}
+
 static IrRef authenticated(ArmTrans *x, IrRef ptr, ArmArg modifier, unsigned key)
 {
     IrRef r = ir_temp(x->t);
-    arm_call(x, arm_help_pauth, H_R | H_F, r, A_REF(ptr), modifier, A_IMM(PAUTH_CHECK | PAUTH_COMBINED | key));
+    a64_pauth(x, r, ptr, modifier, PAUTH_CHECK | PAUTH_COMBINED | key);
     return r;
 }
 
@@ -171,7 +184,7 @@ void arm_a64_sev(ArmTrans *x, const A64Insn *i)
 void arm_a64_pach(ArmTrans *x, const A64Insn *i)
 {
     unsigned what = (i->k ? PAUTH_IB : PAUTH_IA) | (i->kind ? PAUTH_CHECK : PAUTH_ADD);
-    arm_call(x, arm_help_pauth, H_R | H_F, IR_G(i->rd), A_REF(IR_G(i->rd)), i->rn == 32 ? A_IMM(0) : A_REF(IR_G(i->rn)), A_IMM(what));
+    a64_pauth(x, IR_G(i->rd), IR_G(i->rd), i->rn == 32 ? A_IMM(0) : A_REF(IR_G(i->rn)), what);
 }
 
 void arm_a64_pac1(ArmTrans *x, const A64Insn *i)
@@ -179,7 +192,7 @@ void arm_a64_pac1(ArmTrans *x, const A64Insn *i)
     unsigned what = (unsigned)i->key | (i->kind ? PAUTH_CHECK : PAUTH_ADD);
     if (i->rd == 31)
         return;
-    arm_call(x, arm_help_pauth, H_R | H_F, IR_G(i->rd), A_REF(IR_G(i->rd)), i->zero ? A_IMM(0) : A_REF(IR_G(i->rn)), A_IMM(what));
+    a64_pauth(x, IR_G(i->rd), IR_G(i->rd), i->zero ? A_IMM(0) : A_REF(IR_G(i->rn)), what);
 }
 
 void arm_a64_xpac(ArmTrans *x, const A64Insn *i)

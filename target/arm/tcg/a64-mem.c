@@ -131,8 +131,7 @@ void arm_a64_ldra(ArmTrans *x, const A64Insn *i)
     int64_t offset = (int64_t)i->imm * 8;
     if (i->rn == 31)
         arm_check_sp(x);
-    arm_call(x, arm_help_pauth, H_R | H_F, base, A_REF(IR_G(i->rn)), A_IMM(0),
-             A_IMM(PAUTH_CHECK | PAUTH_COMBINED | (i->m ? PAUTH_DB : PAUTH_DA)));
+    a64_pauth(x, base, IR_G(i->rn), A_IMM(0), PAUTH_CHECK | PAUTH_COMBINED | (i->m ? PAUTH_DB : PAUTH_DA));
     ir_op3i(x->t, IR_ADD, 8, at, base, (uint64_t)offset);
     IrMem m = arm_mem(x, at, 0, 8, 0);
     arm_load(x, 8, arm_xw(x, i->rt), &m);

@@ -30,6 +30,9 @@ void a64_put_nzcv(ArmTrans *x, IrRef value, uint32_t mask);
 /* Bits of FLAG_* that stand for a constant NZCV (3:0). */
 uint32_t a64_flag_bits(unsigned nzcv);
 
+/* d = pointer with its code added, or checked: `what` as arm_help_pauth. Raises before d is written. */
+void a64_pauth(ArmTrans *x, IrRef d, IrRef ptr, ArmArg modifier, unsigned what);
+
 /* --- help-a64.c --- */
 uint64_t arm_help_crc32(Vcpu *v, uint64_t crc, uint64_t data, uint64_t bytes);        /* GP */
 uint64_t arm_help_stxp(Vcpu *v, uint64_t va, uint64_t low, uint64_t high);            /* R: 0 stored, 1 not */
@@ -37,7 +40,7 @@ void arm_help_casp(Vcpu *v, uint64_t va, uint64_t regs, uint64_t is64);         
 void arm_help_zva(Vcpu *v, uint64_t va, uint64_t iss, uint64_t tags);                 /* RF: tags: 0 data, 1 tags (GVA), 2 both (GZVA) */
 /* --- help-pauth.c --- */
 enum { PAUTH_IA, PAUTH_IB, PAUTH_DA, PAUTH_DB, PAUTH_ADD = 0, PAUTH_CHECK = 4 /* | key */, PAUTH_COMBINED = 8 };
-uint64_t arm_help_pauth(Vcpu *v, uint64_t ptr, uint64_t modifier, uint64_t what);     /* RF: enabled or not is found out inside */
+uint64_t arm_help_pauth(Vcpu *v, uint64_t ptr, uint64_t modifier, uint64_t what);     /* GP; RP when EL2 or EL3 may trap: a64_pauth() */
 uint64_t arm_help_pacga(Vcpu *v, uint64_t value, uint64_t modifier, uint64_t unused); /* RF */
 uint64_t arm_help_xpac(Vcpu *v, uint64_t ptr, uint64_t data, uint64_t unused);        /* P */
 /* --- help-mte.c --- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pointer authentication: QARMA5 and the placement of its result in pointers (DDI 0487, D8.8 and J1.1.3). */
+#include <glib.h>
 #include "target/arm/system.h"
 #include "target/arm/tcg/a64.h"
 #include "target/arm/tcg/pauth.h"
@@ -55,7 +56,6 @@ static uint64_t mix(uint64_t value)
 }
 
 static unsigned step(unsigned c) { return c >> 1 | ((c ^ c >> 1) & 1) << 3; }
-static unsigned step_back(unsigned c) { return (c << 1 & 15) | ((c >> 3 ^ c) & 1); }
 
 static uint64_t tweak_forward(uint64_t value)
 {
@@ -67,13 +67,33 @@ static uint64_t tweak_forward(uint64_t value)
     return r;
 }
 
-static uint64_t tweak_backward(uint64_t value)
+/* The linear steps by table: what each byte of the input contributes. */
+typedef uint64_t Linear[8][256];
+static Linear forward_table, backward_table, tweak_table;
+static gsize tables_ready;
+
+static uint64_t forward_step(uint64_t w) { return mix(shuffle(w, false)); }
+static uint64_t backward_step(uint64_t w) { return shuffle(mix(w), true); }
+
+static void fill_table(Linear table, uint64_t (*f)(uint64_t))
+{
+    for (unsigned n = 0; n < 8; n++)
+        for (unsigned byte = 0; byte < 256; byte++)
+            table[n][byte] = f((uint64_t)byte << 8 * n);
+}
+
+static void make_tables(void)
+{
+    fill_table(forward_table, forward_step);
+    fill_table(backward_table, backward_step);
+    fill_table(tweak_table, tweak_forward);
+}
+
+static uint64_t linear(const Linear table, uint64_t w)
 {
     uint64_t r = 0;
-    for (unsigned n = 0; n < CELLS; n++) {
-        unsigned c = cell(value, n);
-        r |= (uint64_t)(tweak_stepped >> n & 1 ? step_back(c) : c) << 4 * tweak_from[n];
-    }
+    for (unsigned n = 0; n < 8; n++)
+        r ^= table[n][w >> 8 * n & 255];
     return r;
 }
 
@@ -81,27 +101,43 @@ uint64_t arm_qarma5(uint64_t data, uint64_t tweak, uint64_t key0, uint64_t key1)
 {
     static const uint64_t constant[ROUNDS + 1] = { 0, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89, 0x452821e638d01377 };
     static const uint64_t alpha = 0xc0ac29b7c97c50dd;
-    uint64_t w = data ^ key0, modified_key = (key0 << 63 | key0 >> 1) ^ key0 >> 63;
+    uint64_t w = data ^ key0, modified_key = (key0 << 63 | key0 >> 1) ^ key0 >> 63, tweaks[ROUNDS + 1];
+    if (g_once_init_enter(&tables_ready)) {
+        make_tables();
+        g_once_init_leave(&tables_ready, 1);
+    }
     for (unsigned n = 0; n <= ROUNDS; n++) {
         w ^= key1 ^ tweak ^ constant[n];
         if (n)
-            w = mix(shuffle(w, false));
+            w = linear(forward_table, w);
         w = substitute(w, sbox);
-        tweak = tweak_forward(tweak);
+        tweaks[n] = tweak;
+        tweak = linear(tweak_table, tweak);
     }
-    w ^= modified_key ^ tweak;
-    w = substitute(mix(shuffle(w, false)), sbox);
-    w = mix(shuffle(w, false)) ^ key1;
+    w = substitute(linear(forward_table, w ^ modified_key ^ tweak), sbox);
+    w = linear(forward_table, w) ^ key1;
     w = substitute(shuffle(w, true), inverse_sbox);
-    w = shuffle(mix(w), true) ^ key0 ^ tweak;
+    w = linear(backward_table, w) ^ key0 ^ tweak;
     for (unsigned n = 0; n <= ROUNDS; n++) {
         w = substitute(w, inverse_sbox);
         if (n < ROUNDS)
-            w = shuffle(mix(w), true);
-        tweak = tweak_backward(tweak);
-        w ^= constant[ROUNDS - n] ^ key1 ^ tweak ^ alpha;
+            w = linear(backward_table, w);
+        w ^= constant[ROUNDS - n] ^ key1 ^ tweaks[ROUNDS - n] ^ alpha;
     }
     return w ^ modified_key;
+}
+
+/* The code that a return checks was made when the function began: results are kept for a while. */
+static uint64_t cached_code(uint64_t data, uint64_t modifier, const uint64_t *key)
+{
+    enum { WAYS = 1024 };
+    static _Thread_local struct { uint64_t data, modifier, low, high, code; } cache[WAYS];
+    uint64_t h = (data ^ modifier ^ key[0]) * 0x9e3779b97f4a7c15;
+    unsigned n = h >> 54 & (WAYS - 1);
+    if (cache[n].data == data && cache[n].modifier == modifier && cache[n].low == key[0] && cache[n].high == key[1] && cache[n].code)
+        return cache[n].code;
+    cache[n].data = data, cache[n].modifier = modifier, cache[n].low = key[0], cache[n].high = key[1];
+    return cache[n].code = arm_qarma5(data, modifier, key[1], key[0]);
 }
 
 /* --- where the code stands in a pointer --- */
@@ -146,7 +182,7 @@ static uint64_t add_code(const ArmCpu *c, uint64_t ptr, uint64_t modifier, const
     Layout l = layout(c, ptr, data);
     bool select = ptr >> (l.either_tbi ? 55 : 63) & 1;
     uint64_t field = bits_mask(l.top + 1) & ~bits_mask(l.bottom), sign = select ? field : 0, bits = code_bits(&l);
-    uint64_t code = arm_qarma5((ptr & ~field) | sign, modifier, key[1], key[0]);
+    uint64_t code = cached_code((ptr & ~field) | sign, modifier, key);
     bool canonical = (ptr & field) == 0 || (ptr & field) == field;
     if (!c->has.pauth2) {
         if (!canonical)
@@ -161,11 +197,10 @@ static uint64_t check_code(ArmCpu *c, uint64_t ptr, uint64_t modifier, const uin
     Layout l = layout(c, ptr, data);
     bool select = ptr >> 55 & 1;
     uint64_t field = bits_mask(l.top + 1) & ~bits_mask(l.bottom), sign = select ? field : 0, bits = code_bits(&l);
-    uint64_t plain = (ptr & ~field) | sign, code = arm_qarma5(plain, modifier, key[1], key[0]);
+    uint64_t plain = (ptr & ~field) | sign, code = cached_code(plain, modifier, key);
     if (c->has.pauth2) {
         uint64_t r = (ptr & ~bits) | ((ptr ^ code) & bits);
-        if (c->has.fpac && !combined && (r & field) != sign)
-            arm_raise(c, EC_FPAC, (uint32_t)data << 1 | key_b, 0);
+        c->fpac_failed = c->has.fpac && !combined && (r & field) != sign ? (uint8_t)(4 | data << 1 | key_b) : 0;
         return r;
     }
     if (!((ptr ^ code) & bits))
@@ -188,6 +223,7 @@ uint64_t arm_help_pauth(Vcpu *v, uint64_t ptr, uint64_t modifier, uint64_t what)
     static const uint8_t enable_bit[4] = { 31, 30, 27, 13 };
     ArmCpu *c = arm_cpu(v);
     unsigned key = what & 3;
+    c->fpac_failed = 0;
     if (!(arm_sctlr(c) >> enable_bit[key] & 1))
         return ptr;
     check_traps(c);
@@ -195,6 +231,8 @@ uint64_t arm_help_pauth(Vcpu *v, uint64_t ptr, uint64_t modifier, uint64_t what)
         return check_code(c, ptr, modifier, c->ap_keys[key], key >= PAUTH_DA, key & 1, what & PAUTH_COMBINED);
     return add_code(c, ptr, modifier, c->ap_keys[key], key >= PAUTH_DA);
 }
+
+ARM_HELPER_VOID(fpac) { arm_raise(arm_cpu(v), EC_FPAC, arm_cpu(v)->fpac_failed & 3, 0); }
 
 uint64_t arm_help_pacga(Vcpu *v, uint64_t value, uint64_t modifier, uint64_t unused)
 {
