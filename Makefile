@@ -2,7 +2,7 @@
 # The short way to everything. `make run` and `make check` need only git, make and Debian 12.
 
 BUILD   ?= build
-MACHINE ?= q35
+MACHINE ?= $(if $(ARM),virt,q35)
 KERNEL  ?= cloud-amd64
 SMP     ?= 2
 MEM     ?= 512
@@ -11,7 +11,10 @@ APPEND  ?=
 ARGS    ?=
 
 # the architecture of the guest's kernel
-ARCH     = $(if $(findstring 686,$(KERNEL)),i386,amd64)
+ARCH     = $(if $(findstring 686,$(KERNEL)),i386,$(if $(findstring arm64,$(KERNEL)),arm64,$(if $(findstring armmp,$(KERNEL)),armhf,amd64)))
+ARM      = $(findstring arm,$(ARCH))
+CONSOLE  = $(if $(ARM),ttyAMA0,ttyS0)
+CPU     ?= $(if $(filter armhf,$(ARCH)),cortex-a15)
 BENCH_ARCH = $(if $(filter arm64,$(ARCH)),arm64,amd64)
 GUESTS   = $(or $(RHEA_GUESTS),build/guests)
 
@@ -47,10 +50,10 @@ run: build
 	@echo 'run: Debian $(KERNEL) on $(MACHINE); poweroff or Ctrl-a x ends it, Ctrl-a h helps'
 	@$(BUILD)/rhea -M $(MACHINE) -accel tcg -smp $(SMP) -m $(MEM) -nographic -no-reboot \
 	    -kernel $(GUESTS)/$(KERNEL)/vmlinuz -initrd $(GUESTS)/initrd-$(KERNEL).cpio \
-	    -append 'console=ttyS0,115200 panic=-1 $(APPEND)' $(ARGS)
+	    -append 'console=$(CONSOLE),115200 panic=-1 $(APPEND)' $(if $(CPU),-cpu $(CPU)) $(ARGS)
 
 check: build
-	@tests/guest/fetch --try cloud-amd64 busybox-amd64 686-pae busybox-i386
+	@tests/guest/fetch --try cloud-amd64 busybox-amd64 686-pae busybox-i386 cloud-arm64 busybox-arm64 armmp busybox-armhf u-boot
 	@tools/check $(BUILD) --no-suite long
 
 check-long: build

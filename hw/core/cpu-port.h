@@ -52,8 +52,8 @@ typedef struct CpuIntcOps {
      * HCR_EL2.IMO/FMO for the SGI registers). Accesses at EL1 while the effective HCR_EL2.IMO / FMO is set carry the bits below: the
      * controller gives the virtual registers (ICV_*) then.
      */
-#define CPU_SYSREG_IMO (UINT32_C(1) << 30)
-#define CPU_SYSREG_FMO (UINT32_C(1) << 31)
+#define CPU_SYSREG_IMO (UINT32_C(1) << 24) /* ARM_SYS_KEY_VIRQ */
+#define CPU_SYSREG_FMO (UINT32_C(1) << 25) /* ARM_SYS_KEY_VFIQ */
     bool (*sysreg_read)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t *value);
     bool (*sysreg_write)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t value);
     /* Arm, optional: the CPU went to another exception level of another Security state; decides whether group 1 is IRQ or FIQ. */
