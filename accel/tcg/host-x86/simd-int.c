@@ -541,15 +541,23 @@ static bool emit_saturating(Jit *j)
     return true;
 }
 
-/* SQRDMULH of words: -1 * -1 is the one that saturates. */
-static bool emit_sqrdmulh(Jit *j)
+/* SQDMULH, SQRDMULH of words: -1 * -1 is the one that saturates. */
+static bool emit_doubling_high(Jit *j)
 {
     const IrInsn *i = j->i;
     if (i->size != 2)
         return false;
     unsigned a = v_masked(j, i->a, i->size2, X1), b = v_masked(j, i->b, i->size2, X2);
     flags_clobber(j);
-    v_rr(j, VOP(1, 2, 0x0b, NO_EVEX), X0, a, b); /* vpmulhrsw */
+    if (i->vec == SIMD_SQRDMULH) {
+        v_rr(j, VOP(1, 2, 0x0b, NO_EVEX), X0, a, b); /* vpmulhrsw */
+    } else {
+        v_rr(j, VOP(1, 1, 0xe5, NO_EVEX), X0, a, b); /* vpmulhw, vpmullw */
+        v_rr(j, VOP(1, 1, 0xd5, NO_EVEX), X3, a, b);
+        v_shift(j, SHIFT_LEFT, 2, X0, X0, 1);
+        v_shift(j, SHIFT_RIGHT, 2, X3, X3, 15);
+        v_rr(j, V_OR, X0, X0, X3);
+    }
     v_op(j, VOP(1, 1, 0x75, NO_EVEX), X3, X0, v_const(VC_W8000));
     v_op(j, V_PTEST, X3, 0, loc_reg(X3));
     uint8_t *jcc = jcc32(&j->a, IRC_NZ);
@@ -574,7 +582,7 @@ bool emit_simd_int(Jit *j)
     case SIMD_TBL: return emit_table(j);
     case SIMD_BSL: case SIMD_MLA: case SIMD_MLS: case SIMD_SABD: case SIMD_UABD: case SIMD_SABA: case SIMD_UABA: return emit_three(j);
     case SIMD_SQADD: case SIMD_UQADD: case SIMD_SQSUB: case SIMD_UQSUB: return emit_saturating(j);
-    case SIMD_SQRDMULH: return emit_sqrdmulh(j);
+    case SIMD_SQDMULH: case SIMD_SQRDMULH: return emit_doubling_high(j);
     default: return emit_one_op(j);
     }
 }

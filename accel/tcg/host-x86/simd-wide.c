@@ -124,6 +124,18 @@ static bool emit_narrow(Jit *j)
     return true;
 }
 
+/* X2 = a >> n, rounded by the last bit that goes out; uses X3. */
+static void shift_for_narrow(Jit *j, unsigned es, bool is_signed, bool round, unsigned a, unsigned n)
+{
+    if (round) {
+        v_shift(j, SHIFT_LEFT, es, X3, a, 8 * es - n);
+        v_shift(j, SHIFT_RIGHT, es, X3, X3, 8 * es - 1);
+    }
+    v_shift(j, is_signed ? SHIFT_ARITHMETIC : SHIFT_RIGHT, es, X2, a, n);
+    if (round)
+        v_rr(j, v_padd(es), X2, X2, X3);
+}
+
 /* Saturating: when widening the result does not give the source again, QC is set out of line. */
 static bool emit_narrow_saturating(Jit *j)
 {
@@ -133,8 +145,14 @@ static bool emit_narrow_saturating(Jit *j)
         return false;
     unsigned a = v_low(j, i->a, X1);
     flags_clobber(j);
-    bool to_signed = row == SIMD_SQXTN;
-    if (row == SIMD_UQXTN) { /* sources above the signed range would count as negative */
+    bool to_signed = row == SIMD_SQXTN || row == SIMD_SQSHRN || row == SIMD_SQRSHRN, from_unsigned = row == SIMD_UQXTN || row == SIMD_UQSHRN ||
+         row == SIMD_UQRSHRN;
+    if (i->imm2 >> 1) {
+        bool round = row == SIMD_SQRSHRN || row == SIMD_UQRSHRN || row == SIMD_SQRSHRUN;
+        shift_for_narrow(j, 2 * es, !from_unsigned, round, a, (unsigned)(i->imm2 >> 1));
+        a = X2;
+    }
+    if (from_unsigned) { /* sources above the signed range would count as negative */
         v_constant(j, X3, es == 1 ? 0x00ff00ff00ff00ff : 0x0000ffff0000ffff);
         v_rr(j, VOP(1, 2, es == 1 ? 0x3a : 0x3b, NO_EVEX), X0, a, X3); /* vpminuw, vpminud */
     } else {
@@ -208,7 +226,8 @@ bool emit_simd_narrow_wide(Jit *j)
 {
     switch ((SimdRow)j->i->vec) {
     case SIMD_XTN: case SIMD_SHRN: case SIMD_RSHRN: case SIMD_ADDHN: case SIMD_SUBHN: return emit_narrow(j);
-    case SIMD_SQXTN: case SIMD_UQXTN: case SIMD_SQXTUN: return emit_narrow_saturating(j);
+    case SIMD_SQXTN: case SIMD_UQXTN: case SIMD_SQXTUN: case SIMD_SQSHRN: case SIMD_UQSHRN: case SIMD_SQRSHRN: case SIMD_UQRSHRN: case SIMD_SQSHRUN:
+    case SIMD_SQRSHRUN: return emit_narrow_saturating(j);
     case SIMD_SADDLP: case SIMD_UADDLP: case SIMD_SADALP: case SIMD_UADALP: return emit_pair_sums(j);
     case SIMD_SDOT: case SIMD_UDOT: case SIMD_USDOT: return emit_dot(j);
     default: return wide_rows[j->i->vec].kind && emit_wide(j);
