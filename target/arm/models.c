@@ -183,6 +183,7 @@ static void feature_rules(ArmFeatures *f)
             f->rdm = f->fcma = f->sve = false;
     if (!f->pauth)
         f->pauth2 = f->fpac = false;
+    f->sve = false; /* the translator does not have it: no model announces what guests could not use */
     if (!f->sve)
         f->sve2 = false;
     if (!f->sve2)
