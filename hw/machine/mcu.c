@@ -51,7 +51,7 @@ MemRegion *mcu_own(McuMachine *m, MemRegion *r)
     return r;
 }
 
-/* Bit-band: each word is one bit (DDI 0403, A3.4.?; the part's manual says where). */
+/* Bit-band: each word is one bit: the part's manual says where. */
 typedef struct BitBand {
     AddressSpace *as;
     uint32_t of;

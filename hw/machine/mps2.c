@@ -39,6 +39,7 @@ static const McuRange ethernet_high[] = { { "ethernet", 0xa0000000, 0x1000 }, { 
     { "ssram23", MCU_RAM, 0x20000000, 4 * MiB }, { "ssram23-again", MCU_ALIAS, 0x20400000, 4 * MiB, 0x20000000 }
 static const McuMem an385_mem[] = {
     SSRAM, { "psram", MCU_RAM, 0x21000000, 16 * MiB },
+    { "sram-bits", MCU_BITBAND, 0x22000000, 32 * MiB, 0x20000000 }, { "periph-bits", MCU_BITBAND, 0x42000000, 32 * MiB, 0x40000000 },
     { "blockram", MCU_RAM, 0x01000000, 16 * KiB }, { "blockram-2", MCU_ALIAS, 0x01004000, 16 * KiB, 0x01000000 },
     { "blockram-3", MCU_ALIAS, 0x01008000, 16 * KiB, 0x01000000 }, { "blockram-4", MCU_ALIAS, 0x0100c000, 16 * KiB, 0x01000000 }, { 0 },
 };

@@ -214,7 +214,7 @@ static void test_faults(void)
     BARRIER();
     /* SVC with a priority that cannot be taken: HardFault */
     __asm__ volatile("cpsid i" ::: "memory");
-    __asm__ volatile("svc 1");
+    __asm__ volatile("svc 1\n nop");
     __asm__ volatile("cpsie i" ::: "memory");
     CHECK_EQ(seen_ipsr, 3);
     CHECK_EQ(seen_hfsr, 0x40000000);

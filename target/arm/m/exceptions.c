@@ -141,8 +141,11 @@ void arm_m_lockup(ArmM *m, const char *why)
         else
             machine_guest_panicked("lockup");
     }
+    arm_m_lock(m);
     m->lockup = true;
     m->wfe = false;
+    arm_m_update(m);
+    arm_m_unlock(m);
     v->halted = true;
 }
 
@@ -422,33 +425,18 @@ void arm_m_divide_error(Vcpu *v) { arm_m_record(arm_cpu(v), M_EXC_USAGE, UFSR_DI
 
 /* --- interrupts and waiting --- */
 
-static bool takeable(ArmM *m)
-{
-    int prio = 256;
-    bool secure;
-    return arm_m_best_pending(m, &prio, &secure) && prio < (m->lockup ? MIN(arm_m_exec_priority(m), -1) : arm_m_exec_priority(m));
-}
-
+/* No lock here: whoever kicks a waiting vCPU may hold it. */
 static bool wakes(ArmM *m)
 {
-    int prio = 256;
-    bool secure;
     if (m->lockup)
-        return takeable(m);
-    if (m->wfe)
-        return m->event || takeable(m);
-    return arm_m_best_pending(m, &prio, &secure) && prio < arm_m_exec_priority_unmasked(m);
+        return m->can_take;
+    return m->wfe ? m->event || m->can_take : m->can_wake;
 }
 
 bool arm_m_has_work(Vcpu *v)
 {
     ArmM *m = arm_cpu(v)->m;
-    if (v->powered_off)
-        return false;
-    arm_m_lock(m);
-    bool yes = !v->halted || wakes(m);
-    arm_m_unlock(m);
-    return yes;
+    return !v->powered_off && (!v->halted || wakes(m));
 }
 
 bool arm_m_poll(Vcpu *v)
@@ -457,7 +445,8 @@ bool arm_m_poll(Vcpu *v)
     if (v->powered_off)
         return false;
     arm_m_lock(m);
-    bool take = takeable(m), wake = v->halted && wakes(m);
+    arm_m_update(m);
+    bool take = m->can_take, wake = v->halted && wakes(m);
     arm_m_unlock(m);
     if (take) {
         v->halted = m->lockup = false;
@@ -688,7 +677,8 @@ void arm_m_exception_return(ArmM *m, uint32_t value)
     if (v8(m)) /* in Handler mode: the SP in use is MSP all the same */
         restore_spsel(m, handler_secure, r.psp);
     arm_m_lock(m);
-    bool next = takeable(m);
+    arm_m_update(m);
+    bool next = m->can_take;
     arm_m_unlock(m);
     if (next) { /* tail-chaining */
         chain(m, value);

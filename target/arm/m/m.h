@@ -87,6 +87,7 @@ struct ArmM {
     uint32_t irq_enabled[M_IRQ_WORDS], irq_pending[M_IRQ_WORDS], irq_active[M_IRQ_WORDS], irq_level[M_IRQ_WORDS], irq_ns[M_IRQ_WORDS];
     uint8_t irq_prio[M_IRQS];
     bool nmi_level;
+    _Atomic bool can_take, can_wake; /* by arm_m_update(): an exception would be taken; WFI would end. Read without the lock */
 
     /* Fixed by the model and the board. */
     unsigned irqs, mpu_regions, sau_regions;

@@ -158,7 +158,10 @@ void arm_m_update(ArmM *m)
     int prio = 256;
     bool secure;
     unsigned best = arm_m_best_pending(m, &prio, &secure);
-    bool want = best && prio < arm_m_exec_priority(m);
+    int now = arm_m_exec_priority(m);
+    bool want = best && prio < (m->lockup ? MIN(now, -1) : now);
+    m->can_take = want;
+    m->can_wake = best && prio < arm_m_exec_priority_unmasked(m);
     if (want != vcpu_line(&m->c->v, CPU_LINE_INTR))
         vcpu_set_line(&m->c->v, CPU_LINE_INTR, want);
 }
