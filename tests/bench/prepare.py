@@ -59,7 +59,7 @@ def text():
 
 
 COMPILER = {'amd64': 'gcc', 'arm64': 'aarch64-linux-gnu-gcc'}
-EMULATOR = {'amd64': [], 'arm64': ['qemu-aarch64']}     # how the host runs such programs
+EMULATOR = {'amd64': [], 'arm64': [shutil.which('qemu-aarch64') or 'qemu-aarch64']}     # how the host runs such programs
 
 
 def compile_programs(compiler, to):
