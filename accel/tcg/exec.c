@@ -121,11 +121,12 @@ void jump_cache_drop(const Block *b)
     }
 }
 
-static bool canonical48(uint64_t pc) { return (uint64_t)((int64_t)(pc << 16) >> 16) == pc; }
+/* Bits 63:48 are all the same: also the upper half of a guest's 48-bit range that starts at 0. */
+static bool fits_tag(uint64_t pc) { return (uint64_t)((int64_t)pc >> 48) + 1 <= 1; }
 
 static void jc_insert(Vcpu *v, const Block *b)
 {
-    if (b->variant || !canonical48(b->pc) || !tcg.opt.opt_jump_cache || log_enabled(LOG_NOCHAIN))
+    if (b->variant || !fits_tag(b->pc) || !tcg.opt.opt_jump_cache || log_enabled(LOG_NOCHAIN))
         return;
     JumpCacheEntry *e = &v->jump_cache[jc_index(b->pc)];
     __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
