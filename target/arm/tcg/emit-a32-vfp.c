@@ -506,3 +506,14 @@ E(vscclrm)
         simd3(x->t, SIMD_INSG, bytes, 16, a32_v(n, bytes), zero, a32_v(n, bytes), NONE, a32_lane(n, bytes));
     ir_stei(x->t, 4, offsetof(ArmCpu, vpr), 0);
 }
+
+/* VLSTM, VLLDM: lazy saving of the secure FP context. */
+E(vlldm)
+{
+    if (!(x->mode & ARM_MODE_SECURE)) {
+        arm_undefined(x);
+        return;
+    }
+    arm_call(x, arm_help_m_vlstm, H_R, NONE, A_REF(IR_G(i->rn)), A_IMM((uint32_t)i->l), A_NONE);
+    a32_end_exit(x);
+}

@@ -22,7 +22,10 @@ static const ArmRow *decode_vector(const ArmTrans *x, uint32_t w)
 
 static void run(ArmTrans *x, const ArmRow *row, uint32_t w)
 {
-    if (row)
+    bool mve = row >= arm_mve_table.row && row < arm_mve_table.row + arm_mve_table.rows;
+    if (mve)
+        a32_mve_insn(x, row, w);
+    else if (row)
         row->emit(x, w);
     else
         arm_undefined(x);
@@ -107,6 +110,8 @@ static const ArmRow *decode_t32(const ArmTrans *x, uint32_t *word)
         return row && strstr(row->tags, "base") ? row : NULL;
     }
     const ArmRow *row;
+    if (x->has->m_mve_int && (row = arm_decode(&arm_mve_table, x->has, w)))
+        return row;
     if (!a32_m(x) && ((top & 0xef) == 0xef || (top == 0xf9 && !(w & 0x00100000)))) {
         *word = (w & 0x00ffffff) | (top == 0xf9 ? 0xf4000000 : 0xf2000000 | (top & 0x10) << 20);
         return arm_decode(&arm_neon_table, x->has, *word);
