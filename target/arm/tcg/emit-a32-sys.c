@@ -139,7 +139,7 @@ E(cps) /* op: imod, r: change of mode, mask: A I F */
             arm_undefined(x);
         return;
     }
-    arm_call(x, arm_help_cps, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->op << 9 | i->mask << 6)), A_IMM((uint32_t)i->imm), A_IMM((uint32_t)i->r));
+    arm_call(x, arm_help_cps, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->op << 10 | i->mask << 6)), A_IMM((uint32_t)i->imm), A_IMM((uint32_t)i->r));
     mode_changed(x);
 }
 

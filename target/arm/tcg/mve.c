@@ -91,7 +91,7 @@ static VecReg masked(const VecReg *r, uint16_t mask)
     return m;
 }
 
-static VecReg dup(uint64_t value, unsigned es)
+static VecReg all_lanes(uint64_t value, unsigned es)
 {
     VecReg r = { 0 };
     for (unsigned n = 0; n < 16 / es; n++)
@@ -118,12 +118,12 @@ M(mve3s) { run(x, i, (unsigned)i->op, Q(i->vm), Q(i->vn), NULL, 0); } /* shifts:
 M(mve2) { run(x, i, (unsigned)i->op, Q(i->vm), NULL, NULL, (uint64_t)i->imm); }
 M(mve3r)
 {
-    VecReg m = dup(REG(i->rm), 1u << i->size);
+    VecReg m = all_lanes(REG(i->rm), 1u << i->size);
     run(x, i, (unsigned)i->op, Q(i->vn), &m, NULL, 0);
 }
 M(mve_shr) /* Qda by Rm */
 {
-    VecReg m = dup(REG(i->rm), 1u << i->size);
+    VecReg m = all_lanes(REG(i->rm), 1u << i->size);
     run(x, i, (unsigned)i->op, Q(i->vd), &m, NULL, 0);
 }
 M(mve_shift_l) { run(x, i, (unsigned)i->op, Q(i->vm), NULL, i->h ? Q(i->vd) : NULL, (uint64_t)i->imm); }
@@ -131,12 +131,12 @@ M(mve_shift_r) { run(x, i, (unsigned)i->op, Q(i->vm), NULL, i->h ? Q(i->vd) : NU
 
 M(mve_mla) /* op: 0 VMLA Qda + Qn * Rm, 1 VMLAS Qda * Qn + Rm */
 {
-    VecReg m = dup(REG(i->rm), 1u << i->size);
+    VecReg m = all_lanes(REG(i->rm), 1u << i->size);
     run(x, i, SIMD_MLA, Q(i->vn), i->op ? Q(i->vd) : &m, i->op ? &m : Q(i->vd), 0);
 }
 M(mve_fma)
 {
-    VecReg m = dup(REG(i->rm), 1u << i->size);
+    VecReg m = all_lanes(REG(i->rm), 1u << i->size);
     run(x, i, SIMD_FMLA, Q(i->vn), i->op ? Q(i->vd) : &m, i->op ? &m : Q(i->vd), 0);
 }
 
@@ -169,7 +169,7 @@ static uint64_t brsr(int64_t a, int64_t b, const A32Insn *i, unsigned bits)
 }
 M(mve_brsr)
 {
-    VecReg m = dup(REG(i->rm), 1u << i->size);
+    VecReg m = all_lanes(REG(i->rm), 1u << i->size);
     lanes(x, i, brsr, Q(i->vn), &m);
 }
 
@@ -255,7 +255,7 @@ static void compare(ArmTrans *x, const A32Insn *i, const VecReg *b)
 }
 M(mve_cmp) { compare(x, i, Q(i->vm)); }
 
-static VecReg scalar(ArmTrans *x, const A32Insn *i) { return dup(i->rm == 15 ? 0 : REG(i->rm), 1u << i->size); }
+static VecReg scalar(ArmTrans *x, const A32Insn *i) { return all_lanes(i->rm == 15 ? 0 : REG(i->rm), 1u << i->size); }
 M(mve_cmpr)
 {
     VecReg m = scalar(x, i);
@@ -466,7 +466,7 @@ M(long_shift)
 }
 
 /* --- memory; type: logarithm of the access, size: of the element --- */
-static void access(ArmTrans *x, bool load, uint32_t at, unsigned bytes, bool sgn, VecReg *d, unsigned es, unsigned n)
+static void move_lane(ArmTrans *x, bool load, uint32_t at, unsigned bytes, bool sgn, VecReg *d, unsigned es, unsigned n)
 {
     Vcpu *v = &x->c->v;
     unsigned bank = arm_mode_bank(v->mode);
@@ -499,7 +499,7 @@ M(mve_ldst)
     check_aligned(x, at, bytes, i->l);
     for (unsigned n = 0; n < 16 / es; n++, at += bytes)
         if (lane_on(mask, es, n))
-            access(x, i->l, at, bytes, i->sgn && bytes != es, i->l ? &r : Q(i->vd), es, n);
+            move_lane(x, i->l, at, bytes, i->sgn && bytes != es, i->l ? &r : Q(i->vd), es, n);
     if (i->l) /* lanes that are off become zero */
         *Q(i->vd) = r;
     if (i->w)
@@ -515,7 +515,7 @@ M(mve_gather) /* amount: scale of the offsets */
         if (!lane_on(mask, es, n))
             continue;
         check_aligned(x, at, MIN(bytes, 4), i->l);
-        access(x, i->l, at, bytes, i->sgn && bytes != es, i->l ? &r : Q(i->vd), es, n);
+        move_lane(x, i->l, at, bytes, i->sgn && bytes != es, i->l ? &r : Q(i->vd), es, n);
     }
     if (i->l)
         *Q(i->vd) = r;
@@ -531,7 +531,7 @@ M(mve_vbase) /* [Qm, #imm]; w: Qm is written back */
         if (!lane_on(mask, es, n))
             continue;
         check_aligned(x, at, 4, i->l);
-        access(x, i->l, at, es, false, i->l ? &r : Q(i->vd), es, n);
+        move_lane(x, i->l, at, es, false, i->l ? &r : Q(i->vd), es, n);
         set(&bases, es, n, at);
     }
     if (i->l)
@@ -559,7 +559,7 @@ M(mve_ilv)
         unsigned word = part_of(structure, (unsigned)i->y, beat);
         for (unsigned at = 4 * word; at < 4 * word + 4; at += es) {
             unsigned element = at / es;
-            access(x, i->l, base + at, es, false, &r[element % structure], es, element / structure);
+            move_lane(x, i->l, base + at, es, false, &r[element % structure], es, element / structure);
         }
     }
     for (unsigned n = 0; n < structure && i->l; n++)
