@@ -76,7 +76,8 @@ void a32_end_lookup(ArmTrans *x);                    /* L of helpers.h */
 void a32_end_exit(ArmTrans *x);                      /* X */
 void a32_end_next(ArmTrans *x);                      /* M */
 
-/* The tables: a32 (condition not 1111), a32u (1111), t16, t32; vfp and vfpu: coprocessors 10 and 11; neon: Advanced SIMD, in A32's form; mve: rows are executed, not emitted (mve.c). */
+/* The tables: a32 (condition not 1111), a32u (1111), t16, t32; vfp and vfpu: coprocessors 10 and 11; neon: Advanced SIMD, in A32's
+ * form; mve: rows are executed, not emitted (mve.c). */
 extern const ArmTable arm_a32_table, arm_a32u_table, arm_t16_table, arm_t32_table, arm_vfp_table, arm_vfpu_table, arm_neon_table, arm_mve_table;
 void a32_mve_insn(ArmTrans *x, const ArmRow *row, uint32_t w); /* a row of table mve: executed by a helper */
 
