@@ -132,6 +132,65 @@ static bool emit_sha256_words(Jit *j)
     return true;
 }
 
+/*
+ * SHA1RNDS4 has a and the first word in the highest lane, adds the round constant itself (Arm's words have it already: it is taken off), and
+ * wants e added to the first word.
+ */
+static bool emit_sha1_rounds(Jit *j)
+{
+    static const uint32_t constant[3] = { 0x5a827999, 0x6ed9eba1, 0x8f1bbcdc };
+    const IrInsn *i = j->i;
+    if (!jit_host.sha)
+        return false;
+    unsigned kind = i->vec - SIMD_SHA1C;
+    v_constant(j, X3, (uint64_t)constant[kind] << 32 | constant[kind]);
+    unsigned c = v_low(j, i->c, X0), w = v_low(j, i->b, X1), e = v_low(j, i->a, X2);
+    v_imm(j, V_PSHUFD, X0, 0, c, 0x1b);
+    v_imm(j, V_PSHUFD, X1, 0, w, 0x1b);
+    v_rr(j, v_psub(4), X1, X1, X3);
+    v_op(j, VOP(1, 1, 0x73, NO_EVEX), 7, X2, loc_reg(e)); /* vpslldq */
+    e8(&j->a, 12);
+    v_rr(j, v_padd(4), X1, X1, X2);
+    op_rm(&j->a, 0xcc | OP_0F3A, 4, X0, loc_reg(X1));
+    e8(&j->a, kind);
+    v_imm(j, V_PSHUFD, X0, 0, X0, 0x1b);
+    v_put(j, i->d, X0, 16);
+    return true;
+}
+
+static void rotate_left(Jit *j, unsigned d, unsigned s, unsigned n) /* 32-bit lanes; uses X3; d is not s */
+{
+    v_shift(j, SHIFT_LEFT, 4, d, s, n);
+    v_shift(j, SHIFT_RIGHT, 4, X3, s, 32 - n);
+    v_rr(j, V_OR, d, d, X3);
+}
+static bool emit_sha1_words(Jit *j)
+{
+    const IrInsn *i = j->i;
+    unsigned a = v_low(j, i->a, X1);
+    if (i->vec == SIMD_SHA1H) {
+        rotate_left(j, X0, a, 30);
+        v_put(j, i->d, X0, 4);
+        return true;
+    }
+    unsigned c = v_low(j, i->c, X2);
+    if (i->vec == SIMD_SHA1SU0) {
+        v_imm(j, VOP(1, 1, 0xc6, NO_EVEX), X0, c, a, 1); /* vshufpd */
+        v_rr(j, V_XOR, X0, X0, c);
+        v_rr(j, V_XOR, X0, X0, v_low(j, i->b, X3));
+    } else { /* SHA1SU1 */
+        v_shift_bytes_right(j, X1, a, 4);
+        v_rr(j, V_XOR, X1, X1, c);
+        rotate_left(j, X0, X1, 1);
+        v_op(j, VOP(1, 1, 0x73, NO_EVEX), 7, X1, loc_reg(X1));
+        e8(&j->a, 12);
+        rotate_left(j, X2, X1, 2);
+        v_rr(j, V_XOR, X0, X0, X2);
+    }
+    v_put(j, i->d, X0, 16);
+    return true;
+}
+
 static bool emit_sha3(Jit *j)
 {
     const IrInsn *i = j->i;
@@ -167,6 +226,8 @@ bool emit_simd_crypto(Jit *j)
     case SIMD_AESE: case SIMD_AESD: case SIMD_AESMC: case SIMD_AESIMC: return emit_aes(j);
     case SIMD_PMULL: return emit_pmull(j);
     case SIMD_SHA256H: case SIMD_SHA256H2: return emit_sha256_rounds(j);
+    case SIMD_SHA1C: case SIMD_SHA1P: case SIMD_SHA1M: return emit_sha1_rounds(j);
+    case SIMD_SHA1H: case SIMD_SHA1SU0: case SIMD_SHA1SU1: return emit_sha1_words(j);
     case SIMD_SHA256SU0: case SIMD_SHA256SU1: return emit_sha256_words(j);
     case SIMD_EOR3: case SIMD_BCAX: case SIMD_RAX1: case SIMD_XAR: return emit_sha3(j);
     default: return false;

@@ -135,17 +135,22 @@ static bool emit_fused(Jit *j)
     return finish(j, X0, CHECK_NAN_TINY);
 }
 
+/* a rounded to an integral value, into d; inexact: that is signalled. */
+static void round_to(Jit *j, unsigned d, unsigned a, unsigned es, bool scalar, unsigned mode, bool inexact)
+{
+    unsigned imm = (mode == FP_ROUND_CURRENT ? 4 : mode) | (inexact ? 0 : 8);
+    v_imm(j, VOP(1, 3, (scalar ? 0x0a : 0x08) + (es == 8), NO_EVEX), d, scalar ? a : 0, a, imm);
+}
+
 static bool emit_round(Jit *j)
 {
     const IrInsn *i = j->i;
     unsigned mode = i->imm2 & 7, es = i->size;
     if (i->imm2 & ~UINT64_C(15) || mode == FP_ROUND_AWAY || mode == FP_ROUND_ODD)
         return false;
-    unsigned imm = (mode == FP_ROUND_CURRENT ? 4 : mode) | (i->imm2 & 8 ? 0 : 8);
     unsigned a = source(j, i->a, X1);
     flags_clobber(j);
-    bool scalar = is_scalar(i);
-    v_imm(j, VOP(1, 3, (scalar ? 0x0a : 0x08) + (es == 8), NO_EVEX), X0, scalar ? a : 0, a, imm);
+    round_to(j, X0, a, es, is_scalar(i), mode, i->imm2 & 8);
     return finish(j, X0, CHECK_NAN);
 }
 
@@ -271,19 +276,29 @@ static bool emit_between(Jit *j)
     return true;
 }
 
-/* Towards zero: the host gives its "indefinite" for all that needs saturation, and flags invalid only, as the guest does. */
+/*
+ * Other roundings than towards zero: first to an integral value, quietly; inexact is signalled behind the check, as an operand out of
+ * range is invalid only.
+ *
+ * Towards zero: the host gives its "indefinite" for all that needs saturation, and flags invalid only, as the guest does. */
 static bool emit_to_int(Jit *j)
 {
     const IrInsn *i = j->i;
     unsigned es = i->size, bits = i->imm2 & 31, to = i->size2;
     bool general = i->imm2 & 16, is_unsigned = i->imm2 & 8;
-    if (es < 4 || i->imm2 >> 8 || (bits & 7) != FP_ROUND_ZERO || (is_unsigned && !jit_host.avx512))
+    if (es < 4 || i->imm2 >> 8 || (bits & 7) > FP_ROUND_CURRENT || (bits & 7) == FP_ROUND_AWAY || (is_unsigned && !jit_host.avx512))
         return false;
     Asm *a = &j->a;
+    unsigned mode = bits & 7, original;
+    bool rounds = mode != FP_ROUND_ZERO;
     if (general) {
-        unsigned x = v_low(j, i->a, X1);
+        unsigned x = original = v_low(j, i->a, X1);
         unsigned t = scratch(j);
         flags_clobber(j);
+        if (rounds) {
+            round_to(j, X0, x, es, true, mode, false);
+            x = X0;
+        }
         write_begin(j, i->d); /* nothing may be emitted for it behind the jump */
         if (is_unsigned)
             v_evex(j, VOP(prefix(es, true), 1, 0x78, to == 8), t, 0, loc_reg(x)); /* vcvttsd2usi */
@@ -291,6 +306,8 @@ static bool emit_to_int(Jit *j)
             v_op(j, (VOp){ (uint8_t)prefix(es, true), 1, 0x2c, to == 8, NO_EVEX }, t, 0, loc_reg(x));
         alu_ri(a, ALU_CMP, to, loc_reg(t), is_unsigned ? UINT64_MAX : 1);
         uint8_t *jcc = jcc32(a, is_unsigned ? IRC_Z : IRC_O);
+        if (rounds)
+            round_to(j, X0, original, es, true, mode, true);
         store_result(j, to, i->d, t);
         v_cold(j, jcc);
         j->native = 0;
@@ -298,8 +315,12 @@ static bool emit_to_int(Jit *j)
     }
     if (es == 8 && !jit_host.avx512)
         return false;
-    unsigned x = v_masked(j, i->a, i->size2, X1);
+    unsigned x = original = v_masked(j, i->a, i->size2, X1);
     flags_clobber(j);
+    if (rounds) {
+        round_to(j, X0, x, es, false, mode, false);
+        x = X0;
+    }
     if (es == 4 && !is_unsigned)
         v_op(j, VOP(2, 1, 0x5b, 0), X0, 0, loc_reg(x)); /* vcvttps2dq */
     else if (es == 4)
@@ -313,6 +334,8 @@ static bool emit_to_int(Jit *j)
     v_rr(j, es == 8 ? VOP(1, 2, 0x29, NO_EVEX) : VOP(1, 1, 0x76, NO_EVEX), X3, X3, X0);
     v_op(j, V_PTEST, X3, 0, loc_reg(X3));
     uint8_t *jcc = jcc32(a, IRC_NZ);
+    if (rounds)
+        round_to(j, X3, original, es, false, mode, true);
     v_put(j, i->d, X0, i->size2);
     v_cold(j, jcc);
     j->native = 0;
