@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* NVMe: admin commands (NVM Express 1.4, chapter 5). */
+#include <stdio.h>
+#include <string.h>
+#include "hw/storage/nvme.h"
+
+enum { IDENTIFY_SIZE = 4096, VOLATILE_CACHE = 1, QUEUE_CONTIGUOUS = 1, CQ_INTERRUPTS = 2 };
+
+static void put_text(uint8_t *p, size_t size, const char *text)
+{
+    size_t len = MIN(strlen(text), size);
+    memset(p, ' ', size);
+    memcpy(p, text, len);
+}
+
+/* --- queues --- */
+
+static void create_cq(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    uint32_t d10 = nvme_dword(r, 10), d11 = nvme_dword(r, 11);
+    unsigned id = d10 & 0xffff, size = (d10 >> 16) + 1, vector = d11 >> 16;
+    uint64_t addr = load_le64(r->cmd + 24), page = BIT(12 + (n->cc >> 7 & 15));
+    uint16_t status = !id || id > n->max_ioqpairs || n->cq[id].exists ? SC_QID_INVALID : size < 2 || size > NVME_ENTRIES_MAX ? SC_QSIZE_INVALID
+                      : !(d11 & QUEUE_CONTIGUOUS) ? SC_INVALID_FIELD : addr & (page - 1) ? SC_PRP_OFFSET
+                      : vector > n->max_ioqpairs || (!msix_enabled(&n->pci) && vector) ? SC_VECTOR_INVALID : SC_OK;
+    if (!status) {
+        NvmeCq *q = &n->cq[id];
+        *q = (NvmeCq){ .exists = true, .interrupts = d11 & CQ_INTERRUPTS, .phase = true, .id = (uint16_t)id, .vector = (uint16_t)vector,
+                       .size = (uint16_t)size, .addr = addr };
+        dma_window_set(&q->window, pci_dma_space(&n->pci), addr, (uint64_t)size * NVME_CQE);
+    }
+    nvme_complete(r, status ? status | SC_DNR : SC_OK);
+}
+
+static void create_sq(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    uint32_t d10 = nvme_dword(r, 10), d11 = nvme_dword(r, 11);
+    unsigned id = d10 & 0xffff, size = (d10 >> 16) + 1, cq = d11 >> 16;
+    uint64_t addr = load_le64(r->cmd + 24), page = BIT(12 + (n->cc >> 7 & 15));
+    uint16_t status = !id || id > n->max_ioqpairs || n->sq[id].exists ? SC_QID_INVALID : !cq || cq > n->max_ioqpairs || !n->cq[cq].exists ? SC_CQ_INVALID
+                      : size < 2 || size > NVME_ENTRIES_MAX ? SC_QSIZE_INVALID : !(d11 & QUEUE_CONTIGUOUS) ? SC_INVALID_FIELD
+                      : addr & (page - 1) ? SC_PRP_OFFSET : SC_OK;
+    if (!status) {
+        NvmeSq *q = &n->sq[id];
+        *q = (NvmeSq){ .exists = true, .id = (uint16_t)id, .cqid = (uint16_t)cq, .size = (uint16_t)size, .addr = addr };
+        dma_window_set(&q->window, pci_dma_space(&n->pci), addr, (uint64_t)size * NVME_SQE);
+    }
+    nvme_complete(r, status ? status | SC_DNR : SC_OK);
+}
+
+static void delete_sq(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    unsigned id = nvme_dword(r, 10) & 0xffff;
+    if (!id || id >= NVME_QUEUES || !n->sq[id].exists) {
+        nvme_complete(r, SC_QID_INVALID | SC_DNR);
+        return;
+    }
+    nvme_settle(n); /* its commands complete first */
+    n->sq[id] = (NvmeSq){ .id = (uint16_t)id };
+    nvme_complete(r, SC_OK);
+}
+
+static void delete_cq(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    unsigned id = nvme_dword(r, 10) & 0xffff;
+    bool exists = id && id < NVME_QUEUES && n->cq[id].exists, used = false;
+    for (unsigned i = 1; i < NVME_QUEUES; i++)
+        used |= n->sq[i].exists && n->sq[i].cqid == id;
+    if (exists && !used) {
+        while (n->cq[id].waiting) {
+            NvmeRequest *w = n->cq[id].waiting;
+            n->cq[id].waiting = w->next;
+            g_free(w);
+        }
+        n->cq[id] = (NvmeCq){ .id = (uint16_t)id };
+    }
+    nvme_complete(r, !exists ? SC_QID_INVALID | SC_DNR : used ? SC_QDELETE_INVALID | SC_DNR : SC_OK);
+}
+
+/* --- identify (5.15) --- */
+
+static void identify_controller(const Nvme *n, uint8_t *p)
+{
+    store_le16(p, 0x1b36);
+    store_le16(p + 2, 0x1af4);
+    put_text(p + 4, 20, drive_serial(&n->pci.dev, &n->drive, n->blk));
+    put_text(p + 24, 40, "Rhea NVMe disk");
+    put_text(p + 64, 8, RHEA_VERSION);
+    p[72] = 6;                      /* arbitration burst */
+    p[77] = (uint8_t)n->mdts;
+    store_le32(p + 80, 0x00010400);
+    store_le32(p + 92, 0x100);      /* events: namespace attributes */
+    store_le16(p + 256, 1 << 1 | 1 << 8); /* format; doorbell buffer */
+    p[258] = 3;                     /* aborts at a time - 1 */
+    p[259] = NVME_AERS - 1;
+    p[260] = 3;                     /* one firmware slot, read-only */
+    p[261] = 1 << 2 | 1 << 1;       /* extended get log page, commands supported log */
+    p[262] = NVME_ERRORS - 1;
+    store_le16(p + 266, 343);       /* warning and critical temperatures in kelvin */
+    store_le16(p + 268, 373);
+    p[512] = 0x66;                  /* queue entries of 64 and 16 bytes */
+    p[513] = 0x44;
+    store_le32(p + 516, 1);         /* namespaces */
+    store_le16(p + 520, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 7); /* compare, DSM, write zeroes, timestamp, verify */
+    p[524] = 0;                     /* format: of one namespace */
+    p[525] = n->drive.write_cache ? VOLATILE_CACHE | 3 << 1 : 0;
+    store_le32(p + 536, 1);         /* SGLs, no alignment */
+    snprintf((char *)p + 768, 256, "nqn.2019-08.org.qemu:%s", drive_serial(&n->pci.dev, &n->drive, n->blk));
+    store_le16(p + 2048, 2500);     /* power state 0: 25 W */
+}
+
+static void identify_namespace(const Nvme *n, uint8_t *p)
+{
+    uint64_t blocks = nvme_blocks(n);
+    store_le64(p, blocks);
+    store_le64(p + 8, blocks);
+    store_le64(p + 16, blocks);
+    p[24] = 1 << 2 | 1 << 4;        /* deallocated blocks have an error-free value; optimal I/O sizes are told */
+    p[25] = 1;                      /* formats - 1 */
+    p[26] = (uint8_t)n->lbaf;
+    p[33] = 1 << 0 | 1 << 3;        /* deallocated blocks read as zeroes; write zeroes deallocates */
+    p[128 + 2] = 9;
+    p[128 + 4 + 2] = 12;
+}
+
+static void identify(NvmeRequest *r)
+{
+    const Nvme *n = r->n;
+    g_autofree uint8_t *p = g_malloc0(IDENTIFY_SIZE);
+    uint32_t ns = nvme_dword(r, 1), cns = nvme_dword(r, 10) & 0xff;
+    bool ok = true;
+    switch (cns) {
+    case 0x00: case 0x11:
+        ok = ns == 1 || (ns == UINT32_MAX && cns == 0);
+        identify_namespace(n, p);
+        break;
+    case 0x01: identify_controller(n, p); break;
+    case 0x02: case 0x10:           /* active namespaces above ns */
+        ok = ns < UINT32_MAX - 1;
+        if (ns < 1)
+            store_le32(p, 1);
+        break;
+    case 0x03:                      /* identifiers of a namespace: an EUI-64 made of the serial number */
+        ok = ns == 1;
+        p[0] = 1;
+        p[1] = 8;
+        store_be(p + 4, 8, UINT64_C(0x525400) << 40 | g_str_hash(drive_serial(&n->pci.dev, &n->drive, n->blk)));
+        break;
+    default:
+        nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
+        return;
+    }
+    nvme_complete(r, ok ? nvme_give(r, p, IDENTIFY_SIZE) : SC_INVALID_NS | SC_DNR);
+}
+
+/* --- logs (5.14) --- */
+
+static void smart_log(const Nvme *n, uint8_t *p)
+{
+    store_le16(p + 1, 313);         /* temperature in kelvin */
+    p[3] = 100;                     /* spare */
+    p[4] = 10;
+    store_le64(p + 32, (n->read_units + 999) / 1000);
+    store_le64(p + 48, (n->written_units + 999) / 1000);
+    store_le64(p + 64, n->reads);
+    store_le64(p + 80, n->writes);
+    store_le64(p + 112, 1);         /* power cycles */
+    store_le64(p + 128, (uint64_t)clock_ns(CLOCK_VIRTUAL_NS) / 3600000000000u);
+    store_le64(p + 176, n->error_count);
+}
+
+static void error_log(const Nvme *n, uint8_t *p)
+{
+    for (unsigned i = 0; i < NVME_ERRORS && i < n->error_count; i++) { /* the latest first */
+        const NvmeErrorEntry *e = &n->error[(n->error_count - 1 - i) % NVME_ERRORS];
+        uint8_t *o = p + i * 64;
+        store_le64(o, e->count);
+        store_le16(o + 8, e->sq);
+        store_le16(o + 10, e->cid);
+        store_le16(o + 12, e->status);
+        store_le16(o + 14, e->location);
+        store_le64(o + 16, e->lba);
+        store_le32(o + 24, e->ns);
+    }
+}
+
+static void commands_log(uint8_t *p)
+{
+    static const uint8_t admin[] = { ADM_DELETE_SQ, ADM_CREATE_SQ, ADM_GET_LOG, ADM_DELETE_CQ, ADM_CREATE_CQ, ADM_IDENTIFY, ADM_ABORT, ADM_SET_FEATURES,
+                                     ADM_GET_FEATURES, ADM_ASYNC_EVENT, ADM_DBBUF };
+    static const uint8_t reads[] = { NVM_FLUSH, NVM_READ, NVM_COMPARE, NVM_VERIFY }, writes[] = { NVM_WRITE, NVM_WRITE_ZEROES, NVM_DSM };
+    for (size_t i = 0; i < sizeof admin; i++)
+        store_le32(p + admin[i] * 4, 1);
+    store_le32(p + ADM_FORMAT * 4, 1 | 1 << 1);
+    for (size_t i = 0; i < sizeof reads; i++)
+        store_le32(p + 1024 + reads[i] * 4, 1);
+    for (size_t i = 0; i < sizeof writes; i++)
+        store_le32(p + 1024 + writes[i] * 4, 1 | 1 << 1);
+}
+
+static void get_log(NvmeRequest *r)
+{
+    const Nvme *n = r->n;
+    uint8_t page[4096] = { 0 };
+    uint32_t d10 = nvme_dword(r, 10), size;
+    uint64_t want = (((uint64_t)(nvme_dword(r, 11) & 0xffff) << 16 | d10 >> 16) + 1) * 4, offset = nvme_dword(r, 12) | (uint64_t)nvme_dword(r, 13) << 32;
+    switch (d10 & 0xff) {
+    case 1: error_log(n, page); size = NVME_ERRORS * 64; break;
+    case 2: smart_log(n, page); size = 512; break;
+    case 3:
+        page[0] = 1;
+        put_text(page + 8, 8, RHEA_VERSION);
+        size = 512;
+        break;
+    case 4: size = 4096; break;
+    case 5: commands_log(page); size = 4096; break;
+    default:
+        nvme_complete(r, SC_LOG_INVALID | SC_DNR);
+        return;
+    }
+    if (offset >= size || offset & 3) {
+        nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
+        return;
+    }
+    nvme_complete(r, nvme_give(r, page + offset, (size_t)MIN(want, size - offset)));
+}
+
+/* --- features (5.21) --- */
+
+static uint64_t timestamp(const Nvme *n)
+{
+    int64_t now = clock_ns(CLOCK_VIRTUAL_NS) / 1000000;
+    return (n->timestamp_base + (uint64_t)(now - n->timestamp_at)) & bits_mask(48);
+}
+
+static void get_features(NvmeRequest *r)
+{
+    const Nvme *n = r->n;
+    unsigned id = nvme_dword(r, 10) & 0xff;
+    uint8_t buf[8];
+    switch (id) {
+    case FEAT_WRITE_CACHE: r->result = n->write_cache; break;
+    case FEAT_QUEUES: r->result = (n->max_ioqpairs - 1) | (n->max_ioqpairs - 1) << 16; break;
+    case FEAT_VECTOR: r->result = nvme_dword(r, 11) & 0xffff; break;
+    case FEAT_TIMESTAMP:
+        store_le64(buf, timestamp(n) | (n->timestamp_base ? BIT(49) : 0));
+        nvme_complete(r, nvme_give(r, buf, sizeof buf));
+        return;
+    case FEAT_ARBITRATION: case FEAT_POWER: case FEAT_TEMPERATURE: case FEAT_ERROR_RECOVERY: case FEAT_COALESCING: case FEAT_ATOMICITY: case FEAT_ASYNC:
+        r->result = n->feature[id];
+        break;
+    default:
+        nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
+        return;
+    }
+    nvme_complete(r, SC_OK);
+}
+
+static void set_features(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    unsigned id = nvme_dword(r, 10) & 0xff;
+    uint32_t value = nvme_dword(r, 11);
+    uint8_t buf[8];
+    uint16_t status = SC_OK;
+    if (nvme_dword(r, 10) >> 31) {
+        nvme_complete(r, SC_FEATURE_NOT_SAVEABLE | SC_DNR);
+        return;
+    }
+    switch (id) {
+    case FEAT_WRITE_CACHE:
+        if (n->write_cache && !(value & 1))
+            blk_flush(n->blk);
+        n->write_cache = value & 1 && n->drive.write_cache;
+        break;
+    case FEAT_QUEUES:
+        if ((value & 0xffff) == 0xffff || value >> 16 == 0xffff)
+            status = SC_INVALID_FIELD | SC_DNR;
+        r->result = (n->max_ioqpairs - 1) | (n->max_ioqpairs - 1) << 16;
+        break;
+    case FEAT_TIMESTAMP:
+        status = nvme_take(r, buf, sizeof buf);
+        if (!status) {
+            n->timestamp_base = load_le64(buf) & bits_mask(48);
+            n->timestamp_at = clock_ns(CLOCK_VIRTUAL_NS) / 1000000;
+        }
+        break;
+    case FEAT_VECTOR: break;
+    case FEAT_ARBITRATION: case FEAT_POWER: case FEAT_TEMPERATURE: case FEAT_ERROR_RECOVERY: case FEAT_COALESCING: case FEAT_ATOMICITY: case FEAT_ASYNC:
+        n->feature[id] = value;
+        break;
+    default: status = SC_INVALID_FIELD | SC_DNR; break;
+    }
+    nvme_complete(r, status);
+}
+
+/* --- the rest --- */
+
+static void async_event(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    if (n->aers == NVME_AERS) {
+        nvme_complete(r, SC_AER_LIMIT | SC_DNR);
+        return;
+    }
+    n->aer_cid[n->aers++] = r->cid; /* there is nothing to tell: it stays */
+    g_free(r);
+}
+
+static void doorbell_buffer(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    uint64_t shadow = load_le64(r->cmd + 24), event = load_le64(r->cmd + 32), page = BIT(12 + (n->cc >> 7 & 15));
+    if (!shadow || !event || shadow & (page - 1) || event & (page - 1)) {
+        nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
+        return;
+    }
+    for (unsigned i = 1; i < NVME_QUEUES; i++) {
+        n->sq[i].shadow = n->sq[i].exists ? shadow + i * 8u : 0;
+        n->sq[i].event = n->sq[i].exists ? event + i * 8u : 0;
+        n->cq[i].shadow = n->cq[i].exists ? shadow + i * 8u + 4 : 0;
+        n->cq[i].event = n->cq[i].exists ? event + i * 8u + 4 : 0;
+    }
+    nvme_complete(r, SC_OK);
+}
+
+/* Format NVM (5.23): the block size, and all data gone. */
+static void format_done(BlkRequest *req, int error)
+{
+    NvmeRequest *r = req->opaque;
+    LockDomain *domain = r->n->pci.dev.domain;
+    lock_domain_lock(domain);
+    nvme_complete(r, error ? SC_INTERNAL : SC_OK);
+    lock_domain_unlock(domain);
+}
+
+static void format(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    uint32_t ns = nvme_dword(r, 1), d10 = nvme_dword(r, 10), lbaf = d10 & 15;
+    if ((ns != 1 && ns != UINT32_MAX) || !blk_writable(n->blk)) {
+        nvme_complete(r, ns != 1 && ns != UINT32_MAX ? SC_INVALID_NS | SC_DNR : SC_READ_ONLY | SC_DNR);
+        return;
+    }
+    if (lbaf > 1 || d10 >> 5 & 7 || (d10 >> 9 & 7) > 1 || (lbaf == 1 && blk_size(n->blk) & 4095)) {
+        nvme_complete(r, SC_FORMAT_INVALID | SC_DNR);
+        return;
+    }
+    n->lbaf = lbaf;
+    r->req = (BlkRequest){ .op = BLK_WRITE_ZEROES, .bytes = blk_size(n->blk), .flags = BLOCK_REQ_MAY_UNMAP, .done = format_done, .opaque = r };
+    blk_submit(n->blk, &r->req);
+}
+
+void nvme_admin(NvmeRequest *r)
+{
+    switch (r->cmd[0]) {
+    case ADM_DELETE_SQ: delete_sq(r); break;
+    case ADM_CREATE_SQ: create_sq(r); break;
+    case ADM_GET_LOG: get_log(r); break;
+    case ADM_DELETE_CQ: delete_cq(r); break;
+    case ADM_CREATE_CQ: create_cq(r); break;
+    case ADM_IDENTIFY: identify(r); break;
+    case ADM_ABORT:
+        r->result = 1; /* not aborted: commands end soon by themselves */
+        nvme_complete(r, SC_OK);
+        break;
+    case ADM_SET_FEATURES: set_features(r); break;
+    case ADM_GET_FEATURES: get_features(r); break;
+    case ADM_ASYNC_EVENT: async_event(r); break;
+    case ADM_DBBUF: doorbell_buffer(r); break;
+    case ADM_FORMAT: format(r); break;
+    default: nvme_complete(r, SC_INVALID_OPCODE | SC_DNR); break;
+    }
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* NVMe: the NVM command set (NVM Express 1.4, chapter 6). */
+#include <errno.h>
+#include <string.h>
+#include "hw/storage/nvme.h"
+
+enum { FUA = 1u << 30, DEALLOCATE = 1u << 25, DSM_DEALLOCATE = 4 };
+
+static uint16_t status_of(const NvmeRequest *r, int error)
+{
+    if (!error)
+        return SC_OK;
+    return error == -EROFS ? SC_READ_ONLY | SC_DNR : r->cmd[0] == NVM_WRITE || r->cmd[0] == NVM_WRITE_ZEROES ? SC_WRITE_FAULT : SC_READ_FAULT;
+}
+
+static void count(Nvme *n, const NvmeRequest *r)
+{
+    if (r->cmd[0] == NVM_READ)
+        n->reads++, n->read_units += r->req.bytes / 512;
+    else if (r->cmd[0] == NVM_WRITE)
+        n->writes++, n->written_units += r->req.bytes / 512;
+}
+
+static bool same(const NvmeRequest *r)
+{
+    const uint8_t *p = r->compare;
+    for (unsigned i = 0; i < r->data.count; i++) {
+        if (memcmp(p, r->data.iov[i].iov_base, r->data.iov[i].iov_len))
+            return false;
+        p += r->data.iov[i].iov_len;
+    }
+    return true;
+}
+
+static void done(BlkRequest *req, int error)
+{
+    NvmeRequest *r = req->opaque;
+    Nvme *n = r->n;
+    LockDomain *domain = n->pci.dev.domain;
+    lock_domain_lock(domain);
+    uint16_t status = status_of(r, error);
+    if (!error && r->cmd[0] == NVM_COMPARE && !same(r))
+        status = SC_COMPARE | SC_DNR;
+    if (!error)
+        count(n, r);
+    dma_vec_finish(&r->data, error || r->cmd[0] != NVM_READ ? 0 : req->bytes);
+    nvme_complete(r, status);
+    lock_domain_unlock(domain);
+}
+
+static void submit(NvmeRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, unsigned flags)
+{
+    r->req = (BlkRequest){ .op = op, .offset = offset, .bytes = bytes, .flags = flags, .done = done, .opaque = r, .iov = r->data.iov,
+                           .iovcnt = (int)r->data.count };
+    blk_submit(r->n->blk, &r->req);
+}
+
+/* The blocks that CDW10 to CDW12 name; false: completed with an error. */
+static bool range(NvmeRequest *r, uint64_t *offset, uint64_t *bytes)
+{
+    const Nvme *n = r->n;
+    uint64_t lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, blocks = (nvme_dword(r, 12) & 0xffff) + 1, all = nvme_blocks(n);
+    if (lba > all || blocks > all - lba) {
+        nvme_complete(r, SC_LBA_RANGE | SC_DNR);
+        return false;
+    }
+    *offset = lba << nvme_lba_bits(n);
+    *bytes = blocks << nvme_lba_bits(n);
+    return true;
+}
+
+static bool writable(NvmeRequest *r)
+{
+    bool ok = blk_writable(r->n->blk);
+    if (!ok)
+        nvme_complete(r, SC_READ_ONLY | SC_DNR);
+    return ok;
+}
+
+static void read_write(NvmeRequest *r)
+{
+    uint64_t offset, bytes;
+    bool write = r->cmd[0] == NVM_WRITE, compare = r->cmd[0] == NVM_COMPARE;
+    if ((write && !writable(r)) || !range(r, &offset, &bytes))
+        return;
+    uint16_t status = nvme_map(r, bytes, !write && !compare);
+    if (status) {
+        nvme_complete(r, status);
+        return;
+    }
+    if (compare) {
+        r->compare = g_malloc(bytes);
+        r->req = (BlkRequest){ .op = BLK_READ, .offset = offset, .bytes = bytes, .done = done, .opaque = r };
+        done(&r->req, blk_pread(r->n->blk, offset, r->compare, bytes)); /* rare: carried out at once */
+        return;
+    }
+    unsigned flags = write && (nvme_dword(r, 12) & FUA || !r->n->write_cache) ? BLOCK_REQ_FUA : 0;
+    submit(r, write ? BLK_WRITE : BLK_READ, offset, bytes, flags);
+}
+
+static void write_zeroes(NvmeRequest *r)
+{
+    uint64_t offset, bytes;
+    if (writable(r) && range(r, &offset, &bytes))
+        submit(r, BLK_WRITE_ZEROES, offset, bytes, (nvme_dword(r, 12) & DEALLOCATE ? BLOCK_REQ_MAY_UNMAP : 0) | (nvme_dword(r, 12) & FUA ? BLOCK_REQ_FUA : 0));
+}
+
+/* Dataset management: up to 256 ranges, discarded one after the other: the last one completes the command. */
+static void discard_done(BlkRequest *req, int error)
+{
+    NvmeRequest *r = req->opaque;
+    Nvme *n = r->n;
+    g_free(req);
+    LockDomain *domain = n->pci.dev.domain;
+    lock_domain_lock(domain);
+    if (!--r->ranges)
+        nvme_complete(r, SC_OK); /* a hint: whether it took is nobody's business */
+    lock_domain_unlock(domain);
+}
+
+static void dataset(NvmeRequest *r)
+{
+    Nvme *n = r->n;
+    unsigned ranges = (nvme_dword(r, 10) & 0xff) + 1;
+    g_autofree uint8_t *list = g_malloc(ranges * 16);
+    uint16_t status = nvme_take(r, list, ranges * 16);
+    if (status || !(nvme_dword(r, 11) & DSM_DEALLOCATE)) {
+        nvme_complete(r, status);
+        return;
+    }
+    r->ranges = 1;
+    for (unsigned i = 0; i < ranges; i++) {
+        uint64_t lba = load_le64(list + i * 16 + 8), blocks = load_le32(list + i * 16 + 4), all = nvme_blocks(n);
+        if (lba > all || blocks > all - lba || !blocks)
+            continue;
+        BlkRequest *d = g_new0(BlkRequest, 1);
+        *d = (BlkRequest){ .op = BLK_DISCARD, .offset = lba << nvme_lba_bits(n), .bytes = blocks << nvme_lba_bits(n), .done = discard_done, .opaque = r };
+        r->ranges++;
+        blk_submit(n->blk, d);
+    }
+    if (!--r->ranges)
+        nvme_complete(r, SC_OK);
+}
+
+void nvme_io(NvmeRequest *r)
+{
+    uint32_t ns = nvme_dword(r, 1);
+    bool every = r->cmd[0] == NVM_FLUSH && ns == UINT32_MAX;
+    if (ns != 1 && !every) {
+        nvme_complete(r, SC_INVALID_NS | SC_DNR);
+        return;
+    }
+    uint64_t offset, bytes;
+    switch (r->cmd[0]) {
+    case NVM_FLUSH: submit(r, BLK_FLUSH, 0, 0, 0); break;
+    case NVM_READ: case NVM_WRITE: case NVM_COMPARE: read_write(r); break;
+    case NVM_WRITE_ZEROES: write_zeroes(r); break;
+    case NVM_DSM: dataset(r); break;
+    case NVM_VERIFY:
+        if (range(r, &offset, &bytes))
+            nvme_complete(r, SC_OK);
+        break;
+    default: nvme_complete(r, SC_INVALID_OPCODE | SC_DNR); break;
+    }
+}
