@@ -196,7 +196,7 @@ static bool set_props(Device *d, const char *text, Error **errp)
     return true;
 }
 
-static bool add_part(McuMachine *m, const McuPart *p, Error **errp)
+bool mcu_add_part(McuMachine *m, const McuPart *p, Error **errp)
 {
     Device *d = device_new_named(p->type, p->id, errp);
     if (!d || !set_props(d, p->props, errp))
@@ -254,7 +254,7 @@ bool mcu_build(Machine *machine, const McuBoard *board, Error **errp)
     if (!add_memory(m, board->mem, errp) || (board->early && !board->early(m, errp)) || !add_cpus(m, board, errp))
         return false;
     for (const McuPart *p = board->parts; p && p->type; p++) {
-        if (!add_part(m, p, errp))
+        if (!mcu_add_part(m, p, errp))
             return false;
     }
     for (const McuRange *r = board->unmodelled; r && r->name; r++)

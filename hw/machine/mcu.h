@@ -61,6 +61,7 @@ void mcu_reset(Machine *m);
 void mcu_destroy(Machine *m);
 /* An input of NVIC input n of every CPU, of its own in the OR. */
 Irq mcu_irq(McuMachine *m, unsigned n);
+bool mcu_add_part(McuMachine *m, const McuPart *p, Error **errp);
 /* The region is freed with the machine. */
 MemRegion *mcu_own(McuMachine *m, MemRegion *r);
 void mcu_unmodelled(McuMachine *m, const char *name, uint32_t at, uint64_t size);

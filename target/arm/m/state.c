@@ -421,8 +421,6 @@ static void reset_bank(ArmM *m, unsigned s)
         b->ccr |= CCR_UNALIGN_TRP;
     b->fpccr = m->c->has.m_fpu ? FPCCR_ASPEN | FPCCR_LSPEN : 0;
     b->fpdscr = m->c->has.m_mve_int ? 4u << 16 : 0;
-    if (m->c->has.m_security && s == M_NS)
-        b->fpccr &= ~FPCCR_LSPEN;
 }
 
 void arm_m_reset(ArmCpu *c)

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SSE-200 and SSE-300 subsystems (101104; 101773): security control registers with the peripheral protection controllers that they
+ * steer, memory protection controllers, system control. A gate stands in front of each protected peripheral.
+ */
+#include "hw/misc/iotkit.h"
+
+#include "base/log.h"
+
+/* --- gates --- */
+
+static bool ppc_allows(const IotGate *g, MemAttrs attrs, bool secure)
+{
+    const IotSec *s = g->sec;
+    uint32_t bit = 1u << g->port;
+    bool ns = s->nsppc[g->ppc] & bit;
+    bool privileged_only = !((ns ? s->nspppc[g->ppc] : s->spppc[g->ppc]) & bit);
+    if (attrs.cpu == 0xffff)
+        return true;
+    return ns != secure && !(privileged_only && attrs.user);
+}
+
+static bool allowed(IotGate *g, hwaddr offset, MemAttrs attrs, bool write)
+{
+    bool ok = ppc_allows(g, attrs, g->secure_alias);
+    if (!ok)
+        log_guest_error(g->name, "%s %s at offset 0x%x is blocked by the protection controller", g->secure_alias ? "Secure" : "Non-secure",
+                        write ? "write" : "read", (unsigned)offset);
+    return ok;
+}
+
+static MemResult blocked(const IotGate *g) { return g->sec->secrespcfg & 1 ? MEM_ERROR : MEM_OK; }
+
+static MemResult gate_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+{
+    IotGate *g = opaque;
+    *value = 0;
+    if (!allowed(g, offset, attrs, false))
+        return blocked(g);
+    MemSection s = { .region = g->target, .offset = offset, .len = mem_size(g->target) - offset };
+    return mem_io_read(&s, size, value, attrs);
+}
+
+static MemResult gate_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
+{
+    IotGate *g = opaque;
+    if (!allowed(g, offset, attrs, true))
+        return blocked(g);
+    MemSection s = { .region = g->target, .offset = offset, .len = mem_size(g->target) - offset };
+    return mem_io_write(&s, size, value, attrs);
+}
+
+static const MemOps gate_ops = { .read = gate_read, .write = gate_write };
+
+MemRegion *iot_gate_new(const IotGate *gate)
+{
+    IotGate *g = g_memdup2(gate, sizeof *gate);
+    MemRegion *r = mem_io_new(gate->name, mem_size(gate->target), &gate_ops, g, NULL);
+    mem_set_opaque_free(r, g_free);
+    return r;
+}
+
+/* --- security control: the secure and the non-secure privilege block --- */
+static const struct { uint16_t at; uint8_t ppc; } ppc_regs[] = {
+    { 0x00, IOT_AHB_PPC0 }, { 0x10, IOT_AHB_PPCEXP0 }, { 0x14, IOT_AHB_PPCEXP0 + 1 }, { 0x18, IOT_AHB_PPCEXP0 + 2 }, { 0x1c, IOT_AHB_PPCEXP0 + 3 },
+    { 0x20, IOT_APB_PPC0 }, { 0x24, IOT_APB_PPC0 + 1 }, { 0x30, IOT_APB_PPCEXP0 }, { 0x34, IOT_APB_PPCEXP0 + 1 }, { 0x38, IOT_APB_PPCEXP0 + 2 },
+    { 0x3c, IOT_APB_PPCEXP0 + 3 },
+};
+
+static uint32_t *ppc_field(uint32_t *array, uint32_t at)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(ppc_regs); i++) {
+        if (ppc_regs[i].at == at)
+            return &array[ppc_regs[i].ppc];
+    }
+    return NULL;
+}
+
+static uint32_t *sec_field(IotSec *s, uint32_t at)
+{
+    if (at >= 0x50 && at < 0x90)
+        return ppc_field(s->nsppc, at - 0x50);
+    if (at >= 0x90 && at < 0xd0)
+        return ppc_field(s->spppc, at - 0x90);
+    switch (at) {
+    case 0x10: return &s->secrespcfg;
+    case 0x14: return &s->nsccfg;
+    case 0x34: return &s->ppcinten;
+    case 0x44: return &s->mscinten;
+    case 0x54: return &s->brginten;
+    case 0xd0: return &s->nsmscexp;
+    default: return NULL;
+    }
+}
+
+static MemResult sec_read(void *opaque, hwaddr at, unsigned size, uint64_t *value, MemAttrs attrs)
+{
+    const uint32_t *f = sec_field(opaque, (uint32_t)at);
+    static const uint8_t id[12] = { 4, 0, 0, 0, 0x52, 0xb8, 0x0b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
+    *value = at >= 0xfd0 ? id[(at - 0xfd0) / 4 % 12] : f ? *f : 0;
+    return MEM_OK;
+}
+
+static MemResult sec_write(void *opaque, hwaddr at, unsigned size, uint64_t value, MemAttrs attrs)
+{
+    uint32_t *f = sec_field(opaque, (uint32_t)at);
+    if (f)
+        *f = (uint32_t)value;
+    return MEM_OK;
+}
+
+/* Non-secure code: its own half of the privilege registers. */
+static MemResult nsec_read(void *opaque, hwaddr at, unsigned size, uint64_t *value, MemAttrs attrs)
+{
+    const uint32_t *f = at >= 0x90 && at < 0xd0 ? ppc_field(((IotSec *)opaque)->nspppc, (uint32_t)at - 0x90) : NULL;
+    static const uint8_t id[12] = { 4, 0, 0, 0, 0x53, 0xb8, 0x0b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
+    *value = at >= 0xfd0 ? id[(at - 0xfd0) / 4 % 12] : f ? *f : 0;
+    return MEM_OK;
+}
+
+static MemResult nsec_write(void *opaque, hwaddr at, unsigned size, uint64_t value, MemAttrs attrs)
+{
+    uint32_t *f = at >= 0x90 && at < 0xd0 ? ppc_field(((IotSec *)opaque)->nspppc, (uint32_t)at - 0x90) : NULL;
+    if (f)
+        *f = (uint32_t)value;
+    return MEM_OK;
+}
+
+static const MemOps sec_ops = { .read = sec_read, .write = sec_write, .min_size = 4, .max_size = 4 };
+static const MemOps nsec_ops = { .read = nsec_read, .write = nsec_write, .min_size = 4, .max_size = 4 };
+
+static bool sec_start(Device *d, Error **errp)
+{
+    d->region[0] = mem_io_new("secure-privilege-control", 0x1000, &sec_ops, d, d->domain);
+    d->region[1] = mem_io_new("nonsecure-privilege-control", 0x1000, &nsec_ops, d, d->domain);
+    return true;
+}
+
+static void sec_reset(Device *d, ResetPhase phase)
+{
+    IotSec *s = (IotSec *)d;
+    if (phase != RESET_ENTER)
+        return;
+    memset(s->nsppc, 0, sizeof s->nsppc);
+    memset(s->spppc, 0, sizeof s->spppc);
+    memset(s->nspppc, 0, sizeof s->nspppc);
+    s->secrespcfg = s->nsccfg = s->ppcinten = s->mscinten = s->brginten = s->nsmscexp = 0;
+}
+
+static const StateField sec_state[] = {
+    STATE_U32_ARRAY(IotSec, nsppc), STATE_U32_ARRAY(IotSec, spppc), STATE_U32_ARRAY(IotSec, nspppc), STATE_U32(IotSec, secrespcfg),
+    STATE_U32(IotSec, nsccfg), STATE_U32(IotSec, ppcinten), STATE_U32(IotSec, mscinten), STATE_U32(IotSec, brginten), STATE_U32(IotSec, nsmscexp),
+    STATE_END_OF_TABLE,
+};
+static const DeviceType sec_type = {
+    .name = "iotkit-secctl", .desc = "SSE-200 security control", .category = "Misc", .size = sizeof(IotSec), .state = sec_state, .start = sec_start,
+    .reset = sec_reset,
+};
+DEVICE_REGISTER(sec_type)
+
+/* --- MPC (CoreLink SIE-200, DDI 0571): the look-up table is kept; both aliases of the memory stay open --- */
+
+static uint64_t mpc_lut_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    const IotMpc *s = (IotMpc *)d;
+    return s->blk_idx < IOT_MPC_WORDS ? s->lut[s->blk_idx] : 0;
+}
+
+static void mpc_lut_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    IotMpc *s = (IotMpc *)d;
+    if (s->blk_idx < IOT_MPC_WORDS && !(s->ctrl >> 31))
+        s->lut[s->blk_idx] = (uint32_t)value;
+    if (s->ctrl & 0x100) /* auto-increment */
+        s->blk_idx = (s->blk_idx + 1) % IOT_MPC_WORDS;
+}
+
+static uint64_t mpc_max_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((IotMpc *)d)->size / IOT_MPC_BLOCK / 32 - 1; }
+static uint64_t mpc_cfg_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return 10; } /* blocks of 32 KiB */
+static uint64_t mpc_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    static const uint8_t id[12] = { 4, 0, 0, 0, 0x60, 0xb8, 0x1b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
+    return id[i];
+}
+
+static const Reg mpc_regs[] = {
+    { .name = "CTRL", .at = 0x00, .size = 4, .field = offsetof(IotMpc, ctrl), .reset = 0x100 },
+    { .name = "BLK_MAX", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .read = mpc_max_read, .access = REG_RO },
+    { .name = "BLK_CFG", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .read = mpc_cfg_read, .access = REG_RO },
+    { .name = "BLK_IDX", .at = 0x18, .size = 4, .field = offsetof(IotMpc, blk_idx) },
+    { .name = "BLK_LUT", .at = 0x1c, .size = 4, .field = REG_NO_FIELD, .read = mpc_lut_read, .wrote = mpc_lut_wrote },
+    { .name = "INT_STAT", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .access = REG_RO },
+    { .name = "INT_CLEAR", .at = 0x24, .size = 4, .field = REG_NO_FIELD },
+    { .name = "INT_EN", .at = 0x28, .size = 4, .field = offsetof(IotMpc, int_en) },
+    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = mpc_id_read, .access = REG_RO },
+    { .name = NULL },
+};
+static const RegBank mpc_bank = { .name = "regs", .size = 0x1000, .regs = mpc_regs };
+static const RegBank *const mpc_banks[] = { &mpc_bank, NULL };
+static const StateField mpc_state[] = { STATE_U32_ARRAY(IotMpc, lut), STATE_END_OF_TABLE };
+static const Property mpc_props[] = {
+    PROP_(PROP_U32, "size", IotMpc, size, 4 << 20, "bytes of the memory behind it", .min = 32 * IOT_MPC_BLOCK, .max = IOT_MPC_WORDS * 32u * IOT_MPC_BLOCK),
+    DEFINE_PROP_END,
+};
+
+static void mpc_reset(Device *d, ResetPhase phase)
+{
+    if (phase == RESET_ENTER)
+        memset(((IotMpc *)d)->lut, 0, sizeof ((IotMpc *)d)->lut);
+}
+
+static const DeviceType mpc_type = {
+    .name = "tz-mpc", .desc = "TrustZone memory protection controller (its table only)", .category = "Misc", .size = sizeof(IotMpc),
+    .banks = mpc_banks, .props = mpc_props, .state = mpc_state, .reset = mpc_reset,
+};
+DEVICE_REGISTER(mpc_type)
+
+/* --- system control and information (SYSINFO, SYSCTL) --- */
+
+typedef struct SysCtl {
+    Device dev; /* always first */
+    uint32_t secdbgset, scsecctrl, clk, ewctrl, reset_mask, gretreg, initsvtor[2], cpuwait, nmi_enable, wicctrl, id, version, reset_syndrome;
+} SysCtl;
+
+static uint64_t info_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return i ? ((SysCtl *)d)->id : ((SysCtl *)d)->version; }
+#define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(SysCtl, f), __VA_ARGS__ }
+static const Reg ctl_regs[] = {
+    R("SECDBGSET", 0x004, secdbgset), R("SCSECCTRL", 0x00c, scsecctrl), R("CLK_CFG0", 0x014, clk), R("RESET_SYNDROME", 0x100, reset_syndrome, .reset = 1),
+    R("RESET_MASK", 0x104, reset_mask), R("GRETREG", 0x10c, gretreg), R("INITSVTOR", 0x110, initsvtor, .count = 2), R("CPUWAIT", 0x118, cpuwait),
+    R("NMI_ENABLE", 0x11c, nmi_enable), R("WICCTRL", 0x120, wicctrl), R("EWCTRL", 0x124, ewctrl), { .name = NULL },
+};
+static const Reg info_regs[] = {
+    { .name = "SYS", .at = 0, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = info_read, .access = REG_RO }, { .name = NULL },
+};
+static const RegBank ctl_bank = { .name = "ctl", .size = 0x1000, .regs = ctl_regs }, info_bank = { .name = "info", .size = 0x1000, .regs = info_regs };
+static const RegBank *const ctl_banks[] = { &ctl_bank, &info_bank, NULL };
+static const Property ctl_props[] = {
+    DEFINE_PROP_U32("sys-version", SysCtl, version, 0x41743, "SYS_VERSION"), DEFINE_PROP_U32("sys-config", SysCtl, id, 0x31, "SYS_CONFIG"), DEFINE_PROP_END,
+};
+static const DeviceType ctl_type = {
+    .name = "iotkit-sysctl", .desc = "SSE-200 system control and information", .category = "Misc", .size = sizeof(SysCtl), .banks = ctl_banks,
+    .props = ctl_props,
+};
+DEVICE_REGISTER(ctl_type)
