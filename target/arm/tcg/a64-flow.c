@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A64: branches, exceptions, hints (DDI 0487, C4.1.93). */
+#include "target/arm/system.h"
 #include "target/arm/tcg/a64.h"
 
 void arm_a64_undef(ArmTrans *x, const A64Insn *i) { arm_undefined(x); }
@@ -41,9 +42,11 @@ static void set_btype(ArmTrans *x, unsigned btype)
         ir_stei(x->t, 1, offsetof(ArmCpu, btype), btype);
 }
 
+/* BR by another register than X16 and X17 from a guarded page counts as a jump, not as a veneer's call. */
 static void set_btype_br(ArmTrans *x, unsigned rn)
 {
-    set_btype(x, rn == 16 || rn == 17 ? 1 : 3);
+    if (x->has->bti && x->mode & ARM_MODE_BTI)
+        set_btype(x, rn == 16 || rn == 17 || !arm_page_is_guarded(x->c, x->pc) ? 1 : 3);
 }
 
 void arm_a64_br(ArmTrans *x, const A64Insn *i)
