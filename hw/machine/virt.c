@@ -146,7 +146,7 @@ static bool add_cpus(VirtBoard *b, Error **errp)
     const CpuFamily *family = cpu_family_find(m->type->arch);
     const char *model = m->config.cpu_model ? m->config.cpu_model : m->type->default_cpu;
     unsigned cluster = f->gic_version == 2 ? V2_CLUSTER : V3_CLUSTER;
-    ArmBoardCpus board = { .el2 = b->virtualization, .el3 = b->secure, .secondaries_off = f->psci != NULL,
+    ArmBoardCpus board = { .el2 = b->virtualization, .el3 = b->secure, .mte = b->mte, .secondaries_off = f->psci != NULL,
                            .psci = !f->psci ? ARM_PSCI_NONE : b->virtualization ? ARM_PSCI_SMC : ARM_PSCI_HVC };
     if (!family)
         return refuse(b, errp, "this build has no Arm CPUs");

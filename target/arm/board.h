@@ -13,6 +13,7 @@ typedef enum ArmPsci { ARM_PSCI_NONE, ARM_PSCI_HVC, ARM_PSCI_SMC } ArmPsci;
 typedef struct ArmBoardCpus {
     bool el2, el3;             /* let the model's EL2 / EL3 be seen (virtualization=on, secure=on) */
     ArmPsci psci;
+    bool mte;                  /* let FEAT_MTE2 (tag memory) be seen */
     bool secondaries_off;      /* CPUs but the first stand powered off until PSCI or arm_board_cpu_on() */
     uint64_t reset_cbar;       /* peripheral base (CBAR) */
     uint64_t cntfrq;           /* Hz; 0: the model's */

@@ -20,7 +20,6 @@ PENDING_VOID(fp_context)
 PENDING_VOID(m_vlstm)
 PENDING_VOID(m_sp_limit)
 
-WEAK uint64_t arm_mte_mode(const ArmCpu *c) { return 0; }
 
 /* --- M-profile --- */
 WEAK void arm_m_create(ArmCpu *c, const ArmBoardCpus *board) { }

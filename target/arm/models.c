@@ -28,7 +28,7 @@ const ArmFeatures arm_supported = {
     .v6m = true, .v7m = true, .v7em = true, .v8m = true, .v8m_main = true, .v8_1m = true, .m_security = true, .m_mve_int = true,
     .m_mve_fp = true, .m_lob = true, .m_fpu = true, .m_fpu_dp = true,
     .bti = true, .pauth2 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true, .i8mm = true,
-    .bf16 = true, .lva = true, .lpa = true, .pan3 = true, .wfxt = true,
+    .bf16 = true, .lva = true, .lpa = true, .pan3 = true, .wfxt = true, .mte = true, .mte2 = true,
 };
 
 /* --- ID registers of A32-only models, as their manuals print them --- */
@@ -267,6 +267,7 @@ static void apply_options(ArmCpu *c, const CpuOptions *o, const ArmBoardCpus *bo
     f->el2 = f->el2 && (o->el2 || r_el2);
     f->el3 = f->el3 && o->el3;
     f->pmuv3 = f->pmuv3 && o->pmu;
+    f->mte2 = f->mte2 && board->mte; /* without tag memory there are the instructions alone */
     if (!o->aarch64)
         f->aarch64 = false;
     feature_rules(f);

@@ -63,6 +63,7 @@ READ(rd_ccsidr)
     return c->ccsidr[sel & 15];
 }
 WRITE(wr_csselr) { store(c, r, value & 15); }
+READ(rd_gmid) { return 6; } /* blocks of 256 bytes: LDGM, STGM */
 READ(rd_dczid)
 {
     bool off = (c->el == 0 && !(arm_sctlr(c) & SCTLR_DZE)) || (c->el < 2 && arm_hcr(c) & HCR_TDZ);
