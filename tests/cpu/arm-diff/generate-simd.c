@@ -76,6 +76,13 @@ static uint64_t float_value(Gen *g, unsigned es)
     return r >> (64 - 8 * es);
 }
 
+/* The smallest normal number, or 1, and their neighbours. */
+static uint64_t tiny_factor(Gen *g, unsigned es)
+{
+    uint64_t one = es == 8 ? 0x3ff0000000000000 : es == 4 ? 0x3f800000 : 0x3c00, small = es == 8 ? 0x0010000000000000 : es == 4 ? 0x00800000 : 0x0400;
+    return (gen_chance(g, 50) ? one : small) + gen_pick(g, 5) - 2 + ((gen_random(g) & 1) << (8 * es - 1));
+}
+
 static bool unit(Gen *g, const ArmRow *row)
 {
     uint32_t word = row_word(g, row);
@@ -85,7 +92,7 @@ static bool unit(Gen *g, const ArmRow *row)
         return false;
     if (row_is(row, "mem"))
         return memory(g, row, word);
-    if (gen_chance(g, 0)) { /* read and clear FPSR */
+    if (gen_chance(g, 12)) { /* read and clear FPSR */
         gen_word32(g, 0xd53b4420 | gen_pick(g, 28)); /* mrs */
         gen_word32(g, 0xd51b443f);                   /* msr fpsr, xzr */
     }
@@ -107,13 +114,14 @@ static void begin(Gen *g)
     g->r->filler = 0; /* UDF */
     s->r[31] = STACK_BASE + STACK_SIZE / 2;
     unsigned same = gen_pick(g, 4); /* element size for all, or mixed */
+    bool tiny = gen_chance(g, 10);   /* products around the smallest normal number */
     for (unsigned n = 0; n < 32; n++) {
         unsigned es = same ? 1u << same : 2u << gen_pick(g, 3);
         if (gen_chance(g, 20))
             continue;
         s->v[n][0] = s->v[n][1] = 0;
         for (unsigned k = 0; k < 16 / es; k++)
-            s->v[n][k * es / 8] |= float_value(g, es) << 8 * (k * es % 8);
+            s->v[n][k * es / 8] |= (tiny ? tiny_factor(g, es) : float_value(g, es)) << 8 * (k * es % 8);
     }
     if (gen_chance(g, 40))
         s->fpcr = (uint32_t)gen_pick(g, 4) << 22;
