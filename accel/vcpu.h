@@ -23,7 +23,7 @@ enum {
     VCPU_TEMPS = 48,      /* IR temporaries of one block, each with a spill slot */
     TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, /* fast level: direct mapped by low bits of the page number */
     TLB_BANKS = 8,        /* one per translation regime a block can be compiled for ("mmu index") */
-    JUMP_CACHE_BITS = 15, CODE_TLB_BITS = 11,
+    JUMP_CACHE_BITS = 16, CODE_TLB_BITS = 13,
     TCG_PAGE_BITS = 12,
 };
 #define TCG_PAGE_SIZE (UINT64_C(1) << TCG_PAGE_BITS)

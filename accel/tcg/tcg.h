@@ -15,7 +15,7 @@
 
 enum {
     TLB_USED = 128,           /* filled slots of a bank that are remembered, so that a flush need not clear all */
-    TLB2_BITS = 12, TLB2_SIZE = 1 << TLB2_BITS,
+    TLB2_BITS = 13, TLB2_SIZE = 1 << TLB2_BITS,
     LARGE_FILTER = 16384, JC_FILTER = 4096,
     PHYS_CACHE = 64,
     CODE_MAP = 1 << CODE_TLB_BITS,
@@ -23,7 +23,7 @@ enum {
     RAM_PAGES_MAX = 1 << 26,  /* 256 GiB of guest RAM and ROM */
     CODE_PIECE_BITS = 6,      /* the bitmap of a code page has a bit per 64 bytes */
     JC_MODES = 64,
-    CODE_LOCAL = 256,         /* code map entries of pages that are not global, listed so that a switch need not look at all */
+    CODE_LOCAL = 1024,        /* code map entries of pages that are not global, listed so that a switch need not look at all */
     FLUSH_QUEUE = 32,         /* requests of other vCPUs; more: everything is flushed */
 };
 #define NO_PAGE (~UINT64_C(0))
@@ -121,7 +121,7 @@ typedef struct TcgVcpu {
     bool huge;                           /* and some mapping larger than 1 GiB */
     struct { hwaddr page; uint8_t *host; uint64_t ram; bool readonly; } phys[PHYS_CACHE];
     CodeMap code_map[CODE_MAP];
-    struct { uint64_t vpage_bank, ram; uint32_t id; } map_id[1024]; /* mapping_id()s met */
+    struct { uint64_t vpage_bank, ram; uint32_t id; } map_id[4096]; /* mapping_id()s met */
     struct { uint64_t mode, key; uint32_t base, asid; bool local; } jc_mode[JC_MODES]; /* hashed; key 0: empty; local: see jc_key_of() */
     uint64_t jc_filter[JC_FILTER / 64];  /* pages that jump cache entries stand for */
     unsigned jc_generation;

@@ -270,7 +270,7 @@ const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank,
 static uint32_t cached_id(TcgVcpu *t, uint64_t vpage_bank, uint64_t ram)
 {
     uint64_t h = (vpage_bank ^ ram << 7) * UINT64_C(0x9e3779b97f4a7c15);
-    typeof(&t->map_id[0]) c = &t->map_id[h >> 54];
+    typeof(&t->map_id[0]) c = &t->map_id[h >> 52];
     if (!c->id || c->vpage_bank != vpage_bank || c->ram != ram) {
         c->vpage_bank = vpage_bank, c->ram = ram;
         c->id = mapping_id(vpage_bank & TCG_PAGE_MASK, ram, vpage_bank & ~TCG_PAGE_MASK);
