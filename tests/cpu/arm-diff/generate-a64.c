@@ -129,7 +129,7 @@ static bool memory(Gen *g, const ArmRow *row, uint32_t word)
 /* Flags and FPSR by MRS and MSR. */
 static bool system_register(Gen *g)
 {
-    static const uint32_t words[] = { 0xd53b4200, 0xd51b4200 };
+    static const uint32_t words[] = { 0xd53b4200, 0xd51b4200, 0xd53b4420, 0xd53b4400 };
     gen_word32(g, words[gen_pick(g, G_N_ELEMENTS(words))] | gen_pick(g, 32));
     return true;
 }
