@@ -223,13 +223,17 @@ E(t32_ldrd)
 /* --- multiple --- */
 static void user_registers(ArmTrans *x, const A32Insn *i, IrMem m)
 {
+    IrRef own = IR_NONE; /* what goes to the base register, which the addresses need until the end */
     for (unsigned n = 0; n < 16; n++) {
         if (!(i->list >> n & 1))
             continue;
         IrRef t = ir_temp(x->t);
         if (i->l) {
             arm_load(x, 4, t, &m);
-            arm_call(x, arm_help_bank_user_set, 0, IR_NONE, A_IMM(n), A_REF(t), A_NONE);
+            if (n == (unsigned)i->rn)
+                own = t;
+            else
+                arm_call(x, arm_help_bank_user_set, 0, IR_NONE, A_IMM(n), A_REF(t), A_NONE);
         } else {
             if (n == 15)
                 ir_movi(x->t, 4, t, a32_pc(x));
@@ -240,6 +244,8 @@ static void user_registers(ArmTrans *x, const A32Insn *i, IrMem m)
         m.disp += 4;
         m.align = 0;
     }
+    if (own != IR_NONE)
+        arm_call(x, arm_help_bank_user_set, 0, IR_NONE, A_IMM((unsigned)i->rn), A_REF(own), A_NONE);
 }
 
 /* Loads go to the registers at once: a fault in between leaves the base as it was, and the instruction runs again. */
