@@ -11,6 +11,8 @@
 #include "hw/firmware/arm.h"
 #include "hw/firmware/loader.h"
 
+enum { RAM_PRIORITY = -500, RANGE_PRIORITY = -400 /* RAM may reach under peripherals */ };
+
 MemRegion *aboard_own(ABoardMachine *m, MemRegion *r)
 {
     g_ptr_array_add(m->regions, r);
@@ -41,7 +43,7 @@ static bool add_memory(ABoardMachine *m, Error **errp)
     m->machine.ram = mem_ram_new("ram", size, errp);
     if (!m->machine.ram)
         return false;
-    mem_map(m->machine.memory, b->ram_at, m->machine.ram, 0);
+    mem_map(m->machine.memory, b->ram_at, m->machine.ram, RAM_PRIORITY);
     for (const AMem *row = b->mem; row && row->kind; row++) {
         MemRegion *r = row->kind == AMEM_RAM ? mem_ram_new(row->name, row->size, errp)
                      : row->kind == AMEM_ROM ? mem_rom_new(row->name, row->size, NULL, 0, errp) : alias_of(m, row);
@@ -84,7 +86,7 @@ static void add_range(ABoardMachine *m, const ARange *row)
     r->at = row->at;
     MemRegion *region = mem_io_new(row->name, row->size, &range_ops, r, machine_domain());
     mem_set_opaque_free(region, g_free);
-    mem_map(m->machine.memory, row->at, aboard_own(m, region), -1000);
+    mem_map(m->machine.memory, row->at, aboard_own(m, region), RANGE_PRIORITY);
 }
 
 /* ---- CPUs and parts ---- */
@@ -139,6 +141,12 @@ Device *aboard_add(ABoardMachine *m, const APart *p, Error **errp)
 
 /* ---- starting ---- */
 
+static uint64_t kernel_ram(const ABoardMachine *m)
+{
+    const ABoard *b = m->board;
+    return b->ram_kernel ? MIN(m->machine.config.ram_size, b->ram_kernel - b->ram_at) : m->machine.config.ram_size;
+}
+
 static GBytes *device_tree(ABoardMachine *m, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
@@ -150,7 +158,7 @@ static GBytes *device_tree(ABoardMachine *m, Error **errp)
     g_autofree char *node = g_strdup_printf("/memory@%" PRIx64, m->board->ram_at);
     const char *memory = dt_has(t, node) ? node : dt_has(t, "/memory@0") && !m->board->ram_at ? "/memory@0" : dt_has(t, "/memory") ? "/memory" : node;
     dt_string(t, memory, "device_type", "memory");
-    if (!dt_root_reg(t, memory, m->board->ram_at, c->ram_size))
+    if (!dt_root_reg(t, memory, m->board->ram_at, kernel_ram(m)))
         warn_reportf("device tree '%s': its cells are too narrow for this machine's memory", c->dtb);
     if (c->append)
         dt_string(t, "/chosen", "bootargs", c->append);
@@ -165,7 +173,7 @@ static GBytes *device_tree(ABoardMachine *m, Error **errp)
 static bool load_kernel(ABoardMachine *m, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
-    ArmBootBoard where = { .ram_base = m->board->ram_at, .ram_size = c->ram_size, .a64 = !strcmp(m->machine.type->arch, "aarch64"),
+    ArmBootBoard where = { .ram_base = m->board->ram_at, .ram_size = kernel_ram(m), .a64 = !strcmp(m->machine.type->arch, "aarch64"),
                            .has_el3 = m->board->cpu.el3, .board_id = m->board->id };
     m->boot = arm_boot_new(c, &where, errp);
     if (!m->boot)

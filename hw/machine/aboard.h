@@ -33,6 +33,7 @@ typedef struct ARange {
 
 typedef struct ABoard {
     uint64_t ram_at, ram_max;
+    uint64_t ram_kernel;    /* kernels get RAM below that address only; 0: all */
     uint32_t id;            /* machine number of kernels without device tree; ~0: none */
     const AMem *mem;
     const APart *parts;
