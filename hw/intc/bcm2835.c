@@ -181,8 +181,10 @@ static uint64_t core_time_read(Device *d, const Reg *r, unsigned i, uint64_t sto
 #define L(name_, at_, n, ...) { .name = name_, .at = at_, .size = 4, .count = n, .stride = 4, __VA_ARGS__ }
 #define F(f) .field = offsetof(Local, f)
 static const Reg local_regs[] = {
-    L("CONTROL", 0x00, 1, F(control)), L("PRESCALER", 0x08, 1, F(prescaler)), L("GPU_ROUTING", 0x0c, 1, F(gpu_route), .rsvd = 0xfffffff0, .wrote = local_wrote),
-    L("PMU_ROUTING_SET", 0x10, 1, .field = REG_NO_FIELD, .wrote = pmu_route_wrote), L("PMU_ROUTING_CLR", 0x14, 1, .field = REG_NO_FIELD, .wrote = pmu_route_wrote),
+    L("CONTROL", 0x00, 1, F(control)), L("PRESCALER", 0x08, 1, F(prescaler)),
+    L("GPU_ROUTING", 0x0c, 1, F(gpu_route), .rsvd = 0xfffffff0, .wrote = local_wrote),
+    L("PMU_ROUTING_SET", 0x10, 1, .field = REG_NO_FIELD, .wrote = pmu_route_wrote),
+    L("PMU_ROUTING_CLR", 0x14, 1, .field = REG_NO_FIELD, .wrote = pmu_route_wrote),
     L("CORE_TIMER", 0x1c, 2, .field = REG_NO_FIELD, .read = core_time_read), L("LOCAL_ROUTING", 0x24, 1, F(local_route)),
     L("LOCAL_TIMER", 0x34, 1, F(local_ctl)),
     L("TIMER_CONTROL", 0x40, CORES, F(timer_ctl), .rsvd = 0xffffff00, .wrote = local_wrote),

@@ -115,15 +115,19 @@ static const APart parts_3b[] = { PERIPHERALS(0x3f000000, "0xa02082", "0x3c00000
 static const ARange ranges_2835[] = { UNMODELLED(0x20000000), { NULL, 0, 0 } };
 static const ARange ranges_2836[] = { UNMODELLED(0x3f000000), { "local", 0x40000000, 0x40000 }, { NULL, 0, 0 } };
 
-static const ABoard board_0 = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_2835, .unmodelled = ranges_2835, .intc = intc_2835, .irq = line };
-static const ABoard board_1ap = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_1ap, .unmodelled = ranges_2835, .intc = intc_2835, .irq = line };
+static const ABoard board_0 = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_2835,
+                                .unmodelled = ranges_2835, .intc = intc_2835, .irq = line };
+static const ABoard board_1ap = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_1ap,
+                                  .unmodelled = ranges_2835, .intc = intc_2835, .irq = line };
 static uint32_t core_affinity(unsigned cpu) { return cpu | 0xf00; }
 static const ABoard board_2b = {
-    .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = 3139, .parts = parts_2b, .unmodelled = ranges_2836, .min_cpus = 4, .affinity = core_affinity,
+    .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = 3139, .parts = parts_2b,
+    .unmodelled = ranges_2836, .min_cpus = 4, .affinity = core_affinity,
     .cpu = { .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line,
 };
 static const ABoard board_3b = {
-    .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = UINT32_MAX, .parts = parts_3b, .unmodelled = ranges_2836, .min_cpus = 4,
+    .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = UINT32_MAX, .parts = parts_3b,
+    .unmodelled = ranges_2836, .min_cpus = 4,
     .cpu = { .el2 = true, .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line, .wire = wire_3b,
 };
 ABOARD_MACHINE(raspi0, "raspi0", "Raspberry Pi Zero", "arm", "arm1176", board_0, 1, 512 * MiB)
