@@ -17,7 +17,8 @@
     /* AArch64 and v8 */ \
     X(fp) X(simd) X(fp16) X(fhm) X(bf16) X(i8mm) X(dotprod) X(rdm) X(jscvt) X(fcma) X(frintts) \
     X(aes) X(pmull) X(sha1) X(sha256) X(sha512) X(sha3) X(sm3) X(sm4) X(crc32) \
-    X(lse) X(lse2) X(lor) X(lrcpc) X(lrcpc2) X(flagm) X(flagm2) X(dpb) X(dpb2) X(sb) X(ssbs) X(specres) X(rng) X(bti) X(pauth) X(pauth2) X(fpac) \
+    X(lse) X(lse2) X(lor) X(lrcpc) X(lrcpc2) X(flagm) X(flagm2) X(dpb) X(dpb2) X(sb) X(ssbs) X(specres) X(rng) X(bti) \
+    X(pauth) X(pauth_qarma5) X(pauth2) X(fpac) \
     X(mte) X(mte2) X(sve) X(sve2) X(sve2_aes) X(sve2_bitperm) X(sve2_sha3) X(sve2_sm4) \
     X(pan) X(pan2) X(uao) X(vhe) X(hpds) X(lpa) X(lva) X(ttst) X(ttl) X(xnx) X(hafdbs) X(vmid16) X(cnp) X(tlbios) X(tlbirange) X(nv) X(nv2) \
     X(ras) X(dit) X(pmuv3) X(sel2) X(evt) X(ecv) X(fgt) X(wfxt) X(mops) X(ls64) X(idst) X(bbm) \

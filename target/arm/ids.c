@@ -11,8 +11,8 @@ static const IdRule rules64[] = {
     R(aa64isar0, 16, crc32, 1), R(aa64isar0, 20, lse, 2), R(aa64isar0, 28, rdm, 1), R(aa64isar0, 32, sha3, 1), R(aa64isar0, 36, sm3, 1),
     R(aa64isar0, 40, sm4, 1), R(aa64isar0, 44, dotprod, 1), R(aa64isar0, 48, fhm, 1), R(aa64isar0, 52, flagm, 1), R(aa64isar0, 52, flagm2, 2),
     R(aa64isar0, 56, tlbios, 1), R(aa64isar0, 56, tlbirange, 2), R(aa64isar0, 60, rng, 1),
-    R(aa64isar1, 0, dpb, 1), R(aa64isar1, 0, dpb2, 2), R(aa64isar1, 4, pauth, 1), R(aa64isar1, 4, pauth2, 3), R(aa64isar1, 4, fpac, 4),
-    R(aa64isar1, 12, jscvt, 1), R(aa64isar1, 16, fcma, 1), R(aa64isar1, 20, lrcpc, 1), R(aa64isar1, 20, lrcpc2, 2), R(aa64isar1, 24, pauth, 1),
+    R(aa64isar1, 0, dpb, 1), R(aa64isar1, 0, dpb2, 2),
+    R(aa64isar1, 12, jscvt, 1), R(aa64isar1, 16, fcma, 1), R(aa64isar1, 20, lrcpc, 1), R(aa64isar1, 20, lrcpc2, 2),
     R(aa64isar1, 32, frintts, 1), R(aa64isar1, 36, sb, 1), R(aa64isar1, 40, specres, 1), R(aa64isar1, 44, bf16, 1), R(aa64isar1, 48, dgh, 1),
     R(aa64isar1, 52, i8mm, 1), R(aa64isar2, 0, wfxt, 2), R(aa64isar2, 16, mops, 1),
     R(aa64pfr0, 0, aarch64, 1), R(aa64pfr0, 0, aarch32_el0, 2), R(aa64pfr0, 4, aarch64, 1), R(aa64pfr0, 4, aarch32_el1, 2),
@@ -53,6 +53,10 @@ static void ids64(ArmCpu *c)
     if (!c->has.aarch64)
         return;
     apply(c, rules64, ARRAY_LEN(rules64));
+    if (c->has.pauth) { /* APA and GPA: QARMA5; API and GPI: another algorithm */
+        unsigned shift = c->has.pauth_qarma5 ? 0 : 4;
+        c->id_aa64isar1 |= (uint64_t)(c->has.fpac ? 4 : c->has.pauth2 ? 3 : 1) << (4 + shift) | UINT64_C(1) << (24 + shift);
+    }
     unsigned fp = !c->has.fp ? 0xf : c->has.fp16, simd = !c->has.simd ? 0xf : c->has.fp16;
     c->id_aa64pfr0 |= (uint64_t)fp << 16 | (uint64_t)simd << 20;
     c->id_aa64mmfr0 |= m->pa_range == 6 && !c->has.lpa ? 5 : m->pa_range;

@@ -27,7 +27,8 @@ const ArmFeatures arm_supported = {
     ALL_8_4, .v8_5 = true, .v8_6 = true, .m_profile = true, .r_profile = true, .pmsa = true, .mmu_v6 = true, .jazelle = true, .thumbee = true,
     .v6m = true, .v7m = true, .v7em = true, .v8m = true, .v8m_main = true, .v8_1m = true, .m_security = true, .m_mve_int = true,
     .m_mve_fp = true, .m_lob = true, .m_fpu = true, .m_fpu_dp = true,
-    .bti = true, .pauth2 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true, .i8mm = true,
+    .bti = true, .pauth2 = true, .pauth_qarma5 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true,
+    .i8mm = true,
     .bf16 = true, .lva = true, .lpa = true, .pan3 = true, .wfxt = true, .mte = true, .mte2 = true,
 };
 
@@ -197,13 +198,14 @@ static void feature_rules(ArmFeatures *f)
 /* --- -cpu's text --- */
 
 typedef struct CpuOptions {
-    bool aarch64, pmu, hivecs, big_endian, el2, el3;
+    bool aarch64, pmu, hivecs, big_endian, el2, el3, pauth_impdef;
     uint64_t cntfrq, rvbar, midr;
 } CpuOptions;
 
 /* QEMU's properties that are no feature by themselves. */
 static const struct { const char *name; bool number; uint16_t offset; } cpu_options[] = {
     { "aarch64", false, offsetof(CpuOptions, aarch64) }, { "pmu", false, offsetof(CpuOptions, pmu) },
+    { "pauth-impdef", false, offsetof(CpuOptions, pauth_impdef) },
     { "reset-hivecs", false, offsetof(CpuOptions, hivecs) }, { "cfgend", false, offsetof(CpuOptions, big_endian) },
     { "has_el2", false, offsetof(CpuOptions, el2) }, { "has_el3", false, offsetof(CpuOptions, el3) },
     { "cntfrq", true, offsetof(CpuOptions, cntfrq) }, { "rvbar", true, offsetof(CpuOptions, rvbar) }, { "midr", true, offsetof(CpuOptions, midr) },
@@ -270,6 +272,7 @@ static void apply_options(ArmCpu *c, const CpuOptions *o, const ArmBoardCpus *bo
     f->mte2 = f->mte2 && board->mte; /* without tag memory there are the instructions alone */
     if (!o->aarch64)
         f->aarch64 = false;
+    f->pauth_qarma5 = f->pauth && !o->pauth_impdef;
     feature_rules(f);
     c->cntfrq = o->cntfrq ? o->cntfrq : c->model->cntfrq ? c->model->cntfrq : 62500000;
     c->reset_pc = o->hivecs && !f->aarch64 ? 0xffff0000 : o->rvbar;
@@ -296,7 +299,7 @@ bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uin
         return false;
     }
     CpuOptions o = { .aarch64 = true, .pmu = true, .hivecs = board->hivecs, .big_endian = board->big_endian, .el2 = board->el2,
-                     .el3 = board->el3, .cntfrq = board->cntfrq, .rvbar = board->rvbar };
+                     .el3 = board->el3, .pauth_impdef = true, .cntfrq = board->cntfrq, .rvbar = board->rvbar };
     c->model = m;
     c->has = m->has;
     for (unsigned i = 0; i < ARRAY_LEN(feature_names); i++)

@@ -11,6 +11,8 @@ void arm_a64_barrier(ArmTrans *x, const A64Insn *i)
 {
     bool kind = (i->crm & 3) == 3 || !(i->crm & 3);
     ir_emit(x->t, IR_FENCE, 8)->imm = kind;
+    if ((x->insn >> 5 & 7) == 4) /* DSB */
+        arm_wait_broadcasts(x);
 }
 void arm_a64_sb(ArmTrans *x, const A64Insn *i) { ir_emit(x->t, IR_FENCE, 8); }
 void arm_a64_isb(ArmTrans *x, const A64Insn *i) { arm_end_next(x); }

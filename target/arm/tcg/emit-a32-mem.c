@@ -430,6 +430,8 @@ E(stl)
 E(barrier) /* imm: domain and kind, ld: 01, st: 10, all: 11 */
 {
     ir_emit(x->t, IR_FENCE, 8)->imm = (i->imm & 3) == 3 || (i->imm & 3) == 0;
+    if ((x->insn >> 4 & 15) == 4 && !x->has->m_profile) /* DSB */
+        arm_wait_broadcasts(x);
 }
 
 E(isb) { a32_end_exit(x); }

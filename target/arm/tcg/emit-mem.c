@@ -77,3 +77,14 @@ void arm_store(ArmTrans *x, unsigned size, const IrMem *m, IrRef value)
 {
     ir_store(x->t, size, m, value)->flags |= x->be;
 }
+
+/* DSB: TLB maintenance that this CPU has broadcast is complete behind it. */
+void arm_wait_broadcasts(ArmTrans *x)
+{
+    unsigned done = ir_new_label(x->t);
+    IrRef sent = ir_temp(x->t);
+    ir_lde(x->t, 1, sent, offsetof(ArmCpu, tlbi_sent));
+    ir_brz(x->t, IR_BRZ, 1, sent, done);
+    arm_call(x, arm_help_dsb, H_R, IR_NONE, A_NONE, A_NONE, A_NONE);
+    ir_label(x->t, IR_LABEL, done);
+}

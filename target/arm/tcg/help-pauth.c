@@ -140,6 +140,17 @@ static uint64_t cached_code(uint64_t data, uint64_t modifier, const uint64_t *ke
     return cache[n].code = arm_qarma5(data, modifier, key[1], key[0]);
 }
 
+/* ComputePAC by an IMPLEMENTATION DEFINED algorithm (no cipher: a guest's keys protect it from itself only), unless QARMA5 is asked for. */
+static uint64_t pac(const ArmCpu *c, uint64_t data, uint64_t tweak, uint64_t key0, uint64_t key1)
+{
+    if (c->has.pauth_qarma5)
+        return cached_code(data, tweak, (const uint64_t[]){ key1, key0 });
+    uint64_t h = (data ^ key0) * UINT64_C(0x9e3779b97f4a7c15);
+    h = ((h ^ h >> 29) + (tweak ^ key1)) * UINT64_C(0xbf58476d1ce4e5b9);
+    h = (h ^ h >> 32) * UINT64_C(0x94d049bb133111eb);
+    return h ^ h >> 31;
+}
+
 /* --- where the code stands in a pointer --- */
 typedef struct Layout { unsigned bottom, top; bool tbi, either_tbi, two_ranges; } Layout;
 
@@ -182,7 +193,7 @@ static uint64_t add_code(const ArmCpu *c, uint64_t ptr, uint64_t modifier, const
     Layout l = layout(c, ptr, data);
     bool select = ptr >> (l.either_tbi ? 55 : 63) & 1;
     uint64_t field = bits_mask(l.top + 1) & ~bits_mask(l.bottom), sign = select ? field : 0, bits = code_bits(&l);
-    uint64_t code = cached_code((ptr & ~field) | sign, modifier, key);
+    uint64_t code = pac(c, (ptr & ~field) | sign, modifier, key[1], key[0]);
     bool canonical = (ptr & field) == 0 || (ptr & field) == field;
     if (!c->has.pauth2) {
         if (!canonical)
@@ -197,7 +208,7 @@ static uint64_t check_code(ArmCpu *c, uint64_t ptr, uint64_t modifier, const uin
     Layout l = layout(c, ptr, data);
     bool select = ptr >> 55 & 1;
     uint64_t field = bits_mask(l.top + 1) & ~bits_mask(l.bottom), sign = select ? field : 0, bits = code_bits(&l);
-    uint64_t plain = (ptr & ~field) | sign, code = cached_code(plain, modifier, key);
+    uint64_t plain = (ptr & ~field) | sign, code = pac(c, plain, modifier, key[1], key[0]);
     if (c->has.pauth2) {
         uint64_t r = (ptr & ~bits) | ((ptr ^ code) & bits);
         c->fpac_failed = c->has.fpac && !combined && (r & field) != sign ? (uint8_t)(4 | data << 1 | key_b) : 0;
@@ -238,7 +249,7 @@ uint64_t arm_help_pacga(Vcpu *v, uint64_t value, uint64_t modifier, uint64_t unu
 {
     ArmCpu *c = arm_cpu(v);
     check_traps(c);
-    return arm_qarma5(value, modifier, c->ap_keys[4][1], c->ap_keys[4][0]) & ~UINT64_C(0xffffffff);
+    return pac(c, value, modifier, c->ap_keys[4][1], c->ap_keys[4][0]) & ~UINT64_C(0xffffffff);
 }
 
 uint64_t arm_help_xpac(Vcpu *v, uint64_t ptr, uint64_t data, uint64_t unused)

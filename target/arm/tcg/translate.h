@@ -85,6 +85,9 @@ IrMem arm_mem_pin(ArmTrans *x, const IrMem *m);
 /* SP alignment check for an A64 access off `base` (of arm_mem_index already done there). */
 void arm_check_sp(ArmTrans *x);
 
+/* DSB: wait for broadcast TLB maintenance. */
+void arm_wait_broadcasts(ArmTrans *x);
+
 /* --- helpers: letters as in helpers.h --- */
 enum { H_R = IR_CALL_RAISES, H_F = IR_CALL_READS_FLAGS, H_W = IR_CALL_WRITES_FLAGS, H_G = IR_CALL_GPR_ONLY, H_P = IR_CALL_PURE };
 typedef struct ArmArg { IrRef ref; uint64_t imm; } ArmArg;

@@ -173,5 +173,6 @@ static void end(Gen *g)
     }
 }
 
-const DiffIsa isa_a64 = { "a64", "arm-diff-runner-a64", "max", { "qemu-aarch64", "-cpu", "max,sve=off", NULL }, tables, features, unit, begin, end };
+const DiffIsa isa_a64 = { "a64", "arm-diff-runner-a64", "max,pauth-impdef=off",
+    { "qemu-aarch64", "-cpu", "max,sve=off", NULL }, tables, features, unit, begin, end };
 const DiffIsa *const isas[ISA_COUNT] = { [ISA_A64] = &isa_a64, [ISA_SIMD] = &isa_simd };

@@ -131,4 +131,5 @@ static void begin(Gen *g)
 
 static void end(Gen *g) {}
 
-const DiffIsa isa_simd = { "simd", "arm-diff-runner-a64", "max", { "qemu-aarch64", "-cpu", "max,sve=off", NULL }, tables, features, unit, begin, end };
+const DiffIsa isa_simd = { "simd", "arm-diff-runner-a64", "max,pauth-impdef=off",
+    { "qemu-aarch64", "-cpu", "max,sve=off", NULL }, tables, features, unit, begin, end };
