@@ -306,6 +306,7 @@ E(ldm)
             IrMem probe = m;
             probe.disp += bytes - 4;
             arm_load(x, 4, ir_temp(x->t), &probe);
+            m = arm_mem_pin(x, &m); /* the base may be in the list */
         }
         user_registers(x, i, m);
     } else if (i->l) {
