@@ -6,7 +6,7 @@
 #define PERIPH(type, id, n, ...) { type, id, 0x40000000 + (n) * 0x1000, { MCU_IRQ(n) }, __VA_ARGS__ }
 
 static const McuPart parts[] = {
-    PERIPH("nrf51-clock", "clock", 0), PERIPH("nrf51-uart", "uart", 2, .serial = 1), PERIPH("nrf51-twi", "twi0", 3), PERIPH("nrf51-twi", "twi1", 4),
+    PERIPH("nrf51-clock", "clock-power", 0), PERIPH("nrf51-uart", "uart", 2, .serial = 1), PERIPH("nrf51-twi", "twi0", 3), PERIPH("nrf51-twi", "twi1", 4),
     PERIPH("nrf51-timer", "timer0", 8), PERIPH("nrf51-timer", "timer1", 9), PERIPH("nrf51-timer", "timer2", 10),
     PERIPH("nrf51-rtc", "rtc0", 11), PERIPH("nrf51-temp", "temp", 12), PERIPH("nrf51-rng", "rng", 13), PERIPH("nrf51-wdt", "wdt", 16),
     PERIPH("nrf51-rtc", "rtc1", 17),

@@ -79,6 +79,7 @@ struct ArmM {
              csselr;
     uint32_t sau_ctrl, sau_rnr, sau_rbar[M_SAU_REGIONS], sau_rlar[M_SAU_REGIONS];
     bool wfe;                 /* halted by WFE */
+    bool told_bus_error;      /* one line for the user */
     uint32_t dwt_ctrl, dwt_cyccnt, dwt_comp[M_DWT_COMPARATORS], dwt_mask[M_DWT_COMPARATORS], dwt_function[M_DWT_COMPARATORS];
     uint64_t dwt_since_ns;    /* of dwt_cyccnt while it runs */
 
@@ -118,6 +119,8 @@ MemAttrs arm_m_attrs(const Vcpu *v);
 /* WFI (kind 0) and WFE (1) on M: sets v->halted, and tells it. SEV and exception entry/exit set the event register. */
 bool arm_m_wait(ArmCpu *c, unsigned kind);
 void arm_m_event_all(void);                /* SEV; any thread */
+/* For translation: does addr lie in Secure memory that Non-secure code may call? */
+bool arm_m_callable(const Vcpu *v, uint32_t addr);
 uint32_t arm_m_get_xpsr(const ArmCpu *c);
 void arm_m_set_xpsr(ArmCpu *c, uint32_t value, uint32_t mask);
 extern const StateField arm_m_state[];     /* section "cpu.N.m", offsets in ArmM */

@@ -374,6 +374,9 @@ ARM_HELPER_VOID(m_sg)
     arm_m_changed(m);
 }
 
+bool arm_m_callable(const Vcpu *v, uint32_t addr) { return arm_m_security(arm_cpu_const(v)->m, addr).nsc; }
+ARM_HELPER_VOID(m_invep) { arm_m_raise(arm_cpu(v), M_EXC_SECURE, SFSR_INVEP); }
+
 /* --- creation, reset, state --- */
 
 void arm_m_create(ArmCpu *c, const ArmBoardCpus *board)

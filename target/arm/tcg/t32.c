@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A32 and T32: one instruction: which table, condition, IT state. */
 #include "target/arm/tcg/a32.h"
+#include "target/arm/m/m.h"
+
+#define T32_SG 0xe97fe97fu /* what alone Non-secure code may enter a callable region by */
 
 /* --- Advanced SIMD and FP have tables of their own; T32's words are brought to A32's form --- */
 static const ArmRow *decode_coprocessor(const ArmTrans *x, uint32_t w)
@@ -127,6 +130,11 @@ void arm_t32_begin(ArmTrans *x) { x->it = (uint8_t)(x->mode >> ARM_MODE_IT_SHIFT
 void arm_t32_insn(ArmTrans *x)
 {
     uint32_t w = x->insn;
+    if (x->has->m_security && !(x->mode & ARM_MODE_SECURE) && w != T32_SG && arm_m_callable(x->t->v, (uint32_t)x->pc)) {
+        arm_call(x, arm_help_m_invep, H_R | H_P, IR_NONE, A_NONE, A_NONE, A_NONE);
+        arm_end_lookup(x);
+        return;
+    }
     const ArmRow *row = decode_t32(x, &w);
     x->cond = x->it & 15 ? x->it >> 4 : 14;
     x->it_next = it_advance(x->it);
