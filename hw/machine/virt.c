@@ -35,7 +35,7 @@ typedef struct VirtBoard {
     Device *gic, *flash[2], *key;
     Gpex *pcie;
     FwCfg *fw;
-    MemRegion *secure_ram, *pio, *mmio, *mmio_high;
+    MemRegion *secure_ram, *pio, *mmio, *mmio_high, *nothing, *nothing_high;
     ArmBoot *boot;
     GBytes *dtb; /* with firmware: at the start of RAM */
 } VirtBoard;
@@ -308,6 +308,12 @@ static bool add_pcie(VirtBoard *b, Error **errp)
     mem_map(m->memory, b->facts.ecam.base, d->region[0], 0);
     b->pio = window(b, "pcie.pio", m->io, 0, (VirtRange){ VIRT_PCIE_PIO, VIRT_PCIE_PIO_SIZE });
     b->mmio = window(b, "pcie.mmio", b->pcie->mem, VIRT_PCIE_MMIO, (VirtRange){ VIRT_PCIE_MMIO, VIRT_PCIE_MMIO_SIZE });
+    b->nothing = gpex_background_new(VIRT_PCIE_MMIO_SIZE + VIRT_PCIE_PIO_SIZE);
+    mem_map(m->memory, VIRT_PCIE_MMIO, b->nothing, -1);
+    if (b->facts.mmio_high.size) {
+        b->nothing_high = gpex_background_new(b->facts.mmio_high.size);
+        mem_map(m->memory, b->facts.mmio_high.base, b->nothing_high, -1);
+    }
     if (b->facts.mmio_high.size)
         b->mmio_high = window(b, "pcie.mmio-high", b->pcie->mem, b->facts.mmio_high.base, b->facts.mmio_high);
     return gpex_add_root(b->pcie, errp);
@@ -495,7 +501,7 @@ static void virt_power_button(Machine *m)
 static void virt_destroy(Machine *m)
 {
     VirtBoard *b = (VirtBoard *)m;
-    MemRegion **regions[] = { &b->secure_ram, &b->pio, &b->mmio, &b->mmio_high };
+    MemRegion **regions[] = { &b->secure_ram, &b->pio, &b->mmio, &b->mmio_high, &b->nothing, &b->nothing_high };
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++)
         g_clear_pointer(regions[i], mem_region_free);
     arm_boot_free(b->boot);

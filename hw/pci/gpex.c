@@ -7,6 +7,20 @@ static unsigned intx_map(void *opaque, uint8_t devfn, unsigned pin) { return (PC
 static void intx_set(void *opaque, unsigned line, int level) { device_out(opaque, line, level); }
 static const PciIntxOps intx_ops = { GPEX_LINES, intx_map, intx_set };
 
+static MemResult no_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+{
+    *value = bits_mask(8 * size);
+    return MEM_OK;
+}
+
+static MemResult no_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs) { return MEM_OK; }
+
+MemRegion *gpex_background_new(uint64_t size)
+{
+    static const MemOps ops = { no_read, no_write, 1, 8 };
+    return mem_io_new("pcie.unmapped", size, &ops, NULL, NULL);
+}
+
 static bool gpex_start(Device *d, Error **errp)
 {
     Gpex *g = (Gpex *)d;

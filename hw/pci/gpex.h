@@ -21,6 +21,8 @@ typedef struct Gpex {
     MemRegion *mem;         /* made by start: PCI memory addresses; the board maps windows (aliases) of it */
 } Gpex;
 
+/* What answers where no BAR lies: reads of all ones, writes to nowhere (PCIe 4.0 section 2.3.2). The board maps it below its windows. */
+MemRegion *gpex_background_new(uint64_t size);
 /* After start: the root complex's own function at 00.0. */
 bool gpex_add_root(Gpex *g, Error **errp);
 #endif
