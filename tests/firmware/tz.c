@@ -38,7 +38,8 @@ __attribute__((naked, used)) static void ns_jumps(void) { __asm__ volatile("push
 /* Handler: notes what it sees of the interrupted registers. */
 __attribute__((naked, used)) static void ns_irq(void)
 {
-    __asm__ volatile("orr r0, r4, r5\n orr r0, r0, r7\n orr r0, r0, r11\n orr r0, r0, r1\n ldr r1, =%c0\n str r0, [r1]\n mov r0, lr\n str r0, [r1, #4]\n bx lr\n .ltorg"
+    __asm__ volatile("orr r0, r4, r5\n orr r0, r0, r7\n orr r0, r0, r11\n orr r0, r0, r1\n"
+                     "ldr r1, =%c0\n str r0, [r1]\n mov r0, lr\n str r0, [r1, #4]\n bx lr\n .ltorg"
                      :: "i"(NS_DATA + 0x100));
 }
 
