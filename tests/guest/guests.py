@@ -7,11 +7,10 @@ RELEASE = 'bookworm'
 NEXT_RELEASE = 'trixie'
 
 
-# The modules that a kernel needs besides what is built in: the power buttons.
-MODULES = ('lib/modules/*/kernel/drivers/acpi/button.ko*',
-           'usr/lib/modules/*/kernel/drivers/acpi/button.ko*',
-           'lib/modules/*/kernel/drivers/input/keyboard/gpio_keys.ko*',
-           'usr/lib/modules/*/kernel/drivers/input/keyboard/gpio_keys.ko*')
+# The modules that a kernel needs besides what is built in: the power buttons, virtio disks.
+MODULES = tuple(root + 'lib/modules/*/kernel/drivers/' + name + '.ko*' for root in ('', 'usr/') for name in
+                ('acpi/button', 'input/keyboard/gpio_keys', 'virtio/virtio', 'virtio/virtio_ring', 'virtio/virtio_pci_legacy_dev',
+                 'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'block/virtio_blk'))
 # Device trees of boards that cannot say themselves what they are.
 DTBS = tuple(f'usr/lib/linux-image-*/{folder}{name}.dtb' for folder in ('', 'broadcom/', 'arm/') for name in (
     'vexpress-v2p-ca9', 'vexpress-v2p-ca15-tc1', 'bcm2708-rpi-zero', 'bcm2835-rpi-zero', 'bcm2835-rpi-a-plus', 'bcm2836-rpi-2-b', 'bcm2837-rpi-3-b',
