@@ -137,6 +137,8 @@ static uint64_t dr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 
 static void flush(Pl011 *s)
 {
+    if (!s->out_count)
+        return; /* nothing to take is no failure to take it */
     size_t taken = s->chr ? chardev_write(s->chr, s->out, s->out_count) : s->out_count;
     if (taken)
         s->retries = 0;
