@@ -186,6 +186,11 @@ bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
     ArmCpu *c = arm_cpu(v);
     if (c->m)
         return arm_m_walk(v, va, kind, bank, probe, out);
+    if (kind == ACCESS_FETCH && va & 3 && c->aarch64) { /* before any fault of the fetch (D1.3.5.5) */
+        if (!probe)
+            arm_record(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_PC_ALIGN, .il32 = true, .far_valid = true, .far = va, .fsr = 1 });
+        return false;
+    }
     Regime r = arm_regime(c, bank);
     MmuOut o;
     MmuFault f;
