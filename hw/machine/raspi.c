@@ -89,8 +89,19 @@ static void start_spinning(void *opaque, ResetPhase phase)
 }
 static const MachinePart spin_part = { .name = "spin-table", .reset = start_spinning };
 
+/* The I2C masters lie apart. */
+static bool wire(ABoardMachine *m, Error **errp)
+{
+    Device *i2c = device_find("i2c");
+    uint64_t base = m->board->min_cpus ? 0x3f000000 : 0x20000000;
+    mem_map(m->machine.memory, base + 0x804000, i2c->region[1], 0);
+    mem_map(m->machine.memory, base + 0x805000, i2c->region[2], 0);
+    return true;
+}
+
 static bool wire_3b(ABoardMachine *m, Error **errp)
 {
+    wire(m, errp);
     machine_part_add(&spin_part, m);
     return true;
 }
@@ -102,10 +113,14 @@ static bool wire_3b(ABoardMachine *m, Error **errp)
     { "bcm2835-rng", "rng", base + 0x104000, { 0 }, 0, NULL }, \
     { "bcm2835_gpio", "gpio", base + 0x200000, { 0 }, 0, NULL }, \
     { "pl011", "serial0", base + 0x201000, { AIRQ(57) }, 1, NULL }, \
-    { "bcm2835-sdhost", "sdhost", base + 0x202000, { AIRQ(56) }, 0, NULL }
+    { "bcm2835-sdhost", "sdhost", base + 0x202000, { AIRQ(56) }, 0, NULL }, \
+    { "bcm2835-cprman", "cprman", base + 0x101000, { 0 }, 0, NULL }, \
+    { "bcm2835-thermal", "thermal", base + 0x212000, { 0 }, 0, NULL }, \
+    { "bcm2835-i2c", "i2c", base + 0x205000, { AIRQ(53) }, 0, NULL }, \
+    { "bcm2835-aux", "aux", base + 0x215000, { AIRQ(29) }, 2, NULL }
 #define UNMODELLED(base) \
-    { "dma", base + 0x7000, 0x1000 }, { "arm-timer", base + 0xb400, 0x100 }, { "thermal", base + 0x212000, 0x1000 }, { "i2s", base + 0x203000, 0x1000 }, \
-    { "spi0", base + 0x204000, 0x1000 }, { "i2c0", base + 0x205000, 0x1000 }, { "pwm", base + 0x20c000, 0x1000 }, { "aux", base + 0x215000, 0x1000 }, \
+    { "dma", base + 0x7000, 0x1000 }, { "arm-timer", base + 0xb400, 0x100 }, { "i2s", base + 0x203000, 0x1000 }, \
+    { "spi0", base + 0x204000, 0x1000 }, { "pwm", base + 0x20c000, 0x1000 }, { "aux-spi", base + 0x215000, 0x1000 }, \
     { "emmc", base + 0x300000, 0x1000 }, { "v3d", base + 0xc00000, 0x1000 }, { "usb", base + 0x980000, 0x10000 }, { "peripherals", base, 0x1000000 }
 
 static const APart parts_2835[] = { PERIPHERALS(0x20000000, "0x920092", "0x1c000000"), { 0 } };
@@ -116,14 +131,14 @@ static const ARange ranges_2835[] = { UNMODELLED(0x20000000), { NULL, 0, 0 } };
 static const ARange ranges_2836[] = { UNMODELLED(0x3f000000), { "local", 0x40000000, 0x40000 }, { NULL, 0, 0 } };
 
 static const ABoard board_0 = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_2835,
-                                .unmodelled = ranges_2835, .intc = intc_2835, .irq = line };
+                                .unmodelled = ranges_2835, .intc = intc_2835, .irq = line, .wire = wire };
 static const ABoard board_1ap = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_1ap,
-                                  .unmodelled = ranges_2835, .intc = intc_2835, .irq = line };
+                                  .unmodelled = ranges_2835, .intc = intc_2835, .irq = line, .wire = wire };
 static uint32_t core_affinity(unsigned cpu) { return cpu | 0xf00; }
 static const ABoard board_2b = {
     .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = 3139, .parts = parts_2b,
     .unmodelled = ranges_2836, .min_cpus = 4, .affinity = core_affinity,
-    .cpu = { .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line,
+    .cpu = { .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line, .wire = wire,
 };
 static const ABoard board_3b = {
     .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = UINT32_MAX, .parts = parts_3b,

@@ -65,6 +65,7 @@ static const APart a15_parts[] = {
     { "sp810", "sysctl", 0x1c020000, { 0 }, 0, NULL },
     { "pl050_keyboard", "kmi0", 0x1c060000, { AIRQ(12) }, 0, NULL },
     { "pl050_mouse", "kmi1", 0x1c070000, { AIRQ(13) }, 0, NULL },
+    { "sp805", "watchdog", 0x1c0f0000, { AIRQ(0) }, 0, NULL },
     { "pl011", "serial0", 0x1c090000, { AIRQ(5) }, 1, NULL },
     { "pl011", "serial1", 0x1c0a0000, { AIRQ(6) }, 2, NULL },
     { "pl011", "serial2", 0x1c0b0000, { AIRQ(7) }, 3, NULL },
@@ -76,7 +77,7 @@ static const APart a15_parts[] = {
 };
 static const ARange a15_unmodelled[] = {
     { "usb", 0x1b000000, 0x20000 }, { "i2c-pci", 0x1c030000, 0x1000 }, { "pl041", 0x1c040000, 0x1000 }, { "pl180", 0x1c050000, 0x1000 },
-    { "sp805", 0x1c0f0000, 0x1000 }, { "virtio", 0x1c130000, 0x10000 }, { "i2c-dvi", 0x1c160000, 0x1000 }, { "compact-flash", 0x1c1a0000, 0x1000 },
+    { "virtio", 0x1c130000, 0x10000 }, { "i2c-dvi", 0x1c160000, 0x1000 }, { "compact-flash", 0x1c1a0000, 0x1000 },
     { "pl111", 0x1c1f0000, 0x1000 }, { "dap", 0x20000000, 0x8000000 }, { "dma-pl330", 0x7ffb0000, 0x1000 }, { "hdlcd", 0x2b000000, 0x1000 },
     { "pl341", 0x2b0a0000, 0x1000 }, { "sp805-tile", 0x2b060000, 0x1000 }, { "pl354", 0x7ffd0000, 0x1000 }, { "scc", 0x7fff0000, 0x1000 },
     { NULL, 0, 0 },
@@ -123,6 +124,7 @@ static const APart a9_parts[] = {
     { "sp810", "sysctl", 0x10001000, { 0 }, 0, NULL },
     { "pl050_keyboard", "kmi0", 0x10006000, { AIRQ(12) }, 0, NULL },
     { "pl050_mouse", "kmi1", 0x10007000, { AIRQ(13) }, 0, NULL },
+    { "sp805", "watchdog", 0x1000f000, { AIRQ(0) }, 0, NULL },
     { "pl011", "serial0", 0x10009000, { AIRQ(5) }, 1, NULL },
     { "pl011", "serial1", 0x1000a000, { AIRQ(6) }, 2, NULL },
     { "pl011", "serial2", 0x1000b000, { AIRQ(7) }, 3, NULL },
@@ -137,7 +139,7 @@ static const APart a9_parts[] = {
     { 0 },
 };
 static const ARange a9_unmodelled[] = {
-    { "i2c-pci", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 }, { "pl180", 0x10005000, 0x1000 }, { "sp805", 0x1000f000, 0x1000 },
+    { "i2c-pci", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 }, { "pl180", 0x10005000, 0x1000 },
     { "virtio", 0x10013000, 0x1000 }, { "i2c-dvi", 0x10016000, 0x1000 }, { "compact-flash", 0x1001a000, 0x1000 }, { "pl111", 0x1001f000, 0x1000 },
     { "pl111-tile", 0x10020000, 0x1000 }, { "pl341", 0x100e0000, 0x1000 }, { "pl354", 0x100e1000, 0x1000 }, { "sp805-tile", 0x100e5000, 0x1000 },
     { "pl330", 0x100e8000, 0x4000 }, { "usb", 0x4f000000, 0x20000 }, { NULL, 0, 0 },

@@ -55,6 +55,15 @@ static void expired(void *opaque)
     arm(p);
 }
 
+/* A one-shot count that has reached zero while its host timer was still on the way: it must not be lost by what is written now. */
+static void catch_up(Private *p)
+{
+    if (timer_armed(p->timer) && !(p->ctrl & CTRL_RELOAD) && ticks_get(&p->t) >= p->from) {
+        timer_cancel(p->timer);
+        p->status = 1;
+    }
+}
+
 static void set_value(Private *p, uint32_t value)
 {
     ticks_set(&p->t, 0);
@@ -84,6 +93,7 @@ static MemResult private_write(void *opaque, hwaddr at, unsigned size, uint64_t 
 {
     MpTimer *s = opaque;
     Private *p = &s->p[attrs.cpu < CPUS ? attrs.cpu : 0][at >= 0x20];
+    catch_up(p);
     switch (at & 0x1f) {
     case 0x00:
         p->load = (uint32_t)value;

@@ -195,9 +195,21 @@ static void dual_expired(void *opaque)
     arm(h->timer, &h->down);
 }
 
+/* A one-shot count that has reached zero while its host timer was still on the way: it must not be lost by what is written now. */
+static void dual_catch_up(CmsdkDual *s, unsigned i)
+{
+    Half *h = &s->half[i];
+    if (timer_armed(h->timer) && !h->down.period && ticks_get(&h->down.t) >= h->down.from) {
+        timer_cancel(h->timer);
+        s->ris[i] = 1;
+        dual_update(s);
+    }
+}
+
 static void dual_load_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     CmsdkDual *s = (CmsdkDual *)d;
+    dual_catch_up(s, i);
     if (!strcmp(r->name, "LOAD")) {
         dual_load(s, i, s->load[i]);
         return;
@@ -214,6 +226,7 @@ static void dual_ctrl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, u
     static const uint16_t divs[4] = { 1, 16, 256, 256 };
     CmsdkDual *s = (CmsdkDual *)d;
     Half *h = &s->half[i];
+    dual_catch_up(s, i);
     uint32_t now = down_value(&h->down);
     ticks_rate(&h->down.t, s->hz, divs[s->ctrl[i] >> 2 & 3]);
     ticks_run(&h->down.t, s->ctrl[i] & DUAL_ENABLE);

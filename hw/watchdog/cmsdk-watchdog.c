@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The watchdog of Arm's Cortex-M System Design Kit (DDI 0479, 4.4), and that of the Stellaris LM3S, which is the same block. */
+/* The watchdog of Arm's Cortex-M System Design Kit (DDI 0479, 4.4), that of the Stellaris LM3S and SP805 (DDI 0270B): the same block. */
 #include "base/bits.h"
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
@@ -102,6 +102,9 @@ static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     static const uint8_t id[12] = { 4, 0, 0, 0, 0x24, 0xb8, 0x1b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
     static const uint8_t luminary_id[12] = { 0, 0, 0, 0, 5, 0x18, 0x18, 1, 0x0d, 0xf0, 0x05, 0xb1 };
+    static const uint8_t sp805_id[12] = { 0, 0, 0, 0, 5, 0x18, 0x14, 0, 0x0d, 0xf0, 0x05, 0xb1 };
+    if (d->type->class_data)
+        return sp805_id[i];
     return ((CmsdkWatchdog *)d)->luminary ? luminary_id[i] : id[i];
 }
 
@@ -155,3 +158,10 @@ static const DeviceType cmsdk_watchdog_type = {
     .props = props, .state = state, .out_pins = pins, .init = init, .reset = reset, .loaded = loaded, .stop = stop,
 };
 DEVICE_REGISTER(cmsdk_watchdog_type)
+
+static const Property sp805_props[] = { DEFINE_PROP_U32("wdogclk-frq", CmsdkWatchdog, hz, 32768, "Hz of its clock"), DEFINE_PROP_END };
+static const DeviceType sp805_type = {
+    .name = "sp805", .desc = "Arm SP805 watchdog", .category = "Watchdog", .size = sizeof(CmsdkWatchdog), .banks = banks, .props = sp805_props,
+    .state = state, .out_pins = pins, .init = init, .reset = reset, .loaded = loaded, .stop = stop, .class_data = "sp805",
+};
+DEVICE_REGISTER(sp805_type)

@@ -334,6 +334,7 @@ uint64_t *arm_sysreg_field(ArmCpu *c, const ArmSysreg *r)
 
 static const ArmSysreg raz_id = { .name = "reserved ID register", .rd = 1, .wr = 4, .trap = T_TID3, .need = NO, .size = 8, .read = rd_zero };
 static const ArmSysreg old_c7 = { .name = "cache operation", .rd = 4, .wr = 1, .trap = T_NONE, .need = NO, .size = 8, .flags = F_NOP };
+static const ArmSysreg old_dscr = { .name = "DSCR", .rd = 0, .wr = 1, .trap = T_DBG, .need = NO, .flags = F_LOOKUP, F4(mdscr_el1), .write = arm_wr_mdscr };
 static const ArmSysreg old_c15 = { .name = "c15", .rd = 1, .wr = 1, .trap = T_NONE, .need = NO, .size = 8, .flags = F_NOP, .read = rd_zero };
 
 static uint32_t k_op0(uint32_t k) { return k >> 14 & 3; }
@@ -348,7 +349,11 @@ static const ArmSysreg *find_space(const ArmCpu *c, uint32_t key)
 {
     if (!k_is32(key))
         return k_op0(key) == 3 && k_op1(key) == 0 && k_crn(key) == 0 && k_crm(key) >= 1 && k_crm(key) <= 7 ? &raz_id : NULL;
-    if (k_cp(key) != 15 || key >> 20 & 1)
+    if (key == C(14, 0, 0, 1, 0)) /* v6 has one for reads and writes (DDI 0301H, 13.3.3) */
+        return c->has.v6 && !c->has.v7 ? &old_dscr : NULL;
+    if (k_cp(key) == 15 && key >> 20 & 1) /* ARM1176: ranges of addresses (DDI 0301H, 3.2.22) */
+        return c->has.mmu_v6 && !c->has.v7 && k_op1(key) == 0 && 0x5060 >> k_crm(key) & 1 ? &old_c7 : NULL;
+    if (k_cp(key) != 15)
         return NULL;
     if (k_crn(key) == 0 && k_op1(key) == 0 && c->has.v7)
         return k_crm(key) >= 2 && k_crm(key) <= 7 ? &raz_id : NULL;

@@ -15,6 +15,14 @@ MODULES = tuple(root + 'lib/modules/*/kernel/drivers/' + name + '.ko*' for root 
 DTBS = tuple(f'usr/lib/linux-image-*/{folder}{name}.dtb' for folder in ('', 'broadcom/', 'arm/') for name in (
     'vexpress-v2p-ca9', 'vexpress-v2p-ca15-tc1', 'bcm2708-rpi-zero', 'bcm2835-rpi-zero', 'bcm2835-rpi-a-plus', 'bcm2836-rpi-2-b', 'bcm2837-rpi-3-b',
     'zynq-zed', 'zynq-zc702', 'imx6q-sabrelite', 'versatile-pb'))
+# ... and which of them a machine is told by: its device tree and the names of its serial port in kernels.
+BOARDS = {'vexpress-a9': ('vexpress-v2p-ca9', 'ttyAMA0'), 'vexpress-a15': ('vexpress-v2p-ca15-tc1', 'ttyAMA0'),
+          'raspi0': ('bcm2835-rpi-zero', 'ttyAMA0'), 'raspi1ap': ('bcm2835-rpi-a-plus', 'ttyAMA0'),
+          'raspi2b': ('bcm2836-rpi-2-b', 'ttyAMA0'), 'raspi3b': ('bcm2837-rpi-3-b', 'ttyAMA0'),
+          'versatilepb': ('versatile-pb', 'ttyAMA0'), 'sabrelite': ('imx6q-sabrelite', 'ttymxc1'),
+          'xilinx-zynq-a9': ('zynq-zc702', 'ttyPS0')}
+# (kernel, machine) where the driver that turns the power off is a module that the initramfs does not hold.
+HALTS = {('armmp', 'raspi2b'), ('armmp-lpae', 'raspi2b'), ('arm64', 'raspi3b')}
 INSTALLER = 'usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64/'
 
 
@@ -116,6 +124,15 @@ def programs(arch):
 
 def kernel_file(name, root=None):
     return os.path.join(path(name, root), 'vmlinuz')
+
+
+def board(machine):
+    """The device tree and console of a machine that has to be told what it is; None: the others."""
+    return BOARDS.get(machine.split(',')[0])
+
+
+def dtb_file(kernel, machine, root=None):
+    return os.path.join(path(kernel, root), 'dtbs', board(machine)[0] + '.dtb')
 
 
 def cached(name, root=None):
