@@ -220,3 +220,21 @@ bool parse_bool(const char *text, bool *out)
     }
     return false;
 }
+
+bool parse_enum(const char *what, const char *text, const char *const *words, unsigned *index, Error **errp)
+{
+    for (unsigned i = 0; words[i]; i++) {
+        if (!strcmp(text, words[i])) {
+            *index = i;
+            return true;
+        }
+    }
+    error_set_unknown(errp, what, text, words);
+    return false;
+}
+
+bool opts_get_enum(Opts *o, const char *key, const char *const *words, unsigned *index, Error **errp)
+{
+    const char *v = opts_get(o, key);
+    return !v || parse_enum(key, v, words, index, errp);
+}

@@ -28,6 +28,9 @@ const char *opts_get(Opts *o, const char *key);
 bool opts_get_bool(Opts *o, const char *key, bool dflt, bool *out, Error **errp);
 bool opts_get_u64(Opts *o, const char *key, uint64_t dflt, uint64_t *out, Error **errp);
 bool opts_get_size(Opts *o, const char *key, uint64_t dflt, uint64_t *out, Error **errp); /* 1k 2M 3G; bare = bytes */
+/* One of the NULL-terminated list of words: *index is its place; absent: *index stays. */
+bool opts_get_enum(Opts *o, const char *key, const char *const *words, unsigned *index, Error **errp);
+bool parse_enum(const char *what, const char *text, const char *const *words, unsigned *index, Error **errp);
 /* Fails on the first key that nobody has got: "OBJECT: unknown option 'x'; did you mean 'y'?" */
 bool opts_all_used(const Opts *o, const char *object, const char *const *valid, Error **errp);
 

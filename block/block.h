@@ -42,6 +42,8 @@ enum { /* block_open flags */
  * nobody knows are an error. Without "driver" the format is probed. Sets one line in *errp: cause, file, remedy.
  */
 BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error **errp);
+/* Flags of -drive cache= / qemu-img -t: writeback, writethrough, none, directsync, unsafe; NULL: none of them. */
+bool block_cache_mode(const char *mode, unsigned *flags, Error **errp);
 BlockNode *block_ref(BlockNode *n);
 void block_unref(BlockNode *n); /* the last one flushes and closes */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockNode, block_unref)

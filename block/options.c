@@ -106,18 +106,15 @@ static bool set_flag(Opts *o, const char *key, unsigned flag, bool inverted, uns
     return true;
 }
 
-static bool one_of(Opts *o, const char *key, const char *const *valid, unsigned *index, Error **errp)
+bool block_cache_mode(const char *mode, unsigned *flags, Error **errp)
 {
-    const char *v = opts_get(o, key);
-    for (unsigned i = 0; v && valid[i]; i++) {
-        if (!strcmp(v, valid[i])) {
-            *index = i;
-            return true;
-        }
-    }
-    if (v)
-        error_set_unknown(errp, key, v, valid);
-    return !v;
+    static const char *const modes[] = { "writeback", "writethrough", "none", "directsync", "unsafe", NULL };
+    static const unsigned bits[] = { 0, BLOCK_WRITETHROUGH, BLOCK_DIRECT, BLOCK_DIRECT | BLOCK_WRITETHROUGH, BLOCK_NO_FLUSH };
+    unsigned i = 0;
+    if (mode && !parse_enum("cache", mode, modes, &i, errp))
+        return false;
+    *flags |= bits[i];
+    return true;
 }
 
 bool block_common_options(Opts *o, unsigned *flags, Error **errp)
@@ -131,8 +128,8 @@ bool block_common_options(Opts *o, unsigned *flags, Error **errp)
         !set_flag(o, "force-share", BLOCK_FORCE_SHARE, false, flags, errp) ||
         !set_flag(o, "cache.direct", BLOCK_DIRECT, false, flags, errp) ||
         !set_flag(o, "cache.no-flush", BLOCK_NO_FLUSH, false, flags, errp) ||
-        !set_flag(o, "cache.writeback", BLOCK_WRITETHROUGH, true, flags, errp) || !one_of(o, "discard", discards, &discard, errp) ||
-        !one_of(o, "detect-zeroes", zeroes, &detect, errp))
+        !set_flag(o, "cache.writeback", BLOCK_WRITETHROUGH, true, flags, errp) || !opts_get_enum(o, "discard", discards, &discard, errp) ||
+        !opts_get_enum(o, "detect-zeroes", zeroes, &detect, errp))
         return false;
     *flags &= ~(unsigned)(BLOCK_UNMAP | BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP);
     *flags |= discard >= 2 ? BLOCK_UNMAP : 0;

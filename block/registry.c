@@ -144,13 +144,10 @@ bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t siz
 
 bool block_parse_prealloc(const char *text, BlockPrealloc *out, Error **errp)
 {
-    static const char *const valid[] = { "off", "metadata", "falloc", "full", NULL };
-    for (unsigned i = 0; valid[i]; i++) {
-        if (!strcmp(text, valid[i])) {
-            *out = (BlockPrealloc)i;
-            return true;
-        }
-    }
-    error_set_unknown(errp, "preallocation", text, valid);
-    return false;
+    static const char *const words[] = { "off", "metadata", "falloc", "full", NULL };
+    unsigned i;
+    bool ok = parse_enum("preallocation", text, words, &i, errp);
+    if (ok)
+        *out = (BlockPrealloc)i;
+    return ok;
 }

@@ -105,17 +105,10 @@ static const char *const drive_keys[] = { "if", "file", "id", "format", "cache",
 static bool on_error(Opts *o, const char *key, BlkOnError dflt, BlkOnError *out, Error **errp)
 {
     static const char *const words[] = { "report", "ignore", "enospc", "stop", NULL };
-    const char *v = opts_get(o, key);
-    *out = dflt;
-    for (unsigned i = 0; v && words[i]; i++) {
-        if (!strcmp(v, words[i])) {
-            *out = (BlkOnError)i;
-            return true;
-        }
-    }
-    if (v)
-        error_set_unknown(errp, key, v, words);
-    return !v;
+    unsigned i = dflt;
+    bool ok = opts_get_enum(o, key, words, &i, errp);
+    *out = (BlkOnError)i;
+    return ok;
 }
 
 /* An overlay that is gone with the process. */
@@ -140,21 +133,6 @@ static BlockNode *temporary_overlay(BlockNode *below, Error **errp)
     return n;
 }
 
-static bool cache_flags(const char *cache, unsigned *flags, Error **errp)
-{
-    static const char *const modes[] = { "writeback", "writethrough", "none", "directsync", "unsafe", NULL };
-    static const unsigned bits[] = { 0, BLOCK_WRITETHROUGH, BLOCK_DIRECT, BLOCK_DIRECT | BLOCK_WRITETHROUGH, BLOCK_NO_FLUSH };
-    for (unsigned i = 0; cache && modes[i]; i++) {
-        if (!strcmp(modes[i], cache)) {
-            *flags |= bits[i];
-            return true;
-        }
-    }
-    if (cache)
-        error_set_unknown(errp, "cache", cache, modes);
-    return !cache;
-}
-
 /* Keys that are the drive's own are taken out; the rest goes to the node ("file.…", "driver" …). */
 static BlockNode *open_drive(Settings *s, Opts *o, Error **errp)
 {
@@ -162,7 +140,7 @@ static BlockNode *open_drive(Settings *s, Opts *o, Error **errp)
     unsigned flags = 0;
     const char *file = opts_get(o, "file"), *format = opts_get(o, "format"), *media = opts_get(o, "media");
     if (!opts_get_bool(o, "readonly", false, &readonly, errp) || !opts_get_bool(o, "read-only", readonly, &readonly, errp) ||
-        !opts_get_bool(o, "snapshot", s->snapshot, &snapshot, errp) || !cache_flags(opts_get(o, "cache"), &flags, errp))
+        !opts_get_bool(o, "snapshot", s->snapshot, &snapshot, errp) || !block_cache_mode(opts_get(o, "cache"), &flags, errp))
         return NULL;
     readonly |= media && !strcmp(media, "cdrom");
     g_autoptr(Opts) node = opts_new();

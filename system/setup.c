@@ -15,7 +15,7 @@
 
 static const char *default_machine(const Settings *s)
 {
-    return strstr(s->program, "aarch64") ? "virt" : "q35";
+    return strstr(s->program, "aarch64") || g_str_has_suffix(s->program, "-arm") ? "virt" : "q35";
 }
 
 static const MachineType *choose_machine(const Settings *s, Error **errp)

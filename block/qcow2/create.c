@@ -26,20 +26,6 @@ typedef struct Params {
     const char *backing_file, *backing_fmt, *data_file;
 } Params;
 
-static bool choice(Opts *o, const char *key, const char *const *valid, unsigned *index, Error **errp)
-{
-    const char *v = opts_get(o, key);
-    for (unsigned i = 0; v && valid[i]; i++) {
-        if (!strcmp(v, valid[i])) {
-            *index = i;
-            return true;
-        }
-    }
-    if (v)
-        error_set_unknown(errp, key, v, valid);
-    return !v;
-}
-
 static bool fits(bool ok, Error **errp, const char *what)
 {
     if (!ok)
@@ -55,7 +41,7 @@ static bool parse(Opts *o, Params *p, Error **errp)
     const char *prealloc = opts_get(o, "preallocation");
     *p = (Params){ .backing_file = opts_get(o, "backing_file"), .backing_fmt = opts_get(o, "backing_fmt"), .data_file = opts_get(o, "data_file") };
     opts_get(o, "size");
-    if (!choice(o, "compat", compats, &compat, errp) || !choice(o, "compression_type", compressions, &p->compression, errp) ||
+    if (!opts_get_enum(o, "compat", compats, &compat, errp) || !opts_get_enum(o, "compression_type", compressions, &p->compression, errp) ||
         !opts_get_bool(o, "extended_l2", false, &p->extended, errp) || !opts_get_size(o, "cluster_size", 64 * KiB, &cluster, errp) ||
         !opts_get_u64(o, "refcount_bits", 16, &bits, errp) || !opts_get_bool(o, "lazy_refcounts", false, &p->lazy, errp) ||
         !opts_get_bool(o, "data_file_raw", false, &p->raw_external, errp) ||

@@ -49,25 +49,10 @@ bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_nam
     return true;
 }
 
-bool img_cache_flags(const char *cache, unsigned *flags, Error **errp)
-{
-    static const char *const modes[] = { "writeback", "writethrough", "none", "directsync", "unsafe", NULL };
-    static const unsigned bits[] = { 0, BLOCK_WRITETHROUGH, BLOCK_DIRECT, BLOCK_DIRECT | BLOCK_WRITETHROUGH, BLOCK_NO_FLUSH };
-    for (unsigned i = 0; cache && modes[i]; i++) {
-        if (!strcmp(modes[i], cache)) {
-            *flags |= bits[i];
-            return true;
-        }
-    }
-    if (cache)
-        error_set_unknown(errp, "cache mode", cache, modes);
-    return !cache;
-}
-
 BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error **errp)
 {
     g_autoptr(Opts) o = NULL;
-    if (!img_cache_flags(how->cache, &flags, errp))
+    if (!block_cache_mode(how->cache, &flags, errp))
         return NULL;
     if (how->share)
         flags |= BLOCK_FORCE_SHARE;
@@ -103,11 +88,10 @@ Opts *img_options(gchar **lists, Error **errp)
 bool img_output(const gchar *output, bool *json, Error **errp)
 {
     static const char *const kinds[] = { "human", "json", NULL };
-    *json = output && !strcmp(output, "json");
-    if (!output || *json || !strcmp(output, "human"))
-        return true;
-    error_set_unknown(errp, "--output", output, kinds);
-    return false;
+    unsigned i = 0;
+    bool ok = !output || parse_enum("--output", output, kinds, &i, errp);
+    *json = i;
+    return ok;
 }
 
 char *img_size_text(uint64_t bytes)

@@ -33,7 +33,7 @@ static BlockNode *make_target(const Convert *c, const char *name, uint64_t size,
     if (full)
         opts_set(open, "data-file.filename", full);
     unsigned flags = BLOCK_RDWR | BLOCK_UNMAP | (c->backing ? 0 : BLOCK_NO_BACKING);
-    if (!img_cache_flags(c->cache ? c->cache : "unsafe", &flags, errp))
+    if (!block_cache_mode(c->cache ? c->cache : "unsafe", &flags, errp))
         return NULL;
     BlockNode *n = block_open(name, open, flags, errp);
     *is_zero = n && (!c->no_create || c->target_is_zero) && !c->backing && g_file_test(name, G_FILE_TEST_IS_REGULAR);

@@ -35,7 +35,6 @@ int img_failf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* The command's options; false: status in *status (help or an error was printed). Names that are left stand in argv[1..argc-1]. */
 bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_names, int max_names, int *status);
 BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error **errp);
-bool img_cache_flags(const char *cache, unsigned *flags, Error **errp);
 /* "-o a=b,c=d", given several times. */
 Opts *img_options(gchar **lists, Error **errp);
 /* Is --output json? false with *errp on other words than human and json. */
