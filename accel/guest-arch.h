@@ -31,6 +31,9 @@ struct GuestArch {
     const uint8_t *home_order;    /* greg numbers, hottest first, ended by 0xff: who gets host registers */
     const uint8_t *vec_home_order; /* V numbers (temporaries too) for IR op SIMD, likewise; NULL: V(0..15), which op VEC needs */
     unsigned banks;               /* TLB banks in use */
+    /* Banks that generated code uses only in modes whose code is fetched through them: what they hold outlasts changes of the
+     * address space and back that other modes make. */
+    uint8_t own_banks;
     /* The host register (by the back end's name, "x86-64") that greg g should live in (x86 on x86: rax, rcx, rdx); -1: any. */
     int8_t (*preferred_home)(const char *host, unsigned g);
 

@@ -21,7 +21,7 @@ enum {
     VCPU_VREGS = 32,      /* guest vector registers V(n) */
     VCPU_VTEMPS = 4,      /* vector temporaries of one guest instruction: V(VCPU_VREGS ..) */
     VCPU_TEMPS = 48,      /* IR temporaries of one block, each with a spill slot */
-    TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, /* fast level: direct mapped by low bits of the page number */
+    TLB_BITS = 12, TLB_SIZE = 1 << TLB_BITS, /* fast level: direct mapped by low bits of the page number */
     TLB_BANKS = 8,        /* one per translation regime a block can be compiled for ("mmu index") */
     JUMP_CACHE_BITS = 16, CODE_TLB_BITS = 13,
     TCG_PAGE_BITS = 12,

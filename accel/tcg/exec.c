@@ -64,7 +64,10 @@ void vcpu_set_mode(Vcpu *v, uint64_t mode)
     v->mode = mode;
     if (!t || !t->stamp) /* not ours, or not yet */
         return;
-    v->jc_key = jc_key_of(v, mode, code_base(v));
+    unsigned bank;
+    uint32_t base = (uint32_t)(v->arch->code_address(v, &bank) - v->pc);
+    tlb_enter_mode(v, bank);
+    v->jc_key = jc_key_of(v, mode, base);
 }
 
 void jump_cache_flush_all(Vcpu *v)
@@ -84,7 +87,7 @@ void jump_cache_flush_asid(Vcpu *v, uint32_t asid)
     vcpu_set_mode(v, v->mode);
 }
 
-unsigned page_hash(uint64_t vpage) { return (unsigned)((vpage << 8 >> (8 + TCG_PAGE_BITS)) * UINT64_C(0x9e3779b97f4a7c15) >> 52); }
+unsigned page_hash(uint64_t vpage) { return (unsigned)((vpage << 8 >> (8 + TCG_PAGE_BITS)) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PAGE_HASH_BITS)); }
 
 void jump_cache_flush_page(Vcpu *v, uint64_t vpage)
 {

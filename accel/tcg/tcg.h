@@ -14,9 +14,9 @@
 #include "base/rcu.h"
 
 enum {
-    TLB_USED = 128,           /* filled slots of a bank that are remembered, so that a flush need not clear all */
+    TLB_USED = 512,           /* filled slots of a bank that are remembered, so that a flush need not clear all */
     TLB2_BITS = 13, TLB2_SIZE = 1 << TLB2_BITS,
-    LARGE_FILTER = 16384, JC_FILTER = 4096,
+    LARGE_FILTER = 1 << 17, PAGE_HASH_BITS = 17, JC_FILTER = 1 << PAGE_HASH_BITS, /* bits: sparse, a false hit flushes all */
     PHYS_CACHE = 64,
     CODE_MAP = 1 << CODE_TLB_BITS,
     BLOCK_HASH_BITS = 18,
@@ -115,6 +115,9 @@ typedef struct TcgVcpu {
     uint32_t asid;
     uint16_t used[TLB_BANKS][TLB_USED];  /* slots of the fast level filled since it was empty */
     unsigned used_count[TLB_BANKS];      /* beyond TLB_USED: not listed */
+    bool bank_local[TLB_BANKS];          /* the fast level has entries there that are not global */
+    uint32_t bank_asid[TLB_BANKS];       /* own_banks: whose they are, in the code map too; checked when a mode is entered */
+    bool code_shared_local;              /* code map entries that are not global were made for other banks */
     unsigned fills;                      /* since the last flush of the fast level, for tlb-size */
     uint64_t local_filter[JC_FILTER / 64]; /* pages that have had entries that are not global */
     uint64_t large_filter[LARGE_FILTER / 64]; /* regions that have had entries of large mappings */
@@ -191,9 +194,18 @@ void tlb_service(Vcpu *v);
 void tlb_init(Vcpu *v);
 /* Own code page map entry for the page of `linear`; NULL: fetch fault (recorded unless probe). */
 const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool probe);
+static inline bool tlb_is_own_bank(const Vcpu *v, unsigned bank) { return v->arch->own_banks >> bank & 1; }
+static inline bool tlb_bank_is_current(Vcpu *v, unsigned bank)
+{
+    return !tlb_is_own_bank(v, bank) || tcg_vcpu(v)->bank_asid[bank] == tcg_vcpu(v)->asid;
+}
+void tlb_flush_bank(Vcpu *v, unsigned bank); /* the fast level's */
+void tlb_enter_mode(Vcpu *v, unsigned bank); /* code comes from `bank` from now on */
 static inline uint8_t *tlb_fast(Vcpu *v, uint64_t va, unsigned size, unsigned bank, bool write)
 {
     TlbBank *b = &v->tlb[bank];
+    if (!tlb_bank_is_current(v, bank))
+        return NULL;
     unsigned slot = va >> TCG_PAGE_BITS & (TLB_SIZE - 1);
     uint64_t offset = va - (write ? b->write : b->read)[slot];
     return offset <= TCG_PAGE_SIZE - size ? (uint8_t *)(uintptr_t)b->host[slot] + offset : NULL;

@@ -29,14 +29,19 @@ static void clear_bank(TlbBank *b, const uint16_t *used, unsigned count)
         b->read[i] = b->write[i] = tlb_empty(i);
 }
 
-void tlb_flush_fast(Vcpu *v)
+void tlb_flush_bank(Vcpu *v, unsigned bank)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    for (unsigned bank = 0; bank < TLB_BANKS; bank++) {
-        clear_bank(&v->tlb[bank], t->used[bank], t->used_count[bank]);
-        t->used_count[bank] = 0;
-    }
-    t->fills = 0;
+    clear_bank(&v->tlb[bank], t->used[bank], t->used_count[bank]);
+    t->used_count[bank] = 0;
+    t->bank_local[bank] = false;
+}
+
+void tlb_flush_fast(Vcpu *v)
+{
+    for (unsigned bank = 0; bank < TLB_BANKS; bank++)
+        tlb_flush_bank(v, bank);
+    tcg_vcpu(v)->fills = 0;
 }
 
 static bool is_entry_of(const TcgVcpu *t, const TlbEntry *e, uint64_t vpage, unsigned bank, unsigned perm)
@@ -67,7 +72,7 @@ void tlb_fill_fast(Vcpu *v, const TlbEntry *e, uint64_t vpage, bool for_write)
 {
     if (!e->host)
         return;
-    if (tlb_is_slow(e)) { /* every access takes the slow way, also to be noticed by translations */
+    if (tlb_is_slow(e) || !tlb_bank_is_current(v, e->bank)) { /* every access takes the slow way, also to be noticed by translations */
         if (for_write && (e->perm & (PERM_W | PERM_ROM)) == PERM_W)
             claim_writable(e->ram);
         return;
@@ -78,6 +83,7 @@ void tlb_fill_fast(Vcpu *v, const TlbEntry *e, uint64_t vpage, bool for_write)
     TlbBank *b = &v->tlb[e->bank];
     unsigned slot = vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1);
     unsigned used = t->used_count[e->bank];
+    t->bank_local[e->bank] |= !(e->perm & PERM_GLOBAL);
     if (used < TLB_USED)
         t->used[e->bank][used] = (uint16_t)slot;
     if (used <= TLB_USED)

@@ -38,6 +38,7 @@ static void code_map_flush(Vcpu *v, bool keep_global)
         if (!keep_global || !t->code_map[i].global)
             code_map_forget(v, i);
     t->code_local_count = 0;
+    t->code_shared_local = false;
 }
 
 void tlb_flush_all(Vcpu *v)
@@ -71,9 +72,22 @@ void tlb_set_asid(Vcpu *v, uint32_t asid)
     if (t->asid == asid)
         return;
     t->asid = asid;
-    tlb_flush_fast(v);
+    for (unsigned bank = 0; bank < TLB_BANKS; bank++)
+        if (t->bank_local[bank] && !tlb_is_own_bank(v, bank))
+            tlb_flush_bank(v, bank);
+    if (t->code_shared_local || !v->arch->own_banks)
+        code_map_flush(v, true);
+    vcpu_set_mode(v, v->mode); /* the jump cache's key is that of the asid; calls tlb_enter_mode() */
+}
+
+void tlb_enter_mode(Vcpu *v, unsigned bank)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (tlb_bank_is_current(v, bank))
+        return;
+    tlb_flush_bank(v, bank);
     code_map_flush(v, true);
-    vcpu_set_mode(v, v->mode); /* the jump cache's key is that of the asid */
+    t->bank_asid[bank] = t->asid;
 }
 
 /*
@@ -83,7 +97,7 @@ void tlb_set_asid(Vcpu *v, uint32_t asid)
 static unsigned large_hash(uint64_t va, unsigned bits)
 {
     unsigned shift = bits <= 22 ? 21 : 30;
-    return (unsigned)((va << 8 >> 8 >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 51) + (shift == 30 ? LARGE_FILTER / 2 : 0);
+    return (unsigned)((va << 8 >> 8 >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (LARGE_FILTER / 2) + (shift == 30 ? LARGE_FILTER / 2 : 0);
 }
 static void remember_large(TcgVcpu *t, uint64_t va, unsigned bits)
 {
@@ -294,6 +308,7 @@ const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool pro
                     .global = global, .page_bits = e->page_bits,
                     .id = small ? 0 : cached_id(t, vpage | bank, e->ram != NO_PAGE ? e->ram : e->phys | 1) };
     v->code_tlb[slot] = c->id;
+    t->code_shared_local |= !global && !tlb_is_own_bank(v, bank);
     if (!global && t->code_local_count < CODE_LOCAL)
         t->code_local[t->code_local_count] = (uint16_t)slot;
     if (!global && t->code_local_count <= CODE_LOCAL)

@@ -388,7 +388,7 @@ static void divide_error(Vcpu *v)
         arm_m_divide_error(v);
 }
 
-static const uint8_t home_order64[] = { ARM_SP, 0, 1, 2, 3, 19, 20, 4, 8, 21, 29, 30, 22, 5, 6, 7, 0xff };
+static const uint8_t home_order64[] = { ARM_SP, 0, 1, 2, 19, 3, 20, 4, 21, 22, 5, 29, 30, 23, 24, 6, 0xff };
 static const uint8_t home_order32[] = { ARM_R13, 0, 1, 2, 3, 4, 5, 6, 7, 12, ARM_R14, 8, 9, 10, 11, 0xff };
 
 static void set_pc(Vcpu *v, uint64_t pc)
@@ -405,7 +405,8 @@ static void set_pc(Vcpu *v, uint64_t pc)
 }
 
 #define ARCH_COMMON \
-    .banks = ARM_BANK_COUNT, .preferred_home = preferred_home, .translate = arm_translate, .code_address = code_address, .walk = arm_walk, \
+    .banks = ARM_BANK_COUNT, .own_banks = 1 << ARM_BANK_EL0, \
+    .preferred_home = preferred_home, .translate = arm_translate, .code_address = code_address, .walk = arm_walk, \
     .bus_error = arm_bus_error, .misaligned = arm_misaligned, .divide_error = divide_error, .deliver = arm_deliver, .poll = arm_poll, \
     .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, .disassemble = arm_disassemble, .gdb = arm_gdb, \
     .set_pc = set_pc, \

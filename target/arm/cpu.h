@@ -66,7 +66,7 @@ enum { ARM_SP = 31 /* AArch64 */, ARM_R13 = 13, ARM_R14 = 14 };
 
 /* TLB banks: translation regimes. Security state and VMID/ASID are part of the address-space number. */
 typedef enum ArmBank { ARM_BANK_EL0, ARM_BANK_EL1, ARM_BANK_EL1_PAN, ARM_BANK_EL2, ARM_BANK_EL20_0 /* EL0 under E2H+TGE */,
-                       ARM_BANK_EL2_PAN, ARM_BANK_EL3, ARM_BANK_PHYS /* unused by code: MMU-off views */,
+                       ARM_BANK_EL2_PAN, ARM_BANK_EL3, ARM_BANK_UNPRIV /* EL0 as LDTR and kin at EL1 see it */,
                        ARM_BANK_COUNT,
                        /* M-profile */
                        ARM_BANK_M_USER = 0, ARM_BANK_M_PRIV, ARM_BANK_M_S_USER, ARM_BANK_M_S_PRIV,

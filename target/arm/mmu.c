@@ -11,7 +11,7 @@ Regime arm_regime(const ArmCpu *c, unsigned bank)
     Regime r = { .el = 1, .hcr = arm_hcr(c) };
     bool secure32 = c->has.el3 && !c->has.aarch64 && (bank == ARM_BANK_EL3 || arm_secure_below_el3(c));
     switch (bank) {
-    case ARM_BANK_EL0: r.user = true; break;
+    case ARM_BANK_EL0: case ARM_BANK_UNPRIV: r.user = true; break;
     case ARM_BANK_EL1: break;
     case ARM_BANK_EL1_PAN: r.pan = true; break;
     case ARM_BANK_EL20_0: r.el = 2, r.user = true; break;

@@ -86,7 +86,7 @@ static unsigned ubank_of(const ArmCpu *c)
     if (c->aarch64 && c->uao)
         return bank_of(c, c->el);
     if (c->el == 1 || (c->el == 3 && !c->aarch64))
-        return ARM_BANK_EL0;
+        return ARM_BANK_UNPRIV;
     return c->el == 2 && host ? ARM_BANK_EL20_0 : bank_of(c, c->el);
 }
 

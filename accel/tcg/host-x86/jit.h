@@ -36,6 +36,7 @@ typedef struct CallSite {
     uint8_t bank, align;
     bool write, span_write, read, lock;
     bool run;                 /* later accesses rely on the check of the whole range */
+    bool indexed;             /* part of that range, by an index that the site does not know */
     bool after_run;           /* accesses behind this one may rely on a range checked before it */
     uint8_t failures;         /* of that check */
 } CallSite;

@@ -234,6 +234,78 @@ static void emit_page_check(Jit *j, const IrMem *m, int64_t disp, unsigned span,
     load_zx(a, 8, REG_S0, loc_mem2(RBP, REG_S0, 3, host_off(m->bank)));
 }
 
+/* --- tables: [base + index * scale] with an index that is surely small is checked as the range that it can reach --- */
+enum { TABLE_SPAN = 1024 };
+
+/* No value that the register holds before op k is larger; from the op that made it, in this block. */
+static uint64_t upper_bound(const Jit *j, unsigned k, IrRef r)
+{
+    uint64_t bound = UINT64_MAX;
+    while (k-- > 0) {
+        const IrInsn *i = &j->ir->insn[k];
+        if (i->op == IR_LABEL || i->op == IR_CALL || i->op == IR_XADD || i->op == IR_CMPXCHG)
+            break;
+        if (!writes_ref(i, r))
+            continue;
+        if (i->d != r || i->size2 > 8)
+            break;
+        if (i->op == IR_AND && i->b == IR_IMM && i->size >= 4)
+            return MIN(bound, i->imm & bits_mask(8 * i->size));
+        if (i->op == IR_SHR && i->b == IR_IMM && i->size >= 4)
+            return MIN(bound, bits_mask(8 * i->size) >> (i->imm & (8 * i->size - 1)));
+        bool extend = i->op == IR_ZEXT && i->size2 >= 4;
+        if (!extend && (i->op != IR_MOV || i->size < 4))
+            break;
+        bound = MIN(bound, bits_mask(8 * i->size));
+        r = i->a;
+        if (ir_kind(r) != IR_KIND_G && ir_kind(r) != IR_KIND_T)
+            break;
+    }
+    return bound;
+}
+
+static bool table_access(Jit *j, const IrMem *m, unsigned size, bool first)
+{
+    const IrInsn *i = j->i;
+    bool load = (i->op == IR_MOV || i->op == IR_ZEXT || i->op == IR_SEXT) && i->a == IR_MEM && !(i->flags & IR_BE);
+    if (!load || !first || !tcg.opt.opt_coalesce || j->variant || m->index == IR_NONE || m->base == IR_NONE || m->asize != 8 ||
+        m->wrap_linear || m->align || loc_of(j, m->index).kind != L_REG)
+        return false;
+    uint64_t bound = upper_bound(j, j->k, m->index);
+    if (bound > TABLE_SPAN || (bound << m->scale) + size > TABLE_SPAN || m->disp != (int32_t)m->disp)
+        return false;
+    unsigned span = (unsigned)(bound << m->scale) + size, index = loc_of(j, m->index).reg;
+    IrMem table = *m;
+    table.index = IR_NONE, table.scale = 0;
+    if (!reuse(j, &table, span, false)) {
+        coalesce_forget(j);
+        flags_will_write(j, REG_S0);
+        flags_will_write(j, REG_S1);
+        int n = free_run(j);
+        CallSite *site = new_site(j);
+        site->size = (uint16_t)size, site->span = (uint16_t)span, site->bank = m->bank;
+        site->read = site->run = site->indexed = true;
+        site->after_run = saved_runs(j);
+        Cold cold = { .kind = COLD_ACCESS, .site = site, .insn = i };
+        emit_page_check(j, &table, m->disp, span, false, &cold);
+        cold.body = j->a.p;
+        j->run[n] = (Run){ .valid = true, .base = m->base, .index = IR_NONE, .asize = 8, .bank = m->bank, .segment = m->segment,
+                           .origin = m->disp, .lo = m->disp, .hi = m->disp + (int64_t)span };
+        j->run_regs = n;
+        j->run_pair = true;
+        j->open_cold = (int)j->colds;
+        add_cold(j, cold);
+        start_access(j, 0);
+    }
+    if (j->run_pair) {
+        alu_rm(&j->a, ALU_ADD, 8, REG_S0, loc_reg(REG_S1));
+        j->run_pair = false;
+        j->busy &= ~(1u << REG_S1);
+    }
+    j->gm = loc_mem2(REG_S0, index, m->scale, j->gm.disp);
+    return true;
+}
+
 void mem_access(Jit *j, unsigned size, bool write)
 {
     const IrInsn *i = j->i;
@@ -244,7 +316,7 @@ void mem_access(Jit *j, unsigned size, bool write)
     j->first_access = false;
     flags_clobber(j); /* the descriptors that the site records no longer change */
     j->open_cold = -1;
-    if (reuse(j, &m, size, write))
+    if (reuse(j, &m, size, write) || table_access(j, &m, size, first))
         return;
     coalesce_forget(j);
     flags_will_write(j, REG_S0);

@@ -84,12 +84,27 @@ static bool run_fits(Vcpu *v, const CallSite *s, const TlbEntry *e, uint64_t low
     return v->tlb[s->bank].write[vpage >> TCG_PAGE_BITS & (TLB_SIZE - 1)] == vpage;
 }
 
+/* A table off a base register: faults are those of the access itself, so the variant without ranges has them. */
+static int check_table(Vcpu *v, CallSite *s, uint64_t low)
+{
+    if (!tlb_lookup(v, low, ACCESS_READ, s->bank, true))
+        return leave_run(v, s);
+    const TlbEntry *e = tlb_lookup(v, low, ACCESS_READ, s->bank, false);
+    if (!e || !e->host || !run_fits(v, s, e, low))
+        return leave_run(v, s);
+    v->slow[0] = low & ~TCG_PAGE_MASK;
+    v->slow[1] = (uintptr_t)e->host;
+    return SLOW_DONE;
+}
+
 int jit_slow_full(Vcpu *v)
 {
     CallSite *s = (CallSite *)(void *)(codebuf_rw + v->call_site);
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t low = t->slow_va, va = low + s->delta;
     t->stats.slow_accesses++;
+    if (s->indexed)
+        return check_table(v, s, low);
     if ((va & ~TCG_PAGE_MASK) + s->size > TCG_PAGE_SIZE)
         return page_crossing(v, s, va);
     const TlbEntry *e = entry_or_unwind(v, va, s->write, s->bank);
