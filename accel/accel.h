@@ -18,6 +18,8 @@ typedef struct AccelType {
     const char *desc;
     const char *const *option_names;                   /* valid keys of -accel NAME,key=... */
     bool (*available)(const char *arch, char **why_not); /* *why_not: malloc'd text when false */
+    /* Asked only when another accelerator could be taken instead: is it fast here? Available is known. Optional. */
+    bool (*worthwhile)(const char *arch, char **why_not);
     bool (*init)(Machine *m, Opts *opts, Error **errp);  /* before the machine is built */
     bool (*vcpu_init)(Vcpu *v, Error **errp);          /* called by vcpu_create() */
     void (*vcpu_free)(Vcpu *v);                        /* optional */

@@ -56,7 +56,7 @@ static void changed(const DebugPoint *p, bool added)
 bool debug_point_add(DebugKind kind, uint64_t va, uint64_t len, Error **errp)
 {
     make_tables();
-    if (!ops()) {
+    if (!ops() || !ops()->changed) {
         error_setf(errp, "the accelerator cannot set break- and watchpoints; use -accel tcg");
         return false;
     }

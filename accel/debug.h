@@ -64,7 +64,7 @@ bool debug_write_phys(Vcpu *v, uint64_t pa, const void *buf, unsigned len);
 
 /* --- for accelerators --- */
 struct AccelDebugOps {
-    /* A point was added or is gone. Main thread, vCPUs paused. */
+    /* A point was added or is gone. Main thread, vCPUs paused. NULL: points are not possible. */
     void (*changed)(const DebugPoint *p, bool added);
     bool (*read)(Vcpu *v, uint64_t va, void *buf, unsigned len);
     bool (*write)(Vcpu *v, uint64_t va, const void *buf, unsigned len);

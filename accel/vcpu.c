@@ -234,6 +234,11 @@ static bool must_stand(const Vcpu *v)
     return (atomic_load(&paused) || (atomic_load(&v->debug.held) && !one_thread())) && !atomic_load(&stopping);
 }
 
+bool vcpu_service_due(const Vcpu *v)
+{
+    return any_work(v) || must_stand(v) || atomic_load(&stopping);
+}
+
 bool vcpu_service(Vcpu *v)
 {
     struct VcpuRun *r = v->run;

@@ -100,7 +100,8 @@ struct Vcpu {
     sigjmp_buf unwind;            /* back to the run loop: vcpu_unwind() */
     pthread_t thread;
     struct VcpuRun *run;          /* accel/vcpu.c: waiting, work queue */
-    void *accel_data;             /* of the accelerator: L2 TLB, counters ... */
+    void *accel_data;             /* of the translator, and of those who use its memory accesses: L2 TLB, counters ... */
+    struct KvmVcpu *kvm;          /* accel/kvm; NULL under another accelerator */
     char name[24];
 };
 
@@ -129,6 +130,7 @@ void vcpu_kick(Vcpu *v);
  */
 bool vcpu_service(Vcpu *v);
 void vcpu_work(Vcpu *v); /* only the queued work */
+bool vcpu_service_due(const Vcpu *v); /* would vcpu_service() do more than return true? A reason that comes later kicks */
 void vcpu_wait(Vcpu *v, bool (*ready)(Vcpu *v));
 void vcpu_set_current(Vcpu *v); /* thread start; single-threaded TCG switches */
 

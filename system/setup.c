@@ -160,7 +160,8 @@ static bool apply_config(Settings *s, Machine *m, Error **errp)
 
 /* ---- accelerator ---- */
 
-static bool try_accel(Machine *m, Opts *opts, char **why, Error **errp)
+/* last: nothing else would be tried after it. */
+static bool try_accel(Machine *m, Opts *opts, bool last, char **why, Error **errp)
 {
     const char *name = opts_get(opts, "accel");
     const AccelType *t = name ? accel_find(name) : NULL;
@@ -180,7 +181,8 @@ static bool try_accel(Machine *m, Opts *opts, char **why, Error **errp)
         return false;
     }
     g_autofree char *reason = NULL;
-    if (t->available && !t->available(m->type->arch, &reason)) {
+    if ((t->available && !t->available(m->type->arch, &reason)) ||
+        (!last && t->worthwhile && !t->worthwhile(m->type->arch, &reason))) {
         *why = g_strdup_printf("%s: %s", name, reason ? reason : "not available");
         return false;
     }
@@ -228,7 +230,7 @@ static bool setup_accel(Settings *s, Machine *m, Error **errp)
     for (unsigned i = 0; i < list->len; i++) {
         g_autofree char *why = NULL;
         Error *err = NULL;
-        if (try_accel(m, list->pdata[i], &why, &err)) {
+        if (try_accel(m, list->pdata[i], i + 1 == list->len, &why, &err)) {
             s->accel_note = g_strdup_printf("accelerator: %s (%s%s)", accel_current()->name,
                                             asked ? "as asked for" : "the default here", refused->str);
             return set_icount(s, errp);

@@ -86,6 +86,14 @@ static void map_changed(void *opaque)
 
 static AccelType tcg_type;
 
+void tcg_tables_init(void)
+{
+    static bool made;
+    if (!made)
+        blocks_init();
+    made = true;
+}
+
 static bool tcg_init(Machine *m, Opts *opts, Error **errp)
 {
     g_autoptr(Opts) none = opts ? NULL : opts_new();
@@ -97,7 +105,7 @@ static bool tcg_init(Machine *m, Opts *opts, Error **errp)
         blocks_reset();
         codebuf_free();
     } else {
-        blocks_init();
+        tcg_tables_init();
         mem_set_ram_written_hook(ram_written, NULL);
     }
     if (!codebuf_init(tcg.opt.buffer_size, tcg.opt.jit, errp))
@@ -109,7 +117,7 @@ static bool tcg_init(Machine *m, Opts *opts, Error **errp)
     return true;
 }
 
-static bool tcg_vcpu_init(Vcpu *v, Error **errp)
+bool tcg_vcpu_tables_init(Vcpu *v, Error **errp)
 {
     if (tcg.opt.jit && !jit_init(v->arch, errp))
         return false;
@@ -136,7 +144,7 @@ static void add_stats(TcgStats *to, const TcgStats *from)
         t[i] += f[i];
 }
 
-static void tcg_vcpu_free(Vcpu *v)
+void tcg_vcpu_tables_free(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
     add_stats(&tcg.old_stats, &t->stats);
@@ -206,8 +214,8 @@ static AccelType tcg_type = {
     .desc = "translates guest code; works everywhere",
     .option_names = option_names,
     .init = tcg_init,
-    .vcpu_init = tcg_vcpu_init,
-    .vcpu_free = tcg_vcpu_free,
+    .vcpu_init = tcg_vcpu_tables_init,
+    .vcpu_free = tcg_vcpu_tables_free,
     .vcpu_thread = tcg_thread,
     .info = tcg_info,
     .shutdown = tcg_shutdown,

@@ -312,4 +312,11 @@ RunResult jit_run(Vcpu *v, const Block *b);
 void jit_link(Vcpu *v, BlockLink *l, Block *to);
 void jit_unlink(BlockLink *l);
 void jit_sync(Vcpu *v); /* vcpu_sync() for the call site in v->call_site */
+/*
+ * For another accelerator: the tables with which page walks and accesses by virtual address work (the debugger's, the monitor's), without
+ * code generation. The vCPU's are in v->accel_data; whoever changed its state flushes with tlb_flush_all().
+ */
+void tcg_tables_init(void);
+bool tcg_vcpu_tables_init(Vcpu *v, Error **errp);
+void tcg_vcpu_tables_free(Vcpu *v);
 #endif

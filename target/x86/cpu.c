@@ -120,6 +120,10 @@ static const StateField fpr_state[] = { STATE_U64(X86FpReg, mant), STATE_U16(X86
 static const StateField flags_state[] = {
     STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src), STATE_U64(LazyFlags, src2), STATE_U16(LazyFlags, op), STATE_END_OF_TABLE
 };
+static const StateField event_state[] = {
+    STATE_U8(X86Event, kind), STATE_U8(X86Event, vector), STATE_BOOL(X86Event, has_error), STATE_U32(X86Event, error),
+    STATE_U64(X86Event, cr2), STATE_U64(X86Event, dr6), STATE_U64(X86Event, next_pc), STATE_END_OF_TABLE
+};
 static const StateField vec_state[] = { STATE_BYTES(VecReg, u8), STATE_END_OF_TABLE };
 
 static const StateField cpu_state[] = {
@@ -143,7 +147,7 @@ static const StateField cpu_state[] = {
     STATE_U64(X86Cpu, xss), STATE_U64(X86Cpu, mtrr_def_type), STATE_U64_ARRAY(X86Cpu, mtrr_fixed),
     STATE_U64_ARRAY(X86Cpu, mtrr_base), STATE_U64_ARRAY(X86Cpu, mtrr_mask), STATE_U64(X86Cpu, mcg_status), STATE_U64(X86Cpu, mcg_ctl),
     STATE_BYTES(X86Cpu, mce), STATE_U64(X86Cpu, tsc_offset), STATE_U64(X86Cpu, tsc_adjust),
-    STATE_U64(X86Cpu, kvm_time), STATE_U64(X86Cpu, kvm_wall),
+    STATE_U64(X86Cpu, kvm_time), STATE_U64(X86Cpu, kvm_wall), STATE_STRUCT(X86Cpu, event, event_state),
     STATE_END_OF_TABLE
 };
 
@@ -152,6 +156,7 @@ static bool check_loaded(X86Cpu *c, Error **errp)
 {
     bool ok = c->cpl <= 3 && c->fp_top < 8 && (c->df == 1 || c->df == -1) && c->iflag <= 1 && c->shadow <= 1;
     ok = ok && (!(c->efer & EFER_LMA) || (c->cr0 & CR0_PG && c->cr4 & CR4_PAE));
+    ok = ok && c->event.kind <= X86_EVENT_NMI;
     ok = ok && c->v.fl.op >> 2 < FLAG_OP_COUNT && !(c->v.fp_control & ~0xffffu);
     if (!ok)
         error_setf(errp, "CPU %u: the saved state is not one that this CPU can be in", c->v.index);
@@ -184,7 +189,6 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
         return false;
     c->v.irq_pending = c->v.lines != 0;
     c->v.call_site = 0;
-    c->event.kind = X86_EVENT_NONE;
     c->delivering = false;
     c->v.as = c->smm && c->v.machine->as_smm ? c->v.machine->as_smm : c->v.machine->as_memory;
     tlb_flush_all(&c->v);

@@ -243,11 +243,14 @@ bool x86_canonical(const X86Cpu *c, uint64_t va);
 bool x86_read_msr(X86Cpu *c, uint32_t msr, uint64_t *value);
 bool x86_write_msr(X86Cpu *c, uint32_t msr, uint64_t value);
 void x86_reset_msrs(X86Cpu *c);
+uint64_t *x86_msr_field(X86Cpu *c, uint32_t msr); /* where a plain MSR stands; NULL: none, constant, or it acts when written */
 /* cpuid.c */
 void x86_cpuid(const X86Cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* eax ebx ecx edx */
 /* exceptions.c, events.c */
 void x86_shutdown(X86Cpu *c);         /* triple fault: stops the CPU and asks for a machine reset */
 void x86_deliver(Vcpu *v);
 bool x86_poll(Vcpu *v);
+void x86_take_init(X86Cpu *c);
+void x86_take_sipi(X86Cpu *c); /* the vector in v.sipi_vector */
 bool x86_has_work(Vcpu *v);
 #endif

@@ -28,7 +28,7 @@ bool x86_has_work(Vcpu *v)
            vcpu_line(v, CPU_LINE_MCE) || intr_wakes(c);
 }
 
-static void take_init(X86Cpu *c)
+void x86_take_init(X86Cpu *c)
 {
     x86_init_reset(c);
     if (c->v.port.intc_ops && c->v.port.intc_ops->cpu_reset)
@@ -37,7 +37,7 @@ static void take_init(X86Cpu *c)
     c->v.halted = c->v.powered_off;
 }
 
-static void take_sipi(X86Cpu *c)
+void x86_take_sipi(X86Cpu *c)
 {
     uint8_t vector = atomic_load(&c->v.sipi_vector);
     c->v.powered_off = c->v.halted = false;
@@ -70,16 +70,20 @@ bool x86_poll(Vcpu *v)
 {
     X86Cpu *c = x86_cpu(v);
     if (!c->smm && vcpu_take_event(v, CPU_LINE_INIT))
-        take_init(c);
+        x86_take_init(c);
     if (v->powered_off) {
         if (!vcpu_take_event(v, CPU_LINE_SIPI))
             return false;
-        take_sipi(c);
+        x86_take_sipi(c);
         return true;
     }
     vcpu_take_event(v, CPU_LINE_SIPI); /* only heard while waiting for it */
     if (c->triple_faulted)
         return false;
+    if (c->event.kind != X86_EVENT_NONE) { /* loaded: another accelerator was about to deliver it */
+        x86_deliver(v);
+        return true;
+    }
     if (c->data_bp_hits && !(v->mode & X86_MODE_DATA_BP)) { /* an I/O breakpoint */
         c->event = (X86Event){ .kind = X86_EVENT_TRAP, .vector = X86_DB, .dr6 = c->data_bp_hits };
         x86_deliver(v);

@@ -76,6 +76,11 @@ static const X86Model models[] = {
     { "host", "the same as max", "max", 'A', 15, 107, 1, 0xd, 0x8000001f, "Rhea virtual CPU", "", true },
 };
 
+static const X86Host *host;
+
+void x86_models_set_host(const X86Host *h) { host = h; }
+static const uint32_t *available_features(void) { return host ? host->features : x86_supported_features; }
+
 const char *const *x86_model_names(void)
 {
     static const char *list[ARRAY_LEN(models) + 1];
@@ -237,24 +242,45 @@ static bool apply_part(const char *part, uint32_t plus[], uint32_t minus[], CpuO
     return true;
 }
 
+static const char *feature_name(unsigned feature)
+{
+    for (const char *const *f = x86_feature_names(); *f; f++) {
+        if (x86_feature_find(*f) == (int)feature)
+            return *f;
+    }
+    return "?";
+}
+
+/* Another accelerator offers less than the model has: one line for all of it. */
+static void warn_left_out(const uint32_t all[], const uint32_t plus[], const char *model)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    for (unsigned i = 0; i < X86_FW_COUNT * 32; i++) {
+        uint32_t want = all[i / 32] & ~plus[i / 32] & x86_supported_features[i / 32];
+        if (want >> (i % 32) & 1 && !(host->features[i / 32] >> (i % 32) & 1) && i != X86_FEATURE_X2APIC)
+            g_string_append_printf(names, "%s%s", names->len ? ", " : "", feature_name(i));
+    }
+    if (names->len)
+        warn_reportf("-cpu: model '%s' without what KVM does not offer here: %s", model, names->str);
+}
+
 /* Features asked for by name that don't work: a warning, an error with enforce. */
 static bool check_missing(const uint32_t plus[], const uint32_t all[], const CpuOptions *o, const char *model, bool quiet, Error **errp)
 {
     for (unsigned i = 0; i < X86_FW_COUNT * 32; i++) {
         uint32_t want = o->enforce ? all[i / 32] : plus[i / 32];
-        if (!(want >> (i % 32) & 1) || x86_supported_features[i / 32] >> (i % 32) & 1)
+        if (!(want >> (i % 32) & 1) || available_features()[i / 32] >> (i % 32) & 1)
             continue;
-        const char *name = "?";
-        for (const char *const *f = x86_feature_names(); *f; f++)
-            name = x86_feature_find(*f) == (int)i ? *f : name;
         if (o->enforce) {
             error_setf(errp, "-cpu: model '%s' with 'enforce': feature '%s' is not available; leave out 'enforce' or add '-%s'", model,
-                       name, name);
+                       feature_name(i), feature_name(i));
             return false;
         }
         if (!quiet && o->check)
-            warn_reportf("-cpu: feature '%s' is not available and left out", name);
+            warn_reportf("-cpu: feature '%s' is not available and left out", feature_name(i));
     }
+    if (host && !quiet && o->check)
+        warn_left_out(all, plus, model);
     return true;
 }
 
@@ -263,12 +289,16 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     unsigned family = o->family != UINT64_MAX ? (unsigned)o->family : m->family;
     unsigned model = o->model != UINT64_MAX ? (unsigned)o->model : m->model;
     unsigned stepping = o->stepping != UINT64_MAX ? (unsigned)o->stepping : m->stepping;
-    c->signature = signature(family, model, stepping);
-    g_strlcpy(c->vendor, o->vendor ? o->vendor : m->vendor == 'A' ? "AuthenticAMD" : "GenuineIntel", sizeof(c->vendor));
+    bool as_host = host && m->all;
+    bool same = o->family == UINT64_MAX && o->model == UINT64_MAX && o->stepping == UINT64_MAX;
+    c->signature = as_host && same ? host->signature : signature(family, model, stepping);
+    g_strlcpy(c->vendor, o->vendor ? o->vendor : as_host ? host->vendor : m->vendor == 'A' ? "AuthenticAMD" : "GenuineIntel", sizeof(c->vendor));
     memset(c->model_id, 0, sizeof(c->model_id));
-    g_strlcpy(c->model_id, o->model_id ? o->model_id : m->model_id, sizeof(c->model_id));
+    g_strlcpy(c->model_id, o->model_id ? o->model_id : as_host && host->model_id[0] ? host->model_id : m->model_id, sizeof(c->model_id));
     bool lm = x86_has_feature(c, X86_FEATURE_LM);
     c->phys_bits = o->phys_bits != UINT64_MAX ? (uint8_t)o->phys_bits : lm ? 40 : x86_has_feature(c, X86_FEATURE_PAE) ? 36 : 32;
+    if (host && o->phys_bits == UINT64_MAX)
+        c->phys_bits = as_host ? host->phys_bits : MIN(c->phys_bits, host->phys_bits);
     c->linear_bits = !lm ? 32 : x86_has_feature(c, X86_FEATURE_LA57) ? 57 : 48;
     c->tsc_hz = o->tsc_hz != UINT64_MAX ? o->tsc_hz : 1000000000;
     c->kvm_clock = o->kvm && x86_has_feature(c, X86_FEATURE_HYPERVISOR) && x86_has_feature(c, X86_FEATURE_TSC);
@@ -301,7 +331,7 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
     uint32_t words[X86_FW_COUNT] = { 0 }, plus[X86_FW_COUNT] = { 0 }, minus[X86_FW_COUNT] = { 0 };
     model_features(words, m);
     if (m->all)
-        memcpy(words, x86_supported_features, sizeof(words));
+        memcpy(words, available_features(), sizeof(words));
     if (strcmp(m->name, "base"))
         feature_set(words, X86_FEATURE_HYPERVISOR, true);
     if (words[X86_FW_1_EDX] & 1u << (X86_FEATURE_APIC & 31))
@@ -315,7 +345,7 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
     if (!check_missing(plus, words, &o, m->name, quiet, errp))
         return false;
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
-        c->feature[i] = words[i] & x86_supported_features[i];
+        c->feature[i] = words[i] & available_features()[i];
     c->model = m;
     apply_numbers(c, m, &o);
     return true;

@@ -46,6 +46,15 @@ static inline bool x86_has_feature(const X86Cpu *c, unsigned feature)
 /* What the translator and this room implement: nothing else is ever advertised. */
 extern const uint32_t x86_supported_features[X86_FW_COUNT];
 
+/* A host whose CPU runs the guest, under KVM: its features take the place of ours, and 'host' and 'max' are this CPU. */
+typedef struct X86Host {
+    uint32_t features[X86_FW_COUNT];
+    uint32_t signature, level, xlevel;
+    char vendor[13], model_id[49];
+    uint8_t phys_bits;
+} X86Host;
+void x86_models_set_host(const X86Host *host); /* before CPUs are made; kept by reference; NULL: none */
+
 /*
  * Set everything of `c` that the model fixes from "name,+feat,-feat,prop=value,...". Errors name the wrong part and the nearest
  * valid name. `quiet`: don't warn of features asked for that can't be had (CPUs after the first).

@@ -287,6 +287,15 @@ static uint64_t *field(X86Cpu *c, const Msr *m, unsigned index)
     return (uint64_t *)((char *)c + m->offset + index * m->element);
 }
 
+uint64_t *x86_msr_field(X86Cpu *c, uint32_t number)
+{
+    unsigned index;
+    const Msr *m = find(c, number, &index);
+    if (m && m->read == mc_read)
+        return &c->mce[index / 4][index % 4];
+    return m && m->offset && !(m->flags & MSR_CONST) ? field(c, m, index) : NULL;
+}
+
 bool x86_read_msr(X86Cpu *c, uint32_t number, uint64_t *value)
 {
     unsigned index;

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* KVM: /dev/kvm, options, the VM and its vCPUs (kernel documentation: virt/kvm/api.rst). */
+#include "accel/kvm/kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "accel/tcg/tcg.h"
+
+enum { API_VERSION = 12, SLOTS_DEFAULT = 32 };
+#define DEVICE "/dev/kvm"
+
+Kvm kvm = { .fd = -1, .vm = -1 };
+static const KvmArch *known_arch; /* a host has one */
+int (*kvm_ioctl_hook)(int fd, unsigned long request, void *arg);
+
+void kvm_arch_register(const KvmArch *arch) { known_arch = arch; }
+
+int kvm_ioctl(int fd, unsigned long request, void *arg)
+{
+    int r;
+    do {
+        r = kvm_ioctl_hook ? kvm_ioctl_hook(fd, request, arg) : ioctl(fd, request, arg);
+    } while (r < 0 && errno == EINTR && request != KVM_RUN);
+    return r;
+}
+
+int kvm_check(unsigned capability)
+{
+    int r = kvm_ioctl(kvm.vm, KVM_CHECK_EXTENSION, (void *)(uintptr_t)capability);
+    return r < 0 ? 0 : r;
+}
+
+/* --- is it there? --- */
+
+static const char *open_remedy(int os_errno)
+{
+    switch (os_errno) {
+    case ENOENT: return "load the module (modprobe kvm_intel or kvm_amd) and enable virtualization in the firmware";
+    case EACCES:
+    case EPERM: return "add your user to the group that owns it (usually 'kvm')";
+    case ENODEV:
+    case ENXIO: return "this host's CPU has no virtualization, or the firmware has disabled it";
+    case EBUSY: return "another hypervisor uses the CPU's virtualization; end it";
+    default: return "see the kernel's log";
+    }
+}
+
+/* The open device, or -1 and a reason of one line. */
+static int open_device(char **why_not)
+{
+    int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        *why_not = g_strdup_printf("cannot open %s: %s; %s", DEVICE, g_strerror(errno), open_remedy(errno));
+        return -1;
+    }
+    int version = kvm_ioctl(fd, KVM_GET_API_VERSION, NULL);
+    if (version == API_VERSION)
+        return fd;
+    if (version < 0)
+        *why_not = g_strdup_printf("%s: not KVM: %s", DEVICE, g_strerror(errno));
+    else
+        *why_not = g_strdup_printf("%s: interface version %d instead of %d; use another kernel", DEVICE, version, API_VERSION);
+    close(fd);
+    return -1;
+}
+
+static bool right_arch(const char *arch, char **why_not)
+{
+    if (known_arch && !g_strcmp0(known_arch->arch, arch))
+        return true;
+    if (known_arch && arch)
+        *why_not = g_strdup_printf("runs guests of the host's kind (%s) only, not %s", known_arch->arch, arch);
+    else
+        *why_not = g_strdup("this machine has no CPU that the host could run");
+    return false;
+}
+
+static bool kvm_available(const char *arch, char **why_not)
+{
+    if (!right_arch(arch, why_not))
+        return false;
+    int fd = open_device(why_not);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static bool kvm_worthwhile(const char *arch, char **why_not)
+{
+    int fd = open_device(why_not);
+    if (fd < 0)
+        return false;
+    bool fast = known_arch->fast(fd, why_not);
+    close(fd);
+    return fast;
+}
+
+/* --- options --- */
+
+static const char *const option_names[] = { "kernel-irqchip", NULL };
+
+static bool read_options(Opts *o, Error **errp)
+{
+    static const char *const modes[] = { "on", "off", "split", NULL };
+    const char *got = o ? opts_get(o, "kernel-irqchip") : NULL;
+    if (got && !g_strv_contains(modes, got)) {
+        error_set_unknown(errp, "kvm: kernel-irqchip", got, modes);
+        return false;
+    }
+    if (got && strcmp(got, "off")) {
+        error_setf(errp, "kvm: kernel-irqchip=%s: interrupt controllers are outside the kernel; use kernel-irqchip=off", got);
+        return false;
+    }
+    return true;
+}
+
+/* Guests that enter system management mode are not run yet: the board must not offer it. */
+static bool without_smm(Machine *m, Error **errp)
+{
+    const Property *props = m->type->props;
+    if (!props || !props_find(props, "smm"))
+        return true;
+    g_autofree char *asked = props_get(props, m, "smm");
+    if (!g_strcmp0(asked, "on")) {
+        error_setf(errp, "machine '%s': smm=on: system management mode does not run under KVM; use smm=off or -accel tcg", m->type->name);
+        return false;
+    }
+    return props_set(props, m, "machine", "smm", "off", errp);
+}
+
+/* --- set-up --- */
+
+static bool need(unsigned capability, const char *name, Error **errp)
+{
+    if (kvm_check(capability) > 0)
+        return true;
+    error_setf(errp, "kvm: this kernel lacks %s; use a newer one or -accel tcg", name);
+    return false;
+}
+
+static void close_all(void)
+{
+    if (kvm.vm >= 0)
+        close(kvm.vm);
+    if (kvm.fd >= 0)
+        close(kvm.fd);
+    kvm.fd = kvm.vm = -1;
+}
+
+static bool make_vm(Error **errp)
+{
+    char *why = NULL;
+    kvm.fd = open_device(&why);
+    if (kvm.fd < 0) {
+        error_setf(errp, "kvm: %s", why);
+        g_free(why);
+        return false;
+    }
+    kvm.vm = kvm_ioctl(kvm.fd, KVM_CREATE_VM, NULL);
+    if (kvm.vm < 0) {
+        error_set_errno(errp, errno, "kvm: the kernel refuses a virtual machine (another hypervisor, a limit of memory?); use -accel tcg");
+        return false;
+    }
+    int slots = kvm_check(KVM_CAP_NR_MEMSLOTS), size = kvm_ioctl(kvm.fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
+    kvm.slot_limit = slots > 0 ? (unsigned)slots : SLOTS_DEFAULT;
+    if (size < (int)sizeof(struct kvm_run)) {
+        error_setf(errp, "kvm: the kernel's vCPU structure has %d bytes; use another kernel or -accel tcg", size);
+        return false;
+    }
+    kvm.run_size = (size_t)size;
+    return need(KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", errp) && need(KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", errp) &&
+           need(KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM", errp);
+}
+
+static bool kvm_init(Machine *m, Opts *opts, Error **errp)
+{
+    kvm.arch = known_arch;
+    kvm.machine = m;
+    close_all();
+    if (!read_options(opts, errp) || !without_smm(m, errp) || !make_vm(errp) || !kvm.arch->vm_init(errp)) {
+        close_all();
+        return false;
+    }
+    tcg_tables_init();
+    kvm_slots_init(m->as_memory);
+    return true;
+}
+
+static bool kvm_vcpu_init(Vcpu *v, Error **errp)
+{
+    KvmVcpu *k = g_new0(KvmVcpu, 1);
+    k->v = v;
+    k->fd = kvm_ioctl(kvm.vm, KVM_CREATE_VCPU, (void *)(uintptr_t)v->port.arch_id);
+    if (k->fd < 0) {
+        error_set_errno(errp, errno, "kvm: vCPU %u (id %u): the kernel makes no more; use fewer CPUs", v->index, v->port.arch_id);
+        g_free(k);
+        return false;
+    }
+    k->run = mmap(NULL, kvm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, k->fd, 0);
+    if (k->run == MAP_FAILED || !tcg_vcpu_tables_init(v, errp)) {
+        if (k->run == MAP_FAILED)
+            error_set_errno(errp, errno, "kvm: vCPU %u: mapping its structure", v->index);
+        close(k->fd);
+        g_free(k);
+        return false;
+    }
+    v->kvm = k;
+    return kvm.arch->vcpu_init(k, errp);
+}
+
+static void kvm_vcpu_free(Vcpu *v)
+{
+    KvmVcpu *k = v->kvm;
+    if (!k)
+        return;
+    v->kvm = NULL;
+    kvm.arch->vcpu_free(k);
+    munmap(k->run, kvm.run_size);
+    close(k->fd);
+    g_free(k);
+    tcg_vcpu_tables_free(v);
+    if (vcpu_count() <= 1) {
+        kvm_slots_forget();
+        close_all();
+    }
+}
+
+/* --- info --- */
+
+static const char *const exit_names[] = {
+    [KVM_EXIT_IO] = "port I/O", [KVM_EXIT_MMIO] = "memory-mapped I/O", [KVM_EXIT_HLT] = "HLT", [KVM_EXIT_DEBUG] = "debug",
+    [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window", [KVM_EXIT_SHUTDOWN] = "shutdown", [KVM_EXIT_SET_TPR] = "TPR",
+    [KVM_EXIT_INTERNAL_ERROR] = "internal error", [KVM_EXIT_FAIL_ENTRY] = "failed entry", [KVM_EXIT_UNKNOWN] = "unknown",
+};
+
+static void kvm_info(GString *out)
+{
+    g_string_append_printf(out, "KVM: interrupt controllers outside the kernel, %u memory slots of %u\n", kvm_slots_count(), kvm.slot_limit);
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        const KvmVcpu *k = vcpu_get(i) ? vcpu_get(i)->kvm : NULL;
+        if (!k)
+            continue;
+        g_string_append_printf(out, "vCPU %u: kicks %" G_GUINT64_FORMAT, i, k->interrupted);
+        for (unsigned r = 0; r < G_N_ELEMENTS(k->exits); r++) {
+            if (!k->exits[r])
+                continue;
+            if (r < G_N_ELEMENTS(exit_names) && exit_names[r])
+                g_string_append_printf(out, ", %s %" G_GUINT64_FORMAT, exit_names[r], k->exits[r]);
+            else
+                g_string_append_printf(out, ", reason %u %" G_GUINT64_FORMAT, r, k->exits[r]);
+        }
+        g_string_append_c(out, '\n');
+    }
+}
+
+/* Points are not set in the kernel yet; memory is read and written as the translator does it. */
+static const AccelDebugOps debug_ops = { .read = guest_debug_read, .write = guest_debug_write };
+
+static const AccelType kvm_type = {
+    .name = "kvm",
+    .desc = "the host's CPU runs guest code; x86-64 guests on x86-64 Linux hosts",
+    .option_names = option_names,
+    .available = kvm_available,
+    .worthwhile = kvm_worthwhile,
+    .init = kvm_init,
+    .vcpu_init = kvm_vcpu_init,
+    .vcpu_free = kvm_vcpu_free,
+    .vcpu_thread = kvm_thread,
+    .kick = kvm_kick,
+    .info = kvm_info,
+    .debug = &debug_ops,
+};
+ACCEL_REGISTER(kvm_type)

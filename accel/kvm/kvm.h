@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* KVM as an accelerator: what its files share, and the table that a target gives it. */
+#ifndef ACCEL_KVM_KVM_H
+#define ACCEL_KVM_KVM_H
+
+#include <linux/kvm.h>
+#include <stdint.h>
+#include "accel/accel.h"
+#include "accel/guest-arch.h"
+
+typedef struct KvmArch KvmArch;
+
+/* A vCPU. All by its own thread unless said. */
+typedef struct KvmVcpu {
+    Vcpu *v;
+    int fd;
+    struct kvm_run *run;
+    _Atomic bool inside;    /* in KVM_RUN, or about to be: a kick needs a signal */
+    pthread_t self;
+    bool loaded;            /* the kernel holds the state; else the Vcpu does */
+    bool unfinished;        /* an access has been answered in `run`, and the kernel has not taken it yet */
+    bool failed;            /* told why already: never enters the guest again */
+    uint64_t exits[64];     /* by reason */
+    uint64_t interrupted;   /* KVM_RUN ended by a kick */
+    void *arch_data;
+} KvmVcpu;
+
+typedef struct Kvm {
+    int fd, vm;             /* -1: closed */
+    const KvmArch *arch;
+    Machine *machine;
+    unsigned slot_limit;
+    size_t run_size;
+} Kvm;
+extern Kvm kvm;
+
+/* Made by target/<arch>. */
+struct KvmArch {
+    const char *arch;       /* as in MachineType.arch */
+    bool (*vm_init)(Error **errp);                  /* the VM exists, no vCPU yet */
+    /* Does guest code run on the CPU itself? A throw-away VM of its own; a few milliseconds. *why_not: malloc'd. */
+    bool (*fast)(int kvm_fd, char **why_not);
+    bool (*vcpu_init)(KvmVcpu *k, Error **errp);
+    void (*vcpu_free)(KvmVcpu *k);
+    bool (*put)(KvmVcpu *k, Error **errp);          /* Vcpu -> kernel */
+    bool (*get)(KvmVcpu *k, Error **errp);          /* kernel -> Vcpu */
+    /* Events and interrupts that are due. false: the CPU waits, do not enter the guest. */
+    bool (*before_run)(KvmVcpu *k);
+    void (*after_run)(KvmVcpu *k);                  /* whatever the reason */
+    bool (*handle_exit)(KvmVcpu *k);                /* reasons of this architecture; false: unknown */
+    void (*describe)(KvmVcpu *k, GString *out);     /* where the guest stands, one line; state has been got */
+};
+void kvm_arch_register(const KvmArch *arch);
+#define KVM_ARCH_REGISTER(arch_) \
+    static void __attribute__((constructor)) arch_##_register(void) { kvm_arch_register(&arch_); }
+
+/* ioctl(2), again on EINTR except for KVM_RUN; -1 and errno. A test may put its own function in its place. */
+extern int (*kvm_ioctl_hook)(int fd, unsigned long request, void *arg); /* NULL: the kernel */
+int kvm_ioctl(int fd, unsigned long request, void *arg);
+int kvm_check(unsigned capability); /* of the VM; 0: it lacks it */
+
+/* slots.c: the kernel's view of guest memory follows the flat view of `as`. */
+void kvm_slots_init(AddressSpace *as);
+bool kvm_slots_refresh(Error **errp); /* any thread outside RCU sections; cheap when nothing has changed */
+void kvm_slots_forget(void);
+unsigned kvm_slots_count(void);
+
+/* run.c */
+void *kvm_thread(void *vcpu);
+void kvm_kick(Vcpu *v);
+/* One line that tells what happened where; the vCPU stops for good and the process ends with status 1. */
+void kvm_fail(KvmVcpu *k, const char *hint, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
+/* What KVM_RUN came back with: os_errno (0: k->run tells). */
+void kvm_handle(KvmVcpu *k, int os_errno);
+/* The Vcpu's fields are true from here on, until the next KVM_RUN. */
+void kvm_fetch_state(KvmVcpu *k);
+
+/* 4 bytes or so at most for one port or memory access; any length is cut. */
+void kvm_port_io(KvmVcpu *k, uint16_t port, unsigned size, unsigned count, bool in, uint8_t *data);
+void kvm_mmio(KvmVcpu *k, uint64_t addr, unsigned len, bool write, uint8_t *data);
+#endif

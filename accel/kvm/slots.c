@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory slots: RAM and ROM of the flat view, as the kernel maps them; the rest of the address space exits. */
+#include "accel/kvm/kvm.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/bits.h"
+#include "base/rcu.h"
+
+enum { PAGE = 4096 };
+
+typedef struct Slot {
+    uint64_t at, size;  /* size 0: free */
+    uint8_t *host;
+    bool readonly;
+} Slot;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static GArray *slots;          /* of Slot, by the kernel's number; under lock */
+static AddressSpace *space;
+static _Atomic bool stale;     /* the view has changed since the slots were made */
+
+unsigned kvm_slots_count(void)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; slots && i < slots->len; i++)
+        n += g_array_index(slots, Slot, i).size != 0;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+/* Whole pages of one section; pieces of a page stay accesses that exit. */
+static void add_section(GArray *out, uint64_t addr, const MemSection *s)
+{
+    uint64_t first = align_up(addr, PAGE), skip = first - addr;
+    if (!s->host || s->len < skip + PAGE)
+        return;
+    Slot n = { first, align_down(s->len - skip, PAGE), s->host + skip, s->readonly };
+    if (((uintptr_t)n.host & (PAGE - 1)) != 0)
+        return;
+    Slot *last = out->len ? &g_array_index(out, Slot, out->len - 1) : NULL;
+    if (last && last->at + last->size == n.at && last->host + last->size == n.host && last->readonly == n.readonly)
+        last->size += n.size;
+    else
+        g_array_append_val(out, n);
+}
+
+static GArray *wanted(void)
+{
+    GArray *out = g_array_new(false, false, sizeof(Slot));
+    rcu_read_lock();
+    for (uint64_t addr = 0;;) {
+        MemSection s;
+        as_translate(space, addr, &s);
+        add_section(out, addr, &s);
+        if (!s.len || addr + s.len < addr || addr + s.len == 0)
+            break;
+        addr += s.len;
+    }
+    rcu_read_unlock();
+    return out;
+}
+
+static bool same(const Slot *a, const Slot *b)
+{
+    return a->at == b->at && a->size == b->size && a->host == b->host && a->readonly == b->readonly;
+}
+
+static bool tell_kernel(unsigned number, const Slot *s, uint64_t size, Error **errp)
+{
+    struct kvm_userspace_memory_region r = { .slot = number, .flags = s->readonly ? KVM_MEM_READONLY : 0, .guest_phys_addr = s->at,
+                                             .memory_size = size, .userspace_addr = (uintptr_t)s->host };
+    if (!kvm_ioctl(kvm.vm, KVM_SET_USER_MEMORY_REGION, &r))
+        return true;
+    error_set_errno(errp, errno, "kvm: guest memory at 0x%" G_GINT64_MODIFIER "x, 0x%" G_GINT64_MODIFIER "x bytes: the kernel refuses it; use -accel tcg",
+                    (guint64)s->at, (guint64)s->size);
+    return false;
+}
+
+/* Slots that are gone, before those that may take their place. */
+static bool drop_old(const GArray *want, Error **errp)
+{
+    for (unsigned i = 0; i < slots->len; i++) {
+        Slot *s = &g_array_index(slots, Slot, i);
+        bool keep = false;
+        for (unsigned k = 0; s->size && !keep && k < want->len; k++)
+            keep = same(s, &g_array_index(want, Slot, k));
+        if (!s->size || keep)
+            continue;
+        if (!tell_kernel(i, s, 0, errp))
+            return false;
+        *s = (Slot){ 0 };
+    }
+    return true;
+}
+
+static bool add_new(const GArray *want, Error **errp)
+{
+    for (unsigned k = 0; k < want->len; k++) {
+        const Slot *w = &g_array_index(want, Slot, k);
+        unsigned place = slots->len;
+        bool there = false;
+        for (unsigned i = slots->len; i-- > 0 && !there;) {
+            const Slot *s = &g_array_index(slots, Slot, i);
+            there = s->size && same(s, w);
+            if (!s->size)
+                place = i;
+        }
+        if (there)
+            continue;
+        if (place >= kvm.slot_limit) {
+            error_setf(errp, "kvm: the memory map needs more than the kernel's %u slots; use fewer memory devices or -accel tcg", kvm.slot_limit);
+            return false;
+        }
+        if (!tell_kernel(place, w, w->size, errp))
+            return false;
+        if (place == slots->len)
+            g_array_append_val(slots, *w);
+        else
+            g_array_index(slots, Slot, place) = *w;
+    }
+    return true;
+}
+
+bool kvm_slots_refresh(Error **errp)
+{
+    if (!atomic_load(&stale))
+        return true;
+    pthread_mutex_lock(&lock);
+    bool ok = true;
+    if (atomic_exchange(&stale, false)) {
+        g_autoptr(GArray) want = wanted();
+        ok = drop_old(want, errp) && add_new(want, errp);
+    }
+    pthread_mutex_unlock(&lock);
+    return ok;
+}
+
+/*
+ * While vCPUs stand it is enough to do it before the next one runs; else the others must not run on with the old map: the change
+ * is done here, before the access that asked for it returns.
+ */
+static void changed(void *opaque)
+{
+    if (kvm.vm < 0)
+        return;
+    atomic_store(&stale, true);
+    Error *err = NULL;
+    if (vcpu_paused() || kvm_slots_refresh(&err))
+        return;
+    error_report(err);
+    error_free(err);
+    machine_request_exit(1);
+}
+
+void kvm_slots_init(AddressSpace *as)
+{
+    if (space != as)
+        as_add_listener(as, changed, NULL);
+    space = as;
+    if (!slots)
+        slots = g_array_new(false, false, sizeof(Slot));
+    g_array_set_size(slots, 0);
+    atomic_store(&stale, true);
+}
+
+void kvm_slots_forget(void)
+{
+    pthread_mutex_lock(&lock);
+    if (slots)
+        g_array_set_size(slots, 0);
+    space = NULL;
+    atomic_store(&stale, false);
+    pthread_mutex_unlock(&lock);
+}

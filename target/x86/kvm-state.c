@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* The CPU's state into the kernel and out of it. */
+#include "target/x86/kvm.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "target/x86/fpu.h"
+
+enum { MSR_TSC = 0x10, MSR_KVM_WALL = 0x4b564d00, MSR_KVM_TIME = 0x4b564d01 };
+/* The image of XSAVE in standard form (SDM vol. 1, 13.4). */
+enum { X_FCW = 0, X_FSW = 2, X_TAGS = 4, X_FOP = 6, X_IP = 8, X_DP = 16, X_MXCSR = 24, X_MXCSR_MASK = 28, X_ST = 32, X_XMM = 160, X_BV = 512,
+       X_AVX = 576 };
+
+static bool refused(Error **errp, const KvmVcpu *k, const char *what, bool in)
+{
+    error_set_errno(errp, errno, "kvm: vCPU %u: the kernel %s its %s; use -accel tcg", k->v->index, in ? "refuses" : "does not tell", what);
+    return false;
+}
+
+/* --- which MSRs --- */
+
+static void add_msr(KvmX86 *x, uint32_t number)
+{
+    for (unsigned i = 0; i < x->msrs; i++) {
+        if (x->msr[i].number == number)
+            return;
+    }
+    if (x->msrs < KVM_X86_MSRS_MAX)
+        x->msr[x->msrs++] = (KvmX86Msr){ .number = number };
+}
+
+static uint64_t *msr_place(X86Cpu *c, uint32_t number)
+{
+    switch (number) {
+    case MSR_KVM_WALL: return c->kvm_clock ? &c->kvm_wall : NULL;
+    case MSR_KVM_TIME: return c->kvm_clock ? &c->kvm_time : NULL;
+    default: return x86_msr_field(c, number);
+    }
+}
+
+static bool one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_t *value)
+{
+    union { struct kvm_msrs head; uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)]; } u = { .head.nmsrs = 1 };
+    u.head.entries[0] = (struct kvm_msr_entry){ .index = number, .data = *value };
+    bool ok = kvm_ioctl(k->fd, request, &u) == 1;
+    *value = u.head.entries[0].data;
+    return ok;
+}
+
+/* The kernel's list, and those of ours that it does not list but answers to (MTRRs, machine-check banks). */
+bool kvm_x86_state_init(KvmVcpu *k, Error **errp)
+{
+    enum { LIST_MAX = 1024 };
+    static const struct { uint32_t first, count; } unlisted[] = {
+        { 0x200, 2 * X86_VAR_MTRRS }, { 0x250, 1 }, { 0x258, 2 }, { 0x268, 8 }, { 0x277, 1 }, { 0x2ff, 1 },
+    };
+    KvmX86 *x = kvm_x86(k);
+    X86Cpu *c = kvm_cpu(k);
+    g_autofree struct kvm_msr_list *list = g_malloc0(sizeof(*list) + LIST_MAX * sizeof(list->indices[0]));
+    list->nmsrs = LIST_MAX;
+    if (kvm_ioctl(kvm.fd, KVM_GET_MSR_INDEX_LIST, list) < 0)
+        return refused(errp, k, "list of MSRs", false);
+    for (unsigned i = 0; i < list->nmsrs; i++) {
+        if (msr_place(c, list->indices[i]))
+            add_msr(x, list->indices[i]);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(unlisted); i++) {
+        for (unsigned n = 0; n < unlisted[i].count; n++) {
+            if (msr_place(c, unlisted[i].first + n))
+                add_msr(x, unlisted[i].first + n);
+        }
+    }
+    for (unsigned n = 0; x->mce && n < X86_MCE_BANKS * 4; n++)
+        add_msr(x, 0x400 + n);
+    x->xsave = kvm_check(KVM_CAP_XSAVE) > 0;
+    x->xcrs = kvm_check(KVM_CAP_XCRS) > 0 && x86_has_feature(c, X86_FEATURE_XSAVE);
+    x->debugregs = kvm_check(KVM_CAP_DEBUGREGS) > 0;
+    x->events = kvm_check(KVM_CAP_VCPU_EVENTS) > 0;
+    return true;
+}
+
+/* A refused MSR is left out from then on: the guest could not have had it either. */
+static void refuse(KvmX86Msr *m, const char *how)
+{
+    m->refused = true;
+    log_unimp("kvm", "the kernel does not %s MSR %08x", how, m->number);
+}
+
+static void put_msrs(KvmVcpu *k)
+{
+    KvmX86 *x = kvm_x86(k);
+    X86Cpu *c = kvm_cpu(k);
+    for (unsigned i = 0; i < x->msrs; i++) {
+        KvmX86Msr *m = &x->msr[i];
+        uint64_t value = *msr_place(c, m->number);
+        if (m->refused || (m->known && m->seen == value))
+            continue;
+        m->known = one_msr(k, KVM_SET_MSRS, m->number, &value);
+        m->seen = value;
+        if (!m->known)
+            refuse(m, "take");
+    }
+    if (!x->tsc_known || x->tsc_offset != c->tsc_offset) {
+        uint64_t tsc = x86_tsc(c);
+        x->tsc_known = one_msr(k, KVM_SET_MSRS, MSR_TSC, &tsc);
+        x->tsc_offset = c->tsc_offset;
+    }
+}
+
+static void get_msrs(KvmVcpu *k)
+{
+    KvmX86 *x = kvm_x86(k);
+    X86Cpu *c = kvm_cpu(k);
+    struct { struct kvm_msrs head; struct kvm_msr_entry entries[KVM_X86_MSRS_MAX]; } all;
+    for (unsigned done = 0; done < x->msrs;) { /* the kernel stops at the first that it refuses */
+        unsigned n = 0;
+        memset(&all.head, 0, sizeof(all.head));
+        for (unsigned i = done; i < x->msrs; i++)
+            all.head.entries[n++] = (struct kvm_msr_entry){ .index = x->msr[i].number };
+        all.head.nmsrs = n;
+        int got = kvm_ioctl(k->fd, KVM_GET_MSRS, &all);
+        for (int i = 0; i < got; i++) {
+            KvmX86Msr *m = &x->msr[done + (unsigned)i];
+            m->seen = *msr_place(c, m->number) = all.head.entries[i].data;
+            m->known = true;
+        }
+        done += got > 0 ? (unsigned)got : 0;
+        if (done < x->msrs && got < (int)n)
+            refuse(&x->msr[done++], "tell");
+    }
+    uint64_t tsc = 0;
+    if (one_msr(k, KVM_GET_MSRS, MSR_TSC, &tsc)) {
+        c->tsc_offset = (int64_t)(tsc - (x86_tsc(c) - (uint64_t)c->tsc_offset));
+        x->tsc_offset = c->tsc_offset;
+        x->tsc_known = true;
+    }
+}
+
+/* --- segments and control registers --- */
+
+static struct kvm_segment seg_out(const X86Seg *s)
+{
+    uint32_t a = s->attr;
+    return (struct kvm_segment){ .base = s->base, .limit = s->limit, .selector = s->sel, .type = seg_type(a), .present = !!(a & SEG_P),
+                                 .dpl = seg_dpl(a), .db = !!(a & SEG_D), .s = !!(a & SEG_S), .l = !!(a & SEG_L), .g = !!(a & SEG_G),
+                                 .avl = !!(a & SEG_AVL), .unusable = !(a & SEG_P) };
+}
+
+static X86Seg seg_in(const struct kvm_segment *s)
+{
+    X86Seg out = { .base = s->base, .limit = s->limit, .sel = s->selector };
+    if (!s->unusable)
+        out.attr = (uint32_t)s->type << 8 | (s->s ? SEG_S : 0) | (uint32_t)s->dpl << SEG_DPL_SHIFT | (s->present ? SEG_P : 0) |
+                   (s->avl ? SEG_AVL : 0) | (s->l ? SEG_L : 0) | (s->db ? SEG_D : 0) | (s->g ? SEG_G : 0);
+    return out;
+}
+
+#define SEGMENTS(X) X(SEG_ES, es) X(SEG_CS, cs) X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDTR, ldt) X(SEG_TR, tr)
+
+static bool put_sregs(KvmVcpu *k, Error **errp)
+{
+    X86Cpu *c = kvm_cpu(k);
+    const CpuPort *p = &k->v->port;
+    struct kvm_sregs s;
+    if (kvm_ioctl(k->fd, KVM_GET_SREGS, &s) < 0)
+        return refused(errp, k, "control registers", false);
+#define X(seg_, name) s.name = seg_out(&c->seg[seg_]);
+    SEGMENTS(X)
+#undef X
+    s.gdt = (struct kvm_dtable){ .base = c->gdt.base, .limit = c->gdt.limit };
+    s.idt = (struct kvm_dtable){ .base = c->idt.base, .limit = c->idt.limit };
+    s.cr0 = c->cr0, s.cr2 = c->cr2, s.cr3 = c->cr3, s.cr4 = c->cr4, s.efer = c->efer;
+    s.cr8 = p->intc_ops && p->intc_ops->get_tpr ? p->intc_ops->get_tpr(p->intc) >> 4 : 0;
+    if (p->intc_ops && p->intc_ops->get_base)
+        s.apic_base = p->intc_ops->get_base(p->intc);
+    memset(s.interrupt_bitmap, 0, sizeof(s.interrupt_bitmap));
+    return kvm_ioctl(k->fd, KVM_SET_SREGS, &s) < 0 ? refused(errp, k, "control registers", true) : true;
+}
+
+static bool get_sregs(KvmVcpu *k, Error **errp)
+{
+    X86Cpu *c = kvm_cpu(k);
+    struct kvm_sregs s;
+    if (kvm_ioctl(k->fd, KVM_GET_SREGS, &s) < 0)
+        return refused(errp, k, "control registers", false);
+#define X(seg_, name) c->seg[seg_] = seg_in(&s.name);
+    SEGMENTS(X)
+#undef X
+    c->gdt = (X86Table){ .base = s.gdt.base, .limit = s.gdt.limit };
+    c->idt = (X86Table){ .base = s.idt.base, .limit = s.idt.limit };
+    c->cr0 = s.cr0, c->cr2 = s.cr2, c->cr3 = s.cr3, c->cr4 = s.cr4, c->efer = s.efer;
+    return true;
+}
+
+/* --- general registers --- */
+
+static bool put_regs(KvmVcpu *k, Error **errp)
+{
+    const X86Cpu *c = kvm_cpu(k);
+    const uint64_t *g = k->v->g;
+    struct kvm_regs r = { .rax = g[RAX], .rbx = g[RBX], .rcx = g[RCX], .rdx = g[RDX], .rsi = g[RSI], .rdi = g[RDI], .rsp = g[RSP], .rbp = g[RBP],
+                          .r8 = g[R8], .r9 = g[R9], .r10 = g[R10], .r11 = g[R11], .r12 = g[R12], .r13 = g[R13], .r14 = g[R14], .r15 = g[R15],
+                          .rip = k->v->pc, .rflags = x86_get_eflags(c) };
+    return kvm_ioctl(k->fd, KVM_SET_REGS, &r) < 0 ? refused(errp, k, "registers", true) : true;
+}
+
+/* After the control registers: the CPL and the meaning of flags depend on them. */
+static bool get_regs(KvmVcpu *k, Error **errp)
+{
+    X86Cpu *c = kvm_cpu(k);
+    uint64_t *g = k->v->g;
+    struct kvm_regs r;
+    if (kvm_ioctl(k->fd, KVM_GET_REGS, &r) < 0)
+        return refused(errp, k, "registers", false);
+    g[RAX] = r.rax, g[RBX] = r.rbx, g[RCX] = r.rcx, g[RDX] = r.rdx, g[RSI] = r.rsi, g[RDI] = r.rdi, g[RSP] = r.rsp, g[RBP] = r.rbp;
+    g[R8] = r.r8, g[R9] = r.r9, g[R10] = r.r10, g[R11] = r.r11, g[R12] = r.r12, g[R13] = r.r13, g[R14] = r.r14, g[R15] = r.r15;
+    k->v->pc = r.rip;
+    c->cpl = x86_real_mode(c) ? 0 : r.rflags & EFL_VM ? 3 : (uint8_t)seg_dpl(c->seg[SEG_SS].attr);
+    x86_set_eflags(c, (uint32_t)r.rflags);
+    return true;
+}
+
+/* --- x87, SSE, AVX --- */
+
+static void fpu_image(X86Cpu *c, uint8_t *p, bool avx)
+{
+    store_le16(p + X_FCW, c->fp_cw);
+    store_le16(p + X_FSW, x87_status(c));
+    p[X_TAGS] = c->fp_tags;
+    store_le16(p + X_FOP, c->fp_op);
+    store_le64(p + X_IP, c->fp_ip);
+    store_le64(p + X_DP, c->fp_dp);
+    store_le32(p + X_MXCSR, c->v.fp_control);
+    store_le32(p + X_MXCSR_MASK, 0xffff);
+    for (unsigned i = 0; i < 8; i++) {
+        store_le64(p + X_ST + 16 * i, x87_st(c, i)->mant);
+        store_le16(p + X_ST + 16 * i + 8, x87_st(c, i)->sign_exp);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        memcpy(p + X_XMM + 16 * i, c->v.v[i].u8, 16);
+        if (avx)
+            memcpy(p + X_AVX + 16 * i, c->v.v[i].u8 + 16, 16);
+    }
+    store_le64(p + X_BV, avx ? 7 : 3);
+}
+
+/* A component whose bit is clear is in its initial state, whatever its bytes are. */
+static void fpu_from_image(X86Cpu *c, const uint8_t *p)
+{
+    uint64_t bv = load_le64(p + X_BV);
+    x87_init(c);
+    memset(c->fpr, 0, sizeof(c->fpr));
+    c->fp_ip = c->fp_dp = 0, c->fp_op = c->fp_cs = c->fp_ds = 0;
+    if (bv & 1) {
+        c->fp_cw = (load_le16(p + X_FCW) & 0x1f3f) | 0x40;
+        x87_set_status(c, load_le16(p + X_FSW));
+        c->fp_tags = p[X_TAGS];
+        c->fp_op = load_le16(p + X_FOP) & 0x7ff;
+        c->fp_ip = load_le64(p + X_IP), c->fp_dp = load_le64(p + X_DP);
+        for (unsigned i = 0; i < 8; i++) {
+            x87_st(c, i)->mant = load_le64(p + X_ST + 16 * i);
+            x87_st(c, i)->sign_exp = load_le16(p + X_ST + 16 * i + 8);
+        }
+        x87_update_summary(c);
+    }
+    c->v.fp_control = bv & 6 ? load_le32(p + X_MXCSR) & 0xffff : 0x1f80;
+    for (unsigned i = 0; i < 16; i++) {
+        memset(&c->v.v[i], 0, sizeof(c->v.v[i]));
+        if (bv & 2)
+            memcpy(c->v.v[i].u8, p + X_XMM + 16 * i, 16);
+        if (bv & 4)
+            memcpy(c->v.v[i].u8 + 16, p + X_AVX + 16 * i, 16);
+    }
+}
+
+/* KVM_GET_FPU's structure carries the same as the legacy part, in fields. */
+static void legacy_out(const uint8_t *p, struct kvm_fpu *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->fcw = load_le16(p + X_FCW), f->fsw = load_le16(p + X_FSW), f->ftwx = p[X_TAGS], f->last_opcode = load_le16(p + X_FOP);
+    f->last_ip = load_le64(p + X_IP), f->last_dp = load_le64(p + X_DP), f->mxcsr = load_le32(p + X_MXCSR);
+    memcpy(f->fpr, p + X_ST, sizeof(f->fpr));
+    memcpy(f->xmm, p + X_XMM, sizeof(f->xmm));
+}
+
+static void legacy_in(uint8_t *p, const struct kvm_fpu *f)
+{
+    store_le16(p + X_FCW, f->fcw), store_le16(p + X_FSW, f->fsw), p[X_TAGS] = f->ftwx, store_le16(p + X_FOP, f->last_opcode);
+    store_le64(p + X_IP, f->last_ip), store_le64(p + X_DP, f->last_dp), store_le32(p + X_MXCSR, f->mxcsr);
+    memcpy(p + X_ST, f->fpr, sizeof(f->fpr));
+    memcpy(p + X_XMM, f->xmm, sizeof(f->xmm));
+    store_le64(p + X_BV, 3);
+}
+
+static bool put_fpu(KvmVcpu *k, Error **errp)
+{
+    KvmX86 *x = kvm_x86(k);
+    struct kvm_xsave area = { 0 };
+    struct kvm_fpu f;
+    fpu_image(kvm_cpu(k), (uint8_t *)area.region, x86_has_feature(kvm_cpu(k), X86_FEATURE_AVX));
+    if (x->xsave && !kvm_ioctl(k->fd, KVM_SET_XSAVE, &area))
+        return true;
+    x->xsave = false; /* a kernel that refuses it has the older call */
+    legacy_out((const uint8_t *)area.region, &f);
+    return kvm_ioctl(k->fd, KVM_SET_FPU, &f) < 0 ? refused(errp, k, "FPU", true) : true;
+}
+
+static bool get_fpu(KvmVcpu *k, Error **errp)
+{
+    KvmX86 *x = kvm_x86(k);
+    struct kvm_xsave area = { 0 };
+    struct kvm_fpu f;
+    if (!x->xsave || kvm_ioctl(k->fd, KVM_GET_XSAVE, &area) < 0) {
+        x->xsave = false;
+        if (kvm_ioctl(k->fd, KVM_GET_FPU, &f) < 0)
+            return refused(errp, k, "FPU", false);
+        legacy_in((uint8_t *)area.region, &f);
+    }
+    fpu_from_image(kvm_cpu(k), (const uint8_t *)area.region);
+    return true;
+}
+
+/* --- extended control and debug registers --- */
+
+static void put_extra(KvmVcpu *k)
+{
+    const KvmX86 *x = kvm_x86(k);
+    const X86Cpu *c = kvm_cpu(k);
+    if (x->xcrs) {
+        struct kvm_xcrs r = { .nr_xcrs = 1, .xcrs[0] = { .xcr = 0, .value = c->xcr0 } };
+        if (kvm_ioctl(k->fd, KVM_SET_XCRS, &r) < 0)
+            log_unimp("kvm", "the kernel does not take XCR0 %" PRIx64, c->xcr0);
+    }
+    if (x->debugregs) {
+        struct kvm_debugregs d = { .db = { c->dr[0], c->dr[1], c->dr[2], c->dr[3] }, .dr6 = c->dr[6], .dr7 = c->dr[7] };
+        if (kvm_ioctl(k->fd, KVM_SET_DEBUGREGS, &d) < 0)
+            log_unimp("kvm", "the kernel does not take the debug registers");
+    }
+}
+
+static void get_extra(KvmVcpu *k)
+{
+    const KvmX86 *x = kvm_x86(k);
+    X86Cpu *c = kvm_cpu(k);
+    struct kvm_xcrs r = { 0 };
+    struct kvm_debugregs d;
+    if (x->xcrs && !kvm_ioctl(k->fd, KVM_GET_XCRS, &r)) {
+        for (unsigned i = 0; i < r.nr_xcrs && i < ARRAY_LEN(r.xcrs); i++)
+            c->xcr0 = r.xcrs[i].xcr ? c->xcr0 : r.xcrs[i].value;
+    }
+    if (x->debugregs && !kvm_ioctl(k->fd, KVM_GET_DEBUGREGS, &d)) {
+        for (unsigned i = 0; i < 4; i++)
+            c->dr[i] = d.db[i];
+        c->dr[6] = d.dr6, c->dr[7] = d.dr7;
+    }
+}
+
+/* --- events --- */
+
+static bool put_events(KvmVcpu *k, Error **errp)
+{
+    X86Cpu *c = kvm_cpu(k);
+    struct kvm_vcpu_events e = { .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW };
+    if (!kvm_x86(k)->events)
+        return true;
+    switch (c->event.kind) {
+    case X86_EVENT_FAULT: case X86_EVENT_TRAP:
+        e.exception.injected = 1, e.exception.nr = c->event.vector;
+        e.exception.has_error_code = c->event.has_error, e.exception.error_code = c->event.error;
+        break;
+    case X86_EVENT_INTR: e.interrupt.injected = 1, e.interrupt.nr = c->event.vector; break;
+    case X86_EVENT_NMI: e.nmi.injected = 1; break;
+    default: break;
+    }
+    c->event.kind = X86_EVENT_NONE;
+    e.interrupt.shadow = c->shadow ? KVM_X86_SHADOW_INT_STI : 0;
+    e.nmi.masked = c->nmi_blocked;
+    return kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0 ? refused(errp, k, "pending events", true) : true;
+}
+
+/* An event that the kernel was about to deliver is recorded; an INT instruction is not: it is still there to be run again. */
+static bool get_events(KvmVcpu *k, Error **errp)
+{
+    X86Cpu *c = kvm_cpu(k);
+    struct kvm_vcpu_events e = { 0 };
+    if (!kvm_x86(k)->events)
+        return true;
+    if (kvm_ioctl(k->fd, KVM_GET_VCPU_EVENTS, &e) < 0)
+        return refused(errp, k, "pending events", false);
+    c->event = (X86Event){ .kind = X86_EVENT_NONE };
+    if (e.exception.injected)
+        c->event = (X86Event){ .kind = X86_EVENT_FAULT, .vector = e.exception.nr, .has_error = e.exception.has_error_code,
+                               .error = e.exception.error_code, .cr2 = c->cr2 };
+    else if (e.nmi.injected)
+        c->event = (X86Event){ .kind = X86_EVENT_NMI, .vector = X86_NMI };
+    else if (e.interrupt.injected && !e.interrupt.soft)
+        c->event = (X86Event){ .kind = X86_EVENT_INTR, .vector = e.interrupt.nr };
+    if (e.nmi.pending)
+        vcpu_set_line(k->v, CPU_LINE_NMI, true);
+    c->shadow = e.interrupt.shadow != 0;
+    c->nmi_blocked = e.nmi.masked;
+    return true;
+}
+
+/* --- all of it --- */
+
+/* CPUID's dynamic bits first (control registers), MSRs after EFER, events last. */
+bool kvm_x86_put(KvmVcpu *k, Error **errp)
+{
+    if (!put_sregs(k, errp) || !put_regs(k, errp))
+        return false;
+    put_extra(k);
+    if (!put_fpu(k, errp))
+        return false;
+    put_msrs(k);
+    return put_events(k, errp);
+}
+
+bool kvm_x86_get(KvmVcpu *k, Error **errp)
+{
+    if (!get_sregs(k, errp) || !get_regs(k, errp) || !get_fpu(k, errp))
+        return false;
+    get_extra(k);
+    get_msrs(k);
+    if (!get_events(k, errp))
+        return false;
+    tlb_flush_all(k->v);
+    tlb_set_asid(k->v, kvm_cpu(k)->cr4 & CR4_PCIDE ? kvm_cpu(k)->cr3 & 0xfff : 0);
+    x86_update_mode(kvm_cpu(k));
+    return true;
+}

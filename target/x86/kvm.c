@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* x86 under KVM: set-up, interrupts of a local APIC outside the kernel, exits. */
+#include "target/x86/kvm.h"
+
+#include <errno.h>
+#include "base/log.h"
+
+/* Three pages for the CPU's own TSS and one for its identity map, where no board has RAM (kernel: KVM_SET_TSS_ADDR). */
+#define IDENTITY_MAP 0xfeffc000u
+#define KERNEL_TSS 0xfeffd000u
+enum { DEFAULT_TSC_HZ = 1000000000, MCG_CTL_P = 0x100 };
+
+static bool vm_init(Error **errp)
+{
+    uint64_t identity = IDENTITY_MAP;
+    if (kvm_check(KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0)
+        kvm_ioctl(kvm.vm, KVM_SET_IDENTITY_MAP_ADDR, &identity);
+    if (kvm_check(KVM_CAP_SET_TSS_ADDR) > 0 && kvm_ioctl(kvm.vm, KVM_SET_TSS_ADDR, (void *)(uintptr_t)KERNEL_TSS) < 0) {
+        error_set_errno(errp, errno, "kvm: placing the task segment that the CPU needs; use -accel tcg");
+        return false;
+    }
+    return kvm_x86_read_host(errp);
+}
+
+/* The guest's TSC runs at the host's rate unless the user wants another and the CPU can scale. */
+static void choose_tsc(KvmVcpu *k, X86Cpu *c)
+{
+    if (c->tsc_hz != DEFAULT_TSC_HZ) {
+        if (!kvm_ioctl(k->fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)(c->tsc_hz / 1000)))
+            return;
+        if (!k->v->index)
+            warn_reportf("kvm: this CPU cannot scale the TSC to %" PRIu64 " kHz; it runs at the host's rate", c->tsc_hz / 1000);
+    }
+    int khz = kvm_ioctl(k->fd, KVM_GET_TSC_KHZ, NULL);
+    if (khz > 0)
+        c->tsc_hz = (uint64_t)khz * 1000;
+}
+
+static void setup_mce(KvmVcpu *k)
+{
+    uint64_t cap = 0;
+    if (!x86_has_feature(kvm_cpu(k), X86_FEATURE_MCA) || kvm_ioctl(kvm.fd, KVM_X86_GET_MCE_CAP_SUPPORTED, &cap) < 0)
+        return;
+    cap = (cap & MCG_CTL_P) | MIN((unsigned)kvm_check(KVM_CAP_MCE), (unsigned)X86_MCE_BANKS);
+    kvm_x86(k)->mce = !kvm_ioctl(k->fd, KVM_X86_SETUP_MCE, &cap);
+}
+
+static bool vcpu_setup(KvmVcpu *k, Error **errp)
+{
+    k->arch_data = g_new0(KvmX86, 1);
+    choose_tsc(k, kvm_cpu(k));
+    setup_mce(k);
+    return kvm_x86_set_cpuid(k, errp) && kvm_x86_state_init(k, errp);
+}
+
+static void vcpu_free(KvmVcpu *k) { g_clear_pointer(&k->arch_data, g_free); }
+
+static bool put(KvmVcpu *k, Error **errp)
+{
+    kvm_x86(k)->fresh = true;
+    return kvm_x86_put(k, errp);
+}
+
+/* --- events on the way in --- */
+
+/* INIT and SIPI change the whole state: it is ours for the moment. */
+static void start_up(KvmVcpu *k)
+{
+    X86Cpu *c = kvm_cpu(k);
+    if (vcpu_line(k->v, CPU_LINE_INIT)) {
+        kvm_fetch_state(k);
+        vcpu_take_event(k->v, CPU_LINE_INIT);
+        x86_take_init(c);
+    }
+    if (!vcpu_take_event(k->v, CPU_LINE_SIPI) || !k->v->powered_off)
+        return;
+    kvm_fetch_state(k);
+    x86_take_sipi(c);
+}
+
+static void inject_nmi(KvmVcpu *k)
+{
+    if (!vcpu_take_event(k->v, CPU_LINE_NMI))
+        return;
+    k->v->halted = false;
+    if (kvm_ioctl(k->fd, KVM_NMI, NULL) < 0)
+        log_unimp("kvm", "this kernel injects no NMI");
+}
+
+/* An interrupt goes in when the last KVM_RUN said so; else we ask to come back as soon as one can. */
+static void inject_interrupt(KvmVcpu *k)
+{
+    CpuPort *p = &k->v->port;
+    struct kvm_run *r = k->run;
+    if (vcpu_line(k->v, CPU_LINE_INTR) && !kvm_x86(k)->fresh && r->ready_for_interrupt_injection && r->if_flag && p->intc_ops) {
+        int vector = p->intc_ops->acknowledge(p->intc);
+        struct kvm_interrupt irq = { .irq = (uint32_t)vector };
+        if (vector >= 0 && kvm_ioctl(k->fd, KVM_INTERRUPT, &irq) < 0)
+            log_guest_error("kvm", "interrupt %d is lost: %s", vector, g_strerror(errno));
+        r->ready_for_interrupt_injection = 0;
+    }
+    kvm_x86(k)->fresh = false;
+    r->request_interrupt_window = vcpu_line(k->v, CPU_LINE_INTR);
+    r->cr8 = p->intc_ops && p->intc_ops->get_tpr ? p->intc_ops->get_tpr(p->intc) >> 4 : 0;
+}
+
+static bool before_run(KvmVcpu *k)
+{
+    X86Cpu *c = kvm_cpu(k);
+    if (vcpu_line(k->v, CPU_LINE_INIT) || vcpu_line(k->v, CPU_LINE_SIPI))
+        start_up(k);
+    if (k->v->powered_off || c->triple_faulted)
+        return false;
+    if (vcpu_take_event(k->v, CPU_LINE_SMI))
+        log_unimp("kvm", "system management interrupt: SMM does not run under KVM");
+    if (vcpu_take_event(k->v, CPU_LINE_MCE))
+        log_unimp("kvm", "machine check from outside");
+    if (vcpu_line(k->v, CPU_LINE_NMI)) {
+        Error *err = NULL;
+        if (!k->loaded && !kvm.arch->put(k, &err)) { /* events in the state would be lost behind it */
+            error_report(err);
+            error_free(err);
+            machine_request_exit(1);
+            return false;
+        }
+        k->loaded = true;
+        inject_nmi(k);
+    }
+    if (k->v->halted && !x86_has_work(k->v))
+        return false;
+    k->v->halted = false;
+    inject_interrupt(k);
+    return true;
+}
+
+/* --- and out --- */
+
+static void after_run(KvmVcpu *k)
+{
+    X86Cpu *c = kvm_cpu(k);
+    const CpuPort *p = &k->v->port;
+    c->iflag = k->run->if_flag;
+    if (!p->intc_ops)
+        return;
+    if (p->intc_ops->get_tpr && p->intc_ops->get_tpr(p->intc) >> 4 != k->run->cr8)
+        p->intc_ops->set_tpr(p->intc, (uint8_t)(k->run->cr8 << 4));
+    if (p->intc_ops->get_base && p->intc_ops->get_base(p->intc) != k->run->apic_base)
+        p->intc_ops->set_base(p->intc, k->run->apic_base);
+}
+
+static bool handle_exit(KvmVcpu *k)
+{
+    switch (k->run->exit_reason) {
+    case KVM_EXIT_HLT:
+        k->v->halted = true;
+        return true;
+    case KVM_EXIT_SHUTDOWN:
+        x86_shutdown(kvm_cpu(k));
+        return true;
+    case KVM_EXIT_SET_TPR: /* CR8 is looked at after every run */
+        return true;
+    default: return false;
+    }
+}
+
+/* --- where it stands --- */
+
+static void describe(KvmVcpu *k, GString *out)
+{
+    X86Cpu *c = kvm_cpu(k);
+    uint64_t at = x86_is_64(c) ? k->v->pc : (uint32_t)(c->seg[SEG_CS].base + k->v->pc);
+    uint8_t code[15];
+    g_string_append_printf(out, "at %04x:%" PRIx64 " (linear %" PRIx64 "), flags %x, cr0 %" PRIx64 " cr2 %" PRIx64 " cr3 %" PRIx64 " cr4 %" PRIx64
+                           " efer %" PRIx64, c->seg[SEG_CS].sel, k->v->pc, at, x86_get_eflags(c), c->cr0, c->cr2, c->cr3, c->cr4, c->efer);
+    static const char *const names[16] = { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "8", "9", "10", "11", "12", "13", "14", "15" };
+    for (unsigned i = 0; i < (x86_lma(c) ? 16 : 8); i++)
+        g_string_append_printf(out, ", r%s %" PRIx64, names[i], k->v->g[i]);
+    g_string_append(out, ", code");
+    if (!guest_debug_read(k->v, at, code, sizeof(code))) {
+        g_string_append(out, " not mapped");
+        return;
+    }
+    for (unsigned i = 0; i < sizeof(code); i++)
+        g_string_append_printf(out, " %02x", code[i]);
+}
+
+static const KvmArch x86_kvm = {
+    .arch = "x86_64", .vm_init = vm_init, .fast = kvm_x86_fast, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
+    .get = kvm_x86_get, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
+};
+KVM_ARCH_REGISTER(x86_kvm)

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* x86 under KVM: what the target's kvm*.c share. */
+#ifndef TARGET_X86_KVM_H
+#define TARGET_X86_KVM_H
+
+#include "accel/kvm/kvm.h"
+#include "target/x86/models.h"
+
+enum { KVM_X86_MSRS_MAX = 256 };
+
+typedef struct KvmX86Msr {
+    uint32_t number;
+    uint64_t seen;      /* what the kernel has, as far as we know */
+    bool known, refused;
+} KvmX86Msr;
+
+/* A vCPU's KvmVcpu.arch_data. */
+typedef struct KvmX86 {
+    KvmX86Msr msr[KVM_X86_MSRS_MAX];
+    unsigned msrs;
+    int64_t tsc_offset; /* as last read: a load or reset that leaves it alone does not touch the guest's TSC */
+    bool tsc_known;
+    bool xsave, xcrs, debugregs, events, mce;
+    bool fresh;         /* the state has just been put: `run` does not tell yet whether an interrupt may be injected */
+} KvmX86;
+
+static inline KvmX86 *kvm_x86(KvmVcpu *k) { return k->arch_data; }
+static inline X86Cpu *kvm_cpu(KvmVcpu *k) { return x86_cpu(k->v); }
+
+/* kvm-cpuid.c */
+bool kvm_x86_read_host(Error **errp);                  /* what the kernel offers becomes what models can have */
+bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp);
+/* kvm-state.c */
+bool kvm_x86_state_init(KvmVcpu *k, Error **errp);
+bool kvm_x86_put(KvmVcpu *k, Error **errp);
+bool kvm_x86_get(KvmVcpu *k, Error **errp);
+/* kvm-fast.c */
+bool kvm_x86_fast(int kvm_fd, char **why_not);
+#endif
