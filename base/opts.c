@@ -80,7 +80,9 @@ static char *next_piece(const char **text)
     return g_string_free(piece, false);
 }
 
-Opts *opts_parse(const char *text, const char *implied_key, Error **errp)
+Opts *opts_parse(const char *text, const char *implied_key, Error **errp) { return opts_parse_list(text, implied_key, NULL, NULL, errp); }
+
+Opts *opts_parse_list(const char *text, const char *implied_key, const char *list_key, GPtrArray *list, Error **errp)
 {
     g_autoptr(Opts) o = opts_new();
     bool first = true;
@@ -94,6 +96,8 @@ Opts *opts_parse(const char *text, const char *implied_key, Error **errp)
         if (eq) {
             *eq = '\0';
             opts_set(o, piece, eq + 1);
+            if (list_key && !strcmp(piece, list_key))
+                g_ptr_array_add(list, g_strdup(eq + 1));
         } else if (first && implied_key) {
             opts_set(o, implied_key, piece);
         } else {

@@ -38,7 +38,9 @@ static bool set_target(const char *name, Error **errp)
 static bool opt_semihosting_config(Settings *s, const char *arg, Error **errp)
 {
     static const char *const keys[] = { "enable", "target", "chardev", "userspace", "arg", NULL };
-    g_autoptr(Opts) o = opts_parse(arg, "enable", errp);
+    if (!semihost_config.args)
+        semihost_config.args = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(Opts) o = opts_parse_list(arg, "enable", "arg", semihost_config.args, errp);
     if (!o)
         return false;
     if (!opts_get_bool(o, "enable", true, &semihost_config.enabled, errp) ||
@@ -49,13 +51,6 @@ static bool opt_semihosting_config(Settings *s, const char *arg, Error **errp)
         chardev_name = g_strdup(opts_get(o, "chardev"));
     }
     opts_get(o, "arg");
-    for (unsigned i = 0; i < opts_count(o); i++) {
-        if (strcmp(opts_key(o, i), "arg"))
-            continue;
-        if (!semihost_config.args)
-            semihost_config.args = g_ptr_array_new_with_free_func(g_free);
-        g_ptr_array_add(semihost_config.args, g_strdup(opts_value(o, i)));
-    }
     return opts_all_used(o, "-semihosting-config", keys, errp);
 }
 

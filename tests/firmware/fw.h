@@ -55,7 +55,9 @@ static inline void print(const char *text) { semihost(4, text); }
 
 static inline void print_hex(uint32_t v)
 {
-    char b[12] = "0x";
+    char b[12];
+    b[0] = '0';
+    b[1] = 'x';
     for (int i = 0; i < 8; i++)
         b[2 + i] = "0123456789abcdef"[v >> (28 - 4 * i) & 15];
     b[10] = '\n';

@@ -16,7 +16,9 @@ __attribute__((used)) static void unexpected_at(uint32_t lr, const Frame *f)
     print_hex(MRS("ipsr"));
     print_hex(f->pc);
     print_hex(lr);
+#if __ARM_ARCH >= 7
     print_hex(CFSR);
+#endif
     finish(2);
 }
 
@@ -31,12 +33,25 @@ static void reset(void)
         *p++ = 0;
     for (unsigned i = 2; i < 64; i++)
         vectors[i] = unexpected;
+#if __ARM_ARCH >= 7
     VTOR = (uint32_t)vectors;
+#endif
     BARRIER();
     finish(main());
 }
 
-__attribute__((section(".vectors"), used)) static const struct { void *sp; Handler *rest[15]; } boot_vectors = {
-    stack_top, { reset, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected,
-                 unexpected, unexpected, unexpected, unexpected },
+#if __ARM_ARCH >= 7
+#define BOOT unexpected
+#define COUNT 15
+#else /* without VTOR: all enter here, and go on at vectors[IPSR] */
+static __attribute__((naked)) void dispatch(void)
+{
+    __asm__ volatile("mrs r0, ipsr\n lsls r0, r0, #2\n ldr r1, =vectors\n ldr r0, [r1, r0]\n bx r0\n .ltorg");
+}
+#define BOOT dispatch
+#define COUNT 47
+#endif
+
+__attribute__((section(".vectors"), used)) static const struct { void *sp; Handler *rest[COUNT]; } boot_vectors = {
+    stack_top, { reset, [1 ... COUNT - 1] = BOOT },
 };

@@ -76,7 +76,8 @@ static uint32_t control_value(const ArmM *m, bool secure)
 void arm_m_set_control(ArmM *m, bool secure, uint32_t value)
 {
     arm_m_sp_out(m);
-    uint32_t writable = CONTROL_NPRIV | (m->exc && !m->c->has.v8m ? 0 : CONTROL_SPSEL);
+    bool unprivileged = m->c->has.v7m || m->c->has.v8m || m->mpu_regions; /* an extension of v6-M (DDI 0419, B1.3.1), which the M0 lacks */
+    uint32_t writable = (unprivileged ? CONTROL_NPRIV : 0) | (m->exc && !m->c->has.v8m ? 0 : CONTROL_SPSEL);
     m->b[secure].control = (m->b[secure].control & ~writable) | (value & writable);
     if (m->c->has.m_fpu) {
         m->b[M_NS].control = (m->b[M_NS].control & ~(uint32_t)CONTROL_FPCA) | (value & CONTROL_FPCA);
