@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* GPIO of the nRF51 (Reference Manual 3.0, chapter 14). */
-#include "base/bits.h"
-#include "hw/core/device.h"
+#include "hw/misc/nrf51.h"
 
-enum { PINS = 32 };
+enum { PINS = 32, OUT_DETECT = 32, OUT_LEVEL = 33 };
+enum { SENSE_HIGH = 2, SENSE_LOW = 3 };
 
 typedef struct NrfGpio {
     Device dev; /* always first */
     uint32_t out, dir, driven, level; /* inputs: driven from outside, and how */
     uint32_t pulled_up;               /* by resistors on the board */
+    uint32_t taken, taken_level;      /* outputs that GPIOTE drives */
+    uint32_t seen;                    /* levels that were told last */
     uint32_t cnf[PINS];
 } NrfGpio;
 
@@ -20,13 +22,39 @@ static uint32_t input(const NrfGpio *s)
         pull = p == 3 ? pull | 1u << i : p == 1 ? pull & ~(1u << i) : pull;
     }
     uint32_t v = (s->level & s->driven) | (pull & ~s->driven);
-    return (v & ~s->dir) | (s->out & s->dir);
+    uint32_t dir = s->dir | s->taken, out = (s->out & ~s->taken) | (s->taken_level & s->taken);
+    return (v & ~dir) | (out & dir);
+}
+
+/* DETECT: any pin is as its SENSE field says. */
+static bool detect(const NrfGpio *s, uint32_t levels)
+{
+    bool found = false;
+    for (unsigned i = 0; i < PINS; i++) {
+        unsigned sense = s->cnf[i] >> 16 & 3;
+        found |= sense == (levels >> i & 1 ? SENSE_HIGH : SENSE_LOW);
+    }
+    return found;
 }
 
 static void update(NrfGpio *s)
 {
-    for (unsigned i = 0; i < PINS; i++)
-        device_out(&s->dev, i, s->dir >> i & s->out >> i & 1);
+    uint32_t levels = input(s), changed = levels ^ s->seen, outputs = s->dir | s->taken;
+    s->seen = levels;
+    for (unsigned i = 0; i < PINS; i++) {
+        device_out(&s->dev, i, outputs >> i & levels >> i & 1);
+        if (changed >> i & 1)
+            device_out(&s->dev, OUT_LEVEL + i, levels >> i & 1);
+    }
+    device_out(&s->dev, OUT_DETECT, detect(s, levels));
+}
+
+void nrf_gpio_take(Device *gpio, unsigned pin, bool taken, bool level)
+{
+    NrfGpio *s = (NrfGpio *)gpio;
+    s->taken = (s->taken & ~(1u << pin)) | (uint32_t)taken << pin;
+    s->taken_level = (s->taken_level & ~(1u << pin)) | (uint32_t)level << pin;
+    update(s);
 }
 
 static void set_dir(NrfGpio *s, uint32_t dir)
@@ -68,21 +96,26 @@ static const Reg regs[] = {
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
-static const StateField state[] = { STATE_U32(NrfGpio, driven), STATE_U32(NrfGpio, level), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U32(NrfGpio, driven), STATE_U32(NrfGpio, level), STATE_U32(NrfGpio, taken),
+                                    STATE_U32(NrfGpio, taken_level), STATE_U32(NrfGpio, seen), STATE_END_OF_TABLE };
 static const Property props[] = { DEFINE_PROP_U32("pulled-up", NrfGpio, pulled_up, 0, "inputs that resistors on the board pull up"), DEFINE_PROP_END };
-static const char *const outs[] = { "out*32", NULL }, *const ins[] = { "in*32", NULL };
+static const char *const outs[] = { "out*32", "detect", "level*32", NULL }, *const ins[] = { "in*32", NULL };
 
 static void input_pin(Device *d, unsigned pin, int level)
 {
     NrfGpio *s = (NrfGpio *)d;
     s->driven |= 1u << pin;
     s->level = (s->level & ~(1u << pin)) | (uint32_t)!!level << pin;
+    update(s);
 }
 
 static void reset(Device *d, ResetPhase phase)
 {
-    if (phase == RESET_HOLD)
-        update((NrfGpio *)d);
+    NrfGpio *s = (NrfGpio *)d;
+    if (phase == RESET_ENTER)
+        s->taken = s->taken_level = s->seen = 0;
+    else if (phase == RESET_HOLD)
+        update(s);
 }
 
 static void info(Device *d, GString *out)

@@ -14,6 +14,8 @@ void nrf_event(NrfPeriph *p, unsigned n)
 {
     p->events |= 1u << n;
     nrf_update(p);
+    if (p->ppi)
+        nrf_ppi_event(p->ppi, p->at + NRF_EVENTS + 4 * n);
 }
 
 static const NrfType *type_of(const NrfPeriph *p) { return p->dev.type->class_data; }

@@ -12,6 +12,8 @@ enum { NRF_TASKS = 0x000, NRF_EVENTS = 0x100, NRF_SHORTS = 0x200, NRF_INTEN = 0x
 typedef struct NrfPeriph {
     Device dev;
     uint32_t events, inten, shorts;
+    uint32_t at;  /* its address, as PPI knows it; set by the board */
+    Device *ppi;  /* NULL: none */
 } NrfPeriph;
 
 /* DeviceType.class_data; absent functions are NULL. */
@@ -25,4 +27,10 @@ typedef struct NrfType {
 extern const DeviceType nrf51_base_type;
 void nrf_event(NrfPeriph *p, unsigned n);
 void nrf_update(NrfPeriph *p);
+/* For boards, after the devices have started: which GPIO's pins GPIOTE sees and drives. */
+void nrf_gpiote_attach(Device *gpiote, Device *gpio);
+/* GPIOTE has an output to itself, or gives it back. */
+void nrf_gpio_take(Device *gpio, unsigned pin, bool taken, bool level);
+/* The event at this address happens: trigger the tasks of its channels. */
+void nrf_ppi_event(Device *ppi, uint32_t event);
 #endif

@@ -377,22 +377,30 @@ static uint64_t sys_get_cmdline(Call *k)
     return 0;
 }
 
-/* Heap and stack: the upper half of the RAM that the stack lies in, the stack at its end. */
+/* The RAM around `at`. */
+static bool ram_around(const Vcpu *v, uint64_t at, uint64_t *low, uint64_t *high)
+{
+    MemSection s, from;
+    at &= ~UINT64_C(0xfff);
+    rcu_read_lock();
+    as_translate(v->as, at, &s);
+    *low = at - (s.host ? s.offset : 0);
+    as_translate(v->as, *low, &from);
+    bool ok = s.host && !s.readonly && from.region == s.region;
+    rcu_read_unlock();
+    *high = *low + from.len;
+    return ok;
+}
+
+/* Heap and stack: the upper half of the RAM that the stack lies in, the stack at its end; without a stack yet, of the program's RAM. */
 static uint64_t sys_heapinfo(Call *k)
 {
     Vcpu *v = &k->c->v;
     uint64_t block = param(k, 0), sp = v->g[k->word == 8 ? ARM_SP : ARM_R13] - 4, low, high;
-    MemSection s, from;
-    rcu_read_lock();
-    as_translate(v->as, sp & ~UINT64_C(0xfff), &s);
-    low = (sp & ~UINT64_C(0xfff)) - (s.host ? s.offset : 0);
-    as_translate(v->as, low, &from);
-    bool ok = s.host && from.region == s.region;
-    rcu_read_unlock();
-    if (!ok)
+    if (k->word == 4)
+        sp = (uint32_t)sp;
+    if (!ram_around(v, sp, &low, &high) && !ram_around(v, block, &low, &high))
         low = sp & ~UINT64_C(0xffff), high = sp;
-    else
-        high = low + from.len;
     const uint64_t info[4] = { low + (high - low) / 2, high - (high - low) / 8, high, high - (high - low) / 8 };
     for (unsigned i = 0; i < 4; i++) {
         if (!put(k, block + (uint64_t)i * k->word, info[i] & ~UINT64_C(7), k->word))

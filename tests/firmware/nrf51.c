@@ -80,6 +80,7 @@ static void test_gpiote(void)
     for (int i = 0; i < 3; i++) {
         REG(GPIO + 0x508) = 1 << 5;
         REG(GPIO + 0x50c) = 1 << 5;
+        BARRIER();
     }
     BARRIER();
     CHECK_EQ(gpiote_irqs, 3);
