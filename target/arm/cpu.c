@@ -73,6 +73,7 @@ static void reset_registers(ArmCpu *c)
     c->tpidrro_el0 = 0;
     c->excl_addr = ~UINT64_C(0);
     c->ge = c->q = c->vpr = 0;
+    c->ltpsize = 4;
     c->fpscr_nzcv = 0;
     arm_set_fpsr(c, 0);
 }
@@ -219,7 +220,7 @@ static const StateField cpu_state[] = {
     U64(excl_addr), U64S(excl_value), U32(excl_size), U32(fpcr), U32(v.fp_more), U32(fpscr_nzcv), U32(ge), U32(q), U32(vpr), U64S(tpidr_el),
     U64(tpidrro_el0), U64S(sp_el), U64S(elr_el), U64S(spsr_el), U64S(ffr), STATE_BYTES(ArmCpu, pred),
     BOOL(aarch64), U8(el), BOOL(sp_sel), U32(daif), BOOL(pan), BOOL(uao), BOOL(dit), BOOL(ssbs), BOOL(tco), BOOL(il), BOOL(ss), U8(btype),
-    BOOL(t32), BOOL(e), BOOL(j), U8(it), U8(mode32),
+    BOOL(t32), BOOL(e), BOOL(j), U8(it), U8(mode32), U8(ltpsize),
     STATE_U32_ARRAY(ArmCpu, r13_bank), STATE_U32_ARRAY(ArmCpu, r14_bank), STATE_U32_ARRAY(ArmCpu, spsr_bank), STATE_U32_ARRAY(ArmCpu, r8_usr),
     STATE_U32_ARRAY(ArmCpu, r8_fiq), U32(elr_hyp), U8(event_register), U64(wfx_deadline), U8(wfx_kind), BOOL(psci_off), U64(on_pc),
     U64(on_context), U8(on_el), BOOL(on_aarch64), BOOL(machine_secure),

@@ -26,7 +26,7 @@ void arm_set_fpcr(ArmCpu *c, uint32_t value)
     uint32_t valid = 0x07c00000; /* AHP DN FZ RMode; trap enables are RAZ: no trapped exceptions */
     if (c->has.fp16)
         valid |= BIT(19);        /* FZ16 */
-    if (!c->aarch64 || c->m)
+    if (!c->aarch64 && !c->m)
         valid |= 0x00370000;     /* FPSCR Len and Stride */
     c->fpcr = value & valid;
     c->v.fp_control = FP_CONTROL_MASKS | (c->v.fp_control & CONTROL_STICKY) | control_rounding(value);
@@ -41,10 +41,19 @@ void arm_set_fpsr(ArmCpu *c, uint32_t value)
     c->v.fp_more = (value & FPSR_QC ? FP_MORE_QC : 0) | (value & FPSR_IDC ? FP_MORE_IDC : 0);
 }
 
-uint32_t arm_get_fpscr(const ArmCpu *c) { return arm_get_fpcr(c) | arm_get_fpsr(c) | (c->fpscr_nzcv & 0xf0000000); }
+uint32_t arm_get_fpscr(const ArmCpu *c)
+{
+    uint32_t ltpsize = c->has.m_mve_int ? (uint32_t)c->ltpsize << 16 : 0;
+    return arm_get_fpcr(c) | arm_get_fpsr(c) | (c->fpscr_nzcv & 0xf0000000) | ltpsize;
+}
+
 void arm_set_fpscr(ArmCpu *c, uint32_t value)
 {
     c->fpscr_nzcv = value & 0xf0000000;
+    if (c->has.m_mve_int)
+        c->ltpsize = value >> 16 & 7;
+    if (c->m && !c->has.m_mve_int)
+        value &= ~(uint32_t)FPSR_QC;
     arm_set_fpsr(c, value);
     arm_set_fpcr(c, value);
 }

@@ -3,7 +3,8 @@
 #include "target/arm/helpers.h"
 #include "target/arm/m/m.h"
 
-#define FPDSCR_BITS 0x07c00000u /* AHP, DN, FZ, RMode */
+#define FPDSCR_BITS 0x07cf0000u /* AHP, DN, FZ, RMode, FZ16, LTPSIZE (always 4 there) */
+#define FPDSCR_LTPSIZE 0x00040000u
 
 bool arm_m_fp_accessible(const ArmM *m, bool secure, bool privileged, bool *to_secure)
 {
@@ -64,7 +65,7 @@ void arm_m_fp_clear(ArmM *m, bool all)
 {
     for (unsigned i = 0; i < (all ? 32 : 16); i++)
         *s_reg(m, i) = 0;
-    arm_set_fpscr(m->c, 0);
+    arm_set_fpscr(m->c, FPDSCR_LTPSIZE);
     m->c->vpr = 0;
 }
 
@@ -122,7 +123,7 @@ ARM_HELPER_VOID(fp_context)
     ArmMBank *bank = arm_m_bank(m);
     bool fresh = !(m->b[M_NS].control & CONTROL_FPCA) || (m->secure && !(m->b[M_S].control & CONTROL_SFPA));
     if (bank->fpccr & FPCCR_ASPEN && fresh) {
-        arm_set_fpscr(c, (arm_get_fpscr(c) & ~FPDSCR_BITS) | (bank->fpdscr & FPDSCR_BITS));
+        arm_set_fpscr(c, (arm_get_fpscr(c) & ~FPDSCR_BITS) | (bank->fpdscr & FPDSCR_BITS) | FPDSCR_LTPSIZE);
         c->vpr = 0;
         m->b[M_NS].control |= CONTROL_FPCA;
         if (m->secure)

@@ -266,7 +266,7 @@ uint64_t arm_m_mode(const ArmCpu *c)
     r |= c->has.m_fpu && context_pending(m) ? ARM_MODE_FP_CONTEXT : 0;
     r |= m->b[m->secure].ccr & CCR_UNALIGN_TRP || !c->has.v7m ? ARM_MODE_ALIGN : 0;
     r |= c->t32 ? 0 : ARM_MODE_IL;
-    r |= c->has.m_mve_int && c->vpr & 0x00ff0000 ? ARM_MODE_MVE_PRED : 0;
+    r |= c->has.m_mve_int && c->ltpsize != 4 ? ARM_MODE_MVE_TAIL : 0;
     return r;
 }
 

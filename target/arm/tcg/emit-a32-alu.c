@@ -153,17 +153,20 @@ static IrRef add_q(ArmTrans *x, IrRef p, unsigned ra)
     return d;
 }
 
+/* T32 has no forms without Ra: 15 says so. */
+static bool accumulates(const ArmTrans *x, const A32Insn *i) { return i->op && !(i->ra == 15 && a32_t32(x)); }
+
 E(smulxy) /* x: half of Rn, y: of Rm; op: accumulate */
 {
     IrRef p = mul(x, half(x, (unsigned)i->rn, i->x), half(x, (unsigned)i->rm, i->y));
-    a32_set(x, (unsigned)i->rd, i->op ? add_q(x, p, (unsigned)i->ra) : p);
+    a32_set(x, (unsigned)i->rd, accumulates(x, i) ? add_q(x, p, (unsigned)i->ra) : p);
 }
 
 E(smulwy)
 {
     IrRef y = a32_ext(x, IR_SEXT, 4, 8, half(x, (unsigned)i->rm, i->y));
     IrRef p = a32_op8i(x, IR_SAR, a32_op8(x, IR_MUL, wide(x, (unsigned)i->rn, true), y), 16);
-    a32_set(x, (unsigned)i->rd, i->op ? add_q(x, p, (unsigned)i->ra) : p);
+    a32_set(x, (unsigned)i->rd, accumulates(x, i) ? add_q(x, p, (unsigned)i->ra) : p);
 }
 
 E(smlalxy)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* T32: what A32 does not have: IT, PUSH and POP, wide branches, conditional select, low-overhead loops, M-profile system instructions. */
 #include "target/arm/tcg/a32.h"
+#include "target/arm/tcg/a32-fp.h"
 #include "target/arm/tcg/help-a32.h"
 
 E(it) { x->it_next = (uint8_t)i->imm; }
@@ -112,30 +113,29 @@ E(clrm)
 }
 
 /* --- v8.1-M: low-overhead loops (DDI 0553, C2.4: DLS, WLS, LE, LCTP). size 4: no tail predication --- */
-static bool set_ltpsize(ArmTrans *x, unsigned size)
-{
-    if (!x->has->m_mve_int)
-        return true;
-    arm_call(x, arm_help_a32_set_ltpsize, H_R, IR_NONE, A_IMM(size), A_NONE, A_NONE);
-    return size == 4;
-}
+static void set_ltpsize(ArmTrans *x, unsigned size) { arm_call(x, arm_help_a32_set_ltpsize, H_R, IR_NONE, A_IMM(size), A_NONE, A_NONE); }
 
 E(dls)
 {
-    IrRef n = a32_copy(x, a32_reg(x, (unsigned)i->rn));
-    bool plain = set_ltpsize(x, (unsigned)i->size);
-    ir_op2(x->t, IR_MOV, 4, IR_G(14), n);
-    if (!plain)
+    if (i->size < 4 && !a32_fp_usable(x, false))
+        return;
+    ir_op2(x->t, IR_MOV, 4, IR_G(14), a32_reg(x, (unsigned)i->rn));
+    if (i->size < 4) {
+        set_ltpsize(x, (unsigned)i->size);
         a32_end_next(x);
+    }
 }
 
 E(wls)
 {
+    if (i->size < 4 && !a32_fp_usable(x, false))
+        return;
     unsigned skip = ir_new_label(x->t);
     IrRef n = a32_copy(x, a32_reg(x, (unsigned)i->rn));
     ir_brz(x->t, IR_BRZ, 4, n, skip);
     ir_op2(x->t, IR_MOV, 4, IR_G(14), n);
-    set_ltpsize(x, (unsigned)i->size);
+    if (i->size < 4)
+        set_ltpsize(x, (unsigned)i->size);
     arm_set_pc(x, (uint32_t)x->next_pc);
     ir_emit(x->t, IR_LOOKUP, 8);
     ir_label(x->t, IR_LABEL, skip);
@@ -145,6 +145,11 @@ E(wls)
 E(le) /* op: 0 counts by 1, 1 by the elements of a vector, 2 without count */
 {
     uint32_t to = a32_pc(x) - (uint32_t)i->imm;
+    if (i->op == 1 ? !a32_fp_usable(x, false) : x->mode & ARM_MODE_MVE_TAIL && !(x->mode & ARM_MODE_FP_CONTEXT)) {
+        if (i->op != 1) /* a loop with tail predication ends with LETP: INVSTATE */
+            arm_call(x, arm_help_a32_invstate, H_R, IR_NONE, A_NONE, A_NONE, A_NONE);
+        return;
+    }
     if (i->op == 2) {
         a32_branch(x, to);
         return;
@@ -167,6 +172,8 @@ E(le) /* op: 0 counts by 1, 1 by the elements of a vector, 2 without count */
 
 E(lctp)
 {
+    if (!a32_fp_usable(x, false))
+        return;
     set_ltpsize(x, 4);
     a32_end_next(x);
 }

@@ -19,6 +19,8 @@ static uint64_t step(FpEnv *e, unsigned es, bool rsqrt, uint64_t a, uint64_t b)
     uint64_t ma = a & magnitude, mb = b & magnitude;
     bool zero_a = es == 2 && !e->fz16 ? !ma : ma < least, zero_b = es == 2 && !e->fz16 ? !mb : mb < least;
     bool special = (ma == inf && zero_b) || (mb == inf && zero_a);
+    if (special && es == 4 && ma + mb != inf) /* the zero was a flushed denormal: FPUnpack() says so */
+        e->flags |= FPF_ID;
     uint64_t product = special ? 0 : fp_mul(e, es, a, b);
     uint64_t r = fp_sub(e, es, rsqrt ? three[es / 4] : two[es / 4], product);
     return rsqrt ? fp_mul(e, es, r, half[es / 4]) : r;

@@ -36,6 +36,7 @@ ARM_HELPER_VOID(a32_set_it);
 ARM_HELPER_VOID(a32_setend);   /* E bit = a */
 ARM_HELPER_VOID(a32_setpan);   /* PAN = a */
 ARM_HELPER(a32_spsr);          /* RF: undefined in modes that have none */
+ARM_HELPER_VOID(a32_invstate);  /* R: UsageFault INVSTATE */
 ARM_HELPER_VOID(a32_set_ltpsize); /* R  M: FPSCR.LTPSIZE = a; 4: no tail predication */
 ARM_HELPER(a32_tail_elements); /* P    M: elements of a vector by LTPSIZE */
 ARM_HELPER_VOID(a32_mve);       /* R    a = word, b = row of the table mve */

@@ -22,6 +22,8 @@ ARM_HELPER(a32_sdiv_m)
     return arm_help_a32_sdiv(v, a, b, 0);
 }
 
+ARM_HELPER_VOID(a32_invstate) { arm_m_raise(arm_cpu(v), M_EXC_USAGE, UFSR_INVSTATE); }
+
 ARM_HELPER_VOID(a32_set_ltpsize)
 {
     arm_cpu(v)->ltpsize = (uint8_t)a;

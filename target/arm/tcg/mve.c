@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* M-profile vector extension (DDI 0553): the rows of table mve, executed whole: the translation is one call of arm_help_a32_mve(),
  * which runs the row's function on the CPU's registers (all four beats at once; predication by a mask of bytes). */
-#include "accel/tcg/simd.h"
-#include "target/arm/tcg/a32-fp.h"
-#include "target/arm/tcg/mve.decode.h"
-
-#define M(name) void arm_mve_##name(ArmTrans *x, const A32Insn *i)
-#define Q(n) (&x->c->v.v[(n) & 7])
-#define REG(n) (x->c->v.g[(n) & 15])
+#include "target/arm/tcg/mve.h"
 
 /* --- predication (DDI 0553, GetCurInstrBeat() and VPTAdvance()) --- */
 static unsigned vpt_masks(const ArmCpu *c) { return c->vpr >> 16 & 0xff; }
 
-/* Bit n: byte n is written. */
-static uint16_t active(const ArmCpu *c)
+uint16_t mve_active(const ArmCpu *c)
 {
     unsigned mask = c->vpr & 0xffff, vpt = vpt_masks(c);
     mask |= vpt & 0x0f ? 0 : 0x00ff;
@@ -49,67 +42,45 @@ ARM_HELPER_VOID(a32_mve)
         c->vpr &= 0x00ffffff;
 }
 
-/* --- lanes --- */
-static uint64_t get(const VecReg *r, unsigned es, unsigned n)
-{
-    switch (es) {
-    case 1: return r->u8[n];
-    case 2: return r->u16[n];
-    case 4: return r->u32[n];
-    default: return r->u64[n];
-    }
-}
-static int64_t get_s(const VecReg *r, unsigned es, unsigned n)
-{
-    return es == 8 ? r->s64[n] : es == 4 ? r->s32[n] : es == 2 ? r->s16[n] : r->s8[n];
-}
-static int64_t lane_of(const VecReg *r, unsigned es, unsigned n, bool is_unsigned) { return is_unsigned ? (int64_t)get(r, es, n) : get_s(r, es, n); }
-static void set(VecReg *r, unsigned es, unsigned n, uint64_t value)
-{
-    switch (es) {
-    case 1: r->u8[n] = (uint8_t)value; break;
-    case 2: r->u16[n] = (uint16_t)value; break;
-    case 4: r->u32[n] = (uint32_t)value; break;
-    default: r->u64[n] = value;
-    }
-}
-static bool lane_on(uint16_t mask, unsigned es, unsigned n) { return mask >> (n * es) & 1; }
-
-static void merge(VecReg *d, const VecReg *r, uint16_t mask)
-{
-    for (unsigned n = 0; n < 16; n++)
-        if (mask >> n & 1)
-            d->u8[n] = r->u8[n];
-}
-
 /* Bytes that are off are zero: they give neither saturation nor FP exceptions. */
 static VecReg masked(const VecReg *r, uint16_t mask)
 {
     VecReg m = { 0 };
-    if (r)
-        merge(&m, r, mask);
+    merge(&m, r, mask);
     return m;
 }
 
-static VecReg all_lanes(uint64_t value, unsigned es)
+static VecReg run_row(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c, uint64_t imm)
 {
-    VecReg r = { 0 };
+    SimdArgs s = { .v = &x->c->v, .es = 1u << i->size, .bytes = 16, .imm = imm, .standard = simd_kind[row] == 'F', .a = a, .b = b, .c = c };
+    simd_fn[row](&s);
+    return s.d;
+}
+
+/* row(a, b, c); lanes that don't count leave no flags. */
+static VecReg predicated(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c, uint64_t imm)
+{
+    static const VecReg zero;
+    Vcpu *v = &x->c->v;
+    unsigned es = 1u << i->size, counted = 0;
+    uint16_t mask = mve_active(x->c);
+    a = a ? a : &zero, b = b ? b : &zero, c = c ? c : &zero;
     for (unsigned n = 0; n < 16 / es; n++)
-        set(&r, es, n, value);
+        counted |= lane_on(mask, es, n) ? ((1u << es) - 1) << (n * es) : 0;
+    uint32_t control = v->fp_control, more = v->fp_more;
+    VecReg r = run_row(x, i, row, a, b, c, imm);
+    if (counted != 0xffff) { /* flags again, of the lanes that count */
+        v->fp_control = control, v->fp_more = more;
+        VecReg ma = masked(a, (uint16_t)counted), mb = masked(b, (uint16_t)counted), mc = masked(c, (uint16_t)counted);
+        run_row(x, i, row, &ma, &mb, &mc, imm);
+    }
     return r;
 }
 
-/* d = row(a, b, c) under the predicate. */
 static void run(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c, uint64_t imm)
 {
-    uint16_t mask = active(x->c);
-    bool split = mask != 0xffff;
-    VecReg ma = split ? masked(a, mask) : (VecReg){ 0 }, mb = split ? masked(b, mask) : ma, mc = split ? masked(c, mask) : ma;
-    static const VecReg zero;
-    SimdArgs s = { .v = &x->c->v, .es = 1u << i->size, .bytes = 16, .imm = imm, .standard = simd_kind[row] == 'F',
-                   .a = split ? &ma : a ? a : &zero, .b = split ? &mb : b ? b : &zero, .c = split ? &mc : c ? c : &zero };
-    simd_fn[row](&s);
-    merge(Q(i->vd), &s.d, mask);
+    VecReg r = predicated(x, i, row, a, b, c, imm);
+    merge(Q(i->vd), &r, mve_active(x->c));
 }
 
 M(mve3) { run(x, i, (unsigned)i->op, Q(i->vn), Q(i->vm), NULL, 0); }
@@ -149,7 +120,7 @@ static void lanes(ArmTrans *x, const A32Insn *i, LaneFn *fn, const VecReg *a, co
     VecReg r = { 0 };
     for (unsigned n = 0; n < 16 / es; n++)
         set(&r, es, n, fn(lane_of(a, es, n, i->u), lane_of(b, es, n, i->u), i, 8 * es));
-    merge(Q(i->vd), &r, active(x->c));
+    merge(Q(i->vd), &r, mve_active(x->c));
 }
 
 static uint64_t mulh(int64_t a, int64_t b, const A32Insn *i, unsigned bits)
@@ -180,22 +151,22 @@ M(mve_mull)
     VecReg r = { 0 };
     for (unsigned n = 0; n < 8 / es; n++)
         set(&r, 2 * es, n, (uint64_t)lane_of(Q(i->vn), es, 2 * n + (unsigned)i->h, i->u) * (uint64_t)lane_of(Q(i->vm), es, 2 * n + (unsigned)i->h, i->u));
-    merge(Q(i->vd), &r, active(x->c));
+    merge(Q(i->vd), &r, mve_active(x->c));
 }
-M(mve_movl)
+M(mve_movl) /* imm: VSHLL's shift */
 {
     unsigned es = 1u << i->size;
     VecReg r = { 0 };
     for (unsigned n = 0; n < 8 / es; n++)
-        set(&r, 2 * es, n, (uint64_t)lane_of(Q(i->vm), es, 2 * n + (unsigned)i->h, i->u));
-    merge(Q(i->vd), &r, active(x->c));
+        set(&r, 2 * es, n, (uint64_t)lane_of(Q(i->vm), es, 2 * n + (unsigned)i->h, i->u) << i->imm);
+    merge(Q(i->vd), &r, mve_active(x->c));
 }
 
-static int64_t saturate(ArmTrans *x, int64_t v, int64_t low, int64_t high)
+static int64_t saturate(ArmTrans *x, int64_t v, int64_t low, int64_t high, bool counts)
 {
     if (v >= low && v <= high)
         return v;
-    x->c->v.fp_more |= FP_MORE_QC;
+    x->c->v.fp_more |= counts ? FP_MORE_QC : 0;
     return v < low ? low : high;
 }
 
@@ -203,27 +174,28 @@ static int64_t saturate(ArmTrans *x, int64_t v, int64_t low, int64_t high)
 static void narrow(ArmTrans *x, const A32Insn *i, unsigned op, unsigned shift, bool round)
 {
     unsigned es = 1u << i->size, bits = 8 * es;
-    uint16_t mask = active(x->c);
+    uint16_t mask = mve_active(x->c), odd = es == 1 ? 0xaaaa : 0xcccc;
+    VecReg r = { 0 };
     for (unsigned n = 0; n < 8 / es; n++) {
         unsigned to = 2 * n + (unsigned)i->h;
-        if (!lane_on(mask, es, to))
-            continue;
+        bool counts = lane_on(mask, es, to);
         int64_t v = lane_of(Q(i->vm), 2 * es, n, op == 2);
         v = (v + (round && shift ? INT64_C(1) << (shift - 1) : 0)) >> shift;
         if (op == 1)
-            v = saturate(x, v, -(INT64_C(1) << (bits - 1)), (INT64_C(1) << (bits - 1)) - 1);
+            v = saturate(x, v, -(INT64_C(1) << (bits - 1)), (INT64_C(1) << (bits - 1)) - 1, counts);
         else if (op)
-            v = saturate(x, v, 0, (INT64_C(1) << bits) - 1);
-        set(Q(i->vd), es, to, (uint64_t)v);
+            v = saturate(x, v, 0, (INT64_C(1) << bits) - 1, counts);
+        set(&r, es, to, (uint64_t)v);
     }
+    merge(Q(i->vd), &r, mask & (i->h ? odd : (uint16_t)~odd));
 }
 M(mve_movn) { narrow(x, i, (unsigned)i->op, 0, false); }
-M(mve_shrn) { narrow(x, i, 0, (8u << i->size) - (unsigned)i->imm, i->op == 4); }
+M(mve_shrn) { narrow(x, i, (unsigned)i->op & 3, (8u << i->size) - (unsigned)i->imm, i->op & 4); } /* op & 4: round */
 
 /* --- comparisons: op EQ NE CS HI GE LT GT LE; a mask makes them VPT --- */
 static void compared(ArmTrans *x, const A32Insn *i, uint16_t p)
 {
-    uint16_t mask = active(x->c);
+    uint16_t mask = mve_active(x->c);
     x->c->vpr = (x->c->vpr & ~0xffffu) | (p & mask);
     if (i->mask) {
         begin_vpt(x, (unsigned)i->mask);
@@ -269,14 +241,10 @@ static void fcompare(ArmTrans *x, const A32Insn *i, const VecReg *b)
         [5] = { SIMD_FCMGE - SIMD_FCMEQ, false, true }, [6] = { SIMD_FCMGT - SIMD_FCMEQ, false, false },
         [7] = { SIMD_FCMGT - SIMD_FCMEQ, false, true },
     };
-    unsigned es = 1u << i->size, p = 0;
-    uint16_t mask = active(x->c);
-    VecReg ma = masked(Q(i->vn), mask), mb = masked(b, mask);
-    static const VecReg zero;
-    SimdArgs s = { .v = &x->c->v, .es = es, .bytes = 16, .standard = true, .a = &ma, .b = &mb, .c = &zero };
-    simd_fn[SIMD_FCMEQ + how[i->op].row](&s);
+    unsigned p = 0;
+    VecReg r = predicated(x, i, SIMD_FCMEQ + how[i->op].row, Q(i->vn), b, NULL, 0);
     for (unsigned n = 0; n < 16; n++)
-        p |= (unsigned)((s.d.u8[n] != 0) != how[i->op].invert) << n;
+        p |= (unsigned)((r.u8[n] != 0) != how[i->op].invert) << n;
     compared(x, i, (uint16_t)p);
 }
 M(mve_fcmp) { fcompare(x, i, Q(i->vm)); }
@@ -293,7 +261,7 @@ M(mve_pst)
 }
 M(mve_pnot)
 {
-    uint16_t mask = active(x->c);
+    uint16_t mask = mve_active(x->c);
     x->c->vpr = (x->c->vpr & ~0xffffu) | (~x->c->vpr & mask & 0xffff);
 }
 M(mve_psel)
@@ -301,11 +269,11 @@ M(mve_psel)
     VecReg r;
     for (unsigned n = 0; n < 16; n++)
         r.u8[n] = x->c->vpr >> n & 1 ? Q(i->vn)->u8[n] : Q(i->vm)->u8[n];
-    merge(Q(i->vd), &r, active(x->c));
+    merge(Q(i->vd), &r, mve_active(x->c));
 }
 M(mve_ctp)
 {
-    uint16_t mask = active(x->c);
+    uint16_t mask = mve_active(x->c);
     uint32_t count = (uint32_t)REG(i->rn), all = 16u >> i->size;
     unsigned p = count < all ? (1u << (count << i->size)) - 1 : 0xffff;
     x->c->vpr = (x->c->vpr & ~0xffffu) | (p & mask);
@@ -315,7 +283,7 @@ M(mve_ctp)
 M(mve_addv)
 {
     unsigned es = 1u << i->size;
-    uint16_t mask = active(x->c);
+    uint16_t mask = mve_active(x->c);
     uint32_t sum = i->h ? (uint32_t)REG(i->rd) : 0;
     for (unsigned n = 0; n < 16 / es; n++)
         if (lane_on(mask, es, n))
@@ -325,7 +293,7 @@ M(mve_addv)
 M(mve_maxv) /* op: minimum */
 {
     unsigned es = 1u << i->size;
-    uint16_t mask = active(x->c);
+    uint16_t mask = mve_active(x->c);
     int64_t best = (int64_t)((uint64_t)REG(i->rd) << (64 - 8 * es)) >> (64 - 8 * es);
     if (i->u)
         best = (int64_t)((uint64_t)REG(i->rd) & bits_mask(8 * es));
@@ -336,41 +304,6 @@ M(mve_maxv) /* op: minimum */
     }
     REG(i->rd) = (uint32_t)best;
 }
-M(mve_fmaxv)
-{
-    unsigned es = 1u << i->size;
-    uint16_t mask = active(x->c);
-    static const VecReg zero;
-    VecReg best = { .u64 = { REG(i->rd) & bits_mask(8 * es) } };
-    for (unsigned n = 0; n < 16 / es; n++) {
-        if (!lane_on(mask, es, n))
-            continue;
-        VecReg v = { .u64 = { get(Q(i->vm), es, n) } };
-        SimdArgs s = { .v = &x->c->v, .es = es, .bytes = es, .standard = true, .a = &best, .b = &v, .c = &zero };
-        simd_fn[i->op](&s);
-        best = s.d;
-    }
-    REG(i->rd) = (uint32_t)best.u64[0];
-}
-static uint64_t dot(ArmTrans *x, const A32Insn *i)
-{
-    unsigned es = 1u << i->size;
-    uint16_t mask = active(x->c);
-    uint64_t sum = 0;
-    for (unsigned n = 0; n < 16 / es; n++)
-        if (lane_on(mask, es, n))
-            sum += (uint64_t)lane_of(Q(i->vn), es, n, i->u) * (uint64_t)lane_of(Q(i->vm), es, n, i->u);
-    return sum;
-}
-M(mve_mladav) { REG(i->rd) = (uint32_t)(dot(x, i) + (i->h ? REG(i->rd) : 0)); }
-M(mve_mlaldav) /* rt: the odd register's number less 1 */
-{
-    unsigned hi = (unsigned)i->rt + 1;
-    uint64_t sum = dot(x, i) + (i->h ? REG(hi) << 32 | (uint32_t)REG(i->rd) : 0);
-    REG(i->rd) = (uint32_t)sum;
-    REG(hi) = (uint32_t)(sum >> 32);
-}
-
 /* --- sequences --- */
 M(mve_idup) /* op: down; imm: logarithm of the step */
 {
@@ -379,7 +312,7 @@ M(mve_idup) /* op: down; imm: logarithm of the step */
     VecReg r = { 0 };
     for (unsigned n = 0; n < 16 / es; n++, v = i->op ? v - step : v + step)
         set(&r, es, n, v);
-    merge(Q(i->vd), &r, active(x->c));
+    merge(Q(i->vd), &r, mve_active(x->c));
     REG(i->rn) = v;
 }
 M(mve_iwdup) /* wraps at Rm (odd) */
@@ -394,7 +327,7 @@ M(mve_iwdup) /* wraps at Rm (odd) */
         else
             v = v + step == wrap ? 0 : v + step;
     }
-    merge(Q(i->vd), &r, active(x->c));
+    merge(Q(i->vd), &r, mve_active(x->c));
     REG(i->rn) = v;
 }
 
@@ -429,8 +362,9 @@ M(mve_imm)
     } else if (i->op && cmode < 14) {
         r.u64[0] = r.u64[1] = ~v;
     }
-    merge(Q(i->vd), &r, active(x->c));
+    merge(Q(i->vd), &r, mve_active(x->c));
 }
+M(mve_dup) { VecReg r = all_lanes(REG(i->rt), 1u << i->size); merge(Q(i->vd), &r, mve_active(x->c)); }
 M(mve_mov2) /* x: lanes x and x + 2; op: to the core registers */
 {
     if (i->op) {
@@ -441,28 +375,6 @@ M(mve_mov2) /* x: lanes x and x + 2; op: to the core registers */
         Q(i->vd)->u32[i->x + 2] = (uint32_t)REG(i->rt2);
     }
     x->it_stored = true; /* not predicated, no beat of a VPT block */
-}
-
-/* LSLL, LSRL, ASRL: RdHi is rt + 1. Amounts from registers may be negative: the other way. */
-M(long_shift)
-{
-    unsigned hi = (unsigned)i->rt + 1;
-    uint64_t v = REG(hi) << 32 | (uint32_t)REG(i->rd);
-    int amount = i->h ? (int8_t)REG(i->rm) : i->imm ? i->imm : 32;
-    bool left = i->op == 0;
-    if (amount < 0) {
-        amount = -amount;
-        left = !left;
-    }
-    if (left)
-        v = amount > 63 ? 0 : v << amount;
-    else if (i->op == 1 || (i->op == 0 && i->h))
-        v = amount > 63 ? 0 : v >> amount;
-    else
-        v = (uint64_t)((int64_t)v >> MIN(amount, 63));
-    REG(i->rd) = (uint32_t)v;
-    REG(hi) = (uint32_t)(v >> 32);
-    x->it_stored = true;
 }
 
 /* --- memory; type: logarithm of the access, size: of the element --- */
@@ -492,7 +404,7 @@ static void check_aligned(ArmTrans *x, uint32_t at, unsigned bytes, bool load)
 M(mve_ldst)
 {
     unsigned es = 1u << i->size, bytes = 1u << i->type;
-    uint16_t mask = active(x->c);
+    uint16_t mask = mve_active(x->c);
     uint32_t base = (uint32_t)REG(i->rn), offset = (uint32_t)i->imm << i->type, moved = i->u ? base + offset : base - offset;
     uint32_t at = i->p ? moved : base;
     VecReg r = { 0 };
@@ -505,16 +417,17 @@ M(mve_ldst)
     if (i->w)
         REG(i->rn) = moved;
 }
+/* Elements of 64 bits are two words, each with its own predicate; their addresses are in the lower words. */
 M(mve_gather) /* amount: scale of the offsets */
 {
-    unsigned es = 1u << i->size, bytes = 1u << i->type;
-    uint16_t mask = active(x->c);
+    unsigned es = MIN(1u << i->size, 4), bytes = MIN(1u << i->type, 4), wide = i->size == 3;
+    uint16_t mask = mve_active(x->c);
     VecReg r = { 0 };
     for (unsigned n = 0; n < 16 / es; n++) {
-        uint32_t at = (uint32_t)REG(i->rn) + ((uint32_t)get(Q(i->vm), es, n) << i->amount);
+        uint32_t at = (uint32_t)REG(i->rn) + ((uint32_t)get(Q(i->vm), es, n & ~wide) << i->amount) + 4 * (n & wide);
         if (!lane_on(mask, es, n))
             continue;
-        check_aligned(x, at, MIN(bytes, 4), i->l);
+        check_aligned(x, at, bytes, i->l);
         move_lane(x, i->l, at, bytes, i->sgn && bytes != es, i->l ? &r : Q(i->vd), es, n);
     }
     if (i->l)
@@ -522,17 +435,17 @@ M(mve_gather) /* amount: scale of the offsets */
 }
 M(mve_vbase) /* [Qm, #imm]; w: Qm is written back */
 {
-    unsigned es = 1u << i->size;
-    uint16_t mask = active(x->c);
+    unsigned wide = i->size == 3;
+    uint16_t mask = mve_active(x->c);
     uint32_t offset = (uint32_t)i->imm << i->size;
     VecReg r = { 0 }, bases = *Q(i->vm);
-    for (unsigned n = 0; n < 16 / es; n++) {
-        uint32_t at = (uint32_t)get(Q(i->vm), es, n) + (i->u ? offset : -offset);
-        if (!lane_on(mask, es, n))
+    for (unsigned n = 0; n < 4; n++) {
+        uint32_t at = Q(i->vm)->u32[n & ~wide] + (i->u ? offset : -offset);
+        bases.u32[n & ~wide] = at; /* whatever the predicate */
+        if (!lane_on(mask, 4, n))
             continue;
         check_aligned(x, at, 4, i->l);
-        move_lane(x, i->l, at, es, false, i->l ? &r : Q(i->vd), es, n);
-        set(&bases, es, n, at);
+        move_lane(x, i->l, at + 4 * (n & wide), 4, false, i->l ? &r : Q(i->vd), 4, n);
     }
     if (i->l)
         *Q(i->vd) = r;
@@ -572,7 +485,7 @@ M(mve_ilv)
 /* --- translation --- */
 void a32_mve_insn(ArmTrans *x, const ArmRow *row, uint32_t w)
 {
-    if (strcmp(row->emitter, "long_shift") && !a32_fp_usable(x, false))
+    if (!strstr(row->tags, "core") && !a32_fp_usable(x, false))
         return;
     arm_call(x, arm_help_a32_mve, H_R, IR_NONE, A_IMM(w), A_IMM((uintptr_t)row), A_NONE);
 }
