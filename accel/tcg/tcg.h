@@ -117,7 +117,6 @@ typedef struct TcgVcpu {
     unsigned used_count[TLB_BANKS];      /* beyond TLB_USED: not listed */
     bool bank_local[TLB_BANKS];          /* the fast level has entries there that are not global */
     uint32_t bank_asid[TLB_BANKS];       /* own_banks: whose they are, in the code map too; checked when a mode is entered */
-    bool code_shared_local;              /* code map entries that are not global were made for other banks */
     unsigned fills;                      /* since the last flush of the fast level, for tlb-size */
     uint64_t local_filter[JC_FILTER / 64]; /* pages that have had entries that are not global */
     uint64_t large_filter[LARGE_FILTER / 64]; /* regions that have had entries of large mappings */
@@ -128,8 +127,8 @@ typedef struct TcgVcpu {
     struct { uint64_t mode, key; uint32_t base, asid; bool local; } jc_mode[JC_MODES]; /* hashed; key 0: empty; local: see jc_key_of() */
     uint64_t jc_filter[JC_FILTER / 64];  /* pages that jump cache entries stand for */
     unsigned jc_generation;
-    uint16_t code_local[CODE_LOCAL];     /* slots of code_map */
-    unsigned code_local_count;           /* beyond CODE_LOCAL: not listed */
+    uint16_t code_local[2][CODE_LOCAL];  /* slots of code_map that are not global; [1]: of own_banks */
+    unsigned code_local_count[2];        /* beyond CODE_LOCAL: not listed */
     struct { TlbFlush what; uint64_t va; uint32_t asid; } queue[FLUSH_QUEUE]; /* guarded by tcg.flush_lock */
     unsigned queued;
     _Atomic bool flush_queued;

@@ -27,18 +27,25 @@ static void code_map_forget(Vcpu *v, unsigned slot)
     v->code_tlb[slot] = 0;
 }
 
-static void code_map_flush(Vcpu *v, bool keep_global)
+/* Entries that are not global, of own_banks or of the others. */
+static void code_map_flush_local(Vcpu *v, bool own)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    bool listed = keep_global && t->code_local_count <= CODE_LOCAL;
-    for (unsigned i = 0; listed && i < t->code_local_count; i++)
-        if (!t->code_map[t->code_local[i]].global)
-            code_map_forget(v, t->code_local[i]);
-    for (unsigned i = 0; !listed && i < CODE_MAP; i++)
-        if (!keep_global || !t->code_map[i].global)
-            code_map_forget(v, i);
-    t->code_local_count = 0;
-    t->code_shared_local = false;
+    bool listed = t->code_local_count[own] <= CODE_LOCAL;
+    unsigned count = listed ? t->code_local_count[own] : CODE_MAP;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned slot = listed ? t->code_local[own][i] : i;
+        if (!t->code_map[slot].global && tlb_is_own_bank(v, t->code_map[slot].bank) == own)
+            code_map_forget(v, slot);
+    }
+    t->code_local_count[own] = 0;
+}
+
+static void code_map_flush(Vcpu *v)
+{
+    for (unsigned i = 0; i < CODE_MAP; i++)
+        code_map_forget(v, i);
+    memset(tcg_vcpu(v)->code_local_count, 0, sizeof tcg_vcpu(v)->code_local_count);
 }
 
 void tlb_flush_all(Vcpu *v)
@@ -50,7 +57,7 @@ void tlb_flush_all(Vcpu *v)
     memset(t->local_filter, 0, sizeof t->local_filter);
     t->huge = false;
     tlb_flush_fast(v);
-    code_map_flush(v, false);
+    code_map_flush(v);
     jump_cache_flush_all(v);
     for (unsigned i = 0; i < PHYS_CACHE; i++)
         t->phys[i].page = NO_PAGE;
@@ -62,7 +69,8 @@ void tlb_flush_non_global(Vcpu *v, uint32_t asid)
     t->stats.tlb_flushes++;
     t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)] = ++t->stamp;
     tlb_flush_fast(v);
-    code_map_flush(v, true);
+    code_map_flush_local(v, false);
+    code_map_flush_local(v, true);
     jump_cache_flush_asid(v, asid);
 }
 
@@ -75,8 +83,7 @@ void tlb_set_asid(Vcpu *v, uint32_t asid)
     for (unsigned bank = 0; bank < TLB_BANKS; bank++)
         if (t->bank_local[bank] && !tlb_is_own_bank(v, bank))
             tlb_flush_bank(v, bank);
-    if (t->code_shared_local || !v->arch->own_banks)
-        code_map_flush(v, true);
+    code_map_flush_local(v, false);
     vcpu_set_mode(v, v->mode); /* the jump cache's key is that of the asid; calls tlb_enter_mode() */
 }
 
@@ -86,7 +93,7 @@ void tlb_enter_mode(Vcpu *v, unsigned bank)
     if (tlb_bank_is_current(v, bank))
         return;
     tlb_flush_bank(v, bank);
-    code_map_flush(v, true);
+    code_map_flush_local(v, true);
     t->bank_asid[bank] = t->asid;
 }
 
@@ -150,7 +157,7 @@ void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
     t->stats.tlb_page_flushes++;
     if (drop_large(t, va)) {
         tlb_flush_fast(v);
-        code_map_flush(v, false);
+        code_map_flush(v);
         jump_cache_flush_all(v);
         return;
     }
@@ -308,11 +315,13 @@ const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool pro
                     .global = global, .page_bits = e->page_bits,
                     .id = small ? 0 : cached_id(t, vpage | bank, e->ram != NO_PAGE ? e->ram : e->phys | 1) };
     v->code_tlb[slot] = c->id;
-    t->code_shared_local |= !global && !tlb_is_own_bank(v, bank);
-    if (!global && t->code_local_count < CODE_LOCAL)
-        t->code_local[t->code_local_count] = (uint16_t)slot;
-    if (!global && t->code_local_count <= CODE_LOCAL)
-        t->code_local_count++;
+    if (global)
+        return c;
+    bool own = tlb_is_own_bank(v, bank);
+    if (t->code_local_count[own] < CODE_LOCAL)
+        t->code_local[own][t->code_local_count[own]] = (uint16_t)slot;
+    if (t->code_local_count[own] <= CODE_LOCAL)
+        t->code_local_count[own]++;
     return c;
 }
 

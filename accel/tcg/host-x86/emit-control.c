@@ -280,6 +280,24 @@ void emit_check(Jit *j, uint64_t pc)
     add_cold(j, (Cold){ .kind = COLD_EXIT, .from = jcc32(&j->a, IRC_NZ), .pc = pc, .result = RUN_POLL });
 }
 
+/* CHECK and GOTO to the same place in this page, which ends a loop: one jump taken, none otherwise. */
+static bool check_and_goto(Jit *j)
+{
+    const IrInsn *i = j->i, *next = i + 1;
+    if (j->k + 1 == j->ir->count || next->op != IR_GOTO || next->imm != i->imm || !same_page(j, i->imm))
+        return false;
+    flags_clobber(j);
+    alu_ri(&j->a, ALU_CMP, 1, vcpu_loc(VOFF(exit_request)), 0);
+    BlockLink *l = new_link(j, i->imm);
+    align_field(&j->a, 2);
+    uint8_t *field = jcc32(&j->a, IRC_Z);
+    l->jmp = offset_of(field);
+    add_cold(j, (Cold){ .kind = COLD_LINK, .from = field, .link = l });
+    add_cold(j, (Cold){ .kind = COLD_EXIT, .from = jmp32(&j->a), .pc = i->imm, .result = RUN_POLL });
+    j->done = j->k + 1;
+    return true;
+}
+
 static void emit_count(Jit *j, uint64_t pc)
 {
     flags_clobber(j);
@@ -293,7 +311,10 @@ void emit_control(Jit *j)
     switch ((IrOp)i->op) {
     case IR_LABEL: emit_label(j); break;
     case IR_BR: case IR_BRCC: case IR_BRZ: case IR_BRNZ: emit_branch(j); break;
-    case IR_GOTO: emit_goto(j); break;
+    case IR_GOTO:
+        if (!j->done || j->done != j->k)
+            emit_goto(j);
+        break;
     case IR_GOTOCC: emit_goto_cond(j); break;
     case IR_GOTOZ: case IR_GOTONZ: emit_goto_zero(j); break;
     case IR_TRAPNZ: emit_trap(j); break;
@@ -304,7 +325,10 @@ void emit_control(Jit *j)
         jump_stub(&j->a, jit_stubs.lookup);
         break;
     case IR_COUNT: emit_count(j, i->imm); break;
-    default: emit_check(j, i->imm); break;
+    default:
+        if (!check_and_goto(j))
+            emit_check(j, i->imm);
+        break;
     }
 }
 

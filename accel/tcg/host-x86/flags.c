@@ -24,7 +24,7 @@ _Static_assert(FLAG_OP_COUNT <= 31, "SiteFlags.op has room for these and FLAGS_N
 /* --- liveness --- */
 static bool is_access(const IrInsn *i)
 {
-    return (i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG);
+    return i->op != IR_PREFETCH && (i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG);
 }
 
 /* Groups that the op sets whatever happens (kill), needs before it, given what is needed after it. */
@@ -67,7 +67,7 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
     case IR_MOV: case IR_NOT: case IR_ZEXT: case IR_SEXT: case IR_LEA: case IR_BSWAP: case IR_RBIT: case IR_PDEP: case IR_PEXT:
     case IR_CRC32C: case IR_XCHG: case IR_LDE: case IR_STE: case IR_INSN: case IR_BR: case IR_BRZ: case IR_BRNZ:
     case IR_LABEL:
-    case IR_FENCE: break;
+    case IR_PREFETCH: case IR_FENCE: break;
     case IR_GOTO: case IR_JMP: case IR_EXIT: case IR_LOOKUP: *kill = GROUP_ALL; *use = NEED_SEEN; break;
     case IR_CHECK: case IR_COUNT: case IR_TRAPNZ: case IR_GOTOZ: case IR_GOTONZ: *use = NEED_SEEN; break;
     case IR_SIMD: break;

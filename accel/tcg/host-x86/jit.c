@@ -112,7 +112,7 @@ static const uint8_t op_class[IR_OP_COUNT] = {
     [IR_ANDN] = 7, [IR_BSF] = 7, [IR_BSR] = 7, [IR_TZCNT] = 7, [IR_LZCNT] = 7, [IR_POPCNT] = 7, [IR_RBIT] = 7, [IR_BT] = 7, [IR_BTS] = 7,
     [IR_BTR] = 7, [IR_BTC] = 7, [IR_BLSI] = 7, [IR_BLSR] = 7, [IR_BLSMSK] = 7, [IR_BEXTR] = 7, [IR_BZHI] = 7, [IR_PDEP] = 7,
     [IR_PEXT] = 7, [IR_CRC32C] = 7,
-    [IR_GETF] = 8, [IR_PUTF] = 8, [IR_CMC] = 8, [IR_CCMP] = 14, [IR_CCMN] = 14, [IR_SETNZ] = 14, [IR_FENCE] = 14,
+    [IR_GETF] = 8, [IR_PUTF] = 8, [IR_CMC] = 8, [IR_CCMP] = 14, [IR_CCMN] = 14, [IR_SETNZ] = 14, [IR_FENCE] = 14, [IR_PREFETCH] = 16,
     [IR_XCHG] = 9, [IR_XADD] = 9, [IR_CMPXCHG] = 9, [IR_VEC] = 10, [IR_SIMD] = 15, [IR_CALL] = 11,
     [IR_LABEL] = 12, [IR_BR] = 12, [IR_BRCC] = 12, [IR_BRZ] = 12, [IR_BRNZ] = 12, [IR_GOTO] = 12, [IR_GOTOCC] = 12, [IR_GOTOZ] = 12,
     [IR_GOTONZ] = 12, [IR_TRAPNZ] = 12, [IR_JMP] = 12, [IR_EXIT] = 12, [IR_LOOKUP] = 12, [IR_CHECK] = 12, [IR_COUNT] = 12, [IR_INSN] = 13,
@@ -142,7 +142,7 @@ static void emit_one(Jit *j)
 {
     static void (*const emitter[])(Jit *) = { [1] = emit_move, [2] = emit_alu_op, [3] = emit_unary, [4] = emit_shift, [5] = emit_mul,
         [6] = emit_div, [7] = emit_bits, [8] = emit_flag_op, [9] = emit_exchange, [10] = emit_vec, [11] = emit_call,
-        [12] = emit_control, [13] = begin_insn, [14] = emit_condition, [15] = emit_simd };
+        [12] = emit_control, [13] = begin_insn, [14] = emit_condition, [15] = emit_simd, [16] = emit_prefetch };
     const IrInsn *i = j->i;
     j->busy = 0;
     j->open_cold = -1;

@@ -109,7 +109,7 @@ typedef struct Jit {
     int run_regs;             /* whose host address is in registers now: in REG_S0, or (run_pair) REG_S0 + REG_S1; -1: none */
     bool run_pair;
     unsigned next_run;
-    unsigned done;            /* index of a SIMD op that one before it has done, too; 0: none */
+    unsigned done;            /* index of an op that one before it has done, too; 0: none */
 } Jit;
 
 /* --- of the arch: homes --- */
@@ -149,6 +149,7 @@ void coalesce_write(Jit *j, IrRef r);               /* a guest register or tempo
 CallSite *new_site(Jit *j);
 unsigned vec_mem_size(const IrInsn *i);
 bool vec_needs_alignment(const IrInsn *i);
+void emit_prefetch(Jit *j);
 void emit_address(Jit *j, const IrMem *m, unsigned reg, int64_t disp, bool segment);
 
 /* --- emit-*.c --- */

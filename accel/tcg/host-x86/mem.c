@@ -129,7 +129,7 @@ static unsigned find_run(const Jit *j, const Run *run, const IrMem *m, int64_t *
         if (i->op == IR_LABEL || i->op == IR_CALL || i->op == IR_BR || i->op == IR_CHECK)
             break;
         bool store = i->d == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG;
-        bool access = (store || i->a == IR_MEM || i->b == IR_MEM) && i->op != IR_LEA;
+        bool access = (store || i->a == IR_MEM || i->b == IR_MEM) && i->op != IR_LEA && i->op != IR_PREFETCH;
         if (access && !same_address(run, &i->m)) {
             foreign = true;
         } else if (access) {
@@ -371,4 +371,26 @@ void mem_simplify(Jit *j)
     j->gm = loc_mem(REG_S0, 0);
     j->busy &= ~(1u << REG_S1);
     coalesce_forget(j);
+}
+
+/* Without a check: with a wrong host address it does nothing. */
+void emit_prefetch(Jit *j)
+{
+    const IrMem *m = &j->i->m;
+    Asm *a = &j->a;
+    if (!jit_host.bmi2)
+        return;
+    j->need = j->keep[j->k];
+    flags_clobber(j);
+    coalesce_forget(j);
+    flags_will_write(j, REG_S0);
+    flags_will_write(j, REG_S1);
+    emit_address(j, m, REG_S1, m->disp, true);
+    op_vex(a, 3, 3, 0xf0, 8, REG_S0, 0, loc_reg(REG_S1)); /* rorx */
+    e8(a, TCG_PAGE_BITS);
+    alu_ri(a, ALU_AND, 4, loc_reg(REG_S0), TLB_SIZE - 1);
+    alu_rm(a, ALU_SUB, 8, REG_S1, loc_mem2(RBP, REG_S0, 3, tlb_off(m->bank, false)));
+    alu_rm(a, ALU_ADD, 8, REG_S1, loc_mem2(RBP, REG_S0, 3, host_off(m->bank)));
+    op_rm(a, 0x18 | OP_0F, 4, 1, loc_mem(REG_S1, 0)); /* prefetcht0 */
+    j->native = 0;
 }

@@ -333,6 +333,7 @@ void interp_step(Vcpu *v, const IrInsn *i)
     case IR_CMC: flags_set_explicit(v, flags_eval(&v->fl) ^ FLAG_C); break;
     case IR_CCMP: case IR_CCMN: conditional_compare(v, i); break;
     case IR_SETNZ: set_nz(v, i); break;
+    case IR_PREFETCH: break;
     case IR_FENCE: atomic_thread_fence(i->imm & 1 ? memory_order_seq_cst : memory_order_acq_rel); break;
     case IR_XCHG: xchg(v, i); break;
     case IR_XADD: xadd(v, i); break;

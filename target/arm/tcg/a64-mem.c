@@ -71,6 +71,23 @@ void arm_a64_load_r(ArmTrans *x, const A64Insn *i)
     load(x, 1u << i->size, i->sx, arm_xw(x, i->rt), &m);
 }
 
+/* PRFM: of data, not of code; the registers only name an address. */
+static void prefetch(ArmTrans *x, const A64Insn *i, IrRef index, unsigned scale, int32_t offset)
+{
+    if ((i->rt >> 3 & 3) == 1)
+        return;
+    IrInsn *op = ir_op2(x->t, IR_PREFETCH, 8, IR_NONE, IR_MEM);
+    op->m = (IrMem){ .base = IR_G(i->rn), .index = index, .scale = (uint8_t)scale, .disp = offset, .asize = 8, .bank = x->bank };
+}
+
+void arm_a64_prefetch_u(ArmTrans *x, const A64Insn *i) { prefetch(x, i, IR_NONE, 0, (int32_t)i->imm << 3); }
+
+void arm_a64_prefetch_r(ArmTrans *x, const A64Insn *i)
+{
+    IrRef index = i->rm == 31 ? IR_NONE : a64_extended(x, 8, i->rm, i->wide ? 3 : i->sxt ? 6 : 2, 0);
+    prefetch(x, i, index, i->s ? 3 : 0, 0);
+}
+
 static IrMem operand_u(ArmTrans *x, const A64Insn *i, unsigned flags)
 {
     return arm_mem(x, IR_G(i->rn), (int64_t)i->imm << i->size, 1u << i->size, flags | (i->rn == 31 ? ARM_MEM_NO_TAG : 0));
