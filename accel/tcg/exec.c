@@ -221,8 +221,11 @@ static RunResult run_block(Vcpu *v, unsigned variant)
     TcgVcpu *t = tcg_vcpu(v);
     const JumpCacheEntry *e = &v->jump_cache[jc_index(v->pc)];
     Block *b = NULL;
-    if (!tcg.opt.jit && !variant && e->tag == (v->pc ^ v->jc_key))
+    if (!variant && e->tag == (v->pc ^ v->jc_key) && fits_tag(v->pc) && !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN)) {
+        if (tcg.opt.jit)
+            return jit_run(v, e->host);
         b = (Block *)e->host;
+    }
     if (!b) {
         b = tcg_block_at(v, variant);
         if (b)
@@ -233,7 +236,7 @@ static RunResult run_block(Vcpu *v, unsigned variant)
     if (!b)
         return run_uncached(v);
     if (tcg.opt.jit)
-        return jit_run(v, b);
+        return jit_run(v, b->entry);
     if (tcg.opt.stats)
         b->executions++;
     t->stats.exits++;

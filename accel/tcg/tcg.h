@@ -307,7 +307,7 @@ bool jit_init(const GuestArch *arch, Error **errp);
 void jit_vcpu_init(Vcpu *v);
 /* tcg.lock held: compile ir into a new block (not yet published); NULL: no room left in this segment. */
 Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant);
-RunResult jit_run(Vcpu *v, const Block *b);
+RunResult jit_run(Vcpu *v, const void *entry); /* a Block's, which is valid now */
 void jit_link(Vcpu *v, BlockLink *l, Block *to);
 void jit_unlink(BlockLink *l);
 void jit_sync(Vcpu *v); /* vcpu_sync() for the call site in v->call_site */

@@ -319,12 +319,12 @@ static void try_link(Vcpu *v, uint32_t at, Block *to)
     pthread_mutex_unlock(&tcg.lock);
 }
 
-RunResult jit_run(Vcpu *v, const Block *b)
+RunResult jit_run(Vcpu *v, const void *entry)
 {
     TcgVcpu *t = tcg_vcpu(v);
     for (;;) {
         t->stats.exits++;
-        int r = jit_stubs.enter(v, b->entry);
+        int r = jit_stubs.enter(v, entry);
         if (r != RUN_LINK)
             return (RunResult)r;
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed) || log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN))
@@ -338,6 +338,6 @@ RunResult jit_run(Vcpu *v, const Block *b)
             return RUN_LOOKUP;
         if (generation == codebuf_generation()) /* else the link's block may be gone */
             try_link(v, at, to);
-        b = to;
+        entry = to->entry;
     }
 }
