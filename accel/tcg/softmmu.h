@@ -33,6 +33,8 @@ bool guest_debug_write(Vcpu *v, uint64_t va, const void *buf, unsigned len); /* 
 
 /* Physical memory as page walkers see it (RAM fast; never faults: all ones from nothing). */
 uint64_t phys_load(Vcpu *v, hwaddr pa, unsigned size);
+/* The same, false where nothing answers (*value is all ones). */
+bool phys_try_load(Vcpu *v, hwaddr pa, unsigned size, uint64_t *value);
 bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t desired); /* A/D bits */
 
 /*

@@ -359,14 +359,25 @@ static uint8_t *phys_host(Vcpu *v, hwaddr pa, bool write, uint64_t *ram)
     return c->host + (pa & ~TCG_PAGE_MASK);
 }
 
+bool phys_try_load(Vcpu *v, hwaddr pa, unsigned size, uint64_t *value)
+{
+    uint64_t ram;
+    const uint8_t *p = phys_host(v, pa, false, &ram);
+    if (p) {
+        *value = host_load(p, size);
+        return true;
+    }
+    *value = ~UINT64_C(0);
+    bool ok = as_load(v->as, pa, size, value, v->arch->attrs(v)) == MEM_OK;
+    *value &= bits_mask(8 * size);
+    return ok;
+}
+
 uint64_t phys_load(Vcpu *v, hwaddr pa, unsigned size)
 {
-    uint64_t ram, value = ~UINT64_C(0);
-    const uint8_t *p = phys_host(v, pa, false, &ram);
-    if (p)
-        return host_load(p, size);
-    as_load(v->as, pa, size, &value, v->arch->attrs(v));
-    return value & bits_mask(8 * size);
+    uint64_t value;
+    phys_try_load(v, pa, size, &value);
+    return value;
 }
 
 bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t desired)

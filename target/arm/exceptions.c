@@ -35,7 +35,8 @@ static unsigned route_sync(const ArmCpu *c, const ArmEvent *e)
     bool debug = e->ec == EC_BREAKPOINT || e->ec == EC_WATCHPOINT || e->ec == EC_STEP || e->ec == EC_BKPT32 || e->ec == EC_BRK64;
     if (arm_el2_enabled(c) && debug && (c->mdcr_el2 & BIT(8) || hcr & HCR_TGE))
         return 2;
-    bool external = (e->ec == EC_DATA_ABORT || e->ec == EC_INSN_ABORT) && (e->iss & 0x3c) == 0x10;
+    unsigned fsc = e->iss & 0x3f; /* external aborts: of the access, of walks at levels -1 to 3 */
+    bool external = (e->ec == EC_DATA_ABORT || e->ec == EC_INSN_ABORT) && (fsc == 0x10 || (fsc >= 0x13 && fsc <= 0x17));
     if (external && c->has.el3 && c->scr_el3 & SCR_EA)
         return 3;
     if (external && hcr & HCR_TEA)
@@ -149,7 +150,7 @@ static void write_syndrome(ArmCpu *c, const ArmEvent *e, unsigned target)
     uint32_t iss = e->iss;
     if (e->ec == EC_DATA_ABORT && target == 2 && arm_fault_is_stage2(e))
         iss |= arm_data_abort_isv(c);
-    bool il = e->il32 || (e->ec == EC_DATA_ABORT && !(iss & BIT(24))) || e->ec == EC_INSN_ABORT;
+    bool il = e->il32 || e->ec == EC_DATA_ABORT || e->ec == EC_INSN_ABORT; /* no syndrome is given for 16-bit instructions */
     c->esr_el[target] = (uint64_t)entry_ec(c, e, target) << 26 | (il ? BIT(25) : 0) | (iss & 0x1ffffff);
     if (e->far_valid)
         c->far_el[target] = e->far;

@@ -66,8 +66,11 @@ static bool descend(ArmCpu *c, const Regime *r, const LongWalk *w, ReadFn *read,
         if (table >> w->out_bits)
             return mmu_fault(f, FAULT_ADDRESS_SIZE, level > w->level ? level - 1 : 0);
         hwaddr at;
-        if (!read(c, r, table + index * 8, 8, &d, &at, f))
+        if (!read(c, r, table + index * 8, 8, &d, &at, f)) {
+            if (f->type == FAULT_EXTERNAL_WALK && !f->stage2)
+                f->level = (int8_t)level;
             return false;
+        }
         bool is_table = level < 3 && (d & 3) == 3;
         if (!(d & 1) || (level == 3 && !(d & 2)) || (level < 3 && !is_table && !block_allowed(w, level)))
             return mmu_fault(f, FAULT_TRANSLATION, level);
@@ -248,7 +251,8 @@ bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut 
 static bool read_physical(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa, MmuFault *f)
 {
     *pa = at;
-    *desc = phys_load(&c->v, at, size);
+    if (!phys_try_load(&c->v, at, size, desc))
+        return mmu_fault(f, FAULT_EXTERNAL_WALK, 0);
     if (c->sctlr_el[2] & SCTLR_EE)
         *desc = __builtin_bswap64(*desc);
     return true;

@@ -148,6 +148,8 @@ static bool descend(ArmCpu *c, const Regime *r, uint32_t va, ShortLeaf *l, MmuFa
     uint64_t at = kind == 3 ? (d & 0xfffff000) + bits_get(va, 10, 10) * 4 /* fine table */ : (d & 0xfffffc00) + bits_get(va, 12, 8) * 4;
     if (!arm_read_descriptor(c, r, at, 4, &d, &l->at, f)) {
         f->domain = (uint8_t)l->domain;
+        if (f->type == FAULT_EXTERNAL_WALK && !f->stage2)
+            f->level = 2;
         return false;
     }
     l->desc = (uint32_t)d;

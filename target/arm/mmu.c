@@ -127,7 +127,9 @@ bool arm_read_descriptor(ArmCpu *c, const Regime *r, uint64_t at, unsigned size,
         }
         *pa = o.pa;
     }
-    uint64_t d = phys_load(&c->v, *pa, size);
+    uint64_t d;
+    if (!phys_try_load(&c->v, *pa, size, &d))
+        return mmu_fault(f, FAULT_EXTERNAL_WALK, 1);
     if (r->sctlr & SCTLR_EE)
         d = size == 8 ? __builtin_bswap64(d) : __builtin_bswap32((uint32_t)d);
     *desc = d;

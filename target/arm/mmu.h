@@ -43,7 +43,7 @@ bool arm_stage2(ArmCpu *c, uint64_t ipa, MmuAccess a, bool user, bool s1_walk, M
 bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut *out, MmuFault *f);
 bool arm_walk_short(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut *out, MmuFault *f);
 bool arm_pmsa(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut *out, MmuFault *f);
-/* Read a descriptor of stage 1 through stage 2; false: fault. *pa: where it stands. */
+/* Read a descriptor of stage 1 through stage 2; false: fault (an external abort: the caller knows the level). *pa: where it stands. */
 bool arm_read_descriptor(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa, MmuFault *f);
 static inline bool mmu_fault(MmuFault *f, FaultType type, int level)
 {

@@ -2,8 +2,6 @@
 /* The memory protection unit of R-profile CPUs: PMSAv7 (DDI 0406C, B5) and PMSAv8-32 (DDI 0568, chapter C1). */
 #include "target/arm/mmu.h"
 
-/* The region list has sizes below a page: the TLB holds 4 KiB, and where a region ends within one the page takes the rights of the address. */
-
 static void default_map(const Regime *r, uint32_t va, MmuOut *o)
 {
     bool peripheral = va >= 0x80000000;
@@ -24,6 +22,31 @@ static bool region7(const ArmCpu *c, unsigned n, uint32_t va)
     if (bits < 32 && (va ^ (uint32_t)c->pmsa_drbar[n]) >> bits)
         return false;
     return bits < 8 || !(drsr >> 8 >> (va >> (bits - 3) & 7) & 1);
+}
+
+/* log2 of the block around va that no region's edge cuts, 12 at most. */
+static uint8_t uncut7(const ArmCpu *c, uint32_t va)
+{
+    unsigned least = 12;
+    for (unsigned n = 0; n < MIN(c->model->mpu_regions, 32u); n++) {
+        uint32_t drsr = (uint32_t)c->pmsa_drsr[n], base = (uint32_t)c->pmsa_drbar[n];
+        unsigned bits = (drsr >> 1 & 31) + 1, piece = drsr >> 8 & 0xff && bits >= 8 ? bits - 3 : bits;
+        bool near = bits >= 32 || !((va ^ base) >> MAX(bits, 12));
+        if (drsr & 1 && bits >= 5 && near)
+            least = MIN(least, piece);
+    }
+    return (uint8_t)least;
+}
+
+static uint8_t uncut8(const ArmCpu *c, unsigned el, uint32_t va)
+{
+    uint32_t page = va & ~0xfffu;
+    for (unsigned n = 0; n < MIN(c->model->mpu_regions, 32u); n++) {
+        uint32_t from = (uint32_t)c->prbar_el[el][n] & ~63u, end = ((uint32_t)c->prlar_el[el][n] | 63) + 1;
+        if (c->prlar_el[el][n] & 1 && ((from & 0xfff && (from & ~0xfffu) == page) || (end & 0xfff && (end & ~0xfffu) == page)))
+            return 6;
+    }
+    return 12;
 }
 
 static void rights7(const Regime *r, unsigned ap, MmuOut *o)
@@ -86,16 +109,23 @@ static bool mpu8(ArmCpu *c, unsigned el, const Regime *r, uint32_t va, MmuAccess
 bool arm_pmsa(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut *out, MmuFault *f)
 {
     if (!c->has.v8) {
-        if (enabled(r))
-            return pmsa7(c, r, va, a, out, f);
+        if (enabled(r)) {
+            bool ok = pmsa7(c, r, va, a, out, f);
+            out->page_bits = uncut7(c, va);
+            return ok;
+        }
         default_map(r, va, out);
         out->x = true;
         return true;
     }
     default_map(r, va, out);
     out->x = true;
-    if (enabled(r) && !mpu8(c, r->el == 2 ? 2 : 1, r, va, a, out, f))
-        return false;
+    if (enabled(r)) {
+        unsigned el = r->el == 2 ? 2 : 1;
+        if (!mpu8(c, el, r, va, a, out, f))
+            return false;
+        out->page_bits = uncut8(c, el, va);
+    }
     if (r->el == 1 && r->hcr & HCR_VM && c->has.el2) {
         MmuOut o2;
         if (!mpu8(c, 2, r, va, a, &o2, f)) {
@@ -104,6 +134,7 @@ bool arm_pmsa(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut *out,
             return false;
         }
         out->r &= o2.r, out->w &= o2.w, out->x &= o2.x;
+        out->page_bits = MIN(out->page_bits, uncut8(c, 2, va));
     }
     return true;
 }
