@@ -61,7 +61,7 @@ void arm_wr_mdscr(ArmCpu *c, const ArmSysreg *r, uint64_t value)
     arm_update_mode(c);
 }
 
-/* DBGBVR, BCR, WVR, WCR: registers beyond the model's are not there, which the row can't say. */
+/* DBGBVR, BCR, WVR, WCR. */
 void arm_wr_bvr(ArmCpu *c, const ArmSysreg *r, uint64_t value)
 {
     uint64_t *f = arm_sysreg_field(c, r);

@@ -207,7 +207,11 @@ void arm_update_mode(ArmCpu *c)
     m |= arm_sctlr(c) & SCTLR_A ? ARM_MODE_ALIGN : 0;
     m |= c->il ? ARM_MODE_IL : 0;
     m |= vector_mode(c) | fp_mode(c) | arm_debug_mode(c);
+    bool moved = c->has.el3 && (m ^ c->v.mode) & (ARM_MODE_SECURE | UINT64_C(3) << ARM_MODE_EL_SHIFT);
     vcpu_set_mode(&c->v, m);
+    const CpuIntcOps *o = c->v.port.intc_ops;
+    if (moved && o && o->state_changed)
+        o->state_changed(c->v.port.intc, c->el, arm_secure(c));
 }
 
 void arm_take_state(ArmCpu *c)

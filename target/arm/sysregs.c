@@ -457,6 +457,8 @@ static bool has_need(const ArmCpu *c, const ArmSysreg *r)
 {
     if (r->need == NEVER)
         return false;
+    if (r->write == arm_wr_bvr && k_crm(r->key) >= (k_op2(r->key) >= 6 ? c->model->watchpoints : c->model->breakpoints))
+        return false;
     return r->need < 0 || *((const bool *)&c->has + r->need);
 }
 

@@ -89,9 +89,121 @@ static void test_rows(void)
         g_assert_true(r->rd == 0 || !call_mrs(c, r->key, &v)); /* not from EL0 */
         c->el = 3, c->sp_sel = true;
         bool elsewhere = !strncmp(r->name, "RVBAR_EL", 8) || r->trap == T_LOR; /* only of the highest level; not in Secure state */
+        elsewhere |= r->write == arm_wr_bvr; /* as many as the model has: test_debug_count */
         if (!elsewhere && !call_mrs(c, r->key, &v))
             g_error("%s is not read at EL3", r->name);
     }
+    done();
+}
+
+static void test_debug_count(void)
+{
+    ArmCpu *c = make("cortex-a53", false, false);
+    uint64_t v;
+    c->el = 1, c->sp_sel = true;
+    for (unsigned n = 0; n < 16; n++) {
+        g_assert_true(call_mrs(c, ARM_SYS_KEY(2, 0, 0, n, 5), &v) == (n < c->model->breakpoints));
+        g_assert_true(call_mrs(c, ARM_SYS_KEY(2, 0, 0, n, 6), &v) == (n < c->model->watchpoints));
+    }
+    done();
+}
+
+/* A page with an MPU region that ends within it. */
+static void test_pmsa(void)
+{
+    ArmCpu *c = make("cortex-r5", false, false);
+    WalkResult w;
+    c->sctlr_el[1] |= SCTLR_M | SCTLR_BR;
+    c->pmsa_drbar[0] = 0x10400;
+    c->pmsa_drsr[0] = 9 << 1 | 1;   /* 1 KiB */
+    c->pmsa_dracr[0] = 6 << 8;      /* read-only */
+    g_assert_true(arm_walk(&c->v, 0x10400, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_true(w.page_bits == 10 && !w.writable);
+    g_assert_cmphex(w.phys, ==, 0x10000);
+    g_assert_true(arm_walk(&c->v, 0x10800, ACCESS_WRITE, ARM_BANK_EL1, false, &w));
+    g_assert_cmpuint(w.page_bits, ==, 10);
+    g_assert_false(arm_walk(&c->v, 0x107ff, ACCESS_WRITE, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(c->event.fsr & 0x40f, ==, 0xd);
+    g_assert_true(arm_walk(&c->v, 0x11000, ACCESS_WRITE, ARM_BANK_EL1, false, &w));
+    g_assert_cmpuint(w.page_bits, ==, 12);
+    g_assert_false(arm_walk(&c->v, 0x11000, ACCESS_READ, ARM_BANK_EL0, false, &w)); /* the background is not for users */
+    done();
+    c = make("cortex-r52", false, false);
+    c->sctlr_el[1] |= SCTLR_M | SCTLR_BR;
+    c->prbar_el[1][0] = 0x20040 | 2;      /* read and write for both */
+    c->prlar_el[1][0] = 0x200c0 | 1;      /* to 0x200ff */
+    g_assert_true(arm_walk(&c->v, 0x20080, ACCESS_WRITE, ARM_BANK_EL0, false, &w));
+    g_assert_cmpuint(w.page_bits, ==, 6);
+    g_assert_false(arm_walk(&c->v, 0x20100, ACCESS_READ, ARM_BANK_EL0, false, &w));
+    done();
+}
+
+/* Short descriptors of AArch32: section, supersection, pages, domains, an abort of the walk itself. */
+static void test_short(void)
+{
+    ArmCpu *c = make("cortex-a9", false, false);
+    WalkResult w;
+    uint32_t *table = (uint32_t *)(ram + 0x4000), *second = (uint32_t *)(ram + 0x8000);
+    c->sctlr_el[1] |= SCTLR_M;
+    c->ttbr0_el[1] = 0x4000;
+    c->dacr32_el2 = 1; /* domain 0 client, 1 none */
+    table[1] = 0x00300000 | 3 << 10 | 2;
+    table[2] = 0x00300000 | 3 << 10 | 1 << 5 | 2;        /* domain 1 */
+    table[3] = 0x8000 | 1;
+    table[4] = 0x7ffff000 | 1;                            /* a table where nothing lies */
+    for (unsigned i = 16; i < 32; i++)
+        table[i] = 0x01000000 | 1 << 18 | 3 << 10 | 2;    /* supersection */
+    second[1] = 0x00200000 | 2 << 4 | 2;                  /* small page, read-only for users */
+    for (unsigned i = 16; i < 32; i++)
+        second[i] = 0x00210000 | 3 << 4 | 1 << 15 | 1;    /* large page, XN */
+    g_assert_true(arm_walk(&c->v, 0x00123456, ACCESS_WRITE, ARM_BANK_EL0, false, &w));
+    g_assert_cmphex(w.phys, ==, 0x00323000);
+    g_assert_cmpuint(w.page_bits, ==, 20);
+    g_assert_false(arm_walk(&c->v, 0x00200000, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(c->event.fsr & 0x4ff, ==, 0x19);      /* domain fault, section, domain 1 */
+    g_assert_true(arm_walk(&c->v, 0x01000000, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_cmpuint(w.page_bits, ==, 24);
+    g_assert_true(arm_walk(&c->v, 0x00301000, ACCESS_READ, ARM_BANK_EL0, false, &w));
+    g_assert_true(w.phys == 0x00200000 && !w.writable);
+    g_assert_false(arm_walk(&c->v, 0x00301000, ACCESS_WRITE, ARM_BANK_EL0, false, &w));
+    g_assert_cmphex(c->event.fsr & 0x40f, ==, 0xf);
+    g_assert_true(arm_walk(&c->v, 0x00311000, ACCESS_WRITE, ARM_BANK_EL0, false, &w));
+    g_assert_true(w.phys == 0x00211000 && w.page_bits == 16 && !w.executable);
+    g_assert_false(arm_walk(&c->v, 0x00302000, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(c->event.fsr & 0x40f, ==, 7);
+    g_assert_false(arm_walk(&c->v, 0x00500000, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(c->event.fsr & 0x40f, ==, 5);
+    g_assert_false(arm_walk(&c->v, 0x00400000, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(c->event.fsr & 0x40f, ==, 0xe);       /* external abort, second level */
+    done();
+}
+
+/* Stage 2: output, rights, its own faults, those of stage 1's walk. */
+static void test_stage2(void)
+{
+    ArmCpu *c = make("max", true, false);
+    uint64_t *table = (uint64_t *)(ram + 0x10000), *second = (uint64_t *)(ram + 0x11000), *third = (uint64_t *)(ram + 0x12000);
+    WalkResult w;
+    c->hcr_el2 = HCR_VM | HCR_RW;
+    c->vtcr_el2 = 25 | 1 << 6 | 2 << 16;
+    c->vttbr_el2 = 0x10000;
+    c->el = 1, c->aarch64 = true, c->sp_sel = true;
+    table[0] = 0x11000 | 3, second[1] = 0x12000 | 3, second[2] = 0x7ffff000 | 3;
+    third[3] = 0x300000 | 0x400 | 0xf << 2 | 3 << 6 | 3;
+    third[4] = 0x300000 | 0x400 | 0xf << 2 | 1 << 6 | 3; /* read-only */
+    g_assert_true(arm_walk(&c->v, 0x203008, ACCESS_WRITE, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(w.phys, ==, 0x300000);
+    g_assert_false(arm_walk(&c->v, 0x204008, ACCESS_WRITE, ARM_BANK_EL1, false, &w));
+    g_assert_true(c->event.target_el == 2 && (c->event.iss & 0xff) == 0x4f);
+    g_assert_cmphex(c->event.hpfar & ~BIT(63), ==, 0x2040);
+    g_assert_false(arm_walk(&c->v, 0x400000, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(c->event.iss & 0xff, ==, 0x17);      /* external abort of the walk, level 3 */
+    c->sctlr_el[1] |= SCTLR_M;
+    c->tcr_el[1] = 25 | UINT64_C(2) << 32;
+    c->ttbr0_el[1] = 0x205000;
+    g_assert_false(arm_walk(&c->v, 0x1000, ACCESS_READ, ARM_BANK_EL1, false, &w));
+    g_assert_cmphex(c->event.iss & 0xff, ==, 0x87);      /* S1PTW */
+    g_assert_cmphex(c->event.hpfar & ~BIT(63), ==, 0x2050);
     done();
 }
 
@@ -161,7 +273,11 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/arm-system/models", test_models);
     g_test_add_func("/arm-system/sysregs", test_rows);
+    g_test_add_func("/arm-system/debug-count", test_debug_count);
     g_test_add_func("/arm-system/walk", test_walk);
+    g_test_add_func("/arm-system/short", test_short);
+    g_test_add_func("/arm-system/stage2", test_stage2);
+    g_test_add_func("/arm-system/pmsa", test_pmsa);
     g_test_add_func("/arm-system/exceptions", test_exception);
     return g_test_run();
 }
