@@ -154,6 +154,8 @@ static void boot_direct(ArmCpu *c, const MachineBoot *b)
         el = 3; /* bare firmware: as reset, but at that pc */
     if (el == 3 && !a64)
         el = c->has.aarch64 ? 1 : 3;
+    if (el == 3 && a64)
+        c->psci_smc = false; /* the program is the firmware: its SMCs are its own */
     enter_el(c, el, a64, b->arm_secure);
     for (unsigned i = 0; i < 4; i++)
         c->v.g[i] = a64 ? b->r[i] : (uint32_t)b->r[i];

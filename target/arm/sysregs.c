@@ -462,6 +462,13 @@ static bool has_need(const ArmCpu *c, const ArmSysreg *r)
     return r->need < 0 || *((const bool *)&c->has + r->need);
 }
 
+/* EL2's registers at EL3 without EL2: RES0 (DDI 0487, D19.1.2). */
+static const ArmSysreg res0_row;
+static bool is_res0(const ArmCpu *c, const ArmSysreg *r)
+{
+    return r->need == (int)offsetof(ArmFeatures, el2) && !c->has.el2 && c->el == 3 && !k_is32(r->key);
+}
+
 /* The row of an access that is allowed; raises otherwise. NULL: the interrupt controller's. */
 static const ArmSysreg *checked(ArmCpu *c, uint32_t *key, bool write, uint32_t iss)
 {
@@ -469,6 +476,8 @@ static const ArmSysreg *checked(ArmCpu *c, uint32_t *key, bool write, uint32_t i
     if (!resolve_e2h(c, key))
         undefined(c);
     const ArmSysreg *r = arm_sysreg_find(*key);
+    if (r && is_res0(c, r))
+        return &res0_row;
     if (r && !has_need(c, r))
         r = NULL;
     if (!r)
@@ -512,6 +521,8 @@ static uint64_t gic_access(ArmCpu *c, uint32_t key, bool write, uint64_t value, 
 static uint64_t do_read(ArmCpu *c, uint32_t key, uint32_t iss)
 {
     const ArmSysreg *r = checked(c, &key, false, iss);
+    if (r == &res0_row)
+        return 0;
     if (!r)
         return gic_access(c, key, false, 0, iss);
     return r->read ? r->read(c, r) : load(c, r);
@@ -535,7 +546,7 @@ static void do_write(ArmCpu *c, uint32_t key, uint64_t value, uint32_t iss)
         gic_access(c, key, true, value, iss);
         return;
     }
-    if (r->flags & F_NOP)
+    if (r->flags & F_NOP || r == &res0_row)
         return;
     if (r->write)
         r->write(c, r, value);
@@ -600,6 +611,10 @@ ArmSysregUse arm_sysreg_lookup(const ArmCpu *c, uint32_t key, bool write)
     if (!resolve_e2h(c, &key))
         return u;
     const ArmSysreg *r = arm_sysreg_find(key);
+    if (r && is_res0(c, r)) {
+        u.known = u.lookup = true;
+        return u;
+    }
     if (r && !has_need(c, r))
         r = NULL;
     if (!r)
