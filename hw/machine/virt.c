@@ -148,6 +148,11 @@ static bool add_cpus(VirtBoard *b, Error **errp)
     unsigned cluster = f->gic_version == 2 ? V2_CLUSTER : V3_CLUSTER;
     ArmBoardCpus board = { .el2 = b->virtualization, .el3 = b->secure, .mte = b->mte, .secondaries_off = f->psci != NULL,
                            .psci = !f->psci ? ARM_PSCI_NONE : b->virtualization ? ARM_PSCI_SMC : ARM_PSCI_HVC };
+    if (b->secure) {
+        board.secure_only[0].base = VIRT_SECURE_RAM, board.secure_only[0].size = VIRT_SECURE_RAM_SIZE;
+        board.secure_only[1].base = VIRT_SECURE_UART, board.secure_only[1].size = 0x1000;
+        board.secure_only[2].base = VIRT_SECURE_GPIO, board.secure_only[2].size = 0x1000;
+    }
     if (!family)
         return refuse(b, errp, "this build has no Arm CPUs");
     arm_board_configure(&board);

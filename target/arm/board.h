@@ -22,6 +22,7 @@ typedef struct ArmBoardCpus {
     uint32_t m_init_svtor, m_init_nsvtor, m_cpuclk_hz, m_refclk_hz; /* M-profile */
     unsigned m_irqs, m_prio_bits, m_mpu_regions, m_sau_regions;     /* 0: the model's */
     uint64_t timer_hz_unused;
+    struct { uint64_t base, size; } secure_only[4]; /* of what Non-secure accesses do not find (external abort); size 0: none */
 } ArmBoardCpus;
 void arm_board_configure(const ArmBoardCpus *b);
 

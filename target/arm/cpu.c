@@ -10,6 +10,14 @@ static ArmBoardCpus board_config;
 
 void arm_board_configure(const ArmBoardCpus *b) { board_config = *b; }
 
+bool arm_secure_only(hwaddr pa)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(board_config.secure_only); i++)
+        if (pa - board_config.secure_only[i].base < board_config.secure_only[i].size)
+            return true;
+    return false;
+}
+
 static ArmCpu *cpu_at(unsigned index)
 {
     Vcpu *v = vcpu_get(index);

@@ -27,7 +27,7 @@ typedef struct LongLeaf {
     hwaddr at;              /* where the descriptor stands */
     unsigned bits;
     int level;
-    bool ap_table_ro, ap_table_nouser, xn_table, pxn_table;
+    bool ap_table_ro, ap_table_nouser, xn_table, pxn_table, ns_table;
 } LongLeaf;
 
 typedef bool ReadFn(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa, MmuFault *f);
@@ -82,6 +82,7 @@ static bool descend(ArmCpu *c, const Regime *r, const LongWalk *w, ReadFn *read,
                 return mmu_fault(f, FAULT_ADDRESS_SIZE, level);
             return true;
         }
+        leaf->ns_table |= d >> 63 & 1;
         if (!w->hpd) {
             leaf->ap_table_ro |= d >> 62 & 1, leaf->ap_table_nouser |= d >> 61 & 1;
             leaf->xn_table |= d >> 60 & 1, leaf->pxn_table |= d >> 59 & 1;
@@ -234,6 +235,7 @@ bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut 
         *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)bits, .global = !r->two_ranges || !(l.desc & DESC_NG), .tbi = w.tbi };
         permissions(c, r, &l, dbm && (a.kind == ACCESS_WRITE), out);
         attributes(c, r, l.desc, out);
+        out->ns = l.ns_table || l.desc >> 5 & 1;
         if (!mmu_allowed(out, a.kind))
             return mmu_fault(f, FAULT_PERMISSION, l.level);
         if (clean)

@@ -28,6 +28,7 @@ typedef struct MmuOut {
     hwaddr pa;         /* of the address itself */
     uint8_t page_bits;
     bool r, w, x, global, device, guarded, tbi;
+    bool ns;           /* Secure tables: leads to Non-secure memory */
     uint8_t attr;      /* MAIR byte (long) */
     uint8_t sh;
 } MmuOut;

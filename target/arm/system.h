@@ -129,6 +129,7 @@ void arm_timer_wait(ArmCpu *c, int64_t ns);
 void arm_bus_error(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
 void arm_misaligned(Vcpu *v, uint64_t va, AccessKind kind, unsigned align);
 unsigned arm_phys_bits_of(const ArmCpu *c);
+bool arm_secure_only(hwaddr pa); /* the board shows that address to Secure accesses alone */
 /* The TLB's number of an ASID now: of the EL1&0 regime, or (host) of EL2&0. */
 uint32_t arm_tlb_number(const ArmCpu *c, uint32_t asid, bool host);
 /* The page of va (code at the present level) has GP set. */

@@ -46,7 +46,10 @@ bool arm_tlbi_known(const ArmCpu *c, uint32_t key)
         return crm == 3 || crm == 5 || crm == 6 || crm == 7 || ((crm == 0 || crm == 4) && k_op1(key) == 4);
     }
     uint32_t op1 = k_op1(key);
-    if (k_crn(key) != 8 || (op1 != 0 && op1 != 4 && op1 != 6) || (op1 == 4 && !c->has.el2) || (op1 == 6 && !c->has.el3))
+    if (k_crn(key) != 8 || (op1 != 0 && op1 != 4 && op1 != 6) || (op1 == 6 && !c->has.el3))
+        return false;
+    bool el1_by_el3 = c->has.el3 && (k_op2(key) == 4 || k_op2(key) == 6); /* ALLE1, VMALLS12E1 need no EL2 */
+    if (op1 == 4 && !c->has.el2 && !el1_by_el3)
         return false;
     return crm_ok(c, k_crm(key), op1);
 }
