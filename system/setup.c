@@ -186,7 +186,14 @@ static bool try_accel(Machine *m, Opts *opts, bool last, char **why, Error **err
         *why = g_strdup_printf("%s: %s", name, reason ? reason : "not available");
         return false;
     }
-    return accel_setup(m, name, opts, errp);
+    if (last || opts_count(opts) > 1) /* with options it is meant */
+        return accel_setup(m, name, opts, errp);
+    Error *err = NULL;
+    if (accel_setup(m, name, opts, &err))
+        return true;
+    *why = g_strdup(err->message);
+    error_free(err);
+    return false;
 }
 
 /* What to try: -accel in order, -machine accel=a:b, or KVM before the translator. */
@@ -202,7 +209,7 @@ static GPtrArray *accel_candidates(const Settings *s, bool *asked)
         g_ptr_array_add(list, o);
     }
     if (!s->accels->len) {
-        g_auto(GStrv) each = g_strsplit(names ? names : "kvm:tcg", ":", -1);
+        g_auto(GStrv) each = g_strsplit(names ? names : s->icount ? "tcg" : "kvm:tcg", ":", -1);
         for (char **n = each; *n; n++) {
             Opts *o = opts_new();
             opts_set(o, "accel", *n);

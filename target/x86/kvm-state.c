@@ -113,17 +113,16 @@ static void get_msrs(KvmVcpu *k)
 {
     KvmX86 *x = kvm_x86(k);
     X86Cpu *c = kvm_cpu(k);
-    struct { struct kvm_msrs head; struct kvm_msr_entry entries[KVM_X86_MSRS_MAX]; } all;
+    g_autofree struct kvm_msrs *all = g_malloc0(sizeof(*all) + KVM_X86_MSRS_MAX * sizeof(all->entries[0]));
     for (unsigned done = 0; done < x->msrs;) { /* the kernel stops at the first that it refuses */
         unsigned n = 0;
-        memset(&all.head, 0, sizeof(all.head));
         for (unsigned i = done; i < x->msrs; i++)
-            all.head.entries[n++] = (struct kvm_msr_entry){ .index = x->msr[i].number };
-        all.head.nmsrs = n;
-        int got = kvm_ioctl(k->fd, KVM_GET_MSRS, &all);
+            all->entries[n++] = (struct kvm_msr_entry){ .index = x->msr[i].number };
+        all->nmsrs = n;
+        int got = kvm_ioctl(k->fd, KVM_GET_MSRS, all);
         for (int i = 0; i < got; i++) {
             KvmX86Msr *m = &x->msr[done + (unsigned)i];
-            m->seen = *msr_place(c, m->number) = all.head.entries[i].data;
+            m->seen = *msr_place(c, m->number) = all->entries[i].data;
             m->known = true;
         }
         done += got > 0 ? (unsigned)got : 0;

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* KVM without a kernel: what KVM_RUN may come back with, and memory slots; ioctl is this file's. */
+#include "accel/kvm/kvm.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/bits.h"
+#include "base/error.h"
+
+static Vcpu *v;
+static KvmVcpu *k;
+static Machine machine;
+static GString *said;
+static unsigned gets, runs, triple_faults;
+
+static MemAttrs attrs(const Vcpu *unused) { return (MemAttrs){ .cpu = 0 }; }
+static const GuestArch guest = { .name = "fake", .attrs = attrs };
+
+static bool get(KvmVcpu *unused, Error **errp)
+{
+    gets++;
+    return true;
+}
+static bool handle_exit(KvmVcpu *unused)
+{
+    triple_faults += k->run->exit_reason == KVM_EXIT_SHUTDOWN;
+    return k->run->exit_reason == KVM_EXIT_SHUTDOWN;
+}
+static void describe(KvmVcpu *unused, GString *out) { g_string_append(out, "at 1234, code 0f 0b"); }
+static const KvmArch arch = { .arch = "fake", .get = get, .handle_exit = handle_exit, .describe = describe };
+
+static void hear(void *opaque, const char *line) { g_string_append_printf(said, "%s\n", line); }
+
+/* --- the kernel --- */
+
+typedef struct Seen { struct kvm_userspace_memory_region r[64]; unsigned count; } Seen;
+static Seen seen;
+
+static int fake_ioctl(int fd, unsigned long request, void *arg)
+{
+    if (request == KVM_RUN) {
+        runs++;
+        g_assert_cmpint(k->run->immediate_exit, ==, 1); /* only to finish an access */
+        errno = EINTR;
+        return -1;
+    }
+    if (request == KVM_SET_USER_MEMORY_REGION) {
+        seen.r[seen.count++ % G_N_ELEMENTS(seen.r)] = *(struct kvm_userspace_memory_region *)arg;
+        return 0;
+    }
+    errno = ENOTTY;
+    return -1;
+}
+
+/* --- a device that remembers --- */
+
+static uint64_t last_offset, last_value;
+static unsigned last_size, accesses;
+static MemResult dev_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs a)
+{
+    last_offset = offset, last_size = size;
+    *value = 0x1122334455667788 + accesses++;
+    return MEM_OK;
+}
+static MemResult dev_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs a)
+{
+    last_offset = offset, last_size = size, last_value = value;
+    accesses++;
+    return MEM_OK;
+}
+static const MemOps dev_ops = { dev_read, dev_write, .unaligned = true };
+
+static void fresh(void)
+{
+    k->failed = v->halted = k->unfinished = false;
+    k->loaded = true;
+    gets = runs = accesses = 0;
+    k->run->immediate_exit = 0;
+    g_string_truncate(said, 0);
+    machine_take_requests();
+}
+
+/* One line that holds all the words, and the end of the process with status 1. */
+static void assert_failed(const char *a, const char *b)
+{
+    MachineRequests r = machine_take_requests();
+    g_assert_true(r.exit && r.exit_status == 1);
+    g_assert_true(k->failed && v->halted);
+    g_assert_cmpuint(gets, ==, 1);
+    g_assert_nonnull(strstr(said->str, a));
+    g_assert_nonnull(strstr(said->str, b));
+    g_assert_nonnull(strstr(said->str, "vCPU 0"));
+    g_assert_nonnull(strstr(said->str, "at 1234, code 0f 0b"));
+    g_assert_cmpstr(strchr(said->str, '\n'), ==, "\n");
+}
+
+static void test_errno(void)
+{
+    fresh();
+    k->interrupted = 0;
+    kvm_handle(k, EINTR);
+    kvm_handle(k, EAGAIN);
+    g_assert_cmpuint(k->interrupted, ==, 2);
+    g_assert_false(k->failed || machine_take_requests().exit);
+    g_assert_cmpstr(said->str, ==, "");
+    kvm_handle(k, EFAULT);
+    assert_failed("bad address", "hugepages");
+    fresh();
+    k->run->exit_reason = 39;
+    store_le64(k->run->padding + 8, 0xabcd000);
+    kvm_handle(k, EFAULT);
+    assert_failed("guest memory at 0xabcd000", "hugepages");
+    fresh();
+    kvm_handle(k, ENOMEM);
+    assert_failed("Cannot allocate memory", "-accel tcg");
+    kvm_handle(k, ENOMEM); /* once is enough */
+    g_assert_cmpstr(strchr(said->str, '\n'), ==, "\n");
+}
+
+static void test_failures(void)
+{
+    fresh();
+    k->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+    k->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+    kvm_handle(k, 0);
+    assert_failed("internal error 1", "cannot emulate");
+    fresh();
+    k->run->internal.suberror = 77;
+    kvm_handle(k, 0);
+    assert_failed("internal error 77", "unknown");
+    fresh();
+    k->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+    k->run->fail_entry.hardware_entry_failure_reason = 0x80000021;
+    kvm_handle(k, 0);
+    assert_failed("refuses to enter", "0x80000021");
+    fresh();
+    k->run->exit_reason = KVM_EXIT_UNKNOWN;
+    k->run->hw.hardware_exit_reason = 0x55;
+    kvm_handle(k, 0);
+    assert_failed("unknown reason", "0x55");
+    fresh();
+    k->run->exit_reason = 12345;
+    kvm_handle(k, 0);
+    assert_failed("reason 12345", "newer");
+    fresh();
+    k->run->exit_reason = KVM_EXIT_SHUTDOWN;
+    kvm_handle(k, 0);
+    g_assert_cmpuint(triple_faults, ==, 1);
+    g_assert_false(k->failed);
+}
+
+static void test_io(void)
+{
+    uint8_t *data = (uint8_t *)k->run + 4096;
+    fresh();
+    k->run->exit_reason = KVM_EXIT_IO;
+    k->run->io.direction = KVM_EXIT_IO_OUT;
+    k->run->io.port = 0x70, k->run->io.size = 2, k->run->io.count = 3, k->run->io.data_offset = 4096;
+    memcpy(data, "\1\2\3\4\5\6", 6);
+    kvm_handle(k, 0);
+    g_assert_cmpuint(accesses, ==, 3);
+    g_assert_cmphex(last_offset, ==, 0x70);
+    g_assert_cmpuint(last_size, ==, 2);
+    g_assert_cmphex(last_value, ==, 0x0605);
+    k->run->io.direction = KVM_EXIT_IO_IN;
+    kvm_handle(k, 0);
+    g_assert_cmphex(load_le(data, 2), ==, 0x778b);
+    g_assert_cmphex(load_le(data + 4, 2), ==, 0x778d);
+    kvm_fetch_state(k); /* the kernel must take the answer before it tells the state */
+    g_assert_cmpuint(runs, ==, 1);
+    g_assert_cmpuint(gets, ==, 1);
+    g_assert_false(k->loaded);
+}
+
+static void test_mmio(void)
+{
+    fresh();
+    k->run->exit_reason = KVM_EXIT_MMIO;
+    k->run->mmio.phys_addr = 0x200010, k->run->mmio.len = 4, k->run->mmio.is_write = 1;
+    store_le32(k->run->mmio.data, 0xcafebabe);
+    kvm_handle(k, 0);
+    g_assert_cmphex(last_offset, ==, 0x10);
+    g_assert_cmphex(last_value, ==, 0xcafebabe);
+    k->run->mmio.is_write = 0, k->run->mmio.len = 8;
+    kvm_handle(k, 0);
+    g_assert_cmphex(load_le64(k->run->mmio.data), ==, 0x1122334455667789);
+    k->run->mmio.len = 3; /* an access cut at the end of a page */
+    kvm_handle(k, 0);
+    k->run->mmio.phys_addr = 0x7fff0000, k->run->mmio.len = 4;
+    kvm_handle(k, 0);
+    g_assert_cmphex(load_le32(k->run->mmio.data), ==, 0xffffffff); /* nobody there */
+}
+
+/* --- slots --- */
+
+static const struct kvm_userspace_memory_region *slot_at(uint64_t at)
+{
+    for (unsigned i = seen.count; i-- > 0;) {
+        if (seen.r[i].guest_phys_addr == at)
+            return &seen.r[i];
+    }
+    return NULL;
+}
+
+static void test_slots(void)
+{
+    MemRegion *ram = mem_ram_new("ram", 0x100000, NULL), *rom = mem_rom_new("rom", 0x2000, NULL, 0, NULL);
+    MemRegion *small = mem_ram_new("small", 0x1000, NULL), *part = mem_alias_new("part", small, 0, 0x800);
+    kvm.vm = 100;
+    kvm.slot_limit = 8;
+    kvm_slots_init(machine.as_memory);
+    mem_begin();
+    mem_map(machine.memory, 0, ram, 0);
+    mem_map(machine.memory, 0x8000, rom, 1); /* hides a piece of RAM */
+    mem_map(machine.memory, 0x150000, part, 0);
+    mem_commit();
+    seen.count = 0;
+    g_assert_true(kvm_slots_refresh(NULL));
+    g_assert_cmpuint(kvm_slots_count(), ==, 3); /* half a page is no slot */
+    g_assert_cmphex(slot_at(0)->memory_size, ==, 0x8000);
+    g_assert_cmphex(slot_at(0x8000)->memory_size, ==, 0x2000);
+    g_assert_cmphex(slot_at(0x8000)->flags, ==, KVM_MEM_READONLY);
+    g_assert_cmphex(slot_at(0xa000)->memory_size, ==, 0xf6000);
+    g_assert_true(slot_at(0xa000)->userspace_addr == (uintptr_t)mem_host(ram) + 0xa000);
+    g_assert_cmphex(slot_at(0xa000)->flags, ==, 0);
+    seen.count = 0;
+    mem_set_enabled(rom, false);
+    g_assert_true(kvm_slots_refresh(NULL));
+    g_assert_cmpuint(kvm_slots_count(), ==, 1);
+    g_assert_cmpuint(seen.count, ==, 4); /* three go, one comes, in this order */
+    g_assert_cmphex(seen.r[2].memory_size, ==, 0);
+    g_assert_cmphex(seen.r[3].memory_size, ==, 0x100000);
+    seen.count = 0;
+    g_assert_true(kvm_slots_refresh(NULL));
+    g_assert_cmpuint(seen.count, ==, 0);
+    kvm.slot_limit = 2;
+    mem_set_enabled(rom, true);
+    Error *err = NULL;
+    g_assert_false(kvm_slots_refresh(&err));
+    g_assert_nonnull(strstr(err->message, "2 slots"));
+    error_free(err);
+    kvm_slots_forget();
+    kvm.vm = -1;
+    mem_region_free(part);
+    mem_region_free(small);
+    mem_region_free(rom);
+    mem_region_free(ram);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    said = g_string_new(NULL);
+    error_set_sink(hear, NULL);
+    kvm_ioctl_hook = fake_ioctl;
+    kvm.arch = &arch;
+    v = g_aligned_alloc0(1, sizeof(Vcpu), 4096);
+    k = g_new0(KvmVcpu, 1);
+    k->v = v;
+    k->run = g_malloc0(8192);
+    v->arch = &guest;
+    v->machine = &machine;
+    machine.memory = mem_container_new("memory", UINT64_MAX);
+    machine.io = mem_container_new("io", 0x10000);
+    machine.as_memory = v->as = as_new("memory", machine.memory);
+    machine.as_io = as_new("io", machine.io);
+    mem_map(machine.io, 0, mem_io_new("ports", 0x10000, &dev_ops, NULL, NULL), 0);
+    mem_map(machine.memory, 0x200000, mem_io_new("device", 0x1000, &dev_ops, NULL, NULL), 0);
+    g_test_add_func("/kvm/errno", test_errno);
+    g_test_add_func("/kvm/failures", test_failures);
+    g_test_add_func("/kvm/io", test_io);
+    g_test_add_func("/kvm/mmio", test_mmio);
+    g_test_add_func("/kvm/slots", test_slots);
+    return g_test_run();
+}
