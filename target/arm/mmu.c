@@ -78,6 +78,7 @@ static uint32_t fsr_for(const ArmCpu *c, unsigned el, const MmuFault *f)
 static void record_fault(ArmCpu *c, unsigned regime_el, uint64_t va, AccessKind kind, const MmuFault *f)
 {
     bool fetch = kind == ACCESS_FETCH;
+    va = c->aarch64 ? va : (uint32_t)va;
     uint32_t iss = arm_fsc_long(f) | (f->s1ptw ? BIT(7) : 0) | (kind == ACCESS_WRITE && !f->s1ptw ? BIT(6) : 0) | c->access_cm;
     if (f->s1ptw && kind == ACCESS_WRITE)
         iss |= BIT(6);
@@ -193,6 +194,8 @@ bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
             arm_record(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_PC_ALIGN, .il32 = true, .far_valid = true, .far = va, .fsr = 1 });
         return false;
     }
+    if (!c->aarch64)
+        va = (uint32_t)va; /* sums are made at 64 bits */
     Regime r = arm_regime(c, bank);
     MmuOut o;
     MmuFault f;
