@@ -219,6 +219,14 @@ void *guest_host(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank)
     return plain ? e->host + (va & ~TCG_PAGE_MASK) : NULL;
 }
 
+bool guest_readable(Vcpu *v, uint64_t va, unsigned bank)
+{
+    if (tlb_fast(v, va, 1, bank, false))
+        return true;
+    const TlbEntry *e = tlb_lookup(v, va, ACCESS_READ, bank, true);
+    return e && e->host && !tlb_is_slow(e);
+}
+
 /* Part of a copy within one page. */
 static void page_copy(Vcpu *v, uint64_t va, uint8_t *buf, unsigned len, unsigned bank, bool write)
 {

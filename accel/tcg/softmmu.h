@@ -10,6 +10,8 @@ uint64_t guest_load(Vcpu *v, uint64_t va, unsigned size, unsigned bank);
 void guest_store(Vcpu *v, uint64_t va, unsigned size, uint64_t value, unsigned bank);
 /* Check that [va, va+len) may be accessed (len <= 4096), else unwind; A/D bits are set. Stores after it do not fault. */
 void guest_probe(Vcpu *v, uint64_t va, unsigned len, AccessKind kind, unsigned bank);
+/* May the byte at va be read now, from RAM and with nothing that a fault, a device or a watchpoint would do? Never unwinds, records nothing. */
+bool guest_readable(Vcpu *v, uint64_t va, unsigned bank);
 /* Host address when va's page is plain RAM for this access now (fills the TLB), NULL for MMIO and code pages; unwinds on a fault. */
 void *guest_host(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank);
 /* Copies, page by page (each page is probed when it is reached). */

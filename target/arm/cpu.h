@@ -153,6 +153,7 @@ typedef struct ArmCpu {
 
     /* --- fixed by the model and the board --- */
     ArmFeatures has;          /* features.h: what decoders ask */
+    uint8_t sve_lengths;      /* bit n: vectors of (n + 1) * 128 bits */
     const ArmModel *model;
     bool psci_hvc, psci_smc;  /* conduit: the board's firmware interface is in the emulator */
     uint64_t cntfrq;

@@ -19,7 +19,7 @@
     X(aes) X(pmull) X(sha1) X(sha256) X(sha512) X(sha3) X(sm3) X(sm4) X(crc32) \
     X(lse) X(lse2) X(lor) X(lrcpc) X(lrcpc2) X(flagm) X(flagm2) X(dpb) X(dpb2) X(sb) X(ssbs) X(specres) X(rng) X(bti) \
     X(pauth) X(pauth_qarma5) X(pauth2) X(fpac) \
-    X(mte) X(mte2) X(sve) X(sve2) X(sve2_aes) X(sve2_bitperm) X(sve2_sha3) X(sve2_sm4) \
+    X(mte) X(mte2) X(sve) X(sve2) X(sve2_aes) X(sve2_bitperm) X(sve2_sha3) X(sve2_sm4) X(sve_f32mm) X(sve_f64mm) \
     X(pan) X(pan2) X(uao) X(vhe) X(hpds) X(lpa) X(lva) X(ttst) X(ttl) X(xnx) X(hafdbs) X(vmid16) X(cnp) X(tlbios) X(tlbirange) X(nv) X(nv2) \
     X(ras) X(dit) X(pmuv3) X(sel2) X(evt) X(ecv) X(fgt) X(wfxt) X(mops) X(ls64) X(idst) X(bbm) \
     X(gran16) X(gran64) X(gentimer) X(pan3) X(lpa2) X(dsp) X(v8debug2) X(csv2) X(csv3) X(dgh) X(mmu_v6)

@@ -20,7 +20,7 @@ static const IdRule rules64[] = {
     R(aa64pfr0, 48, dit, 1), R(aa64pfr0, 56, csv2, 1), R(aa64pfr0, 60, csv3, 1),
     R(aa64pfr1, 0, bti, 1), R(aa64pfr1, 4, ssbs, 2), R(aa64pfr1, 8, mte, 1), R(aa64pfr1, 8, mte2, 2),
     R(aa64zfr0, 0, sve2, 1), R(aa64zfr0, 4, sve2_aes, 2), R(aa64zfr0, 16, sve2_bitperm, 1), R(aa64zfr0, 32, sve2_sha3, 1),
-    R(aa64zfr0, 40, sve2_sm4, 1),
+    R(aa64zfr0, 40, sve2_sm4, 1), R(aa64zfr0, 20, bf16, 1), R(aa64zfr0, 44, i8mm, 1), R(aa64zfr0, 52, sve_f32mm, 1), R(aa64zfr0, 56, sve_f64mm, 1),
     R(aa64mmfr0, 4, aarch64, 2), R(aa64mmfr0, 8, aarch64, 1), R(aa64mmfr0, 12, el3, 1), R(aa64mmfr0, 20, gran16, 1), R(aa64mmfr0, 56, fgt, 1),
     R(aa64mmfr1, 0, hafdbs, 2), R(aa64mmfr1, 4, vmid16, 2), R(aa64mmfr1, 8, vhe, 1), R(aa64mmfr1, 12, hpds, 1), R(aa64mmfr1, 16, lor, 1),
     R(aa64mmfr1, 20, pan, 1), R(aa64mmfr1, 20, pan2, 2), R(aa64mmfr1, 20, pan3, 3), R(aa64mmfr1, 28, xnx, 1),
@@ -57,6 +57,8 @@ static void ids64(ArmCpu *c)
         unsigned shift = c->has.pauth_qarma5 ? 0 : 4;
         c->id_aa64isar1 |= (uint64_t)(c->has.fpac ? 4 : c->has.pauth2 ? 3 : 1) << (4 + shift) | UINT64_C(1) << (24 + shift);
     }
+    if (!c->has.sve)
+        c->id_aa64zfr0 = 0;
     unsigned fp = !c->has.fp ? 0xf : c->has.fp16, simd = !c->has.simd ? 0xf : c->has.fp16;
     c->id_aa64pfr0 |= (uint64_t)fp << 16 | (uint64_t)simd << 20;
     c->id_aa64mmfr0 |= m->pa_range == 6 && !c->has.lpa ? 5 : m->pa_range;

@@ -147,6 +147,16 @@ static uint64_t vector_mode(const ArmCpu *c)
     return m | (uint64_t)arm_sve_vq(c) << ARM_MODE_VL_SHIFT;
 }
 
+void arm_sve_narrow(ArmCpu *c)
+{
+    unsigned bytes = 16 * (arm_sve_vq(c) + 1);
+    for (unsigned n = 0; n < VCPU_VREGS && bytes < sizeof(VecReg); n++)
+        memset(c->v.v[n].u8 + bytes, 0, sizeof(VecReg) - bytes);
+    for (unsigned n = 0; n < ARRAY_LEN(c->pred) && bytes < 64; n++)
+        c->pred[n][0] &= bits_mask(bytes);
+    c->ffr[0] &= bits_mask(MIN(bytes, 64));
+}
+
 /* Vector length in 128-bit units - 1 (DDI 0487, CurrentVL). */
 unsigned arm_sve_vq(const ArmCpu *c)
 {
@@ -158,7 +168,9 @@ unsigned arm_sve_vq(const ArmCpu *c)
         vq = MIN(vq, (unsigned)(c->zcr_el[2] & 15));
     if (c->has.el3)
         vq = MIN(vq, (unsigned)(c->zcr_el[3] & 15));
-    return vq == 2 ? 1 : vq; /* 128, 256, 512 bits */
+    while (vq && !(c->sve_lengths >> vq & 1))
+        vq--;
+    return vq;
 }
 
 static uint64_t fp_mode(const ArmCpu *c)

@@ -30,6 +30,7 @@ const ArmFeatures arm_supported = {
     .bti = true, .pauth2 = true, .pauth_qarma5 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true,
     .i8mm = true,
     .bf16 = true, .lva = true, .lpa = true, .pan3 = true, .wfxt = true, .mte = true, .mte2 = true,
+    .sve = true, .sve2 = true, .sve2_aes = true, .sve2_bitperm = true, .sve2_sha3 = true, .sve2_sm4 = true, .sve_f32mm = true, .sve_f64mm = true,
 };
 
 /* --- ID registers of A32-only models, as their manuals print them --- */
@@ -72,8 +73,8 @@ static const ArmModel models[] = {
       .watchpoints = 4, .pmu_counters = 6, .cntfrq = 1000000000,
       .has = { ALL_8_4, .v8_5 = true, .v8_6 = true, .bti = true, .pauth2 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true,
                .specres = true, .rng = true, .i8mm = true, .bf16 = true, .lva = true, .lpa = true, .lpa2 = true, .pan3 = true, .wfxt = true,
-               .sve = true, .sve2 = true, .sve2_aes = true, .sve2_bitperm = true, .sve2_sha3 = true, .sve2_sm4 = true, .mte = true,
-               .mte2 = true, .secure_el2 = true, .fgt = true, .evt = true, .mops = true, .fpac = true } },
+               .sve = true, .sve2 = true, .sve2_aes = true, .sve2_bitperm = true, .sve2_sha3 = true, .sve2_sm4 = true, .sve_f32mm = true,
+               .sve_f64mm = true, .mte = true, .mte2 = true, .secure_el2 = true, .fgt = true, .evt = true, .mops = true, .fpac = true }, .sve_lengths = 0xb },
     { .name = "cortex-a35", .desc = "ARMv8.0", .midr = 0x411fd040, .ctr = 0x84448004, CACHES_A53, .pa_range = 2, .breakpoints = 6,
       .watchpoints = 4, .pmu_counters = 6, .fpsid = 0x41034043, .has = { ALL_8_0, CRYPTO, .gran16 = true } },
     { .name = "cortex-a53", .desc = "ARMv8.0", .midr = 0x410fd034, .revidr = 0x100, .ctr = 0x84448004, CACHES_A53, .pa_range = 2, .breakpoints = 6,
@@ -92,12 +93,12 @@ static const ArmModel models[] = {
       .watchpoints = 4, .pmu_counters = 6, .big_mpidr = true,
       .has = { ALL_8_4, .v8_5 = true, .bti = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .i8mm = true,
                .bf16 = true, .sve = true, .sve2 = true, .sve2_aes = true, .sve2_bitperm = true, .sve2_sha3 = true, .sve2_sm4 = true,
-               .mte = true, .mte2 = true, .pauth2 = true, .fpac = true } },
+               .mte = true, .mte2 = true, .pauth2 = true, .fpac = true }, .sve_lengths = 1 },
     { .name = "neoverse-n1", .desc = "ARMv8.2", .midr = 0x414fd0c1, .ctr = 0x8444c004, CACHES_N1, .pa_range = 5, .breakpoints = 6,
       .watchpoints = 4, .pmu_counters = 6, .has = { ALL_8_2 }, .big_mpidr = true },
     { .name = "neoverse-v1", .desc = "ARMv8.4", .midr = 0x411fd402, .ctr = 0xb444c004, CACHES_N1, .pa_range = 5, .breakpoints = 6,
       .watchpoints = 4, .pmu_counters = 6, .big_mpidr = true,
-      .has = { ALL_8_4, .dpb2 = true, .rng = true, .i8mm = true, .bf16 = true, .sve = true } },
+      .has = { ALL_8_4, .dpb2 = true, .rng = true, .i8mm = true, .bf16 = true, .sve = true }, .sve_lengths = 3 },
     { .name = "cortex-a7", .desc = "ARMv7", .midr = 0x410fc075, .ctr = 0x84448003, .clidr = 0x0a200023, .ccsidr = { 0x701fe00a, 0x201fe00a, 0x711fe07a },
       .pa_range = 2, .breakpoints = 6, .watchpoints = 4, .pmu_counters = 4, .fpsid = 0x41023075, .ids32 = &ids_a7, .sctlr = 0x00c50078,
       .has = { V7_A8, .v7ve = true, .el2 = true, .mpidr = true, .lpae32 = true, .pxn = true, .thumb_div = true, .arm_div = true, .vfp4 = true,
@@ -184,9 +185,8 @@ static void feature_rules(ArmFeatures *f)
             f->rdm = f->fcma = f->sve = false;
     if (!f->pauth)
         f->pauth2 = f->fpac = false;
-    f->sve = false; /* the translator does not have it: no model announces what guests could not use */
     if (!f->sve)
-        f->sve2 = false;
+        f->sve2 = f->sve_f32mm = f->sve_f64mm = false;
     if (!f->sve2)
         f->sve2_aes = f->sve2_bitperm = f->sve2_sha3 = f->sve2_sm4 = false;
     if (!f->mte)
@@ -199,7 +199,8 @@ static void feature_rules(ArmFeatures *f)
 
 typedef struct CpuOptions {
     bool aarch64, pmu, hivecs, big_endian, el2, el3, pauth_impdef;
-    uint64_t cntfrq, rvbar, midr;
+    bool sve128, sve256, sve512;
+    uint64_t cntfrq, rvbar, midr, sve_max_vq;
 } CpuOptions;
 
 /* QEMU's properties that are no feature by themselves. */
@@ -209,6 +210,8 @@ static const struct { const char *name; bool number; uint16_t offset; } cpu_opti
     { "reset-hivecs", false, offsetof(CpuOptions, hivecs) }, { "cfgend", false, offsetof(CpuOptions, big_endian) },
     { "has_el2", false, offsetof(CpuOptions, el2) }, { "has_el3", false, offsetof(CpuOptions, el3) },
     { "cntfrq", true, offsetof(CpuOptions, cntfrq) }, { "rvbar", true, offsetof(CpuOptions, rvbar) }, { "midr", true, offsetof(CpuOptions, midr) },
+    { "sve128", false, offsetof(CpuOptions, sve128) }, { "sve256", false, offsetof(CpuOptions, sve256) },
+    { "sve512", false, offsetof(CpuOptions, sve512) }, { "sve-max-vq", true, offsetof(CpuOptions, sve_max_vq) },
 };
 
 static bool unknown_property(const char *name, Error **errp)
@@ -282,6 +285,21 @@ static void apply_options(ArmCpu *c, const CpuOptions *o, const ArmBoardCpus *bo
     c->midr = o->midr ? o->midr : c->model->midr;
 }
 
+/* Vectors of 128 bits, and of all powers of two up to the longest (DDI 0487, B1.3.2). */
+static bool sve_lengths(ArmCpu *c, const CpuOptions *o, Error **errp)
+{
+    bool v512 = o->sve512 && o->sve_max_vq >= 4, v256 = o->sve256 && o->sve_max_vq >= 2;
+    c->sve_lengths = 0;
+    if (!c->has.sve)
+        return true;
+    if (!o->sve_max_vq || !o->sve128 || (v512 && !o->sve256)) {
+        error_setf(errp, "-cpu: '%s' can't be without vectors of %s bits; leave the property out", c->model->name, v512 && !o->sve256 ? "256" : "128");
+        return false;
+    }
+    c->sve_lengths = (uint8_t)(1 | v256 << 1 | v512 << 3);
+    return true;
+}
+
 static uint64_t mpidr_of(const ArmCpu *c, uint32_t arch_id)
 {
     if (c->has.m_profile)
@@ -299,7 +317,8 @@ bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uin
         return false;
     }
     CpuOptions o = { .aarch64 = true, .pmu = true, .hivecs = board->hivecs, .big_endian = board->big_endian, .el2 = board->el2,
-                     .el3 = board->el3, .pauth_impdef = true, .cntfrq = board->cntfrq, .rvbar = board->rvbar };
+                     .el3 = board->el3, .pauth_impdef = true, .cntfrq = board->cntfrq, .rvbar = board->rvbar,
+                     .sve128 = true, .sve256 = m->sve_lengths >> 1 & 1, .sve512 = m->sve_lengths >> 3 & 1, .sve_max_vq = ARM_SVE_MAX_VQ };
     c->model = m;
     c->has = m->has;
     for (unsigned i = 0; i < ARRAY_LEN(feature_names); i++)
@@ -313,6 +332,8 @@ bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uin
         return false;
     }
     apply_options(c, &o, board);
+    if (!sve_lengths(c, &o, errp))
+        return false;
     c->mpidr = mpidr_of(c, arch_id);
     arm_model_ids(c);
     c->reset_sctlr |= (o.hivecs ? BIT(13) : 0) | (o.big_endian ? BIT(25) : 0);

@@ -21,6 +21,7 @@ struct ArmModel {
     uint32_t cntfrq;
     const ArmIds32 *ids32;
     ArmFeatures has;
+    uint8_t sve_lengths;            /* bit n: SVE vectors of (n + 1) * 128 bits */
     uint8_t mpu_regions;            /* PMSA, M-profile */
     bool big_mpidr;                 /* affinity starts at bit 8, MT set (DynamIQ cores) */
 };

@@ -91,7 +91,12 @@ WRITE(wr_cpacr32)
         value = (value & ~UINT64_C(0x00f00000)) | (c->cpacr_el1 & 0x00f00000);
     c->cpacr_el1 = value & 0xf0f00000;
 }
-WRITE(wr_zcr) { store(c, r, value & 15); }
+WRITE(wr_zcr)
+{
+    store(c, r, value & 15);
+    arm_sve_narrow(c);
+    arm_update_mode(c);
+}
 WRITE(wr_flush)
 {
     uint64_t old = load(c, r);

@@ -106,6 +106,7 @@
 enum { ARM_SVE_MAX_VQ = 4 };
 bool arm_fp_trapped(const ArmCpu *c);        /* by anything: FP_TRAP */
 unsigned arm_sve_vq(const ArmCpu *c);
+void arm_sve_narrow(ArmCpu *c);              /* what the present vector length has no place for becomes zero */
 unsigned arm_bank_index(unsigned mode);      /* ARM_BANKED_* of an AArch32 mode */
 unsigned arm_mode32_el(const ArmCpu *c, unsigned mode);
 

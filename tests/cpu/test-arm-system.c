@@ -77,6 +77,8 @@ static bool call_mrs(ArmCpu *c, uint32_t key, uint64_t *value)
 static void test_rows(void)
 {
     ArmCpu *c = make("max", true, true);
+    c->cptr_el[3] |= BIT(8); /* EZ: ZCR_ELx */
+    arm_update_mode(c);
     unsigned count;
     const ArmSysreg *rows = arm_sysreg_rows(&count);
     for (unsigned i = 0; i < count; i++) {

@@ -52,7 +52,8 @@ void arm_t32_begin(ArmTrans *x);                /* a block begins: x->it from th
 void arm_t32_leave(ArmTrans *x);                /* T32 goes on at another block (x->it may not be 0): called before the op that leaves */
 void a32_may_leave(ArmTrans *x);                /* T32, before what can leave the block (arm_call() and a32_mem() do it): the IT state is stored */
 extern const ArmTable arm_a64_table;            /* A64 but FP, SIMD, SVE */
-extern const ArmTable arm_simd_table;           /* those */
+extern const ArmTable arm_simd_table;           /* FP, Advanced SIMD, cryptography */
+extern const ArmTable arm_sve_table;            /* SVE, SVE2 */
 
 /* --- operands --- */
 /* X0..X30 as IR operands: n = 31 is SP. Zero register: arm_xr() gives IR_IMM (imm 0) to read, arm_xw() a temporary to write. */

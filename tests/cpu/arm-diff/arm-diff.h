@@ -35,7 +35,7 @@ typedef struct DiffIsa {
     void (*begin)(Gen *g);                       /* the start state, after the common random fill */
     void (*end)(Gen *g);                         /* aim the branches */
 } DiffIsa;
-extern const DiffIsa isa_a64, isa_simd;
+extern const DiffIsa isa_a64, isa_simd, isa_sve128, isa_sve256, isa_sve512;
 extern const DiffIsa *const isas[ISA_COUNT];     /* NULL: not there yet */
 
 uint64_t gen_random(Gen *g);
@@ -51,11 +51,14 @@ uint32_t field_set(const ArmField *f, uint32_t word, uint32_t value);
 bool row_is(const ArmRow *row, const char *tag);
 unsigned row_width(const ArmRow *row);           /* 16 or 32 */
 bool row_matches(const ArmRow *row, uint32_t word); /* the decoder takes the word for this row */
+uint64_t gen_float(Gen *g, unsigned es);         /* a number of that many bytes that matters */
 /* A random word of the row. */
 uint32_t row_word(Gen *g, const ArmRow *row);
 
 extern const char *diff_only;                    /* only rows whose name or emitter has this in it */
 void generate(DiffRequest *r, const DiffIsa *isa, const ArmFeatures *has, uint64_t seed, uint32_t units[MAX_UNITS + 1], unsigned *count);
+/* Only the nth row in use from now on; false: there are fewer. */
+bool generate_only(const DiffIsa *isa, const ArmFeatures *has, unsigned n, const char **name);
 void generate_list(const DiffIsa *isa, const ArmFeatures *has);
 const ArmFeatures *ours_features(const DiffIsa *isa); /* of the model, less what the oracle lacks */
 

@@ -175,4 +175,5 @@ static void end(Gen *g)
 
 const DiffIsa isa_a64 = { "a64", "arm-diff-runner-a64", "max,pauth-impdef=off",
     { "qemu-aarch64", "-cpu", "max,sve=off", NULL }, tables, features, unit, begin, end };
-const DiffIsa *const isas[ISA_COUNT] = { [ISA_A64] = &isa_a64, [ISA_SIMD] = &isa_simd };
+const DiffIsa *const isas[ISA_COUNT] = { [ISA_A64] = &isa_a64, [ISA_SIMD] = &isa_simd, [ISA_SVE128] = &isa_sve128,
+                                         [ISA_SVE256] = &isa_sve256, [ISA_SVE512] = &isa_sve512 };

@@ -49,7 +49,7 @@ static bool memory(Gen *g, const ArmRow *row, uint32_t word)
 }
 
 /* Doubles, singles and halves: zeros, ends of the ranges, infinities, NaNs, ties, small integers. */
-static uint64_t float_value(Gen *g, unsigned es)
+uint64_t gen_float(Gen *g, unsigned es)
 {
     static const uint64_t d[] = { 0, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff8000000000001, 0x7ff0000000000001,
             0x7ff4000000000000, 1, 0x000fffffffffffff,
@@ -121,7 +121,7 @@ static void begin(Gen *g)
             continue;
         s->v[n][0] = s->v[n][1] = 0;
         for (unsigned k = 0; k < 16 / es; k++)
-            s->v[n][k * es / 8] |= (tiny ? tiny_factor(g, es) : float_value(g, es)) << 8 * (k * es % 8);
+            s->v[n][k * es / 8] |= (tiny ? tiny_factor(g, es) : gen_float(g, es)) << 8 * (k * es % 8);
     }
     if (gen_chance(g, 40))
         s->fpcr = (uint32_t)gen_pick(g, 4) << 22;

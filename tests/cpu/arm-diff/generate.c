@@ -141,6 +141,18 @@ void generate_list(const DiffIsa *isa, const ArmFeatures *has)
         printf("%-14s %08x %08x %s %s\n", rows[n]->name, rows[n]->mask, rows[n]->value, rows[n]->features, rows[n]->tags);
 }
 
+static const ArmRow *only_row;
+bool generate_only(const DiffIsa *isa, const ArmFeatures *has, unsigned n, const char **name)
+{
+    if (rows_of != isa)
+        collect(isa, has);
+    if (n >= row_count)
+        return false;
+    only_row = rows[n];
+    *name = only_row->name;
+    return true;
+}
+
 static void random_state(Gen *g)
 {
     DiffState *s = &g->r->start;
@@ -167,7 +179,8 @@ void generate(DiffRequest *r, const DiffIsa *isa, const ArmFeatures *has, uint64
     for (unsigned tries = 0; g.units < wanted && tries < 200 && r->code_len < MAX_CODE - 96; tries++) {
         g.unit[g.units] = r->code_len;
         unsigned fixes = g.fixes;
-        if (isa->unit(&g, rows[gen_pick(&g, row_count)])) {
+        const ArmRow *row = rows[gen_pick(&g, row_count)];
+        if (isa->unit(&g, only_row ? only_row : row)) {
             g.units++;
         } else {
             r->code_len = g.unit[g.units];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Arm-diff: options, comparison, reports.
  *
- *   arm-diff [--isa a64|a32|t32] [--count N] [--seed N] [--config ACCEL-OPTIONS] [--only TEXT] [--one] [--list] [--log CATEGORIES]
+ *   arm-diff [--isa a64|simd|sve128|sve256|sve512] [--count N] [--seed N] [--config ACCEL-OPTIONS] [--only TEXT] [--one] [--each] [--list] [--log CATEGORIES]
  *
- * --only: only rows that have TEXT in their name or emitter. --one: the sequence of --seed, with both outcomes. --log: as -d of
+ * --only: only rows that have TEXT in their name or emitter. --one: the sequence of --seed, with both outcomes. --each: row by row, --count sequences of each.
+ * --log: as -d of
  * the emulator (op, out_asm). Without --config each of
  * the configurations runs in a process of its own (TAP).
  */
@@ -75,6 +76,16 @@ static void report(unsigned isa, uint64_t seed, const DiffRequest *r, const Diff
             line(name, r->start.v[n][half], theirs->end.v[n][half], ours->end.v[n][half], false);
         }
     }
+    for (unsigned n = 0; n < 32; n++) {
+        for (unsigned k = 0; k < 6; k++) {
+            snprintf(name, sizeof(name), "z%u.%u", n, k + 2);
+            line(name, r->start.high[n][k], theirs->end.high[n][k], ours->end.high[n][k], false);
+        }
+    }
+    for (unsigned n = 0; n < 17; n++) {
+        snprintf(name, sizeof(name), n < 16 ? "p%u" : "ffr", n);
+        line(name, n < 16 ? r->start.p[n] : r->start.ffr, n < 16 ? theirs->end.p[n] : theirs->end.ffr, n < 16 ? ours->end.p[n] : ours->end.ffr, false);
+    }
     line("pc", r->start.pc, theirs->end.pc, ours->end.pc, true);
     line("flags", r->start.flags, theirs->end.flags, ours->end.flags, true);
     line("fpcr", r->start.fpcr, theirs->end.fpcr, ours->end.fpcr, false);
@@ -97,9 +108,10 @@ static bool differ(const DiffResult *theirs, const DiffResult *ours)
            memcmp(theirs->data, ours->data, DATA_SIZE) || memcmp(theirs->stack, ours->stack, STACK_SIZE);
 }
 
-typedef struct Run { uint64_t seed, count; unsigned isa; bool verbose; } Run;
+typedef struct Run { uint64_t seed, count; unsigned isa; bool verbose, each; } Run;
 
 /* Number of sequences that differ, at most MAX_REPORTS; -1: can't run. */
+static int run_rows(const Run *run, const DiffIsa *isa);
 static int run(const Run *run, const char *config)
 {
     static DiffResult ours;
@@ -110,6 +122,8 @@ static int run(const Run *run, const char *config)
         printf("# %s: %s\n", config, err->message);
         return -1;
     }
+    if (run->each)
+        return run_rows(run, isa);
     DiffShared *shared = oracle_shared();
     uint64_t seed = run->seed;
     while (seed < run->seed + run->count && failures < MAX_REPORTS) {
@@ -136,6 +150,37 @@ static int run(const Run *run, const char *config)
     }
     oracle_stop();
     printf("# %s %s: %" PRIu64 " sequences from seed %" PRIu64 ", %d failures\n", isa->name, config, seed - run->seed, run->seed, failures);
+    return failures;
+}
+
+/* Row by row: which ones differ. */
+static int run_rows(const Run *run, const DiffIsa *isa)
+{
+    static DiffResult ours;
+    DiffShared *shared = oracle_shared();
+    const char *name;
+    int failures = 0;
+    for (unsigned row = 0; generate_only(isa, ours_features(isa), row, &name); row++) {
+        uint32_t units[MAX_UNITS + 1];
+        unsigned unit_count, bad = 0;
+        Error *err = NULL;
+        shared->isa = run->isa;
+        shared->count = (uint32_t)MIN(BATCH, run->count);
+        for (unsigned n = 0; n < shared->count; n++)
+            generate(&shared->request[n], isa, ours_features(isa), run->seed + n, units, &unit_count);
+        if (!oracle_run(&err)) {
+            printf("# %s: %s\n", name, err->message);
+            return -1;
+        }
+        for (unsigned n = 0; n < shared->count && !bad; n++) {
+            ours_run(run->isa, &shared->request[n], &ours);
+            bad = differ(&shared->result[n], &ours);
+            if (bad)
+                printf("# %s: --only %s --seed %" PRIu64 " --one\n", name, name, run->seed + n);
+        }
+        failures += bad;
+    }
+    oracle_stop();
     return failures;
 }
 
@@ -204,6 +249,8 @@ int main(int argc, char **argv)
             r.isa = isa_by_name(value), n++;
         else if (!strcmp(argv[n], "--one"))
             one = true;
+        else if (!strcmp(argv[n], "--each"))
+            r.each = true;
         else if (!strcmp(argv[n], "--list"))
             list = true;
     }

@@ -147,6 +147,15 @@ static void put_state(unsigned isa, const DiffState *s)
     } else {
         arm_set_fpscr(c, s->fpcr);
     }
+    if (isa_is_sve(isa)) {
+        c->zcr_el[1] = (1u << (isa - ISA_SVE128)) - 1;
+        memset(c->pred, 0, sizeof(c->pred));
+        for (unsigned n = 0; n < 16; n++)
+            c->pred[n][0] = s->p[n];
+        c->ffr[0] = s->ffr;
+        for (unsigned n = 0; n < 32; n++)
+            memcpy(&v->v[n].u64[2], s->high[n], sizeof(s->high[n]));
+    }
     arm_update_mode(c);
 }
 
@@ -158,6 +167,11 @@ static void get_state(unsigned isa, DiffState *s)
     memcpy(s->r, v->g, isa_is_a64(isa) ? sizeof(s->r) : 15 * 8);
     for (unsigned n = 0; n < (isa_is_a64(isa) ? 32 : 16); n++)
         memcpy(s->v[n], &v->v[n], 16);
+    for (unsigned n = 0; n < 32 && isa_is_sve(isa); n++)
+        memcpy(s->high[n], &v->v[n].u64[2], sizeof(s->high[n]));
+    for (unsigned n = 0; n < 16 && isa_is_sve(isa); n++)
+        s->p[n] = c->pred[n][0];
+    s->ffr = isa_is_sve(isa) ? c->ffr[0] : 0;
     s->pc = v->pc;
     s->flags = arm_get_nzcv(c);
     if (isa_is_a64(isa)) {

@@ -13,8 +13,9 @@ enum {
     STACK_BASE = 0x30000000, STACK_SIZE = 0x1000,
     MAX_CODE = 1024, BATCH = 128,
 };
-enum { ISA_A64, ISA_A32, ISA_T32, ISA_SIMD /* A64: FP and SIMD */, ISA_COUNT };
-#define isa_is_a64(isa) ((isa) == ISA_A64 || (isa) == ISA_SIMD)
+enum { ISA_A64, ISA_A32, ISA_T32, ISA_SIMD /* A64: FP and SIMD */, ISA_SVE128, ISA_SVE256, ISA_SVE512, ISA_COUNT };
+#define isa_is_sve(isa) ((isa) >= ISA_SVE128 && (isa) <= ISA_SVE512)
+#define isa_is_a64(isa) ((isa) == ISA_A64 || (isa) == ISA_SIMD || isa_is_sve(isa))
 
 typedef struct DiffState {
     uint64_t r[32];          /* X0..X30, SP; AArch32: R0..R14 */
@@ -23,6 +24,8 @@ typedef struct DiffState {
     uint32_t fpcr, fpsr;     /* AArch32: FPSCR in fpcr */
     uint32_t unused;
     uint64_t v[32][2];
+    uint64_t high[32][6];    /* SVE: bits 128 and up */
+    uint64_t p[16], ffr;
 } DiffState;
 
 typedef struct DiffRequest {

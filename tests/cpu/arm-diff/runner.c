@@ -38,6 +38,40 @@ static struct fpsimd_context *fp_of(ucontext_t *uc)
     }
 }
 
+static unsigned char *sve_of(ucontext_t *uc)
+{
+    unsigned char *at = uc->uc_mcontext.__reserved;
+    for (;;) {
+        struct _aarch64_ctx *c = (struct _aarch64_ctx *)at;
+        if (c->magic == SVE_MAGIC)
+            return c->size > sizeof(struct sve_context) ? at : NULL;
+        if (!c->magic || !c->size)
+            return NULL;
+        at += c->size;
+    }
+}
+
+/* Z registers' upper parts, P registers and FFR, between the frame and the state. */
+static void copy_sve(ucontext_t *uc, DiffState *s, int get)
+{
+    unsigned char *sve = isa_is_sve(shared->isa) ? sve_of(uc) : NULL;
+    if (!sve)
+        return;
+    unsigned vq = ((struct sve_context *)sve)->vl / 16;
+    for (unsigned n = 0; n < 32; n++) {
+        unsigned char *z = sve + SVE_SIG_ZREG_OFFSET(vq, n);
+        if (get)
+            memcpy(s->high[n], z + 16, 16 * (vq - 1));
+        else
+            memcpy(z, s->v[n], 16), memcpy(z + 16, s->high[n], 16 * (vq - 1));
+    }
+    for (unsigned n = 0; n < 17; n++) {
+        unsigned char *p = n < 16 ? sve + SVE_SIG_PREG_OFFSET(vq, n) : sve + SVE_SIG_FFR_OFFSET(vq);
+        uint64_t *value = n < 16 ? &s->p[n] : &s->ffr;
+        memcpy(get ? (void *)value : p, get ? p : (void *)value, 2 * vq);
+    }
+}
+
 static void get_state(ucontext_t *uc, DiffState *s)
 {
     memset(s, 0, sizeof(*s));
@@ -48,6 +82,7 @@ static void get_state(ucontext_t *uc, DiffState *s)
     struct fpsimd_context *fp = fp_of(uc);
     s->fpcr = fp->fpcr, s->fpsr = fp->fpsr;
     memcpy(s->v, fp->vregs, sizeof(s->v));
+    copy_sve(uc, s, 1);
 }
 
 static void put_state(ucontext_t *uc, const DiffState *s)
@@ -59,6 +94,7 @@ static void put_state(ucontext_t *uc, const DiffState *s)
     struct fpsimd_context *fp = fp_of(uc);
     fp->fpcr = s->fpcr, fp->fpsr = s->fpsr;
     memcpy(fp->vregs, s->v, sizeof(s->v));
+    copy_sve(uc, (DiffState *)s, 0);
 }
 
 static void save_main(ucontext_t *uc)
