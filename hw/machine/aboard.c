@@ -10,6 +10,7 @@
 #include "hw/core/cpu-port.h"
 #include "hw/firmware/arm.h"
 #include "hw/firmware/loader.h"
+#include "hw/intc/arm-gic.h"
 
 enum { RAM_PRIORITY = -500, RANGE_PRIORITY = -400 /* RAM may reach under peripherals */ };
 
@@ -137,6 +138,26 @@ Device *aboard_add(ABoardMachine *m, const APart *p, Error **errp)
     if (p->at)
         mem_map(m->machine.memory, p->at, d->region[0], 0);
     return d;
+}
+
+Device *aboard_gic(ABoardMachine *m, unsigned irqs, Error **errp)
+{
+    g_autofree char *cpus = g_strdup_printf("%u", m->machine.config.cpus), *lines = g_strdup_printf("%u", irqs);
+    Device *d = device_new_named("arm_gic", "gic", errp);
+    if (!d || !device_set(d, "num-cpu", cpus, errp) || !device_set(d, "num-irq", lines, errp) ||
+        !device_set(d, "has-security-extensions", "off", errp) || !device_start(d, errp))
+        return NULL;
+    return m->intc = d;
+}
+
+void aboard_a9_timers(ABoardMachine *m)
+{
+    Device *private = device_find("mptimer"), *global = device_find("gtimer");
+    for (unsigned cpu = 0; cpu < m->machine.config.cpus; cpu++) {
+        device_connect(private, "irq", cpu * 2, arm_gic_ppi(m->intc, cpu, 29));
+        device_connect(private, "irq", cpu * 2 + 1, arm_gic_ppi(m->intc, cpu, 30));
+        device_connect(global, "irq", cpu, arm_gic_ppi(m->intc, cpu, 27));
+    }
 }
 
 /* ---- starting ---- */

@@ -62,6 +62,10 @@ void aboard_reset(Machine *m);
 void aboard_destroy(Machine *m);
 /* Make a part that the table does not have. NULL: failed. */
 Device *aboard_add(ABoardMachine *m, const APart *p, Error **errp);
+/* A GICv2 without security extensions, "gic", with this many interrupts; the board maps it. NULL: failed. */
+Device *aboard_gic(ABoardMachine *m, unsigned irqs, Error **errp);
+/* The Cortex-A9's "mptimer" and "gtimer" to their private interrupts. */
+void aboard_a9_timers(ABoardMachine *m);
 MemRegion *aboard_own(ABoardMachine *m, MemRegion *r);
 
 #define ABOARD_MACHINE(var_, name_, desc_, arch_, cpu_, board_, cpus_, ram_) \

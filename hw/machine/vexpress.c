@@ -25,23 +25,12 @@ static bool wire(ABoardMachine *m, Error **errp)
     return true;
 }
 
-static Device *gic_new(ABoardMachine *m, const char *irqs, const char *security, Error **errp)
-{
-    char cpus[12];
-    Device *d = device_new_named("arm_gic", "gic", errp);
-    g_snprintf(cpus, sizeof cpus, "%u", m->machine.config.cpus);
-    if (!d || !device_set(d, "num-cpu", cpus, errp) || !device_set(d, "num-irq", irqs, errp) ||
-        !device_set(d, "has-security-extensions", security, errp) || !device_start(d, errp))
-        return NULL;
-    return m->intc = d;
-}
-
 /* ---- Cortex-A15: private peripherals at 0x2c000000 ---- */
 
 static bool a15_intc(ABoardMachine *m, Error **errp)
 {
     static const uint8_t timer_ppi[] = { 30, 27, 26, 29 };
-    Device *d = gic_new(m, "160", "off", errp);
+    Device *d = aboard_gic(m, 160, errp);
     if (!d)
         return false;
     mem_map(m->machine.memory, 0x2c001000, d->region[0], 0);
@@ -92,7 +81,7 @@ ABOARD_MACHINE(vexpress_a15, "vexpress-a15", "Arm Versatile Express, Cortex-A15"
 
 static bool a9_intc(ABoardMachine *m, Error **errp)
 {
-    Device *d = gic_new(m, "96", "off", errp);
+    Device *d = aboard_gic(m, 96, errp);
     if (!d)
         return false;
     mem_map(m->machine.memory, 0x1e000100, aboard_own(m, mem_alias_new("gic-cpu", d->region[1], 0, 0x100)), 0);
@@ -102,12 +91,7 @@ static bool a9_intc(ABoardMachine *m, Error **errp)
 
 static bool a9_wire(ABoardMachine *m, Error **errp)
 {
-    Device *private = device_find("mptimer"), *global = device_find("gtimer");
-    for (unsigned cpu = 0; cpu < m->machine.config.cpus; cpu++) {
-        device_connect(private, "irq", cpu * 2, arm_gic_ppi(m->intc, cpu, 29));
-        device_connect(private, "irq", cpu * 2 + 1, arm_gic_ppi(m->intc, cpu, 30));
-        device_connect(global, "irq", cpu, arm_gic_ppi(m->intc, cpu, 27));
-    }
+    aboard_a9_timers(m);
     return wire(m, errp);
 }
 
