@@ -160,7 +160,8 @@ static const Reg snvs_regs[] = {
 };
 static const RegBank snvs_bank = { .name = "regs", .size = 0x4000, .regs = snvs_regs };
 static const RegBank *const snvs_banks[] = { &snvs_bank, NULL };
-static const DeviceType snvs_type = { .name = "imx7.snvs", .desc = "i.MX secure storage's clock", .category = "Misc", .size = sizeof(Snvs), .banks = snvs_banks };
+static const DeviceType snvs_type = { .name = "imx7.snvs", .desc = "i.MX secure storage's clock", .category = "Misc", .size = sizeof(Snvs),
+                                      .banks = snvs_banks };
 DEVICE_REGISTER(snvs_type)
 
 /* ---- watchdog (70): 16-bit registers; a cleared SRS bit resets at once ---- */
@@ -198,7 +199,8 @@ static void wsr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 static const Reg wdog_regs[] = {
     { .name = "WCR", .at = 0, .size = 2, .field = offsetof(Wdog, wcr), .reset = 0x30, .wrote = wcr_wrote },
     { .name = "WSR", .at = 2, .size = 2, .field = offsetof(Wdog, wsr), .wrote = wsr_wrote },
-    { .name = "WRSR", .at = 4, .size = 2, .field = REG_NO_FIELD, .access = REG_RO }, { .name = "WICR", .at = 6, .size = 2, .field = offsetof(Wdog, wicr), .reset = 4 },
+    { .name = "WRSR", .at = 4, .size = 2, .field = REG_NO_FIELD, .access = REG_RO },
+    { .name = "WICR", .at = 6, .size = 2, .field = offsetof(Wdog, wicr), .reset = 4 },
     { .name = "WMCR", .at = 8, .size = 2, .field = offsetof(Wdog, wmcr), .reset = 1 }, { .name = NULL },
 };
 static const RegBank wdog_bank = { .name = "regs", .size = 0x4000, .regs = wdog_regs };

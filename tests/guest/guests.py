@@ -22,7 +22,8 @@ BOARDS = {'vexpress-a9': ('vexpress-v2p-ca9', 'ttyAMA0'), 'vexpress-a15': ('vexp
           'versatilepb': ('versatile-pb', 'ttyAMA0'), 'sabrelite': ('imx6q-sabrelite', 'ttymxc1'),
           'xilinx-zynq-a9': ('zynq-zc702', 'ttyPS0')}
 # (kernel, machine) where the driver that turns the power off is a module that the initramfs does not hold.
-HALTS = {('armmp', 'raspi2b'), ('armmp-lpae', 'raspi2b'), ('arm64', 'raspi3b')}
+HALTS = {('armmp', 'raspi2b'), ('armmp-lpae', 'raspi2b'), ('arm64', 'raspi3b'),
+         ('armmp', 'sabrelite')}
 INSTALLER = 'usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64/'
 
 
