@@ -22,10 +22,17 @@ static void systimer_update(SysTimer *s)
         device_out(&s->dev, i, s->cs >> i & 1);
 }
 
-static void systimer_arm(SysTimer *s, unsigned i)
+/*
+ * The next match; `fresh`: of a value just written. A guest that the host has held up between reading the count and writing the sum would wait
+ * 71 minutes: a value up to a second in the past matches at once.
+ */
+enum { LATE_US = 1000000 };
+static void systimer_arm(SysTimer *s, unsigned i, bool fresh)
 {
     uint64_t now = us_now();
     uint32_t wait = s->compare[i] - (uint32_t)now;
+    if (fresh && (uint32_t)-wait <= LATE_US)
+        wait = 1;
     timer_arm(s->timer[i], (int64_t)((now + (wait ? wait : UINT64_C(1) << 32)) * 1000));
 }
 
@@ -34,12 +41,12 @@ static void systimer_expired(void *opaque)
     const struct SysTimerSlot *slot = opaque;
     slot->owner->cs |= 1u << slot->n;
     systimer_update(slot->owner);
-    systimer_arm(slot->owner, slot->n);
+    systimer_arm(slot->owner, slot->n, false);
 }
 
 static uint64_t count_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (uint32_t)(us_now() >> 32 * i); }
 static void cs_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { systimer_update((SysTimer *)d); }
-static void compare_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { systimer_arm((SysTimer *)d, i); }
+static void compare_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { systimer_arm((SysTimer *)d, i, true); }
 
 static const Reg systimer_regs[] = {
     { .name = "CS", .at = 0, .size = 4, .field = offsetof(SysTimer, cs), .w1c = 15, .rsvd = 0xfffffff0, .wrote = cs_wrote },
