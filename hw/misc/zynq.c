@@ -6,7 +6,8 @@
 
 /* ---- SLCR ---- */
 
-enum { SLCR_WORDS = 0xc00 / 4, SLCR_LOCK = 0x004, SLCR_UNLOCK = 0x008, LOCKSTA = 0x00c, PLL_STATUS = 0x10c, PSS_RST_CTRL = 0x200, A9_CPU_RST_CTRL = 0x244, PSS_IDCODE = 0x530 };
+enum { SLCR_WORDS = 0xc00 / 4, SLCR_LOCK = 0x004, SLCR_UNLOCK = 0x008, LOCKSTA = 0x00c, PLL_STATUS = 0x10c,
+       PSS_RST_CTRL = 0x200, A9_CPU_RST_CTRL = 0x244, PSS_IDCODE = 0x530 };
 enum { KEY_LOCK = 0x767b, KEY_UNLOCK = 0xdf0d };
 
 typedef struct Slcr {

@@ -116,7 +116,8 @@ static void ier_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 #define R(name_, at_, f, ...) { .name = name_, .at = at_, .size = 4, .count = COUNTERS, .stride = 4, .field = f, __VA_ARGS__ }
 #define F(f) offsetof(Ttc, f)
 static const Reg regs[] = {
-    R("CLK_CNTRL", 0x00, F(clock), .rsvd = 0xffffff80, .wrote = clock_wrote), R("CNT_CNTRL", 0x0c, F(control), .reset = 0x21, .rsvd = 0xffffff80, .wrote = control_wrote),
+    R("CLK_CNTRL", 0x00, F(clock), .rsvd = 0xffffff80, .wrote = clock_wrote),
+    R("CNT_CNTRL", 0x0c, F(control), .reset = 0x21, .rsvd = 0xffffff80, .wrote = control_wrote),
     R("CNT_VALUE", 0x18, REG_NO_FIELD, .read = value_read, .access = REG_RO), R("INTERVAL", 0x24, F(interval), .rsvd = 0xffff0000, .wrote = limit_wrote),
     { .name = "MATCH", .at = 0x30, .size = 4, .count = COUNTERS * MATCHES, .stride = 4, .field = F(match), .rsvd = 0xffff0000, .wrote = limit_wrote },
     R("ISR", 0x54, F(isr), .read = isr_read, .access = REG_RO), R("IER", 0x60, F(ier), .rsvd = 0xffffffc0, .wrote = ier_wrote),
