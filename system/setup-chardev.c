@@ -14,6 +14,8 @@
 static void add_defaults(Settings *s)
 {
     bool serial = s->serials->len > 0, monitor = s->monitors->len > 0 || s->mons->len > 0;
+    for (unsigned i = 0; i < s->serials->len; i++)
+        monitor |= g_str_has_prefix(s->serials->pdata[i], "mon:");
     if (s->config.no_defaults)
         return;
     if (!s->nographic) {
