@@ -210,8 +210,9 @@ static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fla
     int r = -ENOTSUP;
     if (f->device)
         return f->no_zero_range ? -ENOTSUP : device_range(f, BLKZEROOUT, offset, len);
-    if (offset >= size) { /* new bytes of a file are zero */
-        if (ftruncate(f->fd, (off_t)(offset + len)))
+    if (offset >= size) { /* new bytes of a file are zero; ftruncate() could cut off what another thread appends meanwhile */
+        static const uint8_t last;
+        if (pwrite(f->fd, &last, 1, (off_t)(offset + len - 1)) != 1)
             return -errno;
         grown(n, offset + len);
         return 0;
