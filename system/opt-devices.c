@@ -2,6 +2,7 @@
 /* Options about devices, character devices and the monitor. */
 #include <stdio.h>
 #include <string.h>
+#include "base/object.h"
 #include "chardev/chardev.h"
 #include "hw/core/device.h"
 #include "system/settings.h"
@@ -43,6 +44,24 @@ static bool opt_device(Settings *s, const char *arg, Error **errp)
         return true;
     const char *driver = opts_get(o, "driver");
     if (!device_print_help(driver ? driver : "", text, errp))
+        return false;
+    return print_and_end(s, text);
+}
+
+static bool opt_object(Settings *s, const char *arg, Error **errp)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    if (is_help(arg)) {
+        object_print_list(text);
+        return print_and_end(s, text);
+    }
+    if (!keep_opts(s->objects, "-object", arg, "qom-type", errp))
+        return false;
+    Opts *o = s->objects->pdata[s->objects->len - 1];
+    if (!opts_has(o, "help") && !opts_has(o, "?"))
+        return true;
+    const char *type = opts_get(o, "qom-type");
+    if (!object_print_help(type ? type : "", text, errp))
         return false;
     return print_and_end(s, text);
 }
@@ -104,6 +123,7 @@ static bool opt_mon(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_devices[] = {
+    { "object", "TYPE,id=ID[,PROPERTY=VALUE...]", "make an object that devices and drives name; -object help lists types", opt_object },
     { "device", "TYPE[,PROPERTY=VALUE...]", "add a device; -device help lists types, -device TYPE,help properties", opt_device },
     { "global", "TYPE.PROPERTY=VALUE", "default of a property of all devices of a type", opt_global },
     { "nodefaults", NULL, "only the devices that the machine always has, and those of options", FIELD(config.no_defaults) },

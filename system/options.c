@@ -16,7 +16,7 @@ static const OptionGroup groups[] = {
 Settings *settings_new(const char *program)
 {
     Settings *s = g_new0(Settings, 1);
-    GPtrArray **opts[] = { &s->accels, &s->chardevs, &s->mons, &s->devices, &s->fw_cfg, &s->drives, &s->blockdevs };
+    GPtrArray **opts[] = { &s->accels, &s->chardevs, &s->mons, &s->devices, &s->objects, &s->fw_cfg, &s->drives, &s->blockdevs };
     GPtrArray **texts[] = { &s->serials, &s->parallels, &s->monitors };
     s->program = program;
     s->machine_opts = opts_new();
@@ -29,7 +29,8 @@ Settings *settings_new(const char *program)
 
 void settings_free(Settings *s)
 {
-    GPtrArray *arrays[] = { s->accels, s->chardevs, s->mons, s->devices, s->fw_cfg, s->drives, s->blockdevs, s->serials, s->parallels, s->monitors };
+    GPtrArray *arrays[] = { s->accels, s->chardevs, s->mons, s->devices, s->objects, s->fw_cfg, s->drives, s->blockdevs,
+                            s->serials, s->parallels, s->monitors };
     for (unsigned i = 0; i < ARRAY_LEN(arrays); i++)
         g_ptr_array_unref(arrays[i]);
     opts_free(s->machine_opts);

@@ -23,6 +23,7 @@ typedef struct Settings {
     GPtrArray *serials, *parallels, *monitors; /* of char *: short forms of a character device */
     GPtrArray *mons;             /* of Opts: -mon */
     GPtrArray *devices;          /* of Opts */
+    GPtrArray *objects;          /* of Opts, implied key "qom-type" */
     GPtrArray *fw_cfg;           /* of Opts */
     GPtrArray *drives, *blockdevs; /* of Opts */
     bool snapshot;               /* -snapshot: drives are written to temporary overlays */

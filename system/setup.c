@@ -4,6 +4,7 @@
 #include <string.h>
 #include "accel/accel.h"
 #include "base/bits.h"
+#include "base/object.h"
 #include "hw/core/cpu-port.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/firmware/loader.h"
@@ -284,6 +285,16 @@ static bool check_address_bits(const Machine *m, Error **errp)
     return false;
 }
 
+/* Before machines, drives and devices, which name them. */
+static bool add_objects(const Settings *s, Error **errp)
+{
+    for (unsigned i = 0; i < s->objects->len; i++) {
+        if (!object_add(s->objects->pdata[i], errp))
+            return false;
+    }
+    return true;
+}
+
 static bool add_devices(const Settings *s, Error **errp)
 {
     for (unsigned i = 0; i < s->devices->len; i++) {
@@ -310,7 +321,7 @@ Machine *setup_machine(Settings *s, Error **errp)
         return NULL;
     run_init(&s->policy);
     Machine *m = machine_new(type);
-    bool ok = apply_config(s, m, errp) && setup_accel(s, m, errp) && setup_blocks(s, errp) && machine_build(m, errp) &&
+    bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_accel(s, m, errp) && setup_blocks(s, errp) && machine_build(m, errp) &&
               check_address_bits(m, errp) && add_fw_cfg_files(s, errp) && add_devices(s, errp) && setup_monitors(s, errp);
     return ok ? m : NULL; /* after an error the process ends */
 }

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Device properties of kind chardev find their chardev: hw/core and chardev/ do not know each other. */
 #include "chardev/chardev.h"
-#include "hw/core/props.h"
+#include "base/props.h"
 
-static void *resolve(const char *id)
+static void *find(const char *id)
 {
     return chardev_find(id);
 }
 
+static const char *id_of(const void *target)
+{
+    return chardev_id(target);
+}
+
 static void __attribute__((constructor)) register_resolver(void)
 {
-    props_set_chardev_resolver(resolve);
+    static const PropResolver resolver = { find, id_of };
+    props_set_resolver(PROP_CHARDEV, &resolver);
 }

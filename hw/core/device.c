@@ -362,6 +362,22 @@ Device *device_find(const char *id)
     return d;
 }
 
+static void *link_find(const char *id)
+{
+    return device_find(id);
+}
+
+static const char *link_id(const void *target)
+{
+    return ((const Device *)target)->id;
+}
+
+static void __attribute__((constructor)) link_resolver_register(void)
+{
+    static const PropResolver resolver = { link_find, link_id };
+    props_set_resolver(PROP_LINK, &resolver);
+}
+
 void device_foreach(DeviceFn *fn, void *opaque)
 {
     for (Device *d = devices, *next; d; d = next) {

@@ -12,7 +12,7 @@
 #include "base/thread.h"
 #include "hw/core/irq.h"
 #include "hw/core/memory.h"
-#include "hw/core/props.h"
+#include "base/props.h"
 #include "hw/core/regs.h"
 #include "hw/core/state.h"
 

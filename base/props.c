@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Properties: defaults, parsing, printing and help from one table. */
-#include "hw/core/props.h"
+#include "base/props.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include "base/bits.h"
 #include "base/opts.h"
-#include "hw/core/device.h"
 
 /* What a kind holds: its width in bytes (0: not an integer) and the name in help texts. */
 static const struct { uint8_t width; const char *name; } kinds[] = {
@@ -15,11 +14,11 @@ static const struct { uint8_t width; const char *name; } kinds[] = {
     [PROP_ENUM] = { 4, "enum" }, [PROP_CHARDEV] = { 0, "chardev id" }, [PROP_LINK] = { 0, "device id" },
 };
 
-static PropResolveFn *chardev_resolver;
+static const PropResolver *resolvers[PROP_LINK + 1];
 
-void props_set_chardev_resolver(PropResolveFn *fn)
+void props_set_resolver(PropKind kind, const PropResolver *r)
 {
-    chardev_resolver = fn;
+    resolvers[kind] = r;
 }
 
 static void store_int(const Property *p, void *object, uint64_t v)
@@ -110,11 +109,7 @@ static bool set_enum(const Property *p, void *object, const char *value, Error *
 
 static bool set_pointer(const Property *p, void *object, const char *value, Error **errp)
 {
-    void *target;
-    if (p->kind == PROP_LINK)
-        target = device_find(value);
-    else
-        target = chardev_resolver ? chardev_resolver(value) : NULL;
+    void *target = resolvers[p->kind] ? resolvers[p->kind]->find(value) : NULL;
     if (!target) {
         error_setf(errp, p->kind == PROP_LINK ? "there is no device with the id '%s'"
                                               : "there is no chardev '%s'; add -chardev ...,id=%s", value, value);
@@ -201,9 +196,8 @@ char *props_get(const Property *table, const void *object, const char *name)
     case PROP_I32:
         return g_strdup_printf("%" PRId32, (int32_t)load_int(p, object));
     case PROP_LINK:
-        return g_strdup(*(Device *const *)at ? (*(Device *const *)at)->id : "");
     case PROP_CHARDEV:
-        return g_strdup(*(void *const *)at ? "set" : "");
+        return g_strdup(*(void *const *)at ? resolvers[p->kind]->id(*(void *const *)at) : "");
     default:
         return g_strdup_printf("%" PRIu64, load_int(p, object));
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Properties: what a user may set on a device, as one const table per type. */
-#ifndef HW_CORE_PROPS_H
-#define HW_CORE_PROPS_H
+/* Properties: what a user may set on a device or object, as one const table per type. */
+#ifndef BASE_PROPS_H
+#define BASE_PROPS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <glib.h>
 #include "base/error.h"
 
 typedef enum PropKind {
@@ -47,8 +48,11 @@ bool props_set(const Property *table, void *object, const char *what, const char
 char *props_get(const Property *table, const void *object, const char *name);
 const Property *props_find(const Property *table, const char *name);
 void props_free(const Property *table, void *object);
-/* How PROP_CHARDEV finds a chardev by id (hw/core does not know chardev/); NULL result: there is none. */
-typedef void *PropResolveFn(const char *id);
-void props_set_chardev_resolver(PropResolveFn *fn);
+/* How PROP_CHARDEV and PROP_LINK find what an id names (base does not know those layers); find: NULL when there is none. */
+typedef struct PropResolver {
+    void *(*find)(const char *id);
+    const char *(*id)(const void *target);
+} PropResolver;
+void props_set_resolver(PropKind kind, const PropResolver *r);
 void props_print_help(const Property *table, GString *out);
 #endif
