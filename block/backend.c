@@ -3,19 +3,24 @@
 #include <string.h>
 #include <time.h>
 #include "base/bits.h"
+#include "base/rcu.h"
 #include "base/thread.h"
+#include "base/trace.h"
 #include "block/backend.h"
 #include "block/driver.h"
+#include "block/in-flight.h"
 
 enum { WORKERS = 8 };
 
 struct BlockBackend {
     char *name, *user, *serial;
-    BlockNode *node;
+    bool with_device;      /* made for a device, goes with it */
+    BlockNode *_Atomic node; /* read inside an RCU section, or with a request in flight */
     BlkOnError rerror, werror;
-    pthread_mutex_t lock;  /* of the fields below */
-    pthread_cond_t idle;
-    unsigned in_flight;
+    const BlkDeviceOps *ops;
+    void *opaque;
+    InFlight in_flight;
+    pthread_mutex_t lock;  /* of stats */
     BlkStats stats;
 };
 
@@ -39,9 +44,7 @@ static int64_t now_ns(void)
 
 static int carry_out(const BlkRequest *r)
 {
-    BlockNode *n = r->blk->node;
-    if (!n)
-        return -ENOMEDIUM;
+    BlockNode *n = r->node;
     switch (r->op) {
     case BLK_READ: return block_preadv(n, r->offset, r->iov, r->iovcnt);
     case BLK_WRITE: return block_pwritev(n, r->offset, r->iov, r->iovcnt, r->flags);
@@ -74,10 +77,7 @@ static void finish(BlkRequest *r, int error)
     if (error && policy == BLK_ERROR_IGNORE)
         error = 0;
     r->done(r, error); /* r may be gone after it */
-    pthread_mutex_lock(&b->lock);
-    if (!--b->in_flight)
-        pthread_cond_broadcast(&b->idle);
-    pthread_mutex_unlock(&b->lock);
+    in_flight_leave(&b->in_flight);
 }
 
 static void *worker(void *opaque)
@@ -121,14 +121,13 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
 {
     r->blk = b;
     r->start_ns = now_ns();
-    pthread_mutex_lock(&b->lock);
-    b->in_flight++;
-    pthread_mutex_unlock(&b->lock);
-    int error = -EAGAIN;
-    if (r->op == BLK_READ && b->node)
-        error = block_preadv_nowait(b->node, r->offset, r->iov, r->iovcnt);
-    else if (r->op == BLK_WRITE && b->node && !(r->flags & BLOCK_REQ_FUA))
-        error = block_pwritev_nowait(b->node, r->offset, r->iov, r->iovcnt);
+    in_flight_enter(&b->in_flight); /* from here on the node stays */
+    r->node = b->node;
+    int error = r->node ? -EAGAIN : -ENOMEDIUM;
+    if (r->op == BLK_READ && r->node)
+        error = block_preadv_nowait(r->node, r->offset, r->iov, r->iovcnt);
+    else if (r->op == BLK_WRITE && r->node && !(r->flags & BLOCK_REQ_FUA))
+        error = block_pwritev_nowait(r->node, r->offset, r->iov, r->iovcnt);
     if (error == -EAGAIN) {
         enqueue(r);
         return;
@@ -141,19 +140,36 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
 
 /* --- blocking --- */
 
-int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len) { return b->node ? block_pread(b->node, offset, buf, len) : -ENOMEDIUM; }
+int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len)
+{
+    in_flight_enter(&b->in_flight);
+    BlockNode *n = b->node;
+    int r = n ? block_pread(n, offset, buf, len) : -ENOMEDIUM;
+    in_flight_leave(&b->in_flight);
+    return r;
+}
+
 int blk_pwrite(BlockBackend *b, uint64_t offset, const void *buf, size_t len)
 {
-    return b->node ? block_pwrite(b->node, offset, buf, len) : -ENOMEDIUM;
+    in_flight_enter(&b->in_flight);
+    BlockNode *n = b->node;
+    int r = n ? block_pwrite(n, offset, buf, len) : -ENOMEDIUM;
+    in_flight_leave(&b->in_flight);
+    return r;
 }
-int blk_flush(BlockBackend *b) { return b->node ? block_flush(b->node) : 0; }
+
+int blk_flush(BlockBackend *b)
+{
+    in_flight_enter(&b->in_flight);
+    BlockNode *n = b->node;
+    int r = n ? block_flush(n) : 0;
+    in_flight_leave(&b->in_flight);
+    return r;
+}
 
 void blk_drain(BlockBackend *b)
 {
-    pthread_mutex_lock(&b->lock);
-    while (b->in_flight)
-        pthread_cond_wait(&b->idle, &b->lock);
-    pthread_mutex_unlock(&b->lock);
+    in_flight_wait(&b->in_flight);
 }
 
 void blk_drain_all(void)
@@ -167,25 +183,34 @@ void blk_drain_all(void)
 BlockBackend *blk_new(const char *name, BlockNode *node)
 {
     BlockBackend *b = g_new0(BlockBackend, 1);
-    b->name = g_strdup(name);
+    b->name = g_strdup(name ? name : "");
+    b->with_device = !name;
     b->node = node;
     b->werror = BLK_ERROR_ENOSPC;
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->idle, NULL);
+    in_flight_init(&b->in_flight);
     if (!backends)
         backends = g_ptr_array_new();
     g_ptr_array_add(backends, b);
     return b;
 }
 
+/* The medium goes: nobody finds it any more, requests on their way end, then it is given back. */
+static void drop_node(BlockBackend *b)
+{
+    BlockNode *n = b->node;
+    b->node = NULL;
+    blk_drain(b);
+    synchronize_rcu();
+    block_unref(n);
+}
+
 void blk_free(BlockBackend *b)
 {
-    blk_drain(b);
+    drop_node(b);
     g_ptr_array_remove(backends, b);
-    if (b->node)
-        block_unref(b->node);
     pthread_mutex_destroy(&b->lock);
-    pthread_cond_destroy(&b->idle);
+    in_flight_destroy(&b->in_flight);
     g_free(b->name);
     g_free(b->user);
     g_free(b->serial);
@@ -201,21 +226,41 @@ void blk_free_all(void)
 BlockBackend *blk_find(const char *name)
 {
     for (unsigned i = 0; backends && i < backends->len; i++) {
-        if (!strcmp(((BlockBackend *)backends->pdata[i])->name, name))
+        if (*name && !strcmp(((BlockBackend *)backends->pdata[i])->name, name))
             return backends->pdata[i];
     }
     BlockNode *n = block_node_find(name);
-    return n ? blk_new(name, block_ref(n)) : NULL;
+    BlockBackend *b = n ? blk_new(name, block_ref(n)) : NULL;
+    if (b)
+        b->with_device = true;
+    return b;
 }
 
 unsigned blk_count(void) { return backends ? backends->len : 0; }
 BlockBackend *blk_nth(unsigned i) { return i < blk_count() ? backends->pdata[i] : NULL; }
 const char *blk_name(const BlockBackend *b) { return b->name; }
 BlockNode *blk_node(const BlockBackend *b) { return b->node; }
-uint64_t blk_size(const BlockBackend *b) { return b->node ? block_size(b->node) : 0; }
-bool blk_writable(const BlockBackend *b) { return b->node && block_writable(b->node); }
+bool blk_inserted(const BlockBackend *b) { return b->node; }
 const char *blk_user(const BlockBackend *b) { return b->user; }
 const char *blk_serial(const BlockBackend *b) { return b->serial; }
+
+uint64_t blk_size(const BlockBackend *b)
+{
+    rcu_read_lock();
+    const BlockNode *n = b->node;
+    uint64_t size = n ? block_size(n) : 0;
+    rcu_read_unlock();
+    return size;
+}
+
+bool blk_writable(const BlockBackend *b)
+{
+    rcu_read_lock();
+    const BlockNode *n = b->node;
+    bool writable = n && block_writable(n);
+    rcu_read_unlock();
+    return writable;
+}
 
 void blk_set_on_error(BlockBackend *b, BlkOnError rerror, BlkOnError werror)
 {
@@ -242,8 +287,86 @@ bool blk_attach(BlockBackend *b, const char *device, Error **errp)
 void blk_detach(BlockBackend *b)
 {
     blk_drain(b);
-    g_free(b->user);
-    b->user = NULL;
+    g_clear_pointer(&b->user, g_free);
+    b->ops = NULL;
+    if (b->with_device)
+        blk_free(b);
+}
+
+/* --- media --- */
+
+void blk_set_device_ops(BlockBackend *b, const BlkDeviceOps *ops, void *opaque)
+{
+    b->ops = ops;
+    b->opaque = opaque;
+}
+
+bool blk_removable(const BlockBackend *b) { return b->ops && b->ops->medium_changed; }
+bool blk_tray_open(const BlockBackend *b) { return b->ops && b->ops->tray_open && b->ops->tray_open(b->opaque); }
+bool blk_locked(const BlockBackend *b) { return b->ops && b->ops->medium_locked && b->ops->medium_locked(b->opaque); }
+
+static bool need_removable(const BlockBackend *b, Error **errp)
+{
+    if (!b->user || blk_removable(b))
+        return true;
+    error_setf(errp, "drive '%s': the medium of device '%s' can't be changed; remove the device, or use a CD or floppy drive", b->name, b->user);
+    return false;
+}
+
+bool blk_insert(BlockBackend *b, BlockNode *node, Error **errp)
+{
+    if (!need_removable(b, errp))
+        return false;
+    if (b->node) {
+        error_setf(errp, "drive '%s' has a medium; take it out first", b->name);
+        return false;
+    }
+    b->node = node;
+    if (b->ops)
+        b->ops->medium_changed(b->opaque, true);
+    return true;
+}
+
+bool blk_remove(BlockBackend *b, Error **errp)
+{
+    if (!need_removable(b, errp))
+        return false;
+    bool had = b->node;
+    drop_node(b);
+    if (had && b->ops)
+        b->ops->medium_changed(b->opaque, false);
+    return true;
+}
+
+bool blk_eject(BlockBackend *b, bool force, Error **errp)
+{
+    if (b->node && blk_locked(b) && !blk_tray_open(b)) {
+        if (b->ops->eject_request)
+            b->ops->eject_request(b->opaque, force);
+        if (!force) {
+            error_setf(errp, "drive '%s': the guest has locked the medium; it has been asked to give it back: try again, or use -f", b->name);
+            return false;
+        }
+    }
+    return blk_remove(b, errp);
+}
+
+void blk_tray_changed(BlockBackend *b, bool open)
+{
+    TRACE(blk_tray, "drive '%s': the guest has %s the tray", b->name, open ? "opened" : "closed");
+}
+
+bool blk_resize(BlockBackend *b, uint64_t size, Error **errp)
+{
+    if (!b->node) {
+        error_setf(errp, "drive '%s' has no medium to resize", b->name);
+        return false;
+    }
+    if (!block_truncate(b->node, size, PREALLOC_OFF, true, errp))
+        return false;
+    if (b->ops && b->ops->resized)
+        b->ops->resized(b->opaque);
+    return true;
 }
 
 BlkStats blk_stats(const BlockBackend *b)

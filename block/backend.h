@@ -25,31 +25,62 @@ struct BlkRequest {
     void *opaque;
     /* private */
     BlockBackend *blk;
+    BlockNode *node;
     BlkRequest *next;
     int64_t start_ns;
 };
 
-/* A drive of the machine. name: -drive id=, or the node's; takes the reference to node. Main thread. */
+/*
+ * A drive of the machine; it has a medium (a node) or none. name: -drive id=, or the node's; NULL: it has none, and goes with the device that
+ * is detached from it. Takes the reference to node; node NULL: no medium, and every request ends with -ENOMEDIUM. Main thread.
+ */
 BlockBackend *blk_new(const char *name, BlockNode *node);
 void blk_free(BlockBackend *b);       /* drains */
 void blk_free_all(void);
-BlockBackend *blk_find(const char *name); /* also by node-name: made on demand */
+BlockBackend *blk_find(const char *name); /* also by node-name: made on demand, and goes with its device */
 unsigned blk_count(void);
 BlockBackend *blk_nth(unsigned i);
-const char *blk_name(const BlockBackend *b);
-BlockNode *blk_node(const BlockBackend *b); /* NULL: no medium */
-uint64_t blk_size(const BlockBackend *b);
+const char *blk_name(const BlockBackend *b); /* "": none */
+BlockNode *blk_node(const BlockBackend *b); /* NULL: no medium; main thread, or a request of the caller is on its way */
+/* Any thread. */
+uint64_t blk_size(const BlockBackend *b);   /* 0 without a medium */
 bool blk_writable(const BlockBackend *b);
+bool blk_inserted(const BlockBackend *b);
 void blk_set_on_error(BlockBackend *b, BlkOnError rerror, BlkOnError werror);
 void blk_set_serial(BlockBackend *b, const char *serial);
 const char *blk_serial(const BlockBackend *b); /* NULL: none given */
 
 /* One device may use it: false names the one that does. */
 bool blk_attach(BlockBackend *b, const char *device, Error **errp);
-void blk_detach(BlockBackend *b);
+void blk_detach(BlockBackend *b);     /* drains; forgets the device's functions; b may be gone after it */
 const char *blk_user(const BlockBackend *b);
 
-/* Any thread. Ranges are checked: beyond the end is -EIO. */
+/*
+ * What a device is told, in the main thread, without any lock domain held: it takes its own. Devices whose medium can't be changed have no
+ * medium_changed: blk_insert() and blk_remove() refuse then. opaque: what blk_set_device_ops() was given.
+ */
+typedef struct BlkDeviceOps {
+    void (*medium_changed)(void *opaque, bool present); /* another medium, none, or the tray moved: unit attention */
+    void (*eject_request)(void *opaque, bool force);    /* the user wants the medium back: tell the guest */
+    bool (*tray_open)(void *opaque);
+    bool (*medium_locked)(void *opaque);
+    void (*resized)(void *opaque);                      /* blk_size() is another one */
+} BlkDeviceOps;
+void blk_set_device_ops(BlockBackend *b, const BlkDeviceOps *ops, void *opaque); /* after blk_attach() */
+bool blk_removable(const BlockBackend *b);  /* its device takes other media */
+bool blk_tray_open(const BlockBackend *b);
+bool blk_locked(const BlockBackend *b);
+/* Another medium: takes the reference to node when it returns true. There must be none. Main thread, no lock domain held. */
+bool blk_insert(BlockBackend *b, BlockNode *node, Error **errp);
+/* Waits for requests on their way; whether the medium may be taken (tray, lock) is the caller's question. */
+bool blk_remove(BlockBackend *b, Error **errp);
+/* blk_remove() by a user: a medium that the guest has locked is asked for first (an error says so), unless `force`. */
+bool blk_eject(BlockBackend *b, bool force, Error **errp);
+void blk_tray_changed(BlockBackend *b, bool open); /* by the device, any thread: the guest moved the tray */
+/* Resize the medium and tell the device. */
+bool blk_resize(BlockBackend *b, uint64_t size, Error **errp);
+
+/* Any thread. Ranges are checked: beyond the end is -EIO; -ENOMEDIUM without a medium. */
 void blk_submit(BlockBackend *b, BlkRequest *r);
 /* Blocking, for rare and small things (configuration, boot). */
 int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len);

@@ -173,12 +173,9 @@ static bool setup_drive(Settings *s, Opts *o, unsigned number, Error **errp)
     }
     if (!on_error(o, "rerror", BLK_ERROR_REPORT, &rerror, errp) || !on_error(o, "werror", BLK_ERROR_ENOSPC, &werror, errp))
         return false;
-    if (!opts_has(o, "file") && !opts_has(o, "file.filename")) {
-        error_setf(errp, "-drive id=%s: which image? add file=FILE", name);
-        return false;
-    }
-    BlockNode *n = open_drive(s, o, errp);
-    if (!n) {
+    bool empty = !opts_has(o, "file") && !opts_has(o, "file.filename") && !opts_has(o, "file.driver") && !opts_has(o, "driver");
+    BlockNode *n = empty ? NULL : open_drive(s, o, errp);
+    if (!n && !empty) {
         error_prependf(errp, "-drive: ");
         return false;
     }

@@ -22,8 +22,11 @@ typedef struct DriveProps {
     DEFINE_PROP_BOOL("share-rw", T, f.share_rw, false, "others may write, too"), \
     DEFINE_PROP_BOOL("write-cache", T, f.write_cache, true, "the disk has a volatile write cache")
 
-/* The drive named by the property, attached to d. optional: without the property NULL and no error. */
-bool drive_open(Device *d, const DriveProps *p, bool optional, BlockBackend **out, Error **errp);
+/*
+ * The drive named by the property, attached to d. removable: the drive may be without a medium, and without the property the device gets an
+ * empty one of its own; follow with blk_set_device_ops(). In stop(): blk_detach().
+ */
+bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **out, Error **errp);
 /* The serial number: of the property, of -drive, or made from the device's name. */
 const char *drive_serial(const Device *d, const DriveProps *p, const BlockBackend *b);
 #endif

@@ -303,6 +303,15 @@ static const VirtioClass blk_class = {
 
 static void init(Device *d) { device_own_domain(d, "virtio-blk"); }
 
+static void resized(void *opaque)
+{
+    VirtioBlk *b = opaque;
+    lock_domain_lock(b->v.dev->domain);
+    virtio_config_changed(&b->v);
+    lock_domain_unlock(b->v.dev->domain);
+}
+static const BlkDeviceOps drive_ops = { .resized = resized };
+
 static bool start(Device *d, Error **errp)
 {
     VirtioBlk *b = (VirtioBlk *)d;
@@ -316,6 +325,7 @@ static bool start(Device *d, Error **errp)
     virtio_init(&b->v, &blk_class, d, pci_dma_space(&b->proxy.pci), pci_attrs(&b->proxy.pci), virtio_pci_notify, b->proxy.packed);
     for (unsigned i = 0; i < b->num_queues; i++)
         virtio_add_queue(&b->v, b->queue_size);
+    blk_set_device_ops(b->blk, &drive_ops, b);
     return virtio_pci_ready(&b->proxy, &b->v, errp);
 }
 

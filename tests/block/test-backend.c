@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Drives: media that come and go, requests without one, resizing. */
+#include <errno.h>
+#include <string.h>
+#include "base/bits.h"
+#include "block/backend.h"
+
+typedef struct Drive {
+    BlockBackend *blk;
+    unsigned changed, asked, resized;
+    bool present, locked;
+} Drive;
+
+static void medium_changed(void *opaque, bool present)
+{
+    Drive *d = opaque;
+    d->changed++;
+    d->present = present;
+}
+static void eject_request(void *opaque, bool force) { ((Drive *)opaque)->asked++; }
+static bool medium_locked(void *opaque) { return ((Drive *)opaque)->locked; }
+static void resized(void *opaque) { ((Drive *)opaque)->resized++; }
+static const BlkDeviceOps cd_ops = { .medium_changed = medium_changed, .eject_request = eject_request, .medium_locked = medium_locked };
+static const BlkDeviceOps disk_ops = { .resized = resized };
+
+static BlockNode *memory_node(uint64_t size)
+{
+    g_autoptr(Opts) o = opts_new();
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)size);
+    Error *err = NULL;
+    opts_set(o, "driver", "null-co");
+    opts_set(o, "size", text);
+    BlockNode *n = block_open(NULL, o, BLOCK_RDWR, &err);
+    g_assert_no_error(err);
+    return n;
+}
+
+typedef struct Wait {
+    BlkRequest req;
+    GMutex lock;
+    GCond ended;
+    bool over;
+    int error;
+} Wait;
+
+static void done(BlkRequest *r, int error)
+{
+    Wait *w = r->opaque;
+    g_mutex_lock(&w->lock);
+    w->error = error;
+    w->over = true;
+    g_cond_signal(&w->ended);
+    g_mutex_unlock(&w->lock);
+}
+
+static int request(BlockBackend *b, BlkOp op, uint64_t offset, size_t len)
+{
+    g_autofree uint8_t *buf = g_malloc0(len);
+    struct iovec iov = { buf, len };
+    Wait w = { .req = { .op = op, .offset = offset, .bytes = len, .iov = &iov, .iovcnt = 1, .done = done, .opaque = &w } };
+    blk_submit(b, &w.req);
+    g_mutex_lock(&w.lock);
+    while (!w.over)
+        g_cond_wait(&w.ended, &w.lock);
+    g_mutex_unlock(&w.lock);
+    return w.error;
+}
+
+static void test_media(void)
+{
+    Drive d = { .blk = blk_new("cd", NULL) };
+    Error *err = NULL;
+    g_assert_true(blk_attach(d.blk, "drive0", &err));
+    blk_set_device_ops(d.blk, &cd_ops, &d);
+    g_assert_false(blk_inserted(d.blk));
+    g_assert_cmpint(request(d.blk, BLK_READ, 0, 512), ==, -ENOMEDIUM);
+    g_assert_cmpint(request(d.blk, BLK_FLUSH, 0, 0), ==, -ENOMEDIUM);
+    g_assert_true(blk_insert(d.blk, memory_node(MiB), &err));
+    g_assert_true(d.present && d.changed == 1 && blk_size(d.blk) == MiB);
+    g_assert_cmpint(request(d.blk, BLK_READ, 0, 512), ==, 0);
+    g_assert_cmpint(request(d.blk, BLK_READ, MiB, 512), ==, -EIO);
+    d.locked = true;
+    g_assert_false(blk_eject(d.blk, false, &err));
+    g_assert_nonnull(strstr(err->message, "locked"));
+    g_clear_error(&err);
+    g_assert_true(d.asked == 1 && blk_inserted(d.blk));
+    g_assert_true(blk_eject(d.blk, true, &err));
+    g_assert_true(!d.present && d.changed == 2 && !blk_inserted(d.blk) && !blk_size(d.blk));
+    g_assert_cmpint(request(d.blk, BLK_WRITE, 0, 512), ==, -ENOMEDIUM);
+    blk_detach(d.blk);
+    blk_free(d.blk);
+}
+
+/* A fixed disk keeps its medium; a drive without a name goes with its device. */
+static void test_fixed(void)
+{
+    Drive d = { .blk = blk_new(NULL, memory_node(MiB)) };
+    Error *err = NULL;
+    unsigned before = blk_count();
+    g_assert_true(blk_attach(d.blk, "disk0", &err));
+    blk_set_device_ops(d.blk, &disk_ops, &d);
+    g_assert_false(blk_remove(d.blk, &err));
+    g_assert_nonnull(strstr(err->message, "disk0"));
+    g_clear_error(&err);
+    g_assert_false(blk_attach(d.blk, "disk1", &err));
+    g_clear_error(&err);
+    blk_detach(d.blk);
+    g_assert_cmpuint(blk_count(), ==, before - 1);
+}
+
+typedef struct Storm {
+    Drive *d;
+    gint stop;
+} Storm;
+
+static gpointer storm(gpointer opaque)
+{
+    Storm *s = opaque;
+    while (!g_atomic_int_get(&s->stop)) {
+        int r = request(s->d->blk, BLK_WRITE_ZEROES, 0, 4096); /* goes to a worker */
+        g_assert_true(!r || r == -ENOMEDIUM);
+    }
+    return NULL;
+}
+
+/* The medium is taken while requests are on their way: they end, and none sees a node that is gone. */
+static void test_change_under_load(void)
+{
+    Drive d = { .blk = blk_new("busy", NULL) };
+    Storm s = { .d = &d };
+    Error *err = NULL;
+    blk_set_device_ops(d.blk, &cd_ops, &d);
+    GThread *t = g_thread_new("storm", storm, &s);
+    for (unsigned i = 0; i < 200; i++) {
+        g_assert_true(blk_insert(d.blk, memory_node(MiB), &err));
+        g_usleep(200);
+        g_assert_true(blk_remove(d.blk, &err));
+    }
+    g_atomic_int_set(&s.stop, 1);
+    g_thread_join(t);
+    blk_free(d.blk);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/backend/media", test_media);
+    g_test_add_func("/backend/fixed", test_fixed);
+    g_test_add_func("/backend/change-under-load", test_change_under_load);
+    return g_test_run();
+}
