@@ -132,6 +132,37 @@ typedef struct BlockCheck {
 enum { BLOCK_FIX_LEAKS = 1, BLOCK_FIX_ERRORS = 2 };
 bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
 
+/*
+ * Dirty bitmaps: which parts of the disk were written to (zeroed, discarded) while the bitmap was enabled; requests set the bits as they end.
+ * Bits may be read and changed by any thread; making, finding and removing is for the main thread. Persistent ones are loaded and stored by
+ * the format (qcow2).
+ */
+typedef struct BlockBitmap BlockBitmap;
+typedef struct BlockBitmapInfo {
+    const char *name;                    /* the bitmap's own */
+    uint64_t granularity, size, dirty;   /* bytes */
+    bool enabled, persistent, busy;
+    bool inconsistent;                   /* was not stored when the image was last written to: can only be removed */
+} BlockBitmapInfo;
+enum { BITMAP_PERSISTENT = 1, BITMAP_DISABLED = 2, BITMAP_INCONSISTENT = 4 /* for formats */ };
+BlockBitmap *block_bitmap_find(const BlockNode *n, const char *name, Error **errp);
+BlockBitmap *block_bitmap_nth(const BlockNode *n, unsigned i); /* NULL: no more */
+void block_bitmap_info(const BlockBitmap *b, BlockBitmapInfo *out);
+BlockBitmap *block_bitmap_add(BlockNode *n, const char *name, uint64_t granularity /* 0: the usual */, unsigned flags, Error **errp);
+bool block_bitmap_remove(BlockNode *n, const char *name, Error **errp);
+bool block_bitmap_clear(BlockBitmap *b, Error **errp);
+bool block_bitmap_enable(BlockBitmap *b, bool on, Error **errp);
+bool block_bitmap_merge(BlockBitmap *dst, const BlockBitmap *src, Error **errp);
+/* A reader (job, export) keeps it from being removed or changed by users. */
+bool block_bitmap_hold(BlockBitmap *b, Error **errp);
+void block_bitmap_release(BlockBitmap *b);
+/* Is it dirty at offset, and how far (at most len) is that so? */
+bool block_bitmap_status(const BlockBitmap *b, uint64_t offset, uint64_t len, uint64_t *pnum);
+/* The next dirty range at or behind *offset; false: none. */
+bool block_bitmap_next(const BlockBitmap *b, uint64_t *offset, uint64_t *len);
+void block_bitmap_set(BlockBitmap *b, uint64_t offset, uint64_t len);   /* every granule that is touched */
+void block_bitmap_reset(BlockBitmap *b, uint64_t offset, uint64_t len); /* every granule that lies in it wholly */
+
 /* Backing files. */
 bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp); /* in the image; NULL: none */
 bool block_make_empty(BlockNode *n, Error **errp);  /* all clusters come from the backing file again */

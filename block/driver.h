@@ -52,6 +52,8 @@ struct BlockDriver {
     bool (*snapshot_apply)(BlockNode *n, const char *id_or_name, Error **errp);
     bool (*snapshot_delete)(BlockNode *n, const char *id_or_name, Error **errp);
     bool (*snapshot_load)(BlockNode *n, const char *id_or_name, Error **errp);
+    /* May a persistent bitmap be made? Absent: the format stores none. */
+    bool (*bitmap_can_store)(BlockNode *n, const char *name, uint64_t granularity, Error **errp);
     int (*vmstate_pread)(BlockNode *n, uint64_t offset, void *buf, size_t len);
     int (*vmstate_pwrite)(BlockNode *n, uint64_t offset, const void *buf, size_t len);
 };
@@ -67,6 +69,7 @@ struct BlockNode {
     char *backing_file, *backing_format; /* as the image's header has them; NULL: none */
     _Atomic uint64_t size;       /* what the layer above sees */
     unsigned request_align;      /* 1, or what O_DIRECT and the host device ask */
+    bool any_memory;             /* request_align is about offsets and lengths only */
     unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */
     unsigned max_iov;
     /* requests */
@@ -75,6 +78,7 @@ struct BlockNode {
     unsigned in_flight, draining;
     pthread_rwlock_t rmw;        /* held for writing while part of a unit is read, changed and written */
     BlockStats stats;
+    GPtrArray *bitmaps;          /* of BlockBitmap; NULL: none. Changes while drained */
 };
 
 void block_driver_register(const BlockDriver *d);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
+#include "block/bitmap.h"
 #include "block/driver.h"
 
 enum { BOUNCE_MAX = 1 << 20 };
@@ -72,7 +73,7 @@ static bool is_aligned(const BlockNode *n, uint64_t offset, uint64_t len, const 
         return true;
     if ((offset | len) & mask)
         return false;
-    for (int i = 0; i < iovcnt; i++) {
+    for (int i = 0; !n->any_memory && i < iovcnt; i++) {
         if (((uintptr_t)iov[i].iov_base | iov[i].iov_len) & mask)
             return false;
     }
@@ -180,6 +181,7 @@ int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int io
         r = write_zeroes(n, offset, len, n->flags & BLOCK_ZERO_UNMAP ? BLOCK_REQ_MAY_UNMAP : 0);
     else
         r = write_aligned(n, offset, len, iov, iovcnt, flags);
+    block_bitmaps_dirty(n, offset, len);
     return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, finish_write(n, flags, r));
 }
 
@@ -208,7 +210,10 @@ int block_pwritev_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov,
     if (!n->drv->pwritev_nowait || !block_writable(n) || n->flags & (BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT) || n->request_align > 1 ||
         check_range(n, offset, len) || !len || !try_begin(n))
         return -EAGAIN;
-    return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, n->drv->pwritev_nowait(n, offset, len, iov, iovcnt));
+    int r = n->drv->pwritev_nowait(n, offset, len, iov, iovcnt);
+    if (!r)
+        block_bitmaps_dirty(n, offset, len);
+    return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, r);
 }
 
 int block_pread(BlockNode *n, uint64_t offset, void *buf, size_t len)
@@ -286,6 +291,7 @@ int block_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fl
         return r;
     begin(n);
     r = finish_write(n, flags, write_zeroes(n, offset, len, flags));
+    block_bitmaps_dirty(n, offset, len);
     return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, r);
 }
 
@@ -302,6 +308,7 @@ int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len)
         return 0;
     begin(n);
     r = n->drv->pdiscard(n, head, tail - head);
+    block_bitmaps_dirty(n, head, tail - head);
     return end(n, &n->stats.discard_ops, NULL, 0, r == -ENOTSUP ? 0 : r);
 }
 
@@ -386,7 +393,7 @@ bool block_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, bool sh
         return false;
     }
     block_drain_begin(n);
-    bool ok = n->drv->truncate(n, size, prealloc, errp);
+    bool ok = n->drv->truncate(n, size, prealloc, errp) && block_bitmaps_resize(n, size, errp);
     block_drain_end(n);
     return ok;
 }

@@ -2,6 +2,7 @@
 /* Opening and closing of nodes, backing chains, and calls that only look up the driver's function. */
 #include <string.h>
 #include "base/bits.h"
+#include "block/bitmap.h"
 #include "block/node.h"
 
 static GPtrArray *named; /* nodes with a name; not referenced; main thread */
@@ -31,6 +32,7 @@ static void node_free(BlockNode *n)
         block_unref(n->file);
     if (n->backing)
         block_unref(n->backing);
+    block_bitmaps_free(n);
     pthread_mutex_destroy(&n->lock);
     pthread_cond_destroy(&n->idle);
     pthread_rwlock_destroy(&n->rmw);
@@ -371,6 +373,7 @@ bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
         return false;
     block_drain_begin(n);
     bool ok = n->drv->snapshot_apply(n, id_or_name, errp);
+    block_bitmaps_dirty(n, 0, block_size(n)); /* anything may have changed */
     block_drain_end(n);
     return ok;
 }
