@@ -301,7 +301,8 @@ static bool add_devices(const Settings *s, Error **errp)
         if (!device_add(s->devices->pdata[i], errp))
             return false;
     }
-    return device_check_globals(errp);
+    FwCfg *f = fw_cfg_find();
+    return device_check_globals(errp) && (!f || fw_cfg_add_boot_devices(f, errp));
 }
 
 Machine *setup_machine(Settings *s, Error **errp)

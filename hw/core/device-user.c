@@ -47,6 +47,22 @@ Bus *bus_find_kind(const char *kind)
     return b;
 }
 
+static void append_path(const Device *d, GString *out)
+{
+    if (!d || !d->bus)
+        return;
+    append_path(d->bus->parent, out);
+    if (d->bus->type->path)
+        d->bus->type->path(d->bus, d, out);
+}
+
+char *device_firmware_path(const Device *d)
+{
+    g_autoptr(GString) path = g_string_new(NULL);
+    append_path(d, path);
+    return g_string_free(g_steal_pointer(&path), false);
+}
+
 /* ---- globals ---- */
 
 typedef struct Global {

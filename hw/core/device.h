@@ -127,6 +127,8 @@ typedef struct BusType {
     /* Check and take the device's address property; wire it. Called by device_start before type->start. */
     bool (*plug)(Bus *b, Device *d, Error **errp);
     void (*unplug)(Bus *b, Device *d);
+    /* Optional: the piece of an Open Firmware path that stands for d ("/scsi@3"); behind the piece of the bus's parent. */
+    void (*path)(Bus *b, const Device *d, GString *out);
 } BusType;
 struct Bus {
     const BusType *type;
@@ -139,6 +141,8 @@ void bus_fini(Bus *b);
 Bus *bus_find(const char *name);
 Bus *bus_find_kind(const char *kind); /* the first one */
 Bus *bus_first(void);
+/* The path that firmware knows the device by ("/pci@i0cf8/scsi@3"); caller frees. */
+char *device_firmware_path(const Device *d);
 
 /* -global driver.prop=value and -device: defaults applied by device_new(), checked for a match at the end. */
 bool device_add_global(const char *driver, const char *prop, const char *value, Error **errp);

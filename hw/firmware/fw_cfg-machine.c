@@ -92,3 +92,32 @@ bool fw_cfg_add_boot_path(FwCfg *f, const char *path, int index, Error **errp)
     g_string_append(text, f->boot_strict ? "\nHALT" : "");
     return fw_cfg_add_file(f, "bootorder", text->str, text->len + 1, errp);
 }
+
+static int boot_index(const Device *d)
+{
+    for (const DeviceType *t = d->type; t; t = t->base) {
+        const Property *p = props_find(t->props, "bootindex");
+        if (p)
+            return *(const int32_t *)((const char *)d + p->offset);
+    }
+    return -1;
+}
+
+bool fw_cfg_add_boot_devices(FwCfg *f, Error **errp)
+{
+    for (const Device *d = device_first(); d; d = d->next) {
+        int index = boot_index(d);
+        if (index < 0)
+            continue;
+        for (const Device *o = device_first(); o != d; o = o->next) {
+            if (boot_index(o) == index) {
+                error_setf(errp, "device '%s': bootindex=%d is that of device '%s', too; give each its own", d->id, index, o->id);
+                return false;
+            }
+        }
+        g_autofree char *path = device_firmware_path(d);
+        if (!fw_cfg_add_boot_path(f, path, index, errp))
+            return false;
+    }
+    return true;
+}

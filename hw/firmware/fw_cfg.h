@@ -112,5 +112,7 @@ bool fw_cfg_add_e820(FwCfg *f, const E820Entry *e, unsigned n, Error **errp);
  * "/pci@i0cf8/ide@1f,2/drive@0/disk@0"). Written anew at each call.
  */
 bool fw_cfg_add_boot_path(FwCfg *f, const char *path, int index, Error **errp);
+/* The paths of all devices whose property bootindex is not negative. No two may have the same. */
+bool fw_cfg_add_boot_devices(FwCfg *f, Error **errp);
 
 #endif
