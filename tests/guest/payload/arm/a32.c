@@ -186,8 +186,8 @@ static void test_timer(void)
     EXPECT("SGI", irq_id, 1);
     cp_write("p15, 0, %0, c14, c3, 0", cp("p15, 0, %0, c14, c0, 0") / 100);
     cp_write("p15, 0, %0, c14, c3, 1", 1);
-    while (irqs < 2)
-        __asm__ volatile("wfi");
+    while (irqs < 2) /* masked, so that it cannot come between the test and the wait */
+        __asm__ volatile("cpsid i\n\tldr r0, [%0]\n\tcmp r0, #2\n\tbcs 1f\n\twfi\n1:\tcpsie i\n\tisb" : : "r"(&irqs) : "r0", "cc", "memory");
     EXPECT("virtual timer", irq_id, 27);
     __asm__ volatile("cpsid i" : : : "memory");
 }

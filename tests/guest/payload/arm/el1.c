@@ -457,15 +457,13 @@ static void test_interrupts(void)
     wr("cntv_tval_el0", freq / 100);
     wr("cntv_ctl_el0", 1);
     EXPECT("timer: not yet", rd("cntv_ctl_el0"), 1);
-    while (irq_count[0] < 2)
-        __asm__ volatile("wfi");
+    SLEEP_UNTIL(irq_count[0] >= 2);
     check(rd("cntvct_el0") - from >= freq / 100, "virtual timer: time", rd("cntvct_el0") - from, freq / 100);
     EXPECT("virtual timer: id", irq_last[0], 27);
     from = rd("cntpct_el0");
     wr("cntp_cval_el0", from + freq / 200);
     wr("cntp_ctl_el0", 1);
-    while (irq_count[0] < 3)
-        __asm__ volatile("wfi");
+    SLEEP_UNTIL(irq_count[0] >= 3);
     EXPECT("physical timer: id", irq_last[0], 30);
     EXPECT("timer: status", rd("cntp_ctl_el0"), 6 & 2);
     /* WFI with interrupts masked goes on and takes none */
@@ -531,8 +529,7 @@ static void second_main(void)
     /* SGI while in WFI */
     op("msr daifclr, #2\n\tisb // %0", 0);
     turn = 2000;
-    while (!irq_count[1])
-        __asm__ volatile("wfi");
+    SLEEP_UNTIL(irq_count[1]);
     EXPECT("SGI to the second CPU", irq_last[1], 2);
     turn = 2001;
     psci(0x84000002, 0, 0, 0);

@@ -258,8 +258,7 @@ static void guest_main(void)
         u32 seen = guest_irqs;
         wr("cntv_tval_el0", rd("cntfrq_el0") / 500);
         wr("cntv_ctl_el0", 1);
-        while (guest_irqs == seen)
-            __asm__ volatile("wfi");
+        SLEEP_UNTIL(guest_irqs != seen);
         EXPECT("the guest's timer", guest_id, 27);
     }
     op("msr daifset, #2 // %0", 0);

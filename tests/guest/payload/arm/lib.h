@@ -15,6 +15,13 @@ __asm__(".arch armv8.5-a+memtag+rng");
 #define rd(reg) ({ u64 v_; __asm__ volatile("mrs %0, " reg : "=r"(v_) : : "memory"); v_; })
 #define wr(reg, value) __asm__ volatile("msr " reg ", %0\n\tisb" : : "r"((u64)(value)) : "memory")
 #define op(text, value) __asm__ volatile(text : : "r"((u64)(value)) : "memory")
+/* Sleep until cond, which an interrupt handler makes true; masked between the test and WFI, so that the only interrupt cannot slip in between. */
+#define SLEEP_UNTIL(cond) do { \
+        op("msr daifset, #2 // %0", 0); \
+        if (!(cond)) \
+            __asm__ volatile("wfi" : : : "memory"); \
+        op("msr daifclr, #2\n\tisb // %0", 0); \
+    } while (!(cond))
 #define isb() __asm__ volatile("isb" : : : "memory")
 #define dsb() __asm__ volatile("dsb sy" : : : "memory")
 #define SYNC() __asm__ volatile("dsb sy\n\tisb" : : : "memory")
