@@ -38,6 +38,7 @@ typedef struct GdbTarget {
     const char *osabi;           /* or NULL */
     const GdbFeature *features;  /* registers are numbered in this order */
     bool stop_before_watch;      /* the debugger expects to stop before the access that met a watchpoint (Arm), not after it */
+    bool step_wakes;             /* waiting is a hint, which being debugged ends (WFI; DDI 0487 D1.6.2): a step of a sleeping CPU goes on */
 } GdbTarget;
 
 /* get and set for fields of the vCPU's structure: arg = offset, bits / 8 <= 8 bytes. */

@@ -61,6 +61,18 @@ static void stop_at_watch(Vcpu *v)
     debug_stop_here(v, DEBUG_AT_WATCHPOINT, &p, met.va);
 }
 
+bool tcg_debug_asleep(Vcpu *v)
+{
+    const GdbTarget *g = v->arch->gdb ? v->arch->gdb(v) : NULL;
+    if (v->powered_off) {
+        debug_stop_here(v, DEBUG_STEPPED, NULL, v->pc);
+        return true;
+    }
+    if (g && g->step_wakes)
+        v->halted = false;
+    return false;
+}
+
 bool tcg_debug_turn(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);

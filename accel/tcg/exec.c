@@ -265,7 +265,9 @@ static void run_guest(Vcpu *v)
         t->next_run = RUN_LOOKUP;
         t->halted = false;
         t->watch_off = true;
-        if (v->debug.step != DEBUG_STEP || v->halted || v->powered_off)
+        if (v->debug.step && tcg_debug_asleep(v))
+            return;
+        if (v->debug.step != DEBUG_STEP || v->halted)
             t->halted = !v->arch->poll(v);
         t->watch_off = false;
         if (t->halted)

@@ -292,6 +292,8 @@ static inline void tcg_watch(Vcpu *v, uint64_t va, unsigned size, bool write)
     if (__builtin_expect(debug_watchpoints, 0))
         tcg_watch_slow(v, va, size, write);
 }
+/* A step of a CPU that sleeps: one without power stands where it is (true: stopped); others wake if waiting is only a hint. */
+bool tcg_debug_asleep(Vcpu *v);
 /* Run loop: deal with break, watch or step. True: go back to the thread's loop. */
 bool tcg_debug_turn(Vcpu *v);
 

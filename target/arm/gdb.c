@@ -204,9 +204,9 @@ static const GdbFeature features_m[] = {
     { "org.gnu.gdb.arm.m-system", NULL, system_m, ARRAY_LEN(system_m), false, NULL, NULL },
     { 0 },
 };
-static const GdbTarget target64 = { .architecture = "aarch64", .features = features64, .stop_before_watch = true };
-static const GdbTarget target32 = { .architecture = "arm", .features = features32, .stop_before_watch = true };
-static const GdbTarget target_m = { .architecture = "arm", .features = features_m, .stop_before_watch = true };
+static const GdbTarget target64 = { .architecture = "aarch64", .features = features64, .stop_before_watch = true, .step_wakes = true };
+static const GdbTarget target32 = { .architecture = "arm", .features = features32, .stop_before_watch = true, .step_wakes = true };
+static const GdbTarget target_m = { .architecture = "arm", .features = features_m, .stop_before_watch = true, .step_wakes = true };
 
 const GdbTarget *arm_gdb(const Vcpu *v)
 {
