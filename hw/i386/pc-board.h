@@ -5,6 +5,7 @@
 
 #include "hw/acpi/platform.h"
 #include "hw/core/machine.h"
+#include "hw/core/unmodelled.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/firmware/loader.h"
 #include "hw/i386/host-bridge.h"
@@ -52,15 +53,6 @@ static inline PcBoard *pc_board(Machine *m) { return (PcBoard *)m; }
     DEFINE_PROP_BOOL("dump-guest-core", PcBoard, dump_guest_core, true, "guest RAM is part of core dumps"), \
     DEFINE_PROP_SIZE("max-ram-below-4g", PcBoard, max_ram_below_4g, 0, "upper bound of RAM below 4 GiB")
 extern const char *const pc_switch_names[], *const pc_irqchip_names[];
-
-/* A range that the board decodes but does not model: a guest's access is logged once in a while and reads ones. */
-typedef struct UnmodelledRange {
-    const char *name;
-    hwaddr base;
-    uint64_t size;
-    bool io;
-    bool quiet; /* by design: delay ports */
-} UnmodelledRange;
 
 /* What differs between q35 and pc. */
 typedef struct PcModel {

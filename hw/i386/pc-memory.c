@@ -102,38 +102,12 @@ bool pc_board_load_bios(PcBoard *b, const char *dflt, Error **errp)
 
 /* ---- Ranges that are decoded, but not modelled ---- */
 
-static MemResult unmodelled_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
-                                 MemAttrs attrs)
-{
-    const UnmodelledRange *u = opaque;
-
-    if (!u->quiet)
-        log_unimp(u->name, "read of %u bytes at %#" PRIx64 ": not modelled", size,
-                  u->base + offset);
-    *value = UINT64_MAX;
-    return MEM_OK;
-}
-
-static MemResult unmodelled_write(void *opaque, hwaddr offset, unsigned size, uint64_t value,
-                                  MemAttrs attrs)
-{
-    const UnmodelledRange *u = opaque;
-
-    if (!u->quiet)
-        log_unimp(u->name, "write of %#" PRIx64 " at %#" PRIx64 ": not modelled", value,
-                  u->base + offset);
-    return MEM_OK;
-}
-
-static const MemOps unmodelled_ops = { .read = unmodelled_read, .write = unmodelled_write,
-                                       .min_size = 1, .max_size = 8 };
-
 void pc_board_add_unmodelled(PcBoard *b, const UnmodelledRange *ranges)
 {
     if (!b->unmodelled)
         b->unmodelled = g_ptr_array_new_with_free_func((GDestroyNotify)mem_region_free);
     for (const UnmodelledRange *u = ranges; u->name; u++) {
-        MemRegion *r = mem_io_new(u->name, u->size, &unmodelled_ops, (void *)u, NULL);
+        MemRegion *r = unmodelled_new(u, UINT64_MAX);
         mem_map(u->io ? b->machine.io : b->pci, u->base, r, PRIO_UNMODELLED);
         g_ptr_array_add(b->unmodelled, r);
     }

@@ -55,41 +55,6 @@ static bool add_memory(ABoardMachine *m, Error **errp)
     return true;
 }
 
-typedef struct Range {
-    const char *name;
-    uint64_t at;
-    LogLimit limit;
-} Range;
-
-static MemResult range_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
-{
-    Range *r = opaque;
-    *value = 0;
-    if (log_enabled(LOG_UNIMP))
-        log_limited(&r->limit, LOG_UNIMP, r->name, "read of %u bytes at 0x%08" PRIx64 ": not modelled, reads as zero", size, r->at + offset);
-    return MEM_OK;
-}
-
-static MemResult range_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
-{
-    Range *r = opaque;
-    if (log_enabled(LOG_UNIMP))
-        log_limited(&r->limit, LOG_UNIMP, r->name, "write of 0x%" PRIx64 " at 0x%08" PRIx64 ": not modelled", value, r->at + offset);
-    return MEM_OK;
-}
-
-static const MemOps range_ops = { .read = range_read, .write = range_write };
-
-static void add_range(ABoardMachine *m, const ARange *row)
-{
-    Range *r = g_new0(Range, 1);
-    r->name = row->name;
-    r->at = row->at;
-    MemRegion *region = mem_io_new(row->name, row->size, &range_ops, r, machine_domain());
-    mem_set_opaque_free(region, g_free);
-    mem_map(m->machine.memory, row->at, aboard_own(m, region), RANGE_PRIORITY);
-}
-
 /* ---- CPUs and parts ---- */
 
 static bool add_cpus(ABoardMachine *m, Error **errp)
@@ -231,8 +196,8 @@ bool aboard_build(Machine *machine, const ABoard *board, Error **errp)
     for (const APart *p = board->parts; p && p->type; p++)
         if (!aboard_add(m, p, errp))
             return false;
-    for (const ARange *r = board->unmodelled; r && r->name; r++)
-        add_range(m, r);
+    for (const UnmodelledRange *r = board->unmodelled; r && r->name; r++)
+        mem_map(m->machine.memory, r->base, aboard_own(m, unmodelled_new(r, 0)), RANGE_PRIORITY);
     return (!board->wire || board->wire(m, errp)) && prepare_boot(m, errp);
 }
 

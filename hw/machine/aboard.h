@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "hw/core/machine.h"
+#include "hw/core/unmodelled.h"
 #include "target/arm/board.h"
 
 typedef struct ABoardMachine ABoardMachine;
@@ -25,19 +26,13 @@ typedef struct APart {
     const char *props;      /* "name=value,..." */
 } APart;
 
-/* A range that exists on the board but is not modelled: reads as zero, one counted line each. */
-typedef struct ARange {
-    const char *name;
-    uint64_t at, size;
-} ARange;
-
 typedef struct ABoard {
     uint64_t ram_at, ram_max;
     uint64_t ram_kernel;    /* kernels get RAM below that address only; 0: all */
     uint32_t id;            /* machine number of kernels without device tree; ~0: none */
     const AMem *mem;
     const APart *parts;
-    const ARange *unmodelled;
+    const UnmodelledRange *unmodelled;
     ArmBoardCpus cpu;
     unsigned min_cpus;      /* the part always has that many */
     uint32_t (*affinity)(unsigned cpu);             /* NULL: the number */

@@ -58,7 +58,7 @@ static const APart parts[] = {
     { "imx.i2c", "i2c3", 0x021a8000, { AIRQ(38) }, 0, NULL },
     { 0 },
 };
-static const ARange ranges[] = {
+static const UnmodelledRange ranges[] = {
     { "peripherals", 0x00100000, 0x00700000 }, { "aips1", 0x02000000, 0x100000 }, { "aips2", 0x02100000, 0x100000 }, { "sata-ipu", 0x02200000, 0xa00000 },
     { "pcie", 0x01ffc000, 0x4000 }, { NULL, 0, 0 },
 };

@@ -153,14 +153,14 @@ static const McuMem sse300_mem[] = {
     { "ddr", MCU_RAM, 0x60000000, 256 * MiB }, { "ddr-s", MCU_ALIAS, 0x70000000, 256 * MiB, 0x60000000 }, { 0 },
 };
 
-static const McuRange sse200_unmodelled[] = {
+static const UnmodelledRange sse200_unmodelled[] = {
     { "mhu0", 0x40003000, 0x1000 }, { "mhu1", 0x40004000, 0x1000 }, { "gpio", 0x40100000, 0x4000 }, { "gpio-s", 0x50100000, 0x4000 },
     { "dma", 0x40110000, 0x4000 }, { "dma-s", 0x50110000, 0x4000 }, { "i2c", 0x40207000, 0x2000 }, { "i2c-s", 0x50207000, 0x2000 },
     { "i2c-shield", 0x4020c000, 0x2000 }, { "i2c-shield-s", 0x5020c000, 0x2000 }, { "i2s", 0x40301000, 0x1000 }, { "i2s-s", 0x50301000, 0x1000 },
     { "vga", 0x41000000, 0x200000 }, { "vga-s", 0x51000000, 0x200000 }, { "ethernet", 0x42000000, 0x100000 }, { "ethernet-s", 0x52000000, 0x100000 },
     { "cpu-local", 0x40010000, 0x10000 }, { "cpu-local-s", 0x50010000, 0x10000 }, { "power-control", 0x50022000, 0xd000 }, { NULL },
 };
-static const McuRange sse300_unmodelled[] = {
+static const UnmodelledRange sse300_unmodelled[] = {
     { "timers", 0x48000000, 0x10000 }, { "timers-s", 0x58000000, 0x10000 }, { "system", 0x48020000, 0x30000 }, { "system-s", 0x58020000, 0x30000 },
     { "gpio", 0x41100000, 0x4000 }, { "gpio-s", 0x51100000, 0x4000 }, { "dma", 0x41200000, 0x4000 }, { "dma-s", 0x51200000, 0x4000 },
     { "ethernet-usb", 0x41400000, 0x200000 }, { "ethernet-usb-s", 0x51400000, 0x200000 }, { "i2c-spi", 0x49200000, 0x10000 },

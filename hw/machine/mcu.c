@@ -122,39 +122,9 @@ static bool add_memory(McuMachine *m, const McuMem *table, Error **errp)
 
 /* --- unmodelled ranges --- */
 
-typedef struct Range {
-    const char *name;
-    uint32_t at;
-    LogLimit limit;
-} Range;
-
-static MemResult range_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
+void mcu_unmodelled(McuMachine *m, const UnmodelledRange *r)
 {
-    Range *r = opaque;
-    *value = 0;
-    if (log_enabled(LOG_UNIMP))
-        log_limited(&r->limit, LOG_UNIMP, r->name, "read of %u bytes at 0x%08" PRIx64 ": not modelled, reads as zero", size, r->at + offset);
-    return MEM_OK;
-}
-
-static MemResult range_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
-{
-    Range *r = opaque;
-    if (log_enabled(LOG_UNIMP))
-        log_limited(&r->limit, LOG_UNIMP, r->name, "write of 0x%" PRIx64 " at 0x%08" PRIx64 ": not modelled", value, r->at + offset);
-    return MEM_OK;
-}
-
-static const MemOps range_ops = { .read = range_read, .write = range_write };
-
-void mcu_unmodelled(McuMachine *m, const char *name, uint32_t at, uint64_t size)
-{
-    Range *r = g_new0(Range, 1);
-    r->name = name;
-    r->at = at;
-    MemRegion *region = mem_io_new(name, size, &range_ops, r, machine_domain());
-    mem_set_opaque_free(region, g_free);
-    mem_map(m->machine.memory, at, mcu_own(m, region), -1000);
+    mem_map(m->machine.memory, r->base, mcu_own(m, unmodelled_new(r, 0)), -1000);
 }
 
 /* --- CPUs and parts --- */
@@ -257,8 +227,8 @@ bool mcu_build(Machine *machine, const McuBoard *board, Error **errp)
         if (!mcu_add_part(m, p, errp))
             return false;
     }
-    for (const McuRange *r = board->unmodelled; r && r->name; r++)
-        mcu_unmodelled(m, r->name, r->at, r->size);
+    for (const UnmodelledRange *r = board->unmodelled; r && r->name; r++)
+        mcu_unmodelled(m, r);
     return (!board->wire || board->wire(m, errp)) && load_firmware(m, board, errp);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "hw/core/machine.h"
+#include "hw/core/unmodelled.h"
 #include "target/arm/board.h"
 
 typedef enum McuMemKind { MCU_END, MCU_RAM, MCU_ROM /* flash: guest writes are ignored */, MCU_ALIAS /* shows what is at `of` */,
@@ -29,18 +30,11 @@ typedef struct McuPart {
     uint32_t alias;        /* region 0 is seen there as well; 0: no */
 } McuPart;
 
-/* A range that exists on the part but is not modelled: reads as zero, one counted line each. */
-typedef struct McuRange {
-    const char *name;
-    uint32_t at;
-    uint64_t size;
-} McuRange;
-
 typedef struct McuMachine McuMachine;
 typedef struct McuBoard {
     const McuMem *mem;
     const McuPart *parts;
-    const McuRange *unmodelled;
+    const UnmodelledRange *unmodelled;
     unsigned cpus;                  /* 0: one */
     ArmBoardCpus cpu;               /* clocks, vectors, sizes */
     bool (*wire)(McuMachine *m, Error **errp);   /* after all parts stand; optional */
@@ -64,7 +58,7 @@ Irq mcu_irq(McuMachine *m, unsigned n);
 bool mcu_add_part(McuMachine *m, const McuPart *p, Error **errp);
 /* The region is freed with the machine. */
 MemRegion *mcu_own(McuMachine *m, MemRegion *r);
-void mcu_unmodelled(McuMachine *m, const char *name, uint32_t at, uint64_t size);
+void mcu_unmodelled(McuMachine *m, const UnmodelledRange *r);
 
 #define MCU_MACHINE(var_, name_, desc_, cpu_, board_, ram_) \
     static bool var_##_build(Machine *m, Error **errp) { return mcu_build(m, &board_, errp); } \

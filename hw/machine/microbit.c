@@ -16,7 +16,7 @@ static const McuPart parts[] = {
     { 0 },
 };
 
-static const McuRange unmodelled[] = {
+static const UnmodelledRange unmodelled[] = {
     { "radio", 0x40001000, 0x1000 }, { "adc", 0x40007000, 0x1000 }, { "ecb", 0x4000e000, 0x1000 },
     { "ccm-aar", 0x4000f000, 0x1000 }, { "qdec", 0x40012000, 0x1000 }, { "lpcomp", 0x40013000, 0x1000 }, { "swi", 0x40014000, 0x6000 },
     { "apb", 0x40020000, 0xe0000 }, { "factory-trim", 0xf0000000, 0x1000 }, { NULL },

@@ -27,13 +27,13 @@ static const McuPart an385_parts[] = { COMMON_PARTS, SCC("0x41043850"), { 0 } };
 static const McuPart an386_parts[] = { COMMON_PARTS, SCC("0x41043860"), { 0 } };
 static const McuPart an500_parts[] = { COMMON_PARTS, SCC("0x41045000"), { 0 } };
 
-static const McuRange unmodelled[] = {
+static const UnmodelledRange unmodelled[] = {
     { "cmsdk-ahb-default", 0x40003000, 0x1000 }, { "i2c0", 0x40022000, 0x1000 }, { "i2c1", 0x40023000, 0x1000 }, { "i2s0", 0x40024000, 0x1000 },
     { "i2c2", 0x40029000, 0x1000 }, { "i2c3", 0x4002a000, 0x1000 }, { "extra-gpio", 0x40030000, 0x1000 }, { "rtc", 0x4002b000, 0x1000 },
     { "block-ram-control", 0x41000000, 0x1000 }, { "vga", 0x41100000, 0x10000 }, { NULL },
 };
-static const McuRange ethernet_low[] = { { "ethernet", 0x40200000, 0x1000 }, { NULL } };
-static const McuRange ethernet_high[] = { { "ethernet", 0xa0000000, 0x1000 }, { NULL } };
+static const UnmodelledRange ethernet_low[] = { { "ethernet", 0x40200000, 0x1000 }, { NULL } };
+static const UnmodelledRange ethernet_high[] = { { "ethernet", 0xa0000000, 0x1000 }, { NULL } };
 
 #define SSRAM \
     { "ssram1", MCU_RAM, 0x00000000, 4 * MiB }, { "ssram1-again", MCU_ALIAS, 0x00400000, 4 * MiB, 0x00000000 }, \
@@ -48,13 +48,13 @@ static const McuMem an500_mem[] = { SSRAM, { "psram", MCU_RAM, 0x60000000, 16 * 
 
 static bool wire_low(McuMachine *m, Error **errp)
 {
-    mcu_unmodelled(m, ethernet_low->name, ethernet_low->at, ethernet_low->size);
+    mcu_unmodelled(m, ethernet_low);
     return true;
 }
 
 static bool wire_high(McuMachine *m, Error **errp)
 {
-    mcu_unmodelled(m, ethernet_high->name, ethernet_high->at, ethernet_high->size);
+    mcu_unmodelled(m, ethernet_high);
     return true;
 }
 

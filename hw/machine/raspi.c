@@ -127,8 +127,8 @@ static const APart parts_2835[] = { PERIPHERALS(0x20000000, "0x920092", "0x1c000
 static const APart parts_1ap[] = { PERIPHERALS(0x20000000, "0x900021", "0x1c000000"), { 0 } };
 static const APart parts_2b[] = { PERIPHERALS(0x3f000000, "0xa21041", "0x3c000000"), { 0 } };
 static const APart parts_3b[] = { PERIPHERALS(0x3f000000, "0xa02082", "0x3c000000"), { 0 } };
-static const ARange ranges_2835[] = { UNMODELLED(0x20000000), { NULL, 0, 0 } };
-static const ARange ranges_2836[] = { UNMODELLED(0x3f000000), { "local", 0x40000000, 0x40000 }, { NULL, 0, 0 } };
+static const UnmodelledRange ranges_2835[] = { UNMODELLED(0x20000000), { NULL, 0, 0 } };
+static const UnmodelledRange ranges_2836[] = { UNMODELLED(0x3f000000), { "local", 0x40000000, 0x40000 }, { NULL, 0, 0 } };
 
 static const ABoard board_0 = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_2835,
                                 .unmodelled = ranges_2835, .intc = intc_2835, .irq = line, .wire = wire };

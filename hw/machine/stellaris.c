@@ -17,7 +17,7 @@ static const McuPart parts[] = {
     { 0 },
 };
 
-static const McuRange unmodelled[] = {
+static const UnmodelledRange unmodelled[] = {
     { "i2c0", 0x40020000, 0x1000 }, { "i2c1", 0x40021000, 0x1000 }, { "pwm", 0x40028000, 0x1000 }, { "qei0", 0x4002c000, 0x1000 },
     { "qei1", 0x4002d000, 0x1000 }, { "adc", 0x40038000, 0x1000 }, { "comparators", 0x4003c000, 0x1000 }, { "ethernet", 0x40048000, 0x1000 },
     { "hibernation", 0x400fc000, 0x1000 }, { "flash-control", 0x400fd000, 0x1000 }, { NULL },

@@ -37,7 +37,7 @@ static const McuPart f405_parts[] = {
     { 0 },
 };
 
-static const McuRange f405_unmodelled[] = {
+static const UnmodelledRange f405_unmodelled[] = {
     { "tim12", 0x40001800, 0x400 }, { "tim13", 0x40001c00, 0x400 }, { "tim14", 0x40002000, 0x400 }, { "rtc-bkp", 0x40002800, 0x400 },
     { "i2s2ext", 0x40003400, 0x400 }, { "i2s3ext", 0x40004000, 0x400 }, { "can1", 0x40006400, 0x400 }, { "can2", 0x40006800, 0x400 },
     { "dac", 0x40007400, 0x400 }, { "adc-common", 0x40012300, 0x100 }, { "sdio", 0x40012c00, 0x400 }, { "spi4", 0x40013400, 0x400 },
@@ -97,7 +97,7 @@ static const McuPart f100_parts[] = {
     { 0 },
 };
 
-static const McuRange f100_unmodelled[] = {
+static const UnmodelledRange f100_unmodelled[] = {
     { "rtc", 0x40002800, 0x400 }, { "bkp", 0x40006c00, 0x400 }, { "dac", 0x40007400, 0x400 }, { "cec", 0x40007800, 0x400 },
     { "crc", 0x40023000, 0x400 }, { "option-bytes", 0x1ffff800, 0x10 }, { "device-id", 0x1ffff7e0, 0x20 }, { NULL },
 };

@@ -54,7 +54,7 @@ static const APart parts[] = {
     { "cfi.pflash01", "flash0", 0x34000000, { 0 }, 0, "num-blocks=256,sector-length=256k,width=4,device-width=2" },
     { 0 },
 };
-static const ARange ranges[] = {
+static const UnmodelledRange ranges[] = {
     { "pci-control", 0x10001000, 0x1000 }, { "i2c", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 }, { "pl180", 0x10005000, 0x1000 },
     { "charlcd", 0x10008000, 0x1000 }, { "sci1", 0x1000a000, 0x1000 }, { "mmci1", 0x1000b000, 0x1000 }, { "usb", 0x10020000, 0x10000 },
     { "ssmc", 0x10100000, 0x10000 }, { "mpmc", 0x10110000, 0x10000 }, { "pl080", 0x10130000, 0x1000 }, { "sci0", 0x101f0000, 0x1000 },

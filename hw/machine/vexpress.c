@@ -64,7 +64,7 @@ static const APart a15_parts[] = {
     { "pl031", "rtc", 0x1c170000, { AIRQ(4) }, 0, NULL },
     { 0 },
 };
-static const ARange a15_unmodelled[] = {
+static const UnmodelledRange a15_unmodelled[] = {
     { "usb", 0x1b000000, 0x20000 }, { "i2c-pci", 0x1c030000, 0x1000 }, { "pl041", 0x1c040000, 0x1000 }, { "pl180", 0x1c050000, 0x1000 },
     { "virtio", 0x1c130000, 0x10000 }, { "i2c-dvi", 0x1c160000, 0x1000 }, { "compact-flash", 0x1c1a0000, 0x1000 },
     { "pl111", 0x1c1f0000, 0x1000 }, { "dap", 0x20000000, 0x8000000 }, { "dma-pl330", 0x7ffb0000, 0x1000 }, { "hdlcd", 0x2b000000, 0x1000 },
@@ -122,7 +122,7 @@ static const APart a9_parts[] = {
     { "lan9118", "eth0", 0x4e000000, { AIRQ(15) }, 0, NULL },
     { 0 },
 };
-static const ARange a9_unmodelled[] = {
+static const UnmodelledRange a9_unmodelled[] = {
     { "i2c-pci", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 }, { "pl180", 0x10005000, 0x1000 },
     { "virtio", 0x10013000, 0x1000 }, { "i2c-dvi", 0x10016000, 0x1000 }, { "compact-flash", 0x1001a000, 0x1000 }, { "pl111", 0x1001f000, 0x1000 },
     { "pl111-tile", 0x10020000, 0x1000 }, { "pl341", 0x100e0000, 0x1000 }, { "pl354", 0x100e1000, 0x1000 }, { "sp805-tile", 0x100e5000, 0x1000 },

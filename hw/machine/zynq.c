@@ -44,7 +44,7 @@ static const APart parts[] = {
     { "cadence_gem", "gem1", 0xe000c000, { AIRQ(45) }, 0, NULL },
     { 0 },
 };
-static const ARange ranges[] = {
+static const UnmodelledRange ranges[] = {
     { "peripherals", 0xe0002000, 0xd000 }, { "sdio", 0xe0100000, 0x2000 }, { "smc", 0xe1000000, 0x4000000 }, { "dma-pl330", 0xf8003000, 0x2000 },
     { "swdt", 0xf8005000, 0x1000 }, { "devcfg", 0xf8007000, 0x1000 }, { "axi-hp", 0xf8008000, 0x8000 }, { "coresight", 0xf8800000, 0x200000 },
     { "qos", 0xf8900000, 0x100000 }, { "qspi-linear", 0xfc000000, 0x2000000 }, { NULL, 0, 0 },
