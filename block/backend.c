@@ -20,8 +20,9 @@ struct BlockBackend {
     const BlkDeviceOps *ops;
     void *opaque;
     InFlight in_flight;
-    pthread_mutex_t lock;  /* of stats */
-    BlkStats stats;
+    struct {               /* each counter for itself, relaxed */
+        _Atomic uint64_t bytes[5], failed[5], time_ns[5], latency[5][BLK_LATENCIES], inline_ops, last_ns;
+    } stats;
 };
 
 static GPtrArray *backends;
@@ -55,18 +56,20 @@ static int carry_out(const BlkRequest *r)
     return -EINVAL;
 }
 
+#define COUNT(counter, n) atomic_fetch_add_explicit(&(counter), n, memory_order_relaxed)
+
 static void account(BlockBackend *b, const BlkRequest *r, int error)
 {
-    int64_t took = now_ns() - r->start_ns;
+    int64_t now = now_ns(), took = now - r->start_ns;
     unsigned slot = took < 1000 ? 0 : 64 - (unsigned)__builtin_clzll((uint64_t)took / 1000);
-    pthread_mutex_lock(&b->lock);
-    b->stats.time_ns[r->op] += (uint64_t)took;
-    b->stats.latency[r->op][MIN(slot, BLK_LATENCIES - 1u)]++;
-    if (error)
-        b->stats.failed[r->op]++;
-    else
-        b->stats.ops[r->op]++, b->stats.bytes[r->op] += r->bytes;
-    pthread_mutex_unlock(&b->lock);
+    COUNT(b->stats.time_ns[r->op], (uint64_t)took);
+    if (error) {
+        COUNT(b->stats.failed[r->op], 1);
+    } else {
+        COUNT(b->stats.latency[r->op][MIN(slot, BLK_LATENCIES - 1u)], 1);
+        COUNT(b->stats.bytes[r->op], r->bytes);
+    }
+    atomic_store_explicit(&b->stats.last_ns, (uint64_t)now, memory_order_relaxed);
 }
 
 static void finish(BlkRequest *r, int error)
@@ -132,9 +135,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
         enqueue(r);
         return;
     }
-    pthread_mutex_lock(&b->lock);
-    b->stats.inline_ops++;
-    pthread_mutex_unlock(&b->lock);
+    COUNT(b->stats.inline_ops, 1);
     finish(r, error);
 }
 
@@ -145,15 +146,6 @@ int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len)
     in_flight_enter(&b->in_flight);
     BlockNode *n = b->node;
     int r = n ? block_pread(n, offset, buf, len) : -ENOMEDIUM;
-    in_flight_leave(&b->in_flight);
-    return r;
-}
-
-int blk_pwrite(BlockBackend *b, uint64_t offset, const void *buf, size_t len)
-{
-    in_flight_enter(&b->in_flight);
-    BlockNode *n = b->node;
-    int r = n ? block_pwrite(n, offset, buf, len) : -ENOMEDIUM;
     in_flight_leave(&b->in_flight);
     return r;
 }
@@ -172,12 +164,6 @@ void blk_drain(BlockBackend *b)
     in_flight_wait(&b->in_flight);
 }
 
-void blk_drain_all(void)
-{
-    for (unsigned i = 0; backends && i < backends->len; i++)
-        blk_drain(backends->pdata[i]);
-}
-
 /* --- life --- */
 
 BlockBackend *blk_new(const char *name, BlockNode *node)
@@ -187,7 +173,6 @@ BlockBackend *blk_new(const char *name, BlockNode *node)
     b->with_device = !name;
     b->node = node;
     b->werror = BLK_ERROR_ENOSPC;
-    pthread_mutex_init(&b->lock, NULL);
     in_flight_init(&b->in_flight);
     if (!backends)
         backends = g_ptr_array_new();
@@ -209,7 +194,6 @@ void blk_free(BlockBackend *b)
 {
     drop_node(b);
     g_ptr_array_remove(backends, b);
-    pthread_mutex_destroy(&b->lock);
     in_flight_destroy(&b->in_flight);
     g_free(b->name);
     g_free(b->user);
@@ -371,9 +355,14 @@ bool blk_resize(BlockBackend *b, uint64_t size, Error **errp)
 
 BlkStats blk_stats(const BlockBackend *b)
 {
-    BlockBackend *w = (BlockBackend *)b;
-    pthread_mutex_lock(&w->lock);
-    BlkStats s = b->stats;
-    pthread_mutex_unlock(&w->lock);
+    uint64_t last = b->stats.last_ns;
+    BlkStats s = { .inline_ops = b->stats.inline_ops, .idle_ns = last ? (uint64_t)now_ns() - last : 0 };
+    for (unsigned op = 0; op < ARRAY_LEN(s.ops); op++) {
+        s.bytes[op] = b->stats.bytes[op];
+        s.failed[op] = b->stats.failed[op];
+        s.time_ns[op] = b->stats.time_ns[op];
+        for (unsigned i = 0; i < BLK_LATENCIES; i++)
+            s.ops[op] += s.latency[op][i] = b->stats.latency[op][i];
+    }
     return s;
 }

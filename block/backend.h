@@ -84,15 +84,13 @@ bool blk_resize(BlockBackend *b, uint64_t size, Error **errp);
 void blk_submit(BlockBackend *b, BlkRequest *r);
 /* Blocking, for rare and small things (configuration, boot). */
 int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len);
-int blk_pwrite(BlockBackend *b, uint64_t offset, const void *buf, size_t len);
 int blk_flush(BlockBackend *b);
 void blk_drain(BlockBackend *b);  /* returns when all submitted requests are done */
-void blk_drain_all(void);
 
-/* Latency histogram: powers of two of microseconds; counts of reads, writes, flushes. */
+/* By BlkOp. latency[op][i]: requests that took less than 2^i microseconds and not less than 2^(i-1). idle_ns: since the last one ended. */
 enum { BLK_LATENCIES = 24 };
 typedef struct BlkStats {
-    uint64_t ops[5], bytes[5], failed[5], time_ns[5], inline_ops;
+    uint64_t ops[5], bytes[5], failed[5], time_ns[5], inline_ops, idle_ns;
     uint64_t latency[5][BLK_LATENCIES];
 } BlkStats;
 BlkStats blk_stats(const BlockBackend *b);

@@ -59,6 +59,10 @@ unsigned block_flags(const BlockNode *n);
 BlockNode *block_node_find(const char *node_name);
 unsigned block_node_count(void);
 BlockNode *block_node_nth(unsigned i);
+/* -blockdev, blockdev-add: open a node that stays, by its node-name, until it is deleted or the program ends. del: refused while it has users. */
+BlockNode *block_blockdev_add(Opts *options, Error **errp);
+bool block_blockdev_del(const char *node_name, Error **errp);
+void block_blockdev_free_all(void); /* at exit, after blk_free_all() */
 
 uint64_t block_size(const BlockNode *n);        /* bytes that a guest sees */
 
@@ -103,6 +107,10 @@ typedef struct BlockInfo {
 } BlockInfo;
 bool block_info(BlockNode *n, BlockInfo *out, Error **errp);
 void block_info_clear(BlockInfo *i);
+/* For people: what `rhea-img info` prints, and a list of snapshots (of BlockSnapshot); "1.5 GiB" to be freed. */
+bool block_describe(BlockNode *n, GString *out, Error **errp);
+void block_describe_snapshots(const GArray *snapshots, GString *out);
+char *block_size_text(uint64_t bytes);
 
 /* Internal snapshots. */
 typedef struct BlockSnapshot {

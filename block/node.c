@@ -6,6 +6,7 @@
 #include "block/node.h"
 
 static GPtrArray *named; /* nodes with a name; not referenced; main thread */
+static GPtrArray *kept;  /* those of block_blockdev_add(): referenced; main thread */
 
 /* --- life --- */
 
@@ -302,6 +303,44 @@ BlockNode *block_node_find(const char *node_name)
 
 unsigned block_node_count(void) { return named ? named->len : 0; }
 BlockNode *block_node_nth(unsigned i) { return named && i < named->len ? named->pdata[i] : NULL; }
+
+/* --- nodes that users define --- */
+
+BlockNode *block_blockdev_add(Opts *options, Error **errp)
+{
+    if (!opts_has(options, "node-name")) {
+        error_setf(errp, "a node needs a name; add node-name=NAME");
+        return NULL;
+    }
+    BlockNode *n = block_open(NULL, options, BLOCK_RDWR, errp);
+    if (n && !kept)
+        kept = g_ptr_array_new_with_free_func((GDestroyNotify)block_unref);
+    if (n)
+        g_ptr_array_add(kept, n);
+    return n;
+}
+
+bool block_blockdev_del(const char *node_name, Error **errp)
+{
+    BlockNode *n = block_node_find(node_name);
+    guint i;
+    if (!n || !kept || !g_ptr_array_find(kept, n, &i)) {
+        error_setf(errp, "node '%s': there is no node of that name that was added by a user", node_name);
+        return false;
+    }
+    if (n->refs > 1) {
+        error_setf(errp, "node '%s' is in use by a device or another node; remove that first", node_name);
+        return false;
+    }
+    g_ptr_array_remove_index(kept, i);
+    return true;
+}
+
+void block_blockdev_free_all(void)
+{
+    while (kept && kept->len)
+        g_ptr_array_remove_index(kept, kept->len - 1);
+}
 
 /* --- functions that a format may have --- */
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include "accel/accel.h"
 #include "base/evloop.h"
+#include "base/object.h"
+#include "block/backend.h"
 #include "chardev/chardev.h"
 #include "system/background.h"
 #include "system/gdbstub.h"
@@ -10,11 +12,22 @@
 #include "system/run.h"
 #include "system/settings.h"
 
+/* CPUs stand still for good, and images are written back and closed before the process ends, whatever it ends by. */
+static void release(void)
+{
+    if (accel_current() && accel_current()->shutdown)
+        accel_current()->shutdown();
+    blk_free_all();
+    block_blockdev_free_all();
+    objects_free_all();
+}
+
 /* One line on stderr, terminal restored, status 1. */
 static int fail(Error *err)
 {
     error_report(err);
     error_free(err);
+    release();
     chardevs_close_all();
     return EXIT_FAILURE;
 }
@@ -55,8 +68,7 @@ static int run(Settings *s)
         return fail(err);
     int status = run_until_exit();
     gdbstub_exit(status);
-    if (accel_current() && accel_current()->shutdown)
-        accel_current()->shutdown();
+    release();
     chardevs_close_all();
     background_end();
     return status;

@@ -278,6 +278,8 @@ const MonitorCommand monitor_info_items[] = {
     { "devices", "[ID]", "the devices, or registers and state of one", 0, 1, false, info_devices },
     { "pci", NULL, "functions on the PCI buses, their BARs and interrupts", 0, 0, false, info_pci },
     { "roms", NULL, "files that firmware can read", 0, 0, false, info_roms },
+    { "block", "[-n] [-v] [NAME]", "the drives and their images; -n: the named nodes; -v: more", 0, 3, false, monitor_info_block },
+    { "blockstats", NULL, "how many requests the drives had, and how long they took", 0, 0, false, monitor_info_blockstats },
     { "chardev", NULL, "the character devices", 0, 0, false, info_chardev },
     { "mice", NULL, "pointing devices", 0, 0, false, info_mice },
     { "history", NULL, "the last commands", 0, 0, false, info_history },

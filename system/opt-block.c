@@ -194,8 +194,7 @@ static bool setup_drive(Settings *s, Opts *o, unsigned number, Error **errp)
 bool setup_blocks(Settings *s, Error **errp)
 {
     for (unsigned i = 0; i < s->blockdevs->len; i++) {
-        BlockNode *n = block_open(NULL, s->blockdevs->pdata[i], BLOCK_RDWR, errp);
-        if (!n) {
+        if (!block_blockdev_add(s->blockdevs->pdata[i], errp)) {
             error_prependf(errp, "-blockdev: ");
             return false;
         }

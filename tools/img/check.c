@@ -233,8 +233,10 @@ int img_snapshot(int argc, char **argv)
     } else {
         GArray *snapshots;
         ok = block_snapshot_list(n, &snapshots, &err);
+        g_autoptr(GString) text = g_string_new(NULL);
         if (ok && snapshots->len)
-            img_print_snapshots(snapshots);
+            block_describe_snapshots(snapshots, text);
+        fputs(text->str, stdout);
         g_array_unref(snapshots);
     }
     block_unref(n);

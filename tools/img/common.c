@@ -94,16 +94,6 @@ bool img_output(const gchar *output, bool *json, Error **errp)
     return ok;
 }
 
-char *img_size_text(uint64_t bytes)
-{
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-    unsigned u = 0;
-    double v = (double)bytes;
-    while (v >= 999.5 && u + 1 < ARRAY_LEN(units))
-        v /= 1024, u++;
-    return g_strdup_printf("%0.3g %s", v, units[u]);
-}
-
 void img_json_string(GString *out, const char *text)
 {
     g_string_append_c(out, '"');

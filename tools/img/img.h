@@ -39,8 +39,6 @@ BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error 
 Opts *img_options(gchar **lists, Error **errp);
 /* Is --output json? false with *errp on other words than human and json. */
 bool img_output(const gchar *output, bool *json, Error **errp);
-void img_print_snapshots(const GArray *snapshots); /* info.c */
-char *img_size_text(uint64_t bytes); /* "1.5 GiB" */
 void img_json_string(GString *out, const char *text);
 
 /* Progress on stderr: nothing without -p. SIGUSR1 is not needed: it is shown when asked for. */

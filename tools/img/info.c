@@ -70,67 +70,24 @@ static void print_json(GString *s, BlockNode *n, const BlockInfo *i, const GArra
     g_string_append_printf(s, ", \"dirty-flag\": %s}", i->dirty ? "true" : "false");
 }
 
-void img_print_snapshots(const GArray *snapshots)
-{
-    printf("Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
-    for (unsigned i = 0; i < snapshots->len; i++) {
-        const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, i);
-        g_autofree char *size = img_size_text(b->vm_state_size);
-        time_t t = b->date_sec;
-        struct tm tm;
-        char date[32], icount[24] = "";
-        strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
-        uint64_t s = b->vm_clock_ns / 1000000000;
-        if (b->icount != UINT64_MAX)
-            g_snprintf(icount, sizeof icount, "%" PRIu64, b->icount);
-        printf("%-10s%-17s%8s%20s %02d:%02d:%02d.%03d%11s\n", b->id, b->name, size, date, (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
-               (int)(b->vm_clock_ns / 1000000 % 1000), icount);
-    }
-}
-
-static void print_human(BlockNode *n, const BlockInfo *i, const GArray *snapshots)
-{
-    g_autofree char *virtual = img_size_text(i->virtual_size), *actual = img_size_text(i->actual_size);
-    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\n", block_filename(n), block_driver_name(n), virtual, i->virtual_size);
-    printf("disk size: %s\n", i->has_actual ? actual : "unavailable");
-    if (i->encrypted)
-        printf("encrypted: yes\n");
-    if (i->cluster_size)
-        printf("cluster_size: %" PRIu64 "\n", i->cluster_size);
-    if (i->dirty)
-        printf("cleanly shut down: no\n");
-    if (i->backing_filename) {
-        printf("backing file: %s", i->backing_filename);
-        if (!i->backing_full)
-            printf(" (cannot determine actual path)");
-        else if (strcmp(i->backing_full, i->backing_filename))
-            printf(" (actual path: %s)", i->backing_full);
-        printf("\n");
-    }
-    if (i->backing_format)
-        printf("backing file format: %s\n", i->backing_format);
-    if (snapshots->len)
-        img_print_snapshots(snapshots);
-    if (i->details->len)
-        printf("Format specific information:\n");
-    for (unsigned k = 0; k < i->details->len; k += 2) {
-        g_autofree char *key = g_strdelimit(g_strdup(i->details->pdata[k]), "-", ' ');
-        printf("    %s: %s\n", key, (char *)i->details->pdata[k + 1]);
-    }
-}
-
-static bool info_one(BlockNode *n, GString *json, Error **errp)
+static bool info_json(BlockNode *n, GString *json, Error **errp)
 {
     BlockInfo i;
     GArray *snapshots = NULL;
     bool ok = block_info(n, &i, errp) && block_snapshot_list(n, &snapshots, errp);
-    if (ok && json)
+    if (ok)
         print_json(json, n, &i, snapshots);
-    else if (ok)
-        print_human(n, &i, snapshots);
     block_info_clear(&i);
     if (snapshots)
         g_array_unref(snapshots);
+    return ok;
+}
+
+static bool info_one(BlockNode *n, GString *json, Error **errp)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    bool ok = json ? info_json(n, json, errp) : block_describe(n, text, errp);
+    fputs(text->str, stdout);
     return ok;
 }
 
@@ -255,13 +212,13 @@ static void draw(BlockNode *n, unsigned depth)
     BlockInfo i;
     GArray *snapshots = NULL;
     block_info(n, &i, NULL);
-    g_autofree char *virtual = img_size_text(i.virtual_size), *actual = img_size_text(i.actual_size);
+    g_autofree char *virtual = block_size_text(i.virtual_size), *actual = block_size_text(i.actual_size);
     printf("%*s%s%s  (%s, %s, %s on disk%s)\n", (int)depth * 3, "", depth ? "└─ " : "", block_filename(n), block_driver_name(n), virtual,
            i.has_actual ? actual : "?", i.corrupt ? ", corrupt" : i.dirty ? ", not closed" : "");
     if (block_snapshot_list(n, &snapshots, NULL)) {
         for (unsigned k = 0; k < snapshots->len; k++) {
             const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, k);
-            g_autofree char *vm = img_size_text(b->vm_state_size);
+            g_autofree char *vm = block_size_text(b->vm_state_size);
             time_t t = b->date_sec;
             struct tm tm;
             char date[32];
