@@ -17,7 +17,7 @@ enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3 };
 typedef struct Run {
     char *path, *base, *format, *options;
     uint64_t seed, count;
-    bool backing, keep, qemu, compress;
+    bool backing, keep, qemu, compress, resize;
     GRand *rand;
     uint8_t *model, *buf;
     uint64_t size;
@@ -44,6 +44,12 @@ static void open_image(Run *r)
         fail(r, "open", err);
 }
 
+static bool has_check(const Run *r)
+{
+    static const char *const formats[] = { "qcow2", "vdi", "qed", "vmdk", "vhdx", "parallels", NULL };
+    return g_strv_contains(formats, r->format);
+}
+
 static void say(void *opaque, const char *line) { printf("# %s\n", line); }
 
 static void check_image(Run *r)
@@ -55,7 +61,7 @@ static void check_image(Run *r)
     BlockNode *n = block_open(r->path, o, BLOCK_NO_BACKING | BLOCK_CHECK, &err);
     if (!n)
         fail(r, "open for check", err);
-    if (!strcmp(r->format, "qcow2")) {
+    if (has_check(r)) {
         if (!block_check(n, &c, 0, &err))
             fail(r, "check", err);
         if (c.corruptions || c.leaks || c.check_errors)
@@ -64,7 +70,7 @@ static void check_image(Run *r)
     block_unref(n);
     if (r->qemu) {
         g_autofree char *command = g_strdup_printf("qemu-img check -q -f %s '%s' >&2", r->format, r->path);
-        if (!strcmp(r->format, "qcow2") && system(command))
+        if (has_check(r) && system(command))
             fail(r, "qemu-img check finds faults", NULL);
     }
 }
@@ -223,7 +229,7 @@ static void step(Run *r)
         write_compressed(r, at);
     else if (what >= 975 && what < 985 && block_has_snapshots(r->n) && !(r->options && strstr(r->options, "refcount_bits=1")))
         snapshot(r);
-    else if (what >= 985 && what < 988 && !r->backing && !(r->options && strstr(r->options, "0.10")))
+    else if (what >= 985 && what < 988 && r->resize && !r->backing && !(r->options && strstr(r->options, "0.10")))
         resize(r);
     else if (what >= 995)
         reopen(r, what == 999);
@@ -280,6 +286,7 @@ int main(int argc, char **argv)
     r.backing = backing;
     r.compress = !no_compress && !strcmp(r.format, "qcow2") && !(r.options && strstr(r.options, "data_file"));
     g_autofree char *dir = g_dir_make_tmp("rhea-block-XXXXXX", NULL);
+    r.resize = !strcmp(r.format, "qcow2") || !strcmp(r.format, "raw");
     r.path = where ? where : g_build_filename(dir, "image", NULL);
     r.base = g_build_filename(dir, "base", NULL);
     r.rand = g_rand_new_with_seed((guint32)r.seed);
@@ -295,6 +302,7 @@ int main(int argc, char **argv)
     if (!block_create(r.path, r.format, DISK, o, &err))
         fail(&r, "create", err);
     open_image(&r);
+    r.size = block_size(r.n); /* some formats round up */
     for (uint64_t i = 0; i < r.count; i++)
         step(&r);
     read_and_compare(&r, 0, MIN(r.size, (uint64_t)4 << 20));
