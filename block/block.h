@@ -44,6 +44,8 @@ enum { /* block_open flags */
 BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error **errp);
 /* Flags of -drive cache= / qemu-img -t: writeback, writethrough, none, directsync, unsafe; NULL: none of them. */
 bool block_cache_mode(const char *mode, unsigned *flags, Error **errp);
+/* "{...}" into dotted keys. */
+bool block_options_from_json(Opts *o, const char *json, Error **errp);
 BlockNode *block_ref(BlockNode *n);
 void block_unref(BlockNode *n); /* the last one flushes and closes */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockNode, block_unref)
@@ -103,7 +105,8 @@ typedef struct BlockInfo {
     uint64_t virtual_size, actual_size, cluster_size;
     bool has_actual, dirty, corrupt, encrypted, compressed;
     char *backing_filename, *backing_full, *backing_format;
-    GPtrArray *details;  /* of char *, key and value in turn: what the format adds, in QMP's names */
+    GPtrArray *details;  /* of char *, key and value in turn: what the format adds, in QMP's names; values that
+                            begin with { or [ are JSON; the only key "": the value is all of it */
 } BlockInfo;
 bool block_info(BlockNode *n, BlockInfo *out, Error **errp);
 void block_info_clear(BlockInfo *i);
@@ -111,6 +114,7 @@ void block_info_clear(BlockInfo *i);
 bool block_describe(BlockNode *n, GString *out, Error **errp);
 void block_describe_snapshots(const GArray *snapshots, GString *out);
 char *block_size_text(uint64_t bytes);
+char *block_details_json(const BlockInfo *i); /* the details as a JSON object, to be freed; NULL: none */
 
 /* Internal snapshots. */
 typedef struct BlockSnapshot {

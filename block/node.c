@@ -151,7 +151,9 @@ static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsi
         error_setf(errp, "file='%s': there is no node of that name; define it by an earlier -blockdev", reference);
         return NULL;
     }
-    if (opts_count(sub) && (opts_has(sub, "driver") || !filename)) {
+    if (!filename && !opts_has(sub, "driver")) /* no format is looked for below a format */
+        filename = opts_get(sub, "filename");
+    if (opts_count(sub) && opts_has(sub, "driver")) {
         if (filename && !opts_has(sub, "filename"))
             opts_set(sub, "filename", filename);
         return block_open_depth(NULL, sub, flags, depth + 1, errp);

@@ -8,8 +8,6 @@
 enum { BLOCK_CHAIN_MAX = 200, BLOCK_PROBE_SIZE = 2048 };
 const BlockDriver *block_driver_for_scheme(const char *scheme);
 const BlockDriver *block_driver_probe(const uint8_t *head, size_t len, const char *filename);
-/* "json:{...}" or a JSON object as dotted keys added to o. */
-bool block_options_from_json(Opts *o, const char *json, Error **errp);
 /* The scheme of "nbd:…", "https://…"; NULL: a plain path. Free it. */
 char *block_scheme(const char *filename);
 /* The common keys (read-only, cache.direct, discard …) into flags. */

@@ -2,6 +2,8 @@
 /* rhea-img: what the commands share: options, opening, progress, numbers as text. */
 #include <stdarg.h>
 #include <unistd.h>
+#include <json-glib/json-glib.h>
+#include "base/object.h"
 #include "tools/img/img.h"
 
 int img_fail(Error *err)
@@ -21,6 +23,16 @@ int img_failf(const char *fmt, ...)
     return EXIT_FAILURE;
 }
 
+static bool make_objects(gchar **texts, Error **errp)
+{
+    for (gchar **t = texts; t && *t; t++) {
+        g_autoptr(Opts) o = **t == '{' ? opts_new() : opts_parse(*t, "qom-type", errp);
+        if (!o || (**t == '{' && !block_options_from_json(o, *t, errp)) || !object_add(o, errp))
+            return false;
+    }
+    return true;
+}
+
 bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_names, int max_names, int *status)
 {
     const ImgCommandInfo *c = img_commands;
@@ -29,13 +41,24 @@ bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_nam
     g_autofree char *usage = g_strdup_printf("- %s\n\n  rhea-img %s %s", c->what, c->name, c->usage);
     g_autofree char *program = g_strdup_printf("rhea-img %s", c->name);
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
+    gchar **objects = NULL;
+    const GOptionEntry common[] = {
+        { "object", 0, 0, G_OPTION_ARG_STRING_ARRAY, &objects, "make an object, as in secret,id=key,file=PATH", "TYPE,id=ID..." }, { NULL }
+    };
     g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_add_main_entries(context, common, NULL);
     g_set_prgname(program);
     Error *err = NULL;
     *status = EXIT_FAILURE;
     if (!g_option_context_parse(context, argc, argv, &err)) {
         img_failf("%s: %s; rhea-img %s --help tells the options", c->name, err->message, c->name);
         error_free(err);
+        return false;
+    }
+    bool made = make_objects(objects, &err);
+    g_strfreev(objects);
+    if (!made) {
+        img_fail(err);
         return false;
     }
     if (*argc > 1 && !strcmp((*argv)[1], "--")) {
@@ -106,6 +129,22 @@ void img_json_string(GString *out, const char *text)
             g_string_append_c(out, (gchar)*p);
     }
     g_string_append_c(out, '"');
+}
+
+void img_print_json(const char *text, const char *more)
+{
+    g_autofree char *all = g_strconcat(text, more, NULL);
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(JsonGenerator) out = json_generator_new();
+    if (!json_parser_load_from_data(parser, all, -1, NULL)) { /* names in it that are no UTF-8 */
+        printf("%s\n", all);
+        return;
+    }
+    json_generator_set_root(out, json_parser_get_root(parser));
+    json_generator_set_pretty(out, TRUE);
+    json_generator_set_indent(out, 4);
+    g_autofree char *pretty = json_generator_to_data(out, NULL);
+    printf("%s\n", pretty);
 }
 
 /* --- progress --- */

@@ -39,6 +39,7 @@ BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error 
 Opts *img_options(gchar **lists, Error **errp);
 /* Is --output json? false with *errp on other words than human and json. */
 bool img_output(const gchar *output, bool *json, Error **errp);
+void img_print_json(const char *text, const char *more); /* both together: indented */
 void img_json_string(GString *out, const char *text);
 
 /* Progress on stderr: nothing without -p. SIGUSR1 is not needed: it is shown when asked for. */

@@ -5,27 +5,6 @@
 
 /* --- info --- */
 
-static bool is_number_or_bool(const char *v)
-{
-    return !strcmp(v, "true") || !strcmp(v, "false") || (*v && strspn(v, "0123456789") == strlen(v));
-}
-
-static void json_details(GString *s, const BlockInfo *i, const char *format)
-{
-    if (!i->details->len)
-        return;
-    g_string_append_printf(s, ", \"format-specific\": {\"type\": \"%s\", \"data\": {", format);
-    for (unsigned k = 0; k < i->details->len; k += 2) {
-        const char *key = i->details->pdata[k], *value = i->details->pdata[k + 1];
-        g_string_append_printf(s, "%s\"%s\": ", k ? ", " : "", key);
-        if (is_number_or_bool(value) && strcmp(key, "compat"))
-            g_string_append(s, value);
-        else
-            img_json_string(s, value);
-    }
-    g_string_append(s, "}}");
-}
-
 static void json_snapshots(GString *s, const GArray *snapshots)
 {
     if (!snapshots->len)
@@ -53,7 +32,11 @@ static void print_json(GString *s, BlockNode *n, const BlockInfo *i, const GArra
     g_string_append_printf(s, ", \"format\": \"%s\"", block_driver_name(n));
     if (i->has_actual)
         g_string_append_printf(s, ", \"actual-size\": %" PRIu64, i->actual_size);
-    json_details(s, i, block_driver_name(n));
+    g_autofree char *details = block_details_json(i);
+    if (details)
+        g_string_append_printf(s, ", \"format-specific\": {\"type\": \"%s\", \"data\": %s}", block_driver_name(n), details);
+    if (i->encrypted)
+        g_string_append(s, ", \"encrypted\": true");
     if (i->backing_full) {
         g_string_append(s, ", \"full-backing-filename\": ");
         img_json_string(s, i->backing_full);
@@ -121,7 +104,7 @@ int img_info(int argc, char **argv)
         ok = info_one(b, json ? text : NULL, &err);
     }
     if (ok && json)
-        printf("%s%s\n", text->str, chain ? "]" : "");
+        img_print_json(text->str, chain ? "]" : "");
     block_unref(n);
     return ok ? EXIT_SUCCESS : img_fail(err);
 }

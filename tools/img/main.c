@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rhea-img: works on disk images. The names and options of its commands are those of qemu-img. */
+#include "base/object.h"
 #include "tools/img/img.h"
 
 const ImgCommandInfo img_commands[] = {
@@ -46,8 +47,11 @@ int main(int argc, char **argv)
     }
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (const ImgCommandInfo *c = img_commands; c->name; c++) {
-        if (!strcmp(c->name, name))
-            return c->run(argc - 1, argv + 1);
+        if (!strcmp(c->name, name)) {
+            int status = c->run(argc - 1, argv + 1);
+            objects_free_all();
+            return status;
+        }
         g_ptr_array_add(names, (void *)c->name);
     }
     g_ptr_array_add(names, NULL);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Encrypted data: decrypted where it was read to, encrypted in a buffer of our own; LUKS headers in nodes. */
+#include <stdlib.h>
+#include "base/bits.h"
+#include "block/crypto/crypto.h"
+
+enum { PIECE = 1 << 20 };
+
+static void *piece_buffer(uint64_t len)
+{
+    void *p = NULL;
+    return posix_memalign(&p, 4096, align_up(MIN(len, (uint64_t)PIECE), 4096)) ? NULL : p;
+}
+
+static bool whole_sectors(const struct iovec *iov, int iovcnt)
+{
+    for (int i = 0; i < iovcnt; i++) {
+        if (iov[i].iov_len % CRYPTO_SECTOR)
+            return false;
+    }
+    return true;
+}
+
+static int decrypt_in_place(CryptoSectors *s, uint64_t sector, const struct iovec *iov, int iovcnt)
+{
+    int r = 0;
+    for (int i = 0; !r && i < iovcnt; i++) {
+        r = crypto_sectors_run(s, sector, iov[i].iov_base, iov[i].iov_len, false);
+        sector += iov[i].iov_len / CRYPTO_SECTOR;
+    }
+    return r;
+}
+
+int crypt_preadv(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
+{
+    uint64_t len = iov_bytes(iov, iovcnt);
+    if (whole_sectors(iov, iovcnt)) {
+        int r = block_preadv(below, host, iov, iovcnt);
+        return r ? r : decrypt_in_place(s, iv_offset / CRYPTO_SECTOR, iov, iovcnt);
+    }
+    uint8_t *buf = piece_buffer(len);
+    int r = buf ? 0 : -ENOMEM;
+    for (uint64_t done = 0; !r && done < len; done += PIECE) {
+        size_t n = (size_t)MIN(len - done, (uint64_t)PIECE);
+        r = block_pread(below, host + done, buf, n);
+        r = r ? r : crypto_sectors_run(s, (iv_offset + done) / CRYPTO_SECTOR, buf, n, false);
+        if (!r)
+            iov_from_buf(iov, iovcnt, done, buf, n);
+    }
+    free(buf);
+    return r;
+}
+
+int crypt_pwritev(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
+{
+    uint64_t len = iov_bytes(iov, iovcnt);
+    uint8_t *buf = piece_buffer(len);
+    int r = buf ? 0 : -ENOMEM;
+    for (uint64_t done = 0; !r && done < len; done += PIECE) {
+        size_t n = (size_t)MIN(len - done, (uint64_t)PIECE);
+        iov_to_buf(iov, iovcnt, done, buf, n);
+        r = crypto_sectors_run(s, (iv_offset + done) / CRYPTO_SECTOR, buf, n, true);
+        r = r ? r : block_pwrite(below, host + done, buf, n);
+    }
+    free(buf);
+    return r;
+}
+
+/* --- LUKS headers --- */
+
+static int header_read(void *opaque, uint64_t offset, void *buf, size_t len)
+{
+    CryptIo *c = opaque;
+    return offset > c->io.size || len > c->io.size - offset ? -EIO : block_pread(c->node, c->offset + offset, buf, len);
+}
+
+static int header_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+{
+    CryptIo *c = opaque;
+    return offset > c->io.size || len > c->io.size - offset ? -EIO : block_pwrite(c->node, c->offset + offset, buf, len);
+}
+
+static int header_flush(void *opaque) { return block_flush(((CryptIo *)opaque)->node); }
+
+void crypt_io(CryptIo *c, BlockNode *node, uint64_t offset, uint64_t size, const char *name)
+{
+    *c = (CryptIo){ .io = { header_read, header_write, header_flush, c, name, size }, .node = node, .offset = offset };
+}
