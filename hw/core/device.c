@@ -45,7 +45,7 @@ const DeviceType *device_type_find(const char *name)
     unsigned count;
     const DeviceType *const *all = device_types(&count);
     for (unsigned i = 0; i < count; i++) {
-        if (!strcmp(all[i]->name, name))
+        if (!strcmp(all[i]->name, name) || !g_strcmp0(all[i]->alias, name))
             return all[i];
     }
     return NULL;

@@ -29,6 +29,7 @@ typedef enum ResetPhase { RESET_ENTER, RESET_HOLD, RESET_EXIT } ResetPhase;
 
 struct DeviceType {
     const char *name;      /* as -device has it: "isa-serial" */
+    const char *alias;     /* another name for -device, or NULL */
     const char *desc;      /* one line for -device help */
     const char *category;  /* "Bridge", "Storage", "Network", "Input", "Display", "Sound", "CPU", "Misc", "Watchdog", "USB" */
     size_t size;           /* of the instance structure, whose first member is a Device (or a PciDevice ...) */

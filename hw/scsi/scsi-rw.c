@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands of a SCSI disk that touch the medium (SBC-3, chapter 5). */
+#include <errno.h>
+#include "hw/scsi/scsi-disk.h"
+
+enum { FUA = 8, NDOB = 1, UNMAP_BIT = 8, ANCHOR = 16, PROTECT = 0xe0 };
+
+uint64_t disk_lba(const uint8_t *cdb)
+{
+    switch (cdb[0] >> 5) {
+    case 0: return load_be(cdb + 1, 3) & 0x1fffff;
+    case 4: return load_be(cdb + 2, 8);
+    default: return load_be(cdb + 2, 4);
+    }
+}
+
+uint32_t disk_count(const uint8_t *cdb)
+{
+    switch (cdb[0] >> 5) {
+    case 0: return cdb[4] ? cdb[4] : 256;
+    case 4: return (uint32_t)load_be(cdb + 10, 4);
+    case 5: return (uint32_t)load_be(cdb + 6, 4);
+    default: return (uint32_t)load_be(cdb + 7, 2);
+    }
+}
+
+static void fail_io(ScsiRequest *r, int error)
+{
+    bool read = r->blk.op == BLK_READ;
+    uint32_t sense = error == -ENOMEDIUM ? SENSE_NO_MEDIUM : error == -ENOSPC ? SENSE_SPACE_FULL : error == -ENOMEM ? SENSE_TARGET_FAILURE
+                   : error == -EROFS || error == -EPERM ? SENSE_WRITE_PROTECTED : read ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
+    if (sense == SENSE_READ_ERROR || sense == SENSE_WRITE_ERROR)
+        scsi_fail_info(r, sense, r->blk.offset / disk_block(disk_of(r)));
+    else
+        scsi_fail(r, sense);
+}
+
+static bool check_range(ScsiRequest *r, const ScsiDisk *d, uint64_t lba, uint64_t count)
+{
+    uint64_t blocks = disk_blocks(d);
+    if (lba <= blocks && count <= blocks - lba)
+        return true;
+    scsi_fail_info(r, SENSE_LBA_RANGE, lba);
+    return false;
+}
+
+/* No protection information here: fields that ask for it are invalid (SBC-3, 5.10). The 6-byte forms have no such field. */
+static bool check_protect(ScsiRequest *r)
+{
+    if (r->cdb[0] >> 5 == 0 || !(r->cdb[1] & PROTECT))
+        return true;
+    scsi_fail(r, SENSE_INVALID_FIELD);
+    return false;
+}
+
+static unsigned write_flags(const ScsiRequest *r, const ScsiDisk *d)
+{
+    return !d->wce || (r->cdb[0] >> 5 && r->cdb[1] & FUA) ? BLOCK_REQ_FUA : 0;
+}
+
+static void moved(ScsiRequest *r, int error)
+{
+    if (error) {
+        fail_io(r, error);
+        return;
+    }
+    r->done_bytes = r->xfer;
+    scsi_done(r, SCSI_GOOD);
+}
+
+static void transfer(ScsiRequest *r, ScsiDisk *d, BlkOp op, unsigned flags)
+{
+    uint64_t lba = disk_lba(r->cdb);
+    if (!check_protect(r) || !check_range(r, d, lba, disk_count(r->cdb)))
+        return;
+    if (r->xfer)
+        scsi_submit(r, d->blk, op, lba * disk_block(d), r->xfer, 0, flags, moved);
+    else
+        scsi_done(r, SCSI_GOOD);
+}
+
+void disk_read(ScsiRequest *r, ScsiDisk *d) { transfer(r, d, BLK_READ, 0); }
+void disk_write(ScsiRequest *r, ScsiDisk *d) { transfer(r, d, BLK_WRITE, write_flags(r, d)); }
+/* What has been written durably reads back as it was written: the comparison is the host's affair. */
+void disk_write_verify(ScsiRequest *r, ScsiDisk *d) { transfer(r, d, BLK_WRITE, BLOCK_REQ_FUA); }
+
+static void finished(ScsiRequest *r, int error)
+{
+    if (error)
+        fail_io(r, error);
+    else
+        scsi_done(r, SCSI_GOOD);
+}
+
+void disk_flush(ScsiRequest *r, ScsiDisk *d)
+{
+    if (r->cdb[0] == 0x35 || r->cdb[0] == 0x91) { /* all of the cache is written, whatever range was meant */
+        if (!check_range(r, d, disk_lba(r->cdb), disk_count(r->cdb)))
+            return;
+    }
+    scsi_submit(r, d->blk, BLK_FLUSH, 0, 0, 0, 0, finished);
+}
+
+void disk_in_range(ScsiRequest *r, ScsiDisk *d)
+{
+    if (check_range(r, d, disk_lba(r->cdb), r->cdb[0] == 0x2b ? 1 : disk_count(r->cdb)))
+        scsi_done(r, SCSI_GOOD);
+}
+
+/* --- VERIFY: byte by byte with BYTCHK 01b (each block) and 11b (one block for all) --- */
+
+static void verify_next(ScsiRequest *r, ScsiDisk *d);
+
+static void verify_step(ScsiRequest *r, int error)
+{
+    ScsiDisk *d = disk_of(r);
+    uint32_t block = disk_block(d);
+    bool one = (r->cdb[1] >> 1 & 3) == 3;
+    if (error) {
+        fail_io(r, error);
+        return;
+    }
+    g_autofree uint8_t *want = g_malloc(block);
+    for (uint64_t i = 0; i < r->buf_len; i += block) {
+        scsi_take(r, one ? 0 : r->at + i, want, block);
+        for (uint32_t k = 0; k < block; k++) {
+            if (want[k] != r->buf[i + k]) {
+                scsi_fail_info(r, SENSE_MISCOMPARE, one ? k : r->at + i + k);
+                return;
+            }
+        }
+    }
+    r->at += r->buf_len;
+    r->left -= r->buf_len;
+    verify_next(r, d);
+}
+
+static void verify_next(ScsiRequest *r, ScsiDisk *d)
+{
+    if (!r->left || r->cancelled) {
+        r->done_bytes = r->xfer;
+        scsi_done(r, SCSI_GOOD);
+        return;
+    }
+    r->buf_len = MIN(r->left, (uint64_t)SCSI_CHUNK);
+    scsi_submit_buf(r, d->blk, BLK_READ, disk_lba(r->cdb) * disk_block(d) + r->at, r->buf, r->buf_len, 0, verify_step);
+}
+
+void disk_verify(ScsiRequest *r, ScsiDisk *d)
+{
+    unsigned check = r->cdb[1] >> 1 & 3;
+    uint64_t lba = disk_lba(r->cdb), count = disk_count(r->cdb);
+    if (check == 2) {
+        scsi_fail(r, SENSE_INVALID_FIELD);
+        return;
+    }
+    if (!check_protect(r) || !check_range(r, d, lba, count))
+        return;
+    r->left = check ? count * disk_block(d) : 0;
+    r->buf = r->left ? g_malloc(MIN(r->left, (uint64_t)SCSI_CHUNK)) : NULL;
+    verify_next(r, d);
+}
+
+/* --- WRITE SAME --- */
+
+static void same_next(ScsiRequest *r, ScsiDisk *d);
+
+static void same_step(ScsiRequest *r, int error)
+{
+    if (error) {
+        fail_io(r, error);
+        return;
+    }
+    same_next(r, disk_of(r));
+}
+
+static void same_next(ScsiRequest *r, ScsiDisk *d)
+{
+    uint64_t n = MIN(r->left, r->buf_len), at = r->at;
+    if (!n || r->cancelled) {
+        r->done_bytes = r->xfer;
+        scsi_done(r, SCSI_GOOD);
+        return;
+    }
+    r->at += n;
+    r->left -= n;
+    scsi_submit_buf(r, d->blk, BLK_WRITE, at, r->buf, n, d->wce ? 0 : BLOCK_REQ_FUA, same_step);
+}
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+    return !len || (!p[0] && !memcmp(p, p + 1, len - 1));
+}
+
+void disk_write_same(ScsiRequest *r, ScsiDisk *d)
+{
+    uint64_t lba = disk_lba(r->cdb), count = disk_count(r->cdb), block = disk_block(d);
+    bool unmap = r->cdb[1] & UNMAP_BIT;
+    uint8_t pattern[32768] = { 0 };
+    if (!count || r->cdb[1] & ANCHOR || r->cdb[1] & 6 || count > SAME_BYTES_MAX / block) { /* WSNZ is set: no "to the end" */
+        scsi_fail(r, SENSE_INVALID_FIELD);
+        return;
+    }
+    if (!check_protect(r) || !check_range(r, d, lba, count))
+        return;
+    scsi_take(r, 0, pattern, MIN(block, r->xfer)); /* NDOB: no data, zeroes */
+    r->at = lba * block;
+    r->left = count * block;
+    if (all_zero(pattern, block)) {
+        scsi_submit(r, d->blk, BLK_WRITE_ZEROES, r->at, r->left, 0, (unmap ? BLOCK_REQ_MAY_UNMAP : 0) | (d->wce ? 0 : BLOCK_REQ_FUA), moved);
+        return;
+    }
+    r->buf_len = MIN(r->left, align_down(SCSI_CHUNK, block));
+    r->buf = g_malloc(r->buf_len);
+    for (uint64_t i = 0; i < r->buf_len; i += block)
+        memcpy(r->buf + i, pattern, block);
+    same_next(r, d);
+}
+
+/* --- UNMAP: r->buf has the descriptors, r->at is the next one --- */
+
+static void unmap_next(ScsiRequest *r, ScsiDisk *d);
+
+static void unmap_step(ScsiRequest *r, int error)
+{
+    if (error && error != -ENOTSUP) {
+        fail_io(r, error);
+        return;
+    }
+    unmap_next(r, disk_of(r));
+}
+
+static void unmap_next(ScsiRequest *r, ScsiDisk *d)
+{
+    while (r->at < r->buf_len && !load_be(r->buf + r->at + 8, 4))
+        r->at += 16;
+    if (r->at >= r->buf_len || r->cancelled) {
+        r->done_bytes = r->xfer;
+        scsi_done(r, SCSI_GOOD);
+        return;
+    }
+    uint64_t lba = load_be(r->buf + r->at, 8), count = load_be(r->buf + r->at + 8, 4);
+    r->at += 16;
+    scsi_submit(r, d->blk, BLK_DISCARD, lba * disk_block(d), count * disk_block(d), 0, 0, unmap_step);
+}
+
+void disk_unmap(ScsiRequest *r, ScsiDisk *d)
+{
+    uint8_t header[8];
+    if (r->cdb[1] & 1) { /* anchor */
+        scsi_fail(r, SENSE_INVALID_FIELD);
+        return;
+    }
+    if (!r->xfer) {
+        scsi_done(r, SCSI_GOOD);
+        return;
+    }
+    if (r->xfer < 8) {
+        scsi_fail(r, SENSE_PARAMETER_LENGTH);
+        return;
+    }
+    scsi_take(r, 0, header, sizeof header);
+    uint64_t bytes = load_be(header + 2, 2);
+    if (load_be(header, 2) > r->xfer - 2 || bytes > r->xfer - 8 || bytes % 16) {
+        scsi_fail(r, SENSE_PARAMETER_LENGTH);
+        return;
+    }
+    if (bytes / 16 > UNMAP_RANGES_MAX) {
+        scsi_fail(r, SENSE_INVALID_PARAMETER);
+        return;
+    }
+    r->buf_len = bytes;
+    r->buf = g_malloc(bytes + 1);
+    scsi_take(r, 8, r->buf, bytes);
+    for (uint64_t i = 0; i < bytes; i += 16) {
+        uint64_t count = load_be(r->buf + i + 8, 4);
+        if (!check_range(r, d, load_be(r->buf + i, 8), count))
+            return;
+        if (count > d->max_unmap_size / disk_block(d)) {
+            scsi_fail(r, SENSE_INVALID_PARAMETER);
+            return;
+        }
+    }
+    unmap_next(r, d);
+}
+
+/* --- COMPARE AND WRITE: one at a time, which makes them atomic among themselves --- */
+
+static void compare_start(ScsiRequest *r, ScsiDisk *d);
+
+static void compare_leave(ScsiRequest *r)
+{
+    ScsiDisk *d = disk_of(r);
+    g_queue_pop_head(&d->compares);
+    ScsiRequest *next = g_queue_peek_head(&d->compares);
+    if (next)
+        compare_start(next, d);
+}
+
+static void compare_written(ScsiRequest *r, int error)
+{
+    compare_leave(r);
+    moved(r, error);
+}
+
+static void compare_read(ScsiRequest *r, int error)
+{
+    ScsiDisk *d = disk_of(r);
+    if (error || r->cancelled) {
+        compare_leave(r);
+        finished(r, error);
+        return;
+    }
+    g_autofree uint8_t *want = g_malloc(r->buf_len);
+    scsi_take(r, 0, want, r->buf_len);
+    for (uint64_t i = 0; i < r->buf_len; i++) {
+        if (want[i] != r->buf[i]) {
+            compare_leave(r);
+            scsi_fail_info(r, SENSE_MISCOMPARE, i);
+            return;
+        }
+    }
+    scsi_submit(r, d->blk, BLK_WRITE, disk_lba(r->cdb) * disk_block(d), r->buf_len, r->buf_len, write_flags(r, d), compare_written);
+}
+
+static void compare_start(ScsiRequest *r, ScsiDisk *d)
+{
+    scsi_submit_buf(r, d->blk, BLK_READ, disk_lba(r->cdb) * disk_block(d), r->buf, r->buf_len, 0, compare_read);
+}
+
+void disk_compare_and_write(ScsiRequest *r, ScsiDisk *d)
+{
+    uint64_t count = r->cdb[13];
+    if (!check_protect(r) || !check_range(r, d, disk_lba(r->cdb), count))
+        return;
+    if (!count) {
+        scsi_done(r, SCSI_GOOD);
+        return;
+    }
+    r->buf_len = count * disk_block(d);
+    r->buf = g_malloc(r->buf_len);
+    g_queue_push_tail(&d->compares, r);
+    if (d->compares.length == 1)
+        compare_start(r, d);
+}
