@@ -263,7 +263,7 @@ static const Property props[] = {
     DRIVE_PROPS(ScsiDisk, drive),
     /* QEMU's words: guests name disks by them (/dev/disk/by-id) */
     TEXT("vendor", vendor, "QEMU", "vendor of INQUIRY, 8 characters"), TEXT("product", product, "QEMU HARDDISK", "product of INQUIRY, 16 characters"),
-    TEXT("ver", ver, "2.5+", "revision of INQUIRY, 4 characters"), TEXT("device_id", device_id, NULL, "identification in page 83h; the serial number when none"),
+    TEXT("ver", ver, "2.5+", "revision of INQUIRY, 4 characters"), TEXT("device_id", device_id, NULL, "name in page 83h; none: the serial number"),
     DEFINE_PROP_U64("wwn", ScsiDisk, wwn, 0, "world-wide name of the unit"), DEFINE_PROP_U64("port_wwn", ScsiDisk, port_wwn, 0, "world-wide name of the port"),
     DEFINE_PROP_U16("port_index", ScsiDisk, port_index, 0, "relative number of the port"),
     DEFINE_PROP_U16("rotation_rate", ScsiDisk, rotation_rate, 0, "rotations a minute; 1: none (SSD), 0: not said"),

@@ -28,8 +28,8 @@ enum {
 
 /*
  * What a host adapter is to its bus. All calls here and below are made and expected under the adapter's domain, which its logical units share.
- * complete: status, sense and done_bytes of r are set (r->dev may be gone afterwards); exactly once for each scsi_request_run(), possibly from inside of it. The adapter frees
- * r there or later. When r->cancelled, nobody waits for the result any more (but the memory of iov was in use until now).
+ * complete: status, sense and done_bytes of r are set (r->dev may be gone afterwards); exactly once for each scsi_request_run(), possibly from inside
+ * of it. The adapter frees r there or later. When r->cancelled, nobody waits for the result any more (but the memory of iov was in use until now).
  */
 typedef struct ScsiHost {
     unsigned channels, targets, luns; /* addresses end below these */

@@ -7,10 +7,14 @@ RELEASE = 'bookworm'
 NEXT_RELEASE = 'trixie'
 
 
-# The modules that a kernel needs besides what is built in: the power buttons, virtio disks.
-MODULES = tuple(root + 'lib/modules/*/kernel/drivers/' + name + '.ko*' for root in ('', 'usr/') for name in
-                ('acpi/button', 'input/keyboard/gpio_keys', 'virtio/virtio', 'virtio/virtio_ring', 'virtio/virtio_pci_legacy_dev',
-                 'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'block/virtio_blk'))
+# The modules that a kernel needs besides what is built in: the power buttons, virtio disks, SCSI, file systems.
+MODULES = tuple(root + 'lib/modules/*/kernel/' + name + '.ko*' for root in ('', 'usr/') for name in (
+    *('drivers/' + driver for driver in (
+        'acpi/button', 'input/keyboard/gpio_keys', 'virtio/virtio', 'virtio/virtio_ring', 'virtio/virtio_pci_legacy_dev',
+        'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'block/virtio_blk', 'cdrom/cdrom', 'scsi/scsi_common', 'scsi/scsi_mod', 'scsi/sd_mod',
+        'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas')),
+    'lib/crc-t10dif', 'lib/crc64', 'lib/crc64-rocksoft', 'lib/crc16', 'lib/libcrc32c', 'crypto/crct10dif_common', 'crypto/crct10dif_generic',
+    'crypto/crc64_rocksoft_generic', 'crypto/crc32c_generic', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'fs/isofs/isofs'))
 # Device trees of boards that cannot say themselves what they are.
 DTBS = tuple(f'usr/lib/linux-image-*/{folder}{name}.dtb' for folder in ('', 'broadcom/', 'arm/') for name in (
     'vexpress-v2p-ca9', 'vexpress-v2p-ca15-tc1', 'bcm2708-rpi-zero', 'bcm2835-rpi-zero', 'bcm2835-rpi-a-plus', 'bcm2836-rpi-2-b', 'bcm2837-rpi-3-b',
