@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The client's side of the NBD handshake: reaching an export, and asking what there is. */
+#ifndef BLOCK_NBD_REMOTE_H
+#define BLOCK_NBD_REMOTE_H
+
+#include "block/nbd/address.h"
+#include "block/nbd/channel.h"
+
+typedef struct NbdWant {
+    const NbdAddress *address;
+    const char *export;        /* "": the server's default */
+    bool tls;
+    Object *creds;             /* for tls; NULL: the system's authorities */
+    const char *tls_hostname;  /* NULL: the address's */
+    const char *context;       /* for block status; NULL: none */
+    unsigned timeout_ms;       /* for all of it; 0: none */
+} NbdWant;
+
+typedef struct NbdRemote {
+    NbdChannel *ch;
+    uint64_t size;
+    uint16_t flags;                    /* NBD_FLAG_… */
+    uint32_t min_block, preferred, max_block; /* 1, 4096, 32 MiB when the server is silent */
+    bool structured, has_context;
+    uint32_t context_id;
+} NbdRemote;
+
+/* Connects and goes to transmission. */
+bool nbd_remote_open(const NbdWant *w, NbdRemote *out, Error **errp);
+/* What `rhea-nbd --list` tells, for people. */
+bool nbd_remote_list(const NbdWant *w, GString *out, Error **errp);
+#endif
