@@ -76,9 +76,6 @@ static void finish(BlkRequest *r, int error)
 {
     BlockBackend *b = r->blk;
     account(b, r, error);
-    BlkOnError policy = r->op == BLK_READ ? b->rerror : b->werror;
-    if (error && policy == BLK_ERROR_IGNORE)
-        error = 0;
     r->done(r, error); /* r may be gone after it */
     in_flight_leave(&b->in_flight);
 }
@@ -250,6 +247,12 @@ void blk_set_on_error(BlockBackend *b, BlkOnError rerror, BlkOnError werror)
 {
     b->rerror = rerror;
     b->werror = werror;
+}
+
+void blk_get_on_error(const BlockBackend *b, BlkOnError *rerror, BlkOnError *werror)
+{
+    *rerror = b->rerror;
+    *werror = b->werror;
 }
 
 void blk_set_serial(BlockBackend *b, const char *serial)

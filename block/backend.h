@@ -46,7 +46,9 @@ BlockNode *blk_node(const BlockBackend *b); /* NULL: no medium; main thread, or 
 uint64_t blk_size(const BlockBackend *b);   /* 0 without a medium */
 bool blk_writable(const BlockBackend *b);
 bool blk_inserted(const BlockBackend *b);
+/* Kept here for whoever applies it: hw/storage/drive.h. */
 void blk_set_on_error(BlockBackend *b, BlkOnError rerror, BlkOnError werror);
+void blk_get_on_error(const BlockBackend *b, BlkOnError *rerror, BlkOnError *werror);
 void blk_set_serial(BlockBackend *b, const char *serial);
 const char *blk_serial(const BlockBackend *b); /* NULL: none given */
 

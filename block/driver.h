@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include "base/iov.h"
 #include "block/block.h"
 
 /*
@@ -97,13 +98,5 @@ int block_read_backing(BlockNode *n, uint64_t offset, const struct iovec *iov, i
 /* A driver by another one's hand: -1 when absent. Options with a prefix taken out: "file.filename" → "filename". */
 Opts *block_sub_options(Opts *o, const char *prefix);
 
-/* Parts of I/O vectors. iov_part: at most `n` entries of dst; returns how many. */
-size_t iov_bytes(const struct iovec *iov, int n);
-int iov_part(struct iovec *dst, const struct iovec *iov, int n, size_t skip, size_t len);
-void iov_to_buf(const struct iovec *iov, int n, size_t skip, void *buf, size_t len);
-void iov_from_buf(const struct iovec *iov, int n, size_t skip, const void *buf, size_t len);
-void iov_zero(const struct iovec *iov, int n, size_t skip, size_t len);
-bool iov_is_zero(const struct iovec *iov, int n);
-bool buf_is_zero(const void *buf, size_t len);
 enum { BLOCK_IOV_MAX = 1024 };
 #endif

@@ -338,7 +338,7 @@ bool gdbstub_start(const char *dev, Error **errp)
     }
     gdb = (GdbStub){ .chr = c, .in = g_string_new(NULL), .reply = g_string_new(NULL), .last = g_string_new(NULL) };
     debug_set_handler(vcpu_stopped);
-    machine_set_state_hook(run_state_hook);
+    machine_add_state_listener(run_state_hook);
     if (chardev_attach(c, &fe, errp))
         return true;
     gdb.chr = NULL;

@@ -85,6 +85,8 @@ static void carry_out_requests(void *opaque)
         shut_down(r.cause);
         return;
     }
+    if (r.pause && machine_run_state() == RUN_RUNNING)
+        machine_pause(r.pause_state);
     if (r.reset)
         run_reset();
     if (r.suspend)

@@ -189,15 +189,28 @@ const char *run_state_name(RunState s)
     static const char *const names[] = {
         [RUN_PRELAUNCH] = "prelaunch", [RUN_RUNNING] = "running", [RUN_PAUSED] = "paused", [RUN_SHUTDOWN] = "shutdown",
         [RUN_GUEST_PANICKED] = "guest-panicked", [RUN_SAVING] = "save-vm", [RUN_LOADING] = "restore-vm",
-        [RUN_INTERNAL_ERROR] = "internal-error", [RUN_DEBUG] = "debug",
+        [RUN_INTERNAL_ERROR] = "internal-error", [RUN_DEBUG] = "debug", [RUN_IO_ERROR] = "io-error",
     };
     return names[s];
 }
 
 void machine_set_run_ops(const MachineRunOps *ops) { run_ops = ops; }
 
-static void (*state_hook)(RunState s);
-void machine_set_state_hook(void (*changed)(RunState s)) { state_hook = changed; }
+static GPtrArray *listeners;
+
+void machine_add_state_listener(void (*changed)(RunState s))
+{
+    if (!listeners)
+        listeners = g_ptr_array_new();
+    if (!g_ptr_array_find(listeners, (void *)changed, NULL))
+        g_ptr_array_add(listeners, (void *)changed);
+}
+
+static void state_changed(RunState s)
+{
+    for (unsigned i = 0; listeners && i < listeners->len; i++)
+        ((void (*)(RunState))listeners->pdata[i])(s);
+}
 
 void machine_pause(RunState s)
 {
@@ -207,8 +220,7 @@ void machine_pause(RunState s)
             run_ops->pause_cpus();
     }
     __atomic_store_n(&run_state, s, __ATOMIC_RELAXED);
-    if (state_hook)
-        state_hook(s);
+    state_changed(s);
 }
 
 void machine_resume(void)
@@ -216,8 +228,7 @@ void machine_resume(void)
     if (machine_run_state() == RUN_RUNNING)
         return;
     __atomic_store_n(&run_state, RUN_RUNNING, __ATOMIC_RELAXED);
-    if (state_hook)
-        state_hook(RUN_RUNNING);
+    state_changed(RUN_RUNNING);
     clock_virtual_enable(true);
     if (run_ops && run_ops->resume_cpus)
         run_ops->resume_cpus();
@@ -248,6 +259,7 @@ void machine_request_reset(ShutdownCause cause) { STOPPING_REQUEST(requests.rese
 void machine_request_shutdown(ShutdownCause cause) { STOPPING_REQUEST(requests.shutdown = true; requests.cause = cause); }
 void machine_request_exit(int status) { STOPPING_REQUEST(requests.exit = true; requests.exit_status = status); }
 void machine_request_suspend(void) { STOPPING_REQUEST(requests.suspend = true); }
+void machine_request_pause(RunState s) { STOPPING_REQUEST(requests.pause = true; requests.pause_state = s); }
 void machine_request_wakeup(void) { REQUEST(requests.wakeup = true); }
 void machine_request_power_button(void) { REQUEST(requests.power_button = true); }
 

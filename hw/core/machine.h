@@ -97,7 +97,8 @@ Machine *machine_current(void);
 
 /* Run states. Requests may come from any thread (a vCPU that writes a reset register); the main loop carries them out. */
 typedef enum RunState { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_GUEST_PANICKED, RUN_SAVING, RUN_LOADING,
-                        RUN_INTERNAL_ERROR, RUN_DEBUG /* the debugger's client decides how it goes on */ } RunState;
+                        RUN_INTERNAL_ERROR, RUN_DEBUG /* the debugger's client decides how it goes on */,
+                        RUN_IO_ERROR /* a disk failed, and rerror= or werror= says stop */ } RunState;
 RunState machine_run_state(void);
 const char *run_state_name(RunState s); /* QMP's names */
 typedef enum ShutdownCause { CAUSE_NONE, CAUSE_HOST_SIGNAL, CAUSE_HOST_UI, CAUSE_HOST_QMP_QUIT, CAUSE_HOST_QMP_RESET,
@@ -108,11 +109,12 @@ void machine_request_exit(int status);   /* e.g. isa-debug-exit: end the process
 void machine_request_suspend(void);
 void machine_request_wakeup(void);
 void machine_request_power_button(void);
+void machine_request_pause(RunState s);  /* from a device that can't go on */
 void machine_guest_panicked(const char *how); /* pvpanic */
 void machine_pause(RunState s);   /* main thread: stops vCPUs and the virtual clock; returns when they stand still */
 void machine_resume(void);        /* main thread */
-/* One function that learns of pauses (vCPUs stand) and resumes (they still stand): the debugger. Main thread. */
-void machine_set_state_hook(void (*changed)(RunState s));
+/* Who learns of pauses (vCPUs stand) and resumes (they still stand). Main thread, no lock domain held; once each. */
+void machine_add_state_listener(void (*changed)(RunState s));
 
 /* Set by the accelerator and by system/: how vCPUs are stopped, resumed, and what happens on requests. */
 typedef struct MachineRunOps {
@@ -123,7 +125,8 @@ typedef struct MachineRunOps {
 } MachineRunOps;
 void machine_set_run_ops(const MachineRunOps *ops);
 typedef struct MachineRequests {
-    bool reset, shutdown, exit, suspend, wakeup, power_button, panicked;
+    bool reset, shutdown, exit, suspend, wakeup, power_button, panicked, pause;
+    RunState pause_state;
     int exit_status;
     ShutdownCause cause;
 } MachineRequests;

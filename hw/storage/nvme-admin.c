@@ -58,7 +58,7 @@ static void delete_sq(NvmeRequest *r)
         nvme_complete(r, SC_QID_INVALID | SC_DNR);
         return;
     }
-    nvme_settle(n); /* its commands complete first */
+    drive_settle(&n->queue); /* its commands complete first */
     n->sq[id] = (NvmeSq){ .id = (uint16_t)id };
     nvme_complete(r, SC_OK);
 }
@@ -329,13 +329,9 @@ static void doorbell_buffer(NvmeRequest *r)
 }
 
 /* Format NVM (5.23): the block size, and all data gone. */
-static void format_done(BlkRequest *req, int error)
+static void format_done(DriveRequest *req, int error)
 {
-    NvmeRequest *r = req->opaque;
-    LockDomain *domain = r->n->pci.dev.domain;
-    lock_domain_lock(domain);
-    nvme_complete(r, error ? SC_INTERNAL : SC_OK);
-    lock_domain_unlock(domain);
+    nvme_complete(container_of(req, NvmeRequest, req), error ? SC_INTERNAL : SC_OK);
 }
 
 static void format(NvmeRequest *r)
@@ -351,8 +347,8 @@ static void format(NvmeRequest *r)
         return;
     }
     n->lbaf = lbaf;
-    r->req = (BlkRequest){ .op = BLK_WRITE_ZEROES, .bytes = blk_size(n->blk), .flags = BLOCK_REQ_MAY_UNMAP, .done = format_done, .opaque = r };
-    blk_submit(n->blk, &r->req);
+    r->req = (DriveRequest){ .blk = { .op = BLK_WRITE_ZEROES, .bytes = blk_size(n->blk), .flags = BLOCK_REQ_MAY_UNMAP }, .done = format_done, .hint = true };
+    drive_submit(&n->queue, &r->req);
 }
 
 void nvme_admin(NvmeRequest *r)

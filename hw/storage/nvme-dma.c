@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* NVMe: data pointers: PRP lists and SGLs (NVM Express 1.4, 4.3 and 4.4). */
 #include <string.h>
+#include "base/iov.h"
 #include "hw/storage/nvme.h"
 
 enum { SGL_DATA = 0, SGL_BIT_BUCKET = 1, SGL_SEGMENT = 2, SGL_LAST = 3, SGL_SEGMENTS_MAX = 64 };
@@ -111,11 +112,8 @@ uint16_t nvme_map(NvmeRequest *r, uint64_t len, bool to_memory)
 uint16_t nvme_give(NvmeRequest *r, const void *buf, size_t len)
 {
     uint16_t status = nvme_map(r, len, true);
-    const uint8_t *p = buf;
-    for (unsigned i = 0; !status && i < r->data.count; i++) {
-        memcpy(r->data.iov[i].iov_base, p, r->data.iov[i].iov_len);
-        p += r->data.iov[i].iov_len;
-    }
+    if (!status)
+        iov_from_buf(r->data.iov, (int)r->data.count, 0, buf, len);
     dma_vec_finish(&r->data, status ? 0 : len);
     return status;
 }
@@ -123,11 +121,8 @@ uint16_t nvme_give(NvmeRequest *r, const void *buf, size_t len)
 uint16_t nvme_take(NvmeRequest *r, void *buf, size_t len)
 {
     uint16_t status = nvme_map(r, len, false);
-    uint8_t *p = buf;
-    for (unsigned i = 0; !status && i < r->data.count; i++) {
-        memcpy(p, r->data.iov[i].iov_base, r->data.iov[i].iov_len);
-        p += r->data.iov[i].iov_len;
-    }
+    if (!status)
+        iov_to_buf(r->data.iov, (int)r->data.count, 0, buf, len);
     dma_vec_finish(&r->data, 0);
     return status;
 }

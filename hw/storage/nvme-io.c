@@ -16,9 +16,9 @@ static uint16_t status_of(const NvmeRequest *r, int error)
 static void count(Nvme *n, const NvmeRequest *r)
 {
     if (r->cmd[0] == NVM_READ)
-        n->reads++, n->read_units += r->req.bytes / 512;
+        n->reads++, n->read_units += r->req.blk.bytes / 512;
     else if (r->cmd[0] == NVM_WRITE)
-        n->writes++, n->written_units += r->req.bytes / 512;
+        n->writes++, n->written_units += r->req.blk.bytes / 512;
 }
 
 static bool same(const NvmeRequest *r)
@@ -32,27 +32,29 @@ static bool same(const NvmeRequest *r)
     return true;
 }
 
-static void done(BlkRequest *req, int error)
+static void done(DriveRequest *req, int error)
 {
-    NvmeRequest *r = req->opaque;
+    NvmeRequest *r = container_of(req, NvmeRequest, req);
     Nvme *n = r->n;
-    LockDomain *domain = n->pci.dev.domain;
-    lock_domain_lock(domain);
     uint16_t status = status_of(r, error);
     if (!error && r->cmd[0] == NVM_COMPARE && !same(r))
         status = SC_COMPARE | SC_DNR;
     if (!error)
         count(n, r);
-    dma_vec_finish(&r->data, error || r->cmd[0] != NVM_READ ? 0 : req->bytes);
+    dma_vec_finish(&r->data, error || r->cmd[0] != NVM_READ ? 0 : req->blk.bytes);
     nvme_complete(r, status);
-    lock_domain_unlock(domain);
 }
 
 static void submit(NvmeRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, unsigned flags)
 {
-    r->req = (BlkRequest){ .op = op, .offset = offset, .bytes = bytes, .flags = flags, .done = done, .opaque = r, .iov = r->data.iov,
-                           .iovcnt = (int)r->data.count };
-    blk_submit(r->n->blk, &r->req);
+    r->req = (DriveRequest){ .blk = { .op = op, .offset = offset, .bytes = bytes, .flags = flags, .iov = r->data.iov, .iovcnt = (int)r->data.count },
+                             .done = done };
+    if (r->compare) {
+        r->compare_iov = (struct iovec){ r->compare, bytes };
+        r->req.blk.iov = &r->compare_iov;
+        r->req.blk.iovcnt = 1;
+    }
+    drive_submit(&r->n->queue, &r->req);
 }
 
 /* The blocks that CDW10 to CDW12 name; false: completed with an error. */
@@ -88,12 +90,8 @@ static void read_write(NvmeRequest *r)
         nvme_complete(r, status);
         return;
     }
-    if (compare) {
+    if (compare)
         r->compare = g_malloc(bytes);
-        r->req = (BlkRequest){ .op = BLK_READ, .offset = offset, .bytes = bytes, .done = done, .opaque = r };
-        done(&r->req, blk_pread(r->n->blk, offset, r->compare, bytes)); /* rare: carried out at once */
-        return;
-    }
     unsigned flags = write && (nvme_dword(r, 12) & FUA || !r->n->write_cache) ? BLOCK_REQ_FUA : 0;
     submit(r, write ? BLK_WRITE : BLK_READ, offset, bytes, flags);
 }
@@ -106,16 +104,15 @@ static void write_zeroes(NvmeRequest *r)
 }
 
 /* Dataset management: up to 256 ranges, discarded one after the other: the last one completes the command. */
-static void discard_done(BlkRequest *req, int error)
+typedef struct Discard { DriveRequest req; NvmeRequest *of; } Discard;
+
+static void discard_done(DriveRequest *req, int error)
 {
-    NvmeRequest *r = req->opaque;
-    Nvme *n = r->n;
-    g_free(req);
-    LockDomain *domain = n->pci.dev.domain;
-    lock_domain_lock(domain);
+    Discard *d = container_of(req, Discard, req);
+    NvmeRequest *r = d->of;
+    g_free(d);
     if (!--r->ranges)
         nvme_complete(r, SC_OK); /* a hint: whether it took is nobody's business */
-    lock_domain_unlock(domain);
 }
 
 static void dataset(NvmeRequest *r)
@@ -133,10 +130,12 @@ static void dataset(NvmeRequest *r)
         uint64_t lba = load_le64(list + i * 16 + 8), blocks = load_le32(list + i * 16 + 4), all = nvme_blocks(n);
         if (lba > all || blocks > all - lba || !blocks)
             continue;
-        BlkRequest *d = g_new0(BlkRequest, 1);
-        *d = (BlkRequest){ .op = BLK_DISCARD, .offset = lba << nvme_lba_bits(n), .bytes = blocks << nvme_lba_bits(n), .done = discard_done, .opaque = r };
+        Discard *d = g_new0(Discard, 1);
+        d->of = r;
+        d->req = (DriveRequest){ .blk = { .op = BLK_DISCARD, .offset = lba << nvme_lba_bits(n), .bytes = blocks << nvme_lba_bits(n) },
+                                 .done = discard_done, .hint = true };
         r->ranges++;
-        blk_submit(n->blk, d);
+        drive_submit(&n->queue, &d->req);
     }
     if (!--r->ranges)
         nvme_complete(r, SC_OK);
@@ -163,3 +162,37 @@ void nvme_io(NvmeRequest *r)
     default: nvme_complete(r, SC_INVALID_OPCODE | SC_DNR); break;
     }
 }
+
+/* --- commands that are held: their queue and their 64 bytes --- */
+
+static void save_request(DriveRequest *req, GByteArray *out)
+{
+    const NvmeRequest *r = container_of(req, NvmeRequest, req);
+    uint8_t queue[2];
+    store_le16(queue, r->sq);
+    g_byte_array_append(out, queue, sizeof queue);
+    g_byte_array_append(out, r->cmd, sizeof r->cmd);
+}
+
+static bool restart_request(Device *d, const uint8_t *bytes, size_t len)
+{
+    Nvme *n = (Nvme *)d;
+    uint16_t sq = len == 2 + NVME_SQE ? load_le16(bytes) : 0;
+    if (!sq || sq >= NVME_QUEUES || !n->sq[sq].exists || !(n->csts & CSTS_RDY))
+        return false;
+    NvmeRequest *r = g_new0(NvmeRequest, 1);
+    *r = (NvmeRequest){ .n = n, .sq = sq, .cq = n->sq[sq].cqid };
+    memcpy(r->cmd, bytes + 2, NVME_SQE);
+    r->cid = load_le16(r->cmd + 2);
+    nvme_io(r);
+    return true;
+}
+
+static void drop_request(DriveRequest *req)
+{
+    NvmeRequest *r = container_of(req, NvmeRequest, req);
+    dma_vec_finish(&r->data, 0);
+    g_free(r->compare);
+    g_free(r);
+}
+const DriveQueueOps nvme_queue_ops = { save_request, restart_request, drop_request };

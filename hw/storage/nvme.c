@@ -93,6 +93,15 @@ static void post_waiting(Nvme *n, NvmeCq *q)
         update_irq(n, q);
 }
 
+static void wait_for_room(NvmeCq *q, NvmeRequest *r)
+{
+    r->next = NULL;
+    if (!q->waiting)
+        q->last = &q->waiting;
+    *q->last = r;
+    q->last = &r->next;
+}
+
 static void note_error(Nvme *n, const NvmeRequest *r)
 {
     NvmeErrorEntry *e = &n->error[n->error_count++ % NVME_ERRORS];
@@ -107,7 +116,6 @@ void nvme_complete(NvmeRequest *r, uint16_t status)
     r->status = status;
     g_free(r->compare);
     r->compare = NULL;
-    n->in_flight--;
     if (status && !n->stopping)
         note_error(n, r);
     if (n->stopping || !q->exists || !n->sq[r->sq].exists) {
@@ -115,11 +123,7 @@ void nvme_complete(NvmeRequest *r, uint16_t status)
         return;
     }
     if (q->waiting || cq_full(n, q)) {
-        r->next = NULL;
-        if (!q->waiting)
-            q->last = &q->waiting;
-        *q->last = r;
-        q->last = &r->next;
+        wait_for_room(q, r);
         return;
     }
     post(n, q, r);
@@ -138,7 +142,6 @@ static void fetch(Nvme *n, NvmeSq *q)
     dma_window_read(&q->window, (uint64_t)q->head * NVME_SQE, r->cmd, NVME_SQE);
     q->head = (uint16_t)((q->head + 1) % q->size);
     r->cid = load_le16(r->cmd + 2);
-    n->in_flight++;
     if (q->id)
         nvme_io(r);
     else
@@ -171,22 +174,6 @@ void nvme_sq_run(Nvme *n, NvmeSq *q)
     }
 }
 
-/* Workers need the domain to complete what they carry out. */
-void nvme_settle(Nvme *n)
-{
-    LockDomain *domain = n->pci.dev.domain;
-    unsigned held = 0;
-    if (!n->blk || !n->in_flight)
-        return;
-    while (lock_domain_held(domain)) {
-        lock_domain_unlock(domain);
-        held++;
-    }
-    blk_drain(n->blk);
-    while (held--)
-        lock_domain_lock(domain);
-}
-
 /* --- registers --- */
 
 static void drop_waiting(NvmeCq *q)
@@ -201,14 +188,13 @@ static void drop_waiting(NvmeCq *q)
 static void disable(Nvme *n)
 {
     n->stopping = true;
-    nvme_settle(n);
+    drive_queue_reset(&n->queue);
     n->stopping = false;
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
         drop_waiting(&n->cq[i]);
         n->cq[i] = (NvmeCq){ .id = (uint16_t)i };
         n->sq[i] = (NvmeSq){ .id = (uint16_t)i };
     }
-    n->in_flight = 0;
     n->aers = 0;
     n->csts = 0;
     n->intms = 0;
@@ -242,7 +228,7 @@ static void write_cc(Nvme *n, uint32_t value)
     else if (!(value & CC_EN) && old & CC_EN)
         disable(n);
     if (value & CC_SHN && !(old & CC_SHN)) {
-        nvme_settle(n);
+        drive_settle(&n->queue);
         blk_flush(n->blk);
         n->csts |= CSTS_SHST_DONE;
     } else if (!(value & CC_SHN)) {
@@ -331,13 +317,18 @@ static const MemOps bar_ops = { bar_read, bar_write, 2, 8 };
 
 /* --- the device --- */
 
-static void init(Device *d) { device_own_domain(d, "nvme"); }
+static void init(Device *d)
+{
+    device_own_domain(d, "nvme");
+    ((Nvme *)d)->unposted = g_byte_array_new();
+}
 
 static bool start(Device *d, Error **errp)
 {
     Nvme *n = (Nvme *)d;
     if (!drive_open(d, &n->drive, false, &n->blk, errp))
         return false;
+    drive_queue_init(&n->queue, d, &n->drive, n->blk, &nvme_queue_ops);
     n->lbaf = n->drive.logical_block_size == 4096;
     n->bar = mem_io_new("nvme", BAR_SIZE, &bar_ops, n, d->domain);
     pci_register_bar(&n->pci, 0, PCI_BAR_MEM | PCI_BAR_64, n->bar);
@@ -365,7 +356,40 @@ static void reset(Device *d, ResetPhase phase)
     n->read_units = n->written_units = n->reads = n->writes = 0;
 }
 
-static void saving(Device *d) { nvme_settle((Nvme *)d); }
+/* Completions that wait for room, each as its queue's number (16 bits), submission queue, command, status, result. */
+enum { UNPOSTED_SIZE = 12, UNPOSTED_MAX = 16 << 20 };
+
+static void saving(Device *d)
+{
+    Nvme *n = (Nvme *)d;
+    drive_queue_saving(&n->queue);
+    g_byte_array_set_size(n->unposted, 0);
+    for (unsigned i = 0; i < NVME_QUEUES; i++) {
+        for (const NvmeRequest *r = n->cq[i].waiting; r; r = r->next) {
+            uint8_t b[UNPOSTED_SIZE];
+            store_le16(b, r->cq);
+            store_le16(b + 2, r->sq);
+            store_le16(b + 4, r->cid);
+            store_le16(b + 6, r->status);
+            store_le32(b + 8, r->result);
+            g_byte_array_append(n->unposted, b, sizeof b);
+        }
+    }
+}
+
+static bool load_unposted(Nvme *n)
+{
+    for (size_t at = 0; at + UNPOSTED_SIZE <= n->unposted->len; at += UNPOSTED_SIZE) {
+        const uint8_t *b = n->unposted->data + at;
+        if (load_le16(b) >= NVME_QUEUES || load_le16(b + 2) >= NVME_QUEUES || !n->cq[load_le16(b)].exists)
+            return false;
+        NvmeRequest *r = g_new0(NvmeRequest, 1);
+        *r = (NvmeRequest){ .n = n, .cq = load_le16(b), .sq = load_le16(b + 2), .cid = load_le16(b + 4), .status = load_le16(b + 6),
+                            .result = load_le32(b + 8) };
+        wait_for_room(&n->cq[r->cq], r);
+    }
+    return true;
+}
 
 static bool queue_ok(uint64_t addr, uint16_t size, uint16_t index, uint16_t other)
 {
@@ -386,20 +410,20 @@ static bool loaded(Device *d, Error **errp)
         dma_window_set(&s->window, as, s->addr, (uint64_t)s->size * NVME_SQE);
         dma_window_set(&c->window, as, c->addr, (uint64_t)c->size * NVME_CQE);
     }
-    n->in_flight = n->aers;
+    for (unsigned i = 0; i < NVME_QUEUES; i++)
+        drop_waiting(&n->cq[i]);
+    ok = ok && load_unposted(n);
     if (!ok)
         error_setf(errp, "nvme '%s': the saved state is not one that this device can be in", d->id);
-    return ok;
+    return ok && drive_queue_loaded(&n->queue, errp);
 }
 
 static void stop(Device *d)
 {
     Nvme *n = (Nvme *)d;
-    if (n->blk) {
-        n->stopping = true;
-        nvme_settle(n);
-        blk_detach(n->blk);
-    }
+    n->stopping = true;
+    drive_queue_free(&n->queue);
+    g_byte_array_unref(n->unposted);
     for (unsigned i = 0; i < NVME_QUEUES; i++)
         drop_waiting(&n->cq[i]);
     mem_region_free(n->bar);
@@ -425,6 +449,7 @@ static const StateField error_state[] = {
     STATE_U16(NvmeErrorEntry, status), STATE_U16(NvmeErrorEntry, location), STATE_U32(NvmeErrorEntry, ns), STATE_END_OF_TABLE
 };
 static const StateField state[] = {
+    STATE_STRUCT(Nvme, queue, drive_queue_state), STATE_BUF(Nvme, unposted, UNPOSTED_MAX),
     STATE_U64(Nvme, asq), STATE_U64(Nvme, acq), STATE_U32(Nvme, cc), STATE_U32(Nvme, csts), STATE_U32(Nvme, aqa), STATE_U32(Nvme, intms),
     STATE_STRUCT_ARRAY(Nvme, sq, sq_state), STATE_STRUCT_ARRAY(Nvme, cq, cq_state), STATE_U32(Nvme, lbaf), STATE_BOOL(Nvme, write_cache),
     STATE_U32_ARRAY(Nvme, feature), STATE_U64(Nvme, timestamp_base), STATE_U64(Nvme, timestamp_at), STATE_U16_ARRAY(Nvme, aer_cid), STATE_U32(Nvme, aers),

@@ -33,6 +33,8 @@ typedef struct Nvme {
     DriveProps drive;
     uint32_t max_ioqpairs, mdts;
     BlockBackend *blk;
+    DriveQueue queue;
+    GByteArray *unposted;  /* completions for which there was no room, while the device is saved */
     MemRegion *bar;
     uint64_t asq, acq;
     uint32_t cc, csts, aqa, intms;
@@ -45,20 +47,20 @@ typedef struct Nvme {
     int64_t timestamp_at;
     uint16_t aer_cid[NVME_AERS];
     unsigned aers;
-    unsigned in_flight;
     uint64_t error_count;
     NvmeErrorEntry error[NVME_ERRORS];
     uint64_t read_units, written_units, reads, writes; /* for SMART, since the machine was made */
 } Nvme;
 
 typedef struct NvmeRequest {
+    DriveRequest req;
     Nvme *n;
     uint16_t sq, cq, cid, status;
     uint32_t result;
     uint8_t cmd[NVME_SQE];
     DmaVec data;
     uint8_t *compare;      /* what was read for Compare */
-    BlkRequest req;
+    struct iovec compare_iov;
     unsigned ranges;       /* DSM: discards on their way */
     struct NvmeRequest *next;
 } NvmeRequest;
@@ -68,7 +70,6 @@ static inline uint32_t nvme_dword(const NvmeRequest *r, unsigned i) { return loa
 /* nvme.c; under the device's domain */
 void nvme_complete(NvmeRequest *r, uint16_t status);       /* frees r */
 void nvme_sq_run(Nvme *n, NvmeSq *q);
-void nvme_settle(Nvme *n);                                 /* waits for requests on their way */
 /* nvme-dma.c: the command's data pointer as a list of `len` bytes; a status. */
 uint16_t nvme_map(NvmeRequest *r, uint64_t len, bool to_memory);
 uint16_t nvme_give(NvmeRequest *r, const void *buf, size_t len);  /* a controller's structure to the host */
@@ -76,6 +77,7 @@ uint16_t nvme_take(NvmeRequest *r, void *buf, size_t len);
 /* nvme-admin.c, nvme-io.c: start the command; it ends in nvme_complete() */
 void nvme_admin(NvmeRequest *r);
 void nvme_io(NvmeRequest *r);
+extern const DriveQueueOps nvme_queue_ops;
 static inline unsigned nvme_lba_bits(const Nvme *n) { return n->lbaf ? 12 : 9; }
 static inline uint64_t nvme_blocks(const Nvme *n) { return blk_size(n->blk) >> nvme_lba_bits(n); }
 #endif

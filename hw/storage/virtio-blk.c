@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/bits.h"
+#include "base/iov.h"
 #include "hw/storage/drive.h"
 #include "hw/virtio/virtio-pci.h"
 
@@ -27,8 +28,8 @@ typedef struct VirtioBlk {
     uint16_t num_queues, queue_size;
     bool discard, write_zeroes;
     BlockBackend *blk;
+    DriveQueue queue;
     bool writeback;      /* the driver's choice by config.writeback */
-    unsigned in_flight;
     uint32_t batching;   /* queue_notified() is on the stack: interrupts wait for its end */
     bool signal[VIRTIO_QUEUES_MAX];
 } VirtioBlk;
@@ -38,10 +39,10 @@ static VirtioBlk *blk_of(VirtioDevice *v) { return container_of(v, VirtioBlk, v)
 /* --- requests --- */
 
 typedef struct Request {
+    DriveRequest req;
     VirtioBlk *b;
     VirtQueue *q;
     VirtqBuffer buffer;
-    BlkRequest req;
     struct iovec *iov;
     uint32_t in_bytes;   /* what the driver gets besides the status byte */
 } Request;
@@ -54,7 +55,6 @@ static void complete(Request *r, uint8_t status)
     uint32_t written = status == S_OK ? r->in_bytes : 0;
     struct iovec *last = &in->iov[in->count - 1];
     ((uint8_t *)last->iov_base)[last->iov_len - 1] = status;
-    b->in_flight--;
     virtq_push(r->q, &r->buffer, (uint32_t)MAX(in->bytes, written + 1u));
     if (b->batching)
         b->signal[r->q->index] = true;
@@ -64,59 +64,22 @@ static void complete(Request *r, uint8_t status)
     g_free(r);
 }
 
-static void done(BlkRequest *req, int error)
+static void done(DriveRequest *req, int error)
 {
-    Request *r = req->opaque;
-    LockDomain *domain = r->b->v.dev->domain;
-    lock_domain_lock(domain);
-    complete(r, !error ? S_OK : error == -ENOTSUP ? S_UNSUPP : S_IOERR);
-    lock_domain_unlock(domain);
+    complete(container_of(req, Request, req), !error ? S_OK : error == -ENOTSUP ? S_UNSUPP : S_IOERR);
 }
 
-static size_t take(const DmaVec *v, size_t skip, void *buf, size_t len)
-{
-    size_t got = 0;
-    for (unsigned i = 0; i < v->count && got < len; i++) {
-        if (skip >= v->iov[i].iov_len) {
-            skip -= v->iov[i].iov_len;
-            continue;
-        }
-        size_t n = MIN(v->iov[i].iov_len - skip, len - got);
-        memcpy((uint8_t *)buf + got, (uint8_t *)v->iov[i].iov_base + skip, n);
-        got += n;
-        skip = 0;
-    }
-    return got;
-}
-
-/* The data part of a list: without `skip` bytes in front and `tail` behind. */
-static int data_part(Request *r, const DmaVec *v, size_t skip, size_t tail)
-{
-    size_t len = v->bytes - skip - tail;
-    r->iov = g_new(struct iovec, v->count);
-    int n = 0;
-    for (unsigned i = 0; i < v->count && len; i++) {
-        if (skip >= v->iov[i].iov_len) {
-            skip -= v->iov[i].iov_len;
-            continue;
-        }
-        size_t piece = MIN(v->iov[i].iov_len - skip, len);
-        r->iov[n++] = (struct iovec){ (uint8_t *)v->iov[i].iov_base + skip, piece };
-        len -= piece;
-        skip = 0;
-    }
-    return n;
-}
-
-static void submit(Request *r, BlkOp op, uint64_t offset, uint64_t bytes, const DmaVec *data, size_t skip, size_t tail, unsigned flags)
+/* Data: `bytes` behind the first `skip` of the list. */
+static void submit(Request *r, BlkOp op, uint64_t offset, uint64_t bytes, const DmaVec *data, size_t skip, unsigned flags)
 {
     VirtioBlk *b = r->b;
-    r->req = (BlkRequest){ .op = op, .offset = offset, .bytes = bytes, .flags = flags, .done = done, .opaque = r };
+    r->req = (DriveRequest){ .blk = { .op = op, .offset = offset, .bytes = bytes, .flags = flags }, .done = done };
     if (data) {
-        r->req.iovcnt = data_part(r, data, skip, tail);
-        r->req.iov = r->iov;
+        r->iov = g_new(struct iovec, data->count);
+        r->req.blk.iovcnt = iov_part(r->iov, data->iov, (int)data->count, skip, bytes);
+        r->req.blk.iov = r->iov;
     }
-    blk_submit(b->blk, &r->req);
+    drive_submit(&b->queue, &r->req);
 }
 
 static bool in_range(const VirtioBlk *b, uint64_t sector, uint64_t bytes)
@@ -131,10 +94,11 @@ static void submit_range(Request *r, uint32_t type)
 {
     VirtioBlk *b = r->b;
     uint8_t d[16];
-    if (r->buffer.out.bytes != 16 + sizeof d || take(&r->buffer.out, 16, d, sizeof d) != sizeof d) {
+    if (r->buffer.out.bytes != 16 + sizeof d) {
         complete(r, S_IOERR);
         return;
     }
+    iov_to_buf(r->buffer.out.iov, (int)r->buffer.out.count, 16, d, sizeof d);
     uint64_t sector = load_le64(d), bytes = (uint64_t)load_le32(d + 8) * SECTOR;
     uint32_t flags = load_le32(d + 12);
     if (flags & ~1u || (type == T_DISCARD && flags)) {
@@ -145,7 +109,7 @@ static void submit_range(Request *r, uint32_t type)
         complete(r, S_IOERR);
         return;
     }
-    submit(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES, sector * SECTOR, bytes, NULL, 0, 0, flags & 1 ? BLOCK_REQ_MAY_UNMAP : 0);
+    submit(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES, sector * SECTOR, bytes, NULL, 0, flags & 1 ? BLOCK_REQ_MAY_UNMAP : 0);
 }
 
 static void get_id(Request *r)
@@ -154,12 +118,8 @@ static void get_id(Request *r)
     VirtioBlk *b = r->b;
     const char *serial = drive_serial(b->v.dev, &b->drive, b->blk);
     memcpy(id, serial, MIN(strlen(serial), sizeof id)); /* no terminator when it fills the field */
-    size_t room = MIN(r->buffer.in.bytes - 1, sizeof id), at = 0;
-    for (unsigned i = 0; i < r->buffer.in.count && at < room; i++) {
-        size_t n = MIN(r->buffer.in.iov[i].iov_len, room - at);
-        memcpy(r->buffer.in.iov[i].iov_base, id + at, n);
-        at += n;
-    }
+    size_t room = MIN(r->buffer.in.bytes - 1, sizeof id);
+    iov_from_buf(r->buffer.in.iov, (int)r->buffer.in.count, 0, id, room);
     r->in_bytes = (uint32_t)room;
     complete(r, S_OK);
 }
@@ -168,7 +128,7 @@ static void start_request(Request *r)
 {
     VirtioBlk *b = r->b;
     uint8_t header[16];
-    take(&r->buffer.out, 0, header, sizeof header);
+    iov_to_buf(r->buffer.out.iov, (int)r->buffer.out.count, 0, header, sizeof header);
     uint32_t type = load_le32(header) & 0x7fffffff; /* legacy barrier bit */
     uint64_t sector = load_le64(header + 8), in = r->buffer.in.bytes - 1, out = r->buffer.out.bytes - sizeof header;
     switch (type) {
@@ -178,16 +138,16 @@ static void start_request(Request *r)
             break;
         }
         r->in_bytes = (uint32_t)in;
-        submit(r, BLK_READ, sector * SECTOR, in, &r->buffer.in, 0, 1, 0);
+        submit(r, BLK_READ, sector * SECTOR, in, &r->buffer.in, 0, 0);
         break;
     case T_OUT:
         if (!blk_writable(b->blk) || !in_range(b, sector, out) || !out) {
             complete(r, S_IOERR);
             break;
         }
-        submit(r, BLK_WRITE, sector * SECTOR, out, &r->buffer.out, sizeof header, 0, b->writeback ? 0 : BLOCK_REQ_FUA);
+        submit(r, BLK_WRITE, sector * SECTOR, out, &r->buffer.out, sizeof header, b->writeback ? 0 : BLOCK_REQ_FUA);
         break;
-    case T_FLUSH: submit(r, BLK_FLUSH, 0, 0, NULL, 0, 0, 0); break;
+    case T_FLUSH: submit(r, BLK_FLUSH, 0, 0, NULL, 0, 0); break;
     case T_GET_ID: get_id(r); break;
     case T_DISCARD: case T_WRITE_ZEROES:
         if (!(b->v.guest_features & (type == T_DISCARD ? F_DISCARD : F_WRITE_ZEROES)))
@@ -199,6 +159,18 @@ static void start_request(Request *r)
     }
 }
 
+static bool well_formed(const VirtqBuffer *b)
+{
+    return b->out.bytes >= 16 && b->in.count && b->in.iov[b->in.count - 1].iov_len;
+}
+
+static void begin(VirtioBlk *b, VirtQueue *q, const VirtqBuffer *buffer)
+{
+    Request *r = g_new0(Request, 1);
+    *r = (Request){ .b = b, .q = q, .buffer = *buffer };
+    start_request(r);
+}
+
 static void queue_notified(VirtioDevice *v, VirtQueue *q)
 {
     VirtioBlk *b = blk_of(v);
@@ -207,16 +179,13 @@ static void queue_notified(VirtioDevice *v, VirtQueue *q)
     do {
         virtq_disable_notify(q);
         while (virtq_pop(q, &buffer)) {
-            if (buffer.out.bytes < 16 || !buffer.in.count || !buffer.in.iov[buffer.in.count - 1].iov_len) {
+            if (!well_formed(&buffer)) {
                 dma_vec_finish(&buffer.out, 0);
                 dma_vec_finish(&buffer.in, 0);
                 virtio_broken(v, "a request without header or status byte");
                 break;
             }
-            Request *r = g_new0(Request, 1);
-            *r = (Request){ .b = b, .q = q, .buffer = buffer };
-            b->in_flight++;
-            start_request(r);
+            begin(b, q, &buffer);
         }
     } while (virtio_running(v) && virtq_enable_notify(q));
     b->batching--;
@@ -228,26 +197,50 @@ static void queue_notified(VirtioDevice *v, VirtQueue *q)
     }
 }
 
-/* Requests on their way end first; workers need the domain for that. */
-static void settle(VirtioBlk *b)
+/* --- requests that are held --- */
+
+static void save_request(DriveRequest *req, GByteArray *out)
 {
-    if (!b->blk || !b->in_flight)
-        return;
-    LockDomain *domain = b->v.dev->domain;
-    unsigned held = 0;
-    while (lock_domain_held(domain)) {
-        lock_domain_unlock(domain);
-        held++;
-    }
-    blk_drain(b->blk);
-    while (held--)
-        lock_domain_lock(domain);
+    const Request *r = container_of(req, Request, req);
+    uint8_t queue[2];
+    store_le16(queue, r->q->index);
+    g_byte_array_append(out, queue, sizeof queue);
+    virtq_buffer_save(&r->buffer, out);
 }
+
+static bool restart_request(Device *d, const uint8_t *bytes, size_t len)
+{
+    VirtioBlk *b = (VirtioBlk *)d;
+    VirtqBuffer buffer;
+    if (len < 2 || load_le16(bytes) >= b->v.queue_count)
+        return false;
+    VirtQueue *q = &b->v.queue[load_le16(bytes)];
+    if (!virtq_buffer_load(q, bytes + 2, len - 2, &buffer))
+        return false;
+    if (!well_formed(&buffer)) {
+        q->in_use--;
+        dma_vec_finish(&buffer.out, 0);
+        dma_vec_finish(&buffer.in, 0);
+        return false;
+    }
+    begin(b, q, &buffer);
+    return true;
+}
+
+static void drop_request(DriveRequest *req)
+{
+    Request *r = container_of(req, Request, req);
+    dma_vec_finish(&r->buffer.out, 0);
+    dma_vec_finish(&r->buffer.in, 0);
+    g_free(r->iov);
+    g_free(r);
+}
+static const DriveQueueOps queue_ops = { save_request, restart_request, drop_request };
 
 static void blk_reset(VirtioDevice *v)
 {
     VirtioBlk *b = blk_of(v);
-    settle(b);
+    drive_queue_reset(&b->queue);
     b->writeback = b->drive.write_cache;
 }
 
@@ -321,6 +314,7 @@ static bool start(Device *d, Error **errp)
     }
     if (!drive_open(d, &b->drive, false, &b->blk, errp))
         return false;
+    drive_queue_init(&b->queue, d, &b->drive, b->blk, &queue_ops);
     b->writeback = b->drive.write_cache;
     virtio_init(&b->v, &blk_class, d, pci_dma_space(&b->proxy.pci), pci_attrs(&b->proxy.pci), virtio_pci_notify, b->proxy.packed);
     for (unsigned i = 0; i < b->num_queues; i++)
@@ -329,22 +323,15 @@ static bool start(Device *d, Error **errp)
     return virtio_pci_ready(&b->proxy, &b->v, errp);
 }
 
-static void saving(Device *d) { settle((VirtioBlk *)d); }
+static void saving(Device *d) { drive_queue_saving(&((VirtioBlk *)d)->queue); }
 
 static bool loaded(Device *d, Error **errp)
 {
     VirtioBlk *b = (VirtioBlk *)d;
-    return virtio_loaded(&b->v, errp);
+    return virtio_loaded(&b->v, errp) && drive_queue_loaded(&b->queue, errp);
 }
 
-static void stop(Device *d)
-{
-    VirtioBlk *b = (VirtioBlk *)d;
-    if (b->blk) {
-        settle(b);
-        blk_detach(b->blk);
-    }
-}
+static void stop(Device *d) { drive_queue_free(&((VirtioBlk *)d)->queue); }
 
 static const Property blk_props[] = {
     DRIVE_PROPS(VirtioBlk, drive),
@@ -354,7 +341,8 @@ static const Property blk_props[] = {
     DEFINE_PROP_BOOL("write-zeroes", VirtioBlk, write_zeroes, true, "offer writing of zeroes"),
     DEFINE_PROP_END,
 };
-static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state), STATE_BOOL(VirtioBlk, writeback), STATE_END_OF_TABLE };
+static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state), STATE_STRUCT(VirtioBlk, queue, drive_queue_state),
+                                         STATE_BOOL(VirtioBlk, writeback), STATE_END_OF_TABLE };
 static const PciDeviceInfo blk_info = { .vendor = 0x1af4, .device = 0x1001, .class_code = 0x010000, .subsystem_vendor = 0x1af4,
                                         .subsystem = VIRTIO_ID_BLOCK, .interrupt_pin = 1, .express = true };
 static const DeviceType blk_type = {

@@ -94,6 +94,9 @@ bool virtq_pop(VirtQueue *q, VirtqBuffer *b);
 /* Give it back with `written` bytes in it, and tell the driver where it wants to be told. */
 void virtq_push(VirtQueue *q, VirtqBuffer *b, uint32_t written);
 void virtq_signal(VirtQueue *q);
+/* A buffer that a device keeps while it is saved, as bytes; and taken again from them after loading. false: they make no sense (untrusted). */
+void virtq_buffer_save(const VirtqBuffer *b, GByteArray *out);
+bool virtq_buffer_load(VirtQueue *q, const uint8_t *bytes, size_t len, VirtqBuffer *b);
 /* Around the handling of a queue: the driver need not ring meanwhile. enable: true when more came in between. */
 void virtq_disable_notify(VirtQueue *q);
 bool virtq_enable_notify(VirtQueue *q);

@@ -229,6 +229,52 @@ void virtq_push(VirtQueue *q, VirtqBuffer *b, uint32_t written)
         push_split(q, b, written);
 }
 
+/* --- saved buffers: id, descriptors, the two counts of parts, and each part's address and length --- */
+
+static void save_parts(const DmaVec *v, GByteArray *out)
+{
+    for (unsigned i = 0; i < v->count; i++) {
+        uint8_t part[12];
+        store_le64(part, v->piece[i].addr);
+        store_le32(part + 8, (uint32_t)v->iov[i].iov_len);
+        g_byte_array_append(out, part, sizeof part);
+    }
+}
+
+void virtq_buffer_save(const VirtqBuffer *b, GByteArray *out)
+{
+    uint8_t head[8];
+    store_le16(head, b->id);
+    store_le16(head + 2, b->descriptors);
+    store_le16(head + 4, (uint16_t)b->out.count);
+    store_le16(head + 6, (uint16_t)b->in.count);
+    g_byte_array_append(out, head, sizeof head);
+    save_parts(&b->out, out);
+    save_parts(&b->in, out);
+}
+
+bool virtq_buffer_load(VirtQueue *q, const uint8_t *bytes, size_t len, VirtqBuffer *b)
+{
+    if (len < 8 || !virtio_running(q->dev) || !q->enabled || q->in_use >= q->size)
+        return false;
+    unsigned outs = load_le16(bytes + 4), parts = outs + load_le16(bytes + 6);
+    b->id = load_le16(bytes);
+    b->descriptors = load_le16(bytes + 2);
+    if (len != 8 + 12u * parts || b->id >= q->size || !b->descriptors || b->descriptors > q->size)
+        return false;
+    start_buffer(q, b);
+    for (unsigned i = 0; i < parts; i++) {
+        const uint8_t *part = bytes + 8 + 12u * i;
+        if (dma_vec_add(i < outs ? &b->out : &b->in, load_le64(part), load_le32(part + 8)))
+            continue;
+        dma_vec_finish(&b->out, 0);
+        dma_vec_finish(&b->in, 0);
+        return false;
+    }
+    q->in_use++;
+    return true;
+}
+
 /* --- who wants to be told --- */
 
 /* Has `event` been passed on the way from `before` to `now`? (2.7.10.1) */

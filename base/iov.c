@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Parts of I/O vectors, and whether memory is all zero. */
+#include "base/iov.h"
+#include <glib.h>
+#include <stdint.h>
 #include <string.h>
-#include "base/bits.h"
-#include "block/driver.h"
 
 size_t iov_bytes(const struct iovec *iov, int n)
 {
