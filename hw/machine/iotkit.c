@@ -16,7 +16,7 @@ static ArmIdau idau(void *opaque, uint32_t addr)
     const IotSec *s = opaque;
     unsigned region = addr >> 28;
     ArmIdau r = { .secure = region & 1, .region = (int)region };
-    if (addr >= 0xe0000000) {
+    if (addr >> 20 == 0xe00) { /* private peripheral bus */
         r.exempt = true;
         r.secure = false;
         return r;
@@ -150,7 +150,7 @@ static const McuMem sse300_mem[] = {
     { "dtcm", MCU_RAM, 0x20000000, 512 * KiB }, { "dtcm-s", MCU_ALIAS, 0x30000000, 512 * KiB, 0x20000000 },
     { "isram", MCU_RAM, 0x21000000, 4 * MiB }, { "isram-s", MCU_ALIAS, 0x31000000, 4 * MiB, 0x21000000 },
     { "qspi", MCU_RAM, 0x28000000, 8 * MiB }, { "qspi-s", MCU_ALIAS, 0x38000000, 8 * MiB, 0x28000000 },
-    { "ddr", MCU_RAM, 0x60000000, 256 * MiB }, { "ddr-s", MCU_ALIAS, 0x70000000, 256 * MiB, 0x60000000 }, { 0 },
+    { "ddr", MCU_RAM, 0x60000000, 2 * GiB }, { 0 },
 };
 
 static const UnmodelledRange sse200_unmodelled[] = {

@@ -89,6 +89,9 @@ ARM_HELPER_VOID(m_bxns);       /* RFWL a = target */
 ARM_HELPER_VOID(m_sg);         /* RFWL SG insn, a = pc; v->pc = pc + 4 */
 ARM_HELPER(m_tt);              /* RF   TT, TTA, TTT, TTAT: a = address, b = A | T<<1 */
 ARM_HELPER_VOID(fp_context);   /* RM   M: ARM_MODE_FP_CONTEXT: lazy stacking, new context */
+ARM_HELPER(m_fpcxt);           /* R    FPCXT_NS (a = 14), FPCXT_S (a = 15); faults when it is not accessible */
+ARM_HELPER_VOID(m_fpcxt_s_taken); /* R what reading FPCXT_S does; then M */
+ARM_HELPER_VOID(m_set_fpcxt);  /* R    b = value; then M */
 ARM_HELPER_VOID(m_vlstm);      /* R    a = address, b = 0 VLSTM, 1 VLLDM; then X */
 ARM_HELPER_VOID(m_invep);      /* RPZ  Non-secure code runs another insn than SG in a callable region */
 ARM_HELPER_VOID(m_sp_limit);   /* RP.  before SP (G13) is written: a = the new value; a STKOF UsageFault when below the limit */

@@ -66,7 +66,7 @@ static void make(uint32_t n)
     state.vpr = k % 4 == 0 ? 0 : k % 4 == 1 ? 0xffff : rnd() & 0xffff;
     for (unsigned i = 0; i < 4; i++) {
         state.q[6][i] = middle - 32 + rnd() % 16 * 4;
-        state.q[7][i] = rnd() & (k & 64 ? 0x00000018 : k & 128 ? 0x00040004 : 0x07070707);
+        state.q[7][i] = rnd() & (k & 64 ? 0x00000008 : k & 128 ? 0x00040004 : 0x0000000c);
     }
     if (k & 256)
         state.q[7][1] = state.q[7][3] = 0, state.q[6][1] = state.q[6][3] = 0, state.q[6][0] &= ~7u, state.q[6][2] &= ~7u;

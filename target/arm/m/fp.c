@@ -123,12 +123,58 @@ ARM_HELPER_VOID(fp_context)
     ArmMBank *bank = arm_m_bank(m);
     bool fresh = !(m->b[M_NS].control & CONTROL_FPCA) || (m->secure && !(m->b[M_S].control & CONTROL_SFPA));
     if (bank->fpccr & FPCCR_ASPEN && fresh) {
-        arm_set_fpscr(c, (arm_get_fpscr(c) & ~FPDSCR_BITS) | (bank->fpdscr & FPDSCR_BITS) | FPDSCR_LTPSIZE);
+        uint32_t kept = c->has.v8m ? 0 : arm_get_fpscr(c) & ~FPDSCR_BITS;
+        arm_set_fpscr(c, kept | (bank->fpdscr & FPDSCR_BITS) | FPDSCR_LTPSIZE);
         c->vpr = 0;
         m->b[M_NS].control |= CONTROL_FPCA;
         if (m->secure)
             m->b[M_S].control |= CONTROL_SFPA;
     }
+    arm_m_changed(m);
+}
+
+/* --- FPCXT_NS and FPCXT_S: SFPA and FPSCR without flags in one word (D1.2.94, C2.4.442) --- */
+enum { FPCXT_NS = 14, FPCXT_BITS = 0x0fffffff };
+
+/* False: FPCXT_NS, and there is no FP context. Faults when the register is not accessible. */
+static bool fpcxt_active(Vcpu *v, uint64_t which)
+{
+    ArmM *m = arm_cpu(v)->m;
+    bool to_secure;
+    vcpu_sync(v);
+    if (!m->secure)
+        arm_m_raise(m->c, M_EXC_USAGE, UFSR_UNDEFINSTR);
+    if (which == FPCXT_NS && m->b[M_S].fpccr & FPCCR_ASPEN && !(m->b[M_NS].control & CONTROL_FPCA))
+        return false;
+    if (!arm_m_fp_accessible(m, true, arm_m_privileged(m), &to_secure))
+        arm_m_raise(m->c, M_EXC_USAGE, UFSR_NOCP);
+    arm_help_fp_context(v, 0, 0, 0);
+    return true;
+}
+
+ARM_HELPER(m_fpcxt)
+{
+    ArmM *m = arm_cpu(v)->m;
+    if (!fpcxt_active(v, a))
+        return m->b[M_NS].fpdscr & FPDSCR_BITS;
+    return (arm_get_fpscr(m->c) & FPCXT_BITS) | (m->b[M_S].control & CONTROL_SFPA ? 1u << 31 : 0);
+}
+
+ARM_HELPER_VOID(m_fpcxt_s_taken)
+{
+    ArmM *m = arm_cpu(v)->m;
+    vcpu_sync(v);
+    m->b[M_S].control &= ~(uint32_t)CONTROL_SFPA;
+    arm_m_changed(m);
+}
+
+ARM_HELPER_VOID(m_set_fpcxt)
+{
+    ArmM *m = arm_cpu(v)->m;
+    if (!fpcxt_active(v, a))
+        return;
+    arm_set_fpscr(m->c, (uint32_t)b & FPCXT_BITS);
+    m->b[M_S].control = (m->b[M_S].control & ~(uint32_t)CONTROL_SFPA) | (b >> 31 & 1 ? CONTROL_SFPA : 0);
     arm_m_changed(m);
 }
 

@@ -14,7 +14,7 @@ typedef struct A32Insn {
     const ArmRow *row;
     uint32_t word;
     int32_t op, s, rd, rn, rm, rs, ra, rt, rt2, imm, type, amount;
-    int32_t p, u, w, l, b, list, size, sgn, x, y, r, lsb, msb, cond, mask, h;
+    int32_t p, u, w, l, b, list, reg, size, sgn, x, y, r, lsb, msb, cond, mask, h;
     int32_t cp, opc1, opc2, crn, crm;
     int32_t vd, vn, vm, q, f, idx, cmode, dp, rot, align;
 } A32Insn;

@@ -172,45 +172,115 @@ E(vcmp) /* op: with 0; y: quiet NaNs are invalid too */
 }
 
 /* --- status registers --- */
-E(vmrs)
+enum { SYS_FPSCR = 1, SYS_NZCVQC = 2, SYS_VPR = 12, SYS_P0 = 13, SYS_FPCXT_NS = 14, SYS_FPCXT_S = 15 };
+
+/* M-profile: is there that register, and may it be used now? FPCXT looks for itself. False: dealt with. */
+static bool m_sys_usable(ArmTrans *x, unsigned reg)
 {
-    bool control = i->rn != 1; /* FPSID, MVFRn, FPEXC: from EL1 on, whatever FPEXC.EN */
-    if (a32_m(x) ? (i->rn != 1 && !x->has->v8_1m) : (control && !x->el)) {
+    bool fpcxt = reg >= SYS_FPCXT_NS, known = reg == SYS_FPSCR || (x->has->v8_1m && (reg == SYS_NZCVQC || reg >= SYS_FPCXT_NS)) ||
+                 (x->has->m_mve_int && (reg == SYS_VPR || reg == SYS_P0));
+    if (!known || (fpcxt && !(x->mode & ARM_MODE_SECURE))) {
+        arm_undefined(x);
+        return false;
+    }
+    return fpcxt || a32_fp_usable(x, false);
+}
+
+/* The part that cannot fault after a successful m_sys_usable() and an access to memory is done by sys_taken(). */
+static IrRef sys_get(ArmTrans *x, unsigned reg)
+{
+    IrRef v = ir_temp(x->t);
+    if (a32_m(x) && reg >= SYS_FPCXT_NS)
+        arm_call(x, arm_help_m_fpcxt, H_R, v, A_IMM(reg), A_NONE, A_NONE);
+    else
+        arm_call(x, arm_help_a32_vmrs, H_R | H_F, v, A_IMM(reg), A_NONE, A_NONE);
+    return v;
+}
+
+static void sys_taken(ArmTrans *x, unsigned reg)
+{
+    if (!a32_m(x) || reg != SYS_FPCXT_S)
+        return;
+    arm_call(x, arm_help_m_fpcxt_s_taken, H_R, NONE, A_NONE, A_NONE, A_NONE);
+    a32_end_next(x);
+}
+
+static void sys_set(ArmTrans *x, unsigned reg, IrRef v)
+{
+    if (a32_m(x) && reg >= SYS_FPCXT_NS)
+        arm_call(x, arm_help_m_set_fpcxt, H_R, NONE, A_IMM(reg), A_REF(v), A_NONE);
+    else
+        arm_call(x, arm_help_a32_vmsr, H_R | H_F, NONE, A_IMM(reg), A_REF(v), A_NONE);
+    a32_end_next(x);
+}
+
+/* VLDR, VSTR of a system register (v8.1-M; DDI 0553, C2.4.385 and C2.4.479). imm: words. */
+E(vldst_sys)
+{
+    unsigned reg = (unsigned)i->reg;
+    int32_t offset = i->u ? i->imm * 4 : -i->imm * 4;
+    if (i->rn == 15) { /* UNPREDICTABLE */
         arm_undefined(x);
         return;
     }
-    if ((!control || a32_m(x)) && !a32_fp_usable(x, false))
+    if (!m_sys_usable(x, reg))
         return;
-    if (i->rt == 15 && i->rn == 1 && x->fcmp_known) {
+    IrRef base = a32_reg(x, (unsigned)i->rn), v;
+    if (i->w && i->rn == 13)
+        arm_call(x, arm_help_m_sp_limit, H_R | H_P, NONE, A_REF(a32_opi(x, IR_ADD, base, (uint32_t)offset)), A_NONE, A_NONE);
+    IrMem m = a32_mem(x, base, i->p ? offset : 0, 4, ARM_MEM_ALIGN | (i->l ? 0 : ARM_MEM_WRITE));
+    m.align = 4;
+    if (i->l) {
+        v = ir_temp(x->t);
+        arm_load(x, 4, v, &m);
+    } else {
+        v = sys_get(x, reg);
+        arm_store(x, 4, &m, v);
+    }
+    if (i->w)
+        ir_op3i(x->t, IR_ADD, 4, IR_G(i->rn), IR_G(i->rn), (uint32_t)offset);
+    if (i->l)
+        sys_set(x, reg, v);
+    else
+        sys_taken(x, reg);
+}
+
+E(vmrs)
+{
+    bool control = i->rn != SYS_FPSCR; /* FPSID, MVFRn, FPEXC: from EL1 on, whatever FPEXC.EN */
+    if (a32_m(x) ? !m_sys_usable(x, (unsigned)i->rn) : control ? !x->el : !a32_fp_usable(x, false)) {
+        if (!a32_m(x) && control)
+            arm_undefined(x);
+        return;
+    }
+    if (i->rt == 15 && !control && x->fcmp_known) {
         IrRef r = ir_temp(x->t);
         ir_lde(x->t, 1, r, offsetof(ArmCpu, fcmp));
         ir_op3i(x->t, IR_CMP, 1, NONE, r, 1)->flags = IR_SETF;
         x->flags_changed = true;
         return;
     }
-    IrRef v = ir_temp(x->t);
-    if (i->rn == 1 && i->rt == 15) {
+    if (!control && i->rt == 15) {
+        IrRef v = ir_temp(x->t), flags = ir_temp(x->t);
         ir_lde(x->t, 4, v, offsetof(ArmCpu, fpscr_nzcv));
-        IrRef flags = ir_temp(x->t);
         arm_call(x, arm_help_a32_nzcv, H_P | H_G, flags, A_REF(v), A_NONE, A_NONE);
         ir_op2(x->t, IR_PUTF, 4, NONE, flags)->imm = FLAG_S | FLAG_Z | FLAG_C | FLAG_O;
         x->flags_changed = true;
         return;
     }
-    arm_call(x, arm_help_a32_vmrs, H_R | H_F, v, A_IMM((uint32_t)i->rn), A_NONE, A_NONE);
-    a32_set(x, (unsigned)i->rt, v);
+    a32_set(x, (unsigned)i->rt, sys_get(x, (unsigned)i->rn));
+    sys_taken(x, (unsigned)i->rn);
 }
 
 E(vmsr)
 {
-    if (a32_m(x) ? (i->rn != 1 && !x->has->v8_1m) : (i->rn != 1 && !x->el)) {
-        arm_undefined(x);
+    bool control = i->rn != SYS_FPSCR;
+    if (a32_m(x) ? !m_sys_usable(x, (unsigned)i->rn) : control ? !x->el : !a32_fp_usable(x, false)) {
+        if (!a32_m(x) && control)
+            arm_undefined(x);
         return;
     }
-    if ((i->rn == 1 || a32_m(x)) && !a32_fp_usable(x, false))
-        return;
-    arm_call(x, arm_help_a32_vmsr, H_R | H_F, NONE, A_IMM((uint32_t)i->rn), A_REF(a32_reg(x, (unsigned)i->rt)), A_NONE);
-    a32_end_next(x);
+    sys_set(x, (unsigned)i->rn, a32_reg(x, (unsigned)i->rt));
 }
 
 /* --- rounding and conversion --- */

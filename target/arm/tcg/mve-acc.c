@@ -116,7 +116,7 @@ M(mve_adc) /* op: subtract; h: the first carry is given */
         if (lane_on(mask, 4, n))
             carry = sum >> 32;
     }
-    if (mask & 0x1111)
+    if (i->h || mask & 0x1111)
         x->c->fpscr_nzcv = (uint32_t)carry << 29;
     merge(Q(i->vd), &r, mask);
 }

@@ -75,6 +75,17 @@ static uint64_t maxa(FpEnv *e, ArmTrans *x, const A32Insn *i, unsigned es, unsig
 }
 M(mve_fmaxa) { lanes(x, i, maxa, 1u << i->size); }
 
+/* A signaling NaN is an invalid operation, and a quiet one from then on. */
+static uint64_t quieted(FpEnv *e, unsigned es, uint64_t v)
+{
+    unsigned top = es == 2 ? 9 : 22;
+    uint64_t exponent = (es == 2 ? UINT64_C(0x1f) : UINT64_C(0xff)) << (top + 1);
+    if ((v & exponent) != exponent || !(v & bits_mask(top + 1)) || v >> top & 1)
+        return v;
+    e->flags |= FPF_INVALID;
+    return v | UINT64_C(1) << top;
+}
+
 M(mve_fmaxv) /* y: of magnitudes; op: minimum */
 {
     unsigned es = 1u << i->size;
@@ -84,32 +95,43 @@ M(mve_fmaxv) /* y: of magnitudes; op: minimum */
     for (unsigned n = 0; n < 16 / es; n++) {
         uint64_t v = get(Q(i->vm), es, n);
         v = i->y ? absolute(es, v) : v;
-        if (lane_on(mask, es, n))
-            best = i->op ? fp_minnm(&e, es, best, v) : fp_maxnm(&e, es, best, v);
+        if (!lane_on(mask, es, n))
+            continue;
+        best = quieted(&e, es, best);
+        v = quieted(&e, es, v);
+        best = i->op ? fp_minnm(&e, es, best, v) : fp_maxnm(&e, es, best, v);
     }
     end(x, &e);
     REG(i->rd) = best;
 }
 
 /* --- between single and half; h: the top halves --- */
-static uint64_t to_single(FpEnv *e, ArmTrans *x, const A32Insn *i, unsigned es, unsigned n)
+M(mve_half_to_single)
 {
-    return fp_convert(e, 2, 4, Q(i->vm)->u16[2 * n + (unsigned)i->h]);
+    uint16_t mask = mve_active(x->c);
+    FpEnv e = begin(x);
+    VecReg r = { 0 };
+    for (unsigned n = 0; n < 4; n++) {
+        FpEnv off = e;
+        unsigned from = 2 * n + (unsigned)i->h;
+        r.u32[n] = (uint32_t)fp_convert(lane_on(mask, 2, from) ? &e : &off, 2, 4, Q(i->vm)->u16[from]);
+    }
+    end(x, &e);
+    merge(Q(i->vd), &r, mask);
 }
-M(mve_half_to_single) { lanes(x, i, to_single, 4); }
 
 M(mve_single_to_half)
 {
-    uint16_t mask = mve_active(x->c) & (i->h ? 0xcccc : 0x3333);
+    uint16_t mask = mve_active(x->c);
     FpEnv e = begin(x);
     VecReg r = { 0 };
     for (unsigned n = 0; n < 4; n++) {
         FpEnv off = e;
         unsigned to = 2 * n + (unsigned)i->h;
-        r.u16[to] = (uint16_t)fp_convert(lane_on(mask, 2, to) ? &e : &off, 4, 2, Q(i->vm)->u32[n]);
+        r.u16[to] = (uint16_t)fp_convert(lane_on(mask, 4, n) ? &e : &off, 4, 2, Q(i->vm)->u32[n]);
     }
     end(x, &e);
-    merge(Q(i->vd), &r, mask);
+    merge(Q(i->vd), &r, mask & (i->h ? 0xcccc : 0x3333));
 }
 
 /* --- fixed point: imm: 64 less the fraction bits; l: to fixed point --- */

@@ -242,6 +242,8 @@ static void fcompare(ArmTrans *x, const A32Insn *i, const VecReg *b)
         [7] = { SIMD_FCMGT - SIMD_FCMEQ, false, true },
     };
     unsigned p = 0;
+    if (i->op < 2) /* a quiet NaN is an invalid operation for all conditions */
+        predicated(x, i, SIMD_FCMGE, Q(i->vn), b, NULL, 0);
     VecReg r = predicated(x, i, SIMD_FCMEQ + how[i->op].row, Q(i->vn), b, NULL, 0);
     for (unsigned n = 0; n < 16; n++)
         p |= (unsigned)((r.u8[n] != 0) != how[i->op].invert) << n;
