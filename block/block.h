@@ -130,9 +130,13 @@ bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
 bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
 /* From now on n shows what the snapshot holds; for a node that is open read-only. */
 bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
-/* The machine's saved state beside the disk's contents (savevm). */
-int block_vmstate_read(BlockNode *n, uint64_t offset, void *buf, size_t len);
-int block_vmstate_write(BlockNode *n, uint64_t offset, const void *buf, size_t len);
+/*
+ * The machine's saved state beside the disk's contents (savevm): written before the snapshot is made, read from the snapshot, discarded from
+ * what is active after making or applying one. Any thread; 0 or a negative errno.
+ */
+int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+int block_vmstate_discard(BlockNode *n);
+int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
 
 /* Consistency. */
 typedef struct BlockCheck {

@@ -55,8 +55,9 @@ struct BlockDriver {
     bool (*snapshot_load)(BlockNode *n, const char *id_or_name, Error **errp);
     /* May a persistent bitmap be made? Absent: the format stores none. */
     bool (*bitmap_can_store)(BlockNode *n, const char *name, uint64_t granularity, Error **errp);
-    int (*vmstate_pread)(BlockNode *n, uint64_t offset, void *buf, size_t len);
-    int (*vmstate_pwrite)(BlockNode *n, uint64_t offset, const void *buf, size_t len);
+    int (*vmstate_pwritev)(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+    int (*vmstate_discard)(BlockNode *n);
+    int (*snapshot_vmstate_preadv)(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
 };
 
 struct BlockNode {

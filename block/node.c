@@ -441,16 +441,18 @@ bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
     return ok;
 }
 
-int block_vmstate_read(BlockNode *n, uint64_t offset, void *buf, size_t len)
-{
-    return n->drv->vmstate_pread ? n->drv->vmstate_pread(n, offset, buf, len) : -ENOTSUP;
-}
-
-int block_vmstate_write(BlockNode *n, uint64_t offset, const void *buf, size_t len)
+int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     if (!block_writable(n))
         return -EROFS;
-    return n->drv->vmstate_pwrite ? n->drv->vmstate_pwrite(n, offset, buf, len) : -ENOTSUP;
+    return n->drv->vmstate_pwritev ? n->drv->vmstate_pwritev(n, offset, iov, iovcnt) : -ENOTSUP;
+}
+
+int block_vmstate_discard(BlockNode *n) { return n->drv->vmstate_discard ? n->drv->vmstate_discard(n) : -ENOTSUP; }
+
+int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    return n->drv->snapshot_vmstate_preadv ? n->drv->snapshot_vmstate_preadv(n, id_or_name, offset, iov, iovcnt) : -ENOTSUP;
 }
 
 bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)

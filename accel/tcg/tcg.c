@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The translator as an accelerator: options, set-up of machine and vCPUs, counters. */
 #include "accel/tcg/tcg.h"
+#include "hw/core/ram.h"
 
 Tcg tcg;
 
@@ -73,6 +74,17 @@ static void ram_written(void *opaque, uint64_t ram, uint64_t len)
     tcg_ram_written(ram, len);
 }
 
+/* Stores go without notice to pages that the fast level has for writing: their next ones shall be noticed (ram.h). */
+static void drop_fast(Vcpu *v, void *opaque) { tlb_flush_fast(v); }
+
+static void forget_writes(void)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++)
+        vcpu_run_on_sync(vcpu_get(i), drop_fast, NULL);
+}
+
+static const RamDirtyOps dirty_ops = { .forget = forget_writes };
+
 static void map_changed(void *opaque)
 {
     for (unsigned i = 0; i < vcpu_count(); i++) {
@@ -112,6 +124,7 @@ static bool tcg_init(Machine *m, Opts *opts, Error **errp)
         return false;
     tcg_type.one_thread = tcg.opt.single_thread;
     tcg.ready = true;
+    ram_set_dirty_ops(&dirty_ops);
     if (m && m->as_memory)
         as_add_listener(m->as_memory, map_changed, NULL);
     return true;

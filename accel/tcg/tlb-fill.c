@@ -2,6 +2,7 @@
 /* Refilling the fast TLB level from the second. Built with general registers only: generated code gets here with the guest's
  * vectors in the host's registers. */
 #include "accel/tcg/tcg.h"
+#include "hw/core/ram.h"
 
 /* Pages that are not global have a slot for each asid, so that address spaces do not push each other out. */
 unsigned tlb2_slot(uint64_t vpage, unsigned bank, uint32_t asid)
@@ -63,6 +64,7 @@ static bool claim_writable(uint64_t ram)
     uint64_t n = ram >> TCG_PAGE_BITS;
     if (n >= RAM_PAGES_MAX)
         return false;
+    ram_dirty_mark(ram, 1);
     if (!(atomic_load_explicit(&tcg.page_flags[n], memory_order_relaxed) & PAGE_WRITE_MAPPED))
         atomic_fetch_or(&tcg.page_flags[n], PAGE_WRITE_MAPPED);
     return !(atomic_load(&tcg.page_flags[n]) & PAGE_CODE);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The two TLB levels: filling, flushing, large pages, memory-map changes, and where code comes from. */
 #include "accel/tcg/tcg.h"
+#include "hw/core/ram.h"
 
 /*
  * Invariants:
@@ -393,6 +394,8 @@ bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t
     } else {
         ok = __atomic_compare_exchange_n((uint64_t *)p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     }
+    if (ok)
+        ram_dirty_mark(ram, size);
     if (ok && page_is_code(ram))
         tcg_ram_written(ram, size);
     return ok;

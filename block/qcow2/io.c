@@ -69,19 +69,25 @@ static int read_run(BlockNode *n, const Q2Map *m, uint64_t offset, const struct 
     return r;
 }
 
-static int read_range(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+/* l1 NULL: the active one. */
+int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
     Qcow2 *q = q2_of(n);
     int r = 0;
     for (uint64_t done = 0; !r && done < len;) {
         Q2Map m;
         pthread_mutex_lock(&q->lock);
-        r = q2_map(n, offset + done, len - done, &m);
+        r = l1 ? q2_map_in(n, l1, l1_size, offset + done, len - done, &m) : q2_map(n, offset + done, len - done, &m);
         pthread_mutex_unlock(&q->lock);
         r = r ? r : read_run(n, &m, offset + done, iov, iovcnt, done);
         done += m.len;
     }
     return r;
+}
+
+static int read_range(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return q2_preadv_in(n, NULL, 0, offset, len, iov, iovcnt);
 }
 
 int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
@@ -434,19 +440,26 @@ int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct 
 
 /* --- the machine's state: behind the end of the disk --- */
 
-static uint64_t vmstate_start(const Qcow2 *q, const BlockNode *n)
+uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size) { return q2_l1_needed(q, disk_size) << (q->cluster_bits + q->l2_bits); }
+
+int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
-    return q2_l1_needed(q, block_size(n)) << (q->cluster_bits + q->l2_bits);
+    return q2_pwritev(n, q2_vmstate_start(q2_of(n), block_size(n)) + offset, iov_bytes(iov, iovcnt), iov, iovcnt, 0);
 }
 
-int q2_vmstate_pread(BlockNode *n, uint64_t offset, void *buf, size_t len)
+int q2_vmstate_discard(BlockNode *n)
 {
-    struct iovec iov = { buf, len };
-    return read_range(n, vmstate_start(q2_of(n), n) + offset, len, &iov, 1);
-}
-
-int q2_vmstate_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len)
-{
-    struct iovec iov = { (void *)buf, len };
-    return q2_pwritev(n, vmstate_start(q2_of(n), n) + offset, len, &iov, 1, 0);
+    Qcow2 *q = q2_of(n);
+    uint64_t start = q2_vmstate_start(q, block_size(n));
+    Q2Request request;
+    pthread_mutex_lock(&q->lock);
+    uint64_t end = (uint64_t)q->l1_size << (q->cluster_bits + q->l2_bits);
+    int r = q->broken ? -EIO : 0;
+    if (!r && end > start) {
+        q2_request_begin(q, &request, start, end - start, Q2_ALLOCATES);
+        r = q2_discard_range(n, start, end - start, true);
+        q2_request_end(q, &request);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return r;
 }

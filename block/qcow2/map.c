@@ -117,6 +117,19 @@ static Q2Table *own_l2(BlockNode *n, uint32_t l1_index, int *error)
     return t;
 }
 
+/* The table of an L1 entry, pinned; NULL with *error 0: none. */
+static Q2Table *l2_at(BlockNode *n, uint64_t l1_entry, int *error)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t at = l1_entry & OFFSET_MASK;
+    *error = 0;
+    if (at & (q->cluster_size - 1)) {
+        *error = q2_corrupt(n, "an L2 table is not aligned to a cluster (0x%" PRIx64 ")", at);
+        return NULL;
+    }
+    return at ? q2_cache_get(n, &q->l2, at, false, error) : NULL;
+}
+
 Q2Table *q2_l2(BlockNode *n, uint64_t offset, bool for_write, unsigned *index, int *error)
 {
     Qcow2 *q = q2_of(n);
@@ -128,14 +141,9 @@ Q2Table *q2_l2(BlockNode *n, uint64_t offset, bool for_write, unsigned *index, i
         if (*error || !for_write)
             return NULL;
     }
-    uint64_t at = q->l1[l1_index] & OFFSET_MASK;
-    if (at & (q->cluster_size - 1)) {
-        *error = q2_corrupt(n, "L2 table of L1 entry %" PRIu64 " is not aligned to a cluster (0x%" PRIx64 ")", l1_index, at);
-        return NULL;
-    }
-    if (for_write && !(q->l1[l1_index] & OFLAG_COPIED))
+    if (for_write && !(q->l1[l1_index] & OFLAG_COPIED) && !(q->l1[l1_index] & OFFSET_MASK & (q->cluster_size - 1)))
         return own_l2(n, (uint32_t)l1_index, error);
-    return at ? q2_cache_get(n, &q->l2, at, false, error) : NULL;
+    return l2_at(n, q->l1[l1_index], error);
 }
 
 bool q2_l2_cached(Qcow2 *q, uint64_t offset)
@@ -157,13 +165,18 @@ static bool goes_on(const Qcow2 *q, const Q2Map *m, uint64_t entry, Q2Kind kind,
 
 int q2_map(BlockNode *n, uint64_t offset, uint64_t len, Q2Map *m)
 {
+    return q2_map_in(n, q2_of(n)->l1, q2_of(n)->l1_size, offset, len, m);
+}
+
+int q2_map_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, Q2Map *m)
+{
     Qcow2 *q = q2_of(n);
-    unsigned index;
+    unsigned index = (unsigned)(offset >> q->cluster_bits & (q2_l2_entries(q) - 1));
     int error;
-    uint64_t reach = ((q2_l2_entries(q) - (offset >> q->cluster_bits & (q2_l2_entries(q) - 1))) << q->cluster_bits) -
+    uint64_t l1_index = offset >> (q->cluster_bits + q->l2_bits), reach = ((q2_l2_entries(q) - (offset >> q->cluster_bits & (q2_l2_entries(q) - 1))) << q->cluster_bits) -
                      (offset & (q->cluster_size - 1));
     *m = (Q2Map){ .kind = Q2_UNALLOCATED, .len = MIN(len, reach) };
-    Q2Table *t = q2_l2(n, offset, false, &index, &error);
+    Q2Table *t = l2_at(n, l1_index < l1_size ? l1[l1_index] : 0, &error);
     if (!t)
         return error;
     uint64_t sub_size = BIT(q->subcluster_bits), in_cluster = offset & (q->cluster_size - 1);

@@ -166,6 +166,8 @@ typedef struct Q2Map {
     uint64_t len;        /* bytes that are alike and adjacent */
 } Q2Map;
 int q2_map(BlockNode *n, uint64_t offset, uint64_t len, Q2Map *out);
+/* By another L1 table (a snapshot's), host byte order. */
+int q2_map_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, Q2Map *out);
 /* The L2 table of a guest offset, pinned. for_write: made or copied if need be, and *index is the entry's. NULL with *error 0: none there. */
 Q2Table *q2_l2(BlockNode *n, uint64_t offset, bool for_write, unsigned *index, int *error);
 uint64_t q2_entry(const Qcow2 *q, const Q2Table *t, unsigned index);
@@ -186,8 +188,10 @@ int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *i
 int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
 int q2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
-int q2_vmstate_pread(BlockNode *n, uint64_t offset, void *buf, size_t len);
-int q2_vmstate_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len);
+int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size); /* guest offset of the machine's state: behind the disk */
+int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+int q2_vmstate_discard(BlockNode *n);
 
 /* compress.c */
 bool q2_compression_known(unsigned type);
@@ -203,6 +207,7 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp);
 bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
 bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
 bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
+int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
 int q2_write_snapshots(BlockNode *n);                          /* (locked) the table, at a new place */
 
 /* check.c */

@@ -425,6 +425,20 @@ bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
     return true;
 }
 
+int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t len = iov_bytes(iov, iovcnt);
+    int r = 0, i = find(q, id_or_name);
+    if (i < 0)
+        return -ENOENT;
+    const Q2Snapshot *s = nth(q, (unsigned)i);
+    if (offset > s->vm_state_size || len > s->vm_state_size - offset)
+        return -EIO;
+    g_autofree uint64_t *l1 = read_l1(n, s, &r);
+    return r ? r : q2_preadv_in(n, l1, s->l1_size, q2_vmstate_start(q, s->disk_size) + offset, len, iov, iovcnt);
+}
+
 bool q2_snapshot_list(BlockNode *n, GArray *out, Error **errp)
 {
     Qcow2 *q = q2_of(n);

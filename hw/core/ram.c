@@ -117,6 +117,7 @@ void mem_set_ram_written_hook(RamWrittenFn *fn, void *opaque)
 void mem_ram_written(uint64_t ram_addr, uint64_t len)
 {
     RamWrittenFn *fn = __atomic_load_n(&written_hook.fn, __ATOMIC_ACQUIRE);
+    ram_dirty_mark(ram_addr, len);
     if (fn && ram_addr != UINT64_MAX)
         fn(written_hook.opaque, ram_addr, len);
 }

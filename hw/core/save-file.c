@@ -1,240 +1,96 @@
 /* SPDX-License-Identifier: MIT */
-/* A saved machine in a file: the state stream, then the pages of RAM that are not zero. Format: docs/state.md. */
+/* A saved machine in a file of the host. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#include <zlib.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/bits.h"
 #include "hw/core/machine.h"
-#include "hw/core/ram.h"
+#include "hw/core/save.h"
 
-#define MAGIC "RHEASAVE"
-#define PAGE UINT64_C(4096)
-#define RUN_END UINT64_MAX /* as the start of a run: no more of them */
-#define STREAM_MAX (256 * MiB)
+enum { IOV_LIMIT = 1024 };
 
-/* One file being written or read; the checksum covers everything before it. */
-typedef struct File {
-    FILE *f;
-    uint32_t crc;
-    bool failed;
-} File;
-
-static void put(File *f, const void *data, size_t len)
+/* All of the vector, whatever the host does in one call. */
+static int transfer(int fd, uint64_t offset, const struct iovec *iov, int iovcnt, bool write)
 {
-    f->crc = (uint32_t)crc32_z(f->crc, data, len);
-    f->failed |= fwrite(data, 1, len, f->f) != len;
-}
-
-static void put_u64(File *f, uint64_t v)
-{
-    uint8_t b[8];
-    store_le64(b, v);
-    put(f, b, 8);
-}
-
-static bool get(File *f, void *data, size_t len)
-{
-    if (fread(data, 1, len, f->f) != len)
-        return false;
-    f->crc = (uint32_t)crc32_z(f->crc, data, len);
-    return true;
-}
-
-static bool get_u64(File *f, uint64_t *v)
-{
-    uint8_t b[8];
-    if (!get(f, b, 8))
-        return false;
-    *v = load_le64(b);
-    return true;
-}
-
-static bool page_is_zero(const uint8_t *p)
-{
-    const uint64_t *w = (const uint64_t *)p;
-    for (unsigned i = 0; i < PAGE / 8; i++) {
-        if (w[i])
-            return false;
+    struct iovec part[IOV_LIMIT];
+    int at = 0;
+    size_t skip = 0;
+    while (at < iovcnt) {
+        int count = 0;
+        for (; at + count < iovcnt && count < IOV_LIMIT; count++)
+            part[count] = iov[at + count];
+        part[0].iov_base = (char *)part[0].iov_base + skip;
+        part[0].iov_len -= skip;
+        ssize_t n = write ? pwritev(fd, part, count, (off_t)offset) : preadv(fd, part, count, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n ? -errno : write ? -ENOSPC : -EIO;
+        offset += (uint64_t)n;
+        for (skip += (size_t)n; at < iovcnt && skip >= iov[at].iov_len; at++)
+            skip -= iov[at].iov_len;
     }
-    return true;
+    return 0;
 }
 
-/* Runs of pages with contents: start, length, bytes. */
-static void save_block(const RamBlock *b, void *opaque)
-{
-    File *f = opaque;
-    uint64_t at = 0;
-    while (at < b->size && !f->failed) {
-        while (at < b->size && page_is_zero(b->host + at))
-            at += PAGE;
-        uint64_t end = at;
-        while (end < b->size && end - at < MiB && !page_is_zero(b->host + end))
-            end += PAGE;
-        if (end > at) {
-            put_u64(f, b->start + at);
-            put_u64(f, end - at);
-            put(f, b->host + at, end - at);
-        }
-        at = end;
-    }
-}
+static int file_read(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return transfer(*(int *)opaque, offset, iov, iovcnt, false); }
+static int file_write(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return transfer(*(int *)opaque, offset, iov, iovcnt, true); }
 
-static void save_size(const RamBlock *b, void *opaque)
+static bool write_file(const char *path, int fd, Error **errp)
 {
-    put_u64(opaque, b->start);
-    put_u64(opaque, b->size);
-}
-
-static void count_blocks(const RamBlock *b, void *opaque)
-{
-    ++*(uint64_t *)opaque;
-}
-
-static void write_all(File *f)
-{
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    g_autoptr(GBytes) stream = state_writer_finish(w);
-    uint64_t blocks = 0;
-    ram_foreach_block(count_blocks, &blocks);
-    put(f, MAGIC, 8);
-    put_u64(f, g_bytes_get_size(stream));
-    put_u64(f, blocks);
-    ram_foreach_block(save_size, f);
-    put(f, g_bytes_get_data(stream, NULL), g_bytes_get_size(stream));
-    ram_foreach_block(save_block, f);
-    put_u64(f, RUN_END);
-    put_u64(f, f->crc);
+    SaveIo io = { .write = file_write, .opaque = &fd };
+    uint64_t size;
+    Save *s = save_new(&io, false, errp);
+    bool ok = s && save_end(s, &size, errp);
+    save_free(s);
+    return ok;
 }
 
 bool machine_save(const char *path, Error **errp)
 {
     RunState before = machine_run_state();
-    File f = { .f = fopen(path, "wb") };
-    if (!f.f) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
         error_set_errno(errp, errno, "saving the machine to '%s'", path);
         return false;
     }
     machine_pause(RUN_SAVING);
-    write_all(&f);
-    int err = f.failed ? errno : 0;
-    if (fclose(f.f) && !err)
-        err = errno;
+    struct stat st;
+    bool ok = write_file(path, fd, errp);
+    if (!ok && !fstat(fd, &st) && S_ISREG(st.st_mode))
+        unlink(path);
+    if (close(fd) && ok) {
+        error_set_errno(errp, errno, "closing it failed");
+        ok = false;
+    }
+    if (!ok)
+        error_prependf(errp, "saving the machine to '%s'", path);
     machine_pause(before == RUN_RUNNING ? RUN_PAUSED : before);
     if (before == RUN_RUNNING)
         machine_resume();
-    if (err)
-        error_set_errno(errp, err, "saving the machine to '%s'", path);
-    return !err;
-}
-
-typedef struct BlockCheck {
-    File *f;
-    bool ok;
-} BlockCheck;
-
-static void check_size(const RamBlock *b, void *opaque)
-{
-    BlockCheck *c = opaque;
-    uint64_t start, size;
-    c->ok = c->ok && get_u64(c->f, &start) && get_u64(c->f, &size) && start == b->start && size == b->size;
-}
-
-static void clear_block(const RamBlock *b, void *opaque)
-{
-    for (uint64_t at = 0; at < b->size; at += PAGE) {
-        if (!page_is_zero(b->host + at))
-            memset(b->host + at, 0, PAGE);
-    }
-}
-
-static void report_block(const RamBlock *b, void *opaque)
-{
-    mem_ram_written(b->start, b->size);
-}
-
-static bool read_runs(File *f)
-{
-    ram_foreach_block(clear_block, NULL);
-    for (;;) {
-        uint64_t start, len;
-        if (!get_u64(f, &start))
-            return false;
-        if (start == RUN_END)
-            return true;
-        uint8_t *host = mem_ram_host(start);
-        if (!host || !get_u64(f, &len) || !len || len > MiB || (start | len) % PAGE || mem_ram_host(start + len - 1) != host + len - 1)
-            return false;
-        if (!get(f, host, len))
-            return false;
-    }
-}
-
-/* The state stream, or NULL. */
-static GBytes *read_head(File *f, Error **errp)
-{
-    char magic[8];
-    uint64_t len, blocks, have = 0;
-    if (!get(f, magic, 8) || memcmp(magic, MAGIC, 8)) {
-        error_setf(errp, "this is no saved machine of rhea");
-        return NULL;
-    }
-    ram_foreach_block(count_blocks, &have);
-    if (!get_u64(f, &len) || !get_u64(f, &blocks) || len > STREAM_MAX) {
-        error_setf(errp, "the file is damaged or cut short");
-        return NULL;
-    }
-    BlockCheck check = { f, blocks == have };
-    if (check.ok)
-        ram_foreach_block(check_size, &check);
-    if (!check.ok) {
-        error_setf(errp, "the saved machine has other memory; start this one with the same -M, -m and -device options");
-        return NULL;
-    }
-    g_autofree uint8_t *data = g_try_malloc(len + 1);
-    if (!data || !get(f, data, len)) {
-        error_setf(errp, "the file is damaged or cut short");
-        return NULL;
-    }
-    return g_bytes_new_take(g_steal_pointer(&data), len);
-}
-
-static bool read_all(File *f, Error **errp)
-{
-    g_autoptr(GBytes) stream = read_head(f, errp);
-    if (!stream)
-        return false;
-    StateReader *r = state_reader_new(stream, errp);
-    if (!r)
-        return false;
-    uint64_t crc, want = 0;
-    bool ok = read_runs(f);
-    crc = f->crc;
-    ok = ok && get_u64(f, &want) && want == crc;
-    if (!ok)
-        error_setf(errp, "the memory contents are damaged or cut short");
-    ok = ok && device_load_all(r, errp);
-    state_reader_free(r);
-    ram_foreach_block(report_block, NULL);
     return ok;
 }
 
 bool machine_load(const char *path, Error **errp)
 {
     RunState before = machine_run_state();
-    File f = { .f = fopen(path, "rb") };
-    if (!f.f) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st)) {
         error_set_errno(errp, errno, "loading the machine from '%s'", path);
         return false;
     }
+    SaveIo io = { .read = file_read, .opaque = &fd, .size = (uint64_t)st.st_size };
     machine_pause(RUN_LOADING);
-    bool ok = read_all(&f, errp);
-    fclose(f.f);
+    Load *l = load_check(&io, errp);
+    bool checked = l, ok = l && load_all(l, errp);
+    load_free(l);
+    close(fd);
     if (!ok)
         error_prependf(errp, "loading the machine from '%s'", path);
-    machine_pause(ok ? (before == RUN_RUNNING ? RUN_PAUSED : before) : RUN_INTERNAL_ERROR);
+    /* What was never begun leaves the machine as it was, but paused. */
+    machine_pause(ok || !checked ? (before == RUN_RUNNING ? RUN_PAUSED : before) : RUN_INTERNAL_ERROR);
     if (ok && before == RUN_RUNNING)
         machine_resume();
     return ok;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* What saving and loading have in common: the list of blocks, check sums, work for several threads. */
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/thread.h"
+#include "hw/core/save-format.h"
+
+enum { THREADS_MAX = 4 };
+
+static void add_block(const RamBlock *b, void *opaque)
+{
+    SaveBlocks *s = opaque;
+    s->block = g_renew(RamBlock, s->block, s->count + 1);
+    s->block[s->count++] = *b;
+    s->units += (b->size + SAVE_UNIT - 1) / SAVE_UNIT;
+}
+
+void save_blocks_init(SaveBlocks *b)
+{
+    *b = (SaveBlocks){ 0 };
+    ram_foreach_block(add_block, b);
+}
+
+/* Each of four lanes is a chain of bijections: it ends elsewhere when one of its words differs. */
+uint64_t save_sum(uint64_t start, const void *data, size_t len)
+{
+    static const uint64_t odd[4] = { UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xc2b2ae3d27d4eb4f), UINT64_C(0x165667b19e3779f9), UINT64_C(0xd6e8feb86659fd93) };
+    uint64_t lane[4] = { start ^ odd[0], start ^ odd[1], start ^ odd[2], start ^ odd[3] }, w[4];
+    const uint8_t *p = data;
+    for (; len >= 32; p += 32, len -= 32) {
+        memcpy(w, p, 32);
+        for (unsigned i = 0; i < 4; i++) {
+            lane[i] = (lane[i] ^ GUINT64_FROM_LE(w[i])) * odd[i];
+            lane[i] ^= lane[i] >> 29;
+        }
+    }
+    for (; len >= 8; p += 8, len -= 8)
+        lane[0] = (lane[0] ^ load_le64(p)) * odd[0];
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 4; i++)
+        sum = (sum ^ lane[i] ^ lane[i] >> 32) * odd[i];
+    return sum;
+}
+
+bool save_page_is_zero(const void *page)
+{
+    const uint64_t *w = page;
+    for (unsigned i = 0; i < SAVE_PAGE / 8; i += 8) {
+        if (w[i] | w[i + 1] | w[i + 2] | w[i + 3] | w[i + 4] | w[i + 5] | w[i + 6] | w[i + 7])
+            return false;
+    }
+    return true;
+}
+
+typedef struct Work {
+    int (*fn)(void *opaque, unsigned i);
+    void *opaque;
+    unsigned count;
+    _Atomic unsigned next;
+    _Atomic int error;
+} Work;
+
+static void *worker(void *opaque)
+{
+    Work *w = opaque;
+    for (unsigned i; !w->error && (i = atomic_fetch_add(&w->next, 1)) < w->count;) {
+        int r = w->fn(w->opaque, i), none = 0;
+        if (r)
+            atomic_compare_exchange_strong(&w->error, &none, r);
+    }
+    return NULL;
+}
+
+int save_parallel(unsigned n, int (*fn)(void *opaque, unsigned i), void *opaque)
+{
+    Work w = { .fn = fn, .opaque = opaque, .count = n };
+    pthread_t thread[THREADS_MAX];
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned threads = n < 2 ? 1 : (unsigned)CLAMP(cpus, 1, THREADS_MAX);
+    for (unsigned i = 1; i < threads; i++)
+        thread[i] = thread_start("saved state", worker, &w);
+    worker(&w);
+    for (unsigned i = 1; i < threads; i++)
+        pthread_join(thread[i], NULL);
+    return w.error;
+}
