@@ -11,6 +11,7 @@
 #include "hw/firmware/fw_cfg.h"
 #include "hw/input/ps2.h"
 #include "hw/pci/pci-host.h"
+#include "system/monitor.h"
 #include "system/monitor-x86.h"
 #include "system/run.h"
 
@@ -282,6 +283,8 @@ const MonitorCommand monitor_info_items[] = {
     { "blockstats", NULL, "how many requests the drives had, and how long they took", 0, 0, false, monitor_info_blockstats },
     { "chardev", NULL, "the character devices", 0, 0, false, info_chardev },
     { "mice", NULL, "pointing devices", 0, 0, false, info_mice },
+    { "snapshots", NULL, "snapshots of the machine in its disk images", 0, 0, false, monitor_info_snapshots },
+    { "savevm", NULL, "the snapshot that is being saved in the background", 0, 0, false, monitor_info_savevm },
     { "history", NULL, "the last commands", 0, 0, false, info_history },
     { 0 },
 };

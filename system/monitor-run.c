@@ -83,16 +83,6 @@ static bool do_nmi(Monitor *mon, int argc, char **argv, Error **errp)
     return true;
 }
 
-static bool do_savevm(Monitor *mon, int argc, char **argv, Error **errp)
-{
-    return machine_save(argv[1], errp);
-}
-
-static bool do_loadvm(Monitor *mon, int argc, char **argv, Error **errp)
-{
-    return run_load(argv[1], errp);
-}
-
 static bool do_cpu(Monitor *mon, int argc, char **argv, Error **errp)
 {
     uint64_t n;
@@ -255,8 +245,6 @@ const MonitorCommand monitor_commands_run[] = {
     { "system_powerdown", NULL, "press the power button", 0, 0, false, do_system_powerdown },
     { "system_wakeup", NULL, "wake a guest that sleeps (S3)", 0, 0, false, do_system_wakeup },
     { "nmi", NULL, "send a non-maskable interrupt", 0, 0, false, do_nmi },
-    { "savevm", "FILE", "save the machine's state to a file", 1, 1, false, do_savevm },
-    { "loadvm", "FILE", "load the machine's state from a file", 1, 1, false, do_loadvm },
     { "cpu", "N", "commands are about CPU N from now on", 1, 1, false, do_cpu },
     { "sendkey", "KEY[-KEY...] [MS]", "press keys together, for MS milliseconds (100)", 1, 2, false, do_sendkey,
       complete_sendkey },

@@ -86,6 +86,6 @@ const Option options_boot[] = {
     { "L", "FOLDER", "look for firmware there first", opt_L },
     { "boot", "[order=]LETTERS[,once=,menu=on|off,strict=on|off]", "order of boot devices", opt_boot },
     { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", "a file for the firmware's configuration device", opt_fw_cfg },
-    { "loadvm", "FILE", "start from a machine saved with the monitor's savevm", FIELD(loadvm) },
+    { "loadvm", "NAME", "start from a snapshot of the monitor's savevm; with a / in it: from a file", FIELD(loadvm) },
     { 0 },
 };

@@ -2,11 +2,13 @@
 /* The running machine: requests, signals, exit. */
 #include <glib-unix.h>
 #include <signal.h>
+#include <string.h>
 #include "accel/vcpu.h"
 #include "base/evloop.h"
 #include "base/log.h"
 #include "hw/core/device.h"
 #include "system/run.h"
+#include "system/snapshot.h"
 
 static RunPolicy policy;
 static bool suspended, was_reset;
@@ -36,10 +38,10 @@ void run_reset(void)
         machine_resume();
 }
 
-bool run_load(const char *path, Error **errp)
+bool run_load(const char *name, Error **errp)
 {
     suspended = false;
-    return machine_load(path, errp);
+    return strchr(name, '/') ? machine_load(name, errp) : snapshot_load(name, errp);
 }
 
 static void shut_down(ShutdownCause cause)
@@ -128,6 +130,7 @@ void run_catch_signals(void)
 int run_until_exit(void)
 {
     int status = evloop_run();
+    snapshot_end();
     machine_pause(RUN_SHUTDOWN);
     return status;
 }

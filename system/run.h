@@ -22,8 +22,8 @@ void run_init(const RunPolicy *policy);
 void run_catch_signals(void);
 /* Reset all of the machine; it runs on when it ran. */
 void run_reset(void);
-/* Load a saved machine. */
-bool run_load(const char *path, Error **errp);
+/* Load a saved machine: the name of a snapshot in the disk images or, with a '/', of a file. */
+bool run_load(const char *name, Error **errp);
 /* True while the guest sleeps (S3). */
 bool run_suspended(void);
 /* Main loop, until something asks to exit; returns the process's exit status. */

@@ -97,6 +97,16 @@ static void save_chain(Device *d, const DeviceType *t, StateWriter *w)
     }
 }
 
+void device_settle_all(void)
+{
+    for (Device *d = device_first(); d; d = d->next) {
+        lock_domain_lock(d->domain);
+        if (d->started)
+            saving_chain(d, d->type);
+        lock_domain_unlock(d->domain);
+    }
+}
+
 void device_save(Device *d, StateWriter *w)
 {
     lock_domain_lock(d->domain);

@@ -105,6 +105,7 @@ void device_foreach(DeviceFn *fn, void *opaque);
 /* Three-phase reset, save and load over all live devices. Machine paused. */
 void device_reset_all(void);
 void device_reset_one(Device *d);
+void device_settle_all(void); /* what devices have on its way ends, as before saving */
 void device_save_all(StateWriter *w);
 bool device_load_all(StateReader *r, Error **errp);
 void device_save(Device *d, StateWriter *w);

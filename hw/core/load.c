@@ -69,10 +69,10 @@ static bool read_header(Load *l, uint8_t *h, Error **errp)
 static bool read_stream(Load *l, const uint8_t *h, Error **errp)
 {
     uint64_t at = load_le64(h + H_STREAM), len = load_le64(h + H_STREAM_LEN);
-    if (len > SAVE_STREAM_MAX || !inside(l, at, len))
+    if (len > SAVE_STREAM_MAX || !inside(l, at, align_up(len, 8)))
         return damaged(0, "devices", errp);
     g_autofree uint8_t *data = g_try_malloc0(align_up(len, 8) + 8);
-    int r = data ? read_at(l, at, data, len) : -ENOMEM;
+    int r = data ? read_at(l, at, data, align_up(len, 8)) : -ENOMEM;
     if (r || save_sum(0, data, align_up(len, 8)) != load_le64(h + H_STREAM_SUM))
         return damaged(r, "devices", errp);
     g_autoptr(GBytes) stream = g_bytes_new_take(g_steal_pointer(&data), len);

@@ -49,7 +49,7 @@ Save *save_new(const SaveIo *io, bool compress, Error **errp)
     Save *s = g_new0(Save, 1);
     s->io = *io;
     s->compress = compress;
-    s->end = SAVE_DATA;
+    s->end = SAVE_HEADER;
     save_blocks_init(&s->blocks);
     s->unit = g_new0(Unit, s->blocks.units + 1);
     s->chunk = g_malloc0_n(s->blocks.units / (SAVE_CHUNK / SAVE_UNIT) + s->blocks.count + 1, sizeof *s->chunk);
@@ -306,7 +306,7 @@ static int write_end(Save *s, GBytes *stream, uint64_t *size)
     const uint8_t *data = g_bytes_get_data(stream, &stream_len);
     g_autofree uint8_t *index = make_index(s, &units, &len), *padded = g_malloc0(align_up(stream_len, 8));
     memcpy(padded, data, stream_len);
-    uint64_t stream_at = align_up(s->end, SAVE_PAGE), index_at = align_up(stream_at + stream_len, SAVE_PAGE);
+    uint64_t stream_at = s->end, index_at = stream_at + align_up(stream_len, 8);
     *size = index_at + len;
     uint8_t h[SAVE_HEADER] = { 0 };
     memcpy(h, SAVE_MAGIC, 8);
@@ -320,7 +320,7 @@ static int write_end(Save *s, GBytes *stream, uint64_t *size)
     store_le64(h + H_UNITS, units);
     store_le64(h + H_INDEX_SUM, save_sum(0, index, len));
     store_le64(h + H_SUM, save_sum(0, h, H_SUM));
-    int r = write_at(s, stream_at, padded, stream_len);
+    int r = write_at(s, stream_at, padded, align_up(stream_len, 8));
     r = r ? r : write_at(s, index_at, index, len);
     return r ? r : write_at(s, 0, h, sizeof h);
 }

@@ -266,7 +266,7 @@ static const struct { const char *command, *answer; } commands[] = {
     { "x 0", "this machine has no CPU\n" },
     { "cpu 0", "cpu: '0' is no CPU of this machine; it has 0\n" },
     { "stp", "command 'stp': not known; did you mean 'stop'?\n" },
-    { "savevm", "savevm: wrong number of arguments; usage: savevm FILE\n" },
+    { "loadvm", "loadvm: wrong number of arguments; usage: loadvm NAME|FILE\n" },
     { "help quit", "quit|q -- end the program\n" },
     { "info uuid", "00000000-0000-0000-0000-000000000000\n" },
     { "", "" },
