@@ -173,7 +173,8 @@ int q2_map_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offse
     Qcow2 *q = q2_of(n);
     unsigned index = (unsigned)(offset >> q->cluster_bits & (q2_l2_entries(q) - 1));
     int error;
-    uint64_t l1_index = offset >> (q->cluster_bits + q->l2_bits), reach = ((q2_l2_entries(q) - (offset >> q->cluster_bits & (q2_l2_entries(q) - 1))) << q->cluster_bits) -
+    uint64_t l1_index = offset >> (q->cluster_bits + q->l2_bits);
+    uint64_t reach = ((q2_l2_entries(q) - (offset >> q->cluster_bits & (q2_l2_entries(q) - 1))) << q->cluster_bits) -
                      (offset & (q->cluster_size - 1));
     *m = (Q2Map){ .kind = Q2_UNALLOCATED, .len = MIN(len, reach) };
     Q2Table *t = l2_at(n, l1_index < l1_size ? l1[l1_index] : 0, &error);
