@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The client's side of the NBD handshake, with servers of all ages; everything that they send is checked. */
+#include <sys/socket.h>
 #include "base/bits.h"
 #include "block/nbd/proto.h"
 #include "block/nbd/remote.h"
@@ -189,6 +190,26 @@ static bool old_export(const NbdWant *w, NbdRemote *m, bool zeroes, Error **errp
 
 /* --- from the start --- */
 
+void nbd_cancel(NbdCancel *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->cancelled = true;
+    if (c->fd >= 0)
+        shutdown(c->fd, SHUT_RDWR);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static bool may_go_on(NbdCancel *c, int fd)
+{
+    if (!c)
+        return true;
+    pthread_mutex_lock(&c->lock);
+    bool ok = !c->cancelled;
+    c->fd = ok ? fd : -1;
+    pthread_mutex_unlock(&c->lock);
+    return ok;
+}
+
 typedef enum Greeting { GREET_FAILED, GREET_OLD, GREET_NEW, GREET_FIXED } Greeting;
 
 static Greeting greet(const NbdWant *w, NbdRemote *m, bool *zeroes, Error **errp)
@@ -225,6 +246,10 @@ static bool reach(const NbdWant *w, NbdRemote *m, Error **errp)
     if (fd < 0)
         return false;
     m->ch = nbd_channel_new(fd);
+    if (!may_go_on(w->cancel, fd)) {
+        nbd_channel_free(m->ch);
+        return fail(w, errp, -ECANCELED, "given up");
+    }
     nbd_channel_timeout(m->ch, w->timeout_ms ? (w->timeout_ms + 999) / 1000 : 0);
     return true;
 }
@@ -267,7 +292,10 @@ bool nbd_remote_open(const NbdWant *w, NbdRemote *out, Error **errp)
     }
     if (!reach(w, out, errp))
         return false;
-    if (negotiate(w, out, errp) && sane(w, out, errp)) {
+    bool ok = negotiate(w, out, errp) && sane(w, out, errp);
+    if (!may_go_on(w->cancel, -1) && ok)
+        ok = fail(w, errp, -ECANCELED, "given up");
+    if (ok) {
         nbd_channel_timeout(out->ch, 0);
         return true;
     }

@@ -3,8 +3,13 @@
 #ifndef BLOCK_NBD_REMOTE_H
 #define BLOCK_NBD_REMOTE_H
 
+#include <pthread.h>
 #include "block/nbd/address.h"
 #include "block/nbd/channel.h"
+
+/* Lets another thread end an attempt: it fails soon after nbd_cancel(). */
+typedef struct NbdCancel { pthread_mutex_t lock; int fd; bool cancelled; } NbdCancel;
+void nbd_cancel(NbdCancel *c);
 
 typedef struct NbdWant {
     const NbdAddress *address;
@@ -13,7 +18,8 @@ typedef struct NbdWant {
     Object *creds;             /* for tls; NULL: the system's authorities */
     const char *tls_hostname;  /* NULL: the address's */
     const char *context;       /* for block status; NULL: none */
-    unsigned timeout_ms;       /* for all of it; 0: none */
+    unsigned timeout_ms;       /* for each step; 0: none */
+    NbdCancel *cancel;         /* or NULL */
 } NbdWant;
 
 typedef struct NbdRemote {
