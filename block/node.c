@@ -116,11 +116,12 @@ static BlockNode *open_protocol(const BlockDriver *drv, const char *filename, Op
 {
     BlockNode *n = node_new(drv, flags);
     bool ok = block_common_options(o, &n->flags, errp);
-    if (ok && filename && drv->parse_filename)
-        ok = drv->parse_filename(filename, o, errp);
-    else if (ok && filename)
-        opts_set(o, "filename", filename);
-    n->filename = g_strdup(filename ? filename : opts_has(o, "filename") ? opts_get(o, "filename") : drv->name);
+    g_autofree char *name = g_strdup(filename); /* it may be one of the options' values */
+    if (ok && name && drv->parse_filename)
+        ok = drv->parse_filename(name, o, errp);
+    else if (ok && name)
+        opts_set(o, "filename", name);
+    n->filename = g_strdup(name ? name : opts_has(o, "filename") ? opts_get(o, "filename") : drv->name);
     if (ok && open_driver(n, o, errp))
         return n;
     node_free(n);
