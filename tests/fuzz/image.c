@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every format's open, info, check, map, read, snapshot list, repair and write on an image that somebody has tampered with.
+ *
+ *   fuzz-image FILE|FOLDER...      each file once (tests/fuzz/corpus in `make check`)
+ *   tests/fuzz/run [SECONDS]       libFuzzer, with AddressSanitizer
+ *
+ * An input is an image without its zeroes: records of offset (4 bytes, little endian), length (2) and data; length 0: the file's size.
+ * Checksums are put right, so that what they guard is reached. tests/fuzz/pack makes inputs from images.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/bits.h"
+#include "block/driver.h"
+#include "block/vhdx/vhdx.h"
+
+enum { FILE_MAX = 6 << 20, GROWN_MAX = 96 << 20, SECONDS = 20 };
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* --- no file is opened but what the image may name --- */
+
+static const char *watched; /* the only folder in which files are opened meanwhile */
+static bool any_file;       /* qcow2: its external data file can have any name, as a backing file can */
+
+static int checked_open(const char *path, int flags, mode_t mode)
+{
+    if (watched && !any_file && (path[0] == '/' || strstr(path, ".."))) {
+        fprintf(stderr, "fuzz-image: the image made us open '%s'\n", path);
+        abort();
+    }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+#define OPEN(name) \
+    int name(const char *path, int flags, ...); \
+    int name(const char *path, int flags, ...) \
+    { \
+        va_list ap; \
+        va_start(ap, flags); \
+        mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(ap, mode_t) : 0; \
+        va_end(ap); \
+        return checked_open(path, flags, mode); \
+    }
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+#undef open
+#undef open64
+OPEN(open64)
+
+/* --- a file in memory --- */
+
+static GByteArray *file;
+
+static bool mem_open(BlockNode *n, Opts *o, Error **errp)
+{
+    opts_get(o, "filename");
+    n->size = file->len;
+    return true;
+}
+static int mem_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    uint64_t have = offset < file->len ? MIN(len, file->len - offset) : 0;
+    iov_from_buf(iov, iovcnt, 0, file->data + (have ? offset : 0), have);
+    iov_zero(iov, iovcnt, have, len - have);
+    return 0;
+}
+static bool grow(BlockNode *n, uint64_t size)
+{
+    if (size > GROWN_MAX)
+        return false;
+    guint old = file->len;
+    if (size > old) {
+        g_byte_array_set_size(file, (guint)size);
+        memset(file->data + old, 0, size - old);
+    }
+    n->size = file->len;
+    return true;
+}
+static int mem_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+{
+    if (offset > GROWN_MAX || !grow(n, offset + len))
+        return -ENOSPC;
+    iov_to_buf(iov, iovcnt, 0, file->data + offset, len);
+    return 0;
+}
+static bool mem_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
+{
+    if (grow(n, size))
+        return true;
+    error_setf(errp, "full");
+    return false;
+}
+static const BlockDriver mem_driver = { .name = "fuzz-mem", .desc = "an image in memory", .protocol = true, .grows = true, .open = mem_open,
+                                        .preadv = mem_preadv, .pwritev = mem_pwritev, .truncate = mem_truncate };
+
+/* --- inputs --- */
+
+static void unpack(const uint8_t *data, size_t size)
+{
+    g_byte_array_set_size(file, 0);
+    while (size >= 6) {
+        uint64_t at = load_le32(data), len = load_le16(data + 4), stop = MIN(at + len, (uint64_t)FILE_MAX);
+        guint old = file->len;
+        data += 6;
+        size -= 6;
+        len = MIN(len, size);
+        if (stop > old) {
+            g_byte_array_set_size(file, (guint)stop);
+            memset(file->data + old, 0, stop - old);
+        }
+        if (at < file->len)
+            memcpy(file->data + at, data, MIN(len, file->len - at));
+        data += len;
+        size -= len;
+    }
+}
+
+static void sum_vhdx(uint64_t at, uint64_t len)
+{
+    if (at + len <= file->len)
+        store_le32(file->data + at + 4, vhdx_checksum(file->data + at, len, 4));
+}
+
+static void sum_vpc(uint64_t at, uint64_t len, uint64_t where)
+{
+    uint32_t sum = 0;
+    if (at > file->len || len > file->len - at)
+        return;
+    store_be(file->data + at + where, 4, 0);
+    for (uint64_t i = 0; i < len; i++)
+        sum += file->data[at + i];
+    store_be(file->data + at + where, 4, ~sum);
+}
+
+static void mend_checksums(void)
+{
+    if (file->len >= MiB && !memcmp(file->data, "vhdxfile", 8)) {
+        sum_vhdx(VHDX_HEADER1, VHDX_HEADER);
+        sum_vhdx(VHDX_HEADER2, VHDX_HEADER);
+        sum_vhdx(VHDX_REGIONS, VHDX_REGION_SIZE);
+        sum_vhdx(VHDX_REGIONS + VHDX_REGION_SIZE, VHDX_REGION_SIZE);
+        for (uint64_t at = MiB; at + 64 <= file->len && at < 2 * MiB; at += VHDX_PAGE) {
+            if (!memcmp(file->data + at, "loge", 4))
+                sum_vhdx(at, MAX(load_le32(file->data + at + 8), 64u));
+        }
+    }
+    if (file->len >= 512 && !memcmp(file->data, "conectix", 8)) {
+        sum_vpc(0, 512, 64);
+        sum_vpc(load_be(file->data + 16, 8), 1024, 36);
+    }
+    if (file->len >= 512 && !memcmp(file->data + file->len - 512, "conectix", 8))
+        sum_vpc(file->len - 512, 512, 64);
+}
+
+/* --- what is done to it --- */
+
+static const char *trailer_format(void)
+{
+    if (file->len >= 512 && !memcmp(file->data + file->len - 512, "conectix", 8))
+        return "vpc";
+    return file->len >= 512 && !memcmp(file->data + file->len - 512, "koly", 4) ? "dmg" : NULL;
+}
+
+static BlockNode *open_image(const char *format, unsigned flags)
+{
+    g_autoptr(Opts) o = opts_new();
+    Error *err = NULL;
+    opts_set(o, "file.driver", "fuzz-mem");
+    if (format)
+        opts_set(o, "driver", format);
+    BlockNode *n = block_open(NULL, o, flags | BLOCK_NO_BACKING, &err);
+    error_free(err);
+    return n;
+}
+
+static void look(BlockNode *n)
+{
+    static uint8_t buf[70000];
+    uint64_t size = block_size(n), at = 0;
+    BlockInfo info;
+    GArray *list = NULL;
+    BlockStatus s;
+    block_info(n, &info, NULL);
+    block_info_clear(&info);
+    block_snapshot_list(n, &list, NULL);
+    g_clear_pointer(&list, g_array_unref);
+    for (unsigned i = 0; i < 64 && at < size && !block_status(n, at, size - at, &s) && s.pnum; i++)
+        at += s.pnum;
+    const uint64_t places[] = { 0, size / 2, size > sizeof buf ? size - sizeof buf : 0, at < size ? at : 0 };
+    for (unsigned i = 0; i < ARRAY_LEN(places); i++)
+        block_pread(n, places[i], buf, (size_t)MIN(size - places[i], (uint64_t)sizeof buf));
+}
+
+static void check(BlockNode *n, unsigned fix)
+{
+    BlockCheck c = { 0 };
+    block_check(n, &c, fix, NULL);
+}
+
+static void change(BlockNode *n)
+{
+    static const uint8_t buf[5000] = { 1, 2, 3 };
+    uint64_t size = block_size(n);
+    const uint64_t places[] = { 0, size / 3, size > sizeof buf ? size - sizeof buf : 0 };
+    for (unsigned i = 0; i < ARRAY_LEN(places); i++)
+        block_pwrite(n, places[i], buf, (size_t)MIN(size - places[i], (uint64_t)sizeof buf));
+    block_pwrite_zeroes(n, size / 2, MIN(size - size / 2, (uint64_t)200000), BLOCK_REQ_MAY_UNMAP);
+    block_pdiscard(n, 0, MIN(size, (uint64_t)100000));
+    block_flush(n);
+}
+
+static void no_report(void *opaque, const char *line) {}
+
+static void enter_folder(void)
+{
+    static char folder[] = "/tmp/rhea-fuzz-XXXXXX";
+    file = g_byte_array_new();
+    block_driver_register(&mem_driver);
+    error_set_sink(no_report, NULL);
+    if (!mkdtemp(folder) || chdir(folder) || !g_file_set_contents("e.vmdk", "extent", -1, NULL) || truncate("e.vmdk", 65536))
+        abort();
+    watched = folder;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!watched)
+        enter_folder();
+    unpack(data, size);
+    mend_checksums();
+    any_file = file->len >= 4 && !memcmp(file->data, "QFI\xfb", 4);
+    static const struct { unsigned flags; bool repair, change; } passes[] = {
+        { BLOCK_CHECK, false, false }, { 0, false, false }, { BLOCK_CHECK | BLOCK_RDWR, true, false }, { BLOCK_RDWR | BLOCK_UNMAP, false, true },
+    };
+    const char *format = trailer_format();
+    for (unsigned i = 0; i < ARRAY_LEN(passes); i++) {
+        if (any_file && passes[i].flags & BLOCK_RDWR && file->len >= 80 && file->data[79] & 4)
+            continue; /* an external data file would be written to */
+        BlockNode *n = open_image(format, passes[i].flags);
+        if (!n)
+            continue;
+        if (passes[i].flags & BLOCK_CHECK)
+            check(n, passes[i].repair ? BLOCK_FIX_ERRORS | BLOCK_FIX_LEAKS : 0);
+        if (passes[i].change)
+            change(n);
+        look(n);
+        block_unref(n);
+    }
+    return 0;
+}
+
+#ifndef LIBFUZZER
+static unsigned run_path(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    g_autofree char *data = NULL;
+    gsize len;
+    unsigned count = 0;
+    if (dir) {
+        for (const char *name = g_dir_read_name(dir); name; name = g_dir_read_name(dir)) {
+            g_autofree char *full = g_build_filename(path, name, NULL);
+            count += run_path(full);
+        }
+        return count;
+    }
+    any_file = true;
+    if (!g_file_get_contents(path, &data, &len, NULL))
+        return 0;
+    fprintf(stderr, "%s\n", path);
+    alarm(SECONDS);
+    LLVMFuzzerTestOneInput((uint8_t *)data, len);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    const struct rlimit memory = { UINT64_C(2) << 30, UINT64_C(2) << 30 };
+    unsigned count = 0;
+    if (!getenv("RHEA_FUZZ_NO_LIMIT"))
+        setrlimit(RLIMIT_AS, &memory);
+    g_autofree char *here = g_get_current_dir();
+    for (int i = 1; i < argc; i++) {
+        g_autofree char *path = g_canonicalize_filename(argv[i], here);
+        count += run_path(path);
+    }
+    printf("1..1\n%s 1 %u images\n", count ? "ok" : "not ok", count);
+    return !count;
+}
+#endif
