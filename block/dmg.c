@@ -114,7 +114,8 @@ static bool add_chunk(BlockNode *n, const uint8_t *e, uint64_t first, uint64_t d
         return true;
     bool packed = c.type == C_ZLIB || c.type == C_BZIP2, stored = packed || c.type == C_RAW;
     if (!stored && c.type != C_ZERO && c.type != C_IGNORE) {
-        error_setf(errp, "image '%s': chunks of type 0x%08x (ADC, LZFSE, LZMA …) can't be read here; convert it with macOS's hdiutil", block_filename(n), c.type);
+        error_setf(errp, "image '%s': chunks of type 0x%08x (ADC, LZFSE, LZMA …) can't be read here; convert it with macOS's hdiutil",
+                   block_filename(n), c.type);
         return false;
     }
 #ifndef HAVE_BZIP2

@@ -7,8 +7,8 @@
 
 /*
  * Layout: a header of 512 bytes, a map with the number of the place of each block (little endian, 4 bytes), the blocks. VirtualBox and QEMU
- * take the next place from the count in the header, so places are used without gaps, and the count is written with the map. The format
- * can't change both at once: after a power cut the count may be wrong, which opening here finds out by itself.
+ * take the next place from the count in the header, so places are used without gaps, and the count is in the file before the map has the blocks: after
+ * a power cut it may be too large, which is a leak. Opening here finds the next place by the map itself.
  */
 enum {
     VDI_SIGNATURE = (int)0xbeda107f, VDI_VERSION = 0x00010001, VDI_HEADER = 512, VDI_DYNAMIC = 1, VDI_STATIC = 2,
@@ -70,7 +70,7 @@ static int vdi_link(BlockNode *n, const SparseMap *m)
 {
     Vdi *v = vdi_of(n);
     uint32_t e = m->kind == SPARSE_ZERO ? (uint32_t)VDI_ZERO : (uint32_t)((m->host - v->data_offset) / v->block_size);
-    return meta_store(&v->meta, v->map_offset + m->block / v->block_size * 4, 4, false, e, META_LEAF);
+    return meta_store(&v->meta, v->map_offset + m->block / v->block_size * 4, 4, false, e, META_ROOT);
 }
 
 static int vdi_sync(BlockNode *n)

@@ -95,7 +95,7 @@ typedef struct Promise { unsigned event; unsigned ops; } Promise; /* a flush was
 typedef struct Run {
     GRand *rand;
     uint64_t seed;
-    char *path;
+    char *path, *format;
     GArray *ops, *promises;
     uint32_t next_value;
     uint8_t *buf;
@@ -224,16 +224,17 @@ static bool look(Run *r, const GByteArray *file, unsigned event, Error **errp)
     if (!g_file_set_contents(r->path, (const char *)file->data, file->len, errp))
         return false;
     g_autoptr(Opts) o = opts_new();
-    opts_set(o, "driver", "qcow2");
+    opts_set(o, "driver", r->format);
     BlockCheck c = { 0 };
-    BlockNode *n = block_open(r->path, o, BLOCK_CHECK, errp);
+    /* vhdx: its log is replayed first */
+    BlockNode *n = block_open(r->path, o, BLOCK_CHECK | (!strcmp(r->format, "vhdx") ? BLOCK_RDWR : 0), errp);
     if (!n)
         return false;
     BlockInfo info;
     block_info(n, &info, NULL);
     bool dirty = info.dirty;
     block_info_clear(&info);
-    bool ok = block_check(n, &c, 0, errp);
+    bool ok = !n->drv->check || block_check(n, &c, 0, errp);
     if (ok && !dirty && (c.corruptions || c.check_errors)) {
         error_setf(errp, "%" PRIu64 " corruptions", c.corruptions + c.check_errors);
         ok = false;
@@ -242,7 +243,7 @@ static bool look(Run *r, const GByteArray *file, unsigned event, Error **errp)
     block_unref(n);
     /* and as a user would go on: opened for writing, repaired if it says so itself */
     g_autoptr(Opts) again = opts_new();
-    opts_set(again, "driver", "qcow2");
+    opts_set(again, "driver", r->format);
     n = ok ? block_open(r->path, again, BLOCK_RDWR, errp) : NULL;
     ok = n && check_contents(r, n, done, started, errp);
     if (n)
@@ -311,14 +312,14 @@ static bool new_image(Run *r, Opts *o, Error **errp)
 {
     gchar *contents;
     gsize len;
-    if (!block_create(r->path, "qcow2", DISK, o, errp) || !g_file_get_contents(r->path, &contents, &len, errp))
+    if (!block_create(r->path, r->format, DISK, o, errp) || !g_file_get_contents(r->path, &contents, &len, errp))
         return false;
     put(tape->file, 0, contents, len);
     record(false, 0, contents, len);
     record(true, 0, NULL, 0);
     g_free(contents);
     g_autoptr(Opts) open = opts_new();
-    opts_set(open, "driver", "qcow2");
+    opts_set(open, "driver", r->format);
     opts_set(open, "file.driver", "torture-tape");
     r->n = block_open(NULL, open, BLOCK_RDWR | BLOCK_UNMAP, errp);
     return r->n;
@@ -329,12 +330,13 @@ int img_torture(int argc, char **argv)
     gint64 seed = 0, count = 300;
     gint tries = 3;
     gboolean show = FALSE, no_snapshots = FALSE;
-    gchar **lists = NULL;
+    gchar **lists = NULL, *format = "qcow2";
     const GOptionEntry entries[] = {
         { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the random choices (a new one)", "N" },
         { "count", 0, 0, G_OPTION_ARG_INT64, &count, "requests of the guest (300)", "N" },
         { "tries", 0, 0, G_OPTION_ARG_INT, &tries, "random cuts between two flushes (3)", "N" },
-        { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &lists, "options of the qcow2 image", "A=B,..." },
+        { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &lists, "options of the image", "A=B,..." },
+        { "format", 'f', 0, G_OPTION_ARG_STRING, &format, "format of the image (qcow2)", "FMT" },
         { "no-snapshots", 0, 0, G_OPTION_ARG_NONE, &no_snapshots, "no internal snapshots among the requests", NULL },
         { "progress", 'p', 0, G_OPTION_ARG_NONE, &show, "show progress", NULL }, { NULL }
     };
@@ -349,10 +351,10 @@ int img_torture(int argc, char **argv)
     Tape t = { g_ptr_array_new_with_free_func(event_free), g_byte_array_new(), PTHREAD_MUTEX_INITIALIZER };
     tape = &t;
     seed = seed ? seed : (gint64)g_random_int();
-    Run r = { .rand = g_rand_new_with_seed((guint32)seed), .seed = (uint64_t)seed, .path = argv[1], .buf = g_malloc(DISK),
+    Run r = { .rand = g_rand_new_with_seed((guint32)seed), .seed = (uint64_t)seed, .path = argv[1], .format = format, .buf = g_malloc(DISK),
               .ops = g_array_new(false, false, sizeof(Op)), .promises = g_array_new(false, false, sizeof(Promise)) };
     printf("seed %" G_GINT64_FORMAT "\n", seed);
-    bool ok = new_image(&r, o, &err) && work(&r, (uint64_t)count, !no_snapshots, &err);
+    bool ok = new_image(&r, o, &err) && work(&r, (uint64_t)count, !no_snapshots && block_has_snapshots(r.n), &err);
     if (r.n)
         block_unref(r.n); /* closing is part of it */
     ImgProgress p;
