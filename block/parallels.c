@@ -121,7 +121,7 @@ static bool par_open(BlockNode *n, Opts *o, Error **errp)
         return false;
     meta_init(&p->meta, n->file);
     sparse_init(n, &par_ops);
-    n->zero_align = is_pow2(p->cluster) ? (unsigned)p->cluster : 0;
+    n->zero_align = 1;
     return true;
 }
 

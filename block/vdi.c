@@ -167,7 +167,7 @@ static bool vdi_open(BlockNode *n, Opts *o, Error **errp)
         return false;
     meta_init(&v->meta, n->file);
     sparse_init(n, &vdi_ops);
-    n->zero_align = v->block_size;
+    n->zero_align = 1; /* there is no backing file: any range can be zeroed in place */
     return true;
 }
 

@@ -190,7 +190,7 @@ static bool vpc_open(BlockNode *n, Opts *o, Error **errp)
     if (!v->fixed && !open_dynamic(n, size, errp))
         return false;
     n->size = size;
-    n->zero_align = v->fixed ? 1 : v->block_size;
+    n->zero_align = 1;
     sparse_init(n, &vpc_ops);
     return true;
 }

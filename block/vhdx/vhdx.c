@@ -281,7 +281,7 @@ static bool vhdx_open(BlockNode *n, Opts *o, Error **errp)
         return false;
     meta_init(&v->meta, n->file);
     sparse_init(n, &vhdx_ops);
-    n->zero_align = (unsigned)v->block_size;
+    n->zero_align = 1;
     return true;
 }
 
