@@ -152,3 +152,26 @@ def vhdx_with_log(image, page, contents):
     struct.pack_into('<I', entry, 4, crc32c(entry))
     image[log:log + len(entry)] = entry
     return bytes(image)
+
+
+def vhdx_child(image, parent, sectors):
+    """A dynamic vhdx image with blocks of 1 MiB as a child of `parent`: of its first block it has the given sectors, blocks that it lacks are the parent's."""
+    image = bytearray(image)
+    regions = {bytes(image[at:at + 4]): struct.unpack_from('<Q', image, at + 16)[0] for at in (0x30010, 0x30030)}
+    bat, metadata = regions[b'\x66\x77\xc2\x2d'], regions[b'\x06\xa2\x7c\x8b']
+    place = len(image)
+    bits = bytearray(1 << 20)
+    for s in sectors:
+        bits[s // 8] |= 1 << (s % 8)
+    image += bits
+    for i in range(4096):
+        entry = struct.unpack_from('<Q', image, bat + i * 8)[0]
+        struct.pack_into('<Q', image, bat + i * 8, (entry & ~7) | 7 if i == 0 else entry if entry & 7 == 6 else 0)
+    struct.pack_into('<Q', image, bat + 4096 * 8, place | 6)
+    struct.pack_into('<I', image, metadata + 0x10004, 2)
+    key, value = 'relative_path'.encode('utf-16-le'), ('.\\' + parent).encode('utf-16-le')
+    locator = bytes.fromhex('b7efab04d19e814ab78925b8e9445913'[:32]) + struct.pack('<HHIIHH', 0, 1, 32, 32 + len(key), len(key), len(value)) + key + value
+    struct.pack_into('<H', image, metadata + 10, 6)
+    struct.pack_into('<16sIII', image, metadata + 32 + 5 * 32, bytes.fromhex('2d5fd3a80bb34d45abf7d3d84834ab0c'), 0x11000, len(locator), 4)
+    image[metadata + 0x11000:metadata + 0x11000 + len(locator)] = locator
+    return bytes(image)
