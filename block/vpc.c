@@ -166,7 +166,7 @@ static bool vpc_open(BlockNode *n, Opts *o, Error **errp)
     Vpc *v = vpc_of(n);
     unsigned force = 0;
     uint64_t file = block_size(n->file);
-    if (!opts_get_enum(o, "force-size-calc", forces, &force, errp) && !opts_get_enum(o, "force_size_calc", forces, &force, errp))
+    if (!opts_get_enum(o, "force-size-calc", forces, &force, errp) || !opts_get_enum(o, "force_size_calc", forces, &force, errp))
         return false;
     bool head = file >= VPC_FOOTER && !block_pread(n->file, 0, v->footer, VPC_FOOTER) && valid_footer(v->footer);
     if (!head) { /* fixed disks have it at the end only; 511 bytes are those of Virtual PC before 2004 */
@@ -185,7 +185,7 @@ static bool vpc_open(BlockNode *n, Opts *o, Error **errp)
         return sparse_bad(n, errp, "its type or size is not possible");
     v->fixed = type == VPC_FIXED;
     v->block_size = VPC_BLOCK;
-    if (v->fixed && size > file - VPC_FOOTER && size > file)
+    if (v->fixed && size > file)
         return sparse_bad(n, errp, "the file is shorter than the disk");
     if (!v->fixed && !open_dynamic(n, size, errp))
         return false;

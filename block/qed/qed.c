@@ -150,8 +150,7 @@ static bool parse(BlockNode *n, const uint8_t *h, uint32_t *name, uint32_t *name
     q->end = align_up(MAX(block_size(n->file), q->header), q->cluster);
     if (!qed_valid_offset(q, q->l1, q->table, q->end))
         return sparse_bad(n, errp, "its L1 table does not lie within the file");
-    bool fits = q->entries >= UINT64_C(1) << 32 || block_size(n) / q->cluster <= q->entries * q->entries;
-    if (block_size(n) & 511 || block_size(n) > INT64_MAX / 2 || !fits)
+    if (block_size(n) & 511 || block_size(n) > INT64_MAX / 2 || block_size(n) / q->cluster > q->entries * q->entries)
         return sparse_bad(n, errp, "the size of its disk is not possible");
     if (q->features & QED_BACKING && (*name_size > QED_NAME_MAX || *name > q->header || *name_size > q->header - *name))
         return sparse_bad(n, errp, "the name of its backing file does not lie in the header");
