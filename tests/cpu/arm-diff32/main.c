@@ -97,11 +97,17 @@ static uint32_t get(uint32_t w, const ArmRow *row, const char *name)
     return fd ? v : ~0u;
 }
 
-/* A destination: not the base, the index, SP, PC. */
+/* A destination: not the bases, the indices, SP, PC. */
 static uint32_t some_register(void)
 {
-    static const uint8_t list[] = { 0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 14 };
-    return list[below(sizeof list)];
+    static const uint8_t list[] = { 0, 1, 2, 3, 4, 5, 10, 11, 12, 14, 6, 7 };
+    return list[below(sizeof list - (f.t32 ? 2 : 0))]; /* 6 and 7 are those of 16-bit instructions */
+}
+
+static bool branches(const ArmRow *row)
+{
+    static const char *const names[] = { "b", "b_cond", "bl", "cbz", NULL };
+    return listed(names, row->emitter);
 }
 
 static const char *const targets[] = { "rd", "rt", "rt2", NULL };
@@ -118,13 +124,20 @@ static uint32_t fix_memory(uint32_t w, const ArmRow *row)
         put(&w, row, "imm", below(16) * (below(4) ? 4 : 1));
     const ArmField *list = field(row, "list");
     if (list) {
-        uint32_t l = get(w, row, "list") & 0x5cff & (uint32_t)random64();
+        uint32_t l = get(w, row, "list") & (f.t32 ? 0x5c3f : 0x5cff) & (uint32_t)random64();
         put(&w, row, "list", reg_bits == 3 ? (l & 0x3f) | 1 : l | 3);
     }
     if (field(row, "s") && strstr(row->emitter, "ldm"))
         put(&w, row, "s", 0);
     put(&w, row, "r", 0);
     return w;
+}
+
+/* A field of three bits. */
+static bool low_only(const ArmRow *row, const char *name)
+{
+    const ArmField *fd = field(row, name);
+    return fd && fd->pieces == 1 && fd->piece[0].width == 3;
 }
 
 static uint32_t make_word(const ArmRow *row, unsigned width)
@@ -134,7 +147,7 @@ static uint32_t make_word(const ArmRow *row, unsigned width)
         known |= field_bits(&row->field[n], ~0u);
     uint32_t w = row->value | ((uint32_t)random64() & known & ~row->mask);
     for (unsigned n = 0; targets[n]; n++)
-        put(&w, row, targets[n], some_register());
+        put(&w, row, targets[n], low_only(row, targets[n]) ? below(6) : some_register());
     bool is_memory = listed(memory, row->emitter);
     for (unsigned n = 0; sources[n] && !is_memory; n++)
         if (get(w, row, sources[n]) == 15 && below(8))
@@ -143,7 +156,7 @@ static uint32_t make_word(const ArmRow *row, unsigned width)
         w = fix_memory(w, row);
     if (!strcmp(row->emitter, "t32_ldrd") || field(row, "rt2"))
         put(&w, row, "rt2", get(w, row, "rt") == 14 ? 0 : get(w, row, "rt") ^ 1);
-    if (!strcmp(row->emitter, "b_cond") || !strcmp(row->emitter, "b") || !strcmp(row->emitter, "bl") || !strcmp(row->emitter, "cbz"))
+    if (branches(row))
         put(&w, row, "imm", 2 * below(4));
     if (field(row, "rn") && (!strcmp(row->emitter, "clz") || !strcmp(row->emitter, "rev") || !strcmp(row->emitter, "rbit")))
         put(&w, row, "rn", get(w, row, "rm")); /* it stands twice */
@@ -197,6 +210,16 @@ static const ArmRow *choose_row(const ArmTable *const *tables, unsigned count, c
     g_error("no row is usable");
 }
 
+/* Behind a branch of T32: NOPs, lest it leads into the middle of an instruction. How many bytes. */
+static unsigned landing(const DiffSequence *s, uint8_t *at, const ArmRow *row)
+{
+    static const uint16_t nops[4] = { 0xbf00, 0xbf00, 0xbf00, 0xbf00 };
+    if (!s->t32 || !branches(row))
+        return 0;
+    memcpy(at, nops, sizeof nops);
+    return sizeof nops;
+}
+
 /* One instruction at the end of the code. it: inside an IT block. Its length in bytes. */
 static unsigned emit_one(DiffSequence *s, bool in_it, unsigned *it_count)
 {
@@ -206,7 +229,7 @@ static unsigned emit_one(DiffSequence *s, bool in_it, unsigned *it_count)
         uint32_t w = make_word(row, of->width);
         if (arm_decode(of, features, w) != row || unpredictable(row, w))
             continue;
-        bool flow = !strcmp(row->emitter, "b") || !strcmp(row->emitter, "b_cond") || !strcmp(row->emitter, "cbz") || !strcmp(row->emitter, "it");
+        bool flow = branches(row) || !strcmp(row->emitter, "it");
         if (in_it && (flow || of == &arm_neon_table || of == &arm_vfpu_table))
             continue;
         if (!s->t32 && (of == &arm_a32_table || of == &arm_vfp_table))
@@ -222,7 +245,7 @@ static unsigned emit_one(DiffSequence *s, bool in_it, unsigned *it_count)
                 *it_count = 4u - (unsigned)__builtin_ctz(w & 15);
             }
             memcpy(at, &w, of->width / 8);
-            return of->width / 8;
+            return of->width / 8 + landing(s, at + of->width / 8, row);
         }
         if (of == &arm_vfp_table)
             w |= 0xe0000000;
@@ -232,7 +255,7 @@ static unsigned emit_one(DiffSequence *s, bool in_it, unsigned *it_count)
             w = (w & 0x00ffffff) | 0xf9000000;
         uint32_t swapped = w >> 16 | w << 16;
         memcpy(at, &swapped, 4);
-        return 4;
+        return 4 + landing(s, at + 4, row);
     }
 }
 
