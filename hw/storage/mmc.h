@@ -55,10 +55,9 @@ typedef struct MmcResult {
     uint8_t fields; /* for mmc_form_sector() */
 } MmcResult;
 
-bool mmc_start(MmcDrive *m);                 /* in start(), after drive_open() */
+void mmc_start(MmcDrive *m);                 /* in start(), after drive_open() */
 void mmc_reset(MmcDrive *m);                 /* RESET_ENTER, and the transport's device reset: unit attention, unlocked, tray as it is */
 bool mmc_loaded(MmcDrive *m);                /* false: no state that a drive can be in */
-void mmc_stop(MmcDrive *m);
 /* Carry out a CDB of 12 or 16 bytes (padded with zeroes). data: MMC_DATA_MAX bytes. REPORT LUNS is the transport's. */
 void mmc_execute(MmcDrive *m, const uint8_t cdb[16], uint8_t *data, MmcResult *r);
 void mmc_data_out(MmcDrive *m, const uint8_t cdb[16], const uint8_t *data, uint32_t len, MmcResult *r);
