@@ -244,7 +244,7 @@ static bool plug(Device *d, Error **errp)
 {
     const char *kind = device_type_bus(d->type);
     if (!d->bus && kind)
-        d->bus = bus_find_kind(kind);
+        d->bus = bus_find_room(kind);
     if (!d->bus) {
         if (!kind || !strcmp(kind, "system"))
             return true;

@@ -131,6 +131,7 @@ typedef struct BusType {
     void (*unplug)(Bus *b, Device *d);
     /* Optional: the piece of an Open Firmware path that stands for d ("/scsi@3"); behind the piece of the bus's parent. */
     void (*path)(Bus *b, const Device *d, GString *out);
+    bool (*full)(const Bus *b); /* optional: a device that names no bus goes to the first of the kind that is not */
 } BusType;
 struct Bus {
     const BusType *type;
@@ -142,6 +143,7 @@ void bus_init(Bus *b, const BusType *type, const char *name, Device *parent);
 void bus_fini(Bus *b);
 Bus *bus_find(const char *name);
 Bus *bus_find_kind(const char *kind); /* the first one */
+Bus *bus_find_room(const char *kind); /* the first one that is not full, else the first one */
 Bus *bus_first(void);
 /* The path that firmware knows the device by ("/pci@i0cf8/scsi@3"); caller frees. */
 char *device_firmware_path(const Device *d);

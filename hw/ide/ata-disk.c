@@ -347,7 +347,7 @@ static void cmd_smart(AtaDrive *a, AtaCommand *c)
 
 /* --- settings --- */
 
-static void cmd_set_features(AtaDrive *a, AtaCommand *c)
+void ata_cmd_set_features(AtaDrive *a, AtaCommand *c)
 {
     uint8_t value = a->r.count[0];
 
@@ -410,7 +410,7 @@ static void cmd_native_max(AtaDrive *a, AtaCommand *c)
     ata_finish(c, 0);
 }
 
-static void cmd_check_power(AtaDrive *a, AtaCommand *c)
+void ata_cmd_check_power(AtaDrive *a, AtaCommand *c)
 {
     a->r.count[0] = a->standby ? 0 : 0xff;
     ata_finish(c, 0);
@@ -428,7 +428,7 @@ static void cmd_standby(AtaDrive *a, AtaCommand *c)
     ata_start_stage(c, STAGE_PLAIN, BLK_FLUSH);
 }
 
-static void cmd_diagnostic(AtaDrive *a, AtaCommand *c)
+void ata_cmd_diagnostic(AtaDrive *a, AtaCommand *c)
 {
     ata_set_signature(a);
     a->r.device = 0;
@@ -436,11 +436,11 @@ static void cmd_diagnostic(AtaDrive *a, AtaCommand *c)
     a->r.error = 1;
 }
 
-static void cmd_ok(AtaDrive *a, AtaCommand *c) { ata_finish(c, 0); }
+void ata_cmd_ok(AtaDrive *a, AtaCommand *c) { ata_finish(c, 0); }
 
 const AtaRow ata_disk_rows[] = {
     { 0x06, ROW_EXT, cmd_dsm },
-    { 0x10, 0, cmd_ok }, /* RECALIBRATE */
+    { 0x10, 0, ata_cmd_ok }, /* RECALIBRATE */
     { 0x20, 0, cmd_read }, { 0x21, 0, cmd_read },
     { 0x24, ROW_EXT, cmd_read }, { 0x25, ROW_EXT, cmd_read_dma }, { 0x27, ROW_EXT, cmd_native_max }, { 0x29, ROW_EXT, cmd_read_multiple },
     { 0x2f, ROW_EXT, cmd_read_log }, { 0x47, ROW_EXT, cmd_read_log },
@@ -448,17 +448,17 @@ const AtaRow ata_disk_rows[] = {
     { 0x34, ROW_EXT, cmd_write }, { 0x35, ROW_EXT, cmd_write_dma }, { 0x39, ROW_EXT, cmd_write_multiple },
     { 0x3d, ROW_EXT, cmd_write_fua }, { 0xce, ROW_EXT, cmd_write_fua },
     { 0x40, 0, cmd_verify }, { 0x41, 0, cmd_verify }, { 0x42, ROW_EXT, cmd_verify },
-    { 0x70, 0, cmd_ok }, /* SEEK */
-    { 0x90, 0, cmd_diagnostic }, { 0x91, 0, cmd_init_parameters },
+    { 0x70, 0, ata_cmd_ok }, /* SEEK */
+    { 0x90, 0, ata_cmd_diagnostic }, { 0x91, 0, cmd_init_parameters },
     { 0xb0, 0, cmd_smart },
     { 0xc4, 0, cmd_read_multiple }, { 0xc5, 0, cmd_write_multiple }, { 0xc6, 0, cmd_set_multiple },
     { 0xc8, 0, cmd_read_dma }, { 0xc9, 0, cmd_read_dma }, { 0xca, 0, cmd_write_dma }, { 0xcb, 0, cmd_write_dma },
     { 0xe0, 0, cmd_standby }, { 0xe1, 0, cmd_idle }, { 0xe2, 0, cmd_standby }, { 0xe3, 0, cmd_idle },
-    { 0x94, 0, cmd_standby }, { 0x95, 0, cmd_idle }, { 0x96, 0, cmd_standby }, { 0x97, 0, cmd_idle }, { 0x98, 0, cmd_check_power },
+    { 0x94, 0, cmd_standby }, { 0x95, 0, cmd_idle }, { 0x96, 0, cmd_standby }, { 0x97, 0, cmd_idle }, { 0x98, 0, ata_cmd_check_power },
     { 0x99, 0, cmd_standby },
-    { 0xe5, 0, cmd_check_power }, { 0xe6, 0, cmd_standby },
+    { 0xe5, 0, ata_cmd_check_power }, { 0xe6, 0, cmd_standby },
     { 0xe7, 0, cmd_flush }, { 0xea, ROW_EXT, cmd_flush },
-    { 0xec, 0, cmd_identify }, { 0xef, 0, cmd_set_features },
+    { 0xec, 0, cmd_identify }, { 0xef, 0, ata_cmd_set_features },
     { 0xf8, 0, cmd_native_max },
     { 0 },
 };

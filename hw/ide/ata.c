@@ -16,6 +16,8 @@ static void run(AtaCommand *c)
     while (step(c))
         ;
     c->stepping = false;
+    if (!c->active && c->a->bus->ops->idle)
+        c->a->bus->ops->idle(c->a);
 }
 
 /* --- requests to the medium --- */

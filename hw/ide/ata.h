@@ -63,6 +63,7 @@ typedef struct AtaHostOps {
     void (*data_ready)(AtaDrive *a, bool interrupt);          /* PATA: DRQ */
     void (*finished)(AtaDrive *a, AtaCommand *c, bool interrupt); /* status and error are set; queued: c->error */
     bool (*packet)(AtaDrive *a, uint8_t cdb[16]);             /* SATA: the packet, which came with the command */
+    void (*idle)(AtaDrive *a);                                /* SATA: a command is over, the next may start */
 } AtaHostOps;
 
 /* The bus of a channel (two units) or a port (one). */
@@ -72,12 +73,13 @@ typedef struct IdeBus {
     const AtaHostOps *ops;
     void *host;
     unsigned *guard; /* of the controller: not 0 while memory is accessed for it: its registers must not be reached then */
-    unsigned units;
+    unsigned units, index, number; /* index: of the controller's, number: of the machine's IDE buses */
     AtaDrive *drive[2];
     void (*changed)(struct IdeBus *b); /* a drive came or went; may be NULL */
 } IdeBus;
 extern const BusType ide_bus_type;
-void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHostOps *ops, void *host, unsigned *guard, unsigned units);
+void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHostOps *ops, void *host, unsigned *guard, unsigned units,
+                  unsigned index);
 
 typedef struct AtaNcqError { uint8_t tag, status, error, device; uint16_t count; uint64_t lba; } AtaNcqError;
 
@@ -100,13 +102,14 @@ struct AtaDrive {
     /* State */
     AtaRegs r;
     AtaCommand cmd;
-    uint8_t *data;             /* ATA_BUFFER bytes: of which data_len are valid, and buf_at have been handed out or taken in ... */
+    uint8_t data[ATA_BUFFER];  /* of which data_len are valid, and buf_at have been handed out or taken in ... */
     uint32_t data_len, buf_at, buf_end; /* ... and, PATA, the data port ends at buf_end */
     uint8_t cdb[16];
     uint8_t multiple, dma_mode, apm, cur_heads, cur_secs;
     bool intrq, write_cache, look_ahead, smart, standby, ncq_halted;
     bool cd_raw;               /* READ CD: sectors are formed from cd_lba on */
     uint8_t cd_fields;
+    uint16_t cd_limit;         /* PATA: bytes of a block */
     uint32_t cd_lba, cd_sector_bytes;
     AtaNcqError ncq_error;
     /* In flight */
@@ -142,6 +145,10 @@ typedef struct AtaRow {
 } AtaRow; /* ended by run NULL */
 extern const AtaRow ata_disk_rows[], ata_cd_rows[];
 
+void ata_cmd_diagnostic(AtaDrive *a, AtaCommand *c);
+void ata_cmd_ok(AtaDrive *a, AtaCommand *c);
+void ata_cmd_check_power(AtaDrive *a, AtaCommand *c);
+void ata_cmd_set_features(AtaDrive *a, AtaCommand *c);
 void ata_finish(AtaCommand *c, uint8_t error);            /* 0: well */
 void ata_start(AtaCommand *c, AtaFlow flow, bool dma, uint64_t bytes); /* the data phase; c->offset is set */
 void ata_start_stage(AtaCommand *c, AtaStage stage, BlkOp op);         /* without data */

@@ -16,6 +16,9 @@ static bool add_functions(PcBoard *b, Error **errp)
     PciDevice *pm = pci_new(bus, "PIIX4_PM", "PIIX4_PM", PCI_DEVFN(1, 3), errp);
 
     bus->min_slot = 2;
+    PciDevice *ide = pci_new(bus, "piix3-ide", "ide", PCI_DEVFN(1, 1), errp);
+    if (!ide || !device_start(&ide->dev, errp))
+        return false;
     if (!pm || !device_set(&pm->dev, "ram-size", size, errp))
         return false;
     device_set_default(&pm->dev, "smm", b->smm == PC_OFF ? "off" : "on");

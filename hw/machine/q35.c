@@ -20,6 +20,11 @@ static bool add_functions(PcBoard *b, Error **errp)
 
     b->pm = ich9_lpc_pm(b->south);
     bus->min_slot = 1;
+    if (b->sata) {
+        PciDevice *ahci = pci_new(bus, "ich9-ahci", "ide", PCI_DEVFN(0x1f, 2), errp);
+        if (!ahci || !device_start(&ahci->dev, errp))
+            return false;
+    }
     if (!b->smbus)
         return true;
     smb = pci_new(bus, "ICH9-SMB", "ICH9-SMB", PCI_DEVFN(0x1f, 3), errp);
@@ -54,7 +59,7 @@ static bool q35_build(Machine *m, Error **errp)
 
 static const Property q35_props[] = {
     PC_BOARD_PROPS,
-    DEFINE_PROP_BOOL("sata", PcBoard, sata, true, "SATA controller (none in this version)"),
+    DEFINE_PROP_BOOL("sata", PcBoard, sata, true, "SATA controller"),
     DEFINE_PROP_END,
 };
 

@@ -140,19 +140,24 @@ static void pci_unplug(Bus *bus, Device *dev)
     d->bus = NULL;
 }
 
-/* The names that firmware expects for classes; those that it does not look at are all the same (PCI bus binding to IEEE 1275, 2.5). */
+/* The names that firmware expects for classes; others have their numbers (PCI bus binding to IEEE 1275, 2.5). */
 static void pci_path(Bus *bus, const Device *dev, GString *out)
 {
     static const struct { uint16_t class_code; const char *name; } names[] = {
-        { 0x0100, "scsi" }, { 0x0101, "ide" }, { 0x0102, "fdc" }, { 0x0104, "raid" }, { 0x0106, "ide" }, { 0x0107, "scsi" }, { 0x0108, "nvme" },
+        { 0x0100, "scsi" }, { 0x0101, "ide" }, { 0x0102, "fdc" }, { 0x0104, "raid" }, { 0x0107, "scsi" }, { 0x0108, "nvme" },
         { 0x0200, "ethernet" }, { 0x0604, "pci-bridge" },
     };
     const PciBus *b = container_of(bus, PciBus, bus);
     const PciDevice *d = (const PciDevice *)dev;
-    const char *name = "device";
+    const char *name = NULL;
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
         name = d->info->class_code >> 8 == names[i].class_code ? names[i].name : name;
-    g_string_append_printf(out, "%s/%s@%x", b->bridge ? "" : "/pci@i0cf8", name, PCI_SLOT(d->devfn));
+    g_string_append(out, b->bridge ? "" : "/pci@i0cf8");
+    if (name)
+        g_string_append_printf(out, "/%s", name);
+    else
+        g_string_append_printf(out, "/pci%x,%x", d->info->vendor, d->info->device);
+    g_string_append_printf(out, "@%x", PCI_SLOT(d->devfn));
     if (PCI_FUNC(d->devfn))
         g_string_append_printf(out, ",%x", PCI_FUNC(d->devfn));
 }

@@ -12,7 +12,8 @@ MODULES = tuple(root + 'lib/modules/*/kernel/' + name + '.ko*' for root in ('', 
     *('drivers/' + driver for driver in (
         'acpi/button', 'input/keyboard/gpio_keys', 'virtio/virtio', 'virtio/virtio_ring', 'virtio/virtio_pci_legacy_dev',
         'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'block/virtio_blk', 'cdrom/cdrom', 'scsi/scsi_common', 'scsi/scsi_mod', 'scsi/sd_mod',
-        'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas')),
+        'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas',
+        'ata/libata', 'ata/libahci', 'ata/ahci', 'ata/ata_piix')),
     'lib/crc-t10dif', 'lib/crc64', 'lib/crc64-rocksoft', 'lib/crc16', 'lib/libcrc32c', 'crypto/crct10dif_common', 'crypto/crct10dif_generic',
     'crypto/crc64_rocksoft_generic', 'crypto/crc32c_generic', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'fs/isofs/isofs'))
 # Device trees of boards that cannot say themselves what they are.
