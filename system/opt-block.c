@@ -32,7 +32,7 @@ static bool set_pflash(Settings *s, Opts *o, const char *arg, Error **errp)
 
 /* --- the options --- */
 
-static const char *const interfaces[] = { "none", "virtio", "pflash", NULL };
+static const char *const interfaces[] = { "none", "virtio", "ide", "pflash", NULL };
 
 static bool opt_drive(Settings *s, const char *arg, Error **errp)
 {
@@ -61,13 +61,20 @@ static bool opt_pflash(Settings *s, const char *arg, Error **errp)
     return set_pflash(s, o, arg, errp);
 }
 
-static bool opt_hda(Settings *s, const char *arg, Error **errp)
+static void add_short(Settings *s, const char *file, const char *index, const char *media)
 {
     Opts *o = opts_new();
-    opts_set(o, "file", arg);
+    opts_set(o, "file", file);
+    opts_set(o, "index", index);
+    opts_set(o, "media", media);
     g_ptr_array_add(s->drives, o);
-    return true;
 }
+
+static bool opt_hda(Settings *s, const char *arg, Error **errp) { add_short(s, arg, "0", "disk"); return true; }
+static bool opt_hdb(Settings *s, const char *arg, Error **errp) { add_short(s, arg, "1", "disk"); return true; }
+static bool opt_hdc(Settings *s, const char *arg, Error **errp) { add_short(s, arg, "2", "disk"); return true; }
+static bool opt_hdd(Settings *s, const char *arg, Error **errp) { add_short(s, arg, "3", "disk"); return true; }
+static bool opt_cdrom(Settings *s, const char *arg, Error **errp) { add_short(s, arg, "2", "cdrom"); return true; }
 
 static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 {
@@ -89,9 +96,13 @@ static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_block[] = {
-    { "drive", "file=FILE[,if=none|virtio|pflash,id=,format=,cache=,discard=,snapshot=,…]", "a disk; if=none: for a -device with drive=ID", opt_drive },
+    { "drive", "file=FILE[,if=none|virtio|ide|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]", "a disk; if=none: for a -device with drive=ID", opt_drive },
     { "blockdev", "[driver=]FORMAT,node-name=NAME,file.driver=file,file.filename=FILE", "a node for drive=NAME of a -device; or JSON", opt_blockdev },
-    { "hda", "FILE", "a disk of the machine's usual kind", opt_hda },
+    { "hda", "FILE", "the first disk, of the machine's usual kind", opt_hda },
+    { "hdb", "FILE", "the second", opt_hdb },
+    { "hdc", "FILE", "the third (where -cdrom is, too)", opt_hdc },
+    { "hdd", "FILE", "the fourth", opt_hdd },
+    { "cdrom", "FILE", "a medium for the machine's CD drive", opt_cdrom },
     { "pflash", "FILE", "flash of the machine, written back to the file", opt_pflash },
     { "snapshot", NULL, "write to temporary files instead of the images", FIELD(snapshot) },
     { 0 },
@@ -100,7 +111,7 @@ const Option options_block[] = {
 /* --- from options to drives --- */
 
 static const char *const drive_keys[] = { "if", "file", "id", "format", "cache", "aio", "discard", "detect-zeroes", "snapshot", "readonly", "read-only",
-                                          "serial", "werror", "rerror", "media", "index", "copy-on-read", NULL };
+                                          "serial", "werror", "rerror", "media", "index", "bus", "unit", "copy-on-read", NULL };
 
 static bool on_error(Opts *o, const char *key, BlkOnError dflt, BlkOnError *out, Error **errp)
 {
@@ -162,10 +173,91 @@ static BlockNode *open_drive(Settings *s, Opts *o, Error **errp)
     return top;
 }
 
-static bool setup_drive(Settings *s, Opts *o, unsigned number, Error **errp)
+/* --- where drives go: a row for each interface of -drive --- */
+
+typedef struct Place { unsigned bus, unit; } Place;
+typedef struct Interface {
+    const char *name, *disk, *cdrom; /* device types; cdrom NULL: it has none */
+    bool (*place)(const MachineType *t, Opts *drive, const char *media, Place *at, Error **errp); /* NULL: anywhere */
+    const char *bus_format;          /* of place's */
+} Interface;
+
+static uint64_t ide_used;
+static unsigned drive_devices;
+
+static bool place_ide(const MachineType *t, Opts *o, const char *media, Place *at, Error **errp)
+{
+    uint64_t index, bus, unit;
+    unsigned units = t->ide_units;
+    if (!units) {
+        error_setf(errp, "-drive if=ide: machine '%s' has no IDE or SATA controller; use if=none and a -device", t->name);
+        return false;
+    }
+    if (!opts_get_u64(o, "index", 0, &index, errp) || !opts_get_u64(o, "bus", 0, &bus, errp) || !opts_get_u64(o, "unit", 0, &unit, errp))
+        return false;
+    if (opts_has(o, "bus") || opts_has(o, "unit"))
+        index = bus * units + unit;
+    else if (!opts_has(o, "index"))
+        for (index = 0; index < 63 && ide_used >> index & 1;)
+            index++;
+    unsigned limit = units == 1 ? 6 : 4;
+    if (index >= limit || unit >= units || ide_used >> index & 1) {
+        error_setf(errp, index >= limit || unit >= units ? "-drive if=ide,index=%u: machine '%s' has %u places" :
+                   "-drive if=ide,index=%u: the place is taken on machine '%s'; it has %u: use another index=", (unsigned)index, t->name, limit);
+        return false;
+    }
+    ide_used |= BIT(index);
+    *at = (Place){ (unsigned)index / units, (unsigned)index % units };
+    return true;
+}
+
+static const Interface interface_rows[] = {
+    { "ide", "ide-hd", "ide-cd", place_ide, "ide.%u" },
+    { "virtio", "virtio-blk-pci" },
+};
+
+static const Interface *interface_of(const MachineType *t, const char *name)
+{
+    const char *wanted = name ? name : t->disk_if ? t->disk_if : "virtio";
+    for (unsigned i = 0; i < ARRAY_LEN(interface_rows); i++) {
+        if (!strcmp(interface_rows[i].name, wanted))
+            return &interface_rows[i];
+    }
+    return NULL;
+}
+
+static void add_device(Settings *s, const Interface *i, const Place *at, bool cdrom, const char *drive)
+{
+    Opts *device = opts_new();
+    opts_set(device, "driver", cdrom ? i->cdrom : i->disk);
+    if (i->place) {
+        g_autofree char *bus = g_strdup_printf(i->bus_format, at->bus), *unit = g_strdup_printf("%u", at->unit);
+        opts_set(device, "bus", bus);
+        opts_set(device, "unit", unit);
+    }
+    opts_set(device, "drive", drive);
+    g_ptr_array_insert(s->devices, (int)drive_devices++, device); /* before the user's own */
+}
+
+static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned number, Error **errp)
 {
     const char *interface = opts_get(o, "if"), *id = opts_get(o, "id"), *serial = opts_get(o, "serial");
-    g_autofree char *name = id ? g_strdup(id) : g_strdup_printf("drive%u", number);
+    const char *media = opts_get(o, "media");
+    bool cdrom = media && !strcmp(media, "cdrom");
+    Place at = { 0 };
+    const Interface *i = interface && !strcmp(interface, "none") ? NULL : interface_of(t, interface);
+    if (media && !cdrom && strcmp(media, "disk")) {
+        error_setf(errp, "-drive media=%s: it is disk or cdrom", media);
+        return false;
+    }
+    if (i && cdrom && !i->cdrom) {
+        error_setf(errp, "-drive media=cdrom: interface '%s' has no CD drives; use if=ide", i->name);
+        return false;
+    }
+    if (i && i->place && !i->place(t, o, media, &at, errp))
+        return false;
+    g_autofree char *name = id ? g_strdup(id) : i && i->place ? g_strdup_printf("%s%u-%s%u", i->name, at.bus, cdrom ? "cd" : "hd", at.unit)
+                                                             : g_strdup_printf("drive%u", number);
     BlkOnError rerror, werror;
     if (blk_find(name)) {
         error_setf(errp, "-drive id=%s: the name is in use; give each drive its own", name);
@@ -182,16 +274,33 @@ static bool setup_drive(Settings *s, Opts *o, unsigned number, Error **errp)
     BlockBackend *b = blk_new(name, n);
     blk_set_on_error(b, rerror, werror);
     blk_set_serial(b, serial);
-    if (!interface || strcmp(interface, "none")) { /* the machine's usual disk */
-        Opts *device = opts_new();
-        opts_set(device, "driver", "virtio-blk-pci");
-        opts_set(device, "drive", name);
-        g_ptr_array_insert(s->devices, 0, device);
-    }
+    if (i)
+        add_device(s, i, &at, cdrom, name);
     return true;
 }
 
-bool setup_blocks(Settings *s, Error **errp)
+/* The empty CD drive that boards have, unless the user has thought of one. */
+static void add_default_cdrom(Settings *s, const MachineConfig *c, const MachineType *t)
+{
+    const Interface *i = interface_of(t, "ide");
+    if (!t->ide_units || c->no_defaults || ide_used >> 2 & 1)
+        return;
+    for (unsigned n = 0; n < s->devices->len; n++) {
+        const Opts *o = s->devices->pdata[n];
+        for (unsigned k = 0; k < opts_count(o); k++) {
+            if (!strcmp(opts_key(o, k), "driver") && g_str_has_suffix(opts_value(o, k), "-cd"))
+                return;
+        }
+    }
+    Place at = { 2 / t->ide_units, 2 % t->ide_units };
+    g_autofree char *name = g_strdup_printf("ide%u-cd%u", at.bus, at.unit);
+    if (blk_find(name))
+        return;
+    blk_new(name, NULL);
+    add_device(s, i, &at, true, name);
+}
+
+bool setup_blocks(Settings *s, const Machine *m, Error **errp)
 {
     for (unsigned i = 0; i < s->blockdevs->len; i++) {
         if (!block_blockdev_add(s->blockdevs->pdata[i], errp)) {
@@ -199,9 +308,10 @@ bool setup_blocks(Settings *s, Error **errp)
             return false;
         }
     }
-    for (unsigned i = s->drives->len; i-- > 0;) {
-        if (!setup_drive(s, s->drives->pdata[i], i, errp))
+    for (unsigned i = 0; i < s->drives->len; i++) {
+        if (!setup_drive(s, m->type, s->drives->pdata[i], i, errp))
             return false;
     }
+    add_default_cdrom(s, &m->config, m->type);
     return true;
 }

@@ -77,6 +77,6 @@ Machine *setup_machine(Settings *s, Error **errp);
 bool setup_chardevs(Settings *s, Error **errp);
 bool setup_monitors(Settings *s, Error **errp);
 /* Nodes and drives (opt-block.c); devices of drives with if= other than none are added to s->devices. */
-bool setup_blocks(Settings *s, Error **errp);
+bool setup_blocks(Settings *s, const Machine *m, Error **errp);
 
 #endif

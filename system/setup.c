@@ -322,7 +322,7 @@ Machine *setup_machine(Settings *s, Error **errp)
         return NULL;
     run_init(&s->policy);
     Machine *m = machine_new(type);
-    bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_accel(s, m, errp) && setup_blocks(s, errp) && machine_build(m, errp) &&
+    bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_accel(s, m, errp) && setup_blocks(s, m, errp) && machine_build(m, errp) &&
               check_address_bits(m, errp) && add_fw_cfg_files(s, errp) && add_devices(s, errp) && setup_monitors(s, errp);
     return ok ? m : NULL; /* after an error the process ends */
 }

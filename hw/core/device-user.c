@@ -61,6 +61,8 @@ char *device_firmware_path(const Device *d)
     g_autoptr(GString) path = g_string_new(NULL);
     append_path(d, path);
     return g_string_free(g_steal_pointer(&path), false);
+}
+
 Bus *bus_find_room(const char *kind)
 {
     for (Bus *b = buses; b; b = b->next) {

@@ -63,6 +63,8 @@ typedef struct MachineType {
     unsigned max_cpus;
     uint64_t default_ram;
     size_t size;        /* of the structure whose first member is Machine */
+    const char *disk_if;   /* of a -drive without if=; NULL: virtio */
+    unsigned ide_units;    /* of each of its IDE buses "ide.N"; 0: it has none. It has an empty CD drive at index 2 unless -nodefaults */
     const Property *props; /* -machine options of this board */
     bool (*build)(Machine *m, Error **errp); /* make, wire and start all devices and CPUs */
     void (*reset)(Machine *m);               /* before the devices' reset; optional */
