@@ -371,7 +371,7 @@ void ata_data_write(AtaDrive *a, unsigned size, uint32_t value)
 {
     AtaCommand *c = &a->cmd;
 
-    if (a->quiescing || !(a->r.status & ATA_DRQ) || (c->flow != FLOW_WRITE && c->flow != FLOW_OUT && c->flow != FLOW_CDB) || c->waiting || c->dma)
+    if (a->quiescing || !(a->r.status & ATA_DRQ) || (c->flow != FLOW_CDB && (c->dma || (c->flow != FLOW_WRITE && c->flow != FLOW_OUT))) || c->waiting)
         return;
     uint32_t n = MIN(size, a->buf_end - a->buf_at), v = GUINT32_TO_LE(value);
     memcpy(a->data + a->buf_at, &v, n);
