@@ -577,7 +577,7 @@ void ata_reset(AtaDrive *a, bool power_on)
     memset(&a->ncq_error, 0, sizeof a->ncq_error);
     memset(a->cdb, 0, sizeof a->cdb);
     memset(a->data, 0, ATA_BUFFER);
-    memset(&a->cmd, 0, sizeof a->cmd);
+    a->cmd = (AtaCommand){ .a = a };
     a->cd_fields = 0;
     a->cd_lba = a->cd_sector_bytes = 0;
 }
