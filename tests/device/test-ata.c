@@ -387,7 +387,6 @@ static void test_pata_port(void)
     command(0x20, 0xfffffff, 1, 0);
     g_assert_cmphex(wait_status(), ==, 0x51);
     g_assert_cmphex(in(0x1f1, 1), ==, 0x10);
-    command(0x99 + 0x30, 0, 0, 0);
     command(0xfe, 0, 0, 0);
     g_assert_cmphex(wait_status(), ==, 0x51);
     g_assert_cmphex(in(0x1f1, 1), ==, 4);
