@@ -15,7 +15,7 @@ MODULES = tuple(root + 'lib/modules/*/kernel/' + name + '.ko*' for root in ('', 
         'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas',
         'ata/libata', 'ata/libahci', 'ata/ahci', 'ata/ata_piix')),
     'lib/crc-t10dif', 'lib/crc64', 'lib/crc64-rocksoft', 'lib/crc16', 'lib/libcrc32c', 'crypto/crct10dif_common', 'crypto/crct10dif_generic',
-    'crypto/crc64_rocksoft_generic', 'crypto/crc32c_generic', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'fs/isofs/isofs'))
+    'crypto/crc64_rocksoft_generic', 'block/t10-pi', 'crypto/crc32c_generic', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'fs/isofs/isofs'))
 # Device trees of boards that cannot say themselves what they are.
 DTBS = tuple(f'usr/lib/linux-image-*/{folder}{name}.dtb' for folder in ('', 'broadcom/', 'arm/') for name in (
     'vexpress-v2p-ca9', 'vexpress-v2p-ca15-tc1', 'bcm2708-rpi-zero', 'bcm2835-rpi-zero', 'bcm2835-rpi-a-plus', 'bcm2836-rpi-2-b', 'bcm2837-rpi-3-b',
