@@ -96,7 +96,8 @@ static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_block[] = {
-    { "drive", "file=FILE[,if=none|virtio|ide|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]", "a disk; if=none: for a -device with drive=ID", opt_drive },
+    { "drive", "file=FILE[,if=none|virtio|ide|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
+      "a disk; if=none: for a -device with drive=ID", opt_drive },
     { "blockdev", "[driver=]FORMAT,node-name=NAME,file.driver=file,file.filename=FILE", "a node for drive=NAME of a -device; or JSON", opt_blockdev },
     { "hda", "FILE", "the first disk, of the machine's usual kind", opt_hda },
     { "hdb", "FILE", "the second", opt_hdb },

@@ -463,7 +463,7 @@ static const AtaRow *find_row(const AtaDrive *a, uint8_t opcode)
 
     while (row->run && row->opcode != opcode)
         row++;
-    return row->run && !(row->flags & ROW_NOT_SATA && a->bus->ops->sata) ? row : NULL;
+    return row->run ? row : NULL;
 }
 
 static AtaCommand *begin(AtaCommand *c, AtaDrive *a, uint8_t opcode)

@@ -95,7 +95,6 @@ struct AtaDrive {
     /* Fixed */
     IdeBus *bus;
     BlockBackend *blk;
-    const struct AtaRow *rows; /* what the drive understands */
     char serial[21];
     MmcDrive mmc;
     bool cd;
@@ -138,7 +137,7 @@ uint64_t ata_sectors(const AtaDrive *a);
 
 /* --- between ata.c, ata-disk.c, ata-cd.c --- */
 
-enum { ROW_EXT = 1, ROW_NOT_SATA = 2 };
+enum { ROW_EXT = 1 };
 typedef struct AtaRow {
     uint8_t opcode, flags;
     void (*run)(AtaDrive *a, AtaCommand *c);

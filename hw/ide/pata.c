@@ -5,7 +5,7 @@
 #include "base/bits.h"
 
 enum { DATA, FEATURE, COUNT, LOW, MID, HIGH, DEVICE, COMMAND };
-enum { PRD_SIZE = 8, PRD_TABLE_MAX = 65536, PRD_BATCH = 64 };
+enum { PRD_SIZE = 8, PRD_TABLE_MAX = 65536 };
 #define PRD_END 0x80000000u
 
 static AtaDrive *unit(const PataChannel *ch, unsigned n) { return ch->bus.drive[n] && ch->bus.drive[n]->blk ? ch->bus.drive[n] : NULL; }
@@ -54,10 +54,10 @@ static void dma_short(AtaDrive *a)
     a->r.status = ATA_DRDY | ATA_DSC | ATA_DRQ;
 }
 
-static bool fetch(PataChannel *ch, uint8_t *prd, uint32_t n)
+static bool fetch(PataChannel *ch, uint8_t prd[PRD_SIZE])
 {
     return ch->dma && ch->may_dma(ch->owner) &&
-           as_read(ch->dma, (uint64_t)ch->bm_table + (uint64_t)ch->index * PRD_SIZE, prd, n * PRD_SIZE, ch->attrs) == MEM_OK;
+           as_read(ch->dma, (uint64_t)ch->bm_table + (uint64_t)ch->index * PRD_SIZE, prd, PRD_SIZE, ch->attrs) == MEM_OK;
 }
 
 /* Entries: address, length (0: 64 KiB), end mark. A table has 64 KiB at most, whatever marks it lacks. */
@@ -72,7 +72,7 @@ static uint64_t map(AtaDrive *a, AtaCommand *c, DmaVec *v, uint64_t at, uint64_t
         ch->index = 0, ch->base = 0, ch->list_done = false;
     while (got < len && !ch->list_done && v->count < DMA_VEC_MAX - 2) {
         uint8_t prd[PRD_SIZE];
-        if (ch->index >= PRD_TABLE_MAX / PRD_SIZE || !fetch(ch, prd, 1)) {
+        if (ch->index >= PRD_TABLE_MAX / PRD_SIZE || !fetch(ch, prd)) {
             ch->failed = true;
             break;
         }
