@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "accel/tcg/tcg.h"
+#include "hw/core/irqchip-host.h"
 
 enum { API_VERSION = 12, SLOTS_DEFAULT = 32 };
 #define DEVICE "/dev/kvm"
@@ -101,19 +102,40 @@ static bool kvm_worthwhile(const char *arch, char **why_not)
 
 /* --- options --- */
 
-static const char *const option_names[] = { "kernel-irqchip", NULL };
+static const char *const option_names[] = { "kernel-irqchip", "dirty-ring-size", NULL };
 
-static bool read_options(Opts *o, Error **errp)
+static const char *const irqchip_modes[] = { [KVM_IRQCHIP_OFF] = "off", [KVM_IRQCHIP_SPLIT] = "split", [KVM_IRQCHIP_ON] = "on", NULL };
+
+typedef struct Options { const char *irqchip; uint64_t ring; } Options;
+
+static bool read_options(Opts *o, Options *out, Error **errp)
 {
-    static const char *const modes[] = { "on", "off", "split", NULL };
-    const char *got = o ? opts_get(o, "kernel-irqchip") : NULL;
-    if (got && !g_strv_contains(modes, got)) {
-        error_set_unknown(errp, "kvm: kernel-irqchip", got, modes);
+    *out = (Options){ .irqchip = o ? opts_get(o, "kernel-irqchip") : NULL };
+    if (out->irqchip && !g_strv_contains(irqchip_modes, out->irqchip)) {
+        error_set_unknown(errp, "kvm: kernel-irqchip", out->irqchip, irqchip_modes);
         return false;
     }
-    if (got && strcmp(got, "off")) {
-        error_setf(errp, "kvm: kernel-irqchip=%s: interrupt controllers are outside the kernel; use kernel-irqchip=off", got);
-        return false;
+    return !o || opts_get_u64(o, "dirty-ring-size", 0, &out->ring, errp);
+}
+
+/* What the user wants, of -accel or the board's property (on by default); a kernel that lacks the default gets the next best. */
+static bool make_irqchip(Machine *m, const char *asked, Error **errp)
+{
+    const Property *props = m->type->props;
+    g_autofree char *board = props && props_find(props, "kernel-irqchip") ? props_get(props, m, "kernel-irqchip") : NULL;
+    const char *want = asked ? asked : board ? board : "off";
+    for (unsigned mode = 0; irqchip_modes[mode]; mode++) {
+        if (!strcmp(irqchip_modes[mode], want))
+            kvm.irqchip = mode;
+    }
+    if (!board)
+        kvm.irqchip = KVM_IRQCHIP_OFF;
+    while (kvm.arch->make_irqchip && !kvm.arch->make_irqchip(kvm.irqchip)) {
+        if (asked || strcmp(want, "on")) {
+            error_setf(errp, "kvm: this kernel has no interrupt controllers of the kind kernel-irqchip=%s; use kernel-irqchip=off", want);
+            return false;
+        }
+        kvm.irqchip--;
     }
     return true;
 }
@@ -149,6 +171,10 @@ static void close_all(void)
     if (kvm.fd >= 0)
         close(kvm.fd);
     kvm.fd = kvm.vm = -1;
+    irqchip_host_set(NULL);
+    event_doors_set(NULL);
+    kvm_routes_forget();
+    kvm_ioevents_forget();
 }
 
 static bool make_vm(Error **errp)
@@ -181,7 +207,9 @@ static bool kvm_init(Machine *m, Opts *opts, Error **errp)
     kvm.arch = known_arch;
     kvm.machine = m;
     close_all();
-    if (!read_options(opts, errp) || !without_smm(m, errp) || !make_vm(errp) || !kvm.arch->vm_init(errp)) {
+    Options options;
+    if (!read_options(opts, &options, errp) || !without_smm(m, errp) || !make_vm(errp) || !make_irqchip(m, options.irqchip, errp) ||
+        !kvm_dirty_init((unsigned)MIN(options.ring, UINT32_MAX), errp) || !kvm.arch->vm_init(errp)) {
         close_all();
         return false;
     }
@@ -201,7 +229,7 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
         return false;
     }
     k->run = mmap(NULL, kvm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, k->fd, 0);
-    if (k->run == MAP_FAILED || !tcg_vcpu_tables_init(v, errp)) {
+    if (k->run == MAP_FAILED || !kvm_dirty_vcpu_init(k, errp) || !tcg_vcpu_tables_init(v, errp)) {
         if (k->run == MAP_FAILED)
             error_set_errno(errp, errno, "kvm: vCPU %u: mapping its structure", v->index);
         close(k->fd);
@@ -219,6 +247,7 @@ static void kvm_vcpu_free(Vcpu *v)
         return;
     v->kvm = NULL;
     kvm.arch->vcpu_free(k);
+    kvm_dirty_vcpu_free(k);
     munmap(k->run, kvm.run_size);
     close(k->fd);
     g_free(k);
@@ -234,12 +263,15 @@ static void kvm_vcpu_free(Vcpu *v)
 static const char *const exit_names[] = {
     [KVM_EXIT_IO] = "port I/O", [KVM_EXIT_MMIO] = "memory-mapped I/O", [KVM_EXIT_HLT] = "HLT", [KVM_EXIT_DEBUG] = "debug",
     [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window", [KVM_EXIT_SHUTDOWN] = "shutdown", [KVM_EXIT_SET_TPR] = "TPR",
+    [KVM_EXIT_IOAPIC_EOI] = "EOI", [KVM_EXIT_DIRTY_RING_FULL] = "dirty ring full",
     [KVM_EXIT_INTERNAL_ERROR] = "internal error", [KVM_EXIT_FAIL_ENTRY] = "failed entry", [KVM_EXIT_UNKNOWN] = "unknown",
 };
 
 static void kvm_info(GString *out)
 {
-    g_string_append_printf(out, "KVM: interrupt controllers outside the kernel, %u memory slots of %u\n", kvm_slots_count(), kvm.slot_limit);
+    g_string_append_printf(out, "KVM: kernel-irqchip=%s, %u memory slots of %u\n", irqchip_modes[kvm.irqchip], kvm_slots_count(),
+                           kvm.slot_limit);
+    kvm_irq_info(out);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         const KvmVcpu *k = vcpu_get(i) ? vcpu_get(i)->kvm : NULL;
         if (!k)
@@ -257,9 +289,6 @@ static void kvm_info(GString *out)
     }
 }
 
-/* Points are not set in the kernel yet; memory is read and written as the translator does it. */
-static const AccelDebugOps debug_ops = { .read = guest_debug_read, .write = guest_debug_write };
-
 static const AccelType kvm_type = {
     .name = "kvm",
     .desc = "the host's CPU runs guest code; x86-64 guests on x86-64 Linux hosts",
@@ -272,6 +301,6 @@ static const AccelType kvm_type = {
     .vcpu_thread = kvm_thread,
     .kick = kvm_kick,
     .info = kvm_info,
-    .debug = &debug_ops,
+    .debug = &kvm_debug_ops,
 };
 ACCEL_REGISTER(kvm_type)

@@ -6,9 +6,14 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 #include "accel/accel.h"
+#include "accel/debug.h"
 #include "accel/guest-arch.h"
+#include "hw/core/event-doors.h"
 
 typedef struct KvmArch KvmArch;
+
+/* Which interrupt controllers the kernel runs. */
+typedef enum KvmIrqchip { KVM_IRQCHIP_OFF, KVM_IRQCHIP_SPLIT /* local APICs */, KVM_IRQCHIP_ON /* all */ } KvmIrqchip;
 
 /* A vCPU. All by its own thread unless said. */
 typedef struct KvmVcpu {
@@ -22,6 +27,10 @@ typedef struct KvmVcpu {
     bool failed;            /* told why already: never enters the guest again */
     uint64_t exits[64];     /* by reason */
     uint64_t interrupted;   /* KVM_RUN ended by a kick */
+    struct kvm_dirty_gfn *ring; /* NULL: none */
+    unsigned ring_next;
+    unsigned debug_generation;  /* of the points that the kernel knows */
+    bool debug_stepping;
     void *arch_data;
 } KvmVcpu;
 
@@ -31,12 +40,18 @@ typedef struct Kvm {
     Machine *machine;
     unsigned slot_limit;
     size_t run_size;
+    KvmIrqchip irqchip;
+    unsigned ring_entries;  /* of each vCPU's ring of written pages; 0: bitmaps */
+    bool manual_clear;      /* a log stays until it is cleared */
 } Kvm;
 extern Kvm kvm;
+
+enum { KVM_BREAK_MAX = 4 };
 
 /* Made by target/<arch>. */
 struct KvmArch {
     const char *arch;       /* as in MachineType.arch */
+    bool (*make_irqchip)(KvmIrqchip mode);          /* before vm_init; false: this kernel does not have it */
     bool (*vm_init)(Error **errp);                  /* the VM exists, no vCPU yet */
     /* Does guest code run on the CPU itself? A throw-away VM of its own; a few milliseconds. *why_not: malloc'd. */
     bool (*fast)(int kvm_fd, char **why_not);
@@ -48,6 +63,10 @@ struct KvmArch {
     bool (*before_run)(KvmVcpu *k);
     void (*after_run)(KvmVcpu *k);                  /* whatever the reason */
     bool (*handle_exit)(KvmVcpu *k);                /* reasons of this architecture; false: unknown */
+    /* Debugger: points for debug registers (as many as there are), breakpoint instructions are in memory, v->debug.step. */
+    bool (*set_debug)(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
+    uint8_t break_insn[KVM_BREAK_MAX], break_len;
+    unsigned hard_points;
     void (*describe)(KvmVcpu *k, GString *out);     /* where the guest stands, one line; state has been got */
 };
 void kvm_arch_register(const KvmArch *arch);
@@ -64,6 +83,40 @@ void kvm_slots_init(AddressSpace *as);
 bool kvm_slots_refresh(Error **errp); /* any thread outside RCU sections; cheap when nothing has changed */
 void kvm_slots_forget(void);
 unsigned kvm_slots_count(void);
+bool kvm_slots_set_logging(bool on, Error **errp);
+void kvm_slots_collect(void);                        /* any thread: the kernel's logs of written pages go to hw/core/ram.h */
+void kvm_slots_note(unsigned number, uint64_t page); /* one page; from kvm_dirty_harvest() */
+
+/* dirty.c: which pages guests write (hw/core/ram.h). */
+bool kvm_dirty_init(unsigned ring_entries, Error **errp); /* the VM exists, no vCPU yet */
+bool kvm_dirty_vcpu_init(KvmVcpu *k, Error **errp);
+void kvm_dirty_vcpu_free(KvmVcpu *k);
+void kvm_dirty_harvest(void);                             /* all rings; called by slots.c, under its lock */
+
+/* irq.c. Routes: pins are collected and published as a whole, messages at once; any thread. */
+void kvm_irq_init(bool messages, bool lines); /* what the kernel's controllers take from file descriptors */
+void kvm_route_pin(uint32_t gsi, uint32_t chip, uint32_t pin);
+bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data);
+bool kvm_routes_publish(void);
+void kvm_routes_forget(void);
+void kvm_send_msi(uint64_t address, uint32_t data);
+void kvm_set_gsi(unsigned gsi, int level);
+void kvm_irq_info(GString *out);
+
+/* ioevents.c: writes of the guest that signal file descriptors. */
+bool kvm_ioevents_init(void); /* false: the kernel does not do it */
+void kvm_ioevents_forget(void);
+unsigned kvm_ioevents_count(void);
+
+/* debug.c */
+typedef struct KvmDebugHit {
+    enum { KVM_HIT_BREAK_INSN, KVM_HIT_POINT, KVM_HIT_STEP } what;
+    unsigned point; /* index into the points of set_debug() */
+} KvmDebugHit;
+extern const AccelDebugOps kvm_debug_ops;
+void kvm_debug_apply(KvmVcpu *k);   /* the state is in the kernel; before KVM_RUN */
+void kvm_debug_stopped(KvmVcpu *k, KvmDebugHit hit, uint64_t at); /* at: of the instruction */
+unsigned kvm_debug_points(void);
 
 /* run.c */
 void *kvm_thread(void *vcpu);

@@ -10,7 +10,7 @@
 
 #define KICK_SIGNAL SIGUSR1
 /* KVM_EXIT_MEMORY_FAULT (Linux 6.8): flags, guest address, size, 64 bits each; older headers lack it. */
-enum { EXIT_MEMORY_FAULT = 39 };
+enum { EXIT_MEMORY_FAULT = 39, KVM_HYPERCALL_UNKNOWN = 1000 };
 
 /* --- kicks --- */
 
@@ -144,6 +144,18 @@ void kvm_mmio(KvmVcpu *k, uint64_t addr, unsigned len, bool write, uint8_t *data
     }
 }
 
+/* The guest asks for something through its hypervisor (PSCI on Arm). */
+static void system_event(KvmVcpu *k)
+{
+    switch (k->run->system_event.type) {
+    case KVM_SYSTEM_EVENT_SHUTDOWN: machine_request_shutdown(CAUSE_GUEST_SHUTDOWN); break;
+    case KVM_SYSTEM_EVENT_RESET: machine_request_reset(CAUSE_GUEST_RESET); break;
+    case KVM_SYSTEM_EVENT_CRASH: machine_guest_panicked("the guest says that it has crashed"); break;
+    default: log_unimp("kvm", "system event %u", k->run->system_event.type);
+    }
+    vcpus_pause_soon();
+}
+
 static void internal_error(KvmVcpu *k)
 {
     unsigned sub = k->run->internal.suberror;
@@ -151,8 +163,11 @@ static void internal_error(KvmVcpu *k)
                                          [KVM_INTERNAL_ERROR_SIMUL_EX] = "an exception while another was delivered",
                                          [KVM_INTERNAL_ERROR_DELIVERY_EV] = "an exit while an event was delivered",
                                          [KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "the CPU left the guest for an unknown reason" };
-    kvm_fail(k, "a CPU model with fewer features may avoid it, -accel tcg runs the guest", "internal error %u (%s)", sub,
-             sub < G_N_ELEMENTS(texts) && texts[sub] ? texts[sub] : "unknown");
+    g_autoptr(GString) data = g_string_new(NULL);
+    for (unsigned i = 0; i < MIN(k->run->internal.ndata, G_N_ELEMENTS(k->run->internal.data)); i++)
+        g_string_append_printf(data, "%s%" G_GINT64_MODIFIER "x", i ? " " : ", data ", (guint64)k->run->internal.data[i]);
+    kvm_fail(k, "a CPU model with fewer features may avoid it, -accel tcg runs the guest", "internal error %u (%s%s)", sub,
+             sub < G_N_ELEMENTS(texts) && texts[sub] ? texts[sub] : "unknown", data->str);
 }
 
 static void run_failed(KvmVcpu *k, int os_errno)
@@ -191,8 +206,24 @@ void kvm_handle(KvmVcpu *k, int os_errno)
         k->unfinished = true;
         kvm_mmio(k, r->mmio.phys_addr, r->mmio.len, r->mmio.is_write, r->mmio.data);
         break;
+    case KVM_EXIT_SYSTEM_EVENT:
+        system_event(k);
+        break;
+    case KVM_EXIT_HYPERCALL: /* none that we know is passed on */
+        r->hypercall.ret = (uint64_t)-KVM_HYPERCALL_UNKNOWN;
+        break;
+    case KVM_EXIT_EXCEPTION:
+        kvm_fail(k, "-accel tcg runs the guest", "the CPU met exception %u on the guest's behalf", r->ex.exception);
+        break;
+    case EXIT_MEMORY_FAULT:
+        kvm_fail(k, "this guest does not use private memory; -accel tcg runs it", "a fault of private memory at 0x%" G_GINT64_MODIFIER "x",
+                 (guint64)load_le64(r->padding + 8));
+        break;
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN:
+        break;
+    case KVM_EXIT_DIRTY_RING_FULL:
+        kvm_slots_collect();
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         internal_error(k);
@@ -224,6 +255,7 @@ static void run_once(KvmVcpu *k)
     }
     if (!load_state(k))
         return;
+    kvm_debug_apply(k);
     atomic_store(&k->inside, true);
     int r = kvm_ioctl(k->fd, KVM_RUN, NULL), os_errno = r < 0 ? errno : 0;
     atomic_store(&k->inside, false);

@@ -5,13 +5,16 @@
 #include <errno.h>
 #include <string.h>
 #include "base/bits.h"
+#include "base/log.h"
 #include "base/rcu.h"
+#include "hw/core/ram.h"
 
 enum { PAGE = 4096 };
 
 typedef struct Slot {
     uint64_t at, size;  /* size 0: free */
     uint8_t *host;
+    uint64_t ram;       /* ram_addr of its first byte */
     bool readonly;
 } Slot;
 
@@ -19,6 +22,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static GArray *slots;          /* of Slot, by the kernel's number; under lock */
 static AddressSpace *space;
 static _Atomic bool stale;     /* the view has changed since the slots were made */
+static bool logging;           /* writes of the guest are noted; under lock */
 
 unsigned kvm_slots_count(void)
 {
@@ -36,11 +40,12 @@ static void add_section(GArray *out, uint64_t addr, const MemSection *s)
     uint64_t first = align_up(addr, PAGE), skip = first - addr;
     if (!s->host || s->len < skip + PAGE)
         return;
-    Slot n = { first, align_down(s->len - skip, PAGE), s->host + skip, s->readonly };
+    Slot n = { first, align_down(s->len - skip, PAGE), s->host + skip, s->ram_addr + skip, s->readonly };
     if (((uintptr_t)n.host & (PAGE - 1)) != 0)
         return;
     Slot *last = out->len ? &g_array_index(out, Slot, out->len - 1) : NULL;
-    if (last && last->at + last->size == n.at && last->host + last->size == n.host && last->readonly == n.readonly)
+    if (last && last->at + last->size == n.at && last->host + last->size == n.host && last->ram + last->size == n.ram &&
+        last->readonly == n.readonly)
         last->size += n.size;
     else
         g_array_append_val(out, n);
@@ -69,14 +74,81 @@ static bool same(const Slot *a, const Slot *b)
 
 static bool tell_kernel(unsigned number, const Slot *s, uint64_t size, Error **errp)
 {
-    struct kvm_userspace_memory_region r = { .slot = number, .flags = s->readonly ? KVM_MEM_READONLY : 0, .guest_phys_addr = s->at,
-                                             .memory_size = size, .userspace_addr = (uintptr_t)s->host };
+    struct kvm_userspace_memory_region r = { .slot = number, .guest_phys_addr = s->at, .memory_size = size, .userspace_addr = (uintptr_t)s->host };
+    r.flags = s->readonly ? KVM_MEM_READONLY : logging ? KVM_MEM_LOG_DIRTY_PAGES : 0;
     if (!kvm_ioctl(kvm.vm, KVM_SET_USER_MEMORY_REGION, &r))
         return true;
     error_set_errno(errp, errno, "kvm: guest memory at 0x%" G_GINT64_MODIFIER "x, 0x%" G_GINT64_MODIFIER "x bytes: the kernel refuses it; use -accel tcg",
                     (guint64)s->at, (guint64)s->size);
     return false;
 }
+
+/* --- writes of the guest --- */
+
+static void note_pages(const Slot *s, const uint64_t *bits)
+{
+    for (uint64_t page = 0; page < s->size / PAGE; page++) {
+        if (!(page & 63) && !bits[page / 64])
+            page += 63;
+        else if (bits[page / 64] >> (page & 63) & 1)
+            ram_dirty_mark_pages(s->ram + page * PAGE, PAGE);
+    }
+}
+
+/* The log of one slot, which begins anew; rings are emptied as a whole, before a slot's number gets another meaning. */
+static void collect(unsigned number)
+{
+    const Slot *s = &g_array_index(slots, Slot, number);
+    if (!logging || !s->size || s->readonly)
+        return;
+    if (kvm.ring_entries) {
+        kvm_dirty_harvest();
+        return;
+    }
+    g_autofree uint64_t *bits = g_new0(uint64_t, s->size / PAGE / 64 + 1);
+    struct kvm_dirty_log get = { .slot = number, .dirty_bitmap = bits };
+    if (kvm_ioctl(kvm.vm, KVM_GET_DIRTY_LOG, &get) < 0) { /* all of it may have been written */
+        ram_dirty_mark_pages(s->ram, s->size);
+        return;
+    }
+    note_pages(s, bits);
+    struct kvm_clear_dirty_log clear = { .slot = number, .num_pages = (uint32_t)(s->size / PAGE), .dirty_bitmap = bits };
+    if (kvm.manual_clear && kvm_ioctl(kvm.vm, KVM_CLEAR_DIRTY_LOG, &clear) < 0)
+        log_unimp("kvm", "the kernel does not clear the log of slot %u: %s", number, g_strerror(errno));
+}
+
+void kvm_slots_collect(void)
+{
+    pthread_mutex_lock(&lock);
+    if (kvm.ring_entries)
+        kvm_dirty_harvest();
+    for (unsigned i = 0; !kvm.ring_entries && slots && i < slots->len; i++)
+        collect(i);
+    pthread_mutex_unlock(&lock);
+}
+
+void kvm_slots_note(unsigned number, uint64_t page)
+{
+    const Slot *s = slots && number < slots->len ? &g_array_index(slots, Slot, number) : NULL;
+    if (s && page < s->size / PAGE)
+        ram_dirty_mark_pages(s->ram + page * PAGE, PAGE);
+}
+
+bool kvm_slots_set_logging(bool on, Error **errp)
+{
+    bool ok = true;
+    pthread_mutex_lock(&lock);
+    logging = on;
+    for (unsigned i = 0; slots && ok && i < slots->len; i++) {
+        const Slot *s = &g_array_index(slots, Slot, i);
+        ok = !s->size || s->readonly || tell_kernel(i, s, s->size, errp);
+    }
+    logging = on && ok;
+    pthread_mutex_unlock(&lock);
+    return ok;
+}
+
+/* --- following the view --- */
 
 /* Slots that are gone, before those that may take their place. */
 static bool drop_old(const GArray *want, Error **errp)
@@ -88,6 +160,7 @@ static bool drop_old(const GArray *want, Error **errp)
             keep = same(s, &g_array_index(want, Slot, k));
         if (!s->size || keep)
             continue;
+        collect(i);
         if (!tell_kernel(i, s, 0, errp))
             return false;
         *s = (Slot){ 0 };
@@ -171,6 +244,7 @@ void kvm_slots_forget(void)
     if (slots)
         g_array_set_size(slots, 0);
     space = NULL;
+    logging = false;
     atomic_store(&stale, false);
     pthread_mutex_unlock(&lock);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of vCPU ports, and the one whose thread this is. */
+/* The list of vCPU ports, the one whose thread this is, and who runs the interrupt controllers. */
 #include "hw/core/cpu-port.h"
+#include "hw/core/event-doors.h"
+#include "hw/core/irqchip-host.h"
 
 static __thread CpuPort *current;
 static GPtrArray *ports; /* changes only while the machine is built or torn down */
@@ -23,3 +25,19 @@ void cpu_ports_clear(void)
     if (ports)
         g_ptr_array_set_size(ports, 0);
 }
+
+static const IrqchipHost *host;
+const IrqchipHost *irqchip_host(void) { return host; }
+void irqchip_host_set(const IrqchipHost *h) { host = h; }
+
+static void (*eoi_sink)(uint8_t vector);
+void irqchip_set_eoi_sink(void (*sink)(uint8_t vector)) { eoi_sink = sink; }
+void irqchip_eoi(uint8_t vector)
+{
+    if (eoi_sink)
+        eoi_sink(vector);
+}
+
+static const EventDoors no_doors, *doors = &no_doors;
+const EventDoors *event_doors(void) { return doors; }
+void event_doors_set(const EventDoors *d) { doors = d ? d : &no_doors; }

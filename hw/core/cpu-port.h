@@ -45,6 +45,7 @@ typedef struct CpuIntcOps {
     bool (*msr_read)(void *intc, uint32_t msr, uint64_t *value); /* x2APIC 0x800.., TSC deadline 0x6e0; false: #GP */
     bool (*msr_write)(void *intc, uint32_t msr, uint64_t value);
     void (*cpu_reset)(void *intc, bool init); /* INIT reached the CPU */
+    void (*fetch)(void *intc);           /* the accelerator runs it and the vCPU has stopped: take the registers (irqchip-host.h) */
     /*
      * Arm: the interrupt controller's system registers (AArch64 ICC_*, ICH_* keys op0<<14|op1<<11|CRn<<7|CRm<<3|op2; AArch32 accesses come with
      * the key of the AArch64 register of the same function); el, secure: of the access. false: UNDEFINED. Absent: the CPU has no GIC system

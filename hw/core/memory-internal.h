@@ -28,6 +28,7 @@ struct MemRegion {
     void *opaque;
     LockDomain *domain;
     void (*free_opaque)(void *opaque);
+    GArray *notifiers; /* of MemNotifier, or NULL; map lock */
     /* RAM, ROM, ROMD */
     uint8_t *host;
     uint64_t ram_addr;

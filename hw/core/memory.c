@@ -140,6 +140,8 @@ static void region_free_rcu(struct rcu_head *head)
         r->free_opaque(r->opaque);
     if (r->children)
         g_ptr_array_free(r->children, true);
+    if (r->notifiers)
+        g_array_unref(r->notifiers);
     g_free(r->name);
     g_free(r);
 }

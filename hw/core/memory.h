@@ -67,6 +67,25 @@ void *mem_host(const MemRegion *r); /* RAM/ROM/ROMD: host address; else NULL */
 void mem_begin(void);
 void mem_commit(void);
 
+/*
+ * A write of the guest at this place that only has to be noticed: where the accelerator can (event_doors()->notifiers), it signals the
+ * eventfd and ops->write is not called. size: of the access, 1 to 8; 0: any. match: only this value. Undone by
+ * mem_remove_notifier() with the same values before fd is closed and the region freed. Main thread or the region's domain.
+ */
+typedef struct MemNotifier {
+    hwaddr offset;
+    unsigned size;
+    bool match;
+    uint64_t value;
+    int fd;
+} MemNotifier;
+void mem_add_notifier(MemRegion *r, const MemNotifier *n);
+void mem_remove_notifier(MemRegion *r, const MemNotifier *n);
+/* For accelerators: every notifier that `as` shows now (map lock held), and a hook for changes of them (map lock held). */
+typedef void MemNotifierFn(hwaddr at, const MemNotifier *n, void *opaque);
+void as_foreach_notifier(AddressSpace *as, MemNotifierFn *fn, void *opaque);
+void mem_set_notifier_hook(void (*changed)(void));
+
 /* Address spaces: "memory", "I/O", a PCI function's bus-master view, SMM. */
 AddressSpace *as_new(const char *name, MemRegion *root);
 void as_free(AddressSpace *as);

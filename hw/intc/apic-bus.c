@@ -2,6 +2,7 @@
 /* The message bus between local APICs, I/O APICs and MSI: who is addressed (Intel SDM vol. 3A, 11.6.2 and 11.11). */
 #include "hw/intc/apic-internal.h"
 #include "base/trace.h"
+#include "hw/core/irqchip-host.h"
 
 #define APIC_ID_LIMIT 4096
 #define BROADCAST UINT32_MAX
@@ -43,6 +44,7 @@ void apic_add_eoi_listener(ApicEoiFn *fn, void *opaque)
         i++;
     g_assert(i < ARRAY_LEN(listeners));
     listeners[i] = (EoiListener){ fn, opaque };
+    irqchip_set_eoi_sink(apic_broadcast_eoi);
 }
 
 void apic_remove_eoi_listener(void *opaque)
@@ -120,14 +122,32 @@ void apic_route(const ApicMessage *m, const Apic *exclude)
     }
 }
 
+uint64_t apic_msi_address(uint8_t dest, bool logical)
+{
+    return APIC_DEFAULT_BASE | (uint64_t)dest << 12 | (logical ? BIT(2) : 0);
+}
+
+uint32_t apic_msi_data(uint8_t mode, uint8_t vector, bool level)
+{
+    return vector | (uint32_t)(mode & 7) << 8 | (level ? BIT(15) | BIT(14) : 0);
+}
+
 void apic_deliver8(uint8_t dest, bool logical, uint8_t mode, uint8_t vector, bool level)
 {
+    if (irqchip_host()) {
+        irqchip_host()->msi(apic_msi_address(dest, logical), apic_msi_data(mode, vector, level));
+        return;
+    }
     apic_route(&(ApicMessage){ .dest = dest == 0xff ? BROADCAST : dest, .logical = logical, .mode = mode,
                                .vector = vector, .level = level }, NULL);
 }
 
 void apic_msi(uint64_t address, uint32_t data)
 {
+    if (irqchip_host()) {
+        irqchip_host()->msi(address, data);
+        return;
+    }
     apic_deliver8(bits_get(address, 12, 8), address & BIT(2), bits_get(data, 8, 3), data & 0xff, data & BIT(15));
 }
 
@@ -138,7 +158,7 @@ static Apic *own_apic(MemAttrs attrs)
 
     if (!p && attrs.cpu < cpu_port_count())
         p = cpu_port(attrs.cpu);
-    if (!p || p->intc_ops != &apic_intc_ops)
+    if (!p || p->intc_ops != &apic_intc_ops || irqchip_host()) /* it takes what it decodes: this one is disabled */
         return NULL;
     Apic *a = p->intc;
     return (a->base & (BASE_ENABLE | BASE_X2APIC)) == BASE_ENABLE ? a : NULL;

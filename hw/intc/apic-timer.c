@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The local APIC's timer: one-shot, periodic and TSC-deadline mode (Intel SDM vol. 3A, 11.5.4). */
+#include "hw/core/irqchip-host.h"
 #include "hw/intc/apic-internal.h"
 
 /* Faster periods than this are merged: the interrupt rate that a guest can ask of the host is bounded. */
@@ -73,6 +74,8 @@ static void fired(void *opaque)
 {
     Apic *a = opaque;
 
+    if (irqchip_host())
+        return;
     if (mode_of(a) == TIMER_TSC_DEADLINE) {
         if (!a->tsc_deadline)
             return;
@@ -170,6 +173,21 @@ void apic_timer_write_deadline(Apic *a, uint64_t tsc)
         a->tsc_deadline = tsc;
         arm_deadline(a);
     }
+    lock_domain_unlock(a->dev.domain);
+}
+
+/* The timer is armed as well, so that what is saved is what our own would save; where it fires it finds nothing to do. */
+void apic_timer_restore(Apic *a, uint32_t count, uint64_t deadline)
+{
+    lock_domain_lock(a->dev.domain);
+    uint64_t gone = apic_get(a, R_TMICT) - (uint64_t)MIN(count, apic_get(a, R_TMICT));
+    timer_cancel(a->timer);
+    a->tsc_deadline = deadline;
+    a->timer_start = clock_ns(CLOCK_VIRTUAL_NS) - (int64_t)(gone << divide_shift(a));
+    if (mode_of(a) == TIMER_TSC_DEADLINE)
+        arm_deadline(a);
+    else if (count || mode_of(a) == TIMER_PERIODIC)
+        arm_count(a);
     lock_domain_unlock(a->dev.domain);
 }
 

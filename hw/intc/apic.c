@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include "base/log.h"
 #include "base/trace.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/intc/i8259.h"
 
 enum { RD = 1, WR = 2, XAPIC = 4, X2APIC = 8, BOTH = XAPIC | X2APIC, RW = RD | WR };
@@ -67,6 +68,8 @@ static bool extint_ready(const Apic *a)
 
 static bool apic_pending(void *intc)
 {
+    if (irqchip_host()) /* it asks for vectors of the 8259 pair only; LVT entries are its own business */
+        return __atomic_load_n(&((Apic *)intc)->pins, __ATOMIC_RELAXED) & 1;
     return deliverable(intc) >= 0 || extint_ready(intc);
 }
 
@@ -173,15 +176,20 @@ static void apic_input(Device *d, unsigned pin, int level)
     uint32_t was = level ? __atomic_fetch_or(&a->pins, bit, __ATOMIC_SEQ_CST)
                          : __atomic_fetch_and(&a->pins, ~bit, __ATOMIC_SEQ_CST);
 
-    lint_changed(a, pin, level && !(was & bit), level);
+    if (irqchip_host())
+        apic_sync(a);
+    else
+        lint_changed(a, pin, level && !(was & bit), level);
 }
 
 static int acknowledge(void *intc)
 {
     Apic *a = intc;
-    int v = deliverable(a);
+    int v = irqchip_host() ? -1 : deliverable(a);
 
-    if (v >= 0) {
+    if (irqchip_host()) {
+        v = a->pic && apic_pending(a) ? i8259_acknowledge(a->pic) : -1;
+    } else if (v >= 0) {
         __atomic_fetch_and(&a->reg[R_IRR + v / 32], ~(uint32_t)BIT(v & 31), __ATOMIC_SEQ_CST);
         apic_put(a, R_ISR + v / 32, apic_get(a, R_ISR + v / 32) | BIT(v & 31));
         update_ppr(a);
@@ -438,6 +446,45 @@ static bool set_base(void *intc, uint64_t value)
     return true;
 }
 
+/* --- registers that an accelerator has --- */
+
+/* KVM's timer counts nanoseconds too; the count itself stands where the guest would read it. */
+static void export_registers(Apic *a)
+{
+    const IrqchipHost *h = irqchip_host();
+    IrqchipApic image = { .base = a->base, .tsc_deadline = apic_timer_read_deadline(a) };
+
+    if (!h || !a->port)
+        return;
+    for (unsigned r = 0; r < R_COUNT; r++)
+        image.reg[r] = apic_get(a, r);
+    image.reg[R_ID] = a->id << 24;
+    image.reg[R_VERSION] = VERSION_VALUE;
+    if (apic_is_x2(a))
+        image.reg[R_LDR] = (a->id & ~15u) << 12 | BIT(a->id & 15);
+    image.reg[R_TMCCT] = apic_timer_count(a);
+    h->apic_put(a->port, &image);
+}
+
+static void fetch(void *intc)
+{
+    Apic *a = intc;
+    const IrqchipHost *h = irqchip_host();
+    IrqchipApic image = { 0 };
+
+    if (!h || !a->port)
+        return;
+    h->apic_get(a->port, &image);
+    __atomic_store_n(&a->base, image.base, __ATOMIC_RELAXED);
+    for (unsigned r = 0; r < R_COUNT; r++) {
+        bool kept = info_of[r].valid || (r >= R_ISR && r < R_ESR);
+        if (kept && (r != R_LDR || !apic_is_x2(a)))
+            apic_put(a, r, info_of[r].valid ? image.reg[r] & info_of[r].valid : image.reg[r]);
+    }
+    apic_timer_restore(a, image.reg[R_TMCCT], image.tsc_deadline);
+    update_ppr(a);
+}
+
 static void cpu_reset(void *intc, bool init)
 {
     Apic *a = intc;
@@ -445,12 +492,14 @@ static void cpu_reset(void *intc, bool init)
     if (!init)
         __atomic_store_n(&a->base, APIC_DEFAULT_BASE | BASE_ENABLE | (a->port && a->port->bsp ? BASE_BSP : 0), __ATOMIC_RELAXED);
     reset_registers(a);
+    export_registers(a);
     apic_sync(a);
 }
 
 const CpuIntcOps apic_intc_ops = {
     .acknowledge = acknowledge, .pending = apic_pending, .get_tpr = get_tpr, .set_tpr = set_tpr, .get_base = get_base,
     .set_base = set_base, .msr_read = msr_read, .msr_write = msr_write, .cpu_reset = cpu_reset,
+    .fetch = fetch,
 };
 
 static void apic_init(Device *d)
@@ -478,6 +527,18 @@ static void apic_reset(Device *d, ResetPhase phase)
         cpu_reset(d, false);
 }
 
+/* The 8259 pair may be run elsewhere too: then its output is not a line that reached us. */
+static void apic_saving(Device *d)
+{
+    Apic *a = (Apic *)d;
+
+    if (!irqchip_host())
+        return;
+    fetch(a);
+    if (a->pic)
+        a->pins = (a->pins & ~1u) | i8259_pending(a->pic);
+}
+
 static bool apic_loaded(Device *d, Error **errp)
 {
     Apic *a = (Apic *)d;
@@ -494,6 +555,7 @@ static bool apic_loaded(Device *d, Error **errp)
     a->reg[R_IRR] &= 0xffff0000;
     a->reg[R_ISR] &= 0xffff0000;
     update_ppr(a);
+    export_registers(a);
     apic_sync(a);
     return true;
 }
@@ -551,7 +613,7 @@ static const StateField state[] = {
 static const DeviceType apic_type = {
     .name = "apic", .desc = "Local APIC", .category = "Misc", .size = sizeof(Apic), .props = props, .state = state,
     .in_pins = in_pins, .init = apic_init, .start = apic_start, .reset = apic_reset, .input = apic_input,
-    .loaded = apic_loaded, .stop = apic_stop, .info = apic_info,
+    .saving = apic_saving, .loaded = apic_loaded, .stop = apic_stop, .info = apic_info,
 };
 DEVICE_REGISTER(apic_type)
 

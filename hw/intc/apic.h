@@ -37,6 +37,9 @@ typedef struct ApicMessage {
 } ApicMessage;
 /* Send one, from an 8-bit destination field (I/O APIC, MSI). */
 void apic_deliver8(uint8_t dest, bool logical, uint8_t mode, uint8_t vector, bool level);
+/* The same as the message that a PCI function would write. */
+uint64_t apic_msi_address(uint8_t dest, bool logical);
+uint32_t apic_msi_data(uint8_t mode, uint8_t vector, bool level);
 /* A PCI message-signalled interrupt: SDM vol. 3A, 11.11. */
 void apic_msi(uint64_t address, uint32_t data);
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/trace.h"
 #include "hw/core/cpu-port.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/isa/isa.h"
 
 enum { MASTER, SLAVE, CASCADE_LINE = 2 };
@@ -132,8 +133,49 @@ int i8259_acknowledge(Device *d)
     return vector;
 }
 
+/* --- one that runs elsewhere --- */
+
+static void export_state(const I8259 *s)
+{
+    const IrqchipHost *h = irqchip_host();
+    IrqchipPic image[2];
+
+    if (!h || !h->pic_put)
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        const Pic *p = &s->pic[i];
+        image[i] = (IrqchipPic){ .irr = p->irr, .imr = p->imr, .isr = p->isr, .lines = p->lines, .elcr = p->elcr, .vector = p->vector,
+                                 .highest = p->highest, .init = p->init, .need_icw4 = p->need_icw4, .auto_eoi = p->auto_eoi,
+                                 .rotate_aeoi = p->rotate_aeoi, .special_nested = p->special_nested, .special_mask = p->special_mask,
+                                 .read_isr = p->read_isr, .poll = p->poll };
+    }
+    image[MASTER].lines |= image[MASTER].irr & BIT(CASCADE_LINE);
+    h->pic_put(image);
+}
+
+static void i8259_saving(Device *d)
+{
+    I8259 *s = (I8259 *)d;
+    const IrqchipHost *h = irqchip_host();
+    IrqchipPic image[2] = { 0 };
+
+    if (!h || !h->pic_get)
+        return;
+    h->pic_get(image);
+    image[MASTER].lines &= (uint8_t)~BIT(CASCADE_LINE);
+    for (unsigned i = 0; i < 2; i++) {
+        const IrqchipPic *g = &image[i];
+        s->pic[i] = (Pic){ .irr = g->irr, .imr = g->imr, .isr = g->isr, .lines = g->lines, .elcr = g->elcr & elcr_writable[i],
+                           .vector = g->vector & 0xf8, .highest = g->highest & 7, .init = g->init & 3, .single = s->pic[i].single,
+                           .need_icw4 = g->need_icw4, .auto_eoi = g->auto_eoi, .rotate_aeoi = g->rotate_aeoi,
+                           .special_nested = g->special_nested, .special_mask = g->special_mask, .read_isr = g->read_isr, .poll = g->poll };
+    }
+    s->intr = request(&s->pic[MASTER], true) >= 0;
+}
+
 bool i8259_pending(Device *d)
 {
+    i8259_saving(d);
     return __atomic_load_n(&((I8259 *)d)->intr, __ATOMIC_SEQ_CST);
 }
 
@@ -316,6 +358,7 @@ static void i8259_reset(Device *d, ResetPhase phase)
     if (phase == RESET_ENTER) {
         memset(s->pic, 0, sizeof(s->pic));
         __atomic_store_n(&s->intr, 0, __ATOMIC_SEQ_CST);
+        export_state(s);
     } else if (phase == RESET_HOLD) {
         device_out(d, 0, 0);
     }
@@ -333,6 +376,7 @@ static bool i8259_loaded(Device *d, Error **errp)
         p->elcr &= elcr_writable[i];
     }
     s->intr = !!s->intr;
+    export_state(s);
     return true;
 }
 
@@ -340,6 +384,7 @@ static void i8259_info(Device *d, GString *out)
 {
     I8259 *s = (I8259 *)d;
 
+    i8259_saving(d);
     for (unsigned i = 0; i < 2; i++) {
         const Pic *p = &s->pic[i];
         g_string_append_printf(out, "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n",
@@ -354,7 +399,7 @@ static const char *const out_pins[] = { "intr", NULL };
 static const DeviceType i8259_type = {
     .name = "isa-i8259", .desc = "8259A interrupt controller pair", .category = "Misc", .size = sizeof(I8259),
     .bus = "isa", .state = i8259_state, .in_pins = in_pins, .out_pins = out_pins, .init = i8259_init,
-    .start = i8259_start, .reset = i8259_reset, .input = i8259_input, .loaded = i8259_loaded,
+    .start = i8259_start, .reset = i8259_reset, .input = i8259_input, .saving = i8259_saving, .loaded = i8259_loaded,
     .info = i8259_info,
 };
 DEVICE_REGISTER(i8259_type)

@@ -5,9 +5,11 @@
  */
 #include "hw/intc/ioapic.h"
 #include <inttypes.h>
+#include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/trace.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/intc/apic.h"
 
 enum { IOREGSEL = 0x00, IOWIN = 0x10, IOEOI = 0x40 };
@@ -38,6 +40,16 @@ static void send(const IoApic *s, unsigned pin)
 
     TRACE(ioapic_send, "pin %u entry 0x%" PRIx64, pin, e);
     apic_deliver8(e >> 56, e & RTE_LOGICAL, bits_get(e, 8, 3), e & 0xff, e & RTE_LEVEL);
+}
+
+/* Local APICs that run elsewhere must know which vectors are level-triggered. A masked pin keeps its last message: its EOI may be due. */
+static void tell_host(const IoApic *s, unsigned pin)
+{
+    const IrqchipHost *h = irqchip_host();
+    uint64_t e = s->redirect[pin];
+
+    if (h && h->ioapic_pin && !(e & RTE_MASKED))
+        h->ioapic_pin(pin, apic_msi_address(e >> 56, e & RTE_LOGICAL), apic_msi_data(bits_get(e, 8, 3), e & 0xff, e & RTE_LEVEL));
 }
 
 static bool is_fixed(uint64_t e)
@@ -97,6 +109,7 @@ static void write_redirect(IoApic *s, unsigned n, uint32_t v)
     if (!(*e & RTE_LEVEL))
         *e &= ~RTE_REMOTE_IRR; /* switching to edge and back is how a lost EOI gets repaired */
     TRACE(ioapic_redirect, "pin %u entry 0x%" PRIx64, pin, *e);
+    tell_host(s, pin);
     service_level(s, pin);
 }
 
@@ -168,6 +181,35 @@ static bool ioapic_start(Device *d, Error **errp)
     return true;
 }
 
+/* --- one that runs elsewhere --- */
+
+static void export_state(const IoApic *s)
+{
+    const IrqchipHost *h = irqchip_host();
+    IrqchipIoapic image = { .id = s->id, .select = s->select, .lines = s->lines };
+
+    if (!h || !h->ioapic_put)
+        return;
+    memcpy(image.redirect, s->redirect, sizeof(image.redirect));
+    h->ioapic_put(&image);
+}
+
+static void ioapic_saving(Device *d)
+{
+    IoApic *s = (IoApic *)d;
+    const IrqchipHost *h = irqchip_host();
+    IrqchipIoapic image = { 0 };
+
+    if (!h || !h->ioapic_get)
+        return;
+    h->ioapic_get(&image);
+    s->id = image.id & 0xf;
+    s->select = image.select;
+    s->lines = image.lines & (BIT(IOAPIC_PINS) - 1);
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        s->redirect[i] = image.redirect[i] & (RTE_WRITABLE | RTE_REMOTE_IRR);
+}
+
 static void ioapic_reset(Device *d, ResetPhase phase)
 {
     IoApic *s = (IoApic *)d;
@@ -178,6 +220,7 @@ static void ioapic_reset(Device *d, ResetPhase phase)
     s->lines = 0;
     for (unsigned i = 0; i < IOAPIC_PINS; i++)
         s->redirect[i] = RTE_MASKED;
+    export_state(s);
 }
 
 static bool ioapic_loaded(Device *d, Error **errp)
@@ -188,6 +231,9 @@ static bool ioapic_loaded(Device *d, Error **errp)
     s->lines &= BIT(IOAPIC_PINS) - 1;
     for (unsigned i = 0; i < IOAPIC_PINS; i++)
         s->redirect[i] &= RTE_WRITABLE | RTE_REMOTE_IRR;
+    export_state(s);
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        tell_host(s, i);
     return true;
 }
 
@@ -199,6 +245,7 @@ static void ioapic_stop(Device *d)
 static void ioapic_info(Device *d, GString *out)
 {
     IoApic *s = (IoApic *)d;
+    ioapic_saving(d);
     static const char *const modes[] = { "fixed", "lowest", "smi", "-", "nmi", "init", "-", "extint" };
 
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {
@@ -215,7 +262,7 @@ static const char *const in_pins[] = { "irq*24", NULL };
 static const DeviceType ioapic_type = {
     .name = "ioapic", .desc = "I/O APIC", .category = "Misc", .size = sizeof(IoApic), .state = ioapic_state,
     .in_pins = in_pins, .init = ioapic_init, .start = ioapic_start, .reset = ioapic_reset, .input = ioapic_input,
-    .loaded = ioapic_loaded, .stop = ioapic_stop, .info = ioapic_info,
+    .saving = ioapic_saving, .loaded = ioapic_loaded, .stop = ioapic_stop, .info = ioapic_info,
 };
 DEVICE_REGISTER(ioapic_type)
 
@@ -223,6 +270,10 @@ static void gsi_set(void *opaque, int n, int level)
 {
     GsiRouter *g = opaque;
 
+    if (irqchip_host() && irqchip_host()->set_gsi) { /* it fans out as we do */
+        irqchip_host()->set_gsi((unsigned)n, level);
+        return;
+    }
     irq_set(&g->pic[n], level);
     irq_set(&g->ioapic[n], level);
 }

@@ -269,7 +269,7 @@ MemAttrs pci_attrs(const PciDevice *d)
                       .requester = (unsigned)(pci_bus_number(d->bus) << 8 | d->devfn) & 0xffff};
 }
 
-static bool dma_allowed(PciDevice *d)
+bool pci_dma_allowed(PciDevice *d)
 {
     if (d->config[PCI_COMMAND] & PCI_CMD_MASTER)
         return true;
@@ -279,7 +279,7 @@ static bool dma_allowed(PciDevice *d)
 
 MemResult pci_dma_read(PciDevice *d, hwaddr addr, void *buf, uint64_t len)
 {
-    if (!dma_allowed(d)) {
+    if (!pci_dma_allowed(d)) {
         memset(buf, 0xff, len);
         return MEM_ERROR;
     }
@@ -288,13 +288,13 @@ MemResult pci_dma_read(PciDevice *d, hwaddr addr, void *buf, uint64_t len)
 
 MemResult pci_dma_write(PciDevice *d, hwaddr addr, const void *buf, uint64_t len)
 {
-    return dma_allowed(d) ? as_write(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d))
+    return pci_dma_allowed(d) ? as_write(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d))
                           : MEM_ERROR;
 }
 
 void pci_send_msi(PciDevice *d, MsiMessage message)
 {
-    if (dma_allowed(d))
+    if (pci_dma_allowed(d))
         as_store(pci_bus_root(d->bus)->dma, message.address, 4, message.data, pci_attrs(d));
 }
 

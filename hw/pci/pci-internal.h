@@ -21,4 +21,6 @@ static inline bool pci_overlaps(uint32_t at, unsigned size, uint32_t reg, unsign
 {
     return at < reg + len && reg < at + size;
 }
+/* Does the guest let it master the bus? */
+bool pci_dma_allowed(PciDevice *d);
 #endif

@@ -1,16 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* MSI-X: vector table, pending bits and masking (PCI 3.0 section 6.8.2). */
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include "base/bits.h"
 #include "base/trace.h"
+#include "hw/core/event-doors.h"
 #include "hw/pci/pci-internal.h"
 
 enum { MSIX_CTL = 2, MSIX_ENABLE = BIT(15), MSIX_FUNCTION_MASK = BIT(14), MSIX_ENTRY = 16,
        MSIX_VECTOR_CTL = 12 };
+#define MSI_WINDOW 0xfee00000u /* elsewhere a message is a write to memory */
 
 struct PciMsix {
     unsigned vectors;
     MemRegion *table, *pba, *bar; /* bar: the exclusive one, or NULL */
+    struct MsixWire *wire;        /* for each vector, or NULL: messages are written */
 };
+
+/* A message that an eventfd sends (hw/core/event-doors.h). */
+typedef struct MsixWire {
+    bool tried;
+    int fd, handle; /* handle < 0: none */
+    MsiMessage message;
+} MsixWire;
 
 /* msix_state holds the table, then the pending bits in 64-bit words. */
 static uint8_t *entry(const PciDevice *d, unsigned v) { return d->msix_state->data + (size_t)v * MSIX_ENTRY; }
@@ -34,6 +46,36 @@ MsiMessage msix_message(const PciDevice *d, unsigned vector)
                         .data = load_le32(entry(d, vector) + 8)};
 }
 
+static void wire_free(MsixWire *w)
+{
+    if (w->handle >= 0 && w->tried && event_doors()->msi_fd_free)
+        event_doors()->msi_fd_free(w->handle, w->fd);
+    if (w->tried && w->fd >= 0)
+        close(w->fd);
+    *w = (MsixWire){ .fd = -1, .handle = -1 };
+}
+
+/* The way that the accelerator has for the vector's present message; false: there is none. */
+static bool send_by_wire(PciDevice *d, unsigned vector, MsiMessage m)
+{
+    const EventDoors *doors = event_doors();
+    if (!doors->msi_fd_new || m.address >> 20 != MSI_WINDOW >> 20 || !pci_dma_allowed(d))
+        return false;
+    if (!d->msix->wire)
+        d->msix->wire = g_new0(MsixWire, d->msix->vectors);
+    MsixWire *w = &d->msix->wire[vector];
+    if (!w->tried) {
+        *w = (MsixWire){ .tried = true, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .handle = -1, .message = m };
+        w->handle = w->fd < 0 ? -1 : doors->msi_fd_new(w->fd, m.address, m.data);
+    } else if (w->handle >= 0 && (w->message.address != m.address || w->message.data != m.data)) {
+        w->message = m;
+        if (!doors->msi_fd_set(w->handle, m.address, m.data))
+            wire_free(w);
+    }
+    uint64_t one = 1;
+    return w->handle >= 0 && write(w->fd, &one, sizeof(one)) == sizeof(one);
+}
+
 void msix_notify(PciDevice *d, unsigned vector)
 {
     if (!msix_enabled(d) || vector >= d->msix->vectors)
@@ -43,7 +85,9 @@ void msix_notify(PciDevice *d, unsigned vector)
         return;
     }
     TRACE(msix_notify, "%s vector %u", d->dev.id, vector);
-    pci_send_msi(d, msix_message(d, vector));
+    MsiMessage m = msix_message(d, vector);
+    if (!send_by_wire(d, vector, m))
+        pci_send_msi(d, m);
 }
 
 /* Send what has become pending while the vector was masked. */
@@ -185,6 +229,9 @@ void msix_free(PciDevice *d)
 {
     if (!d->msix)
         return;
+    for (unsigned i = 0; d->msix->wire && i < d->msix->vectors; i++)
+        wire_free(&d->msix->wire[i]);
+    g_free(d->msix->wire);
     mem_region_free(d->msix->table);
     mem_region_free(d->msix->pba);
     g_clear_pointer(&d->msix->bar, mem_region_free);

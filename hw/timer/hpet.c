@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/trace.h"
 #include "hw/core/device.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/core/machine.h"
 
 #define TICK_NS 10
@@ -156,6 +157,15 @@ static void fired(void *opaque)
     interrupt(s, t - s->timer);
 }
 
+/* A PIT that runs elsewhere does not come through here: it must know whose line 0 is. */
+static void tell_host(const Hpet *s)
+{
+    const IrqchipHost *h = irqchip_host();
+
+    if (h && h->pit_legacy)
+        h->pit_legacy(s->config & CONFIG_LEGACY);
+}
+
 static void write_config(Hpet *s, uint64_t v)
 {
     uint64_t was = s->config;
@@ -172,6 +182,7 @@ static void write_config(Hpet *s, uint64_t v)
     if ((v ^ was) & CONFIG_LEGACY) { /* 0 and 8 belong to us or to the PIT and the RTC */
         device_out(&s->dev, 0, v & CONFIG_LEGACY ? 0 : s->legacy_in & 1);
         device_out(&s->dev, 8, v & CONFIG_LEGACY ? 0 : s->legacy_in >> 1 & 1);
+        tell_host(s);
     }
 }
 
@@ -346,6 +357,7 @@ static void hpet_reset(Device *d, ResetPhase phase)
     if (phase != RESET_ENTER)
         return;
     s->config = s->status = s->counter = s->offset_ns = s->legacy_in = 0;
+    tell_host(s);
     for (unsigned n = 0; n < s->timer_count; n++) {
         HpetTimer *t = &s->timer[n];
         timer_cancel(t->timer);
@@ -365,6 +377,7 @@ static bool hpet_loaded(Device *d, Error **errp)
         return false;
     }
     s->config &= CONFIG_ENABLE | CONFIG_LEGACY;
+    tell_host(s);
     return true;
 }
 

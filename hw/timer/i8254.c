@@ -6,6 +6,7 @@
 #include "hw/timer/i8254.h"
 #include "base/bits.h"
 #include "base/trace.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/isa/isa.h"
 
 enum { RW_LATCH, RW_LSB, RW_MSB, RW_BOTH };
@@ -44,6 +45,12 @@ typedef struct Pit {
     PitChannel channel[3];
     Timer *timer; /* next change of counter 0's output */
 } Pit;
+
+/* Who runs the PIT in our place, with port 61h; NULL: nobody. */
+static const IrqchipHost *host(void)
+{
+    return irqchip_host() && irqchip_host()->pit_new ? irqchip_host() : NULL;
+}
 
 static uint64_t now_ns(void)
 {
@@ -163,6 +170,8 @@ static void channel_changed(Pit *s, PitChannel *c)
 static void fired(void *opaque)
 {
     Pit *s = opaque;
+    if (host())
+        return;
     PitChannel *c = &s->channel[0];
     uint64_t d = elapsed(c, now_ns());
 
@@ -352,9 +361,58 @@ bool i8254_out(Device *d, unsigned channel)
     return out_at(c, elapsed(c, now_ns()));
 }
 
+/* --- one that runs elsewhere --- */
+
+static IrqchipPitChannel channel_image(const PitChannel *c)
+{
+    return (IrqchipPitChannel){ .count = c->next_count ? c->next_count : c->count, .mode = c->mode, .rw = c->rw, .latched = c->latched,
+                                .status = c->status, .write_low = c->write_low, .bcd = c->bcd, .gate = c->gate, .read_msb = c->read_msb,
+                                .write_msb = c->write_msb, .status_latched = c->status_latched, .latch = c->latch };
+}
+
+static void export_state(const Pit *s)
+{
+    IrqchipPit image = { 0 };
+
+    if (!host())
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        image.channel[i] = channel_image(&s->channel[i]);
+    host()->pit_put(&image);
+}
+
+static void channel_from(PitChannel *c, const IrqchipPitChannel *g, uint64_t now)
+{
+    uint64_t age = MIN(g->age_ns, now);
+
+    *c = (PitChannel){ .count = g->count, .mode = g->mode, .rw = g->rw & 3, .bcd = g->bcd, .gate = g->gate, .running = g->count && g->gate,
+                       .triggered = g->count && (g->mode == 1 || g->mode == 5), .write_low = g->write_low, .write_msb = g->write_msb,
+                       .read_msb = g->read_msb, .latched = g->latched, .latch = g->latch, .status_latched = g->status_latched,
+                       .status = g->status };
+    if (is_periodic(c) && c->count && age == now) /* longer than the clock runs: the phase counts */
+        age = g->age_ns % ns_of(c->count);
+    c->start = c->running ? now - MIN(age, now) : c->count && !is_periodic(c) ? clocks_of(age) : 0;
+}
+
+static void pit_saving(Device *d)
+{
+    Pit *s = (Pit *)d;
+    IrqchipPit image = { 0 };
+
+    if (!host())
+        return;
+    host()->pit_get(&image);
+    for (unsigned i = 0; i < 3; i++)
+        channel_from(&s->channel[i], &image.channel[i], now_ns());
+    schedule(s);
+}
+
 static bool pit_start(Device *d, Error **errp)
 {
     Pit *s = (Pit *)d;
+
+    if (host() && !host()->pit_new(errp))
+        return false;
 
     s->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, fired, s);
     isa_io_new(d, "pit", s->iobase, 4, &pit_ops);
@@ -369,6 +427,7 @@ static void pit_reset(Device *d, ResetPhase phase)
         timer_cancel(s->timer);
         for (unsigned i = 0; i < 3; i++)
             s->channel[i] = (PitChannel){ .mode = 3, .rw = RW_BOTH, .gate = i != 2 };
+        export_state(s);
     } else if (phase == RESET_HOLD) {
         device_out(d, 0, 0); /* undefined until programmed; low makes no edge */
     }
@@ -386,6 +445,7 @@ static bool pit_loaded(Device *d, Error **errp)
             return false;
         }
     }
+    export_state(s);
     return true;
 }
 
@@ -420,7 +480,7 @@ static const char *const out_pins[] = { "irq", NULL };
 
 static const DeviceType pit_type = {
     .name = "isa-pit", .desc = "8254 interval timer", .category = "Misc", .size = sizeof(Pit), .bus = "isa",
-    .props = props, .state = state, .out_pins = out_pins, .start = pit_start, .reset = pit_reset,
+    .props = props, .state = state, .out_pins = out_pins, .start = pit_start, .reset = pit_reset, .saving = pit_saving,
     .loaded = pit_loaded, .stop = pit_stop, .info = pit_info,
 };
 DEVICE_REGISTER(pit_type)

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio over PCI: modern and transitional (VIRTIO 1.2, section 4.1). */
 #include "hw/virtio/virtio-pci.h"
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include "base/bits.h"
+#include "base/evloop.h"
+#include "hw/core/event-doors.h"
 
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
 enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, WINDOW = 0x1000, NOTIFY_MULTIPLIER = 4, MODERN_SIZE = 0x4000,
-       LEGACY_SIZE = 128 };
+       LEGACY_SIZE = 128, LEGACY_NOTIFY = 16 };
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2, MODERN_ID = 0x1040 };
 enum { AUTO_ON, AUTO_OFF, AUTO_AUTO };
 
@@ -40,6 +45,106 @@ static uint8_t take_isr(VirtioPci *p)
 }
 
 static uint16_t checked_vector(VirtioPci *p, uint64_t value) { return value < p->vectors ? (uint16_t)value : VIRTIO_NO_VECTOR; }
+
+/* --- doorbells by file descriptor: the vCPU does not leave the guest, and the main loop serves the queue --- */
+
+typedef struct VirtioPciDoor {
+    VirtioPci *p;
+    unsigned queue, watch;
+    int fd;
+    MemNotifier modern, legacy;
+} VirtioPciDoor;
+
+/* Under the device's domain. */
+static void door_look(VirtioPciDoor *door)
+{
+    uint64_t count;
+    if (read(door->fd, &count, sizeof(count)) != sizeof(count))
+        return;
+    door->p->signals++;
+    virtio_queue_notify(door->p->v, door->queue);
+}
+
+static bool door_ready(int fd, unsigned ready, void *opaque)
+{
+    VirtioPciDoor *door = opaque;
+    LockDomain *domain = door->p->pci.dev.domain;
+    lock_domain_lock(domain);
+    if (door->p->doors) /* else it was closed while we waited for the lock */
+        door_look(door);
+    lock_domain_unlock(domain);
+    return true;
+}
+
+static bool door_open(VirtioPci *p, VirtioPciDoor *door, unsigned queue)
+{
+    *door = (VirtioPciDoor){ .p = p, .queue = queue, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+    if (door->fd < 0)
+        return false;
+    door->modern = (MemNotifier){ .offset = AT_NOTIFY + queue * NOTIFY_MULTIPLIER, .fd = door->fd };
+    door->legacy = (MemNotifier){ .offset = LEGACY_NOTIFY, .size = 2, .match = true, .value = queue, .fd = door->fd };
+    door->watch = evloop_watch(door->fd, 1, door_ready, door);
+    if (p->modern)
+        mem_add_notifier(p->modern, &door->modern);
+    if (p->legacy)
+        mem_add_notifier(p->legacy, &door->legacy);
+    return true;
+}
+
+static void door_close(VirtioPci *p, VirtioPciDoor *door)
+{
+    if (door->fd < 0)
+        return;
+    if (p->modern)
+        mem_remove_notifier(p->modern, &door->modern);
+    if (p->legacy)
+        mem_remove_notifier(p->legacy, &door->legacy);
+    evloop_unwatch(door->watch);
+    close(door->fd);
+}
+
+static void free_doors(void *opaque) { g_free(opaque); }
+
+static void close_doors(VirtioPci *p)
+{
+    VirtioPciDoor *doors = p->doors;
+    if (!doors)
+        return;
+    p->doors = NULL;
+    for (unsigned i = 0; i < p->v->queue_count; i++)
+        door_close(p, &doors[i]);
+    evloop_defer(NULL, free_doors, doors); /* the main loop may be about to call door_ready() */
+}
+
+static void update_doors(VirtioPci *p)
+{
+    bool want = p->ioeventfd && event_doors()->notifiers && virtio_running(p->v);
+    if (want == (p->doors != NULL))
+        return;
+    if (!want) {
+        close_doors(p);
+        return;
+    }
+    p->doors = g_new(VirtioPciDoor, p->v->queue_count);
+    for (unsigned i = 0; i < p->v->queue_count; i++)
+        door_open(p, &p->doors[i], i);
+}
+
+/* Doorbells that have rung before the machine stood. */
+static void saving(Device *d)
+{
+    VirtioPci *p = (VirtioPci *)d;
+    for (unsigned i = 0; p->doors && i < p->v->queue_count; i++)
+        door_look(&p->doors[i]);
+}
+
+static bool loaded(Device *d, Error **errp)
+{
+    VirtioPci *p = (VirtioPci *)d;
+    if (p->v)
+        update_doors(p);
+    return true;
+}
 
 /* --- common configuration (4.1.4.3): one row a field --- */
 
@@ -77,6 +182,7 @@ SET(status)
         (p->driver_features & ~host_features(p) || !(p->driver_features & VIRTIO_F_VERSION_1)))
         value &= ~(uint64_t)VIRTIO_STATUS_FEATURES_OK;
     virtio_set_status(v, (uint8_t)value);
+    update_doors(p);
     if (!value) {
         p->driver_features = 0;
         update_intx(p);
@@ -242,12 +348,13 @@ static void legacy_store(VirtioPci *p, hwaddr at, unsigned size, uint64_t value)
     case 4: virtio_set_features(p->v, value & UINT32_MAX); break;
     case 8: set_legacy_page(p, q, value & UINT32_MAX); break;
     case 14: p->queue_select = (uint16_t)value; break;
-    case 16:
+    case LEGACY_NOTIFY:
         p->notifies++;
         virtio_queue_notify(p->v, (unsigned)value & 0xffff);
         break;
     case 18:
         virtio_set_status(p->v, (uint8_t)value);
+        update_doors(p);
         if (!(value & 0xff))
             update_intx(p);
         break;
@@ -333,6 +440,7 @@ static void reset(Device *d, ResetPhase phase)
     if (phase != RESET_ENTER || !p->v)
         return;
     virtio_reset(p->v);
+    close_doors(p);
     p->device_feature_select = p->driver_feature_select = 0;
     p->queue_select = 0;
     p->driver_features = 0;
@@ -341,6 +449,7 @@ static void reset(Device *d, ResetPhase phase)
 static void stop(Device *d)
 {
     VirtioPci *p = (VirtioPci *)d;
+    close_doors(p);
     mem_region_free(p->modern);
     mem_region_free(p->legacy);
 }
@@ -349,8 +458,8 @@ static void info(Device *d, GString *out)
 {
     const VirtioPci *p = (VirtioPci *)d;
     if (p->v)
-        g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times\n", p->v->status,
-                               (guint64)p->v->guest_features, p->notifies);
+        g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times, %u by file descriptor\n", p->v->status,
+                               (guint64)p->v->guest_features, p->notifies, p->signals);
 }
 
 static const char *const on_off_auto[] = { "on", "off", "auto", NULL };
@@ -360,6 +469,7 @@ static const Property props[] = {
     DEFINE_PROP_BOOL("packed", VirtioPci, packed, false, "offer packed rings"),
     DEFINE_PROP_BOOL("event_idx", VirtioPci, event_idx, true, "offer event indexes"),
     DEFINE_PROP_BOOL("indirect_desc", VirtioPci, indirect, true, "offer indirect descriptors"),
+    DEFINE_PROP_BOOL("ioeventfd", VirtioPci, ioeventfd, true, "doorbells that are no exits, where the accelerator can"),
     PROP_(PROP_U32, "vectors", VirtioPci, vectors, 0, "MSI-X vectors, 0: one for each queue and one more", .max = 2048),
     DEFINE_PROP_END,
 };
@@ -370,5 +480,5 @@ static const StateField state[] = {
 
 const DeviceType virtio_pci_type = {
     .name = "virtio-pci", .desc = "virtio over PCI", .category = "Misc", .size = sizeof(VirtioPci), .bus = "pci", .base = &pci_device_type,
-    .props = props, .state = state, .reset = reset, .stop = stop, .info = info,
+    .props = props, .state = state, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop, .info = info,
 };

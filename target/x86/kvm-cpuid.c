@@ -19,14 +19,15 @@ static const struct { uint32_t leaf, sub; uint8_t reg; } places[X86_FW_COUNT] = 
 
 /*
  * Features whose state is not moved between kernel and Vcpu (vectors of 512 bits, protection keys, bounds, supervisor states), nested
- * virtualization, and what a local APIC outside the kernel cannot have. By name, as users know them.
+ * virtualization. By name, as users know them.
  */
 static const char *const left_out[] = {
     "vmx", "svm", "smx", "sgx", "sgxlc", "dtes64", "ds", "ds-cpl", "pdcm", "intel-pt", "waitpkg", "mpx", "pku", "pks", "xsaves", "avx512f", "avx512dq",
     "avx512ifma", "avx512pf", "avx512er", "avx512cd", "avx512bw", "avx512vl", "avx512vbmi", "avx512vbmi2", "avx512vnni", "avx512bitalg",
-    "avx512-vpopcntdq", "arch-capabilities", "core-capability", "bus-lock-detect", "lwp", "ibs", "perfctr-core", "perfctr-nb", "skinit", "x2apic",
-    "tsc-deadline", "virt-ssbd", "monitor", "extapic",
+    "avx512-vpopcntdq", "arch-capabilities", "core-capability", "bus-lock-detect", "lwp", "ibs", "perfctr-core", "perfctr-nb", "skinit",
+    "virt-ssbd", "monitor", "extapic",
 };
+static const char *const of_kernel_apic[] = { "x2apic", "tsc-deadline" };
 
 static const struct kvm_cpuid_entry2 *offered_leaf(uint32_t leaf, uint32_t sub)
 {
@@ -50,6 +51,12 @@ static void clear_feature(int feature)
         host.features[feature >> 5] &= ~(1u << (feature & 31));
 }
 
+static void set_feature(int feature)
+{
+    if (feature >= 0)
+        host.features[feature >> 5] |= 1u << (feature & 31);
+}
+
 static void read_features(void)
 {
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
@@ -57,14 +64,16 @@ static void read_features(void)
     host.features[X86_FW_1_ECX] |= 1u << (X86_FEATURE_HYPERVISOR & 31);
     for (unsigned i = 0; i < ARRAY_LEN(left_out); i++)
         clear_feature(x86_feature_find(left_out[i]));
+    if (kvm_check(KVM_CAP_TSC_DEADLINE_TIMER) > 0) /* older kernels tell it only so */
+        set_feature(x86_feature_find("tsc-deadline"));
+    for (unsigned i = 0; kvm.irqchip == KVM_IRQCHIP_OFF && i < ARRAY_LEN(of_kernel_apic); i++)
+        clear_feature(x86_feature_find(of_kernel_apic[i]));
     /* bits that have no name here say nothing that a guest should rely on */
-    for (unsigned i = 0; i < X86_FW_COUNT * 32; i++) {
-        bool named = false;
-        for (const char *const *f = x86_feature_names(); *f && !named; f++)
-            named = x86_feature_find(*f) == (int)i;
-        if (!named)
-            clear_feature((int)i);
-    }
+    uint32_t named[X86_FW_COUNT] = { 0 };
+    for (const char *const *f = x86_feature_names(); *f; f++)
+        named[x86_feature_find(*f) >> 5] |= 1u << (x86_feature_find(*f) & 31);
+    for (unsigned i = 0; i < X86_FW_COUNT; i++)
+        host.features[i] &= named[i];
     clear_feature(X86_FEATURE_OSXSAVE);
     clear_feature(X86_FEATURE_HT);
 }

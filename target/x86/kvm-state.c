@@ -40,7 +40,7 @@ static uint64_t *msr_place(X86Cpu *c, uint32_t number)
     }
 }
 
-static bool one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_t *value)
+bool kvm_x86_one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_t *value)
 {
     union { struct kvm_msrs head; uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)]; } u = { .head.nmsrs = 1 };
     u.head.entries[0] = (struct kvm_msr_entry){ .index = number, .data = *value };
@@ -97,14 +97,14 @@ static void put_msrs(KvmVcpu *k)
         uint64_t value = *msr_place(c, m->number);
         if (m->refused || (m->known && m->seen == value))
             continue;
-        m->known = one_msr(k, KVM_SET_MSRS, m->number, &value);
+        m->known = kvm_x86_one_msr(k, KVM_SET_MSRS, m->number, &value);
         m->seen = value;
         if (!m->known)
             refuse(m, "take");
     }
     if (!x->tsc_known || x->tsc_offset != c->tsc_offset) {
         uint64_t tsc = x86_tsc(c);
-        x->tsc_known = one_msr(k, KVM_SET_MSRS, MSR_TSC, &tsc);
+        x->tsc_known = kvm_x86_one_msr(k, KVM_SET_MSRS, MSR_TSC, &tsc);
         x->tsc_offset = c->tsc_offset;
     }
 }
@@ -130,7 +130,7 @@ static void get_msrs(KvmVcpu *k)
             refuse(&x->msr[done++], "tell");
     }
     uint64_t tsc = 0;
-    if (one_msr(k, KVM_GET_MSRS, MSR_TSC, &tsc)) {
+    if (kvm_x86_one_msr(k, KVM_GET_MSRS, MSR_TSC, &tsc)) {
         c->tsc_offset = (int64_t)(tsc - (x86_tsc(c) - (uint64_t)c->tsc_offset));
         x->tsc_offset = c->tsc_offset;
         x->tsc_known = true;
@@ -171,9 +171,11 @@ static bool put_sregs(KvmVcpu *k, Error **errp)
     s.gdt = (struct kvm_dtable){ .base = c->gdt.base, .limit = c->gdt.limit };
     s.idt = (struct kvm_dtable){ .base = c->idt.base, .limit = c->idt.limit };
     s.cr0 = c->cr0, s.cr2 = c->cr2, s.cr3 = c->cr3, s.cr4 = c->cr4, s.efer = c->efer;
-    s.cr8 = p->intc_ops && p->intc_ops->get_tpr ? p->intc_ops->get_tpr(p->intc) >> 4 : 0;
-    if (p->intc_ops && p->intc_ops->get_base)
-        s.apic_base = p->intc_ops->get_base(p->intc);
+    if (kvm.irqchip == KVM_IRQCHIP_OFF) { /* else they are the local APIC's, which has them already */
+        s.cr8 = p->intc_ops && p->intc_ops->get_tpr ? p->intc_ops->get_tpr(p->intc) >> 4 : 0;
+        if (p->intc_ops && p->intc_ops->get_base)
+            s.apic_base = p->intc_ops->get_base(p->intc);
+    }
     memset(s.interrupt_bitmap, 0, sizeof(s.interrupt_bitmap));
     return kvm_ioctl(k->fd, KVM_SET_SREGS, &s) < 0 ? refused(errp, k, "control registers", true) : true;
 }
@@ -403,6 +405,31 @@ static bool get_events(KvmVcpu *k, Error **errp)
     return true;
 }
 
+/* --- what a vCPU with a local APIC in the kernel waits for: HLT, INIT and SIPI are carried out there --- */
+
+static bool put_waiting(KvmVcpu *k, Error **errp)
+{
+    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_INIT_RECEIVED : k->v->halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE };
+    if (kvm.irqchip == KVM_IRQCHIP_OFF || !kvm_ioctl(k->fd, KVM_SET_MP_STATE, &m))
+        return true;
+    return refused(errp, k, "waiting state", true);
+}
+
+static bool get_waiting(KvmVcpu *k, Error **errp)
+{
+    const CpuPort *p = &k->v->port;
+    struct kvm_mp_state m;
+    if (kvm.irqchip == KVM_IRQCHIP_OFF)
+        return true;
+    if (kvm_ioctl(k->fd, KVM_GET_MP_STATE, &m) < 0)
+        return refused(errp, k, "waiting state", false);
+    k->v->powered_off = m.mp_state == KVM_MP_STATE_UNINITIALIZED || m.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+    k->v->halted = k->v->powered_off || m.mp_state == KVM_MP_STATE_HALTED;
+    if (p->intc_ops && p->intc_ops->fetch)
+        p->intc_ops->fetch(p->intc);
+    return true;
+}
+
 /* --- all of it --- */
 
 /* CPUID's dynamic bits first (control registers), MSRs after EFER, events last. */
@@ -414,7 +441,8 @@ bool kvm_x86_put(KvmVcpu *k, Error **errp)
     if (!put_fpu(k, errp))
         return false;
     put_msrs(k);
-    return put_events(k, errp);
+    kvm_x86_put_deadline(k);
+    return put_events(k, errp) && put_waiting(k, errp);
 }
 
 bool kvm_x86_get(KvmVcpu *k, Error **errp)
@@ -423,7 +451,7 @@ bool kvm_x86_get(KvmVcpu *k, Error **errp)
         return false;
     get_extra(k);
     get_msrs(k);
-    if (!get_events(k, errp))
+    if (!get_events(k, errp) || !get_waiting(k, errp))
         return false;
     tlb_flush_all(k->v);
     tlb_set_asid(k->v, kvm_cpu(k)->cr4 & CR4_PCIDE ? kvm_cpu(k)->cr3 & 0xfff : 0);

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include "base/log.h"
+#include "hw/core/irqchip-host.h"
 
 /* Three pages for the CPU's own TSS and one for its identity map, where no board has RAM (kernel: KVM_SET_TSS_ADDR). */
 #define IDENTITY_MAP 0xfeffc000u
 #define KERNEL_TSS 0xfeffd000u
+enum { HV_INVALID_HYPERCALL = 2 };
 enum { DEFAULT_TSC_HZ = 1000000000, MCG_CTL_P = 0x100 };
 
 static bool vm_init(Error **errp)
@@ -92,6 +94,8 @@ static void inject_interrupt(KvmVcpu *k)
 {
     CpuPort *p = &k->v->port;
     struct kvm_run *r = k->run;
+    if (kvm.irqchip == KVM_IRQCHIP_ON)
+        return;
     if (vcpu_line(k->v, CPU_LINE_INTR) && !kvm_x86(k)->fresh && r->ready_for_interrupt_injection && r->if_flag && p->intc_ops) {
         int vector = p->intc_ops->acknowledge(p->intc);
         struct kvm_interrupt irq = { .irq = (uint32_t)vector };
@@ -107,9 +111,10 @@ static void inject_interrupt(KvmVcpu *k)
 static bool before_run(KvmVcpu *k)
 {
     X86Cpu *c = kvm_cpu(k);
-    if (vcpu_line(k->v, CPU_LINE_INIT) || vcpu_line(k->v, CPU_LINE_SIPI))
+    bool ours = kvm.irqchip == KVM_IRQCHIP_OFF;
+    if (ours && (vcpu_line(k->v, CPU_LINE_INIT) || vcpu_line(k->v, CPU_LINE_SIPI)))
         start_up(k);
-    if (k->v->powered_off || c->triple_faulted)
+    if ((ours && k->v->powered_off) || c->triple_faulted)
         return false;
     if (vcpu_take_event(k->v, CPU_LINE_SMI))
         log_unimp("kvm", "system management interrupt: SMM does not run under KVM");
@@ -126,9 +131,9 @@ static bool before_run(KvmVcpu *k)
         k->loaded = true;
         inject_nmi(k);
     }
-    if (k->v->halted && !x86_has_work(k->v))
+    if (ours && k->v->halted && !x86_has_work(k->v))
         return false;
-    k->v->halted = false;
+    k->v->halted = k->v->halted && !ours;
     inject_interrupt(k);
     return true;
 }
@@ -140,7 +145,7 @@ static void after_run(KvmVcpu *k)
     X86Cpu *c = kvm_cpu(k);
     const CpuPort *p = &k->v->port;
     c->iflag = k->run->if_flag;
-    if (!p->intc_ops)
+    if (!p->intc_ops || kvm.irqchip != KVM_IRQCHIP_OFF)
         return;
     if (p->intc_ops->get_tpr && p->intc_ops->get_tpr(p->intc) >> 4 != k->run->cr8)
         p->intc_ops->set_tpr(p->intc, (uint8_t)(k->run->cr8 << 4));
@@ -154,8 +159,26 @@ static bool handle_exit(KvmVcpu *k)
     case KVM_EXIT_HLT:
         k->v->halted = true;
         return true;
+    case KVM_EXIT_DEBUG:
+        kvm_x86_debug_exit(k);
+        return true;
+    case KVM_EXIT_TPR_ACCESS: /* only reported */
+    case KVM_EXIT_X86_BUS_LOCK:
+    case KVM_EXIT_NOTIFY:
+        return true;
+    case KVM_EXIT_X86_RDMSR: /* #GP, as without the exit */
+    case KVM_EXIT_X86_WRMSR:
+        k->run->msr.error = 1;
+        return true;
+    case KVM_EXIT_HYPERV:
+        if (k->run->hyperv.type == KVM_EXIT_HYPERV_HCALL)
+            k->run->hyperv.u.hcall.result = HV_INVALID_HYPERCALL;
+        return true;
     case KVM_EXIT_SHUTDOWN:
         x86_shutdown(kvm_cpu(k));
+        return true;
+    case KVM_EXIT_IOAPIC_EOI:
+        irqchip_eoi(k->run->eoi.vector);
         return true;
     case KVM_EXIT_SET_TPR: /* CR8 is looked at after every run */
         return true;
@@ -185,7 +208,9 @@ static void describe(KvmVcpu *k, GString *out)
 }
 
 static const KvmArch x86_kvm = {
-    .arch = "x86_64", .vm_init = vm_init, .fast = kvm_x86_fast, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
+    .arch = "x86_64", .make_irqchip = kvm_x86_make_irqchip,
+    .vm_init = vm_init, .fast = kvm_x86_fast, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
     .get = kvm_x86_get, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
+    .set_debug = kvm_x86_set_debug, .break_insn = { 0xcc }, .break_len = 1, .hard_points = 4,
 };
 KVM_ARCH_REGISTER(x86_kvm)

@@ -21,6 +21,8 @@ typedef struct KvmX86 {
     int64_t tsc_offset; /* as last read: a load or reset that leaves it alone does not touch the guest's TSC */
     bool tsc_known;
     bool xsave, xcrs, debugregs, events, mce;
+    uint64_t deadline;  /* TSC deadline that the kernel's local APIC gets with the next state */
+    bool deadline_due;
     bool fresh;         /* the state has just been put: `run` does not tell yet whether an interrupt may be injected */
 } KvmX86;
 
@@ -34,6 +36,13 @@ bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp);
 bool kvm_x86_state_init(KvmVcpu *k, Error **errp);
 bool kvm_x86_put(KvmVcpu *k, Error **errp);
 bool kvm_x86_get(KvmVcpu *k, Error **errp);
+bool kvm_x86_one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_t *value);
+/* kvm-irqchip.c */
+bool kvm_x86_make_irqchip(KvmIrqchip mode); /* false: this kernel does not have it */
+void kvm_x86_put_deadline(KvmVcpu *k);
+/* kvm-debug.c */
+bool kvm_x86_set_debug(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
+void kvm_x86_debug_exit(KvmVcpu *k);
 /* kvm-fast.c */
 bool kvm_x86_fast(int kvm_fd, char **why_not);
 #endif

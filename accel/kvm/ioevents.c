@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes of the guest that only signal an eventfd (kernel documentation: virt/kvm/api.rst, 4.59): follows the memory and port maps. */
+#include "accel/kvm/kvm.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/log.h"
+#include "hw/core/memory.h"
+
+typedef struct IoEvent {
+    hwaddr at;
+    MemNotifier n;
+    bool port, failed;
+} IoEvent;
+
+static GArray *events; /* of IoEvent, as the kernel has them; map lock */
+static _Atomic unsigned count;
+
+unsigned kvm_ioevents_count(void) { return atomic_load(&count); }
+
+static bool tell_kernel(const IoEvent *e, bool assign)
+{
+    struct kvm_ioeventfd i = { .addr = e->at, .len = e->n.size, .fd = e->n.fd, .datamatch = e->n.value };
+    i.flags = (e->port ? KVM_IOEVENTFD_FLAG_PIO : 0) | (e->n.match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) | (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN);
+    return !kvm_ioctl(kvm.vm, KVM_IOEVENTFD, &i);
+}
+
+static bool same(const IoEvent *a, const IoEvent *b)
+{
+    return a->at == b->at && a->port == b->port && a->n.size == b->n.size && a->n.match == b->n.match && a->n.value == b->n.value &&
+           a->n.fd == b->n.fd;
+}
+
+static int find(const GArray *in, const IoEvent *e)
+{
+    for (unsigned i = 0; i < in->len; i++) {
+        if (same(&g_array_index(in, IoEvent, i), e))
+            return (int)i;
+    }
+    return -1;
+}
+
+typedef struct Wanted { GArray *list; bool port; } Wanted;
+static void want(hwaddr at, const MemNotifier *n, void *opaque)
+{
+    const Wanted *w = opaque;
+    IoEvent e = { .at = at, .n = *n, .port = w->port };
+    g_array_append_val(w->list, e);
+}
+
+/* Old ones go first: another may take their place. One that the kernel refuses stays a plain access. */
+static void refresh(void)
+{
+    if (kvm.vm < 0)
+        return;
+    g_autoptr(GArray) list = g_array_new(false, false, sizeof(IoEvent));
+    as_foreach_notifier(kvm.machine->as_memory, want, &(Wanted){ list, false });
+    if (kvm.machine->as_io)
+        as_foreach_notifier(kvm.machine->as_io, want, &(Wanted){ list, true });
+    for (unsigned i = events->len; i-- > 0;) {
+        const IoEvent *e = &g_array_index(events, IoEvent, i);
+        if (find(list, e) >= 0)
+            continue;
+        if (!e->failed)
+            tell_kernel(e, false);
+        g_array_remove_index_fast(events, i);
+    }
+    for (unsigned i = 0; i < list->len; i++) {
+        IoEvent *e = &g_array_index(list, IoEvent, i);
+        if (find(events, e) >= 0)
+            continue;
+        e->failed = !tell_kernel(e, true);
+        if (e->failed)
+            log_unimp("kvm", "doorbell at 0x%" G_GINT64_MODIFIER "x: %s", (guint64)e->at, g_strerror(errno));
+        g_array_append_val(events, *e);
+    }
+    unsigned good = 0;
+    for (unsigned i = 0; i < events->len; i++)
+        good += !g_array_index(events, IoEvent, i).failed;
+    atomic_store(&count, good);
+}
+
+static void map_changed(void *opaque)
+{
+    if (events)
+        refresh();
+}
+
+bool kvm_ioevents_init(void)
+{
+    static bool listening;
+    if (kvm_check(KVM_CAP_IOEVENTFD) <= 0 || kvm_check(KVM_CAP_IOEVENTFD_ANY_LENGTH) <= 0)
+        return false;
+    events = g_array_new(false, false, sizeof(IoEvent));
+    mem_set_notifier_hook(refresh);
+    if (!listening) {
+        as_add_listener(kvm.machine->as_memory, map_changed, NULL);
+        if (kvm.machine->as_io)
+            as_add_listener(kvm.machine->as_io, map_changed, NULL);
+        listening = true;
+    }
+    return true;
+}
+
+void kvm_ioevents_forget(void)
+{
+    mem_set_notifier_hook(NULL);
+    g_clear_pointer(&events, g_array_unref);
+    atomic_store(&count, 0);
+}
