@@ -6,6 +6,8 @@
 #include <string.h>
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/rcu.h"
+#include "hw/core/ram.h"
 
 static Vcpu *v;
 static KvmVcpu *k;
@@ -36,6 +38,11 @@ static void hear(void *opaque, const char *line) { g_string_append_printf(said, 
 typedef struct Seen { struct kvm_userspace_memory_region r[64]; unsigned count; } Seen;
 static Seen seen;
 
+static int doorbells;
+static bool doorbells_refused, log_refused;
+static unsigned log_reads, log_clears;
+static struct kvm_ioeventfd last_doorbell;
+
 static int fake_ioctl(int fd, unsigned long request, void *arg)
 {
     if (request == KVM_RUN) {
@@ -46,6 +53,32 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
     }
     if (request == KVM_SET_USER_MEMORY_REGION) {
         seen.r[seen.count++ % G_N_ELEMENTS(seen.r)] = *(struct kvm_userspace_memory_region *)arg;
+        return 0;
+    }
+    if (request == KVM_CHECK_EXTENSION)
+        return 1;
+    if (request == KVM_IOEVENTFD) {
+        struct kvm_ioeventfd *e = arg;
+        if (doorbells_refused) {
+            errno = ENOSPC;
+            return -1;
+        }
+        doorbells += e->flags & KVM_IOEVENTFD_FLAG_DEASSIGN ? -1 : 1;
+        last_doorbell = *e;
+        return 0;
+    }
+    if (request == KVM_GET_DIRTY_LOG) {
+        struct kvm_dirty_log *l = arg;
+        log_reads++;
+        if (log_refused) {
+            errno = ENOENT;
+            return -1;
+        }
+        ((uint64_t *)l->dirty_bitmap)[0] = UINT64_C(1) << 3;
+        return 0;
+    }
+    if (request == KVM_CLEAR_DIRTY_LOG) {
+        log_clears++;
         return 0;
     }
     errno = ENOTTY;
@@ -149,6 +182,28 @@ static void test_failures(void)
     g_assert_false(k->failed);
 }
 
+/* The rest of what KVM_RUN may come back with: nothing of it is unknown, and the guest goes on. */
+static void test_rare(void)
+{
+    fresh();
+    k->run->exit_reason = KVM_EXIT_HYPERCALL;
+    kvm_handle(k, 0);
+    g_assert_cmpint((int64_t)k->run->hypercall.ret, ==, -1000);
+    k->run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+    k->run->system_event.type = KVM_SYSTEM_EVENT_RESET;
+    kvm_handle(k, 0);
+    MachineRequests r = machine_take_requests();
+    g_assert_true(r.reset && r.cause == CAUSE_GUEST_RESET);
+    k->run->system_event.type = KVM_SYSTEM_EVENT_SHUTDOWN;
+    kvm_handle(k, 0);
+    g_assert_true(machine_take_requests().shutdown);
+    g_assert_false(k->failed);
+    k->run->exit_reason = KVM_EXIT_EXCEPTION;
+    k->run->ex.exception = 13;
+    kvm_handle(k, 0);
+    assert_failed("exception 13", "-accel tcg");
+}
+
 static void test_io(void)
 {
     uint8_t *data = (uint8_t *)k->run + 4096;
@@ -247,6 +302,72 @@ static void test_slots(void)
     mem_region_free(ram);
 }
 
+/* --- written pages --- */
+
+static void test_log(void)
+{
+    MemRegion *ram = mem_ram_new("ram", 0x100000, NULL);
+    kvm.vm = 100;
+    kvm.slot_limit = 8;
+    g_assert_true(kvm_dirty_init(0, NULL));
+    kvm_slots_init(machine.as_memory);
+    mem_map(machine.memory, 0, ram, 0);
+    g_assert_true(kvm_slots_refresh(NULL));
+    g_assert_true(ram_dirty_start(NULL));
+    g_assert_cmphex(slot_at(0)->flags, ==, KVM_MEM_LOG_DIRTY_PAGES);
+    log_reads = log_clears = 0;
+    ram_dirty_sync();
+    g_assert_cmpuint(log_reads, ==, 1);
+    g_assert_cmpuint(ram_dirty_count(), ==, 1);
+    MemSection s;
+    rcu_read_lock();
+    as_translate(machine.as_memory, 0, &s);
+    rcu_read_unlock();
+    g_assert_false(ram_dirty_take(s.ram_addr, 0x3000));
+    g_assert_true(ram_dirty_take(s.ram_addr + 0x3000, 0x1000));
+    log_refused = true; /* then all of it counts as written */
+    ram_dirty_sync();
+    g_assert_cmpuint(ram_dirty_count(), ==, 0x100);
+    log_refused = false;
+    ram_dirty_stop();
+    g_assert_cmphex(slot_at(0)->flags, ==, 0);
+    kvm_slots_forget();
+    kvm.vm = -1;
+    mem_region_free(ram);
+}
+
+/* --- doorbells --- */
+
+static void test_doorbells(void)
+{
+    MemRegion *bar = mem_io_new("bar", 0x1000, &dev_ops, NULL, NULL);
+    MemNotifier n = { .offset = 0x40, .size = 2, .match = true, .value = 3, .fd = 77 };
+    kvm.vm = 100;
+    kvm.machine = &machine;
+    g_assert_true(kvm_ioevents_init());
+    mem_add_notifier(bar, &n);
+    g_assert_cmpint(doorbells, ==, 0); /* nobody sees the region */
+    mem_map(machine.memory, 0x300000, bar, 0);
+    g_assert_cmpint(doorbells, ==, 1);
+    g_assert_cmphex(last_doorbell.addr, ==, 0x300040);
+    g_assert_cmpuint(last_doorbell.flags, ==, KVM_IOEVENTFD_FLAG_DATAMATCH);
+    g_assert_cmpuint(last_doorbell.datamatch, ==, 3);
+    mem_move(bar, 0x400000);
+    g_assert_cmpint(doorbells, ==, 1);
+    g_assert_cmphex(last_doorbell.addr, ==, 0x400040);
+    g_assert_cmpuint(kvm_ioevents_count(), ==, 1);
+    mem_remove_notifier(bar, &n);
+    g_assert_cmpint(doorbells, ==, 0);
+    doorbells_refused = true; /* a limit: it stays an access */
+    mem_add_notifier(bar, &n);
+    g_assert_cmpuint(kvm_ioevents_count(), ==, 0);
+    mem_remove_notifier(bar, &n);
+    doorbells_refused = false;
+    kvm_ioevents_forget();
+    kvm.vm = -1;
+    mem_region_free(bar);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -270,6 +391,9 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/failures", test_failures);
     g_test_add_func("/kvm/io", test_io);
     g_test_add_func("/kvm/mmio", test_mmio);
+    g_test_add_func("/kvm/rare", test_rare);
     g_test_add_func("/kvm/slots", test_slots);
+    g_test_add_func("/kvm/log", test_log);
+    g_test_add_func("/kvm/doorbells", test_doorbells);
     return g_test_run();
 }
