@@ -138,6 +138,14 @@ static int take_number(void)
     return n;
 }
 
+static void give_number(int number)
+{
+    unsigned n = (unsigned)(number - FIRST_MESSAGE);
+    pthread_mutex_lock(&lock);
+    taken[n / 64] &= ~BIT(n % 64);
+    pthread_mutex_unlock(&lock);
+}
+
 static bool irqfd(uint32_t gsi, int fd, int resample_fd, bool assign)
 {
     struct kvm_irqfd f = { .fd = (uint32_t)fd, .gsi = gsi, .flags = assign ? 0 : KVM_IRQFD_FLAG_DEASSIGN };
@@ -156,7 +164,7 @@ static int msi_fd_new(int fd, uint64_t address, uint32_t data)
     if (kvm_route_message((uint32_t)n, address, data) && irqfd((uint32_t)n, fd, -1, true))
         return n;
     drop_message((uint32_t)n);
-    taken[(unsigned)(n - FIRST_MESSAGE) / 64] &= ~BIT((unsigned)(n - FIRST_MESSAGE) % 64);
+    give_number(n);
     return -1;
 }
 
@@ -168,9 +176,7 @@ static void msi_fd_free(int handle, int fd)
         return;
     irqfd((uint32_t)handle, fd, -1, false);
     drop_message((uint32_t)handle);
-    pthread_mutex_lock(&lock);
-    taken[(unsigned)(handle - FIRST_MESSAGE) / 64] &= ~BIT((unsigned)(handle - FIRST_MESSAGE) % 64);
-    pthread_mutex_unlock(&lock);
+    give_number(handle);
 }
 
 static bool line_fd(unsigned gsi, int fd, int resample_fd, bool assign) { return irqfd(gsi, fd, resample_fd, assign); }

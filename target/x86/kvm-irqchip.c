@@ -75,7 +75,8 @@ void kvm_x86_put_deadline(KvmVcpu *k)
     if (!x->deadline_due)
         return;
     x->deadline_due = false;
-    if (x->deadline && !kvm_x86_one_msr(k, KVM_SET_MSRS, MSR_TSC_DEADLINE, &x->deadline))
+    uint64_t deadline = x->deadline; /* 0 disarms */
+    if (!kvm_x86_one_msr(k, KVM_SET_MSRS, MSR_TSC_DEADLINE, &deadline) && x->deadline)
         complain("TSC deadline", true);
 }
 

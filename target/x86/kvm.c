@@ -3,6 +3,7 @@
 #include "target/x86/kvm.h"
 
 #include <errno.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "hw/core/irqchip-host.h"
 
@@ -57,8 +58,17 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
 
 static void vcpu_free(KvmVcpu *k) { g_clear_pointer(&k->arch_data, g_free); }
 
+/* The paravirtual clock is our virtual clock (kvmclock.c), which stands while the machine does and comes with a saved one. */
+static void set_clock(KvmVcpu *k)
+{
+    struct kvm_clock_data d = { .clock = (uint64_t)clock_ns(CLOCK_VIRTUAL_NS) };
+    if (!k->v->index && kvm_cpu(k)->kvm_clock && kvm_check(KVM_CAP_ADJUST_CLOCK) > 0 && kvm_ioctl(kvm.vm, KVM_SET_CLOCK, &d) < 0)
+        log_unimp("kvm", "the kernel does not take the paravirtual clock: %s", g_strerror(errno));
+}
+
 static bool put(KvmVcpu *k, Error **errp)
 {
+    set_clock(k);
     kvm_x86(k)->fresh = true;
     return kvm_x86_put(k, errp);
 }
