@@ -6,6 +6,7 @@
 #include "base/object.h"
 #include "block/backend.h"
 #include "chardev/chardev.h"
+#include "system/nbd-export.h"
 #include "system/background.h"
 #include "system/gdbstub.h"
 #include "system/monitor.h"
@@ -17,6 +18,7 @@ static void release(void)
 {
     if (accel_current() && accel_current()->shutdown)
         accel_current()->shutdown();
+    nbd_export_stop(NULL);
     blk_free_all();
     block_blockdev_free_all();
     objects_free_all();
