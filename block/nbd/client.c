@@ -13,7 +13,7 @@ typedef struct NbdNode {
     NbdAddress address;
     char *export, *hostname, *context;
     Object *creds;
-    bool tls;
+    bool tls, bitmap;             /* bitmap: `context` is not base:allocation */
     uint64_t reconnect_ms, open_ms, connections;
     uint64_t size;                /* as the first connection told it, or as we have resized it */
     uint16_t flags;
@@ -271,8 +271,8 @@ static int nbd_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *
         out->pnum = MIN(len, block_size(n) - offset);
     out->flags = (c.extent_flags & NBD_STATE_HOLE ? 0 : BLOCK_DATA) | (c.extent_flags & NBD_STATE_ZERO ? BLOCK_ZERO : 0) | BLOCK_ALLOCATED |
                  BLOCK_OFFSET_VALID;
-    if (!(out->flags & (BLOCK_DATA | BLOCK_ZERO)) && !nbd_of(n)->context)
-        out->flags |= BLOCK_DATA;
+    if (!(out->flags & (BLOCK_DATA | BLOCK_ZERO)) && !nbd_of(n)->bitmap)
+        out->flags |= BLOCK_DATA; /* a hole that does not read as zeroes has contents all the same */
     return 0;
 }
 
@@ -316,6 +316,7 @@ static bool take_options(BlockNode *n, Opts *o, Error **errp)
     d->open_ms = open * 1000;
     d->export = g_strdup(export ? export : "");
     d->context = g_strdup(context ? context : "base:allocation");
+    d->bitmap = context != NULL;
     d->hostname = g_strdup(opts_get(o, "tls-hostname"));
     d->creds = creds ? tls_creds_take(creds, false, errp) : NULL;
     return !creds || d->creds;

@@ -15,7 +15,7 @@ enum { MAX_LISTENERS = 8 };
 struct NbdServer {
     pthread_mutex_t lock;
     pthread_cond_t change;
-    GPtrArray *exports, *conns;
+    GPtrArray *exports, *gone, *conns; /* gone: removed, and perhaps still looked at by a client */
     int listeners[MAX_LISTENERS], wake;
     unsigned count, max_clients, served;
     bool started, stopping, interrupted;
@@ -67,13 +67,17 @@ NbdExport *nbd_export_find(NbdServer *s, const char *name)
     return e;
 }
 
+/* Never the last one: the server's lists have one. */
 void nbd_export_unref(NbdServer *s, NbdExport *e)
 {
     pthread_mutex_lock(&s->lock);
-    bool last = !--e->refs;
+    e->refs--;
     pthread_mutex_unlock(&s->lock);
-    if (!last)
-        return;
+}
+
+/* Images are closed in the main thread. */
+static void export_free(NbdExport *e)
+{
     for (unsigned i = 0; i < e->bitmaps->len; i++)
         block_bitmap_release(e->bitmaps->pdata[i]);
     g_ptr_array_unref(e->bitmaps);
@@ -82,6 +86,20 @@ void nbd_export_unref(NbdServer *s, NbdExport *e)
     g_free(e->name);
     g_free(e->description);
     g_free(e);
+}
+
+static void free_gone(NbdServer *s)
+{
+    for (unsigned i = s->gone->len; i-- > 0;) {
+        NbdExport *e = s->gone->pdata[i];
+        pthread_mutex_lock(&s->lock);
+        bool last = e->refs == 1;
+        pthread_mutex_unlock(&s->lock);
+        if (last) {
+            g_ptr_array_remove_index_fast(s->gone, i);
+            export_free(e);
+        }
+    }
 }
 
 void nbd_export_names(NbdServer *s, GPtrArray *out)
@@ -148,13 +166,14 @@ static bool hold_bitmaps(NbdExport *e, const NbdExportConfig *c, Error **errp)
 
 bool nbd_server_add(NbdServer *s, const NbdExportConfig *c, Error **errp)
 {
+    free_gone(s);
     if (!check_config(c, errp))
         return false;
     NbdExport *e = g_new0(NbdExport, 1);
     *e = (NbdExport){ g_strdup(c->name), g_strdup(c->description), block_ref(c->node), c->writable, c->depth, false, c->offset, c->size,
                       g_ptr_array_new(), g_ptr_array_new_with_free_func(g_free), 1, 0 };
     if (!hold_bitmaps(e, c, errp)) {
-        nbd_export_unref(s, e);
+        export_free(e);
         return false;
     }
     pthread_mutex_lock(&s->lock);
@@ -164,7 +183,7 @@ bool nbd_server_add(NbdServer *s, const NbdExportConfig *c, Error **errp)
     pthread_mutex_unlock(&s->lock);
     if (taken) {
         error_setf(errp, "export '%s': there is one of that name already; choose another name", c->name);
-        nbd_export_unref(s, e);
+        export_free(e);
     }
     return !taken;
 }
@@ -190,14 +209,14 @@ bool nbd_server_remove(NbdServer *s, const char *name, bool force, Error **errp)
         cut_clients_locked(s, e);
         while (e->clients)
             pthread_cond_wait(&s->change, &s->lock);
+        g_ptr_array_add(s->gone, e);
     }
     pthread_mutex_unlock(&s->lock);
     if (!e)
         error_setf(errp, "export '%s': the NBD server has none of that name", name);
     else if (!ok)
         error_setf(errp, "export '%s' has %u clients; disconnect them, or remove it with -f", name, clients);
-    else
-        nbd_export_unref(s, e);
+    free_gone(s);
     return ok;
 }
 
@@ -234,12 +253,11 @@ static void *conn_thread(void *opaque)
     nbd_server_log(s, "client has gone%s%s", c->export ? ", it used export " : "", c->export ? c->export->name : "");
     pthread_mutex_lock(&s->lock);
     g_ptr_array_remove_fast(s->conns, c);
-    NbdExport *e = c->export;
-    if (e)
-        e->clients--;
+    if (c->export) {
+        c->export->clients--;
+        c->export->refs--;
+    }
     pthread_mutex_unlock(&s->lock);
-    if (e)
-        nbd_export_unref(s, e);
     nbd_channel_free(c->ch);
     pthread_mutex_destroy(&c->lock);
     pthread_mutex_destroy(&c->send_lock);
@@ -325,6 +343,7 @@ NbdServer *nbd_server_new(const int *fds, unsigned count, Object *creds, unsigne
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->change, NULL);
     s->exports = g_ptr_array_new();
+    s->gone = g_ptr_array_new();
     s->conns = g_ptr_array_new();
     for (unsigned i = 0; i < MAX_LISTENERS; i++)
         s->listeners[i] = i < count ? fds[i] : -1;
@@ -356,9 +375,9 @@ void nbd_server_free(NbdServer *s)
     while (s->count)
         pthread_cond_wait(&s->change, &s->lock);
     pthread_mutex_unlock(&s->lock);
-    while (s->exports->len)
-        nbd_export_unref(s, g_ptr_array_steal_index(s->exports, s->exports->len - 1));
-    g_ptr_array_unref(s->exports);
+    g_ptr_array_extend_and_steal(s->gone, s->exports);
+    free_gone(s);
+    g_ptr_array_unref(s->gone);
     g_ptr_array_unref(s->conns);
     close(s->wake);
     pthread_mutex_destroy(&s->lock);
