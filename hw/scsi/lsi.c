@@ -258,8 +258,8 @@ static void stop(Device *d)
 }
 
 static const StateField state[] = {
-    STATE_BYTES(Lsi, reg), STATE_BOOL(Lsi, carry), STATE_BOOL(Lsi, unanswered), STATE_U8(Lsi, wait), STATE_U8(Lsi, phase), STATE_U8(Lsi, after), STATE_BYTES(Lsi, message),
-    STATE_U8(Lsi, message_len), STATE_U8(Lsi, message_at), STATE_U32(Lsi, reselect_at), STATE_U8(Lsi, target),
+    STATE_BYTES(Lsi, reg), STATE_BOOL(Lsi, carry), STATE_BOOL(Lsi, unanswered), STATE_U8(Lsi, wait), STATE_U8(Lsi, phase), STATE_U8(Lsi, after),
+    STATE_BYTES(Lsi, message), STATE_U8(Lsi, message_len), STATE_U8(Lsi, message_at), STATE_U32(Lsi, reselect_at), STATE_U8(Lsi, target),
     STATE_BUF(Lsi, saved, LSI_BUFFERS_MAX + 256 * 64), STATE_TIMER(Lsi, slice), STATE_TIMER(Lsi, general), STATE_END_OF_TABLE
 };
 static const char *const provides[] = { "scsi", NULL };
