@@ -32,7 +32,7 @@ static bool set_pflash(Settings *s, Opts *o, const char *arg, Error **errp)
 
 /* --- the options --- */
 
-static const char *const interfaces[] = { "none", "virtio", "ide", "pflash", NULL };
+static const char *const interfaces[] = { "none", "virtio", "ide", "scsi", "pflash", NULL };
 
 static bool opt_drive(Settings *s, const char *arg, Error **errp)
 {
@@ -96,7 +96,7 @@ static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_block[] = {
-    { "drive", "file=FILE[,if=none|virtio|ide|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
+    { "drive", "file=FILE[,if=none|virtio|ide|scsi|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
       "a disk; if=none: for a -device with drive=ID", opt_drive },
     { "blockdev", "[driver=]FORMAT,node-name=NAME,file.driver=file,file.filename=FILE", "a node for drive=NAME of a -device; or JSON", opt_blockdev },
     { "hda", "FILE", "the first disk, of the machine's usual kind", opt_hda },
@@ -181,6 +181,7 @@ typedef struct Interface {
     const char *name, *disk, *cdrom; /* device types; cdrom NULL: it has none */
     bool (*place)(const MachineType *t, Opts *drive, const char *media, Place *at, Error **errp); /* NULL: anywhere */
     const char *bus_format;          /* of place's */
+    bool behind;                     /* behind all -device: one of them is the adapter */
 } Interface;
 
 static uint64_t ide_used;
@@ -214,6 +215,7 @@ static bool place_ide(const MachineType *t, Opts *o, const char *media, Place *a
 
 static const Interface interface_rows[] = {
     { "ide", "ide-hd", "ide-cd", place_ide, "ide.%u" },
+    { "scsi", "scsi-hd", "scsi-cd", .behind = true },
     { "virtio", "virtio-blk-pci" },
 };
 
@@ -237,7 +239,10 @@ static void add_device(Settings *s, const Interface *i, const Place *at, bool cd
         opts_set(device, "unit", unit);
     }
     opts_set(device, "drive", drive);
-    g_ptr_array_insert(s->devices, (int)drive_devices++, device); /* before the user's own */
+    if (i->behind)
+        g_ptr_array_add(s->devices, device);
+    else
+        g_ptr_array_insert(s->devices, (int)drive_devices++, device); /* before the user's own */
 }
 
 static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned number, Error **errp)

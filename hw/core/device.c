@@ -240,6 +240,18 @@ void device_set_default(Device *d, const char *prop, const char *value)
         g_error("%s", err->message);
 }
 
+static void set_no_bus(const Device *d, const char *kind, Error **errp)
+{
+    g_autoptr(GString) makers = g_string_new(NULL);
+    unsigned count;
+    const DeviceType *const *all = device_types(&count);
+    for (unsigned i = 0; i < count; i++) {
+        if (all[i]->user_creatable && all[i]->provides && g_strv_contains(all[i]->provides, kind))
+            g_string_append_printf(makers, "%s-device %s", makers->len ? ", " : "; put one of these before it: ", all[i]->name);
+    }
+    error_setf(errp, "device '%s': this machine has no %s bus to plug it into%s", d->type->name, kind, makers->str);
+}
+
 static bool plug(Device *d, Error **errp)
 {
     const char *kind = device_type_bus(d->type);
@@ -248,7 +260,7 @@ static bool plug(Device *d, Error **errp)
     if (!d->bus) {
         if (!kind || !strcmp(kind, "system"))
             return true;
-        error_setf(errp, "device '%s': this machine has no %s bus to plug it into", d->type->name, kind);
+        set_no_bus(d, kind, errp);
         return false;
     }
     if (kind && strcmp(kind, d->bus->type->kind)) {
