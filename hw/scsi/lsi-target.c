@@ -84,8 +84,11 @@ void lsi_bus_free(Lsi *s)
     s->reg[SSTAT2] |= SSTAT2_LDSC;
     s->reg[SOCL] = 0;
     s->message_len = s->message_at = 0;
-    if (s->current && !s->current->disconnected && !s->current->ran)
-        give_up(s->current); /* left before it had its command */
+    LsiRequest *q = s->current;
+    if (q && q->ran && !q->done)
+        q->disconnected = true; /* it comes back */
+    else if (q && !q->disconnected)
+        give_up(q);             /* left in the middle */
     s->current = NULL;
     lsi_set_phase(s, PHASE_NONE);
 }
@@ -184,10 +187,27 @@ static void complete(ScsiRequest *r)
 }
 const ScsiHost lsi_host = { .channels = 1, .targets = LSI_TARGETS, .luns = 8, .no_autosense = true, .complete = complete };
 
+static void busy(Lsi *s, LsiRequest *q, uint8_t status)
+{
+    q->ran = q->done = true;
+    q->status = status;
+    s->buffers -= q->buf ? q->total : 0;
+    g_clear_pointer(&q->buf, g_free);
+    q->total = q->pos = 0;
+    lsi_set_phase(s, PHASE_STATUS);
+}
+
 /* Off it goes; a target that has to wait frees the bus if it may. */
 static void run(Lsi *s, LsiRequest *q)
 {
-    ScsiRequest *r = q->scsi;
+    ScsiRequest *r = scsi_request_new(&s->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q);
+    if (!r || r->xfer != q->total || r->dir != q->dir) { /* the unit went, or became another one, while data came */
+        if (r)
+            scsi_request_free(r);
+        busy(s, q, SCSI_BUSY);
+        return;
+    }
+    q->scsi = r;
     q->ran = true;
     q->iov = (struct iovec){ q->buf, q->total };
     lsi_set_phase(s, PHASE_NONE);
@@ -200,27 +220,15 @@ static void run(Lsi *s, LsiRequest *q)
     q->disconnected = true;
 }
 
-static void busy(Lsi *s, LsiRequest *q, uint8_t status)
-{
-    q->ran = q->done = true;
-    q->status = status;
-    q->total = 0;
-    lsi_set_phase(s, PHASE_STATUS);
-}
-
 static void got_command(Lsi *s)
 {
     LsiRequest *q = s->current;
-    q->scsi = scsi_request_new(&s->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q);
-    if (!q->scsi) {
-        busy(s, q, SCSI_BUSY);
-        return;
-    }
-    uint64_t want = q->scsi->xfer;
-    q->dir = q->scsi->dir;
+    ScsiRequest *r = scsi_request_new(&s->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q); /* how much, and where to */
+    uint64_t want = r ? r->xfer : UINT64_MAX;
+    q->dir = r ? r->dir : SCSI_NO_DATA;
+    if (r)
+        scsi_request_free(r);
     if (want > SCSI_TRANSFER_MAX || want > LSI_BUFFERS_MAX - s->buffers) {
-        scsi_request_free(q->scsi);
-        q->scsi = NULL;
         busy(s, q, SCSI_BUSY);
         return;
     }
@@ -243,7 +251,9 @@ static unsigned cdb_length(uint8_t op)
 
 static void identify(Lsi *s, uint8_t byte)
 {
-    if (s->current && !s->current->ran)
+    if (s->current && s->current->ran) /* connected already */
+        return;
+    if (s->current)
         give_up(s->current);
     if (s->requests->len >= LSI_REQUESTS_MAX) { /* more than the bus can carry */
         lsi_bus_free(s);
@@ -279,7 +289,7 @@ static void take_messages(Lsi *s, const uint8_t *m, uint32_t len)
             identify(s, byte);
         } else if (byte >= M_SIMPLE && byte <= M_ORDERED && i < len) {
             uint8_t tag = m[i++];
-            if (s->current) {
+            if (s->current && !s->current->ran) {
                 LsiRequest *same = find(s, s->target, s->current->lun, tag);
                 if (same)
                     give_up(same); /* an overlapped command ends the one before */
@@ -329,7 +339,7 @@ static uint32_t move_message_in(Lsi *s, uint64_t addr, uint32_t len, uint8_t *fi
         lsi_set_phase(s, s->after);
         return n;
     }
-    LsiRequest *q = s->current;
+    LsiRequest *q = g_steal_pointer(&s->current);
     lsi_bus_free(s);
     if (q && !q->disconnected)
         request_free(q); /* that was COMMAND COMPLETE */
@@ -416,7 +426,6 @@ void lsi_save_requests(Lsi *s)
     }
 }
 
-/* One request that has its command but waits for data is made anew. */
 static bool load_one(Lsi *s, const uint8_t *h, const uint8_t *data, uint32_t room)
 {
     uint32_t total = load_le32(h + 24), pos = load_le32(h + 28);
@@ -441,10 +450,6 @@ static bool load_one(Lsi *s, const uint8_t *h, const uint8_t *data, uint32_t roo
         s->current = q;
     if (q->ran != q->done)
         return false;
-    if (!q->ran && q->dir == SCSI_TO_DEVICE) {
-        q->scsi = scsi_request_new(&s->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q);
-        return q->scsi && q->scsi->xfer == total;
-    }
     return true;
 }
 

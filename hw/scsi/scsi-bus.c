@@ -107,6 +107,7 @@ void scsi_leave(ScsiDevice *d)
     ScsiBus *b = d->bus;
     if (!b || !g_ptr_array_remove(b->devices, d))
         return;
+    d->ready = false;
     if (d->dev.started && machine_runs(b)) {
         if (b->host->hotplug)
             b->host->hotplug(b, d, false);
@@ -265,12 +266,13 @@ static bool start(Device *dev, Error **errp)
 void scsi_announce(ScsiDevice *d)
 {
     ScsiBus *b = d->bus;
-    if (!machine_runs(b))
-        return;
     lock_domain_lock(d->dev.domain);
-    if (b->host->hotplug)
-        b->host->hotplug(b, d, true);
-    tell_others(b, d);
+    d->ready = true;
+    if (machine_runs(b)) {
+        if (b->host->hotplug)
+            b->host->hotplug(b, d, true);
+        tell_others(b, d);
+    }
     lock_domain_unlock(d->dev.domain);
 }
 

@@ -58,6 +58,8 @@ ScsiRequest *scsi_request_new(ScsiBus *b, uint32_t channel, uint32_t target, uin
     *r = (ScsiRequest){ .bus = b, .hba = hba, .tag = tag, .channel = channel, .target = target, .lun = lun };
     memcpy(r->cdb, cdb, MIN(cdb_len, SCSI_CDB_MAX));
     r->dev = scsi_find(b, channel, target, lun);
+    if (r->dev && !r->dev->ready)
+        r->dev = NULL;
     r->dir = SCSI_FROM_DEVICE;
     switch (r->cdb[0]) {
     case REPORT_LUNS: r->xfer = load_be(r->cdb + 6, 4); break;

@@ -116,6 +116,7 @@ struct ScsiDevice {
     ScsiBus *bus;
     uint32_t channel;
     int32_t id, lun;     /* properties; -1: the next free one */
+    bool ready;          /* from scsi_announce() to scsi_leave(): requests may reach it */
     uint32_t attention[SCSI_ATTENTIONS]; /* sense of unit attentions to come; 0: none */
     uint32_t pending;    /* sense of the last command, where the adapter has no autosense */
 };
