@@ -136,6 +136,8 @@ static size_t copy(const ScsiRequest *r, uint64_t skip, void *data, size_t len, 
 
 size_t scsi_take(const ScsiRequest *r, uint64_t skip, void *data, size_t len) { return copy(r, skip, data, len, false); }
 
+size_t scsi_give(const ScsiRequest *r, uint64_t skip, const void *data, size_t len) { return copy(r, skip, (void *)data, len, true); }
+
 void scsi_reply(ScsiRequest *r, const void *data, size_t len)
 {
     r->done_bytes = copy(r, 0, (void *)data, MIN(len, r->xfer), true);

@@ -131,6 +131,7 @@ void scsi_fail_info(ScsiRequest *r, uint32_t sense, uint64_t information);
 /* Give `len` bytes, cut to what the initiator takes, and GOOD. */
 void scsi_reply(ScsiRequest *r, const void *data, size_t len);
 /* Parameters from the initiator: up to `len` bytes, returns how many. */
+size_t scsi_give(const ScsiRequest *r, uint64_t skip, const void *data, size_t len); /* ... to it; the request goes on */
 size_t scsi_take(const ScsiRequest *r, uint64_t skip, void *data, size_t len);
 /* Send r->blk on its way; step() goes on under the domain. Data: `bytes` of r->iov from `skip`; bytes 0: none, or what blk.iov says. */
 void scsi_submit(ScsiRequest *r, BlockBackend *b, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags,

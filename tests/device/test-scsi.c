@@ -417,6 +417,40 @@ static void test_abort(void)
     rig_free(r);
 }
 
+/* A CD drive: attentions and sense of its own, plain and formed sectors. */
+static void test_cd(void)
+{
+    Rig *r = rig_new(0, "");
+    Error *err = NULL;
+    blk_new("cd", open_image(r->file, 0));
+    g_autoptr(Opts) o = opts_parse("scsi-cd,drive=cd,scsi-id=4", "driver", &err);
+    Device *cd = device_add(o, &err);
+    g_assert_no_error(err);
+#define CD(...) run_at(r, 4, 0, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), sizeof r->data)
+    CD(0x12, 0, 0, 0, 36, 0);
+    g_assert_cmphex(r->data[0], ==, 5);
+    CD(0, 0, 0, 0, 0, 0);
+    g_assert_cmphex(r->sense >> 8, ==, SENSE_POWER_ON >> 8);
+    for (unsigned i = 0; i < 3 && r->status; i++) /* and one for the medium, perhaps */
+        CD(0, 0, 0, 0, 0, 0);
+    g_assert_cmphex(r->status, ==, 0);
+    CD(0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    g_assert_cmpuint(load_be(r->data, 4), ==, BLOCKS * BLOCK / 2048 - 1);
+    CD(0x28, 0, 0, 0, 0, 1, 0, 0, 2, 0);
+    g_assert_cmpuint(r->done, ==, 4096);
+    CD(0xbe, 0, 0, 0, 0, 20, 0, 0, 20, 0xf8, 0, 0);
+    g_assert_cmphex(r->status, ==, 0);
+    g_assert_cmpuint(r->done, ==, 20 * 2352);
+    g_assert_cmphex(load_be(r->data + 2352, 4), ==, 0x00ffffff); /* each has its sync pattern */
+    CD(0x28, 0, 0, 0, 2, 0, 0, 0, 1, 0);
+    g_assert_cmphex(r->sense, ==, SENSE_LBA_RANGE);
+    CD(0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+    g_assert_cmphex(r->sense, ==, SENSE_INVALID_OPCODE);
+#undef CD
+    device_free(cd);
+    rig_free(r);
+}
+
 /* ---- hostile guests: adapters on a PCI bus ---- */
 
 typedef struct PciRig { Rig base; PciBus bus; Device *parent; Device *adapter; AddressSpace *as; } PciRig;
@@ -576,6 +610,7 @@ int main(int argc, char **argv)
     ADD("/scsi/read-only", test_read_only);
     ADD("/scsi/bus", test_bus);
     ADD("/scsi/abort", test_abort);
+    ADD("/scsi/cd", test_cd);
     ADD("/scsi/lsi-endless", test_lsi_endless);
     ADD("/scsi/pvscsi-rings", test_pvscsi_rings);
     return g_test_run();
