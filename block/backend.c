@@ -9,6 +9,7 @@
 #include "block/backend.h"
 #include "block/driver.h"
 #include "block/in-flight.h"
+#include "block/throttle.h"
 
 enum { WORKERS = 8 };
 
@@ -19,6 +20,7 @@ struct BlockBackend {
     BlkOnError rerror, werror;
     const BlkDeviceOps *ops;
     void *opaque;
+    ThrottleLanes *_Atomic throttle;
     InFlight in_flight;
     struct {               /* each counter for itself, relaxed */
         _Atomic uint64_t bytes[5], failed[5], time_ns[5], latency[5][BLK_LATENCIES], inline_ops, last_ns;
@@ -123,6 +125,9 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
     r->start_ns = now_ns();
     in_flight_enter(&b->in_flight); /* from here on the node stays */
     r->node = b->node;
+    ThrottleLanes *lanes = b->throttle;
+    if (lanes && r->node && throttle_lanes_put(lanes, r))
+        return;
     int error = r->node ? -EAGAIN : -ENOMEDIUM;
     if (r->op == BLK_READ && r->node)
         error = block_preadv_nowait(r->node, r->offset, r->iov, r->iovcnt);
@@ -158,7 +163,39 @@ int blk_flush(BlockBackend *b)
 
 void blk_drain(BlockBackend *b)
 {
+    ThrottleLanes *lanes = b->throttle;
+    if (lanes)
+        throttle_lanes_hurry(lanes, true);
     in_flight_wait(&b->in_flight);
+    if (lanes)
+        throttle_lanes_hurry(lanes, false);
+}
+
+/* --- limits --- */
+
+void blk_set_throttle(BlockBackend *b, ThrottleGroup *g)
+{
+    ThrottleLanes *old = b->throttle;
+    b->throttle = NULL;
+    if (old) {
+        throttle_lanes_hurry(old, true);
+        in_flight_wait(&b->in_flight);
+        throttle_lanes_free(old);
+    }
+    b->throttle = g ? throttle_lanes_new(g, enqueue) : NULL;
+}
+
+ThrottleGroup *blk_throttle(const BlockBackend *b)
+{
+    return b->throttle ? throttle_lanes_group(b->throttle) : NULL;
+}
+
+/* A throttle filter on the medium counts as the drive's own limits. */
+static void adopt_throttle(BlockBackend *b)
+{
+    ThrottleGroup *g = b->node && !b->throttle ? throttle_of_node(b->node) : NULL;
+    if (g)
+        blk_set_throttle(b, throttle_group_of(object_take(throttle_group_name(g), NULL, NULL)));
 }
 
 /* --- life --- */
@@ -174,6 +211,7 @@ BlockBackend *blk_new(const char *name, BlockNode *node)
     if (!backends)
         backends = g_ptr_array_new();
     g_ptr_array_add(backends, b);
+    adopt_throttle(b);
     return b;
 }
 
@@ -190,6 +228,7 @@ static void drop_node(BlockBackend *b)
 void blk_free(BlockBackend *b)
 {
     drop_node(b);
+    blk_set_throttle(b, NULL);
     g_ptr_array_remove(backends, b);
     in_flight_destroy(&b->in_flight);
     g_free(b->name);
@@ -309,6 +348,7 @@ bool blk_insert(BlockBackend *b, BlockNode *node, Error **errp)
         return false;
     }
     b->node = node;
+    adopt_throttle(b);
     if (b->ops)
         b->ops->medium_changed(b->opaque, true);
     return true;

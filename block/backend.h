@@ -79,6 +79,13 @@ bool blk_remove(BlockBackend *b, Error **errp);
 /* blk_remove() by a user: a medium that the guest has locked is asked for first (an error says so), unless `force`. */
 bool blk_eject(BlockBackend *b, bool force, Error **errp);
 void blk_tray_changed(BlockBackend *b, bool open); /* by the device, any thread: the guest moved the tray */
+/*
+ * Limits of the drive's requests (block/throttle.h); takes the reference to the group, whose limits may be changed later. A throttle filter on top
+ * of a medium gives its group to a drive that has none. Not while requests are submitted.
+ */
+typedef struct ThrottleGroup ThrottleGroup;
+void blk_set_throttle(BlockBackend *b, ThrottleGroup *g);
+ThrottleGroup *blk_throttle(const BlockBackend *b); /* NULL: none */
 /* Resize the medium and tell the device. */
 bool blk_resize(BlockBackend *b, uint64_t size, Error **errp);
 

@@ -46,6 +46,8 @@ BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error
 bool block_cache_mode(const char *mode, unsigned *flags, Error **errp);
 /* "{...}" into dotted keys. */
 bool block_options_from_json(Opts *o, const char *json, Error **errp);
+/* A filter ("copy-on-read") on top of an open node: takes the reference to it when it succeeds. */
+BlockNode *block_open_filter(const char *driver, BlockNode *file, Error **errp);
 BlockNode *block_ref(BlockNode *n);
 void block_unref(BlockNode *n); /* the last one flushes and closes */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockNode, block_unref)
@@ -54,7 +56,8 @@ const char *block_driver_name(const BlockNode *n);
 const char *block_filename(const BlockNode *n); /* for people; never NULL */
 const char *block_node_name(const BlockNode *n); /* "" when it has none */
 BlockNode *block_file(const BlockNode *n);      /* the layer below, or NULL */
-BlockNode *block_backing(const BlockNode *n);   /* or NULL */
+BlockNode *block_backing(const BlockNode *n);   /* or NULL; a filter's is that of the image below it */
+BlockNode *block_skip_filters(BlockNode *n);    /* the image itself: n, or what stands below the filters on top of it */
 bool block_writable(const BlockNode *n);
 unsigned block_flags(const BlockNode *n);
 /* Named nodes (-blockdev node-name=); main thread. */
@@ -193,9 +196,4 @@ bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp);
 bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
 /* Formats and protocols: names, for help texts. */
 const char *const *block_formats(void);
-bool block_format_writable(const char *format);
-
-/* Statistics of a node's own requests. */
-typedef struct BlockStats { uint64_t rd_ops, wr_ops, flush_ops, discard_ops, rd_bytes, wr_bytes; } BlockStats;
-BlockStats block_stats(const BlockNode *n);
 #endif

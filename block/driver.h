@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include "base/iov.h"
 #include "block/block.h"
+#include "block/in-flight.h"
 
 /*
  * All functions that do I/O may be called from several threads at once and lock for themselves. The core has checked ranges: offset + length
@@ -17,6 +18,8 @@
 struct BlockDriver {
     const char *name, *desc;
     bool protocol;               /* reaches the host itself, has no `file` */
+    bool filter;                 /* shows its `file` as it is (block/filter.h) */
+    const char *child;           /* filters: another name of `file` in options ("image"), or NULL */
     bool grows;                  /* writes beyond the end make it longer, reads there give zeroes */
     size_t instance_size;        /* of BlockNode.opaque, zeroed */
     const char *const *schemes;  /* protocols: "nbd", "https" … */
@@ -73,13 +76,8 @@ struct BlockNode {
     unsigned request_align;      /* 1, or what O_DIRECT and the host device ask */
     bool any_memory;             /* request_align is about offsets and lengths only */
     unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */
-    unsigned max_iov;
-    /* requests */
-    pthread_mutex_t lock;        /* of the fields below */
-    pthread_cond_t idle;
-    unsigned in_flight, draining;
+    InFlight in_flight;
     pthread_rwlock_t rmw;        /* held for writing while part of a unit is read, changed and written */
-    BlockStats stats;
     GPtrArray *bitmaps;          /* of BlockBitmap; NULL: none. Changes while drained */
 };
 
@@ -90,9 +88,6 @@ const BlockDriver *block_driver_find(const char *name);
 
 /* For open(): the layer below, from "file", "file.…" or the file name. */
 bool block_open_file(BlockNode *n, Opts *options, Error **errp);
-/* Consistent single I/O to the layer below. Short forms for metadata. */
-static inline int block_file_pread(BlockNode *n, uint64_t off, void *buf, size_t len) { return block_pread(n->file, off, buf, len); }
-static inline int block_file_pwrite(BlockNode *n, uint64_t off, const void *buf, size_t len) { return block_pwrite(n->file, off, buf, len); }
 /* Read through to the backing file, zeroes beyond its end and without one. */
 int block_read_backing(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 

@@ -10,53 +10,16 @@ enum { BOUNCE_MAX = 1 << 20 };
 
 /* --- in flight --- */
 
-static void begin(BlockNode *n)
-{
-    pthread_mutex_lock(&n->lock);
-    while (n->draining)
-        pthread_cond_wait(&n->idle, &n->lock);
-    n->in_flight++;
-    pthread_mutex_unlock(&n->lock);
-}
+static void begin(BlockNode *n) { in_flight_admit(&n->in_flight); }
 
-static int end(BlockNode *n, uint64_t *ops, uint64_t *bytes, uint64_t len, int r)
+static int end(BlockNode *n, int r)
 {
-    pthread_mutex_lock(&n->lock);
-    if (r == 0 && ops)
-        ++*ops;
-    if (r == 0 && bytes)
-        *bytes += len;
-    if (!--n->in_flight && n->draining)
-        pthread_cond_broadcast(&n->idle);
-    pthread_mutex_unlock(&n->lock);
+    in_flight_leave(&n->in_flight);
     return r;
 }
 
-void block_drain_begin(BlockNode *n)
-{
-    pthread_mutex_lock(&n->lock);
-    n->draining++;
-    while (n->in_flight)
-        pthread_cond_wait(&n->idle, &n->lock);
-    pthread_mutex_unlock(&n->lock);
-}
-
-void block_drain_end(BlockNode *n)
-{
-    pthread_mutex_lock(&n->lock);
-    n->draining--;
-    pthread_cond_broadcast(&n->idle);
-    pthread_mutex_unlock(&n->lock);
-}
-
-BlockStats block_stats(const BlockNode *n)
-{
-    BlockNode *w = (BlockNode *)n;
-    pthread_mutex_lock(&w->lock);
-    BlockStats s = n->stats;
-    pthread_mutex_unlock(&w->lock);
-    return s;
-}
+void block_drain_begin(BlockNode *n) { in_flight_block(&n->in_flight); }
+void block_drain_end(BlockNode *n) { in_flight_unblock(&n->in_flight); }
 
 static int check_range(const BlockNode *n, uint64_t offset, uint64_t len)
 {
@@ -142,7 +105,7 @@ int block_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iov
         return r;
     begin(n);
     r = is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
-    return end(n, &n->stats.rd_ops, &n->stats.rd_bytes, len, r);
+    return end(n, r);
 }
 
 static int write_aligned(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
@@ -182,38 +145,27 @@ int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int io
     else
         r = write_aligned(n, offset, len, iov, iovcnt, flags);
     block_bitmaps_dirty(n, offset, len);
-    return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, finish_write(n, flags, r));
-}
-
-/* Not while draining: that would be waiting, too. */
-static bool try_begin(BlockNode *n)
-{
-    if (pthread_mutex_trylock(&n->lock))
-        return false;
-    bool ok = !n->draining;
-    n->in_flight += ok;
-    pthread_mutex_unlock(&n->lock);
-    return ok;
+    return end(n, finish_write(n, flags, r));
 }
 
 int block_preadv_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
-    if (!n->drv->preadv_nowait || check_range(n, offset, len) || !len || !is_aligned(n, offset, len, iov, iovcnt) || !try_begin(n))
+    if (!n->drv->preadv_nowait || check_range(n, offset, len) || !len || !is_aligned(n, offset, len, iov, iovcnt) || !in_flight_try(&n->in_flight))
         return -EAGAIN;
-    return end(n, &n->stats.rd_ops, &n->stats.rd_bytes, len, n->drv->preadv_nowait(n, offset, len, iov, iovcnt));
+    return end(n, n->drv->preadv_nowait(n, offset, len, iov, iovcnt));
 }
 
 int block_pwritev_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
     if (!n->drv->pwritev_nowait || !block_writable(n) || n->flags & (BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT) || n->request_align > 1 ||
-        check_range(n, offset, len) || !len || !try_begin(n))
+        check_range(n, offset, len) || !len || !in_flight_try(&n->in_flight))
         return -EAGAIN;
     int r = n->drv->pwritev_nowait(n, offset, len, iov, iovcnt);
     if (!r)
         block_bitmaps_dirty(n, offset, len);
-    return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, r);
+    return end(n, r);
 }
 
 int block_pread(BlockNode *n, uint64_t offset, void *buf, size_t len)
@@ -292,7 +244,7 @@ int block_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fl
     begin(n);
     r = finish_write(n, flags, write_zeroes(n, offset, len, flags));
     block_bitmaps_dirty(n, offset, len);
-    return end(n, &n->stats.wr_ops, &n->stats.wr_bytes, len, r);
+    return end(n, r);
 }
 
 int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len)
@@ -309,7 +261,7 @@ int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len)
     begin(n);
     r = n->drv->pdiscard(n, head, tail - head);
     block_bitmaps_dirty(n, head, tail - head);
-    return end(n, &n->stats.discard_ops, NULL, 0, r == -ENOTSUP ? 0 : r);
+    return end(n, r == -ENOTSUP ? 0 : r);
 }
 
 int block_flush(BlockNode *n)
@@ -318,7 +270,7 @@ int block_flush(BlockNode *n)
         return 0;
     begin(n);
     int r = n->flags & BLOCK_NO_FLUSH ? 0 : n->drv->flush(n);
-    return end(n, &n->stats.flush_ops, NULL, 0, r);
+    return end(n, r);
 }
 
 /* --- status --- */
@@ -343,7 +295,7 @@ int block_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
         if (offset + out->pnum == size)
             out->flags |= BLOCK_EOF;
     }
-    end(n, NULL, NULL, 0, r);
+    end(n, r);
     return r;
 }
 
@@ -351,10 +303,11 @@ int block_status_above(BlockNode *n, const BlockNode *base, uint64_t offset, uin
 {
     unsigned depth = 0;
     bool cut = false;
+    n = block_skip_filters(n);
     int r = block_status(n, offset, len, out);
     uint64_t first_eof = out->flags & BLOCK_EOF;
     while (!r && !(out->flags & BLOCK_ALLOCATED) && n->backing && n->backing != base) {
-        n = n->backing;
+        n = block_skip_filters(n->backing);
         depth++;
         uint64_t pnum = out->pnum;
         if (offset >= block_size(n)) { /* a shorter backing file reads as zeroes from here on */

@@ -18,9 +18,7 @@ static BlockNode *node_new(const BlockDriver *drv, unsigned flags)
     n->flags = flags;
     n->refs = 1;
     n->request_align = 1;
-    n->max_iov = BLOCK_IOV_MAX;
-    pthread_mutex_init(&n->lock, NULL);
-    pthread_cond_init(&n->idle, NULL);
+    in_flight_init(&n->in_flight);
     pthread_rwlock_init(&n->rmw, NULL);
     return n;
 }
@@ -34,8 +32,7 @@ static void node_free(BlockNode *n)
     if (n->backing)
         block_unref(n->backing);
     block_bitmaps_free(n);
-    pthread_mutex_destroy(&n->lock);
-    pthread_cond_destroy(&n->idle);
+    in_flight_destroy(&n->in_flight);
     pthread_rwlock_destroy(&n->rmw);
     g_free(n->opaque);
     g_free(n->filename);
@@ -108,7 +105,13 @@ static bool unused_keys(BlockNode *n, Opts *o, Error **errp)
 
 static bool open_driver(BlockNode *n, Opts *o, Error **errp)
 {
-    return name_node(n, o, errp) && n->drv->open(n, o, errp) && unused_keys(n, o, errp);
+    if (!name_node(n, o, errp) || !n->drv->open(n, o, errp))
+        return false;
+    if (unused_keys(n, o, errp))
+        return true;
+    if (n->drv->close)
+        n->drv->close(n);
+    return false;
 }
 
 /* A protocol node for a file name or for options. */
@@ -139,6 +142,18 @@ static const BlockDriver *protocol_for(const char *filename, Error **errp)
     return d;
 }
 
+/* "blkdebug:CONFIG:IMAGE": a filter between a format and its file. */
+static BlockNode *open_filter_name(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
+{
+    if (!drv->parse_filename(filename, o, errp))
+        return NULL;
+    g_autofree char *scheme = block_scheme(opts_get(o, "file.filename"));
+    opts_set(o, "driver", drv->name);
+    if (!scheme)
+        opts_set(o, "file.driver", "file");
+    return block_open_depth(NULL, o, flags, depth + 1, errp);
+}
+
 /* The node below a format, from "file" (a node's name), "file.…" or the file name. */
 static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
 {
@@ -164,7 +179,27 @@ static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsi
         return NULL;
     }
     const BlockDriver *drv = protocol_for(filename, errp);
+    if (drv && drv->filter)
+        return open_filter_name(drv, filename, sub, flags, depth, errp);
     return drv ? open_protocol(drv, filename, sub, flags, errp) : NULL;
+}
+
+/* What a filter shows ("file", or its other name for that), with the format that it has. */
+static BlockNode *open_filtered(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
+{
+    g_autofree char *prefix = g_strdup_printf("%s.", drv->child ? drv->child : "file");
+    g_autoptr(Opts) sub = block_sub_options(o, prefix);
+    const char *reference = drv->child ? opts_get(o, drv->child) : NULL;
+    if (reference)
+        opts_set(o, "file", reference);
+    if (drv->child && !opts_count(sub)) {
+        opts_free(sub);
+        sub = block_sub_options(o, "file.");
+    }
+    if (opts_has(o, "file") || !opts_count(sub))
+        return open_below(filename, o, flags, depth, errp);
+    flags &= ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
+    return block_open_depth(NULL, sub, flags, depth + 1, errp);
 }
 
 static const BlockDriver *probe(BlockNode *file, Error **errp)
@@ -244,7 +279,7 @@ BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsig
         filename = opts_get(o, "filename");
     if (!block_common_options(o, &flags, errp))
         return NULL;
-    BlockNode *file = open_below(filename, o, flags, depth, errp);
+    BlockNode *file = drv && drv->filter ? open_filtered(drv, filename, o, flags, depth, errp) : open_below(filename, o, flags, depth, errp);
     if (!file)
         return NULL;
     if (!drv)
@@ -283,13 +318,30 @@ BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error
     return block_open_depth(filename, copy, flags, 0, errp);
 }
 
+BlockNode *block_open_filter(const char *driver, BlockNode *file, Error **errp)
+{
+    const BlockDriver *drv = find_driver(driver, errp);
+    g_autoptr(Opts) none = opts_new();
+    if (!drv)
+        return NULL;
+    BlockNode *n = node_new(drv, file->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH));
+    n->file = block_ref(file);
+    n->filename = g_strdup(block_filename(file));
+    if (!open_driver(n, none, errp)) {
+        node_free(n);
+        return NULL;
+    }
+    block_unref(file);
+    return n;
+}
+
 /* --- what a node is --- */
 
 const char *block_driver_name(const BlockNode *n) { return n->drv->name; }
 const char *block_filename(const BlockNode *n) { return n->filename ? n->filename : n->drv->name; }
 const char *block_node_name(const BlockNode *n) { return n->node_name ? n->node_name : ""; }
 BlockNode *block_file(const BlockNode *n) { return n->file; }
-BlockNode *block_backing(const BlockNode *n) { return n->backing; }
+BlockNode *block_backing(const BlockNode *n) { return block_skip_filters((BlockNode *)n)->backing; }
 bool block_writable(const BlockNode *n) { return n->flags & BLOCK_RDWR; }
 unsigned block_flags(const BlockNode *n) { return n->flags; }
 uint64_t block_size(const BlockNode *n) { return atomic_load_explicit(&n->size, memory_order_relaxed); }
@@ -363,6 +415,8 @@ static bool need_write(const BlockNode *n, const char *what, Error **errp)
 
 bool block_info(BlockNode *n, BlockInfo *out, Error **errp)
 {
+    if (n->drv->filter)
+        return block_info(n->file, out, errp);
     *out = (BlockInfo){ .virtual_size = block_size(n), .details = g_ptr_array_new_with_free_func(g_free) };
     BlockInfo below = { 0 };
     if (n->file && block_info(n->file, &below, NULL)) {
@@ -387,16 +441,18 @@ void block_info_clear(BlockInfo *i)
     *i = (BlockInfo){ 0 };
 }
 
-bool block_has_snapshots(const BlockNode *n) { return n->drv->snapshot_create; }
+bool block_has_snapshots(const BlockNode *n) { return block_skip_filters((BlockNode *)n)->drv->snapshot_create; }
 
 bool block_snapshot_list(BlockNode *n, GArray **out, Error **errp)
 {
+    n = block_skip_filters(n);
     *out = g_array_new(false, true, sizeof(BlockSnapshot));
     return !n->drv->snapshot_list || n->drv->snapshot_list(n, *out, errp);
 }
 
 bool block_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->snapshot_create)
         return missing(n, "internal snapshots; qcow2 has", errp);
     if (!need_write(n, "snapshot can be made", errp))
@@ -409,6 +465,7 @@ bool block_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp
 
 bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->snapshot_apply)
         return missing(n, "internal snapshots; qcow2 has", errp);
     if (!need_write(n, "snapshot can be applied", errp))
@@ -422,6 +479,7 @@ bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
 
 bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->snapshot_delete)
         return missing(n, "internal snapshots; qcow2 has", errp);
     if (!need_write(n, "snapshot can be deleted", errp))
@@ -434,6 +492,7 @@ bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
 
 bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->snapshot_load)
         return missing(n, "internal snapshots; qcow2 has", errp);
     block_drain_begin(n);
@@ -444,20 +503,27 @@ bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
 
 int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
+    n = block_skip_filters(n);
     if (!block_writable(n))
         return -EROFS;
     return n->drv->vmstate_pwritev ? n->drv->vmstate_pwritev(n, offset, iov, iovcnt) : -ENOTSUP;
 }
 
-int block_vmstate_discard(BlockNode *n) { return n->drv->vmstate_discard ? n->drv->vmstate_discard(n) : -ENOTSUP; }
+int block_vmstate_discard(BlockNode *n)
+{
+    n = block_skip_filters(n);
+    return n->drv->vmstate_discard ? n->drv->vmstate_discard(n) : -ENOTSUP;
+}
 
 int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
+    n = block_skip_filters(n);
     return n->drv->snapshot_vmstate_preadv ? n->drv->snapshot_vmstate_preadv(n, id_or_name, offset, iov, iovcnt) : -ENOTSUP;
 }
 
 bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->check)
         return missing(n, "consistency check", errp);
     if (fix && !need_write(n, "repair is possible", errp))
@@ -470,6 +536,7 @@ bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
 
 bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->change_backing)
         return missing(n, "backing files", errp);
     if (!need_write(n, "change of the backing file is possible", errp))
@@ -482,6 +549,7 @@ bool block_change_backing(BlockNode *n, const char *file, const char *format, Er
 
 bool block_make_empty(BlockNode *n, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->make_empty)
         return missing(n, "way to be emptied", errp);
     block_drain_begin(n);
@@ -492,6 +560,7 @@ bool block_make_empty(BlockNode *n, Error **errp)
 
 bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp)
 {
+    n = block_skip_filters(n);
     if (!n->drv->amend)
         return missing(n, "options that can be changed", errp);
     if (!need_write(n, "option can be changed", errp))

@@ -70,12 +70,6 @@ const char *const *block_formats(void)
     return list;
 }
 
-bool block_format_writable(const char *format)
-{
-    const BlockDriver *d = block_driver_find(format);
-    return d && d->create;
-}
-
 static const BlockDriver *for_creation(const char *format, Error **errp)
 {
     const BlockDriver *d = block_driver_find(format);

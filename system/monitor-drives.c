@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "block/backend.h"
+#include "block/throttle.h"
 #include "system/monitor.h"
 
 enum { IO_MAX = 64 << 20 }; /* bytes of one request by hand */
@@ -42,6 +43,13 @@ static void print_title(Monitor *mon, const char *name, const BlockNode *n)
                    *node && strcmp(node, name) ? ")" : "", block_filename(n), block_driver_name(n), block_writable(n) ? "" : ", read-only");
 }
 
+static void print_images(Monitor *mon, BlockNode *n)
+{
+    monitor_printf(mon, "\nImages:\n");
+    for (BlockNode *b = block_skip_filters(n); b; b = block_backing(b))
+        block_describe(b, monitor_out(mon), NULL);
+}
+
 static void print_node(Monitor *mon, BlockNode *n, bool verbose)
 {
     unsigned flags = block_flags(n), depth = 0;
@@ -53,11 +61,25 @@ static void print_node(Monitor *mon, BlockNode *n, bool verbose)
         monitor_printf(mon, "    Backing file:     %s (chain depth: %u)\n", block_filename(block_backing(n)), depth);
     if (flags & BLOCK_ZERO_DETECT)
         monitor_printf(mon, "    Detect zeroes:    %s\n", flags & BLOCK_ZERO_UNMAP ? "unmap" : "on");
-    if (!verbose)
-        return;
-    monitor_printf(mon, "\nImages:\n");
-    for (BlockNode *b = n; b; b = block_backing(b))
-        block_describe(b, monitor_out(mon), NULL);
+    if (verbose)
+        print_images(mon, n);
+}
+
+static void print_limits(Monitor *mon, ThrottleGroup *g)
+{
+    static const struct { const char *name; ThrottleKind kind; } order[] = {
+        { "bps", THROTTLE_BPS }, { "bps_rd", THROTTLE_BPS_READ }, { "bps_wr", THROTTLE_BPS_WRITE }, { "iops", THROTTLE_OPS },
+        { "iops_rd", THROTTLE_OPS_READ }, { "iops_wr", THROTTLE_OPS_WRITE },
+    };
+    ThrottleConfig c = throttle_group_config(g);
+    monitor_printf(mon, "    I/O throttling:  ");
+    for (unsigned half = 0; half < 2; half++) {
+        for (unsigned i = 0; i < 3; i++)
+            monitor_printf(mon, " %s=%" PRIu64, order[half * 3 + i].name, c.limit[order[half * 3 + i].kind].avg);
+        for (unsigned i = 0; i < 3; i++)
+            monitor_printf(mon, " %s_max=%" PRIu64, order[half * 3 + i].name, c.limit[order[half * 3 + i].kind].max);
+    }
+    monitor_printf(mon, " iops_size=%" PRIu64 " group=%s\n", c.iops_size, throttle_group_name(g));
 }
 
 static void print_drive(Monitor *mon, const BlockBackend *b, bool verbose)
@@ -70,7 +92,11 @@ static void print_drive(Monitor *mon, const BlockBackend *b, bool verbose)
     if (blk_removable(b))
         monitor_printf(mon, "    Removable device: %slocked, tray %s\n", blk_locked(b) ? "" : "not ", blk_tray_open(b) ? "open" : "closed");
     if (n)
-        print_node(mon, n, verbose);
+        print_node(mon, n, false);
+    if (blk_throttle(b))
+        print_limits(mon, blk_throttle(b));
+    if (n && verbose)
+        print_images(mon, n);
 }
 
 bool monitor_info_block(Monitor *mon, int argc, char **argv, Error **errp)
@@ -241,7 +267,34 @@ static bool do_block_resize(Monitor *mon, int argc, char **argv, Error **errp)
     return blk_resize(b, size, errp);
 }
 
+/* bps bps_rd bps_wr iops iops_rd iops_wr: all other settings of the group go back to their defaults. */
+static bool do_set_throttle(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    static const ThrottleKind kinds[] = { THROTTLE_BPS, THROTTLE_BPS_READ, THROTTLE_BPS_WRITE, THROTTLE_OPS, THROTTLE_OPS_READ, THROTTLE_OPS_WRITE };
+    BlockBackend *b = find_drive(argv[1], errp);
+    ThrottleConfig c = { 0 };
+    if (!b)
+        return false;
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (!parse_size(argv[2 + i], 1, &c.limit[kinds[i]].avg)) {
+            error_setf(errp, "block_set_io_throttle: '%s' is no number", argv[2 + i]);
+            return false;
+        }
+    }
+    if (!blk_throttle(b)) {
+        if (!object_find(blk_name(b), NULL) && !object_new("throttle-group", blk_name(b), errp, NULL))
+            return false;
+        Object *o = object_take(blk_name(b), "throttle-group", errp);
+        if (!o)
+            return false;
+        blk_set_throttle(b, throttle_group_of(o));
+    }
+    return throttle_group_set(blk_throttle(b), &c, errp);
+}
+
 const MonitorCommand monitor_commands_drives[] = {
+    { "block_set_io_throttle", "DRIVE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR", "limits of bytes and requests a second, 0: none", 7, 7, false,
+      do_set_throttle, complete_drive },
     { "block_resize", "DRIVE SIZE", "make a drive's image larger or smaller, and tell the guest", 2, 2, false, do_block_resize, complete_drive },
     { "qemu-io", "DRIVE \"REQUEST\"", "a request by hand: read|write|discard [-P BYTE] OFFSET LENGTH, flush", 2, 2, false, do_qemu_io, complete_drive },
     { 0 },

@@ -145,33 +145,54 @@ static BlockNode *temporary_overlay(BlockNode *below, Error **errp)
     return n;
 }
 
+static BlockNode *with_copy_on_read(BlockNode *n, Error **errp)
+{
+    BlockNode *top = block_writable(n) ? block_open_filter("copy-on-read", n, errp) : NULL;
+    if (!top && !block_writable(n))
+        error_setf(errp, "copy-on-read=on writes to the image, and the drive is read-only");
+    if (!top)
+        block_unref(n);
+    return top;
+}
+
+/* Is the image a file of the host, whose driver has aio=? */
+static bool on_host_file(const char *file, const Opts *node)
+{
+    g_autofree char *scheme = file ? block_scheme(file) : NULL;
+    return file && !g_str_has_prefix(file, "json:") && (!scheme || !strcmp(scheme, "file")) && !opts_has(node, "file.driver");
+}
+
 /* Keys that are the drive's own are taken out; the rest goes to the node ("file.…", "driver" …). */
 static BlockNode *open_drive(Settings *s, Opts *o, Error **errp)
 {
-    bool readonly, snapshot;
+    bool readonly, snapshot, copy_on_read;
     unsigned flags = 0;
-    const char *file = opts_get(o, "file"), *format = opts_get(o, "format"), *media = opts_get(o, "media");
+    const char *file = opts_get(o, "file"), *format = opts_get(o, "format"), *media = opts_get(o, "media"), *aio = opts_get(o, "aio");
     if (!opts_get_bool(o, "readonly", false, &readonly, errp) || !opts_get_bool(o, "read-only", readonly, &readonly, errp) ||
-        !opts_get_bool(o, "snapshot", s->snapshot, &snapshot, errp) || !block_cache_mode(opts_get(o, "cache"), &flags, errp))
+        !opts_get_bool(o, "copy-on-read", false, &copy_on_read, errp) || !opts_get_bool(o, "snapshot", s->snapshot, &snapshot, errp) ||
+        !block_cache_mode(opts_get(o, "cache"), &flags, errp))
         return NULL;
     readonly |= media && !strcmp(media, "cdrom");
     g_autoptr(Opts) node = opts_new();
     for (unsigned i = 0; i < opts_count(o); i++) {
         const char *key = opts_key(o, i);
-        bool ours = g_strv_contains(drive_keys, key) && strcmp(key, "discard") && strcmp(key, "detect-zeroes");
+        bool ours = drive_throttle_key(key) || (g_strv_contains(drive_keys, key) && strcmp(key, "discard") && strcmp(key, "detect-zeroes"));
         if (!ours)
             opts_set(node, key, opts_value(o, i));
     }
     if (format)
         opts_set(node, "driver", format);
+    if (aio && !opts_has(node, "file.aio") && on_host_file(file, node))
+        opts_set(node, "file.aio", aio);
     if (!readonly && !snapshot)
         flags |= BLOCK_RDWR;
     BlockNode *n = block_open(file, node, flags, errp), *top;
-    if (!n || !snapshot)
-        return n;
-    top = temporary_overlay(n, errp);
-    block_unref(n);
-    return top;
+    if (n && snapshot) {
+        top = temporary_overlay(n, errp);
+        block_unref(n);
+        n = top;
+    }
+    return n && copy_on_read ? with_copy_on_read(n, errp) : n;
 }
 
 /* --- where drives go: a row for each interface of -drive --- */
@@ -280,6 +301,10 @@ static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned num
     BlockBackend *b = blk_new(name, n);
     blk_set_on_error(b, rerror, werror);
     blk_set_serial(b, serial);
+    if (!drive_throttle(o, name, b, errp)) {
+        error_prependf(errp, "-drive id=%s: ", name);
+        return false;
+    }
     if (i)
         add_device(s, i, &at, cdrom, name);
     return true;

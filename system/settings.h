@@ -76,6 +76,10 @@ Machine *setup_machine(Settings *s, Error **errp);
 /* Character devices of the options and their defaults, into s->config; and the monitors' (setup-chardev.c). */
 bool setup_chardevs(Settings *s, Error **errp);
 bool setup_monitors(Settings *s, Error **errp);
+/* Limits among the options of a -drive (opt-throttle.c). */
+typedef struct BlockBackend BlockBackend;
+bool drive_throttle_key(const char *key);
+bool drive_throttle(const Opts *o, const char *name, BlockBackend *b, Error **errp);
 /* Nodes and drives (opt-block.c); devices of drives with if= other than none are added to s->devices. */
 bool setup_blocks(Settings *s, const Machine *m, Error **errp);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "block/backend.h"
+#include "block/throttle.h"
 
 typedef struct Drive {
     BlockBackend *blk;
@@ -141,11 +142,107 @@ static void test_change_under_load(void)
     blk_free(d.blk);
 }
 
+/* --- limits --- */
+
+static BlockBackend *limited(const char *name, const char *group)
+{
+    BlockBackend *b = blk_new(name, memory_node(MiB));
+    blk_set_throttle(b, throttle_group_of(object_take(group, "throttle-group", NULL)));
+    return b;
+}
+
+static double seconds_for(BlockBackend *b, BlkOp op, unsigned count, size_t bytes)
+{
+    gint64 start = g_get_monotonic_time();
+    for (unsigned i = 0; i < count; i++)
+        g_assert_cmpint(request(b, op, 0, bytes), ==, 0);
+    return (double)(g_get_monotonic_time() - start) / 1e6;
+}
+
+/* 1000 a second: a tenth of a second at once, then one each millisecond; reads and writes have limits of their own. */
+static void test_limits(void)
+{
+    Error *err = NULL;
+    g_assert_nonnull(object_new("throttle-group", "g", &err, "x-iops-read", "1000", "limits.bps-write", "1000000", NULL));
+    BlockBackend *b = limited("limited", "g");
+    double reads = seconds_for(b, BLK_READ, 400, 512), writes = seconds_for(b, BLK_WRITE, 100, 4096);
+    g_test_message("400 reads in %.3f s, 100 writes of 4 KiB in %.3f s", reads, writes);
+    g_assert_true(reads > 0.27);
+    g_assert_true(writes > 0.27);
+    ThrottleConfig none = { 0 };
+    g_assert_true(throttle_group_set(blk_throttle(b), &none, &err));
+    g_assert_true(seconds_for(b, BLK_READ, 400, 512) < 0.25);
+    blk_free(b);
+    g_assert_true(object_del("g", &err));
+}
+
+/* A burst may last: 1000 a second, 10000 a second for what adds up to one second. */
+static void test_burst(void)
+{
+    Error *err = NULL;
+    g_assert_nonnull(object_new("throttle-group", "g", &err, "x-iops-total", "100", "x-iops-total-max", "500", NULL));
+    BlockBackend *b = limited("limited", "g");
+    g_assert_true(seconds_for(b, BLK_READ, 450, 512) < 0.5);
+    g_assert_true(seconds_for(b, BLK_READ, 100, 512) > 0.4);
+    blk_free(b);
+    g_assert_true(object_del("g", &err));
+    g_assert_null(object_new("throttle-group", "g", &err, "x-iops-total", "100", "x-iops-read", "5", NULL));
+    g_assert_nonnull(strstr(err->message, "total"));
+    g_clear_error(&err);
+    g_assert_null(object_new("throttle-group", "g", &err, "x-bps-total", "100", "x-bps-total-max", "5", NULL));
+    g_clear_error(&err);
+}
+
+typedef struct Member { BlockBackend *blk; unsigned count; gint *stop; } Member;
+
+static gpointer member(gpointer opaque)
+{
+    Member *m = opaque;
+    for (; !g_atomic_int_get(m->stop); m->count++)
+        g_assert_cmpint(request(m->blk, BLK_READ, 0, 512), ==, 0);
+    return NULL;
+}
+
+/* Two drives of a group get half each; draining does not wait for limits. */
+static void test_group(void)
+{
+    Error *err = NULL;
+    gint stop = 0;
+    g_assert_nonnull(object_new("throttle-group", "g", &err, "x-iops-total", "500", NULL));
+    Member m[2] = { { limited("one", "g"), 0, &stop }, { limited("two", "g"), 0, &stop } };
+    GThread *t[2];
+    for (unsigned i = 0; i < 2; i++)
+        t[i] = g_thread_new("member", member, &m[i]);
+    g_usleep(600000);
+    g_atomic_int_set(&stop, 1);
+    for (unsigned i = 0; i < 2; i++)
+        g_thread_join(t[i]);
+    unsigned all = m[0].count + m[1].count;
+    g_test_message("%u and %u requests", m[0].count, m[1].count);
+    g_assert_true(all < 450 && m[0].count * 3 > all && m[1].count * 3 > all);
+    ThrottleConfig slow = { .limit = { { 1, 0, 0 } } };
+    g_assert_true(throttle_group_set(blk_throttle(m[0].blk), &slow, &err));
+    gint64 start = g_get_monotonic_time();
+    Wait w[4];
+    for (unsigned i = 0; i < 4; i++) {
+        w[i] = (Wait){ .req = { .op = BLK_WRITE_ZEROES, .bytes = 512, .done = done, .opaque = &w[i] } };
+        blk_submit(m[0].blk, &w[i].req);
+    }
+    blk_drain(m[0].blk);
+    g_assert_true(g_get_monotonic_time() - start < 900000);
+    for (unsigned i = 0; i < 2; i++)
+        blk_free(m[i].blk);
+    g_assert_true(object_del("g", &err));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/backend/media", test_media);
     g_test_add_func("/backend/fixed", test_fixed);
+    g_test_add_func("/backend/limits", test_limits);
+    g_test_add_func("/backend/burst", test_burst);
+    g_test_add_func("/backend/group", test_group);
     g_test_add_func("/backend/change-under-load", test_change_under_load);
     return g_test_run();
 }

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Filters: requests go to the node below. */
+#include "block/filter.h"
+
+bool block_filter_init(BlockNode *n)
+{
+    n->size = block_size(n->file);
+    n->request_align = n->file->request_align;
+    n->any_memory = n->file->any_memory;
+    n->zero_align = n->file->zero_align;
+    return true;
+}
+
+int filter_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return block_preadv(n->file, offset, iov, iovcnt);
+}
+int filter_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+{
+    return block_pwritev(n->file, offset, iov, iovcnt, flags & ~(unsigned)BLOCK_REQ_FUA);
+}
+int filter_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return block_preadv_nowait(n->file, offset, iov, iovcnt);
+}
+int filter_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    return block_pwritev_nowait(n->file, offset, iov, iovcnt);
+}
+int filter_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
+{
+    return block_pwrite_zeroes(n->file, offset, len, flags & ~(unsigned)BLOCK_REQ_FUA);
+}
+int filter_pdiscard(BlockNode *n, uint64_t offset, uint64_t len) { return block_pdiscard(n->file, offset, len); }
+int filter_flush(BlockNode *n) { return block_flush(n->file); }
+int filter_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out) { return block_status(n->file, offset, len, out); }
+
+bool filter_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
+{
+    if (!block_truncate(n->file, size, prealloc, true, errp))
+        return false;
+    n->size = size;
+    return true;
+}
+
+BlockNode *block_skip_filters(BlockNode *n)
+{
+    while (n && n->drv->filter)
+        n = n->file;
+    return n;
+}
