@@ -16,6 +16,8 @@ typedef struct Opts Opts; /* ordered key=value pairs; a repeated key: the last o
 Opts *opts_parse(const char *text, const char *implied_key, Error **errp);
 /* The same; every value that list_key is given goes to the end of `list` (of g_free()d strings) as well. */
 Opts *opts_parse_list(const char *text, const char *implied_key, const char *list_key, GPtrArray *list, Error **errp);
+/* {"a": {"b": 1}, "c": [true]} as a.b=1, c.0=on; null is an empty value. */
+bool opts_add_json(Opts *o, const char *json, Error **errp);
 Opts *opts_new(void);
 void opts_free(Opts *o);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Opts, opts_free)

@@ -44,8 +44,6 @@ enum { /* block_open flags */
 BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error **errp);
 /* Flags of -drive cache= / qemu-img -t: writeback, writethrough, none, directsync, unsafe; NULL: none of them. */
 bool block_cache_mode(const char *mode, unsigned *flags, Error **errp);
-/* "{...}" into dotted keys. */
-bool block_options_from_json(Opts *o, const char *json, Error **errp);
 /* A filter ("copy-on-read") on top of an open node: takes the reference to it when it succeeds. */
 BlockNode *block_open_filter(const char *driver, BlockNode *file, Error **errp);
 BlockNode *block_ref(BlockNode *n);

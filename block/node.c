@@ -265,7 +265,7 @@ static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigne
 BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
 {
     if (filename && g_str_has_prefix(filename, "json:")) {
-        if (!block_options_from_json(o, filename + 5, errp))
+        if (!opts_add_json(o, filename + 5, errp))
             return NULL;
         filename = NULL;
     }

@@ -81,7 +81,7 @@ static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
     Opts *o = *arg == '{' ? opts_new() : opts_parse(arg, "driver", errp);
     if (!o)
         return false;
-    if (*arg == '{' && !block_options_from_json(o, arg, errp)) {
+    if (*arg == '{' && !opts_add_json(o, arg, errp)) {
         opts_free(o);
         return false;
     }

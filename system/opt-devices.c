@@ -14,7 +14,9 @@ static bool is_help(const char *text)
 
 static bool keep_opts(GPtrArray *list, const char *option, const char *arg, const char *implied, Error **errp)
 {
-    Opts *o = opts_parse(arg, implied, errp);
+    Opts *o = *arg == '{' ? opts_new() : opts_parse(arg, implied, errp);
+    if (o && *arg == '{' && !opts_add_json(o, arg, errp))
+        g_clear_pointer(&o, opts_free);
     if (!o) {
         error_prependf(errp, "%s", option);
         return false;

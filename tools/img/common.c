@@ -27,7 +27,7 @@ static bool make_objects(gchar **texts, Error **errp)
 {
     for (gchar **t = texts; t && *t; t++) {
         g_autoptr(Opts) o = **t == '{' ? opts_new() : opts_parse(*t, "qom-type", errp);
-        if (!o || (**t == '{' && !block_options_from_json(o, *t, errp)) || !object_add(o, errp))
+        if (!o || (**t == '{' && !opts_add_json(o, *t, errp)) || !object_add(o, errp))
             return false;
     }
     return true;
