@@ -191,17 +191,17 @@ static void test_faults(void)
     set_handler(3, fault);
     __asm__ volatile("udf #1");
     expect(3, 0x00010000, 0x40000000);
-    (void)REG(0xb0000000); /* nothing there */
+    (void)REG(0xe8000000); /* nothing there */
     expect(3, 0x00008200, 0x40000000);
 #if __ARM_ARCH >= 7
-    CHECK_EQ(seen_bfar, 0xb0000000);
+    CHECK_EQ(seen_bfar, 0xe8000000);
     for (unsigned i = 4; i < 7; i++)
         set_handler(i, fault);
     SHCSR = 7 << 16;
     CHECK_EQ(SHCSR, 7 << 16);
     __asm__ volatile("udf #1");
     expect(6, 0x00010000, 0);
-    REG(0xb0000000) = 1;
+    REG(0xe8000000) = 1;
     expect(5, 0x00008200, 0);
     CCR |= 1 << 4;
     BARRIER();
