@@ -57,6 +57,7 @@ BlockNode *block_file(const BlockNode *n);      /* the layer below, or NULL */
 BlockNode *block_backing(const BlockNode *n);   /* or NULL; a filter's is that of the image below it */
 BlockNode *block_skip_filters(BlockNode *n);    /* the image itself: n, or what stands below the filters on top of it */
 bool block_writable(const BlockNode *n);
+bool block_new_is_zero(const BlockNode *n);     /* does an image that was just created read as zeroes? */
 unsigned block_flags(const BlockNode *n);
 /* Named nodes (-blockdev node-name=); main thread. */
 BlockNode *block_node_find(const char *node_name);

@@ -21,6 +21,7 @@ struct BlockDriver {
     bool filter;                 /* shows its `file` as it is (block/filter.h) */
     const char *child;           /* filters: another name of `file` in options ("image"), or NULL */
     bool grows;                  /* writes beyond the end make it longer, reads there give zeroes */
+    bool new_is_noise;           /* a new image does not read as zeroes */
     size_t instance_size;        /* of BlockNode.opaque, zeroed */
     const char *const *schemes;  /* protocols: "nbd", "https" … */
     const char *const *options;  /* keys of -blockdev beyond the common ones, for errors */

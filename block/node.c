@@ -167,8 +167,9 @@ static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsi
         error_setf(errp, "file='%s': there is no node of that name; define it by an earlier -blockdev", reference);
         return NULL;
     }
+    g_autofree char *below = g_strdup(opts_get(sub, "filename"));
     if (!filename && !opts_has(sub, "driver")) /* no format is looked for below a format */
-        filename = opts_get(sub, "filename");
+        filename = below;
     if (opts_count(sub) && opts_has(sub, "driver")) {
         if (filename && !opts_has(sub, "filename"))
             opts_set(sub, "filename", filename);
@@ -342,6 +343,7 @@ const char *block_filename(const BlockNode *n) { return n->filename ? n->filenam
 const char *block_node_name(const BlockNode *n) { return n->node_name ? n->node_name : ""; }
 BlockNode *block_file(const BlockNode *n) { return n->file; }
 BlockNode *block_backing(const BlockNode *n) { return block_skip_filters((BlockNode *)n)->backing; }
+bool block_new_is_zero(const BlockNode *n) { return !n->drv->new_is_noise; }
 bool block_writable(const BlockNode *n) { return n->flags & BLOCK_RDWR; }
 unsigned block_flags(const BlockNode *n) { return n->flags; }
 uint64_t block_size(const BlockNode *n) { return atomic_load_explicit(&n->size, memory_order_relaxed); }

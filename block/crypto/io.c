@@ -12,7 +12,7 @@ static void *piece_buffer(uint64_t len)
     return posix_memalign(&p, 4096, align_up(MIN(len, (uint64_t)PIECE), 4096)) ? NULL : p;
 }
 
-static bool whole_sectors(const struct iovec *iov, int iovcnt)
+bool crypt_fits(const struct iovec *iov, int iovcnt)
 {
     for (int i = 0; i < iovcnt; i++) {
         if (iov[i].iov_len % CRYPTO_SECTOR)
@@ -21,8 +21,9 @@ static bool whole_sectors(const struct iovec *iov, int iovcnt)
     return true;
 }
 
-static int decrypt_in_place(CryptoSectors *s, uint64_t sector, const struct iovec *iov, int iovcnt)
+int crypt_decrypt(CryptoSectors *s, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
 {
+    uint64_t sector = iv_offset / CRYPTO_SECTOR;
     int r = 0;
     for (int i = 0; !r && i < iovcnt; i++) {
         r = crypto_sectors_run(s, sector, iov[i].iov_base, iov[i].iov_len, false);
@@ -31,12 +32,27 @@ static int decrypt_in_place(CryptoSectors *s, uint64_t sector, const struct iove
     return r;
 }
 
+/* A range that starts or ends inside a sector: all of its sectors are read. */
+static int read_around(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
+{
+    uint64_t skip = host % CRYPTO_SECTOR, len = iov_bytes(iov, iovcnt);
+    struct iovec whole = { NULL, align_up(skip + len, CRYPTO_SECTOR) };
+    whole.iov_base = g_try_malloc(whole.iov_len);
+    int r = whole.iov_base ? crypt_preadv(below, s, host - skip, iv_offset - skip, &whole, 1) : -ENOMEM;
+    if (!r)
+        iov_from_buf(iov, iovcnt, 0, (uint8_t *)whole.iov_base + skip, len);
+    g_free(whole.iov_base);
+    return r;
+}
+
 int crypt_preadv(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
-    if (whole_sectors(iov, iovcnt)) {
+    if ((host | len) % CRYPTO_SECTOR)
+        return read_around(below, s, host, iv_offset, iov, iovcnt);
+    if (crypt_fits(iov, iovcnt)) {
         int r = block_preadv(below, host, iov, iovcnt);
-        return r ? r : decrypt_in_place(s, iv_offset / CRYPTO_SECTOR, iov, iovcnt);
+        return r ? r : crypt_decrypt(s, iv_offset, iov, iovcnt);
     }
     uint8_t *buf = piece_buffer(len);
     int r = buf ? 0 : -ENOMEM;

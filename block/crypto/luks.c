@@ -49,7 +49,7 @@ static bool luks_node_open(BlockNode *n, Opts *o, Error **errp)
     bool ok = l->payload <= block_size(n->file);
     if (!ok)
         error_setf(errp, "image '%s' is shorter than its LUKS header says", block_filename(n));
-    ok = ok && (n->flags & BLOCK_NO_IO || unlock(n, &c.io, id, errp));
+    ok = ok && ((n->flags & (BLOCK_NO_IO | BLOCK_CHECK) && !id) || unlock(n, &c.io, id, errp));
     if (!ok) {
         luks_close(n);
         return false;
@@ -147,7 +147,8 @@ static bool luks_node_create(const char *filename, uint64_t size, Opts *o, Error
     g_autoptr(Opts) file_options = opts_new(), open = opts_new();
     opts_set(open, "driver", "file");
     BlockNode *f = block_driver_find("file")->create(filename, 0, file_options, errp) ? block_open(filename, open, BLOCK_RDWR, errp) : NULL;
-    bool ok = f && block_truncate(f, luks_header_size(&p) + align_up(size, CRYPTO_SECTOR), prealloc, true, errp) && write_header(f, &p, passphrase, errp);
+    bool ok = f && block_truncate(f, luks_header_size(&p) + align_up(size, CRYPTO_SECTOR), prealloc, true, errp) &&
+              write_header(f, &p, passphrase, errp);
     block_unref(f);
     crypto_wipe_free(passphrase, strlen(passphrase));
     return ok;
@@ -171,7 +172,8 @@ static const BlockCreateOption luks_create_options[] = {
     { NULL }
 };
 static const BlockDriver luks_driver = {
-    .name = "luks", .desc = "LUKS version 1: encrypted, as cryptsetup makes it", .instance_size = sizeof(LuksNode), .options = luks_options,
+    .name = "luks", .desc = "LUKS version 1: encrypted, as cryptsetup makes it", .new_is_noise = true, .instance_size = sizeof(LuksNode),
+    .options = luks_options,
     .create_options = luks_create_options, .probe = luks_probe, .open = luks_node_open, .close = luks_close, .preadv = luks_preadv,
     .pwritev = luks_pwritev, .flush = luks_flush, .status = luks_status, .truncate = luks_truncate, .info = luks_info, .create = luks_node_create,
     .amend = luks_node_amend, .measure = luks_measure,

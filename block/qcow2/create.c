@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* qcow2: new images, their size in advance, preallocation, resizing, changes of options. */
 #include <string.h>
+#include "block/crypto/crypto.h"
 #include "block/qcow2/qcow2.h"
 
 const BlockCreateOption q2_create_options[] = {
@@ -16,6 +17,9 @@ const BlockCreateOption q2_create_options[] = {
     { "extended_l2", "bool", "32 subclusters in each cluster", "off" },
     { "data_file", "string", "file that holds the guest's data", NULL },
     { "data_file_raw", "bool", "the data file is a raw image by itself", "off" },
+    { "encrypt.format", "string", "luks, or aes (of old images, not secure)", NULL },
+    LUKS_CREATE_OPTIONS("encrypt."),
+    { "encryption", "bool", "the old word for encrypt.format=aes", "off" },
     { NULL }
 };
 
@@ -24,6 +28,7 @@ typedef struct Params {
     bool lazy, extended, raw_external;
     BlockPrealloc prealloc;
     const char *backing_file, *backing_fmt, *data_file;
+    Q2CryptParams crypt;
 } Params;
 
 static bool fits(bool ok, Error **errp, const char *what)
@@ -45,7 +50,7 @@ static bool parse(Opts *o, Params *p, Error **errp)
         !opts_get_bool(o, "extended_l2", false, &p->extended, errp) || !opts_get_size(o, "cluster_size", 64 * KiB, &cluster, errp) ||
         !opts_get_u64(o, "refcount_bits", 16, &bits, errp) || !opts_get_bool(o, "lazy_refcounts", false, &p->lazy, errp) ||
         !opts_get_bool(o, "data_file_raw", false, &p->raw_external, errp) ||
-        (prealloc && !block_parse_prealloc(prealloc, &p->prealloc, errp)))
+        (prealloc && !block_parse_prealloc(prealloc, &p->prealloc, errp)) || !q2_crypt_params(o, &p->crypt, errp))
         return false;
     p->version = compat & 1 ? 3 : 2;
     p->cluster_bits = (unsigned)__builtin_ctzll(cluster ? cluster : 1);
@@ -62,6 +67,9 @@ static bool parse(Opts *o, Params *p, Error **errp)
            fits(!p->raw_external || p->data_file, errp, "data_file_raw: needs data_file=") &&
            fits(!p->raw_external || !p->backing_file, errp, "data_file_raw: no backing file is possible with it") &&
            fits(q2_compression_known(p->compression), errp, "compression_type: this program was built without zstd") &&
+           fits(!p->raw_external || !p->crypt.method, errp, "data_file_raw: an encrypted file is no raw image; leave one of them out") &&
+           fits(v3 || !p->crypt.method || !p->prealloc, errp,
+                "preallocation: what is preallocated in an encrypted version 2 image is noise; use compat=1.1") &&
            fits(!p->backing_fmt || p->backing_file, errp, "backing_fmt: needs backing_file=");
 }
 
@@ -71,7 +79,8 @@ static uint64_t metadata_size(const Params *p, uint64_t size, uint64_t data_clus
     uint64_t cs = BIT(p->cluster_bits), entries = cs / (p->extended ? 16 : 8), per_block = cs * 8 >> p->refcount_order;
     uint64_t l2 = (size + cs * entries - 1) / (cs * entries);
     uint64_t used_l2 = MIN(l2, data_clusters);
-    uint64_t fixed = 1 + used_l2 + (l2 * 8 + cs - 1) / cs, stored = external ? 0 : data_clusters, blocks = 1, table = 1;
+    uint64_t fixed = 1 + used_l2 + (l2 * 8 + cs - 1) / cs + (q2_crypt_header_size(&p->crypt) + cs - 1) / cs;
+    uint64_t stored = external ? 0 : data_clusters, blocks = 1, table = 1;
     for (;;) {
         uint64_t need = (fixed + stored + blocks + table + per_block - 1) / per_block;
         table = (need * 8 + cs - 1) / cs;
@@ -146,7 +155,8 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     q->data_file_name = g_strdup(p.data_file);
     n->backing_file = p.backing_file && *p.backing_file ? g_strdup(p.backing_file) : NULL;
     n->backing_format = g_strdup(p.backing_fmt);
-    bool ok = q2_write_header(n, errp) && q2_truncate(n, size, p.prealloc, errp);
+    size = p.crypt.method ? align_up(size, CRYPTO_SECTOR) : size;
+    bool ok = q2_crypt_create(n, &p.crypt, errp) && q2_write_header(n, errp) && q2_truncate(n, size, p.prealloc, errp);
     block_unref(n);
     return ok;
 }
@@ -202,8 +212,11 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to)
             if (!t)
                 return r;
             uint64_t old = q2_entry(q, t, index), bitmap = q2_bitmap(q, t, index);
-            if (!(old & (OFFSET_MASK | OFLAG_COMPRESSED)))
-                q2_set_entry(q, t, index, ((uint64_t)host + (i << q->cluster_bits)) | OFLAG_COPIED, bitmap | (q->subclusters > 1 ? UINT32_MAX : 0));
+            uint64_t entry = ((uint64_t)host + (i << q->cluster_bits)) | OFLAG_COPIED;
+            if (!(old & (OFFSET_MASK | OFLAG_COMPRESSED)) && q->crypt_method) /* zeroes of the file are none of the disk */
+                q2_set_entry(q, t, index, entry | (q->subclusters > 1 ? 0 : OFLAG_ZERO), UINT64_C(0xffffffff) << 32);
+            else if (!(old & (OFFSET_MASK | OFLAG_COMPRESSED)))
+                q2_set_entry(q, t, index, entry, bitmap | (q->subclusters > 1 ? UINT32_MAX : 0));
             else if (!q->data_node)
                 q2_free_later(n, (uint64_t)host + (i << q->cluster_bits), 1);
             q2_cache_put(t);
@@ -251,7 +264,7 @@ static int shrink(BlockNode *n, uint64_t size)
         Q2Map m;
         r = q2_map(n, keep, upto - keep ? upto - keep : 1, &m);
         if (!r && upto > keep && m.kind == Q2_DATA && m.copied)
-            r = block_pwrite(q->data, m.host, zeroes, MIN(m.len, upto - keep));
+            r = q2_data_pwritev(n, keep, m.host, &(struct iovec){ zeroes, MIN(m.len, upto - keep) }, 1);
     }
     return r ? r : q2_sync(n);
 }
@@ -260,7 +273,7 @@ bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **er
 {
     Qcow2 *q = q2_of(n);
     uint64_t old = block_size(n);
-    if (size & 511 && q->version < 3)
+    if (size & 511 && (q->version < 3 || q->crypt_method))
         size = align_up(size, 512);
     if (q->snapshots->len && q->version < 3) {
         error_setf(errp, "image '%s' has snapshots: a version 2 image can't be resized then; amend it to compat=1.1", block_filename(n));
@@ -334,7 +347,8 @@ bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp)
     uint64_t size;
     bool lazy;
     for (unsigned i = 0; i < opts_count(o); i++) {
-        if (!g_strv_contains(known, opts_key(o, i))) {
+        const char *key = opts_key(o, i);
+        if (!g_strv_contains(known, key) && !(g_str_has_prefix(key, "encrypt.") && g_strv_contains(luks_amend_keys, key + 8))) {
             error_set_unknown(errp, "qcow2: option that can be changed", opts_key(o, i), known);
             return false;
         }
@@ -351,6 +365,8 @@ bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp)
                    cluster != q->cluster_size ? "cluster_size" : "refcount_bits");
         return false;
     }
+    if (!q2_crypt_amend(n, o, force, errp))
+        return false;
     pthread_mutex_lock(&q->lock);
     bool ok = amend_version(n, version, errp);
     if (ok && q->version >= 3 && lazy != !!(q->compatible & COMPAT_LAZY_REFCOUNTS)) {

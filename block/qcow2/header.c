@@ -141,7 +141,10 @@ bool q2_write_header(BlockNode *n, Error **errp)
         add_extension(b, (uint32_t)EXT_BACKING_FORMAT, n->backing_format, strlen(n->backing_format));
     if (q->data_file_name)
         add_extension(b, EXT_DATA_FILE, q->data_file_name, strlen(q->data_file_name));
-    if (q->version >= 3)
+    size_t name_len = n->backing_file ? strlen(n->backing_file) : 0, rest = name_len + 8;
+    for (unsigned i = 0; i < q->extensions->len; i++)
+        rest += 8 + align_up(g_array_index(q->extensions, Q2Extension, i).len, 8);
+    if (q->version >= 3 && b->len + 8 + ARRAY_LEN(feature_names) * 48 + rest <= q->cluster_size) /* names for others: not needed */
         add_features(b);
     for (unsigned i = 0; i < q->extensions->len; i++) {
         const Q2Extension *e = &g_array_index(q->extensions, Q2Extension, i);
@@ -149,7 +152,6 @@ bool q2_write_header(BlockNode *n, Error **errp)
     }
     add(b, EXT_END, 4);
     add(b, 0, 4);
-    size_t name_len = n->backing_file ? strlen(n->backing_file) : 0;
     if (name_len > 1023 || b->len + name_len > q->cluster_size) {
         error_setf(errp, "image '%s': the header with the backing file's name does not fit into one cluster; use a shorter name", block_filename(n));
         return false;

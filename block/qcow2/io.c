@@ -63,7 +63,7 @@ static int read_run(BlockNode *n, const Q2Map *m, uint64_t offset, const struct 
     }
     struct iovec small[16], *part = iovcnt > 16 ? g_new(struct iovec, iovcnt) : small;
     int count = iov_part(part, iov, iovcnt, skip, len);
-    int r = m->kind == Q2_DATA ? block_preadv(q->data, m->host, part, count) : block_read_backing(n, offset, part, count);
+    int r = m->kind == Q2_DATA ? q2_data_preadv(n, offset, m->host, part, count) : block_read_backing(n, offset, part, count);
     if (part != small)
         g_free(part);
     return r;
@@ -226,7 +226,7 @@ static int write_with_cow(BlockNode *n, const Alloc *a, uint64_t from, uint64_t 
     g_autofree struct iovec *part = g_new(struct iovec, iovcnt + 2);
     void *head = NULL, *tail = NULL;
     bool plain = from == offset && to == offset + bytes;
-    if (!plain && old_is_zero(n, from, offset) && old_is_zero(n, offset + bytes, to)) {
+    if (!plain && !q->crypt_method && old_is_zero(n, from, offset) && old_is_zero(n, offset + bytes, to)) {
         /* new clusters at the end of the file are zero; else let the host zero them */
         int r = block_pwrite_zeroes(q->data, a->host + (from - a->start), to - from, BLOCK_REQ_NO_FALLBACK);
         plain = !r;
@@ -242,7 +242,7 @@ static int write_with_cow(BlockNode *n, const Alloc *a, uint64_t from, uint64_t 
     count += iov_part(part + count, iov, iovcnt, skip, bytes);
     if (!plain && to > offset + bytes)
         part[count++] = (struct iovec){ tail, to - offset - bytes };
-    r = r ? r : block_pwritev(q->data, data_at, part, count, 0);
+    r = r ? r : q2_data_pwritev(n, a->start + (data_at - a->host), data_at, part, count);
     free(head);
     free(tail);
     return r;
@@ -310,7 +310,7 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     if (!r && m.kind == Q2_DATA && m.copied) { /* in place */
         pthread_mutex_unlock(&q->lock);
         g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
-        r = block_pwritev(q->data, m.host, part, iov_part(part, iov, iovcnt, skip, m.len), 0);
+        r = q2_data_pwritev(n, offset, m.host, part, iov_part(part, iov, iovcnt, skip, m.len));
         *did = m.len;
         pthread_mutex_lock(&q->lock);
         q2_request_end(q, &request);
@@ -348,6 +348,8 @@ out:
 static int write_compressed(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
     Qcow2 *q = q2_of(n);
+    if (q->crypt_method)
+        return -ENOSPC; /* compressed clusters would stand there in the clear */
     if (q->data_node || offset & (q->cluster_size - 1) || len > q->cluster_size || (len < q->cluster_size && offset + len != block_size(n)))
         return -EINVAL;
     g_autofree uint8_t *in = g_malloc0(q->cluster_size), *out = g_malloc(q->cluster_size);
@@ -409,7 +411,7 @@ static int run_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     Q2Map m;
     if (pthread_mutex_trylock(&q->lock))
         return -EAGAIN;
-    bool ok = !q->broken && q2_l2_cached(q, offset) && !must_wait(q, &request) && !q2_map(n, offset, len, &m) && m.len == len;
+    bool ok = !q->broken && !(write && q->crypt_method) && q2_l2_cached(q, offset) && !must_wait(q, &request) && !q2_map(n, offset, len, &m) && m.len == len;
     bool zero = ok && !write && (m.kind == Q2_ZERO || m.kind == Q2_ZERO_ALLOCATED || (m.kind == Q2_UNALLOCATED && !n->backing));
     ok = ok && (zero || (m.kind == Q2_DATA && (!write || m.copied)));
     if (ok)
@@ -421,7 +423,7 @@ static int run_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     if (zero)
         iov_zero(iov, iovcnt, 0, len);
     else
-        r = write ? block_pwritev_nowait(q->data, m.host, iov, iovcnt) : block_preadv_nowait(q->data, m.host, iov, iovcnt);
+        r = write ? block_pwritev_nowait(q->data, m.host, iov, iovcnt) : q2_data_preadv_nowait(n, offset, m.host, iov, iovcnt);
     pthread_mutex_lock(&q->lock);
     q2_request_end(q, &request);
     pthread_mutex_unlock(&q->lock);
@@ -442,9 +444,29 @@ int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct 
 
 uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size) { return q2_l1_needed(q, disk_size) << (q->cluster_bits + q->l2_bits); }
 
+/* Encrypted: whole sectors around the range; what is around it is read first. */
+static int vmstate_sectors(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    uint64_t start = align_down(at, CRYPTO_SECTOR), end = align_up(at + len, CRYPTO_SECTOR);
+    struct iovec one = { g_malloc(end - start), end - start };
+    pthread_rwlock_wrlock(&n->rmw); /* two writers may share a sector */
+    int r = read_range(n, start, end - start, &one, 1);
+    if (!r) {
+        iov_to_buf(iov, iovcnt, 0, (uint8_t *)one.iov_base + (at - start), len);
+        r = q2_pwritev(n, start, end - start, &one, 1, 0);
+    }
+    pthread_rwlock_unlock(&n->rmw);
+    g_free(one.iov_base);
+    return r;
+}
+
 int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
-    return q2_pwritev(n, q2_vmstate_start(q2_of(n), block_size(n)) + offset, iov_bytes(iov, iovcnt), iov, iovcnt, 0);
+    Qcow2 *q = q2_of(n);
+    uint64_t at = q2_vmstate_start(q, block_size(n)) + offset, len = iov_bytes(iov, iovcnt);
+    if (q->crypt_method && (at | len) % CRYPTO_SECTOR)
+        return vmstate_sectors(n, at, len, iov, iovcnt);
+    return q2_pwritev(n, at, len, iov, iovcnt, 0);
 }
 
 int q2_vmstate_discard(BlockNode *n)

@@ -77,11 +77,6 @@ static bool derive(BlockNode *n, Error **errp)
         return bad(n, errp, "its reference counts are wider than 64 bits");
     if (q->crypt_method > 2)
         return bad(n, errp, "its encryption method is not known");
-    if (q->crypt_method) {
-        error_setf(errp, "image '%s' is encrypted (%s), which this version can't read; decrypt it with qemu-img convert", block_filename(n),
-                   q->crypt_method == 1 ? "AES" : "LUKS");
-        return false;
-    }
     bool extended = q->incompatible & INCOMPAT_EXTENDED_L2;
     if (extended && q->cluster_bits < 14)
         return bad(n, errp, "extended L2 entries need clusters of 16 KiB and more");
@@ -251,6 +246,7 @@ static void free_all(BlockNode *n)
     g_free(q->l1);
     g_free(q->reftable);
     g_free(q->inflated);
+    q2_crypt_close(q);
     if (q->data_node)
         block_unref(q->data_node);
     pthread_mutex_destroy(&q->lock);
@@ -303,7 +299,7 @@ static bool q2_open(BlockNode *n, Opts *o, Error **errp)
         opts_get(o, "l2-cache-size"), opts_get(o, "refcount-cache-size"), opts_get(o, "cache-size"), opts_get(o, "cache-clean-interval");
         opts_get(o, "pass-discard-request"), opts_get(o, "pass-discard-snapshot"), opts_get(o, "pass-discard-other");
         opts_get(o, "overlap-check"), opts_get(o, "discard-no-unref");
-        ok = q2_read_snapshots(n, errp) && recover(n, errp);
+        ok = q2_crypt_open(n, o, errp) && q2_read_snapshots(n, errp) && recover(n, errp);
     }
     if (!ok) {
         free_all(n);
@@ -390,6 +386,14 @@ static void detail(BlockInfo *out, const char *key, const char *value)
     g_ptr_array_add(out->details, g_strdup(value));
 }
 
+static void crypt_detail(const Qcow2 *q, BlockInfo *out)
+{
+    g_autofree char *text = q->crypt_method ? q2_crypt_info(q) : NULL;
+    out->encrypted = text;
+    if (text)
+        detail(out, "encrypt", text);
+}
+
 static bool q2_info(BlockNode *n, BlockInfo *out, Error **errp)
 {
     Qcow2 *q = q2_of(n);
@@ -402,12 +406,15 @@ static bool q2_info(BlockNode *n, BlockInfo *out, Error **errp)
         g_autofree char *bits = g_strdup_printf("%u", 1u << q->refcount_order);
         detail(out, "lazy-refcounts", q->compatible & COMPAT_LAZY_REFCOUNTS ? "true" : "false");
         detail(out, "refcount-bits", bits);
+        crypt_detail(q, out);
         if (q->data_file_name) {
             detail(out, "data-file", q->data_file_name);
             detail(out, "data-file-raw", q->raw_external ? "true" : "false");
         }
         detail(out, "corrupt", out->corrupt ? "true" : "false");
         detail(out, "extended-l2", q->subclusters > 1 ? "true" : "false");
+    } else {
+        crypt_detail(q, out);
     }
     return true;
 }
@@ -456,7 +463,7 @@ static unsigned q2_probe(const uint8_t *head, size_t len, const char *filename)
 
 static const char *const q2_options[] = { "lazy-refcounts", "data-file", "l2-cache-size", "refcount-cache-size", "cache-size",
                                           "cache-clean-interval", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
-                                          "overlap-check", "discard-no-unref", NULL };
+                                          "overlap-check", "discard-no-unref", "encrypt.format", "encrypt.key-secret", NULL };
 static const BlockDriver qcow2_driver = {
     .name = "qcow2", .desc = "QEMU copy-on-write, version 2 and 3", .instance_size = sizeof(Qcow2), .options = q2_options,
     .create_options = q2_create_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate, .preadv = q2_preadv,

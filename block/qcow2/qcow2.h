@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include "base/bits.h"
 #include "block/driver.h"
+#include "crypto/luks.h"
 
 /*
  * Locking: everything in Qcow2 belongs to q->lock, which is held during metadata I/O, never during I/O of guest data. Functions marked
@@ -103,6 +104,8 @@ typedef struct Qcow2 {
     bool lazy, dirty_written;
     bool broken;         /* metadata could not be written, or is corrupt: no more writes */
     uint64_t packed_offset; /* where the next compressed cluster may start, 0: in a new cluster */
+    Luks *luks;          /* encryption by LUKS: its header */
+    CryptoSectors *sectors; /* NULL although crypt_method isn't 0: opened without a key, no data can be read */
     /* the last decompressed cluster */
     pthread_mutex_t inflate_lock;
     uint64_t inflated_entry;
@@ -198,6 +201,19 @@ bool q2_compression_known(unsigned type);
 int q2_inflate(BlockNode *n, uint64_t entry, unsigned skip, const struct iovec *iov, int iovcnt, size_t at, size_t len);
 /* Bytes of out used; -ENOSPC: not smaller than a cluster. */
 ssize_t q2_deflate(const Qcow2 *q, const uint8_t *in, uint8_t *out, size_t out_size);
+
+/* crypt.c: guest data, encrypted or not; guest: its offset on the disk */
+int q2_data_preadv(BlockNode *n, uint64_t guest, uint64_t host, const struct iovec *iov, int iovcnt);
+int q2_data_pwritev(BlockNode *n, uint64_t guest, uint64_t host, const struct iovec *iov, int iovcnt);
+int q2_data_preadv_nowait(BlockNode *n, uint64_t guest, uint64_t host, const struct iovec *iov, int iovcnt);
+typedef struct Q2CryptParams { unsigned method; const char *key_secret; LuksParams luks; } Q2CryptParams;
+bool q2_crypt_params(Opts *o, Q2CryptParams *p, Error **errp);
+uint64_t q2_crypt_header_size(const Q2CryptParams *p);
+bool q2_crypt_create(BlockNode *n, const Q2CryptParams *p, Error **errp); /* in memory and beside the header; the caller writes the header */
+bool q2_crypt_open(BlockNode *n, Opts *o, Error **errp);
+void q2_crypt_close(Qcow2 *q);
+char *q2_crypt_info(const Qcow2 *q);                           /* JSON */
+bool q2_crypt_amend(BlockNode *n, Opts *o, bool force, Error **errp);
 
 /* snapshot.c */
 bool q2_read_snapshots(BlockNode *n, Error **errp);

@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/bits.h"
+#include "base/object.h"
 #include "block/block.h"
 
+#define SECRET "--object secret,id=key,data=12345678"
 enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3 };
 
 typedef struct Run {
@@ -34,11 +36,20 @@ static G_NORETURN void fail(Run *r, const char *what, Error *err)
 
 static uint64_t pick(Run *r, uint64_t n) { return n ? ((uint64_t)g_rand_int(r->rand) << 20 ^ g_rand_int(r->rand)) % n : 0; }
 
+/* The option that names the passphrase, for encrypted images. */
+static const char *key_option(const Run *r)
+{
+    const char *options = r->options ? r->options : "";
+    return strstr(options, "encrypt.key-secret") ? "encrypt.key-secret" : strstr(options, "key-secret") ? "key-secret" : NULL;
+}
+
 static void open_image(Run *r)
 {
     Error *err = NULL;
     g_autoptr(Opts) o = opts_new();
     opts_set(o, "driver", r->format);
+    if (key_option(r))
+        opts_set(o, key_option(r), "key");
     r->n = block_open(r->path, o, BLOCK_RDWR | BLOCK_UNMAP, &err);
     if (!r->n)
         fail(r, "open", err);
@@ -69,7 +80,8 @@ static void check_image(Run *r)
     }
     block_unref(n);
     if (r->qemu) {
-        g_autofree char *command = g_strdup_printf("qemu-img check -q -f %s '%s' >&2", r->format, r->path);
+        g_autofree char *command = g_strdup_printf("qemu-img check -q %s --image-opts driver=%s,file.filename='%s'%s%s%s >&2", SECRET, r->format, r->path,
+                                                   key_option(r) ? "," : "", key_option(r) ? key_option(r) : "", key_option(r) ? "=key" : "");
         if (has_check(r) && system(command))
             fail(r, "qemu-img check finds faults", NULL);
     }
@@ -83,7 +95,9 @@ static void compare_image(Run *r)
     g_autofree char *twin = g_strdup_printf("%s.twin", r->path);
     if (!g_file_set_contents(twin, (char *)r->model, (gssize)r->size, NULL))
         fail(r, "twin can't be written", NULL);
-    g_autofree char *command = g_strdup_printf("qemu-img compare -q -f %s -F raw '%s' '%s' >&2", r->format, r->path, twin);
+    g_autofree char *command = g_strdup_printf("qemu-img compare -q %s --image-opts driver=%s,file.filename='%s'%s%s%s driver=raw,file.filename='%s' >&2",
+                                               SECRET, r->format, r->path, key_option(r) ? "," : "", key_option(r) ? key_option(r) : "",
+                                               key_option(r) ? "=key" : "", twin);
     if (system(command))
         fail(r, "qemu-img reads other contents", NULL);
     unlink(twin);
@@ -301,6 +315,8 @@ int main(int argc, char **argv)
     r.buf = g_malloc(4 << 20);
     r.size = DISK;
     printf("1..1\n# seed %" G_GUINT64_FORMAT ", qemu-img %s\n", (guint64)r.seed, qemu ? "checks too" : "is not installed");
+    if (!object_new("secret", "key", &err, "data", "12345678", NULL))
+        fail(&r, "secret", err);
     if (r.backing)
         make_base(&r);
     g_autoptr(Opts) o = create_options(&r);
@@ -308,6 +324,8 @@ int main(int argc, char **argv)
         fail(&r, "create", err);
     open_image(&r);
     r.size = block_size(r.n); /* some formats round up */
+    if (!strcmp(r.format, "luks") && block_pwrite_zeroes(r.n, 0, r.size, 0)) /* noise at first */
+        fail(&r, "zeroes", NULL);
     for (uint64_t i = 0; i < r.count; i++)
         step(&r);
     read_and_compare(&r, 0, MIN(r.size, (uint64_t)4 << 20));

@@ -8,17 +8,37 @@
 typedef struct Convert {
     ImgOpen in;
     gchar *format, *cache, *backing, *backing_format, *snapshot, *sparse, **lists;
-    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero;
+    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero, target_opts;
     gint jobs;
 } Convert;
+
+static bool fits(BlockNode *n, const char *name, uint64_t size, Error **errp)
+{
+    if (block_size(n) >= size)
+        return true;
+    error_setf(errp, "image '%s' is smaller than the source; resize it first", name);
+    block_unref(n);
+    return false;
+}
 
 static BlockNode *make_target(const Convert *c, const char *name, uint64_t size, Opts *o, bool *is_zero, Error **errp)
 {
     const char *format = c->format ? c->format : "raw";
+    if (c->target_opts) {
+        unsigned flags = BLOCK_RDWR | BLOCK_UNMAP;
+        g_autoptr(Opts) how = opts_parse(name, NULL, errp);
+        BlockNode *n = how && block_cache_mode(c->cache ? c->cache : "unsafe", &flags, errp) ? block_open(NULL, how, flags, errp) : NULL;
+        *is_zero = c->target_is_zero;
+        return n && fits(n, name, size, errp) ? n : NULL;
+    }
     if (c->backing) {
         opts_set(o, "backing_file", c->backing);
         if (c->backing_format)
             opts_set(o, "backing_fmt", c->backing_format);
+    }
+    if (c->compressed && (opts_has(o, "encrypt.format") || opts_has(o, "encryption"))) {
+        error_setf(errp, "convert: compressed clusters can't be encrypted; leave -c or encrypt.format out");
+        return NULL;
     }
     if (c->backing && !c->backing_format) {
         error_setf(errp, "backing file '%s': its format is not given, and guessing is not safe; add -F qcow2 or -F raw", c->backing);
@@ -32,17 +52,16 @@ static BlockNode *make_target(const Convert *c, const char *name, uint64_t size,
     g_autofree char *full = data ? block_full_backing_name(name, data, errp) : NULL;
     if (full)
         opts_set(open, "data-file.filename", full);
+    for (unsigned i = 0; i < opts_count(o); i++) {
+        if (g_str_has_suffix(opts_key(o, i), "key-secret"))
+            opts_set(open, opts_key(o, i), opts_value(o, i));
+    }
     unsigned flags = BLOCK_RDWR | BLOCK_UNMAP | (c->backing ? 0 : BLOCK_NO_BACKING);
     if (!block_cache_mode(c->cache ? c->cache : "unsafe", &flags, errp))
         return NULL;
     BlockNode *n = block_open(name, open, flags, errp);
-    *is_zero = n && (!c->no_create || c->target_is_zero) && !c->backing && g_file_test(name, G_FILE_TEST_IS_REGULAR);
-    if (n && block_size(n) < size) {
-        error_setf(errp, "image '%s' is smaller than the source; resize it first", name);
-        block_unref(n);
-        return NULL;
-    }
-    return n;
+    *is_zero = n && (c->target_is_zero || (!c->no_create && block_new_is_zero(n))) && !c->backing && g_file_test(name, G_FILE_TEST_IS_REGULAR);
+    return n && fits(n, name, size, errp) ? n : NULL;
 }
 
 static bool convert_all(const Convert *c, char **names, int count, Error **errp)
@@ -116,6 +135,7 @@ int img_convert(int argc, char **argv)
         { "snapshot", 'l', 0, G_OPTION_ARG_STRING, &c.snapshot, "copy what an internal snapshot holds", "NAME" },
         { "source-cache", 'T', 0, G_OPTION_ARG_STRING, &c.in.cache, "cache mode of the source", "MODE" },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &c.in.image_opts, "sources are lists of options", NULL },
+        { "target-image-opts", 0, 0, G_OPTION_ARG_NONE, &c.target_opts, "with -n: the target is a list of options", NULL },
         { "force-share", 'U', 0, G_OPTION_ARG_NONE, &c.in.share, "read even while another process writes", NULL }, { NULL }
     };
     int status;
@@ -124,6 +144,10 @@ int img_convert(int argc, char **argv)
         return status;
     if (c.jobs < 1 || c.jobs > 16)
         return img_failf("convert: -m takes 1 to 16");
+    if (c.target_opts && !c.no_create)
+        return img_failf("convert: --target-image-opts names an image that exists; add -n");
+    if (c.target_is_zero && !c.no_create)
+        return img_failf("convert: --target-is-zero is for an image that exists; add -n");
     return convert_all(&c, argv + 1, argc - 1, &err) ? EXIT_SUCCESS : img_fail(err);
 }
 
