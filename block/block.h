@@ -116,6 +116,7 @@ void block_info_clear(BlockInfo *i);
 bool block_describe(BlockNode *n, GString *out, Error **errp);
 void block_describe_snapshots(const GArray *snapshots, GString *out);
 char *block_size_text(uint64_t bytes);
+void block_json_string(GString *out, const char *text); /* in quotes */
 char *block_details_json(const BlockInfo *i); /* the details as a JSON object, to be freed; NULL: none */
 
 /* Internal snapshots. */

@@ -51,7 +51,7 @@ static void describe_backing(const BlockInfo *i, GString *out)
 
 /* --- what the format adds --- */
 
-static void json_string(GString *out, const char *text)
+void block_json_string(GString *out, const char *text)
 {
     g_autoptr(JsonNode) node = json_node_init_string(json_node_alloc(), text);
     g_autofree char *quoted = g_utf8_validate(text, -1, NULL) ? json_to_string(node, FALSE) : g_strdup("\"?\"");
@@ -65,7 +65,7 @@ static void json_value(GString *out, const char *key, const char *v)
     if (plain && strcmp(key, "compat"))
         g_string_append(out, v);
     else
-        json_string(out, v);
+        block_json_string(out, v);
 }
 
 char *block_details_json(const BlockInfo *i)

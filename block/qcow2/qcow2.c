@@ -272,8 +272,8 @@ static bool recover(BlockNode *n, Error **errp)
         if (!ok)
             return false;
     }
-    if (q->autoclear & ~(uint64_t)AUTOCLEAR_RAW_EXTERNAL) { /* bits whose data we don't keep current */
-        q->autoclear &= AUTOCLEAR_RAW_EXTERNAL;
+    if (q->autoclear & ~(uint64_t)(AUTOCLEAR_RAW_EXTERNAL | AUTOCLEAR_BITMAPS)) { /* bits whose data we don't keep current */
+        q->autoclear &= AUTOCLEAR_RAW_EXTERNAL | AUTOCLEAR_BITMAPS;
         return !q2_set_features(n) || bad(n, errp, "its feature bits can't be written");
     }
     return true;
@@ -299,7 +299,7 @@ static bool q2_open(BlockNode *n, Opts *o, Error **errp)
         opts_get(o, "l2-cache-size"), opts_get(o, "refcount-cache-size"), opts_get(o, "cache-size"), opts_get(o, "cache-clean-interval");
         opts_get(o, "pass-discard-request"), opts_get(o, "pass-discard-snapshot"), opts_get(o, "pass-discard-other");
         opts_get(o, "overlap-check"), opts_get(o, "discard-no-unref");
-        ok = q2_crypt_open(n, o, errp) && q2_read_snapshots(n, errp) && recover(n, errp);
+        ok = q2_crypt_open(n, o, errp) && q2_read_snapshots(n, errp) && recover(n, errp) && q2_load_bitmaps(n, errp);
     }
     if (!ok) {
         free_all(n);
@@ -313,6 +313,7 @@ static bool q2_inactivate(BlockNode *n, Error **errp)
     Qcow2 *q = q2_of(n);
     pthread_mutex_lock(&q->lock);
     int r = 0;
+    bool stored = q->broken || q2_store_bitmaps(n, errp);
     if (!q->broken) {
         r = q2_sync(n);
         r = r ? r : q2_sync(n); /* what the first gave back */
@@ -320,9 +321,9 @@ static bool q2_inactivate(BlockNode *n, Error **errp)
             r = q2_mark_clean(n);
     }
     pthread_mutex_unlock(&q->lock);
-    if (r)
+    if (r && stored)
         error_set_errno(errp, -r, "image '%s': its metadata can't be written back", block_filename(n));
-    return !r;
+    return !r && stored;
 }
 
 static void q2_close(BlockNode *n) { free_all(n); }
@@ -405,6 +406,9 @@ static bool q2_info(BlockNode *n, BlockInfo *out, Error **errp)
     if (q->version >= 3) {
         g_autofree char *bits = g_strdup_printf("%u", 1u << q->refcount_order);
         detail(out, "lazy-refcounts", q->compatible & COMPAT_LAZY_REFCOUNTS ? "true" : "false");
+        g_autofree char *bitmaps = q2_bitmaps_info(n);
+        if (bitmaps)
+            detail(out, "bitmaps", bitmaps);
         detail(out, "refcount-bits", bits);
         crypt_detail(q, out);
         if (q->data_file_name) {
@@ -472,6 +476,6 @@ static const BlockDriver qcow2_driver = {
     .truncate = q2_truncate, .info = q2_info, .create = q2_create, .amend = q2_amend, .measure = q2_measure, .check = q2_check,
     .change_backing = q2_change_backing_file, .make_empty = q2_make_empty, .snapshot_list = q2_snapshot_list, .snapshot_create = q2_snapshot_create,
     .snapshot_apply = q2_snapshot_apply, .snapshot_delete = q2_snapshot_delete, .snapshot_load = q2_snapshot_load, .vmstate_pwritev = q2_vmstate_pwritev,
-    .vmstate_discard = q2_vmstate_discard, .snapshot_vmstate_preadv = q2_snapshot_vmstate_preadv,
+    .bitmap_can_store = q2_bitmap_can_store, .vmstate_discard = q2_vmstate_discard, .snapshot_vmstate_preadv = q2_snapshot_vmstate_preadv,
 };
 BLOCK_DRIVER_REGISTER(qcow2_driver)

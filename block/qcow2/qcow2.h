@@ -104,6 +104,7 @@ typedef struct Qcow2 {
     bool lazy, dirty_written;
     bool broken;         /* metadata could not be written, or is corrupt: no more writes */
     uint64_t packed_offset; /* where the next compressed cluster may start, 0: in a new cluster */
+    bool bitmaps_loaded; /* and marked as in use in the file: they are to be stored */
     Luks *luks;          /* encryption by LUKS: its header */
     CryptoSectors *sectors; /* NULL although crypt_method isn't 0: opened without a key, no data can be read */
     /* the last decompressed cluster */
@@ -214,6 +215,12 @@ bool q2_crypt_open(BlockNode *n, Opts *o, Error **errp);
 void q2_crypt_close(Qcow2 *q);
 char *q2_crypt_info(const Qcow2 *q);                           /* JSON */
 bool q2_crypt_amend(BlockNode *n, Opts *o, bool force, Error **errp);
+
+/* bitmaps.c */
+bool q2_load_bitmaps(BlockNode *n, Error **errp);
+bool q2_store_bitmaps(BlockNode *n, Error **errp);             /* (locked) */
+bool q2_bitmap_can_store(BlockNode *n, const char *name, uint64_t granularity, Error **errp);
+char *q2_bitmaps_info(BlockNode *n);
 
 /* snapshot.c */
 bool q2_read_snapshots(BlockNode *n, Error **errp);

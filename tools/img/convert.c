@@ -8,7 +8,7 @@
 typedef struct Convert {
     ImgOpen in;
     gchar *format, *cache, *backing, *backing_format, *snapshot, *sparse, **lists;
-    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero, target_opts;
+    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero, target_opts, bitmaps, skip_broken;
     gint jobs;
 } Convert;
 
@@ -64,6 +64,28 @@ static BlockNode *make_target(const Convert *c, const char *name, uint64_t size,
     return n && fits(n, name, size, errp) ? n : NULL;
 }
 
+/* The target gets bitmaps of the same names with the same contents. */
+static bool copy_bitmaps(BlockNode *src, BlockNode *dst, bool skip_broken, Error **errp)
+{
+    BlockBitmap *from;
+    for (unsigned i = 0; (from = block_bitmap_nth(src, i)); i++) {
+        BlockBitmapInfo b;
+        block_bitmap_info(from, &b);
+        if (b.inconsistent && skip_broken) {
+            warn_reportf("bitmap '%s' is inconsistent and is left out", b.name);
+            continue;
+        }
+        if (b.inconsistent) {
+            error_setf(errp, "bitmap '%s' is inconsistent; remove it, or add --skip-broken-bitmaps", b.name);
+            return false;
+        }
+        BlockBitmap *to = block_bitmap_add(dst, b.name, b.granularity, BITMAP_PERSISTENT | (b.enabled ? 0 : BITMAP_DISABLED), errp);
+        if (!to || !block_bitmap_merge(to, from, errp))
+            return false;
+    }
+    return true;
+}
+
 static bool convert_all(const Convert *c, char **names, int count, Error **errp)
 {
     uint64_t total = 0, sparse = 4096;
@@ -103,6 +125,7 @@ static bool convert_all(const Convert *c, char **names, int count, Error **errp)
         ok = img_copy(&copy, errp);
         at += block_size(src);
     }
+    ok = ok && (!c->bitmaps || copy_bitmaps(sources->pdata[0], target, c->skip_broken, errp));
     if (ok) {
         img_progress_end(&p);
         int r = block_flush(target);
@@ -134,6 +157,8 @@ int img_convert(int argc, char **argv)
         { "cache", 't', 0, G_OPTION_ARG_STRING, &c.cache, "cache mode of the target (unsafe, flushed at the end)", "MODE" },
         { "snapshot", 'l', 0, G_OPTION_ARG_STRING, &c.snapshot, "copy what an internal snapshot holds", "NAME" },
         { "source-cache", 'T', 0, G_OPTION_ARG_STRING, &c.in.cache, "cache mode of the source", "MODE" },
+        { "bitmaps", 0, 0, G_OPTION_ARG_NONE, &c.bitmaps, "copy the persistent dirty bitmaps as well", NULL },
+        { "skip-broken-bitmaps", 0, 0, G_OPTION_ARG_NONE, &c.skip_broken, "with --bitmaps: leave inconsistent ones out", NULL },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &c.in.image_opts, "sources are lists of options", NULL },
         { "target-image-opts", 0, 0, G_OPTION_ARG_NONE, &c.target_opts, "with -n: the target is a list of options", NULL },
         { "force-share", 'U', 0, G_OPTION_ARG_NONE, &c.in.share, "read even while another process writes", NULL }, { NULL }
@@ -146,6 +171,10 @@ int img_convert(int argc, char **argv)
         return img_failf("convert: -m takes 1 to 16");
     if (c.target_opts && !c.no_create)
         return img_failf("convert: --target-image-opts names an image that exists; add -n");
+    if (c.skip_broken && !c.bitmaps)
+        return img_failf("convert: --skip-broken-bitmaps is for --bitmaps");
+    if (c.bitmaps && argc != 3)
+        return img_failf("convert: --bitmaps takes one source");
     if (c.target_is_zero && !c.no_create)
         return img_failf("convert: --target-is-zero is for an image that exists; add -n");
     return convert_all(&c, argv + 1, argc - 1, &err) ? EXIT_SUCCESS : img_fail(err);

@@ -15,7 +15,7 @@ typedef struct ImgCommandInfo { const char *name; ImgCommand *run; const char *u
 extern const ImgCommandInfo img_commands[];
 
 #define IMG_COMMANDS(X) \
-    X(amend) X(bench) X(check) X(commit) X(compare) X(convert) X(create) X(dd) X(info) X(map) X(measure) X(rebase) X(resize) X(snapshot) \
+    X(amend) X(bench) X(bitmap) X(check) X(commit) X(compare) X(convert) X(create) X(dd) X(info) X(map) X(measure) X(rebase) X(resize) X(snapshot) \
     X(torture) X(tree)
 #define X(name) ImgCommand img_##name;
 IMG_COMMANDS(X)

@@ -6,6 +6,7 @@
 const ImgCommandInfo img_commands[] = {
     { "amend", img_amend, "[-f FMT] -o OPTIONS FILE", "change options of an image" },
     { "bench", img_bench, "[-c COUNT] [-d DEPTH] [-s SIZE] [-w] [-f FMT] FILE", "time requests" },
+    { "bitmap", img_bitmap, "(--add | --remove | --clear | --enable | --disable | --merge SOURCE)... [-g N] FILE BITMAP", "persistent dirty bitmaps" },
     { "check", img_check, "[-r leaks|all] [-f FMT] [--output=json] FILE", "look for faults, and repair them" },
     { "commit", img_commit, "[-b BASE] [-d] [-p] FILE", "write an overlay's contents into its backing file" },
     { "compare", img_compare, "[-s] [-f FMT] [-F FMT] FILE1 FILE2", "do two images hold the same?" },
