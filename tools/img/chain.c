@@ -109,7 +109,7 @@ static bool copy_differences(BlockNode *n, BlockNode *new_base, ImgProgress *p, 
 int img_rebase(int argc, char **argv)
 {
     ImgOpen how = { 0 };
-    gchar *base_name = NULL, *base_format = NULL;
+    gchar *base_name = NULL, *base_format = NULL, *source_cache = NULL;
     gboolean unsafe = FALSE, show = FALSE, quiet = FALSE;
     const GOptionEntry entries[] = {
         { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image", "FMT" },
@@ -117,6 +117,7 @@ int img_rebase(int argc, char **argv)
         { "backing-format", 'F', 0, G_OPTION_ARG_STRING, &base_format, "its format", "FMT" },
         { "unsafe", 'u', 0, G_OPTION_ARG_NONE, &unsafe, "change the name only: the contents are known to be the same", NULL },
         { "cache", 't', 0, G_OPTION_ARG_STRING, &how.cache, "cache mode", "MODE" },
+        { "source-cache", 'T', 0, G_OPTION_ARG_STRING, &source_cache, "cache mode of the new backing file", "MODE" },
         { "progress", 'p', 0, G_OPTION_ARG_NONE, &show, "show progress", NULL },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options", NULL },
         { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "(accepted)", NULL },
@@ -139,7 +140,8 @@ int img_rebase(int argc, char **argv)
         g_autofree char *full = block_full_backing_name(argv[1], base_name, &err);
         g_autoptr(Opts) o = opts_new();
         opts_set(o, "driver", base_format);
-        base = full ? block_open(full, o, 0, &err) : NULL;
+        unsigned flags = 0;
+        base = full && block_cache_mode(source_cache, &flags, &err) ? block_open(full, o, flags, &err) : NULL;
         ok = base;
     }
     if (ok && !unsafe) {

@@ -108,6 +108,17 @@ Opts *img_options(gchar **lists, Error **errp)
     return all;
 }
 
+bool img_load_snapshot(BlockNode *n, const char *text, Error **errp)
+{
+    if (!g_str_has_prefix(text, "snapshot."))
+        return block_snapshot_load(n, text, errp);
+    g_autoptr(Opts) o = opts_parse(text, NULL, errp);
+    const char *id = o ? opts_get(o, "snapshot.id") : NULL, *name = o ? opts_get(o, "snapshot.name") : NULL;
+    if (o && !id && !name)
+        error_setf(errp, "-l '%s': give snapshot.id=ID or snapshot.name=NAME", text);
+    return (id || name) && block_snapshot_load(n, id ? id : name, errp);
+}
+
 bool img_output(const gchar *output, bool *json, Error **errp)
 {
     static const char *const kinds[] = { "human", "json", NULL };

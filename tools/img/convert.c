@@ -8,7 +8,9 @@
 typedef struct Convert {
     ImgOpen in;
     gchar *format, *cache, *backing, *backing_format, *snapshot, *sparse, **lists;
-    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero, target_opts, bitmaps, skip_broken;
+    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero, target_opts, bitmaps, skip_broken, salvage, offload;
+    uint64_t rate_bytes;
+    gchar *rate;
     gint jobs;
 } Convert;
 
@@ -101,7 +103,7 @@ static bool convert_all(const Convert *c, char **names, int count, Error **errp)
         if (!n)
             return false;
         g_ptr_array_add(sources, n);
-        if (c->snapshot && !block_snapshot_load(n, c->snapshot, errp))
+        if (c->snapshot && !img_load_snapshot(n, c->snapshot, errp))
             return false;
         total += block_size(n);
     }
@@ -121,7 +123,8 @@ static bool convert_all(const Convert *c, char **names, int count, Error **errp)
         BlockNode *src = sources->pdata[i];
         ImgCopy copy = { .src = src, .dst = target, .to = at, .length = block_size(src), .target_is_zero = is_zero, .compressed = c->compressed,
                          .base = c->backing ? block_backing(src) : NULL, .only_allocated = c->backing, .sparse = (unsigned)MIN(sparse, 1u << 20),
-                         .jobs = c->compressed ? MAX((unsigned)c->jobs, (unsigned)sysconf(_SC_NPROCESSORS_ONLN)) : (unsigned)c->jobs, .progress = &p };
+                         .jobs = c->compressed ? MAX((unsigned)c->jobs, (unsigned)sysconf(_SC_NPROCESSORS_ONLN)) : (unsigned)c->jobs, .progress = &p,
+                         .salvage = c->salvage, .rate = c->rate_bytes };
         ok = img_copy(&copy, errp);
         at += block_size(src);
     }
@@ -157,6 +160,9 @@ int img_convert(int argc, char **argv)
         { "cache", 't', 0, G_OPTION_ARG_STRING, &c.cache, "cache mode of the target (unsafe, flushed at the end)", "MODE" },
         { "snapshot", 'l', 0, G_OPTION_ARG_STRING, &c.snapshot, "copy what an internal snapshot holds", "NAME" },
         { "source-cache", 'T', 0, G_OPTION_ARG_STRING, &c.in.cache, "cache mode of the source", "MODE" },
+        { "salvage", 0, 0, G_OPTION_ARG_NONE, &c.salvage, "what can't be read becomes zeroes", NULL },
+        { "copy-range", 'C', 0, G_OPTION_ARG_NONE, &c.offload, "(accepted: the host's page cache is used as it is)", NULL },
+        { "rate", 'r', 0, G_OPTION_ARG_STRING, &c.rate, "bytes a second at most", "N" },
         { "bitmaps", 0, 0, G_OPTION_ARG_NONE, &c.bitmaps, "copy the persistent dirty bitmaps as well", NULL },
         { "skip-broken-bitmaps", 0, 0, G_OPTION_ARG_NONE, &c.skip_broken, "with --bitmaps: leave inconsistent ones out", NULL },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &c.in.image_opts, "sources are lists of options", NULL },
@@ -171,6 +177,8 @@ int img_convert(int argc, char **argv)
         return img_failf("convert: -m takes 1 to 16");
     if (c.target_opts && !c.no_create)
         return img_failf("convert: --target-image-opts names an image that exists; add -n");
+    if (c.rate && (!parse_size(c.rate, 1, &c.rate_bytes) || !c.rate_bytes))
+        return img_failf("convert: -r '%s': not a size; give bytes a second, as in 10M", c.rate);
     if (c.skip_broken && !c.bitmaps)
         return img_failf("convert: --skip-broken-bitmaps is for --bitmaps");
     if (c.bitmaps && argc != 3)

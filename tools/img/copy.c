@@ -14,6 +14,7 @@ typedef struct Work {
     uint64_t next, chunk;
     int error;
     bool writing;
+    int64_t start_us;
 } Work;
 
 static bool take(Work *w, uint64_t *at, uint64_t *len)
@@ -85,6 +86,36 @@ static int put_compressed(const ImgCopy *c, uint64_t at, const uint8_t *buf, uin
     return block_pwritev(c->dst, c->to + at, &iov, 1, c->to % target_cluster(c) ? 0 : BLOCK_REQ_COMPRESSED);
 }
 
+/* With salvage, sectors that can't be read become zeroes. */
+static int read_piece(const ImgCopy *c, uint64_t at, uint8_t *buf, uint64_t len)
+{
+    enum { SECTOR = 512 };
+    int r = block_pread(c->src, at, buf, len);
+    if (!r || !c->salvage)
+        return r;
+    for (uint64_t i = 0; i < len; i += SECTOR) {
+        uint64_t n = MIN(len - i, (uint64_t)SECTOR);
+        r = block_pread(c->src, at + i, buf + i, n);
+        if (r) {
+            memset(buf + i, 0, n);
+            warn_reportf("image '%s': %" PRIu64 " bytes at %" PRIu64 " can't be read and become zeroes: %s", block_filename(c->src), n, at + i, g_strerror(-r));
+        }
+    }
+    return 0;
+}
+
+/* No faster than was asked for. */
+static void hold_back(Work *w)
+{
+    if (!w->c->rate)
+        return;
+    pthread_mutex_lock(&w->lock);
+    double due = (double)MIN(w->next, w->c->length) / (double)w->c->rate * 1e6 - (double)(g_get_monotonic_time() - w->start_us);
+    pthread_mutex_unlock(&w->lock);
+    if (due > 0)
+        g_usleep((gulong)MIN(due, 60e6));
+}
+
 static int copy_piece(Work *w, uint64_t at, uint64_t len, uint8_t *buf, bool *writing)
 {
     const ImgCopy *c = w->c;
@@ -103,7 +134,7 @@ static int copy_piece(Work *w, uint64_t at, uint64_t len, uint8_t *buf, bool *wr
         if (c->compressed) {
             uint64_t have = at < size ? MIN(n, size - at) : 0;
             memset(buf + have, 0, n - have);
-            r = have ? block_pread(c->src, at, buf, have) : 0;
+            r = have ? read_piece(c, at, buf, have) : 0;
             *writing = !r;
             r = r ? r : put_compressed(c, at, buf, n);
         } else if (skip) {
@@ -112,7 +143,7 @@ static int copy_piece(Work *w, uint64_t at, uint64_t len, uint8_t *buf, bool *wr
             *writing = true;
             r = put_zeroes(c, at, n);
         } else {
-            r = block_pread(c->src, at, buf, n);
+            r = read_piece(c, at, buf, n);
             *writing = !r;
             r = r ? r : put_data(c, at, buf, n);
         }
@@ -134,6 +165,7 @@ static void *worker(void *opaque)
         bool writing = false;
         int r = copy_piece(w, at, len, buf, &writing);
         done(w, len, r, writing);
+        hold_back(w);
     }
     free(buf);
     return NULL;
@@ -141,7 +173,7 @@ static void *worker(void *opaque)
 
 bool img_copy(const ImgCopy *c, Error **errp)
 {
-    Work w = { .c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .chunk = CHUNK };
+    Work w = { .c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .chunk = CHUNK, .start_us = g_get_monotonic_time() };
     if (c->compressed) {
         BlockInfo info;
         block_info(c->dst, &info, NULL);

@@ -199,11 +199,12 @@ int img_amend(int argc, char **argv)
 int img_measure(int argc, char **argv)
 {
     ImgOpen how = { 0 };
-    gchar *format = NULL, *size_text = NULL, *output = NULL, **lists = NULL;
+    gchar *format = NULL, *size_text = NULL, *output = NULL, *snapshot = NULL, **lists = NULL;
     const GOptionEntry entries[] = {
         { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of FILE", "FMT" },
         { "target-format", 'O', 0, G_OPTION_ARG_STRING, &format, "format of the new image (raw)", "FMT" },
         { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &lists, "options of the new image", "A=B,..." },
+        { "snapshot", 'l', 0, G_OPTION_ARG_STRING, &snapshot, "what an internal snapshot of FILE holds", "NAME" },
         { "size", 0, 0, G_OPTION_ARG_STRING, &size_text, "an empty disk of this size instead of FILE", "N" },
         { "output", 0, 0, G_OPTION_ARG_STRING, &output, "human or json", "KIND" },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options", NULL },
@@ -223,7 +224,7 @@ int img_measure(int argc, char **argv)
     BlockNode *n = argc > 1 ? img_open(argv[1], &how, 0, &err) : NULL;
     if (argc > 1 && !n)
         return img_fail(err);
-    bool ok = block_measure(format ? format : "raw", o, n, size, &required, &fully, &err);
+    bool ok = (!snapshot || !n || img_load_snapshot(n, snapshot, &err)) && block_measure(format ? format : "raw", o, n, size, &required, &fully, &err);
     if (n)
         block_unref(n);
     if (!ok)

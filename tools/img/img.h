@@ -37,6 +37,8 @@ bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_nam
 BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error **errp);
 /* "-o a=b,c=d", given several times. */
 Opts *img_options(gchar **lists, Error **errp);
+/* What -l names: "NAME", "snapshot.id=ID" or "snapshot.name=NAME". */
+bool img_load_snapshot(BlockNode *n, const char *text, Error **errp);
 /* Is --output json? false with *errp on other words than human and json. */
 bool img_output(const gchar *output, bool *json, Error **errp);
 void img_print_json(const char *text, const char *more); /* both together: indented */
@@ -53,7 +55,8 @@ typedef struct ImgCopy {
     BlockNode *src, *dst;
     const BlockNode *base;    /* only what is above it; NULL: everything */
     uint64_t length, to;      /* bytes of src from its start; where they go in dst */
-    bool target_is_zero, compressed, only_allocated;
+    bool target_is_zero, compressed, only_allocated, salvage;
+    uint64_t rate;            /* bytes a second; 0: as fast as it goes */
     unsigned sparse;          /* runs of zeroes of at least so many bytes are left out */
     unsigned jobs;
     ImgProgress *progress;
