@@ -158,7 +158,12 @@ static void reset(Device *d, ResetPhase phase)
         mmc_reset(&a->mmc);
 }
 
-static void saving(Device *d) { ata_drain(ata_drive(d)); }
+static void saving(Device *d)
+{
+    AtaDrive *a = ata_drive(d);
+    ata_drain(a);
+    a->buf_at = MIN(a->buf_at, a->buf_end); /* nothing is left of the last transfer */
+}
 
 static bool loaded(Device *d, Error **errp)
 {
