@@ -22,6 +22,11 @@ struct BlockBackend {
     void *opaque;
     ThrottleLanes *_Atomic throttle;
     InFlight in_flight;
+    _Atomic bool held;
+    BlkRequest *parked, **parked_last; /* under hold_lock, as what follows */
+    unsigned waiting;      /* parked, or being submitted anew */
+    pthread_mutex_t hold_lock;
+    pthread_cond_t released;
     struct {               /* each counter for itself, relaxed */
         _Atomic uint64_t bytes[5], failed[5], time_ns[5], latency[5][BLK_LATENCIES], inline_ops, last_ns;
     } stats;
@@ -119,11 +124,89 @@ static void enqueue(BlkRequest *r)
         pthread_detach(thread_start("block worker", worker, NULL));
 }
 
+/* --- holding back --- */
+
+/* The caller has entered. True: the request waits for the release, and is not on its way. */
+static bool park(BlockBackend *b, BlkRequest *r)
+{
+    pthread_mutex_lock(&b->hold_lock);
+    bool held = b->held;
+    if (held) {
+        r->next = NULL;
+        *(b->parked ? b->parked_last : &b->parked) = r;
+        b->parked_last = &r->next;
+        b->waiting++;
+    }
+    pthread_mutex_unlock(&b->hold_lock);
+    if (held)
+        in_flight_leave(&b->in_flight);
+    return held;
+}
+
+/* For blocking requests. */
+static void enter(BlockBackend *b)
+{
+    for (;;) {
+        in_flight_enter(&b->in_flight);
+        if (!atomic_load(&b->held))
+            return;
+        in_flight_leave(&b->in_flight);
+        pthread_mutex_lock(&b->hold_lock);
+        while (b->held)
+            pthread_cond_wait(&b->released, &b->hold_lock);
+        pthread_mutex_unlock(&b->hold_lock);
+    }
+}
+
+/* Limits do not keep those that are on their way. */
+static void wait_for_all(BlockBackend *b)
+{
+    ThrottleLanes *lanes = b->throttle;
+    if (lanes)
+        throttle_lanes_hurry(lanes, true);
+    in_flight_wait(&b->in_flight);
+    if (lanes)
+        throttle_lanes_hurry(lanes, false);
+}
+
+void blk_hold(BlockBackend *b)
+{
+    atomic_store(&b->held, true);
+    wait_for_all(b);
+}
+
+void blk_release(BlockBackend *b)
+{
+    pthread_mutex_lock(&b->hold_lock);
+    b->held = false;
+    BlkRequest *r = b->parked, *next;
+    b->parked = NULL;
+    pthread_mutex_unlock(&b->hold_lock);
+    unsigned count = 0;
+    for (; r; r = next, count++) {
+        next = r->next;
+        blk_submit(b, r);
+    }
+    pthread_mutex_lock(&b->hold_lock);
+    b->waiting -= count;
+    pthread_cond_broadcast(&b->released);
+    pthread_mutex_unlock(&b->hold_lock);
+}
+
+void blk_replace_node(BlockBackend *b, BlockNode *node)
+{
+    BlockNode *old = b->node;
+    b->node = node;
+    block_unref(old);
+}
+
 void blk_submit(BlockBackend *b, BlkRequest *r)
 {
     r->blk = b;
     r->start_ns = now_ns();
     in_flight_enter(&b->in_flight); /* from here on the node stays */
+    if (G_UNLIKELY(atomic_load(&b->held)) && park(b, r))
+        return;
     r->node = b->node;
     ThrottleLanes *lanes = b->throttle;
     if (lanes && r->node && throttle_lanes_put(lanes, r))
@@ -145,7 +228,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
 
 int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len)
 {
-    in_flight_enter(&b->in_flight);
+    enter(b);
     BlockNode *n = b->node;
     int r = n ? block_pread(n, offset, buf, len) : -ENOMEDIUM;
     in_flight_leave(&b->in_flight);
@@ -154,7 +237,7 @@ int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len)
 
 int blk_flush(BlockBackend *b)
 {
-    in_flight_enter(&b->in_flight);
+    enter(b);
     BlockNode *n = b->node;
     int r = n ? block_flush(n) : 0;
     in_flight_leave(&b->in_flight);
@@ -163,12 +246,11 @@ int blk_flush(BlockBackend *b)
 
 void blk_drain(BlockBackend *b)
 {
-    ThrottleLanes *lanes = b->throttle;
-    if (lanes)
-        throttle_lanes_hurry(lanes, true);
-    in_flight_wait(&b->in_flight);
-    if (lanes)
-        throttle_lanes_hurry(lanes, false);
+    pthread_mutex_lock(&b->hold_lock);
+    while (b->waiting)
+        pthread_cond_wait(&b->released, &b->hold_lock);
+    pthread_mutex_unlock(&b->hold_lock);
+    wait_for_all(b);
 }
 
 /* --- limits --- */
@@ -208,6 +290,8 @@ BlockBackend *blk_new(const char *name, BlockNode *node)
     b->node = node;
     b->werror = BLK_ERROR_ENOSPC;
     in_flight_init(&b->in_flight);
+    pthread_mutex_init(&b->hold_lock, NULL);
+    pthread_cond_init(&b->released, NULL);
     if (!backends)
         backends = g_ptr_array_new();
     g_ptr_array_add(backends, b);
@@ -231,6 +315,8 @@ void blk_free(BlockBackend *b)
     blk_set_throttle(b, NULL);
     g_ptr_array_remove(backends, b);
     in_flight_destroy(&b->in_flight);
+    pthread_mutex_destroy(&b->hold_lock);
+    pthread_cond_destroy(&b->released);
     g_free(b->name);
     g_free(b->user);
     g_free(b->serial);

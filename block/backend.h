@@ -96,6 +96,14 @@ int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len);
 int blk_flush(BlockBackend *b);
 void blk_drain(BlockBackend *b);  /* returns when all submitted requests are done */
 
+/*
+ * For a change of the graph, main thread. blk_hold(): requests on their way end, new ones wait until blk_release(). blk_replace_node(), while
+ * held: another image with the same contents; takes the reference.
+ */
+void blk_hold(BlockBackend *b);
+void blk_release(BlockBackend *b);
+void blk_replace_node(BlockBackend *b, BlockNode *node);
+
 /* By BlkOp. latency[op][i]: requests that took less than 2^i microseconds and not less than 2^(i-1). idle_ns: since the last one ended. */
 enum { BLK_LATENCIES = 24 };
 typedef struct BlkStats {

@@ -99,6 +99,8 @@ typedef enum BlockPrealloc { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, P
 bool block_parse_prealloc(const char *text, BlockPrealloc *out, Error **errp);
 bool block_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, bool shrink, Error **errp);
 
+/* From read-only to writable or back, with the layers below, its backing files excepted; when false, nothing has changed. Main thread. */
+bool block_reopen(BlockNode *n, bool writable, Error **errp);
 void block_drain_begin(BlockNode *n); /* returns when no request is in flight; new ones wait */
 void block_drain_end(BlockNode *n);
 

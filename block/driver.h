@@ -33,6 +33,8 @@ struct BlockDriver {
     bool (*open)(BlockNode *n, Opts *options, Error **errp);
     void (*close)(BlockNode *n);
     bool (*inactivate)(BlockNode *n, Error **errp); /* write back all that is cached; before close */
+    /* The flags say another thing about writing now (block_reopen()). Protocols without it can't change; formats need it only for what opening does. */
+    bool (*reopened)(BlockNode *n, Error **errp);
 
     int (*preadv)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
     int (*pwritev)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
@@ -64,6 +66,20 @@ struct BlockDriver {
     int (*snapshot_vmstate_preadv)(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
 };
 
+/*
+ * Who looks at a node's writes (jobs): before() may wait, after() is called once the driver is done, both in the writer's thread. hold():
+ * returns when the watcher itself has no request on its way and begins none until release(); block_drain_begin() calls it first.
+ */
+typedef struct BlockWrite { uint64_t start, end; struct BlockWrite *next; } BlockWrite;
+typedef struct BlockWatch BlockWatch;
+struct BlockWatch {
+    void (*before)(BlockWatch *w, BlockWrite *e);
+    void (*after)(BlockWatch *w, BlockWrite *e);
+    void (*hold)(BlockWatch *w);
+    void (*release)(BlockWatch *w);
+};
+enum { BLOCK_REQ_UNWATCHED = 1 << 8 }; /* the watcher's own write */
+
 struct BlockNode {
     const BlockDriver *drv;
     void *opaque;
@@ -78,9 +94,13 @@ struct BlockNode {
     bool any_memory;             /* request_align is about offsets and lengths only */
     unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */
     InFlight in_flight;
+    BlockWatch *watch;           /* or NULL; changes while drained, main thread */
     pthread_rwlock_t rmw;        /* held for writing while part of a unit is read, changed and written */
     GPtrArray *bitmaps;          /* of BlockBitmap; NULL: none. Changes while drained */
 };
+
+/* A read inside another request of this node, by whom it is counted. */
+int block_preadv_inner(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 
 void block_driver_register(const BlockDriver *d);
 const BlockDriver *block_driver_find(const char *name);

@@ -44,3 +44,9 @@ bool file_lock(int fd, bool write, const char *name, Error **errp)
     }
     return true;
 }
+
+void file_unlock(int fd)
+{
+    struct flock l = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = BASE_USED, .l_len = BASE_UNSHARED + PERM_RESIZE + 1 - BASE_USED };
+    fcntl(fd, F_OFD_SETLK, &l);
+}

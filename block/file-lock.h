@@ -12,4 +12,6 @@
  * such locks is no error.
  */
 bool file_lock(int fd, bool write, const char *name, Error **errp);
+/* Give up what file_lock() has taken; the lock may be taken anew. */
+void file_unlock(int fd);
 #endif

@@ -107,6 +107,29 @@ static bool file_open(BlockNode *n, Opts *o, Error **errp)
     return true;
 }
 
+/* Another descriptor with the new rights; the old one stays when anything fails. */
+static bool file_reopened(BlockNode *n, Error **errp)
+{
+    FileNode *f = file_of(n);
+    bool write = n->flags & BLOCK_RDWR;
+    g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", f->fd);
+    int old = f->fd, fd = open(self, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | (n->flags & BLOCK_DIRECT ? O_DIRECT : 0));
+    if (fd < 0) {
+        error_set_errno(errp, errno, "image '%s': can't be opened %s", block_filename(n), write ? "for writing" : "again");
+        return false;
+    }
+    if (f->locked)
+        file_unlock(old);
+    if (f->locked && !file_lock(fd, write, block_filename(n), errp)) {
+        close(fd);
+        file_lock(old, !write, block_filename(n), NULL);
+        return false;
+    }
+    f->fd = fd;
+    close(old);
+    return true;
+}
+
 static void file_close(BlockNode *n)
 {
     FileNode *f = file_of(n);
@@ -392,7 +415,7 @@ static const BlockCreateOption file_create_options[] = {
 #define FILE_FUNCTIONS \
     .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, .preadv = file_preadv, \
     .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, \
-    .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .flush = file_flush, .status = file_status, \
+    .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .reopened = file_reopened, .flush = file_flush, .status = file_status, \
     .truncate = file_truncate, .info = file_info
 static const BlockDriver file_driver = {
     .name = "file", .desc = "a file of the host", .schemes = file_schemes, .open = file_open, .create = file_create,

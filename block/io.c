@@ -18,8 +18,33 @@ static int end(BlockNode *n, int r)
     return r;
 }
 
-void block_drain_begin(BlockNode *n) { in_flight_block(&n->in_flight); }
-void block_drain_end(BlockNode *n) { in_flight_unblock(&n->in_flight); }
+/* What a watcher of writes is told; a node has none but for a job. */
+static void watch_begin(BlockNode *n, BlockWrite *e, uint64_t offset, uint64_t len, unsigned flags)
+{
+    *e = (BlockWrite){ .start = offset, .end = offset + len };
+    if (G_UNLIKELY(n->watch) && !(flags & BLOCK_REQ_UNWATCHED))
+        n->watch->before(n->watch, e);
+}
+
+static void watch_end(BlockNode *n, BlockWrite *e, unsigned flags)
+{
+    if (G_UNLIKELY(n->watch) && !(flags & BLOCK_REQ_UNWATCHED))
+        n->watch->after(n->watch, e);
+}
+
+void block_drain_begin(BlockNode *n)
+{
+    if (n->watch)
+        n->watch->hold(n->watch);
+    in_flight_block(&n->in_flight);
+}
+
+void block_drain_end(BlockNode *n)
+{
+    in_flight_unblock(&n->in_flight);
+    if (n->watch)
+        n->watch->release(n->watch);
+}
 
 static int check_range(const BlockNode *n, uint64_t offset, uint64_t len)
 {
@@ -108,6 +133,15 @@ int block_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iov
     return end(n, r);
 }
 
+int block_preadv_inner(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    uint64_t len = iov_bytes(iov, iovcnt);
+    int r = check_range(n, offset, len);
+    if (r || !len)
+        return r;
+    return is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
+}
+
 static int write_aligned(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
 {
     if (n->request_align == 1)
@@ -140,11 +174,14 @@ int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int io
     if (r || !len)
         return r;
     begin(n);
+    BlockWrite e;
+    watch_begin(n, &e, offset, len, flags);
     if (n->flags & BLOCK_ZERO_DETECT && !(flags & BLOCK_REQ_COMPRESSED) && iov_is_zero(iov, iovcnt))
         r = write_zeroes(n, offset, len, n->flags & BLOCK_ZERO_UNMAP ? BLOCK_REQ_MAY_UNMAP : 0);
     else
-        r = write_aligned(n, offset, len, iov, iovcnt, flags);
+        r = write_aligned(n, offset, len, iov, iovcnt, flags & ~(unsigned)BLOCK_REQ_UNWATCHED);
     block_bitmaps_dirty(n, offset, len);
+    watch_end(n, &e, flags);
     return end(n, finish_write(n, flags, r));
 }
 
@@ -162,7 +199,7 @@ int block_pwritev_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov,
     if (!n->drv->pwritev_nowait || !block_writable(n) || n->flags & (BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT) || n->request_align > 1 ||
         check_range(n, offset, len) || !len || !in_flight_try(&n->in_flight))
         return -EAGAIN;
-    int r = n->drv->pwritev_nowait(n, offset, len, iov, iovcnt);
+    int r = G_UNLIKELY(n->watch) ? -EAGAIN : n->drv->pwritev_nowait(n, offset, len, iov, iovcnt);
     if (!r)
         block_bitmaps_dirty(n, offset, len);
     return end(n, r);
@@ -242,8 +279,11 @@ int block_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fl
     if (r || !len)
         return r;
     begin(n);
-    r = finish_write(n, flags, write_zeroes(n, offset, len, flags));
+    BlockWrite e;
+    watch_begin(n, &e, offset, len, flags);
+    r = finish_write(n, flags, write_zeroes(n, offset, len, flags & ~(unsigned)BLOCK_REQ_UNWATCHED));
     block_bitmaps_dirty(n, offset, len);
+    watch_end(n, &e, flags);
     return end(n, r);
 }
 
@@ -259,8 +299,11 @@ int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len)
     if (head >= tail)
         return 0;
     begin(n);
+    BlockWrite e;
+    watch_begin(n, &e, head, tail - head, 0);
     r = n->drv->pdiscard(n, head, tail - head);
     block_bitmaps_dirty(n, head, tail - head);
+    watch_end(n, &e, 0);
     return end(n, r == -ENOTSUP ? 0 : r);
 }
 

@@ -443,6 +443,42 @@ void block_info_clear(BlockInfo *i)
     *i = (BlockInfo){ 0 };
 }
 
+static bool reopen_one(BlockNode *n, bool writable, Error **errp)
+{
+    if (block_writable(n) == writable)
+        return true;
+    if (n->drv->protocol && !n->drv->reopened) {
+        error_setf(errp, "image '%s': the %s protocol can't change between read-only and writable", block_filename(n), n->drv->name);
+        return false;
+    }
+    if (!writable && n->drv->inactivate && !n->drv->inactivate(n, errp))
+        return false;
+    if (!writable)
+        block_flush(n);
+    unsigned before = n->flags;
+    block_drain_begin(n);
+    n->flags = writable ? n->flags | BLOCK_RDWR : n->flags & ~(unsigned)BLOCK_RDWR;
+    bool ok = !n->drv->reopened || n->drv->reopened(n, errp);
+    if (!ok)
+        n->flags = before;
+    block_drain_end(n);
+    return ok;
+}
+
+bool block_reopen(BlockNode *n, bool writable, Error **errp)
+{
+    BlockNode *first = writable ? n->file : n, *second = writable ? n : n->file;
+    if (first && !(first == n ? reopen_one(n, writable, errp) : block_reopen(first, writable, errp)))
+        return false;
+    if (!second)
+        return true;
+    if (second == n ? reopen_one(n, writable, errp) : block_reopen(second, writable, errp))
+        return true;
+    if (first) /* as it was */
+        first == n ? (void)reopen_one(n, !writable, NULL) : (void)block_reopen(first, !writable, NULL);
+    return false;
+}
+
 bool block_has_snapshots(const BlockNode *n) { return block_skip_filters((BlockNode *)n)->drv->snapshot_create; }
 
 bool block_snapshot_list(BlockNode *n, GArray **out, Error **errp)

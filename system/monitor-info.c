@@ -284,6 +284,7 @@ const MonitorCommand monitor_info_items[] = {
     { "chardev", NULL, "the character devices", 0, 0, false, info_chardev },
     { "mice", NULL, "pointing devices", 0, 0, false, info_mice },
     { "snapshots", NULL, "snapshots of the machine in its disk images", 0, 0, false, monitor_info_snapshots },
+    { "block-jobs", NULL, "jobs on disk images", 0, 0, false, monitor_info_block_jobs },
     { "savevm", NULL, "the snapshot that is being saved in the background", 0, 0, false, monitor_info_savevm },
     { "history", NULL, "the last commands", 0, 0, false, info_history },
     { 0 },

@@ -6,6 +6,7 @@
 #include "accel/vcpu.h"
 #include "base/evloop.h"
 #include "base/log.h"
+#include "block/job.h"
 #include "hw/core/device.h"
 #include "system/run.h"
 #include "system/snapshot.h"
@@ -131,6 +132,7 @@ int run_until_exit(void)
 {
     int status = evloop_run();
     snapshot_end();
+    block_jobs_end();
     machine_pause(RUN_SHUTDOWN);
     return status;
 }

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "block/backend.h"
-#include "block/driver.h"
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
 #include "hw/core/ram.h"
@@ -19,22 +18,16 @@
 
 typedef struct Disk { BlockBackend *blk; BlockNode *node; } Disk;
 
-/* The format below filters. */
-static BlockNode *format_of(BlockNode *n)
-{
-    while (n && !block_has_snapshots(n) && n->file && !n->drv->protocol && n->drv != block_driver_find("raw"))
-        n = n->file;
-    return n;
-}
-
 /* Writable disks, each image once. False: one of them can't have snapshots. */
 static bool find_disks(GArray **out, Error **errp)
 {
     *out = g_array_new(false, true, sizeof(Disk));
     for (unsigned i = 0; i < blk_count(); i++) {
         BlockBackend *b = blk_nth(i);
-        Disk d = { b, format_of(blk_node(b)) };
-        bool known = !d.node || !block_writable(blk_node(b));
+        if (!blk_node(b))
+            continue;
+        Disk d = { b, block_skip_filters(blk_node(b)) };
+        bool known = !block_writable(blk_node(b));
         for (unsigned k = 0; !known && k < (*out)->len; k++)
             known = g_array_index(*out, Disk, k).node == d.node;
         if (known)
