@@ -472,7 +472,8 @@ static const char *const q2_options[] = { "lazy-refcounts", "data-file", "l2-cac
                                           "overlap-check", "discard-no-unref", "encrypt.format", "encrypt.key-secret", NULL };
 static const BlockDriver qcow2_driver = {
     .name = "qcow2", .desc = "QEMU copy-on-write, version 2 and 3", .instance_size = sizeof(Qcow2), .options = q2_options,
-    .create_options = q2_create_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate, .reopened = q2_reopened, .preadv = q2_preadv,
+    .create_options = q2_create_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate,
+    .reopened = q2_reopened, .preadv = q2_preadv,
     .pwritev = q2_pwritev, .preadv_nowait = q2_preadv_nowait, .pwritev_nowait = q2_pwritev_nowait,
     .pwrite_zeroes = q2_pwrite_zeroes, .pdiscard = q2_pdiscard, .flush = q2_flush, .status = q2_status,
     .truncate = q2_truncate, .info = q2_info, .create = q2_create, .amend = q2_amend, .measure = q2_measure, .check = q2_check,

@@ -53,7 +53,8 @@ static int guest_write(uint64_t at, void *buf, size_t len)
 static void one_write(unsigned n, GRand *r)
 {
     uint8_t buf[256 * 1024];
-    uint64_t at = n * (uint64_t)PART + (uint64_t)g_rand_int_range(r, 0, PART - (int)sizeof buf), len = (uint64_t)g_rand_int_range(r, 1, 1 << g_rand_int_range(r, 1, 18));
+    uint64_t at = n * (uint64_t)PART + (uint64_t)g_rand_int_range(r, 0, PART - (int)sizeof buf);
+    uint64_t len = (uint64_t)g_rand_int_range(r, 1, 1 << g_rand_int_range(r, 1, 18));
     int what = g_rand_int_range(r, 0, 10), value = what == 0 ? 0 : g_rand_int_range(r, 0, 256);
     memset(buf, value, len);
     for (uint64_t i = 0; value && i < len; i += 512)
