@@ -251,12 +251,14 @@ static const StateField cpu_state[] = {
 
 static bool valid_mode32(unsigned m) { return m >= ARM_USR && (m <= ARM_SVC || m == ARM_MON || m == ARM_ABT || m == ARM_HYP || m == ARM_UND || m == ARM_SYS); }
 
+static bool flag_op_ok(uint16_t op) { return (op >> 2 & ~FLAGS_NOTC) < FLAG_OP_COUNT; }
+
 /* Loaded values are untrusted: bring them into the ranges that the rest of the code takes for granted. */
 static bool check_loaded(ArmCpu *c, Error **errp)
 {
     bool ok = c->el <= highest_el(c) && c->btype <= 3 && (!c->aarch64 || c->has.aarch64) && !(c->daif & ~0x3c0u);
     ok = ok && (c->aarch64 || c->has.m_profile || valid_mode32(c->mode32)) && c->on_el <= 3;
-    ok = ok && c->v.fl.op >> 2 < FLAG_OP_COUNT && c->v.fl.rest_op >> 2 < FLAG_OP_COUNT && !(c->v.fp_control & ~0xffffu);
+    ok = ok && flag_op_ok(c->v.fl.op) && flag_op_ok(c->v.fl.rest_op) && flag_op_ok(c->v.fl.nz_op) && !(c->v.fp_control & ~0xffffu);
     ok = ok && c->excl_size <= 16 && c->wfx_kind <= 3;
     if (!ok)
         error_setf(errp, "CPU %u: the saved state is not one that this CPU can be in", c->v.index);
@@ -344,6 +346,8 @@ static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *mod
     if (c->has.m_profile)
         arm_m_create(c, &board_config);
     machine_part_add(&cpu_part, c);
+    if (index == 0 && c->has.mte2)
+        machine_part_add(&arm_mte_part, NULL);
     arm_reset(v);
     if (accel_current())
         vcpu_start_thread(v); /* it stands still until the machine runs */

@@ -260,4 +260,7 @@ void arm_cpu_on(ArmCpu *c, uint64_t pc, uint64_t context, unsigned el, bool aarc
 
 /* --- tcg/translate.c --- */
 void arm_translate(Vcpu *v, TransCtx *t);
+
+/* The tags of all memory, saved with the machine. */
+extern const MachinePart arm_mte_part;
 #endif

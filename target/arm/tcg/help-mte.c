@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory tagging (DDI 0487, D10): tags of pointers, allocation tags of memory, checks.
  *
- * Tags stand beside the memory, by physical page, from the first one that is not 0 on; four bits for 16 bytes. They are not saved with the machine.
+ * Tags stand beside the memory, by physical page, from the first one that is not 0 on; four bits for 16 bytes.
  */
 #include <pthread.h>
+#include <string.h>
+#include "hw/core/device.h"
 #include "target/arm/mmu.h"
 #include "target/arm/tcg/a64.h"
 
@@ -40,6 +42,65 @@ static void store_tag(hwaddr pa, unsigned tag)
         tags[n / 2] = (uint8_t)(tags[n / 2] & ~(15 << 4 * (n & 1))) | (uint8_t)(tag << 4 * (n & 1));
     pthread_mutex_unlock(&lock);
 }
+
+/* --- saved with the machine: pages in rising order, each its number (64 bits) and its tags --- */
+enum { SAVED_PAGE = 8 + PAGE_TAGS / 2, SAVED_MAX = 1 << 30 /* a state stream takes less: saving more tags fails with a line */ };
+typedef struct SavedTags { GByteArray *pages; } SavedTags;
+static const StateField saved_state[] = { STATE_BUF(SavedTags, pages, SAVED_MAX), STATE_END_OF_TABLE };
+
+static gint by_number(gconstpointer a, gconstpointer b)
+{
+    gsize x = GPOINTER_TO_SIZE(*(gpointer const *)a), y = GPOINTER_TO_SIZE(*(gpointer const *)b);
+    return x < y ? -1 : x > y;
+}
+
+static void part_save(void *opaque, StateWriter *w)
+{
+    SavedTags s = { g_byte_array_new() };
+    pthread_mutex_lock(&lock);
+    g_autoptr(GPtrArray) numbers = g_ptr_array_new();
+    GHashTableIter it;
+    gpointer number;
+    if (pages)
+        g_hash_table_iter_init(&it, pages);
+    while (pages && g_hash_table_iter_next(&it, &number, NULL))
+        g_ptr_array_add(numbers, number);
+    g_ptr_array_sort(numbers, by_number);
+    for (unsigned i = 0; i < numbers->len && s.pages->len + SAVED_PAGE <= SAVED_MAX; i++) {
+        const uint8_t *tags = g_hash_table_lookup(pages, numbers->pdata[i]);
+        uint8_t page[SAVED_PAGE];
+        store_le64(page, GPOINTER_TO_SIZE(numbers->pdata[i]));
+        memcpy(page + 8, tags, PAGE_TAGS / 2);
+        bool any = tags[0] || memcmp(tags, tags + 1, PAGE_TAGS / 2 - 1);
+        g_byte_array_append(s.pages, page, any ? SAVED_PAGE : 0);
+    }
+    pthread_mutex_unlock(&lock);
+    state_save_section(w, "mte", saved_state, &s);
+    g_byte_array_unref(s.pages);
+}
+
+static bool part_load(void *opaque, StateReader *r, Error **errp)
+{
+    SavedTags s = { NULL };
+    bool ok = state_load_section(r, "mte", saved_state, &s, errp);
+    if (ok && s.pages->len % SAVED_PAGE) {
+        error_setf(errp, "the memory's tags are damaged");
+        ok = false;
+    }
+    pthread_mutex_lock(&lock);
+    if (ok && pages)
+        g_hash_table_remove_all(pages);
+    if (ok && !pages)
+        pages = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    for (unsigned at = 0; ok && at < s.pages->len; at += SAVED_PAGE)
+        g_hash_table_insert(pages, GSIZE_TO_POINTER(load_le64(s.pages->data + at)), g_memdup2(s.pages->data + at + 8, PAGE_TAGS / 2));
+    pthread_mutex_unlock(&lock);
+    if (s.pages)
+        g_byte_array_unref(s.pages);
+    return ok;
+}
+
+const MachinePart arm_mte_part = { "mte", NULL, part_save, part_load };
 
 /* Is there RAM with tags at va (Normal, Tagged)? The access itself has been probed. */
 static bool tagged(Vcpu *v, uint64_t va, unsigned bank, hwaddr *pa)
