@@ -10,6 +10,7 @@
 #include "system/settings.h"
 
 #define MAX_CPUS 4096
+#define MAX_SLOTS 256
 
 static void replace(char **field, const char *value)
 {
@@ -185,13 +186,46 @@ bool topology_parse(Opts *smp, Topology *t, Error **errp)
     return true;
 }
 
+/* Room for memory devices. */
+static bool set_hotplug(Settings *s, const char *arg, uint64_t slots, const char *max, Error **errp)
+{
+    s->ram_slots = (unsigned)MIN(slots, MAX_SLOTS + 1);
+    s->ram_max = 0;
+    if (max && (!parse_size(max, MiB, &s->ram_max) || s->ram_max % 4096 || s->ram_max > 4096 * 1024 * GiB)) {
+        error_setf(errp, "-m '%s': maxmem is not a size; write it as in maxmem=8G", arg);
+        return false;
+    }
+    if (slots > MAX_SLOTS) {
+        error_setf(errp, "-m '%s': slots=%" PRIu64 " is not from 0 to %d", arg, slots, MAX_SLOTS);
+        return false;
+    }
+    if (s->ram_max && s->ram_max < s->ram_size) {
+        error_setf(errp, "-m '%s': maxmem is less than size; it is RAM and memory devices together", arg);
+        return false;
+    }
+    if (slots && s->ram_max <= s->ram_size) {
+        error_setf(errp, "-m '%s': slots= without room to fill them; add maxmem= of more than size", arg);
+        return false;
+    }
+    return true;
+}
+
+static bool opt_numa(Settings *s, const char *arg, Error **errp)
+{
+    g_ptr_array_add(s->numa, g_strdup(arg));
+    return true;
+}
+
 static bool opt_m(Settings *s, const char *arg, Error **errp)
 {
-    static const char *const keys[] = { "size", NULL };
+    static const char *const keys[] = { "size", "slots", "maxmem", NULL };
     g_autoptr(Opts) o = opts_parse(arg, "size", errp);
-    if (!o || (opts_get(o, "size"), !opts_all_used(o, "-m", keys, errp)))
+    if (!o)
         return false;
-    const char *size = opts_get(o, "size");
+    const char *size = opts_get(o, "size"), *max = opts_get(o, "maxmem");
+    uint64_t slots = 0;
+    if (!opts_get_u64(o, "slots", 0, &slots, errp) || !opts_all_used(o, "-m", keys, errp))
+        return false;
     if (!size || !parse_size(size, MiB, &s->ram_size)) {
         error_setf(errp, "-m '%s': not a size; write MiB or a number with M, G or T behind it", arg);
         return false;
@@ -200,7 +234,7 @@ static bool opt_m(Settings *s, const char *arg, Error **errp)
         error_setf(errp, "-m '%s': impossible memory size; give at least 1M, a multiple of 4 KiB", arg);
         return false;
     }
-    return true;
+    return set_hotplug(s, arg, slots, max, errp);
 }
 
 /* ---- identity ---- */
@@ -315,7 +349,11 @@ const Option options_machine[] = {
     { "accel", "NAME[,KEY=VALUE...]", "who runs the CPUs; repeated: the first that works; -accel help", opt_accel },
     { "cpu", "MODEL[,+FEATURE,-FEATURE]", "CPU model; -cpu help lists them", opt_cpu },
     { "smp", "[cpus=]N[,sockets=,dies=,cores=,threads=,maxcpus=]", "number and topology of the CPUs (1)", opt_smp },
-    { "m", "[size=]SIZE", "memory, in MiB or with a suffix M, G, T", opt_m },
+    { "m", "[size=]SIZE[,slots=N,maxmem=SIZE]", "memory, in MiB or with a suffix M, G, T; maxmem: with memory devices", opt_m },
+    { "mem-path", "PATH", "RAM in a file, or in a folder of tmpfs or hugetlbfs", FLAG(mem_path) },
+    { "mem-prealloc", NULL, "allocate all RAM at the start", FLAG(mem_prealloc) },
+    { "numa", "node[,memdev=ID|mem=SIZE][,cpus=A-B][,nodeid=N] | dist,src=,dst=,val= | cpu,node-id=,socket-id=...",
+      "NUMA nodes of the guest, their distances and CPUs", opt_numa },
     { "name", "[guest=]NAME[,process=NAME]", "name of the guest, and of the process", opt_name },
     { "uuid", "UUID", "the machine's UUID", opt_uuid },
     { "rtc", "[base=]utc|localtime|DATE[,clock=host|rt|vm]", "what the real-time clock starts with and counts", opt_rtc },

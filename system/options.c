@@ -17,7 +17,7 @@ Settings *settings_new(const char *program)
 {
     Settings *s = g_new0(Settings, 1);
     GPtrArray **opts[] = { &s->accels, &s->chardevs, &s->mons, &s->devices, &s->objects, &s->fw_cfg, &s->drives, &s->blockdevs };
-    GPtrArray **texts[] = { &s->serials, &s->parallels, &s->monitors };
+    GPtrArray **texts[] = { &s->numa, &s->serials, &s->parallels, &s->monitors };
     s->program = program;
     s->machine_opts = opts_new();
     for (unsigned i = 0; i < ARRAY_LEN(opts); i++)
@@ -30,13 +30,14 @@ Settings *settings_new(const char *program)
 void settings_free(Settings *s)
 {
     GPtrArray *arrays[] = { s->accels, s->chardevs, s->mons, s->devices, s->objects, s->fw_cfg, s->drives, s->blockdevs,
-                            s->serials, s->parallels, s->monitors };
+                            s->serials, s->parallels, s->monitors, s->numa };
     for (unsigned i = 0; i < ARRAY_LEN(arrays); i++)
         g_ptr_array_unref(arrays[i]);
     opts_free(s->machine_opts);
     opts_free(s->smp);
     g_free(s->machine);
     g_free(s->debugcon);
+    g_free(s->mem_path);
     g_free(s->loadvm);
     g_free(s->pidfile);
     g_free(s->gdb);

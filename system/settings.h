@@ -17,6 +17,11 @@ typedef struct Settings {
     bool machine_help, cpu_help; /* answered once the machine is known */
     Opts *smp;
     uint64_t ram_size;           /* 0: the machine's default */
+    uint64_t ram_max;            /* -m maxmem=, 0: none */
+    unsigned ram_slots;
+    char *mem_path;              /* -mem-path */
+    bool mem_prealloc;
+    GPtrArray *numa;             /* of char *: -numa */
     GPtrArray *accels;           /* of Opts, in the order to try; implied key "accel" */
     Opts *icount;                /* -icount, NULL: not given */
     GPtrArray *chardevs;         /* of Opts */
@@ -80,6 +85,8 @@ bool setup_monitors(Settings *s, Error **errp);
 typedef struct BlockBackend BlockBackend;
 bool drive_throttle_key(const char *key);
 bool drive_throttle(const Opts *o, const char *name, BlockBackend *b, Error **errp);
+/* RAM back ends and NUMA nodes, into m->config (setup-memory.c). */
+bool setup_memory(Settings *s, Machine *m, Error **errp);
 /* Nodes and drives (opt-block.c); devices of drives with if= other than none are added to s->devices. */
 bool setup_blocks(Settings *s, const Machine *m, Error **errp);
 

@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/object.h"
 #include "hw/core/cpu-port.h"
+#include "hw/core/ram-source.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/firmware/loader.h"
 #include "system/settings.h"
@@ -44,6 +45,9 @@ static const struct { const char *key, *help; } machine_keys[] = {
     { "acpi", "on|off: ACPI tables" },
     { "hpet", "on|off: high precision event timer" },
     { "graphics", "on|off: firmware may use a display" },
+    { "memory-backend", "ID of the -object memory-backend-* that is the machine's RAM" },
+    { "mem-merge", "on|off: the host may merge equal pages" },
+    { "dump-guest-core", "on|off: guest RAM is part of core dumps" },
     { "kernel", "as -kernel" },
     { "initrd", "as -initrd" },
     { "append", "as -append" },
@@ -101,7 +105,11 @@ static bool apply_common_keys(Settings *s, Error **errp)
     set_string(o, "append", &c->append);
     set_string(o, "dtb", &c->dtb);
     set_string(o, "firmware", &c->bios);
+    bool merge, dump;
     opts_get(o, "accel");
+    if (!opts_get_bool(o, "mem-merge", true, &merge, errp) || !opts_get_bool(o, "dump-guest-core", true, &dump, errp))
+        return false;
+    ram_source_set_defaults(merge, dump);
     return set_negated(o, "acpi", &c->no_acpi, errp) && set_negated(o, "hpet", &c->no_hpet, errp) &&
            opts_get_bool(o, "graphics", c->graphics, &c->graphics, errp);
 }
@@ -322,7 +330,8 @@ Machine *setup_machine(Settings *s, Error **errp)
         return NULL;
     run_init(&s->policy);
     Machine *m = machine_new(type);
-    bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_accel(s, m, errp) && setup_blocks(s, m, errp) && machine_build(m, errp) &&
-              check_address_bits(m, errp) && add_fw_cfg_files(s, errp) && add_devices(s, errp) && setup_monitors(s, errp);
+    bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_memory(s, m, errp) && setup_accel(s, m, errp) &&
+              setup_blocks(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) && add_fw_cfg_files(s, errp) &&
+              add_devices(s, errp) && setup_monitors(s, errp);
     return ok ? m : NULL; /* after an error the process ends */
 }

@@ -131,8 +131,19 @@ bool machine_build(Machine *m, Error **errp)
     return m->type->build(m, errp);
 }
 
+bool machine_make_ram(Machine *m, Error **errp)
+{
+    m->ram = m->config.ram ? m->config.ram : mem_ram_new(m->type->ram_name, m->config.ram_size, errp);
+    m->config.ram = NULL;
+    return m->ram;
+}
+
 static void free_config(MachineConfig *c)
 {
+    if (c->numa)
+        g_free(c->numa->cpu_node);
+    g_free(c->numa);
+    mem_region_free(c->ram);
     char **strings[] = { &c->cpu_model, &c->kernel, &c->initrd, &c->append, &c->dtb, &c->bios, &c->firmware_dir, &c->name,
                          &c->uuid, &c->rtc_base, &c->rtc_clock, &c->boot_order, &c->boot_once, &c->pflash[0], &c->pflash[1] };
     for (unsigned i = 0; i < ARRAY_LEN(strings); i++)

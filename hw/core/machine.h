@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "hw/core/device.h"
 #include "hw/core/memory.h"
+#include "hw/core/numa.h"
 
 typedef struct Chardev Chardev;
 typedef struct Machine Machine;
@@ -15,6 +16,10 @@ typedef struct Machine Machine;
 /* What the user asked for; filled by the command line before machine_type->build. Strings are owned by it. */
 typedef struct MachineConfig {
     uint64_t ram_size;
+    uint64_t ram_max;  /* -m maxmem=: RAM and memory devices; 0: no room for memory devices */
+    unsigned ram_slots; /* -m slots= */
+    MemRegion *ram;    /* of memory back ends, ram_size big; machine_make_ram() takes it over; NULL: anonymous */
+    NumaConfig *numa;  /* NULL: the machine says nothing about nodes */
     unsigned cpus, sockets, dies, cores, threads, max_cpus;
     char *cpu_model;   /* "qemu64,+avx", NULL: the machine's default */
     char *kernel, *initrd, *append, *dtb, *bios, *firmware_dir;
@@ -62,6 +67,7 @@ typedef struct MachineType {
     const char *default_cpu;
     unsigned max_cpus;
     uint64_t default_ram;
+    const char *ram_name;  /* of its RAM; NULL: a board whose memory can't come from back ends or have nodes */
     size_t size;        /* of the structure whose first member is Machine */
     const char *disk_if;   /* of a -drive without if=; NULL: virtio */
     unsigned ide_units;    /* of each of its IDE buses "ide.N"; 0: it has none. It has an empty CD drive at index 2 unless -nodefaults */
@@ -94,6 +100,8 @@ const MachineType *const *machine_types(unsigned *count);
 
 Machine *machine_new(const MachineType *type); /* spaces made, property defaults set */
 bool machine_build(Machine *m, Error **errp);  /* checks ram and cpu counts, then type->build; sets machine_current() */
+/* For build(): m->ram, of config.ram_size bytes, the machine's. */
+bool machine_make_ram(Machine *m, Error **errp);
 void machine_free(Machine *m);
 Machine *machine_current(void);
 

@@ -6,6 +6,8 @@
 #include <glib.h>
 #include "base/rcu.h"
 #include "hw/core/memory.h"
+#include "hw/core/ram.h"
+#include "hw/core/ram-source.h"
 
 typedef enum RegionKind { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_ROMD, REGION_IO, REGION_ALIAS } RegionKind;
 
@@ -63,6 +65,7 @@ void mem_map_lock(void);
 void mem_map_unlock(void);
 
 /* RAM blocks: host memory and a range of the ram_addr space. */
-uint8_t *ram_block_new(const char *name, uint64_t size, uint64_t *ram_addr, Error **errp);
+uint8_t *ram_block_new(const char *name, uint64_t size, RamSource *src, uint64_t *ram_addr, Error **errp);
 void ram_block_free(uint64_t ram_addr);
+bool ram_source_map(RamBlock *b, RamSource *src, Error **errp);
 #endif

@@ -207,15 +207,29 @@ static MemRegion *region_new(const char *name, uint64_t size, RegionKind kind)
     return r;
 }
 
-static MemRegion *backed_new(const char *name, uint64_t size, RegionKind kind, Error **errp)
+static MemRegion *backed_from(const char *name, uint64_t size, RegionKind kind, RamSource *src, Error **errp)
 {
     uint64_t ram_addr;
-    uint8_t *host = ram_block_new(name, size, &ram_addr, errp);
+    uint8_t *host = ram_block_new(name, size, src, &ram_addr, errp);
     if (!host)
         return NULL;
     MemRegion *r = region_new(name, size, kind);
     r->host = host;
     r->ram_addr = ram_addr;
+    return r;
+}
+
+static MemRegion *backed_new(const char *name, uint64_t size, RegionKind kind, Error **errp)
+{
+    RamSource src = ram_source_default();
+    return backed_from(name, size, kind, &src, errp);
+}
+
+MemRegion *mem_ram_new_from(const char *name, uint64_t size, RamSource *src, Error **errp)
+{
+    MemRegion *r = backed_from(name, size, REGION_RAM, src, errp);
+    if (r)
+        r->readonly = src->readonly;
     return r;
 }
 

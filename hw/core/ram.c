@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* RAM blocks: host memory, the flat ram_addr space, and the hook for writes that bypass the vCPUs. */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "base/bits.h"
 #include "base/rcu.h"
 #include "hw/core/memory-internal.h"
 #include "hw/core/ram.h"
 
 #define RAM_PAGE UINT64_C(4096)
-#define HUGE_PAGE (2 * MiB)
 
 /* All blocks, sorted by start; replaced as a whole (RCU). */
 typedef struct BlockTable {
@@ -45,40 +44,19 @@ static BlockTable *table_new(unsigned count)
     return t;
 }
 
-/* Anonymous memory; blocks of a huge page and more begin on a huge page. */
-static uint8_t *host_alloc(uint64_t size)
+uint8_t *ram_block_new(const char *name, uint64_t size, RamSource *src, uint64_t *ram_addr, Error **errp)
 {
-    uint64_t align = size >= HUGE_PAGE ? HUGE_PAGE : RAM_PAGE, padded;
-    if (__builtin_add_overflow(size, align, &padded) || padded > SIZE_MAX / 2) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    uint8_t *p = mmap(NULL, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
-    uint8_t *start = (uint8_t *)align_up((uintptr_t)p, align);
-    if (start > p)
-        munmap(p, start - p);
-    if (p + padded > start + size)
-        munmap(start + size, p + padded - (start + size));
-    if (size >= HUGE_PAGE)
-        madvise(start, size, MADV_HUGEPAGE);
-    return start;
-}
-
-uint8_t *ram_block_new(const char *name, uint64_t size, uint64_t *ram_addr, Error **errp)
-{
-    size = align_up(MAX(size, 1), RAM_PAGE);
-    uint8_t *host = size ? host_alloc(size) : NULL;
-    if (!host) {
-        error_set_errno(errp, size ? errno : ENOMEM, "memory '%s': the host refuses %" PRIu64 " MiB", name, size / MiB);
+    RamBlock made = { .size = align_up(MAX(size, 1), RAM_PAGE) };
+    g_strlcpy(made.name, name, sizeof(made.name));
+    if (!made.size || !ram_source_map(&made, src, errp)) {
+        if (!made.size)
+            error_setf(errp, "memory '%s': the host refuses %" PRIu64 " MiB", name, size / MiB);
         return NULL;
     }
     mem_map_lock();
     unsigned count = blocks ? blocks->count : 0, at = 0;
-    uint64_t start = 0;
-    while (at < count && blocks->block[at].start - start < size) { /* first gap that is wide enough */
-        start = blocks->block[at].start + blocks->block[at].size;
+    while (at < count && blocks->block[at].start - made.start < made.size) { /* first gap that is wide enough */
+        made.start = blocks->block[at].start + blocks->block[at].size;
         at++;
     }
     BlockTable *t = table_new(count + 1);
@@ -86,12 +64,11 @@ uint8_t *ram_block_new(const char *name, uint64_t size, uint64_t *ram_addr, Erro
         memcpy(t->block, blocks->block, at * sizeof(RamBlock));
         memcpy(t->block + at + 1, blocks->block + at, (count - at) * sizeof(RamBlock));
     }
-    t->block[at] = (RamBlock){ .start = start, .size = size, .host = host };
-    g_strlcpy(t->block[at].name, name, sizeof(t->block[at].name));
+    t->block[at] = made;
     table_publish(t);
     mem_map_unlock();
-    *ram_addr = start;
-    return host;
+    *ram_addr = made.start;
+    return made.host;
 }
 
 void ram_block_free(uint64_t ram_addr)
@@ -100,12 +77,28 @@ void ram_block_free(uint64_t ram_addr)
     unsigned at = 0;
     while (blocks->block[at].start != ram_addr)
         at++;
-    munmap(blocks->block[at].host, blocks->block[at].size);
+    munmap(blocks->block[at].host, blocks->block[at].mapped);
+    if (blocks->block[at].fd >= 0)
+        close(blocks->block[at].fd);
     BlockTable *t = table_new(blocks->count - 1);
     memcpy(t->block, blocks->block, at * sizeof(RamBlock));
     memcpy(t->block + at, blocks->block + at + 1, (t->count - at) * sizeof(RamBlock));
     table_publish(t);
     mem_map_unlock();
+}
+
+bool ram_block_find(uint64_t ram_addr, RamBlock *out)
+{
+    bool found = false;
+    rcu_read_lock();
+    const BlockTable *t = rcu_get(blocks);
+    for (unsigned i = 0; t && !found && i < t->count; i++) {
+        found = ram_addr - t->block[i].start < t->block[i].size;
+        if (found)
+            *out = t->block[i];
+    }
+    rcu_read_unlock();
+    return found;
 }
 
 void mem_set_ram_written_hook(RamWrittenFn *fn, void *opaque)
@@ -133,15 +126,8 @@ uint64_t mem_ram_addr_limit(void)
 
 uint8_t *mem_ram_host(uint64_t ram_addr)
 {
-    uint8_t *host = NULL;
-    rcu_read_lock();
-    const BlockTable *t = rcu_get(blocks);
-    for (unsigned i = 0; t && i < t->count; i++) {
-        if (ram_addr - t->block[i].start < t->block[i].size)
-            host = t->block[i].host + (ram_addr - t->block[i].start);
-    }
-    rcu_read_unlock();
-    return host;
+    RamBlock b;
+    return ram_block_find(ram_addr, &b) ? b.host + (ram_addr - b.start) : NULL;
 }
 
 void ram_foreach_block(RamBlockFn *fn, void *opaque)

@@ -18,7 +18,7 @@ typedef struct PcBoard {
     Machine machine;
     /* -machine properties */
     int smm, vmport, pit_switch, irqchip;
-    bool i8042, usb, sata, smbus, mem_merge, dump_guest_core;
+    bool i8042, usb, sata, smbus;
     bool booted_once; /* the boot order in CMOS is that of -boot once= */
     uint64_t max_ram_below_4g;
     /* Memory */
@@ -49,8 +49,6 @@ static inline PcBoard *pc_board(Machine *m) { return (PcBoard *)m; }
     DEFINE_PROP_BOOL("i8042", PcBoard, i8042, true, "PS/2 keyboard and mouse controller"), \
     DEFINE_PROP_BOOL("usb", PcBoard, usb, false, "USB controller (none in this version)"), \
     DEFINE_PROP_BOOL("smbus", PcBoard, smbus, true, "SMBus with memory-module EEPROMs"), \
-    DEFINE_PROP_BOOL("mem-merge", PcBoard, mem_merge, true, "the host may merge equal pages"), \
-    DEFINE_PROP_BOOL("dump-guest-core", PcBoard, dump_guest_core, true, "guest RAM is part of core dumps"), \
     DEFINE_PROP_SIZE("max-ram-below-4g", PcBoard, max_ram_below_4g, 0, "upper bound of RAM below 4 GiB")
 extern const char *const pc_switch_names[], *const pc_irqchip_names[];
 

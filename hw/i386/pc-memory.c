@@ -43,8 +43,7 @@ bool pc_board_add_ram(PcBoard *b, Error **errp)
                    m->type->name, size);
         return false;
     }
-    m->ram = mem_ram_new("pc.ram", size, errp);
-    if (!m->ram)
+    if (!machine_make_ram(m, errp))
         return false;
     b->below_4g = MIN(size, limit);
     b->above_4g = size - b->below_4g;

@@ -150,7 +150,7 @@ static const Property microvm_props[] = {
 static const MachineType microvm_machine = {
     .name = "microvm", .desc = "Minimal machine that starts a kernel directly", .arch = "x86_64",
     .default_cpu = "qemu64",
-    .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(Microvm), .props = microvm_props,
+    .max_cpus = 288, .default_ram = 128 * MiB, .ram_name = "pc.ram", .size = sizeof(Microvm), .props = microvm_props,
     .build = microvm_build,
     .reset = microvm_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi,
     .destroy = microvm_destroy,

@@ -65,7 +65,7 @@ static const char *const pc_aliases[] = {
 static const MachineType pc_machine = {
     .name = "pc", .desc = "Standard PC (i440FX + PIIX)", .aliases = pc_aliases, .arch = "x86_64",
     .default_cpu = "qemu64",
-    .max_cpus = 255, .default_ram = 128 * MiB, .size = sizeof(PcBoard), .props = pc_props,
+    .max_cpus = 255, .default_ram = 128 * MiB, .ram_name = "pc.ram", .size = sizeof(PcBoard), .props = pc_props,
     .disk_if = "ide", .ide_units = 2, .build = pc_build,
     .reset = pc_board_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi,
     .destroy = pc_board_destroy,

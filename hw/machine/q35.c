@@ -75,7 +75,7 @@ static const char *const q35_aliases[] = {
 static const MachineType q35_machine = {
     .name = "q35", .desc = "Standard PC (Q35 + ICH9)", .aliases = q35_aliases, .arch = "x86_64",
     .default_cpu = "qemu64",
-    .max_cpus = 288, .default_ram = 128 * MiB, .size = sizeof(PcBoard), .props = q35_props,
+    .max_cpus = 288, .default_ram = 128 * MiB, .ram_name = "pc.ram", .size = sizeof(PcBoard), .props = q35_props,
     .disk_if = "ide", .ide_units = 1, .build = q35_build,
     .reset = pc_board_reset, .power_button = pc_board_power_button, .nmi = pc_board_nmi,
     .destroy = pc_board_destroy,

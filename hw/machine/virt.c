@@ -26,7 +26,7 @@ typedef struct VirtBoard {
     Machine machine;
     /* -machine properties */
     int gic_version, iommu;
-    bool secure, virtualization, highmem, high_ecam, high_mmio, high_redist, its, mte, usb, ras, mem_merge, dump_guest_core, randomness;
+    bool secure, virtualization, highmem, high_ecam, high_mmio, high_redist, its, mte, usb, ras, randomness;
     char *dumpdtb;
     /* Parts */
     VirtFacts facts;
@@ -127,8 +127,7 @@ static void choose_high_ranges(VirtBoard *b, unsigned phys_bits)
 static bool add_ram(VirtBoard *b, Error **errp)
 {
     Machine *m = &b->machine;
-    m->ram = mem_ram_new("mach-virt.ram", m->config.ram_size, errp);
-    if (!m->ram)
+    if (!machine_make_ram(m, errp))
         return false;
     mem_map(m->memory, VIRT_RAM, m->ram, 0);
     if (!b->secure)
@@ -531,8 +530,6 @@ static const Property virt_props[] = {
     DEFINE_PROP_ENUM("iommu", VirtBoard, iommu, 0, iommu_names, "IOMMU (none in this version)"),
     SWITCH("dtb-randomness", randomness, true, "random seeds in the device tree"),
     SWITCH("dtb-kaslr-seed", randomness, true, "the same"),
-    SWITCH("mem-merge", mem_merge, true, "the host may merge equal pages"),
-    SWITCH("dump-guest-core", dump_guest_core, true, "guest RAM is part of core dumps"),
     DEFINE_PROP_STRING("dumpdtb", VirtBoard, dumpdtb, NULL, "write the device tree to this file and end"),
     DEFINE_PROP_END,
 };
