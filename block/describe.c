@@ -58,11 +58,11 @@ void block_json_string(GString *out, const char *text)
     g_string_append(out, quoted);
 }
 
-/* Numbers, truth values, lists and objects stay as they are. */
+/* Numbers, truth values, lists and objects stay as they are; what an image may fill with any text is a string. */
 static void json_value(GString *out, const char *key, const char *v)
 {
     bool plain = !strcmp(v, "true") || !strcmp(v, "false") || *v == '{' || *v == '[' || (*v && strspn(v, "0123456789") == strlen(v));
-    if (plain && strcmp(key, "compat"))
+    if (plain && strcmp(key, "compat") && strcmp(key, "data-file"))
         g_string_append(out, v);
     else
         block_json_string(out, v);

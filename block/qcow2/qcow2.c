@@ -216,8 +216,10 @@ static bool open_data_file(BlockNode *n, Opts *o, Error **errp)
         }
         if (!opts_has(sub, "driver"))
             opts_set(sub, "driver", "file");
+        if (name) /* an image may name a file, but no options ("json:...") and no other protocol */
+            opts_set(sub, "filename", name);
         unsigned flags = n->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH | BLOCK_CHECK);
-        q->data_node = block_open(name, sub, flags, errp);
+        q->data_node = block_open(NULL, sub, flags, errp);
     }
     q->data = q->data_node;
     q->raw_external = q->autoclear & AUTOCLEAR_RAW_EXTERNAL;
