@@ -97,9 +97,6 @@ static void finished_queued(AhciPort *p, AtaDrive *a, AtaCommand *c)
     uint8_t f[8] = { 0xa1, 0x40, a->r.status & 0x77, a->r.error };
 
     if (c->error) {
-        a->ncq_error.tag = c->tag;
-        a->ncq_error.status = a->r.status;
-        a->ncq_error.error = c->error;
         p->halted = true;
     } else {
         p->sact &= ~(uint32_t)BIT(c->tag);
@@ -247,8 +244,6 @@ static void issue(AhciPort *p, AtaDrive *a, unsigned n)
         AtaRegs r;
         load_registers(&r, f);
         p->ci &= ~(uint32_t)BIT(n); /* the drive has taken it; SACT tells when it is over */
-        a->ncq_error.count = (uint16_t)(f[3] | f[11] << 8);
-        a->ncq_error.device = f[7];
         ata_queued(a, opcode, &r, f[12] >> 3);
         return;
     }
@@ -286,7 +281,27 @@ static void process(AhciPort *p)
 
 static void idle(AtaDrive *a) { process(a->bus->host); }
 
-const AtaHostOps ahci_host_ops = { .sata = true, .map = map, .finished = finished, .packet = packet, .idle = idle };
+static uint8_t slot(AtaDrive *a, const AtaCommand *c)
+{
+    const AhciPort *p = a->bus->host;
+
+    return c->queued ? c->tag : (uint8_t)MAX(p->current, 0);
+}
+
+static bool fetch_again(AtaDrive *a, uint8_t n)
+{
+    AhciPort *p = a->bus->host;
+
+    if (n >= AHCI_SLOTS || !(p->cmd & CMD_ST))
+        return false;
+    p->ci |= (uint32_t)BIT(n);
+    process(p);
+    return true;
+}
+
+const AtaHostOps ahci_host_ops = {
+    .sata = true, .map = map, .finished = finished, .packet = packet, .idle = idle, .slot = slot, .fetch_again = fetch_again
+};
 
 /* --- registers --- */
 

@@ -114,7 +114,10 @@ static bool start(Device *d, Error **errp)
 {
     AtaDrive *a = ata_drive(d);
 
-    if (!drive_open(d, &a->drive, a->cd, &a->blk, errp) || !check(a, errp))
+    if (!drive_open(d, &a->drive, a->cd, &a->blk, errp))
+        return false;
+    drive_queue_init(&a->queue, d, &a->drive, a->blk, &ata_queue_ops);
+    if (!check(a, errp))
         return false;
     default_geometry(a);
     if (a->cd) {
@@ -158,12 +161,7 @@ static void reset(Device *d, ResetPhase phase)
         mmc_reset(&a->mmc);
 }
 
-static void saving(Device *d)
-{
-    AtaDrive *a = ata_drive(d);
-    ata_drain(a);
-    a->buf_at = MIN(a->buf_at, a->buf_end); /* nothing is left of the last transfer */
-}
+static void saving(Device *d) { drive_queue_saving(&ata_drive(d)->queue); }
 
 static bool loaded(Device *d, Error **errp)
 {
@@ -171,20 +169,22 @@ static bool loaded(Device *d, Error **errp)
     AtaCommand *c = &a->cmd;
     uint64_t size = a->blk ? blk_size(a->blk) : 0, step = a->cd ? MMC_SECTOR : ATA_SECTOR;
     bool medium = c->flow == FLOW_READ || c->flow == FLOW_WRITE;
-    bool ok = c->flow <= FLOW_CDB && a->buf_at <= a->buf_end && a->buf_end <= ATA_BUFFER && a->data_len <= ATA_BUFFER && c->at <= c->bytes &&
-              c->map_base <= c->at && c->drq <= ATA_MULTIPLE_MAX && a->multiple <= ATA_MULTIPLE_MAX && c->offset % step == 0 && a->cur_secs && a->cur_heads;
+    bool port = !a->bus->ops->sata && (!c->dma || c->flow == FLOW_CDB); /* buf_end counts */
+    bool ok = c->flow <= FLOW_CDB && a->buf_at <= (port ? a->buf_end : ATA_BUFFER) && a->buf_end <= ATA_BUFFER && a->data_len <= ATA_BUFFER &&
+              c->at <= c->bytes && c->map_base <= c->at && c->drq <= ATA_MULTIPLE_MAX && a->multiple <= ATA_MULTIPLE_MAX && c->offset % step == 0;
 
+    ok = ok && a->cur_secs && a->cur_heads;
     ok = ok && (c->flow != FLOW_IN || c->bytes == a->data_len) && (c->flow != FLOW_OUT || c->bytes <= ATA_BUFFER);
     ok = ok && (!medium || (c->bytes <= size + UINT32_MAX && (a->cd || c->offset + c->bytes <= size)));
     ok = ok && (!a->cd || (mmc_loaded(&a->mmc) && a->cd_sector_bytes <= MMC_RAW_SECTOR && (c->flow != FLOW_READ || a->cd_sector_bytes)));
-    ok = ok && (!a->cd || c->flow != FLOW_WRITE) && (c->flow != FLOW_READ || a->buf_at <= a->data_len || c->dma);
+    ok = ok && (!a->cd || c->flow != FLOW_WRITE) && ((c->flow != FLOW_READ && c->flow != FLOW_IN) || a->buf_at <= a->data_len);
     if (!ok)
         error_setf(errp, "%s '%s': the saved state is not one that this drive can be in", d->type->name, d->id);
     c->stage = STAGE_DATA;
     c->result = 0;
     c->piece = 0;
     c->queued = c->stepping = false;
-    return ok;
+    return ok && drive_queue_loaded(&a->queue, errp);
 }
 
 static void stop(Device *d)
@@ -193,8 +193,7 @@ static void stop(Device *d)
 
     if (a->bus)
         ata_quiesce(a);
-    if (a->blk)
-        blk_detach(a->blk);
+    drive_queue_free(&a->queue);
     a->blk = NULL;
 }
 
@@ -216,7 +215,7 @@ static const StateField ncq_error_state[] = {
     STATE_U32(AtaDrive, buf_end), STATE_BYTES(AtaDrive, cdb), STATE_U8(AtaDrive, multiple), STATE_U8(AtaDrive, dma_mode), STATE_U8(AtaDrive, apm), \
     STATE_U8(AtaDrive, cur_heads), STATE_U8(AtaDrive, cur_secs), STATE_BOOL(AtaDrive, intrq), STATE_BOOL(AtaDrive, write_cache), \
     STATE_BOOL(AtaDrive, look_ahead), STATE_BOOL(AtaDrive, smart), STATE_BOOL(AtaDrive, standby), STATE_BOOL(AtaDrive, ncq_halted), \
-    STATE_STRUCT(AtaDrive, ncq_error, ncq_error_state), STATE_BYTES(AtaDrive, data)
+    STATE_STRUCT(AtaDrive, ncq_error, ncq_error_state), STATE_BYTES(AtaDrive, data), STATE_STRUCT(AtaDrive, queue, drive_queue_state)
 static const StateField disk_state[] = { DRIVE_STATE, STATE_END_OF_TABLE };
 static const StateField cd_state[] = {
     DRIVE_STATE, STATE_STRUCT(AtaDrive, mmc, mmc_state), STATE_BOOL(AtaDrive, cd_raw), STATE_U8(AtaDrive, cd_fields), STATE_U16(AtaDrive, cd_limit),

@@ -33,14 +33,11 @@ static void drop_vec(AtaCommand *c, uint64_t written)
     g_clear_pointer(&c->trimmed, g_free);
 }
 
-static void done(BlkRequest *req, int error)
+static void done(DriveRequest *req, int error)
 {
-    AtaCommand *c = req->opaque;
+    AtaCommand *c = container_of(req, AtaCommand, req);
     AtaDrive *a = c->a;
-    LockDomain *domain = a->dev.domain;
 
-    lock_domain_lock(domain);
-    a->in_flight--;
     c->result = error;
     if (a->quiescing || (c->queued && a->ncq_halted)) {
         drop_vec(c, c->flow == FLOW_READ && !error ? c->piece : 0);
@@ -52,7 +49,6 @@ static void done(BlkRequest *req, int error)
     } else {
         run(c);
     }
-    lock_domain_unlock(domain);
 }
 
 bool ata_go(AtaCommand *c, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int n)
@@ -61,35 +57,19 @@ bool ata_go(AtaCommand *c, BlkOp op, uint64_t offset, uint64_t bytes, const stru
     bool through = op == BLK_WRITE && (c->fua || !a->write_cache);
 
     c->ended_inline = false;
-    a->in_flight++;
-    c->req = (BlkRequest){ .op = op, .offset = offset, .bytes = bytes, .iov = iov, .iovcnt = n, .done = done, .opaque = c,
-                           .flags = through ? BLOCK_REQ_FUA : 0 };
-    blk_submit(a->blk, &c->req);
+    c->req = (DriveRequest){ .blk = { .op = op, .offset = offset, .bytes = bytes, .iov = iov, .iovcnt = n, .flags = through ? BLOCK_REQ_FUA : 0 },
+                             .done = done };
+    drive_submit(&a->queue, &c->req);
     return c->ended_inline;
 }
 
-static void wait_out(AtaDrive *a)
-{
-    LockDomain *domain = a->dev.domain;
-    unsigned held = 0;
-
-    if (!a->blk || !a->in_flight)
-        return;
-    while (lock_domain_held(domain)) {
-        lock_domain_unlock(domain);
-        held++;
-    }
-    blk_drain(a->blk);
-    while (held--)
-        lock_domain_lock(domain);
-}
-
-void ata_drain(AtaDrive *a) { wait_out(a); }
+void ata_drain(AtaDrive *a) { drive_settle(&a->queue); }
 
 void ata_quiesce(AtaDrive *a)
 {
     a->quiescing++;
-    wait_out(a);
+    if (a->queue.blk)
+        drive_queue_reset(&a->queue);
     a->quiescing--;
     a->cmd.active = a->cmd.waiting = false;
     a->cmd.flow = FLOW_NONE;
@@ -112,13 +92,13 @@ void ata_finish(AtaCommand *c, uint8_t error)
     c->error = error;
     if (c->queued) {
         a->ncq_active &= ~(uint32_t)BIT(c->tag);
-        a->r.status = ATA_DRDY | ATA_DSC | (error ? ATA_ERR : 0);
-        a->r.error = error;
         a->ncq_halted |= error != 0;
-    } else {
-        a->r.status = ATA_DRDY | ATA_DSC | (error ? ATA_ERR : 0);
-        a->r.error = error;
     }
+    a->r.status = ATA_DRDY | ATA_DSC | (error ? ATA_ERR : 0);
+    a->r.error = error;
+    if (c->queued && error)
+        a->ncq_error = (AtaNcqError){ .tag = c->tag, .status = a->r.status, .error = error, .device = c->device, .count = c->count,
+                                      .lba = (c->offset + c->at) / ATA_SECTOR };
     a->bus->ops->finished(a, c, error || !pio_in);
     c->flow = FLOW_NONE;
 }
@@ -126,13 +106,9 @@ void ata_finish(AtaCommand *c, uint8_t error)
 static void media_error(AtaCommand *c, bool writing)
 {
     AtaDrive *a = c->a;
-    uint64_t lba = (c->offset + c->at) / ATA_SECTOR;
 
-    if (c->queued) {
-        a->ncq_error.lba = lba;
-    } else {
-        ata_set_lba(a, lba, c->ext);
-    }
+    if (!c->queued)
+        ata_set_lba(a, (c->offset + c->at) / ATA_SECTOR, c->ext);
     ata_finish(c, writing ? ATA_ABRT : ATA_UNC);
 }
 
@@ -321,6 +297,18 @@ static bool step_pio_out(AtaCommand *c)
     return false;
 }
 
+/* The buffer goes to the medium. */
+static void write_block(AtaCommand *c)
+{
+    c->piece = c->a->data_len;
+    c->one = (struct iovec){ c->a->data, c->piece };
+    c->stepping = true;
+    bool ended = ata_go(c, BLK_WRITE, c->offset + c->at, c->piece, &c->one, 1);
+    c->stepping = false;
+    if (ended)
+        run(c);
+}
+
 /* The guest has moved the whole block. */
 static void block_moved(AtaDrive *a)
 {
@@ -336,13 +324,7 @@ static void block_moved(AtaDrive *a)
     }
     if (c->flow == FLOW_WRITE) {
         a->data_len = a->buf_end;
-        c->piece = a->data_len;
-        c->one = (struct iovec){ a->data, c->piece };
-        c->stepping = true;
-        bool more = ata_go(c, BLK_WRITE, c->offset + c->at, c->piece, &c->one, 1);
-        c->stepping = false;
-        if (more)
-            run(c);
+        write_block(c);
         return;
     }
     c->at = a->buf_end;
@@ -455,6 +437,82 @@ void ata_dma_start(AtaDrive *a)
     run(c);
 }
 
+void ata_dma_stop(AtaDrive *a)
+{
+    AtaCommand *c = &a->cmd;
+
+    if (!c->active || !c->dma || c->waiting)
+        return;
+    ata_drain(a);
+    if (!c->active || !drive_queue_holds(&a->queue))
+        return;
+    drive_queue_reset(&a->queue);
+    c->active = c->waiting = true;
+    c->piece = 0;
+    c->map_base = c->at;
+    a->r.status = ATA_DRDY | ATA_DSC | ATA_DRQ;
+}
+
+/* --- what is held because of an error --- */
+
+enum { HELD_QUEUED = 0x80 };
+
+static void save_held(DriveRequest *r, GByteArray *out)
+{
+    const AtaCommand *c = container_of(r, AtaCommand, req);
+    const AtaHostOps *ops = c->a->bus->ops;
+    uint8_t bytes[2] = { c->stage, ops->slot ? (uint8_t)(ops->slot(c->a, c) | (c->queued ? HELD_QUEUED : 0)) : 0 };
+
+    g_byte_array_append(out, bytes, sizeof bytes);
+}
+
+/* PATA: the command's registers and buffer say where it stood. */
+static bool go_on(AtaCommand *c, uint8_t stage)
+{
+    AtaDrive *a = c->a;
+
+    if (!c->active || c->waiting)
+        return false;
+    if (stage == STAGE_PLAIN) {
+        ata_start_stage(c, STAGE_PLAIN, BLK_FLUSH);
+    } else if (stage == STAGE_RANGES && !a->cd && c->flow == FLOW_OUT && a->buf_at >= 8 && !(a->buf_at % 8) && !(c->bytes % 8)) {
+        a->buf_at -= 8; /* this range again */
+        c->stage = STAGE_RANGES;
+        run(c);
+    } else if (stage == STAGE_DATA && c->flow == FLOW_WRITE && !c->dma && a->data_len && a->data_len <= c->bytes - c->at) {
+        write_block(c);
+    } else if (stage == STAGE_DATA && (c->flow == FLOW_READ || (c->flow == FLOW_WRITE && c->dma))) {
+        run(c);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool restart_held(Device *d, const uint8_t *bytes, size_t len)
+{
+    AtaDrive *a = ata_drive(d);
+
+    if (len != 2)
+        return false;
+    if (!a->bus->ops->fetch_again)
+        return go_on(&a->cmd, bytes[0]);
+    if (!(bytes[1] & HELD_QUEUED))
+        a->cmd.active = false;
+    return a->bus->ops->fetch_again(a, bytes[1] & (HELD_QUEUED - 1));
+}
+
+static void drop_held(DriveRequest *r)
+{
+    AtaCommand *c = container_of(r, AtaCommand, req);
+
+    drop_vec(c, 0);
+    c->active = false;
+    if (c->queued)
+        c->a->ncq_active &= ~(uint32_t)BIT(c->tag);
+}
+const DriveQueueOps ata_queue_ops = { save_held, restart_held, drop_held };
+
 /* --- commands --- */
 
 static const AtaRow *find_row(const AtaDrive *a, uint8_t opcode)
@@ -509,11 +567,14 @@ void ata_queued(AtaDrive *a, uint8_t opcode, const AtaRegs *r, unsigned tag)
     c->ext = true;
     c->tag = (uint8_t)tag;
     c->fua = r->device & 0x80;
+    c->device = r->device;
     a->ncq_active |= (uint32_t)BIT(tag);
     uint64_t lba = r->low[0] | (uint64_t)r->mid[0] << 8 | (uint64_t)r->high[0] << 16 | (uint64_t)r->low[1] << 24 |
                    (uint64_t)r->mid[1] << 32 | (uint64_t)r->high[1] << 40;
     uint32_t count = r->feature[0] | r->feature[1] << 8;
     bool write = opcode == ATA_CMD_WRITE_FPDMA;
+    c->count = (uint16_t)count;
+    c->offset = lba * ATA_SECTOR;
     count = count ? count : 65536;
     if (a->cd || (opcode != ATA_CMD_READ_FPDMA && !write))
         ata_finish(c, ATA_ABRT);
@@ -521,10 +582,8 @@ void ata_queued(AtaDrive *a, uint8_t opcode, const AtaRegs *r, unsigned tag)
         ata_finish(c, ATA_IDNF);
     else if (write && !blk_writable(a->blk))
         ata_finish(c, ATA_ABRT);
-    else {
-        c->offset = lba * ATA_SECTOR;
+    else
         ata_start(c, write ? FLOW_WRITE : FLOW_READ, true, (uint64_t)count * ATA_SECTOR);
-    }
 }
 
 /* --- registers --- */

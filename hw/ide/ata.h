@@ -45,12 +45,14 @@ struct AtaCommand {
     uint64_t map_base;   /* where the guest's list began: `at` then */
     /* In flight */
     uint8_t tag, stage, error; /* error: of the finished command */
+    uint8_t device;      /* queued: as the command said, for the log of errors */
+    uint16_t count;
     bool queued, fua, stepping, ended_inline, short_list;
     int result;
     uint64_t piece;      /* bytes in flight; STAGE_PLAIN: 1 */
     DmaVec vec;
     struct iovec one, *trimmed;
-    BlkRequest req;
+    DriveRequest req;
 };
 
 /* What a channel or port does for its drives. Under the controller's domain. */
@@ -64,6 +66,8 @@ typedef struct AtaHostOps {
     void (*finished)(AtaDrive *a, AtaCommand *c, bool interrupt); /* status and error are set; queued: c->error */
     bool (*packet)(AtaDrive *a, uint8_t cdb[16]);             /* SATA: the packet, which came with the command */
     void (*idle)(AtaDrive *a);                                /* SATA: a command is over, the next may start */
+    uint8_t (*slot)(AtaDrive *a, const AtaCommand *c);        /* SATA: where the guest's command stands ... */
+    bool (*fetch_again)(AtaDrive *a, uint8_t slot);           /* ... to be carried out anew after loading */
 } AtaHostOps;
 
 /* The bus of a channel (two units) or a port (one). */
@@ -95,6 +99,7 @@ struct AtaDrive {
     /* Fixed */
     IdeBus *bus;
     BlockBackend *blk;
+    DriveQueue queue;
     char serial[21];
     MmcDrive mmc;
     bool cd;
@@ -114,7 +119,7 @@ struct AtaDrive {
     /* In flight */
     AtaCommand ncq[ATA_TAGS];
     uint32_t ncq_active;
-    unsigned in_flight, quiescing;
+    unsigned quiescing;
 };
 
 static inline AtaDrive *ata_drive(Device *d) { return (AtaDrive *)d; }
@@ -127,9 +132,11 @@ void ata_dma_start(AtaDrive *a);
 /* The data port; size 2 or 4. */
 uint32_t ata_data_read(AtaDrive *a, unsigned size);
 void ata_data_write(AtaDrive *a, unsigned size, uint32_t value);
-/* Wait for what is in flight; its completions are not reported. Gives up the domain while it waits. */
+/* The bus master stops: what is on its way ends, what is held because of an error waits for another start. */
+void ata_dma_stop(AtaDrive *a);
+/* Wait for what is in flight; its completions are not reported, and what is held is dropped. Gives up the domain while it waits. */
 void ata_quiesce(AtaDrive *a);
-/* Wait until it has completed, with completions. */
+/* Wait until it has completed, with completions, or is held. */
 void ata_drain(AtaDrive *a);
 /* SRST, hard reset, DEVICE RESET: quiesces, puts the signature into the registers. */
 void ata_reset(AtaDrive *a, bool power_on);
@@ -144,6 +151,7 @@ typedef struct AtaRow {
 } AtaRow; /* ended by run NULL */
 extern const AtaRow ata_disk_rows[], ata_cd_rows[];
 
+extern const DriveQueueOps ata_queue_ops;
 void ata_cmd_diagnostic(AtaDrive *a, AtaCommand *c);
 void ata_cmd_ok(AtaDrive *a, AtaCommand *c);
 void ata_cmd_check_power(AtaDrive *a, AtaCommand *c);

@@ -268,8 +268,8 @@ static void write_bm_command(PataChannel *ch, uint8_t value)
     ch->bm_command = value & (BM_START | BM_TO_MEMORY);
     if (stop) {
         AtaDrive *a = selected(ch);
-        if (a && a->cmd.active && a->cmd.dma && !a->cmd.waiting)
-            ata_drain(a); /* what is on its way ends well rather than half */
+        if (a)
+            ata_dma_stop(a); /* what is on its way ends well rather than half */
         ch->bm_status &= (uint8_t)~BM_ACTIVE;
     }
     if (start) {

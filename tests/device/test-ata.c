@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/bits.h"
 #include "block/backend.h"
+#include "block/driver.h"
 #include "hw/core/machine.h"
 #include "hw/ide/ata.h"
 #include "hw/isa/isa.h"
@@ -13,6 +14,31 @@
 #define RAM_SIZE (16 * MiB)
 enum { DISK = 1 << 20, ABAR = 0x30000000, BMBASE = 0xc000, LIST = 0x10000, RFIS = 0x11000, TABLE = 0x20000, DATA = 0x100000 };
 enum { P_IS = 0x110, P_CMD = 0x118, P_TFD = 0x120, P_SIG = 0x124, P_SACT = 0x134, P_CI = 0x138 };
+
+/* --- a medium that fails as often as it is told --- */
+
+static _Atomic int failures;
+
+static int fails(void) { return atomic_load(&failures) > 0 && atomic_fetch_sub(&failures, 1) > 0 ? -EIO : 0; }
+static int bad_preadv(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count)
+{
+    return fails() ? -EIO : block_preadv(n->file, at, iov, count);
+}
+static int bad_pwritev(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count, unsigned flags)
+{
+    return fails() ? -EIO : block_pwritev(n->file, at, iov, count, flags);
+}
+static int bad_flush(BlockNode *n) { return fails() ? -EIO : block_flush(n->file); }
+static int bad_discard(BlockNode *n, uint64_t at, uint64_t len) { return fails() ? -EIO : 0; }
+static bool bad_open(BlockNode *n, Opts *options, Error **errp)
+{
+    n->size = n->file->size;
+    return true;
+}
+static void bad_close(BlockNode *n) { }
+static const BlockDriver bad_driver = { .name = "test-bad", .desc = "fails when told", .open = bad_open, .close = bad_close, .preadv = bad_preadv,
+                                        .pwritev = bad_pwritev, .flush = bad_flush, .pdiscard = bad_discard };
+BLOCK_DRIVER_REGISTER(bad_driver)
 
 /* --- a machine: RAM, a PCI bus, an ISA bus --- */
 
@@ -63,7 +89,9 @@ static Device *add(const char *text)
 static void add_medium(const char *name)
 {
     Error *err = NULL;
-    BlockNode *n = block_open(image, NULL, BLOCK_RDWR, &err);
+    g_autofree char *text = g_strdup_printf("driver=test-bad,file.filename=%s", image);
+    g_autoptr(Opts) o = opts_parse(text, NULL, &err);
+    BlockNode *n = block_open(NULL, o, BLOCK_RDWR | BLOCK_UNMAP, &err);
     g_assert_no_error(err);
     blk_new(name, n);
 }
@@ -288,6 +316,24 @@ static void test_ahci_queue(void)
     get(DATA, log, sizeof log);
     g_assert_cmpuint(log[0], ==, 5);
     g_assert_cmphex(log[3], ==, 0x10);
+    g_assert_cmphex(load_le32(log + 4) & 0xffffff, ==, DISK / 512 + 77);
+    prepare(3, 0x60, 20, 3 << 3, 8, 4096, false); /* the first of two fails: the log is of that one */
+    prepare(4, 0x60, 30, 4 << 3, 2, 1024, false);
+    atomic_store(&failures, 1);
+    wr(P_SACT, 1u << 3);
+    wr(P_CI, 1u << 3);
+    settle();
+    wr(P_SACT, 1u << 4);
+    wr(P_CI, 1u << 4);
+    restart();
+    prepare(0, 0x2f, 0x10, 1, 0, 512, false);
+    issue(0);
+    get(DATA, log, sizeof log);
+    g_assert_cmpuint(log[0], ==, 3);
+    g_assert_cmphex(log[3], ==, 0x40);
+    g_assert_cmpuint(log[4], ==, 20);
+    g_assert_cmphex(log[7], ==, 0x40);
+    g_assert_cmpuint(load_le16(log + 12), ==, 8);
     teardown();
 }
 
@@ -514,6 +560,158 @@ static void test_packets(void)
     teardown();
 }
 
+/* --- rerror=stop, werror=stop: held, and carried out when the machine goes on, in this process or another --- */
+
+static void wait_held(void)
+{
+    for (unsigned i = 0; i < 20000 && atomic_load(&failures) > 0; i++)
+        g_usleep(100);
+    blk_drain(blk_find("d"));
+    MachineRequests r = machine_take_requests();
+    g_assert_true(r.pause);
+    g_assert_cmpint(r.pause_state, ==, RUN_IO_ERROR);
+}
+
+static void go_on(bool load)
+{
+    Error *err = NULL;
+    if (load) {
+        StateWriter *w = state_writer_new();
+        device_save_all(w);
+        g_autoptr(GBytes) state = state_writer_finish(w);
+        device_reset_all();
+        StateReader *r = state_reader_new(state, &err);
+        g_assert_true(device_load_all(r, &err));
+        state_reader_free(r);
+    }
+    machine_pause(RUN_IO_ERROR);
+    machine_resume();
+    blk_drain(blk_find("d"));
+}
+
+static void test_ahci_held(gconstpointer load)
+{
+    uint8_t a[4096], b[4096];
+    setup("ahci", "ide-hd,rerror=stop,werror=stop");
+    ahci_begin();
+    for (unsigned i = 0; i < sizeof a; i++)
+        a[i] = (uint8_t)(i * 11);
+    put(DATA + 0x10000, a, sizeof a);
+    atomic_store(&failures, 1);
+    prepare(1, 0x35, 3, 8, 0, 4096, true);
+    wr(P_CI, 1u << 1);
+    wait_held();
+    g_assert_cmphex(rd(P_CI), ==, 1u << 1);
+    g_assert_cmphex(rd(P_TFD) & 0x81, ==, 0x80);
+    go_on(load);
+    settle();
+    g_assert_cmphex(rd(P_CI), ==, 0);
+    g_assert_cmphex(rd(P_TFD), ==, 0x50);
+    atomic_store(&failures, 2);
+    prepare(2, 0x60, 3, 2 << 3, 8, 4096, false);
+    prepare(7, 0x60, 3, 7 << 3, 8, 4096, false);
+    wr(P_SACT, 1u << 2 | 1u << 7);
+    wr(P_CI, 1u << 2 | 1u << 7);
+    wait_held();
+    g_assert_cmphex(rd(P_SACT), ==, 1u << 2 | 1u << 7);
+    go_on(load);
+    settle();
+    g_assert_cmphex(rd(P_SACT), ==, 0);
+    get(DATA + 0x20000, b, sizeof b);
+    g_assert_cmpmem(a, sizeof a, b, sizeof b);
+    get(DATA + 0x70000, b, sizeof b);
+    g_assert_cmpmem(a, sizeof a, b, sizeof b);
+    atomic_store(&failures, 1);
+    prepare(1, 0xea, 0, 0, 0, 0, false);
+    wr(P_CI, 1u << 1);
+    wait_held();
+    restart(); /* the guest gives up: nothing is left */
+    go_on(load);
+    g_assert_cmphex(rd(P_CI), ==, 0);
+    g_assert_cmpint(atomic_load(&failures), ==, 0);
+    teardown();
+}
+
+static void test_pata_held(gconstpointer load)
+{
+    uint8_t a[1024], b[1024] = { 0 };
+    setup("piix3-ide", "ide-hd,rerror=stop,werror=stop");
+    for (unsigned i = 0; i < sizeof a; i++)
+        a[i] = (uint8_t)(i * 5 + 1);
+    command(0x30, 9, 2, 0); /* by the data port: the second sector fails */
+    for (unsigned s = 0; s < 2; s++) {
+        g_assert_cmphex(wait_status() & 0x89, ==, 8);
+        atomic_store(&failures, (int)s);
+        for (unsigned i = 0; i < 256; i++)
+            out(0x1f0, 2, load_le16(a + s * 512 + 2 * i));
+    }
+    wait_held();
+    g_assert_cmphex(in(0x3f6, 1) & 0x80, ==, 0x80);
+    go_on(load);
+    g_assert_cmphex(wait_status(), ==, 0x50);
+    put(DATA, b, sizeof b);
+    list(1024, false);
+    atomic_store(&failures, 1);
+    command(0xc8, 9, 2, 0);
+    g_assert_cmphex(master() & 4, ==, 0);
+    wait_held();
+    go_on(load);
+    g_assert_cmphex(in(BMBASE + 2, 1) & 7, ==, 4);
+    g_assert_cmphex(wait_status(), ==, 0x50);
+    get(DATA, b, sizeof b);
+    g_assert_cmpmem(a, sizeof a, b, sizeof b);
+    atomic_store(&failures, 1);
+    command(0x20, 10, 1, 0);
+    wait_held();
+    go_on(load);
+    g_assert_cmphex(wait_status() & 0x89, ==, 8);
+    for (unsigned i = 0; i < 256; i++)
+        g_assert_cmphex(in(0x1f0, 2), ==, load_le16(a + 512 + 2 * i));
+    atomic_store(&failures, 1);
+    command(0xe7, 0, 0, 0);
+    wait_held();
+    go_on(load);
+    g_assert_cmphex(wait_status(), ==, 0x50);
+    uint8_t ranges[512] = { 0, [6] = 8, [8] = 8, [14] = 8 }; /* TRIM of two ranges */
+    put(DATA, ranges, sizeof ranges);
+    list(512, true);
+    atomic_store(&failures, 1);
+    command(0x06, 0, 1, 1);
+    master();
+    wait_held();
+    go_on(load);
+    g_assert_cmphex(wait_status(), ==, 0x50);
+    list(1024, false); /* the guest stops its bus master: the drive waits for the next list */
+    atomic_store(&failures, 1);
+    command(0xc8, 9, 2, 0);
+    master();
+    wait_held();
+    out(BMBASE, 1, 8);
+    g_assert_cmphex(in(BMBASE + 2, 1) & 1, ==, 0);
+    list(1024, false);
+    g_assert_cmphex(master(), ==, 4);
+    g_assert_cmphex(wait_status(), ==, 0x50);
+    teardown();
+}
+
+static void test_reported(void)
+{
+    setup("piix3-ide", "ide-hd,rerror=report,werror=ignore");
+    list(512, false);
+    atomic_store(&failures, 1);
+    command(0xc8, 9, 1, 0);
+    master();
+    g_assert_cmphex(wait_status() & 0x81, ==, 1);
+    g_assert_cmphex(in(0x1f1, 1), ==, 0x40);
+    list(512, true);
+    atomic_store(&failures, 1);
+    command(0xca, 9, 1, 0);
+    master();
+    g_assert_cmphex(wait_status(), ==, 0x50);
+    g_assert_false(machine_take_requests().pause);
+    teardown();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -525,5 +723,10 @@ int main(int argc, char **argv)
     g_test_add_func("/ata/pata/port", test_pata_port);
     g_test_add_func("/ata/pata/master", test_pata_master);
     g_test_add_func("/ata/packets", test_packets);
+    g_test_add_data_func("/ata/ahci/held", NULL, test_ahci_held);
+    g_test_add_data_func("/ata/ahci/held-loaded", "", test_ahci_held);
+    g_test_add_data_func("/ata/pata/held", NULL, test_pata_held);
+    g_test_add_data_func("/ata/pata/held-loaded", "", test_pata_held);
+    g_test_add_func("/ata/reported", test_reported);
     return g_test_run();
 }
