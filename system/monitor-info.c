@@ -286,6 +286,9 @@ const MonitorCommand monitor_info_items[] = {
     { "snapshots", NULL, "snapshots of the machine in its disk images", 0, 0, false, monitor_info_snapshots },
     { "block-jobs", NULL, "jobs on disk images", 0, 0, false, monitor_info_block_jobs },
     { "savevm", NULL, "the snapshot that is being saved in the background", 0, 0, false, monitor_info_savevm },
+    { "balloon", NULL, "how much memory the guest has, and its statistics", 0, 0, false, monitor_info_balloon },
+    { "numa", NULL, "NUMA nodes of the guest", 0, 0, false, monitor_info_numa },
+    { "memdev", NULL, "memory back ends", 0, 0, false, monitor_info_memdev },
     { "history", NULL, "the last commands", 0, 0, false, info_history },
     { 0 },
 };

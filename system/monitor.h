@@ -31,11 +31,12 @@ typedef struct MonitorCommand {
 } MonitorCommand;
 
 extern const MonitorCommand monitor_commands_base[], monitor_commands_memory[], monitor_commands_run[], monitor_commands_drives[],
-    monitor_commands_live[], monitor_commands_jobs[], monitor_commands_nbd[];
+    monitor_commands_live[], monitor_commands_jobs[], monitor_commands_nbd[], monitor_commands_guestmem[];
 extern const MonitorCommand monitor_info_items[]; /* `info NAME`; each ended by names NULL */
 /* Items that stand in other files. */
 typedef bool MonitorRun(Monitor *mon, int argc, char **argv, Error **errp);
 MonitorRun monitor_info_block, monitor_info_blockstats, monitor_info_snapshots, monitor_info_savevm, monitor_info_block_jobs;
+MonitorRun monitor_info_balloon, monitor_info_numa, monitor_info_memdev;
 
 /* Find by one of its names; all tables of commands, or monitor_info_items. */
 const MonitorCommand *monitor_find_command(const char *name);

@@ -6,7 +6,7 @@
 #include "base/bits.h"
 
 #define BLOB_ALIGN (64 * KiB) /* contents may be rebuilt, sizes stay */
-#define LOADER_ALIGN 4096
+#define LOADER_ALIGN (16 * KiB) /* more than all tables can need: a directory that was read must stay true */
 
 enum { CHECKSUM_AT = 9 };
 

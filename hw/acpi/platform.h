@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "hw/core/numa.h"
 
 typedef enum AcpiFlavour { ACPI_Q35, ACPI_PC, ACPI_MICROVM } AcpiFlavour;
 
@@ -17,6 +18,8 @@ typedef struct AcpiPlatform {
     unsigned cpus, max_cpus;
     const uint32_t *apic_ids;   /* max_cpus; owned by the board */
     uint64_t below_4g, above_4g;
+    const NumaConfig *numa;     /* NULL: no nodes */
+    uint64_t devices_base, devices_size; /* of memory devices; size 0: none can be */
     /* Chipset registers, as the firmware has placed them */
     uint16_t pm_base, gpe0_base;
     uint8_t gpe0_len;

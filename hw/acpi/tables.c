@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables of a PC: FADT, MADT, HPET, MCFG, WAET, FACS (ACPI 6.4 chapter 5). */
-#include "hw/acpi/builder.h"
+#include "hw/acpi/numa.h"
 
 #include <string.h>
 #include "base/bits.h"
@@ -200,6 +200,36 @@ static void build_waet(AcpiBuilder *b)
     acpi_table_end(b, at, true);
 }
 
+static void cpu_affinity(AcpiBuilder *b, const void *board, unsigned i, uint8_t node)
+{
+    const AcpiPlatform *p = board;
+
+    if (p->apic_ids[i] < 255 && i < 255) {
+        acpi_put(b, 2, 0x1000);
+        acpi_put(b, 1, node);
+        acpi_put(b, 1, p->apic_ids[i]);
+        acpi_put(b, 4, 1); /* enabled */
+        acpi_put_zeros(b, 8);
+    } else {
+        acpi_put(b, 2, 0x1802);
+        acpi_put(b, 2, 0);
+        acpi_put(b, 4, node);
+        acpi_put(b, 4, p->apic_ids[i]);
+        acpi_put(b, 4, 1);
+        acpi_put_zeros(b, 8);
+    }
+}
+
+static void build_numa(AcpiBuilder *b)
+{
+    const AcpiPlatform *p = b->p;
+    AcpiNuma n = { .config = p->numa, .ram = { { 0, p->below_4g }, { 4 * GiB, p->above_4g } },
+                   .devices = { p->devices_base, p->devices_size }, .cpus = p->max_cpus,
+                   .cpu = cpu_affinity, .board = p };
+
+    acpi_build_numa(b, &n);
+}
+
 AcpiBlobs acpi_build(const AcpiPlatform *p)
 {
     AcpiBuilder b;
@@ -215,6 +245,7 @@ AcpiBlobs acpi_build(const AcpiPlatform *p)
         build_hpet(&b);
     if (p->mmconfig_size)
         build_mcfg(&b);
+    build_numa(&b);
     build_waet(&b);
     return acpi_builder_finish(&b, true);
 }

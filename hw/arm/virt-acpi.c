@@ -4,7 +4,7 @@
  * MCFG: PCI Firmware 3.2).
  */
 #include "hw/arm/virt-acpi.h"
-#include "hw/acpi/builder.h"
+#include "hw/acpi/numa.h"
 
 enum { GSI_BASE = 32 /* SPI n is interrupt n + 32 */, PL011_SUBTYPE = 3, UART_CLASS = 0x8000 };
 
@@ -237,6 +237,24 @@ static void build_pptt(AcpiBuilder *b, const VirtFacts *v)
     acpi_table_end(b, at, true);
 }
 
+/* ---- nodes ---- */
+
+static void cpu_affinity(AcpiBuilder *b, const void *board, unsigned i, uint8_t node)
+{
+    acpi_put(b, 2, 0x1203);
+    acpi_put(b, 4, node);
+    acpi_put(b, 4, i);          /* the processor's UID */
+    acpi_put(b, 4, 1);          /* enabled */
+    acpi_put(b, 4, 0);
+}
+
+static void build_numa(AcpiBuilder *b, const VirtFacts *v)
+{
+    AcpiNuma n = { .config = v->numa, .ram = { { VIRT_RAM, v->ram_size } }, .devices = { v->devices.base, v->devices.size },
+                   .cpus = v->cpus, .cpu = cpu_affinity, .board = v };
+    acpi_build_numa(b, &n);
+}
+
 AcpiBlobs virt_acpi_build(const VirtFacts *v)
 {
     AcpiBuilder b;
@@ -253,6 +271,7 @@ AcpiBlobs virt_acpi_build(const VirtFacts *v)
     build_mcfg(&b, v);
     build_spcr(&b);
     build_dbg2(&b);
+    build_numa(&b, v);
     if (v->its)
         build_iort(&b);
     return acpi_builder_finish(&b, false);

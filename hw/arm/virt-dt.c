@@ -40,6 +40,8 @@ static void add_cpus(DevTree *t, const VirtFacts *v)
         if (v->psci && v->cpus > 1)
             dt_string(t, path, "enable-method", "psci");
         dt_set(t, path, "reg", v->mpidr[i]);
+        if (v->numa)
+            dt_set(t, path, "numa-node-id", v->numa->cpu_node[i]);
         dt_set(t, path, "phandle", PHANDLE_CPU0 + i);
     }
     for (unsigned i = v->cpus; i-- > 0;) {
@@ -306,10 +308,40 @@ static void add_seeds(DevTree *t, const char *path)
     dt_cells(t, path, "rng-seed", 8, seed + 2);
 }
 
+/* Memory by node, and how far nodes are from each other (binding "numa"). */
+static void add_nodes(DevTree *t, const NumaConfig *c)
+{
+    uint64_t at = VIRT_RAM;
+    for (unsigned i = 0; i < c->nodes; i++) {
+        g_autofree char *path = g_strdup_printf("/memory@%" G_GINT64_MODIFIER "x", at);
+        if (!c->memory[i])
+            continue;
+        reg1(t, path, at, c->memory[i]);
+        dt_string(t, path, "device_type", "memory");
+        dt_set(t, path, "numa-node-id", i);
+        at += c->memory[i];
+    }
+    if (!c->has_distances)
+        return;
+    unsigned n = 0;
+    g_autofree uint32_t *cells = g_new(uint32_t, 3 * c->nodes * c->nodes);
+    for (unsigned i = 0; i < c->nodes * c->nodes; i++) {
+        cells[n++] = i / c->nodes;
+        cells[n++] = i % c->nodes;
+        cells[n++] = c->distance[i / c->nodes][i % c->nodes];
+    }
+    dt_string(t, "/distance-map", "compatible", "numa-distance-map-v1");
+    dt_cells(t, "/distance-map", "distance-matrix", n, cells);
+}
+
 static void add_memory(DevTree *t, const VirtFacts *v)
 {
-    reg1(t, "/memory@40000000", VIRT_RAM, v->ram_size);
-    dt_string(t, "/memory@40000000", "device_type", "memory");
+    if (v->numa) {
+        add_nodes(t, v->numa);
+    } else {
+        reg1(t, "/memory@40000000", VIRT_RAM, v->ram_size);
+        dt_string(t, "/memory@40000000", "device_type", "memory");
+    }
     if (!v->secure)
         return;
     reg1(t, "/secram@e000000", VIRT_SECURE_RAM, VIRT_SECURE_RAM_SIZE);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "base/bits.h"
 #include "hw/arm/devtree.h"
+#include "hw/core/numa.h"
 
 /* The memory map that guests and firmware for this machine know. */
 #define VIRT_FLASH_SIZE (64 * MiB)
@@ -67,6 +68,8 @@ typedef struct VirtFacts {
     const char *psci;           /* "hvc", "smc", NULL: none */
     const char *cpu_model;      /* name without features */
     uint64_t ram_size;
+    const NumaConfig *numa;     /* NULL: no nodes */
+    VirtRange devices;          /* memory devices; size 0: none can be */
     VirtRange redist_high;      /* size 0: none */
     VirtRange ecam, mmio_high;  /* size 0: none */
 } VirtFacts;

@@ -67,6 +67,7 @@ void pc_acpi_facts(PcBoard *b)
     a->apic_ids = b->apic_ids;
     a->below_4g = b->below_4g;
     a->above_4g = b->above_4g;
+    a->numa = b->machine.config.numa;
     a->hpet = b->hpet;
     a->rtc = b->rtc;
     a->pic = b->pic;

@@ -94,6 +94,7 @@ static bool choose_facts(VirtBoard *b, Error **errp)
     f->secure = b->secure;
     f->virtualization = b->virtualization;
     f->ram_size = c->ram_size;
+    f->numa = c->numa;
     f->randomness = b->randomness;
     f->firmware = c->bios || c->pflash[0];
     /* With a Secure state and nothing that starts a kernel for us, PSCI is the guest's own firmware's */

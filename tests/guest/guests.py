@@ -11,7 +11,8 @@ NEXT_RELEASE = 'trixie'
 MODULES = tuple(root + 'lib/modules/*/kernel/' + name + '.ko*' for root in ('', 'usr/') for name in (
     *('drivers/' + driver for driver in (
         'acpi/button', 'input/keyboard/gpio_keys', 'virtio/virtio', 'virtio/virtio_ring', 'virtio/virtio_pci_legacy_dev',
-        'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'block/virtio_blk', 'cdrom/cdrom', 'scsi/scsi_common', 'scsi/scsi_mod', 'scsi/sd_mod',
+        'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'virtio/virtio_balloon', 'virtio/virtio_mem',
+        'nvdimm/libnvdimm', 'nvdimm/nd_virtio', 'nvdimm/virtio_pmem', 'nvdimm/nd_btt', 'nvdimm/nd_pmem', 'dax/dax', 'acpi/nfit/nfit', 'block/virtio_blk', 'cdrom/cdrom', 'scsi/scsi_common', 'scsi/scsi_mod', 'scsi/sd_mod',
         'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas',
         'ata/libata', 'ata/libahci', 'ata/ahci', 'ata/ata_piix')),
     'lib/crc-t10dif', 'lib/crc64', 'lib/crc64-rocksoft', 'lib/crc16', 'lib/libcrc32c', 'crypto/crct10dif_common', 'crypto/crct10dif_generic',
