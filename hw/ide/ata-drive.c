@@ -174,7 +174,7 @@ static bool loaded(Device *d, Error **errp)
               c->at <= c->bytes && c->map_base <= c->at && c->drq <= ATA_MULTIPLE_MAX && a->multiple <= ATA_MULTIPLE_MAX && c->offset % step == 0;
 
     ok = ok && a->cur_secs && a->cur_heads;
-    ok = ok && (c->flow != FLOW_IN || c->bytes == a->data_len) && (c->flow != FLOW_OUT || c->bytes <= ATA_BUFFER);
+    ok = ok && (c->flow != FLOW_IN || c->bytes == a->data_len) && (c->flow != FLOW_OUT || a->buf_at + (c->bytes - c->at) <= ATA_BUFFER);
     ok = ok && (!medium || (c->bytes <= size + UINT32_MAX && (a->cd || c->offset + c->bytes <= size)));
     ok = ok && (!a->cd || (mmc_loaded(&a->mmc) && a->cd_sector_bytes <= MMC_RAW_SECTOR && (c->flow != FLOW_READ || a->cd_sector_bytes)));
     ok = ok && (!a->cd || c->flow != FLOW_WRITE) && ((c->flow != FLOW_READ && c->flow != FLOW_IN) || a->buf_at <= a->data_len);
