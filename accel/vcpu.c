@@ -184,6 +184,8 @@ void vcpu_set_line(Vcpu *v, CpuLine line, bool level)
 
 bool vcpu_take_event(Vcpu *v, CpuLine line)
 {
+    if (!vcpu_line(v, line))
+        return false;
     uint32_t old = atomic_fetch_and(&v->lines, ~(1u << line));
     if (old >> line & 1)
         update_pending(v);

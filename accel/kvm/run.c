@@ -258,7 +258,7 @@ static void run_once(KvmVcpu *k)
     kvm_debug_apply(k);
     atomic_store(&k->inside, true);
     int r = kvm_ioctl(k->fd, KVM_RUN, NULL), os_errno = r < 0 ? errno : 0;
-    atomic_store(&k->inside, false);
+    atomic_store_explicit(&k->inside, false, memory_order_release); /* a signal too many does no harm */
     k->unfinished = false;
     kvm.arch->after_run(k);
     kvm_handle(k, os_errno);
@@ -273,8 +273,10 @@ void *kvm_thread(void *opaque)
     k->self = pthread_self();
     catch_kicks();
     for (;;) {
-        __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-        atomic_store(&v->exit_request, 0); /* before looking: a request from now on ends KVM_RUN again */
+        if (__atomic_load_n(&k->run->immediate_exit, __ATOMIC_ACQUIRE) || atomic_load(&v->exit_request)) {
+            __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+            atomic_store(&v->exit_request, 0); /* before looking: a request from now on ends KVM_RUN again */
+        }
         if (vcpu_service_due(v)) {
             kvm_fetch_state(k);
             if (!vcpu_service(v))

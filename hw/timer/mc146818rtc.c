@@ -28,6 +28,8 @@ enum { POLICY_DISCARD, POLICY_DELAY, POLICY_SLEW };
 
 typedef struct Rtc {
     Device dev;
+    CalendarTime last; /* last_s as a date: guests read one second many times */
+    int64_t last_s;
     char *base;
     int clock, policy;
     uint8_t cmos[256]; /* clock registers too: current while halted, else as of the last look */
@@ -97,7 +99,10 @@ static unsigned decode_hour(const Rtc *s, uint8_t v)
 
 static void fields_from_time(Rtc *s, int64_t t)
 {
-    CalendarTime c = calendar_from_seconds(t);
+    if (!s->last.day || s->last_s != t)
+        s->last = calendar_from_seconds(t);
+    s->last_s = t;
+    const CalendarTime c = s->last;
 
     s->cmos[R_SECONDS] = encode(s, c.second);
     s->cmos[R_MINUTES] = encode(s, c.minute);
