@@ -37,7 +37,7 @@ typedef struct IrqchipPitChannel {
     uint8_t mode, rw, latched /* bytes left */, status, write_low;
     bool bcd, gate, read_msb, write_msb, status_latched;
     uint16_t latch;
-    uint64_t age_ns;       /* since the count was loaded; only read */
+    uint64_t age_ns;       /* since the count was loaded; counter 0 begins a new period all the same */
 } IrqchipPitChannel;
 typedef struct IrqchipPit {
     IrqchipPitChannel channel[3];

@@ -365,9 +365,12 @@ bool i8254_out(Device *d, unsigned channel)
 
 static IrqchipPitChannel channel_image(const PitChannel *c)
 {
+    uint64_t now = now_ns();
+
     return (IrqchipPitChannel){ .count = c->next_count ? c->next_count : c->count, .mode = c->mode, .rw = c->rw, .latched = c->latched,
                                 .status = c->status, .write_low = c->write_low, .bcd = c->bcd, .gate = c->gate, .read_msb = c->read_msb,
-                                .write_msb = c->write_msb, .status_latched = c->status_latched, .latch = c->latch };
+                                .write_msb = c->write_msb, .status_latched = c->status_latched, .latch = c->latch,
+                                .age_ns = !c->running ? ns_of(c->start) : now > c->start ? now - c->start : 0 };
 }
 
 static void export_state(const Pit *s)

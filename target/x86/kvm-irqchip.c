@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "hw/core/irqchip-host.h"
 
-enum { MSR_TSC_DEADLINE = 0x6e0, LVT_TIMER = 0x32, PINS = 24, IOAPIC_AT = 0xfec00000 };
+enum { MSR_TSC_DEADLINE = 0x6e0, LVT_TIMER = 0x32, PINS = 24, PIT_PIN = 2, IOAPIC_AT = 0xfec00000, RTE_LEVEL = 1 << 15, RTE_MASKED = 1 << 16 };
 
 static void complain(const char *what, bool in)
 {
@@ -101,11 +101,15 @@ static void ioapic_get(IrqchipIoapic *out)
         out->redirect[i] = c.chip.ioapic.redirtbl[i].bits;
 }
 
+/* A pin that is asserted becomes an interrupt again: right for levels, not for an edge that has been. */
 static void ioapic_put(const IrqchipIoapic *in)
 {
-    struct kvm_irqchip c = { .chip.ioapic = { .base_address = IOAPIC_AT, .ioregsel = in->select, .id = in->id, .irr = in->lines } };
-    for (unsigned i = 0; i < PINS; i++)
+    struct kvm_irqchip c = { .chip.ioapic = { .base_address = IOAPIC_AT, .ioregsel = in->select, .id = in->id } };
+    for (unsigned i = 0; i < PINS; i++) {
+        bool edge = !(in->redirect[i] & (RTE_LEVEL | RTE_MASKED)) || i == PIT_PIN;
         c.chip.ioapic.redirtbl[i].bits = in->redirect[i];
+        c.chip.ioapic.irr |= edge ? 0 : in->lines & 1u << i;
+    }
     chip_call(KVM_SET_IRQCHIP, KVM_IRQCHIP_IOAPIC, &c, "I/O APIC");
 }
 
@@ -125,11 +129,13 @@ static void pic_get(IrqchipPic out[2])
     }
 }
 
+/* Line 0 is low: the kernel's PIT sends pulses, and stops for good when one is not seen. */
 static void pic_put(const IrqchipPic in[2])
 {
     for (unsigned i = 0; i < 2; i++) {
         const IrqchipPic *p = &in[i];
-        struct kvm_irqchip c = { .chip.pic = { .irr = p->irr, .imr = p->imr, .isr = p->isr, .last_irr = p->lines, .elcr = p->elcr, .irq_base = p->vector,
+        uint8_t lines = p->lines & (i ? 0xff : 0xfe);
+        struct kvm_irqchip c = { .chip.pic = { .irr = p->irr, .imr = p->imr, .isr = p->isr, .last_irr = lines, .elcr = p->elcr, .irq_base = p->vector,
                                                .priority_add = p->highest, .init_state = p->init, .init4 = p->need_icw4, .auto_eoi = p->auto_eoi,
                                                .rotate_on_auto_eoi = p->rotate_aeoi, .special_fully_nested_mode = p->special_nested,
                                                .special_mask = p->special_mask, .read_reg_select = p->read_isr, .poll = p->poll,
@@ -141,7 +147,8 @@ static void pic_put(const IrqchipPic in[2])
 /* --- the PIT --- */
 
 enum { MODE_NONE = 0xff, STATE_LOW = 1, STATE_HIGH, STATE_WORD_LOW, STATE_WORD_HIGH };
-static bool hpet_has_line0;
+static bool has_pit, hpet_has_line0;
+static uint64_t pit_stands_since; /* machine paused: counters 1 and 2 are as of then */
 
 static uint64_t host_ns(void)
 {
@@ -150,11 +157,33 @@ static uint64_t host_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+/* The kernel's counters run on while the machine stands: the missed ticks of counter 0 are dropped, the others go on where they were. */
+static void pit_run_state(RunState state)
+{
+    struct kvm_pit_state2 s;
+    if (!has_pit || kvm.vm < 0)
+        return;
+    if (state != RUN_RUNNING) {
+        pit_stands_since = pit_stands_since ? pit_stands_since : host_ns();
+        return;
+    }
+    if (pit_stands_since && !kvm_ioctl(kvm.vm, KVM_GET_PIT2, &s)) {
+        for (unsigned i = 1; i < 3; i++)
+            s.channels[i].count_load_time += (int64_t)(host_ns() - pit_stands_since);
+        if (kvm_ioctl(kvm.vm, KVM_SET_PIT2, &s) < 0)
+            complain("interval timer", true);
+    }
+    pit_stands_since = 0;
+}
+
 static bool pit_new(Error **errp)
 {
     struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
     hpet_has_line0 = false;
-    if (!kvm_ioctl(kvm.vm, KVM_CREATE_PIT2, &config))
+    pit_stands_since = host_ns();
+    has_pit = !kvm_ioctl(kvm.vm, KVM_CREATE_PIT2, &config);
+    machine_add_state_listener(pit_run_state);
+    if (has_pit)
         return true;
     error_set_errno(errp, errno, "kvm: the kernel makes no interval timer; use kernel-irqchip=split");
     return false;
@@ -166,7 +195,7 @@ static uint8_t byte_state(uint8_t rw, bool second) { return rw < STATE_WORD_LOW 
 static void pit_get(IrqchipPit *out)
 {
     struct kvm_pit_state2 s = { 0 };
-    uint64_t now = host_ns();
+    uint64_t now = pit_stands_since ? pit_stands_since : host_ns();
     if (kvm_ioctl(kvm.vm, KVM_GET_PIT2, &s) < 0) {
         complain("interval timer", false);
         return;
@@ -188,11 +217,13 @@ static void pit_get(IrqchipPit *out)
 
 static void pit_put(const IrqchipPit *in)
 {
+    uint64_t now = pit_stands_since ? pit_stands_since : host_ns();
     struct kvm_pit_state2 s = { .flags = (hpet_has_line0 ? KVM_PIT_FLAGS_HPET_LEGACY : 0) | (in->speaker ? KVM_PIT_FLAGS_SPEAKER_DATA_ON : 0) };
     for (unsigned i = 0; i < 3; i++) {
         const IrqchipPitChannel *c = &in->channel[i];
         s.channels[i] = (struct kvm_pit_channel_state){ .count = c->count, .mode = c->count ? c->mode : MODE_NONE, .rw_mode = c->rw, .bcd = c->bcd,
-                                                        .gate = c->gate, .latched_count = c->latch, .status_latched = c->status_latched,
+                                                        .gate = c->gate, .count_load_time = (int64_t)(now - MIN(c->age_ns, now)),
+                                                        .latched_count = c->latch, .status_latched = c->status_latched,
                                                         .status = c->status, .write_latch = c->write_low,
                                                         .read_state = byte_state(c->rw, c->read_msb), .write_state = byte_state(c->rw, c->write_msb),
                                                         .count_latched = c->latched == 2 ? STATE_WORD_LOW : !c->latched ? 0 :
