@@ -166,13 +166,19 @@ int q2_writeback(BlockNode *n)
     return write_in_order(n); /* what could not be written stays dirty */
 }
 
-int q2_sync(BlockNode *n)
+/* What has been freed by now, and no later, is known to be overwritten on disk after the flush. */
+static int sync_as(BlockNode *n, bool unlock)
 {
     Qcow2 *q = q2_of(n);
-    uint64_t stamp = q->stamp;
+    uint64_t stamp = q->stamp++;
     int r = q2_writeback(n);
-    if (!r)
-        r = q2_flush_file(n);
+    if (r)
+        return r;
+    if (unlock)
+        pthread_mutex_unlock(&q->lock);
+    r = q2_flush_file(n);
+    if (unlock)
+        pthread_mutex_lock(&q->lock);
     if (r)
         return r;
     for (unsigned i = 0; i < q->pending->len; i++) {
@@ -182,3 +188,6 @@ int q2_sync(BlockNode *n)
     }
     return q2_give_back(n);
 }
+
+int q2_sync(BlockNode *n) { return sync_as(n, false); }
+int q2_sync_shared(BlockNode *n) { return sync_as(n, true); }

@@ -16,7 +16,7 @@ static bool conflict(const Q2Request *a, const Q2Request *b)
     return a->start < b->end && b->start < a->end;
 }
 
-static bool must_wait(const Qcow2 *q, const Q2Request *r)
+static bool has_conflict(const Qcow2 *q, const Q2Request *r)
 {
     for (const Q2Request *o = q->requests; o; o = o->next) {
         if (conflict(o, r))
@@ -25,20 +25,36 @@ static bool must_wait(const Qcow2 *q, const Q2Request *r)
     return false;
 }
 
+static bool must_wait(Qcow2 *q, const Q2Request *r)
+{
+    pthread_mutex_lock(&q->requests_lock);
+    bool wait = has_conflict(q, r);
+    pthread_mutex_unlock(&q->requests_lock);
+    return wait;
+}
+
 void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Use use)
 {
     *r = (Q2Request){ .start = start, .end = start + len, .use = use };
-    while (must_wait(q, r))
-        pthread_cond_wait(&q->changed, &q->lock);
+    pthread_mutex_lock(&q->requests_lock);
+    while (has_conflict(q, r)) {
+        pthread_mutex_unlock(&q->lock);
+        pthread_cond_wait(&q->changed, &q->requests_lock);
+        pthread_mutex_unlock(&q->requests_lock);
+        pthread_mutex_lock(&q->lock);
+        pthread_mutex_lock(&q->requests_lock);
+    }
     r->stamp = ++q->stamp;
     r->next = q->requests;
     if (r->next)
         r->next->prev = r;
     q->requests = r;
+    pthread_mutex_unlock(&q->requests_lock);
 }
 
 void q2_request_end(Qcow2 *q, Q2Request *r)
 {
+    pthread_mutex_lock(&q->requests_lock);
     if (r->next)
         r->next->prev = r->prev;
     if (r->prev)
@@ -47,6 +63,7 @@ void q2_request_end(Qcow2 *q, Q2Request *r)
         q->requests = r->next;
     if (r->use != Q2_READS)
         pthread_cond_broadcast(&q->changed);
+    pthread_mutex_unlock(&q->requests_lock);
 }
 
 /* --- reading --- */
@@ -98,9 +115,7 @@ int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *i
     q2_request_begin(q, &request, offset, len, Q2_READS);
     pthread_mutex_unlock(&q->lock);
     int r = read_range(n, offset, len, iov, iovcnt);
-    pthread_mutex_lock(&q->lock);
     q2_request_end(q, &request);
-    pthread_mutex_unlock(&q->lock);
     return r;
 }
 
@@ -312,9 +327,7 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
         g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
         r = q2_data_pwritev(n, offset, m.host, part, iov_part(part, iov, iovcnt, skip, m.len));
         *did = m.len;
-        pthread_mutex_lock(&q->lock);
         q2_request_end(q, &request);
-        pthread_mutex_unlock(&q->lock);
         return r;
     }
     q2_request_end(q, &request);
@@ -424,9 +437,7 @@ static int run_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct 
         iov_zero(iov, iovcnt, 0, len);
     else
         r = write ? block_pwritev_nowait(q->data, m.host, iov, iovcnt) : q2_data_preadv_nowait(n, offset, m.host, iov, iovcnt);
-    pthread_mutex_lock(&q->lock);
     q2_request_end(q, &request);
-    pthread_mutex_unlock(&q->lock);
     return r;
 }
 

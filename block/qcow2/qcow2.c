@@ -253,6 +253,7 @@ static void free_all(BlockNode *n)
         block_unref(q->data_node);
     pthread_mutex_destroy(&q->lock);
     pthread_mutex_destroy(&q->inflate_lock);
+    pthread_mutex_destroy(&q->requests_lock);
     pthread_cond_destroy(&q->changed);
 }
 
@@ -287,6 +288,7 @@ static bool q2_open(BlockNode *n, Opts *o, Error **errp)
     bool lazy;
     pthread_mutex_init(&q->lock, NULL);
     pthread_mutex_init(&q->inflate_lock, NULL);
+    pthread_mutex_init(&q->requests_lock, NULL);
     pthread_cond_init(&q->changed, NULL);
     q->extensions = g_array_new(false, true, sizeof(Q2Extension));
     q->pending = g_array_new(false, true, sizeof(Q2Free));
@@ -364,7 +366,7 @@ static int q2_flush(BlockNode *n)
 {
     Qcow2 *q = q2_of(n);
     pthread_mutex_lock(&q->lock);
-    int r = q2_sync(n);
+    int r = q2_sync_shared(n);
     pthread_mutex_unlock(&q->lock);
     return r;
 }

@@ -70,7 +70,7 @@ typedef struct Q2Free { uint64_t offset, clusters, stamp; bool durable; } Q2Free
 
 typedef struct Qcow2 {
     pthread_mutex_t lock;
-    pthread_cond_t changed;     /* a request has ended */
+    pthread_cond_t changed;     /* a request has ended; with requests_lock */
     /* header */
     unsigned version, cluster_bits, refcount_order, header_length;
     uint64_t cluster_size, incompatible, compatible, autoclear;
@@ -100,7 +100,8 @@ typedef struct Qcow2 {
     uint64_t free_hint;  /* cluster number: none below is free */
     GArray *pending;     /* of Q2Free */
     uint64_t stamp;
-    Q2Request *requests;
+    pthread_mutex_t requests_lock; /* of the list alone, taken after `lock`, never held during I/O: a request ends without waiting for a flush */
+    Q2Request *requests; /* added under both locks */
     bool lazy, dirty_written;
     bool broken;         /* metadata could not be written, or is corrupt: no more writes */
     uint64_t packed_offset; /* where the next compressed cluster may start, 0: in a new cluster */
@@ -142,6 +143,7 @@ void q2_cache_dirty(Q2Cache *c, Q2Table *t);
 void q2_cache_forget(Q2Cache *c, uint64_t offset);             /* the cluster is no longer such a table */
 int q2_writeback(BlockNode *n);                                /* all metadata, in order; what was written may not be durable yet */
 int q2_sync(BlockNode *n);                                     /* the same, durable; gives pending clusters back */
+int q2_sync_shared(BlockNode *n);                              /* the same, without the lock while the host flushes */
 int q2_flush_file(BlockNode *n);
 
 /* refcount.c (locked) */
@@ -186,8 +188,8 @@ int q2_zero_range(BlockNode *n, uint64_t offset, uint64_t len, bool unmap);     
 int q2_discard_range(BlockNode *n, uint64_t offset, uint64_t len, bool full);    /* full: unallocated even with a backing file */
 
 /* io.c */
-void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Use use); /* (locked) waits for overlapping ones */
-void q2_request_end(Qcow2 *q, Q2Request *r);                                             /* (locked) */
+void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Use use); /* (locked) waits for overlapping ones, without the lock */
+void q2_request_end(Qcow2 *q, Q2Request *r);                                             /* locked or not */
 int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
 int q2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);

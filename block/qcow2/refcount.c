@@ -381,13 +381,14 @@ void q2_free_entry(BlockNode *n, uint64_t entry)
     }
 }
 
-static bool still_used(const Qcow2 *q, const Q2Free *f)
+static bool still_used(Qcow2 *q, const Q2Free *f)
 {
-    for (const Q2Request *r = q->requests; r; r = r->next) {
-        if (r->stamp <= f->stamp)
-            return true;
-    }
-    return false;
+    bool used = false;
+    pthread_mutex_lock(&q->requests_lock);
+    for (const Q2Request *r = q->requests; r && !used; r = r->next)
+        used = r->stamp <= f->stamp;
+    pthread_mutex_unlock(&q->requests_lock);
+    return used;
 }
 
 /* The host may have the place of those that nobody uses any more. */
