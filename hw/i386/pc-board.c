@@ -7,6 +7,7 @@
 #include "hw/core/cpu-port.h"
 #include "hw/i386/pc-acpi.h"
 #include "hw/i386/pc-board.h"
+#include "hw/ide/ata.h"
 #include "hw/intc/apic.h"
 #include "hw/timer/mc146818rtc.h"
 
@@ -187,10 +188,39 @@ static void set_boot_order(PcBoard *b, const char *order)
     mc146818_set_boot_order(b->rtc, order ? order : "cad");
 }
 
+/*
+ * The first four disks in the CMOS RAM, as BIOSes of PC/ATs keep them: type 47 with its geometry for two, and for each whether the BIOS
+ * shows its geometry or one made from the number of sectors (byte 39h: two bits a disk; 0: its own, 1: LBA).
+ */
+static void fill_cmos_disks(PcBoard *b)
+{
+    enum { TYPES = 0x12, EXTENDED = 0x19, TABLE = 0x1b, TABLE_SIZE = 9, TRANSLATION = 0x39, USER_TYPE = 47 };
+    uint8_t types = 0, translation = 0;
+
+    for (unsigned n = 0; n < 4; n++) {
+        const AtaDrive *a = ide_disk(n / 2, n % 2);
+        if (!a)
+            continue;
+        translation |= (uint8_t)((a->cyls > 1024 || a->heads > 16 || a->secs > 63) << 2 * n);
+        if (n > 1)
+            continue;
+        const uint8_t cyls[] = { a->cyls & 0xff, (uint8_t)(a->cyls >> 8) };
+        const uint8_t entry[TABLE_SIZE] = { cyls[0], cyls[1], (uint8_t)a->heads, 0xff, 0xff, 0xc0 | (a->heads > 8 ? 8 : 0), cyls[0], cyls[1],
+                                            (uint8_t)a->secs };
+        types |= n ? 0x0f : 0xf0;
+        mc146818_set(b->rtc, EXTENDED + n, USER_TYPE);
+        for (unsigned i = 0; i < TABLE_SIZE; i++)
+            mc146818_set(b->rtc, TABLE + n * TABLE_SIZE + i, entry[i]);
+    }
+    mc146818_set(b->rtc, TYPES, types);
+    mc146818_set(b->rtc, TRANSLATION, translation);
+}
+
 void pc_board_reset(Machine *m)
 {
     PcBoard *b = pc_board(m);
 
+    fill_cmos_disks(b);
     host_bridge(b->host)->resuming = b->pm->suspended;
     if (b->booted_once && !m->config.boot_once) {
         set_boot_order(b, m->config.boot_order);

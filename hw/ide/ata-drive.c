@@ -67,6 +67,16 @@ void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHost
     bus_init(&b->bus, &ide_bus_type, name, controller);
 }
 
+const AtaDrive *ide_disk(unsigned number, unsigned unit)
+{
+    for (Bus *bus = bus_first(); bus; bus = bus->next) {
+        const IdeBus *b = container_of(bus, IdeBus, bus);
+        if (bus->type == &ide_bus_type && b->number == number && unit < b->units)
+            return b->drive[unit] && !b->drive[unit]->cd ? b->drive[unit] : NULL;
+    }
+    return NULL;
+}
+
 /* --- the drives --- */
 
 static void default_geometry(AtaDrive *a)

@@ -82,6 +82,8 @@ typedef struct IdeBus {
     void (*changed)(struct IdeBus *b); /* a drive came or went; may be NULL */
 } IdeBus;
 extern const BusType ide_bus_type;
+/* Drive `unit` of the machine's IDE bus `number` (of all controllers, in the order they were made), if it is a disk. */
+const AtaDrive *ide_disk(unsigned number, unsigned unit);
 void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHostOps *ops, void *host, unsigned *guard, unsigned units,
                   unsigned index);
 
