@@ -4,7 +4,8 @@
 #include "hw/char/uart-port.h"
 
 enum { SR_ORE = 8, SR_RXNE = 0x20, SR_TC = 0x40, SR_TXE = 0x80 };
-enum { CR1_RE = 4, CR1_TE = 8, CR1_RXNEIE = 0x20, CR1_TCIE = 0x40, CR1_TXEIE = 0x80, CR1_UE = 0x2000 };
+enum { CR1_RE = 4, CR1_TE = 8, CR1_RXNEIE = 0x20, CR1_TCIE = 0x40, CR1_TXEIE = 0x80, CR1_UE = 0x2000, CR3_DMAR = 0x40, CR3_DMAT = 0x80 };
+enum { PIN_RX = 1, PIN_TX = 2 }; /* requests to the DMA */
 
 typedef struct Stm32Usart {
     Device dev; /* always first */
@@ -22,6 +23,8 @@ static void update(Device *d)
     const Stm32Usart *s = (Stm32Usart *)d;
     uint32_t sr = status(s);
     device_out(d, 0, (sr & s->cr1 & (CR1_RXNEIE | CR1_TCIE | CR1_TXEIE)) != 0); /* flags and enables stand in the same places */
+    device_out(d, PIN_RX, s->cr3 & CR3_DMAR && sr & SR_RXNE);
+    device_out(d, PIN_TX, s->cr3 & CR3_DMAT && sr & SR_TXE && (s->cr1 & (CR1_TE | CR1_UE)) == (CR1_TE | CR1_UE));
 }
 
 static uint64_t sr_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return status((Stm32Usart *)d); }
@@ -56,13 +59,15 @@ static void cr1_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
     update(d);
 }
 
+static void cr3_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update(d); }
+
 static const Reg regs[] = {
     { .name = "SR", .at = 0x00, .size = 4, .field = REG_NO_FIELD, .read = sr_read, .wrote = sr_wrote },
     { .name = "DR", .at = 0x04, .size = 4, .field = REG_NO_FIELD, .read = dr_read, .wrote = dr_wrote },
     { .name = "BRR", .at = 0x08, .size = 4, .field = offsetof(Stm32Usart, brr) },
     { .name = "CR1", .at = 0x0c, .size = 4, .field = offsetof(Stm32Usart, cr1), .wrote = cr1_wrote },
     { .name = "CR2", .at = 0x10, .size = 4, .field = offsetof(Stm32Usart, cr2) },
-    { .name = "CR3", .at = 0x14, .size = 4, .field = offsetof(Stm32Usart, cr3) },
+    { .name = "CR3", .at = 0x14, .size = 4, .field = offsetof(Stm32Usart, cr3), .wrote = cr3_wrote },
     { .name = "GTPR", .at = 0x18, .size = 4, .field = offsetof(Stm32Usart, gtpr) },
     { .name = NULL },
 };
@@ -86,7 +91,7 @@ static void reset(Device *d, ResetPhase phase)
 }
 
 static const Property props[] = { DEFINE_PROP_CHARDEV("chardev", Stm32Usart, port.chr), DEFINE_PROP_END };
-static const char *const pins[] = { "irq", NULL };
+static const char *const pins[] = { "irq", "dma*2", NULL };
 static const DeviceType stm32_usart_type = {
     .name = "stm32f2xx-usart", .desc = "STM32F1/F2/F4 USART", .category = "Misc", .size = sizeof(Stm32Usart), .banks = banks, .props = props,
     .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,

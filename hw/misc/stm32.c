@@ -9,8 +9,10 @@ enum { RCC_WORDS = 40 };
 typedef struct Rcc {
     Device dev; /* always first */
     uint32_t reg[RCC_WORDS];
+    uint32_t hse, backup; /* BDCR once more: a reset leaves it alone */
     bool f1;
 } Rcc;
+enum { RTC_BACKUP_RESET = -1, F1_BDCR = 0x20, F4_BDCR = 0x70 };
 
 static uint32_t follow(uint32_t v, uint32_t enables) { return (v & ~(enables << 1)) | (v & enables) << 1; }
 
@@ -27,19 +29,54 @@ static uint64_t rcc_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
     return v;
 }
 
+/* Hz of the RTC's clock, as BDCR selects it (RM0041, 6.3.9; RM0090, 7.3.20): LSE, LSI, divided HSE, each if it is on. */
+static uint32_t rtc_clock(const Rcc *s)
+{
+    uint32_t bdcr = s->reg[(s->f1 ? F1_BDCR : F4_BDCR) / 4], csr = s->reg[(s->f1 ? F1_BDCR : F4_BDCR) / 4 + 1];
+    uint32_t div = s->f1 ? 128 : s->reg[2] >> 16 & 31;
+    if (!(bdcr & 0x8000))
+        return 0;
+    switch (bdcr >> 8 & 3) {
+    case 1: return bdcr & 1 ? 32768 : 0;
+    case 2: return csr & 1 ? s->f1 ? 40000 : 32000 : 0;
+    case 3: return s->reg[0] & 0x10000 && div ? s->hse / div : 0;
+    default: return 0;
+    }
+}
+
+static void rcc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    Rcc *s = (Rcc *)d;
+    uint32_t *bdcr = &s->reg[(s->f1 ? F1_BDCR : F4_BDCR) / 4];
+    if (*bdcr & 0x10000) { /* BDRST */
+        *bdcr = 0x10000;
+        device_out(d, 0, RTC_BACKUP_RESET);
+    }
+    s->backup = *bdcr;
+    device_out(d, 0, (int)rtc_clock(s));
+}
+
 static const Reg rcc_regs[] = {
-    { .name = "RCC", .at = 0, .size = 4, .count = RCC_WORDS, .field = offsetof(Rcc, reg), .read = rcc_read }, { .name = NULL },
+    { .name = "RCC", .at = 0, .size = 4, .count = RCC_WORDS, .field = offsetof(Rcc, reg), .read = rcc_read, .wrote = rcc_wrote }, { .name = NULL },
 };
 static const RegBank rcc_bank = { .name = "regs", .size = 0x400, .regs = rcc_regs };
 static const RegBank *const rcc_banks[] = { &rcc_bank, NULL };
-static const Property rcc_props[] = { DEFINE_PROP_BOOL("f1", Rcc, f1, 0, "the layout of STM32F1"), DEFINE_PROP_END };
+static const Property rcc_props[] = {
+    DEFINE_PROP_BOOL("f1", Rcc, f1, 0, "the layout of STM32F1"), DEFINE_PROP_U32("hse-frequency", Rcc, hse, 8000000, "Hz of the board's crystal"),
+    DEFINE_PROP_END,
+};
+static const char *const rcc_pins[] = { "rtc", NULL };
+static const StateField rcc_state[] = { STATE_U32(Rcc, backup), STATE_END_OF_TABLE };
 
 static void rcc_reset(Device *d, ResetPhase phase)
 {
     Rcc *s = (Rcc *)d;
+    if (phase == RESET_HOLD)
+        device_out(d, 0, (int)rtc_clock(s));
     if (phase != RESET_ENTER)
         return;
     s->reg[0] = 0x83;
+    s->reg[(s->f1 ? F1_BDCR : F4_BDCR) / 4] = s->backup;
     if (s->f1) {
         s->reg[0x14 / 4] = 0x14;
         s->reg[0x24 / 4] = 0x0c000000;
@@ -54,7 +91,7 @@ static void rcc_reset(Device *d, ResetPhase phase)
 
 static const DeviceType rcc_type = {
     .name = "stm32-rcc", .desc = "STM32 reset and clock control", .category = "Misc", .size = sizeof(Rcc), .banks = rcc_banks, .props = rcc_props,
-    .reset = rcc_reset,
+    .state = rcc_state, .out_pins = rcc_pins, .reset = rcc_reset,
 };
 DEVICE_REGISTER(rcc_type)
 
@@ -71,13 +108,24 @@ static uint64_t pwr_csr_read(Device *d, const Reg *r, unsigned i, uint64_t store
     return stored | 0x4000 /* VOSRDY */ | (stored & 0x200 ? 8 : 0) /* BRR */ | (cr & 0x30000); /* ODRDY, ODSWRDY */
 }
 
+/* Pin "open": DBP, which opens the backup domain for writing. */
+static void pwr_cr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { device_out(d, 0, ((Pwr *)d)->cr >> 8 & 1); }
+
+static void pwr_reset(Device *d, ResetPhase phase)
+{
+    if (phase == RESET_HOLD)
+        device_out(d, 0, 0);
+}
+
+static const char *const pwr_pins[] = { "open", NULL };
 static const Reg pwr_regs[] = {
-    { .name = "CR", .at = 0, .size = 4, .field = offsetof(Pwr, cr), .reset = 0xc000 },
+    { .name = "CR", .at = 0, .size = 4, .field = offsetof(Pwr, cr), .reset = 0xc000, .wrote = pwr_cr_wrote },
     { .name = "CSR", .at = 4, .size = 4, .field = offsetof(Pwr, csr), .read = pwr_csr_read }, { .name = NULL },
 };
 static const RegBank pwr_bank = { .name = "regs", .size = 0x400, .regs = pwr_regs };
 static const RegBank *const pwr_banks[] = { &pwr_bank, NULL };
-static const DeviceType pwr_type = { .name = "stm32-pwr", .desc = "STM32 power control", .category = "Misc", .size = sizeof(Pwr), .banks = pwr_banks };
+static const DeviceType pwr_type = { .name = "stm32-pwr", .desc = "STM32 power control", .category = "Misc", .size = sizeof(Pwr), .banks = pwr_banks,
+                                     .out_pins = pwr_pins, .reset = pwr_reset };
 DEVICE_REGISTER(pwr_type)
 
 /* --- SYSCFG (F4), AFIO (F1): which port's pin goes to which EXTI line --- */
@@ -132,7 +180,7 @@ typedef struct Exti {
     uint32_t imr, emr, rtsr, ftsr, swier, pr, level;
 } Exti;
 
-/* Pins irq[0..4]: lines 0-4; irq[5]: 9-5; irq[6]: 15-10; irq[7]: the rest. */
+/* Pins irq[0..4]: lines 0-4; irq[5]: 9-5; irq[6]: 15-10; line[0..6]: lines 16-22. */
 static void exti_update(Exti *s)
 {
     uint32_t on = s->pr & s->imr;
@@ -140,7 +188,8 @@ static void exti_update(Exti *s)
         device_out(&s->dev, i, on >> i & 1);
     device_out(&s->dev, 5, (on & 0x3e0) != 0);
     device_out(&s->dev, 6, (on & 0xfc00) != 0);
-    device_out(&s->dev, 7, (on & 0x7f0000) != 0);
+    for (unsigned i = 16; i < 23; i++)
+        device_out(&s->dev, i - 9, on >> i & 1);
 }
 
 static void exti_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
@@ -178,32 +227,49 @@ static const Reg exti_regs[] = {
 static const RegBank exti_bank = { .name = "regs", .size = 0x400, .regs = exti_regs };
 static const RegBank *const exti_banks[] = { &exti_bank, NULL };
 static const StateField exti_state[] = { STATE_U32(Exti, level), STATE_END_OF_TABLE };
-static const char *const exti_out[] = { "irq*8", NULL }, *const exti_in[] = { "in*23", NULL };
+static const char *const exti_out[] = { "irq*7", "line*7", NULL }, *const exti_in[] = { "in*23", NULL };
 static const DeviceType exti_type = {
     .name = "stm32-exti", .desc = "STM32 external interrupts", .category = "Misc", .size = sizeof(Exti), .banks = exti_banks, .state = exti_state,
     .out_pins = exti_out, .in_pins = exti_in, .input = exti_input, .reset = exti_reset,
 };
 DEVICE_REGISTER(exti_type)
 
-/* --- ADC: a conversion takes no time; channels give a quarter, a half ... of the range, the temperature sensor 25 degrees --- */
+/*
+ * --- ADC: a conversion takes no time; channels give a quarter, a half ... of the range, the temperature sensor 25 degrees. A scan goes on
+ * with the next rank when the data register has been read, if somebody looks at each result (DMA, EOCS), else at once. ---
+ */
 
-enum { ADC_EOC = 2, ADC_STRT = 16, ADC_EOCIE = 32 };
+enum { ADC_EOC = 2, ADC_STRT = 16, ADC_EOCIE = 32, ADC_SCAN = 0x100, ADC_CONT = 2, ADC_DMA = 0x100, ADC_EOCS = 0x400, ADC_LEFT = 0x800 };
 typedef struct Adc {
     Device dev; /* always first */
     uint32_t sr, cr1, cr2, smpr[2], jofr[4], htr, ltr, sqr[3], jsqr, jdr[4], dr;
+    uint8_t rank; /* of the result in dr */
     bool f1;
 } Adc;
 
-static void adc_update(Adc *s) { device_out(&s->dev, 0, s->sr & ADC_EOC && s->cr1 & ADC_EOCIE); }
+static void adc_update(Adc *s)
+{
+    device_out(&s->dev, 0, s->sr & ADC_EOC && s->cr1 & ADC_EOCIE);
+    device_out(&s->dev, 1, s->sr & ADC_EOC && s->cr2 & ADC_DMA);
+}
 
+static unsigned adc_last(const Adc *s) { return s->cr1 & ADC_SCAN ? s->sqr[0] >> 20 & 15 : 0; }
+
+/* SQR3 has ranks 0-5, SQR2 6-11, SQR1 12-15. */
 static void adc_convert(Adc *s)
 {
-    unsigned channel = s->sqr[2] & 31, bits = s->f1 ? 12 : 12 - 2 * (s->cr1 >> 24 & 3);
+    unsigned channel = s->sqr[2 - s->rank / 6] >> s->rank % 6 * 5 & 31, bits = s->f1 ? 12 : 12 - 2 * (s->cr1 >> 24 & 3);
     uint32_t v = channel >= 16 ? 943 : (channel + 1) * 0xfff / 17;
     s->dr = v >> (12 - bits);
-    if (s->cr2 & 0x800)
+    if (s->cr2 & ADC_LEFT)
         s->dr <<= 16 - bits;
     s->sr |= ADC_EOC | ADC_STRT;
+}
+
+static void adc_start(Adc *s)
+{
+    s->rank = s->cr2 & ADC_DMA || (!s->f1 && s->cr2 & ADC_EOCS) ? 0 : (uint8_t)adc_last(s);
+    adc_convert(s);
 }
 
 static void adc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
@@ -215,9 +281,9 @@ static void adc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
         uint32_t start = s->f1 ? 1u << 22 : 1u << 30;
         bool on = old & 1 && value & 1;
         if (value & start && value & 1)
-            adc_convert(s);
+            adc_start(s);
         else if (s->f1 && on && old == value)
-            adc_convert(s);
+            adc_start(s);
         s->cr2 &= ~(start | (s->f1 ? 0xcu : 0)); /* calibration is done at once */
     }
     adc_update(s);
@@ -226,9 +292,14 @@ static void adc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 static uint64_t adc_dr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     Adc *s = (Adc *)d;
+    bool had = s->sr & ADC_EOC;
     s->sr &= ~(uint32_t)ADC_EOC;
-    if (s->cr2 & 2) /* CONT */
+    if (had && s->rank < adc_last(s)) {
+        s->rank++;
         adc_convert(s);
+    } else if (s->cr2 & ADC_CONT) {
+        adc_start(s);
+    }
     adc_update(s);
     return stored;
 }
@@ -243,16 +314,26 @@ static const Reg adc_regs[] = {
 static const RegBank adc_bank = { .name = "regs", .size = 0x100, .regs = adc_regs };
 static const RegBank *const adc_banks[] = { &adc_bank, NULL };
 static const Property adc_props[] = { DEFINE_PROP_BOOL("f1", Adc, f1, 0, "the bits of STM32F1"), DEFINE_PROP_END };
-static const char *const adc_out[] = { "irq", NULL };
+static const char *const adc_out[] = { "irq", "dma", NULL };
+
+static const StateField adc_state[] = { STATE_U8(Adc, rank), STATE_END_OF_TABLE };
+
+static bool adc_loaded(Device *d, Error **errp)
+{
+    ((Adc *)d)->rank &= 15;
+    return true;
+}
 
 static void adc_reset(Device *d, ResetPhase phase)
 {
+    if (phase == RESET_ENTER)
+        ((Adc *)d)->rank = 0;
     if (phase == RESET_HOLD)
         adc_update((Adc *)d);
 }
 
 static const DeviceType adc_type = {
     .name = "stm32-adc", .desc = "STM32 analogue to digital converter", .category = "Misc", .size = sizeof(Adc), .banks = adc_banks,
-    .props = adc_props, .out_pins = adc_out, .reset = adc_reset,
+    .props = adc_props, .state = adc_state, .out_pins = adc_out, .reset = adc_reset, .loaded = adc_loaded,
 };
 DEVICE_REGISTER(adc_type)

@@ -5,7 +5,7 @@
 
 /* --- SPI --- */
 
-enum { SPI_SPE = 0x40, SPI_RXNE = 1, SPI_TXE = 2, SPI_RXNEIE = 0x40, SPI_TXEIE = 0x80 };
+enum { SPI_SPE = 0x40, SPI_RXNE = 1, SPI_TXE = 2, SPI_RXNEIE = 0x40, SPI_TXEIE = 0x80, SPI_RXDMAEN = 1, SPI_TXDMAEN = 2 };
 typedef struct Spi {
     Device dev; /* always first */
     uint32_t cr1, cr2, sr, dr, crcpr, rxcrcr, txcrcr, i2scfgr, i2spr;
@@ -14,6 +14,8 @@ typedef struct Spi {
 static void spi_update(Spi *s)
 {
     device_out(&s->dev, 0, (s->sr & SPI_RXNE && s->cr2 & SPI_RXNEIE) || (s->sr & SPI_TXE && s->cr2 & SPI_TXEIE));
+    device_out(&s->dev, 1, s->cr2 & SPI_RXDMAEN && s->sr & SPI_RXNE);
+    device_out(&s->dev, 2, s->cr2 & SPI_TXDMAEN && s->sr & SPI_TXE && s->cr1 & SPI_SPE);
 }
 
 static uint64_t spi_dr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
@@ -43,7 +45,7 @@ static const Reg spi_regs[] = {
 #undef R
 static const RegBank spi_bank = { .name = "regs", .size = 0x400, .regs = spi_regs };
 static const RegBank *const spi_banks[] = { &spi_bank, NULL };
-static const char *const irq_pin[] = { "irq", NULL }, *const irq_pins[] = { "irq*2", NULL };
+static const char *const spi_pins[] = { "irq", "dma*2", NULL }, *const irq_pins[] = { "irq*2", NULL };
 
 static void spi_reset(Device *d, ResetPhase phase)
 {
@@ -52,7 +54,7 @@ static void spi_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType spi_type = { .name = "stm32f2xx-spi", .desc = "STM32F1/F2/F4 SPI", .category = "Misc", .size = sizeof(Spi),
-                                     .banks = spi_banks, .out_pins = irq_pin, .reset = spi_reset };
+                                     .banks = spi_banks, .out_pins = spi_pins, .reset = spi_reset };
 DEVICE_REGISTER(spi_type)
 
 /* --- I2C --- */

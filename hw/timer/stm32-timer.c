@@ -4,7 +4,7 @@
 #include "hw/core/device.h"
 #include "hw/timer/ticks.h"
 
-enum { CR1_CEN = 1, CR1_UDIS = 2, CR1_URS = 4, CR1_OPM = 8, CHANNELS = 4 };
+enum { CR1_CEN = 1, CR1_UDIS = 2, CR1_URS = 4, CR1_OPM = 8, CHANNELS = 4, MAX_REQUESTS = 1024 };
 
 typedef struct Stm32Timer {
     Device dev; /* always first */
@@ -28,10 +28,10 @@ static uint64_t next(const Stm32Timer *s, uint64_t from, uint64_t at)
 static void rearm(Stm32Timer *s)
 {
     uint64_t when = UINT64_MAX;
-    if (s->t.running && (s->dier & 1 || s->cr1 & CR1_OPM))
+    if (s->t.running && (s->dier & 0x101 || s->cr1 & CR1_OPM))
         when = next(s, s->seen, period(s));
     for (unsigned i = 0; i < CHANNELS && s->t.running; i++) {
-        if (s->dier >> (i + 1) & 1 && s->ccr[i] < period(s))
+        if (s->dier >> (i + 1) & 0x101 && s->ccr[i] < period(s))
             when = MIN(when, next(s, s->seen, s->ccr[i]));
     }
     int64_t ns = when == UINT64_MAX ? INT64_MAX : ticks_when(&s->t, when);
@@ -39,6 +39,16 @@ static void rearm(Stm32Timer *s)
         timer_cancel(s->timer);
     else
         timer_arm(s->timer, ns);
+}
+
+/* A request to the DMA for each time that the counter was `at` after `from`, up to `to`. */
+static void ask(Stm32Timer *s, unsigned event, uint64_t from, uint64_t to, uint64_t at)
+{
+    uint64_t first = next(s, from, at);
+    if (!(s->dier >> (8 + event) & 1) || first > to)
+        return;
+    for (uint64_t n = MIN((to - first) / period(s) + 1, (uint64_t)MAX_REQUESTS); n; n--)
+        irq_pulse(&s->dev.out[1 + event]);
 }
 
 static void advance(Stm32Timer *s)
@@ -49,7 +59,11 @@ static void advance(Stm32Timer *s)
     for (unsigned i = 0; i < CHANNELS; i++) {
         if (s->ccr[i] < period(s) && next(s, s->seen, s->ccr[i]) <= now)
             s->sr |= 2u << i;
+        if (s->ccr[i] < period(s))
+            ask(s, i + 1, s->seen, now, s->ccr[i]);
     }
+    if (!(s->cr1 & CR1_UDIS))
+        ask(s, 0, s->seen, now, period(s));
     if (next(s, s->seen, period(s)) <= now && !(s->cr1 & CR1_UDIS)) {
         s->sr |= 1;
         if (s->cr1 & CR1_OPM) {
@@ -147,7 +161,7 @@ static const Property props[] = {
     DEFINE_PROP_U32("clock-frequency", Stm32Timer, hz, 1000000000, "Hz of its clock"),
     DEFINE_PROP_BOOL("wide", Stm32Timer, wide, 0, "32 bits (TIM2 and TIM5)"), DEFINE_PROP_END,
 };
-static const char *const pins[] = { "irq", NULL };
+static const char *const pins[] = { "irq", "dma*5", NULL };
 
 static void init(Device *d) { ((Stm32Timer *)d)->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, expired, d); }
 static void stop(Device *d) { timer_free(((Stm32Timer *)d)->timer); }

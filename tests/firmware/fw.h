@@ -96,7 +96,7 @@ typedef struct Frame { uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr; } Frame;
 
 /* start.c: vectors are in RAM after start; handlers are set by number (0..15 system, 16 + n interrupt n). */
 typedef void Handler(void);
-extern Handler *vectors[64];
+extern Handler *vectors[128];
 static inline void set_handler(unsigned n, Handler *h) { vectors[n] = h; BARRIER(); }
 int main(void);
 #endif

@@ -22,7 +22,7 @@ __attribute__((used)) static void unexpected_at(uint32_t lr, const Frame *f)
     finish(2);
 }
 
-__attribute__((aligned(512))) Handler *vectors[64];
+__attribute__((aligned(512))) Handler *vectors[128];
 
 static void reset(void)
 {
@@ -31,7 +31,7 @@ static void reset(void)
         *p++ = *from++;
     for (uint32_t *p = bss_start; p < bss_end;)
         *p++ = 0;
-    for (unsigned i = 2; i < 64; i++)
+    for (unsigned i = 2; i < 128; i++)
         vectors[i] = unexpected;
 #if __ARM_ARCH >= 7
     VTOR = (uint32_t)vectors;
