@@ -62,8 +62,10 @@ check-long: build
 
 bench: build
 	@tools/setup --bench
-	@tests/guest/fetch --quiet cloud-$(BENCH_ARCH) busybox-$(BENCH_ARCH) programs$(filter-out -amd64,-$(BENCH_ARCH))
+	@tests/guest/fetch --quiet cloud-$(BENCH_ARCH) busybox-$(BENCH_ARCH) programs$(filter-out -amd64,-$(BENCH_ARCH)) fio-$(BENCH_ARCH)
 	@tests/bench/run --arch $(BENCH_ARCH) $(ARGS)
+	@tests/bench/disks --arch $(BENCH_ARCH)
+	@tests/bench/images
 
 clean:
 	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name guests -exec rm -rf {} +; fi

@@ -138,6 +138,20 @@ static bool create_data_file(const char *filename, const Params *p, uint64_t siz
     return full && block_driver_find("file")->create(full, p->raw_external ? size : 0, none, errp);
 }
 
+static bool flush_created(const char *filename, Error **errp)
+{
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", "file");
+    BlockNode *f = block_open(filename, o, BLOCK_RDWR, errp);
+    if (!f)
+        return false;
+    int r = block_flush(f);
+    block_unref(f);
+    if (r)
+        error_set_errno(errp, -r, "image '%s': can't be written", filename);
+    return !r;
+}
+
 bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 {
     Params p;
@@ -148,7 +162,8 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     g_autofree char *data = p.data_file ? block_full_backing_name(filename, p.data_file, errp) : NULL;
     if (data)
         opts_set(open, "data-file.filename", data);
-    BlockNode *n = block_open(filename, open, BLOCK_RDWR | BLOCK_NO_BACKING, errp);
+    /* No order is kept while nobody relies on the image; what was made is flushed once, at the end. */
+    BlockNode *n = block_open(filename, open, BLOCK_RDWR | BLOCK_NO_BACKING | BLOCK_NO_FLUSH, errp);
     if (!n)
         return false;
     Qcow2 *q = q2_of(n);
@@ -158,7 +173,7 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     size = p.crypt.method ? align_up(size, CRYPTO_SECTOR) : size;
     bool ok = q2_crypt_create(n, &p.crypt, errp) && q2_write_header(n, errp) && q2_truncate(n, size, p.prealloc, errp);
     block_unref(n);
-    return ok;
+    return ok && flush_created(filename, errp);
 }
 
 /* --- sizes in advance --- */

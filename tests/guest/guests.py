@@ -55,6 +55,14 @@ PROGRAMS = ('cpp-12', 'libbinutils', 'libctf0', 'libctf-nobfd0',
             'libisl23', 'libmpc3', 'libmpfr6', 'libgmp10', 'zlib1g', 'libzstd1', 'libjansson4',
             'zstd', 'liblzma5', 'liblz4-1', 'lua5.4', 'libreadline8', 'libtinfo6', 'perl-base',
             'libcrypt1', 'libc6', 'libgcc-s1', 'libstdc++6')
+# What fio needs: Debian's is linked with the libraries of every storage that it can reach.
+FIO = ('fio', 'libc6', 'libgcc-s1', 'libstdc++6', 'zlib1g', 'libaio1', 'libnuma1', 'libgfapi0', 'libglusterfs0', 'libgfrpc0', 'libgfxdr0',
+       'libnbd0', 'libibverbs1', 'librdmacm1', 'librados2', 'librbd1', 'libpmemblk1', 'libpmem1', 'libndctl6', 'libdaxctl1', 'libkmod2',
+       'libkeyutils1', 'libnl-3-200', 'libnl-route-3-200', 'libuuid1', 'libacl1', 'libtirpc3', 'libgssapi-krb5-2', 'libkrb5-3',
+       'libkrb5support0', 'libk5crypto3', 'libcom-err2', 'libssl3', 'libgnutls30', 'libp11-kit0', 'libffi8', 'libidn2-0', 'libunistring2',
+       'libtasn1-6', 'libnettle8', 'libhogweed6', 'libgmp10', 'libxml2', 'libicu72', 'liblzma5', 'libzstd1', 'libbz2-1.0', 'libudev1',
+       'libjson-c5', 'libfmt9', 'libcryptsetup12', 'libargon2-1', 'libdevmapper1.02.1', 'libselinux1', 'libpcre2-8-0', 'libblkid1', 'libcap2',
+       'libboost-thread1.74.0', 'libboost-iostreams1.74.0')
 
 _TABLE = (
     Guest('cloud-amd64', 'kernel', 'amd64', ('linux-image-cloud-amd64',), 'Debian 12, cloud'),
@@ -98,6 +106,8 @@ _TABLE = (
           members=(('usr/share/AAVMF/AAVMF32_CODE.fd', 'firmware'),
                    ('usr/share/AAVMF/AAVMF32_VARS.fd', 'variables'))),
     Guest('programs', 'tree', 'amd64', ('binutils-x86-64-linux-gnu', *PROGRAMS), 'gcc, zstd, Lua, Perl for the benchmark'),
+    Guest('fio-amd64', 'tree', 'amd64', FIO, 'fio for the benchmark of disks'),
+    Guest('fio-arm64', 'tree', 'arm64', FIO, 'the same for arm64'),
     Guest('programs-arm64', 'tree', 'arm64', ('binutils-aarch64-linux-gnu', *PROGRAMS), 'the same for arm64'),
 )
 

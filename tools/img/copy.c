@@ -5,7 +5,7 @@
 #include "tools/img/img.h"
 #include "block/driver.h"
 
-enum { CHUNK = 2 << 20 };
+enum { CHUNK = 512 << 10 }; /* what fits the processor's cache between reading and writing */
 
 /* The source is cut into pieces in order; each worker takes the next one. */
 typedef struct Work {
@@ -15,6 +15,7 @@ typedef struct Work {
     int error;
     bool writing;
     int64_t start_us;
+    pthread_mutex_t writer; /* the host takes one write to a file at a time: who waits for it there spins */
 } Work;
 
 static bool take(Work *w, uint64_t *at, uint64_t *len)
@@ -145,7 +146,9 @@ static int copy_piece(Work *w, uint64_t at, uint64_t len, uint8_t *buf, bool *wr
         } else {
             r = read_piece(c, at, buf, n);
             *writing = !r;
+            pthread_mutex_lock(&w->writer);
             r = r ? r : put_data(c, at, buf, n);
+            pthread_mutex_unlock(&w->writer);
         }
         at += n;
     }
@@ -173,7 +176,7 @@ static void *worker(void *opaque)
 
 bool img_copy(const ImgCopy *c, Error **errp)
 {
-    Work w = { .c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .chunk = CHUNK, .start_us = g_get_monotonic_time() };
+    Work w = { .c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .writer = PTHREAD_MUTEX_INITIALIZER, .chunk = CHUNK, .start_us = g_get_monotonic_time() };
     if (c->compressed) {
         BlockInfo info;
         block_info(c->dst, &info, NULL);
