@@ -2,8 +2,10 @@
 /* Drives: media that come and go, requests without one, resizing. */
 #include <errno.h>
 #include <string.h>
+#include <glib/gstdio.h>
 #include "base/bits.h"
 #include "block/backend.h"
+#include "block/driver.h"
 #include "block/throttle.h"
 
 typedef struct Drive {
@@ -235,6 +237,76 @@ static void test_group(void)
     g_assert_true(object_del("g", &err));
 }
 
+/* --- a request that ends at once does not wait for the host's flush --- */
+
+static BlockNode *flushed;      /* the image: flushed by another thread as soon as data is read below it */
+static _Atomic bool flushing;
+static GThread *flusher;
+
+static gpointer flush_image(gpointer unused)
+{
+    g_assert_cmpint(block_flush(flushed), ==, 0);
+    return NULL;
+}
+static int slow_preadv(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count) { return block_preadv(n->file, at, iov, count); }
+static int slow_pwritev(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count, unsigned flags)
+{
+    return block_pwritev(n->file, at, iov, count, flags);
+}
+static int slow_nowait(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count)
+{
+    if (!flushed)
+        return -EAGAIN;
+    flusher = g_thread_new("flush", flush_image, NULL);
+    while (!atomic_load(&flushing))
+        g_usleep(100);
+    return block_preadv(n->file, at, iov, count);
+}
+static int slow_flush(BlockNode *n)
+{
+    if (!flushed)
+        return block_flush(n->file);
+    atomic_store(&flushing, true);
+    g_usleep(500000);
+    return 0;
+}
+static bool slow_open(BlockNode *n, Opts *options, Error **errp)
+{
+    n->size = n->file->size;
+    return true;
+}
+static const BlockDriver slow_driver = { .name = "test-slow", .desc = "flushes slowly", .open = slow_open, .preadv = slow_preadv,
+                                         .pwritev = slow_pwritev, .preadv_nowait = slow_nowait, .flush = slow_flush };
+BLOCK_DRIVER_REGISTER(slow_driver)
+
+static void test_flush_aside(void)
+{
+    Error *err = NULL;
+    g_autofree char *folder = g_dir_make_tmp("rhea-backend-XXXXXX", NULL), *image = g_build_filename(folder, "a.qcow2", NULL);
+    g_autofree char *text = g_strdup_printf("driver=qcow2,file.driver=test-slow,file.file.filename=%s", image);
+    uint8_t buf[4096];
+    memset(buf, 0x5a, sizeof buf);
+    g_autoptr(Opts) create = opts_parse("preallocation=full", NULL, &err);
+    g_assert_true(block_create(image, "qcow2", MiB, create, &err));
+    g_autoptr(Opts) o = opts_parse(text, NULL, &err);
+    BlockNode *n = block_open(NULL, o, BLOCK_RDWR, &err);
+    g_assert_no_error(err);
+    g_assert_cmpint(block_pwrite(n, 0, buf, sizeof buf), ==, 0);
+    g_assert_cmpint(block_flush(n), ==, 0);
+    memset(buf, 0, sizeof buf);
+    struct iovec iov = { buf, sizeof buf };
+    flushed = n;
+    gint64 start = g_get_monotonic_time();
+    g_assert_cmpint(block_preadv_nowait(n, 0, &iov, 1), ==, 0);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 300000);
+    g_assert_cmpuint(buf[77], ==, 0x5a);
+    g_thread_join(flusher);
+    flushed = NULL;
+    block_unref(n);
+    g_remove(image);
+    g_rmdir(folder);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -244,5 +316,6 @@ int main(int argc, char **argv)
     g_test_add_func("/backend/burst", test_burst);
     g_test_add_func("/backend/group", test_group);
     g_test_add_func("/backend/change-under-load", test_change_under_load);
+    g_test_add_func("/backend/flush-aside", test_flush_aside);
     return g_test_run();
 }
