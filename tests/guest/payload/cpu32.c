@@ -18,6 +18,7 @@ typedef struct Tss {
 } __attribute__((packed)) Tss;
 
 extern u64 gdt[], idt[];
+extern u32 start_info;
 extern u32 page_dir[], kernel_esp, gate_seen[3], task_ebx, task_flags, task_tr;
 extern u8 idt_stub[], stack_top[], outside_return[], gate_entry[], task_entry[], task_jump_entry[], real_code[], real_code_end[], real_int[],
     smi_code[], smi_code_end[];
@@ -36,6 +37,28 @@ static void print(const char *s)
 {
     while (*s)
         outb(0xe9, *s++);
+}
+/* The command line (hvm_start_info, at 24) names parts to leave out, with commas: what an emulator's CPU cannot do. */
+static int left_out(const char *name)
+{
+    const char *c = (const char *)(unsigned long)*(const volatile u32 *)(unsigned long)(start_info + 24);
+    while (c && *c) {
+        const char *n = name;
+        while (*n && *c == *n)
+            c++, n++;
+        if (!*n && (!*c || *c == ','))
+            return 1;
+        while (*c && *c++ != ',')
+            ;
+    }
+    return 0;
+}
+static void part(const char *name, void (*run)(void))
+{
+    if (left_out(name))
+        return;
+    print(name), print("\n");
+    run();
 }
 static void print_hex(u32 v)
 {
@@ -372,12 +395,12 @@ static void test_smm(void)
 void main(void)
 {
     init();
-    print("segments\n"), test_segments();
-    print("gates\n"), test_gates();
-    print("tasks\n"), test_tasks();
-    print("vm86\n"), test_vm86();
-    print("16 bit\n"), test_16bit();
-    print("paging\n"), test_paging();
-    print("smm\n"), test_smm();
+    part("segments", test_segments);
+    part("gates", test_gates);
+    part("tasks", test_tasks);
+    part("vm86", test_vm86);
+    part("16 bit", test_16bit);
+    part("paging", test_paging);
+    part("smm", test_smm);
     done();
 }

@@ -504,19 +504,12 @@ static void test_smp(void)
 void main(void)
 {
     init();
-    print("exceptions\n");
-    test_exceptions();
-    print("debug\n");
-    test_debug();
-    print("paging\n");
-    test_paging();
-    print("smc\n");
-    test_smc();
-    print("user\n");
-    test_user();
-    print("interrupts\n");
-    test_interrupts();
-    print("smp\n");
-    test_smp();
+    part("exceptions", test_exceptions);
+    part("debug", test_debug);
+    part("paging", test_paging);
+    part("smc", test_smc);
+    part("user", test_user);
+    part("interrupts", test_interrupts);
+    part("smp", test_smp);
     done();
 }

@@ -48,6 +48,7 @@ extern int (*volatile hook)(Frame *f);
 } while (0)
 
 void print(const char *s);
+void part(const char *name, void (*run)(void)); /* unless the command line leaves it out */
 void print_hex(u64 v);
 void check(bool_t ok, const char *what, u64 got, u64 want);
 #define EXPECT(what, got, want) check((u64)(got) == (u64)(want), what, (u64)(got), (u64)(want))
@@ -69,6 +70,7 @@ void memcopy(void *to, const void *from, u64 n);
 extern u64 pml4[], pdpt[], pd[];
 extern u8 idt_stub[], ap_start[], ap_end[], user_return[], syscall_entry[];
 extern u64 idt[], gdt[];
+extern u32 start_info;
 extern volatile u64 kernel_rsp, syscall_rcx, syscall_r11, syscall_rsp;
 extern volatile u32 syscall_once, ap_count;
 void run_user(void *rip, u64 rsp, u64 cs, u64 ss, u64 rflags);

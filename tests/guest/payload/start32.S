@@ -12,6 +12,7 @@
 start32:
         cli
         cld
+        mov %ebx, start_info
         mov $stack_top, %esp
         lgdt gdt_ptr
         ljmp $0x08, $1f
@@ -183,6 +184,8 @@ smi_code:
 smi_code_end:
 
         .data
+        .globl start_info
+start_info: .long 0         /* PVH's hvm_start_info */
         .align 16
         .globl gdt, gdt_ptr, idt_ptr, kernel_esp, task_ebx, task_flags, task_tr
 gdt:    .quad 0

@@ -12,6 +12,7 @@
 start32:
         cli
         cld
+        mov %ebx, start_info
         mov $stack_top, %esp
         call build_tables
         call enter_long         /* returns in 64-bit code */
@@ -157,6 +158,8 @@ ap32:   mov $0x10, %eax
         jmp 1b
 
         .data
+        .globl start_info
+start_info: .long 0         /* PVH's hvm_start_info */
         .align 16
         .globl gdt, gdt_end, gdt_ptr, idt_ptr
 gdt:    .quad 0
