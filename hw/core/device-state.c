@@ -167,6 +167,10 @@ bool device_load_all(StateReader *r, Error **errp)
         ok = !part_at(i)->part->load || part_at(i)->part->load(part_at(i)->opaque, r, errp);
     for (Device *d = device_first(); ok && d; d = d->next)
         ok = !d->started || device_load(d, r, errp);
+    for (unsigned i = 0; ok && i < part_count(); i++) {
+        if (part_at(i)->part->loaded)
+            part_at(i)->part->loaded(part_at(i)->opaque);
+    }
     return ok && state_reader_all_used(r, errp);
 }
 

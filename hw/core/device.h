@@ -119,6 +119,7 @@ typedef struct MachinePart {
     void (*reset)(void *opaque, ResetPhase phase);
     void (*save)(void *opaque, StateWriter *w);
     bool (*load)(void *opaque, StateReader *r, Error **errp);
+    void (*loaded)(void *opaque); /* optional: all parts and devices are loaded; drive lines that depend on the clock */
 } MachinePart;
 void machine_part_add(const MachinePart *part, void *opaque);
 void machine_parts_clear(void);

@@ -41,7 +41,7 @@ Irq mcu_irq(McuMachine *m, unsigned n)
 static const StateField line_state[] = { STATE_U32_ARRAY(McuLines, level), STATE_END_OF_TABLE };
 static void lines_save(void *opaque, StateWriter *w) { state_save_section(w, "mcu-lines", line_state, opaque); }
 static bool lines_load(void *opaque, StateReader *r, Error **errp) { return state_load_section(r, "mcu-lines", line_state, opaque, errp); }
-static const MachinePart lines_part = { "mcu-lines", NULL, lines_save, lines_load };
+static const MachinePart lines_part = { .name = "mcu-lines", .save = lines_save, .load = lines_load };
 
 /* --- memory --- */
 

@@ -313,12 +313,14 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     tlb_flush_all(&c->v);
     arm_asid_changed(c);
     c->wfx_until = 0; /* a halted CPU looks for itself */
-    arm_timers_update(c);
     arm_debug_changed(c);
     return true;
 }
 
-static const MachinePart cpu_part = { "cpu", part_reset, part_save, part_load };
+/* A timer may have been due when the machine stood, its line not yet raised: the interrupt controller, loaded, has to see it now. */
+static void part_loaded(void *opaque) { arm_timers_update(opaque); }
+
+static const MachinePart cpu_part = { .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load, .loaded = part_loaded };
 
 /* --- the families --- */
 

@@ -197,7 +197,7 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     return true;
 }
 
-static const MachinePart cpu_part = { "cpu", part_reset, part_save, part_load };
+static const MachinePart cpu_part = { .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load };
 
 /* --- the family --- */
 

@@ -2,6 +2,8 @@
 /* The Arm CPU beside its instructions: models, system register rows, page walks, exceptions and returns; helpers called in the test's thread. */
 #include <urcu.h>
 #include "accel/accel.h"
+#include "hw/core/device.h"
+#include "hw/intc/arm-gic.h"
 #include "target/arm/mmu.h"
 #include "target/arm/sysregs.h"
 
@@ -270,6 +272,40 @@ static void test_exception(void)
     done();
 }
 
+/* The machine stands after a timer has come due and before anyone has served it: loaded, the interrupt is pending. */
+static void test_due_timer_saved(void)
+{
+    enum { GICD = 0x10000000, ISPENDR = GICD + 0x200, PPI = 27 };
+    Error *err = NULL;
+    ArmCpu *c = make("cortex-a53", false, false);
+    Device *gic = device_new_named("arm_gic", "gic", &err);
+    g_assert_true(device_start(gic, &err));
+    mem_map(machine.memory, GICD, gic->region[0], 0);
+    c->timer_out[ARM_TIMER_VIRT] = arm_gic_ppi(gic, 0, PPI);
+    device_reset_all();
+    int64_t now = clock_ns(CLOCK_VIRTUAL_NS);
+    arm_wr_cntvoff(c, NULL, 0);
+    c->timer_ctl[ARM_TIMER_VIRT] = 1;
+    c->timer_cval[ARM_TIMER_VIRT] = arm_count(c) + c->cntfrq / 1000;
+    arm_timers_update(c);
+    clock_virtual_set(now + 2000000);
+    StateWriter *w = state_writer_new();
+    device_save_all(w);
+    g_autoptr(GBytes) stream = state_writer_finish(w);
+    uint64_t pending = 0;
+    as_load(machine.as_memory, ISPENDR, 4, &pending, (MemAttrs){ 0 });
+    g_assert_false(pending & BIT(PPI)); /* else this test shows nothing */
+    StateReader *r = state_reader_new(stream, &err);
+    g_assert_true(device_load_all(r, &err));
+    state_reader_free(r);
+    as_load(machine.as_memory, ISPENDR, 4, &pending, (MemAttrs){ 0 });
+    g_assert_true(pending & BIT(PPI));
+    mem_unmap(gic->region[0]);
+    device_free(gic);
+    clock_virtual_set(now);
+    done();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -281,5 +317,6 @@ int main(int argc, char **argv)
     g_test_add_func("/arm-system/stage2", test_stage2);
     g_test_add_func("/arm-system/pmsa", test_pmsa);
     g_test_add_func("/arm-system/exceptions", test_exception);
+    g_test_add_func("/arm-system/due-timer-saved", test_due_timer_saved);
     return g_test_run();
 }

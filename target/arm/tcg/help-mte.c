@@ -100,7 +100,7 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     return ok;
 }
 
-const MachinePart arm_mte_part = { "mte", NULL, part_save, part_load };
+const MachinePart arm_mte_part = { .name = "mte", .save = part_save, .load = part_load };
 
 /* Is there RAM with tags at va (Normal, Tagged)? The access itself has been probed. */
 static bool tagged(Vcpu *v, uint64_t va, unsigned bank, hwaddr *pa)
