@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Registers as `info registers` shows them, and disassembly by capstone. */
-#include <capstone/capstone.h>
+#include "base/disassembler.h"
 #include "target/arm/m/m.h"
 #include "target/arm/system.h"
 
@@ -49,23 +49,24 @@ void arm_print_regs(Vcpu *v, GString *out)
 
 int arm_disassemble(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out)
 {
+    const Disassembler *d = disassembler_get();
     csh handle;
     bool a64 = mode & ARM_MODE_A64, t32 = mode & ARM_MODE_T32;
     cs_mode m = a64 ? 0 : (t32 ? CS_MODE_THUMB : CS_MODE_ARM) | (mode & ARM_MODE_M ? CS_MODE_MCLASS : CS_MODE_V8);
-    if (cs_open(a64 ? CS_ARCH_ARM64 : CS_ARCH_ARM, m, &handle) != CS_ERR_OK)
+    if (!d || d->open(a64 ? CS_ARCH_ARM64 : CS_ARCH_ARM, m, &handle) != CS_ERR_OK)
         return 0;
     cs_insn *insn;
     int used = t32 ? 2 : 4;
-    if (cs_disasm(handle, code, len, pc, 1, &insn) == 1) {
+    if (d->disasm(handle, code, len, pc, 1, &insn) == 1) {
         g_string_append_printf(out, "%s %s", insn->mnemonic, insn->op_str);
         used = insn->size;
-        cs_free(insn, 1);
+        d->free(insn, 1);
     } else {
         if (t32 && len >= 4 && (load_le16(code) & 0xf800) >= 0xe800)
             used = 4;
         used = used <= (int)len ? used : 0;
         g_string_append_printf(out, used == 4 ? ".word 0x%08" PRIx64 : ".hword 0x%04" PRIx64, load_le(code, (unsigned)used));
     }
-    cs_close(&handle);
+    d->close(&handle);
     return used;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Registers as `info registers` shows them, and disassembly by capstone. */
-#include <capstone/capstone.h>
+#include "base/disassembler.h"
 #include "target/x86/print.h"
 
 static const char *const greg_names[16] = { "RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
@@ -104,20 +104,21 @@ void x86_print_regs(Vcpu *v, GString *out)
 
 int x86_disassemble(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out)
 {
+    const Disassembler *d = disassembler_get();
     csh handle;
     cs_mode width = mode & X86_MODE_CS64 ? CS_MODE_64 : mode & X86_MODE_CS32 ? CS_MODE_32 : CS_MODE_16;
-    if (cs_open(CS_ARCH_X86, width, &handle) != CS_ERR_OK)
+    if (!d || d->open(CS_ARCH_X86, width, &handle) != CS_ERR_OK)
         return 0;
     cs_insn *insn;
     int used = 0;
-    if (cs_disasm(handle, code, len, pc, 1, &insn) == 1) {
+    if (d->disasm(handle, code, len, pc, 1, &insn) == 1) {
         g_string_append_printf(out, "%s %s", insn->mnemonic, insn->op_str);
         used = insn->size;
-        cs_free(insn, 1);
+        d->free(insn, 1);
     } else {
         g_string_append_printf(out, ".byte 0x%02x", len ? code[0] : 0);
         used = len ? 1 : 0;
     }
-    cs_close(&handle);
+    d->close(&handle);
     return used;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The x86-64 back end: host set-up, compiling a block, running and linking blocks. */
-#include <capstone/capstone.h>
+#include "base/disassembler.h"
 #include <cpuid.h>
 #include "accel/tcg/host-x86/jit.h"
 
@@ -172,11 +172,12 @@ static void start_block(Jit *j)
 
 static unsigned count_host_insns(const uint8_t *code, size_t size)
 {
+    const Disassembler *d = disassembler_get();
     csh cs;
     cs_insn *insn;
-    if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
+    if (!d || d->open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
         return 0;
-    size_t n = cs_disasm(cs, code, size, (uintptr_t)codebuf_exec(code), 0, &insn);
+    size_t n = d->disasm(cs, code, size, (uintptr_t)codebuf_exec(code), 0, &insn);
     if (log_enabled(LOG_OUT_ASM)) {
         g_autoptr(GString) s = g_string_new("OUT:\n");
         for (size_t k = 0; k < n; k++)
@@ -184,8 +185,8 @@ static unsigned count_host_insns(const uint8_t *code, size_t size)
         log_write("%s\n", s->str);
     }
     if (n)
-        cs_free(insn, n);
-    cs_close(&cs);
+        d->free(insn, n);
+    d->close(&cs);
     return (unsigned)n;
 }
 
