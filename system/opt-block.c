@@ -32,7 +32,7 @@ static bool set_pflash(Settings *s, Opts *o, const char *arg, Error **errp)
 
 /* --- the options --- */
 
-static const char *const interfaces[] = { "none", "virtio", "ide", "scsi", "pflash", NULL };
+static const char *const interfaces[] = { "none", "virtio", "ide", "scsi", "sd", "pflash", NULL };
 
 static bool opt_drive(Settings *s, const char *arg, Error **errp)
 {
@@ -76,6 +76,15 @@ static bool opt_hdc(Settings *s, const char *arg, Error **errp) { add_short(s, a
 static bool opt_hdd(Settings *s, const char *arg, Error **errp) { add_short(s, arg, "3", "disk"); return true; }
 static bool opt_cdrom(Settings *s, const char *arg, Error **errp) { add_short(s, arg, "2", "cdrom"); return true; }
 
+static bool opt_sd(Settings *s, const char *arg, Error **errp)
+{
+    Opts *o = opts_new();
+    opts_set(o, "file", arg);
+    opts_set(o, "if", "sd");
+    g_ptr_array_add(s->drives, o);
+    return true;
+}
+
 static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 {
     Opts *o = *arg == '{' ? opts_new() : opts_parse(arg, "driver", errp);
@@ -96,7 +105,7 @@ static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_block[] = {
-    { "drive", "file=FILE[,if=none|virtio|ide|scsi|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
+    { "drive", "file=FILE[,if=none|virtio|ide|scsi|sd|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
       "a disk; if=none: for a -device with drive=ID", opt_drive },
     { "blockdev", "[driver=]FORMAT,node-name=NAME,file.driver=file,file.filename=FILE", "a node for drive=NAME of a -device; or JSON", opt_blockdev },
     { "hda", "FILE", "the first disk, of the machine's usual kind", opt_hda },
@@ -104,6 +113,7 @@ const Option options_block[] = {
     { "hdc", "FILE", "the third (where -cdrom is, too)", opt_hdc },
     { "hdd", "FILE", "the fourth", opt_hdd },
     { "cdrom", "FILE", "a medium for the machine's CD drive", opt_cdrom },
+    { "sd", "FILE", "an SD card in the machine's first slot", opt_sd },
     { "pflash", "FILE", "flash of the machine, written back to the file", opt_pflash },
     { "snapshot", NULL, "write to temporary files instead of the images", FIELD(snapshot) },
     { 0 },
@@ -237,6 +247,7 @@ static bool place_ide(const MachineType *t, Opts *o, const char *media, Place *a
 static const Interface interface_rows[] = {
     { "ide", "ide-hd", "ide-cd", place_ide, "ide.%u" },
     { "scsi", "scsi-hd", "scsi-cd", .behind = true },
+    { "sd", "sd-card", NULL, .behind = true },
     { "virtio", "virtio-blk-pci" },
 };
 

@@ -53,6 +53,10 @@ static const APart parts[] = {
     { "imx2.wdt", "wdog2", 0x020c0000, { 0 }, 0, NULL },
     UART(1, 0x02020000, 26), UART(2, 0x021e8000, 27), UART(3, 0x021ec000, 28), UART(4, 0x021f0000, 29), UART(5, 0x021f4000, 30),
     GPIO(1), GPIO(2), GPIO(3), GPIO(4), GPIO(5), GPIO(6), GPIO(7),
+    { "imx-usdhc", "usdhc3", 0x02198000, { AIRQ(24) }, 0, NULL }, /* -sd: the slots that the board has come first */
+    { "imx-usdhc", "usdhc4", 0x0219c000, { AIRQ(25) }, 0, NULL },
+    { "imx-usdhc", "usdhc1", 0x02190000, { AIRQ(22) }, 0, NULL },
+    { "imx-usdhc", "usdhc2", 0x02194000, { AIRQ(23) }, 0, NULL },
     { "imx.i2c", "i2c1", 0x021a0000, { AIRQ(36) }, 0, NULL },
     { "imx.i2c", "i2c2", 0x021a4000, { AIRQ(37) }, 0, NULL },
     { "imx.i2c", "i2c3", 0x021a8000, { AIRQ(38) }, 0, NULL },

@@ -33,6 +33,8 @@ static bool intc(ABoardMachine *m, Error **errp)
 #define S(n) AIRQ(SIC + (n))
 static const APart parts[] = {
     { "realview_sysctl", "sysreg", 0x10000000, { 0 }, 0, "sys_id=0x41007004,proc_id=0x02000000" },
+    { "pl181", "mmc0", 0x10005000, { AIRQ(22), S(1) }, 0, NULL },
+    { "pl181", "mmc1", 0x1000b000, { AIRQ(23), S(2) }, 0, NULL },
     { "pl050_keyboard", "kmi0", 0x10006000, { S(3) }, 0, NULL },
     { "pl050_mouse", "kmi1", 0x10007000, { S(4) }, 0, NULL },
     { "pl011", "serial3", 0x10009000, { S(6) }, 4, NULL },
@@ -55,8 +57,8 @@ static const APart parts[] = {
     { 0 },
 };
 static const UnmodelledRange ranges[] = {
-    { "pci-control", 0x10001000, 0x1000 }, { "i2c", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 }, { "pl180", 0x10005000, 0x1000 },
-    { "charlcd", 0x10008000, 0x1000 }, { "sci1", 0x1000a000, 0x1000 }, { "mmci1", 0x1000b000, 0x1000 }, { "usb", 0x10020000, 0x10000 },
+    { "pci-control", 0x10001000, 0x1000 }, { "i2c", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 },
+    { "charlcd", 0x10008000, 0x1000 }, { "sci1", 0x1000a000, 0x1000 }, { "usb", 0x10020000, 0x10000 },
     { "ssmc", 0x10100000, 0x10000 }, { "mpmc", 0x10110000, 0x10000 }, { "pl080", 0x10130000, 0x1000 }, { "sci0", 0x101f0000, 0x1000 },
     { "pci", 0x41000000, 0x3000000 }, { NULL, 0, 0 },
 };

@@ -22,6 +22,8 @@ static void flags_written(void *opaque, int n, int level)
 static bool wire(ABoardMachine *m, Error **errp)
 {
     device_connect(device_find("sysreg"), "flags", 0, (Irq){ .set = flags_written, .opaque = m });
+    device_connect(device_find("mmc"), "card-inserted", 0, device_input(device_find("sysreg"), "mmc-inserted", 0));
+    device_connect(device_find("mmc"), "card-read-only", 0, device_input(device_find("sysreg"), "mmc-read-only", 0));
     return true;
 }
 
@@ -52,6 +54,7 @@ static const APart a15_parts[] = {
     { "lan9118", "eth0", 0x1a000000, { AIRQ(15) }, 0, NULL },
     { "realview_sysctl", "sysreg", 0x1c010000, { 0 }, 0, "proc_id=0x14000237" },
     { "sp810", "sysctl", 0x1c020000, { 0 }, 0, NULL },
+    { "pl181", "mmc", 0x1c050000, { AIRQ(9), AIRQ(10) }, 0, NULL },
     { "pl050_keyboard", "kmi0", 0x1c060000, { AIRQ(12) }, 0, NULL },
     { "pl050_mouse", "kmi1", 0x1c070000, { AIRQ(13) }, 0, NULL },
     { "sp805", "watchdog", 0x1c0f0000, { AIRQ(0) }, 0, NULL },
@@ -65,7 +68,7 @@ static const APart a15_parts[] = {
     { 0 },
 };
 static const UnmodelledRange a15_unmodelled[] = {
-    { "usb", 0x1b000000, 0x20000 }, { "i2c-pci", 0x1c030000, 0x1000 }, { "pl041", 0x1c040000, 0x1000 }, { "pl180", 0x1c050000, 0x1000 },
+    { "usb", 0x1b000000, 0x20000 }, { "i2c-pci", 0x1c030000, 0x1000 }, { "pl041", 0x1c040000, 0x1000 },
     { "virtio", 0x1c130000, 0x10000 }, { "i2c-dvi", 0x1c160000, 0x1000 }, { "compact-flash", 0x1c1a0000, 0x1000 },
     { "pl111", 0x1c1f0000, 0x1000 }, { "dap", 0x20000000, 0x8000000 }, { "dma-pl330", 0x7ffb0000, 0x1000 }, { "hdlcd", 0x2b000000, 0x1000 },
     { "pl341", 0x2b0a0000, 0x1000 }, { "sp805-tile", 0x2b060000, 0x1000 }, { "pl354", 0x7ffd0000, 0x1000 }, { "scc", 0x7fff0000, 0x1000 },
@@ -106,6 +109,7 @@ static const APart a9_parts[] = {
     { "l2x0", "l2", 0x1e00a000, { 0 }, 0, NULL },
     { "realview_sysctl", "sysreg", 0x10000000, { 0 }, 0, "proc_id=0x0c000191" },
     { "sp810", "sysctl", 0x10001000, { 0 }, 0, NULL },
+    { "pl181", "mmc", 0x10005000, { AIRQ(9), AIRQ(10) }, 0, NULL },
     { "pl050_keyboard", "kmi0", 0x10006000, { AIRQ(12) }, 0, NULL },
     { "pl050_mouse", "kmi1", 0x10007000, { AIRQ(13) }, 0, NULL },
     { "sp805", "watchdog", 0x1000f000, { AIRQ(0) }, 0, NULL },
@@ -123,7 +127,7 @@ static const APart a9_parts[] = {
     { 0 },
 };
 static const UnmodelledRange a9_unmodelled[] = {
-    { "i2c-pci", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 }, { "pl180", 0x10005000, 0x1000 },
+    { "i2c-pci", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 },
     { "virtio", 0x10013000, 0x1000 }, { "i2c-dvi", 0x10016000, 0x1000 }, { "compact-flash", 0x1001a000, 0x1000 }, { "pl111", 0x1001f000, 0x1000 },
     { "pl111-tile", 0x10020000, 0x1000 }, { "pl341", 0x100e0000, 0x1000 }, { "pl354", 0x100e1000, 0x1000 }, { "sp805-tile", 0x100e5000, 0x1000 },
     { "pl330", 0x100e8000, 0x4000 }, { "usb", 0x4f000000, 0x20000 }, { NULL, 0, 0 },

@@ -40,12 +40,14 @@ static const APart parts[] = {
     { "cadence_uart", "uart1", 0xe0001000, { AIRQ(50) }, 2, NULL },
     { "cadence_ttc", "ttc0", 0xf8001000, { AIRQ(10), AIRQ(11), AIRQ(12) }, 0, NULL },
     { "cadence_ttc", "ttc1", 0xf8002000, { AIRQ(37), AIRQ(38), AIRQ(39) }, 0, NULL },
+    { "generic-sdhci", "sdio0", 0xe0100000, { AIRQ(24) }, 0, "capareg=0x69ec0080" },
+    { "generic-sdhci", "sdio1", 0xe0101000, { AIRQ(47) }, 0, "capareg=0x69ec0080" },
     { "cadence_gem", "gem0", 0xe000b000, { AIRQ(22) }, 0, NULL },
     { "cadence_gem", "gem1", 0xe000c000, { AIRQ(45) }, 0, NULL },
     { 0 },
 };
 static const UnmodelledRange ranges[] = {
-    { "peripherals", 0xe0002000, 0xd000 }, { "sdio", 0xe0100000, 0x2000 }, { "smc", 0xe1000000, 0x4000000 }, { "dma-pl330", 0xf8003000, 0x2000 },
+    { "peripherals", 0xe0002000, 0xd000 }, { "smc", 0xe1000000, 0x4000000 }, { "dma-pl330", 0xf8003000, 0x2000 },
     { "swdt", 0xf8005000, 0x1000 }, { "devcfg", 0xf8007000, 0x1000 }, { "axi-hp", 0xf8008000, 0x8000 }, { "coresight", 0xf8800000, 0x200000 },
     { "qos", 0xf8900000, 0x100000 }, { "qspi-linear", 0xfc000000, 0x2000000 }, { NULL, 0, 0 },
 };

@@ -13,7 +13,7 @@ enum { OSC_COUNT = 16, CFGSTAT_DONE = 1, CFGSTAT_ERROR = 2, UNLOCK = 0xa05f };
 
 typedef struct Sysreg {
     Device dev; /* always first */
-    uint32_t sys_id, proc_id, led, lock, flags, nvflags, resetctl, flash, clcd, misc, cfgdata, cfgctrl, cfgstat, osc[2][OSC_COUNT];
+    uint32_t sys_id, proc_id, led, lock, flags, nvflags, resetctl, flash, clcd, misc, cfgdata, cfgctrl, cfgstat, mci, osc[2][OSC_COUNT];
 } Sysreg;
 
 uint32_t vexpress_sysreg_flags(const Device *d) { return ((const Sysreg *)d)->flags; }
@@ -98,7 +98,7 @@ static const Reg sysreg_regs[] = {
     R("SYS_100HZ", 0x24, .field = REG_NO_FIELD, .read = hz_read, .access = REG_RO),
     R("SYS_FLAGS", 0x30, F(flags), .wrote = flags_set), R("SYS_FLAGSCLR", 0x34, .field = REG_NO_FIELD, .wrote = flags_clear),
     R("SYS_NVFLAGS", 0x38, F(nvflags), .wrote = nvflags_set), R("SYS_NVFLAGSCLR", 0x3c, .field = REG_NO_FIELD, .wrote = nvflags_clear),
-    R("SYS_RESETCTL", 0x40, F(resetctl), .wrote = resetctl_wrote), R("SYS_MCI", 0x48, .field = REG_NO_FIELD, .access = REG_RO),
+    R("SYS_RESETCTL", 0x40, F(resetctl), .wrote = resetctl_wrote), R("SYS_MCI", 0x48, F(mci), .access = REG_RO),
     R("SYS_FLASH", 0x4c, F(flash)), R("SYS_CLCD", 0x50, F(clcd), .reset = 0x1000), R("SYS_BOOTCS", 0x58, .field = REG_NO_FIELD),
     R("SYS_24MHZ", 0x5c, .field = REG_NO_FIELD, .read = hz_read, .access = REG_RO), R("SYS_MISC", 0x60, F(misc)),
     R("SYS_PROCID0", 0x84, .field = REG_NO_FIELD, .read = proc_read, .access = REG_RO),
@@ -109,6 +109,12 @@ static const Reg sysreg_regs[] = {
 static const RegBank sysreg_bank = { .name = "regs", .size = 0x1000, .regs = sysreg_regs };
 static const RegBank *const sysreg_banks[] = { &sysreg_bank, NULL };
 static const char *const sysreg_pins[] = { "flags", NULL };
+static const char *const sysreg_in_pins[] = { "mmc-inserted", "mmc-read-only", NULL };
+static void sysreg_input(Device *d, unsigned pin, int level)
+{
+    Sysreg *s = (Sysreg *)d;
+    s->mci = (s->mci & ~(1u << pin)) | (level ? 1u << pin : 0);
+}
 
 /* What the configuration controller sets up: site 0 the motherboard (DUI 0447J, 1.4), site 1 the daughterboard (DUI 0604E, 2.9). */
 static void sysreg_reset(Device *d, ResetPhase phase)
@@ -128,7 +134,7 @@ static const Property sysreg_props[] = {
 };
 static const DeviceType sysreg_type = {
     .name = "realview_sysctl", .desc = "System registers of Arm's development boards", .category = "Misc", .size = sizeof(Sysreg),
-    .banks = sysreg_banks, .props = sysreg_props, .state = sysreg_state, .out_pins = sysreg_pins, .reset = sysreg_reset,
+    .banks = sysreg_banks, .props = sysreg_props, .state = sysreg_state, .out_pins = sysreg_pins, .in_pins = sysreg_in_pins, .input = sysreg_input, .reset = sysreg_reset,
 };
 DEVICE_REGISTER(sysreg_type)
 

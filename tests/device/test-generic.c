@@ -24,7 +24,7 @@
 /* Properties without which a type does not start. */
 static const struct { const char *type, *prop, *value; } needed[] = {
     { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "nvme", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
-    { "ide-hd", "drive", "generic" },
+    { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 

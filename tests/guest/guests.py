@@ -14,7 +14,9 @@ MODULES = tuple(root + 'lib/modules/*/kernel/' + name + '.ko*' for root in ('', 
         'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci', 'virtio/virtio_balloon', 'virtio/virtio_mem',
         'nvdimm/libnvdimm', 'nvdimm/nd_virtio', 'nvdimm/virtio_pmem', 'nvdimm/nd_btt', 'nvdimm/nd_pmem', 'dax/dax', 'acpi/nfit/nfit', 'block/virtio_blk', 'cdrom/cdrom', 'scsi/scsi_common', 'scsi/scsi_mod', 'scsi/sd_mod',
         'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas',
-        'ata/libata', 'ata/libahci', 'ata/ahci', 'ata/ata_piix')),
+        'ata/libata', 'ata/libahci', 'ata/ahci', 'ata/ata_piix', 'mmc/core/mmc_core', 'mmc/core/mmc_block', 'mmc/host/cqhci', 'mmc/host/sdhci',
+        'mmc/host/sdhci-pci', 'mmc/host/sdhci-pltfm', 'mmc/host/sdhci-esdhc-imx', 'mmc/host/sdhci-iproc', 'mmc/host/sdhci-of-arasan', 'mmc/host/mmci',
+        'mmc/host/armmmci', 'mmc/host/bcm2835', 'block/floppy', 'watchdog/bcm2835_wdt')),
     'lib/crc-t10dif', 'lib/crc64', 'lib/crc64-rocksoft', 'lib/crc16', 'lib/libcrc32c', 'crypto/crct10dif_common', 'crypto/crct10dif_generic',
     'crypto/crc64_rocksoft_generic', 'block/t10-pi', 'crypto/crc32c_generic', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'fs/isofs/isofs'))
 # Device trees of boards that cannot say themselves what they are.
