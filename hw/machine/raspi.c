@@ -114,6 +114,7 @@ static bool wire_3b(ABoardMachine *m, Error **errp)
     { "bcm2835_gpio", "gpio", base + 0x200000, { 0 }, 0, NULL }, \
     { "pl011", "serial0", base + 0x201000, { AIRQ(57) }, 1, NULL }, \
     { "bcm2835-sdhost", "sdhost", base + 0x202000, { AIRQ(56) }, 0, NULL }, \
+    { "generic-sdhci", "emmc", base + 0x300000, { AIRQ(62) }, 0, "capareg=0x052134b4" }, \
     { "bcm2835-cprman", "cprman", base + 0x101000, { 0 }, 0, NULL }, \
     { "bcm2835-thermal", "thermal", base + 0x212000, { 0 }, 0, NULL }, \
     { "bcm2835-i2c", "i2c", base + 0x205000, { AIRQ(53) }, 0, NULL }, \
@@ -121,7 +122,7 @@ static bool wire_3b(ABoardMachine *m, Error **errp)
 #define UNMODELLED(base) \
     { "dma", base + 0x7000, 0x1000 }, { "arm-timer", base + 0xb400, 0x100 }, { "i2s", base + 0x203000, 0x1000 }, \
     { "spi0", base + 0x204000, 0x1000 }, { "pwm", base + 0x20c000, 0x1000 }, { "aux-spi", base + 0x215000, 0x1000 }, \
-    { "emmc", base + 0x300000, 0x1000 }, { "v3d", base + 0xc00000, 0x1000 }, { "usb", base + 0x980000, 0x10000 }, { "peripherals", base, 0x1000000 }
+    { "v3d", base + 0xc00000, 0x1000 }, { "usb", base + 0x980000, 0x10000 }, { "peripherals", base, 0x1000000 }
 
 static const APart parts_2835[] = { PERIPHERALS(0x20000000, "0x920092", "0x1c000000"), { 0 } };
 static const APart parts_1ap[] = { PERIPHERALS(0x20000000, "0x900021", "0x1c000000"), { 0 } };

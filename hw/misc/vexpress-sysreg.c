@@ -134,7 +134,8 @@ static const Property sysreg_props[] = {
 };
 static const DeviceType sysreg_type = {
     .name = "realview_sysctl", .desc = "System registers of Arm's development boards", .category = "Misc", .size = sizeof(Sysreg),
-    .banks = sysreg_banks, .props = sysreg_props, .state = sysreg_state, .out_pins = sysreg_pins, .in_pins = sysreg_in_pins, .input = sysreg_input, .reset = sysreg_reset,
+    .banks = sysreg_banks, .props = sysreg_props, .state = sysreg_state, .out_pins = sysreg_pins,
+    .in_pins = sysreg_in_pins, .input = sysreg_input, .reset = sysreg_reset,
 };
 DEVICE_REGISTER(sysreg_type)
 

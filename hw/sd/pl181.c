@@ -26,7 +26,7 @@ static uint32_t flags(const Pl181 *s)
 {
     uint32_t v = s->status & STATIC, n = s->fifo_len;
     if (reading(s)) {
-        v |= (s->active ? RX_ACTIVE : 0) | (n >= FIFO_BYTES / 2 ? RX_HALF_FULL : 0) | (n == FIFO_BYTES ? RX_FULL : 0) | (n ? RX_AVAILABLE : 0);
+        v |= (s->active || n ? RX_ACTIVE : 0) | (n >= FIFO_BYTES / 2 ? RX_HALF_FULL : 0) | (n == FIFO_BYTES ? RX_FULL : 0) | (n ? RX_AVAILABLE : 0);
         return v | TX_EMPTY | (n ? 0 : RX_EMPTY);
     }
     if (s->active)
@@ -175,7 +175,8 @@ static const Reg regs[] = {
     W("MCIRespCmd", 0x10, resp_cmd, .access = REG_RO),
     { .name = "MCIResponse", .at = 0x14, .size = 4, .count = 4, .stride = 4, .field = offsetof(Pl181, resp), .access = REG_RO },
     W("MCIDataTimer", 0x24, timer), W("MCIDataLength", 0x28, length, .rsvd = 0xffff0000), W("MCIDataCtrl", 0x2c, ctrl, .wrote = ctrl_wrote),
-    W("MCIDataCnt", 0x30, count, .access = REG_RO), { .name = "MCIStatus", .at = 0x34, .size = 4, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO },
+    W("MCIDataCnt", 0x30, count, .access = REG_RO),
+    { .name = "MCIStatus", .at = 0x34, .size = 4, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO },
     { .name = "MCIClear", .at = 0x38, .size = 4, .field = REG_NO_FIELD, .wrote = clear_wrote, .access = REG_WO },
     { .name = "MCIMask", .at = 0x3c, .size = 4, .count = 2, .stride = 4, .field = offsetof(Pl181, mask), .wrote = mask_wrote },
     { .name = "MCIFifoCnt", .at = 0x48, .size = 4, .field = REG_NO_FIELD, .read = fifo_count, .access = REG_RO },

@@ -78,7 +78,8 @@ void sd_pump(SdCard *c)
         return;
     bool write = c->mode == MODE_WRITE_MEM || c->stopping, ending = c->stopping || c->mode == MODE_ERASE || (c->mode == MODE_WRITE_MEM && !c->left);
     if (c->mode == MODE_READ_MEM && c->pos == c->len && c->left) {
-        uint64_t from = c->next & ~UINT64_C(511), wanted = c->left == UINT64_MAX ? OPEN_READ : (MIN(c->left, SD_BUFFER) + (c->next - from) + 511) & ~UINT64_C(511);
+        uint64_t from = c->next & ~UINT64_C(511), more = MIN(c->left, SD_BUFFER) + (c->next - from);
+        uint64_t wanted = c->left == UINT64_MAX ? OPEN_READ : (more + 511) & ~UINT64_C(511);
         if (c->next >= c->size) {
             c->failed = true; /* whoever wants more gets nothing */
             return;
