@@ -132,11 +132,8 @@ static void clear_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint6
     update(s);
 }
 static void mask_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update((Pl181 *)d); }
-static uint64_t fifo_count(Device *d, const Reg *r, unsigned i, uint64_t stored)
-{
-    Pl181 *s = (Pl181 *)d;
-    return (s->count + (reading(s) ? s->fifo_len : 0) + 3) / 4;
-}
+/* Words that have not come from the card yet, or not gone to it */
+static uint64_t fifo_count(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (((Pl181 *)d)->count + 3) / 4; }
 
 static uint64_t fifo_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
