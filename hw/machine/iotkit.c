@@ -31,6 +31,7 @@ typedef struct Gated { const char *type, *id; uint32_t at; uint16_t irq[5]; uint
 
 #define UART(n, at_, rx, tx, over, port_) \
     { "cmsdk-apb-uart", "uart" #n, at_, { MCU_IRQ(tx), MCU_IRQ(rx), MCU_IRQ(over), MCU_IRQ(over) }, n + 1, NULL, IOT_APB_PPCEXP0 + 1, port_ }
+#define GPIO(n, at_, irq_) { "cmsdk-ahb-gpio", "gpio" #n, at_, { MCU_IRQ(irq_) }, 0, NULL, IOT_AHB_PPCEXP0, n }
 #define CLOCK "20000000"
 static const Gated sse200_gated[] = {
     { "cmsdk-apb-timer", "timer0", 0x40000000, { MCU_IRQ(3) }, 0, "pclk-frq=" CLOCK, IOT_APB_PPC0, 0 },
@@ -45,7 +46,12 @@ static const Gated sse200_gated[] = {
     { "pl022", "spi3", 0x4020a000, { MCU_IRQ(54) }, 0, NULL, IOT_APB_PPCEXP0 + 1, 3 },
     { "pl022", "spi4", 0x4020b000, { MCU_IRQ(55) }, 0, NULL, IOT_APB_PPCEXP0 + 1, 4 },
     { "mps2-fpgaio", "fpgaio", 0x40302000, { 0 }, 0, "prescale-clk=" CLOCK, IOT_APB_PPCEXP0 + 2, 2 },
+    GPIO(0, 0x40100000, 68), GPIO(1, 0x40101000, 69), GPIO(2, 0x40102000, 70), GPIO(3, 0x40103000, 71),
     { NULL },
+};
+/* AN521 only: what its two CPUs have between them. */
+static const Gated an521_mhus[] = {
+    { "armsse-mhu", "mhu0", 0x40003000, { 0 }, 0, NULL, IOT_APB_PPC0, 3 }, { "armsse-mhu", "mhu1", 0x40004000, { 0 }, 0, NULL, IOT_APB_PPC0, 4 }, { NULL },
 };
 static const Gated an505_scc = { "mps2-scc", "scc", 0x40300000, { 0 }, 0, "scc-cfg4=2,scc-aid=0x00200008,scc-id=0x41045050", IOT_APB_PPCEXP0 + 2, 0 };
 static const Gated an521_scc = { "mps2-scc", "scc", 0x40300000, { 0 }, 0, "scc-cfg4=2,scc-aid=0x00200008,scc-id=0x41045210", IOT_APB_PPCEXP0 + 2, 0 };
@@ -53,7 +59,11 @@ static const Gated an521_scc = { "mps2-scc", "scc", 0x40300000, { 0 }, 0, "scc-c
 #undef UART
 #define UART(n, at_, rx, tx, port_) \
     { "cmsdk-apb-uart", "uart" #n, at_, { MCU_IRQ(tx), MCU_IRQ(rx), MCU_IRQ(48), MCU_IRQ(48) }, n + 1, NULL, IOT_APB_PPCEXP0 + 2, port_ }
+#define SSE_TIMER(n, at_, irq_, port_) { "sse-timer", "timer" #n, at_, { MCU_IRQ(irq_) }, 0, "counter=counter", IOT_APB_PPC0, port_ }
 static const Gated sse300_gated[] = {
+    SSE_TIMER(0, 0x48000000, 3, 0), SSE_TIMER(1, 0x48001000, 4, 1), SSE_TIMER(2, 0x48002000, 5, 2), SSE_TIMER(3, 0x48003000, 27, 5),
+    { "cmsdk-apb-timer", "s32ktimer", 0x4802f000, { MCU_IRQ(2) }, 0, "pclk-frq=32000", IOT_APB_PPC0 + 1, 0 },
+    GPIO(0, 0x41100000, 69), GPIO(1, 0x41101000, 70), GPIO(2, 0x41102000, 71), GPIO(3, 0x41103000, 72),
     UART(0, 0x49303000, 33, 34, 3), UART(1, 0x49304000, 35, 36, 4), UART(2, 0x49305000, 37, 38, 5), UART(3, 0x49306000, 39, 40, 6),
     UART(4, 0x49307000, 41, 42, 7),
     { "mps2-fpgaio", "fpgaio", 0x49302000, { 0 }, 0, "prescale-clk=32000000,num-leds=10,has-switches=on,has-dbgctrl=on", IOT_APB_PPCEXP0 + 2, 2 },
@@ -124,15 +134,44 @@ static bool wire_sse200(McuMachine *m, const Gated *scc, Error **errp)
 }
 
 static bool wire_an505(McuMachine *m, Error **errp) { return wire_sse200(m, &an505_scc, errp); }
-static bool wire_an521(McuMachine *m, Error **errp) { return wire_sse200(m, &an521_scc, errp); }
+
+static void start_cpu(void *opaque, int n, int vtor) { arm_board_m_cpu_on((unsigned)n, (uint32_t)vtor); }
+
+static bool wire_an521(McuMachine *m, Error **errp)
+{
+    static const McuPart identity = { "armsse-cpuid", "cpuid" };
+    IotSec *sec;
+    if (!wire_sse200(m, &an521_scc, errp) || !mcu_add_part(m, &identity, errp))
+        return false;
+    sec = (IotSec *)device_find("secctl");
+    for (unsigned i = 0; an521_mhus[i].type; i++) {
+        if (!add_gated(m, &an521_mhus[i], sec, errp))
+            return false;
+        for (unsigned cpu = 0; cpu < 2; cpu++)
+            device_connect(device_find(an521_mhus[i].id), "cpu", cpu, arm_board_nvic_input(cpu, 6 + i));
+    }
+    device_set_default(device_find("sysctl"), "cpuwait-reset", "2");
+    device_connect(device_find("sysctl"), "start", 1, (Irq){ .set = start_cpu, .n = 1 });
+    both(m, region("cpuid", 0), 0x4001f000);
+    return true;
+}
 
 static bool wire_an547(McuMachine *m, Error **errp)
 {
+    static const McuPart counter = { "sse-counter", "counter", 0x58100000 };
+    if (!mcu_add_part(m, &counter, errp))
+        return false;
+    both(m, region("counter", 1), 0x48101000);
     if (!wire_subsystem(m, sse300_gated, NULL, 0x48000000, errp))
         return false;
     mem_map(m->machine.memory, 0x57000000, region("mpc-ssram1", 0), 0);
     mem_map(m->machine.memory, 0x57001000, region("mpc-ssram2", 0), 0);
     mem_map(m->machine.memory, 0x57002000, region("mpc-ssram3", 0), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        char id[] = "timer0";
+        id[5] = (char)('0' + i);
+        device_connect(device_find("counter"), "changed", i, device_input(device_find(id), "changed", 0));
+    }
     return true;
 }
 
@@ -154,7 +193,6 @@ static const McuMem sse300_mem[] = {
 };
 
 static const UnmodelledRange sse200_unmodelled[] = {
-    { "mhu0", 0x40003000, 0x1000 }, { "mhu1", 0x40004000, 0x1000 }, { "gpio", 0x40100000, 0x4000 }, { "gpio-s", 0x50100000, 0x4000 },
     { "dma", 0x40110000, 0x4000 }, { "dma-s", 0x50110000, 0x4000 }, { "i2c", 0x40207000, 0x2000 }, { "i2c-s", 0x50207000, 0x2000 },
     { "i2c-shield", 0x4020c000, 0x2000 }, { "i2c-shield-s", 0x5020c000, 0x2000 }, { "i2s", 0x40301000, 0x1000 }, { "i2s-s", 0x50301000, 0x1000 },
     { "vga", 0x41000000, 0x200000 }, { "vga-s", 0x51000000, 0x200000 }, { "ethernet", 0x42000000, 0x100000 }, { "ethernet-s", 0x52000000, 0x100000 },
@@ -162,7 +200,7 @@ static const UnmodelledRange sse200_unmodelled[] = {
 };
 static const UnmodelledRange sse300_unmodelled[] = {
     { "timers", 0x48000000, 0x10000 }, { "timers-s", 0x58000000, 0x10000 }, { "system", 0x48020000, 0x30000 }, { "system-s", 0x58020000, 0x30000 },
-    { "gpio", 0x41100000, 0x4000 }, { "gpio-s", 0x51100000, 0x4000 }, { "dma", 0x41200000, 0x4000 }, { "dma-s", 0x51200000, 0x4000 },
+    { "dma", 0x41200000, 0x4000 }, { "dma-s", 0x51200000, 0x4000 },
     { "ethernet-usb", 0x41400000, 0x200000 }, { "ethernet-usb-s", 0x51400000, 0x200000 }, { "i2c-spi", 0x49200000, 0x10000 },
     { "i2c-spi-s", 0x59200000, 0x10000 }, { "fpga", 0x49300000, 0x10000 }, { "fpga-s", 0x59300000, 0x10000 }, { "cpu-local", 0x40010000, 0x10000 },
     { "cpu-local-s", 0x50010000, 0x10000 }, { NULL },

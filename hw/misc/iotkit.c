@@ -220,13 +220,31 @@ DEVICE_REGISTER(mpc_type)
 typedef struct SysCtl {
     Device dev; /* always first */
     uint32_t secdbgset, scsecctrl, clk, ewctrl, reset_mask, gretreg, initsvtor[2], cpuwait, nmi_enable, wicctrl, id, version, reset_syndrome;
+    uint32_t cpuwait_reset;
 } SysCtl;
+
+/* A CPU that waits starts when its bit is cleared; setting it has no effect before the next reset. Pin "start": with its vector table. */
+static void cpuwait_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    SysCtl *s = (SysCtl *)d;
+    for (unsigned cpu = 0; cpu < 2; cpu++) {
+        if (old >> cpu & 1 && !(s->cpuwait >> cpu & 1))
+            device_out(d, cpu, (int)s->initsvtor[cpu]);
+    }
+}
+
+static void ctl_reset(Device *d, ResetPhase phase)
+{
+    if (phase == RESET_ENTER)
+        ((SysCtl *)d)->cpuwait = ((SysCtl *)d)->cpuwait_reset;
+}
 
 static uint64_t info_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return i ? ((SysCtl *)d)->id : ((SysCtl *)d)->version; }
 #define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(SysCtl, f), __VA_ARGS__ }
 static const Reg ctl_regs[] = {
     R("SECDBGSET", 0x004, secdbgset), R("SCSECCTRL", 0x00c, scsecctrl), R("CLK_CFG0", 0x014, clk), R("RESET_SYNDROME", 0x100, reset_syndrome, .reset = 1),
-    R("RESET_MASK", 0x104, reset_mask), R("GRETREG", 0x10c, gretreg), R("INITSVTOR", 0x110, initsvtor, .count = 2), R("CPUWAIT", 0x118, cpuwait),
+    R("RESET_MASK", 0x104, reset_mask), R("GRETREG", 0x10c, gretreg), R("INITSVTOR", 0x110, initsvtor, .count = 2, .reset = 0x10000000),
+    R("CPUWAIT", 0x118, cpuwait, .wrote = cpuwait_wrote),
     R("NMI_ENABLE", 0x11c, nmi_enable), R("WICCTRL", 0x120, wicctrl), R("EWCTRL", 0x124, ewctrl), { .name = NULL },
 };
 static const Reg info_regs[] = {
@@ -235,10 +253,12 @@ static const Reg info_regs[] = {
 static const RegBank ctl_bank = { .name = "ctl", .size = 0x1000, .regs = ctl_regs }, info_bank = { .name = "info", .size = 0x1000, .regs = info_regs };
 static const RegBank *const ctl_banks[] = { &ctl_bank, &info_bank, NULL };
 static const Property ctl_props[] = {
-    DEFINE_PROP_U32("sys-version", SysCtl, version, 0x41743, "SYS_VERSION"), DEFINE_PROP_U32("sys-config", SysCtl, id, 0x31, "SYS_CONFIG"), DEFINE_PROP_END,
+    DEFINE_PROP_U32("sys-version", SysCtl, version, 0x41743, "SYS_VERSION"), DEFINE_PROP_U32("sys-config", SysCtl, id, 0x31, "SYS_CONFIG"),
+    DEFINE_PROP_U32("cpuwait-reset", SysCtl, cpuwait_reset, 0, "CPUs that wait after a reset"), DEFINE_PROP_END,
 };
+static const char *const ctl_pins[] = { "start*2", NULL };
 static const DeviceType ctl_type = {
     .name = "iotkit-sysctl", .desc = "SSE-200 system control and information", .category = "Misc", .size = sizeof(SysCtl), .banks = ctl_banks,
-    .props = ctl_props,
+    .props = ctl_props, .out_pins = ctl_pins, .reset = ctl_reset,
 };
 DEVICE_REGISTER(ctl_type)

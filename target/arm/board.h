@@ -35,6 +35,8 @@ void arm_board_cpu_on(unsigned index, uint64_t pc, uint64_t context);
 /* M-profile: external interrupt n of CPU index's NVIC; and the System Control Space etc. are mapped into `container` by create(). */
 Irq arm_board_nvic_input(unsigned index, unsigned n);
 Irq arm_board_nvic_nmi(unsigned index);
+/* Any thread: an M-profile CPU that stands powered off leaves reset, with its (Secure) vector table at vtor. */
+void arm_board_m_cpu_on(unsigned index, uint32_t vtor);
 /* SoCs with an IDAU: is addr secure / non-secure callable / exempt? NULL: SAU alone. */
 typedef struct ArmIdau { bool secure, callable, exempt; int region; } ArmIdau;
 void arm_board_set_idau(ArmIdau (*idau)(void *opaque, uint32_t addr), void *opaque);

@@ -204,6 +204,26 @@ void arm_board_cpu_on(unsigned index, uint64_t pc, uint64_t context)
     arm_cpu_on(c, pc, context, MIN(el, highest_el(c)), a64);
 }
 
+static void work_m_on(Vcpu *v, void *opaque)
+{
+    ArmCpu *c = arm_cpu(v);
+    if (!v->powered_off)
+        return;
+    arm_reset(v);
+    arm_m_set_vtor(c, (uint32_t)c->on_pc);
+    arm_m_start(c);
+    v->powered_off = c->psci_off = v->halted = false;
+}
+
+void arm_board_m_cpu_on(unsigned index, uint32_t vtor)
+{
+    ArmCpu *c = cpu_at(index);
+    if (!c || !c->m)
+        return;
+    c->on_pc = vtor;
+    vcpu_run_on(&c->v, work_m_on, NULL);
+}
+
 void arm_cpu_off(ArmCpu *c)
 {
     c->v.powered_off = c->psci_off = true;

@@ -104,6 +104,7 @@ struct ArmM {
 void arm_m_create(ArmCpu *c, const ArmBoardCpus *board); /* c->has and c->model are set; maps the PPB when index is 0 */
 void arm_m_free(ArmCpu *c);
 void arm_m_reset(ArmCpu *c);               /* at RESET_ENTER: all but SP and pc */
+void arm_m_set_vtor(ArmCpu *c, uint32_t vtor); /* of the security state that reset enters */
 void arm_m_start(ArmCpu *c);               /* at RESET_EXIT: initial SP and pc from the vector table (memory has been loaded) */
 /* the bits of v.mode but those about FPSCR: T32, M, bank, ubank, EL, SECURE, FP_TRAP, FP_CONTEXT, ALIGN, IT, MVE_TAIL */
 uint64_t arm_m_mode(const ArmCpu *c);

@@ -460,6 +460,8 @@ void arm_m_reset(ArmCpu *c)
     c->v.pc = 0;
 }
 
+void arm_m_set_vtor(ArmCpu *c, uint32_t vtor) { c->m->b[c->m->secure].vtor = vtor & ~UINT32_C(0x7f); }
+
 /* TakeReset(): the vector table's first two words. */
 void arm_m_start(ArmCpu *c)
 {
