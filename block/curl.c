@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Protocols "http", "https", "ftp", "ftps": files of a web or FTP server, read-only, by ranges (libcurl). */
 #include "rhea-config.h"
-#include "block/driver.h"
+#include "block/library.h"
 
 #ifdef HAVE_CURL
+#define CURL_DISABLE_TYPECHECK /* a macro in place of curl_easy_setopt */
 #include <curl/curl.h>
 #include <string.h>
 #include "base/bits.h"
 #include "crypto/secret.h"
+
+/* The functions that are used. */
+#define FUNCTIONS(X) \
+    X(curl_easy_init) X(curl_easy_setopt) X(curl_easy_perform) X(curl_easy_getinfo) X(curl_easy_cleanup) X(curl_easy_strerror) \
+    X(curl_global_init)
+LIBRARY(lib, "libcurl-gnutls.so.4", "libcurl3-gnutls", FUNCTIONS)
 
 enum { SEGMENTS = 8, HANDLES = 8, TRIES = 4, FETCH_MAX = 4 << 20 };
 
@@ -59,28 +66,28 @@ static size_t take_header(char *data, size_t size, size_t count, void *opaque)
 static CURL *new_handle(const CurlNode *d)
 {
     const char *protocols = d->http ? "http,https" : "ftp,ftps";
-    CURL *h = curl_easy_init();
+    CURL *h = lib.curl_easy_init();
     if (!h)
         return NULL;
-    curl_easy_setopt(h, CURLOPT_URL, d->url);
-    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(h, CURLOPT_MAXREDIRS, 10L);
-    curl_easy_setopt(h, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, protocols);
-    curl_easy_setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, protocols); /* a server must not send us to our own files */
-    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)d->timeout);
-    curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)d->timeout);
-    curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, d->verify ? 1L : 0L);
-    curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, d->verify ? 2L : 0L);
-    curl_easy_setopt(h, CURLOPT_COOKIE, d->cookie);
-    curl_easy_setopt(h, CURLOPT_USERNAME, d->user);
-    curl_easy_setopt(h, CURLOPT_PASSWORD, d->password);
-    curl_easy_setopt(h, CURLOPT_PROXYUSERNAME, d->proxy_user);
-    curl_easy_setopt(h, CURLOPT_PROXYPASSWORD, d->proxy_password);
-    curl_easy_setopt(h, CURLOPT_USERAGENT, "rhea/" RHEA_VERSION);
-    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_body);
+    lib.curl_easy_setopt(h, CURLOPT_URL, d->url);
+    lib.curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    lib.curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
+    lib.curl_easy_setopt(h, CURLOPT_MAXREDIRS, 10L);
+    lib.curl_easy_setopt(h, CURLOPT_FAILONERROR, 1L);
+    lib.curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, protocols);
+    lib.curl_easy_setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, protocols); /* a server must not send us to our own files */
+    lib.curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)d->timeout);
+    lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    lib.curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)d->timeout);
+    lib.curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, d->verify ? 1L : 0L);
+    lib.curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, d->verify ? 2L : 0L);
+    lib.curl_easy_setopt(h, CURLOPT_COOKIE, d->cookie);
+    lib.curl_easy_setopt(h, CURLOPT_USERNAME, d->user);
+    lib.curl_easy_setopt(h, CURLOPT_PASSWORD, d->password);
+    lib.curl_easy_setopt(h, CURLOPT_PROXYUSERNAME, d->proxy_user);
+    lib.curl_easy_setopt(h, CURLOPT_PROXYPASSWORD, d->proxy_password);
+    lib.curl_easy_setopt(h, CURLOPT_USERAGENT, "rhea/" RHEA_VERSION);
+    lib.curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_body);
     return h;
 }
 
@@ -122,14 +129,14 @@ static CURLcode fetch(CurlNode *d, uint64_t offset, Fetch *f, long *status)
     for (unsigned i = 0; h && i < TRIES; i++) {
         f->got = 0;
         f->error[0] = 0;
-        curl_easy_setopt(h, CURLOPT_RANGE, range);
-        curl_easy_setopt(h, CURLOPT_WRITEDATA, f);
-        curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, take_header);
-        curl_easy_setopt(h, CURLOPT_HEADERDATA, f);
-        curl_easy_setopt(h, CURLOPT_ERRORBUFFER, f->error);
-        r = curl_easy_perform(h);
-        curl_easy_setopt(h, CURLOPT_ERRORBUFFER, NULL);
-        curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, status);
+        lib.curl_easy_setopt(h, CURLOPT_RANGE, range);
+        lib.curl_easy_setopt(h, CURLOPT_WRITEDATA, f);
+        lib.curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, take_header);
+        lib.curl_easy_setopt(h, CURLOPT_HEADERDATA, f);
+        lib.curl_easy_setopt(h, CURLOPT_ERRORBUFFER, f->error);
+        r = lib.curl_easy_perform(h);
+        lib.curl_easy_setopt(h, CURLOPT_ERRORBUFFER, NULL);
+        lib.curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, status);
         if (r == CURLE_OK && d->http && *status != 206)
             r = CURLE_RANGE_ERROR;
         if (r == CURLE_OK && f->got != f->want)
@@ -259,12 +266,12 @@ static bool ftp_size(BlockNode *n, Fetch *f, CURLcode *r)
     curl_off_t size = -1;
     if (!h)
         return false;
-    curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
-    curl_easy_setopt(h, CURLOPT_WRITEDATA, f);
-    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, f->error);
-    *r = curl_easy_perform(h);
-    curl_easy_getinfo(h, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
-    curl_easy_cleanup(h);
+    lib.curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
+    lib.curl_easy_setopt(h, CURLOPT_WRITEDATA, f);
+    lib.curl_easy_setopt(h, CURLOPT_ERRORBUFFER, f->error);
+    *r = lib.curl_easy_perform(h);
+    lib.curl_easy_getinfo(h, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
+    lib.curl_easy_cleanup(h);
     f->has_total = size >= 0;
     f->total = (uint64_t)size;
     return f->has_total;
@@ -285,7 +292,7 @@ static bool find_size(BlockNode *n, Error **errp)
     if (r == CURLE_RANGE_ERROR || status == 200)
         error_setf(errp, "image '%s': the server gives whole files only, no ranges; download the image", n->filename);
     else if (r != CURLE_OK)
-        error_setf(errp, "image '%s': %s", n->filename, f.error[0] ? f.error : curl_easy_strerror(r));
+        error_setf(errp, "image '%s': %s", n->filename, f.error[0] ? f.error : lib.curl_easy_strerror(r));
     else if (!f.has_total || f.total > INT64_MAX)
         error_setf(errp, "image '%s': the server does not tell its size; download the image", n->filename);
     else
@@ -297,7 +304,7 @@ static void curl_close(BlockNode *n)
 {
     CurlNode *d = curl_of(n);
     while (d->idle_count)
-        curl_easy_cleanup(d->handles[--d->idle_count]);
+        lib.curl_easy_cleanup(d->handles[--d->idle_count]);
     for (unsigned i = 0; i < SEGMENTS; i++)
         g_free(d->segments[i].data);
     g_free(d->url);
@@ -313,7 +320,9 @@ static void curl_close(BlockNode *n)
 static bool curl_open(BlockNode *n, Opts *o, Error **errp)
 {
     CurlNode *d = curl_of(n);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (!lib_load(errp))
+        return false;
+    lib.curl_global_init(CURL_GLOBAL_DEFAULT);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->idle, NULL);
     if (take_options(n, o, errp) && find_size(n, errp))

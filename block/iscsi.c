@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Protocol "iscsi": a logical unit of an iSCSI target (libiscsi). */
 #include "rhea-config.h"
-#include "block/driver.h"
+#include "block/library.h"
 
 #ifdef HAVE_LIBISCSI
 #include <iscsi/iscsi.h>
@@ -9,6 +9,15 @@
 #include <string.h>
 #include "base/bits.h"
 #include "crypto/secret.h"
+
+/* The functions that are used. */
+#define FUNCTIONS(X) \
+    X(iscsi_get_error) X(iscsi_is_logged_in) X(iscsi_logout_sync) X(iscsi_destroy_context) X(iscsi_readcapacity16_sync) \
+    X(scsi_free_scsi_task) X(scsi_datain_unmarshall) X(iscsi_set_initiator_username_pwd) X(iscsi_set_targetname) \
+    X(iscsi_set_session_type) X(iscsi_set_header_digest) X(iscsi_set_timeout) X(iscsi_set_reconnect_max_retries) \
+    X(iscsi_set_noautoreconnect) X(iscsi_full_connect_sync) X(iscsi_create_context) X(iscsi_parse_full_url) X(iscsi_destroy_url) \
+    X(iscsi_write16_sync) X(iscsi_read16_sync) X(iscsi_synchronizecache16_sync)
+LIBRARY(lib, "libiscsi.so.7", "libiscsi7", FUNCTIONS)
 
 enum { PIECE = 256 << 10, TIMEOUT = 30 };
 
@@ -24,7 +33,7 @@ static IscsiNode *iscsi_of(BlockNode *n) { return n->opaque; }
 /* The library's words, of which some end a line. */
 static void set_error(IscsiNode *d, const char *what, Error **errp)
 {
-    g_auto(GStrv) lines = g_strsplit(iscsi_get_error(d->iscsi), "\n", 2);
+    g_auto(GStrv) lines = g_strsplit(lib.iscsi_get_error(d->iscsi), "\n", 2);
     error_setf(errp, "%s%s", what, lines[0] ? lines[0] : "");
 }
 
@@ -32,9 +41,9 @@ static void iscsi_node_close(BlockNode *n)
 {
     IscsiNode *d = iscsi_of(n);
     if (d->iscsi) {
-        if (iscsi_is_logged_in(d->iscsi))
-            iscsi_logout_sync(d->iscsi);
-        iscsi_destroy_context(d->iscsi);
+        if (lib.iscsi_is_logged_in(d->iscsi))
+            lib.iscsi_logout_sync(d->iscsi);
+        lib.iscsi_destroy_context(d->iscsi);
     }
     pthread_mutex_destroy(&d->lock);
 }
@@ -50,13 +59,13 @@ static bool find_size(BlockNode *n, Error **errp)
     IscsiNode *d = iscsi_of(n);
     struct scsi_task *t = NULL;
     for (unsigned i = 0; i < 3; i++) { /* the first commands of a session may be answered by a unit attention */
-        t = iscsi_readcapacity16_sync(d->iscsi, d->lun);
+        t = lib.iscsi_readcapacity16_sync(d->iscsi, d->lun);
         if (!t || t->status == SCSI_STATUS_GOOD)
             break;
-        scsi_free_scsi_task(t);
+        lib.scsi_free_scsi_task(t);
         t = NULL;
     }
-    struct scsi_readcapacity16 *c = t ? scsi_datain_unmarshall(t) : NULL;
+    struct scsi_readcapacity16 *c = t ? lib.scsi_datain_unmarshall(t) : NULL;
     bool ok = c && is_pow2(c->block_length) && c->block_length >= 512 && c->block_length <= 64 << 10 && c->returned_lba < INT64_MAX / c->block_length;
     if (ok) {
         d->block = c->block_length;
@@ -66,7 +75,7 @@ static bool find_size(BlockNode *n, Error **errp)
         set_error(d, "the unit does not tell its size: ", errp);
     }
     if (t)
-        scsi_free_scsi_task(t);
+        lib.scsi_free_scsi_task(t);
     return ok;
 }
 
@@ -79,16 +88,16 @@ static bool log_in(BlockNode *n, Opts *o, const struct iscsi_url *u, Error **err
         return false;
     user = user ? user : u->user;
     if (*user)
-        iscsi_set_initiator_username_pwd(d->iscsi, user, password);
-    iscsi_set_targetname(d->iscsi, u->target);
-    iscsi_set_session_type(d->iscsi, ISCSI_SESSION_NORMAL);
-    iscsi_set_header_digest(d->iscsi, ISCSI_HEADER_DIGEST_NONE_CRC32C);
-    iscsi_set_timeout(d->iscsi, TIMEOUT);
-    iscsi_set_reconnect_max_retries(d->iscsi, 3);
-    iscsi_set_noautoreconnect(d->iscsi, 1); /* for the login */
+        lib.iscsi_set_initiator_username_pwd(d->iscsi, user, password);
+    lib.iscsi_set_targetname(d->iscsi, u->target);
+    lib.iscsi_set_session_type(d->iscsi, ISCSI_SESSION_NORMAL);
+    lib.iscsi_set_header_digest(d->iscsi, ISCSI_HEADER_DIGEST_NONE_CRC32C);
+    lib.iscsi_set_timeout(d->iscsi, TIMEOUT);
+    lib.iscsi_set_reconnect_max_retries(d->iscsi, 3);
+    lib.iscsi_set_noautoreconnect(d->iscsi, 1); /* for the login */
     d->lun = u->lun;
-    if (!iscsi_full_connect_sync(d->iscsi, u->portal, u->lun)) {
-        iscsi_set_noautoreconnect(d->iscsi, 0);
+    if (!lib.iscsi_full_connect_sync(d->iscsi, u->portal, u->lun)) {
+        lib.iscsi_set_noautoreconnect(d->iscsi, 0);
         return find_size(n, errp);
     }
     set_error(d, "", errp);
@@ -100,6 +109,8 @@ static bool iscsi_node_open(BlockNode *n, Opts *o, Error **errp)
     IscsiNode *d = iscsi_of(n);
     const char *url = opts_get(o, "url"), *initiator = opts_get(o, "initiator-name"), *portal = opts_get(o, "portal"), *target = opts_get(o, "target"),
                *lun = opts_get(o, "lun");
+    if (!lib_load(errp))
+        return false;
     opts_get(o, "filename");
     opts_get(o, "transport");
     g_autofree char *made = portal && target ? g_strdup_printf("iscsi://%s/%s/%s", portal, target, lun ? lun : "0") : NULL;
@@ -109,8 +120,8 @@ static bool iscsi_node_open(BlockNode *n, Opts *o, Error **errp)
         return false;
     }
     pthread_mutex_init(&d->lock, NULL);
-    d->iscsi = iscsi_create_context(initiator ? initiator : "iqn.2008-11.org.linux-kvm");
-    struct iscsi_url *u = d->iscsi ? iscsi_parse_full_url(d->iscsi, url) : NULL;
+    d->iscsi = lib.iscsi_create_context(initiator ? initiator : "iqn.2008-11.org.linux-kvm");
+    struct iscsi_url *u = d->iscsi ? lib.iscsi_parse_full_url(d->iscsi, url) : NULL;
     if (!u)
         error_setf(errp, "image 'iscsi:': write iscsi://[USER%%PASSWORD@]HOST[:PORT]/TARGET/LUN");
     bool ok = u && log_in(n, o, u, errp);
@@ -119,7 +130,7 @@ static bool iscsi_node_open(BlockNode *n, Opts *o, Error **errp)
         n->filename = g_strdup_printf("iscsi://%s/%s/%d", u->portal, u->target, u->lun);
         if (!ok)
             error_prependf(errp, "image '%s'", n->filename);
-        iscsi_destroy_url(u);
+        lib.iscsi_destroy_url(u);
     }
     if (!ok)
         iscsi_node_close(n);
@@ -132,7 +143,7 @@ static int finish(struct scsi_task *t)
 {
     int r = t && t->status == SCSI_STATUS_GOOD ? 0 : -EIO;
     if (t)
-        scsi_free_scsi_task(t);
+        lib.scsi_free_scsi_task(t);
     return r;
 }
 
@@ -141,13 +152,13 @@ static int piece(IscsiNode *d, uint64_t offset, uint32_t len, uint8_t *buf, bool
     int r = -EIO;
     pthread_mutex_lock(&d->lock);
     for (unsigned i = 0; i < 3 && r; i++) {
-        struct scsi_task *t = write ? iscsi_write16_sync(d->iscsi, d->lun, offset / d->block, buf, len, (int)d->block, 0, 0, 0, 0, 0)
-                                    : iscsi_read16_sync(d->iscsi, d->lun, offset / d->block, len, (int)d->block, 0, 0, 0, 0, 0);
+        struct scsi_task *t = write ? lib.iscsi_write16_sync(d->iscsi, d->lun, offset / d->block, buf, len, (int)d->block, 0, 0, 0, 0, 0)
+                                    : lib.iscsi_read16_sync(d->iscsi, d->lun, offset / d->block, len, (int)d->block, 0, 0, 0, 0, 0);
         bool good = t && t->status == SCSI_STATUS_GOOD && (write || t->datain.size >= (int)len);
         if (good && !write)
             memcpy(buf, t->datain.data, len);
         if (t)
-            scsi_free_scsi_task(t);
+            lib.scsi_free_scsi_task(t);
         r = good ? 0 : -EIO;
         if (!t)
             break;
@@ -185,7 +196,7 @@ static int iscsi_flush(BlockNode *n)
 {
     IscsiNode *d = iscsi_of(n);
     pthread_mutex_lock(&d->lock);
-    int r = finish(iscsi_synchronizecache16_sync(d->iscsi, d->lun, 0, 0, 0, 0));
+    int r = finish(lib.iscsi_synchronizecache16_sync(d->iscsi, d->lun, 0, 0, 0, 0));
     pthread_mutex_unlock(&d->lock);
     return r;
 }

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Protocol "nfs": a file on an NFS server (libnfs). */
 #include "rhea-config.h"
-#include "block/driver.h"
+#include "block/library.h"
 
 #ifdef HAVE_LIBNFS
 #include <fcntl.h>
 #include <nfsc/libnfs.h>
 #include <string.h>
+
+/* The functions that are used. */
+#define FUNCTIONS(X) \
+    X(nfs_close) X(nfs_destroy_context) X(nfs_parse_url_full) X(nfs_destroy_url) X(nfs_set_uid) X(nfs_set_gid) X(nfs_mount) \
+    X(nfs_open) X(nfs_fstat64) X(nfs_get_error) X(nfs_get_readmax) X(nfs_get_writemax) X(nfs_init_context) X(nfs_pwrite) X(nfs_pread) \
+    X(nfs_fsync) X(nfs_ftruncate)
+LIBRARY(lib, "libnfs.so.13", "libnfs13", FUNCTIONS)
 
 enum { PIECE_MAX = 1 << 20, PIECE_V4 = 2048 /* libnfs 4.0 encodes version 4's writes into 4 KiB */ };
 
@@ -23,9 +30,9 @@ static void nfs_node_close(BlockNode *n)
 {
     NfsNode *d = nfs_of(n);
     if (d->file)
-        nfs_close(d->nfs, d->file);
+        lib.nfs_close(d->nfs, d->file);
     if (d->nfs)
-        nfs_destroy_context(d->nfs);
+        lib.nfs_destroy_context(d->nfs);
     pthread_mutex_destroy(&d->lock);
 }
 
@@ -65,13 +72,13 @@ static bool set_parameters(NfsNode *d, Opts *o, const char *host, const char *pa
     if (mountport)
         g_string_append_printf(url, "&mountport=%u", (unsigned)mountport);
     d->write_piece = version == 4 ? PIECE_V4 : PIECE_MAX;
-    struct nfs_url *parsed = nfs_parse_url_full(d->nfs, url->str);
+    struct nfs_url *parsed = lib.nfs_parse_url_full(d->nfs, url->str);
     if (parsed)
-        nfs_destroy_url(parsed);
+        lib.nfs_destroy_url(parsed);
     if (user != UINT64_MAX)
-        nfs_set_uid(d->nfs, (int)user);
+        lib.nfs_set_uid(d->nfs, (int)user);
     if (group != UINT64_MAX)
-        nfs_set_gid(d->nfs, (int)group);
+        lib.nfs_set_gid(d->nfs, (int)group);
     return true;
 }
 
@@ -80,21 +87,21 @@ static bool mount_and_open(BlockNode *n, const char *host, const char *path, Err
     NfsNode *d = nfs_of(n);
     struct nfs_stat_64 st;
     g_autofree char *dir = g_path_get_dirname(path), *base = g_path_get_basename(path), *file = g_strconcat("/", base, NULL);
-    int r = nfs_mount(d->nfs, host, dir);
+    int r = lib.nfs_mount(d->nfs, host, dir);
     if (!r)
-        r = nfs_open(d->nfs, file, n->flags & BLOCK_RDWR ? O_RDWR : O_RDONLY, &d->file);
+        r = lib.nfs_open(d->nfs, file, n->flags & BLOCK_RDWR ? O_RDWR : O_RDONLY, &d->file);
     if (r == -EACCES && n->flags & BLOCK_RDWR && n->flags & BLOCK_AUTO_RDONLY) {
         n->flags &= ~(unsigned)BLOCK_RDWR;
-        r = nfs_open(d->nfs, file, O_RDONLY, &d->file);
+        r = lib.nfs_open(d->nfs, file, O_RDONLY, &d->file);
     }
     if (!r)
-        r = nfs_fstat64(d->nfs, d->file, &st);
+        r = lib.nfs_fstat64(d->nfs, d->file, &st);
     if (r) {
-        error_setf(errp, "image 'nfs://%s%s': %s", host, path, nfs_get_error(d->nfs));
+        error_setf(errp, "image 'nfs://%s%s': %s", host, path, lib.nfs_get_error(d->nfs));
         return false;
     }
     n->size = st.nfs_size;
-    d->piece = MIN(MIN(nfs_get_readmax(d->nfs), nfs_get_writemax(d->nfs)), (uint64_t)PIECE_MAX);
+    d->piece = MIN(MIN(lib.nfs_get_readmax(d->nfs), lib.nfs_get_writemax(d->nfs)), (uint64_t)PIECE_MAX);
     d->piece = MAX(d->piece, (uint64_t)4096);
     return true;
 }
@@ -103,6 +110,8 @@ static bool nfs_node_open(BlockNode *n, Opts *o, Error **errp)
 {
     NfsNode *d = nfs_of(n);
     const char *host = opts_get(o, "server.host"), *path = opts_get(o, "path");
+    if (!lib_load(errp))
+        return false;
     opts_get(o, "server.type");
     opts_get(o, "filename");
     if (!host || !path) {
@@ -110,7 +119,7 @@ static bool nfs_node_open(BlockNode *n, Opts *o, Error **errp)
         return false;
     }
     pthread_mutex_init(&d->lock, NULL);
-    d->nfs = nfs_init_context();
+    d->nfs = lib.nfs_init_context();
     if (d->nfs && set_parameters(d, o, host, path, errp) && mount_and_open(n, host, path, errp))
         return true;
     nfs_node_close(n);
@@ -127,7 +136,7 @@ static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct io
         if (write)
             iov_to_buf(iov, iovcnt, done, buf, part);
         pthread_mutex_lock(&d->lock);
-        int got = write ? nfs_pwrite(d->nfs, d->file, offset + done, part, buf) : nfs_pread(d->nfs, d->file, offset + done, part, buf);
+        int got = write ? lib.nfs_pwrite(d->nfs, d->file, offset + done, part, buf) : lib.nfs_pread(d->nfs, d->file, offset + done, part, buf);
         pthread_mutex_unlock(&d->lock);
         if (got < 0 || (write && !got)) {
             r = got < 0 ? got : -EIO;
@@ -160,7 +169,7 @@ static int nfs_node_flush(BlockNode *n)
 {
     NfsNode *d = nfs_of(n);
     pthread_mutex_lock(&d->lock);
-    int r = nfs_fsync(d->nfs, d->file);
+    int r = lib.nfs_fsync(d->nfs, d->file);
     pthread_mutex_unlock(&d->lock);
     return r;
 }
@@ -169,7 +178,7 @@ static bool nfs_node_truncate(BlockNode *n, uint64_t size, BlockPrealloc preallo
 {
     NfsNode *d = nfs_of(n);
     pthread_mutex_lock(&d->lock);
-    int r = prealloc == PREALLOC_OFF ? nfs_ftruncate(d->nfs, d->file, size) : -ENOTSUP;
+    int r = prealloc == PREALLOC_OFF ? lib.nfs_ftruncate(d->nfs, d->file, size) : -ENOTSUP;
     pthread_mutex_unlock(&d->lock);
     if (r)
         error_set_errno(errp, -r, "image '%s': can't be resized", block_filename(n));

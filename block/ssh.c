@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Protocol "ssh": a file of another host by SFTP (libssh). */
 #include "rhea-config.h"
-#include "block/driver.h"
+#include "block/library.h"
 
 #ifdef HAVE_LIBSSH
 #include <fcntl.h>
 #include <libssh/libssh.h>
 #include <libssh/sftp.h>
 #include <string.h>
+
+/* The functions that are used. */
+#define FUNCTIONS(X) \
+    X(ssh_get_server_publickey) X(ssh_get_publickey_hash) X(ssh_clean_pubkey_hash) X(ssh_key_free) X(ssh_session_is_known_server) \
+    X(ssh_get_error) X(ssh_userauth_none) X(ssh_userauth_publickey_auto) X(sftp_close) X(sftp_free) X(ssh_disconnect) X(ssh_free) \
+    X(ssh_new) X(ssh_options_set) X(ssh_options_parse_config) X(ssh_connect) X(sftp_new) X(sftp_init) X(sftp_open) X(sftp_fstat) \
+    X(sftp_get_error) X(sftp_attributes_free) X(sftp_seek64) X(sftp_write) X(sftp_read) X(sftp_extension_supported) X(sftp_fsync)
+LIBRARY(lib, "libssh.so.4", "libssh-4", FUNCTIONS)
 
 enum { PIECE = 32 << 10 };
 
@@ -31,9 +39,9 @@ static bool check_hash(ssh_session session, const char *kind, const char *want, 
     size_t len = 0;
     bool ok = false;
     for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (strcmp(kinds[i].name, kind) || ssh_get_server_publickey(session, &key))
+        if (strcmp(kinds[i].name, kind) || lib.ssh_get_server_publickey(session, &key))
             continue;
-        if (!ssh_get_publickey_hash(key, kinds[i].type, &hash, &len)) {
+        if (!lib.ssh_get_publickey_hash(key, kinds[i].type, &hash, &len)) {
             g_autoptr(GString) got = g_string_new(NULL);
             g_autofree char *plain = g_strdup(want);
             for (size_t j = 0; j < len; j++)
@@ -45,9 +53,9 @@ static bool check_hash(ssh_session session, const char *kind, const char *want, 
             }
             *to = 0;
             ok = !g_ascii_strcasecmp(got->str, plain);
-            ssh_clean_pubkey_hash(&hash);
+            lib.ssh_clean_pubkey_hash(&hash);
         }
-        ssh_key_free(key);
+        lib.ssh_key_free(key);
         break;
     }
     if (!ok)
@@ -57,11 +65,11 @@ static bool check_hash(ssh_session session, const char *kind, const char *want, 
 
 static bool check_known(ssh_session session, Error **errp)
 {
-    switch (ssh_session_is_known_server(session)) {
+    switch (lib.ssh_session_is_known_server(session)) {
     case SSH_KNOWN_HOSTS_OK: return true;
     case SSH_KNOWN_HOSTS_CHANGED:
     case SSH_KNOWN_HOSTS_OTHER: error_setf(errp, "the host's key is not the one in known_hosts; is it the right host?"); break;
-    case SSH_KNOWN_HOSTS_ERROR: error_setf(errp, "%s", ssh_get_error(session)); break;
+    case SSH_KNOWN_HOSTS_ERROR: error_setf(errp, "%s", lib.ssh_get_error(session)); break;
     default: error_setf(errp, "the host is not in known_hosts; connect once with ssh, or use host-key-check.mode=none where nobody can step in between");
     }
     return false;
@@ -91,7 +99,7 @@ static bool check_host(ssh_session session, Opts *o, Error **errp)
 
 static bool authenticate(ssh_session session, Error **errp)
 {
-    if (ssh_userauth_none(session, NULL) == SSH_AUTH_SUCCESS || ssh_userauth_publickey_auto(session, NULL, NULL) == SSH_AUTH_SUCCESS)
+    if (lib.ssh_userauth_none(session, NULL) == SSH_AUTH_SUCCESS || lib.ssh_userauth_publickey_auto(session, NULL, NULL) == SSH_AUTH_SUCCESS)
         return true;
     error_setf(errp, "no key of yours lets us in; load one with ssh-add");
     return false;
@@ -127,12 +135,12 @@ static void ssh_node_close(BlockNode *n)
 {
     SshNode *d = ssh_of(n);
     if (d->file)
-        sftp_close(d->file);
+        lib.sftp_close(d->file);
     if (d->sftp)
-        sftp_free(d->sftp);
+        lib.sftp_free(d->sftp);
     if (d->session) {
-        ssh_disconnect(d->session);
-        ssh_free(d->session);
+        lib.ssh_disconnect(d->session);
+        lib.ssh_free(d->session);
     }
     pthread_mutex_destroy(&d->lock);
 }
@@ -140,46 +148,46 @@ static void ssh_node_close(BlockNode *n)
 static bool connect_host(SshNode *d, const char *host, const char *port, const char *user, Opts *o, Error **errp)
 {
     long timeout = 30;
-    d->session = ssh_new();
+    d->session = lib.ssh_new();
     if (!d->session)
         return false;
-    ssh_options_set(d->session, SSH_OPTIONS_HOST, host);
-    ssh_options_set(d->session, SSH_OPTIONS_PORT_STR, port ? port : "22");
-    ssh_options_set(d->session, SSH_OPTIONS_TIMEOUT, &timeout);
+    lib.ssh_options_set(d->session, SSH_OPTIONS_HOST, host);
+    lib.ssh_options_set(d->session, SSH_OPTIONS_PORT_STR, port ? port : "22");
+    lib.ssh_options_set(d->session, SSH_OPTIONS_TIMEOUT, &timeout);
     if (user)
-        ssh_options_set(d->session, SSH_OPTIONS_USER, user);
-    ssh_options_parse_config(d->session, NULL);
-    if (ssh_connect(d->session) != SSH_OK) {
-        error_setf(errp, "%s", ssh_get_error(d->session));
+        lib.ssh_options_set(d->session, SSH_OPTIONS_USER, user);
+    lib.ssh_options_parse_config(d->session, NULL);
+    if (lib.ssh_connect(d->session) != SSH_OK) {
+        error_setf(errp, "%s", lib.ssh_get_error(d->session));
         return false;
     }
     if (!check_host(d->session, o, errp) || !authenticate(d->session, errp))
         return false;
-    d->sftp = sftp_new(d->session);
-    if (d->sftp && sftp_init(d->sftp) == SSH_OK)
+    d->sftp = lib.sftp_new(d->session);
+    if (d->sftp && lib.sftp_init(d->sftp) == SSH_OK)
         return true;
-    error_setf(errp, "the host has no SFTP: %s", ssh_get_error(d->session));
+    error_setf(errp, "the host has no SFTP: %s", lib.ssh_get_error(d->session));
     return false;
 }
 
 static bool open_file(BlockNode *n, const char *path, Error **errp)
 {
     SshNode *d = ssh_of(n);
-    d->file = sftp_open(d->sftp, path, n->flags & BLOCK_RDWR ? O_RDWR : O_RDONLY, 0);
+    d->file = lib.sftp_open(d->sftp, path, n->flags & BLOCK_RDWR ? O_RDWR : O_RDONLY, 0);
     if (!d->file && n->flags & BLOCK_RDWR && n->flags & BLOCK_AUTO_RDONLY) {
         n->flags &= ~(unsigned)BLOCK_RDWR;
-        d->file = sftp_open(d->sftp, path, O_RDONLY, 0);
+        d->file = lib.sftp_open(d->sftp, path, O_RDONLY, 0);
     }
-    sftp_attributes a = d->file ? sftp_fstat(d->file) : NULL;
+    sftp_attributes a = d->file ? lib.sftp_fstat(d->file) : NULL;
     if (!a || a->size > INT64_MAX) {
-        int code = sftp_get_error(d->sftp);
+        int code = lib.sftp_get_error(d->sftp);
         error_setf(errp, "%s", code == SSH_FX_NO_SUCH_FILE ? "there is no such file" : code == SSH_FX_PERMISSION_DENIED ? "Permission denied" :
                    "the file can't be opened");
     } else {
         n->size = a->size;
     }
     bool ok = a && a->size <= INT64_MAX;
-    sftp_attributes_free(a);
+    lib.sftp_attributes_free(a);
     return ok;
 }
 
@@ -187,6 +195,8 @@ static bool ssh_node_open(BlockNode *n, Opts *o, Error **errp)
 {
     SshNode *d = ssh_of(n);
     const char *host = opts_get(o, "server.host"), *port = opts_get(o, "server.port"), *path = opts_get(o, "path"), *user = opts_get(o, "user");
+    if (!lib_load(errp))
+        return false;
     opts_get(o, "filename");
     if (!host || !path) {
         error_setf(errp, "block driver 'ssh': which file? give server.host=HOST,path=/PATH");
@@ -208,13 +218,13 @@ static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct io
     g_autofree uint8_t *buf = g_malloc(PIECE);
     int r = 0;
     pthread_mutex_lock(&d->lock);
-    if (sftp_seek64(d->file, offset))
+    if (lib.sftp_seek64(d->file, offset))
         r = -EIO;
     for (uint64_t done = 0; done < len && !r;) {
         size_t part = (size_t)MIN(len - done, (uint64_t)PIECE);
         if (write)
             iov_to_buf(iov, iovcnt, done, buf, part);
-        ssize_t got = write ? sftp_write(d->file, buf, part) : sftp_read(d->file, buf, part);
+        ssize_t got = write ? lib.sftp_write(d->file, buf, part) : lib.sftp_read(d->file, buf, part);
         if (got > 0 && !write)
             iov_from_buf(iov, iovcnt, done, buf, (size_t)got);
         if (got < 0 || (write && !got)) {
@@ -247,8 +257,8 @@ static int ssh_flush(BlockNode *n)
 {
     SshNode *d = ssh_of(n);
     pthread_mutex_lock(&d->lock);
-    bool can = sftp_extension_supported(d->sftp, "fsync@openssh.com", "1");
-    int r = can && sftp_fsync(d->file) ? -EIO : 0;
+    bool can = lib.sftp_extension_supported(d->sftp, "fsync@openssh.com", "1");
+    int r = can && lib.sftp_fsync(d->file) ? -EIO : 0;
     pthread_mutex_unlock(&d->lock);
     return r;
 }
