@@ -66,6 +66,7 @@ bench: build
 	@tests/bench/run --arch $(BENCH_ARCH) $(ARGS)
 	@tests/bench/disks --arch $(BENCH_ARCH)
 	@tests/bench/images
+	@tests/bench/savevm
 
 clean:
 	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name guests -exec rm -rf {} +; fi
