@@ -270,6 +270,17 @@ static bool read_contents(Pflash *s, Error **errp)
     return true;
 }
 
+/* The file follows contents that were loaded; what it has already is not written again. */
+static void write_loaded(Pflash *s)
+{
+    const uint8_t *p = mem_host(s->data);
+    g_autofree uint8_t *chunk = g_malloc(s->sector);
+    for (uint64_t at = 0; s->fd >= 0 && !s->readonly && at < s->size; at += s->sector) {
+        if (pread(s->fd, chunk, s->sector, (off_t)at) != (ssize_t)s->sector || memcmp(chunk, p + at, s->sector))
+            write_back(s, at, s->sector);
+    }
+}
+
 static bool open_file(Pflash *s, Error **errp)
 {
     struct stat st;
@@ -350,6 +361,7 @@ static bool pflash_loaded(Device *d, Error **errp)
         return false;
     }
     mem_set_enabled(s->window, s->mode != MODE_ARRAY);
+    write_loaded(s);
     return true;
 }
 

@@ -133,7 +133,7 @@ bool machine_build(Machine *m, Error **errp)
 
 bool machine_make_ram(Machine *m, Error **errp)
 {
-    m->ram = m->config.ram ? m->config.ram : mem_ram_new(m->type->ram_name, m->config.ram_size, errp);
+    m->ram = m->config.ram ? m->config.ram : mem_ram_new(m->type->ram_name ? m->type->ram_name : "ram", m->config.ram_size, errp);
     m->config.ram = NULL;
     return m->ram;
 }
