@@ -147,9 +147,27 @@ static const StateField cpu_state[] = {
     STATE_U64(X86Cpu, xss), STATE_U64(X86Cpu, mtrr_def_type), STATE_U64_ARRAY(X86Cpu, mtrr_fixed),
     STATE_U64_ARRAY(X86Cpu, mtrr_base), STATE_U64_ARRAY(X86Cpu, mtrr_mask), STATE_U64(X86Cpu, mcg_status), STATE_U64(X86Cpu, mcg_ctl),
     STATE_BYTES(X86Cpu, mce), STATE_U64(X86Cpu, tsc_offset), STATE_U64(X86Cpu, tsc_adjust),
-    STATE_U64(X86Cpu, kvm_time), STATE_U64(X86Cpu, kvm_wall), STATE_STRUCT(X86Cpu, event, event_state),
+    STATE_U64(X86Cpu, kvm_time), STATE_U64(X86Cpu, kvm_wall), STATE_U64(X86Cpu, kvm_async_pf), STATE_U64(X86Cpu, kvm_async_pf_int),
+    STATE_U64(X86Cpu, kvm_steal_time), STATE_U64(X86Cpu, kvm_pv_eoi), STATE_U64(X86Cpu, kvm_poll_control), STATE_STRUCT(X86Cpu, event, event_state),
     STATE_END_OF_TABLE
 };
+
+/* What the guest has switched on must be there: with another accelerator or host some of it may not be. */
+static bool check_kvm(const X86Cpu *c, Error **errp)
+{
+    const struct { uint64_t value; unsigned feature; const char *name; } used[] = {
+        { c->kvm_time & 1, X86_FEATURE_KVM_CLOCK, "kvmclock" }, { c->kvm_async_pf & 1, X86_FEATURE_KVM_ASYNCPF, "kvm-asyncpf" },
+        { c->kvm_steal_time & 1, X86_FEATURE_KVM_STEAL_TIME, "kvm-steal-time" }, { c->kvm_pv_eoi & 1, X86_FEATURE_KVM_PV_EOI, "kvm-pv-eoi" },
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(used); i++) {
+        if (!used[i].value || x86_has_feature(c, used[i].feature))
+            continue;
+        error_setf(errp, "CPU %u: the saved guest uses '%s', which is not there; save it with -cpu ...,-%s or load it where the feature is", c->v.index,
+                   used[i].name, used[i].name);
+        return false;
+    }
+    return true;
+}
 
 /* Loaded values are untrusted: bring them into the ranges that the rest of the code takes for granted. */
 static bool check_loaded(X86Cpu *c, Error **errp)
@@ -160,7 +178,7 @@ static bool check_loaded(X86Cpu *c, Error **errp)
     ok = ok && c->v.fl.op >> 2 < FLAG_OP_COUNT && !(c->v.fp_control & ~0xffffu);
     if (!ok)
         error_setf(errp, "CPU %u: the saved state is not one that this CPU can be in", c->v.index);
-    return ok;
+    return ok && check_kvm(c, errp);
 }
 
 static void part_reset(void *opaque, ResetPhase phase)

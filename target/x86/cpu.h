@@ -172,6 +172,7 @@ typedef struct X86Cpu {
     int64_t tsc_offset;  /* guest TSC = virtual ns * tsc_hz / 1e9 + tsc_offset */
     uint64_t tsc_adjust;
     uint64_t kvm_time, kvm_wall; /* kvmclock.h */
+    uint64_t kvm_async_pf, kvm_async_pf_int, kvm_steal_time, kvm_pv_eoi, kvm_poll_control; /* by KVM only */
 
     /* --- fixed by the model --- */
     uint32_t feature[X86_FEATURE_WORDS]; /* X86_FW_* of models.h */
@@ -181,7 +182,7 @@ typedef struct X86Cpu {
     uint32_t cpuid_level, cpuid_xlevel;
     uint8_t phys_bits, linear_bits;
     uint64_t tsc_hz;
-    bool kvm_clock;      /* kvmclock.h is there */
+    bool kvm;            /* CPUID has KVM's leaves */
     struct { uint16_t threads, cores, dies, sockets; uint8_t smt_shift, core_shift; } topo;
 } X86Cpu;
 

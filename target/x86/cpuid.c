@@ -117,8 +117,8 @@ static void ext_8(const X86Cpu *c, uint32_t o[4])
 
 static void hypervisor_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
 {
-    if (c->kvm_clock) {
-        x86_kvmclock_leaf(leaf, o);
+    if (c->kvm) {
+        x86_kvm_leaf(c, leaf, o);
         return;
     }
     if (leaf != 0x40000000)

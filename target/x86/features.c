@@ -29,6 +29,11 @@ static const char *const names[X86_FW_COUNT][32] = {
                           [24] = "amd-ssbd", [25] = "virt-ssbd", [26] = "amd-no-ssb" },
     [X86_FW_6_EAX] = { [2] = "arat" },
     [X86_FW_D1_EAX] = { "xsaveopt", "xsavec", "xgetbv1", "xsaves" },
+    [X86_FW_KVM] = { [1] = "kvm-nopiodelay,kvm_nopiodelay", [3] = "kvmclock", [4] = "kvm-asyncpf,kvm_asyncpf", [5] = "kvm-steal-time,kvm_steal_time",
+                     [6] = "kvm-pv-eoi,kvm_pv_eoi", [7] = "kvm-pv-unhalt,kvm_pv_unhalt", [9] = "kvm-pv-tlb-flush", [10] = "kvm-asyncpf-vmexit",
+                     [11] = "kvm-pv-ipi", [12] = "kvm-poll-control", [13] = "kvm-pv-sched-yield", [14] = "kvm-asyncpf-int",
+                     [15] = "kvm-msi-ext-dest-id", [24] = "kvmclock-stable-bit" },
+    [X86_FW_KVM_HINTS] = { [0] = "kvm-hint-dedicated" },
 };
 
 /* Bit lists by number, words as above. The FP and SIMD bits are those of the front end's tables. */
@@ -50,6 +55,8 @@ const uint32_t x86_supported_features[X86_FW_COUNT] = {
     [X86_FW_EXT7_EDX] = 1u << 8 /* invtsc */,
     [X86_FW_EXT8_EBX] = 1u << 9 /* wbnoinvd */,
     [X86_FW_6_EAX] = 1u << 2 /* arat */,
+    [X86_FW_KVM] = 1u << 1 /* kvm-nopiodelay */ | 1u << 3 /* kvmclock */ | 1u << 24 /* kvmclock-stable-bit */,
+    [X86_FW_KVM_HINTS] = 1u << 0,
 };
 
 /* The i-th name of "a,b,c" is `want`? */

@@ -14,7 +14,7 @@ static const struct { uint32_t leaf, sub; uint8_t reg; } places[X86_FW_COUNT] = 
     [X86_FW_1_EDX] = { 1, 0, EDX }, [X86_FW_1_ECX] = { 1, 0, ECX }, [X86_FW_7_EBX] = { 7, 0, EBX }, [X86_FW_7_ECX] = { 7, 0, ECX },
     [X86_FW_7_EDX] = { 7, 0, EDX }, [X86_FW_EXT1_EDX] = { 0x80000001, 0, EDX }, [X86_FW_EXT1_ECX] = { 0x80000001, 0, ECX },
     [X86_FW_EXT7_EDX] = { 0x80000007, 0, EDX }, [X86_FW_EXT8_EBX] = { 0x80000008, 0, EBX }, [X86_FW_6_EAX] = { 6, 0, EAX },
-    [X86_FW_D1_EAX] = { 0xd, 1, EAX },
+    [X86_FW_D1_EAX] = { 0xd, 1, EAX }, [X86_FW_KVM] = { 0x40000001, 0, EAX }, [X86_FW_KVM_HINTS] = { 0x40000001, 0, EDX },
 };
 
 /*
@@ -25,9 +25,10 @@ static const char *const left_out[] = {
     "vmx", "svm", "smx", "sgx", "sgxlc", "dtes64", "ds", "ds-cpl", "pdcm", "intel-pt", "waitpkg", "mpx", "pku", "pks", "xsaves", "avx512f", "avx512dq",
     "avx512ifma", "avx512pf", "avx512er", "avx512cd", "avx512bw", "avx512vl", "avx512vbmi", "avx512vbmi2", "avx512vnni", "avx512bitalg",
     "avx512-vpopcntdq", "arch-capabilities", "core-capability", "bus-lock-detect", "lwp", "ibs", "perfctr-core", "perfctr-nb", "skinit",
-    "virt-ssbd", "monitor", "extapic",
+    "virt-ssbd", "monitor", "extapic", "kvm-msi-ext-dest-id", "kvm-asyncpf-vmexit",
 };
-static const char *const of_kernel_apic[] = { "x2apic", "tsc-deadline" };
+static const char *const of_kernel_apic[] = { "x2apic", "tsc-deadline", "kvm-asyncpf", "kvm-asyncpf-int", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi",
+                                              "kvm-pv-sched-yield" };
 
 static const struct kvm_cpuid_entry2 *offered_leaf(uint32_t leaf, uint32_t sub)
 {
@@ -62,6 +63,7 @@ static void read_features(void)
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         host.features[i] = offered_reg(places[i].leaf, places[i].sub, places[i].reg);
     host.features[X86_FW_1_ECX] |= 1u << (X86_FEATURE_HYPERVISOR & 31);
+    host.features[X86_FW_KVM_HINTS] |= 1; /* only the user knows that CPUs are pinned */
     for (unsigned i = 0; i < ARRAY_LEN(left_out); i++)
         clear_feature(x86_feature_find(left_out[i]));
     if (kvm_check(KVM_CAP_TSC_DEADLINE_TIMER) > 0) /* older kernels tell it only so */
@@ -115,8 +117,6 @@ static void add_entry(struct kvm_cpuid2 *to, const X86Cpu *c, uint32_t leaf, uin
         return;
     uint32_t o[4];
     x86_cpuid(c, leaf, sub, o);
-    if (leaf == 0x40000001)
-        o[EAX] &= offered_reg(leaf, 0, EAX);
     to->entries[to->nent++] = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub, .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
                                                          .eax = o[EAX], .ebx = o[EBX], .ecx = o[ECX], .edx = o[EDX] };
 }

@@ -34,8 +34,8 @@ static void add_msr(KvmX86 *x, uint32_t number)
 static uint64_t *msr_place(X86Cpu *c, uint32_t number)
 {
     switch (number) {
-    case MSR_KVM_WALL: return c->kvm_clock ? &c->kvm_wall : NULL;
-    case MSR_KVM_TIME: return c->kvm_clock ? &c->kvm_time : NULL;
+    case MSR_KVM_WALL: return x86_has_feature(c, X86_FEATURE_KVM_CLOCK) ? &c->kvm_wall : NULL;
+    case MSR_KVM_TIME: return x86_has_feature(c, X86_FEATURE_KVM_CLOCK) ? &c->kvm_time : NULL;
     default: return x86_msr_field(c, number);
     }
 }

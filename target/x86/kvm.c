@@ -48,10 +48,19 @@ static void setup_mce(KvmVcpu *k)
     kvm_x86(k)->mce = !kvm_ioctl(k->fd, KVM_X86_SETUP_MCE, &cap);
 }
 
+/* The guest cannot use what CPUID does not show: it would be missed on the next host. */
+static void only_offered(KvmVcpu *k)
+{
+    struct kvm_enable_cap cap = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
+    if (kvm_check(KVM_CAP_ENFORCE_PV_FEATURE_CPUID) > 0 && kvm_ioctl(k->fd, KVM_ENABLE_CAP, &cap) < 0)
+        log_unimp("kvm", "the kernel does not hold the guest to the features that it is shown: %s", g_strerror(errno));
+}
+
 static bool vcpu_setup(KvmVcpu *k, Error **errp)
 {
     k->arch_data = g_new0(KvmX86, 1);
     choose_tsc(k, kvm_cpu(k));
+    only_offered(k);
     setup_mce(k);
     return kvm_x86_set_cpuid(k, errp) && kvm_x86_state_init(k, errp);
 }
@@ -62,7 +71,7 @@ static void vcpu_free(KvmVcpu *k) { g_clear_pointer(&k->arch_data, g_free); }
 static void set_clock(KvmVcpu *k)
 {
     struct kvm_clock_data d = { .clock = (uint64_t)clock_ns(CLOCK_VIRTUAL_NS) };
-    if (!k->v->index && kvm_cpu(k)->kvm_clock && kvm_check(KVM_CAP_ADJUST_CLOCK) > 0 && kvm_ioctl(kvm.vm, KVM_SET_CLOCK, &d) < 0)
+    if (!k->v->index && x86_has_feature(kvm_cpu(k), X86_FEATURE_KVM_CLOCK) && kvm_check(KVM_CAP_ADJUST_CLOCK) > 0 && kvm_ioctl(kvm.vm, KVM_SET_CLOCK, &d) < 0)
         log_unimp("kvm", "the kernel does not take the paravirtual clock: %s", g_strerror(errno));
 }
 

@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "target/x86/kvmclock.h"
+#include "target/x86/models.h"
 
 typedef struct TimeInfo { uint32_t mul; int8_t shift; } TimeInfo;
 
@@ -65,15 +66,15 @@ bool x86_kvmclock_write_wall(X86Cpu *c, uint64_t value)
     return true;
 }
 
-void x86_kvmclock_leaf(uint32_t leaf, uint32_t o[4])
+void x86_kvm_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
 {
-    enum { NOP_IO_DELAY = 1 << 1, CLOCKSOURCE2 = 1 << 3, CLOCKSOURCE_STABLE = 1 << 24 };
     if (leaf == 0x40000000) {
         o[0] = 0x40000001;
         o[1] = load_le32("KVMK");
         o[2] = load_le32("VMKV");
         o[3] = load_le32("M\0\0");
     } else if (leaf == 0x40000001) {
-        o[0] = NOP_IO_DELAY | CLOCKSOURCE2 | CLOCKSOURCE_STABLE;
+        o[0] = c->feature[X86_FW_KVM];
+        o[3] = c->feature[X86_FW_KVM_HINTS];
     }
 }

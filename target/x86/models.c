@@ -301,7 +301,11 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
         c->phys_bits = as_host ? host->phys_bits : MIN(c->phys_bits, host->phys_bits);
     c->linear_bits = !lm ? 32 : x86_has_feature(c, X86_FEATURE_LA57) ? 57 : 48;
     c->tsc_hz = o->tsc_hz != UINT64_MAX ? o->tsc_hz : 1000000000;
-    c->kvm_clock = o->kvm && x86_has_feature(c, X86_FEATURE_HYPERVISOR) && x86_has_feature(c, X86_FEATURE_TSC);
+    c->kvm = o->kvm && x86_has_feature(c, X86_FEATURE_HYPERVISOR);
+    if (!c->kvm)
+        c->feature[X86_FW_KVM] = c->feature[X86_FW_KVM_HINTS] = 0;
+    if (!x86_has_feature(c, X86_FEATURE_TSC))
+        feature_set(c->feature, X86_FEATURE_KVM_CLOCK, false);
     c->ucode_rev = c->vendor[0] == 'A' ? 0x01000065 : UINT64_C(0x100000000);
     c->cpuid_level = o->level != UINT64_MAX ? (uint32_t)o->level : m->level;
     c->cpuid_xlevel = o->xlevel != UINT64_MAX ? (uint32_t)o->xlevel : m->xlevel;
@@ -336,6 +340,8 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         feature_set(words, X86_FEATURE_HYPERVISOR, true);
     if (words[X86_FW_1_EDX] & 1u << (X86_FEATURE_APIC & 31))
         feature_set(words, X86_FEATURE_X2APIC, true);
+    words[X86_FW_KVM] |= x86_supported_features[X86_FW_KVM]; /* those that do not tell who runs the CPU */
+    words[X86_FW_KVM_HINTS] = 0;
     for (unsigned i = 1; parts[i]; i++) {
         if (!apply_part(parts[i], plus, minus, &o, errp))
             return false;

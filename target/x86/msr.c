@@ -222,6 +222,11 @@ static const Msr msrs[] = {
     { 0x6e0, 1, 1, "IA32_TSC_DEADLINE", NONE, 0, 0, 0, X86_FEATURE_TSC_DEADLINE, apic_read, apic_write },
     { 0x800, 0x100, 1, "x2APIC", NONE, 0, 0, 0, X86_FEATURE_X2APIC, apic_read, apic_write },
     { 0x4b564d00, 2, 1, "KVM_WALL_CLOCK, KVM_SYSTEM_TIME", NONE, 0, 0, 0, X86_FEATURE_HYPERVISOR, kvm_read, kvm_write },
+    { 0x4b564d02, 1, 1, "KVM asynchronous page faults", F(kvm_async_pf), 0, 0, 0, X86_FEATURE_KVM_ASYNCPF },
+    { 0x4b564d03, 1, 1, "KVM steal time", F(kvm_steal_time), 0, 0, 0, X86_FEATURE_KVM_STEAL_TIME },
+    { 0x4b564d04, 1, 1, "KVM paravirtual EOI", F(kvm_pv_eoi), 0, 0, 0, X86_FEATURE_KVM_PV_EOI },
+    { 0x4b564d05, 1, 1, "KVM halt polling", F(kvm_poll_control), 0, 1, 0, X86_FEATURE_KVM_POLL_CONTROL },
+    { 0x4b564d06, 1, 1, "KVM asynchronous page faults: vector", F(kvm_async_pf_int), 0, 0, 0, X86_FEATURE_KVM_ASYNCPF_INT },
     { 0xc0000080, 1, 1, "IA32_EFER", NONE, 0, 0, 0, X86_FEATURE_NX, efer_read, efer_write },
     { 0xc0000081, 1, 1, "IA32_STAR", F(star), 0, 0, 0, X86_FEATURE_SYSCALL },
     { 0xc0000082, 1, 1, "IA32_LSTAR", F(lstar), 0, 0, MSR_CANONICAL, X86_FEATURE_LM },
@@ -253,7 +258,7 @@ static const Msr msrs[] = {
 static bool available(const X86Cpu *c, const Msr *m)
 {
     if (m->read == kvm_read)
-        return c->kvm_clock;
+        return x86_has_feature(c, X86_FEATURE_KVM_CLOCK);
     if (m->feature < 0 || x86_has_feature(c, (unsigned)m->feature))
         return true;
     /* EFER comes with any of the three */

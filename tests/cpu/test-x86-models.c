@@ -204,6 +204,60 @@ static void test_kvmclock(void)
     fix_free(c);
 }
 
+/* What only KVM does cannot be had from the translator, neither the bit nor the MSR; what is had can be left out. */
+static void test_kvm_features(void)
+{
+    static const char *const by_kvm_only[] = { "kvm-asyncpf", "kvm-steal-time", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-tlb-flush", "kvm-pv-ipi",
+                                               "kvm-poll-control", "kvm-pv-sched-yield", "kvm-asyncpf-int", "kvm-msi-ext-dest-id" };
+    uint32_t o[4];
+    uint64_t v;
+    X86Cpu *c = fix_cpu("qemu64,check=off,+kvm-steal-time,kvm-pv-eoi=on,kvm-hint-dedicated=on");
+    cpuid(c, 0x40000001, 0, o);
+    g_assert_cmphex(o[0], ==, 0x0100000a);
+    g_assert_cmphex(o[3], ==, 1);
+    for (uint32_t n = 0x4b564d02; n <= 0x4b564d07; n++)
+        g_assert_false(x86_read_msr(c, n, &v));
+    fix_free(c);
+    for (unsigned i = 0; i < ARRAY_LEN(by_kvm_only); i++) {
+        int f = x86_feature_find(by_kvm_only[i]);
+        g_assert_cmpint(f, >=, 0);
+        g_assert_false(x86_supported_features[f >> 5] >> (f & 31) & 1);
+    }
+    c = fix_cpu("qemu64,-kvmclock,kvm_nopiodelay=off");
+    cpuid(c, 0x40000001, 0, o);
+    g_assert_cmphex(o[0], ==, 0x01000000);
+    g_assert_false(x86_write_msr(c, 0x4b564d01, 0x50001));
+    fix_free(c);
+}
+
+/* A host that has them: all for 'host', by name for others, and their MSRs hold what is written. */
+static void test_kvm_host_features(void)
+{
+    static X86Host host;
+    uint32_t o[4];
+    uint64_t v = 0;
+    memcpy(host.features, x86_supported_features, sizeof(host.features));
+    host.features[X86_FW_KVM] = 0x01007efa;
+    host.phys_bits = 40;
+    x86_models_set_host(&host);
+    X86Cpu *c = fix_cpu("host");
+    cpuid(c, 0x40000001, 0, o);
+    g_assert_cmphex(o[0], ==, 0x01007efa);
+    g_assert_cmphex(o[3], ==, 0);
+    g_assert_true(x86_read_msr(c, 0x4b564d05, &v));
+    g_assert_cmphex(v, ==, 1);
+    g_assert_true(x86_write_msr(c, 0x4b564d03, 0x12345641));
+    g_assert_true(x86_read_msr(c, 0x4b564d03, &v));
+    g_assert_cmphex(v, ==, 0x12345641);
+    fix_free(c);
+    c = fix_cpu("qemu64,kvm-steal-time=on");
+    cpuid(c, 0x40000001, 0, o);
+    g_assert_cmphex(o[0], ==, 0x0100002a);
+    g_assert_false(x86_read_msr(c, 0x4b564d04, &v));
+    fix_free(c);
+    x86_models_set_host(NULL);
+}
+
 /* Every number from a range that has rows: reads never crash, names that exist are found (the look-up is a binary search). */
 static void test_msr_lookup(void)
 {
@@ -339,6 +393,8 @@ int main(int argc, char **argv)
     g_test_add_func("/x86/msr/lookup", test_msr_lookup);
     g_test_add_func("/x86/msr/tsc", test_tsc);
     g_test_add_func("/x86/kvmclock", test_kvmclock);
+    g_test_add_func("/x86/kvm-features", test_kvm_features);
+    g_test_add_func("/x86/kvm-features/host", test_kvm_host_features);
     g_test_add_func("/x86/eflags", test_eflags);
     g_test_add_func("/x86/state", test_save_load);
     g_test_add_func("/x86/direct-boot", test_direct_boot);
