@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Monitor: the guest's memory: balloon, NUMA nodes, memory back ends. */
+/* Monitor: the guest's memory: balloon, NUMA nodes, back ends, memory devices. */
 #include <inttypes.h>
 #include <string.h>
 #include "base/bits.h"
 #include "base/clock.h"
 #include "hw/core/machine.h"
 #include "hw/mem/backend.h"
+#include "hw/mem/memory-device.h"
 #include "hw/virtio/balloon.h"
+#include "hw/virtio/mem.h"
 #include "system/monitor.h"
 
 static bool do_balloon(Monitor *mon, int argc, char **argv, Error **errp)
@@ -75,8 +77,58 @@ bool monitor_info_memdev(Monitor *mon, int argc, char **argv, Error **errp)
     return true;
 }
 
+bool monitor_info_memory_devices(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    for (const MemoryDevice *d = memory_device_first(); d; d = d->next) {
+        monitor_printf(mon, "Memory device [%s]: \"%s\"\n  addr: 0x%" PRIx64 "\n", d->kind, d->dev->id, d->addr);
+        if (d->slot >= 0)
+            monitor_printf(mon, "  slot: %d\n", d->slot);
+        monitor_printf(mon, "  node: %u\n  size: %" PRIu64 "\n  plugged: %" PRIu64 "\n  hotplugged: %s\n", d->node, d->size, d->plugged,
+                       d->hotplugged ? "true" : "false");
+    }
+    return true;
+}
+
+bool monitor_info_memory_size(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    uint64_t plugged = 0;
+    for (const MemoryDevice *d = memory_device_first(); d; d = d->next)
+        plugged += d->plugged;
+    monitor_printf(mon, "base memory: %" PRIu64 "\nplugged memory: %" PRIu64 "\n", machine_current()->config.ram_size, plugged);
+    return true;
+}
+
+/* qom-set ID PROPERTY VALUE: of those that mean something while the machine runs. */
+static bool do_qom_set(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    static const char *const valid[] = { "requested-size", "guest-stats-polling-interval", NULL };
+    uint64_t v;
+    if (!g_strv_contains(valid, argv[2])) {
+        error_set_unknown(errp, "property", argv[2], valid);
+        return false;
+    }
+    if (!parse_size(argv[3], 1, &v)) {
+        error_setf(errp, "qom-set: '%s' is not a number", argv[3]);
+        return false;
+    }
+    return !strcmp(argv[2], valid[0]) ? virtio_mem_request(argv[1], v, errp) : balloon_poll((uint32_t)MIN(v, 86400u), errp);
+}
+
+/* ---- objects while the machine stands or runs ---- */
+
+static bool do_object_add(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    g_autoptr(Opts) o = opts_parse(argv[1], "qom-type", errp);
+    return o && object_add(o, errp);
+}
+
+static bool do_object_del(Monitor *mon, int argc, char **argv, Error **errp) { return object_del(argv[1], errp); }
+
 const MonitorCommand monitor_commands_guestmem[] = {
     { "balloon", "SIZE", "ask the guest to keep SIZE (MiB) and give the rest back", 1, 1, false, do_balloon },
     { "balloon_stats", "SECONDS", "ask the guest for statistics every SECONDS; 0: no more", 1, 1, false, do_balloon_stats },
+    { "qom-set", "ID PROPERTY VALUE", "requested-size of a virtio-mem device, guest-stats-polling-interval of the balloon", 3, 3, false, do_qom_set },
+    { "object_add", "TYPE,id=ID[,PROPERTY=VALUE...]", "make an object, as -object does", 1, 1, true, do_object_add },
+    { "object_del", "ID", "remove an object that nobody uses", 1, 1, false, do_object_del },
     { 0 },
 };

@@ -289,6 +289,8 @@ const MonitorCommand monitor_info_items[] = {
     { "balloon", NULL, "how much memory the guest has, and its statistics", 0, 0, false, monitor_info_balloon },
     { "numa", NULL, "NUMA nodes of the guest", 0, 0, false, monitor_info_numa },
     { "memdev", NULL, "memory back ends", 0, 0, false, monitor_info_memdev },
+    { "memory-devices", NULL, "memory modules and other devices that are memory", 0, 0, false, monitor_info_memory_devices },
+    { "memory_size_summary", NULL, "bytes of RAM and of memory devices", 0, 0, false, monitor_info_memory_size },
     { "history", NULL, "the last commands", 0, 0, false, info_history },
     { 0 },
 };

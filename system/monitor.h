@@ -36,7 +36,7 @@ extern const MonitorCommand monitor_info_items[]; /* `info NAME`; each ended by 
 /* Items that stand in other files. */
 typedef bool MonitorRun(Monitor *mon, int argc, char **argv, Error **errp);
 MonitorRun monitor_info_block, monitor_info_blockstats, monitor_info_snapshots, monitor_info_savevm, monitor_info_block_jobs;
-MonitorRun monitor_info_balloon, monitor_info_numa, monitor_info_memdev;
+MonitorRun monitor_info_balloon, monitor_info_numa, monitor_info_memdev, monitor_info_memory_devices, monitor_info_memory_size;
 
 /* Find by one of its names; all tables of commands, or monitor_info_items. */
 const MonitorCommand *monitor_find_command(const char *name);

@@ -286,10 +286,10 @@ static bool check_address_bits(const Machine *m, Error **errp)
 {
     const CpuFamily *family = cpu_family_find(m->type->arch);
     unsigned bits = family && family->phys_bits ? family->phys_bits((Machine *)m) : 64;
-    if (bits >= 64 || m->config.ram_size <= BIT(bits) - (bits > 32 ? 4 * GiB : 0))
+    if (bits >= 64 || MAX(m->config.ram_size, m->config.ram_max) <= BIT(bits) - (bits > 32 ? 4 * GiB : 0))
         return true;
     error_setf(errp, "-m: %" G_GUINT64_FORMAT " GiB are more than the CPU's %u address bits reach; use a smaller size or -cpu MODEL,phys-bits=48",
-               (guint64)(m->config.ram_size / GiB), bits);
+               (guint64)(MAX(m->config.ram_size, m->config.ram_max) / GiB), bits);
     return false;
 }
 

@@ -2,6 +2,8 @@
 /* The DSDT: PCI root with its windows and interrupt routing, ISA devices, sleep states, CPUs. */
 #include <stdio.h>
 #include "base/bits.h"
+#include "hw/acpi/aml.h"
+#include "hw/acpi/memory-hotplug.h"
 #include "hw/acpi/pm.h"
 #include "hw/acpi/tables.h"
 
@@ -414,7 +416,16 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
         fixed_memory(a, "MRES", "PNP0C02", (uint32_t)p->mmconfig_base, (uint32_t)p->mmconfig_size,
                      true);
     processors(a, p);
+    if (p->memory_slots)
+        acpi_memory_hotplug_aml(a, p->memory_slots, AML_SYSTEM_IO, ACPI_MEMHP_PORT);
     aml_end(a);
+    if (p->memory_slots) {
+        aml_scope(a, "\\_GPE");
+        aml_method(a, "_E03", 0, false);
+        aml_name(a, "\\_SB.MHPC.MSCN");
+        aml_end(a);
+        aml_end(a);
+    }
     if (p->s3)
         sleep_state(a, "\\_S3", ACPI_SLP_S3);
     if (p->s4)

@@ -20,6 +20,7 @@ typedef struct AcpiPlatform {
     uint64_t below_4g, above_4g;
     const NumaConfig *numa;     /* NULL: no nodes */
     uint64_t devices_base, devices_size; /* of memory devices; size 0: none can be */
+    unsigned memory_slots;
     /* Chipset registers, as the firmware has placed them */
     uint16_t pm_base, gpe0_base;
     uint8_t gpe0_len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The DSDT of the virt machine: CPUs, serial port, virtio transports, PCI host, GPIO with the power button. */
 #include <stdio.h>
-#include "hw/acpi/aml.h"
+#include "hw/acpi/memory-hotplug.h"
 #include "hw/arm/virt-acpi.h"
 
 static const uint32_t gsi_base = 32;
@@ -170,6 +170,25 @@ static void pci(Aml *a, const VirtFacts *v)
     aml_end(a);
 }
 
+/* Events that are no fixed hardware's and no GPIO's (ACPI 6.4 section 5.6.9): a read of the selector says which. */
+static void event_device(Aml *a)
+{
+    device(a, "GED", "ACPI0013", 0);
+    memory_and_irq(a, VIRT_GED, ACPI_GED_SIZE, true, VIRT_SPI_GED);
+    aml_region(a, "EREG", AML_SYSTEM_MEMORY, VIRT_GED, ACPI_GED_SIZE);
+    aml_field(a, "EREG", AML_DWORD_ACC);
+    aml_field_unit(a, "ESEL", 32);
+    aml_end(a);
+    aml_method(a, "_EVT", 1, true);
+    aml_op(a, AML_STORE), aml_name(a, "ESEL"), aml_local(a, 0);
+    aml_if(a);
+    aml_op(a, AML_AND), aml_local(a, 0), aml_int(a, ACPI_GED_MEMORY), aml_null_target(a);
+    aml_name(a, "\\_SB.MHPC.MSCN");
+    aml_end(a);
+    aml_end(a);
+    aml_end(a);
+}
+
 GByteArray *virt_acpi_dsdt(const VirtFacts *v)
 {
     Aml *a = aml_new();
@@ -178,6 +197,10 @@ GByteArray *virt_acpi_dsdt(const VirtFacts *v)
     fixed_devices(a);
     pci(a, v);
     power_button(a);
+    if (v->memory_slots) {
+        acpi_memory_hotplug_aml(a, v->memory_slots, AML_SYSTEM_MEMORY, VIRT_MEMHP);
+        event_device(a);
+    }
     aml_end(a);
     return aml_finish(a);
 }

@@ -27,6 +27,8 @@
 #define VIRT_FW_CFG UINT64_C(0x09020000)
 #define VIRT_GPIO UINT64_C(0x09030000)
 #define VIRT_SECURE_UART UINT64_C(0x09040000)
+#define VIRT_MEMHP UINT64_C(0x09070000)
+#define VIRT_GED UINT64_C(0x09080000)
 #define VIRT_SECURE_GPIO UINT64_C(0x090b0000)
 #define VIRT_MMIO UINT64_C(0x0a000000)
 #define VIRT_MMIO_SIZE UINT64_C(0x200)
@@ -47,7 +49,7 @@
 #define VIRT_HIGH_MMIO_SIZE (512 * GiB)
 
 enum { /* SPIs */
-    VIRT_SPI_SECURE_GPIO = 0, VIRT_SPI_UART = 1, VIRT_SPI_RTC = 2, VIRT_SPI_PCIE = 3, VIRT_SPI_GPIO = 7, VIRT_SPI_SECURE_UART = 8,
+    VIRT_SPI_SECURE_GPIO = 0, VIRT_SPI_UART = 1, VIRT_SPI_RTC = 2, VIRT_SPI_PCIE = 3, VIRT_SPI_GPIO = 7, VIRT_SPI_SECURE_UART = 8, VIRT_SPI_GED = 9,
     VIRT_SPI_MMIO = 16, VIRT_SPI_V2M = 48, VIRT_SPI_PLATFORM = 112,
     VIRT_MMIO_COUNT = 32, VIRT_V2M_COUNT = 64, VIRT_SPI_COUNT = 256,
 };
@@ -70,6 +72,7 @@ typedef struct VirtFacts {
     uint64_t ram_size;
     const NumaConfig *numa;     /* NULL: no nodes */
     VirtRange devices;          /* memory devices; size 0: none can be */
+    unsigned memory_slots;
     VirtRange redist_high;      /* size 0: none */
     VirtRange ecam, mmio_high;  /* size 0: none */
 } VirtFacts;

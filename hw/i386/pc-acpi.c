@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "hw/acpi/smbios.h"
 #include "hw/acpi/tables.h"
+#include "hw/mem/memory-device.h"
 
 #define PCI_WINDOW_START UINT64_C(0x80000000)
 #define PCI_WINDOW_END UINT64_C(0xfec00000)
@@ -22,7 +23,7 @@ static void pci_windows(AcpiPlatform *a)
 {
     uint64_t start = MAX(a->below_4g, PCI_WINDOW_START), ecam = a->mmconfig_base,
              ecam_end = ecam + a->mmconfig_size;
-    uint64_t high = align_up(4 * GiB + a->above_4g, GiB);
+    uint64_t high = align_up(MAX(4 * GiB + a->above_4g, a->devices_base + a->devices_size), GiB);
 
     a->windows = 0;
     if (a->mmconfig_size && ecam >= start && ecam_end <= PCI_WINDOW_END) {
@@ -68,6 +69,8 @@ void pc_acpi_facts(PcBoard *b)
     a->below_4g = b->below_4g;
     a->above_4g = b->above_4g;
     a->numa = b->machine.config.numa;
+    a->memory_slots = b->memory_hotplug ? b->machine.config.ram_slots : 0;
+    memory_devices_range(&a->devices_base, &a->devices_size);
     a->hpet = b->hpet;
     a->rtc = b->rtc;
     a->pic = b->pic;

@@ -9,6 +9,7 @@
 #include "hw/i386/pc-board.h"
 #include "hw/ide/ata.h"
 #include "hw/intc/apic.h"
+#include "hw/mem/memory-device.h"
 #include "hw/timer/mc146818rtc.h"
 
 #define HPET_BASE 0xfed00000u
@@ -353,6 +354,9 @@ bool pc_board_add_fw_cfg(PcBoard *b, Error **errp)
         states[3] |= 0x80;
     if (b->pm && !b->pm->disable_s4)
         states[4] |= 0x80;
+    uint64_t base, size, end = memory_devices_end(&b->machine, 4 * GiB + b->above_4g);
+    if (memory_devices_range(&base, &size) && !fw_cfg_add_file(b->fw, "etc/reserved-memory-end", &end, sizeof(end), errp))
+        return false; /* firmware places the 64-bit window of PCI behind it */
     return fw_cfg_add_e820(b->fw, e820, pc_board_e820(b, e820), errp) &&
            fw_cfg_add_file(b->fw, "etc/system-states", states, sizeof(states), errp);
 }
@@ -393,6 +397,8 @@ bool pc_board_build(Machine *m, const PcModel *model, Error **errp)
         !pc_board_add_serial(b, errp))
         return false;
     fill_cmos(b);
+    if (!pc_board_add_memory_slots(b, errp))
+        return false;
     b->pm->suspending = note_suspend;
     b->pm->suspending_opaque = b;
     return add_boot(b, errp);
@@ -415,6 +421,7 @@ void pc_board_destroy(Machine *m)
     MemRegion **regions[] = { &b->bios_low, &b->bios, &b->apic_window, &b->ram_high, &b->ram_low,
                               &b->smm_memory, &b->pci };
 
+    memory_devices_free();
     if (b->unmodelled)
         g_ptr_array_unref(b->unmodelled);
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++)

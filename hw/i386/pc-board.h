@@ -27,6 +27,7 @@ typedef struct PcBoard {
     GPtrArray *unmodelled; /* MemRegion */
     GBytes *bios_image;
     /* Parts */
+    Device *memory_hotplug; /* NULL: no memory slots */
     Device *host, *pic, *ioapic, *pit, *rtc, *hpet;
     GsiRouter gsi;
     IsaBus *isa;
@@ -80,6 +81,7 @@ bool pc_board_add_serial(PcBoard *b, Error **errp);
 void pc_board_add_unmodelled(PcBoard *b, const UnmodelledRange *ranges);
 bool pc_board_load_bios(PcBoard *b, const char *dflt, Error **errp);
 bool pc_board_add_fw_cfg(PcBoard *b, Error **errp);
+bool pc_board_add_memory_slots(PcBoard *b, Error **errp); /* and the range of memory devices */
 unsigned pc_board_e820(const PcBoard *b, E820Entry out[2]);
 /* Make an ISA device, set "prop", "value" pairs up to NULL, start it. */
 Device *pc_board_isa_device(PcBoard *b, const char *type, const char *id, Error **errp,

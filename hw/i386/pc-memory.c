@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include "base/bits.h"
 #include "base/log.h"
+#include "hw/acpi/memory-hotplug.h"
 #include "hw/i386/pc-board.h"
 #include "hw/intc/apic.h"
+#include "hw/mem/memory-device.h"
 
 #define HIGH_RAM (4 * GiB)
 #define BIOS_MAX (16 * MiB)
@@ -61,6 +63,37 @@ bool pc_board_add_ram(PcBoard *b, Error **errp)
             map_new(m->smm, 0, mem_alias_new("smm-memory", m->memory, 0, UINT64_MAX), PRIO_RAM);
         m->as_smm = as_new("smm", m->smm);
     }
+    return true;
+}
+
+/* ---- Memory devices ---- */
+
+static void memory_event(void *opaque, int n, int level)
+{
+    PcBoard *b = opaque;
+
+    if (!level)
+        return;
+    lock_domain_lock(b->pm->owner->domain);
+    b->pm->gpe_sts |= BIT(ACPI_MEMHP_GPE);
+    acpi_pm_update_sci(b->pm);
+    lock_domain_unlock(b->pm->owner->domain);
+}
+
+bool pc_board_add_memory_slots(PcBoard *b, Error **errp)
+{
+    Machine *m = &b->machine;
+
+    memory_devices_init(m, HIGH_RAM + b->above_4g);
+    if (!m->config.ram_slots)
+        return true;
+    b->memory_hotplug = device_new_named("acpi-memory-hotplug", "memory-hotplug", errp);
+    if (!b->memory_hotplug)
+        return false;
+    device_connect(b->memory_hotplug, "event", 0, (Irq){ .set = memory_event, .opaque = b });
+    if (!device_start(b->memory_hotplug, errp))
+        return false;
+    mem_map(m->io, ACPI_MEMHP_PORT, b->memory_hotplug->region[0], 0);
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "chardev/chardev.h"
+#include "hw/acpi/memory-hotplug.h"
 #include "hw/acpi/smbios.h"
 #include "hw/arm/virt-acpi.h"
 #include "hw/arm/virt.h"
@@ -13,6 +14,7 @@
 #include "hw/firmware/fw_cfg.h"
 #include "hw/firmware/loader.h"
 #include "hw/intc/arm-gic.h"
+#include "hw/mem/memory-device.h"
 #include "hw/pci/gpex.h"
 #include "target/arm/board.h"
 #include "target/arm/models.h"
@@ -108,7 +110,7 @@ static bool choose_facts(VirtBoard *b, Error **errp)
 static void choose_high_ranges(VirtBoard *b, unsigned phys_bits)
 {
     VirtFacts *f = &b->facts;
-    uint64_t at = MAX(256 * GiB, align_up(VIRT_RAM + f->ram_size, GiB)), limit = phys_bits < 64 ? BIT(phys_bits) : UINT64_MAX;
+    uint64_t at = MAX(256 * GiB, align_up(memory_devices_end(&b->machine, VIRT_RAM + f->ram_size), GiB)), limit = phys_bits < 64 ? BIT(phys_bits) : UINT64_MAX;
     VirtRange high_ecam = { 0 };
     const struct { VirtRange *range; uint64_t size; bool on; } want[] = {
         { &f->redist_high, VIRT_HIGH_REDIST_SIZE, b->high_redist && f->gic_version == 3 && f->cpus > REDIST_LOW_CPUS },
@@ -131,6 +133,8 @@ static bool add_ram(VirtBoard *b, Error **errp)
     if (!machine_make_ram(m, errp))
         return false;
     mem_map(m->memory, VIRT_RAM, m->ram, 0);
+    memory_devices_init(m, VIRT_RAM + m->config.ram_size);
+    memory_devices_range(&b->facts.devices.base, &b->facts.devices.size);
     if (!b->secure)
         return true;
     b->secure_ram = mem_ram_new("virt.secure-ram", VIRT_SECURE_RAM_SIZE, errp);
@@ -287,6 +291,20 @@ static bool add_gpio(VirtBoard *b, Error **errp)
     return gpio;
 }
 
+static bool add_memory_slots(VirtBoard *b, Error **errp)
+{
+    Machine *m = &b->machine;
+    b->facts.memory_slots = m->config.ram_slots;
+    if (!m->config.ram_slots)
+        return true;
+    Device *d = add_device(b, "acpi-memory-hotplug", "memory-hotplug", VIRT_MEMHP, errp, NULL);
+    if (!d)
+        return false;
+    mem_map(m->memory, VIRT_GED, d->region[1], 0);
+    device_connect(d, "event", 0, spi(b, VIRT_SPI_GED));
+    return true;
+}
+
 static MemRegion *window(VirtBoard *b, const char *name, MemRegion *of, uint64_t from, VirtRange at)
 {
     MemRegion *r = mem_alias_new(name, of, from, at.size);
@@ -347,7 +365,7 @@ static bool add_devices(VirtBoard *b, Error **errp)
     if (!rtc)
         return false;
     device_connect(rtc, "irq", 0, spi(b, VIRT_SPI_RTC));
-    if (!add_gpio(b, errp) || !add_pcie(b, errp) || !add_virtio(b, errp))
+    if (!add_gpio(b, errp) || !add_memory_slots(b, errp) || !add_pcie(b, errp) || !add_virtio(b, errp))
         return false;
     b->fw = fw_cfg_mem_create(&b->machine, VIRT_FW_CFG, errp);
     return b->fw;
@@ -507,6 +525,7 @@ static void virt_destroy(Machine *m)
 {
     VirtBoard *b = (VirtBoard *)m;
     MemRegion **regions[] = { &b->secure_ram, &b->pio, &b->mmio, &b->mmio_high, &b->nothing, &b->nothing_high };
+    memory_devices_free();
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++)
         g_clear_pointer(regions[i], mem_region_free);
     arm_boot_free(b->boot);

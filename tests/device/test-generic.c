@@ -11,6 +11,8 @@
 #include "base/rcu.h"
 #include "block/backend.h"
 #include "chardev/chardev.h"
+#include "base/object.h"
+#include "hw/mem/memory-device.h"
 #include "hw/core/cpu-port.h"
 #include "hw/core/machine.h"
 #include "hw/i386/host-bridge.h"
@@ -25,6 +27,7 @@
 static const struct { const char *type, *prop, *value; } needed[] = {
     { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "nvme", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
     { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" },
+    { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 
@@ -47,6 +50,9 @@ static bool build(Machine *m, Error **errp)
     if (!m->ram)
         return false;
     mem_map(m->memory, 0, m->ram, 0);
+    m->config.ram_max = RAM_SIZE + GiB;
+    m->config.ram_slots = 2;
+    memory_devices_init(m, GiB);
     port = (CpuPort){ .ops = &port_ops, .bsp = true, .read_tsc = port_tsc, .tsc_hz = 1000000000 };
     cpu_port_add(&port);
     return true;
@@ -58,6 +64,7 @@ static void destroy(Machine *m)
 {
     mem_region_free(pci_space);
     pci_space = NULL;
+    memory_devices_free();
 }
 
 static const MachineType bare_machine = { .name = "generic-test", .arch = "none", .max_cpus = 1, .default_ram = RAM_SIZE,
@@ -191,6 +198,7 @@ static Machine *make_machine(void)
     BlockNode *n = block_open(NULL, disk, BLOCK_RDWR, &err);
     g_assert_nonnull(n);
     blk_new("generic", n);
+    object_new("memory-backend-ram", "memory", &err, "size", "8M", NULL);
     Machine *m = machine_new(&bare_machine);
     machine_build(m, &err);
     g_assert_no_error(err);
@@ -201,6 +209,7 @@ static Machine *make_machine(void)
 static void free_machine(Machine *m)
 {
     machine_free(m);
+    objects_free_all();
     blk_free_all();
     chardevs_close_all();
     machine_take_requests();
