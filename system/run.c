@@ -26,6 +26,7 @@ static void reset_machine(Machine *m)
     was_reset = true;
     if (m->type->reset)
         m->type->reset(m);
+    device_finish_unplugs();
     device_reset_all();
     suspended = false;
 }

@@ -200,7 +200,7 @@ static void root_resources(Aml *a, const AcpiPlatform *p)
     aml_resources_end(a);
 }
 
-/* _OSC (PCI Firmware 3.2 section 4.5.1): the system may control all but native hot plug, which no port here has. */
+/* _OSC (PCI Firmware 3.2 section 4.5.1): the system may control all, native hot plug of PCI Express ports included. */
 static void osc(Aml *a)
 {
     aml_method(a, "_OSC", 4, true);
@@ -208,7 +208,7 @@ static void osc(Aml *a)
     aml_if(a);
     aml_op(a, AML_LEQUAL), aml_arg(a, 0), aml_uuid(a, "33db4d5b-1ff7-401c-9657-7441c03dd766");
     aml_op(a, AML_CREATE_DWORD_FIELD), aml_arg(a, 3), aml_int(a, 8), aml_name(a, "CDW3");
-    aml_op(a, AML_AND), aml_name(a, "CDW3"), aml_int(a, 0x1c), aml_local(a, 0);
+    aml_op(a, AML_AND), aml_name(a, "CDW3"), aml_int(a, 0x1d), aml_local(a, 0);
     aml_if(a); /* unknown revision */
     aml_op(a, AML_LNOT), aml_op(a, AML_LEQUAL), aml_arg(a, 1), aml_int(a, 1);
     aml_op(a, AML_OR), aml_name(a, "CDW1"), aml_int(a, 0x08), aml_name(a, "CDW1");

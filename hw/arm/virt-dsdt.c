@@ -134,7 +134,7 @@ static void osc(Aml *a)
     aml_if(a);
     aml_op(a, AML_LEQUAL), aml_arg(a, 0), aml_uuid(a, "33db4d5b-1ff7-401c-9657-7441c03dd766");
     aml_op(a, AML_CREATE_DWORD_FIELD), aml_arg(a, 3), aml_int(a, 8), aml_name(a, "CDW3");
-    aml_op(a, AML_AND), aml_name(a, "CDW3"), aml_int(a, 0x1c), aml_name(a, "CDW3");
+    aml_op(a, AML_AND), aml_name(a, "CDW3"), aml_int(a, 0x1d), aml_name(a, "CDW3");
     aml_if(a);
     aml_op(a, AML_LNOT), aml_op(a, AML_LEQUAL), aml_arg(a, 1), aml_int(a, 1);
     aml_op(a, AML_OR), aml_name(a, "CDW1"), aml_int(a, 0x08), aml_name(a, "CDW1");

@@ -14,4 +14,8 @@ Property *device_all_props(const DeviceType *t);
 void device_set_unknown_type(const char *name, bool creatable_only, Error **errp);
 /* Apply -global to a new device; a bad value is kept for device_start(). */
 void device_apply_globals(Device *d);
+/* The bus that a device which names none goes to. */
+void device_choose_bus(Device *d);
+/* device_start() on a machine that was reset before, whose vCPUs stand: reset it and tell the guest. */
+bool device_start_hot(Device *d, Error **errp);
 #endif

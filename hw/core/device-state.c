@@ -22,12 +22,6 @@ void machine_part_add(const MachinePart *part, void *opaque)
     g_array_append_val(parts, p);
 }
 
-void machine_parts_clear(void)
-{
-    if (parts)
-        g_array_set_size(parts, 0);
-}
-
 /* ---- reset ---- */
 
 static void reset_chain(Device *d, const DeviceType *t, ResetPhase phase)
@@ -49,8 +43,20 @@ static void reset_phase(Device *d, ResetPhase phase)
     lock_domain_unlock(d->domain);
 }
 
+static bool live;
+
+bool device_live(void) { return live; }
+
+void machine_parts_clear(void)
+{
+    live = false;
+    if (parts)
+        g_array_set_size(parts, 0);
+}
+
 void device_reset_all(void)
 {
+    live = true;
     for (ResetPhase phase = RESET_ENTER; phase <= RESET_EXIT; phase++) {
         for (unsigned i = 0; i < part_count(); i++) {
             if (part_at(i)->part->reset)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "hw/core/device-internal.h"
+#include "hw/core/machine.h"
 
 /* ---- buses ---- */
 
@@ -208,11 +209,17 @@ Device *device_add(Opts *opts, Error **errp)
         error_setf(errp, "device '%s': only the machine itself can make one", driver);
         return NULL;
     }
+    bool hot = device_live();
+    if (hot)
+        machine_stand_still();
     Device *d = device_new_named(driver, id, errp);
-    if (d && set_all(d, opts, errp) && device_start(d, errp))
-        return d;
-    device_free(d);
-    return NULL;
+    if (d && !(set_all(d, opts, errp) && (hot ? device_start_hot(d, errp) : device_start(d, errp)))) {
+        device_free(d);
+        d = NULL;
+    }
+    if (hot)
+        machine_go_on();
+    return d;
 }
 
 /* ---- help ---- */

@@ -252,11 +252,17 @@ static void set_no_bus(const Device *d, const char *kind, Error **errp)
     error_setf(errp, "device '%s': this machine has no %s bus to plug it into%s", d->type->name, kind, makers->str);
 }
 
-static bool plug(Device *d, Error **errp)
+void device_choose_bus(Device *d)
 {
     const char *kind = device_type_bus(d->type);
     if (!d->bus && kind)
         d->bus = bus_find_room(kind);
+}
+
+static bool plug(Device *d, Error **errp)
+{
+    const char *kind = device_type_bus(d->type);
+    device_choose_bus(d);
     if (!d->bus) {
         if (!kind || !strcmp(kind, "system"))
             return true;

@@ -66,6 +66,8 @@ struct Device {
     Irq *out;              /* one per output pin, flattened in table order */
     unsigned out_count;
     bool started, plugged;
+    bool unplug_asked; /* the guest has been asked to let it go */
+    bool leaving;      /* it did: the device is there no more for the guest, and is freed soon */
     Error *pending_error;  /* of a -global; device_start() reports it */
     Device *next;
 };
@@ -133,6 +135,13 @@ typedef struct BusType {
     /* Optional: the piece of an Open Firmware path that stands for d ("/scsi@3"); behind the piece of the bus's parent. */
     void (*path)(Bus *b, const Device *d, GString *out);
     bool (*full)(const Bus *b); /* optional: a device that names no bus goes to the first of the kind that is not */
+    /*
+     * Hot plug. may_hot_plug: may d come or go now? NULL: never. hot_plugged: d is started and reset; tell the guest. ask_unplug: ask the guest
+     * to let d go; when it does, call device_unplugged(). NULL: d goes at once. All in the main thread while the vCPUs stand, no lock held.
+     */
+    bool (*may_hot_plug)(Bus *b, Device *d, Error **errp);
+    void (*hot_plugged)(Bus *b, Device *d);
+    bool (*ask_unplug)(Bus *b, Device *d, Error **errp);
 } BusType;
 struct Bus {
     const BusType *type;
@@ -152,8 +161,21 @@ char *device_firmware_path(const Device *d);
 /* -global driver.prop=value and -device: defaults applied by device_new(), checked for a match at the end. */
 bool device_add_global(const char *driver, const char *prop, const char *value, Error **errp);
 bool device_check_globals(Error **errp);
-/* -device TYPE,id=..,bus=..,prop=..: make, set, plug and start. */
+/*
+ * -device TYPE,id=..,bus=..,prop=..: make, set, plug and start. Once the machine was reset for the first time: hot plug, on a bus that takes it;
+ * the device is reset and the guest told.
+ */
 Device *device_add(Opts *opts, Error **errp);
+/*
+ * Hot unplug (hw/core/hotplug.c). device_del: true: the device is gone, or the guest has been asked; it goes when the guest has answered, or at the
+ * next reset. Devices on its buses go with it. Main thread. device_unplugged: any thread; it is freed soon, in the main thread.
+ */
+bool device_del(const char *id, Error **errp);
+void device_unplugged(Device *d);
+void device_finish_unplugs(void); /* main thread, machine paused: those that were asked for are done now */
+bool device_live(void);           /* has the machine been reset: is what comes now hot plug? */
+/* Called in the main thread when a device that device_del() was asked for is gone: QMP's event DEVICE_DELETED. */
+void device_add_deleted_listener(void (*deleted)(const char *id));
 void device_print_list(GString *out);                        /* -device help */
 bool device_print_help(const char *type, GString *out, Error **errp); /* -device TYPE,help */
 #endif

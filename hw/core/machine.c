@@ -245,6 +245,24 @@ void machine_resume(void)
         run_ops->resume_cpus();
 }
 
+static unsigned still;
+
+void machine_stand_still(void)
+{
+    if (!still++ && machine_run_state() == RUN_RUNNING && run_ops && run_ops->pause_cpus)
+        run_ops->pause_cpus();
+}
+
+/* A request that ends in a pause was made by a vCPU that must not run on: then they stand until the main loop has dealt with it. */
+void machine_go_on(void)
+{
+    pthread_mutex_lock(&request_lock);
+    bool stopping = requests.reset || requests.shutdown || requests.exit || requests.suspend || requests.pause;
+    pthread_mutex_unlock(&request_lock);
+    if (!--still && !stopping && machine_run_state() == RUN_RUNNING && run_ops && run_ops->resume_cpus)
+        run_ops->resume_cpus();
+}
+
 /* Set one flag of the requests and wake the main loop. */
 #define REQUEST(statements) do { \
     pthread_mutex_lock(&request_lock); \

@@ -59,6 +59,13 @@ typedef struct MachineBoot {
     bool arm_a64, arm_secure;
 } MachineBoot;
 
+/* Hot plug of devices that sit on no bus (memory modules): as the functions of BusType; plugged and ask_unplug are optional. */
+typedef struct MachineHotplug {
+    bool (*may_hot_plug)(Machine *m, Device *d, Error **errp);
+    void (*hot_plugged)(Machine *m, Device *d);
+    bool (*ask_unplug)(Machine *m, Device *d, Error **errp);
+} MachineHotplug;
+
 typedef struct MachineType {
     const char *name;   /* "q35"; aliases: versioned names */
     const char *desc;
@@ -77,6 +84,7 @@ typedef struct MachineType {
     void (*power_button)(Machine *m);
     void (*nmi)(Machine *m);
     void (*destroy)(Machine *m);
+    const MachineHotplug *hotplug; /* NULL: it takes none */
 } MachineType;
 
 struct Machine {
@@ -123,6 +131,12 @@ void machine_request_pause(RunState s);  /* from a device that can't go on */
 void machine_guest_panicked(const char *how); /* pvpanic */
 void machine_pause(RunState s);   /* main thread: stops vCPUs and the virtual clock; returns when they stand still */
 void machine_resume(void);        /* main thread */
+/*
+ * Main thread: every vCPU stands outside guest code between the two, for changes of what they see; the run state and the clocks stay as they are.
+ * They nest.
+ */
+void machine_stand_still(void);
+void machine_go_on(void);
 /* Who learns of pauses (vCPUs stand) and resumes (they still stand). Main thread, no lock domain held; once each. */
 void machine_add_state_listener(void (*changed)(RunState s));
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI-to-PCI bridges: "pci-bridge" and "pcie-root-port" (PCI-to-PCI Bridge 1.2 chapter 3). */
+/* PCI-to-PCI bridges: what all have in common, and "pci-bridge" (PCI-to-PCI Bridge 1.2 chapter 3). */
 #include "base/bits.h"
 #include "hw/pci/pci-internal.h"
 
@@ -60,33 +60,33 @@ static void windows_update(PciBridge *b)
     mem_commit();
 }
 
-static void bridge_config_wrote(PciDevice *d, uint32_t at, unsigned size)
+void pci_bridge_config_wrote(PciDevice *d, uint32_t at, unsigned size)
 {
     if (pci_overlaps(at, size, PCI_COMMAND, 2) ||
         pci_overlaps(at, size, PCI_IO_BASE, PCI_CAP_PTR - PCI_IO_BASE))
         windows_update((PciBridge *)d);
 }
 
-static void bridge_make_bus(PciBridge *b)
+void pci_bridge_make_bus(PciBridge *b)
 {
     b->mem = mem_container_new("bridge-secondary-mem", UINT64_MAX);
     b->io = mem_container_new("bridge-secondary-io", 0x10000);
     pci_secondary_bus_init(&b->secondary, b->pci.dev.id, &b->pci, b->mem, b->io);
 }
 
-static void bridge_reset(Device *dev, ResetPhase phase)
+void pci_bridge_reset(Device *dev, ResetPhase phase)
 {
     if (phase == RESET_ENTER)
         windows_update((PciBridge *)dev);
 }
 
-static bool bridge_loaded(Device *dev, Error **errp)
+bool pci_bridge_loaded(Device *dev, Error **errp)
 {
     windows_update((PciBridge *)dev);
     return true;
 }
 
-static void bridge_stop(Device *dev)
+void pci_bridge_stop(Device *dev)
 {
     PciBridge *b = (PciBridge *)dev;
 
@@ -97,7 +97,7 @@ static void bridge_stop(Device *dev)
     g_clear_pointer(&b->io, mem_region_free);
 }
 
-static const char *const bridge_provides[] = { "pci", NULL };
+const char *const pci_bridge_provides[] = { "pci", NULL };
 
 /* ---- pci-bridge: a conventional bridge; slot numbering capability as PCI-to-PCI Bridge 1.2 section 13.1 has it ---- */
 
@@ -107,7 +107,7 @@ static bool pci_bridge_start(Device *dev, Error **errp)
     uint16_t at = pci_add_capability(&b->pci, 0x04, 0, 4);
 
     pci_config_define(&b->pci, at + 3, 1, b->chassis, 0xff);
-    bridge_make_bus(b);
+    pci_bridge_make_bus(b);
     return true;
 }
 
@@ -119,64 +119,15 @@ static const Property pci_bridge_props[] = {
 static const PciDeviceInfo pci_bridge_info = {
     .vendor = PCI_VENDOR_REDHAT, .device = 0x0001, .class_code = PCI_CLASS_PCI_BRIDGE,
     .bridge = true,
-    .config_wrote = bridge_config_wrote,
+    .config_wrote = pci_bridge_config_wrote,
 };
 
 static const DeviceType pci_bridge_type = {
     .name = "pci-bridge", .desc = "PCI-to-PCI bridge", .category = "Bridge",
     .size = sizeof(PciBridge), .bus = "pci",
-    .provides = bridge_provides, .user_creatable = true, .props = pci_bridge_props,
+    .provides = pci_bridge_provides, .user_creatable = true, .props = pci_bridge_props,
     .base = &pci_device_type,
-    .start = pci_bridge_start, .reset = bridge_reset, .loaded = bridge_loaded, .stop = bridge_stop,
+    .start = pci_bridge_start, .reset = pci_bridge_reset, .loaded = pci_bridge_loaded, .stop = pci_bridge_stop,
     .class_data = &pci_bridge_info,
 };
 DEVICE_REGISTER(pci_bridge_type)
-
-/* ---- pcie-root-port: one slot behind it, no hot plug ---- */
-
-static bool root_port_start(Device *dev, Error **errp)
-{
-    PciBridge *b = (PciBridge *)dev;
-    PciDevice *d = &b->pci;
-    uint16_t at;
-
-    if (!d->bus->express || d->bus->bridge) {
-        error_setf(errp,
-                   "device '%s': a pcie-root-port needs a PCI Express root bus, '%s' is none (-M "
-                   "q35 has one)",
-                   dev->id, d->bus->bus.name);
-        return false;
-    }
-    at = pci_add_capability(d, PCI_CAP_SSVID, 0x40, 8);
-    pci_config_define(d, at + 4, 4, 0, 0);
-    pcie_cap_init(d, 0x54, PCIE_ROOT_PORT, b->port);
-    pci_config_define(d, d->cap_express + 2u, 2,
-                      pci_config_get(d, d->cap_express + 2u, 2) | (uint32_t)BIT(8), 0);
-    pci_config_define(d, d->cap_express + 20u, 4, (uint32_t)b->slot << 19, 0);
-    pci_config_define(d, d->cap_express + 24u, 2, 0, 0);
-    bridge_make_bus(b);
-    return true;
-}
-
-static const Property root_port_props[] = {
-    DEFINE_PROP_U8("port", PciBridge, port, 0, "link number"),
-    DEFINE_PROP_U8("chassis", PciBridge, chassis, 0, "chassis number"),
-    DEFINE_PROP_U8("slot", PciBridge, slot, 0, "slot number"),
-    DEFINE_PROP_END,
-};
-
-static const PciDeviceInfo root_port_info = {
-    .vendor = PCI_VENDOR_REDHAT, .device = 0x000c, .class_code = PCI_CLASS_PCI_BRIDGE,
-    .interrupt_pin = 1, .bridge = true,
-    .express = true, .config_wrote = bridge_config_wrote,
-};
-
-static const DeviceType root_port_type = {
-    .name = "pcie-root-port", .desc = "PCI Express root port", .category = "Bridge",
-    .size = sizeof(PciBridge), .bus = "pci",
-    .provides = bridge_provides, .user_creatable = true, .props = root_port_props,
-    .base = &pci_device_type,
-    .start = root_port_start, .reset = bridge_reset, .loaded = bridge_loaded, .stop = bridge_stop,
-    .class_data = &root_port_info,
-};
-DEVICE_REGISTER(root_port_type)

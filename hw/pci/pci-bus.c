@@ -162,7 +162,61 @@ static void pci_path(Bus *bus, const Device *dev, GString *out)
         g_string_append_printf(out, ",%x", PCI_FUNC(d->devfn));
 }
 
-const BusType pci_bus_type = { .kind = "pci", .plug = pci_plug, .unplug = pci_unplug, .path = pci_path };
+/* ---- Hot plug ---- */
+
+static bool pci_may_hot_plug(Bus *bus, Device *dev, Error **errp)
+{
+    PciBus *b = container_of(bus, PciBus, bus);
+
+    if (b->hotplug)
+        return true;
+    error_setf(errp, "device '%s': bus '%s' takes and gives no devices while the machine runs; start with -device %s on it and use that one's bus",
+               dev->id, bus->name, b->express && !b->bridge ? "pcie-root-port,id=rp1" : "pci-bridge");
+    return false;
+}
+
+/* A slot becomes alive with its function 0, which comes last. */
+static void pci_hot_plugged(Bus *bus, Device *dev)
+{
+    PciBus *b = container_of(bus, PciBus, bus);
+
+    lock_domain_lock(machine_domain());
+    if (!PCI_FUNC(pci_device(dev)->devfn))
+        b->hotplug->plugged(b->hotplug_opaque, pci_device(dev));
+    lock_domain_unlock(machine_domain());
+}
+
+static bool pci_ask_unplug(Bus *bus, Device *dev, Error **errp)
+{
+    PciBus *b = container_of(bus, PciBus, bus);
+
+    lock_domain_lock(machine_domain());
+    bool ok = b->hotplug->ask(b->hotplug_opaque, pci_device(dev), errp);
+    lock_domain_unlock(machine_domain());
+    return ok;
+}
+
+void pci_slot_unplugged(PciBus *b, unsigned slot)
+{
+    for (unsigned f = 0; f < PCI_FUNCS; f++) {
+        PciDevice *d = b->child[PCI_DEVFN(slot, f)];
+        if (d)
+            device_unplugged(&d->dev);
+    }
+}
+
+bool pci_slot_occupied(const PciBus *b, unsigned slot)
+{
+    for (unsigned f = 0; f < PCI_FUNCS; f++) {
+        const PciDevice *d = b->child[PCI_DEVFN(slot, f)];
+        if (d && !d->dev.leaving)
+            return true;
+    }
+    return false;
+}
+
+const BusType pci_bus_type = { .kind = "pci", .plug = pci_plug, .unplug = pci_unplug, .path = pci_path, .may_hot_plug = pci_may_hot_plug,
+                               .hot_plugged = pci_hot_plugged, .ask_unplug = pci_ask_unplug };
 
 PciDevice *pci_new(PciBus *bus, const char *type, const char *id, uint8_t devfn, Error **errp)
 {
@@ -180,8 +234,10 @@ PciDevice *pci_new(PciBus *bus, const char *type, const char *id, uint8_t devfn,
 
 PciDevice *pci_bus_find(PciBus *root, uint8_t bus, uint8_t devfn)
 {
-    if (bus == pci_bus_number(root))
-        return root->child[devfn];
+    if (bus == pci_bus_number(root)) {
+        PciDevice *here = root->child[devfn];
+        return here && !here->dev.leaving ? here : NULL;
+    }
     for (unsigned i = 0; i < PCI_DEVFNS; i++) {
         PciDevice *d = root->child[i];
         if (!d || !d->info->bridge)

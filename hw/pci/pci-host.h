@@ -14,6 +14,15 @@ typedef struct PciIntxOps {
     void (*set)(void *opaque, unsigned line, int level); /* after each change; also for all lines from pci_intx_reroute() */
 } PciIntxOps;
 
+/*
+ * How devices of a bus come and go while the machine runs; functions as those of BusType. ask: the guest shall let go of d and the other functions
+ * of its slot; when it does, pci_slot_unplugged(). Under the vCPUs' standstill, no lock held.
+ */
+typedef struct PciHotplug {
+    void (*plugged)(void *opaque, PciDevice *d);
+    bool (*ask)(void *opaque, PciDevice *d, Error **errp);
+} PciHotplug;
+
 struct PciBus {
     Bus bus;
     PciDevice *bridge;      /* the bridge whose secondary bus this is; NULL: root */
@@ -23,6 +32,8 @@ struct PciBus {
     uint8_t min_slot;       /* first slot that automatic placement takes */
     uint8_t max_slots;      /* 1 behind a PCIe port */
     uint32_t reserved_slots; /* bit per slot that only the board may use */
+    const PciHotplug *hotplug; /* NULL: it has none */
+    void *hotplug_opaque;
     /* Root bus only */
     MemRegion *dma_region;  /* what bus masters see, and where MSI messages go */
     AddressSpace *dma;
@@ -48,6 +59,9 @@ void pci_intx_reroute(PciBus *b);
 void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem,
                             MemRegion *io);
 void pci_bus_fini(PciBus *b);
+/* The guest has let go of a slot: all its functions vanish. Any thread under the machine's domain. */
+void pci_slot_unplugged(PciBus *b, unsigned slot);
+bool pci_slot_occupied(const PciBus *b, unsigned slot);
 PciBus *pci_bus_root(PciBus *b);
 uint8_t pci_bus_number(const PciBus *b); /* as the guest has programmed it; 0: the root */
 
@@ -85,6 +99,10 @@ typedef struct PciBridge {
     MemRegion *window[3];    /* I/O, memory, prefetchable memory: aliases into the primary side */
     uint64_t window_base[3], window_size[3];
     uint8_t chassis, port, slot;
+    bool hotplug;            /* ports: the slot has native hot plug */
+    bool acpi_hotplug;       /* the board's ACPI does it instead */
+    uint16_t slot_control;   /* ports: as the last write left it */
+    bool hp_level;           /* ports: a hot plug interrupt stands */
 } PciBridge;
 /* Configuration cycles inside the core: the function is found; masks, hooks and the device's lock apply. */
 uint32_t pci_device_config_read(PciDevice *d, uint32_t at, unsigned size);

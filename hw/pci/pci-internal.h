@@ -10,6 +10,14 @@ void pci_intx_update(PciDevice *d);
 /* The level that `d` drives has changed: swizzle up to the root and count there. */
 void pci_bus_drive_intx(PciDevice *d, bool level);
 
+/* Common to bridges: the secondary bus, windows from configuration space, and hooks of their types. */
+void pci_bridge_make_bus(PciBridge *b);
+void pci_bridge_config_wrote(PciDevice *d, uint32_t at, unsigned size);
+void pci_bridge_reset(Device *dev, ResetPhase phase);
+bool pci_bridge_loaded(Device *dev, Error **errp);
+void pci_bridge_stop(Device *dev);
+extern const char *const pci_bridge_provides[];
+
 void msi_config_wrote(PciDevice *d, uint32_t at, unsigned size);
 void msi_reset(PciDevice *d);
 void msix_config_wrote(PciDevice *d, uint32_t at, unsigned size);
