@@ -41,8 +41,42 @@ static void complete_device(unsigned n, GPtrArray *out)
     }
 }
 
+/* drive_add [ADDRESS] OPTIONS: the address of old times is ignored, as QEMU does. */
+static bool do_drive_add(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    if (!drive_add_running(argv[argc - 1], errp))
+        return false;
+    monitor_printf(mon, "OK\n");
+    return true;
+}
+
+static bool do_drive_del(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    BlockBackend *b = blk_find(argv[1]);
+    if (!b) {
+        error_setf(errp, "drive '%s': no such drive; 'info block' lists them", argv[1]);
+        return false;
+    }
+    if (blk_user(b)) {
+        error_setf(errp, "drive '%s': device '%s' uses it; device_del it first", argv[1], blk_user(b));
+        return false;
+    }
+    blk_free(b);
+    return true;
+}
+
+static void complete_drive(unsigned n, GPtrArray *out)
+{
+    for (unsigned i = 0; n == 1 && i < blk_count(); i++) {
+        if (!blk_user(blk_nth(i)))
+            g_ptr_array_add(out, g_strdup(blk_name(blk_nth(i))));
+    }
+}
+
 const MonitorCommand monitor_commands_plug[] = {
     { "device_add", "TYPE[,PROPERTY=VALUE...]", "add a device to the running machine, as -device does at start", 1, 1, false, do_device_add, complete_type },
     { "device_del", "ID", "ask the guest to let go of a device, which is removed then", 1, 1, false, do_device_del, complete_device },
+    { "drive_add", "[ADDRESS] id=ID,file=FILE[,KEY=VALUE...]", "open an image as -drive if=none does, for device_add", 1, 2, false, do_drive_add },
+    { "drive_del", "DRIVE", "close a drive that no device uses", 1, 1, false, do_drive_del, complete_drive },
     { 0 },
 };

@@ -342,6 +342,26 @@ static void add_default_cdrom(Settings *s, const MachineConfig *c, const Machine
     add_device(s, i, &at, true, name);
 }
 
+bool drive_add_running(const char *text, Error **errp)
+{
+    Settings none = { 0 };
+    g_autoptr(Opts) o = opts_parse(text, NULL, errp);
+    if (!o)
+        return false;
+    const char *id = opts_get(o, "id"), *interface = opts_get(o, "if");
+    if (!id || (interface && strcmp(interface, "none"))) {
+        error_setf(errp, "drive_add '%s': a drive without device is wanted: if=none,id=NAME,file=...; device_add makes the device", text);
+        return false;
+    }
+    opts_set(o, "if", "none");
+    BlockBackend *before = blk_find(id);
+    if (setup_drive(&none, machine_current()->type, o, 0, errp))
+        return true;
+    if (!before && blk_find(id))
+        blk_free(blk_find(id));
+    return false;
+}
+
 bool setup_blocks(Settings *s, const Machine *m, Error **errp)
 {
     for (unsigned i = 0; i < s->blockdevs->len; i++) {

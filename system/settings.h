@@ -90,4 +90,6 @@ bool setup_memory(Settings *s, Machine *m, Error **errp);
 /* Nodes and drives (opt-block.c); devices of drives with if= other than none are added to s->devices. */
 bool setup_blocks(Settings *s, const Machine *m, Error **errp);
 
+/* drive_add: -drive if=none in a machine that runs; it must have an id. */
+bool drive_add_running(const char *options, Error **errp);
 #endif

@@ -405,6 +405,8 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
     interrupt_model(a);
     if (p->flavour != ACPI_MICROVM)
         pci_root(a, p);
+    if (p->pcihp_port)
+        acpi_dsdt_pcihp(a, p);
     aml_scope(a, "\\_SB");
     if (p->flavour == ACPI_MICROVM) {
         isa_devices(a, p);

@@ -24,6 +24,7 @@ typedef struct AcpiPlatform {
     /* Chipset registers, as the firmware has placed them */
     uint16_t pm_base, gpe0_base;
     uint8_t gpe0_len;
+    uint16_t pcihp_port; /* hot plug of the root bus's slots, hw/acpi/pcihp.h; 0: none */
     uint64_t mmconfig_base, mmconfig_size; /* size 0: none */
     AcpiWindow window[ACPI_MAX_WINDOWS];   /* memory that PCI may use */
     unsigned windows;

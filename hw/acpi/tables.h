@@ -25,4 +25,6 @@ void acpi_link(AcpiBlobs *b, uint64_t tables_at, uint64_t rsdp_at);
 
 /* The differentiated system description table's body, header not included. */
 GByteArray *acpi_build_dsdt(const AcpiPlatform *p);
+typedef struct Aml Aml;
+void acpi_dsdt_pcihp(Aml *a, const AcpiPlatform *p); /* its part for ACPI hot plug of PCI */
 #endif

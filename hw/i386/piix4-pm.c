@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* "PIIX4_PM": power management and SMBus function of the pc machine (Intel 82371AB datasheet, 290562, chapter 7). */
 #include "base/bits.h"
+#include "hw/acpi/pcihp.h"
 #include "hw/i386/host-bridge.h"
 #include "hw/i386/smbus.h"
 #include "hw/i386/southbridge.h"
@@ -15,6 +16,8 @@ typedef struct Piix4Pm {
     PciDevice pci;
     AcpiPm pm;
     SmbusHost smbus;
+    AcpiPciHp pcihp;
+    bool root_hotplug;
     uint16_t gpe_sts16, gpe_en16; /* unused upper halves do not exist: mirrored into pm */
     uint8_t apmc, apms;
     bool smm;
@@ -22,7 +25,7 @@ typedef struct Piix4Pm {
     uint64_t pm_at, smbus_at;
 } Piix4Pm;
 
-enum { REGION_PM, REGION_GPE, REGION_APM, REGION_SMBUS };
+enum { REGION_PM, REGION_GPE, REGION_APM, REGION_SMBUS, REGION_PCIHP };
 
 static void set_sci(Device *dev, bool level)
 {
@@ -81,6 +84,15 @@ static void gpe_wrote(Device *dev, const Reg *r, unsigned i, uint64_t old, uint6
     acpi_pm_update_sci(&p->pm);
 }
 
+static void raise_gpe(Device *dev, unsigned gpe)
+{
+    Piix4Pm *p = (Piix4Pm *)dev;
+
+    p->gpe_sts16 |= (uint16_t)BIT(gpe);
+    p->pm.gpe_sts = p->gpe_sts16;
+    acpi_pm_update_sci(&p->pm);
+}
+
 static const Reg pm_regs[] = { ACPI_PM_ROWS(Piix4Pm, pm), { .name = NULL } };
 static const RegBank pm_bank = { .name = "PMBASE", .size = PM_SIZE, .regs = pm_regs, .min_size = 1,
                                  .max_size = 4, .io_space = true };
@@ -129,6 +141,10 @@ static bool pm_start(Device *dev, Error **errp)
         mem_io_new("piix4-smbus", SMBUS_IO_SIZE / 2, &smbus_host_ops, &p->smbus, dev->domain);
     mem_map(d->bus->io, GPE_PORT, dev->region[REGION_GPE], 0);
     mem_map(d->bus->io, APM_PORT, dev->region[REGION_APM], 0);
+    if (p->root_hotplug) {
+        dev->region[REGION_PCIHP] = acpi_pcihp_init(&p->pcihp, dev, d->bus, raise_gpe);
+        mem_map(d->bus->io, ACPI_PCIHP_PORT_PC, dev->region[REGION_PCIHP], 0);
+    }
     acpi_pm_start(&p->pm, dev, set_sci);
     return true;
 }
@@ -139,6 +155,7 @@ static void pm_reset(Device *dev, ResetPhase phase)
 
     if (phase == RESET_ENTER) {
         p->pm.gpe_sts = p->pm.gpe_en = 0;
+        acpi_pcihp_reset(&p->pcihp);
         smbus_host_reset(&p->smbus);
         update_blocks(p);
     }
@@ -158,20 +175,26 @@ static bool pm_loaded(Device *dev, Error **errp)
 
 static void pm_stop(Device *dev)
 {
-    acpi_pm_stop(&((Piix4Pm *)dev)->pm);
+    Piix4Pm *p = (Piix4Pm *)dev;
+
+    if (p->pcihp.bus)
+        p->pcihp.bus->hotplug = NULL;
+    acpi_pm_stop(&p->pm);
 }
 
+bool piix4_pm_root_hotplug(const PciDevice *pm) { return ((const Piix4Pm *)pm)->root_hotplug; }
 AcpiPm *piix4_pm(PciDevice *pm) { return &((Piix4Pm *)pm)->pm; }
 
 static const Property pm_props[] = {
     DEFINE_PROP_BOOL("smm", Piix4Pm, smm, true, "SMIs reach the CPUs"),
     DEFINE_PROP_BOOL("disable_s3", Piix4Pm, pm.disable_s3, false, "no suspend to RAM"),
     DEFINE_PROP_BOOL("disable_s4", Piix4Pm, pm.disable_s4, false, "no suspend to disk"),
+    DEFINE_PROP_BOOL("acpi-root-pci-hotplug", Piix4Pm, root_hotplug, true, "devices on the root bus may come and go"),
     DEFINE_PROP_SIZE("ram-size", Piix4Pm, ram_size, 0, "RAM that the SPD EEPROMs describe"),
     DEFINE_PROP_END,
 };
 static const StateField pm_state[] = {
-    ACPI_PM_STATE(Piix4Pm, pm), STATE_STRUCT(Piix4Pm, smbus, smbus_host_state), STATE_END_OF_TABLE,
+    ACPI_PM_STATE(Piix4Pm, pm), STATE_STRUCT(Piix4Pm, smbus, smbus_host_state), ACPI_PCIHP_STATE(Piix4Pm, pcihp), STATE_END_OF_TABLE,
 };
 static const char *const pm_pins[] = { "sci", "smbus", NULL };
 

@@ -14,6 +14,7 @@
 AcpiPm *ich9_lpc_pm(PciDevice *lpc);
 uint16_t ich9_lpc_pmbase(const PciDevice *lpc);
 AcpiPm *piix4_pm(PciDevice *pm);
+bool piix4_pm_root_hotplug(const PciDevice *pm);
 
 /* Port 0xb2/0xb3: the SMI command. Raises SMI on the CPU that wrote. */
 void southbridge_raise_smi(void);

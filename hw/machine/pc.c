@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The pc machine: i440FX and PIIX3. */
 #include "base/bits.h"
+#include "hw/acpi/pcihp.h"
 #include "hw/i386/pc-board.h"
 
 static const UnmodelledRange pc_ranges[] = {
@@ -35,6 +36,7 @@ static void acpi_update(PcBoard *b)
     a->pm_base = pmbase ? pmbase : 0x600;
     a->gpe0_base = 0xafe0;
     a->gpe0_len = 4;
+    a->pcihp_port = piix4_pm_root_hotplug(pci_device(b->pm->owner)) ? ACPI_PCIHP_PORT_PC : 0;
 }
 
 static const PcModel pc_model = {
