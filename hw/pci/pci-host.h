@@ -100,7 +100,6 @@ typedef struct PciBridge {
     uint64_t window_base[3], window_size[3];
     uint8_t chassis, port, slot;
     bool hotplug;            /* ports: the slot has native hot plug */
-    bool acpi_hotplug;       /* the board's ACPI does it instead */
     uint16_t slot_control;   /* ports: as the last write left it */
     bool hp_level;           /* ports: a hot plug interrupt stands */
 } PciBridge;

@@ -136,7 +136,10 @@ static void path(Bus *bus, const Device *dev, GString *out)
     g_string_append_printf(out, "/channel@%x/disk@%x,%x", d->channel, (unsigned)d->id, (unsigned)d->lun);
 }
 
-static const BusType scsi_bus_type = { .kind = "scsi", .plug = plug, .unplug = unplug, .path = path };
+/* Units need no consent; adapters that can tell the guest do so in scsi_announce() and scsi_leave(), under others it has to look itself. */
+static bool may_hot_plug(Bus *bus, Device *dev, Error **errp) { return true; }
+
+static const BusType scsi_bus_type = { .kind = "scsi", .plug = plug, .unplug = unplug, .path = path, .may_hot_plug = may_hot_plug };
 
 void scsi_bus_init(ScsiBus *b, const ScsiHost *host, Device *adapter)
 {
