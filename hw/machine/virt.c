@@ -561,7 +561,7 @@ static const char *const virt_aliases[] = {
 
 static const MachineType virt_machine = {
     .name = "virt", .desc = "Arm virtual machine", .aliases = virt_aliases, .arch = "aarch64", .default_cpu = "cortex-a57",
-    .max_cpus = 512, .default_ram = 128 * MiB, .size = sizeof(VirtBoard), .props = virt_props, .build = virt_build,
+    .max_cpus = 512, .default_ram = 128 * MiB, .ram_name = "mach-virt.ram", .size = sizeof(VirtBoard), .props = virt_props, .build = virt_build,
     .reset = virt_reset, .power_button = virt_power_button, .destroy = virt_destroy,
 };
 MACHINE_REGISTER(virt_machine)
