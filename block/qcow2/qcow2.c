@@ -228,12 +228,6 @@ static bool open_data_file(BlockNode *n, Opts *o, Error **errp)
 
 /* --- opening and closing --- */
 
-static unsigned tables_for(const Qcow2 *q, const BlockNode *n)
-{
-    uint64_t all = MAX(q2_l1_needed(q, block_size(n)), 2u), limit = (32 * MiB) >> q->cluster_bits;
-    return (unsigned)MAX(MIN(all + 2, limit), 16u);
-}
-
 static void free_all(BlockNode *n)
 {
     Qcow2 *q = q2_of(n);
@@ -297,13 +291,8 @@ static bool q2_open(BlockNode *n, Opts *o, Error **errp)
               opts_get_bool(o, "lazy-refcounts", q->lazy, &lazy, errp);
     if (ok) {
         q->lazy = lazy && q->version >= 3;
-        q2_cache_init(q, &q->l2, tables_for(q, n));
-        q2_cache_init(q, &q->refblocks, MAX(tables_for(q, n) / 4, 8u));
         n->zero_align = (unsigned)q->cluster_size;
-        opts_get(o, "l2-cache-size"), opts_get(o, "refcount-cache-size"), opts_get(o, "cache-size"), opts_get(o, "cache-clean-interval");
-        opts_get(o, "pass-discard-request"), opts_get(o, "pass-discard-snapshot"), opts_get(o, "pass-discard-other");
-        opts_get(o, "overlap-check"), opts_get(o, "discard-no-unref");
-        ok = q2_crypt_open(n, o, errp) && q2_read_snapshots(n, errp) && recover(n, errp) && q2_load_bitmaps(n, errp);
+        ok = q2_apply_options(n, o, errp) && q2_crypt_open(n, o, errp) && q2_read_snapshots(n, errp) && recover(n, errp) && q2_load_bitmaps(n, errp);
     }
     if (!ok) {
         free_all(n);
@@ -473,7 +462,8 @@ static unsigned q2_probe(const uint8_t *head, size_t len, const char *filename)
 
 static const char *const q2_options[] = { "lazy-refcounts", "data-file", "l2-cache-size", "refcount-cache-size", "cache-size",
                                           "cache-clean-interval", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
-                                          "overlap-check", "discard-no-unref", "encrypt.format", "encrypt.key-secret", NULL };
+                                          "l2-cache-entry-size", "overlap-check", "overlap-check.template", "discard-no-unref", "encrypt.format",
+                                          "encrypt.key-secret", NULL };
 static const BlockDriver qcow2_driver = {
     .name = "qcow2", .desc = "QEMU copy-on-write, version 2 and 3", .instance_size = sizeof(Qcow2), .options = q2_options,
     .create_options = q2_create_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate,

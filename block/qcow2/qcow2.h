@@ -82,6 +82,7 @@ typedef struct Qcow2 {
     /* derived */
     unsigned l2_entry_size, l2_bits, subclusters, subcluster_bits;
     unsigned refblock_bits; /* log2 of the entries of a refcount block */
+    bool keep_freed;     /* the host's file keeps the place of freed clusters */
     bool raw_external;
     BlockNode *data;     /* where guest clusters stand: n->file or the external data file */
     BlockNode *data_node; /* the external one, owned */
@@ -197,6 +198,7 @@ int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct 
 int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size); /* guest offset of the machine's state: behind the disk */
 int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+bool q2_apply_options(BlockNode *n, Opts *o, Error **errp); /* makes the caches */
 int q2_vmstate_discard(BlockNode *n);
 
 /* compress.c */

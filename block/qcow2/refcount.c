@@ -396,7 +396,7 @@ static int unmap_free(BlockNode *n, const Q2Free *f)
 {
     Qcow2 *q = q2_of(n);
     int r = 0;
-    for (uint64_t at = f->offset, i = 0; i < f->clusters && n->flags & BLOCK_UNMAP && !r; i++, at += q->cluster_size) {
+    for (uint64_t at = f->offset, i = 0; i < f->clusters && n->flags & BLOCK_UNMAP && !q->keep_freed && !r; i++, at += q->cluster_size) {
         uint64_t count;
         r = q2_refcount(n, at >> q->cluster_bits, &count);
         if (!r && !count && at + q->cluster_size <= block_size(n->file))
