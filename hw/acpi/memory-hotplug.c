@@ -32,6 +32,13 @@ static void set_bit(uint64_t *map, uint32_t n, bool on)
     map[n / 64] = on ? map[n / 64] | BIT(n % 64) : map[n / 64] & ~BIT(n % 64);
 }
 
+static void tell_guest(Hotplug *h)
+{
+    h->ged |= ACPI_GED_MEMORY;
+    device_out(&h->dev, 0, 1);
+    device_out(&h->dev, 0, 0);
+}
+
 /* ---- registers ---- */
 
 static uint64_t flags(const Hotplug *h, uint32_t slot)
@@ -67,7 +74,11 @@ static void wrote_flags(Hotplug *h, uint64_t value)
         set_bit(h->removing, slot, false);
     if (!(value & FLAG_EJECT))
         return;
-    log_guest_error(h->dev.id, "eject of slot %u: nobody asked for it", slot);
+    const MemoryDevice *d = in_slot(slot);
+    if (d && d->dev->unplug_asked)
+        device_unplugged(d->dev);
+    else
+        log_guest_error(h->dev.id, "eject of slot %u: nobody asked for it", slot);
 }
 
 static void wrote_status(Hotplug *h, uint32_t status)
@@ -117,6 +128,27 @@ static MemoryDevice *of_device(const Device *d)
     return m;
 }
 
+static bool may_hot_plug(Bus *b, Device *d, Error **errp) { return true; }
+
+static void set_event(Bus *b, Device *d, uint64_t *map)
+{
+    Hotplug *h = of_bus(b);
+    const MemoryDevice *m = of_device(d);
+    lock_domain_lock(h->dev.domain);
+    if (m)
+        set_bit(map, (uint32_t)m->slot, true);
+    tell_guest(h);
+    lock_domain_unlock(h->dev.domain);
+}
+
+static void hot_plugged(Bus *b, Device *d) { set_event(b, d, of_bus(b)->inserting); }
+
+static bool ask_unplug(Bus *b, Device *d, Error **errp)
+{
+    set_event(b, d, of_bus(b)->removing);
+    return true;
+}
+
 static void unplug(Bus *b, Device *d)
 {
     const MemoryDevice *m = of_device(d);
@@ -126,7 +158,8 @@ static void unplug(Bus *b, Device *d)
     set_bit(of_bus(b)->removing, (uint32_t)m->slot, false);
 }
 
-static const BusType slot_bus = { .kind = "memory-slot", .unplug = unplug };
+static const BusType slot_bus = { .kind = "memory-slot", .unplug = unplug, .may_hot_plug = may_hot_plug, .hot_plugged = hot_plugged,
+                                  .ask_unplug = ask_unplug };
 
 /* ---- the device ---- */
 
