@@ -95,6 +95,18 @@ static uint16_t pages_of(const RamBlock *b, uint64_t offset)
     return mask;
 }
 
+static uint64_t sum_pages(const Unit *u, const uint8_t *host)
+{
+    uint64_t sum = 0;
+    if ((u->mask & SAVE_ALL_PAGES) == SAVE_ALL_PAGES)
+        return save_sum(0, host, SAVE_UNIT);
+    for (unsigned p = 0; p < SAVE_UNIT / SAVE_PAGE; p++) {
+        if (u->mask >> p & 1)
+            sum = save_sum(sum, host + p * SAVE_PAGE, SAVE_PAGE);
+    }
+    return sum;
+}
+
 static int look(void *opaque, unsigned chunk)
 {
     Save *s = opaque;
@@ -103,8 +115,11 @@ static int look(void *opaque, unsigned chunk)
         Unit *u = s->chunk[chunk].unit + i;
         uint64_t offset = s->chunk[chunk].offset + i * (uint64_t)SAVE_UNIT;
         u->due = !s->began || ram_dirty_take(b->start + offset, MIN((uint64_t)SAVE_UNIT, b->size - offset));
-        if (u->due)
-            u->mask = pages_of(b, offset);
+        if (!u->due)
+            continue;
+        u->mask = pages_of(b, offset);
+        if (!s->compress)
+            u->sum = sum_pages(u, b->host + offset);
     }
     return s->cancelled ? -ECANCELED : 0;
 }
@@ -157,21 +172,8 @@ static int add_unit(Save *s, Batch *b, const Unit *u, uint8_t *host)
     return r;
 }
 
-static uint64_t sum_pages(const Unit *u, const uint8_t *host)
+static int write_plain(Save *s, unsigned chunk)
 {
-    uint64_t sum = 0;
-    if ((u->mask & SAVE_ALL_PAGES) == SAVE_ALL_PAGES)
-        return save_sum(0, host, SAVE_UNIT);
-    for (unsigned p = 0; p < SAVE_UNIT / SAVE_PAGE; p++) {
-        if (u->mask >> p & 1)
-            sum = save_sum(sum, host + p * SAVE_PAGE, SAVE_PAGE);
-    }
-    return sum;
-}
-
-static int write_plain(void *opaque, unsigned chunk)
-{
-    Save *s = opaque;
     g_autofree Batch *b = g_new(Batch, 1);
     b->count = 0;
     b->len = 0;
@@ -181,7 +183,6 @@ static int write_plain(void *opaque, unsigned chunk)
         uint8_t *host = block_of(s, chunk)->host + s->chunk[chunk].offset + i * (uint64_t)SAVE_UNIT;
         if (!u->due || !u->mask)
             continue;
-        u->sum = sum_pages(u, host);
         r = add_unit(s, b, u, host);
     }
     r = r ? r : write_batch(s, b);
@@ -243,13 +244,23 @@ static int write_packed(void *opaque, unsigned chunk)
 static int write_packed(void *opaque, unsigned chunk) { return -ENOTSUP; }
 #endif
 
+/* By one thread: the host lets one at a time write to a file, and the others would wait for it spinning. */
+static int write_all_plain(Save *s)
+{
+    int r = 0;
+    for (unsigned i = 0; i < s->chunks && !r; i++)
+        r = write_plain(s, i);
+    return r;
+}
+
 static int save_pages(Save *s)
 {
     int r = save_parallel(s->chunks, look, s);
     s->began = true;
-    if (!s->compress)
-        place(s);
-    return r ? r : save_parallel(s->chunks, s->compress ? write_packed : write_plain, s);
+    if (r || s->compress)
+        return r ? r : save_parallel(s->chunks, write_packed, s);
+    place(s);
+    return write_all_plain(s);
 }
 
 static bool report(int r, Error **errp)
