@@ -15,12 +15,13 @@ static const McuPart parts[] = {
     GPTM(0, 19), GPTM(1, 21), GPTM(2, 23), GPTM(3, 35),
     { "stellaris-sys", "sys", 0x400fe000, { MCU_IRQ(28) } },
     { "stellaris-flash", "flash-control", 0x400fd000, { MCU_IRQ(29) } },
+    { "stellaris-adc", "adc", 0x40038000, { MCU_IRQ(14), MCU_IRQ(15), MCU_IRQ(16), MCU_IRQ(17) } },
     { 0 },
 };
 
 static const UnmodelledRange unmodelled[] = {
     { "i2c0", 0x40020000, 0x1000 }, { "i2c1", 0x40021000, 0x1000 }, { "pwm", 0x40028000, 0x1000 }, { "qei0", 0x4002c000, 0x1000 },
-    { "qei1", 0x4002d000, 0x1000 }, { "adc", 0x40038000, 0x1000 }, { "comparators", 0x4003c000, 0x1000 }, { "ethernet", 0x40048000, 0x1000 },
+    { "qei1", 0x4002d000, 0x1000 }, { "comparators", 0x4003c000, 0x1000 }, { "ethernet", 0x40048000, 0x1000 },
     { "hibernation", 0x400fc000, 0x1000 }, { NULL },
 };
 

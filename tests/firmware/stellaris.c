@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* LM3S6965: the flash controller erases pages and programs words, with its interrupt; code in flash runs anew after it. */
+/* LM3S6965: the ADC runs a sequence; the flash controller erases pages and programs words, with its interrupt; code in flash runs anew after it. */
 #include "fw.h"
 
 #define FLASH 0x400fd000
+#define ADC 0x40038000
 enum { AT = 0x30000, IRQ = 29, KEY = 0xa4420000 };
 
 static volatile uint32_t done;
@@ -32,8 +33,38 @@ static void erase(uint32_t at)
     BARRIER();
 }
 
+static volatile uint32_t sampled;
+static void on_adc(void)
+{
+    REG(ADC + 0x0c) = 1;
+    sampled++;
+}
+
+static void test_adc(void)
+{
+    set_handler(16 + 14, on_adc);
+    ISER(0) = 1 << 14;
+    REG(ADC + 0x40) = 0x0310; /* inputs 0, 1, 3, then the sensor */
+    REG(ADC + 0x44) = 0xe000;
+    CHECK_EQ(REG(ADC + 0x4c) & 0x1100, 0x100);
+    REG(ADC + 8) = 1;
+    REG(ADC + 0x28) = 1; /* it is off */
+    REG(ADC) = 1;
+    CHECK_EQ(sampled, 0);
+    REG(ADC + 0x28) = 1;
+    while (!sampled)
+        ;
+    uint32_t a = REG(ADC + 0x48), b = REG(ADC + 0x48), c = REG(ADC + 0x48), t = REG(ADC + 0x48);
+    CHECK(a < 0x400 && b < 0x400 && c < 0x400 && t < 0x400);
+    CHECK_EQ(REG(ADC + 0x4c) & 0x1100, 0x100);
+    CHECK_EQ(REG(ADC + 0x18), 0);
+    (void)REG(ADC + 0x48);
+    CHECK_EQ(REG(ADC + 0x18), 1);
+}
+
 int main(void)
 {
+    test_adc();
     uint32_t (*code)(void) = (uint32_t (*)(void))(AT | 1);
     set_handler(16 + IRQ, on_flash);
     ISER(0) = 1 << IRQ;
