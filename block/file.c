@@ -15,6 +15,8 @@ typedef struct FileNode {
     bool device, locked;
     bool no_nowait;
     bool no_zero_range, no_punch, no_data_seek; /* the host refused once: don't ask again */
+    pthread_mutex_t lock;     /* of what follows */
+    uint64_t data_from, data_to; /* data, as the host said last: looking for the next hole anew for every piece is slow on tmpfs */
     _Atomic int flush_error;  /* a failed fsync loses what it was to write: never say "durable" again */
 } FileNode;
 
@@ -79,6 +81,7 @@ static bool file_open(BlockNode *n, Opts *o, Error **errp)
     const char *path = opts_get(o, "filename"), *aio = opts_get(o, "aio"), *locking = opts_get(o, "locking");
     static const char *const aios[] = { "threads", "native", "io_uring", NULL }, *const lockings[] = { "auto", "on", "off", NULL };
     f->fd = -1;
+    pthread_mutex_init(&f->lock, NULL);
     if (!path) {
         error_setf(errp, "block driver '%s': which file? give filename=PATH", n->drv->name);
         return false;
@@ -211,6 +214,23 @@ static int file_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, cons
     return offset + len > block_size(n) ? -EAGAIN : once_nowait(n, offset, len, iov, iovcnt, true);
 }
 
+/* Bytes of known data from offset on; new: what the host says. That data has become a hole meanwhile does no harm. */
+static uint64_t known_data(FileNode *f, uint64_t offset)
+{
+    pthread_mutex_lock(&f->lock);
+    uint64_t bytes = offset >= f->data_from && offset < f->data_to ? f->data_to - offset : 0;
+    pthread_mutex_unlock(&f->lock);
+    return bytes;
+}
+
+static void know_data(FileNode *f, uint64_t from, uint64_t to)
+{
+    pthread_mutex_lock(&f->lock);
+    f->data_from = from;
+    f->data_to = to;
+    pthread_mutex_unlock(&f->lock);
+}
+
 static int do_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 {
     int r;
@@ -233,6 +253,7 @@ static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fla
     int r = -ENOTSUP;
     if (f->device)
         return f->no_zero_range ? -ENOTSUP : device_range(f, BLKZEROOUT, offset, len);
+    know_data(f, 0, 0);
     if (offset >= size) { /* new bytes of a file are zero; ftruncate() could cut off what another thread appends meanwhile */
         static const uint8_t last;
         if (pwrite(f->fd, &last, 1, (off_t)(offset + len - 1)) != 1)
@@ -258,6 +279,7 @@ static int file_discard(BlockNode *n, uint64_t offset, uint64_t len)
     FileNode *f = file_of(n);
     if (f->device)
         return device_range(f, BLKDISCARD, offset, len);
+    know_data(f, 0, 0);
     return do_fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
 }
 
@@ -281,6 +303,11 @@ static int file_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus 
     *out = (BlockStatus){ BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID, len, offset, n, 0 };
     if (f->no_data_seek || f->device)
         return 0;
+    uint64_t known = known_data(f, offset);
+    if (known) {
+        out->pnum = MIN(len, known);
+        return 0;
+    }
     off_t data = lseek(f->fd, (off_t)offset, SEEK_DATA);
     if (data < 0 && errno != ENXIO) {
         f->no_data_seek = true;
@@ -292,8 +319,10 @@ static int file_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus 
         return 0;
     }
     off_t hole = lseek(f->fd, (off_t)offset, SEEK_HOLE);
-    if (hole > (off_t)offset)
+    if (hole > (off_t)offset) {
         out->pnum = MIN(len, (uint64_t)hole - offset);
+        know_data(f, offset, (uint64_t)hole);
+    }
     return 0;
 }
 
@@ -347,6 +376,7 @@ static bool file_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
                    (guint64)block_size(n));
         return false;
     }
+    know_data(f, 0, 0);
     if (!set_size(f->fd, block_filename(n), block_size(n), size, prealloc, errp))
         return false;
     n->size = size;
