@@ -107,8 +107,6 @@ const BlockDriver *block_driver_find(const char *name);
 #define BLOCK_DRIVER_REGISTER(drv_) \
     static void __attribute__((constructor)) drv_##_register(void) { block_driver_register(&drv_); }
 
-/* For open(): the layer below, from "file", "file.…" or the file name. */
-bool block_open_file(BlockNode *n, Opts *options, Error **errp);
 /* Read through to the backing file, zeroes beyond its end and without one. */
 int block_read_backing(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 
