@@ -318,8 +318,7 @@ static bool loaded(Device *d, Error **errp)
     for (unsigned n = 0; n < CHANNELS; n++) {
         s->ndtr[n] &= 0xffff;
         s->total[n] &= 0xffff;
-        if (s->done[n] + s->ndtr[n] != s->total[n] && s->cr[n] & 1)
-            s->done[n] = s->total[n] - MIN(s->ndtr[n], s->total[n]);
+        s->done[n] &= 0xffff;
     }
     return true;
 }

@@ -484,7 +484,8 @@ void sdhci_reset(Sdhci *s, ResetPhase phase)
 
 bool sdhci_loaded(Sdhci *s, Error **errp)
 {
-    if (s->fifo_pos <= block_size(s) && s->fifo_len <= block_size(s) && s->desc_len <= 65536 && (!s->active || s->endless || s->blocks <= 65535))
+    if (s->fifo_pos <= block_size(s) && s->fifo_len <= block_size(s) && s->desc_len <= 65536 &&
+        (!s->active || (block_size(s) && (s->endless || (s->blocks && s->blocks <= 65535)))))
         return true;
     reset_values(s);
     error_setf(errp, "device '%s': the saved transfer makes no sense", s->dev->id);

@@ -26,7 +26,7 @@
 /* Properties without which a type does not start. */
 static const struct { const char *type, *prop, *value; } needed[] = {
     { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "nvme", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
-    { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" },
+    { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
     { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
@@ -35,6 +35,7 @@ static const struct { const char *type, *prop, *value; } needed[] = {
 static const struct { const char *type, *host; } hosts[] = {
     { "mch", "q35-pcihost" }, { "ICH9-LPC", "q35-pcihost" }, { "ICH9-SMB", "q35-pcihost" },
     { "i440FX", "i440FX-pcihost" }, { "PIIX3", "i440FX-pcihost" }, { "PIIX4_PM", "i440FX-pcihost" },
+    { "sse-timer", "sse-counter" },
 };
 
 /* A vCPU that takes notice of nothing, for interrupt controllers. */

@@ -40,7 +40,7 @@ static const struct { const char *args, *line; } wrong[] = {
     { "-M none -m 12x", "rhea: -m '12x': not a size" },
     { "-M none -m 99999999T", "rhea: -m '99999999T': " },
     { "-M q35 -m 4T", "rhea: -m: 4096 GiB are more than the CPU's 40 address bits reach" },
-    { "-M none -m 2G,slots=2", "rhea: -m: option 'slots': not known" },
+    { "-M none -m 2G,slotz=2", "rhea: -m: option 'slotz': not known" },
     { "-M none -smp 0", "rhea: -smp '0': cpus=0 is not from 1 to" },
     { "-M none -smp -1", "rhea: -smp '-1': " },
     { "-M none -smp two", "rhea: -smp 'two': option 'cpus': 'two' is not a number" },
