@@ -27,6 +27,7 @@ typedef struct KvmVcpu {
     bool failed;            /* told why already: never enters the guest again */
     uint64_t exits[64];     /* by reason */
     uint64_t interrupted;   /* KVM_RUN ended by a kick */
+    unsigned short_of;      /* tries in a row that found the host short of something */
     struct kvm_dirty_gfn *ring; /* NULL: none */
     unsigned ring_next;
     unsigned debug_generation;  /* of the points that the kernel knows */

@@ -170,12 +170,22 @@ static void internal_error(KvmVcpu *k)
              sub < G_N_ELEMENTS(texts) && texts[sub] ? texts[sub] : "unknown", data->str);
 }
 
+enum { SHORT_TRIES = 200, SHORT_US = 10000 };
+
 static void run_failed(KvmVcpu *k, int os_errno)
 {
     switch (os_errno) {
     case EINTR:
     case EAGAIN:
         k->interrupted++;
+        break;
+    case ENOSPC:
+    case ENOMEM: /* some hosts are short of something for a moment, as after the end of another machine */
+        if (k->short_of++ < SHORT_TRIES) {
+            g_usleep(SHORT_US);
+            break;
+        }
+        kvm_fail(k, "the host is out of memory or of another resource; end other machines, or use -accel tcg", "KVM_RUN: %s", g_strerror(os_errno));
         break;
     case EFAULT:
         if (k->run->exit_reason == EXIT_MEMORY_FAULT)
@@ -260,6 +270,7 @@ static void run_once(KvmVcpu *k)
     int r = kvm_ioctl(k->fd, KVM_RUN, NULL), os_errno = r < 0 ? errno : 0;
     atomic_store_explicit(&k->inside, false, memory_order_release); /* a signal too many does no harm */
     k->unfinished = false;
+    k->short_of = r < 0 ? k->short_of : 0;
     kvm.arch->after_run(k);
     kvm_handle(k, os_errno);
 }

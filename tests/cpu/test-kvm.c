@@ -144,6 +144,11 @@ static void test_errno(void)
     kvm_handle(k, EFAULT);
     assert_failed("guest memory at 0xabcd000", "hugepages");
     fresh();
+    k->short_of = 0;
+    kvm_handle(k, ENOSPC); /* for a moment: tried again */
+    g_assert_cmpuint(k->short_of, ==, 1);
+    g_assert_false(k->failed || machine_take_requests().exit);
+    k->short_of = 200;
     kvm_handle(k, ENOMEM);
     assert_failed("Cannot allocate memory", "-accel tcg");
     kvm_handle(k, ENOMEM); /* once is enough */
