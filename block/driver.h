@@ -110,7 +110,14 @@ const BlockDriver *block_driver_find(const char *name);
 /* Read through to the backing file, zeroes beyond its end and without one. */
 int block_read_backing(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 
-/* A driver by another one's hand: -1 when absent. Options with a prefix taken out: "file.filename" → "filename". */
+/* For create(): an empty file of the host, open to be written; NULL: error. */
+BlockNode *block_new_file(const char *filename, Error **errp);
+/* ... and its end: closes it, tells of a negative errno. ok: what else went well (else *errp is set). */
+bool block_new_file_end(BlockNode *f, const char *filename, int error, bool ok, Error **errp);
+/* For measure(): units of n (NULL: none) in which there are data. */
+uint64_t block_used_units(BlockNode *n, uint64_t unit);
+
+/* Options with a prefix taken out: "file.filename" → "filename". */
 Opts *block_sub_options(Opts *o, const char *prefix);
 
 enum { BLOCK_IOV_MAX = 1024 };

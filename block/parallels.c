@@ -208,7 +208,7 @@ static bool parse(Opts *o, uint64_t size, uint64_t *cluster, Error **errp)
 static bool par_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 {
     uint64_t cluster;
-    BlockNode *f = parse(o, size, &cluster, errp) ? sparse_create_file(filename, errp) : NULL;
+    BlockNode *f = parse(o, size, &cluster, errp) ? block_new_file(filename, errp) : NULL;
     if (!f)
         return false;
     uint8_t h[P_HEADER] = { 0 };
@@ -223,10 +223,7 @@ static bool par_create(const char *filename, uint64_t size, Opts *o, Error **err
     store_le32(h + H_DATA, (uint32_t)(data / 512));
     int r = block_pwrite(f, 0, h, sizeof h);
     bool ok = !r && block_truncate(f, data, PREALLOC_OFF, false, errp);
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return ok;
+    return block_new_file_end(f, filename, r, ok, errp);
 }
 
 static bool par_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
@@ -236,7 +233,7 @@ static bool par_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required
         return false;
     uint64_t all = (size + cluster - 1) / cluster, data = (P_HEADER + all * 4 + cluster - 1) / cluster * cluster;
     *fully = data + all * cluster;
-    *required = data + sparse_used_blocks(n, cluster) * cluster;
+    *required = data + block_used_units(n, cluster) * cluster;
     return true;
 }
 

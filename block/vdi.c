@@ -252,7 +252,7 @@ static bool vdi_create(const char *filename, uint64_t size, Opts *o, Error **err
     bool fixed;
     if (!parse_create(o, size, &fixed, errp))
         return false;
-    BlockNode *f = sparse_create_file(filename, errp);
+    BlockNode *f = block_new_file(filename, errp);
     if (!f)
         return false;
     uint64_t blocks = (size + VDI_BLOCK - 1) / VDI_BLOCK, map = align_up(blocks * 4, 512), data = VDI_HEADER + map;
@@ -275,10 +275,7 @@ static bool vdi_create(const char *filename, uint64_t size, Opts *o, Error **err
         store_le32(head + VDI_HEADER + i * 4, fixed ? (uint32_t)i : (uint32_t)VDI_FREE);
     int r = block_pwrite(f, 0, head, data);
     bool ok = !r && (!fixed || block_truncate(f, data + blocks * VDI_BLOCK, PREALLOC_OFF, false, errp));
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return ok;
+    return block_new_file_end(f, filename, r, ok, errp);
 }
 
 static bool vdi_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
@@ -288,7 +285,7 @@ static bool vdi_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required
         return false;
     uint64_t blocks = (size + VDI_BLOCK - 1) / VDI_BLOCK, head = VDI_HEADER + align_up(blocks * 4, 512);
     *fully = head + blocks * VDI_BLOCK;
-    *required = fixed ? *fully : head + sparse_used_blocks(n, VDI_BLOCK) * VDI_BLOCK;
+    *required = fixed ? *fully : head + block_used_units(n, VDI_BLOCK) * VDI_BLOCK;
     return true;
 }
 

@@ -314,15 +314,12 @@ static bool vpc_create(const char *filename, uint64_t size, Opts *o, Error **err
 {
     Params p;
     uint8_t footer[VPC_FOOTER];
-    BlockNode *f = parse(o, size, &p, errp) ? sparse_create_file(filename, errp) : NULL;
+    BlockNode *f = parse(o, size, &p, errp) ? block_new_file(filename, errp) : NULL;
     if (!f)
         return false;
     make_footer(footer, &p);
     int r = p.fixed ? block_pwrite(f, p.size, footer, VPC_FOOTER) : write_dynamic(f, footer, (p.size + VPC_BLOCK - 1) / VPC_BLOCK);
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return !r;
+    return block_new_file_end(f, filename, r, true, errp);
 }
 
 static bool vpc_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
@@ -332,7 +329,7 @@ static bool vpc_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required
         return false;
     uint64_t blocks = (p.size + VPC_BLOCK - 1) / VPC_BLOCK, head = 2 * VPC_FOOTER + VPC_HEADER + align_up(blocks * 4, 512);
     *fully = p.fixed ? p.size + VPC_FOOTER : head + blocks * (VPC_BLOCK + 512);
-    *required = p.fixed ? *fully : head + sparse_used_blocks(n, VPC_BLOCK) * (VPC_BLOCK + 512);
+    *required = p.fixed ? *fully : head + block_used_units(n, VPC_BLOCK) * (VPC_BLOCK + 512);
     return true;
 }
 

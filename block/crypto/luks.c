@@ -144,9 +144,7 @@ static bool luks_node_create(const char *filename, uint64_t size, Opts *o, Error
     char *passphrase = secret_get_text(id, errp);
     if (!passphrase)
         return false;
-    g_autoptr(Opts) file_options = opts_new(), open = opts_new();
-    opts_set(open, "driver", "file");
-    BlockNode *f = block_driver_find("file")->create(filename, 0, file_options, errp) ? block_open(filename, open, BLOCK_RDWR, errp) : NULL;
+    BlockNode *f = block_new_file(filename, errp);
     bool ok = f && block_truncate(f, luks_header_size(&p) + align_up(size, CRYPTO_SECTOR), prealloc, true, errp) &&
               write_header(f, &p, passphrase, errp);
     block_unref(f);

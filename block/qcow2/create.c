@@ -94,12 +94,7 @@ static uint64_t metadata_size(const Params *p, uint64_t size, uint64_t data_clus
 /* A file that opens: header, refcount table with one block, L1 table of the smallest kind. */
 static bool write_minimal(const char *filename, const Params *p, Error **errp)
 {
-    g_autoptr(Opts) o = opts_new(), none = opts_new();
-    opts_set(o, "driver", "file");
-    const BlockDriver *file = block_driver_find("file");
-    if (!file->create(filename, 0, none, errp))
-        return false;
-    BlockNode *f = block_open(filename, o, BLOCK_RDWR, errp);
+    BlockNode *f = block_new_file(filename, errp);
     if (!f)
         return false;
     uint64_t cs = BIT(p->cluster_bits);
@@ -125,10 +120,7 @@ static bool write_minimal(const char *filename, const Params *p, Error **errp)
     for (uint64_t i = 0; i < 3; i++)
         q2_set_count(&q, buf + 2 * cs, i, 1);
     int r = block_pwrite(f, 0, buf, cs * 3);
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return !r;
+    return block_new_file_end(f, filename, r, true, errp);
 }
 
 static bool create_data_file(const char *filename, const Params *p, uint64_t size, Error **errp)
@@ -146,10 +138,7 @@ static bool flush_created(const char *filename, Error **errp)
     if (!f)
         return false;
     int r = block_flush(f);
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return !r;
+    return block_new_file_end(f, filename, r, true, errp);
 }
 
 bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
@@ -178,30 +167,13 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 
 /* --- sizes in advance --- */
 
-static uint64_t used_clusters(BlockNode *n, uint64_t cs)
-{
-    uint64_t used = 0, counted_to = 0;
-    for (uint64_t at = 0, size = block_size(n); at < size;) {
-        BlockStatus s;
-        if (block_status_above(n, NULL, at, size - at, &s) || !s.pnum)
-            break;
-        if (s.flags & BLOCK_DATA && !(s.flags & BLOCK_ZERO)) {
-            uint64_t first = MAX(at / cs, counted_to), last = (at + s.pnum + cs - 1) / cs;
-            used += last > first ? last - first : 0;
-            counted_to = MAX(counted_to, last);
-        }
-        at += s.pnum;
-    }
-    return used;
-}
-
 bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
 {
     Params p;
     if (!parse(o, &p, errp))
         return false;
     uint64_t cs = BIT(p.cluster_bits), all = (size + cs - 1) >> p.cluster_bits;
-    uint64_t used = p.prealloc >= PREALLOC_FALLOC ? all : n ? used_clusters(n, cs) : 0;
+    uint64_t used = p.prealloc >= PREALLOC_FALLOC ? all : block_used_units(n, cs);
     bool external = p.data_file;
     *fully = metadata_size(&p, size, all, external) + (external ? 0 : all * cs);
     *required = metadata_size(&p, size, all, external) + (external ? 0 : used * cs);

@@ -307,17 +307,14 @@ static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
 static bool qed_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 {
     Params p;
-    BlockNode *f = parse_create(o, size, &p, errp) ? sparse_create_file(filename, errp) : NULL;
+    BlockNode *f = parse_create(o, size, &p, errp) ? block_new_file(filename, errp) : NULL;
     if (!f)
         return false;
     Qed q = { .cluster = p.cluster, .table = p.table * p.cluster, .header = p.cluster, .l1 = p.cluster };
     BlockNode fake = { .opaque = &q, .file = f, .size = align_up(size, 512), .backing_file = (char *)p.backing, .backing_format = (char *)p.format };
     int r = qed_write_header(&fake);
     bool ok = !r && block_truncate(f, p.cluster + q.table, PREALLOC_OFF, false, errp);
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return ok;
+    return block_new_file_end(f, filename, r, ok, errp);
 }
 
 static bool qed_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
@@ -325,7 +322,7 @@ static bool qed_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required
     Params p;
     if (!parse_create(o, size, &p, errp))
         return false;
-    uint64_t table = p.table * p.cluster, span = p.cluster * (table / 8), all = (size + p.cluster - 1) / p.cluster, used = sparse_used_blocks(n, p.cluster);
+    uint64_t table = p.table * p.cluster, span = p.cluster * (table / 8), all = (size + p.cluster - 1) / p.cluster, used = block_used_units(n, p.cluster);
     uint64_t tables = (size + span - 1) / span;
     *fully = p.cluster + table + tables * table + all * p.cluster;
     *required = p.cluster + table + MIN(tables, used) * table + used * p.cluster;

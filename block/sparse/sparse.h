@@ -93,10 +93,6 @@ int sparse_sync_tables(Meta *const *m, unsigned count);
 
 /* --- for creation and errors --- */
 bool sparse_bad(BlockNode *n, Error **errp, const char *what); /* "image 'x' is no valid FORMAT image: WHAT" */
-/* Make an empty file and open it; NULL: error. */
-BlockNode *sparse_create_file(const char *filename, Error **errp);
-/* Bytes of data in n (or nothing for NULL) when it is cut into blocks, in blocks. */
-uint64_t sparse_used_blocks(BlockNode *n, uint64_t unit);
 void sparse_detail(BlockInfo *out, const char *key, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
 void sparse_random(void *buf, size_t len); /* for UUIDs */
 void sparse_uuid(uint8_t uuid[16]);        /* RFC 4122, version 4 */

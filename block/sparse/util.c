@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small things that several formats need: errors, new files, UUIDs. */
+/* Small things that several formats need: errors, details, UUIDs. */
 #include <stdarg.h>
 #include <sys/random.h>
 #include "base/bits.h"
@@ -9,30 +9,6 @@ bool sparse_bad(BlockNode *n, Error **errp, const char *what)
 {
     error_setf(errp, "image '%s' is no valid %s image: %s", block_filename(n), n->drv->name, what);
     return false;
-}
-
-BlockNode *sparse_create_file(const char *filename, Error **errp)
-{
-    g_autoptr(Opts) o = opts_new(), none = opts_new();
-    opts_set(o, "driver", "file");
-    return block_driver_find("file")->create(filename, 0, none, errp) ? block_open(filename, o, BLOCK_RDWR, errp) : NULL;
-}
-
-uint64_t sparse_used_blocks(BlockNode *n, uint64_t unit)
-{
-    uint64_t used = 0, counted_to = 0;
-    for (uint64_t at = 0, size = n ? block_size(n) : 0; at < size;) {
-        BlockStatus s;
-        if (block_status_above(n, NULL, at, size - at, &s) || !s.pnum)
-            break;
-        if (s.flags & BLOCK_DATA && !(s.flags & BLOCK_ZERO)) {
-            uint64_t first = MAX(at / unit, counted_to), last = (at + s.pnum + unit - 1) / unit;
-            used += last > first ? last - first : 0;
-            counted_to = MAX(counted_to, last);
-        }
-        at += s.pnum;
-    }
-    return used;
 }
 
 void sparse_detail(BlockInfo *out, const char *key, const char *fmt, ...)

@@ -136,17 +136,14 @@ static int write_bat(BlockNode *f, const Params *p)
 bool vhdx_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 {
     Params p;
-    BlockNode *f = parse(o, size, &p, errp) ? sparse_create_file(filename, errp) : NULL;
+    BlockNode *f = parse(o, size, &p, errp) ? block_new_file(filename, errp) : NULL;
     if (!f)
         return false;
     int r = write_headers(f, &p);
     r = r ? r : write_metadata(f, &p);
     r = r ? r : write_bat(f, &p);
     bool ok = !r && block_truncate(f, p.data + (p.fixed ? p.blocks * p.block : 0), PREALLOC_OFF, false, errp);
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return ok;
+    return block_new_file_end(f, filename, r, ok, errp);
 }
 
 bool vhdx_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
@@ -155,6 +152,6 @@ bool vhdx_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint
     if (!parse(o, size, &p, errp))
         return false;
     *fully = p.data + p.blocks * p.block;
-    *required = p.fixed ? *fully : p.data + sparse_used_blocks(n, p.block) * p.block;
+    *required = p.fixed ? *fully : p.data + block_used_units(n, p.block) * p.block;
     return true;
 }

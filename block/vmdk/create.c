@@ -137,7 +137,7 @@ static int write_sparse(BlockNode *f, uint64_t sectors, const Params *p, const c
 
 static bool create_extent(const char *filename, uint64_t sectors, const Params *p, const char *descriptor, Error **errp)
 {
-    BlockNode *f = sparse_create_file(filename, errp);
+    BlockNode *f = block_new_file(filename, errp);
     if (!f)
         return false;
     int r = 0;
@@ -146,10 +146,7 @@ static bool create_extent(const char *filename, uint64_t sectors, const Params *
         ok = block_truncate(f, sectors * VMDK_SECTOR, PREALLOC_OFF, false, errp);
     else
         r = write_sparse(f, sectors, p, descriptor);
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return ok && !r;
+    return block_new_file_end(f, filename, r, ok, errp);
 }
 
 /* --- the descriptor --- */
@@ -174,14 +171,11 @@ static char *make_descriptor(const Params *p, uint64_t sectors, const char *exte
 
 static bool create_text(const char *filename, const char *text, Error **errp)
 {
-    BlockNode *f = sparse_create_file(filename, errp);
+    BlockNode *f = block_new_file(filename, errp);
     if (!f)
         return false;
     int r = block_pwrite(f, 0, text, strlen(text));
-    block_unref(f);
-    if (r)
-        error_set_errno(errp, -r, "image '%s': can't be written", filename);
-    return !r;
+    return block_new_file_end(f, filename, r, true, errp);
 }
 
 /* NAME.vmdk has its extents in NAME-flat.vmdk, NAME-s001.vmdk, NAME-f001.vmdk … beside it. */
@@ -243,6 +237,6 @@ bool vmdk_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint
         head += layout(MIN(sectors - at, part)).data * VMDK_SECTOR;
     uint64_t grain = GRAIN * VMDK_SECTOR + (p.stream ? VMDK_SECTOR : 0); /* incompressible data grows a little */
     *fully = p.flat ? sectors * VMDK_SECTOR : head + (sectors + GRAIN - 1) / GRAIN * grain;
-    *required = p.flat ? *fully : head + sparse_used_blocks(n, GRAIN * VMDK_SECTOR) * grain;
+    *required = p.flat ? *fully : head + block_used_units(n, GRAIN * VMDK_SECTOR) * grain;
     return true;
 }
