@@ -167,7 +167,7 @@ void load_free(Load *l)
 static void clear_pages(uint8_t *host, uint64_t size, unsigned keep)
 {
     for (unsigned p = 0; p * SAVE_PAGE < size; p++) {
-        if (!(keep >> p & 1) && !save_page_is_zero(host + p * SAVE_PAGE))
+        if (!(keep >> p & 1) && !buf_is_zero(host + p * SAVE_PAGE, SAVE_PAGE))
             memset(host + p * SAVE_PAGE, 0, SAVE_PAGE);
     }
 }
@@ -204,32 +204,10 @@ static int unpack(const Load *l, const Entry *e, uint8_t *host)
 static int unpack(const Load *l, const Entry *e, uint8_t *host) { return -ENOTSUP; }
 #endif
 
-typedef struct Batch { struct iovec iov[SAVE_IOV]; int count; uint64_t at, len; } Batch;
-
-static int read_batch(const Load *l, Batch *b)
+static int read_batch(const Load *l, SaveBatch *b)
 {
     int r = b->count ? l->io.read(l->io.opaque, b->at, b->iov, b->count) : 0;
-    b->count = 0;
-    b->len = 0;
-    return r;
-}
-
-static int add_entry(const Load *l, Batch *b, const Entry *e, uint8_t *host)
-{
-    int r = b->count && b->at + b->len != e->at ? read_batch(l, b) : 0;
-    if (!b->count)
-        b->at = e->at;
-    for (unsigned p = 0; p < SAVE_UNIT / SAVE_PAGE; p++) {
-        uint8_t *page = host + p * SAVE_PAGE;
-        struct iovec *last = b->count ? &b->iov[b->count - 1] : NULL;
-        if (!(e->mask >> p & 1))
-            continue;
-        if (last && (uint8_t *)last->iov_base + last->iov_len == page)
-            last->iov_len += SAVE_PAGE;
-        else
-            b->iov[b->count++] = (struct iovec){ page, SAVE_PAGE };
-        b->len += SAVE_PAGE;
-    }
+    save_batch_clear(b);
     return r;
 }
 
@@ -252,17 +230,17 @@ static int load_chunk(void *opaque, unsigned i)
     const RamBlock *block = &l->blocks.block[l->chunk[i].block];
     uint64_t from = l->chunk[i].offset, to = MIN(from + SAVE_CHUNK, block->size);
     const Entry *first = first_entry(l, block->start + from), *e = first;
-    g_autofree Batch *b = g_new(Batch, 1);
-    b->count = 0;
-    b->len = 0;
+    g_autofree SaveBatch *b = save_batch_new();
     int r = 0;
     for (uint64_t at = from; at < to && !r; at += SAVE_UNIT) {
         bool there = e->start == block->start + at;
         clear_pages(block->host + at, MIN((uint64_t)SAVE_UNIT, to - at), there ? e->mask : 0);
-        if (there && e->mask & SAVE_ZSTD)
+        if (there && e->mask & SAVE_ZSTD) {
             r = unpack(l, e, block->host + at);
-        else if (there)
-            r = add_entry(l, b, e, block->host + at);
+        } else if (there) {
+            r = save_batch_goes_on(b, e->at) ? 0 : read_batch(l, b);
+            save_batch_add(b, e->at, e->mask, block->host + at);
+        }
         e += there;
     }
     r = r ? r : read_batch(l, b);

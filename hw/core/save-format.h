@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include "base/bits.h"
+#include "base/iov.h"
 #include "hw/core/ram.h"
 #include "hw/core/save.h"
 
@@ -23,7 +24,14 @@ void save_blocks_init(SaveBlocks *b);
 
 /* A fast check sum of a multiple of 8 bytes: every change of one word changes it. */
 uint64_t save_sum(uint64_t start, const void *data, size_t len);
-bool save_page_is_zero(const void *page);
+
+/* Plain pages that stand side by side in what is saved, straight from or to RAM; of one chunk at most. */
+typedef struct SaveBatch { struct iovec iov[SAVE_IOV]; int count; uint64_t at, len; } SaveBatch;
+SaveBatch *save_batch_new(void); /* empty; g_free() */
+/* Does what is saved at `at` come right behind it? If not, its owner reads or writes it and empties it first. */
+static inline bool save_batch_goes_on(const SaveBatch *b, uint64_t at) { return !b->count || b->at + b->len == at; }
+void save_batch_add(SaveBatch *b, uint64_t at, uint32_t mask, uint8_t *unit); /* the pages of mask */
+static inline void save_batch_clear(SaveBatch *b) { b->count = 0, b->len = 0; }
 
 /* Call fn(opaque, i) for each i below n from several threads, in order of i within each; returns the first error. */
 int save_parallel(unsigned n, int (*fn)(void *opaque, unsigned i), void *opaque);

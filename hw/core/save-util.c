@@ -43,14 +43,28 @@ uint64_t save_sum(uint64_t start, const void *data, size_t len)
     return sum;
 }
 
-bool save_page_is_zero(const void *page)
+SaveBatch *save_batch_new(void)
 {
-    const uint64_t *w = page;
-    for (unsigned i = 0; i < SAVE_PAGE / 8; i += 8) {
-        if (w[i] | w[i + 1] | w[i + 2] | w[i + 3] | w[i + 4] | w[i + 5] | w[i + 6] | w[i + 7])
-            return false;
+    SaveBatch *b = g_new(SaveBatch, 1);
+    save_batch_clear(b);
+    return b;
+}
+
+void save_batch_add(SaveBatch *b, uint64_t at, uint32_t mask, uint8_t *unit)
+{
+    if (!b->count)
+        b->at = at;
+    for (unsigned p = 0; p < SAVE_UNIT / SAVE_PAGE; p++) {
+        uint8_t *page = unit + p * SAVE_PAGE;
+        struct iovec *last = b->count ? &b->iov[b->count - 1] : NULL;
+        if (!(mask >> p & 1))
+            continue;
+        if (last && (uint8_t *)last->iov_base + last->iov_len == page)
+            last->iov_len += SAVE_PAGE;
+        else
+            b->iov[b->count++] = (struct iovec){ page, SAVE_PAGE };
+        b->len += SAVE_PAGE;
     }
-    return true;
 }
 
 typedef struct Work {

@@ -91,7 +91,7 @@ static uint16_t pages_of(const RamBlock *b, uint64_t offset)
 {
     uint16_t mask = 0;
     for (unsigned p = 0; p < SAVE_UNIT / SAVE_PAGE && offset + p * SAVE_PAGE < b->size; p++)
-        mask |= (uint16_t)(!save_page_is_zero(b->host + offset + p * SAVE_PAGE) << p);
+        mask |= (uint16_t)(!buf_is_zero(b->host + offset + p * SAVE_PAGE, SAVE_PAGE) << p);
     return mask;
 }
 
@@ -142,48 +142,25 @@ static void place(Save *s)
 
 /* --- plain pages: straight from RAM --- */
 
-typedef struct Batch { struct iovec iov[SAVE_IOV]; int count; uint64_t at, len; } Batch;
-
-static int write_batch(Save *s, Batch *b)
+static int write_batch(Save *s, SaveBatch *b)
 {
     int r = b->count ? s->io.write(s->io.opaque, b->at, b->iov, b->count) : 0;
     atomic_fetch_add(&s->written, b->len);
-    b->count = 0;
-    b->len = 0;
-    return r;
-}
-
-static int add_unit(Save *s, Batch *b, const Unit *u, uint8_t *host)
-{
-    int r = b->count && b->at + b->len != u->at ? write_batch(s, b) : 0;
-    if (!b->count)
-        b->at = u->at;
-    for (unsigned p = 0; p < SAVE_UNIT / SAVE_PAGE; p++) {
-        uint8_t *page = host + p * SAVE_PAGE;
-        struct iovec *last = b->count ? &b->iov[b->count - 1] : NULL;
-        if (!(u->mask >> p & 1))
-            continue;
-        if (last && (uint8_t *)last->iov_base + last->iov_len == page)
-            last->iov_len += SAVE_PAGE;
-        else
-            b->iov[b->count++] = (struct iovec){ page, SAVE_PAGE };
-        b->len += SAVE_PAGE;
-    }
+    save_batch_clear(b);
     return r;
 }
 
 static int write_plain(Save *s, unsigned chunk)
 {
-    g_autofree Batch *b = g_new(Batch, 1);
-    b->count = 0;
-    b->len = 0;
+    g_autofree SaveBatch *b = save_batch_new();
     int r = 0;
     for (unsigned i = 0; i < units_in(s, chunk) && !r; i++) {
         Unit *u = s->chunk[chunk].unit + i;
         uint8_t *host = block_of(s, chunk)->host + s->chunk[chunk].offset + i * (uint64_t)SAVE_UNIT;
         if (!u->due || !u->mask)
             continue;
-        r = add_unit(s, b, u, host);
+        r = save_batch_goes_on(b, u->at) ? 0 : write_batch(s, b);
+        save_batch_add(b, u->at, u->mask, host);
     }
     r = r ? r : write_batch(s, b);
     return !r && s->cancelled ? -ECANCELED : r;
