@@ -134,18 +134,19 @@ static bool load_chain(Device *d, const DeviceType *t, StateReader *r, Error **e
     return !t->state || state_load_section(r, name, t->state, d, errp);
 }
 
+/* All hooks see what was written, even when something was refused before: the machine may be reset and go on. */
 static bool loaded_chain(Device *d, const DeviceType *t, Error **errp)
 {
-    if (t->base && !loaded_chain(d, t->base, errp))
-        return false;
-    return !t->loaded || t->loaded(d, errp);
+    bool ok = !t->base || loaded_chain(d, t->base, errp);
+    return (!t->loaded || t->loaded(d, ok ? errp : NULL)) && ok;
 }
 
 bool device_load(Device *d, StateReader *r, Error **errp)
 {
     Error *err = NULL;
     lock_domain_lock(d->domain);
-    bool ok = load_chain(d, d->type, r, &err) && loaded_chain(d, d->type, &err);
+    bool ok = load_chain(d, d->type, r, &err);
+    ok = loaded_chain(d, d->type, ok ? &err : NULL) && ok;
     lock_domain_unlock(d->domain);
     if (!ok) {
         error_prependf(&err, "device '%s'", d->id);

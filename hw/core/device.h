@@ -48,7 +48,7 @@ struct DeviceType {
     void (*reset)(Device *d, ResetPhase phase);
     void (*input)(Device *d, unsigned pin, int level); /* an input pin changed */
     void (*saving)(Device *d);               /* before state is read: bring fields up to date */
-    bool (*loaded)(Device *d, Error **errp); /* after state is written: check it (untrusted!) and re-derive the rest */
+    bool (*loaded)(Device *d, Error **errp); /* after state is written, even if some was refused: check it (untrusted!), re-derive the rest */
     void (*stop)(Device *d);                 /* end: free what init and start made; also after a failed start */
     void (*info)(Device *d, GString *out);   /* extra lines for the monitor */
     const void *class_data;                  /* for the bus (PCI ids ...) or family of types */

@@ -11,7 +11,7 @@ static uint64_t now_ns(void) { return (uint64_t)clock_ns(CLOCK_VIRTUAL_NS); }
 uint64_t ticks_get(const Ticks *t)
 {
     uint64_t now = now_ns();
-    if (!t->running || !t->div || now <= t->since_ns)
+    if (!t->running || now <= t->since_ns)
         return t->base;
     return t->base + (uint64_t)((unsigned __int128)(now - t->since_ns) * t->hz / t->div / TICKS_NS_PER_S);
 }
@@ -40,7 +40,7 @@ void ticks_rate(Ticks *t, uint64_t hz, uint64_t div)
 
 int64_t ticks_when(const Ticks *t, uint64_t value)
 {
-    if (!t->running || !t->hz) /* a state that was refused halfway may have no rate */
+    if (!t->running)
         return INT64_MAX;
     if (value <= t->base)
         return (int64_t)now_ns() + TICKS_MIN_NS;
