@@ -13,8 +13,7 @@ struct ThrottleGroup {
     ThrottleConfig config;   /* by properties, then under the lock */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct { double level, burst; } bucket[THROTTLE_KINDS];
-    int64_t last_ns;
+    ThrottleBuckets buckets;
     uint64_t next[2], serving[2]; /* tickets of those who wait, by direction */
     _Atomic bool limited;
 };
@@ -67,7 +66,7 @@ static bool complete(Object *o, Error **errp)
     pthread_cond_init(&g->changed, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&g->lock, NULL);
-    g->last_ns = now_ns();
+    g->buckets.last_ns = now_ns();
     note_limited(g);
     return throttle_config_check(&g->config, errp);
 }
@@ -89,54 +88,53 @@ bool throttle_group_set(ThrottleGroup *g, const ThrottleConfig *c, Error **errp)
         return false;
     pthread_mutex_lock(&g->lock);
     g->config = *c;
-    memset(g->bucket, 0, sizeof g->bucket);
+    g->buckets = (ThrottleBuckets){ .last_ns = now_ns() };
     note_limited(g);
     pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->lock);
     return true;
 }
 
-/* --- buckets; under the group's lock --- */
+/* --- buckets --- */
 
-static void leak(ThrottleGroup *g)
+static void leak(ThrottleBuckets *b, const ThrottleConfig *c, int64_t now)
 {
-    int64_t now = now_ns();
-    double seconds = (double)(now - g->last_ns) / 1e9;
-    g->last_ns = now;
+    double seconds = (double)(now - b->last_ns) / 1e9;
+    b->last_ns = now;
     for (unsigned i = 0; i < THROTTLE_KINDS; i++) {
-        const ThrottleLimit *l = &g->config.limit[i];
-        g->bucket[i].level = MAX(g->bucket[i].level - (double)l->avg * seconds, 0);
-        g->bucket[i].burst = MAX(g->bucket[i].burst - (double)l->max * seconds, 0);
+        const ThrottleLimit *l = &c->limit[i];
+        b->kind[i].level = MAX(b->kind[i].level - (double)l->avg * seconds, 0);
+        b->kind[i].burst = MAX(b->kind[i].burst - (double)l->max * seconds, 0);
     }
 }
 
 static bool concerns(unsigned kind, bool write) { return kind % 3 == 0 || (kind % 3 == 2) == write; }
 
-static int64_t delay_ns(ThrottleGroup *g, bool write)
+int64_t throttle_delay_ns(ThrottleBuckets *b, const ThrottleConfig *c, bool write, int64_t now)
 {
     double longest = 0;
-    leak(g);
+    leak(b, c, now);
     for (unsigned i = 0; i < THROTTLE_KINDS; i++) {
-        const ThrottleLimit *l = &g->config.limit[i];
+        const ThrottleLimit *l = &c->limit[i];
         if (!l->avg || !concerns(i, write))
             continue;
         double length = (double)MAX(l->length, 1u), room = l->max ? (double)l->max * length : (double)l->avg / 10;
-        longest = MAX(longest, (g->bucket[i].level - room) / (double)l->avg);
+        longest = MAX(longest, (b->kind[i].level - room) / (double)l->avg);
         if (l->max && l->length > 1)
-            longest = MAX(longest, (g->bucket[i].burst - (double)l->max / 10) / (double)l->max);
+            longest = MAX(longest, (b->kind[i].burst - (double)l->max / 10) / (double)l->max);
     }
     return (int64_t)(longest * 1e9);
 }
 
-static void fill(ThrottleGroup *g, bool write, uint64_t bytes)
+void throttle_fill(ThrottleBuckets *b, const ThrottleConfig *c, bool write, uint64_t bytes)
 {
-    double ops = g->config.iops_size ? MAX((double)bytes / (double)g->config.iops_size, 1) : 1;
+    double ops = c->iops_size ? MAX((double)bytes / (double)c->iops_size, 1) : 1;
     for (unsigned i = 0; i < THROTTLE_KINDS; i++) {
         double units = i < THROTTLE_BPS ? ops : (double)bytes;
-        if (!g->config.limit[i].avg || !concerns(i, write))
+        if (!c->limit[i].avg || !concerns(i, write))
             continue;
-        g->bucket[i].level += units;
-        g->bucket[i].burst += units;
+        b->kind[i].level += units;
+        b->kind[i].burst += units;
     }
 }
 
@@ -147,12 +145,12 @@ static void wait_for_turn(ThrottleGroup *g, bool write, uint64_t bytes, const _A
     while (g->serving[write] != ticket)
         pthread_cond_wait(&g->changed, &g->lock);
     int64_t ns;
-    while (!*hurry && (ns = delay_ns(g, write)) > 0) {
+    while (!*hurry && (ns = throttle_delay_ns(&g->buckets, &g->config, write, now_ns())) > 0) {
         int64_t until = now_ns() + ns;
         struct timespec t = { until / 1000000000, until % 1000000000 };
         pthread_cond_timedwait(&g->changed, &g->lock, &t);
     }
-    fill(g, write, bytes);
+    throttle_fill(&g->buckets, &g->config, write, bytes);
     g->serving[write]++;
     pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->lock);

@@ -16,6 +16,14 @@ typedef struct ThrottleConfig {
 } ThrottleConfig;
 bool throttle_config_check(const ThrottleConfig *c, Error **errp);
 
+/* What has been let through, as far as it has not leaked away yet. The caller locks. */
+typedef struct ThrottleBuckets {
+    struct { double level, burst; } kind[THROTTLE_KINDS];
+    int64_t last_ns; /* the last leak; a new set of buckets begins now */
+} ThrottleBuckets;
+int64_t throttle_delay_ns(ThrottleBuckets *b, const ThrottleConfig *c, bool write, int64_t now); /* until the next request may pass; 0 or less: it may */
+void throttle_fill(ThrottleBuckets *b, const ThrottleConfig *c, bool write, uint64_t bytes);     /* a request passes */
+
 /* A group's members share its limits, in the order in which they ask. Any thread. */
 /* ThrottleGroup starts with an Object of kind "throttle-group". */
 ThrottleGroup *throttle_group_of(Object *o);

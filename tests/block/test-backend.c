@@ -153,39 +153,68 @@ static BlockBackend *limited(const char *name, const char *group)
     return b;
 }
 
-static double seconds_for(BlockBackend *b, BlkOp op, unsigned count, size_t bytes)
+/* Seconds that `count` requests one after the other take by the limits alone: the clock of the test moves when a request waits. */
+static double seconds_for(ThrottleBuckets *b, const ThrottleConfig *c, bool write, unsigned count, uint64_t bytes)
 {
-    gint64 start = g_get_monotonic_time();
-    for (unsigned i = 0; i < count; i++)
-        g_assert_cmpint(request(b, op, 0, bytes), ==, 0);
-    return (double)(g_get_monotonic_time() - start) / 1e6;
+    int64_t start = b->last_ns, now = start;
+    for (unsigned i = 0; i < count; i++) {
+        int64_t ns;
+        while ((ns = throttle_delay_ns(b, c, write, now)) > 0)
+            now += ns + 1;
+        throttle_fill(b, c, write, bytes);
+    }
+    throttle_delay_ns(b, c, write, now);
+    return (double)(now - start) / 1e9;
+}
+
+static void assert_seconds(double got, double want)
+{
+    g_test_message("%.4f s, expected %.4f s", got, want);
+    g_assert_cmpfloat_with_epsilon(got, want, 0.003);
 }
 
 /* 1000 a second: a tenth of a second at once, then one each millisecond; reads and writes have limits of their own. */
 static void test_limits(void)
 {
-    Error *err = NULL;
-    g_assert_nonnull(object_new("throttle-group", "g", &err, "x-iops-read", "1000", "limits.bps-write", "1000000", NULL));
-    BlockBackend *b = limited("limited", "g");
-    double reads = seconds_for(b, BLK_READ, 400, 512), writes = seconds_for(b, BLK_WRITE, 100, 4096);
-    g_test_message("400 reads in %.3f s, 100 writes of 4 KiB in %.3f s", reads, writes);
-    g_assert_true(reads > 0.27);
-    g_assert_true(writes > 0.27);
-    ThrottleConfig none = { 0 };
-    g_assert_true(throttle_group_set(blk_throttle(b), &none, &err));
-    g_assert_true(seconds_for(b, BLK_READ, 400, 512) < 0.25);
-    blk_free(b);
-    g_assert_true(object_del("g", &err));
+    ThrottleConfig c = { .limit = { [THROTTLE_OPS_READ] = { 1000, 0, 1 }, [THROTTLE_BPS_WRITE] = { 1000000, 0, 1 } } };
+    ThrottleBuckets b = { .last_ns = 5 };
+    assert_seconds(seconds_for(&b, &c, false, 400, 512), 0.3);
+    assert_seconds(seconds_for(&b, &c, true, 100, 4096), 0.3055);
+    c.iops_size = 4096; /* each counts as four */
+    b = (ThrottleBuckets){ .last_ns = 5 };
+    assert_seconds(seconds_for(&b, &c, false, 100, 16384), 0.296);
+    c = (ThrottleConfig){ 0 };
+    assert_seconds(seconds_for(&b, &c, false, 400, 512), 0);
 }
 
-/* A burst may last: 1000 a second, 10000 a second for what adds up to one second. */
+/* A burst: 100 a second, 500 at once; or 500 a second for two seconds. */
 static void test_burst(void)
 {
+    ThrottleConfig c = { .limit = { { 100, 500, 1 } } };
+    ThrottleBuckets b = { .last_ns = 0 };
+    assert_seconds(seconds_for(&b, &c, false, 500, 512), 0);
+    assert_seconds(seconds_for(&b, &c, false, 100, 512), 0.99);
+    c.limit[THROTTLE_OPS].length = 2;
+    b = (ThrottleBuckets){ .last_ns = 0 };
+    assert_seconds(seconds_for(&b, &c, false, 550, 512), 1.0);
+}
+
+/* A drive waits as its group says, and no longer when the limits go. */
+static void test_limited_drive(void)
+{
     Error *err = NULL;
-    g_assert_nonnull(object_new("throttle-group", "g", &err, "x-iops-total", "100", "x-iops-total-max", "500", NULL));
+    g_assert_nonnull(object_new("throttle-group", "g", &err, "x-iops-total", "1000", "x-iops-total-max", "1000", NULL));
     BlockBackend *b = limited("limited", "g");
-    g_assert_true(seconds_for(b, BLK_READ, 450, 512) < 0.5);
-    g_assert_true(seconds_for(b, BLK_READ, 100, 512) > 0.4);
+    gint64 start = g_get_monotonic_time();
+    for (unsigned i = 0; i < 1300; i++)
+        g_assert_cmpint(request(b, BLK_READ, 0, 512), ==, 0);
+    g_assert_cmpint(g_get_monotonic_time() - start, >=, 290000);
+    ThrottleConfig config = { .limit = { { 1, 0, 1 } } };
+    g_assert_true(throttle_group_set(blk_throttle(b), &config, &err));
+    config = (ThrottleConfig){ 0 };
+    g_assert_true(throttle_group_set(blk_throttle(b), &config, &err));
+    for (unsigned i = 0; i < 1000; i++) /* a quarter of an hour with the limit */
+        g_assert_cmpint(request(b, BLK_READ, 0, 512), ==, 0);
     blk_free(b);
     g_assert_true(object_del("g", &err));
     g_assert_null(object_new("throttle-group", "g", &err, "x-iops-total", "100", "x-iops-read", "5", NULL));
@@ -213,6 +242,7 @@ static void test_group(void)
     g_assert_nonnull(object_new("throttle-group", "g", &err, "x-iops-total", "500", NULL));
     Member m[2] = { { limited("one", "g"), 0, &stop }, { limited("two", "g"), 0, &stop } };
     GThread *t[2];
+    gint64 begin = g_get_monotonic_time();
     for (unsigned i = 0; i < 2; i++)
         t[i] = g_thread_new("member", member, &m[i]);
     g_usleep(600000);
@@ -221,17 +251,20 @@ static void test_group(void)
         g_thread_join(t[i]);
     unsigned all = m[0].count + m[1].count;
     g_test_message("%u and %u requests", m[0].count, m[1].count);
-    g_assert_true(all < 450 && m[0].count * 3 > all && m[1].count * 3 > all);
+    g_assert_cmpfloat(all, <=, 50 + 500e-6 * (double)(g_get_monotonic_time() - begin) + 4);
+    g_assert_true(m[0].count * 5 > all && m[1].count * 5 > all);
     ThrottleConfig slow = { .limit = { { 1, 0, 0 } } };
     g_assert_true(throttle_group_set(blk_throttle(m[0].blk), &slow, &err));
-    gint64 start = g_get_monotonic_time();
-    Wait w[4];
-    for (unsigned i = 0; i < 4; i++) {
+    Wait w[100];
+    for (unsigned i = 0; i < G_N_ELEMENTS(w); i++) {
         w[i] = (Wait){ .req = { .op = BLK_WRITE_ZEROES, .bytes = 512, .done = done, .opaque = &w[i] } };
         blk_submit(m[0].blk, &w[i].req);
     }
+    gint64 start = g_get_monotonic_time();
     blk_drain(m[0].blk);
-    g_assert_true(g_get_monotonic_time() - start < 900000);
+    for (unsigned i = 0; i < G_N_ELEMENTS(w); i++)
+        g_assert_true(w[i].over);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 60 * G_TIME_SPAN_SECOND);
     for (unsigned i = 0; i < 2; i++)
         blk_free(m[i].blk);
     g_assert_true(object_del("g", &err));
@@ -240,7 +273,7 @@ static void test_group(void)
 /* --- a request that ends at once does not wait for the host's flush --- */
 
 static BlockNode *flushed;      /* the image: flushed by another thread as soon as data is read below it */
-static _Atomic bool flushing;
+static _Atomic bool flushing, has_read, too_late;
 static GThread *flusher;
 
 static gpointer flush_image(gpointer unused)
@@ -267,7 +300,10 @@ static int slow_flush(BlockNode *n)
     if (!flushed)
         return block_flush(n->file);
     atomic_store(&flushing, true);
-    g_usleep(500000);
+    for (unsigned i = 0; !atomic_load(&has_read) && !too_late; i++) { /* ten seconds for what takes none */
+        g_usleep(1000);
+        too_late = i >= 10000;
+    }
     return 0;
 }
 static bool slow_open(BlockNode *n, Opts *options, Error **errp)
@@ -296,11 +332,11 @@ static void test_flush_aside(void)
     memset(buf, 0, sizeof buf);
     struct iovec iov = { buf, sizeof buf };
     flushed = n;
-    gint64 start = g_get_monotonic_time();
     g_assert_cmpint(block_preadv_nowait(n, 0, &iov, 1), ==, 0);
-    g_assert_cmpint(g_get_monotonic_time() - start, <, 300000);
+    atomic_store(&has_read, true);
     g_assert_cmpuint(buf[77], ==, 0x5a);
     g_thread_join(flusher);
+    g_assert_false(too_late);
     flushed = NULL;
     block_unref(n);
     g_remove(image);
@@ -314,6 +350,7 @@ int main(int argc, char **argv)
     g_test_add_func("/backend/fixed", test_fixed);
     g_test_add_func("/backend/limits", test_limits);
     g_test_add_func("/backend/burst", test_burst);
+    g_test_add_func("/backend/limited-drive", test_limited_drive);
     g_test_add_func("/backend/group", test_group);
     g_test_add_func("/backend/change-under-load", test_change_under_load);
     g_test_add_func("/backend/flush-aside", test_flush_aside);

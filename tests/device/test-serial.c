@@ -142,7 +142,7 @@ static void test_dead_peer(void)
     Device *d;
     Rig *r = serial_rig(&d);
     host.room = 0;
-    gint64 limit = g_get_monotonic_time() + 4 * G_TIME_SPAN_SECOND;
+    gint64 limit = g_get_monotonic_time() + 60 * G_TIME_SPAN_SECOND;
     for (unsigned i = 0; i < 2000; i++) {
         while (!(rig_in(r, LSR) & 0x20)) { /* a second at first, then no more */
             g_assert_cmpint(g_get_monotonic_time(), <, limit);
