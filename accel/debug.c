@@ -181,6 +181,12 @@ bool debug_read_phys(Vcpu *v, uint64_t pa, void *buf, unsigned len)
 bool debug_write_phys(Vcpu *v, uint64_t pa, const void *buf, unsigned len) { return as_write_rom(v->as, pa, buf, len) == MEM_OK; }
 
 /* --- registers that are plain fields --- */
+void gdb_get_greg(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, v->g[r->arg]); }
+bool gdb_set_greg(Vcpu *v, const GdbReg *r, const uint8_t *buf)
+{
+    v->g[r->arg] = gdb_reg_take(r, buf);
+    return true;
+}
 void gdb_get_field(Vcpu *v, const GdbReg *r, uint8_t *buf) { memcpy(buf, (const uint8_t *)v + r->arg, r->bits / 8); }
 bool gdb_set_field(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {

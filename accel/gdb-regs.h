@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/bits.h"
 
 typedef struct Vcpu Vcpu;
 typedef struct GdbReg GdbReg;
@@ -41,6 +42,12 @@ typedef struct GdbTarget {
     bool step_wakes;             /* waiting is a hint, which being debugged ends (WFI; DDI 0487 D1.6.2): a step of a sleeping CPU goes on */
 } GdbTarget;
 
+/* For get and set: the register's bits / 8 <= 8 bytes. */
+static inline void gdb_reg_put(const GdbReg *r, uint8_t *buf, uint64_t value) { store_le(buf, r->bits / 8, value); }
+static inline uint64_t gdb_reg_take(const GdbReg *r, const uint8_t *buf) { return load_le(buf, r->bits / 8); }
+/* get and set for general register `arg`. */
+void gdb_get_greg(Vcpu *v, const GdbReg *r, uint8_t *buf);
+bool gdb_set_greg(Vcpu *v, const GdbReg *r, const uint8_t *buf);
 /* get and set for fields of the vCPU's structure: arg = offset, bits / 8 <= 8 bytes. */
 void gdb_get_field(Vcpu *v, const GdbReg *r, uint8_t *buf);
 bool gdb_set_field(Vcpu *v, const GdbReg *r, const uint8_t *buf);

@@ -76,4 +76,7 @@ void aml_res_dword_memory(Aml *a, uint32_t first, uint32_t last);
 void aml_res_qword_memory(Aml *a, uint64_t first, uint64_t last);
 void aml_res_dword_io(Aml *a, uint16_t first, uint16_t last, uint32_t at); /* ports that lie in memory at `at` */
 void aml_res_gpio_int(Aml *a, uint16_t pin, const char *source); /* edge, active high */
+
+/* _OSC of a PCI Express root bridge (PCI Firmware 3.2 section 4.5.1). */
+void aml_pci_osc(Aml *a);
 #endif

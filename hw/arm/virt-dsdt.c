@@ -126,27 +126,6 @@ static void windows(Aml *a, const VirtFacts *v)
     aml_resources_end(a);
 }
 
-/* _OSC (PCI Firmware 3.2 section 4.5.1): the system may control all that there is. */
-static void osc(Aml *a)
-{
-    aml_method(a, "_OSC", 4, true);
-    aml_op(a, AML_CREATE_DWORD_FIELD), aml_arg(a, 3), aml_int(a, 0), aml_name(a, "CDW1");
-    aml_if(a);
-    aml_op(a, AML_LEQUAL), aml_arg(a, 0), aml_uuid(a, "33db4d5b-1ff7-401c-9657-7441c03dd766");
-    aml_op(a, AML_CREATE_DWORD_FIELD), aml_arg(a, 3), aml_int(a, 8), aml_name(a, "CDW3");
-    aml_op(a, AML_AND), aml_name(a, "CDW3"), aml_int(a, 0x1d), aml_name(a, "CDW3");
-    aml_if(a);
-    aml_op(a, AML_LNOT), aml_op(a, AML_LEQUAL), aml_arg(a, 1), aml_int(a, 1);
-    aml_op(a, AML_OR), aml_name(a, "CDW1"), aml_int(a, 0x08), aml_name(a, "CDW1");
-    aml_end(a);
-    aml_end(a);
-    aml_else(a);
-    aml_op(a, AML_OR), aml_name(a, "CDW1"), aml_int(a, 0x04), aml_name(a, "CDW1");
-    aml_end(a);
-    aml_op(a, AML_RETURN), aml_arg(a, 3);
-    aml_end(a);
-}
-
 static void pci(Aml *a, const VirtFacts *v)
 {
     links(a);
@@ -159,7 +138,7 @@ static void pci(Aml *a, const VirtFacts *v)
     aml_named_int(a, "_CCA", 1);
     routing(a);
     windows(a, v);
-    osc(a);
+    aml_pci_osc(a);
     aml_device(a, "RES0"); /* configuration space */
     aml_named_string(a, "_HID", "PNP0C02");
     aml_named(a, "_CRS");

@@ -21,3 +21,14 @@ const CpuFamily *cpu_family_find(const char *arch)
     }
     return NULL;
 }
+
+bool cpu_unknown_property(const char *name, GPtrArray *known, Error **errp)
+{
+    g_ptr_array_add(known, NULL);
+    const char *near = nearest_name(name, (const char *const *)known->pdata);
+    if (near)
+        error_setf(errp, "-cpu: '%s': no such feature or property; did you mean '%s'?", name, near);
+    else
+        error_setf(errp, "-cpu: '%s': no such feature or property; -cpu help lists them", name);
+    return false;
+}

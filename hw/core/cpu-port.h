@@ -99,6 +99,7 @@ typedef struct CpuFamily {
 } CpuFamily;
 void cpu_family_register(const CpuFamily *family);
 const CpuFamily *cpu_family_find(const char *arch);
+bool cpu_unknown_property(const char *name, GPtrArray *known, Error **errp); /* false, with the error of -cpu; known: const char *, gets a NULL */
 #define CPU_FAMILY_REGISTER(family_) \
     static void __attribute__((constructor)) family_##_register(void) { cpu_family_register(&family_); }
 

@@ -233,6 +233,19 @@ bool device_set(Device *d, const char *prop, const char *value, Error **errp)
     return props_set(all, d, what, prop, value, errp);
 }
 
+bool device_set_list(Device *d, const char *pairs, Error **errp)
+{
+    g_auto(GStrv) each = g_strsplit(pairs ? pairs : "", ",", -1);
+    for (char **p = each; *p && **p; p++) {
+        char *eq = strchr(*p, '=');
+        g_assert(eq);
+        *eq = 0;
+        if (!device_set(d, *p, eq + 1, errp))
+            return false;
+    }
+    return true;
+}
+
 void device_set_default(Device *d, const char *prop, const char *value)
 {
     Error *err = NULL;

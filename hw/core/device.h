@@ -86,6 +86,7 @@ const DeviceType *const *device_types(unsigned *count); /* sorted by name */
 Device *device_new(const DeviceType *type, const char *id);
 Device *device_new_named(const char *type_name, const char *id, Error **errp); /* unknown: nearest name */
 bool device_set(Device *d, const char *prop, const char *value, Error **errp);
+bool device_set_list(Device *d, const char *pairs, Error **errp); /* "name=value,..." of a board's table; NULL: none */
 void device_set_default(Device *d, const char *prop, const char *value); /* must be valid: asserts */
 bool device_start(Device *d, Error **errp);
 void device_free(Device *d);

@@ -73,24 +73,11 @@ static bool add_cpus(ABoardMachine *m, Error **errp)
     return true;
 }
 
-static bool set_props(Device *d, const char *text, Error **errp)
-{
-    g_auto(GStrv) pairs = g_strsplit(text ? text : "", ",", -1);
-    for (char **p = pairs; *p && **p; p++) {
-        char *eq = strchr(*p, '=');
-        g_assert(eq);
-        *eq = 0;
-        if (!device_set(d, *p, eq + 1, errp))
-            return false;
-    }
-    return true;
-}
-
 Device *aboard_add(ABoardMachine *m, const APart *p, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
     Device *d = device_new_named(p->type, p->id, errp);
-    if (!d || !set_props(d, p->props, errp))
+    if (!d || !device_set_list(d, p->props, errp))
         return NULL;
     Chardev *chr = p->serial && p->serial <= ARRAY_LEN(c->serial) ? c->serial[p->serial - 1] : NULL;
     if (chr)

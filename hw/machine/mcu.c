@@ -153,23 +153,10 @@ static bool add_cpus(McuMachine *m, const McuBoard *board, Error **errp)
     return true;
 }
 
-static bool set_props(Device *d, const char *text, Error **errp)
-{
-    g_auto(GStrv) pairs = g_strsplit(text ? text : "", ",", -1);
-    for (char **p = pairs; *p && **p; p++) {
-        char *eq = strchr(*p, '=');
-        g_assert(eq);
-        *eq = 0;
-        if (!device_set(d, *p, eq + 1, errp))
-            return false;
-    }
-    return true;
-}
-
 bool mcu_add_part(McuMachine *m, const McuPart *p, Error **errp)
 {
     Device *d = device_new_named(p->type, p->id, errp);
-    if (!d || !set_props(d, p->props, errp))
+    if (!d || !device_set_list(d, p->props, errp))
         return false;
     Chardev *chr = p->serial && p->serial <= ARRAY_LEN(m->machine.config.serial) ? m->machine.config.serial[p->serial - 1] : NULL;
     if (chr)

@@ -5,20 +5,11 @@
 #include "target/arm/m/m.h"
 #include "target/arm/system.h"
 
-static void put(const GdbReg *r, uint8_t *buf, uint64_t value) { store_le(buf, r->bits / 8, value); }
-static uint64_t take(const GdbReg *r, const uint8_t *buf) { return load_le(buf, r->bits / 8); }
-
 /* --- general --- */
-static void get_greg(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, v->g[r->arg]); }
-static bool set_greg(Vcpu *v, const GdbReg *r, const uint8_t *buf)
-{
-    v->g[r->arg] = take(r, buf);
-    return true;
-}
-static void get_pc(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, v->pc); }
+static void get_pc(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, v->pc); }
 static bool set_pc(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    uint64_t pc = take(r, buf);
+    uint64_t pc = gdb_reg_take(r, buf);
     v->pc = pc & ~(v->mode & ARM_MODE_T32 ? UINT64_C(1) : UINT64_C(3));
     arm_cpu(v)->it = 0;
     arm_update_mode(arm_cpu(v));
@@ -29,12 +20,12 @@ static bool set_pc(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 static void get_psr(Vcpu *v, const GdbReg *r, uint8_t *buf)
 {
     const ArmCpu *c = arm_cpu(v);
-    put(r, buf, c->aarch64 ? arm_get_pstate(c) : arm_get_cpsr(c));
+    gdb_reg_put(r, buf, c->aarch64 ? arm_get_pstate(c) : arm_get_cpsr(c));
 }
 static bool set_psr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
     ArmCpu *c = arm_cpu(v);
-    uint32_t value = (uint32_t)take(r, buf);
+    uint32_t value = (uint32_t)gdb_reg_take(r, buf);
     if (!c->aarch64) {
         arm_set_cpsr(c, value, 0xf80f03e0 | 0x20); /* NZCVQ, GE, E, A, I, F, T */
         arm_update_mode(c);
@@ -47,10 +38,10 @@ static bool set_psr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
     return true;
 }
 
-static void get_xpsr(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, arm_m_get_xpsr(arm_cpu(v))); }
+static void get_xpsr(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, arm_m_get_xpsr(arm_cpu(v))); }
 static bool set_xpsr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    arm_m_set_xpsr(arm_cpu(v), (uint32_t)take(r, buf), 0xf80f0000); /* NZCVQ, GE */
+    arm_m_set_xpsr(arm_cpu(v), (uint32_t)gdb_reg_take(r, buf), 0xf80f0000); /* NZCVQ, GE */
     arm_update_mode(arm_cpu(v));
     return true;
 }
@@ -62,28 +53,28 @@ static bool set_vec(Vcpu *v, const GdbReg *r, const uint8_t *buf)
     memcpy(v->v[r->arg].u8, buf, 16);
     return true;
 }
-static void get_double(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, v->v[r->arg / 2].u64[r->arg & 1]); }
+static void get_double(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, v->v[r->arg / 2].u64[r->arg & 1]); }
 static bool set_double(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    v->v[r->arg / 2].u64[r->arg & 1] = take(r, buf);
+    v->v[r->arg / 2].u64[r->arg & 1] = gdb_reg_take(r, buf);
     return true;
 }
-static void get_fpsr(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, arm_get_fpsr(arm_cpu(v))); }
+static void get_fpsr(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, arm_get_fpsr(arm_cpu(v))); }
 static bool set_fpsr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    arm_set_fpsr(arm_cpu(v), (uint32_t)take(r, buf));
+    arm_set_fpsr(arm_cpu(v), (uint32_t)gdb_reg_take(r, buf));
     return true;
 }
-static void get_fpcr(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, arm_get_fpcr(arm_cpu(v))); }
+static void get_fpcr(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, arm_get_fpcr(arm_cpu(v))); }
 static bool set_fpcr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    arm_set_fpcr(arm_cpu(v), (uint32_t)take(r, buf));
+    arm_set_fpcr(arm_cpu(v), (uint32_t)gdb_reg_take(r, buf));
     return true;
 }
-static void get_fpscr(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, arm_get_fpscr(arm_cpu(v))); }
+static void get_fpscr(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, arm_get_fpscr(arm_cpu(v))); }
 static bool set_fpscr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    arm_set_fpscr(arm_cpu(v), (uint32_t)take(r, buf));
+    arm_set_fpscr(arm_cpu(v), (uint32_t)gdb_reg_take(r, buf));
     return true;
 }
 
@@ -91,15 +82,15 @@ static bool set_fpscr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 static void get_m_sp(Vcpu *v, const GdbReg *r, uint8_t *buf)
 {
     const ArmM *m = arm_cpu(v)->m;
-    put(r, buf, arm_m_get_sp(m, m->secure, r->arg));
+    gdb_reg_put(r, buf, arm_m_get_sp(m, m->secure, r->arg));
 }
 static bool set_m_sp(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
     ArmM *m = arm_cpu(v)->m;
-    arm_m_set_sp(m, m->secure, r->arg, (uint32_t)take(r, buf) & ~3u);
+    arm_m_set_sp(m, m->secure, r->arg, (uint32_t)gdb_reg_take(r, buf) & ~3u);
     return true;
 }
-static void get_m_mask(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, *(const uint32_t *)((const char *)arm_m_bank(arm_cpu(v)->m) + r->arg)); }
+static void get_m_mask(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, *(const uint32_t *)((const char *)arm_m_bank(arm_cpu(v)->m) + r->arg)); }
 
 /* --- system registers: read-only here, writes have effects that only the guest's own instructions make --- */
 #define SYS(name_, field) { name_, 64, "int", "system", gdb_get_field, NULL, offsetof(ArmCpu, field) }
@@ -126,15 +117,15 @@ static const GdbReg system32[] = { /* the non-secure copies */
     SYS32("MIDR", midr), SYS32("MPIDR", mpidr),
 };
 
-#define X(n) { "x" #n, 64, "int", NULL, get_greg, set_greg, n }
-#define R(n) { "r" #n, 32, "uint32", NULL, get_greg, set_greg, n }
+#define X(n) { "x" #n, 64, "int", NULL, gdb_get_greg, gdb_set_greg, n }
+#define R(n) { "r" #n, 32, "uint32", NULL, gdb_get_greg, gdb_set_greg, n }
 #define V(n) { "v" #n, 128, "aarch64v", NULL, get_vec, set_vec, n }
 #define D(n) { "d" #n, 64, "ieee_double", NULL, get_double, set_double, n }
 
 static const GdbReg core64[] = {
     X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13), X(14), X(15), X(16), X(17), X(18), X(19), X(20),
     X(21), X(22), X(23), X(24), X(25), X(26), X(27), X(28), X(29), X(30),
-    { "sp", 64, "data_ptr", NULL, get_greg, set_greg, ARM_SP }, { "pc", 64, "code_ptr", NULL, get_pc, set_pc, 0 },
+    { "sp", 64, "data_ptr", NULL, gdb_get_greg, gdb_set_greg, ARM_SP }, { "pc", 64, "code_ptr", NULL, get_pc, set_pc, 0 },
     { "cpsr", 32, "cpsr_flags", NULL, get_psr, set_psr, 0 },
 };
 static const GdbReg fpu64[] = {
@@ -144,7 +135,7 @@ static const GdbReg fpu64[] = {
 };
 #define CORE32 \
     R(0), R(1), R(2), R(3), R(4), R(5), R(6), R(7), R(8), R(9), R(10), R(11), R(12), \
-    { "sp", 32, "data_ptr", NULL, get_greg, set_greg, ARM_R13 }, { "lr", 32, "int", NULL, get_greg, set_greg, ARM_R14 }, \
+    { "sp", 32, "data_ptr", NULL, gdb_get_greg, gdb_set_greg, ARM_R13 }, { "lr", 32, "int", NULL, gdb_get_greg, gdb_set_greg, ARM_R14 }, \
     { "pc", 32, "code_ptr", NULL, get_pc, set_pc, 0 }
 static const GdbReg core32[] = { CORE32, { "cpsr", 32, "int", NULL, get_psr, set_psr, 0 } };
 static const GdbReg core_m[] = { CORE32, { "xpsr", 32, "int", NULL, get_xpsr, set_xpsr, 0 } };

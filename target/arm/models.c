@@ -221,13 +221,7 @@ static bool unknown_property(const char *name, Error **errp)
         g_ptr_array_add(all, (void *)feature_names[i].name);
     for (unsigned i = 0; i < ARRAY_LEN(cpu_options); i++)
         g_ptr_array_add(all, (void *)cpu_options[i].name);
-    g_ptr_array_add(all, NULL);
-    const char *near = nearest_name(name, (const char *const *)all->pdata);
-    if (near)
-        error_setf(errp, "-cpu: '%s': no such feature or property; did you mean '%s'?", name, near);
-    else
-        error_setf(errp, "-cpu: '%s': no such feature or property; -cpu help lists them", name);
-    return false;
+    return cpu_unknown_property(name, all, errp);
 }
 
 static bool set_option(CpuOptions *o, unsigned i, const char *value, Error **errp)

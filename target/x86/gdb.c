@@ -5,37 +5,28 @@
 #include "target/x86/models.h"
 #include "target/x86/print.h"
 
-static void put(const GdbReg *r, uint8_t *buf, uint64_t value) { store_le(buf, r->bits / 8, value); }
-static uint64_t take(const GdbReg *r, const uint8_t *buf) { return load_le(buf, r->bits / 8); }
-
 /* --- general --- */
-static void get_greg(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, v->g[r->arg]); }
-static bool set_greg(Vcpu *v, const GdbReg *r, const uint8_t *buf)
-{
-    v->g[r->arg] = take(r, buf);
-    return true;
-}
-static void get_pc(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, v->pc); }
+static void get_pc(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, v->pc); }
 static bool set_pc(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    v->pc = take(r, buf);
+    v->pc = gdb_reg_take(r, buf);
     return true;
 }
-static void get_eflags(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, x86_get_eflags(x86_cpu(v))); }
+static void get_eflags(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, x86_get_eflags(x86_cpu(v))); }
 static bool set_eflags(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
     X86Cpu *c = x86_cpu(v);
     uint32_t fixed = EFL_VM | EFL_RF; /* VM86 is another mode: not by a register write */
-    x86_set_eflags(c, ((uint32_t)take(r, buf) & ~fixed) | (x86_get_eflags(c) & fixed));
+    x86_set_eflags(c, ((uint32_t)gdb_reg_take(r, buf) & ~fixed) | (x86_get_eflags(c) & fixed));
     return true;
 }
 
 /* Selectors: in real mode they are what one writes; elsewhere a descriptor would have to be loaded. */
-static void get_sel(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, x86_cpu(v)->seg[r->arg].sel); }
+static void get_sel(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, x86_cpu(v)->seg[r->arg].sel); }
 static bool set_sel(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
     X86Cpu *c = x86_cpu(v);
-    uint16_t sel = (uint16_t)take(r, buf);
+    uint16_t sel = (uint16_t)gdb_reg_take(r, buf);
     if (sel == c->seg[r->arg].sel)
         return true;
     if (!x86_real_mode(c))
@@ -45,13 +36,13 @@ static bool set_sel(Vcpu *v, const GdbReg *r, const uint8_t *buf)
     x86_update_mode(c);
     return true;
 }
-static void get_base(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, x86_cpu(v)->seg[r->arg].base); }
+static void get_base(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, x86_cpu(v)->seg[r->arg].base); }
 static bool set_base(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
     X86Cpu *c = x86_cpu(v);
-    if (!x86_canonical(c, take(r, buf)))
+    if (!x86_canonical(c, gdb_reg_take(r, buf)))
         return false;
-    c->seg[r->arg].base = take(r, buf);
+    c->seg[r->arg].base = gdb_reg_take(r, buf);
     x86_update_mode(c);
     return true;
 }
@@ -75,12 +66,12 @@ static void get_fctl(Vcpu *v, const GdbReg *r, uint8_t *buf)
     const X86Cpu *c = x86_cpu(v);
     const uint32_t values[] = { [FCTRL] = c->fp_cw, [FSTAT] = x87_status(c), [FTAG] = x87_tag_word(c), [FISEG] = c->fp_cs,
                                 [FIOFF] = (uint32_t)c->fp_ip, [FOSEG] = c->fp_ds, [FOOFF] = (uint32_t)c->fp_dp, [FOP] = c->fp_op };
-    put(r, buf, values[r->arg]);
+    gdb_reg_put(r, buf, values[r->arg]);
 }
 static bool set_fctl(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
     X86Cpu *c = x86_cpu(v);
-    uint16_t value = (uint16_t)take(r, buf);
+    uint16_t value = (uint16_t)gdb_reg_take(r, buf);
     switch (r->arg) {
     case FCTRL: c->fp_cw = (value & 0x1f3f) | 0x40; break;
     case FSTAT: x87_set_status(c, value); break;
@@ -90,9 +81,9 @@ static bool set_fctl(Vcpu *v, const GdbReg *r, const uint8_t *buf)
             c->fp_tags |= (uint8_t)(((value >> 2 * i & 3) != 3) << i);
         break;
     case FISEG: c->fp_cs = value; break;
-    case FIOFF: c->fp_ip = take(r, buf); break;
+    case FIOFF: c->fp_ip = gdb_reg_take(r, buf); break;
     case FOSEG: c->fp_ds = value; break;
-    case FOOFF: c->fp_dp = take(r, buf); break;
+    case FOOFF: c->fp_dp = gdb_reg_take(r, buf); break;
     default: c->fp_op = value & 0x7ff; break;
     }
     x87_update_summary(c);
@@ -106,10 +97,10 @@ static bool set_xmm(Vcpu *v, const GdbReg *r, const uint8_t *buf)
     memcpy(v->v[r->arg].u8, buf, 16);
     return true;
 }
-static void get_mxcsr(Vcpu *v, const GdbReg *r, uint8_t *buf) { put(r, buf, v->fp_control); }
+static void get_mxcsr(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, v->fp_control); }
 static bool set_mxcsr(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 {
-    v->fp_control = (uint32_t)take(r, buf) & 0xffff;
+    v->fp_control = (uint32_t)gdb_reg_take(r, buf) & 0xffff;
     x86_update_mode(x86_cpu(v));
     return true;
 }
@@ -124,10 +115,10 @@ static bool unchanged(Vcpu *v, const GdbReg *r, const uint8_t *buf)
 static void get_cr8(Vcpu *v, const GdbReg *r, uint8_t *buf)
 {
     const CpuIntcOps *ops = v->port.intc_ops;
-    put(r, buf, ops && ops->get_tpr ? ops->get_tpr(v->port.intc) >> 4 : 0);
+    gdb_reg_put(r, buf, ops && ops->get_tpr ? ops->get_tpr(v->port.intc) >> 4 : 0);
 }
 
-#define GREG(name_, n, bits_, type_) { name_, bits_, type_, NULL, get_greg, set_greg, n }
+#define GREG(name_, n, bits_, type_) { name_, bits_, type_, NULL, gdb_get_greg, gdb_set_greg, n }
 #define SEL(name_, n) { #name_, 32, "int32", NULL, get_sel, set_sel, n }
 #define ST(n) { "st" #n, 80, "i387_ext", NULL, get_st, set_st, n }
 #define FCTL(name_, n) { name_, 32, "int", "float", get_fctl, set_fctl, n }
