@@ -60,6 +60,7 @@ static void delete_sq(NvmeRequest *r)
     }
     drive_settle(&n->queue); /* its commands complete first */
     n->sq[id] = (NvmeSq){ .id = (uint16_t)id };
+    nvme_doors_update(n);
     nvme_complete(r, SC_OK);
 }
 
@@ -77,6 +78,7 @@ static void delete_cq(NvmeRequest *r)
             g_free(w);
         }
         n->cq[id] = (NvmeCq){ .id = (uint16_t)id };
+        nvme_doors_update(n);
     }
     nvme_complete(r, !exists ? SC_QID_INVALID | SC_DNR : used ? SC_QDELETE_INVALID | SC_DNR : SC_OK);
 }
@@ -325,6 +327,7 @@ static void doorbell_buffer(NvmeRequest *r)
         n->cq[i].shadow = n->cq[i].exists ? shadow + i * 8u + 4 : 0;
         n->cq[i].event = n->cq[i].exists ? event + i * 8u + 4 : 0;
     }
+    nvme_doors_update(n);
     nvme_complete(r, SC_OK);
 }
 

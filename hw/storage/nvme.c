@@ -124,6 +124,9 @@ void nvme_complete(NvmeRequest *r, uint16_t status)
     }
     if (q->waiting || cq_full(n, q)) {
         wait_for_room(q, r);
+        set_event(n, q->event, q->head); /* ring when that moves */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        post_waiting(n, q);
         return;
     }
     post(n, q, r);
@@ -198,6 +201,7 @@ static void disable(Nvme *n)
     n->aers = 0;
     n->csts = 0;
     n->intms = 0;
+    nvme_doors_update(n);
     update_irq(n, NULL);
 }
 
@@ -236,32 +240,66 @@ static void write_cc(Nvme *n, uint32_t value)
     }
 }
 
+static void cq_rung(Nvme *n, NvmeCq *q)
+{
+    if (q->head == q->tail)
+        q->raised = false;
+    post_waiting(n, q);
+    update_irq(n, q);
+}
+
+static void sq_rung(Nvme *n, NvmeSq *q)
+{
+    nvme_sq_run(n, q);
+    if (n->cq[q->cqid].exists)
+        post_waiting(n, &n->cq[q->cqid]);
+}
+
 static void ring_doorbell(Nvme *n, unsigned at, uint32_t value)
 {
     unsigned id = at / 8;
+    bool completion = at & 4;
     if (at & 3 || id >= NVME_QUEUES)
         return;
-    if (at & 4) {
-        NvmeCq *q = &n->cq[id];
-        if (!q->exists || value >= q->size) {
-            log_guest_error(n->pci.dev.id, "NVMe: completion doorbell %u with %u", id, value);
-            return;
-        }
-        q->head = (uint16_t)value;
-        if (q->head == q->tail)
-            q->raised = false;
-        post_waiting(n, q);
-        update_irq(n, q);
+    n->notifies++;
+    if (completion ? !n->cq[id].exists || value >= n->cq[id].size : !n->sq[id].exists || value >= n->sq[id].size) {
+        log_guest_error(n->pci.dev.id, "NVMe: %s doorbell %u with %u", completion ? "completion" : "submission", id, value);
+    } else if (completion) {
+        n->cq[id].head = (uint16_t)value;
+        cq_rung(n, &n->cq[id]);
     } else {
-        NvmeSq *q = &n->sq[id];
-        if (!q->exists || value >= q->size) {
-            log_guest_error(n->pci.dev.id, "NVMe: submission doorbell %u with %u", id, value);
-            return;
+        n->sq[id].tail = (uint16_t)value;
+        sq_rung(n, &n->sq[id]);
+    }
+}
+
+/* --- doorbells that are no exits: the shadow doorbells hold what was written --- */
+
+static void door_rung(void *opaque, unsigned door)
+{
+    Nvme *n = opaque;
+    n->signals++;
+    if (door & 1) {
+        NvmeCq *q = &n->cq[door / 2];
+        q->head = (uint16_t)MIN(shadow_value(n, q->shadow, q->head), q->size - 1u);
+        cq_rung(n, q);
+    } else {
+        sq_rung(n, &n->sq[door / 2]);
+    }
+}
+
+void nvme_doors_update(Nvme *n)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(n->door); i++) {
+        bool want = n->ioeventfd && doorbells_possible() && (i & 1 ? n->cq[i / 2].exists && n->cq[i / 2].shadow : n->sq[i / 2].exists && n->sq[i / 2].shadow);
+        if (want == (n->door[i] != NULL))
+            continue;
+        if (!want) {
+            doorbell_free(n->door[i]);
+            n->door[i] = NULL;
+        } else if ((n->door[i] = doorbell_new(n->pci.dev.domain, door_rung, n, i))) {
+            doorbell_add_place(n->door[i], n->bar, (MemNotifier){ .offset = NVME_DOORBELLS + i * 4, .size = 4 });
         }
-        q->tail = (uint16_t)value;
-        nvme_sq_run(n, q);
-        if (n->cq[q->cqid].exists)
-            post_waiting(n, &n->cq[q->cqid]);
     }
 }
 
@@ -362,6 +400,10 @@ enum { UNPOSTED_SIZE = 12, UNPOSTED_MAX = 16 << 20 };
 static void saving(Device *d)
 {
     Nvme *n = (Nvme *)d;
+    for (unsigned i = 0; i < ARRAY_LEN(n->door); i++) { /* rung before the machine stood */
+        if (n->door[i])
+            doorbell_look(n->door[i]);
+    }
     drive_queue_saving(&n->queue);
     g_byte_array_set_size(n->unposted, 0);
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
@@ -413,7 +455,9 @@ static bool loaded(Device *d, Error **errp)
     for (unsigned i = 0; i < NVME_QUEUES; i++)
         drop_waiting(&n->cq[i]);
     ok = ok && load_unposted(n);
-    if (!ok)
+    if (ok)
+        nvme_doors_update(n);
+    else
         error_setf(errp, "nvme '%s': the saved state is not one that this device can be in", d->id);
     return ok && drive_queue_loaded(&n->queue, errp);
 }
@@ -422,6 +466,8 @@ static void stop(Device *d)
 {
     Nvme *n = (Nvme *)d;
     n->stopping = true;
+    for (unsigned i = 0; i < ARRAY_LEN(n->door); i++)
+        doorbell_free(n->door[i]);
     drive_queue_free(&n->queue);
     g_byte_array_unref(n->unposted);
     for (unsigned i = 0; i < NVME_QUEUES; i++)
@@ -429,8 +475,15 @@ static void stop(Device *d)
     mem_region_free(n->bar);
 }
 
+static void describe(Device *d, GString *out)
+{
+    const Nvme *n = (Nvme *)d;
+    g_string_append_printf(out, "NVMe: doorbell rung %u times, %u by file descriptor\n", n->notifies + n->signals, n->signals);
+}
+
 static const Property props[] = {
     DRIVE_PROPS(Nvme, drive),
+    DEFINE_PROP_BOOL("ioeventfd", Nvme, ioeventfd, true, "with shadow doorbells: doorbells that are no exits, where the accelerator can"),
     PROP_(PROP_U32, "max_ioqpairs", Nvme, max_ioqpairs, 64, "queue pairs besides the admin queues", .min = 1, .max = NVME_QUEUES - 1),
     PROP_(PROP_U32, "mdts", Nvme, mdts, NVME_MDTS, "largest transfer: a power of two of pages", .min = 1, .max = 10),
     DEFINE_PROP_END,
@@ -460,6 +513,6 @@ static const PciDeviceInfo info = { .vendor = 0x1b36, .device = 0x0010, .revisio
 static const DeviceType nvme_type = {
     .name = "nvme", .desc = "NVM Express 1.4 disk", .category = "Storage", .size = sizeof(Nvme), .bus = "pci", .user_creatable = true,
     .base = &pci_device_type, .props = props, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, .loaded = loaded,
-    .stop = stop, .class_data = &info,
+    .stop = stop, .info = describe, .class_data = &info,
 };
 DEVICE_REGISTER(nvme_type)

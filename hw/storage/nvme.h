@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "hw/core/dma.h"
+#include "hw/core/doorbell.h"
 #include "hw/pci/pci.h"
 #include "hw/storage/drive.h"
 #include "hw/storage/nvme-regs.h"
@@ -49,6 +50,9 @@ typedef struct Nvme {
     unsigned aers;
     uint64_t error_count;
     NvmeErrorEntry error[NVME_ERRORS];
+    bool ioeventfd;        /* property: doorbells signal file descriptors where the accelerator can and shadow doorbells hold the values */
+    Doorbell *door[2 * NVME_QUEUES]; /* by place: submission queue id * 2, completion queue id * 2 + 1; NULL: writes arrive as such */
+    uint32_t notifies, signals;      /* for `info`: doorbells that were writes, and that came by file descriptor */
     uint64_t read_units, written_units, reads, writes; /* for SMART, since the machine was made */
 } Nvme;
 
@@ -70,6 +74,7 @@ static inline uint32_t nvme_dword(const NvmeRequest *r, unsigned i) { return loa
 /* nvme.c; under the device's domain */
 void nvme_complete(NvmeRequest *r, uint16_t status);       /* frees r */
 void nvme_sq_run(Nvme *n, NvmeSq *q);
+void nvme_doors_update(Nvme *n);                           /* queues or their shadow doorbells have come or gone */
 /* nvme-dma.c: the command's data pointer as a list of `len` bytes; a status. */
 uint16_t nvme_map(NvmeRequest *r, uint64_t len, bool to_memory);
 uint16_t nvme_give(NvmeRequest *r, const void *buf, size_t len);  /* a controller's structure to the host */

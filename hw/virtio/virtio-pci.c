@@ -2,11 +2,8 @@
 /* virtio over PCI: modern and transitional (VIRTIO 1.2, section 4.1). */
 #include "hw/virtio/virtio-pci.h"
 #include <errno.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include "base/bits.h"
-#include "base/evloop.h"
-#include "hw/core/event-doors.h"
+#include "hw/core/doorbell.h"
 
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
 enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, WINDOW = 0x1000, NOTIFY_MULTIPLIER = 4, MODERN_SIZE = 0x4000,
@@ -46,96 +43,54 @@ static uint8_t take_isr(VirtioPci *p)
 
 static uint16_t checked_vector(VirtioPci *p, uint64_t value) { return value < p->vectors ? (uint16_t)value : VIRTIO_NO_VECTOR; }
 
-/* --- doorbells by file descriptor: the vCPU does not leave the guest, and the main loop serves the queue --- */
+/* --- doorbells that are no exits --- */
 
-typedef struct VirtioPciDoor {
-    VirtioPci *p;
-    unsigned queue, watch;
-    int fd;
-    MemNotifier modern, legacy;
-} VirtioPciDoor;
-
-/* Under the device's domain. */
-static void door_look(VirtioPciDoor *door)
+static void door_rung(void *opaque, unsigned queue)
 {
-    uint64_t count;
-    if (read(door->fd, &count, sizeof(count)) != sizeof(count))
-        return;
-    door->p->signals++;
-    virtio_queue_notify(door->p->v, door->queue);
+    VirtioPci *p = opaque;
+    p->signals++;
+    virtio_queue_notify(p->v, queue);
 }
 
-static bool door_ready(int fd, unsigned ready, void *opaque)
+static Doorbell *door_open(VirtioPci *p, unsigned queue)
 {
-    VirtioPciDoor *door = opaque;
-    LockDomain *domain = door->p->pci.dev.domain;
-    lock_domain_lock(domain);
-    if (door->p->doors) /* else it was closed while we waited for the lock */
-        door_look(door);
-    lock_domain_unlock(domain);
-    return true;
+    Doorbell *door = doorbell_new(p->pci.dev.domain, door_rung, p, queue);
+    if (door && p->modern)
+        doorbell_add_place(door, p->modern, (MemNotifier){ .offset = AT_NOTIFY + queue * NOTIFY_MULTIPLIER });
+    if (door && p->legacy)
+        doorbell_add_place(door, p->legacy, (MemNotifier){ .offset = LEGACY_NOTIFY, .size = 2, .match = true, .value = queue });
+    return door;
 }
-
-static bool door_open(VirtioPci *p, VirtioPciDoor *door, unsigned queue)
-{
-    *door = (VirtioPciDoor){ .p = p, .queue = queue, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
-    if (door->fd < 0)
-        return false;
-    door->modern = (MemNotifier){ .offset = AT_NOTIFY + queue * NOTIFY_MULTIPLIER, .fd = door->fd };
-    door->legacy = (MemNotifier){ .offset = LEGACY_NOTIFY, .size = 2, .match = true, .value = queue, .fd = door->fd };
-    door->watch = evloop_watch(door->fd, 1, door_ready, door);
-    if (p->modern)
-        mem_add_notifier(p->modern, &door->modern);
-    if (p->legacy)
-        mem_add_notifier(p->legacy, &door->legacy);
-    return true;
-}
-
-static void door_close(VirtioPci *p, VirtioPciDoor *door)
-{
-    if (door->fd < 0)
-        return;
-    if (p->modern)
-        mem_remove_notifier(p->modern, &door->modern);
-    if (p->legacy)
-        mem_remove_notifier(p->legacy, &door->legacy);
-    evloop_unwatch(door->watch);
-    close(door->fd);
-}
-
-static void free_doors(void *opaque) { g_free(opaque); }
 
 static void close_doors(VirtioPci *p)
 {
-    VirtioPciDoor *doors = p->doors;
-    if (!doors)
-        return;
-    p->doors = NULL;
-    for (unsigned i = 0; i < p->v->queue_count; i++)
-        door_close(p, &doors[i]);
-    evloop_defer(NULL, free_doors, doors); /* the main loop may be about to call door_ready() */
+    for (unsigned i = 0; p->doors && i < p->v->queue_count; i++)
+        doorbell_free(p->doors[i]);
+    g_clear_pointer(&p->doors, g_free);
 }
 
 static void update_doors(VirtioPci *p)
 {
-    bool want = p->ioeventfd && event_doors()->notifiers && virtio_running(p->v);
+    bool want = p->ioeventfd && doorbells_possible() && virtio_running(p->v);
     if (want == (p->doors != NULL))
         return;
     if (!want) {
         close_doors(p);
         return;
     }
-    p->doors = g_new(VirtioPciDoor, p->v->queue_count);
+    p->doors = g_new(Doorbell *, p->v->queue_count);
     for (unsigned i = 0; i < p->v->queue_count; i++)
-        door_open(p, &p->doors[i], i);
+        p->doors[i] = door_open(p, i);
 }
 
 /* Doorbells that have rung before the machine stood. */
 static void saving(Device *d)
 {
     VirtioPci *p = (VirtioPci *)d;
-    for (unsigned i = 0; p->doors && i < p->v->queue_count; i++)
-        door_look(&p->doors[i]);
+    for (unsigned i = 0; p->doors && i < p->v->queue_count; i++) {
+        if (p->doors[i])
+            doorbell_look(p->doors[i]);
+    }
 }
 
 static bool loaded(Device *d, Error **errp)
@@ -459,7 +414,7 @@ static void info(Device *d, GString *out)
     const VirtioPci *p = (VirtioPci *)d;
     if (p->v)
         g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times, %u by file descriptor\n", p->v->status,
-                               (guint64)p->v->guest_features, p->notifies, p->signals);
+                               (guint64)p->v->guest_features, p->notifies + p->signals, p->signals);
 }
 
 static const char *const on_off_auto[] = { "on", "off", "auto", NULL };

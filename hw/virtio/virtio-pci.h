@@ -24,7 +24,7 @@ typedef struct VirtioPci {
     uint64_t driver_features;
     uint32_t notifies;  /* counted for `info` */
     bool ioeventfd;     /* property: doorbells signal file descriptors where the accelerator can */
-    struct VirtioPciDoor *doors; /* one for each queue while the driver runs it, or NULL */
+    struct Doorbell **doors; /* one for each queue while the driver runs it, or NULL */
     uint32_t signals;   /* doorbells that came that way */
 } VirtioPci;
 extern const DeviceType virtio_pci_type;

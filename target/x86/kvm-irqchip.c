@@ -296,8 +296,10 @@ bool kvm_x86_make_irqchip(KvmIrqchip mode)
 {
     enum { IDS_32_BIT = 1, NO_BROADCAST_QUIRK = 2, SMALL_MACHINE = 254 };
     irqchip_host_set(NULL);
-    if (mode == KVM_IRQCHIP_OFF)
+    if (mode == KVM_IRQCHIP_OFF) {
+        kvm_irq_init(false, false);
         return true;
+    }
     if (mode == KVM_IRQCHIP_ON ? !make_all() : !make_split())
         return false;
     if (kvm.machine->config.max_cpus > SMALL_MACHINE) {
