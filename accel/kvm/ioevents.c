@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes of the guest that only signal an eventfd (kernel documentation: virt/kvm/api.rst, 4.59): follows the memory and port maps. */
+/*
+ * Writes of the guest that only signal an eventfd, or that the kernel collects in a ring which all vCPUs share (kernel documentation:
+ * virt/kvm/api.rst, 4.59, 4.116): follows the memory and port maps.
+ */
 #include "accel/kvm/kvm.h"
 
 #include <errno.h>
 #include <string.h>
+#include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/memory.h"
 
@@ -15,11 +19,63 @@ typedef struct IoEvent {
 
 static GArray *events; /* of IoEvent, as the kernel has them; map lock */
 static _Atomic unsigned count;
+static bool can_signal;
+static int ring_page;  /* of a vCPU's structure; 0: the kernel does not collect */
+static bool ports_too;
+static struct kvm_coalesced_mmio_ring *_Atomic ring;
+static pthread_mutex_t ring_lock = PTHREAD_MUTEX_INITIALIZER; /* who takes entries out; before any device's domain */
+static uint64_t collected; /* under it */
 
 unsigned kvm_ioevents_count(void) { return atomic_load(&count); }
+uint64_t kvm_ioevents_collected(void) { return __atomic_load_n(&collected, __ATOMIC_RELAXED); }
+
+/* --- the ring --- */
+
+void kvm_ioevents_vcpu_init(const KvmVcpu *k)
+{
+    enum { PAGE = 4096 };
+    if (ring_page && ((size_t)ring_page + 1) * PAGE <= kvm.run_size)
+        atomic_store(&ring, (struct kvm_coalesced_mmio_ring *)((uint8_t *)k->run + (size_t)ring_page * PAGE));
+}
+
+static void do_write(const struct kvm_coalesced_mmio *w)
+{
+    AddressSpace *as = w->pio ? kvm.machine->as_io : kvm.machine->as_memory;
+    if (as && is_pow2(w->len) && w->len <= sizeof(w->data))
+        as_store(as, w->phys_addr, w->len, load_le(w->data, w->len), (MemAttrs){ .cpu = 0 });
+}
+
+void kvm_ioevents_flush(void)
+{
+    enum { ENTRIES = (4096 - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio) };
+    struct kvm_coalesced_mmio_ring *r = atomic_load_explicit(&ring, memory_order_relaxed);
+    if (!r || __atomic_load_n(&r->first, __ATOMIC_ACQUIRE) == __atomic_load_n(&r->last, __ATOMIC_ACQUIRE))
+        return;
+    pthread_mutex_lock(&ring_lock);
+    for (uint32_t at = r->first; at != __atomic_load_n(&r->last, __ATOMIC_ACQUIRE); at = (at + 1) % ENTRIES) {
+        struct kvm_coalesced_mmio w = r->coalesced_mmio[at];
+        do_write(&w);
+        collected++;
+        __atomic_store_n(&r->first, (at + 1) % ENTRIES, __ATOMIC_RELEASE); /* done: others need not wait for it */
+    }
+    pthread_mutex_unlock(&ring_lock);
+}
+
+/* --- places --- */
+
+static bool collect(const IoEvent *e, bool assign)
+{
+    struct kvm_coalesced_mmio_zone z = { .addr = e->at, .size = e->n.size, .pio = e->port };
+    return ring_page && (!e->port || ports_too) &&
+           !kvm_ioctl(kvm.vm, assign ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO, &z);
+}
 
 static bool tell_kernel(const IoEvent *e, bool assign)
 {
+    if (e->n.fd == MEM_COALESCED)
+        return collect(e, assign);
+    if (!can_signal)
+        return false;
     struct kvm_ioeventfd i = { .addr = e->at, .len = e->n.size, .fd = e->n.fd, .datamatch = e->n.value };
     i.flags = (e->port ? KVM_IOEVENTFD_FLAG_PIO : 0) | (e->n.match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) | (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN);
     return !kvm_ioctl(kvm.vm, KVM_IOEVENTFD, &i);
@@ -70,13 +126,13 @@ static void refresh(void)
         if (find(events, e) >= 0)
             continue;
         e->failed = !tell_kernel(e, true);
-        if (e->failed)
+        if (e->failed && e->n.fd != MEM_COALESCED)
             log_unimp("kvm", "doorbell at 0x%" G_GINT64_MODIFIER "x: %s", (guint64)e->at, g_strerror(errno));
         g_array_append_val(events, *e);
     }
     unsigned good = 0;
     for (unsigned i = 0; i < events->len; i++)
-        good += !g_array_index(events, IoEvent, i).failed;
+        good += !g_array_index(events, IoEvent, i).failed && g_array_index(events, IoEvent, i).n.fd != MEM_COALESCED;
     atomic_store(&count, good);
 }
 
@@ -89,8 +145,10 @@ static void map_changed(void *opaque)
 bool kvm_ioevents_init(void)
 {
     static bool listening;
-    if (kvm_check(KVM_CAP_IOEVENTFD) <= 0 || kvm_check(KVM_CAP_IOEVENTFD_ANY_LENGTH) <= 0)
-        return false;
+    can_signal = kvm_check(KVM_CAP_IOEVENTFD) > 0 && kvm_check(KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
+    ring_page = kvm_check(KVM_CAP_COALESCED_MMIO);
+    ports_too = kvm_check(KVM_CAP_COALESCED_PIO) > 0;
+    collected = 0;
     events = g_array_new(false, false, sizeof(IoEvent));
     mem_set_notifier_hook(refresh);
     if (!listening) {
@@ -99,7 +157,7 @@ bool kvm_ioevents_init(void)
             as_add_listener(kvm.machine->as_io, map_changed, NULL);
         listening = true;
     }
-    return true;
+    return can_signal;
 }
 
 void kvm_ioevents_forget(void)
@@ -107,4 +165,5 @@ void kvm_ioevents_forget(void)
     mem_set_notifier_hook(NULL);
     g_clear_pointer(&events, g_array_unref);
     atomic_store(&count, 0);
+    atomic_store(&ring, NULL);
 }

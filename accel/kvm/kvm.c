@@ -237,6 +237,7 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
         return false;
     }
     v->kvm = k;
+    kvm_ioevents_vcpu_init(k);
     return kvm.arch->vcpu_init(k, errp);
 }
 

@@ -104,8 +104,12 @@ void kvm_send_msi(uint64_t address, uint32_t data);
 void kvm_set_gsi(unsigned gsi, int level);
 void kvm_irq_info(GString *out);
 
-/* ioevents.c: writes of the guest that signal file descriptors. */
-bool kvm_ioevents_init(void); /* false: the kernel does not do it */
+/* ioevents.c: writes of the guest that signal file descriptors, or that the kernel collects. */
+bool kvm_ioevents_init(void); /* false: the kernel does not signal */
+/* Do the writes that were collected; vCPU's thread, whenever it has left the guest, before anything else. */
+void kvm_ioevents_flush(void);
+void kvm_ioevents_vcpu_init(const KvmVcpu *k);
+uint64_t kvm_ioevents_collected(void);
 void kvm_ioevents_forget(void);
 unsigned kvm_ioevents_count(void);
 

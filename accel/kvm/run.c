@@ -271,6 +271,7 @@ static void run_once(KvmVcpu *k)
     atomic_store_explicit(&k->inside, false, memory_order_release); /* a signal too many does no harm */
     k->unfinished = false;
     k->short_of = r < 0 ? k->short_of : 0;
+    kvm_ioevents_flush();
     kvm.arch->after_run(k);
     kvm_handle(k, os_errno);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Places in regions where a guest's write only signals an eventfd. */
+/* Places in regions where a guest's write only signals an eventfd, or may be late. */
 #include "hw/core/memory-internal.h"
 
 static void (*hook)(void);
@@ -55,7 +55,8 @@ void as_foreach_notifier(AddressSpace *as, MemNotifierFn *fn, void *opaque)
         const GArray *all = f->region->notifiers;
         for (unsigned k = 0; all && k < all->len; k++) {
             const MemNotifier *n = &g_array_index(all, MemNotifier, k);
-            if (n->offset >= f->offset && n->offset - f->offset <= f->last - f->first)
+            hwaddr end = n->offset + (n->fd == MEM_COALESCED ? n->size - 1 : 0);
+            if (n->offset >= f->offset && end - f->offset <= f->last - f->first)
                 fn(f->first + (n->offset - f->offset), n, opaque);
         }
     }

@@ -71,7 +71,11 @@ void mem_commit(void);
  * A write of the guest at this place that only has to be noticed: where the accelerator can (event_doors()->notifiers), it signals the
  * eventfd and ops->write is not called. size: of the access, 1 to 8; 0: any. match: only this value. Undone by
  * mem_remove_notifier() with the same values before fd is closed and the region freed. Main thread or the region's domain.
+ *
+ * fd MEM_COALESCED: nobody can tell when writes to these `size` bytes (of any width) arrive, as long as they do before whatever the guest
+ * does next that leaves it: index and argument registers. The accelerator may collect them; ops->write gets them in order.
  */
+enum { MEM_COALESCED = -1 };
 typedef struct MemNotifier {
     hwaddr offset;
     unsigned size;

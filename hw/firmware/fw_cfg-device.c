@@ -182,6 +182,7 @@ static void fw_cfg_init(Device *d)
 static bool fw_cfg_io_start(Device *d, Error **errp)
 {
     d->region[0] = mem_io_new("fwcfg", 2, &ports_ops, d, d->domain);
+    mem_add_notifier(d->region[0], &(MemNotifier){ .offset = 0, .size = 2, .fd = MEM_COALESCED }); /* the selector */
     d->region[1] = mem_io_new("fwcfg.dma", 8, &dma_ops, d, d->domain);
     return true;
 }

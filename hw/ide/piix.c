@@ -22,6 +22,7 @@ static void map_legacy(Piix *p, IsaBus *isa, unsigned i)
     Device *d = &p->pci.dev;
 
     p->command[i] = mem_io_new("ide-command", 8, &pata_command_ops, &p->channel[i], d->domain);
+    mem_add_notifier(p->command[i], &(MemNotifier){ .offset = 1, .size = 5, .fd = MEM_COALESCED }); /* a command's arguments */
     p->control[i] = mem_io_new("ide-control", 1, &pata_control_ops, &p->channel[i], d->domain);
     if (!isa)
         return;
@@ -53,6 +54,7 @@ static bool start(Device *d, Error **errp)
         ch->attrs = pci_attrs(&p->pci);
         ch->may_dma = may_dma;
         p->bm[i] = mem_io_new("ide-bm-channel", 8, &pata_bm_ops, ch, d->domain);
+        mem_add_notifier(p->bm[i], &(MemNotifier){ .offset = 4, .size = 4, .fd = MEM_COALESCED }); /* where the table is */
         mem_map(p->bar, i * 8, p->bm[i], 0);
         map_legacy(p, isa, i);
     }

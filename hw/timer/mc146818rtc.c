@@ -472,7 +472,8 @@ static bool rtc_start(Device *d, Error **errp)
     bool of_host = !s->base || !strcmp(s->base, "utc") || !strcmp(s->base, "localtime");
     set_time(s, t * S_US + (of_host ? clock_ns(CLOCK_HOST_NS) % S_NS / 1000 : 0));
     fields_from_time(s, t);
-    isa_io_new(d, "rtc", 0x70, 2, &cmos_ops);
+    MemRegion *cmos = isa_io_new(d, "rtc", 0x70, 2, &cmos_ops);
+    mem_add_notifier(cmos, &(MemNotifier){ .offset = 0, .size = 1, .fd = MEM_COALESCED }); /* the index */
     isa_io_new(d, "rtc-extended", 0x72, 2, &ext_ops);
     return isa_connect_irq(d, 0, 8, errp);
 }

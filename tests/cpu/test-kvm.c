@@ -41,6 +41,8 @@ static Seen seen;
 static int doorbells;
 static bool doorbells_refused, log_refused;
 static unsigned log_reads, log_clears;
+static struct kvm_coalesced_mmio_zone zones[4];
+static int zone_count;
 static struct kvm_ioeventfd last_doorbell;
 
 static int fake_ioctl(int fd, unsigned long request, void *arg)
@@ -65,6 +67,11 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
         }
         doorbells += e->flags & KVM_IOEVENTFD_FLAG_DEASSIGN ? -1 : 1;
         last_doorbell = *e;
+        return 0;
+    }
+    if (request == KVM_REGISTER_COALESCED_MMIO || request == KVM_UNREGISTER_COALESCED_MMIO) {
+        zone_count += request == KVM_REGISTER_COALESCED_MMIO ? 1 : -1;
+        zones[0] = *(struct kvm_coalesced_mmio_zone *)arg;
         return 0;
     }
     if (request == KVM_GET_DIRTY_LOG) {
@@ -373,6 +380,62 @@ static void test_doorbells(void)
     mem_region_free(bar);
 }
 
+/* --- writes that the kernel collects --- */
+
+static void collect(struct kvm_coalesced_mmio_ring *ring, uint64_t at, unsigned len, uint64_t value, bool port)
+{
+    struct kvm_coalesced_mmio *w = &ring->coalesced_mmio[ring->last];
+    *w = (struct kvm_coalesced_mmio){ .phys_addr = at, .len = len, .pio = port };
+    store_le64(w->data, value);
+    ring->last = (ring->last + 1) % ((4096 - sizeof(*ring)) / sizeof(*w));
+}
+
+static void test_collected(void)
+{
+    MemRegion *bar = mem_io_new("bar", 0x1000, &dev_ops, NULL, NULL), *over = mem_io_new("over", 4, &dev_ops, NULL, NULL);
+    MemNotifier n = { .offset = 0x20, .size = 4, .fd = MEM_COALESCED };
+    struct kvm_coalesced_mmio_ring *ring = (void *)((uint8_t *)k->run + 4096);
+    fresh();
+    kvm.vm = 100;
+    kvm.machine = &machine;
+    kvm.run_size = 8192;
+    g_assert_true(kvm_ioevents_init());
+    kvm_ioevents_vcpu_init(k);
+    mem_add_notifier(bar, &n);
+    mem_map(machine.memory, 0x300000, bar, 0);
+    g_assert_cmpint(zone_count, ==, 1);
+    g_assert_cmphex(zones[0].addr, ==, 0x300020);
+    g_assert_cmpuint(zones[0].size, ==, 4);
+    g_assert_cmpuint(kvm_ioevents_count(), ==, 0); /* no doorbell */
+    mem_map(machine.memory, 0x300022, over, 1);    /* something else is in the middle: each write there counts */
+    g_assert_cmpint(zone_count, ==, 0);
+    mem_unmap(over);
+    g_assert_cmpint(zone_count, ==, 1);
+    memset(ring, 0, 4096);
+    kvm_ioevents_flush();
+    g_assert_cmpuint(accesses, ==, 0);
+    ring->first = ring->last = (uint32_t)((4096 - sizeof(*ring)) / sizeof(ring->coalesced_mmio[0]) - 1); /* it wraps */
+    collect(ring, 0x300020, 4, 0x1234, false);
+    collect(ring, 0x300022, 2, 0x56, false);
+    collect(ring, 0x71, 1, 0x77, true);
+    kvm_ioevents_flush();
+    g_assert_cmpuint(accesses, ==, 3);
+    g_assert_cmphex(last_offset, ==, 0x71);
+    g_assert_cmphex(last_value, ==, 0x77);
+    g_assert_cmpuint(ring->first, ==, ring->last);
+    g_assert_cmpuint(kvm_ioevents_collected(), ==, 3);
+    collect(ring, 0x300020, 16, 0, false); /* the kernel does not do this; we survive it */
+    kvm_ioevents_flush();
+    g_assert_cmpuint(ring->first, ==, ring->last);
+    g_assert_cmpuint(accesses, ==, 3);
+    mem_remove_notifier(bar, &n);
+    g_assert_cmpint(zone_count, ==, 0);
+    kvm_ioevents_forget();
+    kvm.vm = -1;
+    mem_region_free(over);
+    mem_region_free(bar);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -400,5 +463,6 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/slots", test_slots);
     g_test_add_func("/kvm/log", test_log);
     g_test_add_func("/kvm/doorbells", test_doorbells);
+    g_test_add_func("/kvm/collected", test_collected);
     return g_test_run();
 }
