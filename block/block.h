@@ -198,4 +198,6 @@ bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp);
 bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
 /* Formats and protocols: names, for help texts. */
 const char *const *block_formats(void);
+void block_print_formats(GString *out); /* with what each is */
+bool block_print_options(const char *format, GString *out, Error **errp); /* the keys of -blockdev driver=format */
 #endif

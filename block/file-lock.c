@@ -3,6 +3,9 @@
 #include "block/file-lock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 enum { BASE_USED = 100, BASE_UNSHARED = 200, PERM_READ = 0, PERM_WRITE = 1, PERM_RESIZE = 3 };
 
@@ -19,6 +22,24 @@ static int others_hold(int fd, off_t at)
     if (fcntl(fd, F_OFD_GETLK, &l))
         return -errno;
     return l.l_type != F_UNLCK;
+}
+
+/* Has this process the file open a second time? The locks don't tell whose they are. */
+static bool open_here(int fd)
+{
+    struct stat wanted, other;
+    if (fstat(fd, &wanted))
+        return false;
+    GDir *all = g_dir_open("/proc/self/fd", 0, NULL);
+    const char *name;
+    bool found = false;
+    while (all && !found && (name = g_dir_read_name(all))) {
+        int n = atoi(name);
+        found = n != fd && !fstat(n, &other) && other.st_dev == wanted.st_dev && other.st_ino == wanted.st_ino;
+    }
+    if (all)
+        g_dir_close(all);
+    return found;
 }
 
 bool file_lock(int fd, bool write, const char *name, Error **errp)
@@ -38,8 +59,12 @@ bool file_lock(int fd, bool write, const char *name, Error **errp)
     if (r == -ENOTSUP || r == -EINVAL || r == -ENOLCK || r == -ENOSYS)
         return true;
     if (r) {
-        error_setf(errp, "image '%s' is in use by another process%s; end that one, or look at the image read-only with -U / force-share=on", name,
-                   write ? "" : " that writes to it");
+        if (open_here(fd))
+            error_setf(errp, "image '%s' is opened twice by this program, and one of the two writes; give it to one drive only, or name one node "
+                       "(-blockdev) twice", name);
+        else
+            error_setf(errp, "image '%s' is in use by another process%s; end that one, or look at the image read-only with -U / force-share=on",
+                       name, write ? "" : " that writes to it");
         return false;
     }
     return true;

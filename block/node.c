@@ -91,14 +91,7 @@ static const BlockDriver *find_driver(const char *name, Error **errp)
 
 static bool unused_keys(BlockNode *n, Opts *o, Error **errp)
 {
-    static const char *const common[] = { "driver", "node-name", "filename", "file", "backing", "read-only", "auto-read-only", "force-share",
-                                          "cache.direct", "cache.no-flush", "cache.writeback", "discard", "detect-zeroes", NULL };
-    g_autoptr(GPtrArray) valid = g_ptr_array_new();
-    for (const char *const *k = common; *k; k++)
-        g_ptr_array_add(valid, (void *)*k);
-    for (const char *const *k = n->drv->options; k && *k; k++)
-        g_ptr_array_add(valid, (void *)*k);
-    g_ptr_array_add(valid, NULL);
+    g_autoptr(GPtrArray) valid = block_driver_keys(n->drv);
     g_autofree char *object = g_strdup_printf("block driver '%s'", n->drv->name);
     return opts_all_used(o, object, (const char *const *)valid->pdata, errp);
 }
@@ -259,7 +252,7 @@ static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigne
         opts_set(sub, "driver", n->backing_format);
     n->backing = block_open_depth(full, sub, flags, depth + 1, errp);
     if (!n->backing)
-        error_prependf(errp, "image '%s': backing file: ", block_filename(n));
+        error_prependf(errp, "image '%s': backing file", block_filename(n));
     return n->backing;
 }
 

@@ -8,6 +8,7 @@
 enum { BLOCK_CHAIN_MAX = 200, BLOCK_PROBE_SIZE = 2048 };
 const BlockDriver *block_driver_for_scheme(const char *scheme);
 const BlockDriver *block_driver_probe(const uint8_t *head, size_t len, const char *filename);
+GPtrArray *block_driver_keys(const BlockDriver *d); /* of const char *, ended by NULL: all keys of its -blockdev */
 /* The scheme of "nbd:…", "https://…"; NULL: a plain path. Free it. */
 char *block_scheme(const char *filename);
 /* The common keys (read-only, cache.direct, discard …) into flags. */

@@ -46,6 +46,19 @@ const BlockDriver *block_driver_probe(const uint8_t *head, size_t len, const cha
     return best;
 }
 
+GPtrArray *block_driver_keys(const BlockDriver *d)
+{
+    static const char *const common[] = { "driver", "node-name", "filename", "file", "backing", "read-only", "auto-read-only", "force-share",
+                                          "cache.direct", "cache.no-flush", "cache.writeback", "discard", "detect-zeroes" };
+    GPtrArray *keys = g_ptr_array_new();
+    for (unsigned i = 0; i < ARRAY_LEN(common); i++)
+        g_ptr_array_add(keys, (void *)common[i]);
+    for (const char *const *k = d->options; k && *k; k++)
+        g_ptr_array_add(keys, (void *)*k);
+    g_ptr_array_add(keys, NULL);
+    return keys;
+}
+
 static gint by_name(gconstpointer a, gconstpointer b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static const char *const *names(bool (*wanted)(const BlockDriver *d))
@@ -144,4 +157,31 @@ bool block_parse_prealloc(const char *text, BlockPrealloc *out, Error **errp)
     if (ok)
         *out = (BlockPrealloc)i;
     return ok;
+}
+
+void block_print_formats(GString *out)
+{
+    static const char *const titles[] = { "Image formats", "Protocols", "Filters" };
+    for (unsigned group = 0; group < ARRAY_LEN(titles); group++) {
+        g_string_append_printf(out, "%s%s:\n", group ? "\n" : "", titles[group]);
+        for (const char *const *name = block_formats(); *name; name++) {
+            const BlockDriver *d = block_driver_find(*name);
+            if ((d->filter ? 2 : d->protocol) == group)
+                g_string_append_printf(out, "  %-16s %s\n", d->name, d->desc);
+        }
+    }
+}
+
+bool block_print_options(const char *format, GString *out, Error **errp)
+{
+    const BlockDriver *d = block_driver_find(format);
+    if (!d) {
+        error_set_unknown(errp, "block driver", format, block_formats());
+        return false;
+    }
+    g_string_append_printf(out, "Options of block driver %s, %s:\n", d->name, d->desc);
+    g_autoptr(GPtrArray) keys = block_driver_keys(d);
+    for (unsigned i = 0; keys->pdata[i]; i++)
+        g_string_append_printf(out, "  %s\n", (const char *)keys->pdata[i]);
+    return true;
 }

@@ -12,11 +12,11 @@ static bool do_device_add(Monitor *mon, int argc, char **argv, Error **errp)
     if (!o)
         return false;
     const char *driver = opts_get(o, "driver");
-    if (!driver || !strcmp(driver, "help") || !strcmp(driver, "?")) {
+    if (!driver || option_is_help(driver)) {
         device_print_list(monitor_out(mon));
         return true;
     }
-    if (opts_has(o, "help") || opts_has(o, "?"))
+    if (option_asks_help(o))
         return device_print_help(driver, monitor_out(mon), errp);
     return device_add(o, errp) != NULL;
 }

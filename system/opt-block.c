@@ -34,12 +34,27 @@ static bool set_pflash(Settings *s, Opts *o, const char *arg, Error **errp)
 
 static const char *const interfaces[] = { "none", "virtio", "ide", "scsi", "sd", "pflash", NULL };
 
+static bool answer_formats(Settings *s)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    block_print_formats(text);
+    return option_answer(s, text);
+}
+
 static bool opt_drive(Settings *s, const char *arg, Error **errp)
 {
+    if (option_is_help(arg))
+        return answer_formats(s);
     Opts *o = opts_parse(arg, NULL, errp);
-    if (!o)
+    if (!o) {
+        error_prependf(errp, "-drive");
         return false;
-    const char *interface = opts_get(o, "if");
+    }
+    const char *interface = opts_get(o, "if"), *format = opts_get(o, "format");
+    if (format && option_is_help(format)) {
+        opts_free(o);
+        return answer_formats(s);
+    }
     if (interface && !g_strv_contains(interfaces, interface)) {
         error_set_unknown(errp, "-drive: if", interface, interfaces);
         opts_free(o);
@@ -87,19 +102,22 @@ static bool opt_sd(Settings *s, const char *arg, Error **errp)
 
 static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 {
-    Opts *o = *arg == '{' ? opts_new() : opts_parse(arg, "driver", errp);
-    if (!o)
+    if (option_is_help(arg))
+        return answer_formats(s);
+    if (!option_keep(s->blockdevs, "-blockdev", arg, "driver", errp))
         return false;
-    if (*arg == '{' && !opts_add_json(o, arg, errp)) {
-        opts_free(o);
-        return false;
+    Opts *o = s->blockdevs->pdata[s->blockdevs->len - 1];
+    const char *driver = opts_get(o, "driver");
+    if (driver && option_is_help(driver))
+        return answer_formats(s);
+    if (driver && option_asks_help(o)) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        return block_print_options(driver, text, errp) && option_answer(s, text);
     }
     if (!opts_has(o, "node-name")) {
         error_setf(errp, "-blockdev '%s': a node needs a name; add node-name=NAME", arg);
-        opts_free(o);
         return false;
     }
-    g_ptr_array_add(s->blockdevs, o);
     return true;
 }
 
@@ -306,14 +324,14 @@ static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned num
     bool empty = !opts_has(o, "file") && !opts_has(o, "file.filename") && !opts_has(o, "file.driver") && !opts_has(o, "driver");
     BlockNode *n = empty ? NULL : open_drive(s, o, errp);
     if (!n && !empty) {
-        error_prependf(errp, "-drive: ");
+        error_prependf(errp, "-drive");
         return false;
     }
     BlockBackend *b = blk_new(name, n);
     blk_set_on_error(b, rerror, werror);
     blk_set_serial(b, serial);
     if (!drive_throttle(o, name, b, errp)) {
-        error_prependf(errp, "-drive id=%s: ", name);
+        error_prependf(errp, "-drive id=%s", name);
         return false;
     }
     if (i)
@@ -366,7 +384,7 @@ bool setup_blocks(Settings *s, const Machine *m, Error **errp)
 {
     for (unsigned i = 0; i < s->blockdevs->len; i++) {
         if (!block_blockdev_add(s->blockdevs->pdata[i], errp)) {
-            error_prependf(errp, "-blockdev: ");
+            error_prependf(errp, "-blockdev");
             return false;
         }
     }

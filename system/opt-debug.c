@@ -6,11 +6,6 @@
 #include "base/trace.h"
 #include "system/settings.h"
 
-static bool is_help(const char *text)
-{
-    return !strcmp(text, "help") || !strcmp(text, "?");
-}
-
 static bool opt_help(Settings *s, const char *arg, Error **errp)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -31,7 +26,7 @@ static bool opt_version(Settings *s, const char *arg, Error **errp)
 static bool opt_d(Settings *s, const char *arg, Error **errp)
 {
     uint32_t mask;
-    if (is_help(arg)) {
+    if (option_is_help(arg)) {
         log_print_help(stdout);
         s->done = true;
         return true;
@@ -49,7 +44,7 @@ static bool opt_D(Settings *s, const char *arg, Error **errp)
 
 static bool opt_trace(Settings *s, const char *arg, Error **errp)
 {
-    if (is_help(arg)) {
+    if (option_is_help(arg)) {
         trace_print_help(stdout);
         s->done = true;
         return true;

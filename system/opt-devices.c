@@ -7,65 +7,40 @@
 #include "hw/core/device.h"
 #include "system/settings.h"
 
-static bool is_help(const char *text)
-{
-    return !strcmp(text, "help") || !strcmp(text, "?");
-}
-
-static bool keep_opts(GPtrArray *list, const char *option, const char *arg, const char *implied, Error **errp)
-{
-    Opts *o = *arg == '{' ? opts_new() : opts_parse(arg, implied, errp);
-    if (o && *arg == '{' && !opts_add_json(o, arg, errp))
-        g_clear_pointer(&o, opts_free);
-    if (!o) {
-        error_prependf(errp, "%s", option);
-        return false;
-    }
-    g_ptr_array_add(list, o);
-    return true;
-}
-
-static bool print_and_end(Settings *s, GString *text)
-{
-    fputs(text->str, stdout);
-    s->done = true;
-    return true;
-}
-
 static bool opt_device(Settings *s, const char *arg, Error **errp)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    if (is_help(arg)) {
+    if (option_is_help(arg)) {
         device_print_list(text);
-        return print_and_end(s, text);
+        return option_answer(s, text);
     }
-    if (!keep_opts(s->devices, "-device", arg, "driver", errp))
+    if (!option_keep(s->devices, "-device", arg, "driver", errp))
         return false;
     Opts *o = s->devices->pdata[s->devices->len - 1];
-    if (!opts_has(o, "help") && !opts_has(o, "?"))
+    if (!option_asks_help(o))
         return true;
     const char *driver = opts_get(o, "driver");
     if (!device_print_help(driver ? driver : "", text, errp))
         return false;
-    return print_and_end(s, text);
+    return option_answer(s, text);
 }
 
 static bool opt_object(Settings *s, const char *arg, Error **errp)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    if (is_help(arg)) {
+    if (option_is_help(arg)) {
         object_print_list(text);
-        return print_and_end(s, text);
+        return option_answer(s, text);
     }
-    if (!keep_opts(s->objects, "-object", arg, "qom-type", errp))
+    if (!option_keep(s->objects, "-object", arg, "qom-type", errp))
         return false;
     Opts *o = s->objects->pdata[s->objects->len - 1];
-    if (!opts_has(o, "help") && !opts_has(o, "?"))
+    if (!option_asks_help(o))
         return true;
     const char *type = opts_get(o, "qom-type");
     if (!object_print_help(type ? type : "", text, errp))
         return false;
-    return print_and_end(s, text);
+    return option_answer(s, text);
 }
 
 static bool opt_global(Settings *s, const char *arg, Error **errp)
@@ -92,12 +67,12 @@ static bool opt_global(Settings *s, const char *arg, Error **errp)
 
 static bool opt_chardev(Settings *s, const char *arg, Error **errp)
 {
-    if (is_help(arg)) {
+    if (option_is_help(arg)) {
         g_autoptr(GString) text = g_string_new(NULL);
         chardev_print_list(text);
-        return print_and_end(s, text);
+        return option_answer(s, text);
     }
-    return keep_opts(s->chardevs, "-chardev", arg, "backend", errp);
+    return option_keep(s->chardevs, "-chardev", arg, "backend", errp);
 }
 
 static bool opt_serial(Settings *s, const char *arg, Error **errp)
@@ -120,7 +95,7 @@ static bool opt_monitor(Settings *s, const char *arg, Error **errp)
 
 static bool opt_mon(Settings *s, const char *arg, Error **errp)
 {
-    return keep_opts(s->mons, "-mon", arg, "chardev", errp);
+    return option_keep(s->mons, "-mon", arg, "chardev", errp);
 }
 
 #define FIELD(f) .offset = offsetof(Settings, f)

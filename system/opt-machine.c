@@ -41,7 +41,7 @@ static bool set_machine_opts(Settings *s, Opts *opts, Error **errp)
         const char *key = opts_key(opts, i);
         if (!strcmp(key, "type"))
             replace(&s->machine, opts_value(opts, i));
-        else if (!strcmp(key, "help") || !strcmp(key, "?"))
+        else if (option_is_help(key))
             s->machine_help = true;
         else
             opts_set(s->machine_opts, key, opts_value(opts, i));
@@ -51,7 +51,7 @@ static bool set_machine_opts(Settings *s, Opts *opts, Error **errp)
 
 static bool opt_machine(Settings *s, const char *arg, Error **errp)
 {
-    if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
+    if (option_is_help(arg)) {
         print_machines();
         s->done = true;
         return true;
@@ -87,7 +87,7 @@ static bool opt_icount(Settings *s, const char *arg, Error **errp)
 
 static bool opt_accel(Settings *s, const char *arg, Error **errp)
 {
-    if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
+    if (option_is_help(arg)) {
         print_accels();
         s->done = true;
         return true;
@@ -105,7 +105,7 @@ static bool opt_accel(Settings *s, const char *arg, Error **errp)
 
 static bool opt_cpu(Settings *s, const char *arg, Error **errp)
 {
-    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+    if (option_is_help(arg))
         s->cpu_help = true;
     else
         replace(&s->config.cpu_model, arg);
@@ -320,7 +320,7 @@ static bool opt_nographic(Settings *s, const char *arg, Error **errp)
 static bool opt_display(Settings *s, const char *arg, Error **errp)
 {
     static const char *const valid[] = { "none", NULL };
-    if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
+    if (option_is_help(arg)) {
         printf("Displays in this program:\n  none   no window; the guest's console is its serial line\n");
         s->done = true;
         return true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line: walks argv over the option tables. */
+#include <stdio.h>
 #include <string.h>
 #include "base/bits.h"
 #include "system/settings.h"
@@ -107,6 +108,29 @@ bool options_parse(Settings *s, int argc, char **argv, Error **errp)
         if (!apply(s, o, o->arg ? argv[++i] : NULL, errp))
             return false;
     }
+    return true;
+}
+
+bool option_is_help(const char *text) { return !strcmp(text, "help") || !strcmp(text, "?"); }
+bool option_asks_help(const Opts *o) { return opts_has(o, "help") || opts_has(o, "?"); }
+
+bool option_keep(GPtrArray *list, const char *option, const char *arg, const char *implied, Error **errp)
+{
+    Opts *o = *arg == '{' ? opts_new() : opts_parse(arg, implied, errp);
+    if (o && *arg == '{' && !opts_add_json(o, arg, errp))
+        g_clear_pointer(&o, opts_free);
+    if (!o) {
+        error_prependf(errp, "%s", option);
+        return false;
+    }
+    g_ptr_array_add(list, o);
+    return true;
+}
+
+bool option_answer(Settings *s, GString *text)
+{
+    fputs(text->str, stdout);
+    s->done = true;
     return true;
 }
 

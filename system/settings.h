@@ -70,6 +70,12 @@ bool setup_semihosting(Error **errp);
 bool options_parse(Settings *s, int argc, char **argv, Error **errp);
 void options_print_help(GString *out);
 
+/* For the rows' functions. */
+bool option_is_help(const char *text);      /* "help" or "?" */
+bool option_asks_help(const Opts *o);       /* one of the keys is that */
+bool option_answer(Settings *s, GString *text); /* print a help text; the program ends with it. True */
+bool option_keep(GPtrArray *list, const char *option, const char *arg, const char *implied, Error **errp); /* dotted keys or JSON, parsed */
+
 /* -smp into counts (opt-machine.c). All zero fields are worked out; errors name the field. */
 typedef struct Topology {
     unsigned cpus, sockets, dies, cores, threads, max_cpus;

@@ -127,7 +127,7 @@ static BlockNode *open_extent(BlockNode *n, const char *name, Error **errp)
     unsigned flags = n->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH | BLOCK_CHECK | BLOCK_TEMPORARY);
     BlockNode *f = block_open(NULL, o, flags, errp);
     if (!f)
-        error_prependf(errp, "image '%s': extent: ", block_filename(n));
+        error_prependf(errp, "image '%s': extent", block_filename(n));
     return f;
 }
 

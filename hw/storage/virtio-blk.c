@@ -346,7 +346,8 @@ static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state)
 static const PciDeviceInfo blk_info = { .vendor = 0x1af4, .device = 0x1001, .class_code = 0x010000, .subsystem_vendor = 0x1af4,
                                         .subsystem = VIRTIO_ID_BLOCK, .interrupt_pin = 1, .express = true };
 static const DeviceType blk_type = {
-    .name = "virtio-blk-pci", .desc = "virtio disk", .category = "Storage", .size = sizeof(VirtioBlk), .bus = "pci", .user_creatable = true,
+    .name = "virtio-blk-pci", .alias = "virtio-blk", .desc = "virtio disk", .category = "Storage",
+    .size = sizeof(VirtioBlk), .bus = "pci", .user_creatable = true,
     .base = &virtio_pci_type, .props = blk_props, .state = blk_state, .init = init, .start = start, .saving = saving, .loaded = loaded,
     .stop = stop, .class_data = &blk_info,
 };

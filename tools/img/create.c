@@ -28,7 +28,7 @@ static bool backing_size(const char *image, const char *backing, const char *for
     opts_set(o, "driver", format);
     BlockNode *n = block_open(full, o, BLOCK_NO_IO, errp);
     if (!n) {
-        error_prependf(errp, "backing file: ");
+        error_prependf(errp, "backing file");
         return false;
     }
     *size = block_size(n);

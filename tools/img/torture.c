@@ -286,7 +286,7 @@ static bool cut_everywhere(Run *r, unsigned tries, ImgProgress *p, Error **errp)
             unsigned upto = start + 1 + pick(r, i - start);
             lose_some(r, file, start, upto);
             if (file->len && base->len && !look(r, file, upto, errp)) {
-                error_prependf(errp, "power cut after %u of %u writes and flushes: ", upto, tape->events->len);
+                error_prependf(errp, "power cut after %u of %u writes and flushes", upto, tape->events->len);
                 return false;
             }
         }
@@ -299,7 +299,7 @@ static bool cut_everywhere(Run *r, unsigned tries, ImgProgress *p, Error **errp)
         }
         start = i;
         if (base->len && !look(r, base, i, errp)) {
-            error_prependf(errp, "power cut at write or flush %u of %u: ", i, tape->events->len);
+            error_prependf(errp, "power cut at write or flush %u of %u", i, tape->events->len);
             return false;
         }
         img_progress_add(p, i + 1 - p->done);
