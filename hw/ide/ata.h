@@ -144,7 +144,7 @@ void ata_drain(AtaDrive *a);
 void ata_reset(AtaDrive *a, bool power_on);
 uint64_t ata_sectors(const AtaDrive *a);
 
-/* --- between ata.c, ata-disk.c, ata-cd.c --- */
+/* --- between ata.c, ata-data.c, ata-disk.c, ata-cd.c --- */
 
 enum { ROW_EXT = 1 };
 typedef struct AtaRow {
@@ -162,6 +162,12 @@ void ata_finish(AtaCommand *c, uint8_t error);            /* 0: well */
 void ata_start(AtaCommand *c, AtaFlow flow, bool dma, uint64_t bytes); /* the data phase; c->offset is set */
 void ata_start_stage(AtaCommand *c, AtaStage stage, BlkOp op);         /* without data */
 bool ata_go(AtaCommand *c, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int n); /* true: it has ended already */
+void ata_run(AtaCommand *c);                              /* as many steps as can be made now */
+void ata_drop_vec(AtaCommand *c, uint64_t written);       /* its list of memory is no longer used */
+bool ata_data_step(AtaCommand *c);                        /* true: another step can be made at once */
+bool ata_data_over(AtaCommand *c);                        /* all of the data has moved; as ata_disk_over() */
+bool ata_data_failed(AtaCommand *c);                      /* false */
+void ata_write_block(AtaCommand *c);                      /* the buffer goes to the medium */
 void ata_set_lba(AtaDrive *a, uint64_t lba, bool ext);
 void ata_set_signature(AtaDrive *a);
 /* The data phase is over; true: the command goes on with c->stage. */

@@ -161,6 +161,16 @@ bool lsi_reselect(Lsi *s)
 
 /* --- a command --- */
 
+/* NULL: the unit went, or became another one, while data came. */
+static ScsiRequest *make(Lsi *s, LsiRequest *q)
+{
+    ScsiRequest *r = scsi_request_new(&s->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q);
+    if (!r || (r->xfer == q->total && r->dir == q->dir))
+        return r;
+    scsi_request_free(r);
+    return NULL;
+}
+
 static void complete(ScsiRequest *r)
 {
     LsiRequest *q = r->hba;
@@ -185,7 +195,40 @@ static void complete(ScsiRequest *r)
         lsi_wake(s, WAIT_RESELECT);
     }
 }
-const ScsiHost lsi_host = { .channels = 1, .targets = LSI_TARGETS, .luns = 8, .no_autosense = true, .complete = complete };
+/* --- requests that are held: they stand in our list, too --- */
+
+static void dropped(ScsiRequest *r)
+{
+    request_free(r->hba);
+    scsi_request_free(r);
+}
+
+static void save_request(const ScsiRequest *r, GByteArray *out)
+{
+    const LsiRequest *q = r->hba;
+    uint8_t name[4] = { q->target, q->lun, q->tagged, q->tag };
+    g_byte_array_append(out, name, sizeof name);
+}
+
+static void run(Lsi *s, LsiRequest *q, ScsiRequest *r);
+
+static bool restart_request(ScsiBus *b, const uint8_t *name, size_t len)
+{
+    Lsi *s = container_of(b, Lsi, bus);
+    for (unsigned i = 0; len == 4 && i < s->requests->len; i++) {
+        LsiRequest *q = s->requests->pdata[i];
+        if (q->target != name[0] || q->lun != name[1] || q->tagged != name[2] || q->tag != name[3] || !q->ran || q->done || q->scsi)
+            continue;
+        ScsiRequest *r = make(s, q);
+        if (r)
+            run(s, q, r);
+        return r;
+    }
+    return false;
+}
+
+const ScsiHost lsi_host = { .channels = 1, .targets = LSI_TARGETS, .luns = 8, .no_autosense = true, .complete = complete, .drop = dropped,
+                            .save = save_request, .restart = restart_request };
 
 static void busy(Lsi *s, LsiRequest *q, uint8_t status)
 {
@@ -197,21 +240,24 @@ static void busy(Lsi *s, LsiRequest *q, uint8_t status)
     lsi_set_phase(s, PHASE_STATUS);
 }
 
-/* Off it goes; a target that has to wait frees the bus if it may. */
-static void run(Lsi *s, LsiRequest *q)
+static void run(Lsi *s, LsiRequest *q, ScsiRequest *r)
 {
-    ScsiRequest *r = scsi_request_new(&s->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q);
-    if (!r || r->xfer != q->total || r->dir != q->dir) { /* the unit went, or became another one, while data came */
-        if (r)
-            scsi_request_free(r);
-        busy(s, q, SCSI_BUSY);
-        return;
-    }
     q->scsi = r;
     q->ran = true;
     q->iov = (struct iovec){ q->buf, q->total };
-    lsi_set_phase(s, PHASE_NONE);
     scsi_request_run(r, &q->iov, q->total ? 1 : 0);
+}
+
+/* Off it goes; a target that has to wait frees the bus if it may. */
+static void start(Lsi *s, LsiRequest *q)
+{
+    ScsiRequest *r = make(s, q);
+    if (!r) {
+        busy(s, q, SCSI_BUSY);
+        return;
+    }
+    lsi_set_phase(s, PHASE_NONE);
+    run(s, q, r);
     if (s->current != q || q->done || !q->may_disconnect)
         return;
     s->message_len = 0;
@@ -238,13 +284,7 @@ static void got_command(Lsi *s)
     if (q->dir == SCSI_TO_DEVICE)
         lsi_set_phase(s, PHASE_DATA_OUT);
     else
-        run(s, q);
-}
-
-static unsigned cdb_length(uint8_t op)
-{
-    static const uint8_t length[8] = { 6, 10, 10, 16, 16, 12, 10, 10 };
-    return length[op >> 5];
+        start(s, q);
 }
 
 /* --- messages from the host --- */
@@ -356,7 +396,7 @@ static uint32_t move_command(Lsi *s, uint64_t addr, uint32_t len)
     uint32_t n = MIN(len, (uint32_t)sizeof q->cdb - q->cdb_len);
     pci_dma_read(&s->pci, addr, q->cdb + q->cdb_len, n);
     q->cdb_len = (uint8_t)(q->cdb_len + n);
-    if (q->cdb_len && (q->cdb_len >= cdb_length(q->cdb[0]) || q->cdb_len == sizeof q->cdb))
+    if (q->cdb_len && (q->cdb_len >= spc_cdb_length(q->cdb[0]) || q->cdb_len == sizeof q->cdb))
         got_command(s);
     return n;
 }
@@ -377,7 +417,7 @@ static uint32_t move_data(Lsi *s, uint64_t addr, uint32_t len, uint8_t *first)
     if (q->pos == q->total && in)
         lsi_set_phase(s, PHASE_STATUS);
     else if (q->pos == q->total)
-        run(s, q);
+        start(s, q);
     return n;
 }
 
@@ -406,7 +446,7 @@ uint32_t lsi_move(Lsi *s, uint64_t addr, uint32_t len, uint8_t *first)
     }
 }
 
-/* --- save and load: none is running then --- */
+/* --- save and load: what runs then is held in its unit's queue --- */
 
 enum { SAVED_HEADER = 48 };
 
@@ -448,9 +488,7 @@ static bool load_one(Lsi *s, const uint8_t *h, const uint8_t *data, uint32_t roo
     s->buffers += total;
     if (h[4] & 32)
         s->current = q;
-    if (q->ran != q->done)
-        return false;
-    return true;
+    return q->ran || !q->done; /* what ran and is not done is in its unit's queue */
 }
 
 bool lsi_load_requests(Lsi *s)

@@ -217,7 +217,7 @@ static void reset(Device *d, ResetPhase phase)
 {
     Lsi *s = (Lsi *)d;
     if (phase == RESET_ENTER) {
-        scsi_bus_settle(&s->bus);
+        scsi_bus_drop(&s->bus);
         soft_reset(s);
     }
 }

@@ -76,6 +76,7 @@ static uint64_t entry_at(const uint64_t *pages, uint32_t count, uint32_t index, 
 typedef struct Request {
     Pvscsi *s;
     DmaVec data;
+    uint8_t descriptor[DESCRIPTOR];
     uint64_t context, sense_addr;
     uint32_t sense_room;
     bool vec;
@@ -115,6 +116,17 @@ static void complete(ScsiRequest *r)
     scsi_request_free(r);
 }
 
+static void dropped(ScsiRequest *r)
+{
+    Request *q = r->hba;
+    if (q->vec)
+        dma_vec_finish(&q->data, 0);
+    g_free(q);
+    scsi_request_free(r);
+}
+
+static void save_request(const ScsiRequest *r, GByteArray *out) { g_byte_array_append(out, ((const Request *)r->hba)->descriptor, DESCRIPTOR); }
+
 /* A list of pieces, in tables that lead to further tables. */
 static bool add_list(Pvscsi *s, DmaVec *v, uint64_t at, uint64_t len)
 {
@@ -149,6 +161,7 @@ static void start_request(Pvscsi *s, const uint8_t *d)
     Request *q = g_new0(Request, 1);
     uint32_t flags = load_le32(d + 36), cdb_len = d[56], lun = d[58];
     *q = (Request){ .s = s, .context = load_le64(d), .sense_addr = load_le64(d + 24), .sense_room = load_le32(d + 32) };
+    memcpy(q->descriptor, d, DESCRIPTOR);
     if (flags & FLAG_FAR_CDB || cdb_len > 16 || d[57] || load_be(d + 59, 4)) {
         request_end(q, 0, 0, flags & FLAG_FAR_CDB || cdb_len > 16 ? H_INVALID : H_LUN_MISMATCH, 0);
         return;
@@ -168,6 +181,13 @@ static void start_request(Pvscsi *s, const uint8_t *d)
         return;
     }
     scsi_request_run(r, q->data.iov, (int)q->data.count);
+}
+
+static bool restart_request(ScsiBus *b, const uint8_t *bytes, size_t len)
+{
+    if (len == DESCRIPTOR)
+        start_request(container_of(b, Pvscsi, bus), bytes);
+    return len == DESCRIPTOR;
 }
 
 static void run_ring(Pvscsi *s)
@@ -284,10 +304,11 @@ static uint32_t config_page(Pvscsi *s)
 static uint32_t abort_one(Pvscsi *s)
 {
     uint64_t context = word64(s, 0);
-    for (ScsiRequest *r = s->bus.running; r; r = r->next) {
-        if (r->tag == context)
-            scsi_request_cancel(r);
-    }
+    ScsiRequest *r = s->bus.running;
+    while (r && r->tag != context)
+        r = r->next;
+    if (r)
+        scsi_request_cancel(r);
     return 0;
 }
 
@@ -363,7 +384,8 @@ static const RegBank *const banks[] = { &bank, NULL };
 
 /* --- the device --- */
 
-static const ScsiHost host = { .channels = 1, .targets = TARGETS, .luns = 256, .complete = complete, .hotplug = hotplugged };
+static const ScsiHost host = { .channels = 1, .targets = TARGETS, .luns = 256, .complete = complete, .drop = dropped, .save = save_request,
+                               .restart = restart_request, .hotplug = hotplugged };
 
 static void init(Device *d) { device_own_domain(d, "pvscsi"); }
 
@@ -382,7 +404,7 @@ static void reset(Device *d, ResetPhase phase)
     Pvscsi *s = of(d);
     if (phase != RESET_ENTER)
         return;
-    scsi_bus_settle(&s->bus);
+    scsi_bus_drop(&s->bus);
     forget_rings(s);
     s->words_got = 0;
     memset(s->words, 0, sizeof s->words);

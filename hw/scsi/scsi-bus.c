@@ -102,6 +102,18 @@ static void unplug(Bus *bus, Device *dev)
     ((ScsiDevice *)dev)->bus = NULL;
 }
 
+/* All that run at a unit that is going: they end, aborted. It is in no list any more. */
+static void end_requests(ScsiBus *b, ScsiDevice *d)
+{
+    drive_settle(&d->queue);
+    for (ScsiRequest *r = b->running; r;) {
+        bool mine = r->dev == d && !r->cancelled;
+        if (mine)
+            scsi_request_cancel(r);
+        r = mine ? b->running : r->next;
+    }
+}
+
 void scsi_leave(ScsiDevice *d)
 {
     ScsiBus *b = d->bus;
@@ -113,7 +125,7 @@ void scsi_leave(ScsiDevice *d)
             b->host->hotplug(b, d, false);
         tell_others(b, d);
     }
-    scsi_bus_settle(b);
+    end_requests(b, d);
 }
 
 /* "ID.0", or "scsi.N" when the user gave the adapter no name, as QEMU has it. */
@@ -158,26 +170,31 @@ void scsi_bus_fini(ScsiBus *b)
     b->devices = NULL;
 }
 
+static bool on_its_way(const ScsiBus *b)
+{
+    bool any = false;
+    for (unsigned i = 0; i < b->devices->len; i++)
+        any |= ((const ScsiDevice *)b->devices->pdata[i])->queue.in_flight;
+    return any;
+}
+
 void scsi_bus_settle(ScsiBus *b)
 {
-    if (!b->devices || !b->running)
-        return;
-    LockDomain *domain = b->bus.parent->domain;
-    g_autoptr(GPtrArray) backends = g_ptr_array_new();
-    for (const ScsiRequest *r = b->running; r; r = r->next) {
-        BlockBackend *blk = ((const ScsiDeviceInfo *)r->dev->dev.type->class_data)->backend(r->dev);
-        if (blk && !g_ptr_array_find(backends, blk, NULL))
-            g_ptr_array_add(backends, blk);
+    while (b->devices && on_its_way(b)) {
+        for (unsigned i = 0; i < b->devices->len; i++)
+            drive_settle(&((ScsiDevice *)b->devices->pdata[i])->queue);
     }
-    unsigned held = 0;
-    while (lock_domain_held(domain)) {
-        lock_domain_unlock(domain);
-        held++;
-    }
-    for (unsigned i = 0; i < backends->len; i++)
-        blk_drain(backends->pdata[i]);
-    while (held--)
-        lock_domain_lock(domain);
+}
+
+void scsi_bus_drop(ScsiBus *b)
+{
+    scsi_bus_settle(b);
+    b->dropping = true;
+    for (ScsiRequest *r = b->running; r; r = r->next) /* none that waits for another is to begin */
+        r->cancelled = true;
+    for (unsigned i = 0; b->devices && i < b->devices->len; i++)
+        drive_queue_reset(&((ScsiDevice *)b->devices->pdata[i])->queue);
+    b->dropping = false;
 }
 
 /* --- task management (SAM-5, chapter 7) --- */
@@ -199,7 +216,7 @@ void scsi_tasks_request_ended(ScsiBus *b, ScsiRequest *r)
         }
         *p = t->next;
         t->done(b, t->opaque, SCSI_TMF_COMPLETE);
-        g_ptr_array_free(t->waits_for, true);
+        g_ptr_array_unref(t->waits_for);
         g_free(t);
         p = &b->tasks; /* done() may have changed the list */
     }
@@ -233,28 +250,32 @@ void scsi_task_management(ScsiBus *b, ScsiTmf what, uint32_t channel, uint32_t t
         done(b, opaque, SCSI_TMF_BAD_LUN);
         return;
     }
-    ScsiTask *task = g_new0(ScsiTask, 1);
-    *task = (ScsiTask){ .waits_for = g_ptr_array_new(), .done = done, .opaque = opaque };
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
     for (ScsiRequest *r = b->running; r; r = r->next) {
-        if (!reaches(h, channel, target, lun, r->channel, r->target, r->lun) || (use_tag && r->tag != tag))
-            continue;
-        g_ptr_array_add(task->waits_for, r);
-        r->cancelled |= h->ends;
+        if (reaches(h, channel, target, lun, r->channel, r->target, r->lun) && (!use_tag || r->tag == tag))
+            g_ptr_array_add(found, r);
     }
     for (unsigned i = 0; h->attention && i < b->devices->len; i++) {
         ScsiDevice *d = b->devices->pdata[i];
         if (reaches(h, channel, target, lun, d->channel, (uint32_t)d->id, (uint32_t)d->lun))
             scsi_reset_unit(d, h->attention);
     }
-    if (h->ends && task->waits_for->len) {
-        task->next = b->tasks;
-        b->tasks = task;
+    if (!h->ends || !found->len) {
+        done(b, opaque, found->len && !h->ends && what != SCSI_CLEAR_ACA ? SCSI_TMF_SUCCEEDED : SCSI_TMF_COMPLETE);
         return;
     }
-    bool found = task->waits_for->len && what != SCSI_CLEAR_ACA;
-    g_ptr_array_free(task->waits_for, true);
-    g_free(task);
-    done(b, opaque, found && !h->ends ? SCSI_TMF_SUCCEEDED : SCSI_TMF_COMPLETE);
+    ScsiTask *task = g_new0(ScsiTask, 1);
+    *task = (ScsiTask){ .waits_for = g_ptr_array_ref(found), .done = done, .opaque = opaque, .next = b->tasks };
+    b->tasks = task;
+    for (unsigned i = 0; i < found->len;) { /* what ends takes itself out of the list, and others with it perhaps */
+        ScsiRequest *r = found->pdata[i];
+        if (r->cancelled) {
+            i++;
+        } else {
+            scsi_request_cancel(r);
+            i = 0;
+        }
+    }
 }
 
 /* --- what all logical units have --- */
@@ -262,6 +283,10 @@ void scsi_task_management(ScsiBus *b, ScsiTmf what, uint32_t channel, uint32_t t
 static bool start(Device *dev, Error **errp)
 {
     ScsiDevice *d = (ScsiDevice *)dev;
+    const ScsiDeviceInfo *info = dev->type->class_data;
+    if (!drive_open(dev, &d->drive, info->may_be_empty && info->may_be_empty(d), &d->blk, errp))
+        return false;
+    drive_queue_init(&d->queue, dev, &d->drive, d->blk, &scsi_queue_ops);
     d->attention[0] = SENSE_POWER_ON;
     return true;
 }
@@ -279,26 +304,55 @@ void scsi_announce(ScsiDevice *d)
     lock_domain_unlock(d->dev.domain);
 }
 
+static void stop(Device *dev)
+{
+    ScsiDevice *d = (ScsiDevice *)dev;
+    scsi_leave(d);
+    drive_queue_free(&d->queue);
+    d->blk = NULL;
+}
+
 static void reset(Device *dev, ResetPhase phase)
 {
     ScsiDevice *d = (ScsiDevice *)dev;
     if (phase != RESET_ENTER)
         return;
-    scsi_bus_settle(d->bus);
+    scsi_bus_drop(d->bus);
     scsi_reset_unit(d, SENSE_POWER_ON);
 }
 
-static void saving(Device *dev) { scsi_bus_settle(((ScsiDevice *)dev)->bus); }
+static void saving(Device *dev) { drive_queue_saving(&((ScsiDevice *)dev)->queue); }
+static bool loaded(Device *dev, Error **errp) { return drive_queue_loaded(&((ScsiDevice *)dev)->queue, errp); }
+
+const char *scsi_serial(const ScsiDevice *d) { return d->drive.serial ? d->drive.serial : blk_serial(d->blk); }
+
+const char *scsi_unit_name(const ScsiDevice *d, const ScsiNames *n)
+{
+    const char *name = n->device_id ? n->device_id : scsi_serial(d);
+    return name ? name : *blk_name(d->blk) ? blk_name(d->blk) : NULL;
+}
+
+static void tell(ScsiDevice *d, uint32_t sense)
+{
+    lock_domain_lock(d->dev.domain);
+    scsi_attention(d, sense);
+    lock_domain_unlock(d->dev.domain);
+}
+
+void scsi_medium_changed(void *unit, bool present) { tell(unit, SENSE_MEDIUM_CHANGED); }
+void scsi_resized(void *unit) { tell(unit, SENSE_CAPACITY_CHANGED); }
 
 static const Property props[] = {
+    DRIVE_PROPS(ScsiDevice, drive),
     PROP_(PROP_U32, "channel", ScsiDevice, channel, 0, "SCSI channel"),
     { .name = "scsi-id", .kind = PROP_I32, .offset = offsetof(ScsiDevice, id), .dflt = -1, .help = "SCSI target, -1: the next free one" },
     { .name = "lun", .kind = PROP_I32, .offset = offsetof(ScsiDevice, lun), .dflt = -1, .help = "logical unit number, -1: the next free one" },
     DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_U32_ARRAY(ScsiDevice, attention), STATE_U32(ScsiDevice, pending), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U32_ARRAY(ScsiDevice, attention), STATE_U32(ScsiDevice, pending),
+                                    STATE_STRUCT(ScsiDevice, queue, drive_queue_state), STATE_END_OF_TABLE };
 
 const DeviceType scsi_device_type = {
     .name = "scsi-device", .desc = "SCSI logical unit", .category = "Storage", .size = sizeof(ScsiDevice), .bus = "scsi", .props = props, .state = state,
-    .start = start, .reset = reset, .saving = saving,
+    .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop,
 };

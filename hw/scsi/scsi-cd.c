@@ -1,78 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* scsi-cd: a CD/DVD-ROM drive on SCSI; commands, medium and tray are those of hw/storage/mmc.h. */
-#include "base/bits.h"
 #include "hw/scsi/scsi.h"
-#include "hw/storage/drive.h"
 #include "hw/storage/mmc.h"
 
-enum { READ_CD = 0xbe, READ_CD_MSF = 0xb9, FORM_CHUNK = 16 };
+enum { FORM_CHUNK = 16 };
 
 typedef struct ScsiCd {
     ScsiDevice scsi;
-    DriveProps drive;
-    char *vendor, *product, *ver;
-    BlockBackend *blk;
+    ScsiNames names;
     MmcDrive mmc;
 } ScsiCd;
 
 static ScsiCd *cd_of(const ScsiRequest *r) { return (ScsiCd *)r->dev; }
 
-/* --- how much data a CDB moves: where its length stands (SPC-4, MMC-6) --- */
-
-enum { AT_4, AT_3_2, AT_6_3, AT_7_2, AT_8_2, FIXED_8, BLOCKS_6, BLOCKS_10, BLOCKS_12, DESCRIPTORS, OUT_4, OUT_7_2, OUT_8_2 };
-static const struct { uint8_t op, length; } lengths[] = {
-    { 0x08, BLOCKS_6 }, { 0x12, AT_3_2 }, { 0x15, OUT_4 }, { 0x1a, AT_4 }, { 0x23, AT_7_2 }, { 0x25, FIXED_8 }, { 0x28, BLOCKS_10 }, { 0x3c, AT_6_3 },
-    { 0x42, AT_7_2 }, { 0x43, AT_7_2 }, { 0x44, AT_7_2 }, { 0x46, AT_7_2 }, { 0x4a, AT_7_2 }, { 0x51, AT_7_2 }, { 0x52, AT_7_2 }, { 0x55, OUT_7_2 },
-    { 0x5a, AT_7_2 }, { 0x5c, AT_7_2 }, { 0xa3, OUT_8_2 }, { 0xa4, AT_8_2 }, { 0xa8, BLOCKS_12 }, { 0xac, DESCRIPTORS }, { 0xad, AT_8_2 }, { 0xbd, AT_8_2 },
-};
-
-static uint64_t data_length(const uint8_t *c, unsigned how)
-{
-    switch (how) {
-    case AT_4: case OUT_4: return c[4];
-    case AT_3_2: return load_be(c + 3, 2);
-    case AT_6_3: return load_be(c + 6, 3);
-    case AT_7_2: case OUT_7_2: return load_be(c + 7, 2);
-    case AT_8_2: case OUT_8_2: return load_be(c + 8, 2);
-    case FIXED_8: return 8;
-    case BLOCKS_6: return (c[4] ? c[4] : 256) * (uint64_t)MMC_SECTOR;
-    case BLOCKS_10: return load_be(c + 7, 2) * MMC_SECTOR;
-    case BLOCKS_12: return load_be(c + 6, 4) * MMC_SECTOR;
-    default: return 8 + 16 * load_be(c + 8, 2);
-    }
-}
-
-static void parse_read_cd(ScsiRequest *r)
-{
-    static const uint8_t nothing[MMC_SECTOR];
-    const uint8_t *c = r->cdb;
-    uint8_t sector[MMC_RAW_SECTOR];
-    uint32_t from = (c[3] * 60u + c[4]) * 75 + c[5], to = (c[6] * 60u + c[7]) * 75 + c[8];
-    uint64_t count = c[0] == READ_CD ? load_be(c + 6, 3) : to > from ? to - from : 0;
-    r->dir = SCSI_FROM_DEVICE;
-    r->xfer = count * mmc_form_sector(0, c[9], nothing, sector);
-}
-
 static void parse(ScsiRequest *r)
 {
-    if (r->cdb[0] == READ_CD || r->cdb[0] == READ_CD_MSF)
-        parse_read_cd(r);
-    for (unsigned i = 0; i < ARRAY_LEN(lengths); i++) {
-        if (lengths[i].op == r->cdb[0]) {
-            r->dir = lengths[i].length >= OUT_4 ? SCSI_TO_DEVICE : SCSI_FROM_DEVICE;
-            r->xfer = data_length(r->cdb, lengths[i].length);
-        }
-    }
+    bool out;
+    r->xfer = spc_transfer(r->cdb, SPC_CD, MMC_SECTOR, &out);
+    r->dir = out ? SCSI_TO_DEVICE : SCSI_FROM_DEVICE;
 }
 
 /* --- carrying out --- */
 
-static void failed(ScsiRequest *r)
-{
-    uint8_t sense[18];
-    mmc_take_sense(&cd_of(r)->mmc, sense, sizeof sense);
-    scsi_fail(r, (uint32_t)(sense[2] & 15) << 16 | (uint32_t)sense[12] << 8 | sense[13]);
-}
+static void failed(ScsiRequest *r) { scsi_fail(r, mmc_take_sense(&cd_of(r)->mmc)); }
 
 static void read_failed(ScsiRequest *r, int error)
 {
@@ -96,13 +46,12 @@ static void formed_read(ScsiRequest *r, int error);
 
 static void formed_next(ScsiRequest *r)
 {
-    ScsiCd *d = cd_of(r);
     if (!r->left || r->cancelled) {
         scsi_done(r, SCSI_GOOD);
         return;
     }
     r->buf_len = MIN(r->left, (uint64_t)FORM_CHUNK) * MMC_SECTOR;
-    scsi_submit_buf(r, d->blk, BLK_READ, r->at * MMC_SECTOR, r->buf, r->buf_len, 0, formed_read);
+    scsi_submit_buf(r, BLK_READ, r->at * MMC_SECTOR, r->buf, r->buf_len, 0, formed_read);
 }
 
 static void formed_read(ScsiRequest *r, int error)
@@ -121,12 +70,11 @@ static void formed_read(ScsiRequest *r, int error)
 
 static void start_read(ScsiRequest *r, const MmcResult *m)
 {
-    ScsiCd *d = cd_of(r);
     if (!m->blocks) {
         scsi_done(r, SCSI_GOOD);
     } else if (m->plain) {
         r->left = MIN((uint64_t)m->blocks * MMC_SECTOR, r->room);
-        scsi_submit(r, d->blk, BLK_READ, (uint64_t)m->lba * MMC_SECTOR, r->left, 0, 0, plain_read);
+        scsi_submit(r, BLK_READ, (uint64_t)m->lba * MMC_SECTOR, r->left, 0, 0, plain_read);
     } else {
         r->at = m->lba;
         r->left = m->blocks;
@@ -165,18 +113,17 @@ static void unit_reset(ScsiDevice *s)
     mmc_reset(&((ScsiCd *)s)->mmc);
 }
 
-static BlockBackend *backend(ScsiDevice *s) { return ((ScsiCd *)s)->blk; }
-static const ScsiDeviceInfo cd_info = { .parse = parse, .run = run, .reset = unit_reset, .backend = backend };
+static bool may_be_empty(const ScsiDevice *s) { return true; }
+static const ScsiDeviceInfo cd_info = { parse, run, unit_reset, may_be_empty };
 
 /* --- life --- */
 
 static bool start(Device *dev, Error **errp)
 {
     ScsiCd *d = (ScsiCd *)dev;
-    if (!drive_open(dev, &d->drive, true, &d->blk, errp))
-        return false;
-    d->mmc = (MmcDrive){ .dev = dev, .blk = d->blk, .vendor = d->vendor, .product = d->product, .revision = d->ver,
-                         .serial = d->drive.serial ? d->drive.serial : d->blk ? blk_serial(d->blk) : NULL };
+    const ScsiNames *n = &d->names;
+    d->mmc = (MmcDrive){ .dev = dev, .blk = d->scsi.blk, .vendor = n->vendor, .product = n->product, .revision = n->ver, .serial = scsi_serial(&d->scsi),
+                         .name = scsi_unit_name(&d->scsi, n), .wwn = n->wwn, .port_wwn = n->port_wwn, .port_index = n->port_index };
     mmc_start(&d->mmc);
     unit_reset(&d->scsi);
     scsi_announce(&d->scsi);
@@ -191,25 +138,10 @@ static bool loaded(Device *dev, Error **errp)
     return false;
 }
 
-static void stop(Device *dev)
-{
-    ScsiCd *d = (ScsiCd *)dev;
-    scsi_leave(&d->scsi);
-    if (d->blk)
-        blk_detach(d->blk);
-    d->blk = NULL;
-}
-
-static const Property props[] = {
-    DRIVE_PROPS(ScsiCd, drive),
-    DEFINE_PROP_STRING("vendor", ScsiCd, vendor, "QEMU", "vendor of INQUIRY, 8 characters"), /* QEMU's words: guests name drives by them */
-    DEFINE_PROP_STRING("product", ScsiCd, product, "QEMU CD-ROM", "product of INQUIRY, 16 characters"),
-    DEFINE_PROP_STRING("ver", ScsiCd, ver, "2.5+", "revision of INQUIRY, 4 characters"),
-    DEFINE_PROP_END,
-};
+static const Property props[] = { SCSI_NAME_PROPS(ScsiCd, names, "QEMU CD-ROM"), DEFINE_PROP_END };
 static const StateField state[] = { STATE_STRUCT(ScsiCd, mmc, mmc_state), STATE_END_OF_TABLE };
 static const DeviceType scsi_cd_type = {
     .name = "scsi-cd", .desc = "SCSI CD-ROM", .category = "Storage", .size = sizeof(ScsiCd), .bus = "scsi", .base = &scsi_device_type,
-    .user_creatable = true, .props = props, .state = state, .start = start, .stop = stop, .loaded = loaded, .class_data = &cd_info,
+    .user_creatable = true, .props = props, .state = state, .start = start, .loaded = loaded, .class_data = &cd_info,
 };
 DEVICE_REGISTER(scsi_cd_type)

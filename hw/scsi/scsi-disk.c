@@ -12,7 +12,7 @@ static void test_ready(ScsiRequest *r, ScsiDisk *d) { scsi_done(r, SCSI_GOOD); }
 static void read_capacity_10(ScsiRequest *r, ScsiDisk *d)
 {
     uint8_t p[8];
-    if (!(r->cdb[8] & 1) && disk_lba(r->cdb)) {
+    if (!(r->cdb[8] & 1) && spc_lba(r->cdb)) {
         scsi_fail(r, SENSE_INVALID_FIELD);
         return;
     }
@@ -27,8 +27,8 @@ static void read_capacity_16(ScsiRequest *r, ScsiDisk *d)
     uint8_t p[32] = { 0 };
     store_be(p, 8, disk_blocks(d) - 1);
     store_be(p + 8, 4, disk_block(d));
-    p[13] = (uint8_t)__builtin_ctz(d->drive.physical_block_size / disk_block(d));
-    p[14] = blk_writable(d->blk) ? 0x80 : 0; /* thin provisioning; what is unmapped reads as anything */
+    p[13] = (uint8_t)__builtin_ctz(d->scsi.drive.physical_block_size / disk_block(d));
+    p[14] = blk_writable(d->scsi.blk) ? 0x80 : 0; /* thin provisioning; what is unmapped reads as anything */
     scsi_reply(r, p, sizeof p);
 }
 
@@ -36,7 +36,7 @@ static void read_capacity_16(ScsiRequest *r, ScsiDisk *d)
 static void lba_status(ScsiRequest *r, ScsiDisk *d)
 {
     uint8_t p[24] = { 0 };
-    uint64_t lba = disk_lba(r->cdb), blocks = disk_blocks(d);
+    uint64_t lba = spc_lba(r->cdb), blocks = disk_blocks(d);
     if (lba >= blocks) {
         scsi_fail_info(r, SENSE_LBA_RANGE, lba);
         return;
@@ -97,49 +97,29 @@ static void format_unit(ScsiRequest *r, ScsiDisk *d)
 #define M CMD_MEDIUM
 #define W CMD_MEDIUM | CMD_WRITES
 const ScsiDiskCommand disk_commands[] = {
-    { 0x00, -1, 6, LEN_NONE, M, test_ready }, { 0x01, -1, 6, LEN_NONE, M, good }, { 0x03, -1, 6, LEN_IN4, 0, good },
-    { 0x04, -1, 6, LEN_NONE, W, format_unit }, { 0x08, -1, 6, LEN_READ, M, disk_read }, { 0x0a, -1, 6, LEN_WRITE, W, disk_write },
-    { 0x12, -1, 6, LEN_IN4, 0, disk_inquiry }, { 0x15, -1, 6, LEN_OUT4, 0, disk_mode_select }, { 0x16, -1, 6, LEN_NONE, 0, good },
-    { 0x17, -1, 6, LEN_NONE, 0, good }, { 0x1a, -1, 6, LEN_IN4, 0, disk_mode_sense }, { 0x1b, -1, 6, LEN_NONE, 0, start_stop },
-    { 0x1d, -1, 6, LEN_OUT4 /* bytes 3 and 4 */, 0, send_diagnostic }, { 0x1e, -1, 6, LEN_NONE, 0, prevent_removal },
-    { 0x25, -1, 10, LEN_IN10, M, read_capacity_10 }, { 0x28, -1, 10, LEN_READ, M, disk_read }, { 0x2a, -1, 10, LEN_WRITE, W, disk_write },
-    { 0x2b, -1, 10, LEN_NONE, M, disk_in_range }, { 0x2e, -1, 10, LEN_WRITE, W, disk_write_verify }, { 0x2f, -1, 10, LEN_VERIFY, M, disk_verify },
-    { 0x34, -1, 10, LEN_NONE, M, disk_in_range }, { 0x35, -1, 10, LEN_NONE, M, disk_flush }, { 0x41, -1, 10, LEN_SAME10, W, disk_write_same },
-    { 0x42, -1, 10, LEN_OUT7, W, disk_unmap }, { 0x55, -1, 10, LEN_OUT7, 0, disk_mode_select }, { 0x56, -1, 10, LEN_NONE, 0, good },
-    { 0x57, -1, 10, LEN_NONE, 0, good }, { 0x5a, -1, 10, LEN_IN7, 0, disk_mode_sense },
-    { 0x5e, 0, 10, LEN_IN7, 0, disk_reserve_in }, { 0x5e, 1, 10, LEN_IN7, 0, disk_reserve_in }, { 0x5e, 2, 10, LEN_IN7, 0, disk_reserve_in },
-    { 0x5e, 3, 10, LEN_IN7, 0, disk_reserve_in }, { 0x5f, 0, 10, LEN_OUT5, 0, disk_reserve_out }, { 0x5f, 1, 10, LEN_OUT5, 0, disk_reserve_out },
-    { 0x5f, 2, 10, LEN_OUT5, 0, disk_reserve_out }, { 0x5f, 3, 10, LEN_OUT5, 0, disk_reserve_out }, { 0x5f, 4, 10, LEN_OUT5, 0, disk_reserve_out },
-    { 0x5f, 5, 10, LEN_OUT5, 0, disk_reserve_out }, { 0x5f, 6, 10, LEN_OUT5, 0, disk_reserve_out },
-    { 0x88, -1, 16, LEN_READ, M, disk_read }, { 0x89, -1, 16, LEN_CAW, W, disk_compare_and_write }, { 0x8a, -1, 16, LEN_WRITE, W, disk_write },
-    { 0x8e, -1, 16, LEN_WRITE, W, disk_write_verify }, { 0x8f, -1, 16, LEN_VERIFY, M, disk_verify }, { 0x90, -1, 16, LEN_NONE, M, disk_in_range },
-    { 0x91, -1, 16, LEN_NONE, M, disk_flush }, { 0x93, -1, 16, LEN_SAME16, W, disk_write_same }, { 0x9e, 0x10, 16, LEN_IN10, M, read_capacity_16 },
-    { 0x9e, 0x12, 16, LEN_IN10, M, lba_status }, { 0xa0, -1, 12, LEN_IN6, 0, good }, { 0xa3, 0x0c, 12, LEN_IN6, 0, disk_report_opcodes },
-    { 0xa8, -1, 12, LEN_READ, M, disk_read }, { 0xaa, -1, 12, LEN_WRITE, W, disk_write }, { 0xae, -1, 12, LEN_WRITE, W, disk_write_verify },
-    { 0xaf, -1, 12, LEN_VERIFY, M, disk_verify }, { 0 },
+    { 0x00, -1, 6, M, test_ready }, { 0x01, -1, 6, M, good }, { 0x03, -1, 6, 0, good },
+    { 0x04, -1, 6, W, format_unit }, { 0x08, -1, 6, M, disk_read }, { 0x0a, -1, 6, W, disk_write },
+    { 0x12, -1, 6, 0, disk_inquiry }, { 0x15, -1, 6, 0, disk_mode_select }, { 0x16, -1, 6, 0, good },
+    { 0x17, -1, 6, 0, good }, { 0x1a, -1, 6, 0, disk_mode_sense }, { 0x1b, -1, 6, 0, start_stop },
+    { 0x1d, -1, 6, 0, send_diagnostic }, { 0x1e, -1, 6, 0, prevent_removal },
+    { 0x25, -1, 10, M, read_capacity_10 }, { 0x28, -1, 10, M, disk_read }, { 0x2a, -1, 10, W, disk_write },
+    { 0x2b, -1, 10, M, disk_in_range }, { 0x2e, -1, 10, W, disk_write_verify }, { 0x2f, -1, 10, M, disk_verify },
+    { 0x34, -1, 10, M, disk_in_range }, { 0x35, -1, 10, M, disk_flush }, { 0x41, -1, 10, W, disk_write_same },
+    { 0x42, -1, 10, W, disk_unmap }, { 0x55, -1, 10, 0, disk_mode_select }, { 0x56, -1, 10, 0, good },
+    { 0x57, -1, 10, 0, good }, { 0x5a, -1, 10, 0, disk_mode_sense },
+    { 0x5e, 0, 10, 0, disk_reserve_in }, { 0x5e, 1, 10, 0, disk_reserve_in }, { 0x5e, 2, 10, 0, disk_reserve_in },
+    { 0x5e, 3, 10, 0, disk_reserve_in }, { 0x5f, 0, 10, 0, disk_reserve_out }, { 0x5f, 1, 10, 0, disk_reserve_out },
+    { 0x5f, 2, 10, 0, disk_reserve_out }, { 0x5f, 3, 10, 0, disk_reserve_out }, { 0x5f, 4, 10, 0, disk_reserve_out },
+    { 0x5f, 5, 10, 0, disk_reserve_out }, { 0x5f, 6, 10, 0, disk_reserve_out },
+    { 0x88, -1, 16, M, disk_read }, { 0x89, -1, 16, W, disk_compare_and_write }, { 0x8a, -1, 16, W, disk_write },
+    { 0x8e, -1, 16, W, disk_write_verify }, { 0x8f, -1, 16, M, disk_verify }, { 0x90, -1, 16, M, disk_in_range },
+    { 0x91, -1, 16, M, disk_flush }, { 0x93, -1, 16, W, disk_write_same }, { 0x9e, 0x10, 16, M, read_capacity_16 },
+    { 0x9e, 0x12, 16, M, lba_status }, { 0xa0, -1, 12, 0, good }, { 0xa3, 0x0c, 12, 0, disk_report_opcodes },
+    { 0xa8, -1, 12, M, disk_read }, { 0xaa, -1, 12, W, disk_write }, { 0xae, -1, 12, W, disk_write_verify },
+    { 0xaf, -1, 12, M, disk_verify }, { 0 },
 };
 #undef M
 #undef W
-
-static void set_length(ScsiRequest *r, const ScsiDisk *d, unsigned how)
-{
-    const uint8_t *c = r->cdb;
-    uint64_t blocks = (uint64_t)disk_count(c) * disk_block(d);
-    r->dir = how >= LEN_OUT4 && how != LEN_READ ? SCSI_TO_DEVICE : SCSI_FROM_DEVICE;
-    switch (how) {
-    case LEN_IN4: case LEN_OUT4: r->xfer = c[0] == 0x1d ? load_be(c + 3, 2) : c[4]; break;
-    case LEN_IN7: case LEN_OUT7: r->xfer = load_be(c + 7, 2); break;
-    case LEN_IN10: r->xfer = c[0] == 0x25 ? 8 : load_be(c + 10, 4); break;
-    case LEN_IN6: r->xfer = load_be(c + 6, 4); break;
-    case LEN_OUT5: r->xfer = load_be(c + 5, 4); break;
-    case LEN_READ: case LEN_WRITE: r->xfer = blocks; break;
-    case LEN_VERIFY: r->xfer = (c[1] >> 1 & 3) == 1 ? blocks : (c[1] >> 1 & 3) == 3 ? disk_block(d) : 0; break;
-    case LEN_SAME10: r->xfer = disk_block(d); break;
-    case LEN_SAME16: r->xfer = c[1] & 1 ? 0 : disk_block(d); break;
-    case LEN_CAW: r->xfer = 2ull * c[13] * disk_block(d); break;
-    default: r->xfer = 0; break;
-    }
-}
 
 static void parse(ScsiRequest *r)
 {
@@ -147,8 +127,10 @@ static void parse(ScsiRequest *r)
     while (c->run && (c->op != r->cdb[0] || (c->action >= 0 && c->action != (r->cdb[1] & 31))))
         c++;
     if (c->run) {
+        bool out;
         r->command = c;
-        set_length(r, disk_of(r), c->length);
+        r->xfer = spc_transfer(r->cdb, SPC_DISK, disk_block(disk_of(r)), &out);
+        r->dir = out ? SCSI_TO_DEVICE : SCSI_FROM_DEVICE;
     }
 }
 
@@ -168,11 +150,11 @@ static void run(ScsiRequest *r)
         disk_inquiry(r, d);
     else if (!c)
         scsi_fail(r, known_opcode(r->cdb[0]) ? SENSE_INVALID_FIELD : SENSE_INVALID_OPCODE);
-    else if (c->flags & CMD_MEDIUM && !blk_inserted(d->blk))
+    else if (c->flags & CMD_MEDIUM && !blk_inserted(d->scsi.blk))
         scsi_fail(r, SENSE_NO_MEDIUM);
     else if (c->flags & CMD_MEDIUM && d->stopped)
         scsi_fail(r, SENSE_LUN_NOT_READY);
-    else if (c->flags & CMD_WRITES && !blk_writable(d->blk))
+    else if (c->flags & CMD_WRITES && !blk_writable(d->scsi.blk))
         scsi_fail(r, SENSE_WRITE_PROTECTED);
     else
         c->run(r, d);
@@ -182,61 +164,28 @@ static void run(ScsiRequest *r)
 static void unit_reset(ScsiDevice *s)
 {
     ScsiDisk *d = (ScsiDisk *)s;
-    d->wce = d->drive.write_cache;
+    d->wce = d->scsi.drive.write_cache;
     d->stopped = d->locked = false;
 }
 
-static BlockBackend *backend(ScsiDevice *s) { return ((ScsiDisk *)s)->blk; }
-static const ScsiDeviceInfo disk_info = { .parse = parse, .run = run, .reset = unit_reset, .backend = backend };
+static bool may_be_empty(const ScsiDevice *s) { return ((const ScsiDisk *)s)->removable; }
+static const ScsiDeviceInfo disk_info = { parse, run, unit_reset, may_be_empty };
 
 /* --- life --- */
 
-const char *disk_serial(const ScsiDisk *d) { return d->drive.serial ? d->drive.serial : blk_serial(d->blk); }
-
-static void medium_changed(void *opaque, bool present)
-{
-    ScsiDisk *d = opaque;
-    lock_domain_lock(d->scsi.dev.domain);
-    scsi_attention(&d->scsi, SENSE_MEDIUM_CHANGED);
-    lock_domain_unlock(d->scsi.dev.domain);
-}
-
-static void resized(void *opaque)
-{
-    ScsiDisk *d = opaque;
-    lock_domain_lock(d->scsi.dev.domain);
-    scsi_attention(&d->scsi, SENSE_CAPACITY_CHANGED);
-    lock_domain_unlock(d->scsi.dev.domain);
-}
-
 static bool medium_locked(void *opaque) { return ((ScsiDisk *)opaque)->locked; }
 static void eject_request(void *opaque, bool force) {}
-static const BlkDeviceOps fixed_ops = { .resized = resized };
-static const BlkDeviceOps removable_ops = { .resized = resized, .medium_changed = medium_changed, .medium_locked = medium_locked,
+static const BlkDeviceOps fixed_ops = { .resized = scsi_resized };
+static const BlkDeviceOps removable_ops = { .resized = scsi_resized, .medium_changed = scsi_medium_changed, .medium_locked = medium_locked,
                                             .eject_request = eject_request };
 
 static bool start(Device *dev, Error **errp)
 {
     ScsiDisk *d = (ScsiDisk *)dev;
-    if (!drive_open(dev, &d->drive, false, &d->blk, errp))
-        return false;
-    if (!d->removable && !blk_inserted(d->blk)) {
-        error_setf(errp, "device '%s': drive '%s' has no medium; add file=FILE, or removable=on", dev->id, blk_name(d->blk));
-        return false;
-    }
-    blk_set_device_ops(d->blk, d->removable ? &removable_ops : &fixed_ops, d);
+    blk_set_device_ops(d->scsi.blk, d->removable ? &removable_ops : &fixed_ops, d);
     unit_reset(&d->scsi);
     scsi_announce(&d->scsi);
     return true;
-}
-
-static void stop(Device *dev)
-{
-    ScsiDisk *d = (ScsiDisk *)dev;
-    scsi_leave(&d->scsi);
-    if (d->blk)
-        blk_detach(d->blk);
-    d->blk = NULL;
 }
 
 static void reset(Device *dev, ResetPhase phase)
@@ -258,14 +207,8 @@ static bool loaded(Device *dev, Error **errp)
     return true;
 }
 
-#define TEXT(n, f, d, h) DEFINE_PROP_STRING(n, ScsiDisk, f, d, h)
 static const Property props[] = {
-    DRIVE_PROPS(ScsiDisk, drive),
-    /* QEMU's words: guests name disks by them (/dev/disk/by-id) */
-    TEXT("vendor", vendor, "QEMU", "vendor of INQUIRY, 8 characters"), TEXT("product", product, "QEMU HARDDISK", "product of INQUIRY, 16 characters"),
-    TEXT("ver", ver, "2.5+", "revision of INQUIRY, 4 characters"), TEXT("device_id", device_id, NULL, "name in page 83h; none: the serial number"),
-    DEFINE_PROP_U64("wwn", ScsiDisk, wwn, 0, "world-wide name of the unit"), DEFINE_PROP_U64("port_wwn", ScsiDisk, port_wwn, 0, "world-wide name of the port"),
-    DEFINE_PROP_U16("port_index", ScsiDisk, port_index, 0, "relative number of the port"),
+    SCSI_NAME_PROPS(ScsiDisk, names, "QEMU HARDDISK"),
     DEFINE_PROP_U16("rotation_rate", ScsiDisk, rotation_rate, 0, "rotations a minute; 1: none (SSD), 0: not said"),
     DEFINE_PROP_BOOL("removable", ScsiDisk, removable, false, "the medium can be taken out"),
     DEFINE_PROP_BOOL("dpofua", ScsiDisk, dpofua, false, "say that DPO and FUA are known"),
@@ -283,6 +226,6 @@ static const StateField state[] = {
 };
 static const DeviceType scsi_hd_type = {
     .name = "scsi-hd", .desc = "SCSI disk", .category = "Storage", .size = sizeof(ScsiDisk), .bus = "scsi", .base = &scsi_device_type,
-    .user_creatable = true, .props = props, .state = state, .start = start, .stop = stop, .reset = reset, .loaded = loaded, .class_data = &disk_info,
+    .user_creatable = true, .props = props, .state = state, .start = start, .reset = reset, .loaded = loaded, .class_data = &disk_info,
 };
 DEVICE_REGISTER(scsi_hd_type)

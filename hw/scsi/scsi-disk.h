@@ -5,18 +5,15 @@
 
 #include "base/bits.h"
 #include "hw/scsi/scsi.h"
-#include "hw/storage/drive.h"
 
 enum { SCSI_PARAMETERS_MAX = 4096, SAME_BYTES_MAX = 1 << 30, UNMAP_RANGES_MAX = 255, CAW_BLOCKS_MAX = 255, SCSI_CHUNK = 1 << 20 };
 
 typedef struct ScsiDisk {
     ScsiDevice scsi;
-    DriveProps drive;
-    BlockBackend *blk;
     /* properties */
-    char *vendor, *product, *ver, *device_id;
-    uint64_t wwn, port_wwn, max_unmap_size, max_io_size, discard_granularity, min_io_size, opt_io_size;
-    uint16_t rotation_rate, port_index;
+    ScsiNames names;
+    uint64_t max_unmap_size, max_io_size, discard_granularity, min_io_size, opt_io_size;
+    uint16_t rotation_rate;
     int32_t scsi_version;
     bool removable, dpofua;
     /* state */
@@ -33,23 +30,16 @@ struct ScsiDiskCommand {
     uint8_t op;
     int8_t action;   /* service action in byte 1, -1: none */
     uint8_t cdb_len;
-    uint8_t length;  /* how much data, where that stands: LEN_… */
     uint8_t flags;   /* CMD_… */
     void (*run)(ScsiRequest *r, ScsiDisk *d);
 };
-enum { LEN_NONE, LEN_IN4, LEN_IN7, LEN_IN10, LEN_IN6, LEN_OUT4, LEN_OUT7, LEN_OUT5, LEN_READ, LEN_WRITE, LEN_VERIFY, LEN_SAME10, LEN_SAME16, LEN_CAW };
 enum { CMD_MEDIUM = 1, CMD_WRITES = 2 };
 
 static inline ScsiDisk *disk_of(const ScsiRequest *r) { return (ScsiDisk *)r->dev; }
-static inline uint32_t disk_block(const ScsiDisk *d) { return d->drive.logical_block_size; }
-static inline uint64_t disk_blocks(const ScsiDisk *d) { return blk_size(d->blk) / disk_block(d); }
+static inline uint32_t disk_block(const ScsiDisk *d) { return d->scsi.drive.logical_block_size; }
+static inline uint64_t disk_blocks(const ScsiDisk *d) { return blk_size(d->scsi.blk) / disk_block(d); }
 
 extern const ScsiDiskCommand disk_commands[]; /* ended by run == NULL */
-/* Address and number of blocks of a CDB. */
-uint64_t disk_lba(const uint8_t *cdb);
-uint32_t disk_count(const uint8_t *cdb);
-const char *disk_serial(const ScsiDisk *d); /* NULL: none */
-
 void disk_inquiry(ScsiRequest *r, ScsiDisk *d);
 void disk_mode_sense(ScsiRequest *r, ScsiDisk *d);
 void disk_mode_select(ScsiRequest *r, ScsiDisk *d);

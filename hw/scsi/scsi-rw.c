@@ -5,32 +5,13 @@
 
 enum { FUA = 8, NDOB = 1, UNMAP_BIT = 8, ANCHOR = 16, PROTECT = 0xe0 };
 
-uint64_t disk_lba(const uint8_t *cdb)
-{
-    switch (cdb[0] >> 5) {
-    case 0: return load_be(cdb + 1, 3) & 0x1fffff;
-    case 4: return load_be(cdb + 2, 8);
-    default: return load_be(cdb + 2, 4);
-    }
-}
-
-uint32_t disk_count(const uint8_t *cdb)
-{
-    switch (cdb[0] >> 5) {
-    case 0: return cdb[4] ? cdb[4] : 256;
-    case 4: return (uint32_t)load_be(cdb + 10, 4);
-    case 5: return (uint32_t)load_be(cdb + 6, 4);
-    default: return (uint32_t)load_be(cdb + 7, 2);
-    }
-}
-
 static void fail_io(ScsiRequest *r, int error)
 {
-    bool read = r->blk.op == BLK_READ;
+    bool read = r->req.blk.op == BLK_READ;
     uint32_t sense = error == -ENOMEDIUM ? SENSE_NO_MEDIUM : error == -ENOSPC ? SENSE_SPACE_FULL : error == -ENOMEM ? SENSE_TARGET_FAILURE
                    : error == -EROFS || error == -EPERM ? SENSE_WRITE_PROTECTED : read ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
     if (sense == SENSE_READ_ERROR || sense == SENSE_WRITE_ERROR)
-        scsi_fail_info(r, sense, r->blk.offset / disk_block(disk_of(r)));
+        scsi_fail_info(r, sense, r->req.blk.offset / disk_block(disk_of(r)));
     else
         scsi_fail(r, sense);
 }
@@ -70,11 +51,11 @@ static void moved(ScsiRequest *r, int error)
 
 static void transfer(ScsiRequest *r, ScsiDisk *d, BlkOp op, unsigned flags)
 {
-    uint64_t lba = disk_lba(r->cdb);
-    if (!check_protect(r) || !check_range(r, d, lba, disk_count(r->cdb)))
+    uint64_t lba = spc_lba(r->cdb);
+    if (!check_protect(r) || !check_range(r, d, lba, spc_count(r->cdb)))
         return;
     if (r->xfer)
-        scsi_submit(r, d->blk, op, lba * disk_block(d), r->xfer, 0, flags, moved);
+        scsi_submit(r, op, lba * disk_block(d), r->xfer, 0, flags, moved);
     else
         scsi_done(r, SCSI_GOOD);
 }
@@ -95,15 +76,15 @@ static void finished(ScsiRequest *r, int error)
 void disk_flush(ScsiRequest *r, ScsiDisk *d)
 {
     if (r->cdb[0] == 0x35 || r->cdb[0] == 0x91) { /* all of the cache is written, whatever range was meant */
-        if (!check_range(r, d, disk_lba(r->cdb), disk_count(r->cdb)))
+        if (!check_range(r, d, spc_lba(r->cdb), spc_count(r->cdb)))
             return;
     }
-    scsi_submit(r, d->blk, BLK_FLUSH, 0, 0, 0, 0, finished);
+    scsi_submit(r, BLK_FLUSH, 0, 0, 0, 0, finished);
 }
 
 void disk_in_range(ScsiRequest *r, ScsiDisk *d)
 {
-    if (check_range(r, d, disk_lba(r->cdb), r->cdb[0] == 0x2b ? 1 : disk_count(r->cdb)))
+    if (check_range(r, d, spc_lba(r->cdb), r->cdb[0] == 0x2b ? 1 : spc_count(r->cdb)))
         scsi_done(r, SCSI_GOOD);
 }
 
@@ -143,13 +124,13 @@ static void verify_next(ScsiRequest *r, ScsiDisk *d)
         return;
     }
     r->buf_len = MIN(r->left, (uint64_t)SCSI_CHUNK);
-    scsi_submit_buf(r, d->blk, BLK_READ, disk_lba(r->cdb) * disk_block(d) + r->at, r->buf, r->buf_len, 0, verify_step);
+    scsi_submit_buf(r, BLK_READ, spc_lba(r->cdb) * disk_block(d) + r->at, r->buf, r->buf_len, 0, verify_step);
 }
 
 void disk_verify(ScsiRequest *r, ScsiDisk *d)
 {
     unsigned check = r->cdb[1] >> 1 & 3;
-    uint64_t lba = disk_lba(r->cdb), count = disk_count(r->cdb);
+    uint64_t lba = spc_lba(r->cdb), count = spc_count(r->cdb);
     if (check == 2) {
         scsi_fail(r, SENSE_INVALID_FIELD);
         return;
@@ -184,7 +165,7 @@ static void same_next(ScsiRequest *r, ScsiDisk *d)
     }
     r->at += n;
     r->left -= n;
-    scsi_submit_buf(r, d->blk, BLK_WRITE, at, r->buf, n, d->wce ? 0 : BLOCK_REQ_FUA, same_step);
+    scsi_submit_buf(r, BLK_WRITE, at, r->buf, n, d->wce ? 0 : BLOCK_REQ_FUA, same_step);
 }
 
 static bool all_zero(const uint8_t *p, size_t len)
@@ -194,7 +175,7 @@ static bool all_zero(const uint8_t *p, size_t len)
 
 void disk_write_same(ScsiRequest *r, ScsiDisk *d)
 {
-    uint64_t lba = disk_lba(r->cdb), count = disk_count(r->cdb), block = disk_block(d);
+    uint64_t lba = spc_lba(r->cdb), count = spc_count(r->cdb), block = disk_block(d);
     bool unmap = r->cdb[1] & UNMAP_BIT;
     uint8_t pattern[32768] = { 0 };
     if (!count || r->cdb[1] & ANCHOR || r->cdb[1] & 6 || count > SAME_BYTES_MAX / block) { /* WSNZ is set: no "to the end" */
@@ -207,7 +188,7 @@ void disk_write_same(ScsiRequest *r, ScsiDisk *d)
     r->at = lba * block;
     r->left = count * block;
     if (all_zero(pattern, block)) {
-        scsi_submit(r, d->blk, BLK_WRITE_ZEROES, r->at, r->left, 0, (unmap ? BLOCK_REQ_MAY_UNMAP : 0) | (d->wce ? 0 : BLOCK_REQ_FUA), moved);
+        scsi_submit(r, BLK_WRITE_ZEROES, r->at, r->left, 0, (unmap ? BLOCK_REQ_MAY_UNMAP : 0) | (d->wce ? 0 : BLOCK_REQ_FUA), moved);
         return;
     }
     r->buf_len = MIN(r->left, align_down(SCSI_CHUNK, block));
@@ -241,7 +222,7 @@ static void unmap_next(ScsiRequest *r, ScsiDisk *d)
     }
     uint64_t lba = load_be(r->buf + r->at, 8), count = load_be(r->buf + r->at + 8, 4);
     r->at += 16;
-    scsi_submit(r, d->blk, BLK_DISCARD, lba * disk_block(d), count * disk_block(d), 0, 0, unmap_step);
+    scsi_submit(r, BLK_DISCARD, lba * disk_block(d), count * disk_block(d), 0, 0, unmap_step);
 }
 
 void disk_unmap(ScsiRequest *r, ScsiDisk *d)
@@ -303,6 +284,13 @@ static void compare_written(ScsiRequest *r, int error)
     moved(r, error);
 }
 
+/* From here on a comparison would find what this request has written. */
+static void compare_write(ScsiRequest *r, ScsiDisk *d)
+{
+    r->stage = 1;
+    scsi_submit(r, BLK_WRITE, spc_lba(r->cdb) * disk_block(d), r->buf_len, r->buf_len, write_flags(r, d), compare_written);
+}
+
 static void compare_read(ScsiRequest *r, int error)
 {
     ScsiDisk *d = disk_of(r);
@@ -320,18 +308,23 @@ static void compare_read(ScsiRequest *r, int error)
             return;
         }
     }
-    scsi_submit(r, d->blk, BLK_WRITE, disk_lba(r->cdb) * disk_block(d), r->buf_len, r->buf_len, write_flags(r, d), compare_written);
+    compare_write(r, d);
 }
 
 static void compare_start(ScsiRequest *r, ScsiDisk *d)
 {
-    scsi_submit_buf(r, d->blk, BLK_READ, disk_lba(r->cdb) * disk_block(d), r->buf, r->buf_len, 0, compare_read);
+    if (r->cancelled)
+        compare_read(r, -ECANCELED);
+    else if (r->stage)
+        compare_write(r, d);
+    else
+        scsi_submit_buf(r, BLK_READ, spc_lba(r->cdb) * disk_block(d), r->buf, r->buf_len, 0, compare_read);
 }
 
 void disk_compare_and_write(ScsiRequest *r, ScsiDisk *d)
 {
     uint64_t count = r->cdb[13];
-    if (!check_protect(r) || !check_range(r, d, disk_lba(r->cdb), count))
+    if (!check_protect(r) || !check_range(r, d, spc_lba(r->cdb), count))
         return;
     if (!count) {
         scsi_done(r, SCSI_GOOD);

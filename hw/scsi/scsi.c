@@ -3,20 +3,11 @@
 #include "hw/scsi/scsi-internal.h"
 #include <errno.h>
 #include "base/bits.h"
+#include "base/iov.h"
 
 enum { INQUIRY = 0x12, REQUEST_SENSE = 0x03, REPORT_LUNS = 0xa0 };
 
-/* --- sense --- */
-
-void scsi_sense_fixed(uint32_t sense, uint8_t *out)
-{
-    memset(out, 0, 18);
-    out[0] = 0x70;
-    out[2] = (uint8_t)(sense >> 16);
-    out[7] = 10;
-    out[12] = (uint8_t)(sense >> 8);
-    out[13] = (uint8_t)sense;
-}
+/* --- unit attentions --- */
 
 void scsi_attention(ScsiDevice *d, uint32_t sense)
 {
@@ -60,6 +51,8 @@ ScsiRequest *scsi_request_new(ScsiBus *b, uint32_t channel, uint32_t target, uin
     r->dev = scsi_find(b, channel, target, lun);
     if (r->dev && !r->dev->ready)
         r->dev = NULL;
+    r->again = b->restarting;
+    r->stage = b->restarting ? b->restarting - 1 : 0;
     r->dir = SCSI_FROM_DEVICE;
     switch (r->cdb[0]) {
     case REPORT_LUNS: r->xfer = load_be(r->cdb + 6, 4); break;
@@ -96,19 +89,19 @@ void scsi_done(ScsiRequest *r, uint8_t status)
     }
     ScsiBus *b = r->bus;
     scsi_tasks_request_ended(b, r);
-    b->host->complete(r);
+    (b->dropping ? b->host->drop : b->host->complete)(r);
 }
 
 void scsi_fail_info(ScsiRequest *r, uint32_t sense, uint64_t information)
 {
-    scsi_sense_fixed(sense, r->sense);
+    spc_sense_fixed(sense, r->sense);
     if (information <= UINT32_MAX) {
         r->sense[0] |= 0x80;
         store_be(r->sense + 3, 4, information);
     }
-    r->sense_len = 18;
+    r->sense_len = SPC_SENSE_BYTES;
     r->done_bytes = 0;
-    if (r->dev && r->bus->host->no_autosense)
+    if (r->dev && r->bus->host->no_autosense && !r->cancelled)
         r->dev->pending = sense;
     scsi_done(r, SCSI_CHECK_CONDITION);
 }
@@ -117,85 +110,62 @@ void scsi_fail(ScsiRequest *r, uint32_t sense) { scsi_fail_info(r, sense, UINT64
 
 /* --- data --- */
 
-static size_t copy(const ScsiRequest *r, uint64_t skip, void *data, size_t len, bool to_initiator)
+size_t scsi_take(const ScsiRequest *r, uint64_t skip, void *data, size_t len)
 {
-    size_t done = 0;
-    for (int i = 0; i < r->iovcnt && done < len; i++) {
-        if (skip >= r->iov[i].iov_len) {
-            skip -= r->iov[i].iov_len;
-            continue;
-        }
-        size_t n = MIN(r->iov[i].iov_len - skip, len - done);
-        uint8_t *there = (uint8_t *)r->iov[i].iov_base + skip, *here = (uint8_t *)data + done;
-        memcpy(to_initiator ? there : here, to_initiator ? here : there, n);
-        done += n;
-        skip = 0;
-    }
-    return done;
+    size_t n = MIN(len, r->room - MIN(skip, r->room));
+    iov_to_buf(r->iov, r->iovcnt, skip, data, n);
+    return n;
 }
 
-size_t scsi_take(const ScsiRequest *r, uint64_t skip, void *data, size_t len) { return copy(r, skip, data, len, false); }
-
-size_t scsi_give(const ScsiRequest *r, uint64_t skip, const void *data, size_t len) { return copy(r, skip, (void *)data, len, true); }
+size_t scsi_give(const ScsiRequest *r, uint64_t skip, const void *data, size_t len)
+{
+    size_t n = MIN(len, r->room - MIN(skip, r->room));
+    iov_from_buf(r->iov, r->iovcnt, skip, data, n);
+    return n;
+}
 
 void scsi_reply(ScsiRequest *r, const void *data, size_t len)
 {
-    r->done_bytes = copy(r, 0, (void *)data, MIN(len, r->xfer), true);
+    r->done_bytes = scsi_give(r, 0, data, MIN(len, r->xfer));
     scsi_done(r, SCSI_GOOD);
 }
 
-static void block_done(BlkRequest *blk, int error)
+static void drive_done(DriveRequest *req, int error)
 {
-    ScsiRequest *r = blk->opaque;
-    LockDomain *domain = r->bus->bus.parent->domain;
-    lock_domain_lock(domain);
+    ScsiRequest *r = container_of(req, ScsiRequest, req);
     r->step(r, error);
-    lock_domain_unlock(domain);
 }
 
-void scsi_submit_buf(ScsiRequest *r, BlockBackend *b, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags,
-                     void (*step)(ScsiRequest *r, int error))
+static void submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt, unsigned flags,
+                   void (*step)(ScsiRequest *r, int error))
+{
+    r->step = step;
+    r->req = (DriveRequest){ .blk = { .op = op, .flags = flags, .offset = offset, .bytes = bytes, .iov = iov, .iovcnt = iovcnt },
+                             .done = drive_done, .hint = r->cancelled };
+    drive_submit(&r->dev->queue, &r->req);
+}
+
+void scsi_submit_buf(ScsiRequest *r, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags, void (*step)(ScsiRequest *r, int error))
 {
     g_free(r->own_iov);
     r->own_iov = g_new(struct iovec, 1);
     *r->own_iov = (struct iovec){ buf, bytes };
-    r->step = step;
-    r->blk = (BlkRequest){ .op = op, .flags = flags, .offset = offset, .bytes = bytes, .iov = r->own_iov, .iovcnt = 1, .done = block_done, .opaque = r };
-    blk_submit(b, &r->blk);
+    submit(r, op, offset, bytes, r->own_iov, 1, flags, step);
 }
 
-/* [skip, skip + bytes) of the initiator's buffer; its own list when that is all of it. */
-static void set_data(ScsiRequest *r, uint64_t skip, uint64_t bytes)
+/* The initiator's list itself, when all of it is meant. */
+void scsi_submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags, void (*step)(ScsiRequest *r, int error))
 {
-    r->blk.iov = r->iov;
-    r->blk.iovcnt = r->iovcnt;
-    if (!skip && bytes == r->room)
-        return;
-    g_free(r->own_iov);
-    r->own_iov = g_new(struct iovec, MAX(r->iovcnt, 1));
-    int n = 0;
-    for (int i = 0; i < r->iovcnt && bytes; i++) {
-        if (skip >= r->iov[i].iov_len) {
-            skip -= r->iov[i].iov_len;
-            continue;
-        }
-        size_t piece = MIN(r->iov[i].iov_len - skip, bytes);
-        r->own_iov[n++] = (struct iovec){ (uint8_t *)r->iov[i].iov_base + skip, piece };
-        bytes -= piece;
-        skip = 0;
+    const struct iovec *iov = r->iov;
+    int n = r->iovcnt;
+    if (op != BLK_READ && op != BLK_WRITE) {
+        n = 0;
+    } else if (skip || bytes != r->room) {
+        g_free(r->own_iov);
+        iov = r->own_iov = g_new(struct iovec, MAX(n, 1));
+        n = iov_part(r->own_iov, r->iov, n, skip, bytes);
     }
-    r->blk.iov = r->own_iov;
-    r->blk.iovcnt = n;
-}
-
-void scsi_submit(ScsiRequest *r, BlockBackend *b, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags,
-                 void (*step)(ScsiRequest *r, int error))
-{
-    r->step = step;
-    r->blk = (BlkRequest){ .op = op, .flags = flags, .offset = offset, .bytes = bytes, .done = block_done, .opaque = r };
-    if (op == BLK_READ || op == BLK_WRITE)
-        set_data(r, skip, bytes);
-    blk_submit(b, &r->blk);
+    submit(r, op, offset, bytes, iov, n, flags, step);
 }
 
 /* --- commands that need no particular logical unit --- */
@@ -241,7 +211,7 @@ static void report_luns(ScsiRequest *r)
 /* Not a failure: the sense is the data (SPC-4, 6.39). */
 static void request_sense(ScsiRequest *r)
 {
-    uint8_t data[18];
+    uint8_t data[SPC_SENSE_BYTES];
     uint32_t sense = SENSE_LUN_NOT_SUPPORTED;
     if (r->dev) {
         sense = r->dev->pending ? r->dev->pending : scsi_take_attention(r->dev);
@@ -252,7 +222,7 @@ static void request_sense(ScsiRequest *r)
         scsi_reply(r, d, sizeof d);
         return;
     }
-    scsi_sense_fixed(sense, data);
+    spc_sense_fixed(sense, data);
     scsi_reply(r, data, sizeof data);
 }
 
@@ -310,17 +280,52 @@ void scsi_request_run(ScsiRequest *r, const struct iovec *iov, int iovcnt)
     }
     if (r->cdb[0] != REQUEST_SENSE)
         r->dev->pending = 0;
-    if (r->dev->attention[0] && tells_attention(r))
+    if (r->dev->attention[0] && tells_attention(r) && !r->again)
         scsi_fail(r, scsi_take_attention(r->dev));
     else if (!scsi_common_command(r))
         info_of(r->dev)->run(r);
 }
 
+/* What is held because of an error ends now; what is on its way is not held when it fails. */
 void scsi_request_cancel(ScsiRequest *r)
 {
-    if (r->counted)
-        r->cancelled = true;
+    if (!r->counted || r->cancelled)
+        return;
+    r->cancelled = r->req.hint = true;
+    if (r->dev && drive_release(&r->dev->queue, &r->req))
+        r->step(r, -ECANCELED);
 }
+
+/* --- requests that are held (hw/storage/drive.h) --- */
+
+static void save_held(DriveRequest *req, GByteArray *out)
+{
+    const ScsiRequest *r = container_of(req, ScsiRequest, req);
+    g_byte_array_append(out, &r->stage, 1);
+    r->bus->host->save(r, out);
+}
+
+static bool restart_held(Device *d, const uint8_t *bytes, size_t len)
+{
+    ScsiBus *b = ((ScsiDevice *)d)->bus;
+    if (!len || bytes[0] == UINT8_MAX)
+        return false;
+    b->restarting = (uint8_t)(bytes[0] + 1); /* a unit attention that came since does not stop it */
+    bool ok = b->host->restart(b, bytes + 1, len - 1);
+    b->restarting = 0;
+    return ok;
+}
+
+static void drop_held(DriveRequest *req)
+{
+    ScsiRequest *r = container_of(req, ScsiRequest, req);
+    ScsiBus *b = r->bus;
+    bool before = b->dropping;
+    b->dropping = r->cancelled = true;
+    r->step(r, -ECANCELED);
+    b->dropping = before;
+}
+const DriveQueueOps scsi_queue_ops = { save_held, restart_held, drop_held };
 
 /* --- resets --- */
 

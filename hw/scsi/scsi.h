@@ -3,8 +3,8 @@
 #ifndef HW_SCSI_SCSI_H
 #define HW_SCSI_SCSI_H
 
-#include "block/backend.h"
-#include "hw/core/device.h"
+#include "hw/storage/drive.h"
+#include "hw/storage/spc.h"
 
 typedef struct ScsiBus ScsiBus;
 typedef struct ScsiDevice ScsiDevice;
@@ -15,26 +15,20 @@ enum { SCSI_CDB_MAX = 32, SCSI_SENSE_MAX = 96, SCSI_TRANSFER_MAX = 16 << 20, SCS
 typedef enum ScsiDir { SCSI_NO_DATA, SCSI_FROM_DEVICE, SCSI_TO_DEVICE } ScsiDir;
 enum { SCSI_GOOD = 0, SCSI_CHECK_CONDITION = 2, SCSI_BUSY = 8, SCSI_RESERVATION_CONFLICT = 0x18, SCSI_TASK_ABORTED = 0x40 };
 
-/* Sense: key << 16 | ASC << 8 | ASCQ, as hw/storage/mmc.h has them. */
-enum {
-    SENSE_NONE = 0, SENSE_LUN_NOT_READY = 0x020402, SENSE_NO_MEDIUM = 0x023a00, SENSE_READ_ERROR = 0x031100, SENSE_WRITE_ERROR = 0x030c00,
-    SENSE_TARGET_FAILURE = 0x044400, SENSE_PARAMETER_LENGTH = 0x051a00, SENSE_INVALID_OPCODE = 0x052000, SENSE_LBA_RANGE = 0x052100,
-    SENSE_INVALID_FIELD = 0x052400, SENSE_LUN_NOT_SUPPORTED = 0x052500, SENSE_INVALID_PARAMETER = 0x052600, SENSE_INVALID_RELEASE = 0x052604,
-    SENSE_SAVING_PARAMETERS = 0x053900, SENSE_REMOVAL_PREVENTED = 0x055302, SENSE_MEDIUM_CHANGED = 0x062800, SENSE_POWER_ON = 0x062900,
-    SENSE_BUS_RESET = 0x062902, SENSE_DEVICE_RESET = 0x062903, SENSE_NEXUS_LOST = 0x062907, SENSE_MODE_CHANGED = 0x062a01,
-    SENSE_CAPACITY_CHANGED = 0x062a09, SENSE_LUNS_CHANGED = 0x063f0e, SENSE_EJECT_REQUEST = 0x065a01, SENSE_WRITE_PROTECTED = 0x072700,
-    SENSE_SPACE_FULL = 0x072707, SENSE_ABORTED = 0x0b0000, SENSE_MISCOMPARE = 0x0e1d00,
-};
-
 /*
  * What a host adapter is to its bus. All calls here and below are made and expected under the adapter's domain, which its logical units share.
  * complete: status, sense and done_bytes of r are set (r->dev may be gone afterwards); exactly once for each scsi_request_run(), possibly from inside
  * of it. The adapter frees r there or later. When r->cancelled, nobody waits for the result any more (but the memory of iov was in use until now).
+ * A request that failed may be held until the machine goes on (hw/storage/drive.h). save puts into bytes what restart needs to make and run it again in
+ * another process, with memory of its own; they are untrusted. drop: instead of complete, when adapter or machine are reset: the guest must not see it.
  */
 typedef struct ScsiHost {
     unsigned channels, targets, luns; /* addresses end below these */
     bool no_autosense;                /* sense stays with the logical unit until REQUEST SENSE fetches it */
     void (*complete)(ScsiRequest *r);
+    void (*drop)(ScsiRequest *r);
+    void (*save)(const ScsiRequest *r, GByteArray *out);
+    bool (*restart)(ScsiBus *b, const uint8_t *bytes, size_t len);
     void (*hotplug)(ScsiBus *b, ScsiDevice *d, bool added);        /* optional: at run time, d is there (still) */
     void (*changed)(ScsiBus *b, ScsiDevice *d, uint32_t sense);    /* optional: a unit attention has come up at d */
 } ScsiHost;
@@ -45,6 +39,8 @@ struct ScsiBus {
     GPtrArray *devices;  /* of ScsiDevice, by channel, target, LUN */
     ScsiRequest *running;
     ScsiTask *tasks;
+    bool dropping;       /* requests that end are dropped */
+    uint8_t restarting;  /* a held request is made again: its stage */
 };
 
 /* A request: made by the adapter, which owns it, and reads the fields of the first two groups. */
@@ -67,8 +63,10 @@ struct ScsiRequest {
     int iovcnt;
     uint64_t room;       /* bytes in iov */
     const void *command; /* its row in the unit's table */
-    BlkRequest blk;
-    void (*step)(ScsiRequest *r, int error); /* what follows blk */
+    DriveRequest req;
+    void (*step)(ScsiRequest *r, int error); /* what follows req */
+    uint8_t stage;       /* where a command of several steps stands, as far as it can't begin again; kept when it is held */
+    bool again;          /* it was held, in another process perhaps, and begins again in `stage` */
     struct iovec *own_iov;
     uint8_t *buf;        /* g_free()d with the request */
     uint64_t buf_len, at, left;
@@ -81,8 +79,10 @@ struct ScsiRequest {
 /* Once in start(); the name is made from the device's id. fini: in stop(); frees what is left of logical units' addresses. */
 void scsi_bus_init(ScsiBus *b, const ScsiHost *host, Device *adapter);
 void scsi_bus_fini(ScsiBus *b);
-/* Requests that are running end first (pause, save, reset, stop). The domain is dropped meanwhile. */
+/* Requests that are on their way end first, or are held (pause, save). The domain is dropped meanwhile. */
 void scsi_bus_settle(ScsiBus *b);
+/* ... and those that are held are dropped (reset): none runs any more. */
+void scsi_bus_drop(ScsiBus *b);
 ScsiDevice *scsi_find(const ScsiBus *b, uint32_t channel, uint32_t target, uint32_t lun);
 bool scsi_target_exists(const ScsiBus *b, uint32_t channel, uint32_t target);
 /* NULL: no such target. cdb_len up to SCSI_CDB_MAX; what is missing is zero. */
@@ -102,18 +102,24 @@ void scsi_task_management(ScsiBus *b, ScsiTmf what, uint32_t channel, uint32_t t
 
 /* --- for logical units --- */
 
-/* DeviceType.class_data of a logical unit; the type says .bus = "scsi", .base = &scsi_device_type, its structure begins with a ScsiDevice. */
+/*
+ * DeviceType.class_data of a logical unit; the type says .bus = "scsi", .base = &scsi_device_type, its structure begins with a ScsiDevice. The base
+ * opens the drive, and its queue holds, saves and restarts what failed.
+ */
 typedef struct ScsiDeviceInfo {
-    void (*parse)(ScsiRequest *r);  /* sets dir, xfer, command; may set status to what it shall fail with */
+    void (*parse)(ScsiRequest *r);  /* sets dir, xfer, command */
     void (*run)(ScsiRequest *r);    /* ends in scsi_done() or one that calls it */
     void (*reset)(ScsiDevice *d);   /* LUN reset: reservations, mode pages; unit attention is the core's */
-    BlockBackend *(*backend)(ScsiDevice *d); /* to drain; may return NULL */
+    bool (*may_be_empty)(const ScsiDevice *d); /* NULL: it needs a medium */
 } ScsiDeviceInfo;
 
 enum { SCSI_ATTENTIONS = 4 };
 struct ScsiDevice {
     Device dev;
     ScsiBus *bus;
+    DriveProps drive;
+    BlockBackend *blk;
+    DriveQueue queue;
     uint32_t channel;
     int32_t id, lun;     /* properties; -1: the next free one */
     bool ready;          /* from scsi_announce() to scsi_leave(): requests may reach it */
@@ -122,9 +128,22 @@ struct ScsiDevice {
 };
 extern const DeviceType scsi_device_type;
 
-/* At the end of a unit's start(), and first in its stop(): adapter and other units learn of it; requests that run end before leave returns. */
+/* Properties by which emulated units are known; QEMU's words, since guests name disks by them (/dev/disk/by-id). */
+typedef struct ScsiNames { char *vendor, *product, *ver, *device_id; uint64_t wwn, port_wwn; uint16_t port_index; } ScsiNames;
+#define SCSI_NAME_PROPS(T, f, product_) \
+    DEFINE_PROP_STRING("vendor", T, f.vendor, "QEMU", "vendor of INQUIRY, 8 characters"), \
+    DEFINE_PROP_STRING("product", T, f.product, product_, "product of INQUIRY, 16 characters"), \
+    DEFINE_PROP_STRING("ver", T, f.ver, "2.5+", "revision of INQUIRY, 4 characters"), \
+    DEFINE_PROP_STRING("device_id", T, f.device_id, NULL, "name in page 83h; none: the serial number, or the drive's name"), \
+    DEFINE_PROP_U64("wwn", T, f.wwn, 0, "world-wide name of the unit"), DEFINE_PROP_U64("port_wwn", T, f.port_wwn, 0, "world-wide name of the port"), \
+    DEFINE_PROP_U16("port_index", T, f.port_index, 0, "relative number of the port")
+const char *scsi_unit_name(const ScsiDevice *d, const ScsiNames *n); /* for page 83h; NULL: none */
+
+/* At the end of a unit's start(): adapter and other units learn of it. Requests end in the base's stop(), which comes after the unit's own. */
 void scsi_announce(ScsiDevice *d);
+/* First in the stop() of a unit that has something to free. */
 void scsi_leave(ScsiDevice *d);
+const char *scsi_serial(const ScsiDevice *d); /* NULL: none was given */
 void scsi_done(ScsiRequest *r, uint8_t status);
 void scsi_fail(ScsiRequest *r, uint32_t sense);
 void scsi_fail_info(ScsiRequest *r, uint32_t sense, uint64_t information);
@@ -133,13 +152,12 @@ void scsi_reply(ScsiRequest *r, const void *data, size_t len);
 /* Parameters from the initiator: up to `len` bytes, returns how many. */
 size_t scsi_give(const ScsiRequest *r, uint64_t skip, const void *data, size_t len); /* ... to it; the request goes on */
 size_t scsi_take(const ScsiRequest *r, uint64_t skip, void *data, size_t len);
-/* Send r->blk on its way; step() goes on under the domain. Data: `bytes` of r->iov from `skip`; bytes 0: none, or what blk.iov says. */
-void scsi_submit(ScsiRequest *r, BlockBackend *b, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags,
-                 void (*step)(ScsiRequest *r, int error));
-void scsi_submit_buf(ScsiRequest *r, BlockBackend *b, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags,
-                     void (*step)(ScsiRequest *r, int error));
-/* Fixed-format sense data; out has 18 bytes. */
-void scsi_sense_fixed(uint32_t sense, uint8_t *out);
+/* Send r->req on its way; step() goes on under the domain. Data: `bytes` of r->iov from `skip`; bytes 0: none. */
+void scsi_submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags, void (*step)(ScsiRequest *r, int error));
+void scsi_submit_buf(ScsiRequest *r, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags, void (*step)(ScsiRequest *r, int error));
+/* For BlkDeviceOps: unit attentions of another medium, another size. opaque: the ScsiDevice. */
+void scsi_medium_changed(void *unit, bool present);
+void scsi_resized(void *unit);
 void scsi_attention(ScsiDevice *d, uint32_t sense);
 uint32_t scsi_take_attention(ScsiDevice *d);
 /* REPORT LUNS and REQUEST SENSE are the same for all: false when r is neither. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio SCSI host (VIRTIO 1.2, section 5.6). */
 #include "base/bits.h"
+#include "base/iov.h"
 #include "hw/core/machine.h"
 #include "hw/scsi/scsi.h"
 #include "hw/virtio/virtio-pci.h"
@@ -53,21 +54,18 @@ static Request *request_new(VirtioScsi *s, VirtQueue *q, const VirtqBuffer *buff
     return r;
 }
 
-static size_t copy(const DmaVec *v, size_t skip, void *buf, size_t len, bool to_guest)
+static size_t take(const DmaVec *v, void *buf, size_t len)
 {
-    size_t done = 0;
-    for (unsigned i = 0; i < v->count && done < len; i++) {
-        if (skip >= v->iov[i].iov_len) {
-            skip -= v->iov[i].iov_len;
-            continue;
-        }
-        size_t n = MIN(v->iov[i].iov_len - skip, len - done);
-        uint8_t *there = (uint8_t *)v->iov[i].iov_base + skip, *here = (uint8_t *)buf + done;
-        memcpy(to_guest ? there : here, to_guest ? here : there, n);
-        done += n;
-        skip = 0;
-    }
-    return done;
+    size_t n = MIN(len, v->bytes);
+    iov_to_buf(v->iov, (int)v->count, 0, buf, n);
+    return n;
+}
+
+static size_t put(const DmaVec *v, const void *buf, size_t len)
+{
+    size_t n = MIN(len, v->bytes);
+    iov_from_buf(v->iov, (int)v->count, 0, buf, n);
+    return n;
 }
 
 static void give_back(Request *r, uint64_t written)
@@ -83,10 +81,22 @@ static void give_back(Request *r, uint64_t written)
     g_free(r);
 }
 
-static void answer(Request *r, const void *data, size_t len)
+/* The guest gets nothing. */
+static void drop_buffer(VirtqBuffer *b)
 {
-    give_back(r, copy(&r->buffer.in, 0, (void *)data, len, true));
+    dma_vec_finish(&b->out, 0);
+    dma_vec_finish(&b->in, 0);
 }
+
+static void request_drop(Request *r)
+{
+    drop_buffer(&r->buffer);
+    r->s->in_flight--;
+    g_free(r->data);
+    g_free(r);
+}
+
+static void answer(Request *r, const void *data, size_t len) { give_back(r, put(&r->buffer.in, data, len)); }
 
 /* A LUN field (5.6.6.1): 1, target, then two bytes of single-level structure. false: none that could be here. */
 static bool parse_lun(const uint8_t *p, uint32_t *target, uint32_t *lun)
@@ -120,7 +130,7 @@ static void respond(Request *r, uint8_t response, const ScsiRequest *scsi)
         memcpy(p + RESPONSE_HEADER, scsi->sense, sense);
     }
     p[11] = response;
-    copy(&r->buffer.in, 0, p, size, true);
+    put(&r->buffer.in, p, size);
     give_back(r, size + (scsi && scsi->dir == SCSI_FROM_DEVICE ? done : 0));
 }
 
@@ -134,17 +144,8 @@ static void complete(ScsiRequest *scsi)
 /* The data part of a list, without `skip` bytes in front. */
 static int data_part(Request *r, const DmaVec *v, size_t skip)
 {
-    int n = 0;
     r->data = g_new(struct iovec, MAX(v->count, 1u));
-    for (unsigned i = 0; i < v->count; i++) {
-        if (skip >= v->iov[i].iov_len) {
-            skip -= v->iov[i].iov_len;
-            continue;
-        }
-        r->data[n++] = (struct iovec){ (uint8_t *)v->iov[i].iov_base + skip, v->iov[i].iov_len - skip };
-        skip = 0;
-    }
-    return n;
+    return iov_part(r->data, v->iov, (int)v->count, skip, v->bytes - skip);
 }
 
 static void start_request(Request *r)
@@ -152,7 +153,7 @@ static void start_request(Request *r)
     VirtioScsi *s = r->s;
     uint8_t header[REQUEST_HEADER + 256];
     uint32_t target, lun, out_header = REQUEST_HEADER + s->cdb_size, in_header = RESPONSE_HEADER + s->sense_size;
-    copy(&r->buffer.out, 0, header, out_header, false);
+    take(&r->buffer.out, header, out_header);
     uint64_t out = r->buffer.out.bytes - out_header, in = r->buffer.in.bytes - in_header;
     if (out && in) { /* bidirectional commands are not offered */
         respond(r, S_FAILURE, NULL);
@@ -201,18 +202,15 @@ static void start_tmf(Request *r, const uint8_t *p)
 static void start_control(Request *r)
 {
     uint8_t p[24] = { 0 }, reply[5] = { 0 };
-    size_t n = copy(&r->buffer.out, 0, p, sizeof p, false);
+    size_t n = take(&r->buffer.out, p, sizeof p);
     uint32_t type = load_le32(p);
     if (type == T_TMF && n >= 24 && r->buffer.in.bytes >= 1) {
         start_tmf(r, p);
     } else if ((type == T_AN_QUERY || type == T_AN_SUBSCRIBE) && n >= 16 && r->buffer.in.bytes >= 5) {
         answer(r, reply, sizeof reply); /* no asynchronous notifications: none is subscribed */
     } else {
-        dma_vec_finish(&r->buffer.out, 0);
-        dma_vec_finish(&r->buffer.in, 0);
         virtio_broken(&r->s->v, "a control request that is too short, or unknown");
-        r->s->in_flight--;
-        g_free(r);
+        request_drop(r);
     }
 }
 
@@ -237,7 +235,7 @@ static void put_event(VirtioScsi *s, const ScsiDevice *d, uint32_t event, uint32
     if (d)
         put_lun(p + 4, d);
     store_le32(p + 12, reason);
-    size_t n = copy(&buffer.in, 0, p, sizeof p, true);
+    size_t n = put(&buffer.in, p, sizeof p);
     virtq_push(q, &buffer, (uint32_t)n);
     virtq_signal(q);
 }
@@ -256,8 +254,6 @@ static void changed(ScsiBus *b, ScsiDevice *d, uint32_t sense)
         put_event(s, d, EVENT_PARAM, (sense >> 8 & 0xff) | (sense & 0xff) << 8);
 }
 
-static const ScsiHost host = { .channels = 1, .targets = TARGETS, .luns = LUNS, .complete = complete, .hotplug = hotplugged, .changed = changed };
-
 /* --- queues --- */
 
 static bool fits(const VirtioScsi *s, const VirtQueue *q, const VirtqBuffer *b)
@@ -270,8 +266,7 @@ static void take_all(VirtioScsi *s, VirtQueue *q)
     VirtqBuffer buffer;
     while (virtq_pop(q, &buffer)) {
         if (!fits(s, q, &buffer)) {
-            dma_vec_finish(&buffer.out, 0);
-            dma_vec_finish(&buffer.in, 0);
+            drop_buffer(&buffer);
             virtio_broken(&s->v, "a request without room for header or response");
             return;
         }
@@ -282,6 +277,45 @@ static void take_all(VirtioScsi *s, VirtQueue *q)
             start_request(r);
     }
 }
+
+/* --- requests that are held --- */
+
+static void dropped(ScsiRequest *scsi)
+{
+    request_drop(scsi->hba);
+    scsi_request_free(scsi);
+}
+
+static void save_request(const ScsiRequest *scsi, GByteArray *out)
+{
+    const Request *r = scsi->hba;
+    uint8_t queue[2];
+    store_le16(queue, r->q->index);
+    g_byte_array_append(out, queue, sizeof queue);
+    virtq_buffer_save(&r->buffer, out);
+}
+
+static bool restart_request(ScsiBus *b, const uint8_t *bytes, size_t len)
+{
+    VirtioScsi *s = host_of(b);
+    VirtqBuffer buffer;
+    uint16_t index = len < 2 ? 0 : load_le16(bytes);
+    if (index < REQUEST_QUEUES || index >= s->v.queue_count)
+        return false;
+    VirtQueue *q = &s->v.queue[index];
+    if (!virtq_buffer_load(q, bytes + 2, len - 2, &buffer))
+        return false;
+    if (!fits(s, q, &buffer)) {
+        q->in_use--;
+        drop_buffer(&buffer);
+        return false;
+    }
+    start_request(request_new(s, q, &buffer));
+    return true;
+}
+
+static const ScsiHost host = { .channels = 1, .targets = TARGETS, .luns = LUNS, .complete = complete, .drop = dropped, .save = save_request,
+                               .restart = restart_request, .hotplug = hotplugged, .changed = changed };
 
 static void queue_notified(VirtioDevice *v, VirtQueue *q)
 {
@@ -308,7 +342,7 @@ static void queue_notified(VirtioDevice *v, VirtQueue *q)
 static void virtio_reset_done(VirtioDevice *v)
 {
     VirtioScsi *s = scsi_of(v);
-    scsi_bus_settle(&s->bus);
+    scsi_bus_drop(&s->bus);
     for (unsigned i = 0; s->bus.devices && i < s->bus.devices->len; i++) {
         ScsiDevice *d = s->bus.devices->pdata[i];
         scsi_task_management(&s->bus, SCSI_LUN_RESET, 0, (uint32_t)d->id, (uint32_t)d->lun, 0, scsi_no_answer, NULL);

@@ -110,6 +110,19 @@ void drive_submit(DriveQueue *q, DriveRequest *r)
     blk_submit(q->blk, &r->blk);
 }
 
+bool drive_release(DriveQueue *q, DriveRequest *r)
+{
+    DriveRequest **p = &q->held;
+    while (*p && *p != r)
+        p = &(*p)->next;
+    if (!*p)
+        return false;
+    *p = r->next;
+    if (q->last == &r->next)
+        q->last = p;
+    return true;
+}
+
 /* --- waiting, and going on --- */
 
 void drive_settle(DriveQueue *q)

@@ -75,6 +75,7 @@ struct DriveQueue {
 void drive_queue_init(DriveQueue *q, Device *d, const DriveProps *p, BlockBackend *b, const DriveQueueOps *ops);
 void drive_queue_free(DriveQueue *q); /* may be called on one that was never initialised */
 void drive_submit(DriveQueue *q, DriveRequest *r);
+bool drive_release(DriveQueue *q, DriveRequest *r); /* true: it was held, and is the caller's again */
 /* Returns when nothing is on its way: done() has been called for it, or it is held. */
 void drive_settle(DriveQueue *q);
 void drive_queue_reset(DriveQueue *q);

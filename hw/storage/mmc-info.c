@@ -6,128 +6,70 @@
 
 enum { CD_SECTORS_MAX = 80 * 60 * 75, PROFILE_CD = 0x08, PROFILE_DVD = 0x10 };
 
-/* --- inquiry --- */
+/* --- modes (SPC-4, 7.5; MMC-6, 7) --- */
 
-static void put_text(uint8_t *to, unsigned len, const char *text)
+static void mode_error_recovery(const void *unit, unsigned control, uint8_t *p)
 {
-    memset(to, ' ', len);
-    memcpy(to, text, MIN(strlen(text), len));
+    const MmcDrive *m = unit;
+
+    p[0] = control == SPC_CHANGEABLE ? 0xff : control == SPC_DEFAULTS ? 0 : m->error_recovery;
+    p[1] = control == SPC_CHANGEABLE ? 0xff : control == SPC_DEFAULTS ? 5 : m->retries;
 }
 
-static void inquiry_page(MmcCall *k)
-{
-    uint8_t *d = k->d;
-    unsigned room = be16(k->cdb + 3), len;
+static void mode_audio(const void *unit, unsigned control, uint8_t *p) { p[0] = control == SPC_CHANGEABLE ? 0 : 4; }
+static void mode_power(const void *unit, unsigned control, uint8_t *p) { }
 
-    d[0] = 5;
-    d[1] = k->cdb[2];
-    switch (k->cdb[2]) {
-    case 0x00: d[4] = 0; d[5] = 0x80; d[6] = 0x83; len = 3; break;
-    case 0x80: len = (unsigned)MIN(strlen(k->m->serial), 36); put_text(d + 4, len, k->m->serial); break;
-    case 0x83: /* T10 vendor identification */
-        d[4] = 2;
-        d[5] = 1;
-        d[7] = 8 + 36;
-        put_text(d + 8, 8, k->m->vendor);
-        put_text(d + 16, 36, k->m->serial);
-        len = 4 + 8 + 36;
-        break;
-    default: fail(k, MMC_SENSE_INVALID_FIELD); return;
-    }
-    d[3] = (uint8_t)len;
-    mmc_reply(k, len + 4, room);
+static void mode_capabilities(const void *unit, unsigned control, uint8_t *p)
+{
+    const MmcDrive *m = unit;
+
+    if (control == SPC_CHANGEABLE)
+        return;
+    p[0] = 0x3b;         /* CD-R, CD-RW, DVD-ROM, DVD-R, DVD-RAM are read */
+    p[2] = 0x70;         /* mode 2 form 1 and 2, multi-session */
+    p[3] = 0x03;         /* CD-DA */
+    p[4] = (uint8_t)(0x29 | (m->locked ? 2 : 0)); /* tray, eject, lock */
+    store_be(p + 6, 2, MMC_SPEED);
+    store_be(p + 8, 2, 2);
+    store_be(p + 10, 2, 512);
+    store_be(p + 12, 2, m->speed);
+}
+
+static const SpcMode modes[] = { { 0x01, 6, false, mode_error_recovery }, { 0x0e, 14, true, mode_audio }, { 0x1a, 10, true, mode_power },
+                                 { 0x2a, 20, true, mode_capabilities }, { 0 } };
+
+static SpcUnit identity(const MmcDrive *m)
+{
+    return (SpcUnit){ .unit = m, .type = SPC_CD, .removable = true, .version = m->atapi ? 0 : 5, .format = m->atapi ? 0x21 : 2,
+                      .queueing = m->atapi ? 0 : 2, .vendor = m->vendor, .product = m->product, .revision = m->revision, .serial = m->serial,
+                      .t10 = m->atapi, .name = m->name, .wwn = m->wwn, .port_wwn = m->port_wwn, .port_index = m->port_index, .modes = modes };
+}
+
+static void reply_or_fail(MmcCall *k, size_t len, unsigned room, uint32_t sense)
+{
+    if (sense)
+        fail(k, sense);
+    else
+        mmc_reply(k, (uint32_t)len, room);
 }
 
 void mmc_inquiry(MmcCall *k)
 {
-    uint8_t *d = k->d;
+    SpcUnit u = identity(k->m);
+    uint32_t sense;
+    size_t n = spc_inquiry(&u, k->cdb, k->d, &sense);
 
-    if (k->cdb[1] & 1) {
-        inquiry_page(k);
-        return;
-    }
-    if (k->cdb[2]) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
-        return;
-    }
-    d[0] = 5;    /* CD-ROM */
-    d[1] = 0x80; /* removable */
-    d[2] = k->m->atapi ? 0 : 5;
-    d[3] = k->m->atapi ? 0x21 : 2;
-    d[4] = 31;
-    put_text(d + 8, 8, k->m->vendor);
-    put_text(d + 16, 16, k->m->product);
-    put_text(d + 32, 4, k->m->revision);
-    mmc_reply(k, 36, k->m->atapi ? k->cdb[4] : be16(k->cdb + 3));
-}
-
-/* --- modes (SPC-4, 7.5; MMC-6, 7) --- */
-
-static unsigned put_page(MmcDrive *m, uint8_t *d, unsigned page, unsigned control)
-{
-    switch (page) {
-    case 0x01:
-        memcpy(d, ((const uint8_t[]){ 1, 6, m->error_recovery, m->retries, 0, 0, 0, 0 }), 8);
-        if (control == 1)
-            d[2] = d[3] = 0xff;
-        else if (control == 2)
-            d[2] = 0, d[3] = 5;
-        return 8;
-    case 0x0e:
-        memset(d, 0, 16);
-        d[0] = 0x0e;
-        d[1] = 14;
-        d[2] = 4;
-        return 16;
-    case 0x1a: memcpy(d, ((const uint8_t[12]){ 0x1a, 10 }), 12); return 12;
-    case 0x2a: /* capabilities */
-        memset(d, 0, 22);
-        d[0] = 0x2a;
-        d[1] = 20;
-        d[2] = 0x3b;         /* CD-R, CD-RW, DVD-ROM, DVD-R, DVD-RAM are read */
-        d[4] = 0x70;         /* mode 2 form 1 and 2, multi-session */
-        d[5] = 0x03;         /* CD-DA */
-        d[6] = (uint8_t)(0x29 | (m->locked ? 2 : 0)); /* tray, eject, lock */
-        store_be(d + 8, 2, MMC_SPEED);
-        store_be(d + 10, 2, 2);
-        store_be(d + 12, 2, 512);
-        store_be(d + 14, 2, m->speed);
-        return 22;
-    default: return 0;
-    }
+    reply_or_fail(k, n, k->m->atapi && !(k->cdb[1] & 1) ? k->cdb[4] : be16(k->cdb + 3), sense);
 }
 
 void mmc_mode_sense(MmcCall *k)
 {
-    static const uint8_t all[] = { 0x01, 0x0e, 0x1a, 0x2a };
-    bool ten = k->cdb[0] == 0x5a;
-    unsigned page = k->cdb[2] & 0x3f, control = k->cdb[2] >> 6, head = ten ? 8 : 4, len = head;
+    SpcUnit u = identity(k->m);
+    SpcMedium medium = { .type = k->m->tray_open ? 0x71 : !mmc_sectors(k->m) ? 0x70 : 0x01 };
+    uint32_t sense;
+    size_t n = spc_mode_sense(&u, &medium, k->cdb, k->d, &sense);
 
-    if (control == 3) {
-        fail(k, MMC_SENSE_SAVING);
-        return;
-    }
-    if (k->cdb[3] && k->cdb[3] != 0xff) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
-        return;
-    }
-    for (unsigned i = 0; i < sizeof all; i++) {
-        if (page == 0x3f || page == all[i])
-            len += put_page(k->m, k->d + len, all[i], control);
-    }
-    if (len == head) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
-        return;
-    }
-    uint8_t medium = k->m->tray_open ? 0x71 : !mmc_sectors(k->m) ? 0x70 : 0x01;
-    if (ten) {
-        store_be(k->d, 2, len - 2);
-        k->d[2] = medium;
-    } else {
-        k->d[0] = (uint8_t)(len - 1);
-        k->d[1] = medium;
-    }
-    mmc_reply(k, len, ten ? be16(k->cdb + 7) : k->cdb[4]);
+    reply_or_fail(k, n, k->cdb[0] == 0x5a ? be16(k->cdb + 7) : k->cdb[4], sense);
 }
 
 void mmc_mode_select(MmcCall *k)
@@ -135,43 +77,29 @@ void mmc_mode_select(MmcCall *k)
     uint32_t len = k->cdb[0] == 0x55 ? be16(k->cdb + 7) : k->cdb[4];
 
     if (k->cdb[1] & 1) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
         return;
     }
     k->r->length = len;
     k->r->phase = len ? MMC_DATA_OUT : MMC_DONE;
 }
 
+static void apply_page(void *opaque, const uint8_t *page)
+{
+    MmcDrive *m = opaque;
+
+    m->error_recovery = page[2];
+    m->retries = page[3];
+}
+
 void mmc_data_out(MmcDrive *m, const uint8_t cdb[16], const uint8_t *data, uint32_t len, MmcResult *r)
 {
-    bool ten = cdb[0] == 0x55;
-    uint32_t head = ten ? 8 : 4;
+    SpcUnit u = identity(m);
+    uint32_t sense = spc_mode_select(&u, 0, cdb, data, len, apply_page, m);
 
     *r = (MmcResult){ .phase = MMC_DONE };
-    if (len < head) {
-        mmc_fail(m, r, MMC_SENSE_PARAMETER_LENGTH);
-        return;
-    }
-    for (uint32_t at = head + (ten ? be16(data + 6) : data[3]); at + 2 <= len;) {
-        uint32_t size = 2u + data[at + 1];
-        if (size > len - at) {
-            mmc_fail(m, r, MMC_SENSE_PARAMETER_LENGTH);
-            return;
-        }
-        switch (data[at] & 0x3f) {
-        case 0x01:
-            if (size != 8) {
-                mmc_fail(m, r, MMC_SENSE_INVALID_PARAMETER);
-                return;
-            }
-            m->error_recovery = data[at + 2];
-            m->retries = data[at + 3];
-            break;
-        case 0x0e: case 0x1a: case 0x2a: break;
-        default: mmc_fail(m, r, MMC_SENSE_INVALID_PARAMETER); return;
-        }
-        at += size;
-    }
+    if (sense)
+        mmc_fail(m, r, sense);
 }
 
 /* --- what the medium is --- */
@@ -223,7 +151,7 @@ void mmc_read_toc(MmcCall *k)
     switch (format) {
     case 0:
         if (start > 1 && start != 0xaa) {
-            fail(k, MMC_SENSE_INVALID_FIELD);
+            fail(k, SENSE_INVALID_FIELD);
             return;
         }
         k->d[2] = k->d[3] = 1;
@@ -236,7 +164,7 @@ void mmc_read_toc(MmcCall *k)
         len += put_track(k->d + len, 1, 0, msf);
         break;
     case 2: len = raw_toc(k->d, sectors, msf); break;
-    default: fail(k, MMC_SENSE_INVALID_FIELD); return;
+    default: fail(k, SENSE_INVALID_FIELD); return;
     }
     store_be(k->d, 2, len - 2);
     mmc_reply(k, len, be16(k->cdb + 7));
@@ -247,7 +175,7 @@ void mmc_read_disc_info(MmcCall *k)
     uint8_t *d = k->d;
 
     if (k->cdb[1] & 7) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
         return;
     }
     store_be(d, 2, 32);
@@ -277,13 +205,13 @@ void mmc_read_dvd_structure(MmcCall *k)
     unsigned len;
 
     if (k->cdb[1] & 0xf || k->cdb[6]) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
         return;
     }
     switch (k->cdb[7]) {
     case 0x00: /* physical format */
         if (!is_dvd(k->m)) {
-            fail(k, MMC_SENSE_INCOMPATIBLE_FORMAT);
+            fail(k, SENSE_INCOMPATIBLE_FORMAT);
             return;
         }
         len = 4 + 2048;
@@ -304,7 +232,7 @@ void mmc_read_dvd_structure(MmcCall *k)
             store_be(d + 6 + i * 4, 2, i == 1 ? 8 : 2052);
         }
         break;
-    default: fail(k, MMC_SENSE_INVALID_FIELD); return;
+    default: fail(k, SENSE_INVALID_FIELD); return;
     }
     store_be(d, 2, len - 2);
     mmc_reply(k, len, be16(k->cdb + 8));
@@ -329,7 +257,7 @@ void mmc_get_configuration(MmcCall *k)
     unsigned profile = !mmc_sectors(k->m) ? 0 : is_dvd(k->m) ? PROFILE_DVD : PROFILE_CD;
 
     if (rt == 3) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
         return;
     }
     store_be(d + 6, 2, profile);
@@ -362,7 +290,7 @@ void mmc_get_event_status(MmcCall *k)
     unsigned len = 4;
 
     if (!(k->cdb[1] & 1)) { /* only polled */
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
         return;
     }
     d[3] = 0x10;
@@ -401,7 +329,7 @@ void mmc_get_performance(MmcCall *k)
     uint8_t *d = k->d;
 
     if (k->cdb[10]) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
         return;
     }
     store_be(d, 4, 4 + 16);

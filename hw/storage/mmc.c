@@ -20,7 +20,7 @@ void mmc_fail(MmcDrive *m, MmcResult *r, uint32_t sense)
 
 void mmc_read_failed(MmcDrive *m, MmcResult *r, int error)
 {
-    mmc_fail(m, r, error == -ENOMEDIUM ? MMC_SENSE_NO_MEDIUM : MMC_SENSE_READ_ERROR);
+    mmc_fail(m, r, error == -ENOMEDIUM ? SENSE_NO_MEDIUM : SENSE_READ_ERROR);
 }
 
 void mmc_reply(MmcCall *k, uint32_t len, uint32_t room)
@@ -45,14 +45,11 @@ void mmc_put_address(uint8_t *d, uint32_t lba, bool msf)
 
 /* --- sense --- */
 
-unsigned mmc_take_sense(MmcDrive *m, uint8_t *out, unsigned room)
+uint32_t mmc_take_sense(MmcDrive *m)
 {
-    uint8_t s[18] = { 0x70, 0, (uint8_t)(m->sense >> 16), [7] = 10, [12] = (uint8_t)(m->sense >> 8), [13] = (uint8_t)m->sense };
-    unsigned n = MIN(room, (unsigned)sizeof s);
-
-    memcpy(out, s, n);
-    m->sense = MMC_SENSE_NONE;
-    return n;
+    uint32_t sense = m->sense;
+    m->sense = SENSE_NONE;
+    return sense;
 }
 
 static uint32_t next_attention(MmcDrive *m)
@@ -70,8 +67,8 @@ static void request_sense(MmcCall *k)
 {
     if (!k->m->sense)
         k->m->sense = next_attention(k->m);
-    mmc_take_sense(k->m, k->d, 18);
-    mmc_reply(k, 18, k->cdb[4]);
+    spc_sense_fixed(mmc_take_sense(k->m), k->d);
+    mmc_reply(k, SPC_SENSE_BYTES, k->cdb[4]);
 }
 
 /* --- tray --- */
@@ -84,7 +81,7 @@ static void update_present(MmcDrive *m)
         return;
     m->present = now;
     if (now)
-        m->attention[1] = MMC_SENSE_MEDIUM_CHANGED;
+        m->attention[1] = SENSE_MEDIUM_CHANGED;
     m->event_new_media = now;
     m->event_removal = !now;
 }
@@ -107,7 +104,7 @@ static void start_stop(MmcCall *k)
     if (k->cdb[4] >> 4 || !loej) /* power conditions, spin up or down: nothing to do */
         return;
     if (!start && !m->tray_open && m->locked)
-        fail(k, mmc_sectors(m) ? MMC_SENSE_REMOVAL_PREVENTED : MMC_SENSE_NO_MEDIUM);
+        fail(k, mmc_sectors(m) ? SENSE_REMOVAL_PREVENTED : SENSE_NO_MEDIUM);
     else
         move_tray(m, !start);
 }
@@ -121,7 +118,7 @@ static void read_blocks(MmcCall *k, uint32_t lba, uint32_t blocks, unsigned byte
     uint32_t sectors = mmc_sectors(k->m);
 
     if (blocks > sectors || lba > sectors - blocks) {
-        fail(k, MMC_SENSE_LBA_RANGE);
+        fail(k, SENSE_LBA_RANGE);
         return;
     }
     if (!blocks || !bytes)
@@ -133,12 +130,7 @@ static void read_blocks(MmcCall *k, uint32_t lba, uint32_t blocks, unsigned byte
 static void read10(MmcCall *k) { read_blocks(k, be32(k->cdb + 2), be16(k->cdb + 7), MMC_SECTOR, 0x10); }
 static void read12(MmcCall *k) { read_blocks(k, be32(k->cdb + 2), be32(k->cdb + 6), MMC_SECTOR, 0x10); }
 
-/* Mode 1 sectors: sync 12, header 4, data 2048, EDC and ECC 288 (which hold zeroes here). */
-static unsigned sector_length(uint8_t fields)
-{
-    return (fields & 0x80 ? 12u : 0) + (fields & 0x20 ? 4u : 0) + (fields & 0x10 ? 2048u : 0) + (fields & 0x08 ? 288u : 0);
-}
-
+/* EDC and ECC are zeroes here. */
 unsigned mmc_form_sector(uint32_t lba, uint8_t fields, const uint8_t *user, uint8_t *out)
 {
     uint8_t *p = out, at[4];
@@ -170,11 +162,11 @@ static void read_cd_range(MmcCall *k, uint32_t lba, uint32_t blocks)
     uint8_t fields = k->cdb[9] & 0xf8, type = k->cdb[1] >> 2 & 7;
 
     if (k->cdb[9] & 0x06 || k->cdb[10] & 7) /* C2 errors, sub-channels */
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
     else if (type && type != 2)
-        fail(k, MMC_SENSE_ILLEGAL_MODE);
+        fail(k, SENSE_ILLEGAL_MODE);
     else
-        read_blocks(k, lba, blocks, sector_length(fields), fields);
+        read_blocks(k, lba, blocks, spc_cd_sector(fields), fields);
 }
 
 static void read_cd(MmcCall *k) { read_cd_range(k, be32(k->cdb + 2), (uint32_t)load_be(k->cdb + 6, 3)); }
@@ -186,7 +178,7 @@ static void read_cd_msf(MmcCall *k)
     uint32_t from = from_msf(k->cdb + 3), to = from_msf(k->cdb + 6);
 
     if (from < MMC_LEAD_IN || to < from)
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
     else
         read_cd_range(k, from - MMC_LEAD_IN, to - from);
 }
@@ -194,7 +186,7 @@ static void read_cd_msf(MmcCall *k)
 static void seek(MmcCall *k)
 {
     if (be32(k->cdb + 2) >= mmc_sectors(k->m))
-        fail(k, MMC_SENSE_LBA_RANGE);
+        fail(k, SENSE_LBA_RANGE);
 }
 
 static void verify(MmcCall *k)
@@ -202,9 +194,9 @@ static void verify(MmcCall *k)
     uint32_t sectors = mmc_sectors(k->m), blocks = be16(k->cdb + 7);
 
     if (k->cdb[1] & 2)
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
     else if (blocks > sectors || be32(k->cdb + 2) > sectors - blocks)
-        fail(k, MMC_SENSE_LBA_RANGE);
+        fail(k, SENSE_LBA_RANGE);
 }
 
 static void nothing(MmcCall *k) { }
@@ -212,7 +204,7 @@ static void nothing(MmcCall *k) { }
 static void read_header(MmcCall *k)
 {
     if (be32(k->cdb + 2) >= mmc_sectors(k->m)) {
-        fail(k, MMC_SENSE_LBA_RANGE);
+        fail(k, SENSE_LBA_RANGE);
         return;
     }
     k->d[0] = 1;
@@ -224,7 +216,7 @@ static void read_subchannel(MmcCall *k)
 {
     k->d[1] = 0x15; /* no audio status */
     if (k->cdb[2] & 0x40 && k->cdb[3] > 3) {
-        fail(k, MMC_SENSE_INVALID_FIELD);
+        fail(k, SENSE_INVALID_FIELD);
         return;
     }
     mmc_reply(k, 4, be16(k->cdb + 7));
@@ -252,11 +244,11 @@ void mmc_execute(MmcDrive *m, const uint8_t cdb[16], uint8_t *data, MmcResult *r
     while (i < ARRAY_LEN(commands) && commands[i].opcode != cdb[0])
         i++;
     if (i == ARRAY_LEN(commands)) {
-        fail(&k, MMC_SENSE_INVALID_OPCODE);
+        fail(&k, SENSE_INVALID_OPCODE);
         return;
     }
     if (cdb[0] != 0x03)
-        m->sense = MMC_SENSE_NONE;
+        m->sense = SENSE_NONE;
     if (!(commands[i].flags & PASSES_ATTENTION)) {
         uint32_t attention = next_attention(m);
         if (attention) {
@@ -265,7 +257,7 @@ void mmc_execute(MmcDrive *m, const uint8_t cdb[16], uint8_t *data, MmcResult *r
         }
     }
     if (commands[i].flags & NEEDS_MEDIUM && !mmc_sectors(m)) {
-        fail(&k, m->tray_open ? MMC_SENSE_NO_MEDIUM_OPEN : MMC_SENSE_NO_MEDIUM);
+        fail(&k, m->tray_open ? SENSE_NO_MEDIUM_OPEN : SENSE_NO_MEDIUM);
         return;
     }
     memset(data, 0, 4096);
@@ -317,8 +309,8 @@ void mmc_start(MmcDrive *m)
 
 void mmc_reset(MmcDrive *m)
 {
-    m->sense = MMC_SENSE_NONE;
-    m->attention[0] = MMC_SENSE_RESET;
+    m->sense = SENSE_NONE;
+    m->attention[0] = SENSE_POWER_ON;
     m->attention[1] = 0;
     m->locked = false;
     m->event_new_media = m->event_removal = m->event_eject = false;

@@ -5,18 +5,10 @@
 
 #include "block/backend.h"
 #include "hw/core/device.h"
+#include "hw/storage/spc.h"
 
 enum { MMC_SECTOR = 2048, MMC_RAW_SECTOR = 2352, MMC_DATA_MAX = 65536 };
 enum { MMC_GOOD = 0, MMC_CHECK = 2 }; /* SCSI status */
-
-/* Sense: key << 16 | ASC << 8 | ASCQ. */
-enum {
-    MMC_SENSE_NONE = 0, MMC_SENSE_NO_MEDIUM = 0x023a00, MMC_SENSE_NO_MEDIUM_OPEN = 0x023a02, MMC_SENSE_READ_ERROR = 0x031100,
-    MMC_SENSE_INVALID_OPCODE = 0x052000, MMC_SENSE_LBA_RANGE = 0x052100, MMC_SENSE_INVALID_FIELD = 0x052400,
-    MMC_SENSE_INVALID_PARAMETER = 0x052600, MMC_SENSE_PARAMETER_LENGTH = 0x051a00, MMC_SENSE_INCOMPATIBLE_FORMAT = 0x053000,
-    MMC_SENSE_ILLEGAL_MODE = 0x056400, MMC_SENSE_REMOVAL_PREVENTED = 0x055302, MMC_SENSE_MEDIUM_CHANGED = 0x062800,
-    MMC_SENSE_RESET = 0x062900, MMC_SENSE_EJECT_REQUEST = 0x065a01, MMC_SENSE_HARDWARE = 0x044400, MMC_SENSE_SAVING = 0x053900,
-};
 
 /*
  * Embedded in the drive's device. All functions are called under dev->domain. The transport fills in the first group before mmc_start(), which makes
@@ -25,7 +17,9 @@ enum {
 typedef struct MmcDrive {
     Device *dev;
     BlockBackend *blk;
-    const char *vendor, *product, *revision, *serial; /* of INQUIRY */
+    const char *vendor, *product, *revision, *serial, *name; /* of INQUIRY; serial and name may be NULL */
+    uint64_t wwn, port_wwn;
+    uint16_t port_index;
     bool atapi;            /* what INQUIRY says of the standards */
     /* State (mmc_state) */
     uint32_t sense;        /* of the last command, for REQUEST SENSE */
@@ -66,7 +60,6 @@ void mmc_fail(MmcDrive *m, MmcResult *r, uint32_t sense);
 void mmc_read_failed(MmcDrive *m, MmcResult *r, int error);
 /* One sector of READ CD: what `fields` (CDB byte 9) asks for, made from 2048 bytes of user data. Returns the bytes written to out (<= 2352). */
 unsigned mmc_form_sector(uint32_t lba, uint8_t fields, const uint8_t *user, uint8_t *out);
-/* Fixed-format sense data (18 bytes) of the last command, which it clears: autosense. Returns the length. */
-unsigned mmc_take_sense(MmcDrive *m, uint8_t *out, unsigned room);
+uint32_t mmc_take_sense(MmcDrive *m); /* of the last command, which it clears: autosense */
 uint32_t mmc_sectors(const MmcDrive *m);     /* of 2048 bytes; 0: no medium */
 #endif

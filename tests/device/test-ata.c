@@ -5,40 +5,15 @@
 #include <unistd.h>
 #include "base/bits.h"
 #include "block/backend.h"
-#include "block/driver.h"
 #include "hw/core/machine.h"
 #include "hw/ide/ata.h"
 #include "hw/isa/isa.h"
 #include "hw/pci/pci-host.h"
+#include "tests/device/bad-medium.h"
 
 #define RAM_SIZE (16 * MiB)
 enum { DISK = 1 << 20, ABAR = 0x30000000, BMBASE = 0xc000, LIST = 0x10000, RFIS = 0x11000, TABLE = 0x20000, DATA = 0x100000 };
 enum { P_IS = 0x110, P_CMD = 0x118, P_TFD = 0x120, P_SIG = 0x124, P_SACT = 0x134, P_CI = 0x138 };
-
-/* --- a medium that fails as often as it is told --- */
-
-static _Atomic int failures;
-
-static int fails(void) { return atomic_load(&failures) > 0 && atomic_fetch_sub(&failures, 1) > 0 ? -EIO : 0; }
-static int bad_preadv(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count)
-{
-    return fails() ? -EIO : block_preadv(n->file, at, iov, count);
-}
-static int bad_pwritev(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count, unsigned flags)
-{
-    return fails() ? -EIO : block_pwritev(n->file, at, iov, count, flags);
-}
-static int bad_flush(BlockNode *n) { return fails() ? -EIO : block_flush(n->file); }
-static int bad_discard(BlockNode *n, uint64_t at, uint64_t len) { return fails() ? -EIO : 0; }
-static bool bad_open(BlockNode *n, Opts *options, Error **errp)
-{
-    n->size = n->file->size;
-    return true;
-}
-static void bad_close(BlockNode *n) { }
-static const BlockDriver bad_driver = { .name = "test-bad", .desc = "fails when told", .open = bad_open, .close = bad_close, .preadv = bad_preadv,
-                                        .pwritev = bad_pwritev, .flush = bad_flush, .pdiscard = bad_discard };
-BLOCK_DRIVER_REGISTER(bad_driver)
 
 /* --- a machine: RAM, a PCI bus, an ISA bus --- */
 
@@ -562,33 +537,6 @@ static void test_packets(void)
 
 /* --- rerror=stop, werror=stop: held, and carried out when the machine goes on, in this process or another --- */
 
-static void wait_held(void)
-{
-    for (unsigned i = 0; i < 20000 && atomic_load(&failures) > 0; i++)
-        g_usleep(100);
-    blk_drain(blk_find("d"));
-    MachineRequests r = machine_take_requests();
-    g_assert_true(r.pause);
-    g_assert_cmpint(r.pause_state, ==, RUN_IO_ERROR);
-}
-
-static void go_on(bool load)
-{
-    Error *err = NULL;
-    if (load) {
-        StateWriter *w = state_writer_new();
-        device_save_all(w);
-        g_autoptr(GBytes) state = state_writer_finish(w);
-        device_reset_all();
-        StateReader *r = state_reader_new(state, &err);
-        g_assert_true(device_load_all(r, &err));
-        state_reader_free(r);
-    }
-    machine_pause(RUN_IO_ERROR);
-    machine_resume();
-    blk_drain(blk_find("d"));
-}
-
 static void test_ahci_held(gconstpointer load)
 {
     uint8_t a[4096], b[4096];
@@ -600,10 +548,10 @@ static void test_ahci_held(gconstpointer load)
     atomic_store(&failures, 1);
     prepare(1, 0x35, 3, 8, 0, 4096, true);
     wr(P_CI, 1u << 1);
-    wait_held();
+    wait_held("d");
     g_assert_cmphex(rd(P_CI), ==, 1u << 1);
     g_assert_cmphex(rd(P_TFD) & 0x81, ==, 0x80);
-    go_on(load);
+    go_on("d", load);
     settle();
     g_assert_cmphex(rd(P_CI), ==, 0);
     g_assert_cmphex(rd(P_TFD), ==, 0x50);
@@ -612,9 +560,9 @@ static void test_ahci_held(gconstpointer load)
     prepare(7, 0x60, 3, 7 << 3, 8, 4096, false);
     wr(P_SACT, 1u << 2 | 1u << 7);
     wr(P_CI, 1u << 2 | 1u << 7);
-    wait_held();
+    wait_held("d");
     g_assert_cmphex(rd(P_SACT), ==, 1u << 2 | 1u << 7);
-    go_on(load);
+    go_on("d", load);
     settle();
     g_assert_cmphex(rd(P_SACT), ==, 0);
     get(DATA + 0x20000, b, sizeof b);
@@ -624,9 +572,9 @@ static void test_ahci_held(gconstpointer load)
     atomic_store(&failures, 1);
     prepare(1, 0xea, 0, 0, 0, 0, false);
     wr(P_CI, 1u << 1);
-    wait_held();
+    wait_held("d");
     restart(); /* the guest gives up: nothing is left */
-    go_on(load);
+    go_on("d", load);
     g_assert_cmphex(rd(P_CI), ==, 0);
     g_assert_cmpint(atomic_load(&failures), ==, 0);
     teardown();
@@ -645,32 +593,32 @@ static void test_pata_held(gconstpointer load)
         for (unsigned i = 0; i < 256; i++)
             out(0x1f0, 2, load_le16(a + s * 512 + 2 * i));
     }
-    wait_held();
+    wait_held("d");
     g_assert_cmphex(in(0x3f6, 1) & 0x80, ==, 0x80);
-    go_on(load);
+    go_on("d", load);
     g_assert_cmphex(wait_status(), ==, 0x50);
     put(DATA, b, sizeof b);
     list(1024, false);
     atomic_store(&failures, 1);
     command(0xc8, 9, 2, 0);
     g_assert_cmphex(master() & 4, ==, 0);
-    wait_held();
-    go_on(load);
+    wait_held("d");
+    go_on("d", load);
     g_assert_cmphex(in(BMBASE + 2, 1) & 7, ==, 4);
     g_assert_cmphex(wait_status(), ==, 0x50);
     get(DATA, b, sizeof b);
     g_assert_cmpmem(a, sizeof a, b, sizeof b);
     atomic_store(&failures, 1);
     command(0x20, 10, 1, 0);
-    wait_held();
-    go_on(load);
+    wait_held("d");
+    go_on("d", load);
     g_assert_cmphex(wait_status() & 0x89, ==, 8);
     for (unsigned i = 0; i < 256; i++)
         g_assert_cmphex(in(0x1f0, 2), ==, load_le16(a + 512 + 2 * i));
     atomic_store(&failures, 1);
     command(0xe7, 0, 0, 0);
-    wait_held();
-    go_on(load);
+    wait_held("d");
+    go_on("d", load);
     g_assert_cmphex(wait_status(), ==, 0x50);
     uint8_t ranges[512] = { 0, [6] = 8, [8] = 8, [14] = 8 }; /* TRIM of two ranges */
     put(DATA, ranges, sizeof ranges);
@@ -678,14 +626,14 @@ static void test_pata_held(gconstpointer load)
     atomic_store(&failures, 1);
     command(0x06, 0, 1, 1);
     master();
-    wait_held();
-    go_on(load);
+    wait_held("d");
+    go_on("d", load);
     g_assert_cmphex(wait_status(), ==, 0x50);
     list(1024, false); /* the guest stops its bus master: the drive waits for the next list */
     atomic_store(&failures, 1);
     command(0xc8, 9, 2, 0);
     master();
-    wait_held();
+    wait_held("d");
     out(BMBASE, 1, 8);
     g_assert_cmphex(in(BMBASE + 2, 1) & 1, ==, 0);
     list(1024, false);

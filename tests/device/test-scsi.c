@@ -9,6 +9,7 @@
 #include "hw/core/machine.h"
 #include "hw/pci/pci-host.h"
 #include "hw/scsi/scsi.h"
+#include "tests/device/bad-medium.h"
 
 /* ---- an adapter that keeps what ends ---- */
 
@@ -16,7 +17,8 @@ typedef struct Hba {
     Device dev;
     ScsiBus bus;
     ScsiRequest *last;
-    unsigned completed, plugged;
+    unsigned completed, dropped, plugged;
+    struct iovec data; /* of requests that are made again */
 } Hba;
 
 static void complete(ScsiRequest *r)
@@ -26,7 +28,22 @@ static void complete(ScsiRequest *r)
     __atomic_store_n(&h->completed, h->completed + 1, __ATOMIC_RELEASE);
 }
 static void hotplugged(ScsiBus *b, ScsiDevice *d, bool added) { container_of(b, Hba, bus)->plugged++; }
-static const ScsiHost host = { .channels = 1, .targets = 8, .luns = 300, .complete = complete, .hotplug = hotplugged };
+static void drop(ScsiRequest *r)
+{
+    ((Hba *)r->hba)->dropped++;
+    scsi_request_free(r);
+}
+static void save(const ScsiRequest *r, GByteArray *out) { g_byte_array_append(out, r->cdb, sizeof r->cdb); }
+static bool restart(ScsiBus *b, const uint8_t *bytes, size_t len)
+{
+    Hba *h = container_of(b, Hba, bus);
+    g_assert_cmpuint(len, ==, SCSI_CDB_MAX);
+    ScsiRequest *r = scsi_request_new(b, 0, 0, 0, bytes, (unsigned)len, 1, h);
+    scsi_request_run(r, &h->data, 1);
+    return true;
+}
+static const ScsiHost host = { .channels = 1, .targets = 8, .luns = 300, .complete = complete, .drop = drop, .save = save, .restart = restart,
+                               .hotplug = hotplugged };
 static bool hba_start(Device *d, Error **errp)
 {
     scsi_bus_init(&((Hba *)d)->bus, &host, d);
@@ -46,11 +63,17 @@ static bool rig_build(Machine *m, Error **errp)
 }
 static const MachineType rig_type = { .name = "scsi-rig", .arch = "none", .max_cpus = 1, .default_ram = 1 << 20, .size = sizeof(Machine), .build = rig_build };
 
+static bool bad_medium;
 static BlockNode *open_image(const char *file, unsigned flags)
 {
     Error *err = NULL;
     g_autoptr(Opts) o = opts_new();
-    opts_set(o, "driver", file ? "raw" : "null-co");
+    opts_set(o, "driver", !file ? "null-co" : bad_medium ? "test-bad" : "raw");
+    if (file && bad_medium) {
+        opts_set(o, "file.driver", "file");
+        opts_set(o, "file.filename", file);
+        file = NULL;
+    }
     BlockNode *n = block_open(file, o, flags, &err);
     g_assert_no_error(err);
     return n;
@@ -451,6 +474,146 @@ static void test_cd(void)
     rig_free(r);
 }
 
+/* ---- rerror=stop, werror=stop: what fails is held until the machine goes on, in this process or another ---- */
+
+#define STOP ",rerror=stop,werror=stop"
+
+static Rig *bad_rig(const char *more)
+{
+    bad_medium = true;
+    Rig *r = rig_new(BLOCK_RDWR | BLOCK_UNMAP, more);
+    bad_medium = false;
+    failure = -EIO;
+    r->hba->data = (struct iovec){ r->data, sizeof r->data };
+    TAKE_ATTENTION(r);
+    return r;
+}
+
+static void hold_at(Rig *r, const uint8_t *cdb, unsigned len)
+{
+    Hba *h = r->hba;
+    unsigned before = h->completed;
+    lock_domain_lock(h->dev.domain);
+    scsi_request_run(scsi_request_new(&h->bus, 0, 0, 0, cdb, len, 1, h), &h->data, 1);
+    lock_domain_unlock(h->dev.domain);
+    wait_held("d0");
+    g_assert_cmpuint(h->completed, ==, before);
+}
+#define HOLD(r, ...) hold_at(r, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static void went_on(Rig *r, bool load)
+{
+    Hba *h = r->hba;
+    unsigned before = h->completed;
+    go_on("d0", load);
+    g_assert_cmpuint(h->completed, ==, before + 1);
+    g_assert_cmphex(h->last->status, ==, SCSI_GOOD);
+    g_assert_cmpuint(h->dropped, ==, load ? 1 : 0);
+    h->dropped = 0;
+    scsi_request_free(h->last);
+}
+
+static void test_held(gconstpointer load)
+{
+    Rig *r = bad_rig(STOP);
+    fill(r, 0x3d, 4 * BLOCK);
+    failures = 1;
+    HOLD(r, 0x2a, 0, 0, 0, 0, 10, 0, 0, 4, 0);
+    scsi_attention((ScsiDevice *)r->disk, SENSE_CAPACITY_CHANGED);
+    went_on(r, load); /* what came while the request was held does not end it */
+    FAILS(r, SENSE_CAPACITY_CHANGED, 0, 0, 0, 0, 0, 0);
+    fill(r, 0, 4 * BLOCK);
+    failures = 1;
+    HOLD(r, 0x28, 0, 0, 0, 0, 10, 0, 0, 4, 0);
+    went_on(r, load);
+    assert_filled(r, 0x3d, 4 * BLOCK);
+    failures = 1;
+    HOLD(r, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    went_on(r, load);
+    static const uint8_t list[] = { 0, 22, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 8, 0, 0, 0, 0 };
+    memcpy(r->data, list, sizeof list);
+    failures = 1;
+    HOLD(r, 0x42, 0, 0, 0, 0, 0, 0, 0, sizeof list, 0);
+    went_on(r, load);
+    rig_free(r);
+}
+
+/* COMPARE AND WRITE whose write failed does not compare again: its own data may be there. */
+static void test_held_compare(gconstpointer load)
+{
+    Rig *r = bad_rig(STOP);
+    fill(r, 0, 2 * BLOCK);
+    memset(r->data + BLOCK, 0x42, BLOCK);
+    failures = 1;
+    HOLD(r, 0x89, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0); /* the read */
+    went_on(r, load);
+    memset(r->data, 0x42, BLOCK);
+    memset(r->data + BLOCK, 0x43, BLOCK);
+    failing_op = FAIL_WRITES;
+    failures = 1;
+    HOLD(r, 0x89, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0);
+    failing_op = FAIL_ALL;
+    r->data[3] = 0xff; /* it would not compare equal */
+    went_on(r, load);
+    GOOD(r, 0x28, 0, 0, 0, 0, 7, 0, 0, 1, 0);
+    assert_filled(r, 0x43, BLOCK);
+    rig_free(r);
+}
+
+/* A held request that is aborted ends at once; a reset of the machine drops it. */
+static void test_held_aborted(void)
+{
+    Rig *r = bad_rig(STOP);
+    Hba *h = r->hba;
+    failures = 1;
+    HOLD(r, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    lock_domain_lock(h->dev.domain);
+    tmf(r, SCSI_ABORT_TASK, 0, 0);
+    g_assert_true(h->last->cancelled);
+    g_assert_cmphex(h->last->status, ==, SCSI_TASK_ABORTED);
+    scsi_request_free(h->last);
+    lock_domain_unlock(h->dev.domain);
+    failures = 3;
+    unsigned before = h->completed;
+    for (unsigned i = 0; i < 3; i++)
+        HOLD(r, 0x2a, 0, 0, 0, 0, (uint8_t)i, 0, 0, 1, 0);
+    device_reset_all();
+    g_assert_cmpuint(h->dropped, ==, 3);
+    g_assert_cmpuint(h->completed, ==, before);
+    g_assert_null(h->bus.running);
+    failures = 1;
+    TAKE_ATTENTION(r);
+    HOLD(r, 0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    device_free(r->disk); /* unplugged: it ends, aborted */
+    g_assert_cmpuint(h->completed, ==, before + 2);
+    g_assert_true(h->last->cancelled);
+    scsi_request_free(h->last);
+    rig_free(r);
+}
+
+static void test_policies(void)
+{
+    Rig *r = bad_rig(",rerror=report,werror=enospc");
+    failures = 1;
+    FAILS(r, SENSE_READ_ERROR, 0x28, 0, 0, 0, 0, 10, 0, 0, 4, 0);
+    failures = 1;
+    FAILS(r, SENSE_WRITE_ERROR, 0x2a, 0, 0, 0, 0, 10, 0, 0, 4, 0);
+    g_assert_false(machine_take_requests().pause);
+    failure = -ENOSPC;
+    failures = 1;
+    HOLD(r, 0x2a, 0, 0, 0, 0, 10, 0, 0, 4, 0);
+    went_on(r, false);
+    rig_free(r);
+    r = bad_rig(",rerror=ignore,werror=report");
+    failures = 1;
+    GOOD(r, 0x28, 0, 0, 0, 0, 10, 0, 0, 4, 0);
+    failure = -ENOSPC;
+    failures = 1;
+    FAILS(r, SENSE_SPACE_FULL, 0x2a, 0, 0, 0, 0, 10, 0, 0, 4, 0);
+    g_assert_false(machine_take_requests().pause);
+    rig_free(r);
+}
+
 /* ---- hostile guests: adapters on a PCI bus ---- */
 
 typedef struct PciRig { Rig base; PciBus bus; Device *parent; Device *adapter; AddressSpace *as; } PciRig;
@@ -546,13 +709,53 @@ static void poke(PciRig *p, hwaddr at, uint32_t v)
     as_write(p->base.m->as_memory, at, b, 4, MEM_ATTRS_DEVICE);
 }
 
+/* States at 0x10000, requests at 0x11000, completions at 0x12000. */
+static uint32_t setup[132] = { 1, 1, 0x10, 0, 0x11, [4 + 64] = 0x12 };
+
+static void pvscsi_request(PciRig *p, unsigned n, uint32_t flags, uint64_t data, uint32_t len, const uint8_t *cdb, unsigned cdb_len)
+{
+    hwaddr at = 0x11000 + 128 * n;
+    poke(p, at, 0x55 + n);
+    poke(p, at + 8, (uint32_t)data);
+    poke(p, at + 16, len);
+    poke(p, at + 36, flags);
+    as_write(p->base.m->as_memory, at + 40, cdb, cdb_len, MEM_ATTRS_DEVICE);
+    poke(p, at + 56, cdb_len);
+    poke(p, 0x10000, n + 1);
+    as_store(p->as, 0x4018, 4, 0, MEM_ATTRS_DEVICE);
+}
+
+static void test_pvscsi_held(gconstpointer load)
+{
+    static const uint8_t ready[6] = { 0 }, write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }, read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
+    bad_medium = true;
+    PciRig *p = pci_rig_new("pvscsi", 0);
+    bad_medium = false;
+    failure = -ENOSPC; /* the policy that is there without a word */
+    pvscsi_command(p, 3, setup, 132);
+    pvscsi_request(p, 0, 0, 0, 0, ready, 6); /* the unit attention */
+    for (unsigned i = 0; i < 4096; i += 4)
+        poke(p, 0x20000 + i, i * 7 + 1);
+    failures = 1;
+    pvscsi_request(p, 1, 16, 0x20000, 4096, write, 10);
+    wait_held("d0");
+    g_assert_cmpuint(peek(p, 0x10000 + 12), ==, 1);
+    go_on("d0", load);
+    g_assert_cmpuint(peek(p, 0x10000 + 12), ==, 2);
+    g_assert_cmphex(peek(p, 0x12000 + 32), ==, 0x56);
+    g_assert_cmphex(peek(p, 0x12000 + 32 + 20), ==, 0);
+    g_assert_cmpuint(peek(p, 0x12000 + 32 + 8), ==, 4096);
+    pvscsi_request(p, 2, 8, 0x21000, 4096, read, 10);
+    blk_drain(blk_find("d0"));
+    for (unsigned i = 0; i < 4096; i += 4)
+        g_assert_cmphex(peek(p, 0x21000 + i), ==, i * 7 + 1);
+    pci_rig_free(p);
+}
+
 static void test_pvscsi_rings(void)
 {
     PciRig *p = pci_rig_new("pvscsi", 0);
-    uint32_t setup[132] = { 1, 1, 0x10, 0 };
     uint64_t status;
-    setup[4] = 0x11;
-    setup[4 + 64] = 0x12;
     setup[0] = 33; /* more pages than there are */
     pvscsi_command(p, 3, setup, 132);
     as_load(p->as, 8, 4, &status, MEM_ATTRS_DEVICE);
@@ -611,6 +814,14 @@ int main(int argc, char **argv)
     ADD("/scsi/bus", test_bus);
     ADD("/scsi/abort", test_abort);
     ADD("/scsi/cd", test_cd);
+    g_test_add_data_func("/scsi/held", NULL, test_held);
+    g_test_add_data_func("/scsi/held-loaded", "", test_held);
+    g_test_add_data_func("/scsi/held-compare", NULL, test_held_compare);
+    g_test_add_data_func("/scsi/held-compare-loaded", "", test_held_compare);
+    ADD("/scsi/held-aborted", test_held_aborted);
+    ADD("/scsi/policies", test_policies);
+    g_test_add_data_func("/scsi/pvscsi-held", NULL, test_pvscsi_held);
+    g_test_add_data_func("/scsi/pvscsi-held-loaded", "", test_pvscsi_held);
     ADD("/scsi/lsi-endless", test_lsi_endless);
     ADD("/scsi/pvscsi-rings", test_pvscsi_rings);
     return g_test_run();
