@@ -101,6 +101,11 @@ static bool opt_accel(Settings *s, const char *arg, Error **errp)
     return true;
 }
 
+static bool opt_enable_kvm(Settings *s, const char *arg, Error **errp)
+{
+    return opt_accel(s, "kvm", errp);
+}
+
 /* ---- -cpu, -smp, -m ---- */
 
 static bool opt_cpu(Settings *s, const char *arg, Error **errp)
@@ -346,7 +351,8 @@ const Option options_machine[] = {
     { "machine", "[type=]NAME[,KEY=VALUE...]", "the machine; -M help lists them, -M NAME,help its options", opt_machine },
     { "M", "NAME", NULL, opt_machine },
     { "icount", "[shift=]N|auto[,sleep=on|off][,align=on|off]", "virtual time from executed instructions, 2^N ns each; repeats exactly", opt_icount },
-    { "accel", "NAME[,KEY=VALUE...]", "who runs the CPUs; repeated: the first that works; -accel help", opt_accel },
+    { "accel", "NAME[:NAME...][,KEY=VALUE...]", "who runs the CPUs; several or repeated: the first that works; -accel help", opt_accel },
+    { "enable-kvm", NULL, "-accel kvm", opt_enable_kvm },
     { "cpu", "MODEL[,+FEATURE,-FEATURE]", "CPU model; -cpu help lists them", opt_cpu },
     { "smp", "[cpus=]N[,sockets=,dies=,cores=,threads=,maxcpus=]", "number and topology of the CPUs (1)", opt_smp },
     { "m", "[size=]SIZE[,slots=N,maxmem=SIZE]", "memory, in MiB or with a suffix M, G, T; maxmem: with memory devices", opt_m },

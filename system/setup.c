@@ -205,6 +205,21 @@ static bool try_accel(Machine *m, Opts *opts, bool last, char **why, Error **err
     return false;
 }
 
+/* One candidate for each of the names in "a:b", with the other keys of `from` (or NULL). */
+static void add_candidates(GPtrArray *list, const char *names, const Opts *from)
+{
+    g_auto(GStrv) each = g_strsplit(names, ":", -1);
+    for (char **n = each; *n; n++) {
+        Opts *o = opts_new();
+        opts_set(o, "accel", *n);
+        for (unsigned k = 0; from && k < opts_count(from); k++) {
+            if (strcmp(opts_key(from, k), "accel"))
+                opts_set(o, opts_key(from, k), opts_value(from, k));
+        }
+        g_ptr_array_add(list, o);
+    }
+}
+
 /* What to try: -accel in order, -machine accel=a:b, or KVM before the translator. */
 static GPtrArray *accel_candidates(const Settings *s, bool *asked)
 {
@@ -212,19 +227,12 @@ static GPtrArray *accel_candidates(const Settings *s, bool *asked)
     const char *names = opts_get(s->machine_opts, "accel");
     *asked = s->accels->len || names;
     for (unsigned i = 0; i < s->accels->len; i++) {
-        Opts *o = opts_new(), *from = s->accels->pdata[i];
-        for (unsigned k = 0; k < opts_count(from); k++)
-            opts_set(o, opts_key(from, k), opts_value(from, k));
-        g_ptr_array_add(list, o);
+        Opts *o = s->accels->pdata[i];
+        const char *name = opts_get(o, "accel");
+        add_candidates(list, name ? name : "", o);
     }
-    if (!s->accels->len) {
-        g_auto(GStrv) each = g_strsplit(names ? names : s->icount ? "tcg" : "kvm:tcg", ":", -1);
-        for (char **n = each; *n; n++) {
-            Opts *o = opts_new();
-            opts_set(o, "accel", *n);
-            g_ptr_array_add(list, o);
-        }
-    }
+    if (!s->accels->len)
+        add_candidates(list, names ? names : s->icount ? "tcg" : "kvm:tcg", NULL);
     return list;
 }
 

@@ -51,6 +51,7 @@ static const struct { const char *args, *line; } wrong[] = {
     { "-M none -accel nosuch", "rhea: accelerator 'nosuch': not known; valid: " },
     { "-M none,accel=nosuch", "rhea: accelerator 'nosuch': not known" },
     { "-M none -accel tcgg", "rhea: accelerator 'tcgg': not known; did you mean 'tcg'?" },
+    { "-M none -accel kvm:tcgg", "rhea: accelerator 'tcgg': not known; did you mean 'tcg'?" },
     { "-M none -accel kvm", "rhea: no accelerator works; kvm" },
     { "-M none -accel tcg,thread=nosuch", "'nosuch'" },
     { "-M none -accel tcg,tb-size=x", "'x'" },
