@@ -300,6 +300,27 @@ static void paravirtual(Aml *a, const AcpiPlatform *p)
     }
 }
 
+static void virtio_transports(Aml *a, const AcpiPlatform *p)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        uint32_t gsi = p->virtio_gsi + i;
+        char name[5];
+        if (!(p->virtio_used >> i & 1))
+            continue;
+        snprintf(name, sizeof(name), "VR%02u", i);
+        aml_device(a, name);
+        aml_named_string(a, "_HID", "LNRO0005");
+        aml_named_int(a, "_UID", i);
+        aml_named_int(a, "_CCA", 1);
+        aml_named(a, "_CRS");
+        aml_resources(a);
+        aml_res_memory32(a, true, (uint32_t)p->virtio_base + i * 0x200, 0x200);
+        aml_res_interrupt(a, false, false, 1, &gsi);
+        aml_resources_end(a);
+        aml_end(a);
+    }
+}
+
 static void pci_root(Aml *a, const AcpiPlatform *p)
 {
     aml_scope(a, "\\_SB");
@@ -385,6 +406,7 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
     if (p->flavour == ACPI_MICROVM) {
         isa_devices(a, p);
         paravirtual(a, p);
+        virtio_transports(a, p);
     }
     if (p->hpet)
         fixed_memory(a, "HPET", "PNP0103", 0xfed00000, 0x400, false);

@@ -31,6 +31,8 @@ typedef struct AcpiPlatform {
     /* Devices */
     bool hpet, i8042, rtc, fw_cfg, pic;
     uint16_t pvpanic_port; /* 0: none */
+    uint64_t virtio_base;  /* of virtio-mmio transports, 512 bytes each */
+    uint32_t virtio_gsi, virtio_used; /* interrupt of the first; a bit for each that has a device */
     uint16_t com_port[ACPI_MAX_PORTS];
     uint8_t com_irq[ACPI_MAX_PORTS];
     unsigned com_ports;

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* The microvm machine: CPUs, interrupt controllers, timers and serial ports; a kernel is started directly, without firmware. */
+#include <inttypes.h>
 #include "base/bits.h"
 #include "hw/acpi/fixed.h"
 #include "hw/i386/pc-acpi.h"
 #include "hw/i386/pc-board.h"
+#include "hw/virtio/virtio-proxy.h"
 
 #define PM_PORT 0x600
 #define SCI 9
 
-enum { E820_MAX = 6, PRIO_BIOS = 1 };
+/* virtio transports: on the I/O APIC's pins that ISA has no use for. */
+#define VIRTIO_BASE UINT64_C(0xfeb00000)
+#define VIRTIO_SIZE UINT64_C(0x200)
+
+enum { E820_MAX = 6, PRIO_BIOS = 1, VIRTIO_GSI = 16, VIRTIO_COUNT = IOAPIC_PINS - VIRTIO_GSI };
 
 typedef struct Microvm {
     PcBoard board;
     IsaBus isa;
     BootPlan *plan;
     E820Entry e820[E820_MAX];
+    Device *virtio[VIRTIO_COUNT];
 } Microvm;
 
 static const UnmodelledRange ranges[] = {
@@ -28,6 +35,23 @@ static const UnmodelledRange ranges[] = {
 static const PcModel microvm_model = { .flavour = ACPI_MICROVM, .low_limit = 0xc0000000,
                                        .low_split = 0xc0000000, .hpet_lines = 0x4,
                                        .unmodelled = ranges };
+
+static bool add_virtio(Microvm *v, Error **errp)
+{
+    for (unsigned i = VIRTIO_COUNT; i-- > 0;) {
+        g_autofree char *id = g_strdup_printf("virtio-mmio%u", i), *index = g_strdup_printf("%u", i);
+        g_autofree char *addr = g_strdup_printf("%" PRIu64, VIRTIO_BASE + i * VIRTIO_SIZE);
+        Device *d = v->virtio[i] = device_new(device_type_find("virtio-mmio"), id);
+        device_set_default(d, "index", index);
+        device_set_default(d, "addr", addr);
+        device_set_default(d, "force-legacy", "off");
+        device_connect(d, "irq", 0, v->board.gsi.irq[VIRTIO_GSI + i]);
+        if (!device_start(d, errp))
+            return false;
+        mem_map(v->board.machine.memory, VIRTIO_BASE + i * VIRTIO_SIZE, d->region[0], 0);
+    }
+    return true;
+}
 
 static bool add_devices(Microvm *v, Error **errp)
 {
@@ -47,7 +71,7 @@ static bool add_devices(Microvm *v, Error **errp)
         return false;
     mem_map(b->machine.io, PM_PORT, pm->region[0], 0);
     b->pm = acpi_fixed_pm(pm);
-    return true;
+    return add_virtio(v, errp);
 }
 
 /* What a BIOS would report: conventional memory, then RAM less the tables at its top, then RAM above 4 GiB. */
@@ -125,6 +149,11 @@ static void microvm_reset(Machine *m)
 
     if (!v->plan)
         return;
+    v->board.acpi.virtio_base = VIRTIO_BASE;
+    v->board.acpi.virtio_gsi = VIRTIO_GSI;
+    v->board.acpi.virtio_used = 0;
+    for (unsigned i = 0; i < VIRTIO_COUNT; i++)
+        v->board.acpi.virtio_used |= (uint32_t)virtio_mmio_used(v->virtio[i]) << i;
     pc_tables_place(&v->board);
     boot_direct_load(v->plan, m->as_memory);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The virt machine: the board that only exists as an emulator's, for Arm kernels and firmware (memory map: hw/arm/virt.h). */
+#include <inttypes.h>
 #include <string.h>
 #include "base/bits.h"
 #include "chardev/chardev.h"
@@ -344,9 +345,10 @@ static bool add_pcie(VirtBoard *b, Error **errp)
 
 static bool add_virtio(VirtBoard *b, Error **errp)
 {
-    for (unsigned i = 0; i < VIRT_MMIO_COUNT; i++) {
-        g_autofree char *id = g_strdup_printf("virtio-mmio%u", i);
-        Device *d = add_device(b, "virtio-mmio", id, VIRT_MMIO + i * VIRT_MMIO_SIZE, errp, NULL);
+    for (unsigned i = VIRT_MMIO_COUNT; i-- > 0;) { /* the first -device sits on the last of them, as people know it */
+        uint64_t at = VIRT_MMIO + i * VIRT_MMIO_SIZE;
+        g_autofree char *id = g_strdup_printf("virtio-mmio%u", i), *index = g_strdup_printf("%u", i), *addr = g_strdup_printf("%" PRIu64, at);
+        Device *d = add_device(b, "virtio-mmio", id, at, errp, "index", index, "addr", addr, NULL);
         if (!d)
             return false;
         device_connect(d, "irq", 0, spi(b, VIRT_SPI_MMIO + i));

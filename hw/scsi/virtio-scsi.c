@@ -4,7 +4,7 @@
 #include "base/iov.h"
 #include "hw/core/machine.h"
 #include "hw/scsi/scsi.h"
-#include "hw/virtio/virtio-pci.h"
+#include "hw/virtio/virtio-proxy.h"
 
 #define F_INOUT BIT(0)
 #define F_HOTPLUG BIT(1)
@@ -19,7 +19,7 @@ enum { T_TMF = 0, T_AN_QUERY = 1, T_AN_SUBSCRIBE = 2 };
 enum { EVENT_MISSED = 1u << 31, EVENT_NONE = 0, EVENT_RESET = 1, EVENT_ASYNC = 2, EVENT_PARAM = 3, RESET_HARD = 0, RESET_RESCAN = 1, RESET_REMOVED = 2 };
 
 typedef struct VirtioScsi {
-    VirtioPci proxy;
+    VirtioProxy proxy;
     VirtioDevice v;
     ScsiBus bus;
     uint32_t num_queues, queue_size, max_sectors, cmd_per_lun;
@@ -409,10 +409,10 @@ static bool start(Device *d, Error **errp)
     s->cdb_size = CDB_DEFAULT;
     s->sense_size = SENSE_DEFAULT;
     scsi_bus_init(&s->bus, &host, d);
-    virtio_init(&s->v, &scsi_class, d, pci_dma_space(&s->proxy.pci), pci_attrs(&s->proxy.pci), virtio_pci_notify, s->proxy.packed);
+    virtio_proxy_init(&s->proxy, &s->v, &scsi_class);
     for (unsigned i = 0; i < REQUEST_QUEUES + s->num_queues; i++)
         virtio_add_queue(&s->v, (uint16_t)s->queue_size);
-    return virtio_pci_ready(&s->proxy, &s->v, errp);
+    return virtio_proxy_ready(&s->proxy, &s->v, errp);
 }
 
 static void saving(Device *d) { scsi_bus_settle(&((VirtioScsi *)d)->bus); }
@@ -443,9 +443,11 @@ static const StateField state[] = { STATE_STRUCT(VirtioScsi, v, virtio_state), S
 static const char *const provides[] = { "scsi", NULL };
 static const PciDeviceInfo info = { .vendor = 0x1af4, .device = 0x1004, .class_code = 0x010000, .subsystem_vendor = 0x1af4, .subsystem = VIRTIO_ID_SCSI,
                                     .interrupt_pin = 1, .express = true };
-static const DeviceType virtio_scsi_type = {
-    .name = "virtio-scsi-pci", .alias = "virtio-scsi", .desc = "virtio SCSI host", .category = "Storage", .size = sizeof(VirtioScsi), .bus = "pci",
-    .user_creatable = true, .provides = provides, .base = &virtio_pci_type, .props = props, .state = state, .init = init, .start = start,
-    .saving = saving, .loaded = loaded, .stop = stop, .class_data = &info,
-};
-DEVICE_REGISTER(virtio_scsi_type)
+#define COMMON .category = "Storage", .size = sizeof(VirtioScsi), .user_creatable = true, .provides = provides, .props = props, .state = state, \
+    .init = init, .start = start, .saving = saving, .loaded = loaded, .stop = stop
+static const DeviceType scsi_pci = { .name = "virtio-scsi-pci", .alias = "virtio-scsi", .desc = "virtio SCSI host", .bus = "pci", .base = &virtio_pci_type,
+                                     .class_data = &info, COMMON };
+DEVICE_REGISTER(scsi_pci)
+static const DeviceType scsi_mmio = { .name = "virtio-scsi-device", .desc = "virtio SCSI host, behind a virtio-bus", .bus = "virtio-bus",
+                                      .base = &virtio_device_type, COMMON };
+DEVICE_REGISTER(scsi_mmio)

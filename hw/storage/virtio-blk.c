@@ -5,7 +5,7 @@
 #include "base/bits.h"
 #include "base/iov.h"
 #include "hw/storage/drive.h"
-#include "hw/virtio/virtio-pci.h"
+#include "hw/virtio/virtio-proxy.h"
 
 #define F_SIZE_MAX BIT(1)
 #define F_SEG_MAX BIT(2)
@@ -22,7 +22,7 @@ enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 enum { SECTOR = 512, CONFIG_SIZE = 60, ID_BYTES = 20, RANGES_MAX = 1, RANGE_SECTORS_MAX = 1 << 22 };
 
 typedef struct VirtioBlk {
-    VirtioPci proxy;
+    VirtioProxy proxy;
     VirtioDevice v;
     DriveProps drive;
     uint16_t num_queues, queue_size;
@@ -316,11 +316,11 @@ static bool start(Device *d, Error **errp)
         return false;
     drive_queue_init(&b->queue, d, &b->drive, b->blk, &queue_ops);
     b->writeback = b->drive.write_cache;
-    virtio_init(&b->v, &blk_class, d, pci_dma_space(&b->proxy.pci), pci_attrs(&b->proxy.pci), virtio_pci_notify, b->proxy.packed);
+    virtio_proxy_init(&b->proxy, &b->v, &blk_class);
     for (unsigned i = 0; i < b->num_queues; i++)
         virtio_add_queue(&b->v, b->queue_size);
     blk_set_device_ops(b->blk, &drive_ops, b);
-    return virtio_pci_ready(&b->proxy, &b->v, errp);
+    return virtio_proxy_ready(&b->proxy, &b->v, errp);
 }
 
 static void saving(Device *d) { drive_queue_saving(&((VirtioBlk *)d)->queue); }
@@ -345,10 +345,11 @@ static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state)
                                          STATE_BOOL(VirtioBlk, writeback), STATE_END_OF_TABLE };
 static const PciDeviceInfo blk_info = { .vendor = 0x1af4, .device = 0x1001, .class_code = 0x010000, .subsystem_vendor = 0x1af4,
                                         .subsystem = VIRTIO_ID_BLOCK, .interrupt_pin = 1, .express = true };
-static const DeviceType blk_type = {
-    .name = "virtio-blk-pci", .alias = "virtio-blk", .desc = "virtio disk", .category = "Storage",
-    .size = sizeof(VirtioBlk), .bus = "pci", .user_creatable = true,
-    .base = &virtio_pci_type, .props = blk_props, .state = blk_state, .init = init, .start = start, .saving = saving, .loaded = loaded,
-    .stop = stop, .class_data = &blk_info,
-};
-DEVICE_REGISTER(blk_type)
+#define COMMON .category = "Storage", .size = sizeof(VirtioBlk), .user_creatable = true, .props = blk_props, .state = blk_state, .init = init, \
+    .start = start, .saving = saving, .loaded = loaded, .stop = stop
+static const DeviceType blk_pci = { .name = "virtio-blk-pci", .alias = "virtio-blk", .desc = "virtio disk", .bus = "pci", .base = &virtio_pci_type,
+                                    .class_data = &blk_info, COMMON };
+DEVICE_REGISTER(blk_pci)
+static const DeviceType blk_mmio = { .name = "virtio-blk-device", .desc = "virtio disk, behind a virtio-bus", .bus = "virtio-bus", .base = &virtio_device_type,
+                                     COMMON };
+DEVICE_REGISTER(blk_mmio)

@@ -8,7 +8,7 @@
 #include "base/rcu.h"
 #include "hw/core/machine.h"
 #include "hw/core/ram.h"
-#include "hw/virtio/virtio-pci.h"
+#include "hw/virtio/virtio-proxy.h"
 
 #define F_STATS_VQ BIT(1)
 #define F_DEFLATE_ON_OOM BIT(2)
@@ -26,7 +26,7 @@ typedef struct Partial {
 } Partial;
 
 typedef struct Balloon {
-    VirtioPci proxy;
+    VirtioProxy proxy;
     VirtioDevice v;
     VirtQueue *inflate, *deflate, *stats, *reporting;
     /* properties */
@@ -381,13 +381,13 @@ static bool start(Device *d, Error **errp)
         error_setf(errp, "device '%s': free-page-hint is for live migration, which is not in this program; use free-page-reporting=on", d->id);
         return false;
     }
-    virtio_init(&b->v, &balloon_class, d, pci_dma_space(&b->proxy.pci), pci_attrs(&b->proxy.pci), virtio_pci_notify, b->proxy.packed);
+    virtio_proxy_init(&b->proxy, &b->v, &balloon_class);
     b->inflate = virtio_add_queue(&b->v, QUEUE_SIZE);
     b->deflate = virtio_add_queue(&b->v, QUEUE_SIZE);
     b->stats = virtio_add_queue(&b->v, QUEUE_SIZE);
     if (b->free_page_reporting)
         b->reporting = virtio_add_queue(&b->v, REPORTING_SIZE);
-    if (!virtio_pci_ready(&b->proxy, &b->v, errp))
+    if (!virtio_proxy_ready(&b->proxy, &b->v, errp))
         return false;
     the_balloon = b;
     return true;
@@ -458,9 +458,11 @@ static const StateField state[] = {
 };
 static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1002, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
                                         .subsystem = VIRTIO_ID_BALLOON, .interrupt_pin = 1, .express = true };
-static const DeviceType type = {
-    .name = "virtio-balloon-pci", .alias = "virtio-balloon", .desc = "virtio balloon: memory goes back to the host", .category = "Misc",
-    .size = sizeof(Balloon), .bus = "pci", .user_creatable = true, .base = &virtio_pci_type, .props = props, .state = state, .init = init,
-    .start = start, .saving = saving, .loaded = loaded, .stop = stop, .info = info, .class_data = &pci_info,
-};
-DEVICE_REGISTER(type)
+#define COMMON .category = "Misc", .size = sizeof(Balloon), .user_creatable = true, .props = props, .state = state, .init = init, .start = start, \
+    .saving = saving, .loaded = loaded, .stop = stop, .info = info
+static const DeviceType balloon_pci = { .name = "virtio-balloon-pci", .alias = "virtio-balloon", .desc = "virtio balloon: memory goes back to the host",
+                                        .bus = "pci", .base = &virtio_pci_type, .class_data = &pci_info, COMMON };
+DEVICE_REGISTER(balloon_pci)
+static const DeviceType balloon_mmio = { .name = "virtio-balloon-device", .desc = "virtio balloon, behind a virtio-bus", .bus = "virtio-bus",
+                                         .base = &virtio_device_type, COMMON };
+DEVICE_REGISTER(balloon_mmio)

@@ -25,7 +25,8 @@
 
 /* Properties without which a type does not start. */
 static const struct { const char *type, *prop, *value; } needed[] = {
-    { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "nvme", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
+    { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "virtio-blk-device", "drive", "generic" },
+    { "nvme", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
     { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
     { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
@@ -313,6 +314,8 @@ static void storm(Machine *m, Device *d, unsigned accesses)
     MemRegion *root[DEVICE_MAX_REGIONS] = { NULL }, *alias[DEVICE_MAX_REGIONS];
     AddressSpace *as[DEVICE_MAX_REGIONS];
     bool pci = !g_strcmp0(bus_kind(d->type), "pci");
+    if (!g_strcmp0(bus_kind(d->type), "virtio-bus")) /* its registers are those of the transport */
+        d = d->bus->parent;
     for (unsigned i = 0; i < DEVICE_MAX_REGIONS; i++) {
         if (!d->region[i])
             continue;

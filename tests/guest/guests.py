@@ -16,7 +16,10 @@ MODULES = tuple(root + 'lib/modules/*/kernel/' + name + '.ko*' for root in ('', 
         'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas',
         'ata/libata', 'ata/libahci', 'ata/ahci', 'ata/ata_piix', 'mmc/core/mmc_core', 'mmc/core/mmc_block', 'mmc/host/cqhci', 'mmc/host/sdhci',
         'mmc/host/sdhci-pci', 'mmc/host/sdhci-pltfm', 'mmc/host/sdhci-esdhc-imx', 'mmc/host/sdhci-iproc', 'mmc/host/sdhci-of-arasan', 'mmc/host/mmci',
-        'mmc/host/armmmci', 'mmc/host/bcm2835', 'block/floppy', 'watchdog/bcm2835_wdt')),
+        'mmc/host/armmmci', 'mmc/host/bcm2835', 'block/floppy', 'watchdog/bcm2835_wdt',
+        'virtio/virtio_mmio', 'char/hw_random/virtio-rng', 'char/virtio_console', 'watchdog/i6300esb', 'watchdog/iTCO_wdt',
+        'watchdog/iTCO_vendor_support', 'mfd/mfd-core', 'mfd/lpc_ich', 'misc/pvpanic/pvpanic', 'misc/pvpanic/pvpanic-pci')),
+    'net/vmw_vsock/vsock', 'net/vmw_vsock/vmw_vsock_virtio_transport_common', 'net/vmw_vsock/vmw_vsock_virtio_transport',
     'lib/crc-t10dif', 'lib/crc64', 'lib/crc64-rocksoft', 'lib/crc16', 'lib/libcrc32c', 'crypto/crct10dif_common', 'crypto/crct10dif_generic',
     'crypto/crc64_rocksoft_generic', 'block/t10-pi', 'crypto/crc32c_generic', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'fs/isofs/isofs'))
 # Device trees of boards that cannot say themselves what they are.
