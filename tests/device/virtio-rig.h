@@ -36,7 +36,8 @@ static inline bool vrig_build(Machine *m, Error **errp)
     mem_map(m->memory, 0, m->ram, 0);
     return m->ram;
 }
-static const MachineType vrig_type = { .name = "virtio-rig", .arch = "none", .max_cpus = 1, .default_ram = RIG_RAM, .size = sizeof(Machine), .build = vrig_build };
+static const MachineType vrig_type = { .name = "virtio-rig", .arch = "none", .max_cpus = 1, .default_ram = RIG_RAM, .size = sizeof(Machine),
+                                       .build = vrig_build };
 
 static inline bool rig_host_start(Device *d, Error **errp)
 {
