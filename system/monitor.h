@@ -31,7 +31,8 @@ typedef struct MonitorCommand {
 } MonitorCommand;
 
 extern const MonitorCommand monitor_commands_base[], monitor_commands_memory[], monitor_commands_run[], monitor_commands_drives[],
-    monitor_commands_live[], monitor_commands_jobs[], monitor_commands_nbd[], monitor_commands_guestmem[], monitor_commands_plug[];
+    monitor_commands_live[], monitor_commands_jobs[], monitor_commands_nbd[], monitor_commands_guestmem[], monitor_commands_plug[],
+    monitor_commands_display[];
 extern const MonitorCommand monitor_info_items[]; /* `info NAME`; each ended by names NULL */
 /* Items that stand in other files. */
 typedef bool MonitorRun(Monitor *mon, int argc, char **argv, Error **errp);

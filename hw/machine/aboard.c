@@ -116,8 +116,8 @@ void aboard_a9_timers(ABoardMachine *m)
 
 static uint64_t kernel_ram(const ABoardMachine *m)
 {
-    const ABoard *b = m->board;
-    return b->ram_kernel ? MIN(m->machine.config.ram_size, b->ram_kernel - b->ram_at) : m->machine.config.ram_size;
+    uint64_t size = m->machine.config.ram_size;
+    return size - MIN(m->board->ram_kept, size / 2);
 }
 
 static GBytes *device_tree(ABoardMachine *m, Error **errp)

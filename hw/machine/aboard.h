@@ -28,7 +28,7 @@ typedef struct APart {
 
 typedef struct ABoard {
     uint64_t ram_at, ram_max;
-    uint64_t ram_kernel;    /* kernels get RAM below that address only; 0: all */
+    uint64_t ram_kept;      /* bytes at the end of RAM, at most half of it, that kernels do not get */
     uint32_t id;            /* machine number of kernels without device tree; ~0: none */
     const AMem *mem;
     const APart *parts;

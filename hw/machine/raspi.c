@@ -2,8 +2,10 @@
 /* Raspberry Pi: BCM2835 (raspi0, raspi1ap), BCM2836 (raspi2b), BCM2837 (raspi3b). Kernels come with -kernel and their device tree with -dtb. */
 #include "base/bits.h"
 #include "hw/machine/aboard.h"
+#include "hw/misc/bcm2835.h"
+#include "hw/sd/sdhci.h"
 
-enum { GPU = 0, ARM_LINES = 64, ARM_MAILBOX = 65 };
+enum { ARM_LINES = 64, ARM_MAILBOX = 65, DMA_LINE = 16, DMA_LINES = 12, DREQ_SDHOST = 13 };
 
 static Irq line(ABoardMachine *m, unsigned n)
 {
@@ -89,10 +91,14 @@ static void start_spinning(void *opaque, ResetPhase phase)
 }
 static const MachinePart spin_part = { .name = "spin-table", .reset = start_spinning };
 
-/* The I2C masters lie apart. */
+/* The I2C masters lie apart; both SD controllers share the slot; sdhost paces the DMA controller. */
 static bool wire(ABoardMachine *m, Error **errp)
 {
-    Device *i2c = device_find("i2c");
+    Device *i2c = device_find("i2c"), *dma = device_find("dma"), *sdhost = device_find("sdhost");
+    for (unsigned i = 0; i < DMA_LINES; i++)
+        device_connect(dma, "irq", i, line(m, DMA_LINE + i));
+    device_connect(sdhost, "dreq", 0, device_input(dma, "dreq", DREQ_SDHOST));
+    bcm2835_gpio_controllers(device_find("gpio"), bcm2835_sdhost_port(sdhost), sdhci_board_port(device_find("emmc")));
     uint64_t base = m->board->min_cpus ? 0x3f000000 : 0x20000000;
     mem_map(m->machine.memory, base + 0x804000, i2c->region[1], 0);
     mem_map(m->machine.memory, base + 0x805000, i2c->region[2], 0);
@@ -106,43 +112,44 @@ static bool wire_3b(ABoardMachine *m, Error **errp)
     return true;
 }
 
-#define PERIPHERALS(base, revision, vc) \
+#define PERIPHERALS(base, revision) \
     { "bcm2835-sys-timer", "systimer", base + 0x3000, { AIRQ(0), AIRQ(1), AIRQ(2), AIRQ(3) }, 0, NULL }, \
-    { "bcm2835-mbox", "mbox", base + 0xb880, { AIRQ(ARM_MAILBOX) }, 0, "board-rev=" revision ",vcram-base=" vc }, \
+    { "bcm2835-mbox", "mbox", base + 0xb880, { AIRQ(ARM_MAILBOX) }, 0, "board-rev=" revision }, \
     { "bcm2835-powermgt", "powermgt", base + 0x100000, { 0 }, 0, NULL }, \
     { "bcm2835-rng", "rng", base + 0x104000, { 0 }, 0, NULL }, \
-    { "bcm2835_gpio", "gpio", base + 0x200000, { 0 }, 0, NULL }, \
+    { "bcm2835_gpio", "gpio", base + 0x200000, { AIRQ(49), AIRQ(50) }, 0, NULL }, \
     { "pl011", "serial0", base + 0x201000, { AIRQ(57) }, 1, NULL }, \
     { "bcm2835-sdhost", "sdhost", base + 0x202000, { AIRQ(56) }, 0, NULL }, \
-    { "generic-sdhci", "emmc", base + 0x300000, { AIRQ(62) }, 0, "capareg=0x052134b4" }, \
+    { "generic-sdhci", "emmc", base + 0x300000, { AIRQ(62) }, 0, "capareg=0x052134b4,no-slot=on" }, \
+    { "bcm2835-dma", "dma", base + 0x7000, { 0 }, 0, "peripherals=" #base }, \
     { "bcm2835-cprman", "cprman", base + 0x101000, { 0 }, 0, NULL }, \
     { "bcm2835-thermal", "thermal", base + 0x212000, { 0 }, 0, NULL }, \
     { "bcm2835-i2c", "i2c", base + 0x205000, { AIRQ(53) }, 0, NULL }, \
     { "bcm2835-aux", "aux", base + 0x215000, { AIRQ(29) }, 2, NULL }
 #define UNMODELLED(base) \
-    { "dma", base + 0x7000, 0x1000 }, { "arm-timer", base + 0xb400, 0x100 }, { "i2s", base + 0x203000, 0x1000 }, \
+    { "dma15", base + 0xe05000, 0x1000 }, { "arm-timer", base + 0xb400, 0x100 }, { "i2s", base + 0x203000, 0x1000 }, \
     { "spi0", base + 0x204000, 0x1000 }, { "pwm", base + 0x20c000, 0x1000 }, { "aux-spi", base + 0x215000, 0x1000 }, \
     { "v3d", base + 0xc00000, 0x1000 }, { "usb", base + 0x980000, 0x10000 }, { "peripherals", base, 0x1000000 }
 
-static const APart parts_2835[] = { PERIPHERALS(0x20000000, "0x920092", "0x1c000000"), { 0 } };
-static const APart parts_1ap[] = { PERIPHERALS(0x20000000, "0x900021", "0x1c000000"), { 0 } };
-static const APart parts_2b[] = { PERIPHERALS(0x3f000000, "0xa21041", "0x3c000000"), { 0 } };
-static const APart parts_3b[] = { PERIPHERALS(0x3f000000, "0xa02082", "0x3c000000"), { 0 } };
+static const APart parts_2835[] = { PERIPHERALS(0x20000000, "0x920092"), { 0 } };
+static const APart parts_1ap[] = { PERIPHERALS(0x20000000, "0x900021"), { 0 } };
+static const APart parts_2b[] = { PERIPHERALS(0x3f000000, "0xa21041"), { 0 } };
+static const APart parts_3b[] = { PERIPHERALS(0x3f000000, "0xa02082"), { 0 } };
 static const UnmodelledRange ranges_2835[] = { UNMODELLED(0x20000000), { NULL, 0, 0 } };
 static const UnmodelledRange ranges_2836[] = { UNMODELLED(0x3f000000), { "local", 0x40000000, 0x40000 }, { NULL, 0, 0 } };
 
-static const ABoard board_0 = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_2835,
+static const ABoard board_0 = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kept = 64 * MiB, .id = 3138, .parts = parts_2835,
                                 .unmodelled = ranges_2835, .intc = intc_2835, .irq = line, .wire = wire };
-static const ABoard board_1ap = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kernel = 0x1c000000, .id = 3138, .parts = parts_1ap,
+static const ABoard board_1ap = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kept = 64 * MiB, .id = 3138, .parts = parts_1ap,
                                   .unmodelled = ranges_2835, .intc = intc_2835, .irq = line, .wire = wire };
 static uint32_t core_affinity(unsigned cpu) { return cpu | 0xf00; }
 static const ABoard board_2b = {
-    .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = 3139, .parts = parts_2b,
+    .ram_at = 0, .ram_max = 1 * GiB, .ram_kept = 64 * MiB, .id = 3139, .parts = parts_2b,
     .unmodelled = ranges_2836, .min_cpus = 4, .affinity = core_affinity,
     .cpu = { .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line, .wire = wire,
 };
 static const ABoard board_3b = {
-    .ram_at = 0, .ram_max = 1 * GiB, .ram_kernel = 0x3c000000, .id = UINT32_MAX, .parts = parts_3b,
+    .ram_at = 0, .ram_max = 1 * GiB, .ram_kept = 64 * MiB, .id = UINT32_MAX, .parts = parts_3b,
     .unmodelled = ranges_2836, .min_cpus = 4,
     .cpu = { .el2 = true, .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line, .wire = wire_3b,
 };

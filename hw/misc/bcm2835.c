@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small parts of BCM2835 (ARM Peripherals): system timer (12), power management and watchdog, random numbers, GPIO (6), an SD host without a card. */
+/* Small parts of BCM2835 (ARM Peripherals): system timer (12), power management and watchdog, random numbers. */
 #include <glib.h>
 #include "base/bits.h"
 #include "hw/core/device.h"
@@ -138,63 +138,3 @@ static const RegBank rng_bank = { .name = "regs", .size = 0x10, .regs = rng_regs
 static const RegBank *const rng_banks[] = { &rng_bank, NULL };
 static const DeviceType rng_type = { .name = "bcm2835-rng", .desc = "BCM2835 random numbers", .category = "Misc", .size = sizeof(Rng), .banks = rng_banks };
 DEVICE_REGISTER(rng_type)
-
-/* ---- GPIO: functions and outputs that read back; nothing is connected ---- */
-
-typedef struct Gpio {
-    Device dev; /* always first */
-    uint32_t fsel[6], out[2], detect[12], pud, pudclk[2];
-} Gpio;
-static uint64_t gpio_level(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Gpio *)d)->out[i]; }
-static void gpio_set(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { ((Gpio *)d)->out[i] |= (uint32_t)value; }
-static void gpio_clear(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { ((Gpio *)d)->out[i] &= ~(uint32_t)value; }
-#define G(name_, at_, n, ...) { .name = name_, .at = at_, .size = 4, .count = n, .stride = 4, __VA_ARGS__ }
-static const Reg gpio_regs[] = {
-    G("GPFSEL", 0x00, 6, .field = offsetof(Gpio, fsel)), G("GPSET", 0x1c, 2, .field = REG_NO_FIELD, .wrote = gpio_set, .access = REG_WO),
-    G("GPCLR", 0x28, 2, .field = REG_NO_FIELD, .wrote = gpio_clear, .access = REG_WO), G("GPLEV", 0x34, 2, .field = REG_NO_FIELD, .read = gpio_level),
-    G("GPEDS", 0x40, 2, .field = REG_NO_FIELD), G("GPREN", 0x4c, 2, .field = offsetof(Gpio, detect)), G("GPFEN", 0x58, 2, .field = offsetof(Gpio, detect[2])),
-    G("GPHEN", 0x64, 2, .field = offsetof(Gpio, detect[4])), G("GPLEN", 0x70, 2, .field = offsetof(Gpio, detect[6])),
-    G("GPAREN", 0x7c, 2, .field = offsetof(Gpio, detect[8])), G("GPAFEN", 0x88, 2, .field = offsetof(Gpio, detect[10])),
-    G("GPPUD", 0x94, 1, .field = offsetof(Gpio, pud)), G("GPPUDCLK", 0x98, 2, .field = offsetof(Gpio, pudclk)), { .name = NULL },
-};
-static const RegBank gpio_bank = { .name = "regs", .size = 0x1000, .regs = gpio_regs };
-static const RegBank *const gpio_banks[] = { &gpio_bank, NULL };
-static const StateField gpio_state[] = { STATE_U32_ARRAY(Gpio, out), STATE_END_OF_TABLE };
-static void gpio_reset(Device *d, ResetPhase phase)
-{
-    if (phase == RESET_ENTER)
-        memset(((Gpio *)d)->out, 0, sizeof ((Gpio *)d)->out);
-}
-static const DeviceType gpio_type = { .name = "bcm2835_gpio", .desc = "BCM2835 GPIO", .category = "Misc", .size = sizeof(Gpio), .banks = gpio_banks,
-                                      .state = gpio_state, .reset = gpio_reset };
-DEVICE_REGISTER(gpio_type)
-
-/* ---- SD host: no card, every command times out ---- */
-
-enum { SDCMD_NEW = 0x8000, SDCMD_FAIL = 0x4000, SDHSTS_TIMEOUT = 0x40 };
-typedef struct SdHost {
-    Device dev; /* always first */
-    uint32_t cmd, arg, tout, cdiv, sts, vdd, edm, cfg, hbct, hblc;
-} SdHost;
-static void sdcmd_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
-{
-    SdHost *s = (SdHost *)d;
-    s->cmd = (uint32_t)value & 0x7fff;
-    if (value & SDCMD_NEW) {
-        s->cmd |= SDCMD_FAIL;
-        s->sts |= SDHSTS_TIMEOUT;
-    }
-}
-#define S(name_, at_, f, ...) { .name = name_, .at = at_, .size = 4, .field = offsetof(SdHost, f), __VA_ARGS__ }
-static const Reg sd_regs[] = {
-    S("SDCMD", 0x00, cmd, .wrote = sdcmd_wrote), S("SDARG", 0x04, arg), S("SDTOUT", 0x08, tout), S("SDCDIV", 0x0c, cdiv),
-    { .name = "SDRSP", .at = 0x10, .size = 4, .count = 4, .stride = 4, .field = REG_NO_FIELD, .access = REG_RO },
-    S("SDHSTS", 0x20, sts, .w1c = 0x7f8), S("SDVDD", 0x30, vdd), S("SDEDM", 0x34, edm), S("SDHCFG", 0x38, cfg), S("SDHBCT", 0x3c, hbct),
-    { .name = "SDDATA", .at = 0x40, .size = 4, .field = REG_NO_FIELD }, S("SDHBLC", 0x50, hblc), { .name = NULL },
-};
-static const RegBank sd_bank = { .name = "regs", .size = 0x100, .regs = sd_regs };
-static const RegBank *const sd_banks[] = { &sd_bank, NULL };
-static const char *const sd_pins[] = { "irq", NULL };
-static const DeviceType sd_type = { .name = "bcm2835-sdhost", .desc = "BCM2835 SD host without a card", .category = "Storage", .size = sizeof(SdHost),
-                                    .banks = sd_banks, .out_pins = sd_pins };
-DEVICE_REGISTER(sd_type)

@@ -16,7 +16,8 @@ MODULES = tuple(root + 'lib/modules/*/kernel/' + name + '.ko*' for root in ('', 
         'scsi/sr_mod', 'scsi/virtio_scsi', 'scsi/vmw_pvscsi', 'scsi/scsi_transport_spi', 'scsi/sym53c8xx_2/sym53c8xx', 'scsi/megaraid/megaraid_sas',
         'ata/libata', 'ata/libahci', 'ata/ahci', 'ata/ata_piix', 'mmc/core/mmc_core', 'mmc/core/mmc_block', 'mmc/host/cqhci', 'mmc/host/sdhci',
         'mmc/host/sdhci-pci', 'mmc/host/sdhci-pltfm', 'mmc/host/sdhci-esdhc-imx', 'mmc/host/sdhci-iproc', 'mmc/host/sdhci-of-arasan', 'mmc/host/mmci',
-        'mmc/host/armmmci', 'mmc/host/bcm2835', 'block/floppy', 'watchdog/bcm2835_wdt',
+        'mmc/host/armmmci', 'mmc/host/bcm2835', 'block/floppy', 'watchdog/bcm2835_wdt', 'watchdog/imx2_wdt', 'char/hw_random/rng-core',
+        'char/hw_random/bcm2835-rng', 'thermal/broadcom/bcm2835_thermal', 'i2c/busses/i2c-bcm2835', 'spi/spi-bcm2835',
         'virtio/virtio_mmio', 'char/hw_random/virtio-rng', 'char/virtio_console', 'watchdog/i6300esb', 'watchdog/iTCO_wdt',
         'watchdog/iTCO_vendor_support', 'mfd/mfd-core', 'mfd/lpc_ich', 'misc/pvpanic/pvpanic', 'misc/pvpanic/pvpanic-pci')),
     'net/vmw_vsock/vsock', 'net/vmw_vsock/vmw_vsock_virtio_transport_common', 'net/vmw_vsock/vmw_vsock_virtio_transport',
@@ -33,8 +34,7 @@ BOARDS = {'vexpress-a9': ('vexpress-v2p-ca9', 'ttyAMA0'), 'vexpress-a15': ('vexp
           'versatilepb': ('versatile-pb', 'ttyAMA0'), 'sabrelite': ('imx6q-sabrelite', 'ttymxc1'),
           'xilinx-zynq-a9': ('zynq-zc702', 'ttyPS0')}
 # (kernel, machine) where the driver that turns the power off is a module that the initramfs does not hold.
-HALTS = {('armmp', 'raspi2b'), ('armmp-lpae', 'raspi2b'), ('arm64', 'raspi3b'),
-         ('armmp', 'sabrelite')}
+HALTS = {('armmp', 'sabrelite')}
 INSTALLER = 'usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64/'
 
 
