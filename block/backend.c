@@ -6,6 +6,7 @@
 #include "base/rcu.h"
 #include "base/thread.h"
 #include "base/trace.h"
+#include "block/aio.h"
 #include "block/backend.h"
 #include "block/driver.h"
 #include "block/in-flight.h"
@@ -21,6 +22,7 @@ struct BlockBackend {
     const BlkDeviceOps *ops;
     void *opaque;
     ThrottleLanes *_Atomic throttle;
+    Uring *ring;           /* NULL: the process's own */
     InFlight in_flight;
     _Atomic bool held;
     BlkRequest *parked, **parked_last; /* under hold_lock, as what follows */
@@ -28,7 +30,7 @@ struct BlockBackend {
     pthread_mutex_t hold_lock;
     pthread_cond_t released;
     struct {               /* each counter for itself, relaxed */
-        _Atomic uint64_t bytes[5], failed[5], time_ns[5], latency[5][BLK_LATENCIES], inline_ops, last_ns;
+        _Atomic uint64_t bytes[5], failed[5], time_ns[5], latency[5][BLK_LATENCIES], inline_ops, ring_ops, last_ns;
     } stats;
 };
 
@@ -124,6 +126,38 @@ static void enqueue(BlkRequest *r)
         pthread_detach(thread_start("block worker", worker, NULL));
 }
 
+/* --- by io_uring --- */
+
+typedef struct Started { BlockAio aio; BlkRequest *r; } Started;
+
+static void started_done(BlockAio *a, int error)
+{
+    BlkRequest *r = container_of(a, Started, aio)->r;
+    g_free(a);
+    if (error == -EAGAIN) {
+        enqueue(r);
+        return;
+    }
+    COUNT(r->blk->stats.ring_ops, 1);
+    finish(r, error);
+}
+
+static bool start_aio(BlockBackend *b, BlkRequest *r)
+{
+    Uring *ring = b->ring ? b->ring : uring_default();
+    if (!ring || r->flags & BLOCK_REQ_FUA)
+        return false;
+    Started *s = g_new(Started, 1);
+    s->aio = (BlockAio){ .op = r->op, .flags = r->flags, .bytes = r->bytes, .iov = r->iov, .iovcnt = r->iovcnt, .done = started_done, .ring = ring };
+    s->r = r;
+    bool started = !block_aio(r->node, &s->aio, r->offset);
+    if (!started)
+        g_free(s);
+    return started;
+}
+
+void blk_set_ring(BlockBackend *b, Uring *ring) { b->ring = ring; }
+
 /* --- holding back --- */
 
 /* The caller has entered. True: the request waits for the release, and is not on its way. */
@@ -146,6 +180,7 @@ static bool park(BlockBackend *b, BlkRequest *r)
 /* For blocking requests. */
 static void enter(BlockBackend *b)
 {
+    uring_kick(); /* who makes us wait may wait for what we hold back */
     for (;;) {
         in_flight_enter(&b->in_flight);
         if (!atomic_load(&b->held))
@@ -161,6 +196,7 @@ static void enter(BlockBackend *b)
 /* Limits do not keep those that are on their way. */
 static void wait_for_all(BlockBackend *b)
 {
+    uring_kick();
     ThrottleLanes *lanes = b->throttle;
     if (lanes)
         throttle_lanes_hurry(lanes, true);
@@ -217,7 +253,8 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
     else if (r->op == BLK_WRITE && r->node && !(r->flags & BLOCK_REQ_FUA))
         error = block_pwritev_nowait(r->node, r->offset, r->iov, r->iovcnt);
     if (error == -EAGAIN) {
-        enqueue(r);
+        if (!r->node->aio || !start_aio(b, r))
+            enqueue(r);
         return;
     }
     COUNT(b->stats.inline_ops, 1);
@@ -401,6 +438,7 @@ void blk_detach(BlockBackend *b)
     blk_drain(b);
     g_clear_pointer(&b->user, g_free);
     b->ops = NULL;
+    b->ring = NULL;
     if (b->with_device)
         blk_free(b);
 }
@@ -485,7 +523,7 @@ bool blk_resize(BlockBackend *b, uint64_t size, Error **errp)
 BlkStats blk_stats(const BlockBackend *b)
 {
     uint64_t last = b->stats.last_ns;
-    BlkStats s = { .inline_ops = b->stats.inline_ops, .idle_ns = last ? (uint64_t)now_ns() - last : 0 };
+    BlkStats s = { .inline_ops = b->stats.inline_ops, .ring_ops = b->stats.ring_ops, .idle_ns = last ? (uint64_t)now_ns() - last : 0 };
     for (unsigned op = 0; op < ARRAY_LEN(s.ops); op++) {
         s.bytes[op] = b->stats.bytes[op];
         s.failed[op] = b->stats.failed[op];

@@ -3,10 +3,10 @@
 #ifndef BLOCK_BACKEND_H
 #define BLOCK_BACKEND_H
 
+#include "base/uring.h"
 #include "block/block.h"
 
 typedef struct BlockBackend BlockBackend;
-typedef enum BlkOp { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES } BlkOp;
 typedef enum BlkOnError { BLK_ERROR_REPORT, BLK_ERROR_IGNORE, BLK_ERROR_ENOSPC, BLK_ERROR_STOP } BlkOnError;
 
 /*
@@ -86,6 +86,13 @@ void blk_tray_changed(BlockBackend *b, bool open); /* by the device, any thread:
 typedef struct ThrottleGroup ThrottleGroup;
 void blk_set_throttle(BlockBackend *b, ThrottleGroup *g);
 ThrottleGroup *blk_throttle(const BlockBackend *b); /* NULL: none */
+/*
+ * Where requests end that io_uring carries out (aio=io_uring): in the thread of this ring; NULL: in the process's own. Nothing is on its way.
+ * Around several submissions of one thread: blk_plug(), blk_unplug().
+ */
+void blk_set_ring(BlockBackend *b, Uring *ring);
+static inline void blk_plug(void) { uring_plug(); }
+static inline void blk_unplug(void) { uring_unplug(); }
 /* Resize the medium and tell the device. */
 bool blk_resize(BlockBackend *b, uint64_t size, Error **errp);
 
@@ -107,7 +114,7 @@ void blk_replace_node(BlockBackend *b, BlockNode *node);
 /* By BlkOp. latency[op][i]: requests that took less than 2^i microseconds and not less than 2^(i-1). idle_ns: since the last one ended. */
 enum { BLK_LATENCIES = 24 };
 typedef struct BlkStats {
-    uint64_t ops[5], bytes[5], failed[5], time_ns[5], inline_ops, idle_ns;
+    uint64_t ops[5], bytes[5], failed[5], time_ns[5], inline_ops, ring_ops, idle_ns;
     uint64_t latency[5][BLK_LATENCIES];
 } BlkStats;
 BlkStats blk_stats(const BlockBackend *b);

@@ -10,6 +10,9 @@
 #include "block/block.h"
 #include "block/in-flight.h"
 
+typedef struct BlockAio BlockAio;
+typedef struct BlockAioStep BlockAioStep;
+
 /*
  * All functions that do I/O may be called from several threads at once and lock for themselves. The core has checked ranges: offset + length
  * never passes the node's size for reads and writes, and is aligned to `request_align`. Files are untrusted: every field is checked before
@@ -40,6 +43,9 @@ struct BlockDriver {
     int (*pwritev)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
     int (*preadv_nowait)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);  /* -EAGAIN: would wait */
     int (*pwritev_nowait)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+    /* block/aio.h: pass on by block_aio(), or carry out and end by block_aio_end(); -EAGAIN: nothing has happened. aio_ended: what aio made for step */
+    int (*aio)(BlockNode *n, BlockAio *a, BlockAioStep *step);
+    void (*aio_ended)(BlockNode *n, BlockAioStep *step);
     int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags); /* -ENOTSUP: the core writes zeroes */
     int (*pdiscard)(BlockNode *n, uint64_t offset, uint64_t len);
     int (*flush)(BlockNode *n);
@@ -95,9 +101,16 @@ struct BlockNode {
     unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */
     InFlight in_flight;
     BlockWatch *watch;           /* or NULL; changes while drained, main thread */
-    pthread_rwlock_t rmw;        /* held for writing while part of a unit is read, changed and written */
+    InFlight aligned;            /* writes of whole units; blocked (by the holder of `partial`) while part of one is read, changed and written */
+    pthread_mutex_t partial;
+    bool aio;                    /* requests may be carried out without a thread that waits: block/aio.h */
     GPtrArray *bitmaps;          /* of BlockBitmap; NULL: none. Changes while drained */
 };
+
+/* Around reading, changing and writing parts of units. */
+void block_partial_begin(BlockNode *n);
+void block_partial_end(BlockNode *n);
+bool block_is_aligned(const BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 
 /* A read inside another request of this node, by whom it is counted. */
 int block_preadv_inner(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/bits.h"
+#include "block/aio.h"
 #include "block/file-lock.h"
 #include "block/node.h"
 
@@ -104,6 +105,8 @@ static bool file_open(BlockNode *n, Opts *o, Error **errp)
         return false;
     }
     f->locked = lock;
+    f->no_nowait = n->flags & BLOCK_DIRECT; /* what needs the disk waits for it, though it says otherwise */
+    n->aio = aio && strcmp(aio, "threads");
     n->request_align = n->flags & BLOCK_DIRECT ? direct_align(f->fd, f->device) : 1;
     if (n->flags & BLOCK_TEMPORARY)
         unlink(path);
@@ -326,6 +329,52 @@ static int file_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus 
     return 0;
 }
 
+/* --- by io_uring --- */
+
+/* What the kernel did only in part, or can't do so, is done again by the blocking function, which knows the rest. */
+static int aio_result(BlockNode *n, BlockAio *a, uint64_t offset, int result)
+{
+    FileNode *f = file_of(n);
+    bool again = result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+    if (a->op == BLK_READ || a->op == BLK_WRITE) {
+        if (again || (result >= 0 && (uint64_t)result < a->bytes))
+            return -EAGAIN;
+        if (result > 0 && a->op == BLK_WRITE)
+            grown(n, offset + a->bytes);
+        return MIN(result, 0);
+    }
+    if (a->op == BLK_FLUSH && result && !again)
+        f->flush_error = result;
+    return !result || a->op == BLK_FLUSH ? (again ? -EAGAIN : result) : -EAGAIN;
+}
+
+static void aio_done(UringOp *op, int result)
+{
+    BlockAio *a = container_of(op, BlockAio, uring);
+    BlockAioStep *s = block_aio_step(a);
+    block_aio_end(a, aio_result(s->n, a, s->offset, result));
+}
+
+static int file_aio(BlockNode *n, BlockAio *a, BlockAioStep *step)
+{
+    static const UringKind kinds[] = { URING_READ, URING_WRITE, URING_FDATASYNC, URING_FALLOCATE, URING_FALLOCATE };
+    FileNode *f = file_of(n);
+    UringOp *op = &a->uring;
+    int mode = 0;
+    if (a->op == BLK_DISCARD || (a->op == BLK_WRITE_ZEROES && a->flags & BLOCK_REQ_MAY_UNMAP && !f->no_punch))
+        mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    else if (a->op == BLK_WRITE_ZEROES)
+        mode = FALLOC_FL_ZERO_RANGE;
+    if ((mode && (f->device || (a->op == BLK_WRITE_ZEROES && mode & FALLOC_FL_ZERO_RANGE && f->no_zero_range))) || a->iovcnt > BLOCK_IOV_MAX ||
+        (a->op == BLK_FLUSH && f->flush_error))
+        return -EAGAIN;
+    if (mode)
+        know_data(f, 0, 0);
+    *op = (UringOp){ .kind = kinds[a->op], .fd = f->fd, .mode = mode, .offset = step->offset, .len = a->bytes, .iov = a->iov, .iovcnt = a->iovcnt,
+                     .done = aio_done };
+    return uring_submit(a->ring, op) ? 0 : -EAGAIN;
+}
+
 /* --- size --- */
 
 static int write_zero_range(int fd, uint64_t from, uint64_t to)
@@ -444,7 +493,7 @@ static const BlockCreateOption file_create_options[] = {
 
 #define FILE_FUNCTIONS \
     .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, .preadv = file_preadv, \
-    .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, \
+    .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, .aio = file_aio, \
     .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .reopened = file_reopened, .flush = file_flush, .status = file_status, \
     .truncate = file_truncate, .info = file_info
 static const BlockDriver file_driver = {

@@ -27,6 +27,7 @@ int filter_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const str
 {
     return block_pwritev_nowait(n->file, offset, iov, iovcnt);
 }
+int filter_aio(BlockNode *n, BlockAio *a, BlockAioStep *step) { return block_aio(n->file, a, step->offset); }
 int filter_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
 {
     return block_pwrite_zeroes(n->file, offset, len, flags & ~(unsigned)BLOCK_REQ_FUA);

@@ -54,7 +54,7 @@ static int check_range(const BlockNode *n, uint64_t offset, uint64_t len)
 
 /* --- alignment --- */
 
-static bool is_aligned(const BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+bool block_is_aligned(const BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
     uint64_t mask = n->request_align - 1;
     if (!mask)
@@ -92,7 +92,19 @@ static int read_bounced(BlockNode *n, uint64_t offset, uint64_t len, const struc
     return r;
 }
 
-/* The same for writing; partial units are read first. The caller holds n->rmw for writing. */
+void block_partial_begin(BlockNode *n)
+{
+    pthread_mutex_lock(&n->partial);
+    in_flight_block(&n->aligned);
+}
+
+void block_partial_end(BlockNode *n)
+{
+    in_flight_unblock(&n->aligned);
+    pthread_mutex_unlock(&n->partial);
+}
+
+/* The same for writing; partial units are read first. Between block_partial_begin() and _end(). */
 static int write_bounced(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
 {
     uint8_t *buf = bounce_alloc(n, BOUNCE_MAX);
@@ -129,7 +141,7 @@ int block_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iov
     if (r || !len)
         return r;
     begin(n);
-    r = is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
+    r = block_is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
     return end(n, r);
 }
 
@@ -139,20 +151,24 @@ int block_preadv_inner(BlockNode *n, uint64_t offset, const struct iovec *iov, i
     int r = check_range(n, offset, len);
     if (r || !len)
         return r;
-    return is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
+    return block_is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
 }
 
 static int write_aligned(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
 {
     if (n->request_align == 1)
         return n->drv->pwritev(n, offset, len, iov, iovcnt, flags);
-    bool fits = is_aligned(n, offset, len, iov, iovcnt);
-    if (fits)
-        pthread_rwlock_rdlock(&n->rmw);
-    else
-        pthread_rwlock_wrlock(&n->rmw);
-    int r = fits ? n->drv->pwritev(n, offset, len, iov, iovcnt, flags) : write_bounced(n, offset, len, iov, iovcnt, flags);
-    pthread_rwlock_unlock(&n->rmw);
+    bool fits = block_is_aligned(n, offset, len, iov, iovcnt);
+    int r;
+    if (fits) {
+        in_flight_admit(&n->aligned);
+        r = n->drv->pwritev(n, offset, len, iov, iovcnt, flags);
+        in_flight_leave(&n->aligned);
+    } else {
+        block_partial_begin(n);
+        r = write_bounced(n, offset, len, iov, iovcnt, flags);
+        block_partial_end(n);
+    }
     return r;
 }
 
@@ -188,7 +204,7 @@ int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int io
 int block_preadv_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
-    if (!n->drv->preadv_nowait || check_range(n, offset, len) || !len || !is_aligned(n, offset, len, iov, iovcnt) || !in_flight_try(&n->in_flight))
+    if (!n->drv->preadv_nowait || check_range(n, offset, len) || !len || !block_is_aligned(n, offset, len, iov, iovcnt) || !in_flight_try(&n->in_flight))
         return -EAGAIN;
     return end(n, n->drv->preadv_nowait(n, offset, len, iov, iovcnt));
 }

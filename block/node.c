@@ -19,7 +19,8 @@ static BlockNode *node_new(const BlockDriver *drv, unsigned flags)
     n->refs = 1;
     n->request_align = 1;
     in_flight_init(&n->in_flight);
-    pthread_rwlock_init(&n->rmw, NULL);
+    in_flight_init(&n->aligned);
+    pthread_mutex_init(&n->partial, NULL);
     return n;
 }
 
@@ -33,7 +34,8 @@ static void node_free(BlockNode *n)
         block_unref(n->backing);
     block_bitmaps_free(n);
     in_flight_destroy(&n->in_flight);
-    pthread_rwlock_destroy(&n->rmw);
+    in_flight_destroy(&n->aligned);
+    pthread_mutex_destroy(&n->partial);
     g_free(n->opaque);
     g_free(n->filename);
     g_free(n->node_name);
@@ -100,6 +102,8 @@ static bool open_driver(BlockNode *n, Opts *o, Error **errp)
 {
     if (!name_node(n, o, errp) || !n->drv->open(n, o, errp))
         return false;
+    if (n->drv->aio && n->file)
+        n->aio = n->file->aio;
     if (unused_keys(n, o, errp))
         return true;
     if (n->drv->close)

@@ -2,7 +2,7 @@
 /* Format "raw": the file as it is, or a window of it (offset, size). */
 #include <string.h>
 #include "base/bits.h"
-#include "block/driver.h"
+#include "block/aio.h"
 
 typedef struct RawNode {
     uint64_t offset;
@@ -53,6 +53,8 @@ static int raw_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const
 {
     return block_pwritev_nowait(n->file, raw_of(n)->offset + offset, iov, iovcnt);
 }
+static int raw_aio(BlockNode *n, BlockAio *a, BlockAioStep *step) { return block_aio(n->file, a, raw_of(n)->offset + step->offset); }
+
 static int raw_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
 {
     return block_pwrite_zeroes(n->file, raw_of(n)->offset + offset, len, flags & ~(unsigned)BLOCK_REQ_FUA);
@@ -101,7 +103,7 @@ static const BlockCreateOption raw_create_options[] = {
 static const BlockDriver raw_driver = {
     .name = "raw", .desc = "the disk's bytes as they are", .instance_size = sizeof(RawNode), .options = raw_options,
     .create_options = raw_create_options, .open = raw_open, .preadv = raw_preadv, .pwritev = raw_pwritev, .preadv_nowait = raw_preadv_nowait,
-    .pwritev_nowait = raw_pwritev_nowait, .pwrite_zeroes = raw_zeroes,
+    .pwritev_nowait = raw_pwritev_nowait, .aio = raw_aio, .pwrite_zeroes = raw_zeroes,
     .pdiscard = raw_discard, .flush = raw_flush, .status = raw_status, .truncate = raw_truncate, .create = raw_create, .measure = raw_measure,
 };
 BLOCK_DRIVER_REGISTER(raw_driver)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "accel/accel.h"
 #include "accel/guest-arch.h"
+#include "base/iothread.h"
 #include "base/log.h"
 #include "base/trace.h"
 #include "chardev/chardev.h"
@@ -42,6 +43,21 @@ static bool info_uuid(Monitor *mon, int argc, char **argv, Error **errp)
 {
     const char *uuid = machine_current()->config.uuid;
     monitor_printf(mon, "%s\n", uuid ? uuid : "00000000-0000-0000-0000-000000000000");
+    return true;
+}
+
+static bool info_iothreads(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    for (Object *o = object_first(); o; o = o->next) {
+        if (strcmp(o->type->name, "iothread"))
+            continue;
+        IoThreadInfo i;
+        iothread_info(o, &i);
+        monitor_printf(mon, "%s:\n  thread_id=%d\n  poll-max-ns=%" PRIu64 "\n  poll-grow=%" PRIu64 "\n  poll-shrink=%" PRIu64 "\n  aio-max-batch=%" PRIu64
+                       "\n", i.id, i.thread_id, i.poll_max_ns, i.poll_grow, i.poll_shrink, i.aio_max_batch);
+        monitor_printf(mon, "  queues served: %" PRIu64 " when rung, %" PRIu64 " by descriptor; io_uring: %" PRIu64 " batches of ended requests\n", i.calls,
+                       i.watched, i.reaped);
+    }
     return true;
 }
 
@@ -280,6 +296,7 @@ const MonitorCommand monitor_info_items[] = {
     { "pci", NULL, "functions on the PCI buses, their BARs and interrupts", 0, 0, false, info_pci },
     { "roms", NULL, "files that firmware can read", 0, 0, false, info_roms },
     { "block", "[-n] [-v] [NAME]", "the drives and their images; -n: the named nodes; -v: more", 0, 3, false, monitor_info_block },
+    { "iothreads", NULL, "the threads of -object iothread, and what they have done", 0, 0, false, info_iothreads },
     { "blockstats", NULL, "how many requests the drives had, and how long they took", 0, 0, false, monitor_info_blockstats },
     { "chardev", NULL, "the character devices", 0, 0, false, info_chardev },
     { "mice", NULL, "pointing devices", 0, 0, false, info_mice },

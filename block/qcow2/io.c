@@ -25,7 +25,7 @@ static bool has_conflict(const Qcow2 *q, const Q2Request *r)
     return false;
 }
 
-static bool must_wait(Qcow2 *q, const Q2Request *r)
+bool q2_request_conflicts(Qcow2 *q, const Q2Request *r)
 {
     pthread_mutex_lock(&q->requests_lock);
     bool wait = has_conflict(q, r);
@@ -415,42 +415,6 @@ int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *
     return r;
 }
 
-/* --- without waiting: clusters whose table is in memory, one run of them --- */
-
-static int run_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, bool write)
-{
-    Qcow2 *q = q2_of(n);
-    Q2Request request = { .start = offset, .end = offset + len, .use = write ? Q2_WRITES : Q2_READS };
-    Q2Map m;
-    if (pthread_mutex_trylock(&q->lock))
-        return -EAGAIN;
-    bool ok = !q->broken && !(write && q->crypt_method) && q2_l2_cached(q, offset) && !must_wait(q, &request) && !q2_map(n, offset, len, &m) && m.len == len;
-    bool zero = ok && !write && (m.kind == Q2_ZERO || m.kind == Q2_ZERO_ALLOCATED || (m.kind == Q2_UNALLOCATED && !n->backing));
-    ok = ok && (zero || (m.kind == Q2_DATA && (!write || m.copied)));
-    if (ok)
-        q2_request_begin(q, &request, offset, len, write ? Q2_WRITES : Q2_READS);
-    pthread_mutex_unlock(&q->lock);
-    if (!ok)
-        return -EAGAIN;
-    int r = 0;
-    if (zero)
-        iov_zero(iov, iovcnt, 0, len);
-    else
-        r = write ? block_pwritev_nowait(q->data, m.host, iov, iovcnt) : q2_data_preadv_nowait(n, offset, m.host, iov, iovcnt);
-    q2_request_end(q, &request);
-    return r;
-}
-
-int q2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
-{
-    return run_nowait(n, offset, len, iov, iovcnt, false);
-}
-
-int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
-{
-    return run_nowait(n, offset, len, iov, iovcnt, true);
-}
-
 /* --- the machine's state: behind the end of the disk --- */
 
 uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size) { return q2_l1_needed(q, disk_size) << (q->cluster_bits + q->l2_bits); }
@@ -460,13 +424,13 @@ static int vmstate_sectors(BlockNode *n, uint64_t at, uint64_t len, const struct
 {
     uint64_t start = align_down(at, CRYPTO_SECTOR), end = align_up(at + len, CRYPTO_SECTOR);
     struct iovec one = { g_malloc(end - start), end - start };
-    pthread_rwlock_wrlock(&n->rmw); /* two writers may share a sector */
+    block_partial_begin(n); /* two writers may share a sector */
     int r = read_range(n, start, end - start, &one, 1);
     if (!r) {
         iov_to_buf(iov, iovcnt, 0, (uint8_t *)one.iov_base + (at - start), len);
         r = q2_pwritev(n, start, end - start, &one, 1, 0);
     }
-    pthread_rwlock_unlock(&n->rmw);
+    block_partial_end(n);
     g_free(one.iov_base);
     return r;
 }

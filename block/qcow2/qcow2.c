@@ -468,7 +468,7 @@ static const BlockDriver qcow2_driver = {
     .name = "qcow2", .desc = "QEMU copy-on-write, version 2 and 3", .instance_size = sizeof(Qcow2), .options = q2_options,
     .create_options = q2_create_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate,
     .reopened = q2_reopened, .preadv = q2_preadv,
-    .pwritev = q2_pwritev, .preadv_nowait = q2_preadv_nowait, .pwritev_nowait = q2_pwritev_nowait,
+    .pwritev = q2_pwritev, .preadv_nowait = q2_preadv_nowait, .pwritev_nowait = q2_pwritev_nowait, .aio = q2_aio, .aio_ended = q2_aio_ended,
     .pwrite_zeroes = q2_pwrite_zeroes, .pdiscard = q2_pdiscard, .flush = q2_flush, .status = q2_status,
     .truncate = q2_truncate, .info = q2_info, .create = q2_create, .amend = q2_amend, .measure = q2_measure, .check = q2_check,
     .change_backing = q2_change_backing_file, .make_empty = q2_make_empty, .snapshot_list = q2_snapshot_list, .snapshot_create = q2_snapshot_create,

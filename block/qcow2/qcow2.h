@@ -190,11 +190,14 @@ int q2_discard_range(BlockNode *n, uint64_t offset, uint64_t len, bool full);   
 
 /* io.c */
 void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Use use); /* (locked) waits for overlapping ones, without the lock */
+bool q2_request_conflicts(Qcow2 *q, const Q2Request *r);                                 /* (locked) would it wait? */
 void q2_request_end(Qcow2 *q, Q2Request *r);                                             /* locked or not */
 int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
 int q2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+int q2_aio(BlockNode *n, BlockAio *a, BlockAioStep *step);
+void q2_aio_ended(BlockNode *n, BlockAioStep *step);
 int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size); /* guest offset of the machine's state: behind the disk */
 int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);

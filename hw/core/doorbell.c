@@ -10,6 +10,7 @@ enum { PLACES_MAX = 2 };
 
 struct Doorbell {
     LockDomain *domain;
+    IoThread *thread;
     DoorbellFn *rung;
     void *opaque;
     unsigned number, watch, places;
@@ -35,14 +36,14 @@ static bool ready(int fd, unsigned events, void *opaque)
     return true;
 }
 
-Doorbell *doorbell_new(LockDomain *domain, DoorbellFn *rung, void *opaque, unsigned number)
+Doorbell *doorbell_new(LockDomain *domain, IoThread *thread, DoorbellFn *rung, void *opaque, unsigned number)
 {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (fd < 0)
         return NULL;
     Doorbell *b = g_new(Doorbell, 1);
-    *b = (Doorbell){ .domain = domain, .rung = rung, .opaque = opaque, .number = number, .fd = fd };
-    b->watch = evloop_watch(fd, 1, ready, b);
+    *b = (Doorbell){ .domain = domain, .thread = thread, .rung = rung, .opaque = opaque, .number = number, .fd = fd };
+    b->watch = thread ? iothread_watch(thread, fd, ready, b) : evloop_watch(fd, 1, ready, b);
     return b;
 }
 
@@ -63,8 +64,15 @@ void doorbell_free(Doorbell *b)
         return;
     for (unsigned i = 0; i < b->places; i++)
         mem_remove_notifier(b->place[i].region, &b->place[i].at);
-    evloop_unwatch(b->watch);
+    if (b->thread)
+        iothread_unwatch(b->thread, b->watch, b->domain);
+    else
+        evloop_unwatch(b->watch);
     close(b->fd);
     b->fd = -1;
+    if (b->thread) {
+        g_free(b);
+        return;
+    }
     evloop_defer(NULL, free_closed, b); /* the main loop may be about to call ready() */
 }

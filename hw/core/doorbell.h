@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Doorbells of queues that are no exits: where the accelerator can, the guest's write signals an eventfd and the main loop serves the queue. */
+/* Doorbells of queues that are no exits: where the accelerator can, the guest's write signals an eventfd. The main loop or an I/O thread serves the queue. */
 #ifndef HW_CORE_DOORBELL_H
 #define HW_CORE_DOORBELL_H
 
+#include "base/iothread.h"
 #include "base/thread.h"
 #include "hw/core/memory.h"
 
@@ -10,8 +11,8 @@ typedef struct Doorbell Doorbell;
 typedef void DoorbellFn(void *opaque, unsigned number); /* it has rung, once or more often; under the domain */
 
 bool doorbells_possible(void);
-/* All under `domain`. new: NULL when the host has no descriptor left; then the writes arrive as writes. */
-Doorbell *doorbell_new(LockDomain *domain, DoorbellFn *rung, void *opaque, unsigned number);
+/* All under `domain`. new: served by that thread, NULL: by the main loop. NULL when the host has no descriptor left; then the writes arrive as writes. */
+Doorbell *doorbell_new(LockDomain *domain, IoThread *thread, DoorbellFn *rung, void *opaque, unsigned number);
 /* A place that rings it: `where` without fd. May be called for several. */
 void doorbell_add_place(Doorbell *b, MemRegion *r, MemNotifier where);
 /* Serve it now if it has rung and the main loop has not come to it: the machine stands and is about to be saved. */

@@ -296,6 +296,8 @@ void scsi_announce(ScsiDevice *d)
     ScsiBus *b = d->bus;
     lock_domain_lock(d->dev.domain);
     d->ready = true;
+    if (d->blk && b->iothread)
+        blk_set_ring(d->blk, iothread_ring(b->iothread));
     if (machine_runs(b)) {
         if (b->host->hotplug)
             b->host->hotplug(b, d, true);

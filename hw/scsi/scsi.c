@@ -325,7 +325,14 @@ static void drop_held(DriveRequest *req)
     r->step(r, -ECANCELED);
     b->dropping = before;
 }
-const DriveQueueOps scsi_queue_ops = { save_held, restart_held, drop_held };
+
+static void stopping(Device *dev)
+{
+    ScsiBus *b = ((ScsiDevice *)dev)->bus;
+    if (b->host->stopping)
+        b->host->stopping(b);
+}
+const DriveQueueOps scsi_queue_ops = { save_held, restart_held, drop_held, stopping };
 
 /* --- resets --- */
 

@@ -3,6 +3,7 @@
 #ifndef HW_SCSI_SCSI_H
 #define HW_SCSI_SCSI_H
 
+#include "base/iothread.h"
 #include "hw/storage/drive.h"
 #include "hw/storage/spc.h"
 
@@ -30,6 +31,7 @@ typedef struct ScsiHost {
     void (*save)(const ScsiRequest *r, GByteArray *out);
     bool (*restart)(ScsiBus *b, const uint8_t *bytes, size_t len);
     void (*hotplug)(ScsiBus *b, ScsiDevice *d, bool added);        /* optional: at run time, d is there (still) */
+    void (*stopping)(ScsiBus *b);     /* optional: the machine stops: what the guest rang for is to be started now */
     void (*changed)(ScsiBus *b, ScsiDevice *d, uint32_t sense);    /* optional: a unit attention has come up at d */
 } ScsiHost;
 
@@ -41,6 +43,7 @@ struct ScsiBus {
     ScsiTask *tasks;
     bool dropping;       /* requests that end are dropped */
     uint8_t restarting;  /* a held request is made again: its stage */
+    IoThread *iothread;  /* the adapter's, or NULL: requests end there */
 };
 
 /* A request: made by the adapter, which owns it, and reads the fields of the first two groups. */

@@ -24,6 +24,7 @@ typedef struct VirtioScsi {
     ScsiBus bus;
     uint32_t num_queues, queue_size, max_sectors, cmd_per_lun;
     bool hotplug, param_change;
+    char *iothread;
     /* state */
     uint32_t cdb_size, sense_size;
     bool events_missed;
@@ -314,8 +315,9 @@ static bool restart_request(ScsiBus *b, const uint8_t *bytes, size_t len)
     return true;
 }
 
+static void stopping(ScsiBus *b) { virtio_settle_queues(&host_of(b)->v); }
 static const ScsiHost host = { .channels = 1, .targets = TARGETS, .luns = LUNS, .complete = complete, .drop = dropped, .save = save_request,
-                               .restart = restart_request, .hotplug = hotplugged, .changed = changed };
+                               .restart = restart_request, .stopping = stopping, .hotplug = hotplugged, .changed = changed };
 
 static void queue_notified(VirtioDevice *v, VirtQueue *q)
 {
@@ -326,10 +328,12 @@ static void queue_notified(VirtioDevice *v, VirtQueue *q)
         return;
     }
     s->batching++;
+    blk_plug();
     do {
         virtq_disable_notify(q);
         take_all(s, q);
     } while (virtio_running(v) && virtq_enable_notify(q));
+    blk_unplug();
     s->batching--;
     for (unsigned i = 0; !s->batching && i < v->queue_count; i++) {
         if (s->signal[i]) {
@@ -412,10 +416,18 @@ static bool start(Device *d, Error **errp)
     virtio_proxy_init(&s->proxy, &s->v, &scsi_class);
     for (unsigned i = 0; i < REQUEST_QUEUES + s->num_queues; i++)
         virtio_add_queue(&s->v, (uint16_t)s->queue_size);
+    if (!virtio_use_iothread(&s->v, s->iothread, errp))
+        return false;
+    s->bus.iothread = s->v.iothread;
     return virtio_proxy_ready(&s->proxy, &s->v, errp);
 }
 
-static void saving(Device *d) { scsi_bus_settle(&((VirtioScsi *)d)->bus); }
+static void saving(Device *d)
+{
+    VirtioScsi *s = (VirtioScsi *)d;
+    virtio_settle_queues(&s->v);
+    scsi_bus_settle(&s->bus);
+}
 
 static bool loaded(Device *d, Error **errp)
 {
@@ -427,13 +439,18 @@ static bool loaded(Device *d, Error **errp)
     return virtio_loaded(&s->v, errp);
 }
 
-static void stop(Device *d) { scsi_bus_fini(&((VirtioScsi *)d)->bus); }
+static void stop(Device *d)
+{
+    virtio_proxy_leave_iothread(&((VirtioScsi *)d)->proxy, &((VirtioScsi *)d)->v);
+    scsi_bus_fini(&((VirtioScsi *)d)->bus);
+}
 
 static const Property props[] = {
     PROP_(PROP_U32, "num_queues", VirtioScsi, num_queues, UINT32_MAX, "request queues; 4294967295: one for each CPU", .min = 1, .max = UINT32_MAX),
     PROP_(PROP_U32, "virtqueue_size", VirtioScsi, queue_size, 256, "descriptors of a queue, a power of two", .min = 4, .max = VIRTIO_QUEUE_SIZE_MAX),
     PROP_(PROP_U32, "max_sectors", VirtioScsi, max_sectors, 0xffff, "sectors of a request", .min = 1),
     PROP_(PROP_U32, "cmd_per_lun", VirtioScsi, cmd_per_lun, 128, "requests to a unit at a time", .min = 1),
+    DEFINE_PROP_STRING("iothread", VirtioScsi, iothread, NULL, "-object iothread that serves the queues"),
     DEFINE_PROP_BOOL("hotplug", VirtioScsi, hotplug, true, "tell of units that come and go"),
     DEFINE_PROP_BOOL("param_change", VirtioScsi, param_change, true, "tell of other sizes and media"),
     DEFINE_PROP_END,

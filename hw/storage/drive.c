@@ -170,7 +170,9 @@ static void machine_changed(RunState s)
         lock_domain_lock(q->dev->domain);
         if (s == RUN_RUNNING)
             retry(q);
-        else
+        else if (q->ops->stopping)
+            q->ops->stopping(q->dev);
+        if (s != RUN_RUNNING)
             drive_settle(q);
         lock_domain_unlock(q->dev->domain);
     }

@@ -61,6 +61,7 @@ typedef struct DriveQueueOps {
     bool (*restart)(Device *d, const uint8_t *bytes, size_t len);
     /* A held request is gone (reset, loading, unplugging): free it; done() does not come, the guest sees nothing. */
     void (*drop)(DriveRequest *r);
+    void (*stopping)(Device *d); /* the machine stops: what the guest rang for is to be started now. NULL: it always is */
 } DriveQueueOps;
 struct DriveQueue {
     Device *dev;

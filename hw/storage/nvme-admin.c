@@ -44,7 +44,11 @@ static void create_sq(NvmeRequest *r)
                       : addr & (page - 1) ? SC_PRP_OFFSET : SC_OK;
     if (!status) {
         NvmeSq *q = &n->sq[id];
-        *q = (NvmeSq){ .exists = true, .id = (uint16_t)id, .cqid = (uint16_t)cq, .size = (uint16_t)size, .addr = addr };
+        nvme_sq_clear(n, id);
+        q->exists = true;
+        q->cqid = (uint16_t)cq;
+        q->size = (uint16_t)size;
+        q->addr = addr;
         dma_window_set(&q->window, pci_dma_space(&n->pci), addr, (uint64_t)size * NVME_SQE);
     }
     nvme_complete(r, status ? status | SC_DNR : SC_OK);
@@ -59,7 +63,7 @@ static void delete_sq(NvmeRequest *r)
         return;
     }
     drive_settle(&n->queue); /* its commands complete first */
-    n->sq[id] = (NvmeSq){ .id = (uint16_t)id };
+    nvme_sq_clear(n, id);
     nvme_doors_update(n);
     nvme_complete(r, SC_OK);
 }

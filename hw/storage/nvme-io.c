@@ -195,4 +195,5 @@ static void drop_request(DriveRequest *req)
     g_free(r->compare);
     g_free(r);
 }
-const DriveQueueOps nvme_queue_ops = { save_request, restart_request, drop_request };
+static void stopping(Device *d) { nvme_settle_queues((Nvme *)d); }
+const DriveQueueOps nvme_queue_ops = { save_request, restart_request, drop_request, stopping };

@@ -163,6 +163,7 @@ static void read_shadow_tail(Nvme *n, NvmeSq *q)
 void nvme_sq_run(Nvme *n, NvmeSq *q)
 {
     read_shadow_tail(n, q);
+    blk_plug();
     for (unsigned rounds = 0; q->exists && n->csts & CSTS_RDY && rounds < 4u * NVME_ENTRIES_MAX; rounds++) {
         if (q->head == q->tail) {
             if (!q->shadow)
@@ -174,6 +175,35 @@ void nvme_sq_run(Nvme *n, NvmeSq *q)
                 break;
         }
         fetch(n, q);
+    }
+    blk_unplug();
+}
+
+/* Rung for: under the device's domain, in whichever thread. */
+static void serve(void *opaque)
+{
+    NvmeSq *q = opaque;
+    Nvme *n = container_of(q - q->id, Nvme, sq[0]);
+    if (n->stopping)
+        return;
+    nvme_sq_run(n, q);
+    if (n->cq[q->cqid].exists)
+        post_waiting(n, &n->cq[q->cqid]);
+}
+
+void nvme_sq_clear(Nvme *n, unsigned id)
+{
+    NvmeSq *q = &n->sq[id];
+    if (n->iothread)
+        iothread_cancel(n->iothread, &q->served);
+    *q = (NvmeSq){ .id = (uint16_t)id, .served = { n->pci.dev.domain, serve, q } };
+}
+
+void nvme_settle_queues(Nvme *n)
+{
+    for (unsigned i = 0; n->iothread && i < NVME_QUEUES; i++) {
+        if (iothread_cancel(n->iothread, &n->sq[i].served))
+            serve(&n->sq[i]);
     }
 }
 
@@ -196,7 +226,7 @@ static void disable(Nvme *n)
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
         drop_waiting(&n->cq[i]);
         n->cq[i] = (NvmeCq){ .id = (uint16_t)i };
-        n->sq[i] = (NvmeSq){ .id = (uint16_t)i };
+        nvme_sq_clear(n, i);
     }
     n->aers = 0;
     n->csts = 0;
@@ -217,7 +247,9 @@ static void enable(Nvme *n)
     }
     AddressSpace *as = pci_dma_space(&n->pci);
     n->cq[0] = (NvmeCq){ .exists = true, .interrupts = true, .phase = true, .size = (uint16_t)acqs, .addr = n->acq };
-    n->sq[0] = (NvmeSq){ .exists = true, .size = (uint16_t)asqs, .addr = n->asq };
+    n->sq[0].exists = true;
+    n->sq[0].size = (uint16_t)asqs;
+    n->sq[0].addr = n->asq;
     dma_window_set(&n->cq[0].window, as, n->acq, (uint64_t)acqs * NVME_CQE);
     dma_window_set(&n->sq[0].window, as, n->asq, (uint64_t)asqs * NVME_SQE);
     n->csts |= CSTS_RDY;
@@ -250,9 +282,10 @@ static void cq_rung(Nvme *n, NvmeCq *q)
 
 static void sq_rung(Nvme *n, NvmeSq *q)
 {
-    nvme_sq_run(n, q);
-    if (n->cq[q->cqid].exists)
-        post_waiting(n, &n->cq[q->cqid]);
+    if (n->iothread && q->id && !iothread_is_current(n->iothread))
+        iothread_call(n->iothread, &q->served);
+    else
+        serve(q);
 }
 
 static void ring_doorbell(Nvme *n, unsigned at, uint32_t value)
@@ -297,7 +330,7 @@ void nvme_doors_update(Nvme *n)
         if (!want) {
             doorbell_free(n->door[i]);
             n->door[i] = NULL;
-        } else if ((n->door[i] = doorbell_new(n->pci.dev.domain, door_rung, n, i))) {
+        } else if ((n->door[i] = doorbell_new(n->pci.dev.domain, n->iothread, door_rung, n, i))) {
             doorbell_add_place(n->door[i], n->bar, (MemNotifier){ .offset = NVME_DOORBELLS + i * 4, .size = 4 });
         }
     }
@@ -368,6 +401,9 @@ static bool start(Device *d, Error **errp)
         return false;
     drive_queue_init(&n->queue, d, &n->drive, n->blk, &nvme_queue_ops);
     n->lbaf = n->drive.logical_block_size == 4096;
+    if (n->iothread_id && !(n->iothread = iothread_take(n->iothread_id, errp)))
+        return false;
+    blk_set_ring(n->blk, n->iothread ? iothread_ring(n->iothread) : NULL);
     n->bar = mem_io_new("nvme", BAR_SIZE, &bar_ops, n, d->domain);
     pci_register_bar(&n->pci, 0, PCI_BAR_MEM | PCI_BAR_64, n->bar);
     pcie_cap_init(&n->pci, 0, PCIE_ENDPOINT, 0);
@@ -404,6 +440,7 @@ static void saving(Device *d)
         if (n->door[i])
             doorbell_look(n->door[i]);
     }
+    nvme_settle_queues(n);
     drive_queue_saving(&n->queue);
     g_byte_array_set_size(n->unposted, 0);
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
@@ -468,7 +505,10 @@ static void stop(Device *d)
     n->stopping = true;
     for (unsigned i = 0; i < ARRAY_LEN(n->door); i++)
         doorbell_free(n->door[i]);
+    for (unsigned i = 0; n->iothread && i < NVME_QUEUES; i++)
+        iothread_cancel(n->iothread, &n->sq[i].served);
     drive_queue_free(&n->queue);
+    iothread_release(n->iothread);
     g_byte_array_unref(n->unposted);
     for (unsigned i = 0; i < NVME_QUEUES; i++)
         drop_waiting(&n->cq[i]);
@@ -484,6 +524,7 @@ static void describe(Device *d, GString *out)
 static const Property props[] = {
     DRIVE_PROPS(Nvme, drive),
     DEFINE_PROP_BOOL("ioeventfd", Nvme, ioeventfd, true, "with shadow doorbells: doorbells that are no exits, where the accelerator can"),
+    DEFINE_PROP_STRING("iothread", Nvme, iothread_id, NULL, "-object iothread that serves the I/O queues"),
     PROP_(PROP_U32, "max_ioqpairs", Nvme, max_ioqpairs, 64, "queue pairs besides the admin queues", .min = 1, .max = NVME_QUEUES - 1),
     PROP_(PROP_U32, "mdts", Nvme, mdts, NVME_MDTS, "largest transfer: a power of two of pages", .min = 1, .max = 10),
     DEFINE_PROP_END,

@@ -4,6 +4,7 @@
 #define HW_STORAGE_NVME_H
 
 #include "base/bits.h"
+#include "base/iothread.h"
 #include "hw/core/dma.h"
 #include "hw/core/doorbell.h"
 #include "hw/pci/pci.h"
@@ -18,6 +19,7 @@ typedef struct NvmeSq {
     uint16_t id, cqid, size, head, tail;
     uint64_t addr, shadow, event; /* shadow doorbell and event index, 0: none */
     DmaWindow window;
+    IoCall served;          /* by the device's I/O thread */
 } NvmeSq;
 typedef struct NvmeCq {
     bool exists, interrupts, phase, raised;
@@ -32,6 +34,8 @@ typedef struct NvmeErrorEntry { uint64_t count, lba; uint16_t sq, cid, status, l
 typedef struct Nvme {
     PciDevice pci;
     DriveProps drive;
+    char *iothread_id;
+    IoThread *iothread;    /* serves the I/O queues, or NULL */
     uint32_t max_ioqpairs, mdts;
     BlockBackend *blk;
     DriveQueue queue;
@@ -75,6 +79,8 @@ static inline uint32_t nvme_dword(const NvmeRequest *r, unsigned i) { return loa
 void nvme_complete(NvmeRequest *r, uint16_t status);       /* frees r */
 void nvme_sq_run(Nvme *n, NvmeSq *q);
 void nvme_doors_update(Nvme *n);                           /* queues or their shadow doorbells have come or gone */
+void nvme_sq_clear(Nvme *n, unsigned id);
+void nvme_settle_queues(Nvme *n);                          /* what the host rang for is started */
 /* nvme-dma.c: the command's data pointer as a list of `len` bytes; a status. */
 uint16_t nvme_map(NvmeRequest *r, uint64_t len, bool to_memory);
 uint16_t nvme_give(NvmeRequest *r, const void *buf, size_t len);  /* a controller's structure to the host */

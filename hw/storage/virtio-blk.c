@@ -25,6 +25,7 @@ typedef struct VirtioBlk {
     VirtioProxy proxy;
     VirtioDevice v;
     DriveProps drive;
+    char *iothread;
     uint16_t num_queues, queue_size;
     bool discard, write_zeroes;
     BlockBackend *blk;
@@ -176,6 +177,7 @@ static void queue_notified(VirtioDevice *v, VirtQueue *q)
     VirtioBlk *b = blk_of(v);
     VirtqBuffer buffer;
     b->batching++;
+    blk_plug();
     do {
         virtq_disable_notify(q);
         while (virtq_pop(q, &buffer)) {
@@ -188,6 +190,7 @@ static void queue_notified(VirtioDevice *v, VirtQueue *q)
             begin(b, q, &buffer);
         }
     } while (virtio_running(v) && virtq_enable_notify(q));
+    blk_unplug();
     b->batching--;
     for (unsigned i = 0; !b->batching && i < v->queue_count; i++) {
         if (b->signal[i]) {
@@ -235,7 +238,8 @@ static void drop_request(DriveRequest *req)
     g_free(r->iov);
     g_free(r);
 }
-static const DriveQueueOps queue_ops = { save_request, restart_request, drop_request };
+static void stopping(Device *d) { virtio_settle_queues(&((VirtioBlk *)d)->v); }
+static const DriveQueueOps queue_ops = { save_request, restart_request, drop_request, stopping };
 
 static void blk_reset(VirtioDevice *v)
 {
@@ -320,10 +324,17 @@ static bool start(Device *d, Error **errp)
     for (unsigned i = 0; i < b->num_queues; i++)
         virtio_add_queue(&b->v, b->queue_size);
     blk_set_device_ops(b->blk, &drive_ops, b);
+    if (!virtio_use_iothread(&b->v, b->iothread, errp))
+        return false;
+    blk_set_ring(b->blk, b->v.iothread ? iothread_ring(b->v.iothread) : NULL);
     return virtio_proxy_ready(&b->proxy, &b->v, errp);
 }
 
-static void saving(Device *d) { drive_queue_saving(&((VirtioBlk *)d)->queue); }
+static void saving(Device *d)
+{
+    stopping(d);
+    drive_queue_saving(&((VirtioBlk *)d)->queue);
+}
 
 static bool loaded(Device *d, Error **errp)
 {
@@ -331,12 +342,17 @@ static bool loaded(Device *d, Error **errp)
     return virtio_loaded(&b->v, errp) && drive_queue_loaded(&b->queue, errp);
 }
 
-static void stop(Device *d) { drive_queue_free(&((VirtioBlk *)d)->queue); }
+static void stop(Device *d)
+{
+    virtio_proxy_leave_iothread(&((VirtioBlk *)d)->proxy, &((VirtioBlk *)d)->v);
+    drive_queue_free(&((VirtioBlk *)d)->queue);
+}
 
 static const Property blk_props[] = {
     DRIVE_PROPS(VirtioBlk, drive),
     PROP_(PROP_U16, "num-queues", VirtioBlk, num_queues, 1, "request queues", .min = 1, .max = VIRTIO_QUEUES_MAX),
     PROP_(PROP_U16, "queue-size", VirtioBlk, queue_size, 256, "descriptors of a queue, a power of two", .min = 4, .max = VIRTIO_QUEUE_SIZE_MAX),
+    DEFINE_PROP_STRING("iothread", VirtioBlk, iothread, NULL, "-object iothread that serves the queues"),
     DEFINE_PROP_BOOL("discard", VirtioBlk, discard, true, "offer discards"),
     DEFINE_PROP_BOOL("write-zeroes", VirtioBlk, write_zeroes, true, "offer writing of zeroes"),
     DEFINE_PROP_END,

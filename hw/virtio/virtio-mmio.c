@@ -338,3 +338,10 @@ bool virtio_proxy_ready(VirtioProxy *p, VirtioDevice *v, Error **errp)
     m->v = v;
     return true;
 }
+
+void virtio_proxy_leave_iothread(VirtioProxy *p, VirtioDevice *v)
+{
+    if (is_pci(&p->dev))
+        virtio_pci_leave_iothread(&p->pci);
+    virtio_drop_iothread(v);
+}

@@ -54,7 +54,7 @@ static void door_rung(void *opaque, unsigned queue)
 
 static Doorbell *door_open(VirtioPci *p, unsigned queue)
 {
-    Doorbell *door = doorbell_new(p->pci.dev.domain, door_rung, p, queue);
+    Doorbell *door = doorbell_new(p->pci.dev.domain, p->v->iothread, door_rung, p, queue);
     if (door && p->modern)
         doorbell_add_place(door, p->modern, (MemNotifier){ .offset = AT_NOTIFY + queue * NOTIFY_MULTIPLIER });
     if (door && p->legacy)
@@ -67,6 +67,14 @@ static void close_doors(VirtioPci *p)
     for (unsigned i = 0; p->doors && i < p->v->queue_count; i++)
         doorbell_free(p->doors[i]);
     g_clear_pointer(&p->doors, g_free);
+}
+
+void virtio_pci_leave_iothread(VirtioPci *p)
+{
+    if (!p->v)
+        return;
+    close_doors(p);
+    virtio_drop_iothread(p->v);
 }
 
 static void update_doors(VirtioPci *p)

@@ -29,6 +29,8 @@ typedef struct VirtioPci {
 } VirtioPci;
 extern const DeviceType virtio_pci_type;
 bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp);
+/* First in stop() of a device whose queues an I/O thread serves (virtio_use_iothread()). */
+void virtio_pci_leave_iothread(VirtioPci *p);
 /* The notify function for virtio_init(). */
 VirtioNotifyFn virtio_pci_notify;
 #endif

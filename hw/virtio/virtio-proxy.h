@@ -28,6 +28,8 @@ typedef union VirtioProxy {
 /* In start(): virtio_init() with what the transport gives; then add queues; then ready. */
 void virtio_proxy_init(VirtioProxy *p, VirtioDevice *v, const VirtioClass *cls);
 bool virtio_proxy_ready(VirtioProxy *p, VirtioDevice *v, Error **errp);
+/* First in stop() of a device whose queues an I/O thread serves (virtio_use_iothread()). */
+void virtio_proxy_leave_iothread(VirtioProxy *p, VirtioDevice *v);
 
 /* For boards: does a device sit behind this virtio-mmio? */
 bool virtio_mmio_used(const Device *transport);

@@ -12,12 +12,24 @@ void virtio_init(VirtioDevice *v, const VirtioClass *cls, Device *dev, AddressSp
     v->host_features = cls->features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | (packed ? VIRTIO_F_RING_PACKED : 0);
 }
 
+static void serve(void *opaque)
+{
+    VirtQueue *q = opaque;
+    if (virtio_running(q->dev) && q->enabled)
+        q->dev->cls->queue_notified(q->dev, q);
+}
+
+static VirtQueue fresh_queue(VirtioDevice *v, uint16_t index, uint16_t size)
+{
+    return (VirtQueue){ .dev = v, .index = index, .size = size, .max_size = size, .vector = VIRTIO_NO_VECTOR, .avail_wrap = true, .used_wrap = true,
+                        .served = { v->dev->domain, serve, &v->queue[index] } };
+}
+
 VirtQueue *virtio_add_queue(VirtioDevice *v, uint16_t size)
 {
     g_assert(v->queue_count < VIRTIO_QUEUES_MAX && size && size <= VIRTIO_QUEUE_SIZE_MAX);
     VirtQueue *q = &v->queue[v->queue_count];
-    *q = (VirtQueue){ .dev = v, .index = (uint16_t)v->queue_count++, .size = size, .max_size = size, .vector = VIRTIO_NO_VECTOR,
-                      .avail_wrap = true, .used_wrap = true };
+    *q = fresh_queue(v, (uint16_t)v->queue_count++, size);
     return q;
 }
 
@@ -32,8 +44,9 @@ void virtio_reset(VirtioDevice *v)
     v->config_vector = VIRTIO_NO_VECTOR;
     for (unsigned i = 0; i < v->queue_count; i++) {
         VirtQueue *q = &v->queue[i];
-        *q = (VirtQueue){ .dev = v, .index = q->index, .size = q->max_size, .max_size = q->max_size, .vector = VIRTIO_NO_VECTOR,
-                          .avail_wrap = true, .used_wrap = true };
+        if (v->iothread)
+            iothread_cancel(v->iothread, &q->served);
+        *q = fresh_queue(v, q->index, q->max_size);
     }
 }
 
@@ -88,8 +101,38 @@ void virtio_queue_notify(VirtioDevice *v, unsigned queue)
         log_guest_error(v->dev->id, "%s: there is no queue %u", v->cls->name, queue);
         return;
     }
-    if (virtio_running(v) && v->queue[queue].enabled)
-        v->cls->queue_notified(v, &v->queue[queue]);
+    if (v->iothread && !iothread_is_current(v->iothread))
+        iothread_call(v->iothread, &v->queue[queue].served);
+    else
+        serve(&v->queue[queue]);
+}
+
+/* --- I/O threads --- */
+
+bool virtio_use_iothread(VirtioDevice *v, const char *id, Error **errp)
+{
+    v->iothread = id ? iothread_take(id, errp) : NULL;
+    if (id && !v->iothread)
+        error_prependf(errp, "device '%s': iothread=%s: ", v->dev->id, id);
+    return v->iothread || !id;
+}
+
+void virtio_drop_iothread(VirtioDevice *v)
+{
+    if (!v->iothread)
+        return;
+    for (unsigned i = 0; i < v->queue_count; i++)
+        iothread_cancel(v->iothread, &v->queue[i].served);
+    iothread_release(v->iothread);
+    v->iothread = NULL;
+}
+
+void virtio_settle_queues(VirtioDevice *v)
+{
+    for (unsigned i = 0; v->iothread && i < v->queue_count; i++) {
+        if (iothread_cancel(v->iothread, &v->queue[i].served))
+            serve(&v->queue[i]);
+    }
 }
 
 /* --- configuration --- */

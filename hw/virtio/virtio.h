@@ -3,6 +3,7 @@
 #ifndef HW_VIRTIO_VIRTIO_H
 #define HW_VIRTIO_VIRTIO_H
 
+#include "base/iothread.h"
 #include "hw/core/device.h"
 #include "hw/core/dma.h"
 
@@ -49,6 +50,7 @@ struct VirtQueue {
     bool signalled_valid;
     uint16_t in_use;                    /* buffers taken and not given back */
     DmaWindow w_desc, w_driver, w_device;
+    IoCall served;                      /* by the device's I/O thread */
 };
 
 struct VirtioDevice {
@@ -57,6 +59,7 @@ struct VirtioDevice {
     AddressSpace *as;                   /* where rings and buffers are */
     MemAttrs attrs;
     VirtioNotifyFn *notify;
+    IoThread *iothread;                 /* serves the queues; NULL: whoever rings */
     uint64_t host_features, guest_features;
     uint8_t status, generation, isr;
     uint16_t config_vector;
@@ -75,6 +78,13 @@ typedef struct VirtqBuffer {
 void virtio_init(VirtioDevice *v, const VirtioClass *cls, Device *dev, AddressSpace *as, MemAttrs attrs, VirtioNotifyFn *notify, bool packed);
 VirtQueue *virtio_add_queue(VirtioDevice *v, uint16_t size);
 void virtio_reset(VirtioDevice *v);
+/*
+ * A device whose queues a -object iothread serves (id NULL: none): virtio_use_iothread() in start() before the transport's ready(), virtio_settle_queues()
+ * when the machine stops and first in saving(): what was rung for is served. The transport gives the thread back.
+ */
+bool virtio_use_iothread(VirtioDevice *v, const char *id, Error **errp);
+void virtio_drop_iothread(VirtioDevice *v);
+void virtio_settle_queues(VirtioDevice *v);
 static inline bool virtio_has(const VirtioDevice *v, uint64_t feature) { return v->guest_features & feature; }
 static inline bool virtio_running(const VirtioDevice *v) { return v->status & VIRTIO_STATUS_DRIVER_OK && !v->broken; }
 /* The driver did what the specification forbids: the device stands until it is reset; one rate-limited line. */

@@ -83,6 +83,8 @@ BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error 
         o = opts_new();
         if (how->format)
             opts_set(o, "driver", how->format);
+        if (how->aio)
+            opts_set(o, "file.aio", how->aio);
         return block_open(name, o, flags, errp);
     }
     if (how->format) {

@@ -25,6 +25,7 @@ IMG_COMMANDS(X)
 typedef struct ImgOpen {
     gchar *format;        /* -f */
     gchar *cache;         /* -t / -T */
+    const char *aio;      /* threads, native, io_uring; NULL: not asked for */
     gboolean image_opts;  /* --image-opts: the name is a list of options */
     gboolean share;       /* -U */
 } ImgOpen;
