@@ -17,7 +17,8 @@ BAD = re.compile(
     r'unhandled (?:signal|exception)|Bad mode in|Division by zero in kernel', re.I)
 # ... and lines that hold such words but come from a sound machine too.
 FINE = re.compile(r'vulnerable|Spectre|RETBleed|MDS|use "pci=nocrs" and report a bug|'
-                  r'not a bug|TSCs unsynchronized|Command line:|BUG: none|detected: .*SError', re.I)
+                  r'not a bug|TSCs unsynchronized|Command line:|BUG: none|detected: .*SError|'
+                  r'disabling VPD access', re.I) # of any adapter of that number
 
 
 class Failed(Exception):
