@@ -2,17 +2,18 @@
 # The programs of the benchmark, in order. Read by the guest's init as /bench/run, and natively with
 # bench=FOLDER, root=FOLDER of the Debian packages, and load=the dynamic loader with its options. For another architecture's programs:
 # emulator=the command that runs them, timer=a stopwatch of the host's own.
-: "${bench=/bench}" "${root=}" "${load=}" "${only=}" "${emulator=}" "${timer=$bench/programs}"
+: "${bench=/bench}" "${root=}" "${load=}" "${only=}" "${emulator=}" "${repeat=1}" "${timer=$bench/programs}"
 cd "$bench" || exit 1
 for word in $(cat /proc/cmdline); do
     case $word in
+        rhea.repeat=*) repeat=${word#*=} ;;
         rhea.bench=*) only=$(echo "${word#*=}" | tr , ' ') ;;
     esac
 done
 
 timed() {
     case " ${only:-$1} " in
-        *" $1 "* | *" ${1%%-*} "*) "$timer" time "$@" ;;
+        *" $1 "* | *" ${1%%-*} "*) for turn in $(seq "$repeat"); do "$timer" time "$@"; done ;;
     esac
 }
 
