@@ -593,7 +593,7 @@ static bool bmi_op(Jit *j)
     Loc d = loc_of(j, i->d), a = loc_of(j, i->a), b = loc_of(j, i->b);
     if (d.kind != L_REG || a.kind != L_REG || (i->b != IR_NONE && b.kind != L_REG))
         return false;
-    bool bmi1 = i->op == IR_ANDN || i->op == IR_BLSI || i->op == IR_BLSR || i->op == IR_BLSMSK || i->op == IR_BEXTR;
+    bool bmi1 = i->op == IR_BLSI || i->op == IR_BLSR || i->op == IR_BLSMSK || i->op == IR_BEXTR;
     if (bmi1 ? !jit_host.bmi1 : !jit_host.bmi2)
         return false;
     j->need = j->keep[j->k];
@@ -601,7 +601,6 @@ static bool bmi_op(Jit *j)
         flags_clobber(j);
     write_begin(j, i->d);
     switch ((IrOp)i->op) {
-    case IR_ANDN: op_vex(&j->a, 0, 2, 0xf2, i->size, d.reg, a.reg, b); break;
     case IR_BLSR: op_vex(&j->a, 0, 2, 0xf3, i->size, 1, d.reg, a); break;
     case IR_BLSMSK: op_vex(&j->a, 0, 2, 0xf3, i->size, 2, d.reg, a); break;
     case IR_BLSI: op_vex(&j->a, 0, 2, 0xf3, i->size, 3, d.reg, a); break;
@@ -611,6 +610,49 @@ static bool bmi_op(Jit *j)
     default: op_vex(&j->a, 2, 2, 0xf5, i->size, d.reg, a.reg, b); return true;
     }
     native_result(j, GROUP_ALL);
+    return true;
+}
+
+/* ~a & b with operands anywhere. */
+static bool and_not(Jit *j)
+{
+    const IrInsn *i = j->i;
+    Loc d = loc_of(j, i->d), a = loc_of(j, i->a), b = loc_of(j, i->b);
+    if (i->size < 4 || has_memory(i) || a.kind == L_HIGH || b.kind == L_HIGH || d.kind == L_HIGH)
+        return false;
+    j->need = j->keep[j->k];
+    flags_clobber(j);
+    bool direct = d.kind == L_REG && !loc_same(d, b);
+    unsigned t = direct ? d.reg : scratch(j);
+    if (b.kind == L_IMM) {
+        b.imm = (uint64_t)bits_sget(b.imm & bits_mask(8 * i->size), 0, 8 * i->size);
+        if (!fits32(b.imm)) {
+            unsigned s = scratch(j);
+            mov_ri(&j->a, s, b.imm);
+            b = loc_reg(s);
+        }
+    }
+    write_begin(j, i->d);
+    bool vex = jit_host.bmi1 && a.kind == L_REG && b.kind != L_IMM;
+    if (vex) {
+        op_vex(&j->a, 0, 2, 0xf2, i->size, t, a.reg, b);
+    } else {
+        load_to(j, i->size, t, a);
+        op_rm(&j->a, 0xf7, i->size, 2, loc_reg(t)); /* not */
+        if (b.kind == L_IMM)
+            alu_ri(&j->a, ALU_AND, i->size, loc_reg(t), b.imm);
+        else
+            alu_rm(&j->a, ALU_AND, i->size, t, b);
+    }
+    if (!direct)
+        store_result(j, i->size, i->d, t);
+    if (!needs_flags(j)) {
+        not_set(j);
+        return true;
+    }
+    flags_set(j, FLAGS_LOGIC, i->size, flag_value(loc_of(j, i->d)), (FlagValue){ 0 }, 0);
+    if (i->flags & IR_NOTC)
+        flags_invert_carry(j);
     return true;
 }
 
@@ -645,18 +687,23 @@ static void emit_scan(Jit *j)
 static void emit_crc(Jit *j)
 {
     const IrInsn *i = j->i;
-    Loc d = loc_of(j, i->d), b = loc_of(j, i->b);
-    if (!jit_host.sse42 || i->d != i->a || d.kind != L_REG || (i->b != IR_MEM && b.kind != L_REG)) {
+    if (!jit_host.sse42 || i->d == IR_MEM || i->a == IR_MEM || i->a == IR_IMM || i->b == IR_IMM || loc_of(j, i->b).kind == L_HIGH) {
         emit_step(j);
         return;
     }
     if (i->b == IR_MEM)
         mem_access(j, i->size, false);
-    b = loc_of(j, i->b);
+    Loc d = loc_of(j, i->d);
+    bool direct = d.kind == L_REG && i->d != i->b;
+    unsigned t = direct ? d.reg : scratch(j);
+    Loc b = loc_of(j, i->b);
     write_begin(j, i->d);
+    load_to(j, 4, t, loc_of(j, i->a));
     if (i->size == 2)
         e8(&j->a, 0x66);
-    op_rm(&j->a, (i->size == 1 ? 0xf0 | OP_RM8 : 0xf1) | OP_0F38 | OP_F2 | OP_NO16, i->size == 8 ? 8 : 4, d.reg, b);
+    op_rm(&j->a, (i->size == 1 ? 0xf0 | OP_RM8 : 0xf1) | OP_0F38 | OP_F2 | OP_NO16, i->size == 8 ? 8 : 4, t, b);
+    if (!direct)
+        store_result(j, 4, i->d, t);
 }
 
 /* Bytes in reverse, then nibbles, pairs and bits within each byte. */
@@ -697,7 +744,7 @@ void emit_bits(Jit *j)
     case IR_CRC32C: emit_crc(j); break;
     case IR_RBIT: emit_reverse(j); break;
     default:
-        if (!bmi_op(j))
+        if (j->i->op == IR_ANDN ? !and_not(j) : !bmi_op(j))
             emit_step(j);
         break;
     }
