@@ -583,29 +583,10 @@ void arm_a64_mulh(ArmTrans *x, const A64Insn *i)
     op->c = IR_G(i->rd);
 }
 
-/* By 0: 0. The most negative number by -1: itself. */
 void arm_a64_div(ArmTrans *x, const A64Insn *i)
 {
-    TransCtx *t = x->t;
-    unsigned size = a64_size(i), done = ir_new_label(t);
-    if (i->rd == 31)
-        return;
-    IrRef q = ir_temp(t), n = arm_value(x, i->rn), d = arm_value(x, i->rm);
-    ir_movi(t, size, q, 0);
-    ir_brz(t, IR_BRZ, size, d, done);
-    IrRef high = ir_temp(t);
-    if (i->is_signed) {
-        ir_op2(t, IR_NEG, size, q, n);
-        ir_op3i(t, IR_ADD, size, high, d, 1);
-        ir_brz(t, IR_BRZ, size, high, done);
-        ir_op3i(t, IR_SAR, size, high, n, size * 8 - 1);
-    } else {
-        ir_movi(t, size, high, 0);
-    }
-    IrInsn *op = ir_op3(t, i->is_signed ? IR_DIVS : IR_DIVU, size, q, n, d);
-    op->c = high;
-    ir_label(t, IR_LABEL, done);
-    ir_op2(t, IR_MOV, size, IR_G(i->rd), q);
+    if (i->rd != 31)
+        ir_op3(x->t, i->is_signed ? IR_SDIV : IR_UDIV, a64_size(i), IR_G(i->rd), arm_value(x, i->rn), arm_value(x, i->rm));
 }
 
 void arm_a64_shiftv(ArmTrans *x, const A64Insn *i)

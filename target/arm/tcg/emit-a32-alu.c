@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A32 and T32: data processing, multiplication, saturation, packing, bit fields. */
 #include "target/arm/tcg/a32.h"
+#include "target/arm/tcg/a64.h"
 #include "target/arm/tcg/help-a32.h"
 
 static bool sets_flags(const ArmTrans *x, const A32Insn *i) { return i->s == 1 || (i->s == 2 && !x->it); }
@@ -217,9 +218,8 @@ E(div)
     IrRef d = ir_temp(x->t);
     IrRef n = a32_reg(x, (unsigned)i->rn), m = a32_reg(x, (unsigned)i->rm);
     if (a32_m(x)) /* CCR.DIV_0_TRP */
-        arm_call(x, i->sgn ? arm_help_a32_sdiv_m : arm_help_a32_udiv_m, H_R | H_P, d, A_REF(n), A_REF(m), A_NONE);
-    else
-        arm_call(x, i->sgn ? arm_help_a32_sdiv : arm_help_a32_udiv, H_P | H_G, d, A_REF(n), A_REF(m), A_NONE);
+        arm_call(x, arm_help_a32_check_divisor, H_R, IR_NONE, A_REF(m), A_NONE, A_NONE);
+    ir_op3(x->t, i->sgn ? IR_SDIV : IR_UDIV, 4, d, n, m);
     a32_set(x, (unsigned)i->rd, d);
 }
 
@@ -260,7 +260,13 @@ E(crc32)
         arm_undefined(x);
         return;
     }
-    call3(x, arm_help_a32_crc32, (unsigned)i->rd, (unsigned)i->rn, (unsigned)i->rm, (uint32_t)(i->op << 4 | 1 << i->size));
+    if (i->op) { /* CRC32C */
+        IrRef d = ir_temp(x->t);
+        ir_op3(x->t, IR_CRC32C, 1u << i->size, d, a32_reg(x, (unsigned)i->rn), a32_reg(x, (unsigned)i->rm));
+        a32_set(x, (unsigned)i->rd, d);
+        return;
+    }
+    call3(x, arm_help_crc32, (unsigned)i->rd, (unsigned)i->rn, (unsigned)i->rm, 1u << i->size);
 }
 
 E(sat) /* imm: bits - 1 (signed), bits (unsigned); type 2: ASR, amount 0 = 32 */

@@ -117,23 +117,6 @@ ARM_HELPER(a32_parallel)
     return result;
 }
 
-/* --- division, CRC --- */
-ARM_HELPER(a32_udiv) { return (uint32_t)b ? (uint32_t)a / (uint32_t)b : 0; }
-ARM_HELPER(a32_sdiv) { return (int32_t)b ? (uint32_t)((int64_t)(int32_t)a / (int32_t)b) : 0; }
-
-/* The reflected polynomials (DDI 0406C has none; DDI 0487, C6.2 CRC32, CRC32C). a3: size | C << 4. */
-ARM_HELPER(a32_crc32)
-{
-    uint32_t crc = (uint32_t)a, poly = a3 & 0x10 ? 0x82f63b78 : 0xedb88320;
-    unsigned size = a3 & 7;
-    for (unsigned n = 0; n < size; n++) {
-        crc ^= (uint8_t)(b >> (8 * n));
-        for (unsigned k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (crc & 1 ? poly : 0);
-    }
-    return crc;
-}
-
 /* --- flags: real polarity in bits 31:28 to explicit bits --- */
 ARM_HELPER(a32_nzcv)
 {

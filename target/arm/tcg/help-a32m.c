@@ -3,23 +3,11 @@
 #include "target/arm/m/m.h"
 #include "target/arm/tcg/help-a32.h"
 
-static void check_divisor(Vcpu *v, uint32_t divisor)
+ARM_HELPER_VOID(a32_check_divisor)
 {
     ArmM *m = arm_cpu(v)->m;
-    if (!divisor && m->b[m->secure].ccr & CCR_DIV_0_TRP)
+    if (!(uint32_t)a && m->b[m->secure].ccr & CCR_DIV_0_TRP)
         arm_m_raise(arm_cpu(v), M_EXC_USAGE, UFSR_DIVBYZERO);
-}
-
-ARM_HELPER(a32_udiv_m)
-{
-    check_divisor(v, (uint32_t)b);
-    return arm_help_a32_udiv(v, a, b, 0);
-}
-
-ARM_HELPER(a32_sdiv_m)
-{
-    check_divisor(v, (uint32_t)b);
-    return arm_help_a32_sdiv(v, a, b, 0);
 }
 
 ARM_HELPER_VOID(a32_invstate) { arm_m_raise(arm_cpu(v), M_EXC_USAGE, UFSR_INVSTATE); }
