@@ -8,7 +8,9 @@
 #include <string.h>
 #include <zlib.h>
 #include "base/bits.h"
-#include "hw/firmware/kernel.h"
+#include "base/symbols.h"
+#include "hw/firmware/image.h"
+#include "hw/firmware/loader.h"
 
 #define MAX_KERNEL (1 * GiB)
 #define MAX_INITRD (4 * GiB - 64 * MiB)
@@ -198,27 +200,38 @@ static bool load_uimage(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
     return true;
 }
 
-static bool load_elf(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
+static bool check_elf(const ArmBoot *b, const Source *s, const FirmwareImage *i, Error **errp)
 {
-    unsigned machine = load_le16(s->p + 18);
-    MachineConfig names = { .kernel = (char *)s->name };
-    BootLayout layout = { .ram_base = b->board.ram_base, .ram_below_4g = b->board.ram_size };
-    KernelSource source = { .config = &names, .layout = &layout, .file = file, .p = s->p, .len = s->len };
-    ElfImage elf;
-    b->format = "ELF";
+    unsigned machine = i->machine;
     if (machine != (b->board.a64 ? EM_AARCH64 : EM_ARM)) {
         error_setf(errp, "kernel '%s': ELF file for machine %u (%s), the CPU is %s; choose another -cpu", s->name, machine,
                    machine == EM_AARCH64 ? "64-bit Arm" : machine == EM_ARM ? "32-bit Arm" : machine == EM_X86_64 || machine == EM_386
                    ? "x86" : "not Arm", b->board.a64 ? "64-bit Arm" : "32-bit Arm");
         return false;
     }
-    if (!elf_load(&source, &elf, errp))
-        return false;
-    b->image = elf.image.data;
-    b->image_at = elf.image.addr;
-    b->image_end = b->image_at + g_bytes_get_size(b->image);
-    b->entry = elf.entry;
+    if (i->big)
+        return bad(errp, s, "big-endian ELF file; link it as a little-endian one");
     return true;
+}
+
+/* A bare program: ELF, Intel hex, S-record, UF2. NULL without an error: something else. */
+static FirmwareImage *read_program(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
+{
+    FirmwareImage *i = image_parse("kernel", s->name, file, IMAGE_NO_RAW, false, errp);
+    if (i && (!i->machine || check_elf(b, s, i, errp)) && image_check(i, machine_current()->as_memory, errp))
+        return i;
+    image_free(i);
+    return NULL;
+}
+
+static void take_program(ArmBoot *b, FirmwareImage *i)
+{
+    b->format = i->format;
+    b->pieces = i;
+    b->image_at = UINT64_MAX;
+    for (guint n = 0; n < i->pieces->len; n++)
+        b->image_at = MIN(b->image_at, g_array_index(i->pieces, ImagePiece, n).addr);
+    b->entry = i->has_entry ? i->entry : b->image_at;
 }
 
 static bool load_raw(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
@@ -238,8 +251,14 @@ static bool load_kernel(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
         return load_zimage(b, s, file, errp);
     if (s->len > UIMAGE_HEADER && load_be(s->p, 4) == 0x27051956)
         return load_uimage(b, s, file, errp);
-    if (elf_probe(s->p, s->len))
-        return load_elf(b, s, file, errp);
+    Error *error = NULL;
+    FirmwareImage *program = read_program(b, s, file, &error);
+    if (program)
+        take_program(b, program);
+    if (program || error) {
+        error_propagate(errp, error);
+        return program;
+    }
     if (s->len >= 4 && !memcmp(s->p, ELFMAG, SELFMAG))
         return bad(errp, s, "damaged ELF file: impossible header");
     return load_raw(b, s, file, errp);
@@ -277,9 +296,15 @@ static bool place_initrd(ArmBoot *b, const MachineConfig *c, Error **errp)
 static void place_bare(ArmBoot *b)
 {
     uint64_t base = b->board.ram_base, room = MIN(b->board.ram_size, MAX_DTB);
-    b->dtb_at = base;
-    if (b->image_at >= base && b->image_at < base + room)
+    if (!b->pieces && b->image_at < base + room)
         room = b->image_at - base;
+    for (guint n = 0; b->pieces && n < b->pieces->pieces->len; n++) {
+        const ImagePiece *piece = &g_array_index(b->pieces->pieces, ImagePiece, n);
+        uint64_t end = piece->addr + g_bytes_get_size(piece->data) + piece->zeros;
+        if (end > base && piece->addr < base + room)
+            room = piece->addr > base ? piece->addr - base : 0;
+    }
+    b->dtb_at = base;
     b->dtb_room = room;
 }
 
@@ -330,6 +355,8 @@ void arm_boot_load(const ArmBoot *b, AddressSpace *as, MachineBoot *out)
 {
     put(as, b->dtb_at, b->dtb);
     put(as, b->image_at, b->image);
+    if (b->pieces)
+        image_place(b->pieces, as);
     put(as, b->initrd_at, b->initrd);
     *out = (MachineBoot){ .mode = BOOT_ARM, .rip = b->entry, .arm_a64 = b->board.a64 };
     if (!b->linux_protocol) {
@@ -348,6 +375,8 @@ void arm_boot_free(ArmBoot *b)
     if (!b)
         return;
     g_clear_pointer(&b->image, g_bytes_unref);
+    g_clear_pointer(&b->pieces, image_free);
+    symbols_clear();
     g_clear_pointer(&b->initrd, g_bytes_unref);
     g_clear_pointer(&b->dtb, g_bytes_unref);
     g_free(b);

@@ -22,13 +22,15 @@ typedef struct ArmBoot {
     bool linux_protocol;    /* kernel: device tree and registers by its boot protocol; else a bare program */
     uint64_t image_at, entry, image_end; /* image_end: of what it uses, BSS included */
     GBytes *image, *initrd, *dtb;
+    struct FirmwareImage *pieces;        /* in place of image: ELF, hex ... */
     uint64_t initrd_at, dtb_at;
     uint64_t dtb_room;      /* bytes that a device tree may have at dtb_at; 0: no room */
 } ArmBoot;
 
 /*
- * Take config->kernel (arm64 Image, also gzip and EFI zboot; zImage; uImage; ELF; anything else: raw) and config->initrd apart and choose
- * their places. Errors name the file. The caller then makes the device tree (initrd_at, size) and hands it over.
+ * Take config->kernel (arm64 Image, also gzip and EFI zboot; zImage; uImage; ELF, Intel hex, S-record, UF2: bare programs, anywhere in the
+ * machine's memory, which is there already; anything else: raw) and config->initrd apart and choose their places. Errors name the file. The
+ * caller then makes the device tree (initrd_at, size) and hands it over.
  */
 ArmBoot *arm_boot_new(const MachineConfig *config, const ArmBootBoard *board, Error **errp);
 bool arm_boot_set_dtb(ArmBoot *b, GBytes *dtb, Error **errp); /* takes the reference */

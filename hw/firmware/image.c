@@ -33,7 +33,7 @@ static bool bad(const Parse *s, const char *fmt, ...)
 
 static void add_piece(FirmwareImage *i, uint64_t addr, const void *data, size_t len)
 {
-    ImagePiece piece = { addr, g_bytes_new(data, len) };
+    ImagePiece piece = { addr, g_bytes_new(data, len), 0 };
     g_array_append_val(i->pieces, piece);
 }
 
@@ -257,21 +257,30 @@ static bool parse_elf(Parse *s)
         return bad(s, "the header is cut off");
     i->machine = (unsigned)EHDR(&e, e_machine);
     i->has_entry = true;
-    i->entry = EHDR(&e, e_entry);
+    i->is64 = e.is64;
+    i->big = e.big;
+    uint64_t entry = i->entry = EHDR(&e, e_entry); /* physical, as what is loaded */
     uint64_t phoff = EHDR(&e, e_phoff), phnum = EHDR(&e, e_phnum), phsize = EHDR(&e, e_phentsize);
     if (phoff > s->len || phnum * phsize > s->len - phoff)
         return bad(s, "the program headers lie outside the file");
     for (uint64_t n = 0; n < phnum; n++) {
         uint64_t h = phoff + n * phsize, at = AT(&e, h, Phdr, p_offset), size = AT(&e, h, Phdr, p_filesz);
-        if (AT(&e, h, Phdr, p_type) != PT_LOAD || !AT(&e, h, Phdr, p_memsz))
+        uint64_t used = AT(&e, h, Phdr, p_memsz), addr = AT(&e, h, Phdr, p_paddr), runs_at = AT(&e, h, Phdr, p_vaddr);
+        if (AT(&e, h, Phdr, p_type) != PT_LOAD || !used)
             continue;
         if (at > s->len || size > s->len - at)
             return bad(s, "a segment lies outside the file (truncated?)");
-        if (size)
-            add_piece(i, AT(&e, h, Phdr, p_paddr), s->p + at, size);
+        if (size > used || addr + used < addr)
+            return bad(s, "a segment's sizes contradict each other");
+        add_piece(i, addr, s->p + at, size);
+        if (addr == runs_at) /* else the program moves it, and clears what follows itself */
+            g_array_index(i->pieces, ImagePiece, i->pieces->len - 1).zeros = used - size;
+        if (i->entry >= runs_at && i->entry - runs_at < used)
+            entry = i->entry - runs_at + addr;
     }
     if (!i->pieces->len)
-        return bad(s, "nothing to load");
+        return bad(s, EHDR(&e, e_type) == ET_REL ? "an object file that is not linked: nothing to load" : "nothing to load");
+    i->entry = entry;
     uint64_t shoff = EHDR(&e, e_shoff), shnum = EHDR(&e, e_shnum), shsize = EHDR(&e, e_shentsize);
     for (uint64_t n = 0; n < shnum && shoff <= s->len && shnum * shsize <= s->len - shoff; n++) {
         if (AT(&e, shoff + n * shsize, Shdr, sh_type) == SHT_SYMTAB)
@@ -303,8 +312,11 @@ void image_free(FirmwareImage *i)
 FirmwareImage *image_read(const char *object, const char *path, uint64_t raw_base, bool force_raw, Error **errp)
 {
     g_autoptr(GBytes) file = loader_read_file(object, path, MAX_FILE, errp);
-    if (!file)
-        return NULL;
+    return file ? image_parse(object, path, file, raw_base, force_raw, errp) : NULL;
+}
+
+FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, uint64_t raw_base, bool force_raw, Error **errp)
+{
     FirmwareImage *i = g_new0(FirmwareImage, 1);
     i->what = g_strdup_printf("%s '%s'", object, path);
     i->pieces = g_array_new(false, false, sizeof(ImagePiece));
@@ -320,6 +332,10 @@ FirmwareImage *image_read(const char *object, const char *path, uint64_t raw_bas
         image_free(i);
         return NULL;
     }
+    if (raw_base == IMAGE_NO_RAW) {
+        image_free(i);
+        return NULL;
+    }
     i->format = "raw";
     i->raw = true;
     add_piece(i, raw_base, s.p, s.len);
@@ -330,15 +346,15 @@ bool image_check(const FirmwareImage *i, AddressSpace *as, Error **errp)
 {
     for (guint n = 0; n < i->pieces->len; n++) {
         const ImagePiece *piece = &g_array_index(i->pieces, ImagePiece, n);
-        uint64_t at = piece->addr, left = g_bytes_get_size(piece->data);
+        uint64_t at = piece->addr, left = g_bytes_get_size(piece->data) + piece->zeros;
         while (left) {
             MemSection s;
             rcu_read_lock();
             as_translate(as, at, &s);
             rcu_read_unlock();
             if (!s.host || !s.len) {
-                error_setf(errp, "%s: %zu bytes for 0x%08" PRIx64 ": there is no memory at 0x%08" PRIx64 "; link it for this machine's memory",
-                           i->what, g_bytes_get_size(piece->data), piece->addr, at);
+                error_setf(errp, "%s: %" PRIu64 " bytes for 0x%08" PRIx64 ": there is no memory at 0x%08" PRIx64 "; link it for this machine's memory",
+                           i->what, g_bytes_get_size(piece->data) + piece->zeros, piece->addr, at);
                 return false;
             }
             uint64_t step = MIN(left, s.len);
@@ -351,10 +367,13 @@ bool image_check(const FirmwareImage *i, AddressSpace *as, Error **errp)
 
 void image_place(const FirmwareImage *i, AddressSpace *as)
 {
+    static const uint8_t zeros[4096];
     for (guint n = 0; n < i->pieces->len; n++) {
         const ImagePiece *piece = &g_array_index(i->pieces, ImagePiece, n);
         size_t len;
         const void *data = g_bytes_get_data(piece->data, &len);
         as_write_rom(as, piece->addr, data, len);
+        for (uint64_t at = 0; at < piece->zeros; at += sizeof zeros)
+            as_write_rom(as, piece->addr + len + at, zeros, MIN(piece->zeros - at, sizeof zeros));
     }
 }

@@ -10,6 +10,7 @@
 typedef struct ImagePiece {
     uint64_t addr;
     GBytes *data;
+    uint64_t zeros;      /* bytes behind the data */
 } ImagePiece;
 
 typedef struct FirmwareImage {
@@ -19,7 +20,7 @@ typedef struct FirmwareImage {
     bool has_entry;      /* ELF, hex and S-record may name one */
     uint64_t entry;
     unsigned machine;    /* ELF: e_machine, else 0 */
-    bool raw;
+    bool raw, is64, big; /* the latter two: ELF */
 } FirmwareImage;
 
 /*
@@ -27,6 +28,9 @@ typedef struct FirmwareImage {
  * at raw_base; force_raw: do not look at the format. ELF symbols of functions are added to base/symbols.h.
  */
 FirmwareImage *image_read(const char *object, const char *path, uint64_t raw_base, bool force_raw, Error **errp);
+/* The same of bytes that were read already. Files of no known format: NULL without an error if raw_base is IMAGE_NO_RAW. */
+#define IMAGE_NO_RAW UINT64_MAX
+FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, uint64_t raw_base, bool force_raw, Error **errp);
 void image_free(FirmwareImage *i);
 /* Does all of it lie in RAM or ROM of `as`? The error names the piece. */
 bool image_check(const FirmwareImage *i, AddressSpace *as, Error **errp);

@@ -205,7 +205,7 @@ static const struct Tag {
     { 0x00030004, clock_limit }, { 0x00030007, clock_limit }, { 0x00030009, .bytes = 8 }, { 0x00038009, .bytes = 8 }, /* turbo: off */
     { 0x00030003, .bytes = 8 }, { 0x00038003, .bytes = 8 }, { 0x00030005, .bytes = 8 }, { 0x00030008, .bytes = 8 }, /* voltages: no offset */
     { 0x00030006, .bytes = 8, .value = { 0, 25000 } }, { 0x0003000a, .bytes = 8, .value = { 0, 85000 } }, /* temperature, and its limit */
-    { 0x00030020, .bytes = 8, .value = { 0, 1 } },    /* EDID: there is none */
+    { 0x00030020, .bytes = 136, .value = { 0, 1 } },  /* EDID: there is none */
     { 0x00030030, .bytes = 0 }, { 0x00038030, .bytes = 0 }, { 0x00030048, .bytes = 0 }, /* the system restarts; XHCI */
     { 0x00030041, gpio_state }, { 0x00038041, gpio_state }, { 0x00030043, gpio_config }, { 0x00038043, gpio_config },
     { 0x00030046, .bytes = 4 } /* throttled */, { 0x00030058, .bytes = 4 },
@@ -231,7 +231,7 @@ static int answer(Mbox *s, uint32_t tag, const uint32_t *in, unsigned words, uin
         if (t->answer)
             return t->answer(s, tag, in, words, out);
         memcpy(out, t->value, sizeof t->value);
-        if (t->bytes == 8 && t->tag >> 16 >= 2 && t->tag != 0x00030020)
+        if (t->bytes == 8 && t->tag >> 16 >= 2)
             out[0] = in[0]; /* whose it is */
         return (int)t->bytes;
     }

@@ -24,7 +24,11 @@ static void interrupt(void)
     REG(TIMER + 0xc) = 0;
     REG(VIC + 0x30) = 0;
 }
+static void more(void) { }
+#elif defined RASPI
+#include "raspi.h"
 #else
+static void more(void) { }
 #if defined VEXPRESS
 enum { GIC = 0x1e000000, ID = 34, TIMER = 0x10011000, UART = 0x10009000 };
 static void put(char c) { REG(UART) = (uint32_t)c; }
@@ -116,6 +120,7 @@ void run(void)
     while (ticks < 10)
         ;
     text("board: 10 interrupts\r\n");
+    more();
     for (;;)
         ;
 }

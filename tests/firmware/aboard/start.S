@@ -5,6 +5,11 @@
     .text
     .globl start
 start:
+#ifdef RASPI
+    mrc p15, 0, r0, c0, c0, 5
+    ands r0, r0, #3
+    bne stop
+#endif
     ldr r0, =vectors
 #ifdef VERSATILE
     mov r1, #0
