@@ -30,7 +30,7 @@ struct BlockBackend {
     pthread_mutex_t hold_lock;
     pthread_cond_t released;
     struct {               /* each counter for itself, relaxed */
-        _Atomic uint64_t bytes[5], failed[5], time_ns[5], latency[5][BLK_LATENCIES], inline_ops, ring_ops, last_ns;
+        _Atomic uint64_t bytes[BLK_OPS], failed[BLK_OPS], time_ns[BLK_OPS], latency[BLK_OPS][BLK_LATENCIES], inline_ops, ring_ops, last_ns;
     } stats;
 };
 
@@ -61,6 +61,8 @@ static int carry_out(const BlkRequest *r)
     case BLK_FLUSH: return block_flush(n);
     case BLK_DISCARD: return block_pdiscard(n, r->offset, r->bytes);
     case BLK_WRITE_ZEROES: return block_pwrite_zeroes(n, r->offset, r->bytes, r->flags);
+    case BLK_SCSI: return block_scsi(n, r->scsi, r->iov, r->iovcnt);
+    case BLK_OPS: break;
     }
     return -EINVAL;
 }
@@ -245,7 +247,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
         return;
     r->node = b->node;
     ThrottleLanes *lanes = b->throttle;
-    if (lanes && r->node && throttle_lanes_put(lanes, r))
+    if (lanes && r->node && r->op != BLK_SCSI && throttle_lanes_put(lanes, r))
         return;
     int error = r->node ? -EAGAIN : -ENOMEDIUM;
     if (r->op == BLK_READ && r->node)
@@ -253,7 +255,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
     else if (r->op == BLK_WRITE && r->node && !(r->flags & BLOCK_REQ_FUA))
         error = block_pwritev_nowait(r->node, r->offset, r->iov, r->iovcnt);
     if (error == -EAGAIN) {
-        if (!r->node->aio || !start_aio(b, r))
+        if (!r->node->aio || r->op == BLK_SCSI || !start_aio(b, r))
             enqueue(r);
         return;
     }
@@ -277,6 +279,16 @@ int blk_flush(BlockBackend *b)
     enter(b);
     BlockNode *n = b->node;
     int r = n ? block_flush(n) : 0;
+    in_flight_leave(&b->in_flight);
+    return r;
+}
+
+int blk_scsi(BlockBackend *b, BlockScsi *s, void *buf, size_t len)
+{
+    struct iovec iov = { buf, len };
+    enter(b);
+    BlockNode *n = b->node;
+    int r = n ? block_scsi(n, s, &iov, len ? 1 : 0) : -ENOMEDIUM;
     in_flight_leave(&b->in_flight);
     return r;
 }

@@ -21,6 +21,7 @@ struct BlkRequest {
     uint64_t offset, bytes;
     const struct iovec *iov;
     int iovcnt;
+    BlockScsi *scsi;       /* BLK_SCSI; bytes is 0 */
     BlkDoneFn *done;
     void *opaque;
     /* private */
@@ -101,6 +102,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r);
 /* Blocking, for rare and small things (configuration, boot). */
 int blk_pread(BlockBackend *b, uint64_t offset, void *buf, size_t len);
 int blk_flush(BlockBackend *b);
+int blk_scsi(BlockBackend *b, BlockScsi *s, void *buf, size_t len);
 void blk_drain(BlockBackend *b);  /* returns when all submitted requests are done */
 
 /*
@@ -114,8 +116,8 @@ void blk_replace_node(BlockBackend *b, BlockNode *node);
 /* By BlkOp. latency[op][i]: requests that took less than 2^i microseconds and not less than 2^(i-1). idle_ns: since the last one ended. */
 enum { BLK_LATENCIES = 24 };
 typedef struct BlkStats {
-    uint64_t ops[5], bytes[5], failed[5], time_ns[5], inline_ops, ring_ops, idle_ns;
-    uint64_t latency[5][BLK_LATENCIES];
+    uint64_t ops[BLK_OPS], bytes[BLK_OPS], failed[BLK_OPS], time_ns[BLK_OPS], inline_ops, ring_ops, idle_ns;
+    uint64_t latency[BLK_OPS][BLK_LATENCIES];
 } BlkStats;
 BlkStats blk_stats(const BlockBackend *b);
 #endif

@@ -20,7 +20,7 @@
  */
 typedef struct BlockNode BlockNode;
 typedef struct BlockDriver BlockDriver; /* block-driver.h */
-typedef enum BlkOp { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES } BlkOp;
+typedef enum BlkOp { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES, BLK_SCSI, BLK_OPS } BlkOp;
 
 enum { /* block_open flags */
     BLOCK_RDWR = 1 << 0,
@@ -81,6 +81,20 @@ int block_pread(BlockNode *n, uint64_t offset, void *buf, size_t len);
 int block_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len);
 int block_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags);
 int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len); /* a hint: what it covers may read as zeroes, or as before */
+/*
+ * A SCSI command for the unit that stands behind a node: a host's device by SG_IO, an iSCSI unit. -ENOTSUP: there is none; another error: the
+ * command did not get there or back. 0: status says how it went, with sense data when that is CHECK CONDITION (2).
+ */
+typedef struct BlockScsi {
+    uint8_t cdb[32], cdb_len;
+    bool out;             /* data go to the unit */
+    uint32_t timeout_ms;
+    /* result */
+    uint8_t status, sense_len, sense[96];
+    uint64_t done;        /* bytes moved */
+} BlockScsi;
+int block_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt);
+bool block_has_scsi(BlockNode *n);
 int block_flush(BlockNode *n);
 
 /* What stands at [offset, offset + pnum): all the same kind. */

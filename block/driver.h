@@ -49,6 +49,8 @@ struct BlockDriver {
     int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags); /* -ENOTSUP: the core writes zeroes */
     int (*pdiscard)(BlockNode *n, uint64_t offset, uint64_t len);
     int (*flush)(BlockNode *n);
+    int (*scsi)(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt);
+    bool (*passes_scsi)(BlockNode *n); /* SCSI commands are for its `file`: it shows all of it, as it is */
     int (*status)(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out); /* absent: all data, allocated, same offset in file */
     bool (*truncate)(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp);
     bool (*info)(BlockNode *n, BlockInfo *out, Error **errp);

@@ -10,6 +10,7 @@
 #include "block/aio.h"
 #include "block/file-lock.h"
 #include "block/node.h"
+#include "block/sg.h"
 
 typedef struct FileNode {
     int fd;
@@ -46,6 +47,10 @@ static bool measure(BlockNode *n, Error **errp)
     if (f->device && ioctl(f->fd, BLKGETSIZE64, &size)) {
         error_set_errno(errp, errno, "image '%s': can't find the size of the block device", block_filename(n));
         return false;
+    }
+    if (S_ISCHR(st.st_mode) && sg_is_unit(f->fd)) { /* no bytes, but SCSI commands */
+        n->size = 0;
+        return true;
     }
     if (!f->device && !S_ISREG(st.st_mode)) {
         error_setf(errp, "image '%s' is %s; give a file or a block device", block_filename(n),
@@ -432,6 +437,8 @@ static bool file_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
     return true;
 }
 
+static int file_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt) { return sg_command(file_of(n)->fd, s, iov, iovcnt); }
+
 static bool file_info(BlockNode *n, BlockInfo *out, Error **errp)
 {
     struct stat st;
@@ -495,7 +502,7 @@ static const BlockCreateOption file_create_options[] = {
     .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, .preadv = file_preadv, \
     .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, .aio = file_aio, \
     .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .reopened = file_reopened, .flush = file_flush, .status = file_status, \
-    .truncate = file_truncate, .info = file_info
+    .truncate = file_truncate, .scsi = file_scsi, .info = file_info
 static const BlockDriver file_driver = {
     .name = "file", .desc = "a file of the host", .schemes = file_schemes, .open = file_open, .create = file_create,
     .create_options = file_create_options, FILE_FUNCTIONS

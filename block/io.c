@@ -332,6 +332,26 @@ int block_flush(BlockNode *n)
     return end(n, r);
 }
 
+/* --- SCSI commands --- */
+
+static BlockNode *scsi_node(BlockNode *n)
+{
+    while (n && !n->drv->scsi)
+        n = n->drv->filter || (n->drv->passes_scsi && n->drv->passes_scsi(n)) ? n->file : NULL;
+    return n;
+}
+
+bool block_has_scsi(BlockNode *n) { return scsi_node(n); }
+
+int block_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt)
+{
+    BlockNode *unit = scsi_node(n);
+    if (!unit)
+        return -ENOTSUP;
+    begin(n);
+    return end(n, unit->drv->scsi(unit, s, iov, iovcnt));
+}
+
 /* --- status --- */
 
 int block_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)

@@ -16,7 +16,7 @@
     X(scsi_free_scsi_task) X(scsi_datain_unmarshall) X(iscsi_set_initiator_username_pwd) X(iscsi_set_targetname) \
     X(iscsi_set_session_type) X(iscsi_set_header_digest) X(iscsi_set_timeout) X(iscsi_set_reconnect_max_retries) \
     X(iscsi_set_noautoreconnect) X(iscsi_full_connect_sync) X(iscsi_create_context) X(iscsi_parse_full_url) X(iscsi_destroy_url) \
-    X(iscsi_write16_sync) X(iscsi_read16_sync) X(iscsi_synchronizecache16_sync)
+    X(iscsi_write16_sync) X(iscsi_read16_sync) X(iscsi_synchronizecache16_sync) X(scsi_create_task) X(iscsi_scsi_command_sync)
 LIBRARY(lib, "libiscsi.so.7", "libiscsi7", FUNCTIONS)
 
 enum { PIECE = 256 << 10, TIMEOUT = 30 };
@@ -201,12 +201,51 @@ static int iscsi_flush(BlockNode *n)
     return r;
 }
 
+/* What the unit said of a failure, as the library tells it: in fixed format. */
+static void put_sense(BlockScsi *s, const struct scsi_task *t)
+{
+    const uint8_t fixed[18] = { 0x70, [2] = (uint8_t)t->sense.key, [7] = 10, [12] = (uint8_t)(t->sense.ascq >> 8), [13] = (uint8_t)t->sense.ascq };
+    memcpy(s->sense, fixed, sizeof fixed);
+    s->sense_len = sizeof fixed;
+}
+
+static int iscsi_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt)
+{
+    IscsiNode *d = iscsi_of(n);
+    size_t bytes = iov_bytes(iov, iovcnt);
+    if (s->cdb_len > 16 || bytes > INT32_MAX)
+        return -ENOTSUP;
+    struct scsi_task *t = lib.scsi_create_task(s->cdb_len, s->cdb, !bytes ? SCSI_XFER_NONE : s->out ? SCSI_XFER_WRITE : SCSI_XFER_READ, (int)bytes);
+    g_autofree uint8_t *buf = s->out && bytes ? g_malloc(bytes) : NULL;
+    struct iscsi_data data = { .size = bytes, .data = buf };
+    if (!t)
+        return -ENOMEM;
+    if (buf)
+        iov_to_buf(iov, iovcnt, 0, buf, bytes);
+    pthread_mutex_lock(&d->lock);
+    bool there = lib.iscsi_scsi_command_sync(d->iscsi, d->lun, t, buf ? &data : NULL);
+    pthread_mutex_unlock(&d->lock);
+    int r = there && t->status >= 0 && t->status <= UINT8_MAX ? 0 : -EIO;
+    s->status = (uint8_t)t->status;
+    s->done = s->out ? bytes : MIN(bytes, (size_t)MAX(t->datain.size, 0));
+    if (t->residual_status == SCSI_RESIDUAL_UNDERFLOW && s->out)
+        s->done -= MIN(t->residual, bytes);
+    if (!r && s->status == SCSI_STATUS_CHECK_CONDITION) {
+        put_sense(s, t);
+        s->done = 0;
+    } else if (!r && !s->out) {
+        iov_from_buf(iov, iovcnt, 0, t->datain.data, s->done);
+    }
+    lib.scsi_free_scsi_task(t);
+    return r;
+}
+
 static const char *const iscsi_schemes[] = { "iscsi", NULL };
 static const char *const iscsi_options[] = { "url", "portal", "target", "lun", "transport", "user", "password-secret", "initiator-name", NULL };
 static const BlockDriver iscsi_driver = {
     .name = "iscsi", .desc = "a unit of an iSCSI target", .protocol = true, .instance_size = sizeof(IscsiNode), .schemes = iscsi_schemes,
     .options = iscsi_options, .parse_filename = iscsi_parse, .open = iscsi_node_open, .close = iscsi_node_close, .preadv = iscsi_preadv,
-    .pwritev = iscsi_pwritev, .flush = iscsi_flush,
+    .pwritev = iscsi_pwritev, .flush = iscsi_flush, .scsi = iscsi_scsi,
 };
 BLOCK_DRIVER_REGISTER(iscsi_driver)
 #endif

@@ -62,6 +62,8 @@ static int raw_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flag
 static int raw_discard(BlockNode *n, uint64_t offset, uint64_t len) { return block_pdiscard(n->file, raw_of(n)->offset + offset, len); }
 static int raw_flush(BlockNode *n) { return block_flush(n->file); }
 
+static bool raw_passes_scsi(BlockNode *n) { return !raw_of(n)->offset && !raw_of(n)->fixed; }
+
 static int raw_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
 {
     int r = block_status(n->file, raw_of(n)->offset + offset, len, out);
@@ -105,5 +107,6 @@ static const BlockDriver raw_driver = {
     .create_options = raw_create_options, .open = raw_open, .preadv = raw_preadv, .pwritev = raw_pwritev, .preadv_nowait = raw_preadv_nowait,
     .pwritev_nowait = raw_pwritev_nowait, .aio = raw_aio, .pwrite_zeroes = raw_zeroes,
     .pdiscard = raw_discard, .flush = raw_flush, .status = raw_status, .truncate = raw_truncate, .create = raw_create, .measure = raw_measure,
+    .passes_scsi = raw_passes_scsi,
 };
 BLOCK_DRIVER_REGISTER(raw_driver)

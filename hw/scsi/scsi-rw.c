@@ -5,16 +5,7 @@
 
 enum { FUA = 8, NDOB = 1, UNMAP_BIT = 8, ANCHOR = 16, PROTECT = 0xe0 };
 
-static void fail_io(ScsiRequest *r, int error)
-{
-    bool read = r->req.blk.op == BLK_READ;
-    uint32_t sense = error == -ENOMEDIUM ? SENSE_NO_MEDIUM : error == -ENOSPC ? SENSE_SPACE_FULL : error == -ENOMEM ? SENSE_TARGET_FAILURE
-                   : error == -EROFS || error == -EPERM ? SENSE_WRITE_PROTECTED : read ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
-    if (sense == SENSE_READ_ERROR || sense == SENSE_WRITE_ERROR)
-        scsi_fail_info(r, sense, r->req.blk.offset / disk_block(disk_of(r)));
-    else
-        scsi_fail(r, sense);
-}
+static void fail_io(ScsiRequest *r, int error) { scsi_fail_io(r, error, disk_block(disk_of(r))); }
 
 static bool check_range(ScsiRequest *r, const ScsiDisk *d, uint64_t lba, uint64_t count)
 {

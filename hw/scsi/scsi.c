@@ -92,21 +92,39 @@ void scsi_done(ScsiRequest *r, uint8_t status)
     (b->dropping ? b->host->drop : b->host->complete)(r);
 }
 
-void scsi_fail_info(ScsiRequest *r, uint32_t sense, uint64_t information)
+void scsi_fail_sense(ScsiRequest *r, const uint8_t *data, size_t len)
 {
-    spc_sense_fixed(sense, r->sense);
-    if (information <= UINT32_MAX) {
-        r->sense[0] |= 0x80;
-        store_be(r->sense + 3, 4, information);
-    }
-    r->sense_len = SPC_SENSE_BYTES;
+    r->sense_len = (uint8_t)MIN(len, sizeof r->sense);
+    memcpy(r->sense, data, r->sense_len);
     r->done_bytes = 0;
     if (r->dev && r->bus->host->no_autosense && !r->cancelled)
-        r->dev->pending = sense;
+        r->dev->pending = spc_sense_parse(data, r->sense_len);
     scsi_done(r, SCSI_CHECK_CONDITION);
 }
 
+void scsi_fail_info(ScsiRequest *r, uint32_t sense, uint64_t information)
+{
+    uint8_t data[SPC_SENSE_BYTES];
+    spc_sense_fixed(sense, data);
+    if (information <= UINT32_MAX) {
+        data[0] |= 0x80;
+        store_be(data + 3, 4, information);
+    }
+    scsi_fail_sense(r, data, sizeof data);
+}
+
 void scsi_fail(ScsiRequest *r, uint32_t sense) { scsi_fail_info(r, sense, UINT64_MAX); }
+
+void scsi_fail_io(ScsiRequest *r, int error, uint32_t block)
+{
+    bool read = r->req.blk.op == BLK_READ;
+    uint32_t sense = error == -ENOMEDIUM ? SENSE_NO_MEDIUM : error == -ENOSPC ? SENSE_SPACE_FULL : error == -ENOMEM ? SENSE_TARGET_FAILURE
+                   : error == -EROFS || error == -EPERM ? SENSE_WRITE_PROTECTED : read ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
+    if (sense == SENSE_READ_ERROR || sense == SENSE_WRITE_ERROR)
+        scsi_fail_info(r, sense, r->req.blk.offset / block);
+    else
+        scsi_fail(r, sense);
+}
 
 /* --- data --- */
 
@@ -136,12 +154,18 @@ static void drive_done(DriveRequest *req, int error)
     r->step(r, error);
 }
 
-static void submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt, unsigned flags,
-                   void (*step)(ScsiRequest *r, int error))
+static void prepare(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt, unsigned flags,
+                    void (*step)(ScsiRequest *r, int error))
 {
     r->step = step;
     r->req = (DriveRequest){ .blk = { .op = op, .flags = flags, .offset = offset, .bytes = bytes, .iov = iov, .iovcnt = iovcnt },
                              .done = drive_done, .hint = r->cancelled };
+}
+
+static void submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt, unsigned flags,
+                   void (*step)(ScsiRequest *r, int error))
+{
+    prepare(r, op, offset, bytes, iov, iovcnt, flags, step);
     drive_submit(&r->dev->queue, &r->req);
 }
 
@@ -151,6 +175,20 @@ void scsi_submit_buf(ScsiRequest *r, BlkOp op, uint64_t offset, void *buf, uint6
     r->own_iov = g_new(struct iovec, 1);
     *r->own_iov = (struct iovec){ buf, bytes };
     submit(r, op, offset, bytes, r->own_iov, 1, flags, step);
+}
+
+void scsi_submit_scsi(ScsiRequest *r, BlockScsi *s, void (*step)(ScsiRequest *r, int error))
+{
+    const struct iovec *iov = r->iov;
+    int n = r->iovcnt;
+    if (r->xfer != r->room) {
+        g_free(r->own_iov);
+        iov = r->own_iov = g_new(struct iovec, MAX(n, 1));
+        n = iov_part(r->own_iov, r->iov, n, 0, r->xfer);
+    }
+    prepare(r, BLK_SCSI, 0, 0, iov, n, 0, step);
+    r->req.blk.scsi = s;
+    drive_submit(&r->dev->queue, &r->req);
 }
 
 /* The initiator's list itself, when all of it is meant. */

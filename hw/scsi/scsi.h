@@ -150,6 +150,8 @@ const char *scsi_serial(const ScsiDevice *d); /* NULL: none was given */
 void scsi_done(ScsiRequest *r, uint8_t status);
 void scsi_fail(ScsiRequest *r, uint32_t sense);
 void scsi_fail_info(ScsiRequest *r, uint32_t sense, uint64_t information);
+void scsi_fail_sense(ScsiRequest *r, const uint8_t *data, size_t len); /* sense data that came from elsewhere */
+void scsi_fail_io(ScsiRequest *r, int error, uint32_t block);          /* r->req has failed; block: bytes of a sector */
 /* Give `len` bytes, cut to what the initiator takes, and GOOD. */
 void scsi_reply(ScsiRequest *r, const void *data, size_t len);
 /* Parameters from the initiator: up to `len` bytes, returns how many. */
@@ -158,6 +160,8 @@ size_t scsi_take(const ScsiRequest *r, uint64_t skip, void *data, size_t len);
 /* Send r->req on its way; step() goes on under the domain. Data: `bytes` of r->iov from `skip`; bytes 0: none. */
 void scsi_submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags, void (*step)(ScsiRequest *r, int error));
 void scsi_submit_buf(ScsiRequest *r, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags, void (*step)(ScsiRequest *r, int error));
+/* A command for the host's unit behind the drive; r->iov's first r->xfer bytes are its data. s stays until step(). */
+void scsi_submit_scsi(ScsiRequest *r, BlockScsi *s, void (*step)(ScsiRequest *r, int error));
 /* For BlkDeviceOps: unit attentions of another medium, another size. opaque: the ScsiDevice. */
 void scsi_medium_changed(void *unit, bool present);
 void scsi_resized(void *unit);

@@ -49,7 +49,7 @@ BLOCK_DRIVER_REGISTER(bad_driver)
 
 /* --- the machine that stands: what failed is held, and carried out when it goes on, in this process or another --- */
 
-static void wait_held(const char *drive)
+static inline void wait_held(const char *drive)
 {
     for (unsigned i = 0; i < 20000 && atomic_load(&failures) > 0; i++)
         g_usleep(100);
@@ -59,7 +59,7 @@ static void wait_held(const char *drive)
     g_assert_cmpint(r.pause_state, ==, RUN_IO_ERROR);
 }
 
-static void go_on(const char *drive, bool load)
+static inline void go_on(const char *drive, bool load)
 {
     Error *err = NULL;
     if (load) {
