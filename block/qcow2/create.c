@@ -157,10 +157,11 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
         return false;
     Qcow2 *q = q2_of(n);
     q->data_file_name = g_strdup(p.data_file);
-    n->backing_file = p.backing_file && *p.backing_file ? g_strdup(p.backing_file) : NULL;
-    n->backing_format = g_strdup(p.backing_fmt);
     size = p.crypt.method ? align_up(size, CRYPTO_SECTOR) : size;
-    bool ok = q2_crypt_create(n, &p.crypt, errp) && q2_write_header(n, errp) && q2_truncate(n, size, p.prealloc, errp);
+    bool ok = q2_crypt_create(n, &p.crypt, errp) && q2_truncate(n, size, p.prealloc, errp);
+    n->backing_file = p.backing_file && *p.backing_file ? g_strdup(p.backing_file) : NULL; /* only now: growing hides it */
+    n->backing_format = g_strdup(p.backing_fmt);
+    ok = ok && q2_write_header(n, errp);
     block_unref(n);
     return ok && flush_created(filename, errp);
 }
@@ -186,12 +187,16 @@ bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64
 static int map_all(BlockNode *n, uint64_t from, uint64_t to)
 {
     Qcow2 *q = q2_of(n);
+    uint64_t used = block_size(q->data); /* what is allocated below it may hold anything */
     for (uint64_t at = align_down(from, q->cluster_size); at < to;) {
         uint64_t stop = MIN(align_up(to, q->cluster_size), align_down(at, BIT(q->cluster_bits + q->l2_bits)) + BIT(q->cluster_bits + q->l2_bits));
         uint64_t clusters = (stop - at) >> q->cluster_bits;
         int64_t host = q->data_node ? (int64_t)at : q2_alloc(n, clusters);
         if (host < 0)
             return (int)host;
+        int e = (uint64_t)host < used ? block_pwrite_zeroes(q->data, (uint64_t)host, MIN(stop - at, used - (uint64_t)host), 0) : 0;
+        if (e)
+            return e;
         for (uint64_t i = 0; i < clusters; i++) {
             unsigned index;
             int r;
@@ -240,20 +245,51 @@ bool q2_preallocate(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc prea
     return end <= old_end || block_truncate(q->data, end, prealloc == PREALLOC_METADATA ? PREALLOC_OFF : prealloc, false, errp);
 }
 
-static int shrink(BlockNode *n, uint64_t size)
+/* The range reads as zero afterwards, whatever kind of cluster stands there. (not locked) */
+static int write_zeroes(BlockNode *n, uint64_t from, uint64_t to)
+{
+    enum { PIECE = 2 << 20 };
+    struct iovec iov = { g_malloc(MIN(to - from, (uint64_t)PIECE)), 0 };
+    int r = 0;
+    for (uint64_t at = from; !r && at < to; at += iov.iov_len) {
+        iov.iov_len = MIN(to - at, (uint64_t)PIECE);
+        r = q2_preadv_in(n, NULL, 0, at, iov.iov_len, &iov, 1);
+        if (r || buf_is_zero(iov.iov_base, iov.iov_len))
+            continue;
+        memset(iov.iov_base, 0, iov.iov_len);
+        r = q2_pwritev(n, at, iov.iov_len, &iov, 1, 0);
+    }
+    g_free(iov.iov_base);
+    return r;
+}
+
+/* What the disk gains is zero: neither what once stood in the last cluster or behind the disk, nor what a longer backing file has there. */
+static int clear_gain(BlockNode *n, uint64_t old, uint64_t size)
 {
     Qcow2 *q = q2_of(n);
-    uint64_t from = align_up(size, q->cluster_size), old = align_up(block_size(n), q->cluster_size);
-    int r = from < old ? q2_discard_range(n, from, old - from, true) : 0;
-    if (!r && size & (q->cluster_size - 1)) { /* what stands behind the new end must not come back */
-        uint64_t keep = size, upto = MIN(from, block_size(n));
-        g_autofree uint8_t *zeroes = g_malloc0(q->cluster_size);
-        Q2Map m;
-        r = q2_map(n, keep, upto - keep ? upto - keep : 1, &m);
-        if (!r && upto > keep && m.kind == Q2_DATA && m.copied)
-            r = q2_data_pwritev(n, keep, m.host, &(struct iovec){ zeroes, MIN(m.len, upto - keep) }, 1);
-    }
-    return r ? r : q2_sync(n);
+    uint64_t edge = MIN(align_up(old, q->cluster_size), size), below = n->backing ? block_size(n->backing) : n->backing_file ? size : 0;
+    int r = write_zeroes(n, old, edge);
+    below = MIN(below, size);
+    pthread_mutex_lock(&q->lock);
+    uint64_t mapped = MIN(align_up(size, q->cluster_size), (uint64_t)q->l1_size << (q->cluster_bits + q->l2_bits));
+    if (!r && edge < mapped)
+        r = q2_discard_range(n, edge, mapped - edge, true);
+    if (!r && edge < below && q->version >= 3)
+        r = q2_zero_range(n, edge, align_up(below, q->cluster_size) - edge, false);
+    pthread_mutex_unlock(&q->lock);
+    return !r && edge < below && q->version < 3 ? write_zeroes(n, edge, below) : r;
+}
+
+static int clear_loss(BlockNode *n, uint64_t old, uint64_t size)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t edge = align_up(size, q->cluster_size);
+    int r = write_zeroes(n, size, MIN(edge, old)); /* whoever makes the disk larger again may not do so */
+    pthread_mutex_lock(&q->lock);
+    if (!r && edge < old)
+        r = q2_discard_range(n, edge, align_up(old, q->cluster_size) - edge, true);
+    pthread_mutex_unlock(&q->lock);
+    return r;
 }
 
 bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
@@ -272,7 +308,10 @@ bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **er
         return false;
     }
     pthread_mutex_lock(&q->lock);
-    int r = q->broken ? -EIO : size < old ? shrink(n, size) : 0;
+    int r = q->broken ? -EIO : q->lazy && !q->dirty_written ? q2_mark_dirty(n) : 0;
+    pthread_mutex_unlock(&q->lock);
+    r = r || size == old ? r : size < old ? clear_loss(n, old, size) : clear_gain(n, old, size);
+    pthread_mutex_lock(&q->lock);
     r = r ? r : q2_grow_l1(n, MAX(q2_l1_needed(q, size), 1u), true);
     r = r ? r : q2_sync(n);
     r = r ? r : q2_write_field(n, 24, size, 8);

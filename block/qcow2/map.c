@@ -280,7 +280,7 @@ static void discard_entry(BlockNode *n, Q2Table *t, unsigned index, uint32_t mas
         return; /* would show the backing file's contents */
     if (!zero && !entry && !bitmap)
         return;
-    uint64_t keep = q->data_node ? entry & (OFFSET_MASK | OFLAG_COPIED) : 0;
+    uint64_t keep = q->raw_external || (q->data_node && zero) ? entry & (OFFSET_MASK | OFLAG_COPIED) : 0;
     if (!keep)
         q2_free_entry(n, entry);
     q2_set_entry(q, t, index, keep | (zero && q->subclusters == 1 ? OFLAG_ZERO : 0), zero ? UINT64_C(0xffffffff) << 32 : 0);

@@ -251,6 +251,16 @@ static bool qed_change_backing(BlockNode *n, const char *file, const char *forma
     return true;
 }
 
+/* What the disk gains is zero, also where a longer backing file has data. */
+static int clear_gain(BlockNode *n, uint64_t old, uint64_t size)
+{
+    Qed *q = qed_of(n);
+    uint64_t end = n->backing ? MIN(block_size(n->backing), size) : n->backing_file ? size : 0, edge = MIN(align_up(old, q->cluster), end);
+    g_autofree uint8_t *zeroes = g_malloc0(q->cluster);
+    int r = old < edge ? sparse_pwritev(n, old, edge - old, &(struct iovec){ zeroes, edge - old }, 1, 0) : 0;
+    return !r && edge < end ? sparse_pwrite_zeroes(n, edge, align_up(end, q->cluster) - edge, 0) : r;
+}
+
 static bool qed_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
 {
     Qed *q = qed_of(n);
@@ -262,7 +272,9 @@ static bool qed_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Er
     }
     uint64_t old = block_size(n);
     n->size = size;
-    int r = qed_write_header(n);
+    int r = clear_gain(n, old, size);
+    r = r ? r : sparse_flush(n);
+    r = r ? r : qed_write_header(n);
     r = r ? r : block_flush(n->file);
     if (r) {
         n->size = old;
