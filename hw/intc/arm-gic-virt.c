@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* GICv2 virtualization extensions: hypervisor control registers and the virtual CPU interface (IHI 0048B chapter 5). */
 #include "hw/intc/arm-gic-internal.h"
+#include "hw/intc/arm-gic-lr.h"
 
 enum { H_HCR = 0x00, H_VTR = 0x04, H_VMCR = 0x08, H_MISR = 0x10, H_EISR = 0x20, H_ELRSR = 0x30, H_APR = 0xf0, H_LR = 0x100 };
-enum { HCR_EN = 1, HCR_UIE = 2, HCR_LRENPIE = 4, HCR_NPIE = 8, HCR_G0E = 0x10, HCR_G0D = 0x20, HCR_G1E = 0x40, HCR_G1D = 0x80 };
-enum { VM_G0 = 1, VM_G1 = 2, VM_ACK_CTL = 4, VM_FIQ_EN = 8, VM_CBPR = 0x10, VM_EOIMODE = 0x200 };
 enum { LR_PENDING = 1 << 28, LR_ACTIVE = 1 << 29, LR_GROUP1 = 1 << 30, LR_EOI = 1 << 19 };
 #define LR_HW UINT32_C(0x80000000)
 
 static unsigned lr_priority(uint32_t lr) { return (lr >> 23 & 31) << 3; }
-static bool lr_invalid(uint32_t lr) { return !(lr & (LR_PENDING | LR_ACTIVE)); }
 static unsigned vm_pmr(const GicCpu *c) { return (c->vmcr >> 27) << 3; }
 
 static unsigned virtual_bpr(const GicCpu *c, unsigned group)
@@ -25,56 +23,22 @@ static unsigned group_priority(const GicCpu *c, uint32_t lr)
 
 static unsigned running(const GicCpu *c) { return c->vapr ? (unsigned)__builtin_ctz(c->vapr) << 3 : 0x100; }
 
-/* The list register whose interrupt a VM would take; -1: none. */
-static int highest(const GicCpu *c)
+static GicLrs take_apart(const GicCpu *c)
 {
-    int best = -1;
+    GicLrs l = { .count = GIC_LRS };
     for (unsigned i = 0; i < GIC_LRS; i++) {
-        uint32_t lr = c->lr[i], enable = lr & LR_GROUP1 ? VM_G1 : VM_G0;
-        if ((lr & (LR_PENDING | LR_ACTIVE)) == LR_PENDING && c->vmcr & enable &&
-            (best < 0 || lr_priority(lr) < lr_priority(c->lr[best])))
-            best = (int)i;
+        uint32_t v = c->lr[i];
+        l.lr[i] = (GicLr){ (v & LR_PENDING) != 0, (v & LR_ACTIVE) != 0, (v & LR_HW) != 0, (v & LR_GROUP1) != 0, (v & LR_EOI) != 0, (uint8_t)lr_priority(v) };
     }
-    return best;
+    return l;
 }
+
+static int highest(const GicCpu *c) { return gic_lr_highest(take_apart(c), c->vmcr); }
+static uint32_t misr(const GicCpu *c) { return gic_lr_misr(take_apart(c), c->hcr, c->vmcr); }
 
 static bool deliverable(const GicCpu *c, int n)
 {
     return n >= 0 && c->hcr & HCR_EN && lr_priority(c->lr[n]) < vm_pmr(c) && group_priority(c, c->lr[n]) < running(c);
-}
-
-/* ---- maintenance interrupt ---- */
-
-static uint32_t eisr(const GicCpu *c)
-{
-    uint32_t v = 0;
-    for (unsigned i = 0; i < GIC_LRS; i++)
-        v |= (uint32_t)(lr_invalid(c->lr[i]) && !(c->lr[i] & LR_HW) && c->lr[i] & LR_EOI) << i;
-    return v;
-}
-
-static uint32_t elrsr(const GicCpu *c)
-{
-    uint32_t v = 0;
-    for (unsigned i = 0; i < GIC_LRS; i++)
-        v |= (uint32_t)(lr_invalid(c->lr[i]) && (c->lr[i] & LR_HW || !(c->lr[i] & LR_EOI))) << i;
-    return v;
-}
-
-/* Section 5.3.4. */
-static uint32_t misr(const GicCpu *c)
-{
-    unsigned valid = 0, pending = 0;
-    for (unsigned i = 0; i < GIC_LRS; i++) {
-        valid += !lr_invalid(c->lr[i]);
-        pending += (c->lr[i] & LR_PENDING) != 0;
-    }
-    if (!(c->hcr & HCR_EN))
-        return 0;
-    return (eisr(c) != 0) | (c->hcr & HCR_UIE && valid <= 1 ? 2u : 0) | (c->hcr & HCR_LRENPIE && c->hcr >> 27 ? 4u : 0) |
-           (c->hcr & HCR_NPIE && !pending ? 8u : 0) | (c->hcr & HCR_G0E && c->vmcr & VM_G0 ? 0x10u : 0) |
-           (c->hcr & HCR_G0D && !(c->vmcr & VM_G0) ? 0x20u : 0) | (c->hcr & HCR_G1E && c->vmcr & VM_G1 ? 0x40u : 0) |
-           (c->hcr & HCR_G1D && !(c->vmcr & VM_G1) ? 0x80u : 0);
 }
 
 void gic_virt_update(Gic *g, unsigned cpu)
@@ -107,8 +71,8 @@ static uint32_t hyp_reg_read(const GicCpu *c, unsigned at)
     case H_VTR: return 4u << 29 | 4u << 26 | (GIC_LRS - 1);
     case H_VMCR: return c->vmcr;
     case H_MISR: return misr(c);
-    case H_EISR: return eisr(c);
-    case H_ELRSR: return elrsr(c);
+    case H_EISR: return gic_lr_eisr(take_apart(c));
+    case H_ELRSR: return gic_lr_elrsr(take_apart(c));
     case H_APR: return c->vapr;
     default: return 0;
     }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* GICv3 virtual CPU interface: ICV_* as a VM sees it, ICH_* as its hypervisor programs it (IHI 0069G chapter 6, section 12.4). */
 #include "hw/intc/arm-gicv3-internal.h"
+#include "hw/intc/arm-gic-lr.h"
 
-enum { HCR_EN = 1, HCR_UIE = 2, HCR_LRENPIE = 4, HCR_NPIE = 8, HCR_G0E = 0x10, HCR_G0D = 0x20, HCR_G1E = 0x40, HCR_G1D = 0x80 };
-enum { VM_G0 = 1, VM_G1 = 2, VM_ACK_CTL = 4, VM_FIQ_EN = 8, VM_CBPR = 0x10, VM_EOIMODE = 0x200 };
 #define LR_PENDING BIT(62)
 #define LR_ACTIVE BIT(63)
 #define LR_HW BIT(61)
@@ -12,7 +11,6 @@ enum { VM_G0 = 1, VM_G1 = 2, VM_ACK_CTL = 4, VM_FIQ_EN = 8, VM_CBPR = 0x10, VM_E
 #define LR_WRITABLE UINT64_C(0xf0ff1fff0000ffff)
 
 static unsigned lr_priority(uint64_t lr) { return (unsigned)(lr >> 48) & GIC3_PRIORITY_MASK; }
-static bool lr_invalid(uint64_t lr) { return !(lr & (LR_PENDING | LR_ACTIVE)); }
 
 static unsigned point(const Gic3Cpu *c, unsigned group)
 {
@@ -31,54 +29,22 @@ static unsigned running(const Gic3Cpu *c)
     return active ? (unsigned)__builtin_ctz(active) << 3 : 0x100;
 }
 
-static int highest(const Gic3Cpu *c)
+static GicLrs take_apart(const Gic3Cpu *c)
 {
-    int best = -1;
+    GicLrs l = { .count = GIC3_LRS };
     for (unsigned i = 0; i < GIC3_LRS; i++) {
-        uint64_t lr = c->lr[i];
-        if ((lr & (LR_PENDING | LR_ACTIVE)) == LR_PENDING && c->vmcr & (lr & LR_GROUP1 ? VM_G1 : VM_G0) &&
-            (best < 0 || lr_priority(lr) < lr_priority(c->lr[best])))
-            best = (int)i;
+        uint64_t v = c->lr[i];
+        l.lr[i] = (GicLr){ (v & LR_PENDING) != 0, (v & LR_ACTIVE) != 0, (v & LR_HW) != 0, (v & LR_GROUP1) != 0, (v & LR_EOI) != 0, (uint8_t)lr_priority(v) };
     }
-    return best;
+    return l;
 }
+
+static int highest(const Gic3Cpu *c) { return gic_lr_highest(take_apart(c), c->vmcr); }
+static uint32_t misr(const Gic3Cpu *c) { return gic_lr_misr(take_apart(c), c->hcr, c->vmcr); }
 
 static bool deliverable(const Gic3Cpu *c, int n)
 {
     return n >= 0 && c->hcr & HCR_EN && lr_priority(c->lr[n]) < c->vmcr >> 24 && group_priority(c, c->lr[n]) < running(c);
-}
-
-/* ---- maintenance ---- */
-
-static uint32_t eisr(const Gic3Cpu *c)
-{
-    uint32_t v = 0;
-    for (unsigned i = 0; i < GIC3_LRS; i++)
-        v |= (uint32_t)(lr_invalid(c->lr[i]) && !(c->lr[i] & LR_HW) && c->lr[i] & LR_EOI) << i;
-    return v;
-}
-
-static uint32_t elrsr(const Gic3Cpu *c)
-{
-    uint32_t v = 0;
-    for (unsigned i = 0; i < GIC3_LRS; i++)
-        v |= (uint32_t)(lr_invalid(c->lr[i]) && (c->lr[i] & LR_HW || !(c->lr[i] & LR_EOI))) << i;
-    return v;
-}
-
-static uint32_t misr(const Gic3Cpu *c)
-{
-    unsigned valid = 0, pending = 0;
-    for (unsigned i = 0; i < GIC3_LRS; i++) {
-        valid += !lr_invalid(c->lr[i]);
-        pending += (c->lr[i] & LR_PENDING) != 0;
-    }
-    if (!(c->hcr & HCR_EN))
-        return 0;
-    return (eisr(c) != 0) | (c->hcr & HCR_UIE && valid <= 1 ? 2u : 0) | (c->hcr & HCR_LRENPIE && c->hcr >> 27 ? 4u : 0) |
-           (c->hcr & HCR_NPIE && !pending ? 8u : 0) | (c->hcr & HCR_G0E && c->vmcr & VM_G0 ? 0x10u : 0) |
-           (c->hcr & HCR_G0D && !(c->vmcr & VM_G0) ? 0x20u : 0) | (c->hcr & HCR_G1E && c->vmcr & VM_G1 ? 0x40u : 0) |
-           (c->hcr & HCR_G1D && !(c->vmcr & VM_G1) ? 0x80u : 0);
 }
 
 void gic3_virtual_update(Gic3Cpu *c)
@@ -108,8 +74,8 @@ bool gic3_hyp_read(Gic3Cpu *c, uint32_t key, uint64_t *v)
     case ICH_HCR: *v = c->hcr; break;
     case ICH_VTR: *v = 4u << 29 | 4u << 26 | 1u << 21 | 1u << 20 | 1u << 19 | (GIC3_LRS - 1); break;
     case ICH_MISR: *v = misr(c); break;
-    case ICH_EISR: *v = eisr(c); break;
-    case ICH_ELRSR: *v = elrsr(c); break;
+    case ICH_EISR: *v = gic_lr_eisr(take_apart(c)); break;
+    case ICH_ELRSR: *v = gic_lr_elrsr(take_apart(c)); break;
     case ICH_VMCR: *v = c->vmcr | VM_FIQ_EN; break;
     default: return false;
     }
