@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* NVMe: admin commands (NVM Express 1.4, chapter 5). */
-#include <stdio.h>
 #include <string.h>
 #include "hw/storage/nvme.h"
 
-enum { IDENTIFY_SIZE = 4096, VOLATILE_CACHE = 1, QUEUE_CONTIGUOUS = 1, CQ_INTERRUPTS = 2 };
-
-static void put_text(uint8_t *p, size_t size, const char *text)
-{
-    size_t len = MIN(strlen(text), size);
-    memset(p, ' ', size);
-    memcpy(p, text, len);
-}
+enum { QUEUE_CONTIGUOUS = 1, CQ_INTERRUPTS = 2, RETAIN_EVENT = 1 << 15 };
 
 /* --- queues --- */
 
@@ -62,7 +54,7 @@ static void delete_sq(NvmeRequest *r)
         nvme_complete(r, SC_QID_INVALID | SC_DNR);
         return;
     }
-    drive_settle(&n->queue); /* its commands complete first */
+    nvme_settle(n); /* its commands complete first */
     nvme_sq_clear(n, id);
     nvme_doors_update(n);
     nvme_complete(r, SC_OK);
@@ -85,82 +77,6 @@ static void delete_cq(NvmeRequest *r)
         nvme_doors_update(n);
     }
     nvme_complete(r, !exists ? SC_QID_INVALID | SC_DNR : used ? SC_QDELETE_INVALID | SC_DNR : SC_OK);
-}
-
-/* --- identify (5.15) --- */
-
-static void identify_controller(const Nvme *n, uint8_t *p)
-{
-    store_le16(p, 0x1b36);
-    store_le16(p + 2, 0x1af4);
-    put_text(p + 4, 20, drive_serial(&n->pci.dev, &n->drive, n->blk));
-    put_text(p + 24, 40, "Rhea NVMe disk");
-    put_text(p + 64, 8, RHEA_VERSION);
-    p[72] = 6;                      /* arbitration burst */
-    p[77] = (uint8_t)n->mdts;
-    store_le32(p + 80, 0x00010400);
-    store_le32(p + 92, 0x100);      /* events: namespace attributes */
-    store_le16(p + 256, 1 << 1 | 1 << 8); /* format; doorbell buffer */
-    p[258] = 3;                     /* aborts at a time - 1 */
-    p[259] = NVME_AERS - 1;
-    p[260] = 3;                     /* one firmware slot, read-only */
-    p[261] = 1 << 2 | 1 << 1;       /* extended get log page, commands supported log */
-    p[262] = NVME_ERRORS - 1;
-    store_le16(p + 266, 343);       /* warning and critical temperatures in kelvin */
-    store_le16(p + 268, 373);
-    p[512] = 0x66;                  /* queue entries of 64 and 16 bytes */
-    p[513] = 0x44;
-    store_le32(p + 516, 1);         /* namespaces */
-    store_le16(p + 520, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 7); /* compare, DSM, write zeroes, timestamp, verify */
-    p[524] = 0;                     /* format: of one namespace */
-    p[525] = n->drive.write_cache ? VOLATILE_CACHE | 3 << 1 : 0;
-    store_le32(p + 536, 1);         /* SGLs, no alignment */
-    snprintf((char *)p + 768, 256, "nqn.2019-08.org.qemu:%s", drive_serial(&n->pci.dev, &n->drive, n->blk));
-    store_le16(p + 2048, 2500);     /* power state 0: 25 W */
-}
-
-static void identify_namespace(const Nvme *n, uint8_t *p)
-{
-    uint64_t blocks = nvme_blocks(n);
-    store_le64(p, blocks);
-    store_le64(p + 8, blocks);
-    store_le64(p + 16, blocks);
-    p[24] = 1 << 2 | 1 << 4;        /* deallocated blocks have an error-free value; optimal I/O sizes are told */
-    p[25] = 1;                      /* formats - 1 */
-    p[26] = (uint8_t)n->lbaf;
-    p[33] = 1 << 0 | 1 << 3;        /* deallocated blocks read as zeroes; write zeroes deallocates */
-    p[128 + 2] = 9;
-    p[128 + 4 + 2] = 12;
-}
-
-static void identify(NvmeRequest *r)
-{
-    const Nvme *n = r->n;
-    g_autofree uint8_t *p = g_malloc0(IDENTIFY_SIZE);
-    uint32_t ns = nvme_dword(r, 1), cns = nvme_dword(r, 10) & 0xff;
-    bool ok = true;
-    switch (cns) {
-    case 0x00: case 0x11:
-        ok = ns == 1 || (ns == UINT32_MAX && cns == 0);
-        identify_namespace(n, p);
-        break;
-    case 0x01: identify_controller(n, p); break;
-    case 0x02: case 0x10:           /* active namespaces above ns */
-        ok = ns < UINT32_MAX - 1;
-        if (ns < 1)
-            store_le32(p, 1);
-        break;
-    case 0x03:                      /* identifiers of a namespace: an EUI-64 made of the serial number */
-        ok = ns == 1;
-        p[0] = 1;
-        p[1] = 8;
-        store_be(p + 4, 8, UINT64_C(0x525400) << 40 | g_str_hash(drive_serial(&n->pci.dev, &n->drive, n->blk)));
-        break;
-    default:
-        nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
-        return;
-    }
-    nvme_complete(r, ok ? nvme_give(r, p, IDENTIFY_SIZE) : SC_INVALID_NS | SC_DNR);
 }
 
 /* --- logs (5.14) --- */
@@ -202,6 +118,7 @@ static void commands_log(uint8_t *p)
     for (size_t i = 0; i < sizeof admin; i++)
         store_le32(p + admin[i] * 4, 1);
     store_le32(p + ADM_FORMAT * 4, 1 | 1 << 1);
+    store_le32(p + ADM_NS_ATTACH * 4, 1 | 1 << 3);
     for (size_t i = 0; i < sizeof reads; i++)
         store_le32(p + 1024 + reads[i] * 4, 1);
     for (size_t i = 0; i < sizeof writes; i++)
@@ -210,7 +127,7 @@ static void commands_log(uint8_t *p)
 
 static void get_log(NvmeRequest *r)
 {
-    const Nvme *n = r->n;
+    Nvme *n = r->n;
     uint8_t page[4096] = { 0 };
     uint32_t d10 = nvme_dword(r, 10), size;
     uint64_t want = (((uint64_t)(nvme_dword(r, 11) & 0xffff) << 16 | d10 >> 16) + 1) * 4, offset = nvme_dword(r, 12) | (uint64_t)nvme_dword(r, 13) << 32;
@@ -219,10 +136,10 @@ static void get_log(NvmeRequest *r)
     case 2: smart_log(n, page); size = 512; break;
     case 3:
         page[0] = 1;
-        put_text(page + 8, 8, RHEA_VERSION);
+        nvme_put_text(page + 8, 8, RHEA_VERSION);
         size = 512;
         break;
-    case 4: size = 4096; break;
+    case LOG_CHANGED_NS: size = 4096; break; /* read below: that takes the list */
     case 5: commands_log(page); size = 4096; break;
     default:
         nvme_complete(r, SC_LOG_INVALID | SC_DNR);
@@ -232,6 +149,8 @@ static void get_log(NvmeRequest *r)
         nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
         return;
     }
+    if ((d10 & 0xff) == LOG_CHANGED_NS)
+        nvme_changed_log(n, page, d10 & RETAIN_EVENT);
     nvme_complete(r, nvme_give(r, page + offset, (size_t)MIN(want, size - offset)));
 }
 
@@ -266,6 +185,25 @@ static void get_features(NvmeRequest *r)
     nvme_complete(r, SC_OK);
 }
 
+/* What is cached goes to the medium before the cache counts as off. */
+static void cache_flushed(Nvme *n, NvmeRequest *r, int error)
+{
+    n->write_cache &= error != 0;
+    nvme_complete(r, error ? SC_WRITE_FAULT : SC_OK);
+}
+
+static void set_write_cache(NvmeRequest *r, bool on)
+{
+    Nvme *n = r->n;
+    NvmeNs *all[NVME_NAMESPACES];
+    if (n->write_cache && !on) {
+        nvme_join(n, all, nvme_attached(n, all), BLK_FLUSH, r, cache_flushed);
+        return;
+    }
+    n->write_cache = on && n->own.drive.write_cache;
+    nvme_complete(r, SC_OK);
+}
+
 static void set_features(NvmeRequest *r)
 {
     Nvme *n = r->n;
@@ -279,10 +217,8 @@ static void set_features(NvmeRequest *r)
     }
     switch (id) {
     case FEAT_WRITE_CACHE:
-        if (n->write_cache && !(value & 1))
-            blk_flush(n->blk);
-        n->write_cache = value & 1 && n->drive.write_cache;
-        break;
+        set_write_cache(r, value & 1);
+        return;
     case FEAT_QUEUES:
         if ((value & 0xffff) == 0xffff || value >> 16 == 0xffff)
             status = SC_INVALID_FIELD | SC_DNR;
@@ -313,8 +249,9 @@ static void async_event(NvmeRequest *r)
         nvme_complete(r, SC_AER_LIMIT | SC_DNR);
         return;
     }
-    n->aer_cid[n->aers++] = r->cid; /* there is nothing to tell: it stays */
+    n->aer_cid[n->aers++] = r->cid; /* it stays until there is something to tell */
     g_free(r);
+    nvme_tell_changes(n);
 }
 
 static void doorbell_buffer(NvmeRequest *r)
@@ -335,27 +272,25 @@ static void doorbell_buffer(NvmeRequest *r)
     nvme_complete(r, SC_OK);
 }
 
-/* Format NVM (5.23): the block size, and all data gone. */
-static void format_done(DriveRequest *req, int error)
-{
-    nvme_complete(container_of(req, NvmeRequest, req), error ? SC_INTERNAL : SC_OK);
-}
+/* Format NVM (5.23): the block size, and all data gone; of one namespace or of all. */
+static void formatted(Nvme *n, NvmeRequest *r, int error) { nvme_complete(r, error ? SC_INTERNAL : SC_OK); }
 
 static void format(NvmeRequest *r)
 {
     Nvme *n = r->n;
-    uint32_t ns = nvme_dword(r, 1), d10 = nvme_dword(r, 10), lbaf = d10 & 15;
-    if ((ns != 1 && ns != UINT32_MAX) || !blk_writable(n->blk)) {
-        nvme_complete(r, ns != 1 && ns != UINT32_MAX ? SC_INVALID_NS | SC_DNR : SC_READ_ONLY | SC_DNR);
+    uint32_t nsid = nvme_dword(r, 1), d10 = nvme_dword(r, 10), lbaf = d10 & 15;
+    NvmeNs *ns[NVME_NAMESPACES];
+    unsigned count = nsid == UINT32_MAX ? nvme_attached(n, ns) : (ns[0] = nvme_ns(n, nsid)) != NULL;
+    uint16_t status = !count ? SC_INVALID_NS : lbaf > 1 || d10 >> 5 & 7 || (d10 >> 9 & 7) > 1 ? SC_FORMAT_INVALID : SC_OK;
+    for (unsigned i = 0; !status && i < count; i++)
+        status = !blk_writable(ns[i]->blk) ? SC_READ_ONLY : lbaf == 1 && blk_size(ns[i]->blk) & 4095 ? SC_FORMAT_INVALID : SC_OK;
+    if (status) {
+        nvme_complete(r, status | SC_DNR);
         return;
     }
-    if (lbaf > 1 || d10 >> 5 & 7 || (d10 >> 9 & 7) > 1 || (lbaf == 1 && blk_size(n->blk) & 4095)) {
-        nvme_complete(r, SC_FORMAT_INVALID | SC_DNR);
-        return;
-    }
-    n->lbaf = lbaf;
-    r->req = (DriveRequest){ .blk = { .op = BLK_WRITE_ZEROES, .bytes = blk_size(n->blk), .flags = BLOCK_REQ_MAY_UNMAP }, .done = format_done, .hint = true };
-    drive_submit(&n->queue, &r->req);
+    for (unsigned i = 0; i < count; i++)
+        ns[i]->lbaf = lbaf;
+    nvme_join(n, ns, count, BLK_WRITE_ZEROES, r, formatted);
 }
 
 void nvme_admin(NvmeRequest *r)
@@ -366,7 +301,7 @@ void nvme_admin(NvmeRequest *r)
     case ADM_GET_LOG: get_log(r); break;
     case ADM_DELETE_CQ: delete_cq(r); break;
     case ADM_CREATE_CQ: create_cq(r); break;
-    case ADM_IDENTIFY: identify(r); break;
+    case ADM_IDENTIFY: nvme_identify(r); break;
     case ADM_ABORT:
         r->result = 1; /* not aborted: commands end soon by themselves */
         nvme_complete(r, SC_OK);
@@ -374,6 +309,7 @@ void nvme_admin(NvmeRequest *r)
     case ADM_SET_FEATURES: set_features(r); break;
     case ADM_GET_FEATURES: get_features(r); break;
     case ADM_ASYNC_EVENT: async_event(r); break;
+    case ADM_NS_ATTACH: nvme_attachment(r); break;
     case ADM_DBBUF: doorbell_buffer(r); break;
     case ADM_FORMAT: format(r); break;
     default: nvme_complete(r, SC_INVALID_OPCODE | SC_DNR); break;

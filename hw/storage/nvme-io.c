@@ -54,26 +54,26 @@ static void submit(NvmeRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, un
         r->req.blk.iov = &r->compare_iov;
         r->req.blk.iovcnt = 1;
     }
-    drive_submit(&r->n->queue, &r->req);
+    drive_submit(&r->ns->queue, &r->req);
 }
 
 /* The blocks that CDW10 to CDW12 name; false: completed with an error. */
 static bool range(NvmeRequest *r, uint64_t *offset, uint64_t *bytes)
 {
-    const Nvme *n = r->n;
-    uint64_t lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, blocks = (nvme_dword(r, 12) & 0xffff) + 1, all = nvme_blocks(n);
+    const NvmeNs *ns = r->ns;
+    uint64_t lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, blocks = (nvme_dword(r, 12) & 0xffff) + 1, all = nvme_blocks(ns);
     if (lba > all || blocks > all - lba) {
         nvme_complete(r, SC_LBA_RANGE | SC_DNR);
         return false;
     }
-    *offset = lba << nvme_lba_bits(n);
-    *bytes = blocks << nvme_lba_bits(n);
+    *offset = lba << nvme_lba_bits(ns);
+    *bytes = blocks << nvme_lba_bits(ns);
     return true;
 }
 
 static bool writable(NvmeRequest *r)
 {
-    bool ok = blk_writable(r->n->blk);
+    bool ok = blk_writable(r->ns->blk);
     if (!ok)
         nvme_complete(r, SC_READ_ONLY | SC_DNR);
     return ok;
@@ -117,7 +117,7 @@ static void discard_done(DriveRequest *req, int error)
 
 static void dataset(NvmeRequest *r)
 {
-    Nvme *n = r->n;
+    NvmeNs *ns = r->ns;
     unsigned ranges = (nvme_dword(r, 10) & 0xff) + 1;
     g_autofree uint8_t *list = g_malloc(ranges * 16);
     uint16_t status = nvme_take(r, list, ranges * 16);
@@ -127,26 +127,79 @@ static void dataset(NvmeRequest *r)
     }
     r->ranges = 1;
     for (unsigned i = 0; i < ranges; i++) {
-        uint64_t lba = load_le64(list + i * 16 + 8), blocks = load_le32(list + i * 16 + 4), all = nvme_blocks(n);
+        uint64_t lba = load_le64(list + i * 16 + 8), blocks = load_le32(list + i * 16 + 4), all = nvme_blocks(ns);
         if (lba > all || blocks > all - lba || !blocks)
             continue;
         Discard *d = g_new0(Discard, 1);
         d->of = r;
-        d->req = (DriveRequest){ .blk = { .op = BLK_DISCARD, .offset = lba << nvme_lba_bits(n), .bytes = blocks << nvme_lba_bits(n) },
+        d->req = (DriveRequest){ .blk = { .op = BLK_DISCARD, .offset = lba << nvme_lba_bits(ns), .bytes = blocks << nvme_lba_bits(ns) },
                                  .done = discard_done, .hint = true };
         r->ranges++;
-        drive_submit(&n->queue, &d->req);
+        drive_submit(&ns->queue, &d->req);
     }
     if (!--r->ranges)
         nvme_complete(r, SC_OK);
 }
 
+/* --- the same to several namespaces --- */
+
+typedef struct Join { Nvme *n; NvmeRequest *r; NvmeJoinFn *done; unsigned left; int error; } Join;
+typedef struct JoinPart { DriveRequest req; Join *of; } JoinPart;
+
+static void join_left(Join *j)
+{
+    if (--j->left)
+        return;
+    j->done(j->n, j->r, j->error);
+    g_free(j);
+}
+
+static void part_done(DriveRequest *req, int error)
+{
+    JoinPart *p = container_of(req, JoinPart, req);
+    Join *j = p->of;
+    g_free(p);
+    j->error = j->error ? j->error : error;
+    join_left(j);
+}
+
+void nvme_join(Nvme *n, NvmeNs *const *ns, unsigned count, BlkOp op, NvmeRequest *r, NvmeJoinFn *done_fn)
+{
+    Join *j = g_new(Join, 1);
+    *j = (Join){ .n = n, .r = r, .done = done_fn, .left = count + 1 };
+    for (unsigned i = 0; i < count; i++) {
+        JoinPart *p = g_new0(JoinPart, 1);
+        p->of = j;
+        p->req = (DriveRequest){ .blk = { .op = op, .bytes = op == BLK_FLUSH ? 0 : blk_size(ns[i]->blk), .flags = op == BLK_FLUSH ? 0 : BLOCK_REQ_MAY_UNMAP },
+                                 .done = part_done, .hint = true };
+        drive_submit(&ns[i]->queue, &p->req);
+    }
+    join_left(j);
+}
+
+unsigned nvme_attached(const Nvme *n, NvmeNs **out)
+{
+    unsigned count = 0;
+    for (uint32_t nsid = 1; nsid <= NVME_NAMESPACES; nsid++) {
+        if (nvme_ns(n, nsid))
+            out[count++] = nvme_ns(n, nsid);
+    }
+    return count;
+}
+
+static void all_flushed(Nvme *n, NvmeRequest *r, int error) { nvme_complete(r, error ? SC_WRITE_FAULT : SC_OK); }
+
 void nvme_io(NvmeRequest *r)
 {
-    uint32_t ns = nvme_dword(r, 1);
-    bool every = r->cmd[0] == NVM_FLUSH && ns == UINT32_MAX;
-    if (ns != 1 && !every) {
-        nvme_complete(r, SC_INVALID_NS | SC_DNR);
+    uint32_t nsid = nvme_dword(r, 1);
+    if (r->cmd[0] == NVM_FLUSH && nsid == UINT32_MAX) {
+        NvmeNs *all[NVME_NAMESPACES];
+        nvme_join(r->n, all, nvme_attached(r->n, all), BLK_FLUSH, r, all_flushed);
+        return;
+    }
+    r->ns = nvme_ns(r->n, nsid);
+    if (!r->ns) {
+        nvme_complete(r, (nsid && nsid <= NVME_NAMESPACES ? SC_INVALID_FIELD : SC_INVALID_NS) | SC_DNR);
         return;
     }
     uint64_t offset, bytes;
@@ -176,7 +229,7 @@ static void save_request(DriveRequest *req, GByteArray *out)
 
 static bool restart_request(Device *d, const uint8_t *bytes, size_t len)
 {
-    Nvme *n = (Nvme *)d;
+    Nvme *n = nvme_of_device(d);
     uint16_t sq = len == 2 + NVME_SQE ? load_le16(bytes) : 0;
     if (!sq || sq >= NVME_QUEUES || !n->sq[sq].exists || !(n->csts & CSTS_RDY))
         return false;
@@ -195,5 +248,5 @@ static void drop_request(DriveRequest *req)
     g_free(r->compare);
     g_free(r);
 }
-static void stopping(Device *d) { nvme_settle_queues((Nvme *)d); }
+static void stopping(Device *d) { nvme_settle_queues(nvme_of_device(d)); }
 const DriveQueueOps nvme_queue_ops = { save_request, restart_request, drop_request, stopping };

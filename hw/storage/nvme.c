@@ -4,12 +4,12 @@
 #include <string.h>
 #include "base/log.h"
 
-enum { BAR_SIZE = 0x4000, CAP_TIMEOUT_500MS = 15, VERSION = 0x00010400 };
+enum { CAP_TIMEOUT_500MS = 15, VERSION = 0x00010400 };
 
-static uint64_t capabilities(void)
+static uint64_t capabilities(const Nvme *n)
 {
     return (NVME_ENTRIES_MAX - 1) | BIT(16) /* contiguous queues */ | (uint64_t)CAP_TIMEOUT_500MS << 24 | BIT(37) /* NVM command set */ |
-           UINT64_C(4) << 52 /* pages up to 64 KiB */;
+           UINT64_C(4) << 52 /* pages up to 64 KiB */ | (n->cmb && !n->legacy_cmb ? BIT(57) : 0);
 }
 
 /* --- interrupts --- */
@@ -93,7 +93,7 @@ static void post_waiting(Nvme *n, NvmeCq *q)
         update_irq(n, q);
 }
 
-static void wait_for_room(NvmeCq *q, NvmeRequest *r)
+void nvme_wait_for_room(NvmeCq *q, NvmeRequest *r)
 {
     r->next = NULL;
     if (!q->waiting)
@@ -123,7 +123,7 @@ void nvme_complete(NvmeRequest *r, uint16_t status)
         return;
     }
     if (q->waiting || cq_full(n, q)) {
-        wait_for_room(q, r);
+        nvme_wait_for_room(q, r);
         set_event(n, q->event, q->head); /* ring when that moves */
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         post_waiting(n, q);
@@ -199,6 +199,14 @@ void nvme_sq_clear(Nvme *n, unsigned id)
     *q = (NvmeSq){ .id = (uint16_t)id, .served = { n->pci.dev.domain, serve, q } };
 }
 
+void nvme_settle(Nvme *n)
+{
+    for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
+        if (n->ns[i])
+            drive_settle(&n->ns[i]->queue);
+    }
+}
+
 void nvme_settle_queues(Nvme *n)
 {
     for (unsigned i = 0; n->iothread && i < NVME_QUEUES; i++) {
@@ -209,7 +217,7 @@ void nvme_settle_queues(Nvme *n)
 
 /* --- registers --- */
 
-static void drop_waiting(NvmeCq *q)
+void nvme_drop_waiting(NvmeCq *q)
 {
     while (q->waiting) {
         NvmeRequest *r = q->waiting;
@@ -218,17 +226,21 @@ static void drop_waiting(NvmeCq *q)
     }
 }
 
-static void disable(Nvme *n)
+void nvme_disable(Nvme *n)
 {
     n->stopping = true;
-    drive_queue_reset(&n->queue);
+    for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
+        if (n->ns[i])
+            drive_queue_reset(&n->ns[i]->queue);
+    }
     n->stopping = false;
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
-        drop_waiting(&n->cq[i]);
+        nvme_drop_waiting(&n->cq[i]);
         n->cq[i] = (NvmeCq){ .id = (uint16_t)i };
         nvme_sq_clear(n, i);
     }
     n->aers = 0;
+    n->changes_told = false;
     n->csts = 0;
     n->intms = 0;
     nvme_doors_update(n);
@@ -255,6 +267,12 @@ static void enable(Nvme *n)
     n->csts |= CSTS_RDY;
 }
 
+static void shut_down(Nvme *n, NvmeRequest *r, int error)
+{
+    if (n->csts & CSTS_SHST_BUSY)
+        n->csts ^= CSTS_SHST_BUSY | CSTS_SHST_DONE;
+}
+
 static void write_cc(Nvme *n, uint32_t value)
 {
     uint32_t old = n->cc;
@@ -262,13 +280,13 @@ static void write_cc(Nvme *n, uint32_t value)
     if (value & CC_EN && !(old & CC_EN))
         enable(n);
     else if (!(value & CC_EN) && old & CC_EN)
-        disable(n);
+        nvme_disable(n);
     if (value & CC_SHN && !(old & CC_SHN)) {
-        drive_settle(&n->queue);
-        blk_flush(n->blk);
-        n->csts |= CSTS_SHST_DONE;
+        NvmeNs *all[NVME_NAMESPACES];
+        n->csts |= CSTS_SHST_BUSY;
+        nvme_join(n, all, nvme_attached(n, all), BLK_FLUSH, NULL, shut_down);
     } else if (!(value & CC_SHN)) {
-        n->csts &= ~(uint32_t)CSTS_SHST_DONE;
+        n->csts &= ~(uint32_t)(CSTS_SHST_BUSY | CSTS_SHST_DONE);
     }
 }
 
@@ -339,7 +357,7 @@ void nvme_doors_update(Nvme *n)
 static uint64_t register_value(const Nvme *n, unsigned at)
 {
     switch (at) {
-    case NVME_CAP: return capabilities();
+    case NVME_CAP: return capabilities(n);
     case NVME_VS: return VERSION;
     case NVME_INTMS: case NVME_INTMC: return n->intms;
     case NVME_CC: return n->cc;
@@ -347,6 +365,10 @@ static uint64_t register_value(const Nvme *n, unsigned at)
     case NVME_AQA: return n->aqa;
     case NVME_ASQ: return n->asq;
     case NVME_ACQ: return n->acq;
+    case NVME_CMBLOC: return nvme_cmb_location(n);
+    case NVME_CMBSZ: return nvme_cmb_size(n);
+    case NVME_CMBMSC: return n->cmbmsc;
+    case NVME_CMBSTS: return n->cmbsts;
     default: return 0;
     }
 }
@@ -355,7 +377,7 @@ static MemResult bar_read(void *opaque, hwaddr at, unsigned size, uint64_t *valu
 {
     const Nvme *n = opaque;
     unsigned base = (unsigned)at & ~7u;
-    uint64_t v = base == 8 || base == 0x10 || base == 0x18 || base == 0x20 /* pairs of 32 bits */
+    uint64_t v = base == 8 || base == 0x10 || base == 0x18 || base == 0x20 || base == 0x38 /* pairs of 32 bits */
                      ? register_value(n, base) | register_value(n, base + 4) << 32 : register_value(n, base);
     v >>= 8 * (at & 7);
     *value = size == 8 ? v : v & bits_mask(8 * size);
@@ -380,180 +402,10 @@ static MemResult bar_write(void *opaque, hwaddr at, unsigned size, uint64_t valu
     case NVME_ASQ + 4: n->asq = bits_set(n->asq, 32, 32, value); break;
     case NVME_ACQ: n->acq = size == 8 ? value : bits_set(n->acq, 0, 32, value); break;
     case NVME_ACQ + 4: n->acq = bits_set(n->acq, 32, 32, value); break;
+    case NVME_CMBMSC: nvme_cmb_write(n, size == 8 ? value : bits_set(n->cmbmsc, 0, 32, value)); break;
+    case NVME_CMBMSC + 4: nvme_cmb_write(n, bits_set(n->cmbmsc, 32, 32, value)); break;
     default: break;
     }
     return MEM_OK;
 }
-static const MemOps bar_ops = { bar_read, bar_write, 2, 8 };
-
-/* --- the device --- */
-
-static void init(Device *d)
-{
-    device_own_domain(d, "nvme");
-    ((Nvme *)d)->unposted = g_byte_array_new();
-}
-
-static bool start(Device *d, Error **errp)
-{
-    Nvme *n = (Nvme *)d;
-    if (!drive_open(d, &n->drive, false, &n->blk, errp))
-        return false;
-    drive_queue_init(&n->queue, d, &n->drive, n->blk, &nvme_queue_ops);
-    n->lbaf = n->drive.logical_block_size == 4096;
-    if (n->iothread_id && !(n->iothread = iothread_take(n->iothread_id, errp)))
-        return false;
-    blk_set_ring(n->blk, n->iothread ? iothread_ring(n->iothread) : NULL);
-    n->bar = mem_io_new("nvme", BAR_SIZE, &bar_ops, n, d->domain);
-    pci_register_bar(&n->pci, 0, PCI_BAR_MEM | PCI_BAR_64, n->bar);
-    pcie_cap_init(&n->pci, 0, PCIE_ENDPOINT, 0);
-    pci_pm_init(&n->pci, 0);
-    return msix_init_exclusive_bar(&n->pci, n->max_ioqpairs + 1, 4, errp);
-}
-
-static void reset(Device *d, ResetPhase phase)
-{
-    Nvme *n = (Nvme *)d;
-    if (phase != RESET_ENTER)
-        return;
-    disable(n);
-    n->cc = n->aqa = 0;
-    n->asq = n->acq = 0;
-    n->write_cache = n->drive.write_cache;
-    n->lbaf = n->drive.logical_block_size == 4096;
-    memset(n->feature, 0, sizeof n->feature);
-    n->feature[FEAT_TEMPERATURE] = 343; /* kelvin */
-    n->timestamp_base = 0;
-    n->timestamp_at = 0;
-    n->error_count = 0;
-    memset(n->error, 0, sizeof n->error);
-    n->read_units = n->written_units = n->reads = n->writes = 0;
-}
-
-/* Completions that wait for room, each as its queue's number (16 bits), submission queue, command, status, result. */
-enum { UNPOSTED_SIZE = 12, UNPOSTED_MAX = 16 << 20 };
-
-static void saving(Device *d)
-{
-    Nvme *n = (Nvme *)d;
-    for (unsigned i = 0; i < ARRAY_LEN(n->door); i++) { /* rung before the machine stood */
-        if (n->door[i])
-            doorbell_look(n->door[i]);
-    }
-    nvme_settle_queues(n);
-    drive_queue_saving(&n->queue);
-    g_byte_array_set_size(n->unposted, 0);
-    for (unsigned i = 0; i < NVME_QUEUES; i++) {
-        for (const NvmeRequest *r = n->cq[i].waiting; r; r = r->next) {
-            uint8_t b[UNPOSTED_SIZE];
-            store_le16(b, r->cq);
-            store_le16(b + 2, r->sq);
-            store_le16(b + 4, r->cid);
-            store_le16(b + 6, r->status);
-            store_le32(b + 8, r->result);
-            g_byte_array_append(n->unposted, b, sizeof b);
-        }
-    }
-}
-
-static bool load_unposted(Nvme *n)
-{
-    for (size_t at = 0; at + UNPOSTED_SIZE <= n->unposted->len; at += UNPOSTED_SIZE) {
-        const uint8_t *b = n->unposted->data + at;
-        if (load_le16(b) >= NVME_QUEUES || load_le16(b + 2) >= NVME_QUEUES || !n->cq[load_le16(b)].exists)
-            return false;
-        NvmeRequest *r = g_new0(NvmeRequest, 1);
-        *r = (NvmeRequest){ .n = n, .cq = load_le16(b), .sq = load_le16(b + 2), .cid = load_le16(b + 4), .status = load_le16(b + 6),
-                            .result = load_le32(b + 8) };
-        wait_for_room(&n->cq[r->cq], r);
-    }
-    return true;
-}
-
-static bool queue_ok(uint64_t addr, uint16_t size, uint16_t index, uint16_t other)
-{
-    return size >= 2 && size <= NVME_ENTRIES_MAX && index < size && other < size && addr <= INT64_MAX;
-}
-
-static bool loaded(Device *d, Error **errp)
-{
-    Nvme *n = (Nvme *)d;
-    AddressSpace *as = pci_dma_space(&n->pci);
-    bool ok = n->aers <= NVME_AERS && n->lbaf <= 1;
-    for (unsigned i = 0; ok && i < NVME_QUEUES; i++) {
-        NvmeSq *s = &n->sq[i];
-        NvmeCq *c = &n->cq[i];
-        ok = (!s->exists || (queue_ok(s->addr, s->size, s->head, s->tail) && s->cqid < NVME_QUEUES)) &&
-             (!c->exists || (queue_ok(c->addr, c->size, c->head, c->tail) && c->vector <= n->max_ioqpairs));
-        s->id = c->id = (uint16_t)i;
-        dma_window_set(&s->window, as, s->addr, (uint64_t)s->size * NVME_SQE);
-        dma_window_set(&c->window, as, c->addr, (uint64_t)c->size * NVME_CQE);
-    }
-    for (unsigned i = 0; i < NVME_QUEUES; i++)
-        drop_waiting(&n->cq[i]);
-    ok = ok && load_unposted(n);
-    if (ok)
-        nvme_doors_update(n);
-    else
-        error_setf(errp, "nvme '%s': the saved state is not one that this device can be in", d->id);
-    return ok && drive_queue_loaded(&n->queue, errp);
-}
-
-static void stop(Device *d)
-{
-    Nvme *n = (Nvme *)d;
-    n->stopping = true;
-    for (unsigned i = 0; i < ARRAY_LEN(n->door); i++)
-        doorbell_free(n->door[i]);
-    for (unsigned i = 0; n->iothread && i < NVME_QUEUES; i++)
-        iothread_cancel(n->iothread, &n->sq[i].served);
-    drive_queue_free(&n->queue);
-    iothread_release(n->iothread);
-    g_byte_array_unref(n->unposted);
-    for (unsigned i = 0; i < NVME_QUEUES; i++)
-        drop_waiting(&n->cq[i]);
-    mem_region_free(n->bar);
-}
-
-static void describe(Device *d, GString *out)
-{
-    const Nvme *n = (Nvme *)d;
-    g_string_append_printf(out, "NVMe: doorbell rung %u times, %u by file descriptor\n", n->notifies + n->signals, n->signals);
-}
-
-static const Property props[] = {
-    DRIVE_PROPS(Nvme, drive),
-    DEFINE_PROP_BOOL("ioeventfd", Nvme, ioeventfd, true, "with shadow doorbells: doorbells that are no exits, where the accelerator can"),
-    DEFINE_PROP_STRING("iothread", Nvme, iothread_id, NULL, "-object iothread that serves the I/O queues"),
-    PROP_(PROP_U32, "max_ioqpairs", Nvme, max_ioqpairs, 64, "queue pairs besides the admin queues", .min = 1, .max = NVME_QUEUES - 1),
-    PROP_(PROP_U32, "mdts", Nvme, mdts, NVME_MDTS, "largest transfer: a power of two of pages", .min = 1, .max = 10),
-    DEFINE_PROP_END,
-};
-static const StateField sq_state[] = {
-    STATE_BOOL(NvmeSq, exists), STATE_U16(NvmeSq, cqid), STATE_U16(NvmeSq, size), STATE_U16(NvmeSq, head), STATE_U16(NvmeSq, tail),
-    STATE_U64(NvmeSq, addr), STATE_U64(NvmeSq, shadow), STATE_U64(NvmeSq, event), STATE_END_OF_TABLE
-};
-static const StateField cq_state[] = {
-    STATE_BOOL(NvmeCq, exists), STATE_BOOL(NvmeCq, interrupts), STATE_BOOL(NvmeCq, phase), STATE_BOOL(NvmeCq, raised), STATE_U16(NvmeCq, vector),
-    STATE_U16(NvmeCq, size), STATE_U16(NvmeCq, head), STATE_U16(NvmeCq, tail), STATE_U64(NvmeCq, addr), STATE_U64(NvmeCq, shadow),
-    STATE_U64(NvmeCq, event), STATE_END_OF_TABLE
-};
-static const StateField error_state[] = {
-    STATE_U64(NvmeErrorEntry, count), STATE_U64(NvmeErrorEntry, lba), STATE_U16(NvmeErrorEntry, sq), STATE_U16(NvmeErrorEntry, cid),
-    STATE_U16(NvmeErrorEntry, status), STATE_U16(NvmeErrorEntry, location), STATE_U32(NvmeErrorEntry, ns), STATE_END_OF_TABLE
-};
-static const StateField state[] = {
-    STATE_STRUCT(Nvme, queue, drive_queue_state), STATE_BUF(Nvme, unposted, UNPOSTED_MAX),
-    STATE_U64(Nvme, asq), STATE_U64(Nvme, acq), STATE_U32(Nvme, cc), STATE_U32(Nvme, csts), STATE_U32(Nvme, aqa), STATE_U32(Nvme, intms),
-    STATE_STRUCT_ARRAY(Nvme, sq, sq_state), STATE_STRUCT_ARRAY(Nvme, cq, cq_state), STATE_U32(Nvme, lbaf), STATE_BOOL(Nvme, write_cache),
-    STATE_U32_ARRAY(Nvme, feature), STATE_U64(Nvme, timestamp_base), STATE_U64(Nvme, timestamp_at), STATE_U16_ARRAY(Nvme, aer_cid), STATE_U32(Nvme, aers),
-    STATE_U64(Nvme, error_count), STATE_STRUCT_ARRAY(Nvme, error, error_state), STATE_U64(Nvme, read_units), STATE_U64(Nvme, written_units),
-    STATE_U64(Nvme, reads), STATE_U64(Nvme, writes), STATE_END_OF_TABLE
-};
-static const PciDeviceInfo info = { .vendor = 0x1b36, .device = 0x0010, .revision = 2, .class_code = 0x010802, .interrupt_pin = 1, .express = true };
-static const DeviceType nvme_type = {
-    .name = "nvme", .desc = "NVM Express 1.4 disk", .category = "Storage", .size = sizeof(Nvme), .bus = "pci", .user_creatable = true,
-    .base = &pci_device_type, .props = props, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, .loaded = loaded,
-    .stop = stop, .info = describe, .class_data = &info,
-};
-DEVICE_REGISTER(nvme_type)
+const MemOps nvme_bar_ops = { bar_read, bar_write, 2, 8 };

@@ -12,7 +12,7 @@
 #include "hw/storage/nvme-regs.h"
 
 enum { NVME_QUEUES = 65 /* the admin pair and 64 more */, NVME_ENTRIES_MAX = 2048, NVME_SQE = 64, NVME_CQE = 16, NVME_MDTS = 7, NVME_AERS = 4,
-       NVME_ERRORS = 64 };
+       NVME_ERRORS = 64, NVME_NAMESPACES = 256 };
 
 typedef struct NvmeSq {
     bool exists;
@@ -31,38 +31,61 @@ typedef struct NvmeCq {
 
 typedef struct NvmeErrorEntry { uint64_t count, lba; uint16_t sq, cid, status, location; uint32_t ns; } NvmeErrorEntry;
 
-typedef struct Nvme {
-    PciDevice pci;
+typedef struct Nvme Nvme;
+
+/* A namespace: of a device nvme-ns, or the controller's own (its drive=). */
+typedef struct NvmeNs {
+    Nvme *n;               /* NULL: not there */
+    Device *dev;           /* whose properties these are: */
     DriveProps drive;
+    char *uuid;
+    uint64_t eui64;
+    uint32_t nsid;
+    BlockBackend *blk;
+    DriveQueue queue;
+    uint32_t lbaf;         /* 0: 512 bytes, 1: 4096 */
+    bool attached;
+} NvmeNs;
+
+struct Nvme {
+    PciDevice pci;
+    Bus bus;               /* of nvme-ns */
+    bool bus_made;
+    NvmeNs own;
+    NvmeNs *ns[NVME_NAMESPACES]; /* by number, from 1 */
     char *iothread_id;
     IoThread *iothread;    /* serves the I/O queues, or NULL */
     uint32_t max_ioqpairs, mdts;
-    BlockBackend *blk;
-    DriveQueue queue;
     GByteArray *unposted;  /* completions for which there was no room, while the device is saved */
     MemRegion *bar;
     uint64_t asq, acq;
     uint32_t cc, csts, aqa, intms;
     NvmeSq sq[NVME_QUEUES];
     NvmeCq cq[NVME_QUEUES];
-    unsigned lbaf;         /* 0: 512 bytes, 1: 4096 */
     bool write_cache, stopping;
     uint32_t feature[16];  /* those that are only stored */
     uint64_t timestamp_base;
     int64_t timestamp_at;
     uint16_t aer_cid[NVME_AERS];
     unsigned aers;
+    uint32_t changed[NVME_NAMESPACES / 32]; /* namespaces, since their log was read */
+    bool changes_new, changes_told; /* to be told by an event; told, and the log not read since */
+    uint32_t cmb_mb, cmbsts;
+    bool legacy_cmb;
+    uint64_t cmbmsc;
+    MemRegion *cmb, *cmb_alias;
     uint64_t error_count;
     NvmeErrorEntry error[NVME_ERRORS];
     bool ioeventfd;        /* property: doorbells signal file descriptors where the accelerator can and shadow doorbells hold the values */
     Doorbell *door[2 * NVME_QUEUES]; /* by place: submission queue id * 2, completion queue id * 2 + 1; NULL: writes arrive as such */
     uint32_t notifies, signals;      /* for `info`: doorbells that were writes, and that came by file descriptor */
     uint64_t read_units, written_units, reads, writes; /* for SMART, since the machine was made */
-} Nvme;
+};
 
 typedef struct NvmeRequest {
     DriveRequest req;
     Nvme *n;
+    NvmeNs *ns;            /* of an I/O command to one */
     uint16_t sq, cq, cid, status;
     uint32_t result;
     uint8_t cmd[NVME_SQE];
@@ -80,6 +103,11 @@ void nvme_complete(NvmeRequest *r, uint16_t status);       /* frees r */
 void nvme_sq_run(Nvme *n, NvmeSq *q);
 void nvme_doors_update(Nvme *n);                           /* queues or their shadow doorbells have come or gone */
 void nvme_sq_clear(Nvme *n, unsigned id);
+void nvme_disable(Nvme *n);                                /* as by CC.EN */
+void nvme_wait_for_room(NvmeCq *q, NvmeRequest *r);
+void nvme_drop_waiting(NvmeCq *q);
+void nvme_settle(Nvme *n);                                 /* no request to a drive is on its way */
+extern const MemOps nvme_bar_ops;
 void nvme_settle_queues(Nvme *n);                          /* what the host rang for is started */
 /* nvme-dma.c: the command's data pointer as a list of `len` bytes; a status. */
 uint16_t nvme_map(NvmeRequest *r, uint64_t len, bool to_memory);
@@ -89,6 +117,34 @@ uint16_t nvme_take(NvmeRequest *r, void *buf, size_t len);
 void nvme_admin(NvmeRequest *r);
 void nvme_io(NvmeRequest *r);
 extern const DriveQueueOps nvme_queue_ops;
-static inline unsigned nvme_lba_bits(const Nvme *n) { return n->lbaf ? 12 : 9; }
-static inline uint64_t nvme_blocks(const Nvme *n) { return blk_size(n->blk) >> nvme_lba_bits(n); }
+/* The same request to several namespaces; done() when all have ended, with an error if there was one. r is the caller's. */
+typedef void NvmeJoinFn(Nvme *n, NvmeRequest *r, int error);
+void nvme_join(Nvme *n, NvmeNs *const *ns, unsigned count, BlkOp op, NvmeRequest *r, NvmeJoinFn *done);
+unsigned nvme_attached(const Nvme *n, NvmeNs **out);        /* up to NVME_NAMESPACES of them */
+/* nvme-ns.c */
+extern const DeviceType nvme_type;
+extern const BusType nvme_bus_type;
+extern const StateField nvme_ns_state[];
+NvmeNs *nvme_ns(const Nvme *n, uint32_t nsid);             /* NULL: none is attached under this number */
+NvmeNs *nvme_ns_allocated(const Nvme *n, uint32_t nsid);
+Nvme *nvme_of_device(Device *d);
+bool nvme_ns_start(NvmeNs *ns, Nvme *n, Device *d, uint32_t nsid, Error **errp);
+void nvme_ns_stop(NvmeNs *ns);
+bool nvme_ns_loaded(NvmeNs *ns, Error **errp);
+void nvme_ns_changed(Nvme *n, uint32_t nsid);
+void nvme_tell_changes(Nvme *n);                           /* by an event, when there is one to tell and one to take it */
+void nvme_changed_log(Nvme *n, uint8_t *page, bool keep);
+void nvme_attachment(NvmeRequest *r);
+/* nvme-identify.c */
+void nvme_identify(NvmeRequest *r);
+void nvme_put_text(uint8_t *p, size_t size, const char *text);
+/* nvme-cmb.c */
+bool nvme_cmb_start(Nvme *n, Error **errp);
+void nvme_cmb_stop(Nvme *n);
+void nvme_cmb_update(Nvme *n);
+void nvme_cmb_write(Nvme *n, uint64_t value);
+uint32_t nvme_cmb_location(const Nvme *n);
+uint32_t nvme_cmb_size(const Nvme *n);
+static inline unsigned nvme_lba_bits(const NvmeNs *ns) { return ns->lbaf ? 12 : 9; }
+static inline uint64_t nvme_blocks(const NvmeNs *ns) { return blk_size(ns->blk) >> nvme_lba_bits(ns); }
 #endif

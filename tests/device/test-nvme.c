@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/* NVMe at the level of its queues: namespaces, attachment, notices, format, the memory buffer, commands that must fail. */
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/bits.h"
+#include "block/backend.h"
+#include "hw/core/machine.h"
+#include "hw/pci/pci-host.h"
+#include "hw/storage/nvme-regs.h"
+
+enum { RAM = 8 << 20, BAR = 0x10000000, CMB_BAR = 0x20000000, ASQ = 0x10000, ACQ = 0x20000, SQ1 = 0x30000, CQ1 = 0x40000, DATA = 0x100000, ENTRIES = 16 };
+enum { DISK_A = 1 << 20, DISK_B = 3 << 20 };
+
+typedef struct Queue { uint64_t sq, cq; uint16_t id, tail, head; bool phase; } Queue;
+typedef struct Rig {
+    Machine *m;
+    MemRegion *pci;
+    PciBus bus;
+    PciConfigPorts ports;
+    Device *parent, *nvme, *ns;
+    char *file[2];
+    Queue admin, io;
+    uint32_t result;
+    uint16_t cid;
+} Rig;
+
+static bool build(Machine *m, Error **errp)
+{
+    m->ram = mem_ram_new("ram", RAM, errp);
+    mem_map(m->memory, 0, m->ram, 0);
+    return m->ram;
+}
+static const MachineType rig_type = { .name = "nvme-rig", .arch = "none", .max_cpus = 1, .default_ram = RAM, .size = sizeof(Machine), .build = build };
+static const DeviceType parent_type = { .name = "nvme-rig-host", .size = sizeof(Device) };
+
+static void open_disk(Rig *r, unsigned i, const char *name, off_t size)
+{
+    Error *err = NULL;
+    int fd = g_file_open_tmp("rhea-nvme-XXXXXX", &r->file[i], NULL);
+    g_assert_cmpint(ftruncate(fd, size), ==, 0);
+    close(fd);
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", "raw");
+    BlockNode *n = block_open(r->file[i], o, BLOCK_RDWR | BLOCK_UNMAP, &err);
+    g_assert_no_error(err);
+    blk_new(name, n);
+}
+
+static Device *add(const char *text)
+{
+    Error *err = NULL;
+    g_autoptr(Opts) o = opts_parse(text, "driver", &err);
+    Device *d = device_add(o, &err);
+    if (!d)
+        g_error("%s: %s", text, err->message);
+    return d;
+}
+
+static void reg_write(hwaddr at, unsigned size, uint64_t v) { as_store(machine_current()->as_memory, BAR + at, size, v, MEM_ATTRS_DEVICE); }
+static uint64_t reg_read(hwaddr at, unsigned size)
+{
+    uint64_t v;
+    as_load(machine_current()->as_memory, BAR + at, size, &v, MEM_ATTRS_DEVICE);
+    return v;
+}
+static uint8_t *ram(Rig *r, hwaddr at) { return (uint8_t *)mem_host(r->m->ram) + at; }
+
+static void config(Rig *r, uint32_t at, unsigned size, uint32_t v)
+{
+    as_store(r->m->as_io, 0xcf8, 4, 0x80000000u | (uint32_t)((PciDevice *)r->nvme)->devfn << 8 | (at & 0xfc), MEM_ATTRS_DEVICE);
+    as_store(r->m->as_io, 0xcfc + (at & 3), size, v, MEM_ATTRS_DEVICE);
+}
+
+/* One command; its status. */
+static uint16_t command(Rig *r, Queue *q, uint8_t *cmd)
+{
+    uint8_t *cqe = ram(r, q->cq + q->head * 16u);
+    store_le16(cmd + 2, ++r->cid);
+    memcpy(ram(r, q->sq + q->tail * 64u), cmd, 64);
+    q->tail = (uint16_t)((q->tail + 1) % ENTRIES);
+    reg_write(NVME_DOORBELLS + q->id * 8u, 4, q->tail);
+    for (gint64 stop = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; (__atomic_load_n(cqe + 14, __ATOMIC_ACQUIRE) & 1) != q->phase;) {
+        g_assert_cmpint(g_get_monotonic_time(), <, stop);
+        g_usleep(50);
+    }
+    g_assert_cmpuint(load_le16(cqe + 12), ==, r->cid);
+    uint16_t status = load_le16(cqe + 14) >> 1;
+    r->result = load_le32(cqe);
+    q->head = (uint16_t)((q->head + 1) % ENTRIES);
+    q->phase ^= !q->head;
+    reg_write(NVME_DOORBELLS + q->id * 8u + 4, 4, q->head);
+    return status & ~SC_DNR;
+}
+
+static uint16_t run(Rig *r, Queue *q, uint8_t op, uint32_t nsid, uint64_t prp, uint32_t d10, uint32_t d11, uint32_t d12)
+{
+    uint8_t cmd[64] = { op };
+    store_le32(cmd + 4, nsid);
+    store_le64(cmd + 24, prp);
+    store_le32(cmd + 40, d10);
+    store_le32(cmd + 44, d11);
+    store_le32(cmd + 48, d12);
+    return command(r, q, cmd);
+}
+#define ADMIN(r, op, nsid, d10, d11) run(r, &(r)->admin, op, nsid, DATA, d10, d11, 0)
+#define IDENTIFY(r, cns, nsid) ADMIN(r, ADM_IDENTIFY, nsid, cns, 0)
+#define IO(r, op, nsid, lba, blocks) run(r, &(r)->io, op, nsid, DATA, lba, 0, (blocks) - 1)
+
+static void enable(Rig *r)
+{
+    r->admin = (Queue){ ASQ, ACQ, 0, 0, 0, true };
+    r->io = (Queue){ SQ1, CQ1, 1, 0, 0, true };
+    memset(ram(r, ACQ), 0, ENTRIES * 16);
+    memset(ram(r, CQ1), 0, ENTRIES * 16);
+    reg_write(NVME_AQA, 4, (ENTRIES - 1) << 16 | (ENTRIES - 1));
+    reg_write(NVME_ASQ, 8, ASQ);
+    reg_write(NVME_ACQ, 8, ACQ);
+    reg_write(NVME_CC, 4, 4 << 20 | 6 << 16 | CC_EN);
+    g_assert_cmphex(reg_read(NVME_CSTS, 4), ==, CSTS_RDY);
+    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_CQ, 0, r->io.cq, (ENTRIES - 1) << 16 | 1, 1, 0), ==, 0);
+    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_SQ, 0, r->io.sq, (ENTRIES - 1) << 16 | 1, 1 << 16 | 1, 0), ==, 0);
+}
+
+static Rig *rig_new(const char *nvme, const char *ns)
+{
+    Rig *r = g_new0(Rig, 1);
+    open_disk(r, 0, "a", DISK_A);
+    open_disk(r, 1, "b", DISK_B);
+    r->m = machine_new(&rig_type);
+    g_assert_true(machine_build(r->m, NULL));
+    r->pci = mem_container_new("pci", UINT64_MAX);
+    mem_map(r->m->memory, 0, r->pci, -1);
+    r->parent = device_new(&parent_type, "host");
+    g_assert_true(device_start(r->parent, NULL));
+    PciRootSpaces spaces = { .mem = r->pci, .io = r->m->io, .dma_region = r->m->memory, .dma = r->m->as_memory };
+    pci_root_bus_init(&r->bus, "pcie.0", r->parent, &spaces, true);
+    pci_config_ports_init(&r->ports, &r->bus);
+    mem_map(r->m->io, 0xcf8, r->ports.region, 0);
+    r->nvme = add(nvme);
+    r->ns = ns ? add(ns) : NULL;
+    device_reset_all();
+    config(r, 0x10, 4, BAR);
+    config(r, 0x14, 4, 0);
+    config(r, 0x18, 4, CMB_BAR);
+    config(r, 0x1c, 4, 0);
+    config(r, PCI_COMMAND, 2, PCI_CMD_MEM | PCI_CMD_MASTER);
+    return r;
+}
+
+static void rig_free(Rig *r)
+{
+    if (r->ns)
+        device_free(r->ns);
+    device_free(r->nvme);
+    pci_config_ports_fini(&r->ports);
+    pci_bus_fini(&r->bus);
+    device_free(r->parent);
+    mem_region_free(r->pci);
+    machine_free(r->m);
+    blk_free_all();
+    for (unsigned i = 0; i < 2; i++) {
+        unlink(r->file[i]);
+        g_free(r->file[i]);
+    }
+    g_free(r);
+}
+
+/* ---- namespaces ---- */
+
+static void assert_list(Rig *r, uint32_t first, uint32_t second)
+{
+    g_assert_cmpuint(load_le32(ram(r, DATA)), ==, first);
+    g_assert_cmpuint(load_le32(ram(r, DATA + 4)), ==, second);
+    g_assert_cmpuint(load_le32(ram(r, DATA + 8)), ==, 0);
+}
+
+static void test_identify(void)
+{
+    Rig *r = rig_new("nvme,id=n,drive=a,serial=S1", "nvme-ns,bus=n,drive=b,nsid=7,uuid=00112233-4455-6677-8899-aabbccddeeff");
+    enable(r);
+    g_assert_cmphex(IDENTIFY(r, 1, 0), ==, 0);
+    g_assert_cmpmem(ram(r, DATA + 4), 3, "S1 ", 3);
+    g_assert_cmpuint(load_le32(ram(r, DATA + 516)), ==, 256);
+    g_assert_cmphex(load_le16(ram(r, DATA + 256)) & 8, ==, 8);
+    g_assert_cmpuint(load_le64(ram(r, DATA + 280)), ==, DISK_A + DISK_B);
+    for (uint32_t cns = 2; cns <= 0x10; cns += 14) {
+        g_assert_cmphex(IDENTIFY(r, cns, 0), ==, 0);
+        assert_list(r, 1, 7);
+        g_assert_cmphex(IDENTIFY(r, cns, 1), ==, 0);
+        assert_list(r, 7, 0);
+        g_assert_cmphex(IDENTIFY(r, cns, 7), ==, 0);
+        assert_list(r, 0, 0);
+        g_assert_cmphex(IDENTIFY(r, cns, 0xfffffffe), ==, SC_INVALID_NS);
+    }
+    g_assert_cmphex(IDENTIFY(r, 0, 1), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_A / 512);
+    g_assert_cmphex(IDENTIFY(r, 0, 7), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_B / 512);
+    g_assert_cmphex(IDENTIFY(r, 0, 2), ==, 0); /* a number without a namespace: zeroes */
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, 0);
+    g_assert_cmphex(IDENTIFY(r, 0, 0), ==, SC_INVALID_NS);
+    g_assert_cmphex(IDENTIFY(r, 0, 257), ==, SC_INVALID_NS);
+    g_assert_cmphex(IDENTIFY(r, 0, UINT32_MAX), ==, 0);
+    g_assert_cmphex(IDENTIFY(r, 3, 7), ==, 0);
+    static const uint8_t uuid[] = { 3, 16, 0, 0, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0 };
+    g_assert_cmpuint(load_le16(ram(r, DATA)), ==, 0x0801);
+    g_assert_cmpmem(ram(r, DATA + 12), sizeof uuid, uuid, sizeof uuid);
+    g_assert_cmphex(IDENTIFY(r, 3, 2), ==, SC_INVALID_NS);
+    g_assert_cmphex(IDENTIFY(r, 0x13, 0), ==, 0);
+    g_assert_cmphex(load_le32(ram(r, DATA)), ==, 1); /* one, number 0 */
+    g_assert_cmphex(IDENTIFY(r, 1 << 16 | 0x13, 0), ==, 0);
+    g_assert_cmphex(load_le32(ram(r, DATA)), ==, 0);
+    g_assert_cmphex(IDENTIFY(r, 0x99, 0), ==, SC_INVALID_FIELD);
+    rig_free(r);
+}
+
+static void test_data(void)
+{
+    Rig *r = rig_new("nvme,id=n,drive=a", "nvme-ns,bus=n,drive=b");
+    enable(r);
+    memset(ram(r, DATA), 0x5a, 4096);
+    g_assert_cmphex(IO(r, NVM_WRITE, 2, 8, 8), ==, 0);
+    g_assert_cmphex(IO(r, NVM_READ, 1, 8, 8), ==, 0);
+    g_assert_cmpuint(*ram(r, DATA), ==, 0); /* the other one */
+    g_assert_cmphex(IO(r, NVM_READ, 2, 8, 8), ==, 0);
+    g_assert_cmpuint(*ram(r, DATA + 4095), ==, 0x5a);
+    g_assert_cmphex(IO(r, NVM_COMPARE, 2, 8, 8), ==, 0);
+    g_assert_cmphex(IO(r, NVM_COMPARE, 1, 8, 8), ==, SC_COMPARE);
+    g_assert_cmphex(IO(r, NVM_READ, 1, DISK_A / 512 - 1, 2), ==, SC_LBA_RANGE);
+    g_assert_cmphex(IO(r, NVM_READ, 2, DISK_A / 512, 2), ==, 0);
+    g_assert_cmphex(IO(r, NVM_READ, 3, 0, 1), ==, SC_INVALID_FIELD);
+    g_assert_cmphex(IO(r, NVM_READ, 0, 0, 1), ==, SC_INVALID_NS);
+    g_assert_cmphex(IO(r, NVM_READ, UINT32_MAX, 0, 1), ==, SC_INVALID_NS);
+    g_assert_cmphex(IO(r, NVM_FLUSH, UINT32_MAX, 0, 1), ==, 0);
+    g_assert_cmphex(IO(r, NVM_FLUSH, 2, 0, 1), ==, 0);
+    g_assert_cmphex(ADMIN(r, ADM_SET_FEATURES, 0, FEAT_WRITE_CACHE, 0), ==, 0);
+    g_assert_cmphex(ADMIN(r, ADM_GET_FEATURES, 0, FEAT_WRITE_CACHE, 0), ==, 0);
+    g_assert_cmpuint(r->result, ==, 0);
+
+    /* format: only that one; its other blocks are zero, its size is told in the new unit */
+    g_assert_cmphex(ADMIN(r, ADM_FORMAT, 2, 1, 0), ==, 0);
+    g_assert_cmphex(IDENTIFY(r, 0, 2), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_B / 4096);
+    g_assert_cmphex(IO(r, NVM_READ, 2, 1, 1), ==, 0);
+    g_assert_cmpuint(*ram(r, DATA + 4095), ==, 0);
+    g_assert_cmphex(IDENTIFY(r, 0, 1), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_A / 512);
+    g_assert_cmphex(ADMIN(r, ADM_FORMAT, 3, 0, 0), ==, SC_INVALID_NS);
+    g_assert_cmphex(ADMIN(r, ADM_FORMAT, 1, 2, 0), ==, SC_FORMAT_INVALID);
+    g_assert_cmphex(ADMIN(r, ADM_FORMAT, UINT32_MAX, 0, 0), ==, 0);
+    device_reset_all(); /* what is on the medium stays as it was formatted */
+    config(r, 0x10, 4, BAR);
+    config(r, PCI_COMMAND, 2, PCI_CMD_MEM | PCI_CMD_MASTER);
+    enable(r);
+    g_assert_cmphex(IDENTIFY(r, 0, 2), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_B / 512);
+
+    /* shutting down flushes; its end is told */
+    reg_write(NVME_CC, 4, 4 << 20 | 6 << 16 | 1 << 14 | CC_EN);
+    for (gint64 stop = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; (reg_read(NVME_CSTS, 4) & 12) != CSTS_SHST_DONE;) {
+        g_assert_cmpint(g_get_monotonic_time(), <, stop);
+        g_usleep(50);
+    }
+    rig_free(r);
+}
+
+/* ---- attachment and notices ---- */
+
+static uint16_t attach(Rig *r, uint32_t nsid, bool on, uint16_t count, uint16_t number)
+{
+    memset(ram(r, DATA), 0, 4096);
+    store_le16(ram(r, DATA), count);
+    store_le16(ram(r, DATA + 2), number);
+    return ADMIN(r, ADM_NS_ATTACH, nsid, !on, 0);
+}
+
+/* The command stays until there is something to tell. */
+static void ask_event(Rig *r)
+{
+    uint8_t cmd[64] = { ADM_ASYNC_EVENT };
+    store_le16(cmd + 2, 0x7000);
+    memcpy(ram(r, r->admin.sq + r->admin.tail * 64u), cmd, 64);
+    r->admin.tail = (uint16_t)((r->admin.tail + 1) % ENTRIES);
+    reg_write(NVME_DOORBELLS, 4, r->admin.tail);
+}
+
+static bool told(Rig *r)
+{
+    const uint8_t *cqe = ram(r, r->admin.cq + r->admin.head * 16u);
+    if ((cqe[14] & 1) != r->admin.phase)
+        return false;
+    g_assert_cmphex(load_le16(cqe + 12), ==, 0x7000);
+    g_assert_cmphex(load_le32(cqe), ==, 4 << 16 | 0 << 8 | 2); /* changed namespaces, attribute changed, notice */
+    r->admin.head = (uint16_t)((r->admin.head + 1) % ENTRIES);
+    r->admin.phase ^= !r->admin.head;
+    reg_write(NVME_DOORBELLS + 4, 4, r->admin.head);
+    return true;
+}
+
+static void changed_log(Rig *r, uint32_t first, uint32_t second)
+{
+    g_assert_cmphex(ADMIN(r, ADM_GET_LOG, 0, 1023 << 16 | 4, 0), ==, 0);
+    assert_list(r, first, second);
+}
+
+static void test_attachment(void)
+{
+    Rig *r = rig_new("nvme,id=n,drive=a", "nvme-ns,bus=n,drive=b,detached=on");
+    Error *err = NULL;
+    enable(r);
+    g_assert_cmphex(IDENTIFY(r, 2, 0), ==, 0);
+    assert_list(r, 1, 0);
+    g_assert_cmphex(IDENTIFY(r, 0x10, 0), ==, 0);
+    assert_list(r, 1, 2);
+    g_assert_cmphex(IDENTIFY(r, 0x12, 2), ==, 0);
+    g_assert_cmphex(load_le16(ram(r, DATA)), ==, 0);
+    g_assert_cmphex(IDENTIFY(r, 0x11, 2), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_B / 512);
+    g_assert_cmphex(IO(r, NVM_READ, 2, 0, 1), ==, SC_INVALID_FIELD);
+
+    g_assert_cmphex(attach(r, 2, true, 0, 0), ==, SC_CONTROLLER_LIST);
+    g_assert_cmphex(attach(r, 2, true, 1, 5), ==, SC_CONTROLLER_LIST);
+    g_assert_cmphex(attach(r, 3, true, 1, 0), ==, SC_INVALID_FIELD);
+    g_assert_cmphex(attach(r, 1, true, 1, 0), ==, SC_ATTACHED);
+    g_assert_cmphex(attach(r, 2, false, 1, 0), ==, SC_NOT_ATTACHED);
+    g_assert_cmphex(attach(r, 2, true, 1, 0), ==, 0);
+    g_assert_cmphex(IO(r, NVM_READ, 2, 0, 1), ==, 0);
+    g_assert_false(told(r));            /* nobody wants to know */
+    changed_log(r, 2, 0);
+    changed_log(r, 0, 0);
+
+    g_assert_cmphex(ADMIN(r, ADM_SET_FEATURES, 0, FEAT_ASYNC, ASYNC_NS_ATTRIBUTES), ==, 0);
+    ask_event(r);
+    g_assert_false(told(r));
+    g_assert_true(blk_resize(blk_find("b"), DISK_B / 2, &err));
+    g_assert_true(told(r));
+    ask_event(r);
+    g_assert_true(blk_resize(blk_find("a"), DISK_A / 2, &err));
+    g_assert_false(told(r));            /* not before the log was read */
+    g_assert_cmphex(ADMIN(r, ADM_GET_LOG, 0, 1023 << 16 | 1 << 15 | 4, 0), ==, 0);
+    assert_list(r, 1, 2);
+    g_assert_cmphex(IDENTIFY(r, 0, 1), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_A / 1024);
+    rig_free(r);
+}
+
+/* ---- save and load ---- */
+
+static void test_state(void)
+{
+    Rig *r = rig_new("nvme,id=n,drive=a,cmb_size_mb=1", "nvme-ns,bus=n,drive=b");
+    enable(r);
+    g_assert_cmphex(ADMIN(r, ADM_FORMAT, 2, 1, 0), ==, 0);
+    g_assert_cmphex(attach(r, 1, false, 1, 0), ==, 0);
+    reg_write(NVME_CMBMSC, 8, 0x40000000 | 3);
+    StateWriter *w = state_writer_new();
+    device_save_all(w);
+    g_autoptr(GBytes) saved = state_writer_finish(w);
+    g_assert_cmphex(ADMIN(r, ADM_FORMAT, 2, 0, 0), ==, 0);
+    g_assert_cmphex(attach(r, 1, true, 1, 0), ==, 0);
+    Queue admin = r->admin;
+    uint8_t acq[ENTRIES * 16];
+    memcpy(acq, ram(r, ACQ), sizeof acq);
+    Error *err = NULL;
+    StateReader *reader = state_reader_new(saved, &err);
+    g_assert_true(reader && device_load_all(reader, &err));
+    state_reader_free(reader);
+    r->admin = admin;
+    g_assert_cmphex(reg_read(NVME_CMBMSC, 8), ==, 0x40000003);
+    reg_write(NVME_CC, 4, 4 << 20 | 6 << 16); /* the queues have gone on: begin anew */
+    enable(r);
+    g_assert_cmphex(IDENTIFY(r, 2, 0), ==, 0);
+    assert_list(r, 2, 0);
+    g_assert_cmphex(IDENTIFY(r, 0, 2), ==, 0);
+    g_assert_cmpuint(load_le64(ram(r, DATA)), ==, DISK_B / 4096);
+    rig_free(r);
+}
+
+/* ---- the controller's memory buffer ---- */
+
+static void test_cmb(void)
+{
+    Rig *r = rig_new("nvme,id=n,drive=a,cmb_size_mb=2", NULL);
+    g_assert_cmphex(reg_read(NVME_CAP, 8) >> 57 & 1, ==, 1);
+    g_assert_cmphex(reg_read(NVME_CMBSZ, 4), ==, 0); /* until the host asks */
+    reg_write(NVME_CMBMSC, 8, CMB_BAR | 3);
+    g_assert_cmphex(reg_read(NVME_CMBLOC, 4) & 7, ==, 2);
+    g_assert_cmphex(reg_read(NVME_CMBSZ, 4), ==, 2 << 12 | 2 << 8 | 0x1f);
+    enable(r);
+    uint8_t block[512];
+    memset(block, 0x77, sizeof block);
+    as_write(r->m->as_memory, CMB_BAR + 0x1000, block, sizeof block, MEM_ATTRS_DEVICE);
+    g_assert_cmphex(run(r, &r->io, NVM_WRITE, 1, CMB_BAR + 0x1000, 3, 0, 0), ==, 0);
+    reg_write(NVME_CMBMSC, 8, UINT64_C(0x4000000000) | 3); /* the controller's addresses, not the host's */
+    g_assert_cmphex(run(r, &r->io, NVM_READ, 1, UINT64_C(0x4000000000) + 0x100000, 3, 0, 0), ==, 0);
+    as_read(r->m->as_memory, CMB_BAR + 0x100000, block, sizeof block, MEM_ATTRS_DEVICE);
+    g_assert_cmphex(block[511], ==, 0x77);
+    reg_write(NVME_CMBMSC, 8, 0);
+    g_assert_cmphex(run(r, &r->io, NVM_READ, 1, UINT64_C(0x4000000000) + 0x100000, 3, 0, 0), ==, SC_DATA_TRANSFER);
+    reg_write(NVME_CMBMSC, 8, ~UINT64_C(0));
+    g_assert_cmphex(reg_read(NVME_CMBSTS, 4), ==, 1);
+    rig_free(r);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/nvme/identify", test_identify);
+    g_test_add_func("/nvme/data", test_data);
+    g_test_add_func("/nvme/attachment", test_attachment);
+    g_test_add_func("/nvme/state", test_state);
+    g_test_add_func("/nvme/cmb", test_cmb);
+    return g_test_run();
+}
