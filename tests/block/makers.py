@@ -2,7 +2,9 @@
 """Images of formats that no program here can make, byte by byte, for tests/block/formats and the fuzzer's seeds."""
 import base64
 import bz2
+import hashlib
 import struct
+import subprocess
 import zlib
 
 SECTOR = 512
@@ -175,3 +177,47 @@ def vhdx_child(image, parent, sectors):
     struct.pack_into('<16sIII', image, metadata + 32 + 5 * 32, bytes.fromhex('2d5fd3a80bb34d45abf7d3d84834ab0c'), 0x11000, len(locator), 4)
     image[metadata + 0x11000:metadata + 0x11000 + len(locator)] = locator
     return bytes(image)
+
+
+def openssl(*args, data):
+    return subprocess.run(['openssl', 'enc', '-nopad', *args], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+def diffuse(alg, data):
+    """LUKS1 1.2.3, section 2.4.2."""
+    size = hashlib.new(alg).digest_size
+    return b''.join(hashlib.new(alg, struct.pack('>I', i) + data[at:at + size]).digest()[:len(data) - at] for i, at in enumerate(range(0, len(data), size)))
+
+
+def luks1(data, passphrase=b'pass-a', stripes=2, alg='sha256', mode='cbc-plain64', slot_sectors=8, payload=72, iterations=1000):
+    """A LUKS1 volume with AES-128 by openssl and hashlib: key slots of as few stripes as is wanted; modes cbc-plain64, cbc-essiv:sha256, ecb."""
+    master, size = bytes(range(100, 116)), 16
+
+    def sectors(key, text):
+        out = b''
+        for at in range(0, len(text), SECTOR):
+            iv = struct.pack('<QQ', at // SECTOR, 0)
+            if 'essiv' in mode:
+                iv = openssl('-aes-256-ecb', '-K', hashlib.sha256(key).hexdigest(), data=iv)
+            how = ['-aes-128-ecb'] if mode == 'ecb' else ['-aes-128-cbc', '-iv', iv.hex()]
+            out += openssl(*how, '-K', key.hex(), data=text[at:at + SECTOR])
+        return out
+
+    salts = [bytes([i + 1]) * 32 for i in range(9)]
+    digest = hashlib.pbkdf2_hmac(alg, master, salts[8], iterations, 20)
+    head = struct.pack('>6sH32s32s32sII20s32sI40s', b'LUKS\xba\xbe', 1, b'aes', mode.encode(), alg.encode(), payload, size, digest, salts[8], iterations,
+                       b'01234567-89ab-4def-8123-456789abcdef')
+    for i in range(8):
+        head += struct.pack('>II32sII', 0x00ac71f3 if i == 1 else 0x0000dead, iterations if i == 1 else 0, salts[i], 8 + i * slot_sectors, stripes)
+    block, material = bytes(size), b''
+    for i in range(stripes - 1):
+        piece = hashlib.sha256(bytes([i & 255])).digest()[:size]
+        material += piece
+        block = diffuse(alg, bytes(a ^ b for a, b in zip(block, piece)))
+    material += bytes(a ^ b for a, b in zip(block, master))
+    material += bytes(-len(material) % SECTOR)
+    out = bytearray(payload * SECTOR)
+    out[:len(head)] = head
+    at = (8 + slot_sectors) * SECTOR
+    out[at:at + len(material)] = sectors(hashlib.pbkdf2_hmac(alg, passphrase, salts[1], iterations, size), material)
+    return bytes(out) + sectors(master, data)
