@@ -16,6 +16,19 @@ void bus_init(Bus *b, const BusType *type, const char *name, Device *parent)
     buses_end = &b->next;
 }
 
+char *bus_new_name(const Device *parent, const char *stem)
+{
+    g_autofree char *made_up = g_strconcat(parent->type->name, "-", NULL);
+    if (!g_str_has_prefix(parent->id, made_up))
+        return g_strconcat(parent->id, ".0", NULL);
+    for (unsigned n = 0;; n++) {
+        char *name = g_strdup_printf("%s.%u", stem, n);
+        if (!bus_find(name))
+            return name;
+        g_free(name);
+    }
+}
+
 void bus_fini(Bus *b)
 {
     Bus **p = &buses;

@@ -152,6 +152,8 @@ struct Bus {
 };
 void bus_init(Bus *b, const BusType *type, const char *name, Device *parent);
 void bus_fini(Bus *b);
+/* "ID.0", or "STEM.N" when the user gave the parent no name. Caller frees. */
+char *bus_new_name(const Device *parent, const char *stem);
 Bus *bus_find(const char *name);
 Bus *bus_find_kind(const char *kind); /* the first one */
 Bus *bus_find_room(const char *kind); /* the first one that is not full, else the first one */

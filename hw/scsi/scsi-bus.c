@@ -128,20 +128,6 @@ void scsi_leave(ScsiDevice *d)
     end_requests(b, d);
 }
 
-/* "ID.0", or "scsi.N" when the user gave the adapter no name, as QEMU has it. */
-static char *bus_name(const Device *adapter)
-{
-    g_autofree char *made_up = g_strconcat(adapter->type->name, "-", NULL);
-    if (!g_str_has_prefix(adapter->id, made_up))
-        return g_strconcat(adapter->id, ".0", NULL);
-    for (unsigned n = 0;; n++) {
-        char *name = g_strdup_printf("scsi.%u", n);
-        if (!bus_find(name))
-            return name;
-        g_free(name);
-    }
-}
-
 static void path(Bus *bus, const Device *dev, GString *out)
 {
     const ScsiDevice *d = (const ScsiDevice *)dev;
@@ -155,7 +141,7 @@ static const BusType scsi_bus_type = { .kind = "scsi", .plug = plug, .unplug = u
 
 void scsi_bus_init(ScsiBus *b, const ScsiHost *host, Device *adapter)
 {
-    g_autofree char *name = bus_name(adapter);
+    g_autofree char *name = bus_new_name(adapter, "scsi");
     *b = (ScsiBus){ .host = host, .devices = g_ptr_array_new() };
     bus_init(&b->bus, &scsi_bus_type, name, adapter);
 }

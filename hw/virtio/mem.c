@@ -138,34 +138,13 @@ static void answer(VirtioMem *m, const uint8_t *request, uint8_t *response)
     store_le(response + 8, 2, state);
 }
 
-static size_t gather(const DmaVec *v, uint8_t *to, size_t len)
-{
-    size_t done = 0;
-    for (unsigned i = 0; i < v->count && done < len; i++) {
-        size_t n = MIN(v->iov[i].iov_len, len - done);
-        memcpy(to + done, v->iov[i].iov_base, n);
-        done += n;
-    }
-    return done;
-}
-
-static void scatter(const DmaVec *v, const uint8_t *from, size_t len)
-{
-    for (unsigned i = 0; i < v->count && len; i++) {
-        size_t n = MIN(v->iov[i].iov_len, len);
-        memcpy(v->iov[i].iov_base, from, n);
-        from += n;
-        len -= n;
-    }
-}
-
 static bool take_request(VirtioMem *m, VirtQueue *q, VirtqBuffer *b)
 {
     uint8_t request[REQUEST_SIZE] = { 0 }, response[RESPONSE_SIZE];
-    bool ok = gather(&b->out, request, sizeof(request)) == sizeof(request) && b->in.bytes >= RESPONSE_SIZE;
+    bool ok = virtq_gather(&b->out, 0, request, sizeof(request)) == sizeof(request) && b->in.bytes >= RESPONSE_SIZE;
     if (ok) {
         answer(m, request, response);
-        scatter(&b->in, response, sizeof(response));
+        virtq_scatter(&b->in, 0, response, sizeof(response));
     }
     virtq_push(q, b, ok ? RESPONSE_SIZE : 0);
     virtq_signal(q);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio-rng: the driver's buffers are filled with random bytes (VIRTIO 1.2 section 5.4). */
-#include <string.h>
 #include "base/bits.h"
 #include "hw/virtio/rng-backend.h"
 #include "hw/virtio/virtio-proxy.h"
 
-enum { QUEUE_SIZE = 8, SAVED_MAX = 65536 };
+enum { QUEUE_SIZE = 8 };
 #define NS_PER_MS INT64_C(1000000)
 
 typedef struct VirtioRng {
@@ -18,9 +17,8 @@ typedef struct VirtioRng {
     uint32_t period_ms;
     /* state */
     uint64_t quota;      /* bytes left in this period */
-    bool have_buffer, asked;
-    VirtqBuffer buffer;  /* the one to be filled next */
-    GByteArray *saved;
+    bool asked;
+    VirtqHeld held;      /* the buffer to be filled next */
     Timer *period;
 } VirtioRng;
 
@@ -38,23 +36,12 @@ static bool take_quota(VirtioRng *r)
     return r->quota;
 }
 
-static bool next_buffer(VirtioRng *r)
-{
-    VirtQueue *q = &r->v.queue[0];
-    if (!virtio_running(&r->v) || !q->enabled)
-        return false;
-    virtq_disable_notify(q);
-    return virtq_pop(q, &r->buffer) || (virtio_running(&r->v) && virtq_enable_notify(q) && virtq_pop(q, &r->buffer));
-}
-
 static void ask(VirtioRng *r)
 {
-    if (!r->have_buffer)
-        r->have_buffer = next_buffer(r);
-    if (!r->have_buffer || r->asked || !take_quota(r))
+    if (!virtq_held_pop(&r->held, &r->v.queue[0]) || r->asked || !take_quota(r))
         return;
     r->asked = true;
-    rng_request(r->backend, MIN(MAX(r->buffer.in.bytes, 1), r->quota), fill, r);
+    rng_request(r->backend, MIN(MAX(r->held.buffer.in.bytes, 1), r->quota), fill, r);
 }
 
 /* Main thread, no lock. */
@@ -63,17 +50,11 @@ static void fill(void *opaque, const uint8_t *data, size_t len)
     VirtioRng *r = opaque;
     LockDomain *domain = r->v.dev->domain;
     lock_domain_lock(domain);
-    if (r->asked && r->have_buffer) {
-        size_t n = MIN(len, r->quota), done = 0;
-        for (unsigned i = 0; i < r->buffer.in.count && done < n; i++) {
-            size_t part = MIN(r->buffer.in.iov[i].iov_len, n - done);
-            memcpy(r->buffer.in.iov[i].iov_base, data + done, part);
-            done += part;
-        }
-        r->asked = r->have_buffer = false;
-        r->quota -= done;
-        virtq_push(&r->v.queue[0], &r->buffer, (uint32_t)done);
-        virtq_signal(&r->v.queue[0]);
+    if (r->asked && r->held.have) {
+        size_t n = virtq_scatter(&r->held.buffer.in, 0, data, MIN(len, r->quota));
+        r->asked = false;
+        r->quota -= n;
+        virtq_held_push(&r->held, &r->v.queue[0], (uint32_t)n);
         ask(r);
     }
     lock_domain_unlock(domain);
@@ -84,11 +65,8 @@ static void queue_notified(VirtioDevice *v, VirtQueue *q) { ask(rng_of(v)); }
 
 static void drop(VirtioRng *r)
 {
-    if (r->have_buffer) {
-        dma_vec_finish(&r->buffer.in, 0);
-        dma_vec_finish(&r->buffer.out, 0);
-    }
-    r->have_buffer = r->asked = false;
+    virtq_held_drop(&r->held);
+    r->asked = false;
     if (r->backend)
         rng_cancel(r->backend, r);
 }
@@ -107,7 +85,7 @@ static void init(Device *d)
 {
     VirtioRng *r = (VirtioRng *)d;
     device_own_domain(d, "virtio-rng");
-    r->saved = g_byte_array_new();
+    virtq_held_init(&r->held);
     r->period = timer_new(CLOCK_VIRTUAL_NS, d->domain, period_over, r);
 }
 
@@ -123,26 +101,16 @@ static bool start(Device *d, Error **errp)
     return virtio_proxy_ready(&r->proxy, &r->v, errp);
 }
 
-static void saving(Device *d)
-{
-    VirtioRng *r = (VirtioRng *)d;
-    g_byte_array_set_size(r->saved, 0);
-    if (r->have_buffer)
-        virtq_buffer_save(&r->buffer, r->saved);
-}
+static void saving(Device *d) { virtq_held_saving(&((VirtioRng *)d)->held); }
 
 static bool loaded(Device *d, Error **errp)
 {
     VirtioRng *r = (VirtioRng *)d;
     drop(r);
-    if (!virtio_loaded(&r->v, errp))
+    if (!virtio_loaded(&r->v, errp) || !virtq_held_loaded(&r->held, &r->v.queue[0], errp))
         return false;
-    if (r->saved->len && !(r->have_buffer = virtq_buffer_load(&r->v.queue[0], r->saved->data, r->saved->len, &r->buffer))) {
-        error_setf(errp, "device '%s': its buffer makes no sense", d->id);
-        return false;
-    }
     r->quota = MIN(r->quota, r->max_bytes);
-    if (r->have_buffer)
+    if (r->held.have)
         ask(r);
     return true;
 }
@@ -152,7 +120,7 @@ static void stop(Device *d)
     VirtioRng *r = (VirtioRng *)d;
     drop(r);
     timer_free(r->period);
-    g_byte_array_unref(r->saved);
+    virtq_held_free(&r->held);
     if (r->backend)
         object_release((Object *)r->backend);
 }
@@ -163,7 +131,7 @@ static const Property props[] = {
     PROP_(PROP_U32, "period", VirtioRng, period_ms, 1 << 16, "milliseconds", .min = 1, .max = UINT32_MAX),
     DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_STRUCT(VirtioRng, v, virtio_state), STATE_U64(VirtioRng, quota), STATE_BUF(VirtioRng, saved, SAVED_MAX),
+static const StateField state[] = { STATE_STRUCT(VirtioRng, v, virtio_state), STATE_U64(VirtioRng, quota), VIRTQ_HELD_STATE(VirtioRng, held),
                                     STATE_TIMER(VirtioRng, period), STATE_END_OF_TABLE };
 static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1005, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
                                         .subsystem = VIRTIO_ID_RNG, .interrupt_pin = 1, .express = true };

@@ -111,6 +111,28 @@ bool virtq_buffer_load(VirtQueue *q, const uint8_t *bytes, size_t len, VirtqBuff
 void virtq_disable_notify(VirtQueue *q);
 bool virtq_enable_notify(VirtQueue *q);
 
+/*
+ * A buffer that a device keeps until it has what belongs there, or can get rid of what is in it. init and free once; pop: false when there is none
+ * (the driver rings for the next); push gives it back and signals. Around saving: saving() and loaded(), with VIRTQ_HELD_STATE in the table.
+ */
+typedef struct VirtqHeld {
+    bool have;
+    VirtqBuffer buffer;
+    GByteArray *saved;
+} VirtqHeld;
+void virtq_held_init(VirtqHeld *h);
+void virtq_held_free(VirtqHeld *h);
+bool virtq_held_pop(VirtqHeld *h, VirtQueue *q);
+void virtq_held_push(VirtqHeld *h, VirtQueue *q, uint32_t written);
+void virtq_held_drop(VirtqHeld *h);
+void virtq_held_saving(VirtqHeld *h);
+bool virtq_held_loaded(VirtqHeld *h, VirtQueue *q, Error **errp);
+enum { VIRTQ_HELD_MAX = 65536 };
+#define VIRTQ_HELD_STATE(T, f) STATE_BUF(T, f.saved, VIRTQ_HELD_MAX)
+/* Bytes between a list and a buffer, from byte `at` of the list on; how many there were. */
+size_t virtq_gather(const DmaVec *v, size_t at, void *to, size_t len);
+size_t virtq_scatter(const DmaVec *v, size_t at, const void *from, size_t len);
+
 /* State of a VirtioDevice inside a structure: for STATE_STRUCT. loaded: untrusted values are checked. */
 extern const StateField virtio_state[];
 bool virtio_loaded(VirtioDevice *v, Error **errp);

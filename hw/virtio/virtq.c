@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* virtqueues, split (VIRTIO 1.2, 2.7) and packed (2.8). All that stands in a ring is the guest's word: checked before use. */
 #include <stdatomic.h>
+#include <string.h>
 #include "base/bits.h"
 #include "hw/virtio/virtio.h"
 
@@ -336,3 +337,77 @@ bool virtq_enable_notify(VirtQueue *q)
     atomic_thread_fence(memory_order_seq_cst);
     return packed(q) ? packed_available(q, get16(&q->w_desc, (uint64_t)q->next_avail * DESC_SIZE + 14)) : get16(&q->w_driver, 2) != q->next_avail;
 }
+
+/* --- buffers that a device keeps --- */
+
+void virtq_held_init(VirtqHeld *h) { *h = (VirtqHeld){ .saved = g_byte_array_new() }; }
+
+void virtq_held_free(VirtqHeld *h)
+{
+    virtq_held_drop(h);
+    if (h->saved)
+        g_byte_array_unref(h->saved);
+    h->saved = NULL;
+}
+
+bool virtq_held_pop(VirtqHeld *h, VirtQueue *q)
+{
+    if (h->have || !virtio_running(q->dev) || !q->enabled)
+        return h->have;
+    virtq_disable_notify(q);
+    h->have = virtq_pop(q, &h->buffer);
+    while (!h->have && virtio_running(q->dev) && q->in_use < q->size && virtq_enable_notify(q))
+        h->have = virtq_pop(q, &h->buffer);
+    return h->have;
+}
+
+void virtq_held_push(VirtqHeld *h, VirtQueue *q, uint32_t written)
+{
+    h->have = false;
+    virtq_push(q, &h->buffer, written);
+    virtq_signal(q);
+}
+
+void virtq_held_drop(VirtqHeld *h)
+{
+    if (!h->have)
+        return;
+    h->have = false;
+    dma_vec_finish(&h->buffer.out, 0);
+    dma_vec_finish(&h->buffer.in, 0);
+}
+
+void virtq_held_saving(VirtqHeld *h)
+{
+    g_byte_array_set_size(h->saved, 0);
+    if (h->have)
+        virtq_buffer_save(&h->buffer, h->saved);
+}
+
+bool virtq_held_loaded(VirtqHeld *h, VirtQueue *q, Error **errp)
+{
+    virtq_held_drop(h);
+    if (!h->saved->len)
+        return true;
+    h->have = virtq_buffer_load(q, h->saved->data, h->saved->len, &h->buffer);
+    if (!h->have)
+        error_setf(errp, "%s '%s': a buffer of queue %u makes no sense", q->dev->cls->name, q->dev->dev->id, q->index);
+    return h->have;
+}
+
+static size_t copy(const DmaVec *v, size_t at, uint8_t *bytes, size_t len, bool to_list)
+{
+    size_t done = 0;
+    for (unsigned i = 0; i < v->count && done < len; i++) {
+        size_t here = v->iov[i].iov_len, n = at < here ? MIN(here - at, len - done) : 0;
+        uint8_t *p = (uint8_t *)v->iov[i].iov_base + at;
+        if (n)
+            memcpy(to_list ? p : bytes + done, to_list ? bytes + done : p, n);
+        done += n;
+        at -= MIN(at, here);
+    }
+    return done;
+}
+
+size_t virtq_gather(const DmaVec *v, size_t at, void *to, size_t len) { return copy(v, at, to, len, false); }
+size_t virtq_scatter(const DmaVec *v, size_t at, const void *from, size_t len) { return copy(v, at, (uint8_t *)from, len, true); }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio devices seen by a driver: what they do, over PCI and MMIO; saved and loaded amid requests; and random rings for each of them. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/error.h"
 #include "virtio-rig.h"
 
@@ -101,6 +104,156 @@ static void test_rng_quota(void)
     unlink(file);
 }
 
+/* ---- virtio-serial ---- */
+
+enum { CONTROL_RX = 2, CONTROL_TX = 3, SERIAL_QUEUES = 8, F_MULTIPORT = 2 };
+enum { DEVICE_READY, PORT_ADD, PORT_REMOVE, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME };
+
+static void control(VRig *r, uint32_t port, uint16_t event, uint16_t value)
+{
+    uint8_t m[8];
+    unsigned slot = 0;
+    uint32_t len = 0;
+    store_le32(m, port);
+    store_le16(m + 4, event);
+    store_le16(m + 6, value);
+    vrig_add_buffer(r, CONTROL_TX, m, sizeof(m), 0);
+    vrig_kick(r, CONTROL_TX);
+    g_assert_true(vrig_used(r, CONTROL_TX, SECOND, &slot, &len));
+}
+
+/* The next control message: "PORT EVENT VALUE TEXT". Its buffer is made available again. */
+static char *told(VRig *r)
+{
+    uint8_t m[64] = { 0 };
+    unsigned slot = 0;
+    uint32_t len = 0;
+    if (!vrig_used(r, CONTROL_RX, 100, &slot, &len))
+        return g_strdup("");
+    vrig_read(r, CONTROL_RX, slot, 0, m, len);
+    vrig_add_buffer(r, CONTROL_RX, NULL, 0, 56);
+    vrig_kick(r, CONTROL_RX);
+    return g_strdup_printf("%u %u %u %s", load_le32(m), load_le16(m + 4), load_le16(m + 6), m + 8);
+}
+
+static void expect_told(VRig *r, const char *text)
+{
+    g_autofree char *got = told(r);
+    g_assert_cmpstr(got, ==, text);
+}
+
+static Chardev *add_ring(const char *id)
+{
+    Error *err = NULL;
+    g_autofree char *text = g_strdup_printf("ringbuf,size=4096,id=%s", id);
+    g_autoptr(Opts) o = opts_parse(text, "backend", &err);
+    Chardev *c = chardev_new_opts(o, &err);
+    g_assert_no_error(err);
+    return c;
+}
+
+/* A console and a named port: announcements, data to the host, coming and going while the guest runs. */
+static void test_serial(const void *device)
+{
+    Machine *m = vrig_machine();
+    Chardev *console = add_ring("c0"), *port = add_ring("c1");
+    add_ring("c2");
+    g_autofree char *options = g_strdup_printf("%s,id=vs", (const char *)device);
+    Device *d = vrig_add(options);
+    vrig_add("virtconsole,chardev=c0,id=con");
+    vrig_add("virtserialport,chardev=c1,name=org.rhea.test,nr=2");
+    device_reset_all();
+    VRig r = vrig_of(m, d);
+    g_assert_cmpuint(vrig_config(&r, 4, 4), ==, 31);
+    vrig_start(&r, F_MULTIPORT | VIRTIO_F_EVENT_IDX, SERIAL_QUEUES);
+    for (unsigned i = 0; i < 4; i++)
+        vrig_add_buffer(&r, CONTROL_RX, NULL, 0, 56);
+    vrig_kick(&r, CONTROL_RX);
+    control(&r, UINT32_MAX, DEVICE_READY, 1);
+    expect_told(&r, "0 1 1 ");
+    expect_told(&r, "2 1 1 ");
+    control(&r, 0, PORT_READY, 1);
+    control(&r, 2, PORT_READY, 1);
+    expect_told(&r, "0 4 1 ");
+    expect_told(&r, "0 6 1 ");
+    expect_told(&r, "2 7 1 org.rhea.test");
+    expect_told(&r, "2 6 1 ");
+    control(&r, 0, PORT_OPEN, 1);
+    control(&r, 99, PORT_OPEN, 1);
+
+    gsize len;
+    unsigned slot = 0;
+    uint32_t used = 0;
+    vrig_add_buffer(&r, 1, "to the console", 14, 0);
+    vrig_kick(&r, 1);
+    vrig_add_buffer(&r, 7, "to the port", 11, 0);
+    vrig_kick(&r, 7);
+    g_assert_true(vrig_used(&r, 1, SECOND, &slot, &used) && vrig_used(&r, 7, SECOND, &slot, &used));
+    g_autofree char *one = chardev_ringbuf_read(console, 100, &len, NULL), *two = chardev_ringbuf_read(port, 100, &len, NULL);
+    g_assert_cmpstr(one, ==, "to the console");
+    g_assert_cmpstr(two, ==, "to the port");
+
+    Error *err = NULL;
+    vrig_add("virtserialport,chardev=c2,id=late,name=late");
+    expect_told(&r, "1 1 1 ");
+    control(&r, 1, PORT_READY, 1);
+    expect_told(&r, "1 7 1 late");
+    expect_told(&r, "1 6 1 ");
+    g_assert_true(device_del("late", &err));
+    expect_told(&r, "1 2 1 ");
+    expect_told(&r, "");
+    g_autoptr(Opts) o = opts_parse("virtserialport,nr=0", "driver", &err);
+    g_assert_null(device_add(o, &err));
+    g_assert_nonnull(strstr(err->message, "port 0 is for a virtconsole"));
+    error_free(err);
+    vrig_free(&r);
+}
+
+/* From the host to the guest: nothing while the port is closed, then all of it; a buffer that waits is saved and loaded. */
+static void test_serial_input(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("rhea-vs-XXXXXX", NULL), *path = g_build_filename(dir, "in", NULL);
+    g_autofree char *text = g_strdup_printf("pipe,path=%s,id=p", path), *in = g_strconcat(path, ".in", NULL), *out = g_strconcat(path, ".out", NULL);
+    g_assert_cmpint(mkfifo(in, 0600), ==, 0);
+    g_assert_cmpint(mkfifo(out, 0600), ==, 0);
+    Error *err = NULL;
+    Machine *m = vrig_machine();
+    g_autoptr(Opts) o = opts_parse(text, "backend", &err);
+    g_assert_nonnull(chardev_new_opts(o, &err));
+    int fd = open(in, O_RDWR | O_NONBLOCK);
+    Device *d = vrig_add("virtio-serial-pci");
+    vrig_add("virtserialport,chardev=p,nr=1");
+    device_reset_all();
+    VRig r = vrig_of(m, d);
+    vrig_start(&r, F_MULTIPORT, SERIAL_QUEUES);
+    control(&r, UINT32_MAX, DEVICE_READY, 1);
+    unsigned slot = 0;
+    uint32_t len = 0;
+    char got[16] = "";
+    for (unsigned i = 0; i < 3; i++)
+        vrig_add_buffer(&r, 4, NULL, 0, 4);
+    vrig_kick(&r, 4);
+    g_assert_cmpint(write(fd, "abcdef", 6), ==, 6);
+    g_assert_false(vrig_used(&r, 4, 50, &slot, &len));
+    control(&r, 1, PORT_OPEN, 1);
+    g_assert_true(vrig_used(&r, 4, SECOND, &slot, &len));
+    vrig_read(&r, 4, slot, 0, got, len);
+    g_assert_true(vrig_used(&r, 4, SECOND, &slot, &len));
+    vrig_read(&r, 4, slot, 0, got + 4, len);
+    g_assert_cmpstr(got, ==, "abcdef");
+    g_autoptr(GBytes) waiting = save_all();
+    load_all(waiting);
+    g_assert_cmpint(write(fd, "xyz", 3), ==, 3);
+    g_assert_true(vrig_used(&r, 4, SECOND, &slot, &len));
+    vrig_read(&r, 4, slot, 0, got, len);
+    g_assert_cmpint(strncmp(got, "xyz", 3), ==, 0);
+    vrig_free(&r);
+    close(fd);
+    unlink(in);
+    unlink(out);
+    rmdir(dir);
+}
+
 /* ---- random rings: whatever stands in them, a device neither hangs nor falls ---- */
 
 static uint64_t random_address(void)
@@ -169,6 +322,11 @@ static void storm(VRig *r, unsigned rounds)
 static void test_storm(const void *device)
 {
     VRig r = rig_with(device);
+    if (bus_find_kind("virtio-serial-bus")) {
+        add_ring("storm");
+        vrig_add("virtconsole,chardev=storm");
+        vrig_add("virtserialport,name=storm");
+    }
     storm(&r, g_test_slow() ? 2000 : 60);
     vrig_free(&r);
 }
@@ -183,6 +341,11 @@ int main(int argc, char **argv)
     g_test_add_data_func("/rng/pci", "virtio-rng-pci", test_rng);
     g_test_add_data_func("/rng/mmio", "virtio-rng-device", test_rng);
     g_test_add_func("/rng/quota", test_rng_quota);
+    g_test_add_data_func("/serial/pci", "virtio-serial-pci", test_serial);
+    g_test_add_data_func("/serial/mmio", "virtio-serial-device", test_serial);
+    g_test_add_func("/serial/input", test_serial_input);
+    g_test_add_data_func("/storm/serial/pci", "virtio-serial-pci", test_storm);
+    g_test_add_data_func("/storm/serial/mmio", "virtio-serial-device", test_storm);
     g_test_add_data_func("/storm/rng/pci", "virtio-rng-pci", test_storm);
     g_test_add_data_func("/storm/rng/mmio", "virtio-rng-device", test_storm);
     return g_test_run();
