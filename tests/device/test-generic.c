@@ -29,6 +29,7 @@ static const struct { const char *type, *prop, *value; } needed[] = {
     { "nvme", "drive", "generic" }, { "nvme-ns", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
     { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
     { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
+    { "virtio-pmem-pci", "memdev", "memory" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 
