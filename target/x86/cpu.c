@@ -192,10 +192,12 @@ static void part_reset(void *opaque, ResetPhase phase)
 
 static char *section_name(const X86Cpu *c) { return g_strdup_printf("cpu.%u", c->v.index); }
 
+/* Flags that several instructions have made together are saved as bits: the fields that are saved hold those of one. */
 static void part_save(void *opaque, StateWriter *w)
 {
     X86Cpu *c = opaque;
     g_autofree char *name = section_name(c);
+    flags_set_explicit(&c->v, flags_eval(&c->v.fl));
     state_save_section(w, name, cpu_state, c);
 }
 
@@ -203,6 +205,7 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
 {
     X86Cpu *c = opaque;
     g_autofree char *name = section_name(c);
+    c->v.fl = (LazyFlags){ 0 };
     if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp))
         return false;
     c->v.irq_pending = c->v.lines != 0;

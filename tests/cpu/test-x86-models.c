@@ -357,6 +357,32 @@ static void test_save_load(void)
     fix_free(c);
 }
 
+/* Flags that several instructions have made together (CMP, then INC, then ...), into a CPU that holds its own in this way. */
+static void test_save_flags(void)
+{
+    static const LazyFlags mixed[] = {
+        { .dst = 1, .src = 2, .op = LAZY_OP(FLAGS_SUB, 4), .rest_op = LAZY_OP(FLAGS_INC, 4), .rest_dst = 0x80000003 },
+        { .dst = 8, .src = 9, .op = LAZY_OP(FLAGS_ADD, 1), .nz_op = LAZY_OP(FLAGS_LOGIC, 4), .nz_dst = 0 },
+        { .dst = 8, .src = 9, .op = LAZY_OP(FLAGS_ADD, 1), .carry_op = 1, .carry = 1 },
+        { .dst = 0xff, .src = 1, .op = LAZY_OP(FLAGS_ADD | FLAGS_NOTC, 4) },
+    };
+    X86Cpu *c = fix_cpu("max");
+    for (unsigned i = 0; i < ARRAY_LEN(mixed); i++) {
+        c->v.fl = mixed[i];
+        uint32_t flags = x86_get_eflags(c);
+        StateWriter *w = state_writer_new();
+        device_save_all(w);
+        g_autoptr(GBytes) stream = state_writer_finish(w);
+        g_assert_cmphex(x86_get_eflags(c), ==, flags);
+        c->v.fl = mixed[(i + 1) % ARRAY_LEN(mixed)];
+        StateReader *reader = state_reader_new(stream, NULL);
+        g_assert_true(device_load_all(reader, NULL));
+        state_reader_free(reader);
+        g_assert_cmphex(x86_get_eflags(c), ==, flags);
+    }
+    fix_free(c);
+}
+
 static void test_direct_boot(void)
 {
     fix_machine.boot = (MachineBoot){ .mode = BOOT_LONG64, .rip = 0x1000000, .rsp = 0x9000, .rsi = 0x90000, .cr3 = FIX_PT,
@@ -397,6 +423,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86/kvm-features/host", test_kvm_host_features);
     g_test_add_func("/x86/eflags", test_eflags);
     g_test_add_func("/x86/state", test_save_load);
+    g_test_add_func("/x86/state-flags", test_save_flags);
     g_test_add_func("/x86/direct-boot", test_direct_boot);
     return g_test_run();
 }
