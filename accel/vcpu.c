@@ -23,6 +23,7 @@ struct VcpuRun {
     pthread_cond_t done_cond; /* others wait here for it */
     _Atomic bool waiting;
     bool started, standing;   /* under lock: stands still for a pause, or has ended */
+    _Atomic bool leaving;     /* this thread shall end */
     GQueue work;              /* of VcpuWork, under lock */
     _Atomic bool has_work;
 };
@@ -231,14 +232,16 @@ static bool any_work(const Vcpu *v)
     return atomic_load(&v->run->has_work);
 }
 
+static bool must_end(const Vcpu *v) { return atomic_load(&stopping) || atomic_load(&v->run->leaving); }
+
 static bool must_stand(const Vcpu *v)
 {
-    return (atomic_load(&paused) || (atomic_load(&v->debug.held) && !one_thread())) && !atomic_load(&stopping);
+    return (atomic_load(&paused) || (atomic_load(&v->debug.held) && !one_thread())) && !must_end(v);
 }
 
 bool vcpu_service_due(const Vcpu *v)
 {
-    return any_work(v) || must_stand(v) || atomic_load(&stopping);
+    return any_work(v) || must_stand(v) || must_end(v);
 }
 
 bool vcpu_service(Vcpu *v)
@@ -246,7 +249,7 @@ bool vcpu_service(Vcpu *v)
     struct VcpuRun *r = v->run;
     vcpu_work(v);
     if (!must_stand(v))
-        return !atomic_load(&stopping);
+        return !must_end(v);
     pthread_mutex_lock(&r->lock);
     while (must_stand(v)) {
         r->standing = true;
@@ -261,7 +264,7 @@ bool vcpu_service(Vcpu *v)
     }
     r->standing = false;
     pthread_mutex_unlock(&r->lock);
-    return !atomic_load(&stopping);
+    return !must_end(v);
 }
 
 void vcpu_wait(Vcpu *v, bool (*ready)(Vcpu *v))
@@ -342,6 +345,16 @@ void vcpus_resume(void)
     }
     atomic_store(&paused, false);
     kick_all();
+}
+
+void vcpu_stop_thread(Vcpu *v)
+{
+    if (has_own_thread(v)) {
+        atomic_store(&v->run->leaving, true);
+        vcpu_kick(v);
+        pthread_join(v->thread, NULL);
+    }
+    v->run->started = false;
 }
 
 void vcpus_stop_threads(void)

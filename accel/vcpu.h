@@ -109,6 +109,7 @@ struct Vcpu {
 bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp);
 void vcpu_destroy(Vcpu *v);   /* its thread has ended or was never started; the memory is the target's */
 void vcpu_start_thread(Vcpu *v); /* main thread; while vCPUs are paused it returns when the thread stands, as after vcpus_pause() */
+void vcpu_stop_thread(Vcpu *v);  /* main thread, vCPUs paused: only this one's thread ends */
 void vcpus_stop_threads(void); /* main thread: every vCPU thread leaves its loop and is joined */
 Vcpu *vcpu_get(unsigned index);
 unsigned vcpu_count(void);

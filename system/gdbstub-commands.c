@@ -7,6 +7,13 @@ enum { EINVAL_ = 0x16, EFAULT_ = 0x0e, ENOMEM_ = 0x0c };
 
 Vcpu *gdb_vcpu(unsigned index) { return index < vcpu_count() ? vcpu_get(index) : NULL; }
 
+/* The one that the client goes on with; it may have been unplugged. */
+static Vcpu *gdb_run_vcpu(void)
+{
+    Vcpu *v = gdb_vcpu(gdb.run_cpu);
+    return v ? v : gdb_vcpu(0);
+}
+
 static bool answer(bool ok)
 {
     if (ok)
@@ -185,7 +192,7 @@ static bool go(const char *actions)
 {
     RunState s = machine_run_state();
     if (s == RUN_SHUTDOWN || s == RUN_GUEST_PANICKED || s == RUN_INTERNAL_ERROR) { /* it cannot go on: what happened is told again */
-        gdb_report_stop(s == RUN_SHUTDOWN ? 3 : 6, gdb_vcpu(gdb.run_cpu));
+        gdb_report_stop(s == RUN_SHUTDOWN ? 3 : 6, gdb_run_vcpu());
         return true;
     }
     bool stepping = false;
@@ -206,7 +213,8 @@ static bool go_all(const char *p, char action)
         return answer(false); /* "go on at an address" is obsolete: clients write the register */
     g_autofree char *actions = g_malloc(vcpu_count() + 1);
     memset(actions, action == 's' ? 0 : 'c', vcpu_count());
-    actions[gdb.run_cpu] = action;
+    if (gdb_vcpu(gdb.run_cpu))
+        actions[gdb.run_cpu] = action;
     return go(actions);
 }
 
@@ -259,7 +267,7 @@ bool gdb_run_packet(const char *p)
 
 static bool why(const char *p)
 {
-    gdb_report_stop(5, gdb_vcpu(gdb.run_cpu));
+    gdb_report_stop(5, gdb_run_vcpu());
     return true;
 }
 

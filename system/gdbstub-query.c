@@ -51,9 +51,13 @@ static bool features(const char *p)
 static bool list_threads(void)
 {
     unsigned first = gdb.next_thread, n = first;
-    for (; n < vcpu_count() && n - first < 256; n++)
-        gdb_put("%c%02x", n == first ? 'm' : ',', n + 1);
-    if (n == first)
+    bool any = false;
+    for (; n < vcpu_count() && n - first < 256; n++) {
+        if (gdb_vcpu(n))
+            gdb_put("%c%02x", any ? ',' : 'm', n + 1);
+        any |= gdb_vcpu(n) != NULL;
+    }
+    if (!any)
         gdb_put("l");
     gdb.next_thread = n;
     return true;

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/trace.h"
 #include "chardev/chardev.h"
-#include "hw/core/device.h"
+#include "hw/core/cpu-slots.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/input/ps2.h"
 #include "hw/pci/pci-host.h"
@@ -82,7 +82,7 @@ static bool info_registers(Monitor *mon, int argc, char **argv, Error **errp)
     }
     for (unsigned n = 0; n < vcpu_count(); n++) {
         RegsWork w = { monitor_out(mon) };
-        if (!all && n != monitor_cpu(mon))
+        if (!vcpu_get(n) || (!all && n != monitor_cpu(mon)))
             continue;
         monitor_printf(mon, "CPU#%u\n", n);
         vcpu_run_on_sync(vcpu_get(n), print_regs_work, &w);
@@ -94,8 +94,9 @@ static bool info_cpus(Monitor *mon, int argc, char **argv, Error **errp)
 {
     for (unsigned n = 0; n < vcpu_count(); n++) {
         const Vcpu *v = vcpu_get(n);
-        monitor_printf(mon, "%c CPU #%u: %s%s%s\n", n == monitor_cpu(mon) ? '*' : ' ', n, v->name,
-                       v->halted ? " (halted)" : "", v->powered_off ? " (waits to be started)" : "");
+        if (v)
+            monitor_printf(mon, "%c CPU #%u: %s%s%s\n", n == monitor_cpu(mon) ? '*' : ' ', n, v->name,
+                           v->halted ? " (halted)" : "", v->powered_off ? " (waits to be started)" : "");
     }
     return true;
 }
@@ -206,8 +207,10 @@ static bool info_devices(Monitor *mon, int argc, char **argv, Error **errp)
 static bool info_qom_tree(Monitor *mon, int argc, char **argv, Error **errp)
 {
     monitor_printf(mon, "/machine (%s-machine)\n", machine_current()->type->name);
-    for (unsigned n = 0; n < vcpu_count(); n++)
-        monitor_printf(mon, "  /cpu[%u] (%s-cpu)\n", n, vcpu_get(n)->arch->name);
+    for (unsigned n = 0; n < vcpu_count(); n++) {
+        if (vcpu_get(n))
+            monitor_printf(mon, "  /cpu[%u] (%s-cpu)\n", n, vcpu_get(n)->arch->name);
+    }
     for (Device *d = device_first(); d; d = d->next)
         monitor_printf(mon, "  /%s (%s)\n", d->id, d->type->name);
     return true;
@@ -240,6 +243,8 @@ static bool info_irq(Monitor *mon, int argc, char **argv, Error **errp)
 {
     static const char *const names[CPU_LINE_COUNT] = { "INTR", "NMI", "SMI", "INIT", "SIPI", "MCE", "VIRQ", "VFIQ" };
     for (unsigned n = 0; n < vcpu_count(); n++) {
+        if (!vcpu_get(n))
+            continue;
         monitor_printf(mon, "CPU#%u:", n);
         for (unsigned l = 0; l < CPU_LINE_COUNT; l++) {
             if (vcpu_line(vcpu_get(n), (CpuLine)l))
@@ -248,6 +253,16 @@ static bool info_irq(Monitor *mon, int argc, char **argv, Error **errp)
         monitor_printf(mon, "\n");
     }
     return true;
+}
+
+static bool info_hotpluggable_cpus(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    const CpuSlots *s = machine_current()->cpu_slots;
+    if (s)
+        cpu_slots_print(s, monitor_out(mon));
+    else
+        error_setf(errp, "info hotpluggable-cpus: this machine's CPUs don't come and go");
+    return s;
 }
 
 static bool info_chardev(Monitor *mon, int argc, char **argv, Error **errp)
@@ -283,6 +298,7 @@ const MonitorCommand monitor_info_items[] = {
     { "name", NULL, "the guest's name (-name)", 0, 0, false, info_name },
     { "uuid", NULL, "the machine's UUID (-uuid)", 0, 0, false, info_uuid },
     { "cpus", NULL, "the CPUs", 0, 0, false, info_cpus },
+    { "hotpluggable-cpus", NULL, "places for CPUs, with or without one", 0, 0, false, info_hotpluggable_cpus },
     { "registers", "[-a]", "registers of the current CPU, or of all", 0, 1, false, info_registers },
     { "irq", NULL, "interrupt requests that stand at the CPUs", 0, 0, false, info_irq },
     { "pic", NULL, "state of the interrupt controllers", 0, 0, false, info_pic },

@@ -160,10 +160,12 @@ static void dump_code(GString *out, const Reader *r, const Vcpu *v, const Format
 
 static Vcpu *current_cpu(Monitor *mon, Error **errp)
 {
-    if (monitor_cpu(mon) < vcpu_count())
-        return vcpu_get(monitor_cpu(mon));
-    error_setf(errp, "this machine has no CPU");
-    return NULL;
+    Vcpu *v = vcpu_get(monitor_cpu(mon));
+    if (!v && vcpu_count())
+        error_setf(errp, "CPU %u is not there; 'cpu' chooses another", monitor_cpu(mon));
+    else if (!v)
+        error_setf(errp, "this machine has no CPU");
+    return v;
 }
 
 /* Command line: "[/FMT] EXPRESSION" in one argument. */

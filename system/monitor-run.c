@@ -86,7 +86,7 @@ static bool do_nmi(Monitor *mon, int argc, char **argv, Error **errp)
 static bool do_cpu(Monitor *mon, int argc, char **argv, Error **errp)
 {
     uint64_t n;
-    if (!parse_u64(argv[1], &n) || n >= vcpu_count()) {
+    if (!parse_u64(argv[1], &n) || n >= vcpu_count() || !vcpu_get((unsigned)n)) {
         error_setf(errp, "cpu: '%s' is no CPU of this machine; it has %u", argv[1], vcpu_count());
         return false;
     }

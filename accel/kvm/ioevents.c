@@ -33,8 +33,8 @@ uint64_t kvm_ioevents_collected(void) { return __atomic_load_n(&collected, __ATO
 
 void kvm_ioevents_vcpu_init(const KvmVcpu *k)
 {
-    enum { PAGE = 4096 };
-    if (ring_page && ((size_t)ring_page + 1) * PAGE <= kvm.run_size)
+    enum { PAGE = 4096 }; /* the first one's mapping, which stays as long as the VM */
+    if (ring_page && !atomic_load(&ring) && ((size_t)ring_page + 1) * PAGE <= kvm.run_size)
         atomic_store(&ring, (struct kvm_coalesced_mmio_ring *)((uint8_t *)k->run + (size_t)ring_page * PAGE));
 }
 

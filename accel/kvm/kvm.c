@@ -218,11 +218,42 @@ static bool kvm_init(Machine *m, Opts *opts, Error **errp)
     return true;
 }
 
+/* A vCPU that the kernel has made stays for the life of the VM: one that went is kept for the next CPU of its id. */
+typedef struct Parked { uint32_t arch_id; int fd; } Parked;
+static GArray *parked;
+
+static void park(uint32_t arch_id, int fd)
+{
+    Parked p = { arch_id, fd };
+    if (!parked)
+        parked = g_array_new(false, false, sizeof(Parked));
+    g_array_append_val(parked, p);
+}
+
+static int take_vcpu(uint32_t arch_id)
+{
+    for (unsigned i = 0; parked && i < parked->len; i++) {
+        Parked p = g_array_index(parked, Parked, i);
+        if (p.arch_id != arch_id)
+            continue;
+        g_array_remove_index_fast(parked, i);
+        return p.fd;
+    }
+    return kvm_ioctl(kvm.vm, KVM_CREATE_VCPU, (void *)(uintptr_t)arch_id);
+}
+
+static void close_parked(void)
+{
+    for (unsigned i = 0; parked && i < parked->len; i++)
+        close(g_array_index(parked, Parked, i).fd);
+    g_clear_pointer(&parked, g_array_unref);
+}
+
 static bool kvm_vcpu_init(Vcpu *v, Error **errp)
 {
     KvmVcpu *k = g_new0(KvmVcpu, 1);
     k->v = v;
-    k->fd = kvm_ioctl(kvm.vm, KVM_CREATE_VCPU, (void *)(uintptr_t)v->port.arch_id);
+    k->fd = take_vcpu(v->port.arch_id);
     if (k->fd < 0) {
         error_set_errno(errp, errno, "kvm: vCPU %u (id %u): the kernel makes no more; use fewer CPUs", v->index, v->port.arch_id);
         g_free(k);
@@ -232,7 +263,7 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
     if (k->run == MAP_FAILED || !kvm_dirty_vcpu_init(k, errp) || !tcg_vcpu_tables_init(v, errp)) {
         if (k->run == MAP_FAILED)
             error_set_errno(errp, errno, "kvm: vCPU %u: mapping its structure", v->index);
-        close(k->fd);
+        park(v->port.arch_id, k->fd);
         g_free(k);
         return false;
     }
@@ -250,10 +281,11 @@ static void kvm_vcpu_free(Vcpu *v)
     kvm.arch->vcpu_free(k);
     kvm_dirty_vcpu_free(k);
     munmap(k->run, kvm.run_size);
-    close(k->fd);
+    park(v->port.arch_id, k->fd);
     g_free(k);
     tcg_vcpu_tables_free(v);
     if (vcpu_count() <= 1) {
+        close_parked();
         kvm_slots_forget();
         close_all();
     }

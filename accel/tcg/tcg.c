@@ -80,7 +80,8 @@ static void drop_fast(Vcpu *v, void *opaque) { tlb_flush_fast(v); }
 static void forget_writes(void)
 {
     for (unsigned i = 0; i < vcpu_count(); i++)
-        vcpu_run_on_sync(vcpu_get(i), drop_fast, NULL);
+        if (vcpu_get(i))
+            vcpu_run_on_sync(vcpu_get(i), drop_fast, NULL);
 }
 
 static const RamDirtyOps dirty_ops = { .forget = forget_writes };

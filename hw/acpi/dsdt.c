@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "base/bits.h"
 #include "hw/acpi/aml.h"
+#include "hw/acpi/cpu-hotplug.h"
 #include "hw/acpi/memory-hotplug.h"
 #include "hw/acpi/pm.h"
 #include "hw/acpi/tables.h"
@@ -393,6 +394,16 @@ static void interrupt_model(Aml *a)
     aml_end(a);
 }
 
+/* A general purpose event calls a method. */
+static void event_method(Aml *a, const char *event, const char *method)
+{
+    aml_scope(a, "\\_GPE");
+    aml_method(a, event, 0, false);
+    aml_name(a, method);
+    aml_end(a);
+    aml_end(a);
+}
+
 GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
 {
     Aml *a = aml_new();
@@ -413,17 +424,17 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
     if (p->mmconfig_size)
         fixed_memory(a, "MRES", "PNP0C02", (uint32_t)p->mmconfig_base, (uint32_t)p->mmconfig_size,
                      true);
-    processors(a, p);
+    if (p->cpu_hotplug_port)
+        acpi_cpu_hotplug_aml(a, p);
+    else
+        processors(a, p);
     if (p->memory_slots)
         acpi_memory_hotplug_aml(a, p->memory_slots, AML_SYSTEM_IO, ACPI_MEMHP_PORT);
     aml_end(a);
-    if (p->memory_slots) {
-        aml_scope(a, "\\_GPE");
-        aml_method(a, "_E03", 0, false);
-        aml_name(a, "\\_SB.MHPC.MSCN");
-        aml_end(a);
-        aml_end(a);
-    }
+    if (p->cpu_hotplug_port)
+        event_method(a, "_E02", "\\_SB.CPUS.CSCN");
+    if (p->memory_slots)
+        event_method(a, "_E03", "\\_SB.MHPC.MSCN");
     if (p->s3)
         sleep_state(a, "\\_S3", ACPI_SLP_S3);
     if (p->s4)

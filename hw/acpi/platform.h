@@ -16,6 +16,8 @@ typedef struct AcpiWindow { uint64_t first, last; } AcpiWindow;
 typedef struct AcpiPlatform {
     AcpiFlavour flavour;
     unsigned cpus, max_cpus;
+    const struct CpuSlots *cpu_slots; /* which CPUs are there; NULL: the first `cpus` */
+    uint16_t cpu_hotplug_port;  /* hw/acpi/cpu-hotplug.h; 0: none */
     const uint32_t *apic_ids;   /* max_cpus; owned by the board */
     uint64_t below_4g, above_4g;
     const NumaConfig *numa;     /* NULL: no nodes */

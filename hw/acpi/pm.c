@@ -143,6 +143,16 @@ uint64_t acpi_pm_tmr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
     return ticks_at(clock_ns(CLOCK_VIRTUAL_NS)) & 0xffffff;
 }
 
+void acpi_pm_raise_gpe(AcpiPm *pm, unsigned gpe)
+{
+    if (pm->raise_gpe) {
+        pm->raise_gpe(pm->owner, gpe);
+        return;
+    }
+    pm->gpe_sts |= BIT(gpe);
+    acpi_pm_update_sci(pm);
+}
+
 void acpi_pm_gpe_sts_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     acpi_pm_update_sci(PM_OF(d, r, gpe_sts));

@@ -35,6 +35,7 @@ typedef struct AcpiPm {
     Timer *timer;
     Device *owner;
     void (*set_sci)(Device *owner, bool level);
+    void (*raise_gpe)(Device *owner, unsigned gpe); /* optional: how a status bit is set, where gpe_sts is only a copy */
     void (*suspending)(void *opaque); /* the guest enters S3; optional, set by the board */
     void *suspending_opaque;
 } AcpiPm;
@@ -45,6 +46,7 @@ void acpi_pm_reset(AcpiPm *pm, ResetPhase phase); /* after the bank's reset */
 void acpi_pm_loaded(AcpiPm *pm);
 void acpi_pm_power_button(AcpiPm *pm);
 void acpi_pm_update_sci(AcpiPm *pm);
+void acpi_pm_raise_gpe(AcpiPm *pm, unsigned gpe);
 void acpi_pm_set_acpi_mode(AcpiPm *pm, bool on); /* SCI_EN */
 
 uint64_t acpi_pm_sts_read(Device *d, const Reg *r, unsigned i, uint64_t stored);

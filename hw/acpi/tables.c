@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "hw/acpi/pm.h"
+#include "hw/core/cpu-slots.h"
 
 static uint32_t build_facs(AcpiBuilder *b)
 {
@@ -107,23 +108,30 @@ static void build_fadt(AcpiBuilder *b, uint32_t facs, uint32_t dsdt)
     acpi_table_end(b, at, true);
 }
 
+GByteArray *acpi_madt_cpu(const AcpiPlatform *p, unsigned i, bool enabled)
+{
+    uint8_t e[16] = { 0 };
+    bool small = p->apic_ids[i] < 255 && i < 255;
+
+    store_le16(e, small ? 0x0800 : 0x1009); /* processor local APIC, processor local x2APIC */
+    if (small) {
+        e[2] = (uint8_t)i;
+        e[3] = (uint8_t)p->apic_ids[i];
+        store_le32(e + 4, enabled);
+    } else {
+        store_le32(e + 4, p->apic_ids[i]);
+        store_le32(e + 8, enabled);
+        store_le32(e + 12, i);
+    }
+    return g_byte_array_append(g_byte_array_new(), e, small ? 8 : 16);
+}
+
 static void madt_cpu(AcpiBuilder *b, unsigned i)
 {
-    const AcpiPlatform *p = b->p;
-    bool present = i < p->cpus;
+    GByteArray *e = acpi_madt_cpu(b->p, i, b->p->cpu_slots ? b->p->cpu_slots->slot[i].filled : i < b->p->cpus);
 
-    if (p->apic_ids[i] < 255 && i < 255) {
-        acpi_put(b, 2, 0x0800);
-        acpi_put(b, 1, i);
-        acpi_put(b, 1, p->apic_ids[i]);
-        acpi_put(b, 4, present);
-    } else { /* local x2APIC */
-        acpi_put(b, 2, 0x1009);
-        acpi_put(b, 2, 0);
-        acpi_put(b, 4, p->apic_ids[i]);
-        acpi_put(b, 4, present);
-        acpi_put(b, 4, i);
-    }
+    g_byte_array_append(acpi_blob(b), e->data, e->len);
+    g_byte_array_unref(e);
 }
 
 static void madt_override(AcpiBuilder *b, uint8_t irq, uint32_t gsi, uint16_t flags)

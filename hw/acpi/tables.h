@@ -25,6 +25,8 @@ void acpi_link(AcpiBlobs *b, uint64_t tables_at, uint64_t rsdp_at);
 
 /* The differentiated system description table's body, header not included. */
 GByteArray *acpi_build_dsdt(const AcpiPlatform *p);
+/* A CPU's entry in the MADT, enabled or not. */
+GByteArray *acpi_madt_cpu(const AcpiPlatform *p, unsigned i, bool enabled);
 typedef struct Aml Aml;
 void acpi_dsdt_pcihp(Aml *a, const AcpiPlatform *p); /* its part for ACPI hot plug of PCI */
 #endif

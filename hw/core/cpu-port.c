@@ -5,7 +5,7 @@
 #include "hw/core/irqchip-host.h"
 
 static __thread CpuPort *current;
-static GPtrArray *ports; /* changes only while the machine is built or torn down */
+static GPtrArray *ports; /* changes only while vCPUs stand */
 
 CpuPort *cpu_port_current(void) { return current; }
 void cpu_port_set_current(CpuPort *p) { current = p; }
@@ -16,8 +16,18 @@ void cpu_port_add(CpuPort *p)
 {
     if (!ports)
         ports = g_ptr_array_new();
-    p->index = ports->len;
-    g_ptr_array_add(ports, p);
+    if (p->index >= ports->len)
+        g_ptr_array_set_size(ports, (int)p->index + 1);
+    g_assert(!ports->pdata[p->index]);
+    ports->pdata[p->index] = p;
+}
+
+void cpu_port_remove(CpuPort *p)
+{
+    g_assert(cpu_port(p->index) == p);
+    ports->pdata[p->index] = NULL;
+    while (ports->len && !ports->pdata[ports->len - 1])
+        g_ptr_array_set_size(ports, (int)ports->len - 1);
 }
 
 void cpu_ports_clear(void)

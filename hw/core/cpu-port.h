@@ -76,10 +76,11 @@ struct CpuPort {
 /* The port of the vCPU whose thread this is, or NULL. */
 CpuPort *cpu_port_current(void);
 void cpu_port_set_current(CpuPort *p);
-/* All vCPUs of the machine. */
+/* All vCPUs of the machine: by index below the count; NULL: there is none now (CPUs come and go). */
 unsigned cpu_port_count(void);
 CpuPort *cpu_port(unsigned index);
-void cpu_port_add(CpuPort *p);
+void cpu_port_add(CpuPort *p); /* p->index is set */
+void cpu_port_remove(CpuPort *p);
 void cpu_ports_clear(void);
 
 /*
@@ -93,6 +94,7 @@ typedef struct CpuFamily {
     /* model: "name,+feature,..."; arch_id: APIC id / affinity. An error names the model and the nearest one. */
     bool (*create)(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp);
     void (*destroy_all)(Machine *m);   /* frees what create() made; optional */
+    void (*destroy)(Machine *m, unsigned index); /* one of them, while the others stand; optional: CPUs stay. None of that index: no-op */
     void (*print_help)(GString *out);  /* -cpu help */
     /* Bits of a guest-physical address that this model implements (after create). */
     unsigned (*phys_bits)(Machine *m); /* optional: 40 */
@@ -108,7 +110,7 @@ static inline void cpu_ports_set_a20(bool enabled)
 {
     for (unsigned i = 0; i < cpu_port_count(); i++) {
         CpuPort *p = cpu_port(i);
-        if (p->ops && p->ops->set_a20)
+        if (p && p->ops && p->ops->set_a20)
             p->ops->set_a20(p, enabled);
     }
 }

@@ -22,6 +22,16 @@ void machine_part_add(const MachinePart *part, void *opaque)
     g_array_append_val(parts, p);
 }
 
+void machine_part_remove(const MachinePart *part, void *opaque)
+{
+    for (unsigned i = 0; i < part_count(); i++) {
+        if (part_at(i)->part == part && part_at(i)->opaque == opaque) {
+            g_array_remove_index(parts, i);
+            return;
+        }
+    }
+}
+
 /* ---- reset ---- */
 
 static void reset_chain(Device *d, const DeviceType *t, ResetPhase phase)

@@ -125,6 +125,7 @@ typedef struct MachinePart {
     void (*loaded)(void *opaque); /* optional: all parts and devices are loaded; drive lines that depend on the clock */
 } MachinePart;
 void machine_part_add(const MachinePart *part, void *opaque);
+void machine_part_remove(const MachinePart *part, void *opaque);
 void machine_parts_clear(void);
 
 /* A bus: where devices of one kind plug in. */

@@ -97,6 +97,7 @@ struct Machine {
     /* x86: what a CPU in system management mode sees: "memory" with SMRAM on top. NULL: the board has no SMM. Made by build(). */
     MemRegion *smm;
     AddressSpace *as_smm;
+    struct CpuSlots *cpu_slots; /* cpu-slots.h: CPUs may come and go; NULL: no. The board's */
     MachineBoot boot; /* set by type->build or type->reset (direct boot) */
 };
 

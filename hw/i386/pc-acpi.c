@@ -66,6 +66,8 @@ void pc_acpi_facts(PcBoard *b)
     a->cpus = b->machine.config.cpus;
     a->max_cpus = b->machine.config.max_cpus;
     a->apic_ids = b->apic_ids;
+    a->cpu_slots = b->machine.cpu_slots;
+    a->cpu_hotplug_port = b->cpu_hotplug ? b->model->cpu_hotplug_port : 0;
     a->below_4g = b->below_4g;
     a->above_4g = b->above_4g;
     a->numa = b->machine.config.numa;

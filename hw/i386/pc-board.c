@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include "base/bits.h"
 #include "chardev/chardev.h"
-#include "hw/core/cpu-port.h"
+#include "hw/core/cpu-slots.h"
 #include "hw/i386/pc-acpi.h"
 #include "hw/i386/pc-board.h"
 #include "hw/ide/ata.h"
@@ -14,61 +14,25 @@
 
 #define HPET_BASE 0xfed00000u
 
-enum { PRIO_DEVICE = 3 };
+enum { PRIO_DEVICE = 3, CMOS_CPUS = 0x5f /* the BIOS waits for so many more */ };
 
 const char *const pc_switch_names[] = { "auto", "on", "off", NULL };
 const char *const pc_irqchip_names[] = { "on", "off", "split", NULL };
 
-/* ---- CPUs ---- */
+/* ---- Events ---- */
 
-static unsigned width_of(unsigned count)
+void pc_board_raise_gpe(PcBoard *b, unsigned gpe)
 {
-    return count > 1 ? 32u - (unsigned)__builtin_clz(count - 1) : 0;
-}
-
-/* Each topology level has a whole number of bits in the APIC id (SDM vol. 3A, 9.9.1). */
-static uint32_t apic_id_of(const MachineConfig *c, unsigned index)
-{
-    unsigned dies = MAX(c->dies, 1), thread_bits = width_of(c->threads),
-             core_bits = width_of(c->cores), die_bits = width_of(dies);
-    unsigned thread = index % c->threads, core = index / c->threads % c->cores,
-             die = index / c->threads / c->cores % dies;
-    unsigned socket = index / c->threads / c->cores / dies;
-
-    return thread | core << thread_bits | die << (thread_bits + core_bits) |
-           socket << (thread_bits + core_bits + die_bits);
-}
-
-bool pc_board_add_cpus(PcBoard *b, Error **errp)
-{
-    Machine *m = &b->machine;
-    const MachineConfig *c = &m->config;
-    const CpuFamily *family = cpu_family_find(m->type->arch);
-    const char *model = c->cpu_model ? c->cpu_model : m->type->default_cpu;
-
-    if (!family) {
-        error_setf(errp, "machine '%s': this build has no CPUs of architecture '%s'", m->type->name,
-                   m->type->arch);
-        return false;
-    }
-    b->apic_ids = g_new0(uint32_t, c->max_cpus);
-    for (unsigned i = 0; i < c->max_cpus; i++)
-        b->apic_ids[i] = apic_id_of(c, i);
-    b->apic_id_limit = b->apic_ids[c->max_cpus - 1] + 1;
-    for (unsigned i = 0; i < c->cpus; i++) {
-        g_autofree char *id = g_strdup_printf("apic%u", i);
-        if (!family->create(m, i, b->apic_ids[i], model, errp) ||
-            !device_start(apic_new(cpu_port(i), id), errp))
-            return false;
-    }
-    return true;
+    lock_domain_lock(b->pm->owner->domain);
+    acpi_pm_raise_gpe(b->pm, gpe);
+    lock_domain_unlock(b->pm->owner->domain);
 }
 
 void pc_board_nmi(Machine *m)
 {
     for (unsigned i = 0; i < cpu_port_count(); i++) {
         CpuPort *p = cpu_port(i);
-        if (p->ops)
+        if (p && p->ops)
             p->ops->set_line(p, CPU_LINE_NMI, true);
     }
 }
@@ -222,6 +186,8 @@ void pc_board_reset(Machine *m)
     PcBoard *b = pc_board(m);
 
     fill_cmos_disks(b);
+    mc146818_set(b->rtc, CMOS_CPUS, (uint8_t)(pc_board_cpus(b) - 1));
+    fw_cfg_set_u16(b->fw, FW_CFG_NB_CPUS, (uint16_t)pc_board_cpus(b));
     host_bridge(b->host)->resuming = b->pm->suspended;
     if (b->booted_once && !m->config.boot_once) {
         set_boot_order(b, m->config.boot_order);
@@ -236,7 +202,7 @@ static void fill_cmos(PcBoard *b)
     mc146818_set_memory(b->rtc, b->below_4g, b->above_4g);
     b->booted_once = c->boot_once != NULL;
     set_boot_order(b, c->boot_once ? c->boot_once : c->boot_order);
-    mc146818_set(b->rtc, 0x5f, (uint8_t)(c->cpus - 1));
+    mc146818_set(b->rtc, CMOS_CPUS, (uint8_t)(c->cpus - 1));
     mc146818_set(b->rtc, 0x14, 0x06); /* equipment: FPU, PS/2 mouse */
 }
 
@@ -397,7 +363,7 @@ bool pc_board_build(Machine *m, const PcModel *model, Error **errp)
         !pc_board_add_serial(b, errp))
         return false;
     fill_cmos(b);
-    if (!pc_board_add_memory_slots(b, errp))
+    if (!pc_board_add_memory_slots(b, errp) || !pc_board_add_cpu_hotplug(b, errp))
         return false;
     b->pm->suspending = note_suspend;
     b->pm->suspending_opaque = b;
@@ -427,5 +393,6 @@ void pc_board_destroy(Machine *m)
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++)
         g_clear_pointer(regions[i], mem_region_free);
     g_clear_pointer(&b->bios_image, g_bytes_unref);
+    g_clear_pointer(&m->cpu_slots, cpu_slots_free);
     g_free(b->apic_ids);
 }

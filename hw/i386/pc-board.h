@@ -28,6 +28,7 @@ typedef struct PcBoard {
     GBytes *bios_image;
     /* Parts */
     Device *memory_hotplug; /* NULL: no memory slots */
+    Device *cpu_hotplug;    /* NULL: all CPUs are there */
     Device *host, *pic, *ioapic, *pit, *rtc, *hpet;
     GsiRouter gsi;
     IsaBus *isa;
@@ -61,6 +62,7 @@ typedef struct PcModel {
     bool south_has_smm; /* the south bridge's function 0 raises SMIs */
     uint64_t low_limit, low_split; /* RAM below 4 GiB up to low_limit; with more RAM in all: low_split */
     uint32_t hpet_lines;
+    uint16_t cpu_hotplug_port;
     const UnmodelledRange *unmodelled; /* ended by name NULL */
     bool (*add_functions)(PcBoard *b, Error **errp); /* the rest of the south bridge; sets b->pm */
     void (*acpi_update)(PcBoard *b);                 /* registers' present places into b->acpi */
@@ -75,6 +77,9 @@ void pc_board_reset(Machine *m); /* -boot once=: the first reset; from the secon
 /* The steps of the above, for microvm. */
 bool pc_board_add_ram(PcBoard *b, Error **errp);
 bool pc_board_add_cpus(PcBoard *b, Error **errp);
+bool pc_board_add_cpu_hotplug(PcBoard *b, Error **errp); /* when there is room for more CPUs */
+unsigned pc_board_cpus(const PcBoard *b);                /* that are there now */
+void pc_board_raise_gpe(PcBoard *b, unsigned gpe);
 bool pc_board_add_irqchip(PcBoard *b, bool with_pic, Error **errp);
 bool pc_board_add_timers(PcBoard *b, Error **errp); /* RTC, PIT with speaker port, HPET unless config.no_hpet */
 bool pc_board_add_serial(PcBoard *b, Error **errp);

@@ -70,14 +70,8 @@ bool pc_board_add_ram(PcBoard *b, Error **errp)
 
 static void memory_event(void *opaque, int n, int level)
 {
-    PcBoard *b = opaque;
-
-    if (!level)
-        return;
-    lock_domain_lock(b->pm->owner->domain);
-    b->pm->gpe_sts |= BIT(ACPI_MEMHP_GPE);
-    acpi_pm_update_sci(b->pm);
-    lock_domain_unlock(b->pm->owner->domain);
+    if (level)
+        pc_board_raise_gpe(opaque, ACPI_MEMHP_GPE);
 }
 
 bool pc_board_add_memory_slots(PcBoard *b, Error **errp)

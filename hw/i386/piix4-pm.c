@@ -145,6 +145,7 @@ static bool pm_start(Device *dev, Error **errp)
         dev->region[REGION_PCIHP] = acpi_pcihp_init(&p->pcihp, dev, d->bus, raise_gpe);
         mem_map(d->bus->io, ACPI_PCIHP_PORT_PC, dev->region[REGION_PCIHP], 0);
     }
+    p->pm.raise_gpe = raise_gpe;
     acpi_pm_start(&p->pm, dev, set_sci);
     return true;
 }

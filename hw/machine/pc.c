@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The pc machine: i440FX and PIIX3. */
 #include "base/bits.h"
+#include "hw/acpi/cpu-hotplug.h"
 #include "hw/acpi/pcihp.h"
 #include "hw/i386/pc-board.h"
 
@@ -42,7 +43,8 @@ static void acpi_update(PcBoard *b)
 static const PcModel pc_model = {
     .flavour = ACPI_PC, .host_type = "i440FX-pcihost", .north_type = "i440FX",
     .south_type = "PIIX3", .south_devfn = PCI_DEVFN(1, 0),
-    .low_limit = 0xe0000000, .low_split = 0xc0000000, .hpet_lines = 0x4, .unmodelled = pc_ranges,
+    .low_limit = 0xe0000000, .low_split = 0xc0000000, .hpet_lines = 0x4,
+    .cpu_hotplug_port = ACPI_CPUHP_PORT_PC, .unmodelled = pc_ranges,
     .add_functions = add_functions,
     .acpi_update = acpi_update,
 };

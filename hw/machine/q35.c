@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The q35 machine: MCH and ICH9 with PCI Express. */
 #include "base/bits.h"
+#include "hw/acpi/cpu-hotplug.h"
 #include "hw/i386/pc-board.h"
 
 /* Legacy blocks of the MCH and of ICH9 that are decoded at fixed places. */
@@ -48,6 +49,7 @@ static const PcModel q35_model = {
     .south_devfn = PCI_DEVFN(0x1f, 0),
     .south_has_smm = true,
     .low_limit = 0xb0000000, .low_split = 0x80000000, .hpet_lines = 0xff0104,
+    .cpu_hotplug_port = ACPI_CPUHP_PORT_Q35,
     .unmodelled = q35_ranges,
     .add_functions = add_functions, .acpi_update = acpi_update,
 };

@@ -273,13 +273,25 @@ static void destroy_all(Machine *m)
     }
 }
 
+static void destroy(Machine *m, unsigned index)
+{
+    Vcpu *v = vcpu_get(index);
+    if (!v || v->arch != &x86_guest_arch)
+        return;
+    vcpu_stop_thread(v);
+    machine_part_remove(&cpu_part, x86_cpu(v));
+    cpu_port_remove(&v->port);
+    vcpu_destroy(v);
+    g_aligned_free(v);
+}
+
 static unsigned phys_bits(Machine *m)
 {
     Vcpu *v = vcpu_get(0);
     return v ? x86_cpu(v)->phys_bits : 40;
 }
 
-static const CpuFamily x86_family = { .arch = "x86_64", .create = create, .destroy_all = destroy_all,
+static const CpuFamily x86_family = { .arch = "x86_64", .create = create, .destroy_all = destroy_all, .destroy = destroy,
                                       .print_help = x86_models_print_help, .phys_bits = phys_bits };
 CPU_FAMILY_REGISTER(x86_family)
 

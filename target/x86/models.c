@@ -2,6 +2,7 @@
 /* CPU models by the names people know, and the parts of -cpu. */
 #include "base/log.h"
 #include "base/opts.h"
+#include "hw/core/cpu-slots.h"
 #include "target/x86/models.h"
 
 struct X86Model {
@@ -88,6 +89,8 @@ const char *const *x86_model_names(void)
         list[i] = models[i].name;
     return list;
 }
+
+static void __attribute__((constructor)) register_device_types(void) { cpu_slots_register_types(x86_model_names(), "x86_64-cpu"); }
 
 static const X86Model *model_find(const char *name)
 {

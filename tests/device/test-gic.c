@@ -27,7 +27,7 @@ static bool build(Machine *m, Error **errp)
     m->ram = mem_ram_new("ram", RAM_SIZE, errp);
     mem_map(m->memory, 0x40000000, m->ram, 0);
     for (unsigned i = 0; i < 2; i++) {
-        ports[i] = (CpuPort){ .ops = &port_ops, .arch_id = i };
+        ports[i] = (CpuPort){ .ops = &port_ops, .index = i, .arch_id = i };
         cpu_port_add(&ports[i]);
     }
     return true;
