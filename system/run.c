@@ -46,18 +46,19 @@ bool run_load(const char *name, Error **errp)
     return strchr(name, '/') ? machine_load(name, errp) : snapshot_load(name, errp);
 }
 
+static bool from_host(ShutdownCause cause) { return cause == CAUSE_HOST_SIGNAL || cause == CAUSE_HOST_UI || cause == CAUSE_HOST_QMP_QUIT; }
+
 static void shut_down(ShutdownCause cause)
 {
-    bool from_host = cause == CAUSE_HOST_SIGNAL || cause == CAUSE_HOST_UI || cause == CAUSE_HOST_QMP_QUIT;
     machine_pause(RUN_SHUTDOWN);
-    if (from_host || !policy.shutdown_pauses)
+    if (from_host(cause) || !policy.shutdown_pauses)
         evloop_quit(0);
 }
 
+static bool panic_pauses(void) { return policy.panic != PANIC_NONE; }
+
 static void panicked(void)
 {
-    if (policy.panic == PANIC_NONE)
-        return;
     machine_pause(RUN_GUEST_PANICKED);
     if (policy.panic == PANIC_EXIT_FAILURE)
         evloop_quit(1);
@@ -76,6 +77,11 @@ static void carry_out_requests(void *opaque)
 {
     Machine *m = machine_current();
     MachineRequests r = machine_take_requests();
+    if (r.panicked && panic_pauses()) { /* what the guest has asked for since counts no more */
+        panicked();
+        r.exit = r.reset = r.suspend = false;
+        r.shutdown = r.shutdown && from_host(r.cause);
+    }
     if (r.exit) {
         machine_pause(RUN_SHUTDOWN);
         evloop_quit(r.exit_status);
@@ -83,8 +89,6 @@ static void carry_out_requests(void *opaque)
     }
     if (!m)
         return;
-    if (r.panicked)
-        panicked();
     if (r.shutdown || (r.reset && policy.reboot_exits && r.cause == CAUSE_GUEST_RESET)) {
         shut_down(r.cause);
         return;
@@ -106,7 +110,7 @@ static void wake_main_loop(void)
     evloop_defer(NULL, carry_out_requests, NULL);
 }
 
-static const MachineRunOps run_ops = { vcpus_pause, vcpus_resume, vcpus_pause_soon, wake_main_loop };
+static const MachineRunOps run_ops = { vcpus_pause, vcpus_resume, vcpus_pause_soon, wake_main_loop, panic_pauses };
 
 void run_init(const RunPolicy *p)
 {

@@ -245,6 +245,8 @@ void machine_resume(void)
         run_ops->resume_cpus();
 }
 
+static bool panic_pauses(void) { return run_ops && run_ops->panic_pauses && run_ops->panic_pauses(); }
+
 static unsigned still;
 
 void machine_stand_still(void)
@@ -257,7 +259,8 @@ void machine_stand_still(void)
 void machine_go_on(void)
 {
     pthread_mutex_lock(&request_lock);
-    bool stopping = requests.reset || requests.shutdown || requests.exit || requests.suspend || requests.pause;
+    bool stopping = requests.reset || requests.shutdown || requests.exit || requests.suspend || requests.pause ||
+                    (requests.panicked && panic_pauses());
     pthread_mutex_unlock(&request_lock);
     if (!--still && !stopping && machine_run_state() == RUN_RUNNING && run_ops && run_ops->resume_cpus)
         run_ops->resume_cpus();
@@ -295,7 +298,9 @@ void machine_request_power_button(void) { REQUEST(requests.power_button = true);
 void machine_guest_panicked(const char *how)
 {
     warn_reportf("the guest reports that it has panicked (%s)", how);
-    REQUEST(requests.panicked = true; requests.cause = CAUSE_GUEST_PANIC);
+    if (panic_pauses())
+        stand_by();
+    REQUEST(requests.panicked = !requests.exit); /* the first of them counts */
 }
 
 MachineRequests machine_take_requests(void)

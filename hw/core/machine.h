@@ -121,7 +121,7 @@ typedef enum RunState { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RU
 RunState machine_run_state(void);
 const char *run_state_name(RunState s); /* QMP's names */
 typedef enum ShutdownCause { CAUSE_NONE, CAUSE_HOST_SIGNAL, CAUSE_HOST_UI, CAUSE_HOST_QMP_QUIT, CAUSE_HOST_QMP_RESET,
-                             CAUSE_GUEST_SHUTDOWN, CAUSE_GUEST_RESET, CAUSE_GUEST_PANIC } ShutdownCause;
+                             CAUSE_GUEST_SHUTDOWN, CAUSE_GUEST_RESET } ShutdownCause;
 void machine_request_reset(ShutdownCause cause);
 void machine_request_shutdown(ShutdownCause cause);
 void machine_request_exit(int status);   /* e.g. isa-debug-exit: end the process with this status */
@@ -146,7 +146,8 @@ typedef struct MachineRunOps {
     void (*pause_cpus)(void);  /* returns when every vCPU stands outside guest code */
     void (*resume_cpus)(void);
     void (*stand_by)(void);    /* a vCPU has asked for something that pauses the machine: guest code need not go on till then; optional */
-    void (*request)(void);     /* wake the main loop: a request flag is set; see machine_take_request() */
+    void (*request)(void);     /* wake the main loop: a request flag is set; see machine_take_requests() */
+    bool (*panic_pauses)(void); /* whether a panic of the guest is the end of its running; optional: it is not */
 } MachineRunOps;
 void machine_set_run_ops(const MachineRunOps *ops);
 typedef struct MachineRequests {
