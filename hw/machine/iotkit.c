@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Arm's MPS2+ with the IoT kit and SSE-200 images (AN505, AN521: Cortex-M33) and MPS3 with SSE-300 (AN547: Cortex-M55). Each address of
- * memory and peripherals stands twice: Non-secure with bit 28 clear, Secure with it set. Memories are open from both sides: the memory
- * protection controllers keep their tables, but block nothing.
+ * memory and peripherals stands twice: Non-secure with bit 28 clear, Secure with it set; protection controllers say which of the two
+ * works, for each block of memory and each peripheral.
  */
 #include "hw/machine/mcu.h"
 #include "hw/misc/iotkit.h"
 
 #define S_ALIAS 0x10000000u
+#define NS_WINDOW BIT(32) /* the map as Non-secure transactions see it */
 
 /* --- IDAU: bit 28 is Secure; what NSCCFG opens is callable from Non-secure code --- */
 
@@ -93,12 +94,59 @@ static void both(McuMachine *m, MemRegion *r, uint32_t at)
 static const McuPart subsystem[] = {
     { "iotkit-secctl", "secctl" }, { "iotkit-sysctl", "sysctl" }, { "cmsdk-apb-watchdog", "s-watchdog", 0, { MCU_NMI }, .props = "wdogclk-frq=" CLOCK },
     { "cmsdk-apb-watchdog", "ns-watchdog", 0, { MCU_IRQ(1) }, .props = "wdogclk-frq=" CLOCK },
-    { "tz-mpc", "mpc-sram" }, { "tz-mpc", "mpc-ssram1" }, { "tz-mpc", "mpc-ssram2" }, { "tz-mpc", "mpc-ssram3" }, { 0 },
+    { 0 },
 };
+
+static const McuMem sse200_mem[] = {
+    { "ssram1", MCU_RAM, 0x00000000, 4 * MiB }, { "ssram1-s", MCU_ALIAS, 0x10000000, 4 * MiB, 0x00000000 },
+    { "sram", MCU_RAM, 0x20000000, 128 * KiB }, { "sram-s", MCU_ALIAS, 0x30000000, 128 * KiB, 0x20000000 },
+    { "ssram23", MCU_RAM, 0x28000000, 4 * MiB }, { "ssram23-s", MCU_ALIAS, 0x38000000, 4 * MiB, 0x28000000 },
+    { "psram", MCU_RAM, 0x80000000, 16 * MiB }, { 0 },
+};
+static const McuMem sse300_mem[] = {
+    { "itcm", MCU_RAM, 0x00000000, 512 * KiB }, { "itcm-s", MCU_ALIAS, 0x10000000, 512 * KiB, 0x00000000 },
+    { "sram", MCU_RAM, 0x01000000, 2 * MiB }, { "sram-s", MCU_ALIAS, 0x11000000, 2 * MiB, 0x01000000 },
+    { "dtcm", MCU_RAM, 0x20000000, 512 * KiB }, { "dtcm-s", MCU_ALIAS, 0x30000000, 512 * KiB, 0x20000000 },
+    { "isram", MCU_RAM, 0x21000000, 4 * MiB }, { "isram-s", MCU_ALIAS, 0x31000000, 4 * MiB, 0x21000000 },
+    { "qspi", MCU_RAM, 0x28000000, 8 * MiB }, { "qspi-s", MCU_ALIAS, 0x38000000, 8 * MiB, 0x28000000 },
+    { "ddr", MCU_RAM, 0x60000000, 2 * GiB }, { 0 },
+};
+
+/* A memory protection controller: its registers, the memory (Non-secure address), size and blocks in KiB, bit of SECMPCINTSTATUS. */
+typedef struct Mpc { const char *id; uint32_t registers, memory, size, block; uint8_t bit; bool open; } Mpc;
+static const Mpc sse200_mpcs[] = {
+    { "mpc-sram0", 0x50083000, 0x20000000, 32, 4, 0 }, { "mpc-sram1", 0x50084000, 0x20008000, 32, 4, 1 },
+    { "mpc-sram2", 0x50085000, 0x20010000, 32, 4, 2 }, { "mpc-sram3", 0x50086000, 0x20018000, 32, 4, 3 },
+    { "mpc-ssram1", 0x58007000, 0x00000000, 4096, 32, 16 }, { "mpc-ssram2", 0x58008000, 0x28000000, 2048, 32, 17 },
+    { "mpc-ssram3", 0x58009000, 0x28200000, 2048, 32, 18 }, { NULL },
+};
+static const Mpc sse300_mpcs[] = {
+    { "mpc-isram0", 0x50083000, 0x21000000, 2048, 32, 0 }, { "mpc-isram1", 0x50084000, 0x21200000, 2048, 32, 1 },
+    { "mpc-sram", 0x57000000, 0x01000000, 2048, 32, 16 }, { "mpc-qspi", 0x57001000, 0x28000000, 8192, 32, 17 },
+    { "mpc-ddr", 0x57002000, 0x60000000, 32768, 64, 18, .open = true }, { NULL }, /* the DDR has no second address here */
+};
+enum { MPC_INTERRUPT = 9 };
 
 static MemRegion *region(const char *id, unsigned n) { return device_find(id)->region[n]; }
 
-static bool wire_subsystem(McuMachine *m, const Gated *gated, const Gated *scc, uint32_t base, Error **errp)
+static bool add_mpc(McuMachine *m, const Mpc *p, const McuMem *memories, Error **errp)
+{
+    g_autofree char *props = g_strdup_printf("size=%u,block-size=%u", p->size << 10, p->block << 10);
+    const McuPart part = { "tz-mpc", p->id, p->registers, .props = props };
+    if (!mcu_add_part(m, &part, errp))
+        return false;
+    Device *d = device_find(p->id);
+    device_connect(d, "irq", 0, device_input(device_find("secctl"), "mpc", p->bit));
+    for (unsigned i = 0; memories[i].kind && !p->open; i++) { /* a row of the table, a region of the machine */
+        uint32_t offset = p->memory - memories[i].at;
+        const IotMpcPlace place = { m->machine.memory, m->regions->pdata[i], offset, p->memory, p->memory | S_ALIAS, NS_WINDOW };
+        if (memories[i].kind == MCU_RAM && offset < memories[i].size)
+            iot_mpc_protect(d, &place);
+    }
+    return true;
+}
+
+static bool wire_subsystem(McuMachine *m, const Gated *gated, const Gated *scc, uint32_t base, const Mpc *mpcs, const McuMem *memories, Error **errp)
 {
     for (const McuPart *p = subsystem; p->type; p++) {
         if (!mcu_add_part(m, p, errp))
@@ -112,6 +160,12 @@ static bool wire_subsystem(McuMachine *m, const Gated *gated, const Gated *scc, 
     }
     if (scc && !add_gated(m, scc, sec, errp))
         return false;
+    mem_map(m->machine.memory, NS_WINDOW, mcu_own(m, mem_alias_new("non-secure transactions", m->machine.memory, 0, NS_WINDOW)), 0);
+    device_connect(&sec->dev, "mpc-irq", 0, mcu_irq(m, MPC_INTERRUPT));
+    for (const Mpc *p = mpcs; p->id; p++) {
+        if (!add_mpc(m, p, memories, errp))
+            return false;
+    }
     MemRegion *memory = m->machine.memory;
     both(m, region("sysctl", 1), base + 0x20000);
     mem_map(memory, (base | S_ALIAS) + 0x21000, region("sysctl", 0), 0);
@@ -119,18 +173,12 @@ static bool wire_subsystem(McuMachine *m, const Gated *gated, const Gated *scc, 
     mem_map(memory, 0x40080000, region("secctl", 1), 0);
     mem_map(memory, (base | S_ALIAS) + (base == 0x40000000 ? 0x81000 : 0x40000), region("s-watchdog", 0), 0);
     mem_map(memory, base + (base == 0x40000000 ? 0x81000 : 0x40000), region("ns-watchdog", 0), 0);
-    mem_map(memory, 0x50083000, region("mpc-sram", 0), 0);
     return true;
 }
 
 static bool wire_sse200(McuMachine *m, const Gated *scc, Error **errp)
 {
-    if (!wire_subsystem(m, sse200_gated, scc, 0x40000000, errp))
-        return false;
-    mem_map(m->machine.memory, 0x58007000, region("mpc-ssram1", 0), 0);
-    mem_map(m->machine.memory, 0x58008000, region("mpc-ssram2", 0), 0);
-    mem_map(m->machine.memory, 0x58009000, region("mpc-ssram3", 0), 0);
-    return true;
+    return wire_subsystem(m, sse200_gated, scc, 0x40000000, sse200_mpcs, sse200_mem, errp);
 }
 
 static bool wire_an505(McuMachine *m, Error **errp) { return wire_sse200(m, &an505_scc, errp); }
@@ -162,11 +210,8 @@ static bool wire_an547(McuMachine *m, Error **errp)
     if (!mcu_add_part(m, &counter, errp))
         return false;
     both(m, region("counter", 1), 0x48101000);
-    if (!wire_subsystem(m, sse300_gated, NULL, 0x48000000, errp))
+    if (!wire_subsystem(m, sse300_gated, NULL, 0x48000000, sse300_mpcs, sse300_mem, errp))
         return false;
-    mem_map(m->machine.memory, 0x57000000, region("mpc-ssram1", 0), 0);
-    mem_map(m->machine.memory, 0x57001000, region("mpc-ssram2", 0), 0);
-    mem_map(m->machine.memory, 0x57002000, region("mpc-ssram3", 0), 0);
     for (unsigned i = 0; i < 4; i++) {
         char id[] = "timer0";
         id[5] = (char)('0' + i);
@@ -176,21 +221,6 @@ static bool wire_an547(McuMachine *m, Error **errp)
 }
 
 /* --- boards --- */
-
-static const McuMem sse200_mem[] = {
-    { "ssram1", MCU_RAM, 0x00000000, 4 * MiB }, { "ssram1-s", MCU_ALIAS, 0x10000000, 4 * MiB, 0x00000000 },
-    { "sram", MCU_RAM, 0x20000000, 128 * KiB }, { "sram-s", MCU_ALIAS, 0x30000000, 128 * KiB, 0x20000000 },
-    { "ssram23", MCU_RAM, 0x28000000, 4 * MiB }, { "ssram23-s", MCU_ALIAS, 0x38000000, 4 * MiB, 0x28000000 },
-    { "psram", MCU_RAM, 0x80000000, 16 * MiB }, { 0 },
-};
-static const McuMem sse300_mem[] = {
-    { "itcm", MCU_RAM, 0x00000000, 512 * KiB }, { "itcm-s", MCU_ALIAS, 0x10000000, 512 * KiB, 0x00000000 },
-    { "sram", MCU_RAM, 0x01000000, 2 * MiB }, { "sram-s", MCU_ALIAS, 0x11000000, 2 * MiB, 0x01000000 },
-    { "dtcm", MCU_RAM, 0x20000000, 512 * KiB }, { "dtcm-s", MCU_ALIAS, 0x30000000, 512 * KiB, 0x20000000 },
-    { "isram", MCU_RAM, 0x21000000, 4 * MiB }, { "isram-s", MCU_ALIAS, 0x31000000, 4 * MiB, 0x21000000 },
-    { "qspi", MCU_RAM, 0x28000000, 8 * MiB }, { "qspi-s", MCU_ALIAS, 0x38000000, 8 * MiB, 0x28000000 },
-    { "ddr", MCU_RAM, 0x60000000, 2 * GiB }, { 0 },
-};
 
 static const UnmodelledRange sse200_unmodelled[] = {
     { "dma", 0x40110000, 0x4000 }, { "dma-s", 0x50110000, 0x4000 }, { "i2c", 0x40207000, 0x2000 }, { "i2c-s", 0x50207000, 0x2000 },
@@ -206,11 +236,11 @@ static const UnmodelledRange sse300_unmodelled[] = {
     { "cpu-local-s", 0x50010000, 0x10000 }, { NULL },
 };
 
-#define M33 .m_irqs = 124, .m_cpuclk_hz = 20000000, .m_refclk_hz = 1000000, .m_prio_bits = 3, .m_init_svtor = 0x10000000
+#define M33 .m_ns_window = NS_WINDOW, .m_irqs = 124, .m_cpuclk_hz = 20000000, .m_refclk_hz = 1000000, .m_prio_bits = 3, .m_init_svtor = 0x10000000
 static const McuBoard an505 = { sse200_mem, NULL, sse200_unmodelled, .cpu = { M33 }, .wire = wire_an505 };
 static const McuBoard an521 = { sse200_mem, NULL, sse200_unmodelled, .cpus = 2, .cpu = { M33, .secondaries_off = true }, .wire = wire_an521 };
 static const McuBoard an547 = {
-    sse300_mem, NULL, sse300_unmodelled, .cpu = { .m_irqs = 128, .m_cpuclk_hz = 32000000, .m_refclk_hz = 1000000, .m_prio_bits = 3 },
+    sse300_mem, NULL, sse300_unmodelled, .cpu = { .m_ns_window = NS_WINDOW, .m_irqs = 128, .m_cpuclk_hz = 32000000, .m_refclk_hz = 1000000, .m_prio_bits = 3 },
     .wire = wire_an547,
 };
 

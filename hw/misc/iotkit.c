@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SSE-200 and SSE-300 subsystems (101104; 101773): security control registers with the peripheral protection controllers that they
- * steer, memory protection controllers, system control. A gate stands in front of each protected peripheral.
+ * steer, system control. A gate stands in front of each protected peripheral. The memory protection controllers: tz-mpc.c.
  */
 #include "hw/misc/iotkit.h"
 
@@ -97,7 +97,7 @@ static MemResult sec_read(void *opaque, hwaddr at, unsigned size, uint64_t *valu
 {
     const uint32_t *f = sec_field(opaque, (uint32_t)at);
     static const uint8_t id[12] = { 4, 0, 0, 0, 0x52, 0xb8, 0x0b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
-    *value = at >= 0xfd0 ? id[(at - 0xfd0) / 4 % 12] : f ? *f : 0;
+    *value = at >= 0xfd0 ? id[(at - 0xfd0) / 4 % 12] : at == 0x1c ? ((IotSec *)opaque)->mpc_stat : f ? *f : 0;
     return MEM_OK;
 }
 
@@ -136,6 +136,14 @@ static bool sec_start(Device *d, Error **errp)
     return true;
 }
 
+/* SECMPCINTSTATUS: bit n follows MPC n; the CPUs have one interrupt for all. */
+static void sec_input(Device *d, unsigned pin, int level)
+{
+    IotSec *s = (IotSec *)d;
+    s->mpc_stat = bits_set(s->mpc_stat, pin, 1, level != 0);
+    device_out(d, 0, s->mpc_stat != 0);
+}
+
 static void sec_reset(Device *d, ResetPhase phase)
 {
     IotSec *s = (IotSec *)d;
@@ -149,71 +157,15 @@ static void sec_reset(Device *d, ResetPhase phase)
 
 static const StateField sec_state[] = {
     STATE_U32_ARRAY(IotSec, nsppc), STATE_U32_ARRAY(IotSec, spppc), STATE_U32_ARRAY(IotSec, nspppc), STATE_U32(IotSec, secrespcfg),
-    STATE_U32(IotSec, nsccfg), STATE_U32(IotSec, ppcinten), STATE_U32(IotSec, mscinten), STATE_U32(IotSec, brginten), STATE_U32(IotSec, nsmscexp),
+    STATE_U32(IotSec, mpc_stat), STATE_U32(IotSec, nsccfg), STATE_U32(IotSec, ppcinten), STATE_U32(IotSec, mscinten), STATE_U32(IotSec, brginten), STATE_U32(IotSec, nsmscexp),
     STATE_END_OF_TABLE,
 };
+static const char *const sec_in[] = { "mpc*32", NULL }, *const sec_out[] = { "mpc-irq", NULL };
 static const DeviceType sec_type = {
     .name = "iotkit-secctl", .desc = "SSE-200 security control", .category = "Misc", .size = sizeof(IotSec), .state = sec_state, .start = sec_start,
-    .reset = sec_reset,
+    .reset = sec_reset, .in_pins = sec_in, .out_pins = sec_out, .input = sec_input,
 };
 DEVICE_REGISTER(sec_type)
-
-/* --- MPC (CoreLink SIE-200, DDI 0571): the look-up table is kept; both aliases of the memory stay open --- */
-
-static uint64_t mpc_lut_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
-{
-    const IotMpc *s = (IotMpc *)d;
-    return s->blk_idx < IOT_MPC_WORDS ? s->lut[s->blk_idx] : 0;
-}
-
-static void mpc_lut_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
-{
-    IotMpc *s = (IotMpc *)d;
-    if (s->blk_idx < IOT_MPC_WORDS && !(s->ctrl >> 31))
-        s->lut[s->blk_idx] = (uint32_t)value;
-    if (s->ctrl & 0x100) /* auto-increment */
-        s->blk_idx = (s->blk_idx + 1) % IOT_MPC_WORDS;
-}
-
-static uint64_t mpc_max_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((IotMpc *)d)->size / IOT_MPC_BLOCK / 32 - 1; }
-static uint64_t mpc_cfg_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return 10; } /* blocks of 32 KiB */
-static uint64_t mpc_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
-{
-    static const uint8_t id[12] = { 4, 0, 0, 0, 0x60, 0xb8, 0x1b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
-    return id[i];
-}
-
-static const Reg mpc_regs[] = {
-    { .name = "CTRL", .at = 0x00, .size = 4, .field = offsetof(IotMpc, ctrl), .reset = 0x100 },
-    { .name = "BLK_MAX", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .read = mpc_max_read, .access = REG_RO },
-    { .name = "BLK_CFG", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .read = mpc_cfg_read, .access = REG_RO },
-    { .name = "BLK_IDX", .at = 0x18, .size = 4, .field = offsetof(IotMpc, blk_idx) },
-    { .name = "BLK_LUT", .at = 0x1c, .size = 4, .field = REG_NO_FIELD, .read = mpc_lut_read, .wrote = mpc_lut_wrote },
-    { .name = "INT_STAT", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .access = REG_RO },
-    { .name = "INT_CLEAR", .at = 0x24, .size = 4, .field = REG_NO_FIELD },
-    { .name = "INT_EN", .at = 0x28, .size = 4, .field = offsetof(IotMpc, int_en) },
-    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = mpc_id_read, .access = REG_RO },
-    { .name = NULL },
-};
-static const RegBank mpc_bank = { .name = "regs", .size = 0x1000, .regs = mpc_regs };
-static const RegBank *const mpc_banks[] = { &mpc_bank, NULL };
-static const StateField mpc_state[] = { STATE_U32_ARRAY(IotMpc, lut), STATE_END_OF_TABLE };
-static const Property mpc_props[] = {
-    PROP_(PROP_U32, "size", IotMpc, size, 4 << 20, "bytes of the memory behind it", .min = 32 * IOT_MPC_BLOCK, .max = IOT_MPC_WORDS * 32u * IOT_MPC_BLOCK),
-    DEFINE_PROP_END,
-};
-
-static void mpc_reset(Device *d, ResetPhase phase)
-{
-    if (phase == RESET_ENTER)
-        memset(((IotMpc *)d)->lut, 0, sizeof ((IotMpc *)d)->lut);
-}
-
-static const DeviceType mpc_type = {
-    .name = "tz-mpc", .desc = "TrustZone memory protection controller (its table only)", .category = "Misc", .size = sizeof(IotMpc),
-    .banks = mpc_banks, .props = mpc_props, .state = mpc_state, .reset = mpc_reset,
-};
-DEVICE_REGISTER(mpc_type)
 
 /* --- system control and information (SYSINFO, SYSCTL) --- */
 

@@ -21,7 +21,7 @@ typedef struct ArmBoardCpus {
     bool hivecs, big_endian;
     uint32_t m_init_svtor, m_init_nsvtor, m_cpuclk_hz, m_refclk_hz; /* M-profile */
     unsigned m_irqs, m_prio_bits, m_mpu_regions, m_sau_regions;     /* 0: the model's */
-    uint64_t timer_hz_unused;
+    uint64_t m_ns_window;      /* M-profile: where the map shows 4 GiB as Non-secure transactions see them; 0: as all others do */
     struct { uint64_t base, size; } secure_only[4]; /* of what Non-secure accesses do not find (external abort); size 0: none */
 } ArmBoardCpus;
 void arm_board_configure(const ArmBoardCpus *b);

@@ -46,7 +46,7 @@ void arm_m_frame_write(ArmM *m, ArmMFrame *f, uint32_t addr, const uint32_t *wor
 {
     MemAttrs attrs = { .cpu = m->c->v.index & 0xffff, .secure = f->secure, .user = !f->privileged };
     for (unsigned i = 0; i < n && !f->failed; i++, addr += 4) {
-        if (frame_check(m, f, addr, true) && as_store(m->c->v.as, addr, 4, words[i], attrs) != MEM_OK)
+        if (frame_check(m, f, addr, true) && as_store(m->c->v.as, arm_m_bus_address(m, addr), 4, words[i], attrs) != MEM_OK)
             frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
     }
 }
@@ -56,7 +56,7 @@ void arm_m_frame_read(ArmM *m, ArmMFrame *f, uint32_t addr, uint32_t *words, uns
     MemAttrs attrs = { .cpu = m->c->v.index & 0xffff, .secure = f->secure, .user = !f->privileged };
     for (unsigned i = 0; i < n && !f->failed; i++, addr += 4) {
         uint64_t value = 0;
-        if (frame_check(m, f, addr, false) && as_load(m->c->v.as, addr, 4, &value, attrs) != MEM_OK)
+        if (frame_check(m, f, addr, false) && as_load(m->c->v.as, arm_m_bus_address(m, addr), 4, &value, attrs) != MEM_OK)
             frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
         words[i] = (uint32_t)value;
     }
@@ -256,7 +256,7 @@ static bool fetch_vector(ArmM *m, unsigned exc, bool secure, uint32_t *value)
     MemAttrs attrs = { .cpu = m->c->v.index & 0xffff, .secure = secure };
     if (m->c->has.m_security && !secure && !arm_m_security(m, at).ns)
         return false;
-    if (as_load(m->c->v.as, at, 4, &word, attrs) != MEM_OK)
+    if (as_load(m->c->v.as, arm_m_bus_address(m, at), 4, &word, attrs) != MEM_OK)
         return false;
     *value = (uint32_t)word;
     return true;

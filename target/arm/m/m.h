@@ -92,6 +92,7 @@ struct ArmM {
 
     /* Fixed by the model and the board. */
     unsigned irqs, mpu_regions, sau_regions;
+    uint64_t ns_window; /* ArmBoardCpus.m_ns_window */
     uint8_t prio_mask;        /* implemented bits of a priority */
     uint32_t init_vtor[2], cpuclk_hz, refclk_hz;
     ArmIdau (*idau)(void *opaque, uint32_t addr);
@@ -189,6 +190,8 @@ void arm_m_nmi_input(void *opaque, int n, int level);
 
 /* mpu.c */
 typedef struct ArmMSecurity { bool ns, nsc, sau_hit, idau_hit; uint8_t sau_region, idau_region; uint32_t low, high; } ArmMSecurity;
+/* Where the bus sees a data access or vector fetch: Non-secure transactions have a window of their own on some boards. */
+hwaddr arm_m_bus_address(const ArmM *m, uint32_t addr);
 ArmMSecurity arm_m_security(const ArmM *m, uint32_t addr); /* low..high: addresses around it with the same answer */
 typedef struct ArmMAccess { bool r, w, x; uint32_t fault; bool fault_is_secure; int region; uint32_t low, high; } ArmMAccess;
 /* What (privileged, secure) may do at addr; neg: MPU off because of the priority. */

@@ -79,6 +79,11 @@ ArmMSecurity arm_m_security(const ArmM *m, uint32_t addr)
     return s;
 }
 
+hwaddr arm_m_bus_address(const ArmM *m, uint32_t addr)
+{
+    return m->ns_window && arm_m_security(m, addr).ns ? m->ns_window + addr : addr;
+}
+
 /* --- permissions --- */
 
 static ArmMAccess default_map(uint32_t addr, ArmMAccess a)
@@ -179,7 +184,7 @@ static bool bank_privileged(unsigned bank) { return bank != ARM_BANK_M_USER && b
 static bool bank_neg(unsigned bank) { return bank == ARM_BANK_M_NEG || bank == ARM_BANK_M_S_NEG; }
 
 /* Nothing to fetch from: no memory there, or a device. */
-static bool fetchable(Vcpu *v, uint32_t addr)
+static bool fetchable(Vcpu *v, hwaddr addr)
 {
     MemSection s;
     as_translate(v->as, addr, &s);
@@ -218,6 +223,7 @@ bool arm_m_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe
 {
     ArmM *m = arm_cpu(v)->m;
     uint32_t addr = (uint32_t)va, low, high;
+    hwaddr bus = 0;
     bool secure = bank_secure(bank);
     ArmMAccess a = arm_m_mpu(m, addr, secure, bank_privileged(bank), bank_neg(bank));
     low = a.low, high = a.high;
@@ -228,15 +234,16 @@ bool arm_m_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe
             return false;
         if (!secure && !s.ns) /* callable: fetches only */
             a.r = a.w = false;
+        bus = s.ns ? m->ns_window : 0;
     }
     bool ok = kind == ACCESS_READ ? a.r : kind == ACCESS_WRITE ? a.w : a.x;
     if (!ok && kind == ACCESS_FETCH)
         return refuse(m, probe, M_EXC_MEM, MMFSR_IACCVIOL, false, addr);
     if (!ok)
         return refuse(m, probe, M_EXC_MEM, MMFSR_DACCVIOL | MMFSR_MMARVALID, true, addr);
-    if (kind == ACCESS_FETCH && !fetchable(v, addr))
+    if (kind == ACCESS_FETCH && !fetchable(v, bus + addr))
         return refuse(m, probe, M_EXC_BUS, BFSR_IBUSERR, false, addr);
-    *out = (WalkResult){ .phys = addr & ~0xfffu, .page_bits = uniform_bits(addr, low, high), .readable = a.r, .writable = a.w,
+    *out = (WalkResult){ .phys = bus + (addr & ~0xfffu), .page_bits = uniform_bits(addr, low, high), .readable = a.r, .writable = a.w,
                          .executable = a.x, .global = true };
     return true;
 }

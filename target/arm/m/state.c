@@ -390,6 +390,7 @@ void arm_m_create(ArmCpu *c, const ArmBoardCpus *board)
     m->irqs = MIN(board->m_irqs ? board->m_irqs : 32, (unsigned)M_IRQS);
     m->mpu_regions = MIN(board->m_mpu_regions ? board->m_mpu_regions : c->model->mpu_regions, (unsigned)M_MPU_REGIONS);
     m->sau_regions = !c->has.m_security ? 0 : MIN(board->m_sau_regions ? board->m_sau_regions : 8, (unsigned)M_SAU_REGIONS);
+    m->ns_window = board->m_ns_window;
     m->prio_mask = (uint8_t)(0xff00 >> prio_bits);
     m->init_vtor[M_NS] = c->has.m_security ? board->m_init_nsvtor : board->m_init_svtor;
     m->init_vtor[M_S] = board->m_init_svtor;
