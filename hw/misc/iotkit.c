@@ -157,7 +157,8 @@ static void sec_reset(Device *d, ResetPhase phase)
 
 static const StateField sec_state[] = {
     STATE_U32_ARRAY(IotSec, nsppc), STATE_U32_ARRAY(IotSec, spppc), STATE_U32_ARRAY(IotSec, nspppc), STATE_U32(IotSec, secrespcfg),
-    STATE_U32(IotSec, mpc_stat), STATE_U32(IotSec, nsccfg), STATE_U32(IotSec, ppcinten), STATE_U32(IotSec, mscinten), STATE_U32(IotSec, brginten), STATE_U32(IotSec, nsmscexp),
+    STATE_U32(IotSec, mpc_stat), STATE_U32(IotSec, nsccfg), STATE_U32(IotSec, ppcinten), STATE_U32(IotSec, mscinten),
+    STATE_U32(IotSec, brginten), STATE_U32(IotSec, nsmscexp),
     STATE_END_OF_TABLE,
 };
 static const char *const sec_in[] = { "mpc*32", NULL }, *const sec_out[] = { "mpc-irq", NULL };
