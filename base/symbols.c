@@ -36,6 +36,14 @@ void symbols_clear(void)
     g_mutex_unlock(&lock);
 }
 
+bool symbols_known(void)
+{
+    g_mutex_lock(&lock);
+    bool known = symbols && symbols->len;
+    g_mutex_unlock(&lock);
+    return known;
+}
+
 /* By address; the larger one last, so that it is found first. */
 static int by_address(gconstpointer a, gconstpointer b)
 {

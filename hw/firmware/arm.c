@@ -228,10 +228,7 @@ static void take_program(ArmBoot *b, FirmwareImage *i)
 {
     b->format = i->format;
     b->pieces = i;
-    b->image_at = UINT64_MAX;
-    for (guint n = 0; n < i->pieces->len; n++)
-        b->image_at = MIN(b->image_at, g_array_index(i->pieces, ImagePiece, n).addr);
-    b->entry = i->has_entry ? i->entry : b->image_at;
+    b->entry = image_start(i);
 }
 
 static bool load_raw(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
@@ -259,8 +256,6 @@ static bool load_kernel(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
         error_propagate(errp, error);
         return program;
     }
-    if (s->len >= 4 && !memcmp(s->p, ELFMAG, SELFMAG))
-        return bad(errp, s, "damaged ELF file: impossible header");
     return load_raw(b, s, file, errp);
 }
 

@@ -113,10 +113,9 @@ static bool hex_record(Parse *s, Run *run, const uint8_t *r, uint64_t *base, boo
     case 1: *end = true; return true;
     case 2: *base = (uint64_t)value << 4; return n == 2;
     case 4: *base = (uint64_t)value << 16; return n == 2;
-    case 3: return n == 4; /* CS:IP: x86 only */
-    case 5:
+    case 3: case 5: /* CS:IP: what binutils writes for entries below 1 MiB; linear */
         s->image->has_entry = true;
-        s->image->entry = value;
+        s->image->entry = type == 5 ? value : (value >> 16 << 4) + (value & 0xffff);
         return n == 4;
     default: return type >= 0x0a && type <= 0x0e; /* micro:bit universal hex: blocks for several boards */
     }
@@ -227,7 +226,7 @@ static uint64_t get(const Elf *e, uint64_t at, unsigned size)
 #define AT(e, base, T, f) get(e, (base) + ((e)->is64 ? offsetof(Elf64_##T, f) : offsetof(Elf32_##T, f)), \
                               (e)->is64 ? sizeof(((Elf64_##T *)0)->f) : sizeof(((Elf32_##T *)0)->f))
 
-static bool probe_elf(const Parse *s) { return s->len >= sizeof(Elf32_Ehdr) && !memcmp(s->p, ELFMAG, SELFMAG); }
+static bool probe_elf(const Parse *s) { return s->len >= SELFMAG && !memcmp(s->p, ELFMAG, SELFMAG); }
 
 static void elf_symbols(const Elf *e, uint64_t table)
 {
@@ -251,10 +250,11 @@ static void elf_symbols(const Elf *e, uint64_t table)
 
 static bool parse_elf(Parse *s)
 {
-    Elf e = { s->p, s->len, s->p[EI_CLASS] == ELFCLASS64, s->p[EI_DATA] == ELFDATA2MSB };
+    bool is64 = s->len > EI_CLASS && s->p[EI_CLASS] == ELFCLASS64;
+    if (s->len < (is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
+        return bad(s, "the header is cut off (truncated?)");
+    Elf e = { s->p, s->len, is64, s->p[EI_DATA] == ELFDATA2MSB };
     FirmwareImage *i = s->image;
-    if (e.is64 && s->len < sizeof(Elf64_Ehdr))
-        return bad(s, "the header is cut off");
     i->machine = (unsigned)EHDR(&e, e_machine);
     i->has_entry = true;
     i->is64 = e.is64;
@@ -340,6 +340,14 @@ FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, u
     i->raw = true;
     add_piece(i, raw_base, s.p, s.len);
     return i;
+}
+
+uint64_t image_start(const FirmwareImage *i)
+{
+    uint64_t low = UINT64_MAX;
+    for (guint n = 0; n < i->pieces->len; n++)
+        low = MIN(low, g_array_index(i->pieces, ImagePiece, n).addr);
+    return i->has_entry ? i->entry : low;
 }
 
 bool image_check(const FirmwareImage *i, AddressSpace *as, Error **errp)

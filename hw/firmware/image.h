@@ -32,6 +32,8 @@ FirmwareImage *image_read(const char *object, const char *path, uint64_t raw_bas
 #define IMAGE_NO_RAW UINT64_MAX
 FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, uint64_t raw_base, bool force_raw, Error **errp);
 void image_free(FirmwareImage *i);
+/* Its entry, or where it begins. */
+uint64_t image_start(const FirmwareImage *i);
 /* Does all of it lie in RAM or ROM of `as`? The error names the piece. */
 bool image_check(const FirmwareImage *i, AddressSpace *as, Error **errp);
 /* Place it (machine paused, at each reset). */

@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "chardev/chardev.h"
 #include "hw/arm/devtree.h"
+#include "hw/block/pflash.h"
 #include "hw/core/cpu-port.h"
 #include "hw/firmware/arm.h"
+#include "hw/firmware/image.h"
 #include "hw/firmware/loader.h"
 #include "hw/intc/arm-gic.h"
 
@@ -157,13 +159,23 @@ static bool load_kernel(ABoardMachine *m, Error **errp)
     return dtb && arm_boot_set_dtb(m->boot, dtb, errp);
 }
 
+static bool load_firmware(ABoardMachine *m, Error **errp)
+{
+    const MachineConfig *c = &m->machine.config;
+    g_autoptr(GBytes) file = firmware_read(c, c->bios, 64 * MiB, errp);
+    if (!file)
+        return false;
+    if (m->board->boot_flash)
+        return pflash_fill(device_find(m->board->boot_flash), file, errp);
+    m->firmware = image_parse("firmware", c->bios, file, m->board->cpu.rvbar, true, errp);
+    return image_check(m->firmware, m->machine.as_memory, errp);
+}
+
 static bool prepare_boot(ABoardMachine *m, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
-    if (c->bios) {
-        m->firmware = firmware_read(c, c->bios, 64 * MiB, errp);
-        return m->firmware;
-    }
+    if (c->bios)
+        return load_firmware(m, errp);
     if (c->kernel)
         return load_kernel(m, errp);
     if (c->initrd || c->append || c->dtb) {
@@ -194,7 +206,7 @@ void aboard_reset(Machine *machine)
     if (m->boot)
         arm_boot_load(m->boot, machine->as_memory, &machine->boot);
     if (m->firmware)
-        as_write_rom(machine->as_memory, m->board->cpu.rvbar, g_bytes_get_data(m->firmware, NULL), g_bytes_get_size(m->firmware));
+        image_place(m->firmware, machine->as_memory);
     if (m->board->reset)
         m->board->reset(m);
 }
@@ -206,6 +218,6 @@ void aboard_destroy(Machine *machine)
         mem_region_free(m->regions->pdata[i]);
     g_clear_pointer(&m->regions, g_ptr_array_unref);
     g_clear_pointer(&m->boot, arm_boot_free);
-    g_clear_pointer(&m->firmware, g_bytes_unref);
+    g_clear_pointer(&m->firmware, image_free);
     g_clear_pointer(&m->board_data, g_free);
 }

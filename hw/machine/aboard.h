@@ -40,6 +40,7 @@ typedef struct ABoard {
     Irq (*irq)(ABoardMachine *m, unsigned n);       /* their input n */
     bool (*wire)(ABoardMachine *m, Error **errp);   /* all parts stand; optional */
     void (*reset)(ABoardMachine *m);                /* optional */
+    const char *boot_flash;                         /* the part that -bios fills; NULL: memory at the reset address */
 } ABoard;
 
 struct ABoardMachine {
@@ -47,7 +48,7 @@ struct ABoardMachine {
     const ABoard *board;
     GPtrArray *regions;     /* of MemRegion *: freed with the machine */
     struct ArmBoot *boot;
-    GBytes *firmware;       /* -bios: at the reset address */
+    struct FirmwareImage *firmware; /* -bios: at the reset address */
     Device *intc;
     void *board_data;       /* g_free()d */
 };

@@ -74,9 +74,18 @@ static const UnmodelledRange a15_unmodelled[] = {
     { "pl341", 0x2b0a0000, 0x1000 }, { "sp805-tile", 0x2b060000, 0x1000 }, { "pl354", 0x7ffd0000, 0x1000 }, { "scc", 0x7fff0000, 0x1000 },
     { NULL, 0, 0 },
 };
+/* The CPU starts in the first flash, which shows at 0 too. */
+static bool a15_wire(ABoardMachine *m, Error **errp)
+{
+    MemRegion *flash = device_find("flash0")->region[0];
+    mem_map(m->machine.memory, 0, aboard_own(m, mem_alias_new("boot", flash, 0, mem_size(flash))), 0);
+    return wire(m, errp);
+}
+
 static const ABoard a15_board = {
     .ram_at = 0x80000000, .ram_max = 30 * GiB, .id = 2272, .mem = a15_mem, .parts = a15_parts, .unmodelled = a15_unmodelled,
-    .cpu = { .secondaries_off = true, .cntfrq = 24000000, .reset_cbar = 0x2c000000 }, .intc = a15_intc, .irq = spi, .wire = wire,
+    .cpu = { .secondaries_off = true, .cntfrq = 24000000, .reset_cbar = 0x2c000000 }, .intc = a15_intc, .irq = spi, .wire = a15_wire,
+    .boot_flash = "flash0",
 };
 ABOARD_MACHINE(vexpress_a15, "vexpress-a15", "Arm Versatile Express, Cortex-A15", "arm", "cortex-a15", a15_board, 4, 1 * GiB)
 

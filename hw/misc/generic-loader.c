@@ -34,7 +34,7 @@ static bool start_file(Loader *l, AddressSpace *as, Error **errp)
     if (!l->image || !image_check(l->image, as, errp))
         return false;
     l->sets_pc = l->cpu != NO_CPU;
-    l->pc = l->image->raw || !l->image->has_entry ? l->addr : l->image->entry;
+    l->pc = image_start(l->image);
     return true;
 }
 

@@ -185,6 +185,10 @@ typedef struct ArmCpu {
     bool dbg_context;         /* breakpoints look at CONTEXTIDR */
     uint32_t access_cm;       /* ISS.CM while a cache maintenance instruction translates */
     uint8_t tlbi_sent;        /* broadcasts that the next DSB waits for */
+    /* For messages to the user only: */
+    bool told_bus_error;
+    uint32_t endless;         /* exceptions at endless_pc since the last return from one */
+    uint64_t endless_pc;
 } ArmCpu;
 
 static inline ArmCpu *arm_cpu(Vcpu *v) { return (ArmCpu *)v; }

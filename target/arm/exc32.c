@@ -189,6 +189,7 @@ static bool mode_change_allowed(const ArmCpu *c, unsigned m, bool is_return)
 
 void arm_return32(ArmCpu *c, uint32_t pc, uint32_t spsr)
 {
+    c->endless = 0;
     uint32_t mask = writable_cpsr(c) | 0x0700fc20 | 1u << 20 | 1u << 5;
     if (c->el == 0 || c->mode32 == ARM_SYS) {
         mask &= 0xf80f0200;

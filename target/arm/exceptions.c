@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Exceptions: recording, routing, entry to AArch64 and return from it (DDI 0487, D1.3 and the AArch64.TakeException pseudocode). */
 #include "base/log.h"
+#include "base/symbols.h"
+#include "hw/core/machine.h"
 #include "target/arm/helpers.h"
 #include "target/arm/m/m.h"
+#include "target/arm/semihost.h"
 #include "target/arm/system.h"
 
 /* --- recording --- */
@@ -192,6 +195,34 @@ static void enter64(ArmCpu *c, const ArmEvent *e, unsigned target)
     arm_update_mode(c);
 }
 
+/*
+ * A program whose fault handler faults: the same instruction raises an exception again and again, at the level where it is taken, and nothing
+ * returns from one. The hypervisor's guests may do that as they like.
+ */
+enum { ENDLESS = 1000 };
+static void tell_endless(ArmCpu *c, const ArmEvent *e, unsigned from_el, uint64_t from_pc)
+{
+    if (e->kind != ARM_EVENT_SYNC || c->el != from_el || c->endless_pc != from_pc) {
+        c->endless_pc = from_pc;
+        c->endless = 0;
+        return;
+    }
+    if (++c->endless != ENDLESS || arm_hcr(c) & HCR_VM)
+        return;
+    static const struct { uint8_t ec; const char *name; } names[] = {
+        { EC_INSN_ABORT, "prefetch abort" }, { EC_DATA_ABORT, "data abort" }, { EC_SVC32, "SVC" }, { EC_SVC64, "SVC" },
+    };
+    const char *name = "undefined instruction";
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        name = e->ec == names[i].ec ? names[i].name : name;
+    g_autofree char *at = symbols_describe(from_pc);
+    warn_reportf("CPU %u: lockup at pc %s: %s, and its handler ends there again and again", c->v.index, at, name);
+    if (semihost_config.enabled)
+        machine_request_exit(1);
+    else if (symbols_known())
+        machine_guest_panicked("lockup");
+}
+
 void arm_deliver(Vcpu *v)
 {
     ArmCpu *c = arm_cpu(v);
@@ -209,10 +240,13 @@ void arm_deliver(Vcpu *v)
     log_printf(LOG_INT, "%u: exception kind %u ec 0x%02x iss 0x%07x far 0x%" PRIx64 " from EL%u pc 0x%" PRIx64 " to EL%u\n", v->index, e.kind,
                e.ec, e.iss, e.far, c->el, v->pc, target);
     v->halted = false;
+    unsigned from_el = c->el;
+    uint64_t from_pc = v->pc;
     if (arm_el_is_aa64(c, target))
         enter64(c, &e, target);
     else
         arm_enter32(c, &e, target);
+    tell_endless(c, &e, from_el, from_pc);
     arm_asid_changed(c);
     arm_poll_soon(c);
 }
@@ -286,6 +320,7 @@ static bool stepping_after(const ArmCpu *c, uint64_t spsr, unsigned from_el, uns
 
 void arm_eret64(ArmCpu *c)
 {
+    c->endless = 0;
     uint64_t spsr = c->spsr_el[c->el], pc = c->elr_el[c->el];
     unsigned from = c->el;
     int el = return_el(c, spsr);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Address translation: regimes, both stages together, faults as syndromes, the TLB's address-space number (DDI 0487, D8). */
 #include "base/log.h"
+#include "base/symbols.h"
 #include "target/arm/m/m.h"
 #include "target/arm/mmu.h"
+#include "target/arm/semihost.h"
 
 /* --- regimes --- */
 
@@ -91,10 +93,28 @@ static void record_fault(ArmCpu *c, unsigned regime_el, uint64_t va, AccessKind 
     arm_record(c, &e);
 }
 
+/* One line for the user, if this is a program and not a kernel, which may try what is there; -d guest_errors has all. */
+static void tell_bus_error(ArmCpu *c, uint64_t va, hwaddr pa, AccessKind kind)
+{
+    static LogLimit limit;
+    static const char *const what[] = { [ACCESS_READ] = "read of", [ACCESS_WRITE] = "write to", [ACCESS_FETCH] = "fetch from" };
+    Vcpu *v = &c->v;
+    vcpu_sync(v);
+    bool tell = !c->told_bus_error && (c->m || semihost_config.enabled || symbols_known());
+    if (!tell && !log_enabled(LOG_GUEST_ERROR))
+        return;
+    g_autofree char *at = symbols_describe(v->pc), *mapped = va == pa ? g_strdup("") : g_strdup_printf(" (physical 0x%08" PRIx64 ")", pa);
+    const char *name = c->m ? "BusFault" : "external abort";
+    if (tell)
+        warn_reportf("CPU %u: %s: %s 0x%08" PRIx64 "%s at pc %s (the first one; -d guest_errors shows all)", v->index, name, what[kind], va, mapped, at);
+    c->told_bus_error = true;
+    log_limited(&limit, LOG_GUEST_ERROR, "cpu", "%s: %s 0x%08" PRIx64 "%s at pc %s", name, what[kind], va, mapped, at);
+}
+
 void arm_bus_error(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind)
 {
     ArmCpu *c = arm_cpu(v);
-    log_guest_error("arm", "bus error at 0x%" PRIx64 " (virtual 0x%" PRIx64 ")", pa, va);
+    tell_bus_error(c, va, pa, kind);
     if (c->m) {
         arm_m_bus_error(v, va, pa, kind);
     } else {

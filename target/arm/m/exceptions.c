@@ -402,17 +402,7 @@ void arm_m_raise(ArmCpu *c, unsigned exc, uint32_t bits)
 
 void arm_m_bus_error(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind)
 {
-    static LogLimit limit;
     ArmCpu *c = arm_cpu(v);
-    vcpu_sync(v);
-    if (!c->m->told_bus_error || log_enabled(LOG_GUEST_ERROR)) {
-        g_autofree char *at = symbols_describe((uint32_t)v->pc);
-        if (!c->m->told_bus_error)
-            warn_reportf("CPU %u: BusFault: %s of 0x%08x at pc %s (the first one; -d guest_errors shows all)", v->index,
-                         kind == ACCESS_WRITE ? "write" : "read", (uint32_t)va, at);
-        c->m->told_bus_error = true;
-        log_limited(&limit, LOG_GUEST_ERROR, "cpu", "BusFault: %s of 0x%08x at pc %s", kind == ACCESS_WRITE ? "write" : "read", (uint32_t)va, at);
-    }
     if (kind == ACCESS_FETCH)
         arm_m_record(c, M_EXC_BUS, BFSR_IBUSERR, false, 0);
     else

@@ -79,7 +79,6 @@ struct ArmM {
              csselr;
     uint32_t sau_ctrl, sau_rnr, sau_rbar[M_SAU_REGIONS], sau_rlar[M_SAU_REGIONS];
     bool wfe;                 /* halted by WFE */
-    bool told_bus_error;      /* one line for the user */
     uint32_t dwt_ctrl, dwt_cyccnt, dwt_comp[M_DWT_COMPARATORS], dwt_mask[M_DWT_COMPARATORS], dwt_function[M_DWT_COMPARATORS];
     uint64_t dwt_since_ns;    /* of dwt_cyccnt while it runs */
 
