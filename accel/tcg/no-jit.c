@@ -11,6 +11,7 @@ bool jit_available(char **why_not)
 void jit_vcpu_init(Vcpu *v) {}
 bool jit_init(const GuestArch *arch, Error **errp) { return true; }
 Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant) { return NULL; }
+void jit_retry_ranges(int64_t now) {}
 RunResult jit_run(Vcpu *v, const void *entry) { return RUN_LOOKUP; }
 void jit_link(Vcpu *v, BlockLink *l, Block *to) {}
 void jit_unlink(BlockLink *l) {}

@@ -309,6 +309,7 @@ bool jit_init(const GuestArch *arch, Error **errp);
 void jit_vcpu_init(Vcpu *v);
 /* tcg.lock held: compile ir into a new block (not yet published); NULL: no room left in this segment. */
 Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant);
+void jit_retry_ranges(int64_t now); /* tcg.lock held; now and then: code that has lost optimisations is dropped, to be compiled with all of them */
 RunResult jit_run(Vcpu *v, const void *entry); /* a Block's, which is valid now */
 void jit_link(Vcpu *v, BlockLink *l, Block *to);
 void jit_unlink(BlockLink *l);

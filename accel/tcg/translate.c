@@ -230,6 +230,7 @@ static Block *translate(Vcpu *v, uint64_t linear, const CodeMap *map_, unsigned 
         if (!faulting) {
             tcg_log_block(v, t->ir);
             pthread_mutex_lock(&tcg.lock);
+            jit_retry_ranges(start);
             p = publish(v, ram, variant, &b);
             if (p == NO_ROOM) {
                 codebuf_next_segment(v);

@@ -337,6 +337,8 @@ static void cold_access(Jit *j, Cold *c)
 {
     Asm *a = &j->a;
     patch_rel32(c->from, a->p);
+    if (c->from2)
+        patch_rel32(c->from2, a->p);
     if (c->const_slot >= 0)
         mov_ri(a, REG_S0, (uint64_t)c->const_slot);
     store_i(a, 4, vcpu_loc(VOFF(call_site)), (uint32_t)((uint8_t *)c->site - codebuf_rw));

@@ -7,7 +7,7 @@
 uint8_t jit_home[VCPU_GREGS];
 struct JitHost jit_host;
 static const GuestArch *home_arch;
-uint8_t jit_no_runs[(1 << NO_RUNS_BITS) / 8]; /* under tcg.lock */
+uint8_t jit_run_level[1 << RUN_LEVEL_BITS];
 static Jit jit; /* the compilation in progress: under tcg.lock */
 static Cold cold_list[MAX_COLD];
 
@@ -238,8 +238,8 @@ Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant)
     if (!b)
         return NULL;
     j->a.p = j->start = codebuf_space(&j->a.end);
-    unsigned n = no_runs_index(ir->pc, ir->mode);
-    j->v = v, j->ir = ir, j->block = b, j->variant = variant | (jit_no_runs[n / 8] >> n % 8 & 1);
+    j->v = v, j->ir = ir, j->block = b;
+    j->level = variant == BLOCK_PLAIN || !tcg.opt.opt_coalesce ? RUNS_NONE : jit_run_level[run_level_index(ir->pc, ir->mode)];
     j->failed = j->check_after_call = false;
     j->done = 0;
     j->label_refs = j->colds = j->link_count = 0;

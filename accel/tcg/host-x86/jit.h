@@ -36,9 +36,10 @@ typedef struct CallSite {
     uint8_t bank, align;
     bool write, span_write, read, lock;
     bool run;                 /* later accesses rely on the check of the whole range */
-    bool indexed;             /* part of that range, by an index that the site does not know */
+    bool indexed;             /* part of that range, by an index that the site does not know; align: a multiple of that, else the range fails */
     bool after_run;           /* accesses behind this one may rely on a range checked before it */
-    uint8_t failures;         /* of that check */
+    uint8_t failures;         /* of that check, */
+    int64_t failed_at;        /* the first of them: clock_ns() */
 } CallSite;
 
 /* A range that has been checked: later accesses off the same registers need no check. */
@@ -54,12 +55,23 @@ typedef struct Run {
 } Run;
 enum { RUNS = 4 };
 
+/*
+ * Ranges that fail often: their block is compiled with less of them, for half a second or more. A level by a hash of pc and mode; under tcg.lock.
+ */
+typedef enum RunLevel { RUNS_ALL, RUNS_TABLES /* only tables, which may lie in two pages */, RUNS_NONE } RunLevel;
+enum { RUN_FAILURES = 32, RUN_FAILURE_NS = 4000 /* when they come faster than that, on average */, RUN_RETRY_NS = 500000000, RUN_LEVEL_BITS = 16 };
+extern uint8_t jit_run_level[1 << RUN_LEVEL_BITS];
+static inline unsigned run_level_index(uint64_t pc, uint64_t mode)
+{
+    return (unsigned)((pc ^ mode << 32) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - RUN_LEVEL_BITS));
+}
+
 typedef enum ColdKind { COLD_ACCESS, COLD_MISALIGNED, COLD_TRAP, COLD_EXIT, COLD_STEP, COLD_LINK, COLD_MISS, COLD_SIMD } ColdKind;
 typedef struct Cold {
     ColdKind kind;
     uint8_t *from;            /* rel32 field of the jump that leads here */
     uint8_t *body, *body_end; /* COLD_ACCESS: the access, and where to go on */
-    uint8_t *back;
+    uint8_t *back, *from2;    /* from2: a second one like from, or NULL */
     const IrInsn *insn;
     uint64_t pc;
     CallSite *site;
@@ -76,7 +88,7 @@ typedef struct Jit {
     Vcpu *v;
     const IrBlock *ir;
     Block *block;
-    unsigned variant;
+    RunLevel level;
     bool failed;              /* no room */
     uint8_t *start;
     /* per op: what is needed of the flags after it (NEED_*), and of the flags before it once it has set its own */
@@ -198,14 +210,6 @@ static inline void call_stub(Asm *a, const uint8_t *stub)
     patch_rel32(a->p - 4, stub_rw(stub));
 }
 static inline void jump_stub(Asm *a, const uint8_t *stub) { patch_rel32(jmp32(a), stub_rw(stub)); }
-
-/* Blocks whose ranges have failed often are compiled without them: a bit by a hash of pc and mode. */
-enum { RUN_FAILURES = 32, NO_RUNS_BITS = 16 };
-extern uint8_t jit_no_runs[(1 << NO_RUNS_BITS) / 8];
-static inline unsigned no_runs_index(uint64_t pc, uint64_t mode)
-{
-    return (unsigned)((pc ^ mode << 32) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - NO_RUNS_BITS));
-}
 
 /* --- slow.c, and slow-fast.c (general registers only) --- */
 enum { SLOW_DONE = 0, SLOW_COMMIT = 1, SLOW_LEAVE = 2 }; /* LEAVE + RunResult: v is precise, go back to the loop */

@@ -231,6 +231,10 @@ static void emit_page_check(Jit *j, const IrMem *m, int64_t disp, unsigned span,
     alu_rm(a, ALU_SUB, 8, REG_S1, loc_mem2(RBP, REG_S0, 3, tlb_off(m->bank, write)));
     alu_ri(a, ALU_CMP, 8, loc_reg(REG_S1), TCG_PAGE_SIZE - span);
     cold->from = jcc32(a, IRC_NCZ);
+    if (cold->site->indexed && cold->site->align) {
+        test_ri(a, 1, loc_reg(REG_S1), cold->site->align - 1u);
+        cold->from2 = jcc32(a, IRC_NZ);
+    }
     load_zx(a, 8, REG_S0, loc_mem2(RBP, REG_S0, 3, host_off(m->bank)));
 }
 
@@ -264,37 +268,76 @@ static uint64_t upper_bound(const Jit *j, unsigned k, IrRef r)
     return bound;
 }
 
+/* One check of a table; its faults are never raised from there. align: what its first byte's address must be a multiple of, 0: anything. */
+static void table_check(Jit *j, const IrMem *table, int64_t disp, unsigned span, unsigned align)
+{
+    CallSite *site = new_site(j);
+    site->size = site->span = (uint16_t)span, site->align = (uint8_t)align, site->bank = table->bank;
+    site->read = site->run = site->indexed = true;
+    site->after_run = saved_runs(j);
+    Cold cold = { .kind = COLD_ACCESS, .site = site, .insn = j->i };
+    emit_page_check(j, table, disp, span, false, &cold);
+    cold.body = cold.body_end = j->a.p;
+    add_cold(j, cold);
+}
+
+/*
+ * A table that may lie in two pages: the host address of element 0 by the first page, the same by the last one, and which of them counts
+ * for the index at hand. That is chosen without a jump, and the index is not waited for until then.
+ */
+static void split_table(Jit *j, const IrMem *table, unsigned span, unsigned size, unsigned index)
+{
+    Asm *a = &j->a;
+    Loc by_first = vcpu_loc(VOFF(run_slot)), elements = vcpu_loc(VOFF(run_slot) + 8); /* elements: in the first page */
+    table_check(j, table, table->disp, 1, size > 1 ? size : 0);
+    alu_rm(a, ALU_ADD, 8, REG_S0, loc_reg(REG_S1));
+    store_r(a, 8, by_first, REG_S0);
+    op_rm(a, 0xf7, 8, 3, loc_reg(REG_S1)); /* neg */
+    alu_ri(a, ALU_ADD, 8, loc_reg(REG_S1), TCG_PAGE_SIZE);
+    if (size > 1)
+        shift_i(a, 5, 8, loc_reg(REG_S1), (unsigned)__builtin_ctz(size));
+    store_r(a, 8, elements, REG_S1);
+    table_check(j, table, table->disp + span - 1, 1, 0);
+    lea(a, 8, REG_S1, loc_mem2(REG_S0, REG_S1, 0, -(int32_t)(span - 1)));
+    load_zx(a, 8, REG_S0, by_first);
+    alu_rm(a, ALU_CMP, 8, index, elements);
+    op_rm(a, 0x40 | IRC_NC | OP_0F, 8, REG_S0, loc_reg(REG_S1)); /* cmovnc */
+}
+
 static bool table_access(Jit *j, const IrMem *m, unsigned size, bool first)
 {
     const IrInsn *i = j->i;
     bool load = (i->op == IR_MOV || i->op == IR_ZEXT || i->op == IR_SEXT) && i->a == IR_MEM && !(i->flags & IR_BE);
-    if (!load || !first || !tcg.opt.opt_coalesce || j->variant || m->index == IR_NONE || m->base == IR_NONE || m->asize != 8 ||
+    if (!load || !first || j->level == RUNS_NONE || m->index == IR_NONE || m->base == IR_NONE || m->asize != 8 ||
         m->wrap_linear || m->align || loc_of(j, m->index).kind != L_REG)
         return false;
     uint64_t bound = upper_bound(j, j->k, m->index);
     if (bound > TABLE_SPAN || (bound << m->scale) + size > TABLE_SPAN || m->disp != (int32_t)m->disp)
         return false;
     unsigned span = (unsigned)(bound << m->scale) + size, index = loc_of(j, m->index).reg;
+    bool split = j->level == RUNS_TABLES;
+    if (split && size != 1u << m->scale)
+        return false;
     IrMem table = *m;
     table.index = IR_NONE, table.scale = 0;
-    if (!reuse(j, &table, span, false)) {
+    if (split || !reuse(j, &table, span, false)) {
         coalesce_forget(j);
         flags_will_write(j, REG_S0);
         flags_will_write(j, REG_S1);
+    }
+    if (split) {
+        split_table(j, &table, span, size, index);
+        start_access(j, 0);
+        j->gm = loc_mem2(REG_S0, index, m->scale, 0);
+        return true;
+    }
+    if (j->run_regs < 0) {
         int n = free_run(j);
-        CallSite *site = new_site(j);
-        site->size = (uint16_t)size, site->span = (uint16_t)span, site->bank = m->bank;
-        site->read = site->run = site->indexed = true;
-        site->after_run = saved_runs(j);
-        Cold cold = { .kind = COLD_ACCESS, .site = site, .insn = i };
-        emit_page_check(j, &table, m->disp, span, false, &cold);
-        cold.body = j->a.p;
+        table_check(j, &table, m->disp, span, 0);
         j->run[n] = (Run){ .valid = true, .base = m->base, .index = IR_NONE, .asize = 8, .bank = m->bank, .segment = m->segment,
                            .origin = m->disp, .lo = m->disp, .hi = m->disp + (int64_t)span };
         j->run_regs = n;
         j->run_pair = true;
-        j->open_cold = (int)j->colds;
-        add_cold(j, cold);
         start_access(j, 0);
     }
     if (j->run_pair) {
@@ -327,7 +370,7 @@ void mem_access(Jit *j, unsigned size, bool write)
                 .wrap = m.wrap_linear };
     int64_t lo = m.disp, hi = m.disp + (int64_t)size;
     bool run_write = write, save = false;
-    bool may_run = tcg.opt.opt_coalesce && j->variant == 0 && first && m.asize == 8 && !m.wrap_linear && !m.align;
+    bool may_run = j->level == RUNS_ALL && first && m.asize == 8 && !m.wrap_linear && !m.align;
     if (may_run)
         may_run = find_run(j, c, &m, &lo, &hi, &run_write, &save) > 1;
     if (lo != (int32_t)lo)

@@ -11,7 +11,7 @@ int jit_slow_fast(Vcpu *v)
     uint64_t va = v->slow[0] + (s->span_write ? b->write[slot] : b->read[slot]);
     tcg_vcpu(v)->slow_va = va; /* what follows may change the entry */
     uint64_t offset = va & ~TCG_PAGE_MASK;
-    if (offset + s->span > TCG_PAGE_SIZE || tcg.opt.tlb_size < TLB_SIZE)
+    if (offset + s->span > TCG_PAGE_SIZE || (s->indexed && s->align && va & (s->align - 1u)) || tcg.opt.tlb_size < TLB_SIZE)
         return -1;
     const TlbEntry *e = tlb2_find(v, va & TCG_PAGE_MASK, s->bank, s->write ? PERM_W : PERM_R);
     if (!e || !e->host || tlb_is_slow(e))

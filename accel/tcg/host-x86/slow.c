@@ -9,18 +9,50 @@ static int leave(Vcpu *v, RunResult r)
     return SLOW_LEAVE + (int)r;
 }
 
+/* Blocks that have lost ranges, to be tried again. Under tcg.lock. */
+static struct { uint64_t ram, pc, mode; } lost[256];
+static unsigned losses;
+static int64_t retry_at;
+
+static void lose_ranges(Block *b, int64_t now)
+{
+    uint8_t *level = &jit_run_level[run_level_index(b->pc, b->mode)];
+    *level = (uint8_t)MIN(*level + 1, RUNS_NONE);
+    if (losses < ARRAY_LEN(lost))
+        lost[losses].ram = b->ram, lost[losses].pc = b->pc, lost[losses++].mode = b->mode;
+    if (losses == 1)
+        retry_at = now + RUN_RETRY_NS;
+    block_invalidate_locked(b);
+}
+
+void jit_retry_ranges(int64_t now)
+{
+    if (!losses || now < retry_at)
+        return;
+    while (losses--) {
+        jit_run_level[run_level_index(lost[losses].pc, lost[losses].mode)] = RUNS_ALL;
+        Block *b = block_find(lost[losses].ram, lost[losses].pc, lost[losses].mode, 0);
+        if (b)
+            block_invalidate_locked(b);
+    }
+    losses = 0;
+}
+
 /*
  * The range of a shared check is not plain RAM of one page, or would not hold over this access: take the variant without
- * ranges, for good when it happens often.
+ * ranges, and for longer when it happens often.
  */
 static int leave_run(Vcpu *v, CallSite *s)
 {
     tcg_vcpu(v)->stats.plain_exits++;
-    if (++s->failures == RUN_FAILURES) {
-        unsigned n = no_runs_index(s->block->pc, s->block->mode);
+    int64_t now = clock_ns(CLOCK_REALTIME_NS);
+    if (s->failures++ == 0)
+        s->failed_at = now;
+    if (s->failures == RUN_FAILURES) {
+        s->failures = 0;
         pthread_mutex_lock(&tcg.lock);
-        jit_no_runs[n / 8] |= (uint8_t)(1u << n % 8);
-        block_invalidate_locked(s->block);
+        if (now - s->failed_at < RUN_FAILURES * RUN_FAILURE_NS && !atomic_load(&s->block->invalid))
+            lose_ranges(s->block, now);
         pthread_mutex_unlock(&tcg.lock);
     }
     return leave(v, RUN_PLAIN);
@@ -87,7 +119,7 @@ static bool run_fits(Vcpu *v, const CallSite *s, const TlbEntry *e, uint64_t low
 /* A table off a base register: faults are those of the access itself, so the variant without ranges has them. */
 static int check_table(Vcpu *v, CallSite *s, uint64_t low)
 {
-    if (!tlb_lookup(v, low, ACCESS_READ, s->bank, true))
+    if ((s->align && low & (s->align - 1u)) || !tlb_lookup(v, low, ACCESS_READ, s->bank, true))
         return leave_run(v, s);
     const TlbEntry *e = tlb_lookup(v, low, ACCESS_READ, s->bank, false);
     if (!e || !e->host || !run_fits(v, s, e, low))
