@@ -10,7 +10,7 @@ static uint32_t k_crn(uint32_t k) { return k >> 7 & 15; }
 static uint32_t k_crm(uint32_t k) { return k >> 3 & 15; }
 static uint32_t k_op2(uint32_t k) { return k & 7; }
 
-static void flush(ArmCpu *c, bool all_cpus, TlbFlush what, uint64_t va, uint32_t asid)
+static void flush_one(ArmCpu *c, bool all_cpus, TlbFlush what, uint64_t va, uint32_t asid)
 {
     Vcpu *v = &c->v;
     if (all_cpus && vcpu_count() > 1) {
@@ -23,6 +23,17 @@ static void flush(ArmCpu *c, bool all_cpus, TlbFlush what, uint64_t va, uint32_t
     } else {
         tlb_flush_non_global(v, asid);
     }
+}
+
+/* AArch32 code adds displacements at 64 bits: pages at the ends of its 4 GiB have a second name each, beyond the other end. */
+static void flush(ArmCpu *c, bool all_cpus, TlbFlush what, uint64_t va, uint32_t asid)
+{
+    enum { REACH = 2 * TCG_PAGE_SIZE };
+    flush_one(c, all_cpus, what, va, asid);
+    if (what == TLB_FLUSH_PAGE && va < REACH)
+        flush_one(c, all_cpus, what, va | BIT(32), asid);
+    else if (what == TLB_FLUSH_PAGE && va >> 32 == 0 && va >= (uint32_t)-REACH)
+        flush_one(c, all_cpus, what, va | ~bits_mask(32), asid);
 }
 
 /* CRm: outer shareable 1, inner shareable 3, this CPU 7; range forms 5 (os), 2 (is), 6; IPA forms 0, 4. */

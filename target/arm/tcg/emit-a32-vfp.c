@@ -58,15 +58,19 @@ static IrRef scalar(ArmTrans *x, const A32Insn *i, unsigned row, IrRef d, IrRef 
     return d;
 }
 
-static bool usable(ArmTrans *x, const A32Insn *i)
+static bool usable_regs(ArmTrans *x, unsigned doubles) /* numbers of D registers, ORed */
 {
-    bool high = !x->has->vfp_d32 && i->size == 3 && ((i->vd | i->vn | i->vm) & 16);
-    if (high) {
+    if (!x->has->vfp_d32 && doubles & 16) {
         arm_undefined(x);
         return false;
     }
     return a32_fp_usable(x, false);
 }
+
+static bool usable(ArmTrans *x, const A32Insn *i) { return usable_regs(x, i->size == 3 ? (unsigned)(i->vd | i->vn | i->vm) : 0); }
+/* Conversions: only the one side may be doubles. */
+static bool usable_from(ArmTrans *x, const A32Insn *i) { return usable_regs(x, i->size == 3 ? (unsigned)i->vm : 0); }
+static bool usable_to(ArmTrans *x, const A32Insn *i) { return usable_regs(x, i->size == 3 ? (unsigned)i->vd : 0); }
 
 /* --- short vectors (DDI 0406C, D11.2): banks of 8 S or 4 D registers; the first bank is scalar --- */
 typedef struct Walk { unsigned count, step, mask; bool m_scalar; } Walk;
@@ -297,7 +301,7 @@ E(vrint_mode) { round_to(x, i, modes[i->r]); }
 
 static void to_int(ArmTrans *x, const A32Insn *i, unsigned round)
 {
-    if (!usable(x, i))
+    if (!usable_from(x, i))
         return;
     IrRef r = ir_temp(x->t);
     a32_simd(x, false, SIMD_FTOI, es_of(i), 4, r, src(x, i, 1, i->vm), NONE, NONE, round | (i->sgn ? 0 : 8) | 16);
@@ -316,7 +320,7 @@ static IrRef lane_value(ArmTrans *x, unsigned es, unsigned n, unsigned bytes, un
 
 E(vcvt_from_int)
 {
-    if (!usable(x, i))
+    if (!usable_to(x, i))
         return;
     IrRef v = lane_value(x, 4, (unsigned)i->vm, 4, 0);
     scalar(x, i, SIMD_ITOF, VT(3), v, NONE, NONE, (i->sgn ? 0 : 8) | 4u << 16);
@@ -358,7 +362,7 @@ E(vcvt_fixed)
 E(vcvt_fp) /* size: of the result */
 {
     unsigned to = i->size == 3 ? 8 : 4, from = 12 - to;
-    if (!usable(x, i))
+    if (!usable_regs(x, (unsigned)(to == 8 ? i->vd : i->vm)))
         return;
     a32_simd(x, false, SIMD_FCVT, to, to, VT(3), a32_vsrc(x, 1, (unsigned)i->vm, from), NONE, NONE, from);
     a32_vput(x, (unsigned)i->vd, to);
@@ -368,7 +372,7 @@ E(vcvt_fp) /* size: of the result */
 E(vcvt_half)
 {
     unsigned other = reg_bytes(i);
-    if (!usable(x, i))
+    if (i->op ? !usable_from(x, i) : !usable_to(x, i))
         return;
     if (i->op) {
         IrRef d = a32_v((unsigned)i->vd, 4);
@@ -392,7 +396,7 @@ E(vcvt_bf16)
 
 E(vjcvt)
 {
-    if (!a32_fp_usable(x, false))
+    if (!usable_regs(x, (unsigned)i->vm))
         return;
     IrRef exact = ir_temp(x->t), value = ir_temp(x->t), m = a32_vsrc(x, 1, (unsigned)i->vm, 8), d = a32_v((unsigned)i->vd, 4);
     a32_simd(x, false, SIMD_FJCVTZS, 8, 8, exact, m, NONE, NONE, 1);
@@ -540,7 +544,7 @@ E(vldm) /* imm: words */
         arm_undefined(x);
         return;
     }
-    if (!usable(x, i))
+    if (!usable_regs(x, bytes == 8 ? n | (n + count - 1) : 0))
         return;
     IrRef base = a32_reg(x, (unsigned)i->rn);
     if (i->w && i->rn == 13 && a32_m(x) && x->has->v8m) {

@@ -38,6 +38,12 @@ static bool entry_fault(ArmTrans *x)
     return x->ended;
 }
 
+/* Before Thumb-2, BL and BLX are two instructions of 16 bits; together they read as the later one of 32 bits. */
+static bool is_bl_pair(TransCtx *t, uint64_t at, uint32_t first)
+{
+    return first >> 11 == 0x1e && at + 2 < t->page_end && (trans_fetch16(t, at + 2) >> 11 | 2) == 0x1f;
+}
+
 /* The bytes at x->next_pc; false: not all can be fetched, `at` is the first of the page that can't. */
 static bool fetch(ArmTrans *x)
 {
@@ -51,7 +57,7 @@ static bool fetch(ArmTrans *x)
     uint32_t first = trans_fetch16(t, at);
     x->insn = first;
     x->len = 2;
-    if (first >> 11 >= 0x1d && (x->has->thumb2 || x->has->m_profile || first >> 11 != 0x1d)) {
+    if (first >> 11 >= 0x1d && (x->has->thumb2 || x->has->m_profile || is_bl_pair(t, at, first))) {
         if (at + 2 >= t->page_end && t->b->guest_insns)
             return false; /* reaches into the next page: a block of its own */
         x->insn = first << 16 | trans_fetch16(t, at + 2);

@@ -2,7 +2,8 @@
 /* arm-diff32: random sequences over the A32 and T32 tables, run by the translator and by qemu-arm; they must agree in registers, flags,
  * vectors, FPSCR, memory and in where a fault stops them.
  * What is UNPREDICTABLE and can't be kept out of the sequences easily is not counted (unpredictable()).
- *   arm-diff32 ORACLE [--seed N] [--count N] [--only TEXT] [--one] [--table a32|t32] [--accel OPTIONS]
+ *   arm-diff32 ORACLE [--seed N] [--count N] [--only TEXT] [--one] [--table a32|t32] [--accel OPTIONS] [--cpu NAME]
+ * With --cpu the sequences are still made of all rows: what that CPU lacks must be undefined there.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 #include "accel/accel.h"
 #include "base/thread.h"
+#include "target/arm/models.h"
 #include "target/arm/tcg/a32.h"
 #include "tests/cpu/arm-diff32/proto.h"
 
@@ -19,7 +21,9 @@ enum { RAM_SIZE = 1 << 16, CODE_PHYS = 0x1000, DATA_PHYS = 0x4000, LENGTH = 8, B
 
 static struct {
     uint64_t seed, first, count, done, bad;
-    const char *only;
+    const char *only, *cpu;
+    ArmFeatures all;          /* what sequences are made of */
+    bool t16_only;            /* before Thumb-2, words of 32 bits are two instructions; qemu-arm knows IT and CBZ even there */
     bool one, a32, t32, vectors;
     int to, from;
     pid_t child;
@@ -170,6 +174,8 @@ static bool unpredictable(const ArmRow *row, uint32_t w)
 {
     if (!strcmp(row->emitter, "smmla") && get(w, row, "ra") == 15)
         return true;
+    if (field(row, "rt2") && get(w, row, "rt2") == 13) /* LDREXD and the like; defined since ARMv8 */
+        return true;
     if (!f.one && (!strcmp(row->emitter, "ldrex") || !strcmp(row->emitter, "strex"))) /* of different sizes */
         return get(w, row, "size") != 0 && row->mask != 0xfff00000 && row->mask != 0xfff00f00;
     if (!strcmp(row->emitter, "vcvt_fixed"))
@@ -213,7 +219,7 @@ static const ArmRow *choose_row(const ArmTable *const *tables, unsigned count, c
 /* Behind a branch of T32: NOPs, lest it leads into the middle of an instruction. How many bytes. */
 static unsigned landing(const DiffSequence *s, uint8_t *at, const ArmRow *row)
 {
-    static const uint16_t nops[4] = { 0xbf00, 0xbf00, 0xbf00, 0xbf00 };
+    static const uint16_t nops[4] = { 0x46c0, 0x46c0, 0x46c0, 0x46c0 }; /* mov r8, r8 */
     if (!s->t32 || !branches(row))
         return 0;
     memcpy(at, nops, sizeof nops);
@@ -228,6 +234,8 @@ static unsigned emit_one(DiffSequence *s, bool in_it, unsigned *it_count)
         const ArmRow *row = choose_row(s->t32 ? t32_tables : a32_tables, 5, &of);
         uint32_t w = make_word(row, of->width);
         if (arm_decode(of, features, w) != row || unpredictable(row, w))
+            continue;
+        if (s->t32 && f.t16_only && (of->width == 32 || !strcmp(row->emitter, "it") || !strcmp(row->emitter, "cbz")))
             continue;
         bool flow = branches(row) || !strcmp(row->emitter, "it");
         if (in_it && (flow || of == &arm_neon_table || of == &arm_vfpu_table))
@@ -319,6 +327,7 @@ static void transfer(bool out, void *buf, size_t len)
 
 static void start_oracle(const char *program)
 {
+    bool has_clrex = !f.cpu || arm_model_find(f.cpu)->has.v6k;
     int in[2], out[2];
     if (pipe(in) || pipe(out))
         g_error("pipe");
@@ -327,7 +336,7 @@ static void start_oracle(const char *program)
         dup2(in[0], 0);
         dup2(out[1], 1);
         close(in[1]), close(out[0]);
-        execlp("qemu-arm", "qemu-arm", "-cpu", "max", program, NULL);
+        execlp("qemu-arm", "qemu-arm", "-cpu", f.cpu ? f.cpu : "max", program, has_clrex ? "clrex" : NULL, NULL);
         _exit(127);
     }
     close(in[0]), close(out[1]);
@@ -370,7 +379,7 @@ static void compare(const DiffSequence *s, const DiffOutcome *ours, const DiffOu
         g_string_append(d, " memory");
     if (!d->len)
         return;
-    if (f.bad++ < 20) {
+    if (f.bad++ < 60) {
         printf("# sequence %" PRIu64 " (%s): ours != qemu's:%s\n", f.first, s->t32 ? "T32" : "A32", d->str);
         print_sequence(s);
     }
@@ -480,13 +489,17 @@ static void make_cpu(ArmCpu *c)
 {
     ArmFeatures *h = &c->has;
     h->aarch32_el0 = h->aarch32_el1 = h->v4t = h->v5 = h->v6 = h->v6k = h->v7 = h->v7ve = h->v8 = h->v8_1 = h->v8_2 = true;
-    h->thumb2 = h->thumb_div = h->arm_div = h->lpae32 = h->vfp2 = h->vfp3 = h->vfp_d32 = h->vfp4 = h->neon = h->fp_v8 = h->vfp_dp = true;
+    h->mpidr = h->thumb2 = h->thumb_div = h->arm_div = h->lpae32 = h->vfp2 = h->vfp3 = h->vfp_d32 = h->vfp4 = h->neon = h->fp_v8 = h->vfp_dp = true;
     h->vfp_fp16 = h->fp16 = h->fhm = h->bf16 = h->i8mm = h->dotprod = h->rdm = h->jscvt = h->fcma = true;
     h->aes = h->pmull = h->sha1 = h->sha256 = h->crc32 = true;
     c->mode32 = ARM_USR;
     c->cpacr_el1 = 0xffffffff;
     c->fpexc32_el2 = 1u << 30;
-    features = h;
+    f.all = *h;
+    features = &f.all;
+    if (f.cpu)
+        *h = arm_model_find(f.cpu)->has;
+    f.t16_only = !h->thumb2;
 }
 
 static bool run(const char *options, Error **errp)
@@ -539,6 +552,8 @@ int main(int argc, char **argv)
             f.count = strtoull(value, NULL, 0);
         } else if (!strcmp(argv[n], "--only")) {
             f.only = value;
+        } else if (!strcmp(argv[n], "--cpu")) {
+            f.cpu = value;
         } else if (!strcmp(argv[n], "--accel")) {
             accel = value;
         } else if (!strcmp(argv[n], "--table")) {
