@@ -11,7 +11,8 @@ enum { CMD_RESET = 1, CMD_ISSUE, CMD_SETUP_RINGS, CMD_RESET_BUS, CMD_RESET_DEVIC
        CMD_COUNT };
 enum { INT_COMPLETION = 1, INT_MESSAGE = 4 };
 enum { FLAG_LIST = 1, FLAG_FAR_CDB = 2, FLAG_FROM_DEVICE = 8, FLAG_TO_DEVICE = 16, LIST_CHAIN = 1, LIST_MAX = 2 * DMA_VEC_MAX };
-enum { H_SUCCESS = 0, H_SELECTION_TIMEOUT = 0x11, H_DATA_OVERRUN = 0x12, H_LUN_MISMATCH = 0x17, H_INVALID = 0x1a, H_ADAPTER = 0x20, H_ABORTED = 0x26 };
+enum { H_SUCCESS = 0, H_SELECTION_TIMEOUT = 0x11, H_DATA_OVERRUN = 0x12, H_LUN_MISMATCH = 0x17, H_INVALID = 0x1a, H_ADAPTER = 0x20, H_RESET = 0x22,
+       H_ABORTED = 0x26 };
 /* In the page of states that both sides write. */
 enum { RS_REQ_PROD = 0, RS_REQ_CONS = 4, RS_REQ_LOG2 = 8, RS_CMP_PROD = 12, RS_CMP_CONS = 16, RS_CMP_LOG2 = 20, RS_MSG_PROD = 128, RS_MSG_CONS = 132,
        RS_MSG_LOG2 = 136 };
@@ -112,7 +113,8 @@ static void complete(ScsiRequest *r)
     uint32_t sense = MIN(q->sense_room, (uint32_t)r->sense_len);
     if (sense)
         pci_dma_write(&q->s->pci, q->sense_addr, r->sense, sense);
-    request_end(q, r->done_bytes, sense, r->cancelled ? H_ABORTED : r->overrun ? H_DATA_OVERRUN : H_SUCCESS, r->cancelled ? 0 : r->status);
+    uint16_t host = r->reset ? H_RESET : r->cancelled ? H_ABORTED : r->overrun ? H_DATA_OVERRUN : H_SUCCESS;
+    request_end(q, r->done_bytes, sense, host, r->cancelled ? 0 : r->status);
     scsi_request_free(r);
 }
 

@@ -258,6 +258,7 @@ void scsi_task_management(ScsiBus *b, ScsiTmf what, uint32_t channel, uint32_t t
         if (r->cancelled) {
             i++;
         } else {
+            r->reset = h->attention;
             scsi_request_cancel(r);
             i = 0;
         }

@@ -59,7 +59,8 @@ struct ScsiRequest {
     /* result */
     uint8_t status, sense[SCSI_SENSE_MAX];
     uint8_t sense_len;
-    bool cancelled, overrun; /* overrun: the buffer was too small for the CDB; nothing has happened */
+    bool cancelled, reset; /* reset: it was cancelled by one, so that the guest may try again */
+    bool overrun;          /* the buffer was too small for the CDB; nothing has happened */
     uint64_t done_bytes;
     /* for the logical unit */
     const struct iovec *iov;

@@ -138,7 +138,7 @@ static void respond(Request *r, uint8_t response, const ScsiRequest *scsi)
 static void complete(ScsiRequest *scsi)
 {
     Request *r = scsi->hba;
-    respond(r, scsi->cancelled ? S_ABORTED : scsi->overrun ? S_OVERRUN : S_OK, scsi);
+    respond(r, scsi->reset ? S_RESET : scsi->cancelled ? S_ABORTED : scsi->overrun ? S_OVERRUN : S_OK, scsi);
     scsi_request_free(scsi);
 }
 
