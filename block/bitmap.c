@@ -144,6 +144,8 @@ bool block_bitmaps_resize(BlockNode *n, uint64_t size, Error **errp)
 
 /* --- look-up --- */
 
+bool block_has_bitmaps(const BlockNode *n) { return n->drv->bitmap_can_store; }
+
 BlockBitmap *block_bitmap_nth(const BlockNode *n, unsigned i) { return n->bitmaps && i < n->bitmaps->len ? n->bitmaps->pdata[i] : NULL; }
 
 BlockBitmap *block_bitmap_find(const BlockNode *n, const char *name, Error **errp)

@@ -181,6 +181,7 @@ typedef struct BlockBitmapInfo {
     bool inconsistent;                   /* was not stored when the image was last written to: can only be removed */
 } BlockBitmapInfo;
 enum { BITMAP_PERSISTENT = 1, BITMAP_DISABLED = 2, BITMAP_INCONSISTENT = 4 /* for formats */ };
+bool block_has_bitmaps(const BlockNode *n); /* can it have persistent ones? */
 BlockBitmap *block_bitmap_find(const BlockNode *n, const char *name, Error **errp);
 BlockBitmap *block_bitmap_nth(const BlockNode *n, unsigned i); /* NULL: no more */
 void block_bitmap_info(const BlockBitmap *b, BlockBitmapInfo *out);

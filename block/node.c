@@ -506,7 +506,7 @@ bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
     if (!need_write(n, "snapshot can be applied", errp))
         return false;
     block_drain_begin(n);
-    bool ok = n->drv->snapshot_apply(n, id_or_name, errp);
+    bool ok = n->drv->snapshot_apply(n, id_or_name, errp) && block_bitmaps_resize(n, block_size(n), errp);
     block_bitmaps_dirty(n, 0, block_size(n)); /* anything may have changed */
     block_drain_end(n);
     return ok;

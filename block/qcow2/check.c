@@ -256,6 +256,8 @@ static bool compare(Check *c, Error **errp)
             leak ? c->out->leaks_fixed++ : c->out->corruptions_fixed++;
         else
             leak ? c->out->leaks++ : c->out->corruptions++;
+        if (leak && !fix)
+            c->out->image_end = MAX(c->out->image_end, (i + 1) << c->q->cluster_bits);
         c->rebuild |= !leak && !fix && c->fix & BLOCK_FIX_ERRORS;
     }
     return true;

@@ -391,6 +391,10 @@ bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp)
                    cluster != q->cluster_size ? "cluster_size" : "refcount_bits");
         return false;
     }
+    if (opts_get(o, "backing_file") || opts_get(o, "backing_fmt")) {
+        error_setf(errp, "image '%s': the backing file is changed by rhea-img rebase", block_filename(n));
+        return false;
+    }
     if (!q2_crypt_amend(n, o, force, errp))
         return false;
     pthread_mutex_lock(&q->lock);
@@ -402,8 +406,5 @@ bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp)
         ok = ok && !q2_set_features(n);
     }
     pthread_mutex_unlock(&q->lock);
-    const char *backing = opts_get(o, "backing_file"), *format = opts_get(o, "backing_fmt");
-    if (ok && (backing || format))
-        ok = q2_change_backing_file(n, backing ? backing : n->backing_file, format ? format : n->backing_format, errp);
     return ok && (size == block_size(n) || q2_truncate(n, size, PREALLOC_OFF, errp));
 }

@@ -418,7 +418,7 @@ static bool q2_info(BlockNode *n, BlockInfo *out, Error **errp)
     return true;
 }
 
-bool q2_change_backing_file(BlockNode *n, const char *file, const char *format, Error **errp)
+static bool q2_change_backing_file(BlockNode *n, const char *file, const char *format, Error **errp)
 {
     Qcow2 *q = q2_of(n);
     char *old_file = n->backing_file, *old_format = n->backing_format;

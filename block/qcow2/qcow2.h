@@ -249,6 +249,5 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp);
 bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
 bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp);
 bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp);
-bool q2_change_backing_file(BlockNode *n, const char *file, const char *format, Error **errp); /* qcow2.c */
 bool q2_preallocate(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc prealloc, Error **errp);
 #endif

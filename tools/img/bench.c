@@ -164,6 +164,10 @@ int img_bench(int argc, char **argv)
     if ((size_text && !parse_size(size_text, 1, &size)) || (step_text && !parse_size(step_text, 1, &step)) ||
         (offset_text && !parse_size(offset_text, 1, &offset)) || !size || size > GiB || depth < 1 || depth > 1024 || count < 0)
         return img_failf("bench: -s, -S, -o take sizes, -d 1 to 1024, -c a count");
+    if (flush_interval < 0 || (flush_interval && !write))
+        return img_failf("bench: --flush-interval is a number of writes; add -w");
+    if (pattern < 0 || pattern > 255)
+        return img_failf("bench: --pattern is a byte, 0 to 255");
     if (native)
         how.aio = "native";
     BlockNode *n = img_open(argv[1], &how, write ? BLOCK_RDWR : 0, &err);

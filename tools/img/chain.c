@@ -24,7 +24,7 @@ int img_commit(int argc, char **argv)
         { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image", "FMT" },
         { "base", 'b', 0, G_OPTION_ARG_STRING, &base_name, "layer that takes the contents (the next one)", "FILE" },
         { "drop", 'd', 0, G_OPTION_ARG_NONE, &keep, "leave the overlay as it is instead of emptying it", NULL },
-        { "rate", 'r', 0, G_OPTION_ARG_STRING, &rate, "(accepted)", "N" },
+        { "rate", 'r', 0, G_OPTION_ARG_STRING, &rate, "bytes a second at most", "N" },
         { "cache", 't', 0, G_OPTION_ARG_STRING, &how.cache, "cache mode", "MODE" },
         { "progress", 'p', 0, G_OPTION_ARG_NONE, &show, "show progress", NULL },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options", NULL },
@@ -32,8 +32,11 @@ int img_commit(int argc, char **argv)
     };
     int status;
     Error *err = NULL;
+    uint64_t bytes_per_second = 0;
     if (!img_parse(&argc, &argv, entries, 1, 1, &status))
         return status;
+    if (!img_bytes(rate, "-r", &bytes_per_second, &err))
+        return img_fail(err);
     BlockNode *n = img_open(argv[1], &how, BLOCK_RDWR, &err);
     if (!n)
         return img_fail(err);
@@ -53,7 +56,8 @@ int img_commit(int argc, char **argv)
     if (ok) {
         ImgProgress p;
         img_progress_start(&p, show, block_size(n));
-        ImgCopy copy = { .src = n, .dst = base, .base = layer, .length = block_size(n), .only_allocated = true, .jobs = 1, .progress = &p };
+        ImgCopy copy = { .src = n, .dst = base, .base = layer, .length = block_size(n), .only_allocated = true, .jobs = 1, .progress = &p,
+                         .rate = bytes_per_second };
         ok = img_copy(&copy, &err);
         if (ok)
             img_progress_end(&p);

@@ -33,6 +33,39 @@ static bool make_objects(gchar **texts, Error **errp)
     return true;
 }
 
+/* Does the option take a value? */
+static bool takes_value(const GOptionEntry *entries, char letter)
+{
+    while (entries->long_name && entries->short_name != letter)
+        entries++;
+    return entries->long_name && entries->arg != G_OPTION_ARG_NONE;
+}
+
+/* "-m1" and "-pOqcow2" as "-m 1" and "-pO qcow2", which GOption knows. The result is held until the end. */
+static char **split_glued(int *argc, char **argv, const GOptionEntry *entries)
+{
+    static GPtrArray *out;
+    int i = 0;
+    out = g_ptr_array_new_with_free_func(g_free);
+    while (i < *argc && strcmp(argv[i], "--")) {
+        const char *a = argv[i++];
+        size_t end = 1;
+        while (a[0] == '-' && a[1] != '-' && a[end] && !takes_value(entries, a[end]))
+            end++;
+        bool value = a[0] == '-' && a[1] != '-' && a[end];
+        g_ptr_array_add(out, value ? g_strndup(a, end + 1) : g_strdup(a));
+        if (value && a[end + 1])
+            g_ptr_array_add(out, g_strdup(a + end + 1));
+        else if (value && i < *argc)
+            g_ptr_array_add(out, g_strdup(argv[i++]));
+    }
+    while (i < *argc)
+        g_ptr_array_add(out, g_strdup(argv[i++]));
+    *argc = (int)out->len;
+    g_ptr_array_add(out, NULL);
+    return (char **)out->pdata;
+}
+
 bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_names, int max_names, int *status)
 {
     const ImgCommandInfo *c = img_commands;
@@ -49,6 +82,7 @@ bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_nam
     g_option_context_add_main_entries(context, common, NULL);
     g_set_prgname(program);
     Error *err = NULL;
+    *argv = split_glued(argc, *argv, entries);
     *status = EXIT_FAILURE;
     if (!g_option_context_parse(context, argc, argv, &err)) {
         img_failf("%s: %s; rhea-img %s --help tells the options", c->name, err->message, c->name);
@@ -119,6 +153,14 @@ bool img_load_snapshot(BlockNode *n, const char *text, Error **errp)
     if (o && !id && !name)
         error_setf(errp, "-l '%s': give snapshot.id=ID or snapshot.name=NAME", text);
     return (id || name) && block_snapshot_load(n, id ? id : name, errp);
+}
+
+bool img_bytes(const char *text, const char *option, uint64_t *out, Error **errp)
+{
+    bool ok = !text || (parse_size(text, 1, out) && *out <= INT64_MAX);
+    if (!ok)
+        error_setf(errp, "%s '%s' is not a number of bytes, as in 512 or 1M", option, text);
+    return ok;
 }
 
 bool img_output(const gchar *output, bool *json, Error **errp)

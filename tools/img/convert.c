@@ -70,6 +70,10 @@ static BlockNode *make_target(const Convert *c, const char *name, uint64_t size,
 static bool copy_bitmaps(BlockNode *src, BlockNode *dst, bool skip_broken, Error **errp)
 {
     BlockBitmap *from;
+    if (!block_has_bitmaps(src)) {
+        error_setf(errp, "--bitmaps: the %s format has no bitmaps to copy; qcow2 has", block_driver_name(src));
+        return false;
+    }
     for (unsigned i = 0; (from = block_bitmap_nth(src, i)); i++) {
         BlockBitmapInfo b;
         block_bitmap_info(from, &b);
@@ -93,9 +97,10 @@ static bool convert_all(const Convert *c, char **names, int count, Error **errp)
     uint64_t total = 0, sparse = 4096;
     g_autoptr(GPtrArray) sources = g_ptr_array_new_with_free_func((GDestroyNotify)block_unref);
     g_autoptr(Opts) o = img_options(c->lists, errp);
-    if (!o || (c->sparse && !parse_size(c->sparse, 1, &sparse))) {
-        if (o)
-            error_setf(errp, "-S '%s': not a size", c->sparse);
+    if (!o || !img_bytes(c->sparse, "-S", &sparse, errp))
+        return false;
+    if (sparse % 512 || sparse > 16 << 20) {
+        error_setf(errp, "-S '%s': a multiple of 512 up to 16M, please; 0: nothing is left out", c->sparse);
         return false;
     }
     for (int i = 0; i + 1 < count; i++) {
@@ -179,6 +184,12 @@ int img_convert(int argc, char **argv)
         return img_failf("convert: --target-image-opts names an image that exists; add -n");
     if (c.rate && (!parse_size(c.rate, 1, &c.rate_bytes) || !c.rate_bytes))
         return img_failf("convert: -r '%s': not a size; give bytes a second, as in 10M", c.rate);
+    if (c.offload && c.sparse)
+        return img_failf("convert: -C copies as it is, -S looks for zeroes; give one of them");
+    if (c.no_create && c.lists)
+        return img_failf("convert: -o is for a new image; leave it out, or -n");
+    if (c.backing_format && !c.backing)
+        return img_failf("convert: -F is the format of the backing file; add -B FILE");
     if (c.skip_broken && !c.bitmaps)
         return img_failf("convert: --skip-broken-bitmaps is for --bitmaps");
     if (c.bitmaps && argc != 3)

@@ -196,6 +196,23 @@ int img_amend(int argc, char **argv)
 
 /* --- measure --- */
 
+/* Of each bitmap data and a table, of all a directory (qcow2 specification, "Bitmaps extension"); what --bitmaps would copy. */
+static uint64_t bitmap_bytes(BlockNode *n, uint64_t cluster)
+{
+    uint64_t all = 0, directory = 0;
+    BlockBitmap *bitmap;
+    for (unsigned i = 0; (bitmap = block_bitmap_nth(n, i)); i++) {
+        BlockBitmapInfo b;
+        block_bitmap_info(bitmap, &b);
+        if (b.inconsistent)
+            continue;
+        uint64_t bits = (block_size(n) + b.granularity - 1) / b.granularity, clusters = (bits + cluster * 8 - 1) / (cluster * 8);
+        all += clusters * cluster + align_up(clusters * 8, cluster);
+        directory += align_up(24 + strlen(b.name), 8);
+    }
+    return all + align_up(directory, cluster);
+}
+
 int img_measure(int argc, char **argv)
 {
     ImgOpen how = { 0 };
@@ -224,14 +241,26 @@ int img_measure(int argc, char **argv)
     BlockNode *n = argc > 1 ? img_open(argv[1], &how, 0, &err) : NULL;
     if (argc > 1 && !n)
         return img_fail(err);
-    bool ok = (!snapshot || !n || img_load_snapshot(n, snapshot, &err)) && block_measure(format ? format : "raw", o, n, size, &required, &fully, &err);
+    const char *compat = opts_get(o, "compat");
+    bool bitmaps = n && block_has_bitmaps(n) && format && !strcmp(format, "qcow2") && !(compat && (!strcmp(compat, "0.10") || !strcmp(compat, "v2")));
+    uint64_t cluster = 0, extra = 0;
+    bool ok = (!snapshot || !n || img_load_snapshot(n, snapshot, &err)) && block_measure(format ? format : "raw", o, n, size, &required, &fully, &err) &&
+              (!bitmaps || opts_get_size(o, "cluster_size", 65536, &cluster, &err));
+    if (ok && bitmaps)
+        extra = bitmap_bytes(n, cluster);
     if (n)
         block_unref(n);
     if (!ok)
         return img_fail(err);
-    if (json)
-        printf("{\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n", required, fully);
-    else
+    if (json) {
+        printf("{\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64, required, fully);
+        if (bitmaps)
+            printf(",\n    \"bitmaps\": %" PRIu64, extra);
+        printf("\n}\n");
+    } else {
         printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n", required, fully);
+        if (bitmaps)
+            printf("bitmaps size: %" PRIu64 "\n", extra);
+    }
     return EXIT_SUCCESS;
 }

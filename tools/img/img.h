@@ -41,6 +41,8 @@ Opts *img_options(gchar **lists, Error **errp);
 /* What -l names: "NAME", "snapshot.id=ID" or "snapshot.name=NAME". */
 bool img_load_snapshot(BlockNode *n, const char *text, Error **errp);
 /* Is --output json? false with *errp on other words than human and json. */
+/* A number of bytes with a suffix; text NULL: *out stays. */
+bool img_bytes(const char *text, const char *option, uint64_t *out, Error **errp);
 bool img_output(const gchar *output, bool *json, Error **errp);
 void img_print_json(const char *text, const char *more); /* both together: indented */
 void img_json_string(GString *out, const char *text);

@@ -139,12 +139,13 @@ int img_map(int argc, char **argv)
 {
     ImgOpen how = { 0 };
     gchar *output = NULL;
-    gint64 from = 0, limit = -1;
+    gchar *from_text = NULL, *limit_text = NULL;
+    uint64_t from = 0, limit = INT64_MAX;
     const GOptionEntry entries[] = {
         { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image", "FMT" },
         { "output", 0, 0, G_OPTION_ARG_STRING, &output, "human or json", "KIND" },
-        { "start-offset", 's', 0, G_OPTION_ARG_INT64, &from, "first byte to look at", "N" },
-        { "max-length", 'l', 0, G_OPTION_ARG_INT64, &limit, "bytes to look at", "N" },
+        { "start-offset", 's', 0, G_OPTION_ARG_STRING, &from_text, "first byte to look at", "N" },
+        { "max-length", 'l', 0, G_OPTION_ARG_STRING, &limit_text, "bytes to look at", "N" },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options (driver=...)", NULL },
         { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
     };
@@ -153,16 +154,16 @@ int img_map(int argc, char **argv)
     Error *err = NULL;
     if (!img_parse(&argc, &argv, entries, 1, 1, &status))
         return status;
-    if (!img_output(output, &json, &err))
+    if (!img_output(output, &json, &err) || !img_bytes(from_text, "--start-offset", &from, &err) || !img_bytes(limit_text, "--max-length", &limit, &err))
         return img_fail(err);
     BlockNode *n = img_open(argv[1], &how, 0, &err);
     if (!n)
         return img_fail(err);
-    uint64_t size = block_size(n), end = limit >= 0 ? MIN(size, (uint64_t)from + (uint64_t)limit) : size;
+    uint64_t size = block_size(n), end = limit < size && from < size - limit ? from + limit : size;
     Extent e = { 0 };
     if (!json)
         printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
-    for (uint64_t at = (uint64_t)from; at < end;) {
+    for (uint64_t at = from; at < end;) {
         BlockStatus s;
         int r = block_status_above(n, NULL, at, end - at, &s);
         if (r || !s.pnum) {
