@@ -217,6 +217,8 @@ void arm_update_mode(ArmCpu *c)
     m |= (uint64_t)bank_of(c, c->el) << ARM_MODE_BANK_SHIFT | (uint64_t)ubank_of(c) << ARM_MODE_UBANK_SHIFT;
     m |= arm_secure(c) ? ARM_MODE_SECURE : 0;
     m |= arm_sctlr(c) & SCTLR_A ? ARM_MODE_ALIGN : 0;
+    if (!c->has.v7 && !c->has.m_profile && !c->has.aarch64 && !(arm_sctlr(c) & (c->has.v6 ? SCTLR_A | SCTLR_U : SCTLR_A)))
+        m |= ARM_MODE_OLD_ALIGN;
     m |= c->il ? ARM_MODE_IL : 0;
     m |= vector_mode(c) | fp_mode(c) | arm_debug_mode(c);
     bool moved = c->has.el3 && (m ^ c->v.mode) & (ARM_MODE_SECURE | UINT64_C(3) << ARM_MODE_EL_SHIFT);

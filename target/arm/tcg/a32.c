@@ -317,10 +317,29 @@ void a32_dp(ArmTrans *x, A32Dp op, bool s, unsigned rd, unsigned rn, const A32Op
 }
 
 /* --- memory --- */
+/*
+ * Before ARMv7, with SCTLR.U and A clear (DDI 0406C, D15.3, D12.3): halfwords, words and doublewords are found where the address without its low
+ * bits leads (doublewords: those of a word), and a word that is loaded alone is then rotated: a32_rotate_old().
+ */
+static IrMem old_mem(ArmTrans *x, IrRef address, unsigned size, unsigned flags)
+{
+    x->old_address = address;
+    IrRef at = a32_opi(x, IR_AND, address, size == 2 ? ~1u : ~3u);
+    return arm_mem(x, at, 0, size, flags & ~(unsigned)ARM_MEM_ALIGN);
+}
+
+void a32_rotate_old(ArmTrans *x, IrRef word)
+{
+    if (x->mode & ARM_MODE_OLD_ALIGN)
+        ir_op3(x->t, IR_ROR, 4, word, word, a32_opi(x, IR_SHL, x->old_address, 3));
+}
+
 /* Without an index the address is made at 64 bits, which lets neighbours share a check: the walk drops the carry beyond bit 31. */
 IrMem a32_mem(ArmTrans *x, IrRef base, int32_t disp, unsigned size, unsigned flags)
 {
     a32_may_leave(x);
+    if (x->mode & ARM_MODE_OLD_ALIGN && size > 1)
+        return old_mem(x, base == IR_NONE ? a32_const(x, (uint32_t)disp) : a32_opi(x, IR_ADD, base, (uint32_t)disp), size, flags);
     IrMem m = arm_mem(x, base, disp, size, flags);
     if (m.base != IR_NONE)
         m.asize = 8;
@@ -330,6 +349,8 @@ IrMem a32_mem(ArmTrans *x, IrRef base, int32_t disp, unsigned size, unsigned fla
 IrMem a32_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned lsl, unsigned size, unsigned flags)
 {
     a32_may_leave(x);
+    if (x->mode & ARM_MODE_OLD_ALIGN && size > 1)
+        return old_mem(x, a32_op(x, IR_ADD, base, lsl ? a32_opi(x, IR_SHL, index, lsl) : index), size, flags);
     return arm_mem_index(x, base, index, lsl, 0, size, size, flags);
 }
 

@@ -62,6 +62,7 @@ uint32_t t32_expand_imm(uint32_t imm12, A32Carry *carry); /* ThumbExpandImm_C */
 /* --- memory: as arm_mem(); the IT state is stored first. base may be IR_NONE --- */
 IrMem a32_mem(ArmTrans *x, IrRef base, int32_t disp, unsigned size, unsigned flags);
 IrMem a32_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned lsl, unsigned size, unsigned flags);
+void a32_rotate_old(ArmTrans *x, IrRef word); /* behind the load of a single word: what old CPUs do when its address was not aligned */
 void a32_set_loaded(ArmTrans *x, unsigned rt, IrRef value);           /* Rt = value, R15 interworks by the rules of loads */
 
 /* --- branches, ends --- */

@@ -90,6 +90,8 @@ static void transfer(ArmTrans *x, Addr *a, unsigned size, bool sgn, bool load, u
         arm_load_signed(x, size, 4, d, &m);
     else
         arm_load(x, size, d, &m);
+    if (size == 4)
+        a32_rotate_old(x, d);
     write_back(x, a);
     if (!direct)
         a32_set_loaded(x, rt, d);
@@ -120,7 +122,8 @@ E(ldst_reg)
 static void transfer_pair(ArmTrans *x, Addr *a, bool load, unsigned rt, unsigned rt2)
 {
     IrMem m = addr_mem(x, a, 8, (load ? 0 : ARM_MEM_WRITE) | ARM_MEM_ALIGN);
-    m.align = x->has->v6 || a32_m(x) ? 4 : 0;
+    if (!(x->mode & ARM_MODE_OLD_ALIGN))
+        m.align = x->has->v6 || a32_m(x) ? 4 : 8; /* ARMv5: UNPREDICTABLE or a fault, when not a doubleword */
     bool wide = (x->has->lpae32 || x->has->v8) && !a32_m(x);
     IrRef lo = ir_temp(x->t), hi = ir_temp(x->t);
     if (!wide && m.asize != 8)
@@ -299,8 +302,6 @@ E(ldm)
     }
     bool user = i->s && !(i->l && i->list >> 15 & 1);
     IrMem m = a32_mem(x, IR_G(rn), start, 4, (i->l ? 0 : ARM_MEM_WRITE) | ARM_MEM_ALIGN);
-    if (!x->has->v6 && !a32_m(x) && !(x->mode & ARM_MODE_ALIGN))
-        m.align = 0;
     if (user) {
         if (i->l) { /* a helper may not stand between loads that fault and the base */
             IrMem probe = m;
@@ -331,9 +332,11 @@ E(swp)
 {
     IrMem m = a32_mem(x, a32_reg(x, (unsigned)i->rn), 0, i->b ? 1 : 4, ARM_MEM_WRITE | ARM_MEM_READ | (i->b ? 0 : ARM_MEM_ALIGN));
     IrRef d = ir_temp(x->t);
-    IrInsn *op = ir_op3(x->t, IR_XCHG, i->b ? 1 : 4, d, a32_reg(x, (unsigned)i->rt2), IR_NONE);
+    IrInsn *op = ir_op3(x->t, IR_XCHG, i->b ? 1 : 4, d, a32_reg(x, (unsigned)i->rm), IR_NONE);
     op->m = m;
     op->flags |= x->be;
+    if (!i->b)
+        a32_rotate_old(x, d);
     a32_set(x, (unsigned)i->rt, i->b ? a32_ext(x, IR_ZEXT, 1, 4, d) : d);
 }
 

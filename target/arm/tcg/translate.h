@@ -41,6 +41,7 @@ struct ArmTrans {
     bool conditional;    /* this insn is behind a condition */
     bool flags_changed;  /* this insn writes flags */
     uint8_t cond;        /* its condition, 14: always */
+    IrRef old_address;   /* ARM_MODE_OLD_ALIGN: of the present access, with its low bits */
     bool fcmp_known;     /* ArmCpu.fcmp is what the last VCMP gave */
 };
 

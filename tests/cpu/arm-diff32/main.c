@@ -14,6 +14,7 @@
 #include "accel/accel.h"
 #include "base/thread.h"
 #include "target/arm/models.h"
+#include "target/arm/system.h"
 #include "target/arm/tcg/a32.h"
 #include "tests/cpu/arm-diff32/proto.h"
 
@@ -23,6 +24,7 @@ static struct {
     uint64_t seed, first, count, done, bad;
     const char *only, *cpu;
     ArmFeatures all;          /* what sequences are made of */
+    bool aligned;             /* qemu-arm does not rotate unaligned words */
     bool t16_only;            /* before Thumb-2, words of 32 bits are two instructions; qemu-arm knows IT and CBZ even there */
     bool one, a32, t32, vectors;
     int to, from;
@@ -121,11 +123,14 @@ static uint32_t fix_memory(uint32_t w, const ArmRow *row)
 {
     unsigned reg_bits = field(row, "rn") ? field(row, "rn")->piece[0].width : 4;
     put(&w, row, "rn", reg_bits == 3 ? 7 : BASE);
-    put(&w, row, "rm", !strncmp(row->emitter, "v", 1) ? (below(3) ? 15 - 2 * below(2) : INDEX) : reg_bits == 3 ? 6 : INDEX);
+    if (strcmp(row->emitter, "swp"))
+        put(&w, row, "rm", !strncmp(row->emitter, "v", 1) ? (below(3) ? 15 - 2 * below(2) : INDEX) : reg_bits == 3 ? 6 : INDEX);
     if (!strncmp(row->emitter, "ldst_reg", 8))
         put(&w, row, "amount", below(3));
+    if (f.aligned)
+        put(&w, row, "type", SH_LSL);
     if (field(row, "imm"))
-        put(&w, row, "imm", below(16) * (below(4) ? 4 : 1));
+        put(&w, row, "imm", below(16) * (below(4) || f.aligned ? 4 : 1));
     const ArmField *list = field(row, "list");
     if (list) {
         uint32_t l = get(w, row, "list") & (f.t32 ? 0x5c3f : 0x5cff) & (uint32_t)random64();
@@ -193,14 +198,16 @@ static bool unpredictable(const ArmRow *row, uint32_t w)
     return !strcmp(row->emitter, "sat") && field(row, "type") && get(w, row, "type") == SH_ASR && !get(w, row, "amount") && row->mask >> 28 == 15;
 }
 
-static bool usable(const ArmRow *row, const ArmFeatures *has)
+static const ArmFeatures *features, *own; /* what sequences are made of; what the CPU has, which may be more (SWP) */
+
+static bool available(const ArmRow *row, const ArmFeatures *has) { return !row->available || row->available(has); }
+
+static bool usable(const ArmRow *row)
 {
-    if (row->todo || listed(never, row->emitter) || (row->available && !row->available(has)) || strstr(row->tags, "nodiff"))
+    if (row->todo || listed(never, row->emitter) || !(available(row, features) || available(row, own)) || strstr(row->tags, "nodiff"))
         return false;
     return !f.only || strstr(row->emitter, f.only) || !strcmp(row->name, f.only);
 }
-
-static const ArmFeatures *features;
 
 static const ArmRow *choose_row(const ArmTable *const *tables, unsigned count, const ArmTable **of)
 {
@@ -210,7 +217,7 @@ static const ArmRow *choose_row(const ArmTable *const *tables, unsigned count, c
             continue;
         const ArmRow *row = &tables[t]->row[below(tables[t]->rows)];
         *of = tables[t];
-        if (usable(row, features))
+        if (usable(row))
             return row;
     }
     g_error("no row is usable");
@@ -233,7 +240,7 @@ static unsigned emit_one(DiffSequence *s, bool in_it, unsigned *it_count)
     for (;;) {
         const ArmRow *row = choose_row(s->t32 ? t32_tables : a32_tables, 5, &of);
         uint32_t w = make_word(row, of->width);
-        if (arm_decode(of, features, w) != row || unpredictable(row, w))
+        if (arm_decode(of, available(row, features) ? features : own, w) != row || unpredictable(row, w))
             continue;
         if (s->t32 && f.t16_only && (of->width == 32 || !strcmp(row->emitter, "it") || !strcmp(row->emitter, "cbz")))
             continue;
@@ -496,10 +503,13 @@ static void make_cpu(ArmCpu *c)
     c->cpacr_el1 = 0xffffffff;
     c->fpexc32_el2 = 1u << 30;
     f.all = *h;
-    features = &f.all;
+    features = &f.all, own = h;
     if (f.cpu)
         *h = arm_model_find(f.cpu)->has;
     f.t16_only = !h->thumb2;
+    f.aligned = !h->v6;
+    c->sctlr_el[1] |= SCTLR_U; /* as for Linux's programs */
+    c->sctlr_el[3] |= SCTLR_U;
 }
 
 static bool run(const char *options, Error **errp)

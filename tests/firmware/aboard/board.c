@@ -24,7 +24,30 @@ static void interrupt(void)
     REG(TIMER + 0xc) = 0;
     REG(VIC + 0x30) = 0;
 }
-static void more(void) { }
+/* ARMv5 with SCTLR.A clear: a word from an address that is not aligned comes rotated, everything else from the aligned address (DDI 0406C, D15.3). */
+static void text(const char *s);
+static void more(void)
+{
+    static uint32_t words[4] __attribute__((aligned(8)));
+    uint32_t at = (uint32_t)words, got[8];
+    words[0] = 0x33221100, words[1] = 0x77665544;
+    __asm__ volatile("ldr %0, [%1, #1]" : "=&r"(got[0]) : "r"(at) : "memory");
+    __asm__ volatile("ldr %0, [%1, %2]" : "=&r"(got[1]) : "r"(at), "r"(6) : "memory");
+    __asm__ volatile("mov %0, %1\n ldr %0, [%0, #3]" : "=&r"(got[2]) : "r"(at) : "memory");
+    __asm__ volatile("ldrh %0, [%1, #3]" : "=&r"(got[3]) : "r"(at) : "memory");
+    __asm__ volatile("ldmia %2, {r2, r3}\n mov %0, r2\n mov %1, r3" : "=&r"(got[4]), "=&r"(got[5]) : "r"(at + 2) : "r2", "r3", "memory");
+    __asm__ volatile("swp %0, %1, [%2]" : "=&r"(got[6]) : "r"(0xaabbccdd), "r"(at + 9) : "memory");
+    __asm__ volatile("str %0, [%1, #15]\n strh %0, [%1, #11]" : : "r"(0x01020304), "r"(at) : "memory");
+    __asm__ volatile("adr r1, 2f\n ldr %0, [r1, #1]\n b 3f\n 2: .word 0x89abcdef\n 3:" : "=&r"(got[7]) : : "r1", "memory");
+    static const uint32_t right[8] = { 0x00332211, 0x55447766, 0x22110033, 0x3322, 0x33221100, 0x77665544, 0, 0xef89abcd };
+    unsigned wrong = words[2] != 0x0304ccdd || words[3] != 0x01020304;
+    for (unsigned n = 0; n < 8; n++)
+        wrong |= (unsigned)(got[n] != right[n]) << (n + 1);
+    text(wrong ? "board: alignment wrong " : "board: alignment good");
+    for (; wrong; wrong >>= 1)
+        put((char)('0' + (wrong & 1)));
+    text("\r\n");
+}
 #elif defined RASPI
 #include "raspi.h"
 #else
