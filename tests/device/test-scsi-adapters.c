@@ -188,6 +188,219 @@ static void test_pvscsi_rings(void)
     pci_rig_free(p);
 }
 
+/* ---- MegaRAID: frames at 0x20000, reply queue at 0x30000, its indexes at 0x31000 ---- */
+
+static uint32_t reg(PciRig *p, hwaddr at)
+{
+    uint64_t value = 0;
+    as_load(p->as, at, 4, &value, MEM_ATTRS_DEVICE);
+    return (uint32_t)value;
+}
+static void set_reg(PciRig *p, hwaddr at, uint32_t value) { as_store(p->as, at, 4, value, MEM_ATTRS_DEVICE); }
+
+/* A frame; returns its result. */
+static uint8_t frame(PciRig *p, uint8_t cmd, uint8_t target, uint8_t sges, uint16_t flags, uint32_t length, const uint32_t *body, unsigned words)
+{
+    const uint8_t head[24] = { cmd, 18, 0xff, 0, target, 0, 10, sges, 0x77, 0, 0, 0, 0, 0, 0, 0, (uint8_t)flags, 0, 0, 0,
+                               (uint8_t)length, (uint8_t)(length >> 8) };
+    uint8_t rest[40] = { 0 };
+    for (unsigned i = 0; i < words; i++)
+        store_le32(rest + 4 * i, body[i]);
+    as_write(p->base.m->as_memory, 0x20000, head, sizeof head, MEM_ATTRS_DEVICE);
+    as_write(p->base.m->as_memory, 0x20018, rest, sizeof rest, MEM_ATTRS_DEVICE);
+    set_reg(p, 0x40, 0x20001);
+    return (uint8_t)(peek(p, 0x20000) >> 16);
+}
+#define FRAME(p, cmd, target, sges, flags, length, ...) \
+    frame(p, cmd, target, sges, flags, length, (const uint32_t[]){ __VA_ARGS__ }, ARRAY_LEN(((const uint32_t[]){ __VA_ARGS__ })))
+
+static PciRig *megasas_rig(void)
+{
+    static const uint32_t queue[] = { 0, 16, 0x30000, 0, 0x31000, 0, 0x31010, 0 };
+    PciRig *p = pci_rig_new("megasas", 0);
+    g_assert_cmphex(reg(p, 0xb0) >> 28, ==, 0xb);
+    for (unsigned i = 0; i < ARRAY_LEN(queue); i++)
+        poke(p, 0x22000 + 4 * i, queue[i]);
+    g_assert_cmphex(FRAME(p, 0, 0, 0, 1, 0, 0x22000), ==, 0);
+    g_assert_cmphex(reg(p, 0xb0) >> 28, ==, 0xc);
+    set_reg(p, 0x34, 0x7fffffff);
+    return p;
+}
+
+static void test_megasas_frames(void)
+{
+    PciRig *p = megasas_rig();
+    g_assert_cmphex(FRAME(p, 0x0f, 0, 0, 1, 0, 0), ==, 1);                          /* no such command */
+    g_assert_cmphex(FRAME(p, 5, 0, 0, 1, 0, 0x12345678), ==, 2);                    /* no such direct command */
+    g_assert_cmphex(FRAME(p, 6, 0, 0, 1, 0, 0, 0, 0x5000, 0), ==, 5);               /* nothing to abort there */
+    g_assert_cmphex(FRAME(p, 3, 9, 0, 1, 0, 0, 0, 0), ==, 0x0c);                    /* nobody at that target */
+    g_assert_cmphex(FRAME(p, 5, 0, 255, 1, 64, 0x01010000, 0, 0, 0, 0xfffff000, 0x10000), ==, 3); /* a list that leads out of memory */
+    g_assert_cmphex(FRAME(p, 5, 0, 1, 0x11, 64, 0x03010000, 0, 0, 0, 0x40000, 24), ==, 0);
+    g_assert_cmpuint(peek(p, 0x40000), ==, 1);                                      /* one logical drive, cut to 24 bytes */
+    g_assert_cmpuint(peek(p, 0x40010), ==, BLOCKS);
+    poke(p, 0x22004, 0);                                                            /* a reply queue without entries */
+    g_assert_cmphex(FRAME(p, 0, 0, 0, 1, 0, 0x22000), ==, 3);
+    set_reg(p, 0x40, 0xffffffe1);                                                   /* a frame that is not there */
+    g_assert_cmphex(FRAME(p, 3, 0, 0, 0, 0, 0x24000, 0, 0), ==, 0x2d);              /* TEST UNIT READY: an attention, told by the queue */
+    g_assert_cmphex(peek(p, 0x24000) & 0xff, ==, 0x70);
+    g_assert_cmpuint(peek(p, 0x31000), ==, 1);
+    g_assert_cmphex(peek(p, 0x30000), ==, 0x77);
+    g_assert_cmphex(reg(p, 0x30), ==, BIT(31));
+    set_reg(p, 0xa0, BIT(31));
+    g_assert_cmphex(reg(p, 0x30), ==, 0);
+    set_reg(p, 0x20, 0x20);                                                         /* stopped: only a diagnostic reset helps */
+    g_assert_cmphex(reg(p, 0xb0) >> 28, ==, 0xf);
+    static const uint8_t key[] = { 0xf, 4, 0xb, 2, 7, 0xd };
+    for (unsigned i = 0; i < sizeof key; i++)
+        set_reg(p, 4, key[i]);
+    g_assert_cmphex(reg(p, 8), ==, 0x80);
+    set_reg(p, 8, 4);
+    g_assert_cmphex(reg(p, 0xb0) >> 28, ==, 0xb);
+    pci_rig_free(p);
+}
+
+static void test_megasas_held(gconstpointer load)
+{
+    bad_medium = true;
+    PciRig *p = megasas_rig();
+    bad_medium = false;
+    failure = -ENOSPC;
+    FRAME(p, 3, 0, 0, 1, 0, 0x24000, 0, 0); /* the unit attention */
+    for (unsigned i = 0; i < 4096; i += 4)
+        poke(p, 0x50000 + i, i * 5 + 3);
+    failures = 1;
+    g_assert_cmphex(FRAME(p, 2, 0, 1, 8, 8, 0x24000, 0, 9, 0, 0x50000, 4096), ==, 0xff);
+    wait_held("d0");
+    go_on("d0", load);
+    g_assert_cmpuint(peek(p, 0x31000), ==, 1);
+    g_assert_cmphex(peek(p, 0x20000) >> 16 & 0xff, ==, 0);
+    FRAME(p, 1, 0, 1, 0x11, 8, 0x24000, 0, 9, 0, 0x51000, 4096);
+    blk_drain(blk_find("d0"));
+    for (unsigned i = 0; i < 4096; i += 4)
+        g_assert_cmphex(peek(p, 0x51000 + i), ==, i * 5 + 3);
+    pci_rig_free(p);
+}
+
+/* ---- Fusion-MPT: requests at 0x20000, reply frames from 0x30000 on ---- */
+
+static void handshake(PciRig *p, const uint32_t *words, unsigned n, uint8_t *answer, unsigned len)
+{
+    set_reg(p, 0, 0x42u << 24 | n << 16);
+    g_assert_cmphex(reg(p, 0x30) & 1, ==, 1);
+    set_reg(p, 0x30, 0);
+    for (unsigned i = 0; i < n; i++)
+        set_reg(p, 0, words[i]);
+    for (unsigned i = 0; i < len; i += 2) {
+        g_assert_cmphex(reg(p, 0x30) & 1, ==, 1);
+        store_le16(answer + i, (uint16_t)reg(p, 0));
+        set_reg(p, 0x30, 0);
+    }
+}
+
+static PciRig *mptsas_rig(void)
+{
+    static const uint32_t init[] = { 0x02000004, 0x00010800, 0x1234, 128, 0, 0 };
+    uint8_t answer[20];
+    PciRig *p = pci_rig_new("mptsas1068", 1);
+    g_assert_cmphex(reg(p, 0) >> 28, ==, 1);
+    handshake(p, init, ARRAY_LEN(init), answer, sizeof answer);
+    g_assert_cmpuint(answer[2], ==, 5);
+    g_assert_cmphex(load_le16(answer + 14), ==, 0);
+    g_assert_cmphex(reg(p, 0x30) & 1, ==, 1); /* the interrupt behind the answer */
+    set_reg(p, 0x30, 0);
+    g_assert_cmphex(reg(p, 0) >> 28, ==, 2);
+    set_reg(p, 0x34, 0);
+    return p;
+}
+
+/* A SCSI request of up to 4 KiB by one element; returns what the reply FIFO says. */
+static uint32_t mpt_scsi(PciRig *p, uint8_t target, unsigned direction, const uint8_t *cdb, unsigned cdb_len, uint32_t data, uint32_t len)
+{
+    uint8_t m[64] = { target, 0, 0, 0, (uint8_t)cdb_len, 18, [8] = 0x21, [0x17] = (uint8_t)direction };
+    memcpy(m + 0x18, cdb, cdb_len);
+    store_le32(m + 0x28, len);
+    store_le32(m + 0x2c, 0x28000);
+    store_le32(m + 0x30, 0xd1000000 | len);
+    store_le32(m + 0x34, data);
+    as_write(p->base.m->as_memory, 0x20000, m, sizeof m, MEM_ATTRS_DEVICE);
+    set_reg(p, 0x40, 0x20000);
+    blk_drain(blk_find("d0"));
+    return reg(p, 0x44);
+}
+
+static void test_mptsas_messages(void)
+{
+    static const uint8_t ready[6] = { 0 }, inquiry[6] = { 0x12, 0, 0, 0, 96, 0 };
+    PciRig *p = mptsas_rig();
+    set_reg(p, 0x44, 0x30000);
+    g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, BIT(31) | 0x30000 >> 1); /* the unit attention */
+    g_assert_cmphex(peek(p, 0x3000c), ==, 0x00000102);
+    g_assert_cmphex(peek(p, 0x28000) & 0xff, ==, 0x70);
+    g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, 0x21);                   /* all is well: its context */
+    g_assert_cmphex(reg(p, 0x44), ==, UINT32_MAX);
+    set_reg(p, 0x44, 0x30000);
+    mpt_scsi(p, 0, 2, inquiry, 6, 0x29000, 512);
+    g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 0x45);                              /* underrun */
+    g_assert_cmpuint(peek(p, 0x30014), ==, 96);
+    set_reg(p, 0x44, 0x30000);
+    mpt_scsi(p, 5, 0, ready, 6, 0, 0);
+    g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 0x43);                              /* nobody there */
+    poke(p, 0x20030, 0x30000000);                                                   /* a chain that leads to itself */
+    poke(p, 0x20034, 0x20030);
+    poke(p, 0x20000, 0);
+    poke(p, 0x20028, 512);
+    set_reg(p, 0x44, 0x30000);
+    set_reg(p, 0x40, 0x20000);
+    g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 3);
+    reg(p, 0x44);
+    uint32_t words[255] = { 0x7e000000 };                                           /* no such function, and far too long */
+    uint8_t answer[20];
+    handshake(p, words, 64, answer, sizeof answer);
+    g_assert_cmphex(load_le16(answer + 14), ==, 1);
+    set_reg(p, 0x30, 0);
+    set_reg(p, 0, 0x42u << 24 | 255u << 16);
+    for (unsigned i = 0; i < 255; i++)
+        set_reg(p, 0, 0x7e000000);
+    set_reg(p, 0, 0x40u << 24);                                                     /* reset */
+    g_assert_cmphex(reg(p, 0) >> 28, ==, 1);
+    pci_rig_free(p);
+}
+
+/* A guest that gives no reply frame finds the controller at fault, until it resets it. */
+static void test_mptsas_fault(void)
+{
+    static const uint8_t ready[6] = { 0 };
+    PciRig *p = mptsas_rig();
+    g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, UINT32_MAX);
+    g_assert_cmphex(reg(p, 0) >> 28, ==, 4);
+    set_reg(p, 0x40, 0x20000);
+    set_reg(p, 0, 0x40u << 24);
+    g_assert_cmphex(reg(p, 0) >> 28, ==, 1);
+    pci_rig_free(p);
+}
+
+static void test_mptsas_held(gconstpointer load)
+{
+    static const uint8_t ready[6] = { 0 }, write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }, read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
+    bad_medium = true;
+    PciRig *p = mptsas_rig();
+    bad_medium = false;
+    failure = -ENOSPC;
+    set_reg(p, 0x44, 0x30000);
+    mpt_scsi(p, 0, 0, ready, 6, 0, 0);
+    for (unsigned i = 0; i < 4096; i += 4)
+        poke(p, 0x50000 + i, i * 3 + 7);
+    failures = 1;
+    g_assert_cmphex(mpt_scsi(p, 0, 1, write, 10, 0x50000, 4096), ==, UINT32_MAX);
+    wait_held("d0");
+    go_on("d0", load);
+    g_assert_cmphex(reg(p, 0x44), ==, 0x21);
+    g_assert_cmphex(mpt_scsi(p, 0, 2, read, 10, 0x51000, 4096), ==, 0x21);
+    for (unsigned i = 0; i < 4096; i += 4)
+        g_assert_cmphex(peek(p, 0x51000 + i), ==, i * 3 + 7);
+    pci_rig_free(p);
+}
+
 #define ADD(path, fn) g_test_add_func(path, fn)
 int main(int argc, char **argv)
 {
@@ -196,5 +409,12 @@ int main(int argc, char **argv)
     g_test_add_data_func("/scsi/pvscsi-held-loaded", "", test_pvscsi_held);
     ADD("/scsi/lsi-endless", test_lsi_endless);
     ADD("/scsi/pvscsi-rings", test_pvscsi_rings);
+    ADD("/scsi/megasas-frames", test_megasas_frames);
+    g_test_add_data_func("/scsi/megasas-held", NULL, test_megasas_held);
+    g_test_add_data_func("/scsi/megasas-held-loaded", "", test_megasas_held);
+    ADD("/scsi/mptsas-messages", test_mptsas_messages);
+    ADD("/scsi/mptsas-fault", test_mptsas_fault);
+    g_test_add_data_func("/scsi/mptsas-held", NULL, test_mptsas_held);
+    g_test_add_data_func("/scsi/mptsas-held-loaded", "", test_mptsas_held);
     return g_test_run();
 }
