@@ -150,7 +150,7 @@ static void write_syndrome(ArmCpu *c, const ArmEvent *e, unsigned target)
             c->esr_el[target] = (uint64_t)EC_SERROR << 26 | BIT(25) | e->iss;
         return;
     }
-    uint32_t iss = e->iss;
+    uint32_t iss = arm_syndrome64(c, e->ec, e->iss);
     if (e->ec == EC_DATA_ABORT && target == 2 && arm_fault_is_stage2(e))
         iss |= arm_data_abort_isv(c);
     bool il = e->il32 || e->ec == EC_DATA_ABORT || e->ec == EC_INSN_ABORT; /* no syndrome is given for 16-bit instructions */

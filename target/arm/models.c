@@ -11,7 +11,7 @@
     .lpae32 = true, .pxn = true, .mpidr = true, .vfp2 = true, .vfp3 = true, .vfp_d32 = true, .vfp4 = true, .vfp_fp16 = true, \
     .neon = true, .vfp_dp = true, .gentimer = true, .dsp = true
 #define ALL_8_0 \
-    ALL_32, .aarch64 = true, .aarch32_el0 = true, .aarch32_el1 = true, .el2 = true, .el3 = true, .v8 = true, .fp_v8 = true, .fp = true, \
+    ALL_32, .aarch64 = true, .aarch32_el0 = true, .el2 = true, .el3 = true, .v8 = true, .fp_v8 = true, .fp = true, \
     .simd = true, .crc32 = true, .pmuv3 = true, .gran64 = true
 #define CRYPTO .aes = true, .pmull = true, .sha1 = true, .sha256 = true
 #define ALL_8_2 \
@@ -24,7 +24,7 @@
     .idst = true, .bbm = true, .dgh = true
 
 const ArmFeatures arm_supported = {
-    ALL_8_4, .v8_5 = true, .v8_6 = true, .m_profile = true, .r_profile = true, .pmsa = true, .mmu_v6 = true, .jazelle = true, .thumbee = true,
+    ALL_8_4, .aarch32_el1 = true, .v8_5 = true, .v8_6 = true, .m_profile = true, .r_profile = true, .pmsa = true, .mmu_v6 = true, .jazelle = true, .thumbee = true,
     .v6m = true, .v7m = true, .v7em = true, .v8m = true, .v8m_main = true, .v8_1m = true, .m_security = true, .m_mve_int = true,
     .m_mve_fp = true, .m_lob = true, .m_fpu = true, .m_fpu_dp = true,
     .bti = true, .pauth2 = true, .pauth_qarma5 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true,
@@ -71,22 +71,22 @@ static const ArmIds32 ids_r52 = { .pfr0 = 0x00000131, .pfr1 = 0x10111001, .dfr0 
 static const ArmModel models[] = {
     { .name = "max", .desc = "Everything that works here", .midr = 0x000f0510, .ctr = 0x80038003, CACHES_A57, .pa_range = 6, .breakpoints = 6,
       .watchpoints = 4, .pmu_counters = 6, .cntfrq = 1000000000,
-      .has = { ALL_8_4, .v8_5 = true, .v8_6 = true, .bti = true, .pauth2 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true,
+      .has = { ALL_8_4, .aarch32_el1 = true, .v8_5 = true, .v8_6 = true, .bti = true, .pauth2 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true,
                .specres = true, .rng = true, .i8mm = true, .bf16 = true, .lva = true, .lpa = true, .lpa2 = true, .pan3 = true, .wfxt = true,
                .sve = true, .sve2 = true, .sve2_aes = true, .sve2_bitperm = true, .sve2_sha3 = true, .sve2_sm4 = true, .sve_f32mm = true,
                .sve_f64mm = true, .mte = true, .mte2 = true, .secure_el2 = true, .fgt = true, .evt = true, .mops = true, .fpac = true }, .sve_lengths = 0xb },
     { .name = "cortex-a35", .desc = "ARMv8.0", .midr = 0x411fd040, .ctr = 0x84448004, CACHES_A53, .pa_range = 2, .breakpoints = 6,
-      .watchpoints = 4, .pmu_counters = 6, .fpsid = 0x41034043, .has = { ALL_8_0, CRYPTO, .gran16 = true } },
+      .watchpoints = 4, .pmu_counters = 6, .fpsid = 0x41034043, .has = { ALL_8_0, .aarch32_el1 = true, CRYPTO, .gran16 = true } },
     { .name = "cortex-a53", .desc = "ARMv8.0", .midr = 0x410fd034, .revidr = 0x100, .ctr = 0x84448004, CACHES_A53, .pa_range = 2, .breakpoints = 6,
-      .watchpoints = 4, .pmu_counters = 6, .fpsid = 0x41034034, .has = { ALL_8_0, CRYPTO } },
+      .watchpoints = 4, .pmu_counters = 6, .fpsid = 0x41034034, .has = { ALL_8_0, .aarch32_el1 = true, CRYPTO } },
     { .name = "cortex-a55", .desc = "ARMv8.2", .midr = 0x412fd050, .ctr = 0x84448004, .clidr = 0x82000023,
       .ccsidr = { 0x200fe01a, 0x200fe01a, 0x703fe07a }, .pa_range = 2, .breakpoints = 6, .watchpoints = 4, .pmu_counters = 6,
-      .has = { ALL_8_2 }, .big_mpidr = true },
+      .has = { ALL_8_2, .aarch32_el1 = true }, .big_mpidr = true },
     { .name = "cortex-a57", .desc = "ARMv8.0", .midr = 0x411fd070, .ctr = 0x8444c004, CACHES_A57, .pa_range = 4, .breakpoints = 6,
-      .watchpoints = 4, .pmu_counters = 6, .fpsid = 0x41034070, .has = { ALL_8_0, CRYPTO } },
+      .watchpoints = 4, .pmu_counters = 6, .fpsid = 0x41034070, .has = { ALL_8_0, .aarch32_el1 = true, CRYPTO } },
     { .name = "cortex-a72", .desc = "ARMv8.0", .midr = 0x410fd083, .ctr = 0x8444c004, .clidr = 0x0a200023,
       .ccsidr = { 0x701fe00a, 0x201fe012, 0x707fe07a }, .pa_range = 4, .breakpoints = 6, .watchpoints = 4, .pmu_counters = 6,
-      .fpsid = 0x41034080, .has = { ALL_8_0, CRYPTO } },
+      .fpsid = 0x41034080, .has = { ALL_8_0, .aarch32_el1 = true, CRYPTO } },
     { .name = "cortex-a76", .desc = "ARMv8.2", .midr = 0x414fd0b1, .ctr = 0x8444c004, CACHES_N1, .pa_range = 2, .breakpoints = 6,
       .watchpoints = 4, .pmu_counters = 6, .has = { ALL_8_2 }, .big_mpidr = true },
     { .name = "cortex-a710", .desc = "ARMv9.0", .midr = 0x412fd471, .ctr = 0x9444c004, CACHES_N1, .pa_range = 2, .breakpoints = 6,

@@ -49,8 +49,20 @@ static unsigned srt_of(const ArmCpu *c, unsigned rt)
     case ARM_BANKED_SVC: return rt == 13 ? 19 : rt == 14 ? 18 : rt;
     case ARM_BANKED_ABT: return rt == 13 ? 21 : rt == 14 ? 20 : rt;
     case ARM_BANKED_UND: return rt == 13 ? 23 : rt == 14 ? 22 : rt;
+    case ARM_BANKED_HYP: return rt == 13 ? 15 : rt;
     default: return rt;
     }
+}
+
+/* The registers that a trapped access to a coprocessor names, as AArch64 calls them; R15 is 31. */
+uint32_t arm_syndrome64(const ArmCpu *c, unsigned ec, uint32_t iss)
+{
+    bool two = ec == EC_CP15_RRT || ec == EC_CP14_RRT;
+    if (c->aarch64 || !(two || ec == EC_CP15_RT || ec == EC_CP14_RT || ec == EC_CP14_DT || ec == EC_FPID))
+        return iss;
+    unsigned rt = iss >> 5 & 31, rt2 = iss >> 10 & 31;
+    iss = (uint32_t)bits_set(iss, 5, 5, rt == 15 ? 31 : srt_of(c, rt));
+    return two ? (uint32_t)bits_set(iss, 10, 5, srt_of(c, rt2)) : iss;
 }
 
 uint32_t arm_data_abort_isv(ArmCpu *c)

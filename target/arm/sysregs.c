@@ -164,7 +164,12 @@ WRITE(wr_scr)
     arm_asid_changed(c);
     arm_poll_after_return(c);
 }
-WRITE(wr_vbar) { store(c, r, value & (r->size == 4 ? ~UINT64_C(31) : ~UINT64_C(0x7ff))); }
+/* EL1's is AArch32's VBAR too, with vectors of 32 bytes: a hypervisor saves and restores it by the AArch64 name. */
+WRITE(wr_vbar)
+{
+    bool fine = r->size == 4 || (r->offset == OFF(vbar_el[1]) && c->has.aarch32_el1);
+    store(c, r, value & (fine ? ~UINT64_C(31) : ~UINT64_C(0x7ff)));
+}
 READ(rd_rvbar)
 {
     unsigned highest = c->has.el3 ? 3 : c->has.el2 ? 2 : 1;
@@ -433,7 +438,7 @@ static unsigned trap_ec(uint32_t key)
     if (!k_is32(key))
         return EC_SYSREG;
     bool wide = key >> 20 & 1;
-    return k_cp(key) == 15 ? (wide ? EC_CP15_RRT : EC_CP15_RT) : k_cp(key) == 14 ? (wide ? EC_CP14_RRT : EC_CP14_RT) : EC_FP;
+    return k_cp(key) == 15 ? (wide ? EC_CP15_RRT : EC_CP15_RT) : k_cp(key) == 14 ? (wide ? EC_CP14_RRT : EC_CP14_RT) : EC_FPID;
 }
 
 static char *key_text(uint32_t k)

@@ -147,6 +147,8 @@ void arm_poll_after_return(ArmCpu *c);
 static inline bool arm_fault_is_stage2(const ArmEvent *e) { return e->kind == ARM_EVENT_SYNC && e->hpfar & BIT(63); }
 /* ISV and what goes with it for the load or store at pc, 0: none. */
 uint32_t arm_data_abort_isv(ArmCpu *c);
+/* ISS for a target that uses AArch64; the CPU is still in the state that it comes from. */
+uint32_t arm_syndrome64(const ArmCpu *c, unsigned ec, uint32_t iss);
 
 /* --- events.c --- */
 void arm_send_event(void);                   /* SEV: any thread */

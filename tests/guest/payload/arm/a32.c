@@ -36,10 +36,19 @@ static void check(const char *what, u32 got, u32 want)
     print("FAIL "), print(what), print(": "), print_hex(got), print(", expected "), print_hex(want), print("\n");
 }
 
+static u32 hypervisor_call(u32 function)
+{
+    register u32 r0 __asm__("r0") = function;
+    __asm__ volatile(".inst 0xe1400070 @ hvc #0" : "+r"(r0) : : "r1", "r2", "r3", "memory");
+    return r0;
+}
+
 static void __attribute__((noreturn)) end(void)
 {
     print_hex(passed);
     print(failed ? " passed, some failed\nPAYLOAD FAILED\n" : " passed\nPAYLOAD OK\n");
+    if (hypervisor_call(0x8600ff01) == 0xb66fb428) /* KVM's vendor UID: power off */
+        hypervisor_call(0x84000008);
     register u32 r0 __asm__("r0") = 0x18;
     register u32 r1 __asm__("r1") = failed ? 0x20023 : 0x20026;
     __asm__ volatile("svc #0x123456" : : "r"(r0), "r"(r1) : "memory");

@@ -50,8 +50,16 @@ void check(int ok, const char *what, u64 got, u64 want)
     print("\n");
 }
 
+/* Under KVM (it says so by its vendor UID) the board's user looks at the output, and power off ends it. */
+static void exit_kvm(void)
+{
+    if (rd("currentel") >> 2 == 1 && !psci_by_smc && (u32)psci(0x8600ff01, 0, 0, 0) == 0xb66fb428)
+        psci(0x84000008, 0, 0, 0);
+}
+
 void exit_now(int status)
 {
+    exit_kvm();
     u64 block[2] = { 0x20026, (u64)status };
     register u64 x0 __asm__("x0") = 0x18;
     register void *x1 __asm__("x1") = block;
