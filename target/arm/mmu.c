@@ -222,8 +222,8 @@ bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
     bool ok = arm_translate_va(c, &r, va, (MmuAccess){ kind, probe }, &o, &f);
     if (ok && c->has.el3 && arm_secure_only(o.pa) && (o.ns || (r.el < 3 && !arm_secure_below_el3(c))))
         ok = mmu_fault(&f, FAULT_EXTERNAL, 0);
-    log_printf(LOG_MMU, "walk: va %016" PRIx64 " kind %u bank %u -> %s %016" PRIx64 " bits %u r %u w %u x %u type %u level %d ipa %" PRIx64 "\n", va, kind, bank,
-               ok ? "pa" : "fault", ok ? o.pa : 0, o.page_bits, o.r, o.w, o.x, f.type, f.level, f.stage2 ? f.ipa : 0);
+    log_printf(LOG_MMU, "walk: va %016" PRIx64 " kind %u bank %u -> %s %016" PRIx64 " bits %u r %u w %u x %u type %u level %d ipa %" PRIx64 "\n", va,
+               kind, bank, ok ? "pa" : "fault", ok ? o.pa : 0, o.page_bits, o.r, o.w, o.x, f.type, f.level, f.stage2 ? f.ipa : 0);
     if (!ok) {
         if (!probe)
             record_fault(c, r.el, va, kind, &f);
