@@ -25,7 +25,8 @@
 
 const ArmFeatures arm_supported = {
     ALL_8_4, .aarch32_el1 = true, .v8_5 = true, .v8_6 = true, .m_profile = true, .r_profile = true, .pmsa = true, .mmu_v6 = true,
-    .jazelle = true, .thumbee = true, .v6m = true, .v7m = true, .v7em = true, .v8m = true, .v8m_main = true, .v8_1m = true, .m_security = true, .m_mve_int = true,
+    .jazelle = true, .thumbee = true, .v6m = true, .v7m = true, .v7em = true, .v8m = true, .v8m_main = true, .v8_1m = true,
+    .m_security = true, .m_mve_int = true,
     .m_mve_fp = true, .m_lob = true, .m_fpu = true, .m_fpu_dp = true,
     .bti = true, .pauth2 = true, .pauth_qarma5 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true,
     .i8mm = true,
