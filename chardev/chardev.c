@@ -359,6 +359,14 @@ void chardev_detach(Chardev *c, void *opaque)
     }
 }
 
+int chardev_take_socket(Chardev *c, Error **errp)
+{
+    int fd = c->ops->take_fd && !c->has_fe ? c->ops->take_fd(c) : -1;
+    if (fd < 0)
+        error_setf(errp, "chardev '%s': it is no unix socket that is connected and free; write -chardev socket,path=PATH,id=%s", c->id, c->id);
+    return fd;
+}
+
 static void accept_input(void *opaque)
 {
     Chardev *c = opaque;

@@ -46,6 +46,11 @@ size_t chardev_write(Chardev *c, const void *data, size_t len);
 /* Queue all; never blocks for ever: bytes that a stuck peer does not take within a bound are dropped (counted). */
 void chardev_write_all(Chardev *c, const void *data, size_t len);
 void chardev_accept_input(Chardev *c);
+/*
+ * The connected unix socket itself, for those who pass file descriptors over it; the caller's from now on, the chardev stays closed. -1: it is none,
+ * or nobody is connected. Main thread, no front end attached.
+ */
+int chardev_take_socket(Chardev *c, Error **errp);
 void chardev_send_break(Chardev *c);
 void chardev_set_line(Chardev *c, unsigned baud, char parity, unsigned data_bits, unsigned stop_bits);
 

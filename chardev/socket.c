@@ -384,6 +384,19 @@ static void socket_accept_input(Chardev *c)
         fdport_accept_input(&s->port);
 }
 
+static int socket_take_fd(Chardev *c)
+{
+    Socket *s = (Socket *)c;
+    if (!s->path || !s->port.pending)
+        return -1;
+    int fd = dup(s->fd);
+    fdport_fini(&s->port);
+    close(s->fd);
+    s->fd = -1;
+    chr_event(c, CHR_CLOSED);
+    return fd;
+}
+
 static int socket_wait_fd(Chardev *c)
 {
     return ((Socket *)c)->port.pending ? ((Socket *)c)->fd : -1;
@@ -394,5 +407,5 @@ static const char *const socket_options[] = { "path", "host", "port", "server", 
 const ChardevBackend chardev_socket = {
     .name = "socket", .help = "a unix (path) or TCP (host, port) socket", .options = socket_options,
     .size = sizeof(Socket), .open = socket_open, .close = socket_close, .write = socket_write,
-    .accept_input = socket_accept_input, .wait_fd = socket_wait_fd,
+    .accept_input = socket_accept_input, .wait_fd = socket_wait_fd, .take_fd = socket_take_fd,
 };

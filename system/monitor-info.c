@@ -11,6 +11,7 @@
 #include "hw/core/cpu-slots.h"
 #include "hw/firmware/fw_cfg.h"
 #include "hw/input/ps2.h"
+#include "hw/misc/vmgenid.h"
 #include "hw/pci/pci-host.h"
 #include "system/monitor.h"
 #include "system/monitor-x86.h"
@@ -37,6 +38,16 @@ static bool info_name(Monitor *mon, int argc, char **argv, Error **errp)
     const char *name = machine_current()->config.name;
     monitor_printf(mon, "%s\n", name ? name : "(none)");
     return true;
+}
+
+static bool info_generation(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    const char *guid = vmgenid_guid();
+    if (!guid)
+        error_setf(errp, "the machine has no generation identifier; add -device vmgenid");
+    else
+        monitor_printf(mon, "%s\n", guid);
+    return guid;
 }
 
 static bool info_uuid(Monitor *mon, int argc, char **argv, Error **errp)
@@ -296,6 +307,7 @@ const MonitorCommand monitor_info_items[] = {
     { "version", NULL, "version of the program", 0, 0, false, info_version },
     { "status", NULL, "does the machine run?", 0, 0, false, info_status },
     { "name", NULL, "the guest's name (-name)", 0, 0, false, info_name },
+    { "vm-generation-id", NULL, "the generation identifier (-device vmgenid)", 0, 0, false, info_generation },
     { "uuid", NULL, "the machine's UUID (-uuid)", 0, 0, false, info_uuid },
     { "cpus", NULL, "the CPUs", 0, 0, false, info_cpus },
     { "hotpluggable-cpus", NULL, "places for CPUs, with or without one", 0, 0, false, info_hotpluggable_cpus },

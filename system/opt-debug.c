@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/trace.h"
+#include "hw/watchdog/watchdog.h"
 #include "system/settings.h"
 
 static bool opt_help(Settings *s, const char *arg, Error **errp)
@@ -84,19 +85,26 @@ static bool set_panic(RunPolicy *p, unsigned choice)
     return true;
 }
 
+static bool set_watchdog(RunPolicy *p, unsigned choice)
+{
+    watchdog_set_action((WatchdogAction)choice);
+    return true;
+}
+
 static const struct Action {
     const char *event;
-    const char *const choices[5];
+    const char *const choices[8];
     bool (*set)(RunPolicy *p, unsigned choice);
 } actions[] = {
     { "reboot", { "reset", "shutdown" }, set_reboot },
     { "shutdown", { "poweroff", "pause" }, set_shutdown },
     { "panic", { "shutdown", "pause", "exit-failure", "none" }, set_panic }, /* in the order of PanicAction */
+    { "watchdog", { "reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi" }, set_watchdog }, /* in that of WatchdogAction */
 };
 
 static bool set_action(RunPolicy *p, const char *event, const char *value, Error **errp)
 {
-    static const char *const events[] = { "reboot", "shutdown", "panic", NULL };
+    static const char *const events[] = { "reboot", "shutdown", "panic", "watchdog", NULL };
     for (unsigned i = 0; i < G_N_ELEMENTS(actions); i++) {
         if (strcmp(actions[i].event, event))
             continue;
@@ -124,11 +132,17 @@ static bool opt_action(Settings *s, const char *arg, Error **errp)
     return true;
 }
 
+static bool opt_watchdog_action(Settings *s, const char *arg, Error **errp)
+{
+    return set_action(&s->policy, "watchdog", arg, errp);
+}
+
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_debug[] = {
     { "no-reboot", NULL, "end the program when the guest reboots", FIELD(policy.reboot_exits) },
     { "no-shutdown", NULL, "stay, paused, when the guest powers off", FIELD(policy.shutdown_pauses) },
-    { "action", "reboot=,shutdown=,panic=", "what these events of the guest lead to", opt_action },
+    { "action", "reboot=,shutdown=,panic=,watchdog=", "what these events of the guest lead to", opt_action },
+    { "watchdog-action", "ACTION", "the same as -action watchdog=ACTION", opt_watchdog_action },
     { "S", NULL, "do not start the CPUs; 'cont' in the monitor does", FIELD(config.start_paused) },
     { "gdb", "DEV", "wait for GDB there: tcp::1234, unix:PATH, stdio, chardev:ID, none; -S lets it see the first instruction", FIELD(gdb) },
     { "s", NULL, "the same as -gdb tcp::1234", opt_s },

@@ -301,6 +301,24 @@ static void paravirtual(Aml *a, const AcpiPlatform *p)
     }
 }
 
+/* "Virtual Machine Generation ID" (Microsoft, 2012): where the identifier is; event 5 tells that it has changed. */
+static void generation_id(Aml *a, const AcpiPlatform *p)
+{
+    aml_device(a, "VGEN");
+    aml_named_string(a, "_HID", "QEMUVGID");
+    aml_named_string(a, "_CID", "VM_Gen_Counter");
+    aml_named_string(a, "_DDN", "VM_Gen_Counter");
+    aml_named(a, "ADDR");
+    aml_package(a, 2);
+    aml_int(a, p->vmgenid & UINT32_MAX);
+    aml_int(a, p->vmgenid >> 32);
+    aml_end(a);
+    aml_method(a, "CHNG", 0, false);
+    aml_op(a, AML_NOTIFY), aml_name(a, "\\_SB.VGEN"), aml_int(a, 0x80);
+    aml_end(a);
+    aml_end(a);
+}
+
 static void virtio_transports(Aml *a, const AcpiPlatform *p)
 {
     for (unsigned i = 0; i < 32; i++) {
@@ -428,6 +446,8 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
         acpi_cpu_hotplug_aml(a, p);
     else
         processors(a, p);
+    if (p->vmgenid)
+        generation_id(a, p);
     if (p->memory_slots)
         acpi_memory_hotplug_aml(a, p->memory_slots, AML_SYSTEM_IO, ACPI_MEMHP_PORT);
     aml_end(a);
@@ -435,6 +455,8 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
         event_method(a, "_E02", "\\_SB.CPUS.CSCN");
     if (p->memory_slots)
         event_method(a, "_E03", "\\_SB.MHPC.MSCN");
+    if (p->vmgenid)
+        event_method(a, "_E05", "\\_SB.VGEN.CHNG");
     if (p->s3)
         sleep_state(a, "\\_S3", ACPI_SLP_S3);
     if (p->s4)

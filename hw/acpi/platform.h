@@ -33,6 +33,7 @@ typedef struct AcpiPlatform {
     /* Devices */
     bool hpet, i8042, rtc, fw_cfg, pic;
     uint16_t pvpanic_port; /* 0: none */
+    uint64_t vmgenid;      /* address of the generation identifier; 0: none */
     uint64_t virtio_base;  /* of virtio-mmio transports, 512 bytes each */
     uint32_t virtio_gsi, virtio_used; /* interrupt of the first; a bit for each that has a device */
     uint16_t com_port[ACPI_MAX_PORTS];

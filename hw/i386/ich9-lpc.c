@@ -6,6 +6,7 @@
 #include "hw/i386/host-bridge.h"
 #include "hw/i386/southbridge.h"
 #include "hw/i386/tco.h"
+#include "hw/watchdog/watchdog.h"
 
 enum { /* configuration space */
     PMBASE = 0x40, ACPI_CNTL = 0x44, ACPI_CNTL_EN = 0x80, PIRQA_ROUT = 0x60, PIRQE_ROUT = 0x68,
@@ -26,7 +27,7 @@ typedef struct Ich9Lpc {
     uint8_t apmc, apms, reset_control;
     uint16_t dir[7]; /* D25IR .. D31IR */
     uint32_t gcs;
-    bool smm;
+    bool smm, noreboot; /* properties; noreboot: the strap on the speaker pin */
     uint64_t pm_at, rcrb_at; /* mapped now, UINT64_MAX: not */
     GMutex route_lock;       /* below: what drives the interrupt lines */
     uint8_t pirq_level;
@@ -188,8 +189,8 @@ static void tco_expired(Device *dev, bool second)
 
     if (!second && (l->smi_en & SMI_TCO_EN) && l->smm)
         southbridge_raise_smi();
-    if (second && !(l->gcs & TCO_GCS_NO_REBOOT))
-        machine_request_reset(CAUSE_GUEST_RESET);
+    if (second && !(l->gcs & TCO_GCS_NO_REBOOT) && !l->noreboot)
+        watchdog_expired(dev);
 }
 
 static uint8_t cf9_read(void *opaque) { return ((Ich9Lpc *)opaque)->reset_control; }
@@ -350,6 +351,7 @@ AcpiPm *ich9_lpc_pm(PciDevice *lpc) { return &((Ich9Lpc *)lpc)->pm; }
 
 static const Property lpc_props[] = {
     DEFINE_PROP_BOOL("smm", Ich9Lpc, smm, true, "SMIs reach the CPUs"),
+    DEFINE_PROP_BOOL("noreboot", Ich9Lpc, noreboot, true, "the TCO watchdog does nothing, whatever the guest sets"),
     DEFINE_PROP_BOOL("disable_s3", Ich9Lpc, pm.disable_s3, false, "no suspend to RAM"),
     DEFINE_PROP_BOOL("disable_s4", Ich9Lpc, pm.disable_s4, false, "no suspend to disk"),
     DEFINE_PROP_END,

@@ -6,6 +6,7 @@
 #include "hw/acpi/smbios.h"
 #include "hw/acpi/tables.h"
 #include "hw/mem/memory-device.h"
+#include "hw/misc/vmgenid.h"
 
 #define PCI_WINDOW_START UINT64_C(0x80000000)
 #define PCI_WINDOW_END UINT64_C(0xfec00000)
@@ -82,6 +83,7 @@ void pc_acpi_facts(PcBoard *b)
     a->s4 = b->pm && !b->pm->disable_s4;
     a->pvpanic_port = 0;
     device_foreach(find_pvpanic, &a->pvpanic_port);
+    a->vmgenid = vmgenid_address();
     com_ports(a);
     if (b->model->acpi_update) {
         b->model->acpi_update(b);

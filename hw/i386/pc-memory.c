@@ -7,6 +7,7 @@
 #include "hw/i386/pc-board.h"
 #include "hw/intc/apic.h"
 #include "hw/mem/memory-device.h"
+#include "hw/misc/vmgenid.h"
 
 #define HIGH_RAM (4 * GiB)
 #define BIOS_MAX (16 * MiB)
@@ -68,10 +69,11 @@ bool pc_board_add_ram(PcBoard *b, Error **errp)
 
 /* ---- Memory devices ---- */
 
-static void memory_event(void *opaque, int n, int level)
+/* General purpose event n. */
+static void gpe_event(void *opaque, int n, int level)
 {
     if (level)
-        pc_board_raise_gpe(opaque, ACPI_MEMHP_GPE);
+        pc_board_raise_gpe(opaque, (unsigned)n);
 }
 
 bool pc_board_add_memory_slots(PcBoard *b, Error **errp)
@@ -79,12 +81,13 @@ bool pc_board_add_memory_slots(PcBoard *b, Error **errp)
     Machine *m = &b->machine;
 
     memory_devices_init(m, HIGH_RAM + b->above_4g);
+    vmgenid_set_event((Irq){ .set = gpe_event, .opaque = b, .n = VMGENID_GPE });
     if (!m->config.ram_slots)
         return true;
     b->memory_hotplug = device_new_named("acpi-memory-hotplug", "memory-hotplug", errp);
     if (!b->memory_hotplug)
         return false;
-    device_connect(b->memory_hotplug, "event", 0, (Irq){ .set = memory_event, .opaque = b });
+    device_connect(b->memory_hotplug, "event", 0, (Irq){ .set = gpe_event, .opaque = b, .n = ACPI_MEMHP_GPE });
     if (!device_start(b->memory_hotplug, errp))
         return false;
     mem_map(m->io, ACPI_MEMHP_PORT, b->memory_hotplug->region[0], 0);

@@ -18,6 +18,7 @@
 #include "hw/i386/host-bridge.h"
 #include "hw/isa/isa.h"
 #include "hw/pci/pci-host.h"
+#include "ivshmem-server.h"
 
 /* ---- fixture: a bare machine with RAM; a bus that a type needs is made by the test's own host for that kind of bus ---- */
 
@@ -29,7 +30,7 @@ static const struct { const char *type, *prop, *value; } needed[] = {
     { "nvme", "drive", "generic" }, { "nvme-ns", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
     { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
     { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
-    { "virtio-pmem-pci", "memdev", "memory" },
+    { "virtio-pmem-pci", "memdev", "memory" }, { "ivshmem-plain", "memdev", "memory" }, { "ivshmem-doorbell", "chardev", "shm" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 
@@ -191,6 +192,8 @@ static Device *make_device(const DeviceType *t, bool as_host)
     return d;
 }
 
+static ShmServer shm_server;
+
 static Machine *make_machine(void)
 {
     Error *err = NULL;
@@ -203,6 +206,7 @@ static Machine *make_machine(void)
     g_assert_nonnull(n);
     blk_new("generic", n);
     object_new("memory-backend-ram", "memory", &err, "size", "8M", NULL);
+    shm_server = server_new("shm", 3);
     Machine *m = machine_new(&bare_machine);
     machine_build(m, &err);
     g_assert_no_error(err);
@@ -216,6 +220,7 @@ static void free_machine(Machine *m)
     objects_free_all();
     blk_free_all();
     chardevs_close_all();
+    server_free(&shm_server);
     machine_take_requests();
     for (Bus *b = bus_first(); b; b = b->next)
         g_error("bus '%s' has outlived its device", b->name);
