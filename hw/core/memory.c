@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/memory-internal.h"
+#include "hw/core/memory-listener.h"
 
 /* Nesting of containers and aliases: deeper than any board, short enough that a loop of aliases ends. */
 #define MAX_DEPTH 32
@@ -396,6 +397,19 @@ void as_free(AddressSpace *as)
     g_array_free(as->listeners, true);
     g_free(as->name);
     g_free(as);
+}
+
+void as_remove_listener(AddressSpace *as, MemChangedFn *fn, void *opaque)
+{
+    mem_map_lock();
+    for (unsigned i = 0; i < as->listeners->len; i++) {
+        const Listener *l = &g_array_index(as->listeners, Listener, i);
+        if (l->fn != fn || l->opaque != opaque)
+            continue;
+        g_array_remove_index(as->listeners, i);
+        break;
+    }
+    mem_map_unlock();
 }
 
 void as_add_listener(AddressSpace *as, MemChangedFn *fn, void *opaque)

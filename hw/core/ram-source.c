@@ -174,6 +174,10 @@ bool ram_source_map(RamBlock *b, RamSource *src, Error **errp)
     b->readonly = src->readonly;
     b->page_size = MAX(src->page_size, host_page());
     b->mapped = align_up(b->size, b->page_size);
+    b->foreign = src->host;
+    b->host = src->host;
+    if (b->foreign)
+        return true;
     if (b->mapped < b->size) {
         error_setf(errp, "memory '%s': the host refuses %" PRIu64 " MiB", b->name, b->size / MiB);
         return false;
@@ -199,10 +203,17 @@ bool ram_source_map(RamBlock *b, RamSource *src, Error **errp)
 
 /* ---- giving back ---- */
 
+static unsigned discard_inhibited;
+
+void ram_discard_inhibit(bool inhibit)
+{
+    __atomic_fetch_add(&discard_inhibited, inhibit ? 1 : -1, __ATOMIC_ACQ_REL);
+}
+
 uint64_t ram_discard(uint64_t ram_addr, uint64_t len)
 {
     RamBlock b;
-    if (!len || !ram_block_find(ram_addr, &b) || b.readonly)
+    if (!len || __atomic_load_n(&discard_inhibited, __ATOMIC_ACQUIRE) || !ram_block_find(ram_addr, &b) || b.readonly || b.foreign)
         return 0;
     uint64_t from = ram_addr - b.start, end = MIN(b.size - from, len) + from;
     from = align_up(from, b.page_size);

@@ -19,6 +19,7 @@ typedef struct RamSource {
     uint32_t prealloc_threads; /* at least 1 */
     uint64_t page_size;        /* of the file system behind fd; 0: the host's */
     uint64_t align;            /* of the mapping; 0: as is best */
+    uint8_t *host;             /* mapped already, of a device of the host (taken over, as fd): no memory that is saved or given back; else NULL */
     RamPolicy policy;
     uint64_t nodes[RAM_NODES_MAX / 64]; /* host nodes of the policy */
 } RamSource;

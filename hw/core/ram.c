@@ -134,7 +134,9 @@ void ram_foreach_block(RamBlockFn *fn, void *opaque)
 {
     rcu_read_lock();
     const BlockTable *t = rcu_get(blocks);
-    for (unsigned i = 0; t && i < t->count; i++)
-        fn(&t->block[i], opaque);
+    for (unsigned i = 0; t && i < t->count; i++) {
+        if (!t->block[i].foreign)
+            fn(&t->block[i], opaque);
+    }
     rcu_read_unlock();
 }

@@ -13,10 +13,11 @@ typedef struct RamBlock {
     char name[40];
     uint64_t mapped, page_size; /* of the mapping; host pages that it is made of (huge pages of hugetlbfs) */
     int fd;                /* the file behind it, -1: anonymous */
+    bool foreign;          /* of a device of the host */
     bool shared, readonly; /* of the file; readonly: the host page tables refuse writes */
 } RamBlock;
 
-/* Every block in order of start; the caller's fn must not make or free regions. Includes ROM and flash contents. */
+/* Every block that is memory (not foreign) in order of start; the caller's fn must not make or free regions. Includes ROM and flash contents. */
 typedef void RamBlockFn(const RamBlock *block, void *opaque);
 void ram_foreach_block(RamBlockFn *fn, void *opaque);
 bool ram_block_find(uint64_t ram_addr, RamBlock *out); /* the block that holds ram_addr */
@@ -26,6 +27,8 @@ bool ram_block_find(uint64_t ram_addr, RamBlock *out); /* the block that holds r
  * private mapping of a file: as the file) from then on. Translated code of them is dropped. Any thread. Bytes given back; 0: none could be.
  */
 uint64_t ram_discard(uint64_t ram_addr, uint64_t len);
+/* Nothing goes back while somebody inhibits it: a device of the host has the pages' addresses. Counted. */
+void ram_discard_inhibit(bool inhibit);
 
 /*
  * Which pages are written while the guest runs. ram_dirty_start() (main thread): from now on all are noticed, by whomever; fails when the

@@ -19,6 +19,7 @@
 #include "hw/isa/isa.h"
 #include "hw/pci/pci-host.h"
 #include "ivshmem-server.h"
+#include "vfio-mock.h"
 
 /* ---- fixture: a bare machine with RAM; a bus that a type needs is made by the test's own host for that kind of bus ---- */
 
@@ -31,6 +32,7 @@ static const struct { const char *type, *prop, *value; } needed[] = {
     { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
     { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
     { "virtio-pmem-pci", "memdev", "memory" }, { "ivshmem-plain", "memdev", "memory" }, { "ivshmem-doorbell", "chardev", "shm" },
+    { "vfio-pci", "host", "05:00.0" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 
@@ -207,6 +209,7 @@ static Machine *make_machine(void)
     blk_new("generic", n);
     object_new("memory-backend-ram", "memory", &err, "size", "8M", NULL);
     shm_server = server_new("shm", 3);
+    mock_begin();
     Machine *m = machine_new(&bare_machine);
     machine_build(m, &err);
     g_assert_no_error(err);
@@ -221,6 +224,7 @@ static void free_machine(Machine *m)
     blk_free_all();
     chardevs_close_all();
     server_free(&shm_server);
+    mock_end();
     machine_take_requests();
     for (Bus *b = bus_first(); b; b = b->next)
         g_error("bus '%s' has outlived its device", b->name);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* A PCI function of the host for the guest: what its parts share. */
+#ifndef HW_VFIO_VFIO_PCI_H
+#define HW_VFIO_VFIO_PCI_H
+
+#include "hw/pci/pci.h"
+#include "hw/vfio/vfio.h"
+
+typedef struct VfioPci VfioPci;
+
+typedef struct VfioVector {
+    VfioPci *owner;
+    int fd;
+    unsigned watch, number;
+} VfioVector;
+
+typedef struct VfioBar {
+    VfioPci *owner;
+    unsigned index;
+    VfioRegion region;
+    MemRegion *whole, *slow, *fast; /* fast: the part that is mapped, or NULL */
+} VfioBar;
+
+struct VfioPci {
+    PciDevice pci; /* always first */
+    VfioDevice host;
+    VfioRegion config;
+    VfioBar bar[6];
+    uint8_t emulated[PCIE_CONFIG_SIZE]; /* bytes of configuration space that the base keeps; others are the host's */
+    /* properties */
+    char *address, *sysfsdev;
+    bool no_mmap;
+    uint32_t mmap_timeout_ms;
+    /* interrupts: VFIO_PCI_INTX_IRQ_INDEX ..., or -1 */
+    int irq_mode;
+    unsigned irq_count;
+    VfioVector *vector;
+    bool intx_pending;  /* the line is up; the host has masked it until the guest has looked */
+    Timer *remap;
+};
+
+/* Take the way that the guest has chosen in configuration space. none: no way (reset, end). */
+void vfio_irqs_update(VfioPci *p, bool none);
+/* The guest has touched the device: a pending line goes down. */
+void vfio_intx_eoi(VfioPci *p);
+void vfio_bars_fast(VfioPci *p, bool fast);
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* A host with one PCI device for VFIO, made of memory: it records what is mapped, and interrupts when told to. */
+#ifndef TESTS_DEVICE_VFIO_MOCK_H
+#define TESTS_DEVICE_VFIO_MOCK_H
+
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "base/bits.h"
+#include "hw/vfio/vfio.h"
+
+enum { MOCK_CONTAINER = 100000, MOCK_GROUP, MOCK_DEVICE, MOCK_REGION_STEP = 1 << 20, MOCK_BAR0 = 16384, MOCK_FAST = 8192, MOCK_VECTORS = 4 };
+#define MOCK_PATH "/sys/bus/pci/devices/0000:05:00.0"
+
+typedef struct MockMap { uint64_t iova, size, vaddr; uint32_t flags; } MockMap;
+typedef enum MockFault { MOCK_FINE, MOCK_NO_SYSFS, MOCK_NO_VFIO, MOCK_NO_TYPE1, MOCK_NO_GROUP, MOCK_NOT_VIABLE, MOCK_BUSY, MOCK_NO_MEMORY } MockFault;
+
+static struct Mock {
+    uint8_t config[256], bar2[4096], io[32], *bar0;
+    GArray *maps; /* of MockMap */
+    int fd[3][MOCK_VECTORS], opened;
+    unsigned count[3], unmasked, resets;
+    MockFault fault;
+} mock;
+
+static inline int mock_fails(MockFault fault, int err)
+{
+    if (mock.fault != fault)
+        return 0;
+    errno = err;
+    return 1;
+}
+
+static inline int mock_open(const char *path, int flags)
+{
+    bool group = !strcmp(path, "/dev/vfio/42");
+    if (mock_fails(MOCK_NO_VFIO, ENOENT) || (group && mock_fails(MOCK_NO_GROUP, EACCES)))
+        return -1;
+    g_assert_true(group || !strcmp(path, "/dev/vfio/vfio"));
+    mock.opened++;
+    return group ? MOCK_GROUP : MOCK_CONTAINER;
+}
+
+static inline int mock_close(int fd)
+{
+    g_assert_true(fd >= MOCK_CONTAINER && fd <= MOCK_DEVICE);
+    mock.opened--;
+    if (fd == MOCK_CONTAINER && mock.maps)
+        g_array_set_size(mock.maps, 0);
+    return 0;
+}
+
+static inline int mock_dma(unsigned long request, void *arg)
+{
+    if (request == VFIO_IOMMU_MAP_DMA) {
+        struct vfio_iommu_type1_dma_map *d = arg;
+        if (mock_fails(MOCK_NO_MEMORY, ENOMEM))
+            return -1;
+        MockMap m = { d->iova, d->size, d->vaddr, d->flags };
+        for (unsigned i = 0; i < mock.maps->len; i++) { /* version 2 takes no overlaps */
+            MockMap *o = &g_array_index(mock.maps, MockMap, i);
+            g_assert_true(m.iova + m.size <= o->iova || o->iova + o->size <= m.iova);
+        }
+        g_array_append_val(mock.maps, m);
+        return 0;
+    }
+    struct vfio_iommu_type1_dma_unmap *u = arg;
+    for (unsigned i = 0; i < mock.maps->len; i++) {
+        MockMap *o = &g_array_index(mock.maps, MockMap, i);
+        if (o->iova != u->iova || o->size != u->size)
+            continue;
+        g_array_remove_index(mock.maps, i);
+        return 0;
+    }
+    g_assert_not_reached();
+}
+
+static inline int mock_region(struct vfio_region_info *r)
+{
+    static const uint64_t size[9] = { [0] = MOCK_BAR0, [2] = 4096, [4] = 32, [7] = 256 };
+    struct { struct vfio_region_info_cap_sparse_mmap cap; struct vfio_region_sparse_mmap_area area; } sparse = {
+        .cap = { .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 1 }, .area = { 0, MOCK_FAST } };
+    uint32_t have = r->argsz, index = r->index;
+    if (index >= 9) {
+        errno = EINVAL;
+        return -1;
+    }
+    *r = (struct vfio_region_info){ .argsz = sizeof(*r), .index = index, .size = size[index], .offset = (uint64_t)index * MOCK_REGION_STEP,
+                                    .flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE };
+    if (index)
+        return 0;
+    r->flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+    r->argsz = sizeof(*r) + sizeof(sparse);
+    if (have < r->argsz)
+        return 0;
+    r->cap_offset = sizeof(*r);
+    memcpy(r + 1, &sparse, sizeof(sparse));
+    return 0;
+}
+
+static inline int mock_irqs(struct vfio_irq_set *s)
+{
+    g_assert_cmpuint(s->index, <, 3);
+    if (s->flags & VFIO_IRQ_SET_ACTION_UNMASK) {
+        mock.unmasked++;
+        return 0;
+    }
+    g_assert_cmpuint(s->count, <=, MOCK_VECTORS);
+    mock.count[s->index] = s->count;
+    memcpy(mock.fd[s->index], s->data, s->count * sizeof(int));
+    return 0;
+}
+
+static inline int mock_ioctl(int fd, unsigned long request, void *arg)
+{
+    switch (request) {
+    case VFIO_GET_API_VERSION: return VFIO_API_VERSION;
+    case VFIO_CHECK_EXTENSION: return mock.fault != MOCK_NO_TYPE1;
+    case VFIO_SET_IOMMU: case VFIO_GROUP_SET_CONTAINER: case VFIO_GROUP_UNSET_CONTAINER: return 0;
+    case VFIO_IOMMU_MAP_DMA: case VFIO_IOMMU_UNMAP_DMA: return mock_dma(request, arg);
+    case VFIO_GROUP_GET_STATUS:
+        ((struct vfio_group_status *)arg)->flags = mock.fault == MOCK_NOT_VIABLE ? 0 : VFIO_GROUP_FLAGS_VIABLE;
+        return 0;
+    case VFIO_GROUP_GET_DEVICE_FD:
+        g_assert_cmpstr(arg, ==, "0000:05:00.0");
+        if (mock_fails(MOCK_BUSY, EBUSY))
+            return -1;
+        mock.opened++;
+        return MOCK_DEVICE;
+    case VFIO_DEVICE_GET_INFO:
+        *(struct vfio_device_info *)arg = (struct vfio_device_info){ .argsz = sizeof(struct vfio_device_info), .num_regions = 9, .num_irqs = 5,
+                                                                     .flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET };
+        return 0;
+    case VFIO_DEVICE_GET_REGION_INFO: return mock_region(arg);
+    case VFIO_DEVICE_GET_IRQ_INFO: {
+        struct vfio_irq_info *i = arg;
+        i->count = i->index == VFIO_PCI_INTX_IRQ_INDEX ? 1 : i->index <= VFIO_PCI_MSIX_IRQ_INDEX ? MOCK_VECTORS : 0;
+        i->flags = VFIO_IRQ_INFO_EVENTFD;
+        return 0;
+    }
+    case VFIO_DEVICE_SET_IRQS: return mock_irqs(arg);
+    case VFIO_DEVICE_RESET:
+        mock.resets++;
+        return 0;
+    default: g_assert_not_reached();
+    }
+}
+
+static inline void *mock_mmap(size_t len, int prot, int fd, uint64_t offset)
+{
+    g_assert_cmpuint(len, ==, MOCK_FAST);
+    mock.bar0 = mmap(NULL, len, prot, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return mock.bar0;
+}
+
+static inline uint8_t *mock_bytes(uint64_t offset, size_t len)
+{
+    struct { uint8_t *at; uint64_t size; } region[9] = { [2] = { mock.bar2, 4096 }, [4] = { mock.io, 32 }, [7] = { mock.config, 256 } };
+    uint64_t index = offset / MOCK_REGION_STEP, at = offset % MOCK_REGION_STEP;
+    return index < 9 && at + len <= region[index].size ? region[index].at + at : NULL;
+}
+
+static inline ssize_t mock_pread(int fd, void *buf, size_t len, uint64_t offset)
+{
+    const uint8_t *p = mock_bytes(offset, len);
+    if (p)
+        memcpy(buf, p, len);
+    else
+        memset(buf, 0xab, len);
+    return (ssize_t)len;
+}
+
+static inline ssize_t mock_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
+{
+    uint8_t *p = mock_bytes(offset, len);
+    if (p)
+        memcpy(p, buf, len);
+    return (ssize_t)len;
+}
+
+static inline ssize_t mock_readlink(const char *path, char *buf, size_t len)
+{
+    if (mock_fails(MOCK_NO_SYSFS, ENOENT))
+        return -1;
+    g_assert_cmpstr(path, ==, MOCK_PATH "/iommu_group");
+    return (ssize_t)g_strlcpy(buf, "../../../kernel/iommu_groups/42", len);
+}
+
+/* Capabilities: power management at 40h, MSI (64 bits, maskable) at 50h, MSI-X (table in BAR 2) at 70h, the vendor's own at 80h. */
+static inline void mock_begin(void)
+{
+    static const VfioHost host = { mock_open, mock_close, mock_ioctl, mock_mmap, mock_pread, mock_pwrite, mock_readlink };
+    static const uint8_t caps[][20] = {
+        { 0x40, 1, 0x50, 3, 0 }, { 0x50, 5, 0x70, 0x84, 1 }, { 0x70, 0x11, 0x80, 3, 0, 2, 0, 0, 0, 2, 8, 0, 0 }, { 0x80, 9, 0, 16, 0x5a, 0x5b },
+    };
+    g_clear_pointer(&mock.maps, g_array_unref);
+    memset(&mock, 0, sizeof(mock));
+    mock.maps = g_array_new(false, false, sizeof(MockMap));
+    store_le32(mock.config, 0x56781234);
+    store_le16(mock.config + 6, 0x10);
+    store_le32(mock.config + 8, 0x02000007);
+    store_le32(mock.config + 0x10, 4); /* BAR 0: 64 bits */
+    store_le32(mock.config + 0x20, 1); /* BAR 4: ports */
+    store_le32(mock.config + 0x2c, 0x00010002);
+    mock.config[0x34] = 0x40;
+    mock.config[0x3d] = 1;
+    for (unsigned i = 0; i < ARRAY_LEN(caps); i++)
+        memcpy(mock.config + caps[i][0], caps[i] + 1, 15);
+    vfio_host = &host;
+}
+
+static inline void mock_end(void)
+{
+    g_assert_cmpint(mock.opened, ==, 0);
+    g_clear_pointer(&mock.maps, g_array_unref);
+}
+#endif
