@@ -23,8 +23,8 @@
 enum { DISK = 1 << 20 };
 
 static NbdAddress ours, theirs; /* of the server that is fuzzed, of the one that fuzzes */
-static const uint8_t *said;     /* by the latter */
-static size_t said_len;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static GBytes *said;            /* by the latter, which may be at it still when the client has gone (locked) */
 
 /* --- the peer --- */
 
@@ -63,8 +63,14 @@ static void *false_server(void *opaque)
     int listener = GPOINTER_TO_INT(opaque);
     for (;;) {
         int fd = accept(listener, NULL, NULL);
+        pthread_mutex_lock(&lock);
+        GBytes *text = g_bytes_ref(said);
+        pthread_mutex_unlock(&lock);
+        gsize len;
+        const uint8_t *data = g_bytes_get_data(text, &len);
         if (fd >= 0)
-            talk(fd, NULL, 0, said, said_len);
+            talk(fd, NULL, 0, data, len);
+        g_bytes_unref(text);
     }
     return NULL;
 }
@@ -126,8 +132,10 @@ static void use(BlockNode *n)
 
 static void to_client(const uint8_t *data, size_t len)
 {
-    said = data;
-    said_len = len;
+    pthread_mutex_lock(&lock);
+    g_clear_pointer(&said, g_bytes_unref);
+    said = g_bytes_new(data, len);
+    pthread_mutex_unlock(&lock);
     Error *err = NULL;
     g_autoptr(Opts) o = opts_new();
     opts_set(o, "driver", "nbd");
