@@ -130,17 +130,6 @@ static bool create_data_file(const char *filename, const Params *p, uint64_t siz
     return full && block_driver_find("file")->create(full, p->raw_external ? size : 0, none, errp);
 }
 
-static bool flush_created(const char *filename, Error **errp)
-{
-    g_autoptr(Opts) o = opts_new();
-    opts_set(o, "driver", "file");
-    BlockNode *f = block_open(filename, o, BLOCK_RDWR, errp);
-    if (!f)
-        return false;
-    int r = block_flush(f);
-    return block_new_file_end(f, filename, r, true, errp);
-}
-
 bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 {
     Params p;
@@ -151,7 +140,7 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     g_autofree char *data = p.data_file ? block_full_backing_name(filename, p.data_file, errp) : NULL;
     if (data)
         opts_set(open, "data-file.filename", data);
-    /* No order is kept while nobody relies on the image; what was made is flushed once, at the end. */
+    /* No order is kept while nobody relies on the image. */
     BlockNode *n = block_open(filename, open, BLOCK_RDWR | BLOCK_NO_BACKING | BLOCK_NO_FLUSH, errp);
     if (!n)
         return false;
@@ -163,7 +152,7 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     n->backing_format = g_strdup(p.backing_fmt);
     ok = ok && q2_write_header(n, errp);
     block_unref(n);
-    return ok && flush_created(filename, errp);
+    return ok;
 }
 
 /* --- sizes in advance --- */
