@@ -9,7 +9,7 @@ typedef struct Stm32Gpio {
     Device dev; /* always first */
     uint32_t moder, otyper, ospeedr, pupdr, odr, lckr, afr[2]; /* F4 */
     uint32_t cr[2];                                            /* F1: CRL, CRH; odr and lckr shared */
-    uint32_t driven, level, moder_reset, pupdr_reset;
+    uint32_t driven, level, moder_reset, ospeedr_reset, pupdr_reset;
     bool f1;
 } Stm32Gpio;
 
@@ -73,6 +73,7 @@ static const RegBank *const f4_banks[] = { &f4_bank, NULL }, *const f1_banks[] =
 static const StateField state[] = { STATE_U32(Stm32Gpio, driven), STATE_U32(Stm32Gpio, level), STATE_END_OF_TABLE };
 static const Property props[] = {
     DEFINE_PROP_U32("moder-reset", Stm32Gpio, moder_reset, 0, "reset value of MODER"),
+    DEFINE_PROP_U32("ospeedr-reset", Stm32Gpio, ospeedr_reset, 0, "reset value of OSPEEDR"),
     DEFINE_PROP_U32("pupdr-reset", Stm32Gpio, pupdr_reset, 0, "reset value of PUPDR"), DEFINE_PROP_END,
 };
 static const char *const outs[] = { "out*16", NULL }, *const ins[] = { "in*16", NULL };
@@ -90,7 +91,7 @@ static void reset(Device *d, ResetPhase phase)
 {
     Stm32Gpio *s = (Stm32Gpio *)d;
     if (phase == RESET_ENTER)
-        s->moder = s->moder_reset, s->pupdr = s->pupdr_reset;
+        s->moder = s->moder_reset, s->ospeedr = s->ospeedr_reset, s->pupdr = s->pupdr_reset;
     else if (phase == RESET_HOLD)
         update(s);
 }

@@ -47,6 +47,7 @@ static const Gated sse200_gated[] = {
     { "pl022", "spi3", 0x4020a000, { MCU_IRQ(54) }, 0, NULL, IOT_APB_PPCEXP0 + 1, 3 },
     { "pl022", "spi4", 0x4020b000, { MCU_IRQ(55) }, 0, NULL, IOT_APB_PPCEXP0 + 1, 4 },
     { "mps2-fpgaio", "fpgaio", 0x40302000, { 0 }, 0, "prescale-clk=" CLOCK, IOT_APB_PPCEXP0 + 2, 2 },
+    { "lan9118", "eth0", 0x42000000, { MCU_IRQ(48) }, 0, NULL, IOT_AHB_PPCEXP0, 4 },
     GPIO(0, 0x40100000, 68), GPIO(1, 0x40101000, 69), GPIO(2, 0x40102000, 70), GPIO(3, 0x40103000, 71),
     { NULL },
 };
@@ -64,6 +65,7 @@ static const Gated an521_scc = { "mps2-scc", "scc", 0x40300000, { 0 }, 0, "scc-c
 static const Gated sse300_gated[] = {
     SSE_TIMER(0, 0x48000000, 3, 0), SSE_TIMER(1, 0x48001000, 4, 1), SSE_TIMER(2, 0x48002000, 5, 2), SSE_TIMER(3, 0x48003000, 27, 5),
     { "cmsdk-apb-timer", "s32ktimer", 0x4802f000, { MCU_IRQ(2) }, 0, "pclk-frq=32000", IOT_APB_PPC0 + 1, 0 },
+    { "lan9118", "eth0", 0x41400000, { MCU_IRQ(49) }, 0, NULL, IOT_AHB_PPCEXP0, 4 },
     GPIO(0, 0x41100000, 69), GPIO(1, 0x41101000, 70), GPIO(2, 0x41102000, 71), GPIO(3, 0x41103000, 72),
     UART(0, 0x49303000, 33, 34, 3), UART(1, 0x49304000, 35, 36, 4), UART(2, 0x49305000, 37, 38, 5), UART(3, 0x49306000, 39, 40, 6),
     UART(4, 0x49307000, 41, 42, 7),
@@ -92,9 +94,15 @@ static void both(McuMachine *m, MemRegion *r, uint32_t at)
 }
 
 static const McuPart subsystem[] = {
-    { "iotkit-secctl", "secctl" }, { "iotkit-sysctl", "sysctl" }, { "cmsdk-apb-watchdog", "s-watchdog", 0, { MCU_NMI }, .props = "wdogclk-frq=" CLOCK },
-    { "cmsdk-apb-watchdog", "ns-watchdog", 0, { MCU_IRQ(1) }, .props = "wdogclk-frq=" CLOCK },
-    { 0 },
+    { "iotkit-secctl", "secctl" }, { "iotkit-sysctl", "sysctl" }, { 0 },
+};
+static const McuPart sse200_watchdogs[] = {
+    { "cmsdk-apb-watchdog", "s-watchdog", 0, { MCU_NMI }, .props = "wdogclk-frq=" CLOCK },
+    { "cmsdk-apb-watchdog", "ns-watchdog", 0, { MCU_IRQ(1) }, .props = "wdogclk-frq=" CLOCK }, { 0 },
+};
+static const McuPart sse300_watchdogs[] = {
+    { "sse-watchdog", "s-watchdog", 0, { MCU_NMI }, .props = "counter=counter,resets=on" },
+    { "sse-watchdog", "ns-watchdog", 0, { MCU_IRQ(1), MCU_IRQ(0) }, .props = "counter=counter" }, { 0 },
 };
 
 static const McuMem sse200_mem[] = {
@@ -171,14 +179,23 @@ static bool wire_subsystem(McuMachine *m, const Gated *gated, const Gated *scc, 
     mem_map(memory, (base | S_ALIAS) + 0x21000, region("sysctl", 0), 0);
     mem_map(memory, 0x50080000, region("secctl", 0), 0);
     mem_map(memory, 0x40080000, region("secctl", 1), 0);
-    mem_map(memory, (base | S_ALIAS) + (base == 0x40000000 ? 0x81000 : 0x40000), region("s-watchdog", 0), 0);
-    mem_map(memory, base + (base == 0x40000000 ? 0x81000 : 0x40000), region("ns-watchdog", 0), 0);
+    return true;
+}
+
+static bool add_watchdogs(McuMachine *m, const McuPart *dogs, uint32_t at, Error **errp)
+{
+    for (const McuPart *p = dogs; p->type; p++) {
+        if (!mcu_add_part(m, p, errp))
+            return false;
+    }
+    mem_map(m->machine.memory, at | S_ALIAS, region("s-watchdog", 0), 0);
+    mem_map(m->machine.memory, at, region("ns-watchdog", 0), 0);
     return true;
 }
 
 static bool wire_sse200(McuMachine *m, const Gated *scc, Error **errp)
 {
-    return wire_subsystem(m, sse200_gated, scc, 0x40000000, sse200_mpcs, sse200_mem, errp);
+    return wire_subsystem(m, sse200_gated, scc, 0x40000000, sse200_mpcs, sse200_mem, errp) && add_watchdogs(m, sse200_watchdogs, 0x40081000, errp);
 }
 
 static bool wire_an505(McuMachine *m, Error **errp) { return wire_sse200(m, &an505_scc, errp); }
@@ -210,8 +227,12 @@ static bool wire_an547(McuMachine *m, Error **errp)
     if (!mcu_add_part(m, &counter, errp))
         return false;
     both(m, region("counter", 1), 0x48101000);
-    if (!wire_subsystem(m, sse300_gated, NULL, 0x48000000, sse300_mpcs, sse300_mem, errp))
+    if (!wire_subsystem(m, sse300_gated, NULL, 0x48000000, sse300_mpcs, sse300_mem, errp) || !add_watchdogs(m, sse300_watchdogs, 0x48040000, errp))
         return false;
+    mem_map(m->machine.memory, 0x58041000, region("s-watchdog", 1), 0); /* their refresh frames */
+    mem_map(m->machine.memory, 0x48041000, region("ns-watchdog", 1), 0);
+    device_connect(device_find("counter"), "changed", 4, device_input(device_find("s-watchdog"), "changed", 0));
+    device_connect(device_find("counter"), "changed", 5, device_input(device_find("ns-watchdog"), "changed", 0));
     for (unsigned i = 0; i < 4; i++) {
         char id[] = "timer0";
         id[5] = (char)('0' + i);

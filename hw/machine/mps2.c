@@ -21,20 +21,18 @@
     { "pl022", "spi3", 0x40026000, { MCU_IRQ(11) } }, \
     { "pl022", "spi4", 0x40027000, { MCU_IRQ(11) } }, \
     { "mps2-fpgaio", "fpgaio", 0x40028000 }
+#define ETHERNET(at) { "lan9118", "eth0", at, { MCU_IRQ(13) } }
 #define SCC(id) { "mps2-scc", "scc", 0x4002f000, .props = "scc-cfg4=2,scc-aid=0x00200008,scc-id=" id }
 
-static const McuPart an385_parts[] = { COMMON_PARTS, SCC("0x41043850"), { 0 } };
-static const McuPart an386_parts[] = { COMMON_PARTS, SCC("0x41043860"), { 0 } };
-static const McuPart an500_parts[] = { COMMON_PARTS, SCC("0x41045000"), { 0 } };
+static const McuPart an385_parts[] = { COMMON_PARTS, ETHERNET(0x40200000), SCC("0x41043850"), { 0 } };
+static const McuPart an386_parts[] = { COMMON_PARTS, ETHERNET(0x40200000), SCC("0x41043860"), { 0 } };
+static const McuPart an500_parts[] = { COMMON_PARTS, ETHERNET(0xa0000000), SCC("0x41045000"), { 0 } };
 
 static const UnmodelledRange unmodelled[] = {
     { "cmsdk-ahb-default", 0x40003000, 0x1000 }, { "i2c0", 0x40022000, 0x1000 }, { "i2c1", 0x40023000, 0x1000 }, { "i2s0", 0x40024000, 0x1000 },
     { "i2c2", 0x40029000, 0x1000 }, { "i2c3", 0x4002a000, 0x1000 }, { "extra-gpio", 0x40030000, 0x1000 }, { "rtc", 0x4002b000, 0x1000 },
     { "block-ram-control", 0x41000000, 0x1000 }, { "vga", 0x41100000, 0x10000 }, { NULL },
 };
-static const UnmodelledRange ethernet_low[] = { { "ethernet", 0x40200000, 0x1000 }, { NULL } };
-static const UnmodelledRange ethernet_high[] = { { "ethernet", 0xa0000000, 0x1000 }, { NULL } };
-
 #define SSRAM \
     { "ssram1", MCU_RAM, 0x00000000, 4 * MiB }, { "ssram1-again", MCU_ALIAS, 0x00400000, 4 * MiB, 0x00000000 }, \
     { "ssram23", MCU_RAM, 0x20000000, 4 * MiB }, { "ssram23-again", MCU_ALIAS, 0x20400000, 4 * MiB, 0x20000000 }
@@ -46,22 +44,10 @@ static const McuMem an385_mem[] = {
 };
 static const McuMem an500_mem[] = { SSRAM, { "psram", MCU_RAM, 0x60000000, 16 * MiB }, { 0 } };
 
-static bool wire_low(McuMachine *m, Error **errp)
-{
-    mcu_unmodelled(m, ethernet_low);
-    return true;
-}
-
-static bool wire_high(McuMachine *m, Error **errp)
-{
-    mcu_unmodelled(m, ethernet_high);
-    return true;
-}
-
 #define CPU { .m_irqs = 32, .m_cpuclk_hz = SYSCLK, .m_refclk_hz = 1000000 }
-static const McuBoard an385 = { an385_mem, an385_parts, unmodelled, .cpu = CPU, .wire = wire_low };
-static const McuBoard an386 = { an385_mem, an386_parts, unmodelled, .cpu = CPU, .wire = wire_low };
-static const McuBoard an500 = { an500_mem, an500_parts, unmodelled, .cpu = CPU, .wire = wire_high };
+static const McuBoard an385 = { an385_mem, an385_parts, unmodelled, .cpu = CPU };
+static const McuBoard an386 = { an385_mem, an386_parts, unmodelled, .cpu = CPU };
+static const McuBoard an500 = { an500_mem, an500_parts, unmodelled, .cpu = CPU };
 
 MCU_MACHINE(an385_machine, "mps2-an385", "Arm MPS2 with the AN385 image, Cortex-M3", "cortex-m3", an385, 16 * MiB)
 MCU_MACHINE(an386_machine, "mps2-an386", "Arm MPS2 with the AN386 image, Cortex-M4", "cortex-m4", an386, 16 * MiB)

@@ -16,11 +16,12 @@
 #define PORT(id, n, ...) { "stm32f4xx-gpio", id, 0x40020000 + (n) * 0x400, __VA_ARGS__ }
 static const McuPart f405_parts[] = {
     { "stm32-rcc", "rcc", 0x40023800, .props = "hse-frequency=25000000" }, { "stm32f4xx-rtc", "rtc", 0x40002800 },
-    { "stm32-flash", "flash", 0x40023c00, .props = "size=1048576" },
+    { "stm32-flash", "flash", 0x40023c00, .props = "size=1048576" }, { "stm32-ident", "ident", 0 },
     { "stm32-pwr", "pwr", 0x40007000 },
     { "stm32-syscfg", "syscfg", 0x40013800 },
     EXTI(0x40013c00),
-    PORT("gpioa", 0, .props = "moder-reset=0xa8000000,pupdr-reset=0x64000000"), PORT("gpiob", 1, .props = "moder-reset=0x280,pupdr-reset=0x100"),
+    PORT("gpioa", 0, .props = "moder-reset=0xa8000000,ospeedr-reset=0x0c000000,pupdr-reset=0x64000000"), 
+    PORT("gpiob", 1, .props = "moder-reset=0x280,ospeedr-reset=0xc0,pupdr-reset=0x100"),
     PORT("gpioc", 2), PORT("gpiod", 3), PORT("gpioe", 4), PORT("gpiof", 5), PORT("gpiog", 6), PORT("gpioh", 7), PORT("gpioi", 8),
     USART("usart1", 0x40011000, 37, 1), USART("usart2", 0x40004400, 38, 2), USART("usart3", 0x40004800, 39, 3), USART("uart4", 0x40004c00, 52, 4),
     USART("uart5", 0x40005000, 53, 0), USART("usart6", 0x40011400, 71, 0), USART("uart7", 0x40007800, 82, 0), USART("uart8", 0x40007c00, 83, 0),
@@ -93,12 +94,16 @@ static void wire_backup(McuMachine *m, Device *exti)
     device_connect(exti, "line", 6, mcu_irq(m, 3));
 }
 
+enum { PPB_PRIORITY = 200 /* above the CPU's own part of that bus */ };
+
 /* Flash at 0x08000000 and, as the boot pins select it, at 0; port pins to SYSCFG to EXTI. */
 static bool wire(McuMachine *m, Error **errp)
 {
     Device *flash = device_find("flash"), *syscfg = device_find("syscfg"), *exti = device_find("exti");
     mem_map(m->machine.memory, 0x08000000, flash->region[1], 0);
     mem_map(m->machine.memory, 0, mcu_own(m, mem_alias_new("flash-at-0", flash->region[1], 0, mem_size(flash->region[1]))), 0);
+    mem_map(m->machine.memory, 0xe0042000, device_find("ident")->region[0], PPB_PRIORITY);
+    mem_map(m->machine.memory, device_find("dma2") ? 0x1fff7a00 : 0x1ffff7e0, device_find("ident")->region[1], 0);
     for (unsigned i = 0; i < 16; i++)
         device_connect(syscfg, "exti", i, device_input(exti, "in", i));
     wire_requests();
@@ -126,7 +131,8 @@ MCU_MACHINE(netduinoplus2_machine, "netduinoplus2", "Netduino Plus 2, STM32F405,
 static const McuPart f100_parts[] = {
     { "stm32-rcc", "rcc", 0x40021000, .props = "f1=on" }, { "stm32f1xx-rtc", "rtc", 0x40002800, { MCU_IRQ(3) } },
     { "stm32-flash", "flash", 0x40022000, .props = "f1=on,size=131072" },
-    { "stm32-pwr", "pwr", 0x40007000 },
+    { "stm32-ident", "ident", 0, .props = "f1=on,idcode=0x10016420,flash-kib=128" },
+    { "stm32-pwr", "pwr", 0x40007000, .props = "f1=on" },
     { "stm32-syscfg", "syscfg", 0x40010000 },
     EXTI(0x40010400),
     PORT("gpioa", 0), PORT("gpiob", 1), PORT("gpioc", 2), PORT("gpiod", 3), PORT("gpioe", 4), PORT("gpiof", 5), PORT("gpiog", 6),
@@ -143,7 +149,7 @@ static const McuPart f100_parts[] = {
 
 static const UnmodelledRange f100_unmodelled[] = {
     { "dac", 0x40007400, 0x400 }, { "cec", 0x40007800, 0x400 },
-    { "crc", 0x40023000, 0x400 }, { "option-bytes", 0x1ffff800, 0x10 }, { "device-id", 0x1ffff7e0, 0x20 }, { NULL },
+    { "crc", 0x40023000, 0x400 }, { "option-bytes", 0x1ffff800, 0x10 }, { NULL },
 };
 
 static const McuMem f100_mem[] = {

@@ -8,12 +8,14 @@
 
 #define KEY1 0x45670123u
 #define KEY2 0xcdef89abu
+#define OPT_KEY1 0x08192a3bu
+#define OPT_KEY2 0x4c5d6e7fu
 #define FLASH_AT 0x08000000u
 enum { CR_PG = 1, CR_SER = 2, CR_MER = 4, SR_EOP_F4 = 1, SR_EOP_F1 = 0x20, REGION_FLASH = 1 };
 
 typedef struct Stm32Flash {
     Device dev; /* always first */
-    uint32_t acr, sr, cr, optcr, ar, key, size;
+    uint32_t acr, sr, cr, optcr, ar, key, opt_key, size;
     bool f1;
 } Stm32Flash;
 
@@ -78,14 +80,39 @@ static void cr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t
     s->sr |= s->f1 ? SR_EOP_F1 : SR_EOP_F4;
 }
 
+/* The option bytes: F4 unlocks OPTCR (3.9.3, 3.9.7), F1 sets CR.OPTWRE; what they would change is not modelled. */
+static void opt_key_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    Stm32Flash *s = (Stm32Flash *)d;
+    if (!s->f1 && value == OPT_KEY2 && s->opt_key == OPT_KEY1)
+        s->ar &= ~1u;
+    if (s->f1 && value == KEY2 && s->opt_key == KEY1)
+        s->cr |= 0x200;
+    s->opt_key = (uint32_t)value;
+}
+
+static void optcr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    Stm32Flash *s = (Stm32Flash *)d;
+    if (s->f1)
+        return;
+    if (old & 1) /* OPTLOCK */
+        s->ar = (uint32_t)old;
+    s->ar &= ~2u; /* OPTSTRT: done at once */
+}
+
+/* F1: nothing is protected. */
+static uint64_t option_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return !((Stm32Flash *)d)->f1 ? 0 : i ? UINT32_MAX : 0x03fffffc; }
+
 static const Reg regs[] = {
     { .name = "ACR", .at = 0x00, .size = 4, .field = offsetof(Stm32Flash, acr) },
     { .name = "KEYR", .at = 0x04, .size = 4, .field = REG_NO_FIELD, .wrote = key_wrote },
-    { .name = "OPTKEYR", .at = 0x08, .size = 4, .field = REG_NO_FIELD },
+    { .name = "OPTKEYR", .at = 0x08, .size = 4, .field = REG_NO_FIELD, .wrote = opt_key_wrote },
     { .name = "SR", .at = 0x0c, .size = 4, .field = offsetof(Stm32Flash, sr), .w1c = 0xfe | SR_EOP_F4, .ro = 0xffffff00 },
     { .name = "CR", .at = 0x10, .size = 4, .field = offsetof(Stm32Flash, cr), .wrote = cr_wrote },
-    { .name = "OPTCR_AR", .at = 0x14, .size = 4, .field = offsetof(Stm32Flash, ar) },
+    { .name = "OPTCR_AR", .at = 0x14, .size = 4, .field = offsetof(Stm32Flash, ar), .wrote = optcr_wrote },
     { .name = "OPTCR1", .at = 0x18, .size = 4, .field = offsetof(Stm32Flash, optcr) },
+    { .name = "OBR_WRPR", .at = 0x1c, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = option_read, .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x400, .regs = regs };
@@ -94,7 +121,7 @@ static const Property props[] = {
     DEFINE_PROP_BOOL("f1", Stm32Flash, f1, 0, "the layout of STM32F1"),
     PROP_(PROP_U32, "size", Stm32Flash, size, 1 << 20, "bytes", .min = 16384, .max = 2 << 20), DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_U32(Stm32Flash, key), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U32(Stm32Flash, key), STATE_U32(Stm32Flash, opt_key), STATE_END_OF_TABLE };
 
 static MemResult flash_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
 {
@@ -136,7 +163,8 @@ static void reset(Device *d, ResetPhase phase)
         return;
     s->cr = lock_bit(s);
     s->ar = s->f1 ? 0 : 0x0fffaaed;
-    s->key = 0;
+    s->acr = s->f1 ? 0x30 : 0; /* PM0063, 3.1: the prefetch buffer is on */
+    s->key = s->opt_key = 0;
 }
 
 static const DeviceType stm32_flash_type = {

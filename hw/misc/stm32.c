@@ -12,7 +12,7 @@ typedef struct Rcc {
     uint32_t hse, backup; /* BDCR once more: a reset leaves it alone */
     bool f1;
 } Rcc;
-enum { RTC_BACKUP_RESET = -1, F1_BDCR = 0x20, F4_BDCR = 0x70 };
+enum { RTC_BACKUP_RESET = -1, F1_BDCR = 0x20, F4_BDCR = 0x70, RMVF = 1 << 24 };
 
 static uint32_t follow(uint32_t v, uint32_t enables) { return (v & ~(enables << 1)) | (v & enables) << 1; }
 
@@ -53,6 +53,10 @@ static void rcc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
         device_out(d, 0, RTC_BACKUP_RESET);
     }
     s->backup = *bdcr;
+    if (bdcr[1] & RMVF) /* the reset flags, which are read-only */
+        bdcr[1] &= 1;
+    else if (i == (s->f1 ? F1_BDCR : F4_BDCR) / 4 + 1)
+        bdcr[1] = (bdcr[1] & 1) | ((uint32_t)old & 0xfe000000);
     device_out(d, 0, (int)rtc_clock(s));
 }
 
@@ -83,7 +87,11 @@ static void rcc_reset(Device *d, ResetPhase phase)
     } else {
         s->reg[0x04 / 4] = 0x24003010;
         s->reg[0x30 / 4] = 0x00100000;
-        s->reg[0x50 / 4] = 0x7e6791ff;
+        s->reg[0x50 / 4] = 0x7e6791ff; /* clocks while the CPU sleeps: all */
+        s->reg[0x54 / 4] = 0xf1;
+        s->reg[0x58 / 4] = 1;
+        s->reg[0x60 / 4] = 0x36fec9ff;
+        s->reg[0x64 / 4] = 0x00075f33;
         s->reg[0x74 / 4] = 0x0e000000;
         s->reg[0x84 / 4] = 0x20003000;
     }
@@ -100,12 +108,12 @@ DEVICE_REGISTER(rcc_type)
 typedef struct Pwr {
     Device dev; /* always first */
     uint32_t cr, csr;
+    bool f1;
 } Pwr;
 
 static uint64_t pwr_csr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
-    uint32_t cr = ((Pwr *)d)->cr;
-    return stored | 0x4000 /* VOSRDY */ | (stored & 0x200 ? 8 : 0) /* BRR */ | (cr & 0x30000); /* ODRDY, ODSWRDY */
+    return ((Pwr *)d)->f1 ? stored : stored | 0x4000 /* VOSRDY */ | (stored & 0x200 ? 8 : 0) /* BRR */;
 }
 
 /* Pin "open": DBP, which opens the backup domain for writing. */
@@ -113,19 +121,22 @@ static void pwr_cr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint
 
 static void pwr_reset(Device *d, ResetPhase phase)
 {
-    if (phase == RESET_HOLD)
+    if (phase == RESET_ENTER)
+        ((Pwr *)d)->cr = ((Pwr *)d)->f1 ? 0 : 0x4000; /* RM0041, 4.4.1; RM0090, 5.4.1: VOS */
+    else if (phase == RESET_HOLD)
         device_out(d, 0, 0);
 }
 
+static const Property pwr_props[] = { DEFINE_PROP_BOOL("f1", Pwr, f1, 0, "the layout of STM32F1"), DEFINE_PROP_END };
 static const char *const pwr_pins[] = { "open", NULL };
 static const Reg pwr_regs[] = {
-    { .name = "CR", .at = 0, .size = 4, .field = offsetof(Pwr, cr), .reset = 0xc000, .wrote = pwr_cr_wrote },
+    { .name = "CR", .at = 0, .size = 4, .field = offsetof(Pwr, cr), .wrote = pwr_cr_wrote },
     { .name = "CSR", .at = 4, .size = 4, .field = offsetof(Pwr, csr), .read = pwr_csr_read }, { .name = NULL },
 };
 static const RegBank pwr_bank = { .name = "regs", .size = 0x400, .regs = pwr_regs };
 static const RegBank *const pwr_banks[] = { &pwr_bank, NULL };
 static const DeviceType pwr_type = { .name = "stm32-pwr", .desc = "STM32 power control", .category = "Misc", .size = sizeof(Pwr), .banks = pwr_banks,
-                                     .out_pins = pwr_pins, .reset = pwr_reset };
+                                     .props = pwr_props, .out_pins = pwr_pins, .reset = pwr_reset };
 DEVICE_REGISTER(pwr_type)
 
 /* --- SYSCFG (F4), AFIO (F1): which port's pin goes to which EXTI line --- */
@@ -337,3 +348,40 @@ static const DeviceType adc_type = {
     .props = adc_props, .state = adc_state, .out_pins = adc_out, .reset = adc_reset, .loaded = adc_loaded,
 };
 DEVICE_REGISTER(adc_type)
+
+/* --- identification: DBGMCU (RM0041, 25.6; RM0090, 38.16) and, as region 1, the electronic signature (RM0041, 26; RM0090, 39) --- */
+
+typedef struct Ident {
+    Device dev; /* always first */
+    uint32_t idcode, kib, debug[3];
+    bool f1;
+} Ident;
+
+static uint64_t idcode_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Ident *)d)->idcode; }
+/* F4: a unique number at 0x10, KiB of flash at 0x22; F1: KiB at 0, a unique number at 8. */
+static uint64_t signature_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    const Ident *s = (const Ident *)d;
+    static const uint32_t unique[3] = { 0x00480024, 0x3436470f, 0x30353932 };
+    unsigned first = s->f1 ? 2 : 4;
+    if (i >= first && i < first + 3)
+        return unique[i - first];
+    return i != (s->f1 ? 0 : 8) ? UINT32_MAX : s->f1 ? 0xffff0000 | s->kib : s->kib << 16 | 0xffff;
+}
+static const Reg debug_regs[] = {
+    { .name = "IDCODE", .at = 0, .size = 4, .field = REG_NO_FIELD, .read = idcode_read, .access = REG_RO },
+    { .name = "CR", .at = 4, .size = 4, .count = 3, .field = offsetof(Ident, debug) }, { .name = NULL },
+};
+static const Reg signature_regs[] = {
+    { .name = "SIGNATURE", .at = 0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = signature_read, .access = REG_RO }, { .name = NULL },
+};
+static const RegBank debug_bank = { .name = "dbgmcu", .size = 0x400, .regs = debug_regs },
+                     signature_bank = { .name = "signature", .size = 0x30, .regs = signature_regs };
+static const RegBank *const ident_banks[] = { &debug_bank, &signature_bank, NULL };
+static const Property ident_props[] = {
+    DEFINE_PROP_U32("idcode", Ident, idcode, 0x10076413, "DBGMCU_IDCODE"), DEFINE_PROP_U32("flash-kib", Ident, kib, 1024, "KiB of flash"),
+    DEFINE_PROP_BOOL("f1", Ident, f1, 0, "the layout of STM32F1"), DEFINE_PROP_END,
+};
+static const DeviceType ident_type = { .name = "stm32-ident", .desc = "STM32 identification", .category = "Misc", .size = sizeof(Ident),
+                                       .banks = ident_banks, .props = ident_props };
+DEVICE_REGISTER(ident_type)

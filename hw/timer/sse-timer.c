@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System counter and system timers of SSE-300 (101773, sections 3.7 and 5.5): one counter that all timers compare with. Scaling is done with 24
+ * System counter, system timers and watchdogs of SSE-300 (101773, sections 3.7, 3.8 and 5.5): one counter that all timers compare with. Scaling is done with 24
  * fraction bits (CNTSCR) while the counter stands under CNTCR.SCEN.
  */
 #include "base/bits.h"
 #include "hw/core/device.h"
+#include "hw/core/machine.h"
 #include "hw/timer/ticks.h"
 
 /* --- the counter: control frame (region 0) and status frame (region 1) --- */
 
-enum { CNTCR_EN = 1, CNTCR_SCEN = 4, FRACTION = 24, COUNTER_TIMERS = 4 };
+enum { CNTCR_EN = 1, CNTCR_SCEN = 4, FRACTION = 24, COUNTER_TIMERS = 6 };
 typedef struct SseCounter {
     Device dev; /* always first */
     Ticks t;    /* in units of 2^-24 counts when scaled */
@@ -102,7 +103,7 @@ static const StateField counter_state[] = {
     STATE_STRUCT(SseCounter, t, ticks_state), STATE_U32(SseCounter, cr), STATE_U32_ARRAY(SseCounter, scr), STATE_END_OF_TABLE,
 };
 static const Property counter_props[] = { DEFINE_PROP_U64("clock-frequency", SseCounter, hz, 32000000, "Hz of its clock"), DEFINE_PROP_END };
-static const char *const counter_pins[] = { "changed*4", NULL };
+static const char *const counter_pins[] = { "changed*6", NULL };
 
 static void counter_reset(Device *d, ResetPhase phase)
 {
@@ -127,6 +128,16 @@ static const DeviceType counter_type = {
     .props = counter_props, .state = counter_state, .out_pins = counter_pins, .reset = counter_reset, .loaded = counter_loaded,
 };
 DEVICE_REGISTER(counter_type)
+
+/* The one that a timer or watchdog follows; NULL: there is none. */
+static SseCounter *find_counter(const Device *d, const char *id, Error **errp)
+{
+    Device *counter = id ? device_find(id) : NULL;
+    if (counter && counter->type == &counter_type)
+        return (SseCounter *)counter;
+    error_setf(errp, "device '%s': counter=%s: there is no sse-counter of that name", d->id, id ? id : "");
+    return NULL;
+}
 
 /* --- a timer --- */
 
@@ -227,14 +238,10 @@ static void timer_changed(Device *d, unsigned pin, int level) { timer_update(d);
 static bool timer_start(Device *d, Error **errp)
 {
     SseTimer *s = (SseTimer *)d;
-    Device *counter = s->counter_id ? device_find(s->counter_id) : NULL;
-    if (!counter || counter->type != &counter_type) {
-        error_setf(errp, "device '%s': counter=%s: there is no sse-counter of that name", d->id, s->counter_id ? s->counter_id : "");
-        return false;
-    }
-    s->counter = (SseCounter *)counter;
-    s->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, timer_update, d);
-    return true;
+    s->counter = find_counter(d, s->counter_id, errp);
+    if (s->counter)
+        s->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, timer_update, d);
+    return s->counter;
 }
 
 static void timer_stop(Device *d)
@@ -261,3 +268,134 @@ static const DeviceType timer_type = {
     .stop = timer_stop,
 };
 DEVICE_REGISTER(timer_type)
+
+/* --- a watchdog (section 3.8): the first time-out interrupts, the second one asks for a reset; frames for control and refresh --- */
+
+enum { WCS_EN = 1, WCS_WS0 = 2, WCS_WS1 = 4, PIN_WS0 = 0, PIN_WS1 = 1 };
+typedef struct SseWatchdog {
+    Device dev; /* always first */
+    char *counter_id;
+    SseCounter *counter;
+    uint64_t wcv;
+    uint32_t wcs, wor;
+    bool resets;
+    Timer *timer;
+} SseWatchdog;
+
+static void dog_update(void *opaque)
+{
+    SseWatchdog *s = opaque;
+    uint64_t now = count(s->counter);
+    bool bites = false;
+    if (s->wcs & WCS_EN && now >= s->wcv && !(s->wcs & WCS_WS1)) {
+        bites = s->wcs & WCS_WS0;
+        s->wcs |= bites ? WCS_WS1 : WCS_WS0;
+        s->wcv = now + s->wor;
+    }
+    device_out(&s->dev, PIN_WS0, s->wcs & WCS_WS0);
+    device_out(&s->dev, PIN_WS1, s->wcs & WCS_WS1);
+    int64_t ns = s->wcs & WCS_EN && !(s->wcs & WCS_WS1) ? count_when(s->counter, MAX(s->wcv, now + 1)) : INT64_MAX;
+    if (ns == INT64_MAX)
+        timer_cancel(s->timer);
+    else
+        timer_arm(s->timer, ns);
+    if (bites && s->resets)
+        machine_request_reset(CAUSE_GUEST_RESET);
+}
+
+static void dog_refresh(SseWatchdog *s)
+{
+    s->wcs &= WCS_EN;
+    s->wcv = count(s->counter) + s->wor;
+}
+
+static uint64_t dog_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    SseWatchdog *s = (SseWatchdog *)d;
+    dog_update(s);
+    return r->at == 0x00 ? s->wcs : r->at == 0x08 ? s->wor : s->wcv >> 32 * i & UINT32_MAX;
+}
+
+static void dog_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    SseWatchdog *s = (SseWatchdog *)d;
+    dog_update(s);
+    switch (r->at) {
+    case 0x00: s->wcs = value & WCS_EN; break;
+    case 0x08: s->wor = (uint32_t)value; break;
+    default: s->wcv = i ? (s->wcv & UINT32_MAX) | value << 32 : (s->wcv & ~(uint64_t)UINT32_MAX) | (uint32_t)value; break;
+    }
+    if (r->at != 0x10)
+        dog_refresh(s);
+    dog_update(s);
+}
+
+static void refresh_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    dog_refresh((SseWatchdog *)d);
+    dog_update(d);
+}
+static uint64_t iidr_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return 0x0000043b; } /* Arm, version 0 */
+
+#undef R
+#define R(n, a, c) { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = dog_read, .wrote = dog_wrote }
+#define IIDR { .name = "W_IIDR", .at = 0xfcc, .size = 4, .field = REG_NO_FIELD, .read = iidr_read, .access = REG_RO }
+static const Reg dog_regs[] = { R("WCS", 0x00, 1), R("WOR", 0x08, 1), R("WCV", 0x10, 2), IIDR, { .name = NULL } };
+#undef R
+static const Reg refresh_regs[] = {
+    { .name = "WRR", .at = 0x00, .size = 4, .field = REG_NO_FIELD, .wrote = refresh_wrote }, IIDR, { .name = NULL },
+};
+static const RegBank dog_bank = { .name = "control", .size = 0x1000, .regs = dog_regs },
+                     refresh_bank = { .name = "refresh", .size = 0x1000, .regs = refresh_regs };
+static const RegBank *const dog_banks[] = { &dog_bank, &refresh_bank, NULL };
+static const StateField dog_state[] = {
+    STATE_U64(SseWatchdog, wcv), STATE_U32(SseWatchdog, wcs), STATE_U32(SseWatchdog, wor), STATE_TIMER(SseWatchdog, timer), STATE_END_OF_TABLE,
+};
+static const Property dog_props[] = {
+    DEFINE_PROP_STRING("counter", SseWatchdog, counter_id, NULL, "the sse-counter that it follows"),
+    DEFINE_PROP_BOOL("resets", SseWatchdog, resets, false, "the second time-out resets the machine"), DEFINE_PROP_END,
+};
+static const char *const dog_out[] = { "irq*2", NULL };
+
+static void dog_changed(Device *d, unsigned pin, int level) { dog_update(d); }
+
+static bool dog_start(Device *d, Error **errp)
+{
+    SseWatchdog *s = (SseWatchdog *)d;
+    s->counter = find_counter(d, s->counter_id, errp);
+    if (s->counter)
+        s->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, dog_update, d);
+    return s->counter;
+}
+
+static void dog_stop(Device *d)
+{
+    if (((SseWatchdog *)d)->timer)
+        timer_free(((SseWatchdog *)d)->timer);
+    ((SseWatchdog *)d)->timer = NULL;
+}
+
+static void dog_reset(Device *d, ResetPhase phase)
+{
+    SseWatchdog *s = (SseWatchdog *)d;
+    if (phase == RESET_ENTER) {
+        timer_cancel(s->timer);
+        s->wcv = 0;
+        s->wcs = s->wor = 0;
+    } else if (phase == RESET_HOLD) {
+        dog_update(s);
+    }
+}
+
+static bool dog_loaded(Device *d, Error **errp)
+{
+    ((SseWatchdog *)d)->wcs &= WCS_EN | WCS_WS0 | WCS_WS1;
+    return true;
+}
+
+static const DeviceType dog_type = {
+    .name = "sse-watchdog", .desc = "SSE-300 watchdog", .category = "Watchdog", .size = sizeof(SseWatchdog), .banks = dog_banks, .props = dog_props,
+    .state = dog_state, .out_pins = dog_out, .in_pins = timer_in, .input = dog_changed, .start = dog_start, .reset = dog_reset, .loaded = dog_loaded,
+    .stop = dog_stop,
+};
+DEVICE_REGISTER(dog_type)

@@ -173,6 +173,7 @@ static void reset(Device *d, ResetPhase phase)
         timer_cancel(s->timer);
         s->t = (Ticks){ .hz = s->hz ? s->hz : 1, .div = 1 };
         s->seen = s->sr = 0;
+        s->arr = s->wide ? UINT32_MAX : 0xffff;
     } else if (phase == RESET_HOLD) {
         update(s);
     }

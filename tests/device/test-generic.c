@@ -30,6 +30,7 @@ static const struct { const char *type, *prop, *value; } needed[] = {
     { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "virtio-blk-device", "drive", "generic" },
     { "nvme", "drive", "generic" }, { "nvme-ns", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
     { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
+    { "sse-watchdog", "counter", "sse-counter-0" },
     { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
     { "virtio-pmem-pci", "memdev", "memory" }, { "ivshmem-plain", "memdev", "memory" }, { "ivshmem-doorbell", "chardev", "shm" },
     { "vfio-pci", "host", "05:00.0" },
@@ -40,7 +41,7 @@ static const struct { const char *type, *prop, *value; } needed[] = {
 static const struct { const char *type, *host; } hosts[] = {
     { "mch", "q35-pcihost" }, { "ICH9-LPC", "q35-pcihost" }, { "ICH9-SMB", "q35-pcihost" },
     { "i440FX", "i440FX-pcihost" }, { "PIIX3", "i440FX-pcihost" }, { "PIIX4_PM", "i440FX-pcihost" },
-    { "sse-timer", "sse-counter" },
+    { "sse-timer", "sse-counter" }, { "sse-watchdog", "sse-counter" },
 };
 
 /* A vCPU that takes notice of nothing, for interrupt controllers. */

@@ -22,6 +22,45 @@ static void on_timer3(void)
     REG(TIMER3 + 0x4c) = 1; /* clears CLR, goes on */
 }
 
+/* The Non-secure watchdog: interrupt 1 at the first time-out, interrupt 0 asks for a reset. */
+#define DOG 0x48040000
+#define REFRESH 0x48041000
+static volatile uint32_t barked, bit;
+
+static void on_bark(void)
+{
+    barked++;
+    CHECK_EQ(REG(DOG) & 3, 3);
+    if (barked == 1)
+        REG(REFRESH) = 0;
+    else
+        ICER(0) = 1 << 1;
+}
+
+static void on_bite(void)
+{
+    bit++;
+    CHECK_EQ(REG(DOG), 7);
+    REG(DOG) = 0;
+}
+
+static void test_watchdog(void)
+{
+    CHECK_EQ(REG(DOG), 0);
+    set_handler(16 + 1, on_bark);
+    set_handler(16 + 0, on_bite);
+    ISER(0) = 3;
+    REG(DOG + 8) = 32000;
+    REG(DOG) = 1;
+    while (!barked)
+        __asm__ volatile("wfi");
+    CHECK_EQ(REG(DOG), 1);
+    while (!bit)
+        __asm__ volatile("wfi");
+    CHECK_EQ(barked, 2);
+    CHECK_EQ(REG(DOG), 0);
+}
+
 static uint64_t now(void)
 {
     uint32_t high, low;
@@ -71,6 +110,7 @@ int main(void)
         __asm__ volatile("wfi");
     CHECK(now() - a >= 4 * 32000);
     REG(TIMER3 + 0x2c) = 0;
+    test_watchdog();
     /* twice as fast: a step of 2 */
     REG(CONTROL) = 0;
     REG(CONTROL + 0x10) = 2u << 24;

@@ -10,6 +10,7 @@
 #define BDCR REG(RCC + 0x70)
 #define CSR REG(RCC + 0x74)
 #define EXTI 0x40013c00
+#define F4_F1(a, b) (a)
 #else
 #define RCC 0x40021000
 #define USART1 0x40013800
@@ -19,6 +20,7 @@
 #define CSR REG(RCC + 0x24)
 #define EXTI 0x40010400
 #define BKP 0x40006c00
+#define F4_F1(a, b) (b)
 #endif
 #define TIM1_UP_TIM 0x40000000 /* TIM2 */
 #define SPI1 0x40013000
@@ -303,8 +305,40 @@ static void test_rtc(void)
 }
 #endif
 
+/* Who we are, and what stands where after a reset (RM0041, RM0090: register maps). */
+static void test_reset_values(void)
+{
+#ifdef F4
+    CHECK_EQ(REG(0xe0042000), 0x10076413);
+    CHECK_EQ(REG(0x1fff7a20) >> 16, 1024);
+    CHECK_EQ(REG(RCC + 0x60), 0x36fec9ff);
+    CHECK_EQ(REG(RCC + 0x64), 0x00075f33);
+    CHECK_EQ(PWR_CR, 0x4000);
+    CHECK_EQ(REG(0x40020408), 0xc0);           /* GPIOB_OSPEEDR */
+    CHECK_EQ(REG(0x4000002c), 0xffffffff);     /* TIM2_ARR */
+    CHECK_EQ(REG(0x40023c14), 0x0fffaaed);     /* FLASH_OPTCR */
+    REG(0x40023c14) = 0;
+    CHECK_EQ(REG(0x40023c14), 0x0fffaaed);
+    REG(0x40023c08) = 0x08192a3b;
+    REG(0x40023c08) = 0x4c5d6e7f;
+    CHECK_EQ(REG(0x40023c14), 0x0fffaaec);
+    REG(0x40023c14) |= 1;
+#else
+    CHECK_EQ(REG(0xe0042000), 0x10016420);
+    CHECK_EQ(REG(0x1ffff7e0) & 0xffff, 128);
+    CHECK_EQ(PWR_CR, 0);
+    CHECK_EQ(REG(0x40022000), 0x30);           /* FLASH_ACR */
+    CHECK_EQ(REG(0x4002201c), 0x03fffffc);     /* FLASH_OBR */
+    CHECK_EQ(REG(0x40022020), 0xffffffff);     /* FLASH_WRPR */
+#endif
+    CHECK_EQ(CSR >> 25, F4_F1(7, 6));
+    CSR |= 1 << 24;                            /* RMVF */
+    CHECK_EQ(CSR, 0);
+}
+
 int main(void)
 {
+    test_reset_values();
     test_usart();
     print("spi\n");
     test_spi();
