@@ -23,8 +23,20 @@ static void start_core(void *opaque, int core, int level)
         arm_board_cpu_on((unsigned)core, pc, argument);
 }
 
+/* The slots' switches: a card pulls its line down; a protected one lets go of the other. */
+static const struct { const char *host, *gpio, *pin; unsigned line; bool inverted; } switches[] = {
+    { "usdhc3", "gpio7", "card-inserted", 0, true }, { "usdhc3", "gpio7", "card-read-only", 1, false }, { "usdhc4", "gpio2", "card-inserted", 6, true },
+};
+static void switched(void *opaque, int n, int level)
+{
+    Irq to = device_input(device_find(switches[n].gpio), "gpio", switches[n].line);
+    irq_set(&to, switches[n].inverted ? !level : level);
+}
+
 static bool wire(ABoardMachine *m, Error **errp)
 {
+    for (unsigned i = 0; i < ARRAY_LEN(switches); i++)
+        device_connect(device_find(switches[i].host), switches[i].pin, 0, (Irq){ .set = switched, .n = (int)i });
     Device *src = device_find("src");
     for (unsigned cpu = 1; cpu < m->machine.config.cpus && cpu < 4; cpu++)
         device_connect(src, "start", cpu, (Irq){ .set = start_core, .opaque = src, .n = (int)cpu });

@@ -20,7 +20,7 @@ static const McuPart f405_parts[] = {
     { "stm32-pwr", "pwr", 0x40007000 },
     { "stm32-syscfg", "syscfg", 0x40013800 },
     EXTI(0x40013c00),
-    PORT("gpioa", 0, .props = "moder-reset=0xa8000000,ospeedr-reset=0x0c000000,pupdr-reset=0x64000000"), 
+    PORT("gpioa", 0, .props = "moder-reset=0xa8000000,ospeedr-reset=0x0c000000,pupdr-reset=0x64000000"),
     PORT("gpiob", 1, .props = "moder-reset=0x280,ospeedr-reset=0xc0,pupdr-reset=0x100"),
     PORT("gpioc", 2), PORT("gpiod", 3), PORT("gpioe", 4), PORT("gpiof", 5), PORT("gpiog", 6), PORT("gpioh", 7), PORT("gpioi", 8),
     USART("usart1", 0x40011000, 37, 1), USART("usart2", 0x40004400, 38, 2), USART("usart3", 0x40004800, 39, 3), USART("uart4", 0x40004c00, 52, 4),

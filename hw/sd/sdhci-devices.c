@@ -56,12 +56,18 @@ typedef struct SdhciBoard {
 
 static AddressSpace *board_space(Device *d) { return machine_current() ? machine_current()->as_memory : NULL; }
 static void board_irq(Device *d, int level) { device_out(d, 0, level); }
+static void board_card(Device *d, bool there, bool readonly)
+{
+    device_out(d, 1, there);
+    device_out(d, 2, readonly);
+}
 
 static bool board_start(Device *d, Error **errp)
 {
     SdhciBoard *b = (SdhciBoard *)d;
     b->host.space = board_space;
     b->host.irq = board_irq;
+    b->host.card = board_card;
     d->region[0] = mem_io_new(d->id, SDHCI_SIZE, &sdhci_ops, &b->host, d->domain);
     sdhci_start(&b->host, d, !b->no_slot);
     return true;
@@ -78,7 +84,7 @@ static void usdhc_init(Device *d)
     b->host.capareg = 0x07f3b407;
 }
 
-static const char *const irq_pin[] = { "irq", NULL };
+static const char *const board_pins[] = { "irq", "card-inserted", "card-read-only", NULL };
 static const Property board_props[] = {
     { .name = "capareg", .kind = PROP_U64, .offset = offsetof(SdhciBoard, host.capareg), .dflt = CAPABILITIES, .help = "capabilities" },
     DEFINE_PROP_BOOL("no-slot", SdhciBoard, no_slot, false, "the board connects it to a slot"), DEFINE_PROP_END,
@@ -86,12 +92,12 @@ static const Property board_props[] = {
 static const StateField board_state[] = { STATE_STRUCT(SdhciBoard, host, sdhci_state), STATE_END_OF_TABLE };
 static const DeviceType board_type = {
     .name = "generic-sdhci", .desc = "SD host controller of a board", .category = "Storage", .size = sizeof(SdhciBoard), .provides = makes_sd,
-    .props = board_props, .state = board_state, .out_pins = irq_pin, .start = board_start, .reset = board_reset, .loaded = board_loaded,
+    .props = board_props, .state = board_state, .out_pins = board_pins, .start = board_start, .reset = board_reset, .loaded = board_loaded,
     .stop = board_stop,
 };
 static const DeviceType usdhc_type = {
     .name = "imx-usdhc", .desc = "i.MX6 uSDHC", .category = "Storage", .size = sizeof(SdhciBoard), .provides = makes_sd, .state = board_state,
-    .out_pins = irq_pin, .init = usdhc_init, .start = board_start, .reset = board_reset, .loaded = board_loaded, .stop = board_stop,
+    .out_pins = board_pins, .init = usdhc_init, .start = board_start, .reset = board_reset, .loaded = board_loaded, .stop = board_stop,
 };
 DEVICE_REGISTER(board_type)
 DEVICE_REGISTER(usdhc_type)

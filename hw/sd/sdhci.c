@@ -7,11 +7,12 @@
 
 /* ---- registers as words: number is offset / 4 (2.1) ---- */
 enum { W_SDMA, W_BLOCK, W_ARG, W_CMD, W_RSP, W_DATA = 8, W_PRESENT, W_HOST, W_CLOCK, W_STATUS, W_ENABLE, W_SIGNAL, W_CONTROL2, W_CAPS, W_CAPS2,
-       W_MIX = 18 /* uSDHC */, W_FORCE = 20, W_ADMA_ERROR, W_ADMA, W_ADMA_HIGH, W_VERSION = 63 };
+       W_MIX = 18 /* uSDHC */, W_FORCE = 20, W_ADMA_ERROR, W_ADMA, W_ADMA_HIGH, W_VENDOR = 48 /* uSDHC: VEND_SPEC */, W_VERSION = 63 };
 enum { INT_CC = 1, INT_TC = 2, INT_DMA = 8, INT_BWR = 16, INT_BRR = 32, INT_INSERTED = 64, INT_REMOVED = 128, INT_ERROR = 1 << 15, ERR_CMD_TIMEOUT = 1 << 16,
        ERR_DATA_TIMEOUT = 1 << 20, ERR_DATA_CRC = 1 << 21, ERR_ADMA = 1 << 25, USDHC_DMAE = 1 << 28 };
 enum { MODE_DMA = 1, MODE_COUNT = 2, MODE_AUTO12 = 4, MODE_AUTO23 = 8, MODE_READ = 16, MODE_MULTI = 32, USDHC_AUTO23 = 128 };
-enum { PRESENT_DAT_INHIBIT = 2, PRESENT_DAT_ACTIVE = 4, PRESENT_CLOCK = 8, PRESENT_WRITE = 1 << 8, PRESENT_READ = 1 << 9, PRESENT_SPACE = 1 << 10,
+enum { PRESENT_DAT_INHIBIT = 2, PRESENT_DAT_ACTIVE = 4, PRESENT_CLOCK = 8, PRESENT_SDOFF = 128 /* uSDHC: the card's clock is gated */,
+       FORCE_CLOCK = 256 /* VEND_SPEC */, PRESENT_WRITE = 1 << 8, PRESENT_READ = 1 << 9, PRESENT_SPACE = 1 << 10,
        PRESENT_DATA = 1 << 11, PRESENT_CARD = 7 << 16, PRESENT_WRITABLE = 1 << 19, PRESENT_LINES = 0x1f << 20 };
 enum { LINKS_MAX = 4096 };
 static const uint64_t moved_max = UINT64_C(1) << 30; /* an endless list of descriptors ends here */
@@ -300,7 +301,7 @@ static uint32_t present(const Sdhci *s)
     if (pio && !in && s->fifo_len < block_size(s))
         v |= PRESENT_SPACE;
     if (s->usdhc)
-        v |= PRESENT_CLOCK;
+        v |= PRESENT_CLOCK | (s->reg[W_VENDOR] & FORCE_CLOCK || s->active ? 0 : PRESENT_SDOFF);
     return v | (card ? PRESENT_CARD : 0x20000) | (card && sd_readonly(&s->port) ? 0 : PRESENT_WRITABLE) |
            (s->wait_busy ? 0x1e << 20 : PRESENT_LINES) | (s->usdhc ? 0x1f << 24 : 0);
 }
@@ -423,7 +424,7 @@ static void reset_values(Sdhci *s)
         s->reg[W_CLOCK] = 0x0080800f;
         s->reg[17] = 0x08100810;
         s->reg[W_MIX] = 0x80000000;
-        s->reg[48] = 0x20007809; /* VEND_SPEC */
+        s->reg[W_VENDOR] = 0x20007809;
     }
 }
 
@@ -448,10 +449,16 @@ static void soft_reset(Sdhci *s, unsigned bits)
 static Sdhci *of_port(const SdPort *p) { return container_of(p, Sdhci, port); }
 
 static void port_data(SdPort *p) { run(of_port(p)); }
+static void show_card(const Sdhci *s)
+{
+    if (s->card)
+        s->card(s->dev, sd_present(&s->port), sd_readonly(&s->port));
+}
 static void port_card(SdPort *p)
 {
     Sdhci *s = of_port(p);
     bool there = sd_present(p);
+    show_card(s);
     if (!there && s->active)
         end_transfer(s, ERR_DATA_TIMEOUT);
     event(s, there ? INT_INSERTED : INT_REMOVED);
@@ -479,6 +486,7 @@ void sdhci_reset(Sdhci *s, ResetPhase phase)
         memset(s->fifo, 0, sizeof s->fifo);
     } else if (phase == RESET_HOLD) {
         update(s);
+        show_card(s);
     }
 }
 

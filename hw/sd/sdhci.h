@@ -11,6 +11,7 @@ typedef struct Sdhci {
     Device *dev;
     AddressSpace *(*space)(Device *d);  /* for DMA; NULL: none now */
     void (*irq)(Device *d, int level);
+    void (*card)(Device *d, bool there, bool readonly); /* the slot's switches; NULL: nobody looks */
     uint64_t capareg;
     bool usdhc;                /* i.MX6: transfer mode in a word of its own, other places of a few bits */
     SdBus bus;
