@@ -5,6 +5,7 @@
 #include <time.h>
 #include "base/evloop.h"
 #include "base/thread.h"
+#include "block/filter.h"
 #include "block/job-internal.h"
 #include "block/node.h"
 
@@ -109,12 +110,40 @@ static void set_watch(BlockNode *n, BlockWatch *w)
     block_drain_end(n);
 }
 
+/* --- filters above the image stay --- */
+
+static void refresh_filters(BlockNode *top)
+{
+    if (!top->drv->filter)
+        return;
+    refresh_filters(top->file);
+    block_filter_init(top);
+    top->aio = top->drv->aio && top->file->aio;
+}
+
+/* The drive is held. Takes the reference to n. */
+static void replace_image(BlockBackend *b, BlockNode *old, BlockNode *n)
+{
+    BlockNode *above = blk_node(b);
+    if (above == old) {
+        blk_replace_node(b, n);
+        return;
+    }
+    while (above->file != old)
+        above = above->file;
+    block_drain_begin(above);
+    above->file = n;
+    block_drain_end(above);
+    block_unref(old);
+    refresh_filters(blk_node(b));
+}
+
 /* --- the end --- */
 
 static BlockBackend *backend_of(const BlockJob *j)
 {
     for (unsigned i = 0; i < blk_count(); i++) {
-        if (blk_node(blk_nth(i)) == j->node)
+        if (block_skip_filters(blk_node(blk_nth(i))) == j->node)
             return blk_nth(i);
     }
     return NULL;
@@ -173,9 +202,8 @@ static bool end_follow(BlockJob *j, bool pivot, Error **errp)
     if (r)
         error_set_errno(errp, -r, "the rest could not be copied");
     set_watch(j->node, NULL);
-    if (!r && pivot) {
-        blk_replace_node(b, block_ref(j->target));
-    }
+    if (!r && pivot)
+        replace_image(b, j->node, block_ref(j->target));
     blk_release(b);
     return !r;
 }
@@ -290,13 +318,11 @@ static const BlockJob *job_of(const BlockNode *n)
 
 static bool check_drive(BlockBackend *b, Error **errp)
 {
-    BlockNode *n = blk_node(b);
+    BlockNode *n = block_skip_filters(blk_node(b));
     if (!n)
         error_setf(errp, "drive '%s' has no medium", blk_name(b));
     else if (!block_writable(n))
         error_setf(errp, "drive '%s' is read-only", blk_name(b));
-    else if (block_skip_filters(n) != n)
-        error_setf(errp, "drive '%s' has filters (%s), which this can't look through; leave them out", blk_name(b), block_driver_name(n));
     else if (n->watch || job_of(n))
         error_setf(errp, "drive '%s' has a job; wait for it or cancel it (info block-jobs)", blk_name(b));
     else
@@ -312,7 +338,7 @@ BlockJob *block_job_start(BlockBackend *b, const BlockJobSpec *s, Error **errp)
     j->watch = (BlockWatch){ job_before, job_after, hold, release };
     j->type = s->type;
     j->drive = g_strdup(blk_name(b));
-    j->node = block_ref(blk_node(b));
+    j->node = block_ref(block_skip_filters(blk_node(b)));
     j->speed = s->speed;
     j->compress = s->compress;
     pthread_mutex_init(&j->lock, NULL);
@@ -425,13 +451,13 @@ bool block_overlay(BlockBackend *b, const char *file, const char *format, bool e
 {
     if (!check_drive(b, errp))
         return false;
-    BlockNode *old = blk_node(b), *n = open_new(old, file, format ? format : "qcow2", existing, old, errp);
+    BlockNode *old = block_skip_filters(blk_node(b)), *n = open_new(old, file, format ? format : "qcow2", existing, old, errp);
     if (!n)
         return false;
     blk_hold(b);
     bool ok = block_reopen(old, false, errp); /* flushes */
     if (ok)
-        blk_replace_node(b, n);
+        replace_image(b, old, n);
     else
         block_unref(n);
     blk_release(b);
@@ -442,7 +468,7 @@ bool block_commit_now(BlockBackend *b, Error **errp)
 {
     if (!check_drive(b, errp))
         return false;
-    BlockJob j = { .type = JOB_COMMIT, .node = blk_node(b) };
+    BlockJob j = { .type = JOB_COMMIT, .node = block_skip_filters(blk_node(b)) };
     BlockJobSpec s = { .type = JOB_COMMIT };
     int r = 0;
     pthread_mutex_init(&j.lock, NULL);

@@ -11,7 +11,7 @@
 
 enum { IO_MAX = 64 << 20 }; /* bytes of one request by hand */
 
-static BlockBackend *find_drive(const char *name, Error **errp)
+BlockBackend *monitor_find_drive(const char *name, Error **errp)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (unsigned i = 0; i < blk_count(); i++) {
@@ -24,7 +24,7 @@ static BlockBackend *find_drive(const char *name, Error **errp)
     return NULL;
 }
 
-static void complete_drive(unsigned n, GPtrArray *out)
+void monitor_complete_drive(unsigned n, GPtrArray *out)
 {
     for (unsigned i = 0; n == 1 && i < blk_count(); i++)
         g_ptr_array_add(out, g_strdup(blk_name(blk_nth(i))));
@@ -32,7 +32,7 @@ static void complete_drive(unsigned n, GPtrArray *out)
 
 /* ---- info block ---- */
 
-static void print_title(Monitor *mon, const char *name, const BlockNode *n)
+static void print_title(Monitor *mon, const char *name, BlockNode *n)
 {
     if (!n) {
         monitor_printf(mon, "%s: [not inserted]\n", name);
@@ -40,7 +40,7 @@ static void print_title(Monitor *mon, const char *name, const BlockNode *n)
     }
     const char *node = block_node_name(n);
     monitor_printf(mon, "%s%s%s%s: %s (%s%s)\n", name, *node && strcmp(node, name) ? " (" : "", strcmp(node, name) ? node : "",
-                   *node && strcmp(node, name) ? ")" : "", block_filename(n), block_driver_name(n), block_writable(n) ? "" : ", read-only");
+                   *node && strcmp(node, name) ? ")" : "", block_filename(block_skip_filters(n)), block_driver_name(n), block_writable(n) ? "" : ", read-only");
 }
 
 static void print_images(Monitor *mon, BlockNode *n)
@@ -108,7 +108,7 @@ bool monitor_info_block(Monitor *mon, int argc, char **argv, Error **errp)
         verbose |= !strcmp(argv[i], "-v");
         name = argv[i][0] == '-' ? name : argv[i];
     }
-    if (name && !nodes && !find_drive(name, errp))
+    if (name && !nodes && !monitor_find_drive(name, errp))
         return false;
     bool first = true;
     for (unsigned i = 0; i < (nodes ? block_node_count() : blk_count()); i++) {
@@ -238,7 +238,7 @@ static bool do_qemu_io(Monitor *mon, int argc, char **argv, Error **errp)
 {
     HandRequest r = { .pattern = -1 };
     BlockNode *n = block_node_find(argv[1]);
-    BlockBackend *b = n ? NULL : find_drive(argv[1], errp);
+    BlockBackend *b = n ? NULL : monitor_find_drive(argv[1], errp);
     if ((!n && !b) || !parse_request(argv[2], &r, errp)) {
         g_free(r.what);
         return false;
@@ -256,7 +256,7 @@ static bool do_qemu_io(Monitor *mon, int argc, char **argv, Error **errp)
 
 static bool do_block_resize(Monitor *mon, int argc, char **argv, Error **errp)
 {
-    BlockBackend *b = find_drive(argv[1], errp);
+    BlockBackend *b = monitor_find_drive(argv[1], errp);
     uint64_t size;
     if (!b)
         return false;
@@ -271,7 +271,7 @@ static bool do_block_resize(Monitor *mon, int argc, char **argv, Error **errp)
 static bool do_set_throttle(Monitor *mon, int argc, char **argv, Error **errp)
 {
     static const ThrottleKind kinds[] = { THROTTLE_BPS, THROTTLE_BPS_READ, THROTTLE_BPS_WRITE, THROTTLE_OPS, THROTTLE_OPS_READ, THROTTLE_OPS_WRITE };
-    BlockBackend *b = find_drive(argv[1], errp);
+    BlockBackend *b = monitor_find_drive(argv[1], errp);
     ThrottleConfig c = { 0 };
     if (!b)
         return false;
@@ -294,8 +294,8 @@ static bool do_set_throttle(Monitor *mon, int argc, char **argv, Error **errp)
 
 const MonitorCommand monitor_commands_drives[] = {
     { "block_set_io_throttle", "DRIVE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR", "limits of bytes and requests a second, 0: none", 7, 7, false,
-      do_set_throttle, complete_drive },
-    { "block_resize", "DRIVE SIZE", "make a drive's image larger or smaller, and tell the guest", 2, 2, false, do_block_resize, complete_drive },
-    { "qemu-io", "DRIVE \"REQUEST\"", "a request by hand: read|write|discard [-P BYTE] OFFSET LENGTH, flush", 2, 2, false, do_qemu_io, complete_drive },
+      do_set_throttle, monitor_complete_drive },
+    { "block_resize", "DRIVE SIZE", "make a drive's image larger or smaller, and tell the guest", 2, 2, false, do_block_resize, monitor_complete_drive },
+    { "qemu-io", "DRIVE \"REQUEST\"", "a request by hand: read|write|discard [-P BYTE] OFFSET LENGTH, flush", 2, 2, false, do_qemu_io, monitor_complete_drive },
     { 0 },
 };

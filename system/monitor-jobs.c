@@ -8,20 +8,7 @@
 #include "base/opts.h"
 #include "block/job.h"
 #include "system/monitor.h"
-
-static BlockBackend *find_drive(const char *name, Error **errp)
-{
-    for (unsigned i = 0; i < blk_count(); i++) {
-        if (!strcmp(blk_name(blk_nth(i)), name))
-            return blk_nth(i);
-    }
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    for (unsigned i = 0; i < blk_count(); i++)
-        g_ptr_array_add(names, (void *)blk_name(blk_nth(i)));
-    g_ptr_array_add(names, NULL);
-    error_set_unknown(errp, "drive", name, (const char *const *)names->pdata);
-    return NULL;
-}
+#include "system/snapshot.h"
 
 /* Leading flags, one letter each, of `known`; moves argv behind them. */
 static bool take_flags(int *argc, char ***argv, const char *known, unsigned *flags, Error **errp)
@@ -51,8 +38,8 @@ static bool parse_speed(const char *text, uint64_t *out, Error **errp)
 
 static bool start(const char *drive, const BlockJobSpec *s, Error **errp)
 {
-    BlockBackend *b = find_drive(drive, errp);
-    return b && block_job_start(b, s, errp);
+    BlockBackend *b = monitor_find_drive(drive, errp);
+    return b && snapshot_idle(errp) && block_job_start(b, s, errp);
 }
 
 static bool copy_job(BlockJobType type, int argc, char **argv, Error **errp)
@@ -85,7 +72,7 @@ static bool do_block_commit(Monitor *mon, int argc, char **argv, Error **errp) {
 static bool do_commit(Monitor *mon, int argc, char **argv, Error **errp)
 {
     if (strcmp(argv[1], "all")) {
-        BlockBackend *b = find_drive(argv[1], errp);
+        BlockBackend *b = monitor_find_drive(argv[1], errp);
         return b && block_commit_now(b, errp);
     }
     for (unsigned i = 0; i < blk_count(); i++) {
@@ -146,13 +133,13 @@ static bool do_snapshot_blkdev(Monitor *mon, int argc, char **argv, Error **errp
         error_setf(errp, "snapshot_blkdev: usage: snapshot_blkdev [-n] DRIVE FILE [FORMAT]");
         return false;
     }
-    BlockBackend *b = find_drive(argv[1], errp);
+    BlockBackend *b = monitor_find_drive(argv[1], errp);
     return b && block_overlay(b, argv[2], argc > 3 ? argv[3] : NULL, flags, errp);
 }
 
 static bool do_snapshot_internal(Monitor *mon, int argc, char **argv, Error **errp)
 {
-    BlockBackend *b = find_drive(argv[1], errp);
+    BlockBackend *b = monitor_find_drive(argv[1], errp);
     if (!b)
         return false;
     if (!blk_node(b)) {
@@ -166,7 +153,7 @@ static bool do_snapshot_internal(Monitor *mon, int argc, char **argv, Error **er
 
 static bool do_snapshot_delete(Monitor *mon, int argc, char **argv, Error **errp)
 {
-    BlockBackend *b = find_drive(argv[1], errp);
+    BlockBackend *b = monitor_find_drive(argv[1], errp);
     if (b && blk_node(b))
         return block_snapshot_delete(blk_node(b), argc > 3 ? argv[3] : argv[2], errp);
     if (b)
@@ -188,29 +175,27 @@ bool monitor_info_block_jobs(Monitor *mon, int argc, char **argv, Error **errp)
     return true;
 }
 
-static void complete_drive(unsigned n, GPtrArray *out)
-{
-    for (unsigned i = 0; n == 1 && i < blk_count(); i++)
-        g_ptr_array_add(out, g_strdup(blk_name(blk_nth(i))));
-}
-
 const MonitorCommand monitor_commands_jobs[] = {
     { "snapshot_blkdev", "[-n] DRIVE FILE [FORMAT]", "go on in a new image on top of the drive's (-n: the image is there)", 2, 4, false, do_snapshot_blkdev,
-      complete_drive },
-    { "snapshot_blkdev_internal", "DRIVE NAME", "a snapshot inside the drive's image", 2, 2, false, do_snapshot_internal, complete_drive },
-    { "snapshot_delete_blkdev_internal", "DRIVE NAME [ID]", "delete a snapshot inside the drive's image", 2, 3, false, do_snapshot_delete, complete_drive },
-    { "commit", "DRIVE|all", "copy what the drive's image holds into its backing file, and empty it", 1, 1, false, do_commit, complete_drive },
-    { "block_stream", "DRIVE [SPEED [BASE]]", "copy into the drive's image what its backing files hold, down to BASE", 1, 3, false, do_stream, complete_drive },
+      monitor_complete_drive },
+    { "snapshot_blkdev_internal", "DRIVE NAME", "a snapshot inside the drive's image", 2, 2, false, do_snapshot_internal, monitor_complete_drive },
+    { "snapshot_delete_blkdev_internal", "DRIVE NAME [ID]", "delete a snapshot inside the drive's image", 2, 3, false, do_snapshot_delete,
+      monitor_complete_drive },
+    { "commit", "DRIVE|all", "copy what the drive's image holds into its backing file, and empty it", 1, 1, false, do_commit, monitor_complete_drive },
+    { "block_stream", "DRIVE [SPEED [BASE]]", "copy into the drive's image what its backing files hold, down to BASE", 1, 3, false, do_stream,
+      monitor_complete_drive },
     { "block_commit", "DRIVE [SPEED [BASE]]", "copy the drive's image into its backing file, or all down to BASE; block_job_complete goes over to it", 1, 3,
-      false, do_block_commit, complete_drive },
+      false, do_block_commit, monitor_complete_drive },
     { "drive_mirror", "[-n] [-f] DRIVE FILE [FORMAT]", "a copy that follows the drive (-f: all data, -n: the image is there)", 2, 5, false, do_mirror,
-      complete_drive },
+      monitor_complete_drive },
     { "drive_backup", "[-n] [-f] [-c] DRIVE FILE [FORMAT]", "a copy of this moment (-f: all data, -n: the image is there, -c: compressed)", 2, 6, false,
-      do_backup, complete_drive },
-    { "block_job_cancel", "[-f] DRIVE", "end a job; a ready mirror is a copy of this moment then, unless -f", 1, 2, false, do_cancel, complete_drive },
-    { "block_job_pause", "DRIVE", "let a job wait", 1, 1, false, do_pause, complete_drive },
-    { "block_job_resume", "DRIVE", "let a paused job go on", 1, 1, false, do_resume, complete_drive },
-    { "block_job_complete", "DRIVE", "let the drive go over to the target of a commit or mirror that is ready", 1, 1, false, do_complete, complete_drive },
-    { "block_job_set_speed", "DRIVE SPEED", "limit a job to bytes per second, 0: no limit", 2, 2, false, do_set_speed, complete_drive },
+      do_backup, monitor_complete_drive },
+    { "block_job_cancel", "[-f] DRIVE", "end a job; a ready mirror is a copy of this moment then, unless -f", 1, 2, false, do_cancel,
+      monitor_complete_drive },
+    { "block_job_pause", "DRIVE", "let a job wait", 1, 1, false, do_pause, monitor_complete_drive },
+    { "block_job_resume", "DRIVE", "let a paused job go on", 1, 1, false, do_resume, monitor_complete_drive },
+    { "block_job_complete", "DRIVE", "let the drive go over to the target of a commit or mirror that is ready", 1, 1, false, do_complete,
+      monitor_complete_drive },
+    { "block_job_set_speed", "DRIVE SPEED", "limit a job to bytes per second, 0: no limit", 2, 2, false, do_set_speed, monitor_complete_drive },
     { 0 },
 };

@@ -5,6 +5,7 @@
 #include "hw/core/device.h"
 #include "system/monitor.h"
 #include "system/settings.h"
+#include "system/snapshot.h"
 
 static bool do_device_add(Monitor *mon, int argc, char **argv, Error **errp)
 {
@@ -18,7 +19,7 @@ static bool do_device_add(Monitor *mon, int argc, char **argv, Error **errp)
     }
     if (option_asks_help(o))
         return device_print_help(driver, monitor_out(mon), errp);
-    return device_add(o, errp) != NULL;
+    return snapshot_idle(errp) && device_add(o, errp) != NULL;
 }
 
 static void complete_type(unsigned n, GPtrArray *out)
@@ -31,7 +32,7 @@ static void complete_type(unsigned n, GPtrArray *out)
     }
 }
 
-static bool do_device_del(Monitor *mon, int argc, char **argv, Error **errp) { return device_del(argv[1], errp); }
+static bool do_device_del(Monitor *mon, int argc, char **argv, Error **errp) { return snapshot_idle(errp) && device_del(argv[1], errp); }
 
 static void complete_device(unsigned n, GPtrArray *out)
 {
@@ -44,7 +45,7 @@ static void complete_device(unsigned n, GPtrArray *out)
 /* drive_add [ADDRESS] OPTIONS: the address of old times is ignored, as QEMU does. */
 static bool do_drive_add(Monitor *mon, int argc, char **argv, Error **errp)
 {
-    if (!drive_add_running(argv[argc - 1], errp))
+    if (!snapshot_idle(errp) || !drive_add_running(argv[argc - 1], errp))
         return false;
     monitor_printf(mon, "OK\n");
     return true;
@@ -61,6 +62,8 @@ static bool do_drive_del(Monitor *mon, int argc, char **argv, Error **errp)
         error_setf(errp, "drive '%s': device '%s' uses it; device_del it first", argv[1], blk_user(b));
         return false;
     }
+    if (!snapshot_idle(errp))
+        return false;
     blk_free(b);
     return true;
 }

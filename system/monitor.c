@@ -19,8 +19,9 @@ struct Monitor {
 };
 static Monitor *monitors;
 
-static const MonitorCommand *const tables[] = { monitor_commands_base, monitor_commands_run, monitor_commands_drives, monitor_commands_live,
-                                                monitor_commands_jobs, monitor_commands_nbd, monitor_commands_guestmem, monitor_commands_memory,
+static const MonitorCommand *const tables[] = { monitor_commands_base, monitor_commands_run, monitor_commands_drives,
+                                                monitor_commands_media, monitor_commands_live, monitor_commands_jobs,
+                                                monitor_commands_nbd, monitor_commands_guestmem, monitor_commands_memory,
                                                 monitor_commands_plug, monitor_commands_display };
 
 const MonitorCommand *const *monitor_command_tables(unsigned *count)

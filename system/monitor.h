@@ -32,12 +32,17 @@ typedef struct MonitorCommand {
 
 extern const MonitorCommand monitor_commands_base[], monitor_commands_memory[], monitor_commands_run[], monitor_commands_drives[],
     monitor_commands_live[], monitor_commands_jobs[], monitor_commands_nbd[], monitor_commands_guestmem[], monitor_commands_plug[],
-    monitor_commands_display[];
+    monitor_commands_display[], monitor_commands_media[];
 extern const MonitorCommand monitor_info_items[]; /* `info NAME`; each ended by names NULL */
 /* Items that stand in other files. */
 typedef bool MonitorRun(Monitor *mon, int argc, char **argv, Error **errp);
 MonitorRun monitor_info_block, monitor_info_blockstats, monitor_info_snapshots, monitor_info_savevm, monitor_info_block_jobs;
 MonitorRun monitor_info_balloon, monitor_info_numa, monitor_info_memdev, monitor_info_memory_devices, monitor_info_memory_size;
+
+/* A drive by its name; an error that tells the names. */
+struct BlockBackend;
+struct BlockBackend *monitor_find_drive(const char *name, Error **errp);
+void monitor_complete_drive(unsigned n, GPtrArray *out); /* names of all drives for argument 1 */
 
 /* Find by one of its names; all tables of commands, or monitor_info_items. */
 const MonitorCommand *monitor_find_command(const char *name);

@@ -32,7 +32,7 @@ static bool set_pflash(Settings *s, Opts *o, const char *arg, Error **errp)
 
 /* --- the options --- */
 
-static const char *const interfaces[] = { "none", "virtio", "ide", "scsi", "sd", "pflash", NULL };
+static const char *const interfaces[] = { "none", "virtio", "ide", "scsi", "floppy", "sd", "pflash", NULL };
 
 static bool answer_formats(Settings *s)
 {
@@ -100,6 +100,17 @@ static bool opt_sd(Settings *s, const char *arg, Error **errp)
     return true;
 }
 
+static void add_floppy(Settings *s, const char *file, const char *index)
+{
+    Opts *o = opts_new();
+    opts_set(o, "file", file);
+    opts_set(o, "if", "floppy");
+    opts_set(o, "index", index);
+    g_ptr_array_add(s->drives, o);
+}
+static bool opt_fda(Settings *s, const char *arg, Error **errp) { add_floppy(s, arg, "0"); return true; }
+static bool opt_fdb(Settings *s, const char *arg, Error **errp) { add_floppy(s, arg, "1"); return true; }
+
 static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 {
     if (option_is_help(arg))
@@ -123,9 +134,11 @@ static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_block[] = {
-    { "drive", "file=FILE[,if=none|virtio|ide|scsi|sd|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
+    { "drive", "file=FILE[,if=none|virtio|ide|scsi|floppy|sd|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
       "a disk; if=none: for a -device with drive=ID", opt_drive },
     { "blockdev", "[driver=]FORMAT,node-name=NAME,file.driver=file,file.filename=FILE", "a node for drive=NAME of a -device; or JSON", opt_blockdev },
+    { "fda", "FILE", "a disk for floppy drive A", opt_fda },
+    { "fdb", "FILE", "a disk for floppy drive B", opt_fdb },
     { "hda", "FILE", "the first disk, of the machine's usual kind", opt_hda },
     { "hdb", "FILE", "the second", opt_hdb },
     { "hdc", "FILE", "the third (where -cdrom is, too)", opt_hdc },
@@ -231,9 +244,11 @@ typedef struct Interface {
     bool (*place)(const MachineType *t, Opts *drive, const char *media, Place *at, Error **errp); /* NULL: anywhere */
     const char *bus_format;          /* of place's */
     bool behind;                     /* behind all -device: one of them is the adapter */
+    const char *controller;          /* comes before it when no -device is one; NULL: the board or the user has it */
 } Interface;
 
 static uint64_t ide_used;
+static unsigned floppies_used;
 static unsigned drive_devices;
 
 static bool place_ide(const MachineType *t, Opts *o, const char *media, Place *at, Error **errp)
@@ -262,7 +277,24 @@ static bool place_ide(const MachineType *t, Opts *o, const char *media, Place *a
     return true;
 }
 
+static bool place_floppy(const MachineType *t, Opts *o, const char *media, Place *at, Error **errp)
+{
+    uint64_t index;
+    if (!opts_get_u64(o, opts_has(o, "unit") ? "unit" : "index", 0, &index, errp))
+        return false;
+    if (!opts_has(o, "index") && !opts_has(o, "unit") && floppies_used & 1)
+        index = 1;
+    if (index > 1 || floppies_used >> index & 1) {
+        error_setf(errp, "-drive if=floppy,index=%u: there are drives 0 and 1, each once", (unsigned)index);
+        return false;
+    }
+    floppies_used |= (unsigned)BIT(index);
+    *at = (Place){ 0, (unsigned)index };
+    return true;
+}
+
 static const Interface interface_rows[] = {
+    { "floppy", "floppy", NULL, place_floppy, "floppy-bus.%u", .behind = true, .controller = "isa-fdc" },
     { "ide", "ide-hd", "ide-cd", place_ide, "ide.%u" },
     { "scsi", "scsi-hd", "scsi-cd", .behind = true },
     { "sd", "sd-card", NULL, .behind = true },
@@ -279,8 +311,25 @@ static const Interface *interface_of(const MachineType *t, const char *name)
     return NULL;
 }
 
+static bool has_device(const Settings *s, const char *driver)
+{
+    for (unsigned n = 0; n < s->devices->len; n++) {
+        const Opts *o = s->devices->pdata[n];
+        for (unsigned k = 0; k < opts_count(o); k++) {
+            if (!strcmp(opts_key(o, k), "driver") && !strcmp(opts_value(o, k), driver))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void add_device(Settings *s, const Interface *i, const Place *at, bool cdrom, const char *drive)
 {
+    if (i->controller && !has_device(s, i->controller)) {
+        Opts *controller = opts_new();
+        opts_set(controller, "driver", i->controller);
+        g_ptr_array_insert(s->devices, (int)drive_devices++, controller);
+    }
     Opts *device = opts_new();
     opts_set(device, "driver", cdrom ? i->cdrom : i->disk);
     if (i->place) {
@@ -312,8 +361,9 @@ static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned num
     }
     if (i && i->place && !i->place(t, o, media, &at, errp))
         return false;
-    g_autofree char *name = id ? g_strdup(id) : i && i->place ? g_strdup_printf("%s%u-%s%u", i->name, at.bus, cdrom ? "cd" : "hd", at.unit)
-                                                             : g_strdup_printf("drive%u", number);
+    g_autofree char *name = id ? g_strdup(id) : i && i->controller ? g_strdup_printf("%s%u", i->name, at.unit) :
+                            i && i->place ? g_strdup_printf("%s%u-%s%u", i->name, at.bus, cdrom ? "cd" : "hd", at.unit) :
+                            g_strdup_printf("drive%u", number);
     BlkOnError rerror, werror;
     if (blk_find(name)) {
         error_setf(errp, "-drive id=%s: the name is in use; give each drive its own", name);

@@ -184,6 +184,13 @@ static struct Background {
     uint64_t last;     /* pages of the last pass */
 } bg;
 
+bool snapshot_idle(Error **errp)
+{
+    if (bg.name)
+        error_setf(errp, "the machine is being saved as '%s' while it runs: wait until that has ended (info savevm), or stop it by savevm_cancel", bg.name);
+    return !bg.name;
+}
+
 static void background_free(void)
 {
     ram_dirty_stop();

@@ -34,5 +34,7 @@ void snapshot_list_clear(SnapshotList *l);
 
 /* What the save in the background has done. */
 typedef struct SnapshotProgress { const char *name; uint64_t written; unsigned passes; } SnapshotProgress;
+/* Devices, drives and media come and go only when none is being saved in the background: an error says so. */
+bool snapshot_idle(Error **errp);
 bool snapshot_progress(SnapshotProgress *out); /* false: none */
 #endif

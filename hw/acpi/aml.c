@@ -262,6 +262,13 @@ void aml_res_irq(Aml *a, unsigned irq)
     put_le(a, 2, BIT(irq));
 }
 
+void aml_res_dma(Aml *a, unsigned channel)
+{
+    put8(a, 0x2a);
+    put8(a, BIT(channel));
+    put8(a, 0);
+}
+
 void aml_res_interrupt(Aml *a, bool edge, bool shared, unsigned count, const uint32_t *gsi)
 {
     put8(a, 0x89);

@@ -68,6 +68,7 @@ void aml_resources(Aml *a);
 void aml_resources_end(Aml *a);
 void aml_res_io(Aml *a, uint16_t base, uint8_t align, uint8_t len);
 void aml_res_irq(Aml *a, unsigned irq); /* edge, active high, exclusive */
+void aml_res_dma(Aml *a, unsigned channel); /* 8 bits, compatible, no bus master */
 void aml_res_interrupt(Aml *a, bool edge, bool shared, unsigned count, const uint32_t *gsi); /* active high */
 void aml_res_memory32(Aml *a, bool writable, uint32_t base, uint32_t len);
 void aml_res_bus(Aml *a, uint16_t first, uint16_t last);

@@ -256,8 +256,46 @@ static void com_port(Aml *a, const AcpiPlatform *p, unsigned i)
     aml_end(a);
 }
 
+static void dma_controllers(Aml *a)
+{
+    aml_device(a, "DMAC");
+    aml_named_eisaid(a, "_HID", "PNP0200");
+    aml_named(a, "_CRS");
+    aml_resources(a);
+    aml_res_io(a, 0x00, 1, 0x10);
+    aml_res_io(a, 0x81, 1, 0x0f);
+    aml_res_io(a, 0xc0, 1, 0x20);
+    aml_res_dma(a, 4);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+/* _FDE (ACPI 6.4, 9.9.1): for each of four drives whether it is there, then whether there is a tape. */
+static void floppy_controller(Aml *a, const AcpiPlatform *p)
+{
+    uint8_t drives[20] = { p->floppies & 1, [4] = p->floppies >> 1 & 1, [16] = 2 };
+
+    aml_device(a, "FDC0");
+    aml_named_eisaid(a, "_HID", "PNP0700");
+    aml_named_int(a, "_STA", 0x0f);
+    aml_named(a, "_CRS");
+    aml_resources(a);
+    aml_res_io(a, 0x3f2, 0, 4);
+    aml_res_io(a, 0x3f7, 0, 1);
+    aml_res_irq(a, 6);
+    aml_res_dma(a, 2);
+    aml_resources_end(a);
+    aml_named(a, "_FDE");
+    aml_buffer(a, drives, sizeof(drives));
+    aml_end(a);
+}
+
 static void isa_devices(Aml *a, const AcpiPlatform *p)
 {
+    if (p->dma)
+        dma_controllers(a);
+    if (p->fdc)
+        floppy_controller(a, p);
     if (p->rtc)
         isa_device(a, "RTC", "PNP0B00", 0x70, 8, 8);
     if (p->i8042)

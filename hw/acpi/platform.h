@@ -32,6 +32,8 @@ typedef struct AcpiPlatform {
     unsigned windows;
     /* Devices */
     bool hpet, i8042, rtc, fw_cfg, pic;
+    bool dma, fdc;          /* the ISA DMA controllers; a floppy controller where PCs have it */
+    uint8_t floppies;       /* bit for each drive */
     uint16_t pvpanic_port; /* 0: none */
     uint64_t vmgenid;      /* address of the generation identifier; 0: none */
     uint64_t virtio_base;  /* of virtio-mmio transports, 512 bytes each */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Facts of a PC board for its ACPI and SMBIOS tables, and their two ways into the guest: fw_cfg files or RAM. */
+#include "hw/block/floppy.h"
 #include "hw/i386/pc-acpi.h"
 
 #include "base/bits.h"
@@ -81,6 +82,9 @@ void pc_acpi_facts(PcBoard *b)
     a->i8042 = device_find("i8042");
     a->s3 = b->pm && !b->pm->disable_s3;
     a->s4 = b->pm && !b->pm->disable_s4;
+    a->dma = true;
+    a->fdc = floppy_controller_exists();
+    a->floppies = (uint8_t)((floppy_cmos_type(0) != 0) | (floppy_cmos_type(1) != 0) << 1);
     a->pvpanic_port = 0;
     device_foreach(find_pvpanic, &a->pvpanic_port);
     a->vmgenid = vmgenid_address();

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include "base/bits.h"
 #include "chardev/chardev.h"
+#include "hw/block/floppy.h"
 #include "hw/core/cpu-slots.h"
 #include "hw/i386/pc-acpi.h"
 #include "hw/i386/pc-board.h"
@@ -181,6 +182,14 @@ static void fill_cmos_disks(PcBoard *b)
     mc146818_set(b->rtc, TRANSLATION, translation);
 }
 
+static void fill_cmos_floppies(PcBoard *b)
+{
+    uint8_t a = floppy_cmos_type(0), second = floppy_cmos_type(1);
+
+    mc146818_set(b->rtc, 0x10, (uint8_t)(a << 4 | second));
+    mc146818_set(b->rtc, 0x14, (uint8_t)(0x06 | (a || second) | (a && second) << 6)); /* equipment: FPU, PS/2 mouse, floppy drives */
+}
+
 void pc_board_reset(Machine *m)
 {
     PcBoard *b = pc_board(m);
@@ -188,6 +197,7 @@ void pc_board_reset(Machine *m)
     fill_cmos_disks(b);
     mc146818_set(b->rtc, CMOS_CPUS, (uint8_t)(pc_board_cpus(b) - 1));
     fw_cfg_set_u16(b->fw, FW_CFG_NB_CPUS, (uint16_t)pc_board_cpus(b));
+    fill_cmos_floppies(b);
     host_bridge(b->host)->resuming = b->pm->suspended;
     if (b->booted_once && !m->config.boot_once) {
         set_boot_order(b, m->config.boot_order);
@@ -203,7 +213,6 @@ static void fill_cmos(PcBoard *b)
     b->booted_once = c->boot_once != NULL;
     set_boot_order(b, c->boot_once ? c->boot_once : c->boot_order);
     mc146818_set(b->rtc, CMOS_CPUS, (uint8_t)(c->cpus - 1));
-    mc146818_set(b->rtc, 0x14, 0x06); /* equipment: FPU, PS/2 mouse */
 }
 
 /* ---- Chipset ---- */
@@ -270,9 +279,7 @@ static bool connect_south(PcBoard *b, Error **errp)
 
 /* Ports that a PC has and this one does not; "quiet": written as a delay by design. */
 static const UnmodelledRange pc_ranges[] = {
-    { "dma-controller-1", 0x00, 0x10, true }, { "post-code", 0x80, 1, true, true },
-    { "dma-page", 0x81, 0x0f, true },
-    { "dma-controller-2", 0xc0, 0x20, true }, { "delay-port", 0xed, 1, true, true },
+    { "post-code", 0x80, 1, true, true }, { "delay-port", 0xed, 1, true, true },
     { "fpu-error", 0xf0, 2, true },
     { "ide-secondary", 0x170, 8, true }, { "ide-primary", 0x1f0, 8, true },
     { "ide-secondary-control", 0x376, 1, true },
@@ -359,7 +366,7 @@ bool pc_board_build(Machine *m, const PcModel *model, Error **errp)
     if (!pc_board_add_cpus(b, errp) || !add_chipset(b, errp))
         return false;
     b->isa = isa_bus_first();
-    if (!connect_south(b, errp) || !pc_board_add_timers(b, errp) || !add_keyboard(b, errp) ||
+    if (!connect_south(b, errp) || !pc_board_add_timers(b, errp) || !add_keyboard(b, errp) || !pc_board_isa_device(b, "i8257", "dma", errp, NULL) ||
         !pc_board_add_serial(b, errp))
         return false;
     fill_cmos(b);
