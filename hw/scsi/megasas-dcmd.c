@@ -227,17 +227,17 @@ static const struct { uint32_t opcode; bool may_be_empty; size_t (*run)(Megasas 
     { CONFIG_READ, false, config },
 };
 
-static unsigned reply(MfiFrame *f, const uint8_t *data, size_t len)
+static unsigned reply(const MfiFrame *f, const uint8_t *data, size_t len)
 {
+    DmaVec v;
     if (!len)
         return MFI_OK;
-    if (!mfi_map(f, LIST, len, true))
-        return MFI_INVALID_PARAMETER;
-    size_t n = MIN(len, f->data.bytes);
-    iov_from_buf(f->data.iov, (int)f->data.count, 0, data, n);
-    dma_vec_finish(&f->data, n);
-    f->vec = false;
-    return MFI_OK;
+    dma_vec_init(&v, pci_dma_space(&f->s->pci), pci_attrs(&f->s->pci), true);
+    bool ok = mfi_map(f, &v, LIST, len);
+    size_t n = ok ? MIN(len, v.bytes) : 0;
+    iov_from_buf(v.iov, (int)v.count, 0, data, n);
+    dma_vec_finish(&v, n);
+    return ok ? MFI_OK : MFI_INVALID_PARAMETER;
 }
 
 static unsigned send_event(MfiFrame *f, const ScsiDevice *d, bool added)

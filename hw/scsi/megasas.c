@@ -44,8 +44,6 @@ static void post(Megasas *s, uint64_t context)
 void mfi_finish(MfiFrame *f, unsigned result)
 {
     uint8_t status = (uint8_t)result;
-    if (f->vec)
-        dma_vec_finish(&f->data, 0);
     pci_dma_write(&f->s->pci, f->at + F_STATUS, &status, 1);
     if (!(f->flags & MFI_NO_REPLY))
         post(f->s, f->context);
@@ -54,18 +52,16 @@ void mfi_finish(MfiFrame *f, unsigned result)
 
 /* --- lists --- */
 
-bool mfi_map(MfiFrame *f, unsigned offset, uint64_t len, bool to_memory)
+bool mfi_map(const MfiFrame *f, DmaVec *v, unsigned offset, uint64_t len)
 {
     Megasas *s = f->s;
     unsigned size = f->flags & MFI_IEEE ? 16 : f->flags & MFI_SGL64 ? 12 : 8, count = MIN(f->b[F_SGES], s->max_sge);
-    dma_vec_init(&f->data, pci_dma_space(&s->pci), pci_attrs(&s->pci), to_memory);
-    f->vec = true;
     for (unsigned i = 0; i < count && len; i++) {
         uint8_t e[16] = { 0 };
         if (pci_dma_read(&s->pci, f->at + offset + (uint64_t)i * size, e, size) != MEM_OK)
             return false;
         uint64_t n = MIN(load_le32(e + (size == 8 ? 4 : 8)), len);
-        if (n && !dma_vec_add(&f->data, size == 8 ? load_le32(e) : load_le64(e), n))
+        if (n && !dma_vec_add(v, size == 8 ? load_le32(e) : load_le64(e), n))
             return false;
         len -= n;
     }
@@ -82,9 +78,6 @@ static void complete(ScsiRequest *r)
     Megasas *s = f->s;
     unsigned room = f->b[F_SENSE_LEN], sense = MIN(room, r->sense_len);
     unsigned result = r->cancelled || r->overrun ? MFI_IO_FAILED : r->status ? MFI_DONE_WITH_ERROR : MFI_OK;
-    if (f->vec)
-        dma_vec_finish(&f->data, f->data.to_memory ? r->done_bytes : 0);
-    f->vec = false;
     pci_dma_write(&s->pci, f->at + F_SCSI_STATUS, &r->status, 1);
     if (sense && !r->cancelled)
         pci_dma_write(&s->pci, sense_address(f), r->sense, sense);
@@ -94,10 +87,7 @@ static void complete(ScsiRequest *r)
 
 static void dropped(ScsiRequest *r)
 {
-    MfiFrame *f = r->hba;
-    if (f->vec)
-        dma_vec_finish(&f->data, 0);
-    g_free(f);
+    g_free(r->hba);
     scsi_request_free(r);
 }
 
@@ -108,12 +98,13 @@ static void start_scsi(MfiFrame *f, const uint8_t *cdb, unsigned cdb_len, unsign
         mfi_finish(f, MFI_NOT_FOUND);
         return;
     }
-    if (!mfi_map(f, list, MIN(r->xfer, SCSI_TRANSFER_MAX), r->dir == SCSI_FROM_DEVICE)) {
+    DmaVec *v = scsi_request_map(r, pci_dma_space(&f->s->pci), pci_attrs(&f->s->pci));
+    if (!mfi_map(f, v, list, MIN(r->xfer, SCSI_TRANSFER_MAX))) {
         scsi_request_free(r);
         mfi_finish(f, MFI_INVALID_PARAMETER);
         return;
     }
-    scsi_request_run(r, f->data.iov, (int)f->data.count);
+    scsi_request_go(r);
 }
 
 /* Reads and writes of logical drives have no CDB, but a block and a count. */

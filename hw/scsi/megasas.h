@@ -7,7 +7,6 @@
 #define HW_SCSI_MEGASAS_H
 
 #include "base/bits.h"
-#include "hw/core/dma.h"
 #include "hw/pci/pci.h"
 #include "hw/scsi/scsi.h"
 
@@ -52,12 +51,10 @@ typedef struct MfiFrame {
     uint64_t at, context;
     uint8_t b[MFI_FRAME];
     uint16_t flags;
-    DmaVec data;
-    bool vec;
 } MfiFrame;
 
-/* Maps the frame's list, which begins at `offset`; at most `len` bytes of it. */
-bool mfi_map(MfiFrame *f, unsigned offset, uint64_t len, bool to_memory);
+/* Adds the frame's list, which begins at `offset`; at most `len` bytes of it. */
+bool mfi_map(const MfiFrame *f, DmaVec *v, unsigned offset, uint64_t len);
 /* A direct command. Returns the result for the frame, or MFI_PENDING. */
 unsigned mfi_dcmd(MfiFrame *f);
 /* A unit came or went: whoever waits for an event learns of it. */

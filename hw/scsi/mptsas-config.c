@@ -184,12 +184,12 @@ static size_t fill_page(const MptMessage *m, uint8_t *p)
 
 static unsigned give_page(const MptMessage *m, const uint8_t *p, size_t n)
 {
-    DmaVec v = { 0 };
-    bool ok = mpt_map(m, &v, 0x1c, n, true);
-    size_t bytes = MIN(n, v.bytes);
-    if (ok)
-        iov_from_buf(v.iov, (int)v.count, 0, p, bytes);
-    dma_vec_finish(&v, ok ? bytes : 0);
+    DmaVec v;
+    dma_vec_init(&v, pci_dma_space(&m->s->pci), pci_attrs(&m->s->pci), true);
+    bool ok = mpt_map(m, &v, 0x1c, n);
+    size_t bytes = ok ? MIN(n, v.bytes) : 0;
+    iov_from_buf(v.iov, (int)v.count, 0, p, bytes);
+    dma_vec_finish(&v, bytes);
     return ok ? MPI_OK : MPI_INVALID_SGL;
 }
 
@@ -212,6 +212,16 @@ void mpt_config(const MptMessage *m)
 
 /* --- events --- */
 
+static void link_event(Mptsas *s, unsigned port, bool up)
+{
+    enum { LINK_STATUS = 0x12 };
+    uint8_t e[12] = { (uint8_t)port, up ? RATE_3_0 << 4 : RATE_3_0 }; /* now, and before */
+    store_le16(e + 2, (uint16_t)(1 + port));
+    store_le64(e + 4, port_address(s, port));
+    mpt_event(s, LINK_STATUS, e, sizeof e / 4);
+}
+
+/* The link comes before the device, and goes after it. */
 void mpt_device_event(Mptsas *s, const ScsiDevice *d, bool added)
 {
     enum { DEVICE_STATUS = 0x0f, ADDED = 3, NOT_RESPONDING = 4 };
@@ -219,10 +229,14 @@ void mpt_device_event(Mptsas *s, const ScsiDevice *d, bool added)
     unsigned port = (unsigned)d->id;
     if (d->lun || port >= MPT_PORTS)
         return;
+    if (added)
+        link_event(s, port, true);
     store_le16(e + 6, (uint16_t)(ATTACHED + port));
     store_le32(e + 8, INFO_SSP_TARGET | INFO_END_DEVICE);
     store_le16(e + 12, (uint16_t)(1 + port));
     e[14] = (uint8_t)port;
     store_le64(e + 16, port_address(s, port + MPT_PORTS));
     mpt_event(s, DEVICE_STATUS, e, sizeof e / 4);
+    if (!added)
+        link_event(s, port, false);
 }

@@ -11,7 +11,7 @@ enum { BAR_IO = 256, BAR_REGS = 0x4000, BAR_DIAG = 0x10000 };
 enum { DOORBELL_IDLE, DOORBELL_WORDS, DOORBELL_ANSWER, DOORBELL_LAST /* the interrupt behind the answer */ };
 enum { INT_DOORBELL = 1, INT_REPLY = 8 };
 enum { DIAG_WRITE_ENABLE = 0x80, DIAG_HISTORY = 0x20, DIAG_RESET = 4 };
-enum { FAULT_NO_REPLY = 0x8000, ELEMENTS_MAX = 2 * DMA_VEC_MAX };
+enum { EVENT_CONTINUES = 0x80, FAULT_NO_REPLY = 0x8000, ELEMENTS_MAX = 2 * DMA_VEC_MAX };
 enum { SGE_LAST = 0x80, SGE_CHAIN = 0x30, SGE_SIMPLE = 0x10, SGE_64 = 0x02, SGE_END = 0x01 };
 
 /* --- interrupts and queues --- */
@@ -79,7 +79,7 @@ void mpt_answer(const MptMessage *m, uint8_t *answer, unsigned len, unsigned sta
     answer[M_FLAGS] |= m->b[M_FLAGS];
     memcpy(answer + M_CONTEXT, m->b + M_CONTEXT, 4);
     store_le16(answer + M_STATUS, (uint16_t)status);
-    if (m->at != MPT_BY_DOORBELL) {
+    if (m->at != MPT_BY_DOORBELL || m->b[M_FUNCTION] == MPI_TASK_MGMT) { /* which comes by the doorbell because it is urgent */
         frame_answer(s, answer, len);
         return;
     }
@@ -100,12 +100,11 @@ static void plain_answer(const MptMessage *m, unsigned status)
 
 void mpt_event(Mptsas *s, uint32_t event, const uint8_t *data, unsigned words)
 {
-    enum { CONTINUES = 0x80 };
     uint8_t answer[MPT_REPLY_MAX] = { 0 };
     store_le16(answer, (uint16_t)words);
     answer[M_LENGTH] = (uint8_t)(7 + words);
     answer[M_FUNCTION] = MPI_EVENTS;
-    answer[M_FLAGS] = CONTINUES;
+    answer[M_FLAGS] = EVENT_CONTINUES;
     store_le32(answer + M_CONTEXT, s->event_context);
     store_le32(answer + 20, event);
     memcpy(answer + 28, data, 4 * words);
@@ -115,12 +114,11 @@ void mpt_event(Mptsas *s, uint32_t event, const uint8_t *data, unsigned words)
 
 /* --- lists --- */
 
-bool mpt_map(const MptMessage *m, DmaVec *v, unsigned offset, uint64_t len, bool to_memory)
+bool mpt_map(const MptMessage *m, DmaVec *v, unsigned offset, uint64_t len)
 {
     Mptsas *s = m->s;
     uint64_t at = m->at + offset;
     bool inside = m->at == MPT_BY_DOORBELL; /* the list is in the message itself */
-    dma_vec_init(v, pci_dma_space(&s->pci), pci_attrs(&s->pci), to_memory);
     for (unsigned n = 0; len; n++) {
         uint8_t e[12] = { 0 };
         if (n == ELEMENTS_MAX)
@@ -152,7 +150,6 @@ bool mpt_map(const MptMessage *m, DmaVec *v, unsigned offset, uint64_t len, bool
 
 typedef struct Request {
     MptMessage m;
-    DmaVec data;
     uint32_t length;
 } Request;
 
@@ -175,7 +172,6 @@ static void complete(ScsiRequest *r)
     const MptMessage *m = &q->m;
     Mptsas *s = m->s;
     uint32_t sense = r->cancelled ? 0 : MIN(m->b[5], r->sense_len);
-    dma_vec_finish(&q->data, q->data.to_memory ? r->done_bytes : 0);
     if (sense)
         pci_dma_write(&s->pci, load_le32(m->b + 0x2c) | (uint64_t)s->sense_high << 32, r->sense, sense);
     if (r->cancelled)
@@ -192,9 +188,7 @@ static void complete(ScsiRequest *r)
 
 static void dropped(ScsiRequest *r)
 {
-    Request *q = r->hba;
-    dma_vec_finish(&q->data, 0);
-    g_free(q);
+    g_free(r->hba);
     scsi_request_free(r);
 }
 
@@ -217,13 +211,12 @@ static void start_scsi(const MptMessage *m)
     unsigned wrong = !r ? MPI_NO_DEVICE : 0;
     if (r && ((r->dir == SCSI_FROM_DEVICE && direction == CONTROL_WRITE) || (r->dir == SCSI_TO_DEVICE && direction == CONTROL_READ)))
         wrong = MPI_INVALID_FIELD;
-    else if (r && !mpt_map(m, &q->data, 0x30, MIN(length, (uint32_t)SCSI_TRANSFER_MAX), r->dir == SCSI_FROM_DEVICE))
+    else if (r && !mpt_map(m, scsi_request_map(r, pci_dma_space(&s->pci), pci_attrs(&s->pci)), 0x30, MIN(length, (uint32_t)SCSI_TRANSFER_MAX)))
         wrong = MPI_INVALID_SGL;
     if (!wrong) {
-        scsi_request_run(r, q->data.iov, (int)q->data.count);
+        scsi_request_go(r);
         return;
     }
-    dma_vec_finish(&q->data, 0);
     if (r)
         scsi_request_free(r);
     g_free(q);
@@ -276,19 +269,15 @@ static void ioc_init(const MptMessage *m)
     mpt_answer(m, a, sizeof a, MPI_OK);
 }
 
+/* The answer is an event itself: that events are on or off. Its context is that of all that follow. */
 static void events(const MptMessage *m)
 {
     enum { EVENT_CHANGE = 0x0a };
     Mptsas *s = m->s;
-    uint8_t state[4] = { m->b[0] & 1 };
-    if (m->at == MPT_BY_DOORBELL) {
-        plain_answer(m, MPI_INVALID_FUNCTION);
-        return;
-    }
+    uint8_t a[32] = { 1, [M_FLAGS] = EVENT_CONTINUES, [20] = EVENT_CHANGE, [28] = m->b[0] & 1 };
     s->event_context = load_le32(m->b + M_CONTEXT);
-    s->events = true;
-    mpt_event(s, EVENT_CHANGE, state, 1);
     s->events = m->b[0] & 1;
+    mpt_answer(m, a, sizeof a, MPI_OK);
 }
 
 static void run_message(const MptMessage *m)
@@ -422,7 +411,10 @@ static void sequence_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, ui
 static void diag_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     Mptsas *s = mptsas_of(d);
-    if (!(s->diag & DIAG_WRITE_ENABLE) || !(value & DIAG_RESET))
+    if (!(s->diag & DIAG_WRITE_ENABLE))
+        return;
+    s->diag &= ~(uint32_t)DIAG_HISTORY | (uint32_t)value;
+    if (!(value & DIAG_RESET))
         return;
     s->sequence = 0;
     s->diag = DIAG_HISTORY;

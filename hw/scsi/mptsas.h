@@ -8,7 +8,6 @@
 #define HW_SCSI_MPTSAS_H
 
 #include "base/bits.h"
-#include "hw/core/dma.h"
 #include "hw/pci/pci.h"
 #include "hw/scsi/scsi.h"
 
@@ -56,8 +55,8 @@ typedef struct MptMessage {
 
 /* An answer of `len` bytes; header and status are filled in. */
 void mpt_answer(const MptMessage *m, uint8_t *answer, unsigned len, unsigned status);
-/* Maps the list that begins at `offset` of the message; false: no list. */
-bool mpt_map(const MptMessage *m, DmaVec *v, unsigned offset, uint64_t len, bool to_memory);
+/* Adds the list that begins at `offset` of the message, at most `len` bytes of it; false: no list. */
+bool mpt_map(const MptMessage *m, DmaVec *v, unsigned offset, uint64_t len);
 void mpt_facts(const MptMessage *m);
 void mpt_port_facts(const MptMessage *m);
 void mpt_config(const MptMessage *m);

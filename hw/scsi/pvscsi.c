@@ -2,7 +2,6 @@
 /* VMware's paravirtual SCSI adapter: rings of requests and completions in guest memory. */
 #include "base/bits.h"
 #include "base/log.h"
-#include "hw/core/dma.h"
 #include "hw/pci/pci.h"
 #include "hw/scsi/scsi.h"
 
@@ -76,11 +75,9 @@ static uint64_t entry_at(const uint64_t *pages, uint32_t count, uint32_t index, 
 
 typedef struct Request {
     Pvscsi *s;
-    DmaVec data;
     uint8_t descriptor[DESCRIPTOR];
     uint64_t context, sense_addr;
     uint32_t sense_room;
-    bool vec;
 } Request;
 
 static void post(Pvscsi *s, uint64_t context, uint64_t done, uint32_t sense_len, uint16_t host, uint16_t status)
@@ -101,8 +98,6 @@ static void post(Pvscsi *s, uint64_t context, uint64_t done, uint32_t sense_len,
 
 static void request_end(Request *q, uint64_t done, uint32_t sense_len, uint16_t host, uint16_t status)
 {
-    if (q->vec)
-        dma_vec_finish(&q->data, q->data.to_memory ? done : 0);
     post(q->s, q->context, done, sense_len, host, status);
     g_free(q);
 }
@@ -120,10 +115,7 @@ static void complete(ScsiRequest *r)
 
 static void dropped(ScsiRequest *r)
 {
-    Request *q = r->hba;
-    if (q->vec)
-        dma_vec_finish(&q->data, 0);
-    g_free(q);
+    g_free(r->hba);
     scsi_request_free(r);
 }
 
@@ -149,13 +141,11 @@ static bool add_list(Pvscsi *s, DmaVec *v, uint64_t at, uint64_t len)
     return !len;
 }
 
-static bool add_data(Request *q, const uint8_t *d, uint32_t flags)
+static bool add_data(Pvscsi *s, ScsiRequest *r, const uint8_t *d, uint32_t flags)
 {
-    Pvscsi *s = q->s;
     uint64_t addr = load_le64(d + 8), len = load_le64(d + 16);
-    dma_vec_init(&q->data, pci_dma_space(&s->pci), pci_attrs(&s->pci), flags & FLAG_FROM_DEVICE);
-    q->vec = true;
-    return flags & FLAG_LIST ? add_list(s, &q->data, addr, len) : !len || dma_vec_add(&q->data, addr, len);
+    DmaVec *v = scsi_request_map(r, pci_dma_space(&s->pci), pci_attrs(&s->pci));
+    return flags & FLAG_LIST ? add_list(s, v, addr, len) : !len || dma_vec_add(v, addr, len);
 }
 
 static void start_request(Pvscsi *s, const uint8_t *d)
@@ -175,14 +165,12 @@ static void start_request(Pvscsi *s, const uint8_t *d)
     }
     uint32_t wrong = r->dir == SCSI_FROM_DEVICE ? FLAG_TO_DEVICE : r->dir == SCSI_TO_DEVICE ? FLAG_FROM_DEVICE : 0;
     bool moves = flags & (FLAG_FROM_DEVICE | FLAG_TO_DEVICE) || r->dir != SCSI_NO_DATA;
-    if (!(flags & (FLAG_FROM_DEVICE | FLAG_TO_DEVICE))) /* the CDB knows */
-        flags |= r->dir == SCSI_FROM_DEVICE ? FLAG_FROM_DEVICE : 0;
-    if (flags & wrong || (moves && !add_data(q, d, flags))) {
+    if (flags & wrong || (moves && !add_data(s, r, d, flags))) {
         scsi_request_free(r);
         request_end(q, 0, 0, flags & wrong ? H_INVALID : H_ADAPTER, 0);
         return;
     }
-    scsi_request_run(r, q->data.iov, (int)q->data.count);
+    scsi_request_go(r);
 }
 
 static bool restart_request(ScsiBus *b, const uint8_t *bytes, size_t len)

@@ -68,9 +68,17 @@ ScsiRequest *scsi_request_new(ScsiBus *b, uint32_t channel, uint32_t target, uin
     return r;
 }
 
+static void unmap(ScsiRequest *r, uint64_t written)
+{
+    if (r->mapped)
+        dma_vec_finish(&r->data, r->data.to_memory ? written : 0);
+    r->mapped = false;
+}
+
 void scsi_request_free(ScsiRequest *r)
 {
     g_assert(!r->counted);
+    unmap(r, 0);
     g_free(r->own_iov);
     g_free(r->buf);
     g_free(r);
@@ -89,6 +97,7 @@ void scsi_done(ScsiRequest *r, uint8_t status)
     }
     ScsiBus *b = r->bus;
     scsi_tasks_request_ended(b, r);
+    unmap(r, b->dropping ? 0 : r->done_bytes);
     (b->dropping ? b->host->drop : b->host->complete)(r);
 }
 
@@ -323,6 +332,15 @@ void scsi_request_run(ScsiRequest *r, const struct iovec *iov, int iovcnt)
     else if (!scsi_common_command(r))
         info_of(r->dev)->run(r);
 }
+
+DmaVec *scsi_request_map(ScsiRequest *r, AddressSpace *as, MemAttrs attrs)
+{
+    dma_vec_init(&r->data, as, attrs, r->dir == SCSI_FROM_DEVICE);
+    r->mapped = true;
+    return &r->data;
+}
+
+void scsi_request_go(ScsiRequest *r) { scsi_request_run(r, r->data.iov, (int)r->data.count); }
 
 /* What is held because of an error ends now; what is on its way is not held when it fails. */
 void scsi_request_cancel(ScsiRequest *r)

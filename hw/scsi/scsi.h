@@ -4,6 +4,7 @@
 #define HW_SCSI_SCSI_H
 
 #include "base/iothread.h"
+#include "hw/core/dma.h"
 #include "hw/storage/drive.h"
 #include "hw/storage/spc.h"
 
@@ -62,6 +63,8 @@ struct ScsiRequest {
     bool cancelled, reset; /* reset: it was cancelled by one, so that the guest may try again */
     bool overrun;          /* the buffer was too small for the CDB; nothing has happened */
     uint64_t done_bytes;
+    DmaVec data;         /* scsi_request_map() */
+    bool mapped;
     /* for the logical unit */
     const struct iovec *iov;
     int iovcnt;
@@ -93,6 +96,12 @@ bool scsi_target_exists(const ScsiBus *b, uint32_t channel, uint32_t target);
 ScsiRequest *scsi_request_new(ScsiBus *b, uint32_t channel, uint32_t target, uint32_t lun, const uint8_t *cdb, unsigned cdb_len, uint64_t tag, void *hba);
 /* iov (which stays the adapter's, and stays) has at least r->xfer bytes, else the request ends with r->overrun. */
 void scsi_request_run(ScsiRequest *r, const struct iovec *iov, int iovcnt);
+/*
+ * Or with guest memory, which the request keeps: add pieces with dma_vec_add(), then go. It is let go of before complete() or drop(), as far as it was
+ * written, or by scsi_request_free().
+ */
+DmaVec *scsi_request_map(ScsiRequest *r, AddressSpace *as, MemAttrs attrs);
+void scsi_request_go(ScsiRequest *r);
 void scsi_request_cancel(ScsiRequest *r);
 void scsi_request_free(ScsiRequest *r); /* not while it runs */
 

@@ -353,7 +353,17 @@ static void test_mptsas_messages(void)
     set_reg(p, 0x40, 0x20000);
     g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 3);
     reg(p, 0x44);
-    uint32_t words[255] = { 0x7e000000 };                                           /* no such function, and far too long */
+    uint32_t words[255] = { 0x01000000, 5u << 8, 0x31 };                            /* a LUN reset by the doorbell; the answer comes by a frame */
+    set_reg(p, 0x44, 0x30000);
+    set_reg(p, 0, 0x42u << 24 | 13u << 16);
+    for (unsigned i = 0; i < 13; i++)
+        set_reg(p, 0, words[i]);
+    set_reg(p, 0x30, 0);
+    g_assert_cmphex(reg(p, 0x44), ==, BIT(31) | 0x30000 >> 1);
+    g_assert_cmphex(peek(p, 0x30008), ==, 0x31);
+    g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 0);
+    memset(words, 0, sizeof words);
+    words[0] = 0x7e000000;                                                          /* no such function, and far too long */
     uint8_t answer[20];
     handshake(p, words, 64, answer, sizeof answer);
     g_assert_cmphex(load_le16(answer + 14), ==, 1);
