@@ -13,6 +13,7 @@ static const McuPart parts[] = {
     { "pl022", "ssi0", 0x40008000, { MCU_IRQ(7) } },
     UART(0, 0x4000c000, 5), UART(1, 0x4000d000, 6), UART(2, 0x4000e000, 33),
     GPTM(0, 19), GPTM(1, 21), GPTM(2, 23), GPTM(3, 35),
+    { "stellaris-i2c", "i2c0", 0x40020000, { MCU_IRQ(8) } }, { "stellaris-i2c", "i2c1", 0x40021000, { MCU_IRQ(37) } },
     { "stellaris-sys", "sys", 0x400fe000, { MCU_IRQ(28) } },
     { "stellaris-flash", "flash-control", 0x400fd000, { MCU_IRQ(29) } },
     { "stellaris-adc", "adc", 0x40038000, { MCU_IRQ(14), MCU_IRQ(15), MCU_IRQ(16), MCU_IRQ(17) } },
@@ -20,7 +21,7 @@ static const McuPart parts[] = {
 };
 
 static const UnmodelledRange unmodelled[] = {
-    { "i2c0", 0x40020000, 0x1000 }, { "i2c1", 0x40021000, 0x1000 }, { "pwm", 0x40028000, 0x1000 }, { "qei0", 0x4002c000, 0x1000 },
+    { "pwm", 0x40028000, 0x1000 }, { "qei0", 0x4002c000, 0x1000 },
     { "qei1", 0x4002d000, 0x1000 }, { "comparators", 0x4003c000, 0x1000 }, { "ethernet", 0x40048000, 0x1000 },
     { "hibernation", 0x400fc000, 0x1000 }, { NULL },
 };

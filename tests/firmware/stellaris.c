@@ -62,9 +62,28 @@ static void test_adc(void)
     CHECK_EQ(REG(ADC + 0x18), 1);
 }
 
+/* Nobody is on the bus. */
+static void test_i2c(void)
+{
+    enum { I2C = 0x40020000 };
+    CHECK_EQ(REG(I2C + 4), 0x20);
+    REG(I2C + 0x20) = 0x10;
+    REG(I2C) = 0x50 << 1;
+    REG(I2C + 8) = 0x5a;
+    REG(I2C + 4) = 7;
+    CHECK_EQ(REG(I2C + 4), 0x26);
+    CHECK_EQ(REG(I2C + 0x14), 1);
+    CHECK_EQ(REG(I2C + 0x18), 0);
+    REG(I2C + 0x10) = 1;
+    CHECK_EQ(REG(I2C + 0x18), 1);
+    REG(I2C + 0x1c) = 1;
+    CHECK_EQ(REG(I2C + 0x14), 0);
+}
+
 int main(void)
 {
     test_adc();
+    test_i2c();
     uint32_t (*code)(void) = (uint32_t (*)(void))(AT | 1);
     set_handler(16 + IRQ, on_flash);
     ISER(0) = 1 << IRQ;
