@@ -93,7 +93,7 @@ static void enter_hyp(ArmCpu *c, const ArmEvent *e)
         if (ec == EC_INSN_ABORT || ec == EC_DATA_ABORT)
             ec -= lower;
         uint32_t iss = e->iss | (ec == EC_DATA_ABORT_LOWER && arm_fault_is_stage2(e) ? arm_data_abort_isv(c) : 0);
-        bool il = e->il32 || ((ec == EC_DATA_ABORT || ec == EC_DATA_ABORT_LOWER) && !(iss & BIT(24))) || (ec | 1) == EC_INSN_ABORT;
+        bool il = e->il32 || (ec | 1) == EC_DATA_ABORT || (ec | 1) == EC_INSN_ABORT; /* no syndrome is given for 16-bit instructions */
         c->esr_el[2] = (uint32_t)ec << 26 | (il ? BIT(25) : 0) | (iss & 0x1ffffff);
         if (e->far_valid && n.vector == VEC_PABT)
             c->far_el[2] = (c->far_el[2] & 0xffffffff) | e->far << 32;
@@ -317,7 +317,8 @@ static bool banked_find(ArmCpu *c, unsigned r, unsigned sysm, Banked *out)
         out->g = sysm & 1 ? 13 : 14;
     if (c->el == 0 || (mode == ARM_MON && (!c->has.el3 || !arm_secure(c))))
         return false;
-    if (mode == ARM_HYP && c->mode32 != ARM_MON && !(c->mode32 == ARM_HYP && !r && sysm == 30))
+    /* SPSR_hyp in Hyp mode is UNPREDICTABLE by the manual; cores do it, and firmware for Cortex-R52 relies on it */
+    if (mode == ARM_HYP && c->mode32 != ARM_MON && !(c->mode32 == ARM_HYP && (r || sysm == 30)))
         return false;
     return true;
 }

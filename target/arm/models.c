@@ -135,7 +135,7 @@ static const ArmModel models[] = {
                .fp16 = true, .pxn = true, .ras = true } },
 };
 
-static const char *const aliases[][2] = { { "any", "max" }, { "arm926ej-s", "arm926" }, { "arm1176jzf-s", "arm1176" } };
+static const char *const aliases[][2] = { { "any", "max" }, { "arm926ej-s", "arm926" }, { "arm1176jzf-s", "arm1176" }, { "cortex-r5f", "cortex-r5" } };
 
 const ArmModel *arm_model_find(const char *name)
 {

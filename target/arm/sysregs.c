@@ -274,6 +274,22 @@ WRITE(wr_pmsa8)
     tlb_flush_all(&c->v);
 }
 
+/* HPRENR: the enable bits of EL2's regions. */
+READ(rd_hprenr)
+{
+    uint64_t bits = 0;
+    for (unsigned n = 0; n < MIN(c->model->mpu_regions, 32u); n++)
+        bits |= (c->prlar_el[2][n] & 1) << n;
+    return bits;
+}
+WRITE(wr_hprenr)
+{
+    for (unsigned n = 0; n < MIN(c->model->mpu_regions, 32u); n++)
+        c->prlar_el[2][n] = bits_set(c->prlar_el[2][n], 0, 1, value >> n & 1);
+    tlb_flush_all(&c->v);
+}
+WRITE(wr_prn) { wr_flush(c, r, (uint32_t)value); }
+
 /* --- the tables --- */
 
 
@@ -294,6 +310,13 @@ WRITE(wr_pmsa8)
     ROW("DBGWVR" #n, C(14, 0, 0, n, 6), 1, 1, T_DBG, N(v6), F4(dbgwvr[n]), F_LOOKUP, NULL, arm_wr_bvr) \
     ROW("DBGWCR" #n, C(14, 0, 0, n, 7), 1, 1, T_DBG, N(v6), F4(dbgwcr[n]), F_LOOKUP, NULL, arm_wr_bvr) \
     ROW("DBGBXVR" #n, C(14, 0, 1, n, 1), 1, 1, T_DBG, N(v7ve), H4(dbgbvr[n]), F_LOOKUP, NULL, arm_wr_bvr)
+
+/* The regions by number (DDI 0568, E2.2): 0 to 15 of each level. */
+#define PMSA_ROWS(n) \
+    ROW("PRBAR" #n, C(15, 0, 6, 8 + (n) / 2, (n) % 2 * 4), 1, 1, T_HSTR, N(pmsa), F8(prbar_el[1][n]), 0, NULL, wr_prn) \
+    ROW("PRLAR" #n, C(15, 0, 6, 8 + (n) / 2, (n) % 2 * 4 + 1), 1, 1, T_HSTR, N(pmsa), F8(prlar_el[1][n]), 0, NULL, wr_prn) \
+    ROW("HPRBAR" #n, C(15, 4, 6, 8 + (n) / 2, (n) % 2 * 4), 2, 2, T_NONE, N(pmsa), F8(prbar_el[2][n]), 0, NULL, wr_prn) \
+    ROW("HPRLAR" #n, C(15, 4, 6, 8 + (n) / 2, (n) % 2 * 4 + 1), 2, 2, T_NONE, N(pmsa), F8(prlar_el[2][n]), 0, NULL, wr_prn)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init" /* ZERO's hook follows the row's NULL */
@@ -468,6 +491,8 @@ static bool has_need(const ArmCpu *c, const ArmSysreg *r)
     if (r->need == NEVER)
         return false;
     if (r->write == arm_wr_bvr && k_crm(r->key) >= (k_op2(r->key) >= 6 ? c->model->watchpoints : c->model->breakpoints))
+        return false;
+    if ((r->write == wr_prn || r->write == wr_pmsa8 || r->write == wr_hprenr) && !c->has.v8)
         return false;
     return r->need < 0 || *((const bool *)&c->has + r->need);
 }
