@@ -77,6 +77,7 @@ void x86_reset(Vcpu *v)
     c->cr0 = CR0_CD | CR0_NW;
     reset_fpu(c);
     x86_reset_msrs(c);
+    x86_hv_reset(c);
     reset_core(c);
     v->lines = 0;
     v->irq_pending = 0;
@@ -192,6 +193,9 @@ static void part_reset(void *opaque, ResetPhase phase)
 
 static char *section_name(const X86Cpu *c) { return g_strdup_printf("cpu.%u", c->v.index); }
 
+/* NULL: the CPU has no interfaces of Hyper-V, and no such section. */
+static char *hyperv_name(const X86Cpu *c) { return x86_hv_msr(c, 0) ? g_strdup_printf("cpu.%u.hyperv", c->v.index) : NULL; }
+
 /* Flags that several instructions have made together are saved as bits: the fields that are saved hold those of one. */
 static void part_save(void *opaque, StateWriter *w)
 {
@@ -199,6 +203,24 @@ static void part_save(void *opaque, StateWriter *w)
     g_autofree char *name = section_name(c);
     flags_set_explicit(&c->v, flags_eval(&c->v.fl));
     state_save_section(w, name, cpu_state, c);
+    g_autofree char *hyperv = hyperv_name(c);
+    if (hyperv)
+        state_save_section(w, hyperv, x86_hv_state, &c->hv);
+}
+
+static bool load_hyperv(X86Cpu *c, StateReader *r, Error **errp)
+{
+    g_autofree char *name = hyperv_name(c);
+    uint32_t features = c->hv.features;
+    if (!name)
+        return true;
+    if (!state_load_section(r, name, x86_hv_state, &c->hv, errp))
+        return false;
+    if (c->hv.features == features)
+        return true;
+    c->hv.features = features;
+    error_setf(errp, "CPU %u: the saved guest has other interfaces of Hyper-V; load it with the same hv-* of -cpu", c->v.index);
+    return false;
 }
 
 static bool part_load(void *opaque, StateReader *r, Error **errp)
@@ -206,7 +228,7 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     X86Cpu *c = opaque;
     g_autofree char *name = section_name(c);
     c->v.fl = (LazyFlags){ 0 };
-    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp))
+    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_hyperv(c, r, errp))
         return false;
     c->v.irq_pending = c->v.lines != 0;
     c->v.call_site = 0;

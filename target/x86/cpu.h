@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include "accel/guest-arch.h"
 #include "accel/tcg/flags.h"
+#include "target/x86/hyperv.h"
 #include "accel/tcg/softmmu.h"
 #include "base/bits.h"
 
@@ -172,6 +173,7 @@ typedef struct X86Cpu {
     int64_t tsc_offset;  /* guest TSC = virtual ns * tsc_hz / 1e9 + tsc_offset */
     uint64_t tsc_adjust;
     uint64_t kvm_time, kvm_wall; /* kvmclock.h */
+    X86Hyperv hv;
     uint64_t kvm_async_pf, kvm_async_pf_int, kvm_steal_time, kvm_pv_eoi, kvm_poll_control; /* by KVM only */
 
     /* --- fixed by the model --- */

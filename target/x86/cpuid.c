@@ -117,8 +117,14 @@ static void ext_8(const X86Cpu *c, uint32_t o[4])
 
 static void hypervisor_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
 {
+    bool hyperv = x86_hv_msr(c, 0);
+    if (hyperv && leaf <= X86_HV_LAST_LEAF) {
+        x86_hv_leaf(c, leaf, o);
+        return;
+    }
     if (c->kvm) {
-        x86_kvm_leaf(c, leaf, o);
+        x86_kvm_leaf(c, hyperv ? leaf - (X86_HV_KVM_LEAF - 0x40000000) : leaf, o);
+        o[EAX] += hyperv && leaf == X86_HV_KVM_LEAF ? X86_HV_KVM_LEAF - 0x40000000 : 0;
         return;
     }
     if (leaf != 0x40000000)

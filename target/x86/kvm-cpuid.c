@@ -105,6 +105,7 @@ bool kvm_x86_read_host(Error **errp)
     }
     read_features();
     read_identity();
+    host.hyperv = kvm_x86_hv_read();
     x86_models_set_host(&host);
     return true;
 }
@@ -147,8 +148,11 @@ bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp)
     const X86Cpu *c = kvm_cpu(k);
     g_autofree struct kvm_cpuid2 *table = g_malloc0(sizeof(*table) + ENTRIES_MAX * sizeof(table->entries[0]));
     add_range(table, c, 0, MIN(c->cpuid_level, 0x20u));
+    bool hyperv = x86_hv_msr(c, 0);
     if (x86_has_feature(c, X86_FEATURE_HYPERVISOR))
-        add_range(table, c, 0x40000000, 0x40000001);
+        add_range(table, c, 0x40000000, hyperv ? X86_HV_LAST_LEAF : 0x40000001);
+    if (x86_has_feature(c, X86_FEATURE_HYPERVISOR) && hyperv)
+        add_range(table, c, X86_HV_KVM_LEAF, X86_HV_KVM_LEAF + 1);
     if (c->cpuid_xlevel >= 0x80000000)
         add_range(table, c, 0x80000000, MIN(c->cpuid_xlevel, 0x80000021u));
     if (!kvm_ioctl(k->fd, KVM_SET_CPUID2, table))

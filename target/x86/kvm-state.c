@@ -36,8 +36,10 @@ static uint64_t *msr_place(X86Cpu *c, uint32_t number)
     switch (number) {
     case MSR_KVM_WALL: return x86_has_feature(c, X86_FEATURE_KVM_CLOCK) ? &c->kvm_wall : NULL;
     case MSR_KVM_TIME: return x86_has_feature(c, X86_FEATURE_KVM_CLOCK) ? &c->kvm_time : NULL;
-    default: return x86_msr_field(c, number);
+    default: break;
     }
+    uint64_t *hyperv = x86_hv_msr_field(c, number);
+    return hyperv ? hyperv : x86_msr_field(c, number);
 }
 
 bool kvm_x86_one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_t *value)
@@ -63,7 +65,7 @@ bool kvm_x86_state_init(KvmVcpu *k, Error **errp)
     if (kvm_ioctl(kvm.fd, KVM_GET_MSR_INDEX_LIST, list) < 0)
         return refused(errp, k, "list of MSRs", false);
     for (unsigned i = 0; i < list->nmsrs; i++) {
-        if (msr_place(c, list->indices[i]))
+        if (msr_place(c, list->indices[i]) && !x86_hv_msr_field(c, list->indices[i]))
             add_msr(x, list->indices[i]);
     }
     for (unsigned i = 0; i < ARRAY_LEN(unlisted); i++) {
@@ -74,6 +76,8 @@ bool kvm_x86_state_init(KvmVcpu *k, Error **errp)
     }
     for (unsigned n = 0; x->mce && n < X86_MCE_BANKS * 4; n++)
         add_msr(x, 0x400 + n);
+    for (unsigned n = 0; x86_hv_msr(c, n); n++) /* in the order that they depend on */
+        add_msr(x, x86_hv_msr(c, n));
     x->xsave = kvm_check(KVM_CAP_XSAVE) > 0;
     x->xcrs = kvm_check(KVM_CAP_XCRS) > 0 && x86_has_feature(c, X86_FEATURE_XSAVE);
     x->debugregs = kvm_check(KVM_CAP_DEBUGREGS) > 0;

@@ -62,7 +62,7 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
     choose_tsc(k, kvm_cpu(k));
     only_offered(k);
     setup_mce(k);
-    return kvm_x86_set_cpuid(k, errp) && kvm_x86_state_init(k, errp);
+    return kvm_x86_hv_init(k, errp) && kvm_x86_set_cpuid(k, errp) && kvm_x86_state_init(k, errp);
 }
 
 static void vcpu_free(KvmVcpu *k) { g_clear_pointer(&k->arch_data, g_free); }

@@ -43,6 +43,9 @@ void kvm_x86_put_deadline(KvmVcpu *k);
 /* kvm-debug.c */
 bool kvm_x86_set_debug(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
 void kvm_x86_debug_exit(KvmVcpu *k);
+/* kvm-hyperv.c */
+const X86HypervHost *kvm_x86_hv_read(void); /* NULL: the kernel has none of it */
+bool kvm_x86_hv_init(KvmVcpu *k, Error **errp);
 /* kvm-fast.c */
 bool kvm_x86_fast(int kvm_fd, char **why_not);
 #endif

@@ -132,7 +132,8 @@ static uint32_t signature(unsigned family, unsigned model, unsigned stepping)
 typedef struct CpuOptions {
     uint64_t family, model, stepping, level, xlevel, tsc_hz, phys_bits;
     char *vendor, *model_id;
-    bool enforce, check, migratable, kvm;
+    bool enforce, check, migratable, kvm, pmu;
+    X86Hyperv hv;
 } CpuOptions;
 
 static void options_clear(CpuOptions *o)
@@ -157,6 +158,7 @@ static const struct { const char *name; int kind; size_t offset; uint64_t min, m
     { "check", OPT_BOOL, offsetof(CpuOptions, check), 0, 0 },
     { "migratable", OPT_BOOL, offsetof(CpuOptions, migratable), 0, 0 },
     { "kvm", OPT_BOOL, offsetof(CpuOptions, kvm), 0, 0 },
+    { "pmu", OPT_BOOL, offsetof(CpuOptions, pmu), 0, 0 },
 };
 
 static bool parse_frequency(const char *text, uint64_t *out)
@@ -211,6 +213,8 @@ static bool unknown_property(const char *name, Error **errp)
         g_ptr_array_add(all, (void *)*f);
     for (unsigned i = 0; i < ARRAY_LEN(cpu_options); i++)
         g_ptr_array_add(all, (void *)cpu_options[i].name);
+    for (unsigned i = 0; x86_hv_name(i); i++)
+        g_ptr_array_add(all, (void *)x86_hv_name(i));
     return cpu_unknown_property(name, all, errp);
 }
 
@@ -228,7 +232,10 @@ static bool apply_part(const char *part, uint32_t plus[], uint32_t minus[], CpuO
             if (!strcmp(name, cpu_options[i].name))
                 return option_set(o, i, value ? value : "on", errp);
         }
-        return unknown_property(name, errp);
+        bool known = false;
+        if (!sign && !x86_hv_option(&o->hv, name, value, &known, errp))
+            return false;
+        return known || unknown_property(name, errp);
     }
     if (value && !parse_bool(value, &on)) {
         error_setf(errp, "-cpu: '%s': the value of a feature must be on or off", part);
@@ -320,6 +327,16 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     }
 }
 
+/* What models have on paper and nobody gets without naming it, on any accelerator: 'enforce' does not ask for it. */
+static void hide_unless_asked(uint32_t words[])
+{
+    static const char *const hidden[] = { "svm", "vmx" };
+    for (unsigned i = 0; i < ARRAY_LEN(hidden); i++)
+        feature_set(words, x86_feature_find(hidden[i]), false);
+    if (host)
+        feature_set(words, X86_FEATURE_MONITOR, false);
+}
+
 bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
 {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
@@ -329,12 +346,14 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         return false;
     }
     g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, .check = true, .kvm = true };
+    x86_hv_defaults(&o.hv);
     uint32_t words[X86_FW_COUNT] = { 0 }, plus[X86_FW_COUNT] = { 0 }, minus[X86_FW_COUNT] = { 0 };
     model_features(words, m);
     if (m->all)
         memcpy(words, available_features(), sizeof(words));
     if (strcmp(m->name, "base"))
         feature_set(words, X86_FEATURE_HYPERVISOR, true);
+    hide_unless_asked(words);
     if (words[X86_FW_1_EDX] & 1u << (X86_FEATURE_APIC & 31))
         feature_set(words, X86_FEATURE_X2APIC, true);
     words[X86_FW_KVM] |= x86_supported_features[X86_FW_KVM]; /* those that do not tell who runs the CPU */
@@ -349,6 +368,10 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         return false;
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         c->feature[i] = words[i] & available_features()[i];
+    static const X86HypervHost no_hyperv;
+    if (!x86_hv_check(&o.hv, !host ? NULL : host->hyperv ? host->hyperv : &no_hyperv, o.enforce, quiet, errp))
+        return false;
+    c->hv = o.hv;
     c->model = m;
     apply_numbers(c, m, &o);
     return true;
@@ -375,5 +398,8 @@ void x86_models_print_help(GString *out)
     g_string_append(out, "\n\nProperties:\n ");
     for (unsigned i = 0; i < ARRAY_LEN(cpu_options); i++)
         g_string_append_printf(out, " %s", cpu_options[i].name);
+    g_string_append(out, "\n\nInterfaces of Hyper-V, with -accel kvm where the kernel has them:\n ");
+    for (unsigned i = 0; x86_hv_name(i); i++)
+        g_string_append_printf(out, "%s %s", i && i % 5 == 0 ? "\n " : "", x86_hv_name(i));
     g_string_append(out, "\n");
 }
