@@ -36,6 +36,7 @@ const char *chardev_id(const Chardev *c);
 bool chardev_is_mux(const Chardev *c);
 void chardev_print_list(GString *out); /* -chardev help */
 void chardev_print_info(GString *out); /* info chardev */
+void chardev_restore_terminal(void); /* also in a signal handler */
 void chardevs_close_all(void);         /* at exit: flush, restore the terminal */
 
 /* Fails when the chardev already has a front end (and is no mux). */

@@ -23,7 +23,7 @@ static struct {
     struct termios before, now;
 } tty;
 
-static void tty_restore(void)
+void chardev_restore_terminal(void)
 {
     if (tty.raw) {
         tcsetattr(STDIN_FILENO, TCSANOW, &tty.before);
@@ -62,7 +62,7 @@ static void on_stop(int sig)
     bool was_raw = tty.raw;
     sigset_t set, old;
     struct sigaction dfl = { .sa_handler = SIG_DFL }, ours;
-    tty_restore();
+    chardev_restore_terminal();
     sigaction(SIGTSTP, &dfl, &ours);
     raise(SIGTSTP);
     sigemptyset(&set);
@@ -95,7 +95,7 @@ static void tty_take(bool signals)
     if (tcgetattr(STDIN_FILENO, &tty.before) < 0)
         return;
     if (!at_exit)
-        atexit(tty_restore);
+        atexit(chardev_restore_terminal);
     at_exit = true;
     tty_make_raw();
     struct sigaction stop = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
@@ -144,7 +144,7 @@ static void stdio_close(Chardev *c)
     fdport_fini(&s->port);
     if (s->own_out >= 0)
         close(s->own_out);
-    tty_restore();
+    chardev_restore_terminal();
     tty.in_use = false;
 }
 

@@ -3,10 +3,12 @@
 #include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 #include "accel/vcpu.h"
 #include "base/evloop.h"
 #include "base/log.h"
 #include "block/job.h"
+#include "chardev/chardev.h"
 #include "hw/core/device.h"
 #include "system/run.h"
 #include "system/snapshot.h"
@@ -125,8 +127,19 @@ static gboolean on_signal(gpointer number)
     return G_SOURCE_CONTINUE;
 }
 
+/* Memory that the host has promised is not there: guest RAM in a file that was cut short, huge pages that others have taken, a broken module. */
+static void on_bus_error(int number)
+{
+    static const char line[] = "rhea: the host has no memory for an address of the guest's (a backing file was cut short, huge pages are used up, or memory is "
+                               "broken); give it enough, or leave out mem-path\n";
+    ssize_t n = write(STDERR_FILENO, line, sizeof(line) - 1);
+    chardev_restore_terminal();
+    _exit(n > 0 ? 1 : 2);
+}
+
 void run_catch_signals(void)
 {
+    signal(SIGBUS, on_bus_error);
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     for (unsigned i = 0; i < G_N_ELEMENTS(signals); i++)
         g_unix_signal_add(signals[i], on_signal, GINT_TO_POINTER(signals[i]));

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/rcu.h"
 #include "hw/core/ram.h"
+#include "target/x86/kvm.h"
 
 static Vcpu *v;
 static KvmVcpu *k;
@@ -38,6 +39,8 @@ static void hear(void *opaque, const char *line) { g_string_append_printf(said, 
 typedef struct Seen { struct kvm_userspace_memory_region r[64]; unsigned count; } Seen;
 static Seen seen;
 
+static bool hyperv, cap_refused;
+static unsigned enabled;
 static int doorbells;
 static bool doorbells_refused, log_refused;
 static unsigned log_reads, log_clears;
@@ -58,7 +61,21 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
         return 0;
     }
     if (request == KVM_CHECK_EXTENSION)
-        return 1;
+        return (uintptr_t)arg != KVM_CAP_SYS_HYPERV_CPUID || hyperv;
+    if (request == KVM_GET_SUPPORTED_HV_CPUID) {
+        struct kvm_cpuid2 *t = arg;
+        g_assert_cmpuint(t->nent, >=, 3);
+        t->nent = 3;
+        t->entries[0] = (struct kvm_cpuid_entry2){ .function = 0x40000000, .eax = 0x40000005 };
+        t->entries[1] = (struct kvm_cpuid_entry2){ .function = 0x40000003, .eax = 0x2aff, .ebx = 0x30, .edx = 0x80510 };
+        t->entries[2] = (struct kvm_cpuid_entry2){ .function = 0x40000004, .eax = 0xc2c };
+        return 0;
+    }
+    if (request == KVM_ENABLE_CAP) {
+        enabled = ((struct kvm_enable_cap *)arg)->cap;
+        errno = EINVAL;
+        return cap_refused ? -1 : 0;
+    }
     if (request == KVM_IOEVENTFD) {
         struct kvm_ioeventfd *e = arg;
         if (doorbells_refused) {
@@ -436,6 +453,41 @@ static void test_collected(void)
     mem_region_free(bar);
 }
 
+/* --- Hyper-V's interfaces --- */
+
+static void test_hyperv(void)
+{
+    X86Cpu *c = g_aligned_alloc0(1, sizeof(X86Cpu), 4096);
+    KvmVcpu x = { .v = &c->v };
+    bool known;
+    Error *err = NULL;
+    hyperv = false;
+    g_assert_null(kvm_x86_hv_read());
+    hyperv = true;
+    const X86HypervHost *host = kvm_x86_hv_read();
+    g_assert_cmphex(host->word[X86_HV_PRIVILEGES], ==, 0x2aff);
+    g_assert_cmphex(host->word[X86_HV_MISC], ==, 0x80510);
+    g_assert_cmphex(host->word[X86_HV_HINTS], ==, 0xc2c);
+    x86_hv_defaults(&c->hv);
+    kvm.irqchip = KVM_IRQCHIP_ON;
+    enabled = 0;
+    g_assert_true(kvm_x86_hv_init(&x, &err));
+    g_assert_cmpuint(enabled, ==, 0);
+    g_assert_true(x86_hv_option(&c->hv, "hv-synic", NULL, &known, &err) && known);
+    g_assert_true(kvm_x86_hv_init(&x, &err));
+    g_assert_cmpuint(enabled, ==, KVM_CAP_HYPERV_SYNIC2);
+    cap_refused = true;
+    g_assert_false(kvm_x86_hv_init(&x, &err));
+    g_assert_nonnull(strstr(err->message, "'hv-synic': the kernel does not switch it on"));
+    g_clear_pointer(&err, error_free);
+    cap_refused = false;
+    kvm.irqchip = KVM_IRQCHIP_OFF; /* it is a part of the local APIC */
+    g_assert_false(kvm_x86_hv_init(&x, &err));
+    g_assert_nonnull(strstr(err->message, "kernel-irqchip=on"));
+    error_free(err);
+    g_aligned_free(c);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -464,5 +516,6 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/log", test_log);
     g_test_add_func("/kvm/doorbells", test_doorbells);
     g_test_add_func("/kvm/collected", test_collected);
+    g_test_add_func("/kvm/hyperv", test_hyperv);
     return g_test_run();
 }
