@@ -26,9 +26,9 @@ static void reset_machine(Machine *m)
     if (was_reset)
         g_clear_pointer(&m->config.boot_once, g_free);
     was_reset = true;
+    device_finish_unplugs(); /* first: the board tells the firmware what is there */
     if (m->type->reset)
         m->type->reset(m);
-    device_finish_unplugs();
     device_reset_all();
     suspended = false;
 }

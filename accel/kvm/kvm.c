@@ -230,13 +230,14 @@ static void park(uint32_t arch_id, int fd)
     g_array_append_val(parked, p);
 }
 
-static int take_vcpu(uint32_t arch_id)
+static int take_vcpu(uint32_t arch_id, bool *reused)
 {
     for (unsigned i = 0; parked && i < parked->len; i++) {
         Parked p = g_array_index(parked, Parked, i);
         if (p.arch_id != arch_id)
             continue;
         g_array_remove_index_fast(parked, i);
+        *reused = true;
         return p.fd;
     }
     return kvm_ioctl(kvm.vm, KVM_CREATE_VCPU, (void *)(uintptr_t)arch_id);
@@ -253,7 +254,7 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
 {
     KvmVcpu *k = g_new0(KvmVcpu, 1);
     k->v = v;
-    k->fd = take_vcpu(v->port.arch_id);
+    k->fd = take_vcpu(v->port.arch_id, &k->reused);
     if (k->fd < 0) {
         error_set_errno(errp, errno, "kvm: vCPU %u (id %u): the kernel makes no more; use fewer CPUs", v->index, v->port.arch_id);
         g_free(k);

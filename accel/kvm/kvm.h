@@ -24,6 +24,7 @@ typedef struct KvmVcpu {
     pthread_t self;
     bool loaded;            /* the kernel holds the state; else the Vcpu does */
     bool unfinished;        /* an access has been answered in `run`, and the kernel has not taken it yet */
+    bool reused;            /* the kernel has had it before, for a CPU that was unplugged: it knows the CPUID */
     bool failed;            /* told why already: never enters the guest again */
     uint64_t exits[64];     /* by reason */
     uint64_t interrupted;   /* KVM_RUN ended by a kick */

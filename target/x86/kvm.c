@@ -56,13 +56,22 @@ static void only_offered(KvmVcpu *k)
         log_unimp("kvm", "the kernel does not hold the guest to the features that it is shown: %s", g_strerror(errno));
 }
 
+/* A vCPU that had been unplugged: the kernel takes the INIT and SIPI that have come to it since when it is asked for the waiting state. Ours follows. */
+static void forget_events(KvmVcpu *k)
+{
+    struct kvm_mp_state m;
+    if (k->reused && kvm.irqchip != KVM_IRQCHIP_OFF && kvm_ioctl(k->fd, KVM_GET_MP_STATE, &m) < 0)
+        log_unimp("kvm", "vCPU %u: the kernel does not tell its waiting state: %s", k->v->index, g_strerror(errno));
+}
+
 static bool vcpu_setup(KvmVcpu *k, Error **errp)
 {
+    forget_events(k);
     k->arch_data = g_new0(KvmX86, 1);
     choose_tsc(k, kvm_cpu(k));
     only_offered(k);
     setup_mce(k);
-    return kvm_x86_hv_init(k, errp) && kvm_x86_set_cpuid(k, errp) && kvm_x86_state_init(k, errp);
+    return kvm_x86_hv_init(k, errp) && (k->reused || kvm_x86_set_cpuid(k, errp)) && kvm_x86_state_init(k, errp);
 }
 
 static void vcpu_free(KvmVcpu *k) { g_clear_pointer(&k->arch_data, g_free); }

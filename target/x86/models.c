@@ -368,6 +368,8 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         return false;
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         c->feature[i] = words[i] & available_features()[i];
+    if (o.pmu && !quiet)
+        warn_reportf("-cpu: 'pmu': the guest gets no performance counters here; it is left out");
     static const X86HypervHost no_hyperv;
     if (!x86_hv_check(&o.hv, !host ? NULL : host->hyperv ? host->hyperv : &no_hyperv, o.enforce, quiet, errp))
         return false;
