@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* virtio devices seen by a driver: what they do, over PCI and MMIO; saved and loaded amid requests; and random rings for each of them. */
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "hw/virtio/vsock.h"
 #include "virtio-rig.h"
 
 #define SECOND 2000 /* ms to wait for what comes */
@@ -254,6 +257,127 @@ static void test_serial_input(void)
     rmdir(dir);
 }
 
+/* ---- virtio-vsock ---- */
+
+enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
+
+typedef struct Packet { uint32_t from, to, op, flags, len, credit; char data[64]; } Packet;
+
+static void vsock_send(VRig *r, uint32_t from, uint32_t to, uint16_t op, uint32_t flags, const char *data)
+{
+    uint8_t b[VSOCK_HEADER + 64] = { 0 };
+    unsigned slot = 0;
+    uint32_t len = data ? (uint32_t)strlen(data) : 0;
+    store_le64(b, 7);
+    store_le64(b + 8, VSOCK_HOST_CID);
+    store_le32(b + 16, from);
+    store_le32(b + 20, to);
+    store_le32(b + 24, len);
+    store_le16(b + 28, VSOCK_STREAM);
+    store_le16(b + 30, op);
+    store_le32(b + 32, flags);
+    store_le32(b + 36, 4096);
+    memcpy(b + VSOCK_HEADER, data ? data : "", len);
+    vrig_add_buffer(r, VSOCK_TX, b, VSOCK_HEADER + len, 0);
+    vrig_kick(r, VSOCK_TX);
+    g_assert_true(vrig_used(r, VSOCK_TX, SECOND, &slot, &len));
+}
+
+static Packet vsock_packet(VRig *r)
+{
+    uint8_t b[VSOCK_HEADER];
+    unsigned slot = 0;
+    uint32_t len = 0;
+    Packet p = { 0 };
+    g_assert_true(vrig_used(r, VSOCK_RX, SECOND, &slot, &len));
+    vrig_read(r, VSOCK_RX, slot, 0, b, VSOCK_HEADER);
+    vrig_read(r, VSOCK_RX, slot, VSOCK_HEADER, p.data, MIN(len - VSOCK_HEADER, 63));
+    p = (Packet){ load_le32(b + 16), load_le32(b + 20), load_le16(b + 30), load_le32(b + 32), load_le32(b + 24), load_le32(b + 36) };
+    vrig_read(r, VSOCK_RX, slot, VSOCK_HEADER, p.data, MIN(p.len, 63));
+    vrig_add_buffer(r, VSOCK_RX, NULL, 0, 200);
+    vrig_kick(r, VSOCK_RX);
+    return p;
+}
+
+static int unix_socket(const char *path, bool server)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+    g_assert_cmpint(server ? bind(fd, (struct sockaddr *)&un, sizeof(un)) || listen(fd, 4) : connect(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    return fd;
+}
+
+static void expect_read(int fd, const char *text)
+{
+    char got[64] = "";
+    size_t have = 0;
+    for (unsigned i = 0; i < 4000 && have < strlen(text); i++) {
+        ssize_t n = recv(fd, got + have, sizeof(got) - 1 - have, MSG_DONTWAIT);
+        have += n > 0 ? (size_t)n : 0;
+        if (!evloop_iterate(false))
+            g_usleep(200);
+    }
+    g_assert_cmpstr(got, ==, text);
+}
+
+static void test_vsock(const void *device)
+{
+    g_autofree char *dir = g_dir_make_tmp("rhea-vsock-XXXXXX", NULL), *path = g_build_filename(dir, "v", NULL), *port = g_strconcat(path, "_52", NULL);
+    g_autofree char *options = g_strdup_printf("%s,guest-cid=7,uds=%s", (const char *)device, path);
+    int server = unix_socket(port, true);
+    VRig r = rig_with(options);
+    g_assert_cmpuint(vrig_config(&r, 0, 4), ==, 7);
+    vrig_start(&r, VIRTIO_F_EVENT_IDX, VSOCK_QUEUES);
+    for (unsigned i = 0; i < 4; i++)
+        vrig_add_buffer(&r, VSOCK_RX, NULL, 0, 200);
+    vrig_add_buffer(&r, VSOCK_EVENT, NULL, 0, 8);
+    vrig_kick(&r, VSOCK_RX);
+
+    vsock_send(&r, 1000, 53, VSOCK_REQUEST, 0, NULL); /* nobody listens there */
+    Packet p = vsock_packet(&r);
+    g_assert_true(p.op == VSOCK_RST && p.from == 53 && p.to == 1000);
+
+    vsock_send(&r, 1000, 52, VSOCK_REQUEST, 0, NULL);
+    p = vsock_packet(&r);
+    g_assert_true(p.op == VSOCK_RESPONSE && p.from == 52 && p.to == 1000 && p.credit);
+    int peer = accept(server, NULL, NULL);
+    vsock_send(&r, 1000, 52, VSOCK_RW, 0, "from the guest");
+    expect_read(peer, "from the guest");
+    g_assert_cmpint(send(peer, "from the host", 13, 0), ==, 13);
+    p = vsock_packet(&r);
+    g_assert_true(p.op == VSOCK_RW && p.len == 13);
+    g_assert_cmpstr(p.data, ==, "from the host");
+    vsock_send(&r, 1000, 52, VSOCK_SHUTDOWN, VSOCK_SHUT_RECEIVE | VSOCK_SHUT_SEND, NULL);
+    g_assert_cmpuint(vsock_packet(&r).op, ==, VSOCK_RST);
+    close(peer);
+
+    int client = unix_socket(path, false); /* the host connects to port 22 of the guest */
+    g_assert_cmpint(send(client, "CONNECT 22\nearly", 16, 0), ==, 16);
+    p = vsock_packet(&r);
+    g_assert_true(p.op == VSOCK_REQUEST && p.to == 22);
+    uint32_t ours = p.from;
+    g_autofree char *ok = g_strdup_printf("OK %u\n", ours);
+    vsock_send(&r, 22, ours, VSOCK_RESPONSE, 0, NULL);
+    expect_read(client, ok);
+    p = vsock_packet(&r);
+    g_assert_cmpstr(p.data, ==, "early");
+    g_autoptr(GBytes) saved = save_all();
+    load_all(saved); /* streams end, and the guest is told */
+    vrig_kick(&r, VSOCK_EVENT);
+    vrig_set(&r, 0x50, RIG_NOTIFY + 4 * VSOCK_EVENT, 4, VSOCK_EVENT);
+    unsigned slot = 0;
+    uint32_t len = 0;
+    g_assert_true(vrig_used(&r, VSOCK_EVENT, SECOND, &slot, &len));
+    g_assert_cmpuint(len, ==, 4);
+    g_assert_cmpint(recv(client, &slot, 1, 0), ==, 0);
+    close(client);
+    close(server);
+    vrig_free(&r);
+    unlink(port);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
 /* ---- random rings: whatever stands in them, a device neither hangs nor falls ---- */
 
 static uint64_t random_address(void)
@@ -321,7 +445,9 @@ static void storm(VRig *r, unsigned rounds)
 
 static void test_storm(const void *device)
 {
-    VRig r = rig_with(device);
+    g_autofree char *path = g_strdup_printf("%s/rhea-storm-%d", g_get_tmp_dir(), (int)getpid());
+    g_autofree char *options = strstr(device, "vsock") ? g_strdup_printf("%s,guest-cid=3,uds=%s", (const char *)device, path) : g_strdup(device);
+    VRig r = rig_with(options);
     if (bus_find_kind("virtio-serial-bus")) {
         add_ring("storm");
         vrig_add("virtconsole,chardev=storm");
@@ -343,6 +469,9 @@ int main(int argc, char **argv)
     g_test_add_func("/rng/quota", test_rng_quota);
     g_test_add_data_func("/serial/pci", "virtio-serial-pci", test_serial);
     g_test_add_data_func("/serial/mmio", "virtio-serial-device", test_serial);
+    g_test_add_data_func("/vsock/pci", "vhost-vsock-pci", test_vsock);
+    g_test_add_data_func("/vsock/mmio", "vhost-vsock-device", test_vsock);
+    g_test_add_data_func("/storm/vsock/pci", "vhost-vsock-pci", test_storm);
     g_test_add_func("/serial/input", test_serial_input);
     g_test_add_data_func("/storm/serial/pci", "virtio-serial-pci", test_storm);
     g_test_add_data_func("/storm/serial/mmio", "virtio-serial-device", test_storm);
