@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "hw/mem/backend.h"
 #include "system/settings.h"
+#include "system/setup-hmat.h"
 
 #define NODE_STEP (8 * MiB) /* nodes that nobody sized are a multiple of it */
 enum { NO_NODE = 0xff };
@@ -84,10 +85,11 @@ static bool add_node(Numa *n, Opts *o, const GPtrArray *cpus, Error **errp)
 {
     static const char *const keys[] = { "type", "mem", "memdev", "cpus", "nodeid", "initiator", NULL };
     uint64_t id = n->count, mem = 0;
+    uint64_t initiator;
     const char *memdev = opts_get(o, "memdev"), *size = opts_get(o, "mem");
     opts_get(o, "cpus");
-    opts_get(o, "initiator"); /* only HMAT would say it */
-    if (!opts_get_u64(o, "nodeid", id, &id, errp) || !opts_all_used(o, "-numa node", keys, errp))
+    if (!opts_get_u64(o, "initiator", HMAT_NO_INITIATOR, &initiator, errp) ||
+        !opts_get_u64(o, "nodeid", id, &id, errp) || !opts_all_used(o, "-numa node", keys, errp))
         return false;
     if (id >= NUMA_NODES_MAX || n->present[id]) {
         error_setf(errp, "-numa node: nodeid=%" PRIu64 " %s", id, id < NUMA_NODES_MAX ? "is there already" : "is not below 128");
@@ -101,6 +103,8 @@ static bool add_node(Numa *n, Opts *o, const GPtrArray *cpus, Error **errp)
         error_setf(errp, "-numa node: mem= and memdev= exclude each other; leave mem= out");
         return false;
     }
+    if (initiator < NUMA_NODES_MAX)
+        hmat_of(n->c)->initiator[id] = (uint8_t)initiator;
     n->present[id] = true;
     n->memdev[id] = g_strdup(memdev);
     n->c->memory[id] = mem;
@@ -180,7 +184,7 @@ static bool add_line(Numa *n, const char *text, Error **errp)
     g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(Opts) o = opts_parse_list(text, "type", "cpus", cpus, errp);
     const char *type = o ? opts_get(o, "type") : NULL;
-    static const char *const types[] = { "node", "dist", "cpu", NULL };
+    static const char *const types[] = { "node", "dist", "cpu", "hmat-lb", "hmat-cache", NULL };
     if (!o)
         return false;
     if (type && !strcmp(type, "node"))
@@ -189,10 +193,11 @@ static bool add_line(Numa *n, const char *text, Error **errp)
         return add_distance(n, o, errp);
     if (type && !strcmp(type, "cpu"))
         return add_cpu_ids(n, o, errp);
-    if (type && g_str_has_prefix(type, "hmat-"))
-        error_setf(errp, "-numa %s: the heterogeneous memory table is not in this program; -numa dist gives distances", type);
-    else
-        error_set_unknown(errp, "-numa", type ? type : "", types);
+    if (type && !strcmp(type, "hmat-lb"))
+        return hmat_add_speed(n->c, n->present, o, errp);
+    if (type && !strcmp(type, "hmat-cache"))
+        return hmat_add_cache(n->c, n->present, o, errp);
+    error_set_unknown(errp, "-numa", type ? type : "", types);
     return false;
 }
 
@@ -291,13 +296,35 @@ static void place_cpus(Numa *n)
         warn_reportf("-numa: %u CPUs are in no node; they go to node 0", left);
 }
 
+/* Who is said to be near must be a node; and the table is asked for in words, as other programs want it. */
+static bool check_hmat(const Numa *n, Settings *s, Error **errp)
+{
+    bool on;
+    if (!opts_get_bool(s->machine_opts, "hmat", false, &on, errp))
+        return false;
+    if (!n->c->hmat && on)
+        hmat_of(n->c);
+    if (n->c->hmat && !on) {
+        error_setf(errp, "-numa hmat-lb, hmat-cache and initiator= need -machine hmat=on");
+        return false;
+    }
+    for (unsigned i = 0; n->c->hmat && i < n->count; i++) {
+        uint8_t from = n->c->hmat->initiator[i];
+        if (from == HMAT_NO_INITIATOR || n->present[from])
+            continue;
+        error_setf(errp, "-numa node,nodeid=%u,initiator=%u: there is no node %u", i, from, from);
+        return false;
+    }
+    return true;
+}
+
 static bool complete(Numa *n, Settings *s, Error **errp)
 {
     n->c->nodes = n->count;
     if (!check_nodes(n, errp) || !(n->any_memdev ? take_memdevs(n, s, errp) : share_memory(n, errp)))
         return false;
     place_cpus(n);
-    return complete_distances(n, errp);
+    return check_hmat(n, s, errp) && complete_distances(n, errp);
 }
 
 static bool setup_numa(Settings *s, Machine *m, Error **errp)

@@ -46,6 +46,8 @@ static const struct { const char *key, *help; } machine_keys[] = {
     { "hpet", "on|off: high precision event timer" },
     { "graphics", "on|off: firmware may use a display" },
     { "memory-backend", "ID of the -object memory-backend-* that is the machine's RAM" },
+    { "hmat", "on|off: the guest is told how fast the nodes' memory is (-numa hmat-lb, hmat-cache)" },
+    { "nvdimm", "on|off: accepted; -device nvdimm needs nothing more" },
     { "mem-merge", "on|off: the host may merge equal pages" },
     { "dump-guest-core", "on|off: guest RAM is part of core dumps" },
     { "kernel", "as -kernel" },
@@ -107,6 +109,8 @@ static bool apply_common_keys(Settings *s, Error **errp)
     set_string(o, "firmware", &c->bios);
     bool merge, dump;
     opts_get(o, "accel");
+    opts_get(o, "hmat"); /* with the nodes */
+    opts_get(o, "nvdimm");
     if (!opts_get_bool(o, "mem-merge", true, &merge, errp) || !opts_get_bool(o, "dump-guest-core", true, &dump, errp))
         return false;
     ram_source_set_defaults(merge, dump);

@@ -5,6 +5,7 @@
 #include "hw/acpi/aml.h"
 #include "hw/acpi/cpu-hotplug.h"
 #include "hw/acpi/memory-hotplug.h"
+#include "hw/acpi/nfit.h"
 #include "hw/acpi/pm.h"
 #include "hw/acpi/tables.h"
 
@@ -486,6 +487,7 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
         processors(a, p);
     if (p->vmgenid)
         generation_id(a, p);
+    acpi_nfit_aml(a);
     if (p->memory_slots)
         acpi_memory_hotplug_aml(a, p->memory_slots, AML_SYSTEM_IO, ACPI_MEMHP_PORT);
     aml_end(a);

@@ -65,4 +65,6 @@ void acpi_build_numa(AcpiBuilder *b, const AcpiNuma *n)
     acpi_table_end(b, at, true);
     if (c->has_distances)
         build_slit(b, c);
+    if (c->hmat)
+        acpi_build_hmat(b, c);
 }

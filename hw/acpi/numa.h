@@ -18,5 +18,6 @@ typedef struct AcpiNuma {
     AcpiCpuAffinityFn *cpu;
     const void *board;
 } AcpiNuma;
+void acpi_build_hmat(AcpiBuilder *b, const NumaConfig *c); /* c->hmat is there; section 5.2.27 */
 void acpi_build_numa(AcpiBuilder *b, const AcpiNuma *n);
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables of a PC: FADT, MADT, HPET, MCFG, WAET, FACS (ACPI 6.4 chapter 5). */
+#include "hw/acpi/nfit.h"
 #include "hw/acpi/numa.h"
 
 #include <string.h>
@@ -236,6 +237,7 @@ static void build_numa(AcpiBuilder *b)
                    .cpu = cpu_affinity, .board = p };
 
     acpi_build_numa(b, &n);
+    acpi_build_nfit(b);
 }
 
 AcpiBlobs acpi_build(const AcpiPlatform *p)

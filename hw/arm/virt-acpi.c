@@ -4,6 +4,7 @@
  * MCFG: PCI Firmware 3.2).
  */
 #include "hw/arm/virt-acpi.h"
+#include "hw/acpi/nfit.h"
 #include "hw/acpi/numa.h"
 
 enum { GSI_BASE = 32 /* SPI n is interrupt n + 32 */, PL011_SUBTYPE = 3, UART_CLASS = 0x8000 };
@@ -253,6 +254,7 @@ static void build_numa(AcpiBuilder *b, const VirtFacts *v)
     AcpiNuma n = { .config = v->numa, .ram = { { VIRT_RAM, v->ram_size } }, .devices = { v->devices.base, v->devices.size },
                    .cpus = v->cpus, .cpu = cpu_affinity, .board = v };
     acpi_build_numa(b, &n);
+    acpi_build_nfit(b);
 }
 
 AcpiBlobs virt_acpi_build(const VirtFacts *v)

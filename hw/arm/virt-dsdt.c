@@ -2,6 +2,7 @@
 /* The DSDT of the virt machine: CPUs, serial port, virtio transports, PCI host, GPIO with the power button. */
 #include <stdio.h>
 #include "hw/acpi/memory-hotplug.h"
+#include "hw/acpi/nfit.h"
 #include "hw/arm/virt-acpi.h"
 
 static const uint32_t gsi_base = 32;
@@ -176,6 +177,7 @@ GByteArray *virt_acpi_dsdt(const VirtFacts *v)
     fixed_devices(a);
     pci(a, v);
     power_button(a);
+    acpi_nfit_aml(a);
     if (v->memory_slots) {
         acpi_memory_hotplug_aml(a, v->memory_slots, AML_SYSTEM_MEMORY, VIRT_MEMHP);
         event_device(a);

@@ -13,6 +13,7 @@ typedef struct NumaConfig {
     uint64_t memory[NUMA_NODES_MAX]; /* of the RAM that -m sizes, in order of nodes; the sum is ram_size */
     bool has_distances;              /* else firmware says nothing and the guest assumes 10 and 20 */
     uint8_t distance[NUMA_NODES_MAX][NUMA_NODES_MAX];
+    struct NumaHmat *hmat;           /* hw/core/numa-hmat.h; NULL: nothing is known */
     uint8_t *cpu_node;               /* of CPUs 0 to max_cpus - 1 */
 } NumaConfig;
 #endif

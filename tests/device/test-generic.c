@@ -32,8 +32,9 @@ static const struct { const char *type, *prop, *value; } needed[] = {
     { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
     { "sse-watchdog", "counter", "sse-counter-0" },
     { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
-    { "virtio-pmem-pci", "memdev", "memory" }, { "ivshmem-plain", "memdev", "memory" }, { "ivshmem-doorbell", "chardev", "shm" },
-    { "vfio-pci", "host", "05:00.0" },
+    { "virtio-pmem-pci", "memdev", "memory" }, { "nvdimm", "memdev", "memory" }, { "ivshmem-plain", "memdev", "memory" },
+    { "ivshmem-doorbell", "chardev", "shm" },
+    { "vfio-pci", "host", "05:00.0" }, { "vhost-vsock-pci", "guest-cid", "3" }, { "vhost-vsock-device", "guest-cid", "3" },
     { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
 };
 
@@ -187,6 +188,10 @@ static Device *make_device(const DeviceType *t, bool as_host)
     for (unsigned i = 0; i < ARRAY_LEN(needed); i++) {
         if (!strcmp(needed[i].type, t->name) && !(as_host && !strcmp(needed[i].prop, "drive")))
             device_set_default(d, needed[i].prop, needed[i].value);
+    }
+    if (g_str_has_prefix(t->name, "vhost-vsock")) {
+        g_autofree char *path = g_strdup_printf("%s/rhea-generic-%d", g_get_tmp_dir(), (int)getpid());
+        device_set_default(d, "uds", path);
     }
     if (!strcmp(t->name, "q35-pcihost") || !strcmp(t->name, "i440FX-pcihost"))
         wire_host_bridge((HostBridge *)d);
