@@ -363,6 +363,12 @@ unsigned sd_command(SdPort *p, uint8_t index, uint32_t arg, uint8_t rsp[16])
 
 /* ---- the slot ---- */
 
+bool sd_idle(const SdPort *p)
+{
+    const SdBus *b = p->bus;
+    return b && b->port == p && b->card && b->card->state == SD_IDLE;
+}
+
 static bool plug(Bus *bus, Device *d, Error **errp)
 {
     SdBus *b = container_of(bus, SdBus, bus);
@@ -372,6 +378,7 @@ static bool plug(Bus *bus, Device *d, Error **errp)
         return false;
     }
     d->domain = bus->parent->domain;
+    c->spi |= b->spi;
     b->card = c;
     c->bus = b;
     return true;

@@ -27,6 +27,7 @@ struct SdBus {
     Bus bus;
     SdPort *port;
     SdCard *card;
+    bool spi; /* the slot is wired for SPI: cards that come are, too */
 };
 
 /* "sd-bus.N", as many as the machine has. In start() and stop(); fini may be called on one that never was. */
@@ -48,6 +49,7 @@ size_t sd_writable(const SdPort *p);
 size_t sd_write(SdPort *p, const void *buf, size_t len);
 bool sd_busy(const SdPort *p);        /* the card programs or erases: DAT0 is low */
 bool sd_failed(const SdPort *p);      /* the transfer that was started last has failed: no more data comes or goes */
+bool sd_idle(const SdPort *p);        /* the card is not initialised yet */
 bool sd_present(const SdPort *p);
 bool sd_readonly(const SdPort *p);    /* the switch on the card's edge */
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The PrimeCell SSI PL022 (DDI 0194H) as a master; what nothing answers reads as zero, or loops back (SSPCR1.LBM). */
+#include "hw/ssi/ssi.h"
+
+#include <string.h>
 #include "base/bits.h"
-#include "hw/core/device.h"
 
 enum { FIFO = 8 };
 enum { CR1_LBM = 1, CR1_SSE = 2 };
@@ -13,7 +15,15 @@ typedef struct Pl022 {
     uint32_t cr0, cr1, cpsr, imsc, ris, dmacr;
     uint16_t rx[FIFO];
     uint8_t rx_head, rx_count;
+    Device *slave; /* NULL: nobody */
+    SsiExchange *exchange;
 } Pl022;
+
+void pl022_connect(Device *port, Device *slave, SsiExchange *exchange)
+{
+    ((Pl022 *)port)->slave = slave;
+    ((Pl022 *)port)->exchange = exchange;
+}
 
 static void update(Pl022 *s)
 {
@@ -40,10 +50,11 @@ static void dr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t
     uint16_t mask = (uint16_t)((2u << (s->cr0 & 15)) - 1);
     if (!(s->cr1 & CR1_SSE))
         return;
+    uint16_t out = (uint16_t)value & mask, in = s->cr1 & CR1_LBM ? out : s->slave ? s->exchange(s->slave, out) & mask : 0;
     if (s->rx_count == FIFO)
         s->ris |= INT_ROR;
     else
-        s->rx[(s->rx_head + s->rx_count++) % FIFO] = s->cr1 & CR1_LBM ? (uint16_t)value & mask : 0;
+        s->rx[(s->rx_head + s->rx_count++) % FIFO] = in;
     update(s);
 }
 
