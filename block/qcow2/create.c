@@ -258,10 +258,12 @@ static int clear_gain(BlockNode *n, uint64_t old, uint64_t size)
     Qcow2 *q = q2_of(n);
     uint64_t edge = MIN(align_up(old, q->cluster_size), size), below = n->backing ? block_size(n->backing) : n->backing_file ? size : 0;
     int r = write_zeroes(n, old, edge);
+    if (r || edge == size) /* no other cluster */
+        return r;
     below = MIN(below, size);
     pthread_mutex_lock(&q->lock);
     uint64_t mapped = MIN(align_up(size, q->cluster_size), (uint64_t)q->l1_size << (q->cluster_bits + q->l2_bits));
-    if (!r && edge < mapped)
+    if (edge < mapped)
         r = q2_discard_range(n, edge, mapped - edge, true);
     if (!r && edge < below && q->version >= 3)
         r = q2_zero_range(n, edge, align_up(below, q->cluster_size) - edge, false);
