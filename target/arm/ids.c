@@ -21,7 +21,7 @@ static const IdRule rules64[] = {
     R(aa64pfr1, 0, bti, 1), R(aa64pfr1, 4, ssbs, 2), R(aa64pfr1, 8, mte, 1), R(aa64pfr1, 8, mte2, 2),
     R(aa64zfr0, 0, sve2, 1), R(aa64zfr0, 4, sve2_aes, 2), R(aa64zfr0, 16, sve2_bitperm, 1), R(aa64zfr0, 32, sve2_sha3, 1),
     R(aa64zfr0, 40, sve2_sm4, 1), R(aa64zfr0, 20, bf16, 1), R(aa64zfr0, 44, i8mm, 1), R(aa64zfr0, 52, sve_f32mm, 1), R(aa64zfr0, 56, sve_f64mm, 1),
-    R(aa64mmfr0, 4, aarch64, 2), R(aa64mmfr0, 8, aarch64, 1), R(aa64mmfr0, 12, el3, 1), R(aa64mmfr0, 20, gran16, 1), R(aa64mmfr0, 56, fgt, 1),
+    R(aa64mmfr0, 4, aarch64, 2), R(aa64mmfr0, 8, aarch64, 1), R(aa64mmfr0, 12, el3, 1), R(aa64mmfr0, 20, gran16, 1), R(aa64mmfr0, 20, lpa2, 2), R(aa64mmfr0, 28, lpa2, 1), R(aa64mmfr0, 56, fgt, 1),
     R(aa64mmfr1, 0, hafdbs, 2), R(aa64mmfr1, 4, vmid16, 2), R(aa64mmfr1, 8, vhe, 1), R(aa64mmfr1, 12, hpds, 1), R(aa64mmfr1, 16, lor, 1),
     R(aa64mmfr1, 20, pan, 1), R(aa64mmfr1, 20, pan2, 2), R(aa64mmfr1, 20, pan3, 3), R(aa64mmfr1, 28, xnx, 1),
     R(aa64mmfr2, 0, cnp, 1), R(aa64mmfr2, 4, uao, 1), R(aa64mmfr2, 16, lva, 1), R(aa64mmfr2, 28, ttst, 1), R(aa64mmfr2, 32, lse2, 1),

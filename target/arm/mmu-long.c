@@ -18,6 +18,8 @@ typedef struct LongWalk {
     unsigned in_bits, out_bits;
     int level;
     bool hpd, ha, hd, tbi, big52; /* hierarchical permissions off; hardware A and D; 52-bit addresses with 64 KiB pages */
+    bool ds;                /* TCR.DS (FEAT_LPA2): 52 bits with 4 and 16 KiB pages; shareability stands in TCR: */
+    uint8_t sh;
     bool be;
 } LongWalk;
 
@@ -34,6 +36,8 @@ typedef bool ReadFn(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint
 
 static uint64_t desc_address(const LongWalk *w, uint64_t d)
 {
+    if (w->ds)
+        return (d & bits_mask(50) & ~bits_mask(12)) | bits_get(d, 8, 2) << 50;
     uint64_t a = d & bits_mask(48) & ~bits_mask(w->granule == 16 ? 16 : 12);
     return w->big52 ? a | bits_get(d, 12, 4) << 48 : a;
 }
@@ -41,8 +45,8 @@ static uint64_t desc_address(const LongWalk *w, uint64_t d)
 static bool block_allowed(const LongWalk *w, int level)
 {
     if (w->granule == 12)
-        return level == 1 || level == 2;
-    return level == 2 || (w->granule == 16 && level == 1 && w->big52);
+        return level == 1 || level == 2 || (level == 0 && w->ds);
+    return level == 2 || (level == 1 && (w->big52 || w->ds));
 }
 
 static unsigned contiguous_bits(const LongWalk *w, int level)
@@ -130,7 +134,9 @@ static bool setup64(ArmCpu *c, const Regime *r, uint64_t va, AccessKind kind, Lo
         tbi = false;
     unsigned txsz = high ? tcr >> 16 & 0x3f : tcr & 0x3f;
     *w = (LongWalk){ .granule = granule_of(c, tcr, high), .be = r->sctlr & SCTLR_EE };
-    unsigned min = w->granule == 16 && c->has.lva ? 12 : 16, max = c->has.ttst ? (w->granule == 16 ? 47 : 48) : 39;
+    w->ds = c->has.lpa2 && w->granule != 16 && tcr & (r->two_ranges ? BIT(59) : BIT(32));
+    w->sh = tcr >> (high ? 28 : 12) & 3;
+    unsigned min = (w->granule == 16 && c->has.lva) || w->ds ? 12 : 16, max = c->has.ttst ? (w->granule == 16 ? 47 : 48) : 39;
     if (txsz < min)
         return mmu_fault(f, FAULT_TRANSLATION, 0);
     txsz = MIN(txsz, max);
@@ -152,8 +158,9 @@ static bool setup64(ArmCpu *c, const Regime *r, uint64_t va, AccessKind kind, Lo
     w->hd = w->ha && (r->two_ranges ? tcr >> 40 & 1 : tcr >> 22 & 1);
     uint64_t ttbr = high ? c->ttbr1_el[r->el] : c->ttbr0_el[r->el];
     unsigned table_bits = 3 + w->in_bits - (w->granule + (3 - (unsigned)w->level) * (w->granule - 3));
-    w->table = ttbr & bits_mask(48) & ~bits_mask(MAX(table_bits, w->big52 ? 6 : 4));
-    if (w->big52)
+    bool high_table = w->big52 || (w->ds && w->out_bits == 52);
+    w->table = ttbr & bits_mask(48) & ~bits_mask(MAX(table_bits, high_table ? 6 : 4));
+    if (high_table)
         w->table |= bits_get(ttbr, 2, 4) << 48;
     return true;
 }
@@ -235,6 +242,7 @@ bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut 
         *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)bits, .global = !r->two_ranges || !(l.desc & DESC_NG), .tbi = w.tbi };
         permissions(c, r, &l, dbm && (a.kind == ACCESS_WRITE), out);
         attributes(c, r, l.desc, out);
+        out->sh = w.ds ? w.sh : out->sh;
         out->ns = l.ns_table || l.desc >> 5 & 1;
         if (!mmu_allowed(out, a.kind))
             return mmu_fault(f, FAULT_PERMISSION, l.level);
@@ -271,6 +279,10 @@ static bool setup_stage2(ArmCpu *c, uint64_t ipa, LongWalk *w)
         w->in_bits = 64 - (vtcr & 0x3f);
         w->out_bits = ps_bits(c, vtcr >> 16 & 7);
         w->level = w->granule == 12 ? (sl0 == 3 ? 3 : 2 - (int)sl0) : 3 - (int)sl0;
+        w->ds = c->has.lpa2 && w->granule != 16 && vtcr & BIT(32);
+        w->sh = vtcr >> 12 & 3;
+        if (w->ds && w->granule == 12 && vtcr & BIT(33)) /* SL2 */
+            w->level = -1;
         w->ha = c->has.hafdbs && vtcr >> 21 & 1;
         w->hd = w->ha && vtcr >> 22 & 1;
         if (w->in_bits > arm_phys_bits_of(c) && w->in_bits > 40)
@@ -281,7 +293,7 @@ static bool setup_stage2(ArmCpu *c, uint64_t ipa, LongWalk *w)
         w->out_bits = 40;
         w->level = 2 - (int)sl0;
     }
-    if (w->level < 0 || w->in_bits < 24 || w->in_bits > 52)
+    if (w->level < (w->ds ? -1 : 0) || w->in_bits < 24 || w->in_bits > 52)
         return false;
     /* at most 16 tables side by side, at least one entry */
     unsigned low = w->granule + (3 - (unsigned)w->level) * (w->granule - 3);
@@ -289,8 +301,9 @@ static bool setup_stage2(ArmCpu *c, uint64_t ipa, LongWalk *w)
         return false;
     w->big52 = w->granule == 16 && c->has.lpa && w->out_bits == 52;
     unsigned table_bits = 3 + w->in_bits - low;
-    w->table = c->vttbr_el2 & bits_mask(48) & ~bits_mask(MAX(table_bits, 4));
-    if (w->big52)
+    bool high_table = w->big52 || (w->ds && w->out_bits == 52);
+    w->table = c->vttbr_el2 & bits_mask(48) & ~bits_mask(MAX(table_bits, high_table ? 6 : 4));
+    if (high_table)
         w->table |= bits_get(c->vttbr_el2, 2, 4) << 48;
     return !(ipa >> w->in_bits);
 }
@@ -325,6 +338,7 @@ bool arm_stage2(ArmCpu *c, uint64_t ipa, MmuAccess a, bool user, bool s1_walk, M
         unsigned bits = l.bits + (l.desc & DESC_CONTIG ? contiguous_bits(&w, l.level) : 0);
         *out = (MmuOut){ .pa = l.addr | (ipa & bits_mask(l.bits)), .page_bits = (uint8_t)bits, .r = l.desc >> 6 & 1, .w = l.desc >> 7 & 1 || (dbm && write),
                          .device = !(l.desc >> 4 & 3), .attr = l.desc >> 2 & 15, .sh = l.desc >> 8 & 3 };
+        out->sh = w.ds ? w.sh : out->sh;
         out->x = s2_executable(c, l.desc, user) && out->r;
         if (!(l.desc & DESC_AF) && !w.ha)
             ok = mmu_fault(f, FAULT_ACCESS_FLAG, l.level);

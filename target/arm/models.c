@@ -30,7 +30,7 @@ const ArmFeatures arm_supported = {
     .m_mve_fp = true, .m_lob = true, .m_fpu = true, .m_fpu_dp = true,
     .bti = true, .pauth2 = true, .pauth_qarma5 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true,
     .i8mm = true,
-    .bf16 = true, .lva = true, .lpa = true, .pan3 = true, .wfxt = true, .mte = true, .mte2 = true,
+    .bf16 = true, .lva = true, .lpa = true, .lpa2 = true, .pan3 = true, .wfxt = true, .mte = true, .mte2 = true,
     .sve = true, .sve2 = true, .sve2_aes = true, .sve2_bitperm = true, .sve2_sha3 = true, .sve2_sm4 = true, .sve_f32mm = true, .sve_f64mm = true,
 };
 
@@ -179,6 +179,8 @@ static void feature_rules(ArmFeatures *f)
 {
     if (!f->aarch64)
         f->lse = f->pauth = f->sve = f->mte = f->bti = f->vhe = f->lpa = f->lva = f->aarch32_el0 = false;
+    if (!f->lpa || !f->lva || !f->gran16)
+        f->lpa2 = false;
     if (f->aarch64 && !f->fp)
         f->simd = false;
     if (!f->simd && f->aarch64)

@@ -72,7 +72,8 @@ static void flush_range(ArmCpu *c, bool all_cpus, uint64_t value, uint32_t asid)
     unsigned tg = value >> 46 & 3, scale = value >> 44 & 3, num = value >> 39 & 31, shift = shifts[tg];
     uint64_t va = (uint64_t)bits_sget(value, 0, 37) << shift;
     uint64_t pages = (uint64_t)(num + 1) << (5 * scale + 1) << (shift - 12);
-    if (pages > 64) {
+    bool ds = c->has.lpa2 && (c->tcr_el[1] & BIT(59) || c->tcr_el[2] & (BIT(59) | BIT(32)) || c->tcr_el[3] & BIT(32)); /* bases in units of 64 KiB */
+    if (pages > 64 || ds) {
         flush(c, all_cpus, TLB_FLUSH_ALL, 0, 0);
         return;
     }

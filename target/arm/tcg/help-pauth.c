@@ -172,12 +172,12 @@ static Layout layout(const ArmCpu *c, uint64_t ptr, bool data)
         l.either_tbi = low_tbi || high_tbi;
         tsz = tcr >> (high ? 16 : 0) & 63;
         bool large = high ? (tcr >> 30 & 3) == 3 : (tcr >> 14 & 3) == 1;
-        unsigned least = large && c->has.lva ? 12 : 16;
+        unsigned least = (large && c->has.lva) || (c->has.lpa2 && tcr & BIT(59)) ? 12 : 16;
         tsz = tsz < least ? least : tsz > 48 ? 48 : tsz;
     } else {
         l.tbi = l.either_tbi = tbi_of(tcr, 20, 29, data);
         tsz = tcr & 63;
-        unsigned least = (tcr >> 14 & 3) == 1 && c->has.lva ? 12 : 16;
+        unsigned least = ((tcr >> 14 & 3) == 1 && c->has.lva) || (c->has.lpa2 && tcr & BIT(32)) ? 12 : 16;
         tsz = tsz < least ? least : tsz > 48 ? 48 : tsz;
     }
     l.bottom = 64 - tsz;

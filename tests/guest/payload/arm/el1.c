@@ -221,6 +221,45 @@ static void test_granule(unsigned granule, const char *name)
     tlbi_all();
 }
 
+/* FEAT_LPA2: 52 bits with 4 and 16 KiB pages. */
+static void test_lpa2(unsigned granule)
+{
+    u64 page = 1ul << granule, old_tcr = rd("tcr_el1"), old_ttbr = rd("ttbr1_el1"), old_low = rd("ttbr0_el1");
+    Map m = map_new(granule, 52), low = map_new(12, 39);
+    *map_entry(&low, 0, 1) = PTE_AF | PTE_DEVICE | PTE_PXN | PTE_UXN | 1;
+    *map_entry(&low, 1ul << 30, 1) = 1ul << 30 | PTE_AF | 1; /* shareability is TCR's now */
+    u64 va = -1ul << 52 | 0x5a5a512345000 << 1;
+    va &= -page;
+    map_page(&m, va, (u64)frame_page, PTE_AF);
+    map_page(&m, va + page, BIT(46), PTE_AF | PTE_SH); /* bits 9:8 are those of the address from 50 on */
+    map_page(&m, va + 2 * page, BIT(49) | (u64)frame_page, PTE_AF);
+    wr("ttbr0_el1", (u64)low.root);
+    tlbi_all();
+    wr("tcr_el1", (old_tcr & ~(63ul << 16 | 3ul << 30 | 7ul << 32)) | 12ul << 16 | (granule == 12 ? 2ul : 1ul) << 30 | 6ul << 32 | BIT(59));
+    wr("ttbr1_el1", (u64)m.root);
+    tlbi_all();
+    *(volatile u64 *)frame_page = 0x1234;
+    EXPECT("52-bit address", TRY("ldr x0, [x0]", va, 0), 0x1234);
+    NO_EXC("52-bit address");
+    TRY("ldr x0, [x0]", va ^ BIT(51), 0);
+    EXPECT_EXC("no table: level", 0x25, granule == 12 ? 0x2b : 4); /* of the first level, which is -1 with 4 KiB */
+    TRY("ldr x0, [x0]", va ^ BIT(53), 0);
+    EXPECT_EXC("beyond 52 bits", 0x25, 4);
+    op("at s1e1r, %0\n\tisb", va + page);
+    EXPECT("52-bit output", rd("par_el1") & 0xffffffffff001, 3ul << 50 | BIT(46));
+    op("at s1e1r, %0\n\tisb", va + 2 * page);
+    EXPECT("bit 49 of the output", rd("par_el1") & 0xffffffffff001, BIT(49) | (u64)frame_page);
+    if (granule == 12) { /* a block of level 0 */
+        *map_entry(&m, -1ul << 52 | 7ul << 39, 0) = PTE_AF | 1;
+        tlbi_all();
+        EXPECT("block of 512 GiB", TRY("ldr x0, [x0]", (-1ul << 52 | 7ul << 39) + (u64)frame_page, 0), 0x1234);
+    }
+    wr("tcr_el1", old_tcr);
+    wr("ttbr1_el1", old_ttbr);
+    wr("ttbr0_el1", old_low);
+    tlbi_all();
+}
+
 static void test_permissions(void)
 {
     u64 va = TEST_VA, *page = (u64 *)frame_page;
@@ -680,6 +719,11 @@ void payload_main(void)
         test_granule(14, "16 KiB");
     if ((mmfr0 >> 24 & 15) == 0)
         test_granule(16, "64 KiB");
+    if ((rd("id_aa64mmfr0_el1") >> 28 & 15) == 1) {
+        print("52 bits\n");
+        test_lpa2(12);
+        test_lpa2(14);
+    }
     test_permissions();
     test_asid();
     test_code();
