@@ -351,6 +351,8 @@ static void doorbell_word(Mptsas *s, uint32_t word)
         store_le32(m.b + 4 * i, s->words[i]);
     s->doorbell = DOORBELL_IDLE;
     run_message(&m);
+    s->his |= INT_DOORBELL; /* it is taken, though the answer may come by a frame */
+    update_irq(s, true);
 }
 
 static void doorbell_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)

@@ -358,6 +358,7 @@ static void test_mptsas_messages(void)
     set_reg(p, 0, 0x42u << 24 | 13u << 16);
     for (unsigned i = 0; i < 13; i++)
         set_reg(p, 0, words[i]);
+    g_assert_cmphex(reg(p, 0x30) & 1, ==, 1); /* the message is taken */
     set_reg(p, 0x30, 0);
     g_assert_cmphex(reg(p, 0x44), ==, BIT(31) | 0x30000 >> 1);
     g_assert_cmphex(peek(p, 0x30008), ==, 0x31);
