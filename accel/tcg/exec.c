@@ -110,6 +110,9 @@ static void jc_note(Vcpu *v, const Block *b)
     jc_make_local(v);
 }
 
+/* Variants have entries, too, that only the run loop finds: elsewhere, with a bit of the tag that no key and, so far as keys are random, no pc gives. */
+static JumpCacheEntry *jc_entry(Vcpu *v, uint64_t pc, unsigned variant) { return &v->jump_cache[jc_index(pc) ^ (variant ? 0x5555u : 0)]; }
+static uint64_t jc_tag(const Vcpu *v, uint64_t pc, unsigned variant) { return pc ^ v->jc_key ^ (variant ? BIT(63) : 0); }
 static const void *jc_target(const Block *b) { return tcg.opt.jit ? b->entry : (const void *)b; }
 
 void jump_cache_drop(const Block *b)
@@ -118,7 +121,7 @@ void jump_cache_drop(const Block *b)
         Vcpu *v = vcpu_get(i);
         if (!v)
             continue;
-        JumpCacheEntry *e = &v->jump_cache[jc_index(b->pc)];
+        JumpCacheEntry *e = jc_entry(v, b->pc, b->variant);
         if (__atomic_load_n(&e->host, __ATOMIC_SEQ_CST) == jc_target(b))
             __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
     }
@@ -129,12 +132,12 @@ static bool fits_tag(uint64_t pc) { return (uint64_t)((int64_t)pc >> 48) + 1 <= 
 
 static void jc_insert(Vcpu *v, const Block *b)
 {
-    if (b->variant || !fits_tag(b->pc) || !tcg.opt.opt_jump_cache || log_enabled(LOG_NOCHAIN))
+    if (!fits_tag(b->pc) || !tcg.opt.opt_jump_cache || log_enabled(LOG_NOCHAIN))
         return;
-    JumpCacheEntry *e = &v->jump_cache[jc_index(b->pc)];
+    JumpCacheEntry *e = jc_entry(v, b->pc, b->variant);
     __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
     __atomic_store_n(&e->host, jc_target(b), __ATOMIC_SEQ_CST);
-    __atomic_store_n(&e->tag, b->pc ^ v->jc_key, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&e->tag, jc_tag(v, b->pc, b->variant), __ATOMIC_SEQ_CST);
     if (atomic_load(&b->invalid)) /* whoever invalidated it may have looked before the stores above */
         __atomic_store_n(&e->tag, ~UINT64_C(0), __ATOMIC_SEQ_CST);
     jc_note(v, b);
@@ -219,9 +222,9 @@ RunResult tcg_run_step(Vcpu *v)
 static RunResult run_block(Vcpu *v, unsigned variant)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    const JumpCacheEntry *e = &v->jump_cache[jc_index(v->pc)];
+    const JumpCacheEntry *e = jc_entry(v, v->pc, variant);
     Block *b = NULL;
-    if (!variant && e->tag == (v->pc ^ v->jc_key) && fits_tag(v->pc) && !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN)) {
+    if (e->tag == jc_tag(v, v->pc, variant) && fits_tag(v->pc) && !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN)) {
         if (tcg.opt.jit)
             return jit_run(v, e->host);
         b = (Block *)e->host;
