@@ -209,8 +209,10 @@ static void describe(KvmVcpu *k, GString *out)
 
 static bool vm_init(Error **errp)
 {
-    if (kvm_check(KVM_CAP_ARM_PSCI_0_2) > 0 && kvm_check(KVM_CAP_ARM_USER_IRQ) > 0)
+    if (kvm_check(KVM_CAP_ARM_PSCI_0_2) > 0 && kvm_check(KVM_CAP_ARM_USER_IRQ) > 0) {
+        kvm_irq_init(false, false); /* only doorbells: the interrupt controller is not there */
         return true;
+    }
     error_setf(errp, "kvm: this kernel lacks KVM_CAP_ARM_PSCI_0_2 or KVM_CAP_ARM_USER_IRQ; use a newer one or -accel tcg");
     return false;
 }

@@ -10,7 +10,6 @@
 #include "hw/core/state.h"
 
 typedef struct X86Cpu X86Cpu;
-typedef struct KvmVcpu KvmVcpu;
 
 enum { X86_HV_MSRS = 48 };
 /* CPUID words that interfaces stand in: 40000003h EAX and EDX, 40000004h EAX. */

@@ -58,7 +58,6 @@ typedef struct X86Host {
     char vendor[13], model_id[49];
     uint8_t phys_bits;
     const X86HypervHost *hyperv; /* NULL: its kernel has no such interfaces */
-    bool nested, pmu;            /* it can save a nested guest; its counters can be the guest's */
 } X86Host;
 void x86_models_set_host(const X86Host *host); /* before CPUs are made; kept by reference; NULL: none */
 
