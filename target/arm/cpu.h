@@ -60,6 +60,7 @@ enum { ARM_SP = 31 /* AArch64 */, ARM_R13 = 13, ARM_R14 = 14 };
 #define ARM_MODE_VLEN_SHIFT 46         /* 48:46 FPSCR.LEN, 50:49 FPSCR.STRIDE (AArch32 short vectors) */
 #define ARM_MODE_MVE_TAIL BIT(51)      /* M: FPSCR.LTPSIZE is not 4: a loop with tail predication */
 #define ARM_MODE_CPACR_SHIFT 52        /* 53:52 free for the AArch32 front end's coprocessor traps */
+#define ARM_MODE_FGT BIT(55)           /* fine-grained traps are armed for this level: system registers are helper calls */
 #define ARM_MODE_OLD_ALIGN BIT(54)     /* AArch32 before v7 with SCTLR.U and A clear: low bits of addresses are dropped, words loaded are rotated */
 #define arm_mode_bank(mode) ((unsigned)((mode) >> ARM_MODE_BANK_SHIFT & 7))
 #define arm_mode_ubank(mode) ((unsigned)((mode) >> ARM_MODE_UBANK_SHIFT & 7))

@@ -207,6 +207,8 @@ ARM_HELPER_VOID(svc)
             vcpu_unwind(v);
         }
     }
+    if (arm_fgt_traps_bit(c, c->el ? FGT_SVC_EL1 : FGT_SVC_EL0))
+        raise_call(c, EC_SVC64, a, b, 2, false);
     raise_call(c, c->aarch64 ? EC_SVC64 : EC_SVC32, a, b, 0, true);
 }
 

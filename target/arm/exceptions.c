@@ -375,6 +375,13 @@ ARM_HELPER_VOID(eret)
     arm_eret64(c);
 }
 
+ARM_HELPER_VOID(eret_trap)
+{
+    ArmCpu *c = arm_cpu(v);
+    if (arm_fgt_traps_bit(c, FGT_ERET))
+        arm_raise(c, EC_ERET, (uint32_t)a, 2);
+}
+
 /* --- what instructions raise --- */
 
 ARM_HELPER_VOID(undef)

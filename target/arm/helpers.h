@@ -24,6 +24,7 @@ ARM_HELPER_VOID(hvc);          /* RFWL a = immediate, b = length; PSCI inside; E
 ARM_HELPER_VOID(smc);          /* RFWL a = immediate, b = length, c = condition info for AArch32 ISS */
 ARM_HELPER_VOID(bkpt);         /* RFWL BRK/BKPT: a = immediate, b = length; M: semihosting 0xab; HLT with c = 1 */
 ARM_HELPER_VOID(eret);         /* RFWL AArch64 ERET */
+ARM_HELPER_VOID(eret_trap);    /* RF   with ARM_MODE_FGT, before an ERET: a = ISS of its trap */
 ARM_HELPER_VOID(fp_trap);      /* RPZ  a = 1: an insn that is Advanced SIMD in AArch32; b = COND/CV bits of the ISS */
 ARM_HELPER_VOID(sve_trap);     /* RPZ */
 ARM_HELPER_VOID(wfi);          /* RX   WFI: traps, then halts; a = 0 WFI, 1 WFE, 2 WFIT, 3 WFET (b = the timeout register's value), c = insn length */

@@ -220,7 +220,7 @@ void arm_update_mode(ArmCpu *c)
     if (!c->has.v7 && !c->has.m_profile && !c->has.aarch64 && !(arm_sctlr(c) & (c->has.v6 ? SCTLR_A | SCTLR_U : SCTLR_A)))
         m |= ARM_MODE_OLD_ALIGN;
     m |= c->il ? ARM_MODE_IL : 0;
-    m |= vector_mode(c) | fp_mode(c) | arm_debug_mode(c);
+    m |= vector_mode(c) | fp_mode(c) | arm_debug_mode(c) | arm_fgt_mode(c);
     bool moved = c->has.el3 && (m ^ c->v.mode) & (ARM_MODE_SECURE | UINT64_C(3) << ARM_MODE_EL_SHIFT);
     vcpu_set_mode(&c->v, m);
     const CpuIntcOps *o = c->v.port.intc_ops;

@@ -30,7 +30,7 @@ const ArmFeatures arm_supported = {
     .m_mve_fp = true, .m_lob = true, .m_fpu = true, .m_fpu_dp = true,
     .bti = true, .pauth2 = true, .pauth_qarma5 = true, .flagm2 = true, .frintts = true, .dpb2 = true, .sb = true, .specres = true, .rng = true,
     .i8mm = true,
-    .bf16 = true, .lva = true, .lpa = true, .lpa2 = true, .pan3 = true, .wfxt = true, .mte = true, .mte2 = true,
+    .bf16 = true, .lva = true, .lpa = true, .lpa2 = true, .pan3 = true, .wfxt = true, .mte = true, .mte2 = true, .fgt = true,
     .sve = true, .sve2 = true, .sve2_aes = true, .sve2_bitperm = true, .sve2_sha3 = true, .sve2_sm4 = true, .sve_f32mm = true, .sve_f64mm = true,
 };
 
@@ -195,7 +195,7 @@ static void feature_rules(ArmFeatures *f)
     if (!f->mte)
         f->mte2 = false;
     if (!f->el2)
-        f->secure_el2 = false;
+        f->secure_el2 = f->fgt = false;
 }
 
 /* --- -cpu's text --- */

@@ -530,6 +530,8 @@ static const ArmSysreg *checked(ArmCpu *c, uint32_t *key, bool write, uint32_t i
     int t = r->trap ? arm_sysreg_trap(c, r, write) : 0;
     if (t < 0)
         undefined(c);
+    if (!t && arm_fgt_traps(c, *key, write))
+        t = 2;
     if (t > 0)
         arm_raise(c, trap_ec(*key), iss, (unsigned)t);
     return r;
@@ -544,7 +546,7 @@ static uint64_t gic_access(ArmCpu *c, uint32_t key, bool write, uint64_t value, 
     uint32_t k = gic_key64(key);
     uint64_t hcr = c->el == 1 ? arm_hcr(c) : 0;
     bool sgi = k_crn(k) == 12 && k_crm(k) == 11 && k_op2(k) >= 5;
-    if (sgi && hcr & (HCR_FMO | HCR_IMO))
+    if ((sgi && hcr & (HCR_FMO | HCR_IMO)) || arm_fgt_traps(c, key, write))
         arm_raise(c, trap_ec(key), iss, 2);
     k |= (hcr & HCR_IMO ? ARM_SYS_KEY_VIRQ : 0) | (hcr & HCR_FMO ? ARM_SYS_KEY_VFIQ : 0);
     bool secure = arm_secure(c);
@@ -569,7 +571,7 @@ static void do_write(ArmCpu *c, uint32_t key, uint64_t value, uint32_t iss)
         bool hyp = k_op1(key) >= 4;
         if (c->el < (k_op1(key) == 6 ? 3 : hyp ? 2 : 1))
             undefined(c);
-        if (c->el == 1 && arm_hcr(c) & HCR_TTLB)
+        if (c->el == 1 && (arm_hcr(c) & HCR_TTLB || arm_fgt_traps(c, key, true)))
             arm_raise(c, trap_ec(key), iss, 2);
         if (k_is32(key) && c->el < 2 && arm_el2_enabled(c) && c->hstr_el2 >> 8 & 1)
             arm_raise(c, trap_ec(key), iss, 2);
@@ -662,7 +664,7 @@ ArmSysregUse arm_sysreg_lookup(const ArmCpu *c, uint32_t key, bool write)
     u.known = true;
     u.exit = write && r->flags & F_EXIT;
     u.lookup = (write || r->flags & F_LOOKUP) && r->flags & F_LOOKUP;
-    if (c->el < (write ? r->wr : r->rd) || r->flags & F_SECURE)
+    if (c->el < (write ? r->wr : r->rd) || r->flags & F_SECURE || c->v.mode & ARM_MODE_FGT)
         return u;
     if (r->key == ARM_SYS_KEY(3, 0, 4, 1, 0)) { /* SP_EL0 while it is not the one in use */
         if (c->sp_sel)

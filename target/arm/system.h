@@ -114,6 +114,13 @@ unsigned arm_mode32_el(const ArmCpu *c, unsigned mode);
 uint64_t arm_debug_mode(const ArmCpu *c);    /* STEP, BREAKPOINT, WATCHPOINT */
 uint64_t arm_mte_mode(const ArmCpu *c);
 
+/* --- fgt.c --- */
+uint64_t arm_fgt_mode(const ArmCpu *c);      /* ARM_MODE_FGT, or 0 */
+/* Does EL2 trap this access, or the instruction with this bit of HFGITR_EL2? */
+bool arm_fgt_traps(const ArmCpu *c, uint32_t key, bool write);
+bool arm_fgt_traps_bit(const ArmCpu *c, unsigned bit);
+enum { FGT_ZVA = 11, FGT_ERET = 51, FGT_SVC_EL0 = 52, FGT_SVC_EL1 = 53 };
+
 /* --- sysregs.c --- */
 void arm_sysregs_reset(ArmCpu *c);
 

@@ -109,12 +109,19 @@ void arm_a64_reta(ArmTrans *x, const A64Insn *i)
 }
 
 /* --- exceptions --- */
+static void eret_trap(ArmTrans *x, unsigned iss)
+{
+    if (x->mode & ARM_MODE_FGT)
+        arm_call(x, arm_help_eret_trap, H_R | H_F, IR_NONE, A_IMM(iss), A_NONE, A_NONE);
+}
+
 void arm_a64_eret(ArmTrans *x, const A64Insn *i)
 {
     if (x->el == 0) {
         arm_undefined(x);
         return;
     }
+    eret_trap(x, 0);
     arm_call0(x, arm_help_eret, H_R | H_F | H_W);
     arm_end_lookup(x);
 }
@@ -125,6 +132,7 @@ void arm_a64_ereta(ArmTrans *x, const A64Insn *i)
         arm_undefined(x);
         return;
     }
+    eret_trap(x, 2u | i->m);
     IrRef elr = ir_temp(x->t);
     ir_lde(x->t, 8, elr, offsetof(ArmCpu, elr_el[0]) + 8u * x->el);
     IrRef target = authenticated(x, elr, A_REF(IR_G(ARM_SP)), i->m ? PAUTH_IB : PAUTH_IA);

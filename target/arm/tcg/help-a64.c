@@ -90,7 +90,7 @@ static void zva_check(ArmCpu *c, uint32_t iss)
 {
     if (c->el == 0 && !(arm_sctlr(c) & SCTLR_DZE))
         arm_raise(c, EC_SYSREG, iss, 0);
-    if (c->el <= 1 && arm_hcr(c) & HCR_TDZ)
+    if ((c->el <= 1 && arm_hcr(c) & HCR_TDZ) || arm_fgt_traps_bit(c, FGT_ZVA))
         arm_raise(c, EC_SYSREG, iss, 2);
 }
 

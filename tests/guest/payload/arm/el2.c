@@ -151,6 +151,41 @@ CODE(g_isr, "mrs x0, isr_el1");
 CODE(g_pac, "mrs x0, s3_0_c2_c1_0");
 #define SYS_ISS(op0, op1, crn, crm, op2, rt, read) ((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (rt) << 5 | (crm) << 1 | (read))
 
+CODE(g_tpidr, "mrs x0, tpidr_el1");
+CODE(g_tpidr_w, "msr tpidr_el1, x0");
+CODE(g_mdscr, "mrs x6, mdscr_el1");
+CODE(g_eret, "eret");
+CODE(g_zva, "dc zva, x0");
+
+/* FEAT_FGT: a bit a register, and an instruction. */
+static void test_fine_traps(void)
+{
+    GUEST("TPIDR_EL1", g_tpidr, 0, 0x16, 0x7f);
+    wr("s3_4_c1_c1_4", BIT(33) | BIT(25)); /* HFGRTR_EL2: TPIDR_EL1, MIDR_EL1 */
+    GUEST("HFGRTR: TPIDR_EL1", g_tpidr, 0, 0x18, SYS_ISS(3, 0, 13, 0, 4, 0, 1));
+    GUEST("HFGRTR: its write", g_tpidr_w, 0, 0x16, 0x7f);
+    GUEST("HFGRTR: MIDR_EL1", g_midr, 0, 0x18, SYS_ISS(3, 0, 0, 0, 0, 0, 1));
+    rd("tpidr_el1"); /* EL2 itself is not trapped */
+    wr("s3_4_c1_c1_4", 0);
+    GUEST("TPIDR_EL1 again", g_tpidr, 0, 0x16, 0x7f);
+    wr("s3_4_c1_c1_5", BIT(33)); /* HFGWTR_EL2 */
+    GUEST("HFGWTR: TPIDR_EL1", g_tpidr_w, 0, 0x18, SYS_ISS(3, 0, 13, 0, 4, 0, 0));
+    GUEST("HFGWTR: its read", g_tpidr, 0, 0x16, 0x7f);
+    wr("s3_4_c1_c1_5", 0);
+    wr("s3_4_c1_c1_6", BIT(42) | BIT(51) | BIT(53) | BIT(11)); /* HFGITR_EL2: TLBI VMALLE1, ERET, SVC at EL1, DC ZVA */
+    GUEST("HFGITR: TLBI", g_tlbi, 0, 0x18, SYS_ISS(1, 0, 8, 7, 0, 31, 0));
+    GUEST("HFGITR: ERET", g_eret, 0, 0x1a, 0);
+    EXPECT("HFGITR: ERET: ELR", caught.elr, (u64)g_eret);
+    GUEST("HFGITR: SVC", g_svc, 0, 0x15, 9);
+    EXPECT("HFGITR: SVC: ELR", caught.elr, (u64)g_svc);
+    GUEST("HFGITR: DC ZVA", g_zva, 0x40000000, 0x18, SYS_ISS(1, 3, 7, 4, 1, 0, 0));
+    wr("s3_4_c1_c1_6", 0);
+    wr("s3_4_c3_c1_4", BIT(4)); /* HDFGRTR_EL2 */
+    GUEST("HDFGRTR: MDSCR_EL1", g_mdscr, 0, 0x18, SYS_ISS(2, 0, 0, 2, 2, 6, 1));
+    wr("s3_4_c3_c1_4", 0);
+    GUEST("MDSCR_EL1", g_mdscr, 0, 0x16, 0x7f);
+}
+
 static void test_traps(void)
 {
     u64 base = HCR_BASE | HCR_VM;
@@ -197,6 +232,8 @@ static void test_traps(void)
         wr("hcr_el2", base | BIT(40) | BIT(41));
         GUEST("no APK", g_pac, 0, 0x16, 0x7f);
     }
+    if (rd("id_aa64mmfr0_el1") >> 56 & 15)
+        test_fine_traps();
     /* TGE: EL0's exceptions go to EL2 */
     wr("hcr_el2", HCR_BASE | BIT(27));
     run_lower(EL0T, g_svc, 0, 0);
