@@ -75,11 +75,35 @@ static bool add_cpus(ABoardMachine *m, Error **errp)
     return true;
 }
 
+/* -drive if=pflash: the table's flashes in their order. */
+static bool set_flash_file(ABoardMachine *m, Device *d, Error **errp)
+{
+    const MachineConfig *c = &m->machine.config;
+    unsigned unit = m->flashes++;
+    return unit >= ARRAY_LEN(c->pflash) || !c->pflash[unit] ||
+           (device_set(d, "file", c->pflash[unit], errp) && device_set(d, "readonly", c->pflash_readonly[unit] ? "on" : "off", errp));
+}
+
+static bool check_flash_files(ABoardMachine *m, Error **errp)
+{
+    const MachineConfig *c = &m->machine.config;
+    for (unsigned unit = m->flashes; unit < ARRAY_LEN(c->pflash); unit++) {
+        if (c->pflash[unit]) {
+            error_setf(errp, "flash '%s': machine '%s' has %u of them; leave out -drive if=pflash,unit=%u", c->pflash[unit], m->machine.type->name,
+                       m->flashes, unit);
+            return false;
+        }
+    }
+    return true;
+}
+
 Device *aboard_add(ABoardMachine *m, const APart *p, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
     Device *d = device_new_named(p->type, p->id, errp);
     if (!d || !device_set_list(d, p->props, errp))
+        return NULL;
+    if (!strcmp(p->type, "cfi.pflash01") && !set_flash_file(m, d, errp))
         return NULL;
     Chardev *chr = p->serial && p->serial <= ARRAY_LEN(c->serial) ? c->serial[p->serial - 1] : NULL;
     if (chr)
@@ -162,6 +186,10 @@ static bool load_kernel(ABoardMachine *m, Error **errp)
 static bool load_firmware(ABoardMachine *m, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
+    if (m->board->boot_flash && c->pflash[0]) {
+        error_setf(errp, "firmware '%s': both -bios and the first -drive if=pflash are the boot flash; leave out one", c->bios);
+        return false;
+    }
     g_autoptr(GBytes) file = firmware_read(c, c->bios, 64 * MiB, errp);
     if (!file)
         return false;
@@ -197,7 +225,7 @@ bool aboard_build(Machine *machine, const ABoard *board, Error **errp)
             return false;
     for (const UnmodelledRange *r = board->unmodelled; r && r->name; r++)
         mem_map(m->machine.memory, r->base, aboard_own(m, unmodelled_new(r, 0)), RANGE_PRIORITY);
-    return (!board->wire || board->wire(m, errp)) && prepare_boot(m, errp);
+    return check_flash_files(m, errp) && (!board->wire || board->wire(m, errp)) && prepare_boot(m, errp);
 }
 
 void aboard_reset(Machine *machine)

@@ -50,6 +50,7 @@ struct ABoardMachine {
     struct ArmBoot *boot;
     struct FirmwareImage *firmware; /* -bios: at the reset address */
     Device *intc;
+    unsigned flashes;       /* of the table's, so far */
     void *board_data;       /* g_free()d */
 };
 

@@ -180,9 +180,9 @@ static bool load_firmware(McuMachine *m, const McuBoard *board, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
     uint32_t base = board->cpu.m_init_svtor;
-    if (c->initrd || c->dtb || c->bios) {
+    if (c->initrd || c->dtb || c->bios || c->pflash[0] || c->pflash[1]) {
         error_setf(errp, "machine '%s': firmware is given with -kernel (ELF, hex, S-record, UF2 or raw); -%s has no use here",
-                   m->machine.type->name, c->initrd ? "initrd" : c->dtb ? "dtb" : "bios");
+                   m->machine.type->name, c->initrd ? "initrd" : c->dtb ? "dtb" : c->bios ? "bios" : "drive if=pflash");
         return false;
     }
     if (!c->kernel)

@@ -58,8 +58,11 @@ static const char *const irq_pin[] = { "irq", NULL };
 
 static void ctl_reset(Device *d, ResetPhase phase)
 {
-    if (phase == RESET_HOLD)
-        ctl_update((SysCtl *)d);
+    SysCtl *s = (SysCtl *)d;
+    if (phase == RESET_ENTER)
+        s->rcgc[0] = s->scgc[0] = s->dcgc[0] = 0x40; /* hibernation module */
+    else if (phase == RESET_HOLD)
+        ctl_update(s);
 }
 
 static const DeviceType ctl_type = {
