@@ -17,7 +17,7 @@ Aml *aml_new(void);
 GByteArray *aml_finish(Aml *a); /* frees a; all packages must be closed */
 
 typedef enum AmlOp {
-    AML_STORE = 0x70, AML_ADD = 0x72, AML_SUBTRACT = 0x74, AML_SHIFT_LEFT = 0x79,
+    AML_STORE = 0x70, AML_ADD = 0x72, AML_CONCATENATE = 0x73, AML_MID = 0x9e, AML_SUBTRACT = 0x74, AML_SHIFT_LEFT = 0x79,
         AML_SHIFT_RIGHT = 0x7a, AML_AND = 0x7b,
     AML_OR = 0x7d, AML_XOR = 0x7f, AML_INCREMENT = 0x75, AML_DECREMENT = 0x76,
         AML_FIND_SET_LEFT = 0x81, AML_DEREF_OF = 0x83,
