@@ -52,8 +52,6 @@ bool floppy_sector(const Floppy *d, unsigned track, unsigned head, unsigned sect
 
 /* --- the device --- */
 
-static const BlkDeviceOps ops;
-
 static void medium_changed(void *opaque, bool present)
 {
     Floppy *d = opaque;
