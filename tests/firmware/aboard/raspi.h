@@ -89,8 +89,95 @@ static uint32_t address(void)
     return message[5] & 0x3fffffff;
 }
 
+/* ---- the SD card: sdhost by PIO, then by the DMA controller; the same block by the SDHCI ---- */
+
+enum { SDHOST = BASE + 0x202000, SDHCI = BASE + 0x300000, DMA = BASE + 0x7000 };
+
+static void slot(unsigned function)
+{
+    REG(GPIO + 0x10) = (REG(GPIO + 0x10) & 0x00ffffff) | function << 24 | function << 27; /* 48, 49 */
+    REG(GPIO + 0x14) = function | function << 3 | function << 6 | function << 9;
+}
+
+static uint32_t sd(unsigned index, uint32_t arg, uint32_t how)
+{
+    REG(SDHOST + 4) = arg;
+    REG(SDHOST) = 0x8000 | how | index;
+    while (REG(SDHOST) & 0x8000)
+        ;
+    return REG(SDHOST) & 0x4000 ? 0xdead : REG(SDHOST + 0x10);
+}
+
+static void card(void)
+{
+    static volatile uint32_t block[8] __attribute__((aligned(32))), data[256] __attribute__((aligned(32)));
+    uint32_t sum = 0, rca;
+    slot(4);
+    sd(0, 0, 0x400);
+    sd(8, 0x1aa, 0);
+    do
+        sd(55, 0, 0);
+    while (!(sd(41, 0x40ff8000, 0) >> 31));
+    sd(2, 0, 0x200);
+    rca = sd(3, 0, 0) & 0xffff0000;
+    sd(7, rca, 0x800);
+    REG(SDHOST + 0x3c) = 512;
+    REG(SDHOST + 0x50) = 1;
+    sd(17, 512, 0x40);
+    for (unsigned i = 0; i < 128; i++) {
+        while (!(REG(SDHOST + 0x34) >> 4 & 31))
+            ;
+        sum += REG(SDHOST + 0x40) * (i + 1);
+    }
+    text("sum ");
+    hex(sum);
+    text("\r\n");
+    /* two blocks to the card by DMA */
+    for (unsigned i = 0; i < 256; i++)
+        data[i] = i * 0x01020304;
+    block[0] = 13 << 16 | 0x40 | 0x100 | 1; /* request 13 paces the writes; the source counts */
+    block[1] = (uint32_t)(uintptr_t)data | 0xc0000000;
+    block[2] = 0x7e202040;
+    block[3] = 1024;
+    block[4] = block[5] = 0;
+    REG(SDHOST + 0x50) = 2;
+    sd(25, 1024, 0x80);
+    __asm__ volatile("dsb" ::: "memory");
+    REG(DMA + 4) = (uint32_t)(uintptr_t)block | 0xc0000000;
+    REG(DMA) = 1;
+    while (!(REG(DMA) & 2))
+        ;
+    while ((REG(SDHOST + 0x34) & 15) != 1)
+        ;
+    sd(12, 0, 0x800);
+    hex(REG(DMA) & 0x107);
+    REG(DMA) = 6;
+    hex(REG(DMA) & 0x107);
+    put(' ');
+    hex(REG(DMA + 0xfe0));
+    text("\r\n");
+    /* the SDHCI has the lines now, and sdhost nobody */
+    slot(7);
+    REG(SDHCI + 0x34) = 0xffffffff;
+    put(' ');
+    hex(sd(13, rca, 0));
+    REG(SDHCI + 4) = 512 | 1 << 16;
+    REG(SDHCI + 8) = 1024;
+    REG(SDHCI + 0xc) = (17 << 8 | 32 | 2) << 16 | 16;
+    while (!(REG(SDHCI + 0x30) & 32))
+        ;
+    sum = 0;
+    for (unsigned i = 0; i < 128; i++)
+        sum |= REG(SDHCI + 0x20) ^ i * 0x01020304;
+    put(' ');
+    hex(sum);
+    text("\r\nboard: card\r\n");
+}
+
 static void more(void)
 {
+    if (REG(SDHCI + 0x24) >> 16 & 1)
+        card();
     static const struct { uint32_t tag, bytes, a, b; } tags[] = {
         { 0x1, 4 }, { 0x10001, 4 }, { 0x10002, 4 }, { 0x10003, 8 }, { 0x10004, 8 }, { 0x10005, 8 }, { 0x10006, 8 }, { 0x20001, 8, 0 }, { 0x20002, 8, 0 },
         { 0x28001, 8, 0, 3 }, { 0x30001, 8, 1 }, { 0x30002, 8, 1 }, { 0x30002, 8, 2 }, { 0x30004, 8, 2 }, { 0x30007, 8, 2 }, { 0x30006, 8 }, { 0x3000a, 8 },
