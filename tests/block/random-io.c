@@ -225,7 +225,8 @@ static void snapshot(Run *r)
 static void resize(Run *r)
 {
     Error *err = NULL;
-    uint64_t size = align_up(DISK / 2 + pick(r, DISK), 512);
+    uint64_t size = pick(r, 2) ? DISK / 2 + pick(r, DISK) : r->size + pick(r, 200000) - MIN(100000u, r->size);
+    size = align_up(CLAMP(size, (uint64_t)DISK / 2, (uint64_t)DISK / 2 + DISK), 512);
     if (!strcmp(r->format, "qed")) { /* only grows; qemu-img check takes a last cluster that is not whole for a leak */
         size = align_up(size, 65536);
         if (size < r->size)
