@@ -23,6 +23,7 @@
 #define SCTLR_BR BIT(17)  /* PMSA */
 #define SCTLR_NTWE BIT(18)
 #define SCTLR_WXN BIT(19)
+#define SCTLR_DZ BIT(19)  /* v7-R: division by zero is UNDEFINED */
 #define SCTLR_UWXN BIT(20) /* AArch32 */
 #define SCTLR_U BIT(22)   /* v6 */
 #define SCTLR_SPAN BIT(23)

@@ -217,7 +217,7 @@ E(div)
 {
     IrRef d = ir_temp(x->t);
     IrRef n = a32_reg(x, (unsigned)i->rn), m = a32_reg(x, (unsigned)i->rm);
-    if (a32_m(x)) /* CCR.DIV_0_TRP */
+    if (a32_m(x) || (x->has->r_profile && !x->has->v8)) /* CCR.DIV_0_TRP, SCTLR.DZ */
         arm_call(x, arm_help_a32_check_divisor, H_R, IR_NONE, A_REF(m), A_NONE, A_NONE);
     ir_op3(x->t, i->sgn ? IR_SDIV : IR_UDIV, 4, d, n, m);
     a32_set(x, (unsigned)i->rd, d);

@@ -17,7 +17,7 @@ ARM_HELPER(a32_uxtab16);
 ARM_HELPER(a32_usad8);
 ARM_HELPER(a32_sel);
 ARM_HELPER(a32_parallel);
-ARM_HELPER_VOID(a32_check_divisor); /* R: M-profile, CCR.DIV_0_TRP */
+ARM_HELPER_VOID(a32_check_divisor); /* R: M-profile, CCR.DIV_0_TRP; v7-R, SCTLR.DZ */
 ARM_HELPER(a32_nzcv);          /* explicit flag bits from N Z C V in a's bits 31:28 */
 ARM_HELPER(a32_flags);         /* the same, and Q is set from bit 27 */
 

@@ -102,6 +102,9 @@ static void test_instructions(void)
     EXPECT("SDIV", q, -14);
     __asm__("udiv %0, %1, %2" : "=r"(q) : "r"(100), "r"(0));
     EXPECT("UDIV by 0", q, 0);
+    cp_write("p15, 0, %0, c1, c0, 0", cp("p15, 0, %0, c1, c0, 0") | 1 << 19); /* DZ */
+    TRY("mov r1, #0\n\tudiv r0, r0, r1", 5);
+    EXPECT("SCTLR.DZ", kind, 1);
     cp_write("p15, 0, %0, c1, c0, 2", 0xf << 20);
     __asm__ volatile(".fpu vfpv3-d16\n\tvmsr fpexc, %1\n\tvmov.f32 s0, #1.5\n\tvadd.f32 s0, s0, s0\n\tvcvt.s32.f32 s0, s0\n\tvmov %0, s0"
                      : "=r"(sum) : "r"(1 << 30) : "memory");
