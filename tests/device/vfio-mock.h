@@ -80,8 +80,8 @@ static inline int mock_dma(unsigned long request, void *arg)
 static inline int mock_region(struct vfio_region_info *r)
 {
     static const uint64_t size[9] = { [0] = MOCK_BAR0, [2] = 4096, [4] = 32, [7] = 256 };
-    struct { struct vfio_region_info_cap_sparse_mmap cap; struct vfio_region_sparse_mmap_area area; } sparse = {
-        .cap = { .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 1 }, .area = { 0, MOCK_FAST } };
+    const struct vfio_region_info_cap_sparse_mmap cap = { .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 1 };
+    const struct vfio_region_sparse_mmap_area area = { 0, MOCK_FAST };
     uint32_t have = r->argsz, index = r->index;
     if (index >= 9) {
         errno = EINVAL;
@@ -92,11 +92,12 @@ static inline int mock_region(struct vfio_region_info *r)
     if (index)
         return 0;
     r->flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
-    r->argsz = sizeof(*r) + sizeof(sparse);
+    r->argsz = sizeof(*r) + sizeof(cap) + sizeof(area);
     if (have < r->argsz)
         return 0;
     r->cap_offset = sizeof(*r);
-    memcpy(r + 1, &sparse, sizeof(sparse));
+    memcpy(r + 1, &cap, sizeof(cap));
+    memcpy((uint8_t *)(r + 1) + sizeof(cap), &area, sizeof(area));
     return 0;
 }
 
