@@ -114,8 +114,11 @@ static bool start(Device *d, Error **errp)
 
 static void saving(Device *d)
 {
-    virtq_held_saving(&((VserialPort *)d)->rx);
-    virtq_held_saving(&((VserialPort *)d)->tx);
+    VserialPort *p = (VserialPort *)d;
+    virtq_held_saving(&p->rx, vserial_rx(p->serial, p->nr));
+    virtq_held_saving(&p->tx, vserial_tx(p->serial, p->nr));
+    if (!p->tx.saved->len)
+        p->tx_at = 0;
 }
 
 static bool loaded(Device *d, Error **errp)

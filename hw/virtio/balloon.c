@@ -397,7 +397,7 @@ static void saving(Device *d)
 {
     Balloon *b = (Balloon *)d;
     g_byte_array_set_size(b->saved, 0);
-    if (b->have_buffer)
+    if (b->have_buffer && virtio_running(&b->v) && b->stats->enabled)
         virtq_buffer_save(&b->buffer, b->saved);
 }
 

@@ -101,7 +101,7 @@ static bool start(Device *d, Error **errp)
     return virtio_proxy_ready(&r->proxy, &r->v, errp);
 }
 
-static void saving(Device *d) { virtq_held_saving(&((VirtioRng *)d)->held); }
+static void saving(Device *d) { virtq_held_saving(&((VirtioRng *)d)->held, &((VirtioRng *)d)->v.queue[0]); }
 
 static bool loaded(Device *d, Error **errp)
 {

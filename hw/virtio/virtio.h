@@ -125,7 +125,7 @@ void virtq_held_free(VirtqHeld *h);
 bool virtq_held_pop(VirtqHeld *h, VirtQueue *q);
 void virtq_held_push(VirtqHeld *h, VirtQueue *q, uint32_t written);
 void virtq_held_drop(VirtqHeld *h);
-void virtq_held_saving(VirtqHeld *h);
+void virtq_held_saving(VirtqHeld *h, const VirtQueue *q); /* a device that stands forgets it */
 bool virtq_held_loaded(VirtqHeld *h, VirtQueue *q, Error **errp);
 enum { VIRTQ_HELD_MAX = 65536 };
 #define VIRTQ_HELD_STATE(T, f) STATE_BUF(T, f.saved, VIRTQ_HELD_MAX)

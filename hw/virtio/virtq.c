@@ -377,10 +377,10 @@ void virtq_held_drop(VirtqHeld *h)
     dma_vec_finish(&h->buffer.in, 0);
 }
 
-void virtq_held_saving(VirtqHeld *h)
+void virtq_held_saving(VirtqHeld *h, const VirtQueue *q)
 {
     g_byte_array_set_size(h->saved, 0);
-    if (h->have)
+    if (h->have && virtio_running(q->dev) && q->enabled)
         virtq_buffer_save(&h->buffer, h->saved);
 }
 

@@ -158,7 +158,7 @@ static bool start(Device *d, Error **errp)
     return virtio_proxy_ready(&s->proxy, &s->v, errp);
 }
 
-static void saving(Device *d) { virtq_held_saving(&((Vsock *)d)->rx); }
+static void saving(Device *d) { virtq_held_saving(&((Vsock *)d)->rx, &((Vsock *)d)->v.queue[RX]); }
 
 /* The host's ends did not come along: the guest is told to give all of its streams up. */
 static bool loaded(Device *d, Error **errp)
