@@ -23,7 +23,6 @@ typedef struct SdHost {
     uint32_t left, size; /* bytes of the transfer that the card has not given or got yet; of a block */
     bool busywait;       /* a command waits for the card */
     bool settling;       /* the last block is at the card, which programs it */
-    bool running, again;
     SdPort port;
 } SdHost;
 
@@ -86,33 +85,25 @@ static void move(SdHost *s)
         fail(s, STS_CRC16);
 }
 
-static void run(SdHost *s)
+static void port_data(SdPort *p)
 {
-    if (s->running) { /* the card answers from inside */
-        s->again = true;
-        return;
+    SdHost *s = container_of(p, SdHost, port);
+    if (s->direction != NONE && s->left)
+        move(s);
+    if (s->settling && !sd_busy(&s->port)) {
+        end(s);
+        block_done(s);
     }
-    s->running = true;
-    do {
-        s->again = false;
-        if (s->direction != NONE && s->left)
-            move(s);
-        if (s->settling && !sd_busy(&s->port)) {
-            end(s);
-            block_done(s);
-        }
-        if (s->busywait && !sd_busy(&s->port)) {
-            s->busywait = false;
-            s->cmd &= ~(uint32_t)CMD_NEW;
-            s->sts |= STS_BUSY;
-        }
-    } while (s->again);
-    s->running = false;
-    update(s);
+    if (s->busywait && !sd_busy(&s->port)) {
+        s->busywait = false;
+        s->cmd &= ~(uint32_t)CMD_NEW;
+        s->sts |= STS_BUSY;
+    }
 }
 
-static void port_data(SdPort *p) { run(container_of(p, SdHost, port)); }
-static const SdHostOps host_ops = { .data = port_data, .card = port_data };
+static void port_moved(SdPort *p) { update(container_of(p, SdHost, port)); }
+
+static const SdHostOps host_ops = { .data = port_data, .moved = port_moved, .card = sd_port_run };
 
 static uint64_t data_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
@@ -128,7 +119,7 @@ static uint64_t data_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
         block_done(s);
     if (before == n)
         end(s);
-    run(s);
+    sd_port_run(&s->port);
     return load_le32(word);
 }
 
@@ -142,7 +133,7 @@ static void data_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
     store_le32(word, (uint32_t)value);
     memcpy(s->fifo + s->len, word, n);
     s->len += n;
-    run(s);
+    sd_port_run(&s->port);
 }
 
 /* ---- commands ---- */
@@ -179,7 +170,7 @@ static void command_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
     s->busywait = value & CMD_BUSYWAIT;
     if (!s->busywait)
         s->cmd &= ~(uint32_t)CMD_NEW;
-    run(s);
+    sd_port_run(&s->port);
 }
 
 /* ---- registers ---- */

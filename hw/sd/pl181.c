@@ -15,7 +15,7 @@ typedef struct Pl181 {
     uint32_t power, clock, argument, command, resp_cmd, resp[4], timer, length, ctrl, count, status, mask[2];
     uint8_t fifo[FIFO_BYTES];
     uint32_t fifo_len;
-    bool active, running, again;
+    bool active;
     SdBus bus;
     SdPort port;
 } Pl181;
@@ -67,31 +67,23 @@ static void move(Pl181 *s)
         end(s, DATA_TIMEOUT);
 }
 
-static void run(Pl181 *s)
+static void port_data(SdPort *p)
 {
-    if (s->running) { /* the card answers from inside */
-        s->again = true;
-        return;
-    }
-    s->running = true;
-    do {
-        s->again = false;
-        if (s->active)
-            move(s);
-    } while (s->again);
-    s->running = false;
-    update(s);
+    Pl181 *s = container_of(p, Pl181, port);
+    if (s->active)
+        move(s);
 }
 
-static void port_data(SdPort *p) { run(container_of(p, Pl181, port)); }
+static void port_moved(SdPort *p) { update(container_of(p, Pl181, port)); }
+
 static void port_card(SdPort *p)
 {
     Pl181 *s = container_of(p, Pl181, port);
     device_out(&s->dev, 2, sd_present(p));
     device_out(&s->dev, 3, sd_readonly(p));
-    run(s);
+    sd_port_run(&s->port);
 }
-static const SdHostOps host_ops = { .data = port_data, .card = port_card };
+static const SdHostOps host_ops = { .data = port_data, .moved = port_moved, .card = port_card };
 
 static void command_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -112,7 +104,7 @@ static void command_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
     } else {
         s->status |= CMD_TIMEOUT;
     }
-    run(s);
+    sd_port_run(&s->port);
 }
 
 static void ctrl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
@@ -121,7 +113,7 @@ static void ctrl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
     s->active = value & CTRL_ENABLE && s->length;
     s->fifo_len = 0;
     s->count = s->active ? s->length : 0;
-    run(s);
+    sd_port_run(&s->port);
 }
 
 static uint64_t status_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return flags((Pl181 *)d); }
@@ -144,7 +136,7 @@ static uint64_t fifo_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
     memmove(s->fifo, s->fifo + n, s->fifo_len - n);
     s->fifo_len -= n;
     if (n)
-        run(s);
+        sd_port_run(&s->port);
     return load_le32(word);
 }
 
@@ -158,7 +150,7 @@ static void fifo_write(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
     store_le32(word, (uint32_t)value);
     memcpy(s->fifo + s->fifo_len, word, n);
     s->fifo_len += n;
-    run(s);
+    sd_port_run(&s->port);
 }
 
 #define W(name_, at_, f, ...) { .name = name_, .at = at_, .size = 4, .field = offsetof(Pl181, f), __VA_ARGS__ }

@@ -16,8 +16,8 @@ bool sd_card_busy(const SdCard *c)
 static void tell(SdCard *c)
 {
     SdPort *p = c->bus ? c->bus->port : NULL;
-    if (p && !c->quiet && p->ops->data)
-        p->ops->data(p);
+    if (p && !c->quiet)
+        sd_port_run(p);
 }
 
 /* left UINT64_MAX: until CMD12 */

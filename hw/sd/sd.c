@@ -419,6 +419,20 @@ void sd_port_init(SdPort *p, Device *host, const SdHostOps *ops, SdBus *b)
 }
 void sd_bus_connect(SdBus *b, SdPort *p) { b->port = p; }
 
+void sd_port_run(SdPort *p)
+{
+    p->again = true;
+    if (p->running) /* the card answers from inside */
+        return;
+    for (p->running = true; p->again;) {
+        p->again = false;
+        p->ops->data(p);
+    }
+    p->running = false;
+    if (p->ops->moved)
+        p->ops->moved(p);
+}
+
 /* ---- the card as a device ---- */
 
 static void tell_card(SdCard *c)

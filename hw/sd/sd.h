@@ -11,7 +11,9 @@ typedef struct SdPort SdPort;
 
 /* What a controller is told, under its domain, by a worker thread or from inside a call of its own. */
 typedef struct SdHostOps {
-    void (*data)(SdPort *p); /* data to read, room to write, the card is no longer busy, or the transfer has failed */
+    void (*data)(SdPort *p); /* move what can be moved: data to read, room to write, the card is no longer busy, or the transfer has failed.
+                              * Called by sd_port_run() alone, never from inside itself */
+    void (*moved)(SdPort *p); /* after that: lines and interrupts. Whoever sees them may come back at once. NULL: nothing to do */
     void (*card)(SdPort *p); /* a card came or went; NULL: the controller can't see it */
 } SdHostOps;
 
@@ -20,6 +22,7 @@ struct SdPort {
     Device *host;
     const SdHostOps *ops;
     SdBus *bus;
+    bool running, again;
 };
 
 /* Kind "sd": one card. Its domain is that of the bus's parent. */
@@ -36,6 +39,8 @@ void sd_bus_fini(SdBus *b);
 void sd_port_init(SdPort *p, Device *host, const SdHostOps *ops, SdBus *b);
 /* Which controller the slot belongs to. */
 void sd_bus_connect(SdBus *b, SdPort *p);
+/* ops->data, and again when the card had something to tell meanwhile. Under the port's domain. */
+void sd_port_run(SdPort *p);
 
 /*
  * A command; rsp gets the content of the response without its first byte: 4 bytes, or 16 of CID and CSD (bits 127 to 0). Returns its length; 0: the

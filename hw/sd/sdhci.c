@@ -215,23 +215,17 @@ static bool step(Sdhci *s)
     return true;
 }
 
-static void run(Sdhci *s)
+static Sdhci *of_port(const SdPort *p) { return container_of(p, Sdhci, port); }
+
+static void port_data(SdPort *p)
 {
-    if (s->running) { /* the card answers from inside */
-        s->again = true;
-        return;
+    Sdhci *s = of_port(p);
+    while (s->active && step(s))
+        continue;
+    if (s->wait_busy && !sd_busy(&s->port)) {
+        s->wait_busy = false;
+        event(s, INT_TC | (sd_failed(&s->port) && s->reg[W_CMD] >> 21 & 1 && !mode_read(s) ? ERR_DATA_CRC : 0));
     }
-    s->running = true;
-    do {
-        s->again = false;
-        while (s->active && step(s))
-            continue;
-        if (s->wait_busy && !sd_busy(&s->port)) {
-            s->wait_busy = false;
-            event(s, INT_TC | (sd_failed(&s->port) && s->reg[W_CMD] >> 21 & 1 && !mode_read(s) ? ERR_DATA_CRC : 0));
-        }
-    } while (s->again);
-    s->running = false;
 }
 
 /* ---- commands ---- */
@@ -285,7 +279,7 @@ static void issue(Sdhci *s)
         start_data(s);
     else if (kind == 3)
         s->wait_busy = true;
-    run(s);
+    sd_port_run(&s->port);
 }
 
 /* ---- what the guest sees ---- */
@@ -315,7 +309,7 @@ static uint64_t port_read(Sdhci *s, unsigned size)
         v |= (uint64_t)s->fifo[s->fifo_pos++] << 8 * i;
     if (s->fifo_pos >= block_size(s)) {
         count_block(s);
-        run(s);
+        sd_port_run(&s->port);
     }
     return v;
 }
@@ -327,7 +321,7 @@ static void port_write(Sdhci *s, unsigned size, uint64_t v)
     for (unsigned i = 0; i < size && s->fifo_len < block_size(s); i++)
         s->fifo[s->fifo_len++] = (uint8_t)(v >> 8 * i);
     if (s->fifo_len == block_size(s))
-        run(s);
+        sd_port_run(&s->port);
 }
 
 static MemResult reg_read(void *opaque, hwaddr at, unsigned size, uint64_t *value, MemAttrs attrs)
@@ -367,7 +361,7 @@ static void write_word(Sdhci *s, unsigned w, uint32_t mask, uint32_t v)
         s->reg[w] = merged;
         if (mask & 0xff000000 && s->wait_dma) {
             s->wait_dma = false;
-            run(s);
+            sd_port_run(&s->port);
         }
         return;
     case W_BLOCK:
@@ -446,9 +440,7 @@ static void soft_reset(Sdhci *s, unsigned bits)
     update(s);
 }
 
-static Sdhci *of_port(const SdPort *p) { return container_of(p, Sdhci, port); }
 
-static void port_data(SdPort *p) { run(of_port(p)); }
 static void show_card(const Sdhci *s)
 {
     if (s->card)
@@ -462,7 +454,7 @@ static void port_card(SdPort *p)
     if (!there && s->active)
         end_transfer(s, ERR_DATA_TIMEOUT);
     event(s, there ? INT_INSERTED : INT_REMOVED);
-    run(s);
+    sd_port_run(&s->port);
 }
 static const SdHostOps host_ops = { .data = port_data, .card = port_card };
 

@@ -21,7 +21,7 @@ typedef struct Sdhci {
     uint32_t fifo_pos, fifo_len, blocks, links;
     uint64_t desc_addr, moved; /* the ADMA descriptor at work */
     uint32_t desc_len;
-    bool desc_end, desc_int, active, wait_busy, wait_dma, running, again, endless;
+    bool desc_end, desc_int, active, wait_busy, wait_dma, endless;
 } Sdhci;
 
 extern const MemOps sdhci_ops; /* opaque: Sdhci */

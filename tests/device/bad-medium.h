@@ -7,6 +7,7 @@
 #include "block/backend.h"
 #include "block/driver.h"
 #include "hw/core/machine.h"
+#include "tests/device/whole-state.h"
 
 /* --- a medium ("test-bad", above file) that fails as often as it is told --- */
 
@@ -61,16 +62,8 @@ static inline void wait_held(const char *drive)
 
 static inline void go_on(const char *drive, bool load)
 {
-    Error *err = NULL;
-    if (load) {
-        StateWriter *w = state_writer_new();
-        device_save_all(w);
-        g_autoptr(GBytes) state = state_writer_finish(w);
-        device_reset_all();
-        StateReader *r = state_reader_new(state, &err);
-        g_assert_true(device_load_all(r, &err));
-        state_reader_free(r);
-    }
+    if (load)
+        save_reset_load();
     machine_pause(RUN_IO_ERROR);
     machine_resume();
     blk_drain(blk_find(drive));

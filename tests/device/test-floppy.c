@@ -7,6 +7,7 @@
 #include "block/backend.h"
 #include "hw/core/machine.h"
 #include "hw/isa/isa.h"
+#include "tests/device/whole-state.h"
 
 enum { RAM = 1 << 20, BUF = 0x1f000, DISK = 1440 << 10, SECTORS = 18 };
 enum { DOR = 0x3f2, MSR = 0x3f4, FIFO = 0x3f5, DIGITAL_IN = 0x3f7 };
@@ -375,15 +376,10 @@ static void test_state(void)
     SEND(0x46, 0, 0, 0, 3, 2, SECTORS, 27, 255);
     wait_for(0xff, 0x10);
     device_settle_all();
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    g_autoptr(GBytes) saved = state_writer_finish(w);
+    g_autoptr(GBytes) saved = save_all();
     device_reset_all();
     g_assert_cmphex(in(MSR), ==, 0);
-    Error *err = NULL;
-    StateReader *reader = state_reader_new(saved, &err);
-    g_assert_true(reader && device_load_all(reader, &err));
-    state_reader_free(reader);
+    load_all(saved);
     g_assert_cmphex(in(MSR), ==, 0x10);
     out(0x0a, 2);
     assert_result(r, 0, 0, 0);

@@ -20,6 +20,7 @@
 #include "hw/pci/pci-host.h"
 #include "ivshmem-server.h"
 #include "vfio-mock.h"
+#include "tests/device/whole-state.h"
 
 /* ---- fixture: a bare machine with RAM; a bus that a type needs is made by the test's own host for that kind of bus ---- */
 
@@ -234,22 +235,6 @@ static void free_machine(Machine *m)
     machine_take_requests();
     for (Bus *b = bus_first(); b; b = b->next)
         g_error("bus '%s' has outlived its device", b->name);
-}
-
-static GBytes *save_all(void)
-{
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    return state_writer_finish(w);
-}
-
-static void load_all(GBytes *stream)
-{
-    Error *err = NULL;
-    StateReader *r = state_reader_new(stream, &err);
-    if (!r || !device_load_all(r, &err))
-        g_error("%s", err->message);
-    state_reader_free(r);
 }
 
 /* Where two streams differ, for the message: section and field of the first difference are near it. */

@@ -8,6 +8,7 @@
 #include "hw/core/machine.h"
 #include "hw/pci/pci-host.h"
 #include "hw/storage/nvme-regs.h"
+#include "tests/device/whole-state.h"
 
 enum { RAM = 8 << 20, BAR = 0x10000000, CMB_BAR = 0x20000000, ASQ = 0x10000, ACQ = 0x20000, SQ1 = 0x30000, CQ1 = 0x40000, DATA = 0x100000, ENTRIES = 16 };
 enum { DISK_A = 1 << 20, DISK_B = 3 << 20 };
@@ -354,18 +355,13 @@ static void test_state(void)
     g_assert_cmphex(ADMIN(r, ADM_FORMAT, 2, 1, 0), ==, 0);
     g_assert_cmphex(attach(r, 1, false, 1, 0), ==, 0);
     reg_write(NVME_CMBMSC, 8, 0x40000000 | 3);
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    g_autoptr(GBytes) saved = state_writer_finish(w);
+    g_autoptr(GBytes) saved = save_all();
     g_assert_cmphex(ADMIN(r, ADM_FORMAT, 2, 0, 0), ==, 0);
     g_assert_cmphex(attach(r, 1, true, 1, 0), ==, 0);
     Queue admin = r->admin;
     uint8_t acq[ENTRIES * 16];
     memcpy(acq, ram(r, ACQ), sizeof acq);
-    Error *err = NULL;
-    StateReader *reader = state_reader_new(saved, &err);
-    g_assert_true(reader && device_load_all(reader, &err));
-    state_reader_free(reader);
+    load_all(saved);
     r->admin = admin;
     g_assert_cmphex(reg_read(NVME_CMBMSC, 8), ==, 0x40000003);
     reg_write(NVME_CC, 4, 4 << 20 | 6 << 16); /* the queues have gone on: begin anew */

@@ -8,24 +8,9 @@
 #include "base/error.h"
 #include "hw/virtio/vsock.h"
 #include "virtio-rig.h"
+#include "tests/device/whole-state.h"
 
 #define SECOND 2000 /* ms to wait for what comes */
-
-static GBytes *save_all(void)
-{
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    return state_writer_finish(w);
-}
-
-static void load_all(GBytes *stream)
-{
-    Error *err = NULL;
-    StateReader *r = state_reader_new(stream, &err);
-    if (!r || !device_load_all(r, &err))
-        g_error("%s", err->message);
-    state_reader_free(r);
-}
 
 static void add_object(const char *text)
 {
