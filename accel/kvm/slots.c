@@ -21,7 +21,7 @@ typedef struct Slot {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static GArray *slots;          /* of Slot, by the kernel's number; under lock */
 static AddressSpace *space;
-static _Atomic bool stale;     /* the view has changed since the slots were made */
+static _Atomic unsigned changes, made; /* of the view; what the slots are made for: others wait until they are */
 static bool logging;           /* writes of the guest are noted; under lock */
 
 unsigned kvm_slots_count(void)
@@ -198,13 +198,15 @@ static bool add_new(const GArray *want, Error **errp)
 
 bool kvm_slots_refresh(Error **errp)
 {
-    if (!atomic_load(&stale))
+    if (atomic_load(&made) == atomic_load(&changes))
         return true;
     pthread_mutex_lock(&lock);
     bool ok = true;
-    if (atomic_exchange(&stale, false)) {
+    unsigned now = atomic_load(&changes);
+    if (atomic_load(&made) != now) {
         g_autoptr(GArray) want = wanted();
         ok = drop_old(want, errp) && add_new(want, errp);
+        atomic_store(&made, now);
     }
     pthread_mutex_unlock(&lock);
     return ok;
@@ -218,7 +220,7 @@ static void changed(void *opaque)
 {
     if (kvm.vm < 0)
         return;
-    atomic_store(&stale, true);
+    atomic_fetch_add(&changes, 1);
     Error *err = NULL;
     if (vcpu_paused() || kvm_slots_refresh(&err))
         return;
@@ -235,7 +237,7 @@ void kvm_slots_init(AddressSpace *as)
     if (!slots)
         slots = g_array_new(false, false, sizeof(Slot));
     g_array_set_size(slots, 0);
-    atomic_store(&stale, true);
+    atomic_fetch_add(&changes, 1);
 }
 
 void kvm_slots_forget(void)
@@ -245,6 +247,6 @@ void kvm_slots_forget(void)
         g_array_set_size(slots, 0);
     space = NULL;
     logging = false;
-    atomic_store(&stale, false);
+    atomic_store(&made, atomic_load(&changes));
     pthread_mutex_unlock(&lock);
 }
