@@ -426,7 +426,7 @@ static void diag_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 static void request_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     Mptsas *s = mptsas_of(d);
-    if (s->state != STATE_OPERATIONAL || !run_frame(s, (value & ~UINT64_C(7)) | (uint64_t)s->high << 32))
+    if (s->state != STATE_OPERATIONAL || !run_frame(s, (value & ~UINT64_C(3)) | (uint64_t)s->high << 32))
         log_guest_error(d->id, "mptsas: no message can be taken from 0x%x", (unsigned)value);
 }
 
