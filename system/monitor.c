@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "base/bits.h"
+#include "base/evloop.h"
 #include "chardev/chardev.h"
 #include "system/monitor.h"
 #include "system/readline.h"
@@ -246,8 +247,9 @@ static void on_complete(void *opaque, const char *head, GPtrArray *out)
 
 static const ReadlineOps line_ops = { send_text, on_line, on_complete };
 
-static void greet(Monitor *mon)
+static void greet(void *opaque)
 {
+    Monitor *mon = opaque;
     if (!mon->greeted)
         monitor_printf(mon, "Rhea " RHEA_VERSION " monitor - type 'help' for more information\n");
     mon->greeted = true;
@@ -273,8 +275,10 @@ static void event(void *opaque, ChardevEvent ev)
         mon->greeted = false;
     if (ev == CHR_MUX_OUT)
         send_text(mon, "\n", 1);
-    if (ev == CHR_MUX_IN || (ev == CHR_OPENED && !chardev_is_mux(mon->chr)))
+    if (ev == CHR_MUX_IN)
         greet(mon);
+    if (ev == CHR_OPENED && !chardev_is_mux(mon->chr))
+        evloop_defer(NULL, greet, mon); /* behind what the program says while it starts */
 }
 
 static void monitor_free(Monitor *mon)

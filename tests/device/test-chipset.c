@@ -463,9 +463,11 @@ static void test_smbus(void)
     stop();
 }
 
-/* No feeding: the first time-out is noted, the second one resets, once NO_REBOOT is cleared. */
+/* No feeding: the first time-out is noted, the second one resets, once NO_REBOOT is cleared and when no strap forbids it. */
 static void test_tco(void)
 {
+    Error *err = NULL;
+    g_assert_true(device_add_global("ICH9-LPC", "noreboot", "off", &err));
     start_machine("q35", 128 * MiB);
     enable_pm();
     cfg_put(LPC, 0xf0, 4, 0xfed1c001);
