@@ -191,7 +191,8 @@ static const Property props[] = {
     DEFINE_PROP_STRING("uds", Vsock, uds, NULL, "unix socket for programs that connect to the guest; the guest's port P is reached as PATH_P"),
     DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_STRUCT(Vsock, v, virtio_state), VIRTQ_HELD_STATE(Vsock, rx), STATE_BOOL(Vsock, tell_reset), STATE_END_OF_TABLE };
+/* tell_reset follows from loading */
+static const StateField state[] = { STATE_STRUCT(Vsock, v, virtio_state), VIRTQ_HELD_STATE(Vsock, rx), STATE_END_OF_TABLE };
 static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1053, .class_code = 0x078000, .subsystem_vendor = 0x1af4,
                                         .subsystem = 0x1100, .interrupt_pin = 1, .express = true };
 #define COMMON .category = "Misc", .size = sizeof(Vsock), .user_creatable = true, .props = props, .state = state, .init = init, .start = start, \
