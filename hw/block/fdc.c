@@ -24,7 +24,8 @@ void fdc_interrupt(Fdc *f, bool on)
 
 static void reply(Fdc *f, const uint8_t *bytes, unsigned len)
 {
-    memcpy(f->fifo, bytes, len);
+    if (len)
+        memcpy(f->fifo, bytes, len);
     f->at = 0;
     f->len = (uint8_t)len;
     f->phase = len ? FDC_RESULT : FDC_COMMAND;

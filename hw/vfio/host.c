@@ -101,7 +101,8 @@ bool vfio_irq_signal(const VfioDevice *v, unsigned index, const int *fd, unsigne
     g_autofree struct vfio_irq_set *s = g_malloc0(size);
     *s = (struct vfio_irq_set){ .argsz = (uint32_t)size, .index = index, .count = count,
                                 .flags = VFIO_IRQ_SET_ACTION_TRIGGER | (count ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE) };
-    memcpy(s->data, fd, count * sizeof(int));
+    if (count)
+        memcpy(s->data, fd, count * sizeof(int));
     return vfio_host->ioctl(v->fd, VFIO_DEVICE_SET_IRQS, s) == 0;
 }
 
