@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* I/O threads: each waits for calls, file descriptors and its io_uring. */
+#include "base/clock.h"
 #include "base/iothread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct Watch {
@@ -48,13 +48,6 @@ static Watch *find_watch(IoThread *t, unsigned id)
 }
 
 /* --- the thread --- */
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
 
 /* Under the lock, which is dropped around the call. */
 static bool run_one(IoThread *t)
@@ -99,8 +92,8 @@ static bool reap(IoThread *t)
 /* Looks for work without sleeping for a while (poll-max-ns=). */
 static bool spin(IoThread *t)
 {
-    int64_t stop = now_ns() + (int64_t)t->poll_max_ns;
-    while (t->poll_max_ns && now_ns() < stop) {
+    int64_t stop = clock_ns(CLOCK_REALTIME_NS) + (int64_t)t->poll_max_ns;
+    while (t->poll_max_ns && clock_ns(CLOCK_REALTIME_NS) < stop) {
         if (run_calls(t) || reap(t))
             return true;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Drives: requests go to worker threads, unless they can be done at once without waiting. */
 #include <string.h>
-#include <time.h>
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/rcu.h"
 #include "base/thread.h"
 #include "base/trace.h"
@@ -45,13 +45,6 @@ static struct {
     unsigned threads, sleeping;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER };
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 static int carry_out(const BlkRequest *r)
 {
     BlockNode *n = r->node;
@@ -71,7 +64,7 @@ static int carry_out(const BlkRequest *r)
 
 static void account(BlockBackend *b, const BlkRequest *r, int error)
 {
-    int64_t now = now_ns(), took = now - r->start_ns;
+    int64_t now = clock_ns(CLOCK_REALTIME_NS), took = now - r->start_ns;
     unsigned slot = took < 1000 ? 0 : 64 - (unsigned)__builtin_clzll((uint64_t)took / 1000);
     COUNT(b->stats.time_ns[r->op], (uint64_t)took);
     if (error) {
@@ -241,7 +234,7 @@ void blk_replace_node(BlockBackend *b, BlockNode *node)
 void blk_submit(BlockBackend *b, BlkRequest *r)
 {
     r->blk = b;
-    r->start_ns = now_ns();
+    r->start_ns = clock_ns(CLOCK_REALTIME_NS);
     in_flight_enter(&b->in_flight); /* from here on the node stays */
     if (G_UNLIKELY(atomic_load(&b->held)) && park(b, r))
         return;
@@ -535,7 +528,7 @@ bool blk_resize(BlockBackend *b, uint64_t size, Error **errp)
 BlkStats blk_stats(const BlockBackend *b)
 {
     uint64_t last = b->stats.last_ns;
-    BlkStats s = { .inline_ops = b->stats.inline_ops, .ring_ops = b->stats.ring_ops, .idle_ns = last ? (uint64_t)now_ns() - last : 0 };
+    BlkStats s = { .inline_ops = b->stats.inline_ops, .ring_ops = b->stats.ring_ops, .idle_ns = last ? (uint64_t)clock_ns(CLOCK_REALTIME_NS) - last : 0 };
     for (unsigned op = 0; op < ARRAY_LEN(s.ops); op++) {
         s.bytes[op] = b->stats.bytes[op];
         s.failed[op] = b->stats.failed[op];

@@ -122,6 +122,9 @@ const BlockDriver *block_driver_find(const char *name);
 #define BLOCK_DRIVER_REGISTER(drv_) \
     static void __attribute__((constructor)) drv_##_register(void) { block_driver_register(&drv_); }
 
+/* For protocols that grow: something was written up to `end`. Any thread. */
+void block_grown(BlockNode *n, uint64_t end);
+
 /* Read through to the backing file, zeroes beyond its end and without one. */
 int block_read_backing(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 

@@ -151,13 +151,6 @@ static void file_close(BlockNode *n)
 
 /* --- I/O --- */
 
-static void grown(BlockNode *n, uint64_t end)
-{
-    uint64_t size = block_size(n);
-    while (end > size && !atomic_compare_exchange_weak(&n->size, &size, end))
-        continue;
-}
-
 /* All of the vector, whatever the host does in one call. */
 static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, bool write)
 {
@@ -194,7 +187,7 @@ static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struc
 {
     int r = transfer(n, offset, len, iov, iovcnt, true);
     if (!r)
-        grown(n, offset + len);
+        block_grown(n, offset + len);
     return r;
 }
 
@@ -266,7 +259,7 @@ static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fla
         static const uint8_t last;
         if (pwrite(f->fd, &last, 1, (off_t)(offset + len - 1)) != 1)
             return -errno;
-        grown(n, offset + len);
+        block_grown(n, offset + len);
         return 0;
     }
     if (flags & BLOCK_REQ_MAY_UNMAP && !f->no_punch && offset + len <= size) {
@@ -278,7 +271,7 @@ static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fla
         f->no_zero_range = r == -ENOTSUP;
     }
     if (!r)
-        grown(n, offset + len);
+        block_grown(n, offset + len);
     return r;
 }
 
@@ -345,7 +338,7 @@ static int aio_result(BlockNode *n, BlockAio *a, uint64_t offset, int result)
         if (again || (result >= 0 && (uint64_t)result < a->bytes))
             return -EAGAIN;
         if (result > 0 && a->op == BLK_WRITE)
-            grown(n, offset + a->bytes);
+            block_grown(n, offset + a->bytes);
         return MIN(result, 0);
     }
     if (a->op == BLK_FLUSH && result && !again)

@@ -159,9 +159,8 @@ static int nfs_node_preadv(BlockNode *n, uint64_t offset, uint64_t len, const st
 static int nfs_node_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
 {
     int r = transfer(n, offset, len, iov, iovcnt, true);
-    uint64_t size = block_size(n);
-    while (!r && offset + len > size && !atomic_compare_exchange_weak(&n->size, &size, offset + len))
-        continue;
+    if (!r)
+        block_grown(n, offset + len);
     return r;
 }
 

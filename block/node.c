@@ -345,6 +345,13 @@ bool block_writable(const BlockNode *n) { return n->flags & BLOCK_RDWR; }
 unsigned block_flags(const BlockNode *n) { return n->flags; }
 uint64_t block_size(const BlockNode *n) { return atomic_load_explicit(&n->size, memory_order_relaxed); }
 
+void block_grown(BlockNode *n, uint64_t end)
+{
+    uint64_t size = block_size(n);
+    while (end > size && !atomic_compare_exchange_weak(&n->size, &size, end))
+        continue;
+}
+
 BlockNode *block_node_find(const char *node_name)
 {
     for (unsigned i = 0; named && i < named->len; i++) {

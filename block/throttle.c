@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/thread.h"
 #include "block/filter.h"
 
@@ -19,13 +20,6 @@ struct ThrottleGroup {
 };
 
 enum { VALUE_MAX_BITS = 50 };
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
 
 /* --- configuration --- */
 
@@ -66,7 +60,7 @@ static bool complete(Object *o, Error **errp)
     pthread_cond_init(&g->changed, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&g->lock, NULL);
-    g->buckets.last_ns = now_ns();
+    g->buckets.last_ns = clock_ns(CLOCK_REALTIME_NS);
     note_limited(g);
     return throttle_config_check(&g->config, errp);
 }
@@ -88,7 +82,7 @@ bool throttle_group_set(ThrottleGroup *g, const ThrottleConfig *c, Error **errp)
         return false;
     pthread_mutex_lock(&g->lock);
     g->config = *c;
-    g->buckets = (ThrottleBuckets){ .last_ns = now_ns() };
+    g->buckets = (ThrottleBuckets){ .last_ns = clock_ns(CLOCK_REALTIME_NS) };
     note_limited(g);
     pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->lock);
@@ -145,8 +139,8 @@ static void wait_for_turn(ThrottleGroup *g, bool write, uint64_t bytes, const _A
     while (g->serving[write] != ticket)
         pthread_cond_wait(&g->changed, &g->lock);
     int64_t ns;
-    while (!*hurry && (ns = throttle_delay_ns(&g->buckets, &g->config, write, now_ns())) > 0) {
-        int64_t until = now_ns() + ns;
+    while (!*hurry && (ns = throttle_delay_ns(&g->buckets, &g->config, write, clock_ns(CLOCK_REALTIME_NS))) > 0) {
+        int64_t until = clock_ns(CLOCK_REALTIME_NS) + ns;
         struct timespec t = { until / 1000000000, until % 1000000000 };
         pthread_cond_timedwait(&g->changed, &g->lock, &t);
     }

@@ -35,8 +35,9 @@ unsigned kvm_slots_count(void)
 }
 
 /* Whole pages of one section; pieces of a page stay accesses that exit. */
-static void add_section(GArray *out, uint64_t addr, const MemSection *s)
+static void add_section(hwaddr addr, const MemSection *s, void *opaque)
 {
+    GArray *out = opaque;
     uint64_t first = align_up(addr, PAGE), skip = first - addr;
     if (!s->host || s->len < skip + PAGE)
         return;
@@ -54,16 +55,7 @@ static void add_section(GArray *out, uint64_t addr, const MemSection *s)
 static GArray *wanted(void)
 {
     GArray *out = g_array_new(false, false, sizeof(Slot));
-    rcu_read_lock();
-    for (uint64_t addr = 0;;) {
-        MemSection s;
-        as_translate(space, addr, &s);
-        add_section(out, addr, &s);
-        if (!s.len || addr + s.len < addr || addr + s.len == 0)
-            break;
-        addr += s.len;
-    }
-    rcu_read_unlock();
+    as_foreach_section(space, add_section, out);
     return out;
 }
 

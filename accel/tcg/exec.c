@@ -315,7 +315,7 @@ static void *ticker(void *opaque)
     return NULL;
 }
 
-static bool any_has_work(Vcpu *unused)
+bool tcg_any_has_work(Vcpu *unused)
 {
     for (unsigned i = 0; i < vcpu_count(); i++) {
         Vcpu *v = vcpu_get(i);
@@ -345,8 +345,8 @@ static void *all_in_turn(Vcpu *first)
         }
         atomic_store(&on_turn, NULL);
         vcpu_set_current(first);
-        if (!any_has_work(NULL))
-            vcpu_wait(first, any_has_work);
+        if (!tcg_any_has_work(NULL))
+            vcpu_wait(first, tcg_any_has_work);
     }
     atomic_store(&ticking, false);
     pthread_join(tick, NULL);

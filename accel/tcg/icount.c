@@ -168,32 +168,22 @@ static void wait_for_host(Vcpu *first)
         g_usleep((gulong)MIN(ahead / 1000, 100000));
 }
 
-static bool some_has_work(Vcpu *unused)
-{
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        Vcpu *v = vcpu_get(i);
-        if (v && !atomic_load(&v->debug.held) && (!tcg_vcpu(v)->halted || v->arch->has_work(v) || atomic_load(&v->exit_request)))
-            return true;
-    }
-    return false;
-}
-
 /* All vCPUs wait for an event: the next timer, sooner or later. */
 static void idle(Vcpu *first)
 {
     int64_t deadline = clock_virtual_deadline(), from = now_ns();
     if (deadline == INT64_MAX || vcpu_paused()) {
-        vcpu_wait(first, some_has_work);
+        vcpu_wait(first, tcg_any_has_work);
         return;
     }
     if (deadline > from && ic.sleep) {
         int64_t start = clock_ns(CLOCK_REALTIME_NS);
         timer_arm(ic.alarm, start + (deadline - from));
-        vcpu_wait(first, some_has_work);
+        vcpu_wait(first, tcg_any_has_work);
         timer_cancel(ic.alarm);
         int64_t slept = clock_ns(CLOCK_REALTIME_NS) - start;
         set_time(MIN(deadline, from + slept));
-    } else if (deadline > from && !some_has_work(NULL)) {
+    } else if (deadline > from && !tcg_any_has_work(NULL)) {
         set_time(deadline);
     }
 }

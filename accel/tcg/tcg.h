@@ -302,6 +302,7 @@ bool tcg_icount_setup(Opts *o, Error **errp);
 void tcg_icount_off(void);
 bool tcg_icount_instrument(IrBlock *b);  /* false: no room */
 void *tcg_icount_thread(Vcpu *first);
+bool tcg_any_has_work(Vcpu *unused); /* for vcpu_wait(): one thread runs them all */
 
 /* --- host back end --- */
 bool jit_available(char **why_not);

@@ -36,6 +36,12 @@ IrInsn *ir_emit(TransCtx *t, IrOp op, unsigned size); /* zeroed, operands IR_NON
 IrRef ir_temp(TransCtx *t);                           /* a new temporary of this block */
 void ir_temps_reset(TransCtx *t);                     /* at each guest instruction: numbers may be used again */
 unsigned ir_new_label(TransCtx *t);
+/* Does another instruction fit that needs so many ops and labels at most? */
+static inline bool ir_room_left(const TransCtx *t, unsigned ops, unsigned labels)
+{
+    const IrBlock *b = t->b;
+    return b->guest_insns < t->max_insns && b->guest_insns < IR_MAX_GUEST_INSNS && b->count < IR_MAX_INSNS - ops && b->labels < IR_MAX_LABELS - labels;
+}
 
 /* Shorthands; the result is the insn, for flags. x_imm forms take b as immediate. */
 static inline IrInsn *ir_op3(TransCtx *t, IrOp op, unsigned size, IrRef d, IrRef a, IrRef b)

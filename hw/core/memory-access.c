@@ -62,6 +62,18 @@ void as_translate(AddressSpace *as, hwaddr addr, MemSection *out)
     *out = (MemSection){ .len = span(addr, last), .ram_addr = UINT64_MAX };
 }
 
+void as_foreach_section(AddressSpace *as, MemSectionFn *fn, void *opaque)
+{
+    rcu_read_lock();
+    const FlatView *v = rcu_get(as->view);
+    for (unsigned i = 0; v && i < v->count; i++) {
+        MemSection s;
+        fill_section(&v->range[i], v->range[i].first, &s);
+        fn(v->range[i].first, &s, opaque);
+    }
+    rcu_read_unlock();
+}
+
 /* Host memory, in one piece when size and alignment allow: vCPUs may look at it at the same time. */
 static uint64_t host_load(const uint8_t *p, unsigned size)
 {

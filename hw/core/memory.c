@@ -7,7 +7,6 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/memory-internal.h"
-#include "hw/core/memory-listener.h"
 
 /* Nesting of containers and aliases: deeper than any board, short enough that a loop of aliases ends. */
 #define MAX_DEPTH 32

@@ -99,6 +99,7 @@ uint64_t mem_generation(void);
 /* Called (map lock held, new view published) after each commit that changed `as`: e.g. the vCPUs flush their TLBs. */
 typedef void MemChangedFn(void *opaque);
 void as_add_listener(AddressSpace *as, MemChangedFn *fn, void *opaque);
+void as_remove_listener(AddressSpace *as, MemChangedFn *fn, void *opaque); /* not from within fn */
 
 /*
  * Look-up of one address; the caller is inside rcu_read_lock() (all threads made by thread_start() are registered) and
@@ -113,6 +114,9 @@ typedef struct MemSection {
     uint64_t ram_addr; /* RAM/ROM: address in the flat space of all RAM blocks (for dirty and code bitmaps), else ~0 */
 } MemSection;
 void as_translate(AddressSpace *as, hwaddr addr, MemSection *out);
+/* All that `as` shows now, in order of address, without what is unmapped. fn is inside rcu_read_lock(). */
+typedef void MemSectionFn(hwaddr at, const MemSection *s, void *opaque);
+void as_foreach_section(AddressSpace *as, MemSectionFn *fn, void *opaque);
 
 /* Copy; any length; takes RCU and lock domains inside. Reads of unmapped addresses give all ones. */
 MemResult as_read(AddressSpace *as, hwaddr addr, void *buf, uint64_t len, MemAttrs attrs);

@@ -11,7 +11,6 @@
 #include "base/bits.h"
 #include "base/rcu.h"
 #include "hw/core/machine.h"
-#include "hw/core/memory-listener.h"
 #include "hw/core/ram.h"
 #include "hw/vfio/vfio.h"
 
@@ -29,11 +28,12 @@ static struct {
 
 /* ---- mapping ---- */
 
-static void add_section(GArray *out, uint64_t at, const MemSection *s)
+static void add_section(hwaddr at, const MemSection *s, void *opaque)
 {
+    GArray *out = opaque;
     RamBlock block;
     uint64_t skip = align_up(at, PAGE) - at, len = s->len > skip ? align_down(s->len - skip, PAGE) : 0;
-    if (!len || !ram_block_find(s->ram_addr, &block) || block.foreign)
+    if (!len || !s->host || s->ram_addr == UINT64_MAX || !ram_block_find(s->ram_addr, &block) || block.foreign)
         return;
     Mapping m = { at + skip, MIN(len, block.start + block.size - s->ram_addr - skip), s->host + skip, s->readonly };
     g_array_append_val(out, m);
@@ -43,18 +43,7 @@ static void add_section(GArray *out, uint64_t at, const MemSection *s)
 static GArray *present_maps(AddressSpace *as)
 {
     GArray *out = g_array_new(false, false, sizeof(Mapping));
-    uint64_t at = 0;
-    rcu_read_lock();
-    for (;;) {
-        MemSection s;
-        as_translate(as, at, &s);
-        if (s.region && s.host && s.ram_addr != UINT64_MAX)
-            add_section(out, at, &s);
-        if (!s.len || at + s.len <= at)
-            break;
-        at += s.len;
-    }
-    rcu_read_unlock();
+    as_foreach_section(as, add_section, out);
     return out;
 }
 

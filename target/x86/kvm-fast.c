@@ -4,11 +4,11 @@
  * translator, and without a good part of the instructions. A payload of a few thousand instructions tells.
  */
 #include "target/x86/kvm.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PML4 = 0x1000, PDPT = 0x2000, PD = 0x3000, CODE = 0x4000, DATA = 0x5000, SIZE = 0x8000 };
@@ -109,13 +109,6 @@ static bool trial_run_to(const Trial *t, unsigned port)
     return !r && t->run->exit_reason == KVM_EXIT_IO && t->run->io.port == port;
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
-}
-
 static bool trial(const Trial *t, int fd, char **why_not)
 {
     int64_t best = INT64_MAX;
@@ -126,10 +119,10 @@ static bool trial(const Trial *t, int fd, char **why_not)
     for (unsigned i = 0; i < TRIES && best > LIMIT_NS; i++) {
         if (!trial_rewind(t) || !trial_run_to(t, 0x10))
             break;
-        int64_t start = now_ns();
+        int64_t start = clock_ns(CLOCK_REALTIME_NS);
         if (!trial_run_to(t, 0x11))
             break;
-        best = MIN(best, now_ns() - start);
+        best = MIN(best, clock_ns(CLOCK_REALTIME_NS) - start);
         if (best > HOPELESS_NS)
             break;
     }

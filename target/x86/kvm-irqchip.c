@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "hw/core/irqchip-host.h"
 
@@ -150,13 +150,6 @@ enum { MODE_NONE = 0xff, STATE_LOW = 1, STATE_HIGH, STATE_WORD_LOW, STATE_WORD_H
 static bool has_pit, hpet_has_line0;
 static uint64_t pit_stands_since; /* machine paused: counters 1 and 2 are as of then */
 
-static uint64_t host_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 /* The kernel's counters run on while the machine stands: the missed ticks of counter 0 are dropped, the others go on where they were. */
 static void pit_run_state(RunState state)
 {
@@ -164,12 +157,12 @@ static void pit_run_state(RunState state)
     if (!has_pit || kvm.vm < 0)
         return;
     if (state != RUN_RUNNING) {
-        pit_stands_since = pit_stands_since ? pit_stands_since : host_ns();
+        pit_stands_since = pit_stands_since ? pit_stands_since : (uint64_t)clock_ns(CLOCK_REALTIME_NS);
         return;
     }
     if (pit_stands_since && !kvm_ioctl(kvm.vm, KVM_GET_PIT2, &s)) {
         for (unsigned i = 1; i < 3; i++)
-            s.channels[i].count_load_time += (int64_t)(host_ns() - pit_stands_since);
+            s.channels[i].count_load_time += (int64_t)((uint64_t)clock_ns(CLOCK_REALTIME_NS) - pit_stands_since);
         if (kvm_ioctl(kvm.vm, KVM_SET_PIT2, &s) < 0)
             complain("interval timer", true);
     }
@@ -180,7 +173,7 @@ static bool pit_new(Error **errp)
 {
     struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
     hpet_has_line0 = false;
-    pit_stands_since = host_ns();
+    pit_stands_since = (uint64_t)clock_ns(CLOCK_REALTIME_NS);
     has_pit = !kvm_ioctl(kvm.vm, KVM_CREATE_PIT2, &config);
     machine_add_state_listener(pit_run_state);
     if (has_pit)
@@ -195,7 +188,7 @@ static uint8_t byte_state(uint8_t rw, bool second) { return rw < STATE_WORD_LOW 
 static void pit_get(IrqchipPit *out)
 {
     struct kvm_pit_state2 s = { 0 };
-    uint64_t now = pit_stands_since ? pit_stands_since : host_ns();
+    uint64_t now = pit_stands_since ? pit_stands_since : (uint64_t)clock_ns(CLOCK_REALTIME_NS);
     if (kvm_ioctl(kvm.vm, KVM_GET_PIT2, &s) < 0) {
         complain("interval timer", false);
         return;
@@ -217,7 +210,7 @@ static void pit_get(IrqchipPit *out)
 
 static void pit_put(const IrqchipPit *in)
 {
-    uint64_t now = pit_stands_since ? pit_stands_since : host_ns();
+    uint64_t now = pit_stands_since ? pit_stands_since : (uint64_t)clock_ns(CLOCK_REALTIME_NS);
     struct kvm_pit_state2 s = { .flags = (hpet_has_line0 ? KVM_PIT_FLAGS_HPET_LEGACY : 0) | (in->speaker ? KVM_PIT_FLAGS_SPEAKER_DATA_ON : 0) };
     for (unsigned i = 0; i < 3; i++) {
         const IrqchipPitChannel *c = &in->channel[i];

@@ -393,19 +393,12 @@ static bool leave_it(ArmTrans *x, uint8_t after)
     return false;
 }
 
-static void lookup(ArmTrans *x)
-{
-    if (x->step)
-        arm_call0(x, arm_help_insn_end, H_R | H_F);
-    ir_emit(x->t, IR_LOOKUP, 8);
-}
-
 /* Behind a condition or as the end: to `pc` of the same instruction set, with the IT state `it` there. */
 static void side_goto(ArmTrans *x, uint32_t pc, uint8_t it)
 {
     if (leave_it(x, it) || x->step) {
         arm_set_pc(x, pc);
-        lookup(x);
+        arm_leave_stepping(x);
     } else {
         if (pc <= x->pc)
             ir_goto(x->t, IR_CHECK, pc);
@@ -457,7 +450,7 @@ void a32_branch_state(ArmTrans *x, uint32_t target, bool t32)
     leave_it(x, 0);
     arm_call(x, arm_help_a32_state, H_P, IR_NONE, A_IMM(t32), A_NONE, A_NONE);
     arm_set_pc(x, target);
-    lookup(x);
+    arm_leave_stepping(x);
     x->ended = true;
 }
 
@@ -466,7 +459,7 @@ static void jump_aligned(ArmTrans *x, IrRef target)
 {
     if (x->step) {
         ir_ste(x->t, 8, offsetof(ArmCpu, v.pc), target);
-        lookup(x);
+        arm_leave_stepping(x);
     } else {
         ir_op2(x->t, IR_JMP, 8, IR_NONE, target);
     }
@@ -490,7 +483,7 @@ static void bx_m(ArmTrans *x, IrRef target)
     jump_aligned(x, a32_opi(x, IR_AND, target, ~1u));
     ir_label(x->t, IR_LABEL, slow);
     arm_call(x, arm_help_m_bx, H_R | H_F | H_W, IR_NONE, A_REF(target), A_NONE, A_NONE);
-    lookup(x);
+    arm_leave_stepping(x);
 }
 
 void a32_bx(ArmTrans *x, IrRef target)
@@ -519,7 +512,7 @@ void a32_alu_pc(ArmTrans *x, IrRef target)
 /* --- ends --- */
 void a32_end_lookup(ArmTrans *x)
 {
-    lookup(x);
+    arm_leave_stepping(x);
     x->ended = true;
 }
 

@@ -14,8 +14,7 @@ void arm_brcc(ArmTrans *x, IrCond cond, unsigned label)
     br->cond = cond, br->imm = label;
 }
 
-/* v->pc is set: what software step does after an insn. */
-static void leave_stepping(ArmTrans *x)
+void arm_leave_stepping(ArmTrans *x)
 {
     if (x->step)
         arm_call0(x, arm_help_insn_end, H_R | H_F);
@@ -30,7 +29,7 @@ static void leave(ArmTrans *x)
 
 void arm_end_lookup(ArmTrans *x)
 {
-    leave_stepping(x);
+    arm_leave_stepping(x);
     x->ended = true;
 }
 
@@ -57,7 +56,7 @@ void arm_side_goto(ArmTrans *x, uint64_t pc)
     leave(x);
     if (x->step) {
         arm_set_pc(x, pc);
-        leave_stepping(x);
+        arm_leave_stepping(x);
         return;
     }
     if (pc <= x->pc)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A64 scalar floating point: emitters of simd.decode (DDI 0487, C7.2). */
+#include "target/arm/tcg/a64.h"
 #include "target/arm/tcg/simd.h"
 
 unsigned simd_fp_size(ArmTrans *x, unsigned type)
@@ -62,10 +63,6 @@ void arm_simd_fcmp(ArmTrans *x, const SimdInsn *i)
     IrInsn *c = ir_op3i(x->t, IR_CMP, 1, NONE, r, 1);
     c->flags |= IR_SETF;
 }
-static uint64_t explicit_flags(unsigned nzcv)
-{
-    return (nzcv & 8 ? FLAG_S : 0) | (nzcv & 4 ? FLAG_Z : 0) | (nzcv & 2 ? 0 : FLAG_C) | (nzcv & 1 ? FLAG_O : 0);
-}
 void arm_simd_fccmp(ArmTrans *x, const SimdInsn *i)
 {
     unsigned es = simd_fp_size(x, (unsigned)i->type);
@@ -85,7 +82,7 @@ void arm_simd_fccmp(ArmTrans *x, const SimdInsn *i)
     c->flags |= IR_SETF;
     if (!always) {
         c->cond = arm_cond((unsigned)i->cond);
-        c->imm2 = explicit_flags((unsigned)i->nzcv);
+        c->imm2 = a64_flag_bits((unsigned)i->nzcv);
     }
 }
 void arm_simd_fcsel(ArmTrans *x, const SimdInsn *i)

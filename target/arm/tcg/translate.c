@@ -114,13 +114,6 @@ static void translate_insn(ArmTrans *x)
         arm_end_next(x);
 }
 
-static bool room_left(const ArmTrans *x)
-{
-    const IrBlock *b = x->t->b;
-    return b->guest_insns < x->t->max_insns && b->guest_insns < IR_MAX_GUEST_INSNS && b->count < IR_MAX_INSNS - ROOM_OPS &&
-           b->labels < IR_MAX_LABELS - ROOM_LABELS;
-}
-
 static bool in_page(const ArmTrans *x)
 {
     uint64_t at = x->t->b->linear + (x->next_pc - x->t->b->pc);
@@ -158,7 +151,7 @@ void arm_translate(Vcpu *v, TransCtx *t)
         } else if (!entry_fault(&x)) {
             translate_insn(&x);
         }
-    } while (!x.ended && !x.one && room_left(&x) && in_page(&x));
+    } while (!x.ended && !x.one && ir_room_left(x.t, ROOM_OPS, ROOM_LABELS) && in_page(&x));
     if (!x.ended)
         arm_end_goto(&x, x.next_pc);
 }

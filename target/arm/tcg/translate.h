@@ -122,6 +122,7 @@ void arm_branch_zero(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t
 void arm_branch_bits(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t mask, uint64_t pc); /* of a & mask */
 /* Behind a condition of the emitter's own: leave to pc, what follows (a label) is the other way. */
 void arm_side_goto(ArmTrans *x, uint64_t pc);
+void arm_leave_stepping(ArmTrans *x);           /* the same with v->pc set: what software step does after an insn, and a look-up */
 IrCond arm_cond(unsigned cond);                 /* Arm condition 0..13 as an IrCond */
 void arm_brcc(ArmTrans *x, IrCond cond, unsigned label);
 #endif

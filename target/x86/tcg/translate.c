@@ -115,13 +115,6 @@ static void translate_insn(X86Trans *x, const X86Insn *i, X86DecodeStatus status
     }
 }
 
-static bool room_left(const X86Trans *x)
-{
-    const IrBlock *b = x->t->b;
-    return b->guest_insns < x->t->max_insns && b->guest_insns < IR_MAX_GUEST_INSNS && b->count < IR_MAX_INSNS - ROOM_OPS &&
-           b->labels < IR_MAX_LABELS - ROOM_LABELS;
-}
-
 /* The first instruction can't be fetched: its fault is the block. */
 static void fetch_fault(X86Trans *x)
 {
@@ -153,7 +146,7 @@ void x86_translate(Vcpu *v, TransCtx *t)
             b->guest_bytes = code_linear(&x, i.pc) + i.len - b->linear;
             translate_insn(&x, &i, status);
         }
-    } while (!x.ended && !x.one && room_left(&x) && code_linear(&x, x.pc) >= b->linear && code_linear(&x, x.pc) < t->page_end);
+    } while (!x.ended && !x.one && ir_room_left(x.t, ROOM_OPS, ROOM_LABELS) && code_linear(&x, x.pc) >= b->linear && code_linear(&x, x.pc) < t->page_end);
     if (!x.ended)
         ir_goto(t, IR_GOTO, x.pc);
 }
