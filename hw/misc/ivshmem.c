@@ -4,10 +4,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/bits.h"
+#include "base/event-watch.h"
 #include "base/evloop.h"
 #include "base/log.h"
 #include "chardev/chardev.h"
@@ -19,14 +19,12 @@ enum { MASK = 0, STATUS = 4, POSITION = 8, DOORBELL = 12, REGS_SIZE = 256, VECTO
 
 typedef struct Ivshmem Ivshmem;
 
-/* A vector of a peer, or of ours (then watched). */
+/* A vector: of ours, then served, or of a peer, then perhaps with a place in the memory map. */
 typedef struct Vector {
     int fd;
-    unsigned watch;
+    EventWatch *event; /* owns fd */
     MemNotifier bell;
     bool noticed; /* bell is registered */
-    Ivshmem *owner;
-    unsigned number;
 } Vector;
 
 typedef struct Peer {
@@ -55,22 +53,18 @@ struct Ivshmem {
 
 /* ---- peers ---- */
 
-static void free_vector(void *v) { g_free(v); }
-
 static void peer_clear(Peer *p)
 {
-    Ivshmem *s = p->owner;
-    for (unsigned i = 0; s && i < p->count; i++) {
+    for (unsigned i = 0; i < p->count; i++) {
         Vector *v = &p->vector[i];
-        if (v->watch)
-            evloop_unwatch(v->watch);
         if (v->noticed)
-            mem_remove_notifier(s->regs, &v->bell);
-        close(v->fd);
+            mem_remove_notifier(p->owner->regs, &v->bell);
+        if (v->event)
+            event_watch_free(v->event);
+        else
+            close(v->fd);
     }
-    if (p->vector)
-        evloop_defer(NULL, free_vector, p->vector); /* the main loop may be about to call ours_rang() */
-    p->vector = NULL;
+    g_clear_pointer(&p->vector, g_free);
     p->count = 0;
 }
 
@@ -80,17 +74,7 @@ static void peer_free(void *p)
     g_free(p);
 }
 
-static bool ours_rang(int fd, unsigned ready, void *opaque)
-{
-    Vector *v = opaque;
-    LockDomain *domain = v->owner->pci.dev.domain;
-    uint64_t n;
-    lock_domain_lock(domain);
-    if (read(fd, &n, sizeof(n)) == sizeof(n))
-        msix_notify(&v->owner->pci, v->number);
-    lock_domain_unlock(domain);
-    return true;
-}
+static void ours_rang(void *opaque, unsigned vector) { msix_notify(&((Ivshmem *)opaque)->pci, vector); }
 
 static void add_vector(Ivshmem *s, Peer *p, uint16_t id, int fd)
 {
@@ -100,13 +84,13 @@ static void add_vector(Ivshmem *s, Peer *p, uint16_t id, int fd)
     }
     if (!p->vector)
         p->vector = g_new0(Vector, s->vectors);
-    Vector *v = &p->vector[p->count];
-    *v = (Vector){ .fd = fd, .owner = s, .number = p->count };
-    p->count++;
+    unsigned number = p->count++;
+    Vector *v = &p->vector[number];
+    *v = (Vector){ .fd = fd };
     if (p == &s->own) {
-        v->watch = evloop_watch(fd, 1, ours_rang, v);
+        v->event = event_watch_new(fd, s->pci.dev.domain, NULL, ours_rang, s, number);
     } else if (s->ioeventfd && event_doors()->notifiers) {
-        v->bell = (MemNotifier){ .offset = DOORBELL, .size = 4, .match = true, .value = (uint64_t)id << 16 | v->number, .fd = fd };
+        v->bell = (MemNotifier){ .offset = DOORBELL, .size = 4, .match = true, .value = (uint64_t)id << 16 | number, .fd = fd };
         mem_add_notifier(s->regs, &v->bell);
         v->noticed = true;
     }

@@ -3,16 +3,11 @@
 #ifndef HW_VFIO_VFIO_PCI_H
 #define HW_VFIO_VFIO_PCI_H
 
+#include "base/event-watch.h"
 #include "hw/pci/pci.h"
 #include "hw/vfio/vfio.h"
 
 typedef struct VfioPci VfioPci;
-
-typedef struct VfioVector {
-    VfioPci *owner;
-    int fd;
-    unsigned watch, number;
-} VfioVector;
 
 typedef struct VfioBar {
     VfioPci *owner;
@@ -34,7 +29,7 @@ struct VfioPci {
     /* interrupts: VFIO_PCI_INTX_IRQ_INDEX ..., or -1 */
     int irq_mode;
     unsigned irq_count;
-    VfioVector *vector;
+    EventWatch **vector; /* one for each; the domain is the device's */
     bool intx_pending;  /* the line is up; the host has masked it until the guest has looked */
     Timer *remap;
 };

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* base/: errors and nearest names, option strings, bit helpers, log limits, trace points, lock domains, main loop. */
+/* base/: errors and nearest names, option strings, bit helpers, log limits, trace points, lock domains, main loop, watched eventfds. */
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/bits.h"
+#include "base/event-watch.h"
 #include "base/evloop.h"
 #include "base/log.h"
 #include "base/opts.h"
@@ -294,6 +297,76 @@ static void test_evloop(void)
     close(fds[1]);
 }
 
+typedef struct Served {
+    LockDomain *domain;
+    EventWatch *once; /* frees itself */
+    unsigned rang[2];
+} Served;
+
+static void served(void *opaque, unsigned number)
+{
+    Served *s = opaque;
+    g_assert_true(lock_domain_held(s->domain));
+    if (number)
+        g_clear_pointer(&s->once, event_watch_free);
+    __atomic_fetch_add(&s->rang[number], 1, __ATOMIC_RELEASE);
+}
+
+static void await_rings(Served *s, unsigned number, unsigned count)
+{
+    while (__atomic_load_n(&s->rang[number], __ATOMIC_ACQUIRE) < count)
+        evloop_iterate(false);
+}
+
+/* data: the thread that serves: NULL: the main loop. */
+static void test_event_watch(const void *data)
+{
+    Error *err = NULL;
+    Served s = { .domain = lock_domain_new("test") };
+    evloop_init();
+    IoThread *t = NULL;
+    if (data) {
+        g_assert_nonnull(object_new("iothread", data, &err, NULL));
+        t = iothread_take(data, &err);
+    }
+    lock_domain_lock(s.domain);
+    EventWatch *w = event_watch_new(-1, s.domain, t, served, &s, 0);
+    int fd = eventfd(0, EFD_NONBLOCK);
+    s.once = event_watch_new(fd, s.domain, t, served, &s, 1);
+    g_assert_cmpint(event_watch_fd(s.once), ==, fd);
+    lock_domain_unlock(s.domain);
+
+    for (unsigned i = 1; i <= 3; i++) {
+        eventfd_write(event_watch_fd(w), 1);
+        await_rings(&s, 0, i);
+    }
+    eventfd_write(fd, 2); /* two at once are one */
+    await_rings(&s, 1, 1);
+    lock_domain_lock(s.domain);
+    g_assert_null(s.once);
+
+    /* who looks first has it; what has gone is not served, though it was signalled */
+    eventfd_write(event_watch_fd(w), 1);
+    event_watch_look(w);
+    event_watch_look(w);
+    g_assert_cmpuint(s.rang[0], ==, 4);
+    eventfd_write(event_watch_fd(w), 1);
+    event_watch_free(w);
+    event_watch_free(NULL);
+    unsigned rang = s.rang[0]; /* the I/O thread may have been faster */
+    lock_domain_unlock(s.domain);
+    for (unsigned i = 0; i < 10; i++)
+        evloop_iterate(false);
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+    if (t) {
+        iothread_release(t);
+        g_assert_true(object_del(data, &err)); /* it has ended */
+    }
+    g_assert_cmpuint(s.rang[0], ==, rang);
+    g_assert_cmpuint(s.rang[1], ==, 1);
+    lock_domain_free(s.domain);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -308,5 +381,7 @@ int main(int argc, char **argv)
     g_test_add_func("/base/trace", test_trace);
     g_test_add_func("/base/domain", test_domain);
     g_test_add_func("/base/evloop", test_evloop);
+    g_test_add_data_func("/base/event-watch/main-loop", NULL, test_event_watch);
+    g_test_add_data_func("/base/event-watch/iothread", "t", test_event_watch);
     return g_test_run();
 }
