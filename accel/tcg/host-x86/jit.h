@@ -129,8 +129,11 @@ extern uint8_t jit_vhome[VCPU_VREGS + VCPU_VTEMPS]; /* xmm register of V(n), NO_
 extern uint8_t jit_home[VCPU_GREGS];   /* host register of guest register g, NO_REG */
 extern struct JitHost { bool bmi1, bmi2, lzcnt, popcnt, sse42, sse41, ssse3, sse3, aes, pclmul, sha, avx2, fma, avx512 /* F VL DQ BW */; } jit_host;
 
-/* --- flags.c --- */
+/* --- flags-live.c --- */
 void flags_analyse(Jit *j);
+unsigned flags_read_by(IrCond cond); /* GROUP_* */
+
+/* --- flags.c --- */
 void flags_clobber(Jit *j);                    /* EFLAGS are about to change */
 void flags_will_write(Jit *j, unsigned reg);   /* a register is about to change */
 void flags_will_write_mem(Jit *j, int32_t off);/* a field of the Vcpu that a descriptor may name */
@@ -164,15 +167,25 @@ bool vec_needs_alignment(const IrInsn *i);
 void emit_prefetch(Jit *j);
 void emit_address(Jit *j, const IrMem *m, unsigned reg, int64_t disp, bool segment);
 
-/* --- emit-*.c --- */
+/* --- operand.c --- */
 Loc loc_of(Jit *j, IrRef r);
 unsigned scratch(Jit *j);           /* a register free for the present op; may simplify j->gm */
 int scratch_t0(Jit *j);             /* REG_T0 when it is free, -1 */
-void write_begin(Jit *j, IrRef r);  /* the operand is about to be written by the op (nothing faults any more) */
-void store_result(Jit *j, unsigned size, IrRef d, unsigned reg); /* reg -> d, with the rules of G and T */
 void load_to(Jit *j, unsigned size, unsigned reg, Loc l); /* zero-extended; any kind of location */
+void load_high(Jit *j, unsigned reg, unsigned home);      /* bits 15..8 of a home */
+Loc operand_source(Jit *j, unsigned size, IrRef r, bool no_mem);
+void write_begin(Jit *j, IrRef r);  /* the operand is about to be written by the op (nothing faults any more) */
+unsigned result_register(Jit *j, bool *direct);
+void store_result(Jit *j, unsigned size, IrRef d, unsigned reg); /* reg -> d, with the rules of G and T */
 bool needs_flags(const Jit *j);     /* IR_SETF, and somebody cares */
+void flags_not_set(Jit *j);
+void flags_from_result(Jit *j, unsigned groups);
 void swap_bytes(Jit *j, unsigned size, unsigned reg); /* size 2 changes EFLAGS */
+uint64_t sign_extended(uint64_t v, unsigned size);
+static inline bool ir_is_temp(IrRef r) { return ir_kind(r) == IR_KIND_T; }
+static inline bool ir_has_memory(const IrInsn *i) { return i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->c == IR_MEM; }
+
+/* --- emit-*.c --- */
 void emit_alu_op(Jit *j);
 void emit_unary(Jit *j);
 void emit_move(Jit *j);
