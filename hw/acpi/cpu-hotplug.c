@@ -5,26 +5,19 @@
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
-#include "base/trace.h"
+#include "hw/acpi/slots.h"
 #include "hw/acpi/tables.h"
 #include "hw/core/cpu-slots.h"
 #include "hw/core/machine.h"
 
-enum { CPUS_MAX = 1024 };
-enum { AT_SELECT = 0, AT_DATA2 = 0, AT_FLAGS = 4, AT_COMMAND = 5, AT_DATA = 8 };
-enum { FLAG_ENABLED = 1, FLAG_INSERTING = 2, FLAG_REMOVING = 4, FLAG_EJECT = 8, FLAG_FIRMWARE = 16 };
-enum { COMMAND_NEXT, COMMAND_OST_EVENT, COMMAND_OST_STATUS, COMMAND_ARCH_ID, OST_EJECT_REQUEST = 3, OST_EJECT = 0x103 };
+enum { AT_SELECT = 0, AT_DATA2 = 0, AT_FLAGS = 4, AT_COMMAND = 5, AT_DATA = 8, FLAG_FIRMWARE = 16 };
+enum { COMMAND_NEXT, COMMAND_OST_EVENT, COMMAND_OST_STATUS, COMMAND_ARCH_ID };
 
 typedef struct Hotplug {
-    Device dev;
-    Bus bus;
-    uint32_t selector, ost_event;
+    AcpiSlots slots; /* always first */
     uint8_t command;
-    uint64_t inserting[CPUS_MAX / 64], removing[CPUS_MAX / 64], firmware[CPUS_MAX / 64];
+    uint64_t firmware[ACPI_SLOTS_MAX / 64];
 } Hotplug;
-
-static bool bit(const uint64_t *map, uint32_t n) { return map[n / 64] >> n % 64 & 1; }
-static void set_bit(uint64_t *map, uint32_t n, bool on) { map[n / 64] = on ? map[n / 64] | BIT(n % 64) : map[n / 64] & ~BIT(n % 64); }
 
 static const CpuSlots *slots(void)
 {
@@ -32,149 +25,79 @@ static const CpuSlots *slots(void)
     return m ? m->cpu_slots : NULL;
 }
 
-static const CpuSlot *selected(const Hotplug *h)
-{
-    const CpuSlots *s = slots();
-    return s && h->selector < MIN(s->count, (unsigned)CPUS_MAX) ? &s->slot[h->selector] : NULL;
-}
-
-static void tell_guest(Hotplug *h)
-{
-    device_out(&h->dev, 0, 1);
-    device_out(&h->dev, 0, 0);
-}
+static unsigned count(void) { return slots() ? MIN(slots()->count, (unsigned)ACPI_SLOTS_MAX) : 0; }
+static const CpuSlot *slot(uint32_t n) { return n < count() ? &slots()->slot[n] : NULL; }
 
 /* ---- registers ---- */
-
-static uint64_t flags(const Hotplug *h, const CpuSlot *s)
-{
-    uint32_t n = h->selector;
-    return (s->filled ? FLAG_ENABLED : 0) | (bit(h->inserting, n) ? FLAG_INSERTING : 0) | (bit(h->removing, n) ? FLAG_REMOVING : 0) |
-           (bit(h->firmware, n) ? FLAG_FIRMWARE : 0);
-}
 
 static MemResult cpus_read(void *opaque, hwaddr at, unsigned size, uint64_t *value, MemAttrs attrs)
 {
     const Hotplug *h = opaque;
-    const CpuSlot *s = selected(h);
+    uint32_t n = h->slots.selector;
+    const CpuSlot *s = slot(n);
     *value = 0;
     if (!s)
         return MEM_OK;
     if (at == AT_FLAGS)
-        *value = flags(h, s);
+        *value = acpi_slots_flags(&h->slots) | (slot_bit(h->firmware, n) ? FLAG_FIRMWARE : 0u);
     else if (at == AT_DATA)
-        *value = h->command == COMMAND_NEXT ? h->selector : h->command == COMMAND_ARCH_ID ? s->arch_id : 0;
+        *value = h->command == COMMAND_NEXT ? n : h->command == COMMAND_ARCH_ID ? s->arch_id : 0;
     return MEM_OK; /* command data 2: upper half of 64-bit ids, which no x86 CPU has */
 }
 
 /* The selector goes to the first CPU from itself on, around, that something has happened to; or stays. */
 static void find_next(Hotplug *h)
 {
-    unsigned count = slots() ? MIN(slots()->count, (unsigned)CPUS_MAX) : 0;
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t n = (h->selector + i) % count;
-        if (bit(h->inserting, n) || bit(h->removing, n) || bit(h->firmware, n)) {
-            h->selector = n;
+    for (unsigned i = 0; i < count(); i++) {
+        uint32_t n = (h->slots.selector + i) % count();
+        if (slot_bit(h->slots.inserting, n) || slot_bit(h->slots.removing, n) || slot_bit(h->firmware, n)) {
+            h->slots.selector = n;
             return;
         }
     }
 }
 
-static void eject(Hotplug *h, const CpuSlot *s)
-{
-    if (s->dev && s->dev->unplug_asked) {
-        TRACE(acpi_cpu_eject, "CPU %u", h->selector);
-        set_bit(h->firmware, h->selector, false);
-        device_unplugged(s->dev);
-    } else {
-        log_guest_error(h->dev.id, "eject of CPU %u: nobody asked for it", h->selector);
-    }
-}
-
-static void wrote_flags(Hotplug *h, const CpuSlot *s, uint64_t value)
-{
-    if (value & FLAG_INSERTING)
-        set_bit(h->inserting, h->selector, false);
-    if (value & FLAG_REMOVING)
-        set_bit(h->removing, h->selector, false);
-    if (value & FLAG_FIRMWARE)
-        set_bit(h->firmware, h->selector, true);
-    if (value & FLAG_EJECT)
-        eject(h, s);
-}
-
-static void wrote_data(Hotplug *h, const CpuSlot *s, uint32_t value)
+static void wrote_data(Hotplug *h, uint32_t value)
 {
     if (h->command == COMMAND_OST_EVENT)
-        h->ost_event = value;
-    else if (h->command == COMMAND_OST_STATUS && value && s->dev && (h->ost_event == OST_EJECT_REQUEST || h->ost_event == OST_EJECT))
-        warn_reportf("device '%s': the guest does not let it go (status %u)", s->dev->id, value);
+        h->slots.ost_event = value;
+    else if (h->command == COMMAND_OST_STATUS)
+        acpi_slots_wrote_status(&h->slots, value);
 }
 
 static MemResult cpus_write(void *opaque, hwaddr at, unsigned size, uint64_t value, MemAttrs attrs)
 {
     Hotplug *h = opaque;
     if (at == AT_SELECT && size == 4)
-        h->selector = (uint32_t)value;
-    const CpuSlot *s = selected(h);
-    if (!s) {
-        log_guest_error(h->dev.id, "CPU %u: there is no such place", h->selector);
+        h->slots.selector = (uint32_t)value;
+    uint32_t n = h->slots.selector;
+    if (!slot(n)) {
+        log_guest_error(h->slots.dev.id, "CPU %u: there is no such place", n);
     } else if (at == AT_FLAGS) {
-        wrote_flags(h, s, value & 0xff);
+        if (value & FLAG_FIRMWARE)
+            slot_set_bit(h->firmware, n, true);
+        acpi_slots_wrote_flags(&h->slots, (uint8_t)value);
     } else if (at == AT_COMMAND && (value & 0xff) <= COMMAND_ARCH_ID) {
         h->command = (uint8_t)value;
         if (h->command == COMMAND_NEXT)
             find_next(h);
     } else if (at == AT_DATA) {
-        wrote_data(h, s, (uint32_t)value);
+        wrote_data(h, (uint32_t)value);
     }
     return MEM_OK;
 }
 static const MemOps cpus_ops = { .read = cpus_read, .write = cpus_write, .min_size = 1, .max_size = 4 };
 
-/* ---- CPUs come and go ---- */
-
-static bool may_hot_plug(Bus *b, Device *d, Error **errp) { return true; }
-
-static void set_event(Bus *b, Device *d, uint64_t *map)
-{
-    Hotplug *h = (Hotplug *)b->parent;
-    int n = cpu_slots_find(slots(), d);
-    lock_domain_lock(h->dev.domain);
-    if (n >= 0 && n < CPUS_MAX)
-        set_bit(map, (uint32_t)n, true);
-    tell_guest(h);
-    lock_domain_unlock(h->dev.domain);
-}
-
-static void hot_plugged(Bus *b, Device *d) { set_event(b, d, ((Hotplug *)b->parent)->inserting); }
-
-static bool ask_unplug(Bus *b, Device *d, Error **errp)
-{
-    set_event(b, d, ((Hotplug *)b->parent)->removing);
-    return true;
-}
-
-static void unplug(Bus *b, Device *d)
-{
-    Hotplug *h = (Hotplug *)b->parent;
-    int n = cpu_slots_find(slots(), d);
-    if (n < 0 || n >= CPUS_MAX)
-        return;
-    set_bit(h->inserting, (uint32_t)n, false);
-    set_bit(h->removing, (uint32_t)n, false);
-    set_bit(h->firmware, (uint32_t)n, false);
-}
-
-static const BusType slot_bus = { .kind = "cpu-slot", .unplug = unplug, .may_hot_plug = may_hot_plug, .hot_plugged = hot_plugged,
-                                  .ask_unplug = ask_unplug };
-
 /* ---- the device ---- */
+
+static int find(const Device *d) { return cpu_slots_find(slots(), d); }
+static Device *in_slot(uint32_t n) { return slot(n) ? slot(n)->dev : NULL; }
+static bool filled(uint32_t n) { return slot(n) && slot(n)->filled; }
+static void gone(AcpiSlots *s, uint32_t n) { slot_set_bit(((Hotplug *)s)->firmware, n, false); }
 
 static bool start(Device *d, Error **errp)
 {
     d->region[0] = mem_io_new("acpi-cpu-hotplug", ACPI_CPUHP_SIZE, &cpus_ops, d, d->domain);
-    bus_init(&((Hotplug *)d)->bus, &slot_bus, "cpu-slots", d);
     return true;
 }
 
@@ -183,26 +106,17 @@ static void reset(Device *d, ResetPhase phase)
     Hotplug *h = (Hotplug *)d;
     if (phase != RESET_ENTER)
         return;
-    h->selector = h->ost_event = h->command = 0; /* what waits for the guest is in its tables after a reset */
-    memset(h->inserting, 0, sizeof(h->inserting));
-    memset(h->removing, 0, sizeof(h->removing));
+    h->command = 0;
     memset(h->firmware, 0, sizeof(h->firmware));
 }
 
-static void stop(Device *d)
-{
-    if (((Hotplug *)d)->bus.type)
-        bus_fini(&((Hotplug *)d)->bus);
-}
-
-static const StateField state[] = { STATE_U32(Hotplug, selector), STATE_U32(Hotplug, ost_event), STATE_U8(Hotplug, command),
-                                    STATE_U64_ARRAY(Hotplug, inserting), STATE_U64_ARRAY(Hotplug, removing), STATE_U64_ARRAY(Hotplug, firmware),
-                                    STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U8(Hotplug, command), STATE_U64_ARRAY(Hotplug, firmware), STATE_END_OF_TABLE };
 static const char *const provides[] = { "cpu-slot", NULL };
-static const char *const pins[] = { "event", NULL };
+static const AcpiSlotsClass class = { .bus = { .kind = "cpu-slot", ACPI_SLOTS_BUS }, .bus_name = "cpu-slots", .what = "CPU", .find = find,
+                                      .in_slot = in_slot, .filled = filled, .gone = gone };
 static const DeviceType type = {
-    .name = "acpi-cpu-hotplug", .desc = "ACPI CPU hot plug", .category = "Misc", .size = sizeof(Hotplug), .state = state,
-    .provides = provides, .out_pins = pins, .start = start, .reset = reset, .stop = stop,
+    .name = "acpi-cpu-hotplug", .desc = "ACPI CPU hot plug", .category = "Misc", .size = sizeof(Hotplug), .base = &acpi_slots_type, .state = state,
+    .provides = provides, .start = start, .reset = reset, .class_data = &class,
 };
 DEVICE_REGISTER(type)
 
@@ -223,29 +137,8 @@ static void fields(Aml *a, uint16_t port)
     aml_end(a);
 }
 
-static void store_arg(Aml *a, unsigned arg, const char *field) { aml_op(a, AML_STORE), aml_arg(a, arg), aml_name(a, field); }
-static void store_int(Aml *a, unsigned value, const char *field) { aml_op(a, AML_STORE), aml_int(a, value), aml_name(a, field); }
-
-/* CSTA (cpu): its status. CEJ0 (cpu): eject it. COST (cpu, event, status): what the system did. */
-static void helpers(Aml *a)
-{
-    aml_method(a, "CSTA", 1, true);
-    store_arg(a, 0, "CSEL");
-    aml_if(a);
-    aml_op(a, AML_AND), aml_name(a, "CFLG"), aml_int(a, FLAG_ENABLED), aml_null_target(a);
-    aml_op(a, AML_RETURN), aml_int(a, 0x0f);
-    aml_end(a);
-    aml_op(a, AML_RETURN), aml_int(a, 0);
-    aml_end(a);
-    aml_method(a, "CEJ0", 1, true);
-    store_arg(a, 0, "CSEL"), store_int(a, FLAG_EJECT, "CFLG");
-    aml_end(a);
-    aml_method(a, "COST", 3, true);
-    store_arg(a, 0, "CSEL");
-    store_int(a, COMMAND_OST_EVENT, "CCMD"), store_arg(a, 1, "CDAT");
-    store_int(a, COMMAND_OST_STATUS, "CCMD"), store_arg(a, 2, "CDAT");
-    aml_end(a);
-}
+static const AcpiSlotsNames names = { .select = "CSEL", .flags = "CFLG", .status = "CSTA", .eject = "CEJ0", .ost = "COST", .scan = "CSCN",
+                                      .device = "C%03X" };
 
 /* An entry of the MADT as if the CPU were there: the system takes the APIC id from it when the CPU comes. */
 static void madt_entry(Aml *a, const AcpiPlatform *p, unsigned i)
@@ -256,41 +149,17 @@ static void madt_entry(Aml *a, const AcpiPlatform *p, unsigned i)
     g_byte_array_unref(entry);
 }
 
-static void cpu_device(Aml *a, const AcpiPlatform *p, const char *name, unsigned i)
+static void cpu_device(Aml *a, const AcpiPlatform *p, unsigned i)
 {
-    aml_device(a, name);
-    aml_named_string(a, "_HID", "ACPI0007");
-    aml_named_int(a, "_UID", i);
-    aml_method(a, "_STA", 0, true);
-    aml_op(a, AML_RETURN), aml_name(a, "CSTA"), aml_int(a, i);
-    aml_end(a);
+    acpi_slots_aml_device(a, &names, "ACPI0007", i, i); /* the first one stays */
     madt_entry(a, p, i);
     if (p->numa)
         aml_named_int(a, "_PXM", p->numa->cpu_node[i]);
-    if (i) { /* the first one stays */
-        aml_method(a, "_EJ0", 1, true);
-        aml_name(a, "CEJ0"), aml_int(a, i);
-        aml_end(a);
-    }
-    aml_method(a, "_OST", 3, true);
-    aml_name(a, "COST"), aml_int(a, i), aml_arg(a, 0), aml_arg(a, 1);
-    aml_end(a);
-    aml_end(a);
-}
-
-/* If (And (Local0, flag)) { Notify (cpu, event); acknowledge } */
-static void notify_if(Aml *a, unsigned flag, const char *cpu, unsigned event)
-{
-    aml_if(a);
-    aml_op(a, AML_AND), aml_local(a, 0), aml_int(a, flag), aml_null_target(a);
-    aml_op(a, AML_NOTIFY), aml_name(a, cpu), aml_int(a, event);
-    store_int(a, flag, "CFLG");
     aml_end(a);
 }
 
 void acpi_cpu_hotplug_aml(Aml *a, const AcpiPlatform *p)
 {
-    char name[5];
     aml_device(a, "CPHR");
     aml_named_eisaid(a, "_HID", "PNP0A06");
     aml_named_string(a, "_UID", "CPU hotplug resources");
@@ -303,19 +172,13 @@ void acpi_cpu_hotplug_aml(Aml *a, const AcpiPlatform *p)
     aml_named_string(a, "_HID", "ACPI0010");
     aml_named_eisaid(a, "_CID", "PNP0A05");
     fields(a, p->cpu_hotplug_port);
-    helpers(a);
-    for (unsigned i = 0; i < p->max_cpus; i++) {
-        g_snprintf(name, sizeof(name), "C%03X", i & 0xfff);
-        cpu_device(a, p, name, i);
-    }
-    aml_method(a, "CSCN", 0, true);
-    for (unsigned i = 1; i < p->max_cpus; i++) {
-        g_snprintf(name, sizeof(name), "C%03X", i & 0xfff);
-        store_int(a, i, "CSEL");
-        aml_op(a, AML_STORE), aml_name(a, "CFLG"), aml_local(a, 0);
-        notify_if(a, FLAG_INSERTING, name, 1);
-        notify_if(a, FLAG_REMOVING, name, 3);
-    }
+    aml_method(a, "COST", 3, true);
+    aml_store_arg(a, 0, "CSEL");
+    aml_store_int(a, COMMAND_OST_EVENT, "CCMD"), aml_store_arg(a, 1, "CDAT");
+    aml_store_int(a, COMMAND_OST_STATUS, "CCMD"), aml_store_arg(a, 2, "CDAT");
     aml_end(a);
+    acpi_slots_aml_methods(a, &names, 1, p->max_cpus);
+    for (unsigned i = 0; i < p->max_cpus; i++)
+        cpu_device(a, p, i);
     aml_end(a);
 }

@@ -209,6 +209,14 @@ MemoryBackend *memory_backend_take(const char *id, Error **errp)
     return m;
 }
 
+MemoryBackend *memory_backend_of(const Device *d, const char *memdev, Error **errp)
+{
+    if (memdev)
+        return memory_backend_take(memdev, errp);
+    error_setf(errp, "device '%s': no memory; add memdev=ID of an -object memory-backend-*", d->id);
+    return NULL;
+}
+
 MemRegion *memory_backend_alias(MemoryBackend *m, const char *name)
 {
     return mem_alias_new(name, m->region, 0, m->size);

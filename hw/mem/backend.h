@@ -4,7 +4,7 @@
 #define HW_MEM_BACKEND_H
 
 #include "base/object.h"
-#include "hw/core/memory.h"
+#include "hw/core/device.h"
 #include "hw/core/ram-source.h"
 
 #define MEMORY_BACKEND_KIND "memory-backend"
@@ -24,6 +24,8 @@ typedef struct MemoryBackend {
 
 /* Count a user of the back end, who calls object_release(); only one may map it at a time. */
 MemoryBackend *memory_backend_take(const char *id, Error **errp);
+/* The same for a device's property memdev=, which must be there. */
+MemoryBackend *memory_backend_of(const Device *d, const char *memdev, Error **errp);
 /* A region of the caller's that shows the back end's. */
 MemRegion *memory_backend_alias(MemoryBackend *m, const char *name);
 #endif

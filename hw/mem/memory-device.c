@@ -106,6 +106,18 @@ static bool check_sum(const MemoryDevice *d, const Machine *m, Error **errp)
     return false;
 }
 
+bool memory_device_take(MemoryDevice *d, Device *dev, const char *kind, Error **errp)
+{
+    d->dev = dev;
+    d->kind = kind;
+    d->backend = memory_backend_of(dev, d->memdev, errp);
+    if (!d->backend)
+        return false;
+    d->size = d->plugged = d->backend->size;
+    d->region = memory_backend_alias(d->backend, dev->id);
+    return true;
+}
+
 bool memory_device_plug(MemoryDevice *d, uint64_t align, Error **errp)
 {
     const Machine *m = machine_current();
@@ -135,8 +147,11 @@ void memory_device_unplug(MemoryDevice *d)
     MemoryDevice **at = &devices;
     while (*at && *at != d)
         at = &(*at)->next;
-    if (!*at)
-        return;
-    *at = d->next;
-    mem_unmap(d->region);
+    if (*at) {
+        *at = d->next;
+        mem_unmap(d->region);
+    }
+    mem_region_free(d->region);
+    if (d->backend)
+        object_release(&d->backend->object);
 }

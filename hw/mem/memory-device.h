@@ -4,25 +4,38 @@
 #define HW_MEM_MEMORY_DEVICE_H
 
 #include "hw/core/machine.h"
+#include "hw/mem/backend.h"
 
 typedef struct MemoryDevice MemoryDevice;
 struct MemoryDevice {
-    Device *dev;
-    MemRegion *region;    /* what is mapped */
-    uint64_t addr, size;  /* addr 0 before plugging: any */
+    /* the device's properties */
+    char *memdev;
+    uint64_t addr;        /* 0 before plugging: any */
     uint32_t node;
-    int slot;             /* of -m slots=; -1: any; MEMORY_DEVICE_NO_SLOT: it takes none */
+    int32_t slot;         /* of -m slots=; -1: any; MEMORY_DEVICE_NO_SLOT: it takes none */
+    /* memory_device_take() */
+    Device *dev;
+    MemoryBackend *backend;
+    MemRegion *region;    /* what is mapped */
+    uint64_t size;
+    uint64_t plugged;     /* bytes that the guest may use now: all, unless the device says otherwise */
     const char *kind;     /* for `info memory-devices` */
-    uint64_t plugged;     /* bytes that the guest may use now */
+    /* memory_device_plug() */
     bool hotplugged;
     MemoryDevice *next;
 };
 enum { MEMORY_DEVICE_NO_SLOT = -2 };
 
+/* f: the MemoryDevice in T. */
+#define MEMORY_DEVICE_PROPS(T, f, addr_name) \
+    DEFINE_PROP_STRING("memdev", T, f.memdev, NULL, "id of the memory back end"), DEFINE_PROP_U64(addr_name, T, f.addr, 0, "guest address, 0: any")
+#define MEMORY_DEVICE_NODE_PROP(T, f) DEFINE_PROP_U32("node", T, f.node, 0, "NUMA node")
+
 /*
- * Give d an address and a slot and map its region. Fails when -m leaves no room, or the place asked for is taken.
- * Main thread.
+ * All in the main thread. take: the back end that `memdev` names becomes d's memory. plug: give it an address and a slot and map it; fails when -m
+ * leaves no room, or the place asked for is taken. unplug undoes both, whatever of them was done.
  */
+bool memory_device_take(MemoryDevice *d, Device *dev, const char *kind, Error **errp);
 bool memory_device_plug(MemoryDevice *d, uint64_t align, Error **errp);
 void memory_device_unplug(MemoryDevice *d);
 MemoryDevice *memory_device_first(void); /* sorted by address */

@@ -196,11 +196,7 @@ static void add_bars(Ivshmem *s)
 static bool plain_start(Device *d, Error **errp)
 {
     Ivshmem *s = (Ivshmem *)d;
-    if (!s->memdev) {
-        error_setf(errp, "device '%s': no memory; add memdev=ID of an -object memory-backend-*", d->id);
-        return false;
-    }
-    s->backend = memory_backend_take(s->memdev, errp);
+    s->backend = memory_backend_of(d, s->memdev, errp);
     if (!s->backend)
         return false;
     if (!is_pow2(s->backend->size)) {

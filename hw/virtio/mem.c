@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/rcu.h"
 #include "hw/core/ram.h"
-#include "hw/mem/backend.h"
 #include "hw/mem/memory-device.h"
 #include "hw/virtio/virtio-pci.h"
 
@@ -21,12 +20,9 @@ enum { CONFIG_SIZE = 56, REQUEST_SIZE = 24, RESPONSE_SIZE = 10, QUEUE_SIZE = 128
 typedef struct VirtioMem {
     VirtioPci proxy;
     VirtioDevice v;
-    MemoryBackend *backend;
     MemoryDevice mem;
     /* properties */
-    char *memdev;
-    uint32_t node;
-    uint64_t block_size, requested, addr;
+    uint64_t block_size, requested;
     /* state */
     uint64_t usable;
     GByteArray *map;   /* a bit for each block: plugged */
@@ -183,7 +179,7 @@ static void get_config(VirtioDevice *v, uint8_t *c)
 {
     const VirtioMem *m = mem_of(v);
     store_le(c, 8, m->block_size);
-    store_le(c + 8, 2, m->node);
+    store_le(c + 8, 2, m->mem.node);
     store_le(c + 16, 8, m->mem.addr);
     store_le(c + 24, 8, m->mem.size);
     store_le(c + 32, 8, m->usable);
@@ -234,39 +230,29 @@ static void init(Device *d)
     m->more = timer_new(CLOCK_VIRTUAL_NS, d->domain, go_on, m);
 }
 
-static bool check(VirtioMem *m, Error **errp)
+static bool check_block_size(VirtioMem *m, Error **errp)
 {
-    const char *id = m->proxy.pci.dev.id;
-    if (!m->memdev) {
-        error_setf(errp, "device '%s': no memory; add memdev=ID of an -object memory-backend-*", id);
-        return false;
-    }
-    m->backend = memory_backend_take(m->memdev, errp);
-    if (!m->backend)
-        return false;
     m->block_size = m->block_size ? m->block_size : DEFAULT_BLOCK;
-    if (m->block_size < MiB || !is_pow2(m->block_size) || m->backend->size % m->block_size || m->backend->size / m->block_size > BLOCKS_MAX) {
-        error_setf(errp, "device '%s': block-size=%" PRIu64 " is no power of two of at least 1 MiB that divides the back end's %" PRIu64
-                   " bytes", id, m->block_size, m->backend->size);
-        return false;
-    }
-    return true;
+    if (m->block_size >= MiB && is_pow2(m->block_size) && m->mem.size % m->block_size == 0 && blocks(m) <= BLOCKS_MAX)
+        return true;
+    error_setf(errp, "device '%s': block-size=%" PRIu64 " is no power of two of at least 1 MiB that divides the back end's %" PRIu64 " bytes",
+               m->proxy.pci.dev.id, m->block_size, m->mem.size);
+    return false;
 }
 
 static bool start(Device *d, Error **errp)
 {
     VirtioMem *m = (VirtioMem *)d;
-    if (!check(m, errp))
+    if (!memory_device_take(&m->mem, d, "virtio-mem", errp) || !check_block_size(m, errp))
         return false;
-    m->mem = (MemoryDevice){ .dev = d, .addr = m->addr, .size = m->backend->size, .node = m->node, .slot = MEMORY_DEVICE_NO_SLOT,
-                             .kind = "virtio-mem" };
+    m->mem.slot = MEMORY_DEVICE_NO_SLOT;
+    m->mem.plugged = 0;
     virtio_init(&m->v, &mem_class, d, pci_dma_space(&m->proxy.pci), pci_attrs(&m->proxy.pci), virtio_pci_notify, m->proxy.packed);
     virtio_add_queue(&m->v, QUEUE_SIZE);
     if (!check_size(m, m->requested, errp))
         return false;
     g_byte_array_set_size(m->map, (guint)((blocks(m) + 7) / 8));
     memset(m->map->data, 0, m->map->len);
-    m->mem.region = memory_backend_alias(m->backend, d->id);
     if (!memory_device_plug(&m->mem, MAX(m->block_size, 128 * MiB), errp))
         return false;
     resize_usable(m, true);
@@ -302,18 +288,14 @@ static void stop(Device *d)
     VirtioMem *m = (VirtioMem *)d;
     timer_free(m->more);
     memory_device_unplug(&m->mem);
-    mem_region_free(m->mem.region);
-    if (m->backend)
-        object_release(&m->backend->object);
     g_byte_array_unref(m->map);
 }
 
 static const Property props[] = {
-    DEFINE_PROP_STRING("memdev", VirtioMem, memdev, NULL, "id of the memory back end"),
+    MEMORY_DEVICE_PROPS(VirtioMem, mem, "memaddr"),
+    MEMORY_DEVICE_NODE_PROP(VirtioMem, mem),
     DEFINE_PROP_SIZE("requested-size", VirtioMem, requested, 0, "bytes that the guest shall have of it"),
     DEFINE_PROP_SIZE("block-size", VirtioMem, block_size, 0, "bytes that come and go together, 0: 2 MiB"),
-    DEFINE_PROP_U32("node", VirtioMem, node, 0, "NUMA node"),
-    DEFINE_PROP_U64("memaddr", VirtioMem, addr, 0, "guest address, 0: any"),
     DEFINE_PROP_END,
 };
 static const StateField state[] = {

@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include "base/bits.h"
 #include "base/iov.h"
-#include "hw/mem/backend.h"
 #include "hw/mem/memory-device.h"
 #include "hw/virtio/virtio-pci.h"
 
@@ -19,11 +18,7 @@ typedef struct Flush {
 typedef struct VirtioPmem {
     VirtioPci proxy;
     VirtioDevice v;
-    MemoryBackend *backend;
     MemoryDevice mem;
-    /* properties */
-    char *memdev;
-    uint64_t addr;
     /* the thread that flushes: the host takes its time */
     pthread_t thread;
     pthread_mutex_t lock;    /* of what follows; taken after the device's domain */
@@ -50,7 +45,7 @@ static void give_back(VirtioPmem *p, VirtqBuffer *b, uint32_t result)
 static void *flusher(void *opaque)
 {
     VirtioPmem *p = opaque;
-    MemRegion *r = p->backend->region;
+    MemRegion *r = p->mem.backend->region;
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (!p->first && !p->quit)
@@ -62,7 +57,7 @@ static void *flusher(void *opaque)
         pthread_mutex_unlock(&p->lock);
         int error = msync(mem_host(r), mem_size(r), MS_SYNC) ? errno : 0;
         if (error)
-            warn_reportf("device '%s': the host can't flush '%s': %s", p->v.dev->id, p->memdev, g_strerror(error));
+            warn_reportf("device '%s': the host can't flush '%s': %s", p->v.dev->id, p->mem.memdev, g_strerror(error));
         unsigned done = 0;
         p->flushes++;
         lock_domain_lock(p->v.dev->domain);
@@ -159,18 +154,11 @@ static void init(Device *d)
 static bool start(Device *d, Error **errp)
 {
     VirtioPmem *p = (VirtioPmem *)d;
-    if (!p->memdev) {
-        error_setf(errp, "device '%s': no memory; add memdev=ID of an -object memory-backend-file", d->id);
+    if (!memory_device_take(&p->mem, d, "virtio-pmem", errp))
         return false;
-    }
-    p->backend = memory_backend_take(p->memdev, errp);
-    if (!p->backend)
-        return false;
-    p->mem = (MemoryDevice){ .dev = d, .addr = p->addr, .size = p->backend->size, .plugged = p->backend->size, .slot = MEMORY_DEVICE_NO_SLOT,
-                             .kind = "virtio-pmem" };
+    p->mem.slot = MEMORY_DEVICE_NO_SLOT;
     virtio_init(&p->v, &pmem_class, d, pci_dma_space(&p->proxy.pci), pci_attrs(&p->proxy.pci), virtio_pci_notify, p->proxy.packed);
     virtio_add_queue(&p->v, QUEUE_SIZE);
-    p->mem.region = memory_backend_alias(p->backend, d->id);
     if (!memory_device_plug(&p->mem, 128 * MiB, errp))
         return false;
     p->thread = thread_start("pmem flush", flusher, p);
@@ -194,9 +182,6 @@ static void stop(Device *d)
         pthread_join(p->thread, NULL);
     }
     memory_device_unplug(&p->mem);
-    mem_region_free(p->mem.region);
-    if (p->backend)
-        object_release(&p->backend->object);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->changed);
 }
@@ -206,11 +191,7 @@ static void describe(Device *d, GString *out)
     g_string_append_printf(out, "persistent memory: flushed %u times\n", ((VirtioPmem *)d)->flushes);
 }
 
-static const Property props[] = {
-    DEFINE_PROP_STRING("memdev", VirtioPmem, memdev, NULL, "id of the memory back end"),
-    DEFINE_PROP_U64("memaddr", VirtioPmem, addr, 0, "guest address, 0: any"),
-    DEFINE_PROP_END,
-};
+static const Property props[] = { MEMORY_DEVICE_PROPS(VirtioPmem, mem, "memaddr"), DEFINE_PROP_END };
 static const StateField state[] = { STATE_STRUCT(VirtioPmem, v, virtio_state), STATE_END_OF_TABLE };
 static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x105b, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
                                         .subsystem = 0x1100, .interrupt_pin = 1, .express = true };
