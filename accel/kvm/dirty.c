@@ -15,7 +15,7 @@ static void ring_empty(KvmVcpu *k)
         struct kvm_dirty_gfn *g = &k->ring[k->ring_next % kvm.ring_entries];
         if (!(__atomic_load_n(&g->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY))
             return;
-        kvm_slots_note(g->slot & 0xffff, g->offset);
+        kvm_slots_note(g->slot, g->offset);
         __atomic_store_n(&g->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
         k->ring_next++;
     }

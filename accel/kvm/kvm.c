@@ -140,18 +140,18 @@ static bool make_irqchip(Machine *m, const char *asked, Error **errp)
     return true;
 }
 
-/* Guests that enter system management mode are not run yet: the board must not offer it. */
-static bool without_smm(Machine *m, Error **errp)
+/* System management mode needs an address space of its own in the kernel. Boards offer it where it is there, unless the user does not want it. */
+static bool choose_smm(Machine *m, Error **errp)
 {
     const Property *props = m->type->props;
-    if (!props || !props_find(props, "smm"))
+    kvm.smm = kvm_check(KVM_CAP_X86_SMM) > 0 && kvm_check(KVM_CAP_MULTI_ADDRESS_SPACE) >= KVM_SPACES;
+    if (kvm.smm || !props || !props_find(props, "smm"))
         return true;
     g_autofree char *asked = props_get(props, m, "smm");
-    if (!g_strcmp0(asked, "on")) {
-        error_setf(errp, "machine '%s': smm=on: system management mode does not run under KVM; use smm=off or -accel tcg", m->type->name);
-        return false;
-    }
-    return props_set(props, m, "machine", "smm", "off", errp);
+    if (g_strcmp0(asked, "on"))
+        return props_set(props, m, "machine", "smm", "off", errp);
+    error_setf(errp, "machine '%s': smm=on: this host's kernel does not run system management mode; use smm=off or -accel tcg", m->type->name);
+    return false;
 }
 
 /* --- set-up --- */
@@ -208,13 +208,13 @@ static bool kvm_init(Machine *m, Opts *opts, Error **errp)
     kvm.machine = m;
     close_all();
     Options options;
-    if (!read_options(opts, &options, errp) || !without_smm(m, errp) || !make_vm(errp) || !make_irqchip(m, options.irqchip, errp) ||
+    if (!read_options(opts, &options, errp) || !make_vm(errp) || !choose_smm(m, errp) || !make_irqchip(m, options.irqchip, errp) ||
         !kvm_dirty_init((unsigned)MIN(options.ring, UINT32_MAX), errp) || !kvm.arch->vm_init(errp)) {
         close_all();
         return false;
     }
     tcg_tables_init();
-    kvm_slots_init(m->as_memory);
+    kvm_slots_init(KVM_SPACE_MEMORY, m->as_memory);
     return true;
 }
 
@@ -269,6 +269,8 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
         return false;
     }
     v->kvm = k;
+    if (kvm.smm && !v->index) /* a board without SMRAM: SMM has the memory that all have */
+        kvm_slots_init(KVM_SPACE_SMM, v->machine->as_smm ? v->machine->as_smm : v->machine->as_memory);
     kvm_ioevents_vcpu_init(k);
     return kvm.arch->vcpu_init(k, errp);
 }
@@ -303,8 +305,8 @@ static const char *const exit_names[] = {
 
 static void kvm_info(GString *out)
 {
-    g_string_append_printf(out, "KVM: kernel-irqchip=%s, %u memory slots of %u\n", irqchip_modes[kvm.irqchip], kvm_slots_count(),
-                           kvm.slot_limit);
+    g_string_append_printf(out, "KVM: kernel-irqchip=%s, smm=%s, %u memory slots of %u\n", irqchip_modes[kvm.irqchip], kvm.smm ? "on" : "off",
+                           kvm_slots_count(), kvm.slot_limit);
     kvm_irq_info(out);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         const KvmVcpu *k = vcpu_get(i) ? vcpu_get(i)->kvm : NULL;

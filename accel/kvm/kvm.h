@@ -45,6 +45,7 @@ typedef struct Kvm {
     KvmIrqchip irqchip;
     unsigned ring_entries;  /* of each vCPU's ring of written pages; 0: bitmaps */
     bool manual_clear;      /* a log stays until it is cleared */
+    bool smm;               /* the kernel runs system management mode, with an address space of its own */
 } Kvm;
 extern Kvm kvm;
 
@@ -80,14 +81,15 @@ extern int (*kvm_ioctl_hook)(int fd, unsigned long request, void *arg); /* NULL:
 int kvm_ioctl(int fd, unsigned long request, void *arg);
 int kvm_check(unsigned capability); /* of the VM; 0: it lacks it */
 
-/* slots.c: the kernel's view of guest memory follows the flat view of `as`. */
-void kvm_slots_init(AddressSpace *as);
+/* slots.c: the kernel's views of guest memory follow flat views. */
+enum { KVM_SPACE_MEMORY, KVM_SPACE_SMM /* what a CPU in system management mode sees */, KVM_SPACES };
+void kvm_slots_init(unsigned space, AddressSpace *as); /* before the first vCPU runs */
 bool kvm_slots_refresh(Error **errp); /* any thread outside RCU sections; cheap when nothing has changed */
 void kvm_slots_forget(void);
 unsigned kvm_slots_count(void);
 bool kvm_slots_set_logging(bool on, Error **errp);
 void kvm_slots_collect(void);                        /* any thread: the kernel's logs of written pages go to hw/core/ram.h */
-void kvm_slots_note(unsigned number, uint64_t page); /* one page; from kvm_dirty_harvest() */
+void kvm_slots_note(uint32_t number, uint64_t page); /* one page of the kernel's slot; from kvm_dirty_harvest() */
 
 /* dirty.c: which pages guests write (hw/core/ram.h). */
 bool kvm_dirty_init(unsigned ring_entries, Error **errp); /* the VM exists, no vCPU yet */

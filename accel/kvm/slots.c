@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory slots: RAM and ROM of the flat view, as the kernel maps them; the rest of the address space exits. */
+/*
+ * Memory slots: RAM and ROM of the flat views, as the kernel maps them; the rest of an address space exits. A kernel that knows system
+ * management mode has two address spaces, and the second is what a CPU in that mode sees.
+ */
 #include "accel/kvm/kvm.h"
 
 #include <errno.h>
@@ -9,7 +12,7 @@
 #include "base/rcu.h"
 #include "hw/core/ram.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, SPACE_SHIFT = 16 /* of the kernel's slot numbers */ };
 
 typedef struct Slot {
     uint64_t at, size;  /* size 0: free */
@@ -18,18 +21,28 @@ typedef struct Slot {
     bool readonly;
 } Slot;
 
+typedef struct View {
+    AddressSpace *as;   /* NULL: the machine has none */
+    GArray *slots;      /* of Slot, by the kernel's number; under lock */
+} View;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static GArray *slots;          /* of Slot, by the kernel's number; under lock */
-static AddressSpace *space;
-static _Atomic unsigned changes, made; /* of the view; what the slots are made for: others wait until they are */
-static bool logging;           /* writes of the guest are noted; under lock */
+static View views[KVM_SPACES];
+static _Atomic unsigned changes, made; /* of the views; what the slots are made for: others wait until they are */
+static bool logging;                   /* writes of the guest are noted; under lock */
+
+static unsigned view_slots(const View *w) { return w->slots ? w->slots->len : 0; }
+static Slot *slot(const View *w, unsigned i) { return &g_array_index(w->slots, Slot, i); }
+static uint32_t number_of(const View *w, unsigned i) { return (uint32_t)(w - views) << SPACE_SHIFT | i; }
 
 unsigned kvm_slots_count(void)
 {
     unsigned n = 0;
     pthread_mutex_lock(&lock);
-    for (unsigned i = 0; slots && i < slots->len; i++)
-        n += g_array_index(slots, Slot, i).size != 0;
+    for (const View *w = views; w < views + KVM_SPACES; w++) {
+        for (unsigned i = 0; i < view_slots(w); i++)
+            n += slot(w, i)->size != 0;
+    }
     pthread_mutex_unlock(&lock);
     return n;
 }
@@ -52,10 +65,10 @@ static void add_section(hwaddr addr, const MemSection *s, void *opaque)
         g_array_append_val(out, n);
 }
 
-static GArray *wanted(void)
+static GArray *wanted(const View *w)
 {
     GArray *out = g_array_new(false, false, sizeof(Slot));
-    as_foreach_section(space, add_section, out);
+    as_foreach_section(w->as, add_section, out);
     return out;
 }
 
@@ -64,7 +77,7 @@ static bool same(const Slot *a, const Slot *b)
     return a->at == b->at && a->size == b->size && a->host == b->host && a->readonly == b->readonly;
 }
 
-static bool tell_kernel(unsigned number, const Slot *s, uint64_t size, Error **errp)
+static bool tell_kernel(uint32_t number, const Slot *s, uint64_t size, Error **errp)
 {
     struct kvm_userspace_memory_region r = { .slot = number, .guest_phys_addr = s->at, .memory_size = size, .userspace_addr = (uintptr_t)s->host };
     r.flags = s->readonly ? KVM_MEM_READONLY : logging ? KVM_MEM_LOG_DIRTY_PAGES : 0;
@@ -88,9 +101,9 @@ static void note_pages(const Slot *s, const uint64_t *bits)
 }
 
 /* The log of one slot, which begins anew; rings are emptied as a whole, before a slot's number gets another meaning. */
-static void collect(unsigned number)
+static void collect(const View *w, unsigned i)
 {
-    const Slot *s = &g_array_index(slots, Slot, number);
+    const Slot *s = slot(w, i);
     if (!logging || !s->size || s->readonly)
         return;
     if (kvm.ring_entries) {
@@ -98,15 +111,15 @@ static void collect(unsigned number)
         return;
     }
     g_autofree uint64_t *bits = g_new0(uint64_t, s->size / PAGE / 64 + 1);
-    struct kvm_dirty_log get = { .slot = number, .dirty_bitmap = bits };
+    struct kvm_dirty_log get = { .slot = number_of(w, i), .dirty_bitmap = bits };
     if (kvm_ioctl(kvm.vm, KVM_GET_DIRTY_LOG, &get) < 0) { /* all of it may have been written */
         ram_dirty_mark_pages(s->ram, s->size);
         return;
     }
     note_pages(s, bits);
-    struct kvm_clear_dirty_log clear = { .slot = number, .num_pages = (uint32_t)(s->size / PAGE), .dirty_bitmap = bits };
+    struct kvm_clear_dirty_log clear = { .slot = get.slot, .num_pages = (uint32_t)(s->size / PAGE), .dirty_bitmap = bits };
     if (kvm.manual_clear && kvm_ioctl(kvm.vm, KVM_CLEAR_DIRTY_LOG, &clear) < 0)
-        log_unimp("kvm", "the kernel does not clear the log of slot %u: %s", number, g_strerror(errno));
+        log_unimp("kvm", "the kernel does not clear the log of slot %u: %s", get.slot, g_strerror(errno));
 }
 
 void kvm_slots_collect(void)
@@ -114,14 +127,17 @@ void kvm_slots_collect(void)
     pthread_mutex_lock(&lock);
     if (kvm.ring_entries)
         kvm_dirty_harvest();
-    for (unsigned i = 0; !kvm.ring_entries && slots && i < slots->len; i++)
-        collect(i);
+    for (const View *w = views; !kvm.ring_entries && w < views + KVM_SPACES; w++) {
+        for (unsigned i = 0; i < view_slots(w); i++)
+            collect(w, i);
+    }
     pthread_mutex_unlock(&lock);
 }
 
-void kvm_slots_note(unsigned number, uint64_t page)
+void kvm_slots_note(uint32_t number, uint64_t page)
 {
-    const Slot *s = slots && number < slots->len ? &g_array_index(slots, Slot, number) : NULL;
+    unsigned space = number >> SPACE_SHIFT, i = number & (BIT(SPACE_SHIFT) - 1);
+    const Slot *s = space < KVM_SPACES && i < view_slots(&views[space]) ? slot(&views[space], i) : NULL;
     if (s && page < s->size / PAGE)
         ram_dirty_mark_pages(s->ram + page * PAGE, PAGE);
 }
@@ -131,44 +147,46 @@ bool kvm_slots_set_logging(bool on, Error **errp)
     bool ok = true;
     pthread_mutex_lock(&lock);
     logging = on;
-    for (unsigned i = 0; slots && ok && i < slots->len; i++) {
-        const Slot *s = &g_array_index(slots, Slot, i);
-        ok = !s->size || s->readonly || tell_kernel(i, s, s->size, errp);
+    for (const View *w = views; w < views + KVM_SPACES; w++) {
+        for (unsigned i = 0; ok && i < view_slots(w); i++) {
+            const Slot *s = slot(w, i);
+            ok = !s->size || s->readonly || tell_kernel(number_of(w, i), s, s->size, errp);
+        }
     }
     logging = on && ok;
     pthread_mutex_unlock(&lock);
     return ok;
 }
 
-/* --- following the view --- */
+/* --- following the views --- */
 
 /* Slots that are gone, before those that may take their place. */
-static bool drop_old(const GArray *want, Error **errp)
+static bool drop_old(const View *w, const GArray *want, Error **errp)
 {
-    for (unsigned i = 0; i < slots->len; i++) {
-        Slot *s = &g_array_index(slots, Slot, i);
+    for (unsigned i = 0; i < w->slots->len; i++) {
+        Slot *s = slot(w, i);
         bool keep = false;
         for (unsigned k = 0; s->size && !keep && k < want->len; k++)
             keep = same(s, &g_array_index(want, Slot, k));
         if (!s->size || keep)
             continue;
-        collect(i);
-        if (!tell_kernel(i, s, 0, errp))
+        collect(w, i);
+        if (!tell_kernel(number_of(w, i), s, 0, errp))
             return false;
         *s = (Slot){ 0 };
     }
     return true;
 }
 
-static bool add_new(const GArray *want, Error **errp)
+static bool add_new(const View *w, const GArray *want, Error **errp)
 {
     for (unsigned k = 0; k < want->len; k++) {
-        const Slot *w = &g_array_index(want, Slot, k);
-        unsigned place = slots->len;
+        const Slot *n = &g_array_index(want, Slot, k);
+        unsigned place = w->slots->len;
         bool there = false;
-        for (unsigned i = slots->len; i-- > 0 && !there;) {
-            const Slot *s = &g_array_index(slots, Slot, i);
-            there = s->size && same(s, w);
+        for (unsigned i = w->slots->len; i-- > 0 && !there;) {
+            const Slot *s = slot(w, i);
+            there = s->size && same(s, n);
             if (!s->size)
                 place = i;
         }
@@ -178,14 +196,22 @@ static bool add_new(const GArray *want, Error **errp)
             error_setf(errp, "kvm: the memory map needs more than the kernel's %u slots; use fewer memory devices or -accel tcg", kvm.slot_limit);
             return false;
         }
-        if (!tell_kernel(place, w, w->size, errp))
+        if (!tell_kernel(number_of(w, place), n, n->size, errp))
             return false;
-        if (place == slots->len)
-            g_array_append_val(slots, *w);
+        if (place == w->slots->len)
+            g_array_append_val(w->slots, *n);
         else
-            g_array_index(slots, Slot, place) = *w;
+            *slot(w, place) = *n;
     }
     return true;
+}
+
+static bool refresh(const View *w, Error **errp)
+{
+    if (!w->as)
+        return true;
+    g_autoptr(GArray) want = wanted(w);
+    return drop_old(w, want, errp) && add_new(w, want, errp);
 }
 
 bool kvm_slots_refresh(Error **errp)
@@ -196,8 +222,8 @@ bool kvm_slots_refresh(Error **errp)
     bool ok = true;
     unsigned now = atomic_load(&changes);
     if (atomic_load(&made) != now) {
-        g_autoptr(GArray) want = wanted();
-        ok = drop_old(want, errp) && add_new(want, errp);
+        for (const View *w = views; ok && w < views + KVM_SPACES; w++)
+            ok = refresh(w, errp);
         atomic_store(&made, now);
     }
     pthread_mutex_unlock(&lock);
@@ -221,23 +247,28 @@ static void changed(void *opaque)
     machine_request_exit(1);
 }
 
-void kvm_slots_init(AddressSpace *as)
+void kvm_slots_init(unsigned number, AddressSpace *as)
 {
-    if (space != as)
+    View *w = &views[number];
+    bool heard = false;
+    for (unsigned i = 0; i < KVM_SPACES; i++)
+        heard = heard || views[i].as == as;
+    if (!heard)
         as_add_listener(as, changed, NULL);
-    space = as;
-    if (!slots)
-        slots = g_array_new(false, false, sizeof(Slot));
-    g_array_set_size(slots, 0);
+    w->as = as;
+    if (!w->slots)
+        w->slots = g_array_new(false, false, sizeof(Slot));
+    g_array_set_size(w->slots, 0);
     atomic_fetch_add(&changes, 1);
 }
 
 void kvm_slots_forget(void)
 {
     pthread_mutex_lock(&lock);
-    if (slots)
-        g_array_set_size(slots, 0);
-    space = NULL;
+    for (View *w = views; w < views + KVM_SPACES; w++) {
+        g_clear_pointer(&w->slots, g_array_unref);
+        w->as = NULL;
+    }
     logging = false;
     atomic_store(&made, atomic_load(&changes));
     pthread_mutex_unlock(&lock);

@@ -71,9 +71,8 @@ void x86_init_reset(X86Cpu *c)
 void x86_reset(Vcpu *v)
 {
     X86Cpu *c = x86_cpu(v);
-    c->smm = false;
     c->smbase = 0x30000;
-    c->v.as = v->machine->as_memory;
+    x86_set_smm(c, false);
     c->cr0 = CR0_CD | CR0_NW;
     reset_fpu(c);
     x86_reset_msrs(c);
@@ -233,7 +232,7 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     c->v.irq_pending = c->v.lines != 0;
     c->v.call_site = 0;
     c->delivering = false;
-    c->v.as = c->smm && c->v.machine->as_smm ? c->v.machine->as_smm : c->v.machine->as_memory;
+    x86_set_smm(c, c->smm);
     tlb_flush_all(&c->v);
     tlb_set_asid(&c->v, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
     x86_update_mode(c);

@@ -7,8 +7,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "target/x86/fpu.h"
+#include "target/x86/smm.h"
 
-enum { MSR_TSC = 0x10, MSR_KVM_WALL = 0x4b564d00, MSR_KVM_TIME = 0x4b564d01 };
+enum { MSR_TSC = 0x10, MSR_SMBASE = 0x9e, MSR_KVM_WALL = 0x4b564d00, MSR_KVM_TIME = 0x4b564d01 };
 /* The image of XSAVE in standard form (SDM vol. 1, 13.4). */
 enum { X_FCW = 0, X_FSW = 2, X_TAGS = 4, X_FOP = 6, X_IP = 8, X_DP = 16, X_MXCSR = 24, X_MXCSR_MASK = 28, X_ST = 32, X_XMM = 160, X_BV = 512,
        X_AVX = 576 };
@@ -36,6 +37,7 @@ static uint64_t *msr_place(X86Cpu *c, uint32_t number)
     switch (number) {
     case MSR_KVM_WALL: return x86_has_feature(c, X86_FEATURE_KVM_CLOCK) ? &c->kvm_wall : NULL;
     case MSR_KVM_TIME: return x86_has_feature(c, X86_FEATURE_KVM_CLOCK) ? &c->kvm_time : NULL;
+    case MSR_SMBASE: return &c->smbase;
     default: break;
     }
     uint64_t *hyperv = x86_hv_msr_field(c, number);
@@ -364,6 +366,41 @@ static void get_extra(KvmVcpu *k)
 
 /* --- events --- */
 
+/*
+ * System management mode, an SMI that waits, and an INIT that waits for its end. Only what has changed: an SMI or INIT that the kernel
+ * has got in the meantime stays. SMIs and INITs that wait here move to the kernel, if it has the local APIC.
+ */
+static void put_smm(KvmVcpu *k, struct kvm_vcpu_events *e)
+{
+    KvmX86 *x = kvm_x86(k);
+    const X86Cpu *c = kvm_cpu(k);
+    bool changed = x->smm.active != c->smm || x->smm.inside_nmi != c->smm_nmi_blocked || x->smm.pending || x->smm.init;
+    if (!kvm.smm)
+        return;
+    e->smi.smm = c->smm;
+    e->smi.smm_inside_nmi = c->smm && c->smm_nmi_blocked;
+    e->smi.pending = vcpu_take_event(k->v, CPU_LINE_SMI);
+    e->smi.latched_init = kvm.irqchip != KVM_IRQCHIP_OFF && vcpu_take_event(k->v, CPU_LINE_INIT);
+    if (changed || e->smi.pending || e->smi.latched_init)
+        e->flags |= KVM_VCPUEVENT_VALID_SMM;
+}
+
+static void get_smm(KvmVcpu *k, const struct kvm_vcpu_events *e)
+{
+    KvmX86 *x = kvm_x86(k);
+    X86Cpu *c = kvm_cpu(k);
+    if (!kvm.smm || !(e->flags & KVM_VCPUEVENT_VALID_SMM))
+        return;
+    x86_set_smm(c, e->smi.smm);
+    c->smm_nmi_blocked = e->smi.smm_inside_nmi;
+    x->smm.active = e->smi.smm, x->smm.inside_nmi = e->smi.smm_inside_nmi;
+    x->smm.pending = e->smi.pending, x->smm.init = e->smi.latched_init;
+    if (e->smi.pending)
+        vcpu_set_line(k->v, CPU_LINE_SMI, true);
+    if (e->smi.latched_init)
+        vcpu_set_line(k->v, CPU_LINE_INIT, true);
+}
+
 static bool put_events(KvmVcpu *k, Error **errp)
 {
     X86Cpu *c = kvm_cpu(k);
@@ -382,6 +419,7 @@ static bool put_events(KvmVcpu *k, Error **errp)
     c->event.kind = X86_EVENT_NONE;
     e.interrupt.shadow = c->shadow ? KVM_X86_SHADOW_INT_STI : 0;
     e.nmi.masked = c->nmi_blocked;
+    put_smm(k, &e);
     return kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0 ? refused(errp, k, "pending events", true) : true;
 }
 
@@ -406,6 +444,7 @@ static bool get_events(KvmVcpu *k, Error **errp)
         vcpu_set_line(k->v, CPU_LINE_NMI, true);
     c->shadow = e.interrupt.shadow != 0;
     c->nmi_blocked = e.nmi.masked;
+    get_smm(k, &e);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hw/core/irqchip-host.h"
+#include "target/x86/smm.h"
 
 /* Three pages for the CPU's own TSS and one for its identity map, where no board has RAM (kernel: KVM_SET_TSS_ADDR). */
 #define IDENTITY_MAP 0xfeffc000u
@@ -68,6 +69,7 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
 {
     forget_events(k);
     k->arch_data = g_new0(KvmX86, 1);
+    kvm_x86(k)->smm.pending = k->reused; /* who knows: all of it is put anew */
     choose_tsc(k, kvm_cpu(k));
     only_offered(k);
     setup_mce(k);
@@ -108,13 +110,25 @@ static void start_up(KvmVcpu *k)
     x86_take_sipi(c);
 }
 
-static void inject_nmi(KvmVcpu *k)
+/* NMI and SMI: into the kernel's state, which must be there; events in ours would be lost behind them. */
+static bool inject_event(KvmVcpu *k, CpuLine line, unsigned long request, const char *name)
 {
-    if (!vcpu_take_event(k->v, CPU_LINE_NMI))
-        return;
+    Error *err = NULL;
+    if (!vcpu_line(k->v, line))
+        return true;
+    if (!k->loaded && !kvm.arch->put(k, &err)) {
+        error_report(err);
+        error_free(err);
+        machine_request_exit(1);
+        return false;
+    }
+    k->loaded = true;
+    if (!vcpu_take_event(k->v, line)) /* it was a part of the state */
+        return true;
     k->v->halted = false;
-    if (kvm_ioctl(k->fd, KVM_NMI, NULL) < 0)
-        log_unimp("kvm", "this kernel injects no NMI");
+    if (kvm_ioctl(k->fd, request, NULL) < 0)
+        log_unimp("kvm", "this kernel injects no %s", name);
+    return true;
 }
 
 /* An interrupt goes in when the last KVM_RUN said so; else we ask to come back as soon as one can. */
@@ -140,25 +154,14 @@ static bool before_run(KvmVcpu *k)
 {
     X86Cpu *c = kvm_cpu(k);
     bool ours = kvm.irqchip == KVM_IRQCHIP_OFF;
-    if (ours && (vcpu_line(k->v, CPU_LINE_INIT) || vcpu_line(k->v, CPU_LINE_SIPI)))
+    if (ours && !c->smm && (vcpu_line(k->v, CPU_LINE_INIT) || vcpu_line(k->v, CPU_LINE_SIPI)))
         start_up(k);
     if ((ours && k->v->powered_off) || c->triple_faulted)
         return false;
-    if (vcpu_take_event(k->v, CPU_LINE_SMI))
-        log_unimp("kvm", "system management interrupt: SMM does not run under KVM");
     if (vcpu_take_event(k->v, CPU_LINE_MCE))
         log_unimp("kvm", "machine check from outside");
-    if (vcpu_line(k->v, CPU_LINE_NMI)) {
-        Error *err = NULL;
-        if (!k->loaded && !kvm.arch->put(k, &err)) { /* events in the state would be lost behind it */
-            error_report(err);
-            error_free(err);
-            machine_request_exit(1);
-            return false;
-        }
-        k->loaded = true;
-        inject_nmi(k);
-    }
+    if (!inject_event(k, CPU_LINE_SMI, KVM_SMI, "SMI") || !inject_event(k, CPU_LINE_NMI, KVM_NMI, "NMI"))
+        return false;
     if (ours && k->v->halted && !x86_has_work(k->v))
         return false;
     k->v->halted = k->v->halted && !ours;
@@ -173,6 +176,8 @@ static void after_run(KvmVcpu *k)
     X86Cpu *c = kvm_cpu(k);
     const CpuPort *p = &k->v->port;
     c->iflag = k->run->if_flag;
+    if (c->smm != !!(k->run->flags & KVM_RUN_X86_SMM)) /* accesses that exit are of this mode */
+        x86_set_smm(c, !c->smm);
     if (!p->intc_ops || kvm.irqchip != KVM_IRQCHIP_OFF)
         return;
     if (p->intc_ops->get_tpr && p->intc_ops->get_tpr(p->intc) >> 4 != k->run->cr8)
@@ -235,10 +240,10 @@ static void describe(KvmVcpu *k, GString *out)
         g_string_append_printf(out, " %02x", code[i]);
 }
 
-static const KvmArch x86_kvm = {
+const KvmArch kvm_x86_arch = {
     .arch = "x86_64", .make_irqchip = kvm_x86_make_irqchip,
     .vm_init = vm_init, .fast = kvm_x86_fast, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
     .get = kvm_x86_get, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
     .set_debug = kvm_x86_set_debug, .break_insn = { 0xcc }, .break_len = 1, .hard_points = 4,
 };
-KVM_ARCH_REGISTER(x86_kvm)
+KVM_ARCH_REGISTER(kvm_x86_arch)

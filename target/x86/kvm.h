@@ -23,11 +23,14 @@ typedef struct KvmX86 {
     bool xsave, xcrs, debugregs, events, mce;
     uint64_t deadline;  /* TSC deadline that the kernel's local APIC gets with the next state */
     bool deadline_due;
+    struct { bool active, pending, inside_nmi, init; } smm; /* as the kernel has them, as far as we know */
     bool fresh;         /* the state has just been put: `run` does not tell yet whether an interrupt may be injected */
 } KvmX86;
 
 static inline KvmX86 *kvm_x86(KvmVcpu *k) { return k->arch_data; }
 static inline X86Cpu *kvm_cpu(KvmVcpu *k) { return x86_cpu(k->v); }
+
+extern const KvmArch kvm_x86_arch;
 
 /* kvm-cpuid.c */
 bool kvm_x86_read_host(Error **errp);                  /* what the kernel offers becomes what models can have */

@@ -54,10 +54,15 @@ static void save_state(X86Cpu *c, uint8_t *s)
         store_le64(s + S_GPR - i * 8, c->v.g[i]);
 }
 
-static void switch_space(X86Cpu *c, bool smm)
+void x86_set_smm(X86Cpu *c, bool smm)
 {
     c->smm = smm;
     c->v.as = smm && c->v.machine->as_smm ? c->v.machine->as_smm : c->v.machine->as_memory;
+}
+
+static void switch_space(X86Cpu *c, bool smm)
+{
+    x86_set_smm(c, smm);
     tlb_flush_all(&c->v);
 }
 

@@ -292,7 +292,7 @@ static void test_slots(void)
     MemRegion *small = mem_ram_new("small", 0x1000, NULL), *part = mem_alias_new("part", small, 0, 0x800);
     kvm.vm = 100;
     kvm.slot_limit = 8;
-    kvm_slots_init(machine.as_memory);
+    kvm_slots_init(KVM_SPACE_MEMORY, machine.as_memory);
     mem_begin();
     mem_map(machine.memory, 0, ram, 0);
     mem_map(machine.memory, 0x8000, rom, 1); /* hides a piece of RAM */
@@ -331,6 +331,57 @@ static void test_slots(void)
     mem_region_free(ram);
 }
 
+/* What a CPU in SMM sees has slots of its own, by the same numbers in another space; both are logged. */
+static void test_spaces(void)
+{
+    MemRegion *ram = mem_ram_new("ram", 0x100000, NULL), *smram = mem_ram_new("smram", 0x20000, NULL), *smm = mem_container_new("smm", UINT64_MAX);
+    MemRegion *rest = mem_alias_new("rest", machine.memory, 0, UINT64_MAX);
+    enum { FIRST_OF_SMM = 1 << 16 };
+    kvm.vm = 100;
+    kvm.slot_limit = 8;
+    mem_map(machine.memory, 0, ram, 0);
+    mem_map(smm, 0, rest, 0);
+    mem_map(smm, 0xa0000, smram, 1);
+    machine.as_smm = as_new("smm", smm);
+    g_assert_true(kvm_dirty_init(0, NULL));
+    kvm_slots_init(KVM_SPACE_MEMORY, machine.as_memory);
+    kvm_slots_init(KVM_SPACE_SMM, machine.as_smm);
+    seen.count = 0;
+    g_assert_true(kvm_slots_refresh(NULL));
+    g_assert_cmpuint(kvm_slots_count(), ==, 4);
+    g_assert_cmpuint(seen.count, ==, 4);
+    g_assert_cmphex(seen.r[0].slot, ==, 0);
+    g_assert_cmphex(seen.r[0].memory_size, ==, 0x100000);
+    g_assert_cmphex(seen.r[1].slot, ==, FIRST_OF_SMM);
+    g_assert_cmphex(seen.r[1].memory_size, ==, 0xa0000);
+    g_assert_cmphex(seen.r[2].slot, ==, FIRST_OF_SMM + 1);
+    g_assert_true(seen.r[2].userspace_addr == (uintptr_t)mem_host(smram));
+    g_assert_true(ram_dirty_start(NULL));
+    g_assert_cmphex(slot_at(0xa0000)->flags, ==, KVM_MEM_LOG_DIRTY_PAGES);
+    log_reads = 0;
+    ram_dirty_sync(); /* page 3 of each: those of the second space are pages of both blocks */
+    g_assert_cmpuint(log_reads, ==, 4);
+    g_assert_cmpuint(ram_dirty_count(), ==, 3);
+    kvm_slots_note(FIRST_OF_SMM + 1, 5); /* as a ring names it */
+    kvm_slots_note(7 << 16, 5);          /* none that we have made */
+    ram_dirty_sync();
+    g_assert_cmpuint(ram_dirty_count(), ==, 4);
+    ram_dirty_stop();
+    mem_set_enabled(smram, false); /* only the second space changes */
+    seen.count = 0;
+    g_assert_true(kvm_slots_refresh(NULL));
+    g_assert_cmpuint(kvm_slots_count(), ==, 2);
+    g_assert_cmphex(slot_at(0)->slot, ==, FIRST_OF_SMM);
+    kvm_slots_forget();
+    kvm.vm = -1;
+    as_free(machine.as_smm);
+    machine.as_smm = NULL;
+    mem_region_free(smm);
+    mem_region_free(rest);
+    mem_region_free(smram);
+    mem_region_free(ram);
+}
+
 /* --- written pages --- */
 
 static void test_log(void)
@@ -339,7 +390,7 @@ static void test_log(void)
     kvm.vm = 100;
     kvm.slot_limit = 8;
     g_assert_true(kvm_dirty_init(0, NULL));
-    kvm_slots_init(machine.as_memory);
+    kvm_slots_init(KVM_SPACE_MEMORY, machine.as_memory);
     mem_map(machine.memory, 0, ram, 0);
     g_assert_true(kvm_slots_refresh(NULL));
     g_assert_true(ram_dirty_start(NULL));
@@ -513,6 +564,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/mmio", test_mmio);
     g_test_add_func("/kvm/rare", test_rare);
     g_test_add_func("/kvm/slots", test_slots);
+    g_test_add_func("/kvm/spaces", test_spaces);
     g_test_add_func("/kvm/log", test_log);
     g_test_add_func("/kvm/doorbells", test_doorbells);
     g_test_add_func("/kvm/collected", test_collected);
