@@ -11,16 +11,7 @@ static BlockNode *raw_of(BlockNode *n) { return ((VerifyNode *)n->opaque)->raw; 
 static bool verify_open(BlockNode *n, Opts *o, Error **errp)
 {
     VerifyNode *v = n->opaque;
-    g_autoptr(Opts) sub = block_sub_options(o, "raw.");
-    const char *name = opts_get(o, "raw");
-    BlockNode *raw = name ? block_node_find(name) : NULL;
-    if (name && !raw) {
-        error_setf(errp, "raw='%s': there is no node of that name; define it by an earlier -blockdev", name);
-        return false;
-    }
-    if (!name && !opts_has(sub, "driver"))
-        opts_set(sub, "driver", "raw");
-    v->raw = raw ? block_ref(raw) : block_open(NULL, sub, n->flags & (BLOCK_RDWR | BLOCK_UNMAP), errp);
+    v->raw = block_filter_other(n, o, "raw", errp);
     return v->raw && block_filter_init(n);
 }
 

@@ -97,7 +97,7 @@ struct BlockNode {
     BlockNode *file;             /* layer below */
     BlockNode *backing;
     char *backing_file, *backing_format; /* as the image's header has them; NULL: none */
-    _Atomic uint64_t size;       /* what the layer above sees */
+    _Atomic uint64_t size;       /* what the layer above sees; filters: block_size() is that of `file` */
     unsigned request_align;      /* 1, or what O_DIRECT and the host device ask */
     bool any_memory;             /* request_align is about offsets and lengths only */
     unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */
@@ -122,6 +122,7 @@ const BlockDriver *block_driver_find(const char *name);
 #define BLOCK_DRIVER_REGISTER(drv_) \
     static void __attribute__((constructor)) drv_##_register(void) { block_driver_register(&drv_); }
 
+bool block_grows(const BlockNode *n);
 /* For protocols that grow: something was written up to `end`. Any thread. */
 void block_grown(BlockNode *n, uint64_t end);
 

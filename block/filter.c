@@ -4,11 +4,27 @@
 
 bool block_filter_init(BlockNode *n)
 {
-    n->size = block_size(n->file);
     n->request_align = n->file->request_align;
     n->any_memory = n->file->any_memory;
     n->zero_align = n->file->zero_align;
     return true;
+}
+
+BlockNode *block_filter_other(BlockNode *n, Opts *o, const char *key, Error **errp)
+{
+    g_autofree char *prefix = g_strconcat(key, ".", NULL);
+    g_autoptr(Opts) sub = block_sub_options(o, prefix);
+    const char *name = opts_get(o, key);
+    BlockNode *other = name ? block_node_find(name) : NULL;
+    if (other)
+        return block_ref(other);
+    if (name) {
+        error_setf(errp, "%s='%s': there is no node of that name; define it by an earlier -blockdev", key, name);
+        return NULL;
+    }
+    if (!opts_has(sub, "driver"))
+        opts_set(sub, "driver", "raw");
+    return block_open(NULL, sub, n->flags & (BLOCK_RDWR | BLOCK_UNMAP), errp);
 }
 
 int filter_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
@@ -38,10 +54,7 @@ int filter_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
 
 bool filter_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
 {
-    if (!block_truncate(n->file, size, prealloc, true, errp))
-        return false;
-    n->size = size;
-    return true;
+    return block_truncate(n->file, size, prealloc, true, errp);
 }
 
 BlockNode *block_skip_filters(BlockNode *n)

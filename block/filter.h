@@ -5,8 +5,10 @@
 
 #include "block/aio.h"
 
-/* In open(): size and alignment of the node below. Always true. */
+/* In open(): the alignment of the node below. Always true. */
 bool block_filter_init(BlockNode *n);
+/* In open(): a second image, by its node's name in the option `key` or by options "KEY.…"; NULL: error. */
+BlockNode *block_filter_other(BlockNode *n, Opts *o, const char *key, Error **errp);
 
 /* What passes everything on; a driver's own functions stand behind it in the table. */
 int filter_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);

@@ -48,7 +48,7 @@ void block_drain_end(BlockNode *n)
 
 static int check_range(const BlockNode *n, uint64_t offset, uint64_t len)
 {
-    uint64_t size = n->drv->grows ? INT64_MAX : block_size(n);
+    uint64_t size = block_grows(n) ? INT64_MAX : block_size(n);
     return offset > size || len > size - offset ? -EIO : 0;
 }
 

@@ -343,7 +343,17 @@ BlockNode *block_backing(const BlockNode *n) { return block_skip_filters((BlockN
 bool block_new_is_zero(const BlockNode *n) { return !n->drv->new_is_noise; }
 bool block_writable(const BlockNode *n) { return n->flags & BLOCK_RDWR; }
 unsigned block_flags(const BlockNode *n) { return n->flags; }
-uint64_t block_size(const BlockNode *n) { return atomic_load_explicit(&n->size, memory_order_relaxed); }
+
+/* A filter is as long as what it shows, which may grow. */
+static const BlockNode *sized(const BlockNode *n)
+{
+    while (n->drv->filter && n->file)
+        n = n->file;
+    return n;
+}
+
+uint64_t block_size(const BlockNode *n) { return atomic_load_explicit(&sized(n)->size, memory_order_relaxed); }
+bool block_grows(const BlockNode *n) { return sized(n)->drv->grows; }
 
 void block_grown(BlockNode *n, uint64_t end)
 {

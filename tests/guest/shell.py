@@ -43,11 +43,11 @@ class Failure(Exception):
 class Guest:
     """A Linux that runs; its shell, its monitor, its images."""
 
-    def __init__(self, emulator, kernel, folder, options, machine='q35'):
+    def __init__(self, emulator, kernel, folder, options, machine='q35', words=''):
         self.folder, self.sock = folder, os.path.join(folder, 'monitor')
         log = os.path.join(guests.top(), 'build', 'guest-logs', f'drives-{os.path.basename(folder)}.log')
         self.one = Emulator([emulator, '-M', machine, '-accel', 'tcg', '-smp', '1', '-m', '256', '-kernel', guests.kernel_file(kernel), '-initrd',
-                             initrd(kernel), '-append', 'console=ttyS0,115200 panic=-1 quiet', '-nographic', '-no-reboot', '-monitor',
+                             initrd(kernel), '-append', f'console=ttyS0,115200 panic=-1 quiet {words}', '-nographic', '-no-reboot', '-monitor',
                              f'unix:{self.sock},server=on,wait=off', *options], log)
         self.count = 0
 
