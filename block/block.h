@@ -208,6 +208,7 @@ char *block_full_backing_name(const char *image, const char *backing, Error **er
 /* Creation. */
 typedef struct BlockCreateOption { const char *name; const char *type /* "size", "bool", "string", "number" */; const char *help, *dflt; } BlockCreateOption;
 const BlockCreateOption *block_create_options(const char *format, Error **errp);
+const BlockCreateOption *block_amend_options(const char *format, Error **errp); /* of block_amend() */
 bool block_create(const char *filename, const char *format, uint64_t size, Opts *options, Error **errp);
 bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp);
 /* Bytes that a new image of `format` would take: required (for the data in n, or `size` when n is NULL), and fully allocated. */

@@ -28,7 +28,7 @@ struct BlockDriver {
     size_t instance_size;        /* of BlockNode.opaque, zeroed */
     const char *const *schemes;  /* protocols: "nbd", "https" … */
     const char *const *options;  /* keys of -blockdev beyond the common ones, for errors */
-    const BlockCreateOption *create_options;
+    const BlockCreateOption *create_options, *amend_options;
 
     unsigned (*probe)(const uint8_t *head, size_t len, const char *filename); /* 0..100 */
     /* protocols: "SCHEME:rest" into options */

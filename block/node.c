@@ -615,7 +615,7 @@ bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp)
     n = block_skip_filters(n);
     if (!n->drv->amend)
         return missing(n, "options that can be changed", errp);
-    if (!need_write(n, "option can be changed", errp))
+    if (!need_write(n, "option can be changed", errp) || !block_check_keys(n->drv, n->drv->amend_options, options, errp))
         return false;
     block_drain_begin(n);
     bool ok = n->drv->amend(n, options, force, errp);

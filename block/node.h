@@ -7,6 +7,8 @@
 
 enum { BLOCK_CHAIN_MAX = 200, BLOCK_PROBE_SIZE = 2048 };
 const BlockDriver *block_driver_for_scheme(const char *scheme);
+/* Every key of options must be in the list. */
+bool block_check_keys(const BlockDriver *d, const BlockCreateOption *list, const Opts *options, Error **errp);
 const BlockDriver *block_driver_probe(const uint8_t *head, size_t len, const char *filename);
 GPtrArray *block_driver_keys(const BlockDriver *d); /* of const char *, ended by NULL: all keys of its -blockdev */
 /* The scheme of "nbd:…", "https://…"; NULL: a plain path. Free it. */

@@ -104,11 +104,20 @@ const BlockCreateOption *block_create_options(const char *format, Error **errp)
     return !d ? NULL : d->create_options ? d->create_options : none;
 }
 
-/* Every key must be one of the format's. */
-static bool check_create_keys(const BlockDriver *d, const Opts *options, Error **errp)
+const BlockCreateOption *block_amend_options(const char *format, Error **errp)
+{
+    const BlockDriver *d = block_driver_find(format);
+    if (!d)
+        error_set_unknown(errp, "image format", format, block_formats());
+    else if (!d->amend_options)
+        error_setf(errp, "image format '%s': nothing of an image can be changed; convert it instead", format);
+    return d ? d->amend_options : NULL;
+}
+
+bool block_check_keys(const BlockDriver *d, const BlockCreateOption *list, const Opts *options, Error **errp)
 {
     g_autoptr(GPtrArray) valid = g_ptr_array_new();
-    for (const BlockCreateOption *o = d->create_options; o && o->name; o++)
+    for (const BlockCreateOption *o = list; o && o->name; o++)
         g_ptr_array_add(valid, (void *)o->name);
     g_ptr_array_add(valid, NULL);
     for (unsigned i = 0; i < opts_count(options); i++) {
@@ -126,7 +135,7 @@ bool block_create(const char *filename, const char *format, uint64_t size, Opts 
     const BlockDriver *d = for_creation(format, errp);
     g_autoptr(Opts) none = opts_new();
     options = options ? options : none;
-    if (!d || !check_create_keys(d, options, errp))
+    if (!d || !block_check_keys(d, d->create_options, options, errp))
         return false;
     if (size > INT64_MAX / 2) {
         error_setf(errp, "image '%s': a size of %" G_GUINT64_FORMAT " bytes is too large", filename, (guint64)size);
@@ -140,7 +149,7 @@ bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t siz
     const BlockDriver *d = for_creation(format, errp);
     g_autoptr(Opts) none = opts_new();
     options = options ? options : none;
-    if (!d || !check_create_keys(d, options, errp))
+    if (!d || !block_check_keys(d, d->create_options, options, errp))
         return false;
     if (!d->measure) {
         error_setf(errp, "image format '%s': its size can't be measured in advance; qcow2 and raw can", format);

@@ -5,7 +5,6 @@
 #include "crypto/luks-private.h"
 #include "crypto/secret.h"
 
-const char *const luks_amend_keys[] = { "state", "new-secret", "old-secret", "keyslot", "iter-time", NULL };
 
 typedef struct Amend {
     unsigned inactive;

@@ -44,5 +44,4 @@ char *luks_describe(const Luks *l, bool format);
  * use may be overwritten, and the last one be erased.
  */
 bool luks_amend(Luks *l, const LuksIo *io, Opts *o, const char *prefix, bool force, Error **errp);
-extern const char *const luks_amend_keys[];
 #endif

@@ -110,12 +110,6 @@ static bool luks_info(BlockNode *n, BlockInfo *out, Error **errp)
 static bool luks_node_amend(BlockNode *n, Opts *o, bool force, Error **errp)
 {
     CryptIo c;
-    for (unsigned i = 0; i < opts_count(o); i++) {
-        if (!g_strv_contains(luks_amend_keys, opts_key(o, i))) {
-            error_set_unknown(errp, "luks: option that can be changed", opts_key(o, i), luks_amend_keys);
-            return false;
-        }
-    }
     crypt_io(&c, n->file, 0, luks_of(n)->payload, block_filename(n));
     return luks_amend(luks_of(n)->luks, &c.io, o, "", force, errp);
 }
@@ -169,10 +163,11 @@ static const BlockCreateOption luks_create_options[] = {
     { "preallocation", "string", "off, falloc or full: what of the file is allocated at once", "off" },
     { NULL }
 };
+static const BlockCreateOption luks_amend_options[] = { LUKS_AMEND_OPTIONS(""), { NULL } };
 static const BlockDriver luks_driver = {
     .name = "luks", .desc = "LUKS version 1: encrypted, as cryptsetup makes it", .new_is_noise = true, .instance_size = sizeof(LuksNode),
     .options = luks_options,
-    .create_options = luks_create_options, .probe = luks_probe, .open = luks_node_open, .close = luks_close, .preadv = luks_preadv,
+    .create_options = luks_create_options, .amend_options = luks_amend_options, .probe = luks_probe, .open = luks_node_open, .close = luks_close, .preadv = luks_preadv,
     .pwritev = luks_pwritev, .flush = luks_flush, .status = luks_status, .truncate = luks_truncate, .info = luks_info, .create = luks_node_create,
     .amend = luks_node_amend, .measure = luks_measure,
 };

@@ -318,13 +318,17 @@ static int write_rebuilt(Check *c, uint64_t start, uint64_t blocks, uint64_t tab
         raw[b] = GUINT64_TO_BE(table[b]);
         r = block_pwrite(c->n->file, table[b], block, q->cluster_size);
     }
+    /* of the header: from the table's place to, in version 3, the width of a count; in one sector */
     uint64_t at = (start + blocks) << q->cluster_bits;
-    uint8_t field[12];
-    store_be(field, 8, at);
-    store_be(field + 8, 4, table_clusters);
+    uint8_t fields[52];
+    size_t len = q->version >= 3 ? 52 : 12;
+    r = r ? r : block_pread(c->n->file, 48, fields, len);
+    store_be(fields, 8, at);
+    store_be(fields + 8, 4, table_clusters);
+    store_be(fields + 48, 4, q->refcount_order);
     r = r ? r : block_pwrite(c->n->file, at, raw, entries * 8);
     r = r ? r : block_flush(c->n->file);
-    r = r ? r : block_pwrite(c->n->file, 48, field, sizeof field);
+    r = r ? r : block_pwrite(c->n->file, 48, fields, len);
     r = r ? r : block_flush(c->n->file);
     if (r) {
         g_free(table);
@@ -442,6 +446,39 @@ bool q2_check(BlockNode *n, BlockCheck *out, unsigned fix, Error **errp)
         ok = false;
     }
     pthread_mutex_unlock(&q->lock);
+    g_free(c.count);
+    return ok;
+}
+
+/* --- counts of another width --- */
+
+static void set_width(Qcow2 *q, unsigned order)
+{
+    q->refcount_order = order;
+    q->refblock_bits = q->cluster_bits + 3 - order;
+}
+
+bool q2_change_refcount_width(BlockNode *n, unsigned order, Error **errp)
+{
+    Qcow2 *q = q2_of(n);
+    BlockCheck out = { .say = NULL };
+    Check c = { .n = n, .q = q, .out = &out };
+    unsigned old = q->refcount_order;
+    bool ok = !q2_sync(n) && pass(&c, errp);
+    if (ok && (out.corruptions || out.check_errors)) {
+        error_setf(errp, "image '%s' is damaged; rhea-img check -r all first", block_filename(n));
+        ok = false;
+    }
+    set_width(q, order);
+    for (uint64_t i = 0; ok && i < c.clusters; i++) {
+        if (c.count[i] > q2_refcount_max(q)) {
+            error_setf(errp, "image '%s': its snapshots share clusters up to %u times; use more refcount_bits, or delete snapshots", block_filename(n), c.count[i]);
+            ok = false;
+        }
+    }
+    ok = ok && rebuild(&c, errp);
+    if (!ok)
+        set_width(q, old);
     g_free(c.count);
     return ok;
 }

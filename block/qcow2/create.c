@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* qcow2: new images, their size in advance, preallocation, resizing, changes of options. */
+/* qcow2: new images, their size in advance, preallocation, resizing. */
 #include <string.h>
 #include "block/crypto/crypto.h"
 #include "block/qcow2/qcow2.h"
@@ -316,86 +316,4 @@ bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **er
     if (r)
         error_set_errno(errp, -r, "image '%s': can't be made %" PRIu64 " bytes large", block_filename(n), size);
     return ok;
-}
-
-/* --- changes of options --- */
-
-static bool amend_version(BlockNode *n, unsigned version, Error **errp)
-{
-    Qcow2 *q = q2_of(n);
-    if (version == q->version)
-        return true;
-    if (version == 3) {
-        q->version = 3;
-        q->header_length = 112;
-        return q2_write_header(n, errp);
-    }
-    if (q->refcount_order != 4 || q->subclusters > 1 || q->data_node || q->compression || q->incompatible & ~(uint64_t)INCOMPAT_DIRTY) {
-        error_setf(errp, "image '%s' uses features that version 2 does not have; convert it instead", block_filename(n));
-        return false;
-    }
-    for (uint64_t at = 0, size = align_up(block_size(n), q->cluster_size); at < size;) { /* zero clusters are unknown to version 2 */
-        Q2Map m;
-        if (q2_map(n, at, size - at, &m))
-            return false;
-        if (m.kind == Q2_ZERO || m.kind == Q2_ZERO_ALLOCATED) {
-            if (n->backing_file) {
-                error_setf(errp, "image '%s' has zero clusters above a backing file, which version 2 can't express; convert it instead", block_filename(n));
-                return false;
-            }
-            q2_discard_range(n, at, m.len, true);
-        }
-        at += m.len;
-    }
-    if (q2_mark_clean(n) || q2_sync(n))
-        return false;
-    q->version = 2;
-    q->header_length = 72;
-    q->compatible = q->autoclear = q->incompatible = 0;
-    q->lazy = false;
-    return q2_write_header(n, errp);
-}
-
-bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp)
-{
-    Qcow2 *q = q2_of(n);
-    static const char *const known[] = { "compat", "lazy_refcounts", "size", "backing_file", "backing_fmt", "compression_type", "cluster_size",
-                                         "refcount_bits", NULL };
-    uint64_t size;
-    bool lazy;
-    for (unsigned i = 0; i < opts_count(o); i++) {
-        const char *key = opts_key(o, i);
-        if (!g_strv_contains(known, key) && !(g_str_has_prefix(key, "encrypt.") && g_strv_contains(luks_amend_keys, key + 8))) {
-            error_set_unknown(errp, "qcow2: option that can be changed", opts_key(o, i), known);
-            return false;
-        }
-    }
-    const char *compat = opts_get(o, "compat");
-    unsigned version = !compat ? q->version : !strcmp(compat, "0.10") || !strcmp(compat, "v2") ? 2 : 3;
-    uint64_t cluster, bits;
-    if (!opts_get_bool(o, "lazy_refcounts", q->compatible & COMPAT_LAZY_REFCOUNTS, &lazy, errp) ||
-        !opts_get_size(o, "size", block_size(n), &size, errp) || !opts_get_size(o, "cluster_size", q->cluster_size, &cluster, errp) ||
-        !opts_get_u64(o, "refcount_bits", UINT64_C(1) << q->refcount_order, &bits, errp))
-        return false;
-    if (cluster != q->cluster_size || bits != UINT64_C(1) << q->refcount_order) {
-        error_setf(errp, "image '%s': %s can't be changed in place; convert it with -o", block_filename(n),
-                   cluster != q->cluster_size ? "cluster_size" : "refcount_bits");
-        return false;
-    }
-    if (opts_get(o, "backing_file") || opts_get(o, "backing_fmt")) {
-        error_setf(errp, "image '%s': the backing file is changed by rhea-img rebase", block_filename(n));
-        return false;
-    }
-    if (!q2_crypt_amend(n, o, force, errp))
-        return false;
-    pthread_mutex_lock(&q->lock);
-    bool ok = amend_version(n, version, errp);
-    if (ok && q->version >= 3 && lazy != !!(q->compatible & COMPAT_LAZY_REFCOUNTS)) {
-        ok = lazy || !q2_mark_clean(n);
-        q->compatible ^= COMPAT_LAZY_REFCOUNTS;
-        q->lazy = lazy;
-        ok = ok && !q2_set_features(n);
-    }
-    pthread_mutex_unlock(&q->lock);
-    return ok && (size == block_size(n) || q2_truncate(n, size, PREALLOC_OFF, errp));
 }

@@ -466,7 +466,7 @@ static const char *const q2_options[] = { "lazy-refcounts", "data-file", "l2-cac
                                           "encrypt.key-secret", NULL };
 static const BlockDriver qcow2_driver = {
     .name = "qcow2", .desc = "QEMU copy-on-write, version 2 and 3", .instance_size = sizeof(Qcow2), .options = q2_options,
-    .create_options = q2_create_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate,
+    .create_options = q2_create_options, .amend_options = q2_amend_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate,
     .reopened = q2_reopened, .preadv = q2_preadv,
     .pwritev = q2_pwritev, .preadv_nowait = q2_preadv_nowait, .pwritev_nowait = q2_pwritev_nowait, .aio = q2_aio, .aio_ended = q2_aio_ended,
     .pwrite_zeroes = q2_pwrite_zeroes, .pdiscard = q2_pdiscard, .flush = q2_flush, .status = q2_status,

@@ -242,9 +242,10 @@ int q2_write_snapshots(BlockNode *n);                          /* (locked) the t
 
 /* check.c */
 bool q2_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
+bool q2_change_refcount_width(BlockNode *n, unsigned order, Error **errp); /* (locked) counts of 1 << order bits; version 3 */
 
 /* create.c */
-extern const BlockCreateOption q2_create_options[];
+extern const BlockCreateOption q2_create_options[], q2_amend_options[];
 bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp);
 bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
 bool q2_amend(BlockNode *n, Opts *o, bool force, Error **errp);

@@ -186,6 +186,22 @@ void img_json_string(GString *out, const char *text)
     g_string_append_c(out, '"');
 }
 
+/* "key" : value becomes "key": value, which is how QEMU writes it and what scripts look for. */
+static void print_keys_close(const char *text)
+{
+    bool in_string = false;
+    for (const char *p = text; *p; p++) {
+        if (*p == '"')
+            in_string = !in_string;
+        else if (in_string && *p == '\\' && p[1])
+            putchar(*p++);
+        else if (!in_string && *p == ' ' && p[1] == ':')
+            continue;
+        putchar(*p);
+    }
+    putchar('\n');
+}
+
 void img_print_json(const char *text, const char *more)
 {
     g_autofree char *all = g_strconcat(text, more, NULL);
@@ -199,7 +215,7 @@ void img_print_json(const char *text, const char *more)
     json_generator_set_pretty(out, TRUE);
     json_generator_set_indent(out, 4);
     g_autofree char *pretty = json_generator_to_data(out, NULL);
-    printf("%s\n", pretty);
+    print_keys_close(pretty);
 }
 
 /* --- progress --- */

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* rhea-img create, resize, amend, measure: new images and their sizes. */
+#include <string.h>
 #include "tools/img/img.h"
 
+typedef const BlockCreateOption *OptionsOf(const char *format, Error **errp);
+
+static bool asks_for_help(const Opts *o) { return opts_has(o, "help") || opts_has(o, "?"); }
+
 /* Prints the format's options; true when "help" is among them. */
-static bool options_help(Opts *o, const char *format, int *status)
+static bool options_help(Opts *o, const char *format, OptionsOf *of, int *status)
 {
     Error *err = NULL;
-    if (!opts_has(o, "help") && !opts_has(o, "?"))
+    if (!asks_for_help(o))
         return false;
-    const BlockCreateOption *list = block_create_options(format, &err);
+    const BlockCreateOption *list = of(format, &err);
     *status = list ? EXIT_SUCCESS : img_fail(err);
     if (list)
         printf("Supported options:\n");
@@ -72,8 +77,10 @@ static bool create(const char *name, const char *format, const char *size_text, 
         return false;
     if (!quiet) {
         printf("Formatting '%s', fmt=%s size=%" PRIu64, name, format, size);
-        for (unsigned i = 0; i < opts_count(o); i++)
-            printf(" %s=%s", opts_key(o, i), opts_value(o, i));
+        for (unsigned i = 0; i < opts_count(o); i++) {
+            if (strcmp(opts_key(o, i), "size"))
+                printf(" %s=%s", opts_key(o, i), opts_value(o, i));
+        }
         printf("\n");
     }
     return true;
@@ -98,7 +105,7 @@ int img_create(int argc, char **argv)
     g_autoptr(Opts) o = img_options(lists, &err);
     if (!o)
         return img_fail(err);
-    if (options_help(o, format ? format : "raw", &status))
+    if (options_help(o, format ? format : "raw", block_create_options, &status))
         return status;
     if (argc < 2)
         return img_failf("create: which file? usage: rhea-img create [-f FMT] FILE SIZE");
@@ -179,16 +186,24 @@ int img_amend(int argc, char **argv)
     };
     int status;
     Error *err = NULL;
-    if (!img_parse(&argc, &argv, entries, 1, 1, &status))
+    if (!img_parse(&argc, &argv, entries, 0, 1, &status))
         return status;
     g_autoptr(Opts) o = img_options(lists, &err);
     if (!o)
         return img_fail(err);
     if (!opts_count(o))
-        return img_failf("amend: which option? add -o NAME=VALUE, as in -o compat=1.1");
-    BlockNode *n = img_open(argv[1], &how, BLOCK_RDWR | BLOCK_NO_BACKING, &err);
+        return img_failf("amend: which option? add -o NAME=VALUE, as in -o compat=1.1; -o help lists them");
+    if (how.format && options_help(o, how.format, block_amend_options, &status))
+        return status;
+    if (argc < 2)
+        return img_failf("amend: which file? usage: rhea-img amend [-f FMT] -o OPTIONS FILE");
+    BlockNode *n = img_open(argv[1], &how, (asks_for_help(o) ? 0 : BLOCK_RDWR) | BLOCK_NO_BACKING, &err);
     if (!n)
         return img_fail(err);
+    if (options_help(o, block_driver_name(n), block_amend_options, &status)) {
+        block_unref(n);
+        return status;
+    }
     bool ok = block_amend(n, o, force, &err);
     block_unref(n);
     return ok ? EXIT_SUCCESS : img_fail(err);
