@@ -77,13 +77,17 @@ void error_set_sink(ErrorSink *fn, void *opaque)
     sink_opaque = opaque;
 }
 
+static const char *program = "rhea";
+
+void error_set_program(const char *name) { program = name; }
+
 static void emit(const char *prefix, const char *text)
 {
     if (sink) {
         g_autofree char *line = g_strconcat(prefix, text, NULL);
         sink(sink_opaque, line);
     } else {
-        fprintf(stderr, "rhea: %s%s\n", prefix, text);
+        fprintf(stderr, "%s: %s%s\n", program, prefix, text);
     }
 }
 

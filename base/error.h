@@ -29,6 +29,8 @@ void error_report(const Error *err);
 void warn_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void info_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
+void error_set_program(const char *name); /* what reports on stderr begin with instead of "rhea"; not copied */
+
 /* Where reports go instead of stderr (no "rhea: ", no newline); NULL: back to stderr. Main thread. */
 typedef void ErrorSink(void *opaque, const char *line);
 void error_set_sink(ErrorSink *fn, void *opaque);

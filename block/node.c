@@ -255,7 +255,7 @@ static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigne
     if (n->backing_format && !opts_has(sub, "driver"))
         opts_set(sub, "driver", n->backing_format);
     n->backing = block_open_depth(full, sub, flags, depth + 1, errp);
-    if (!n->backing)
+    if (!n->backing && depth < 4) /* one line must do for any chain */
         error_prependf(errp, "image '%s': backing file", block_filename(n));
     return n->backing;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The formats and protocols that there are, and probing. */
 #include <string.h>
+#include <unistd.h>
 #include "base/bits.h"
 #include "block/node.h"
 
@@ -141,7 +142,11 @@ bool block_create(const char *filename, const char *format, uint64_t size, Opts 
         error_setf(errp, "image '%s': a size of %" G_GUINT64_FORMAT " bytes is too large", filename, (guint64)size);
         return false;
     }
-    return d->create(filename, size, options, errp);
+    bool is_new = access(filename, F_OK);
+    bool ok = d->create(filename, size, options, errp);
+    if (!ok && is_new)
+        unlink(filename); /* half an image is none; what was there before is its owner's */
+    return ok;
 }
 
 bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)

@@ -191,30 +191,47 @@ int img_map(int argc, char **argv)
 
 /* --- tree --- */
 
-static void draw(BlockNode *n, unsigned depth)
+static void draw_snapshots(BlockNode *n, unsigned indent, bool last)
+{
+    GArray *snapshots = NULL;
+    if (!block_snapshot_list(n, &snapshots, NULL))
+        return;
+    for (unsigned k = 0; k < snapshots->len; k++) {
+        const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, k);
+        g_autofree char *vm = block_size_text(b->vm_state_size);
+        time_t t = b->date_sec;
+        struct tm tm;
+        char date[32];
+        strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
+        printf("%*s%s %s  snapshot %s, %s%s%s\n", (int)indent, "", last && k + 1 == snapshots->len ? "╰" : "├", b->name, b->id, date,
+               b->vm_state_size ? ", machine state " : "", b->vm_state_size ? vm : "");
+    }
+    g_array_unref(snapshots);
+}
+
+/* One image, each on its own: the one below may be missing, or not be readable. */
+static bool draw(const char *name, const ImgOpen *how, unsigned depth, char **below, char **format, Error **errp)
 {
     BlockInfo i;
-    GArray *snapshots = NULL;
+    g_autofree char *branch = depth ? g_strdup_printf("%*s└─ ", (int)(depth - 1) * 3, "") : g_strdup("");
+    Error *err = NULL;
+    BlockNode *n = img_open(name, how, BLOCK_NO_BACKING | BLOCK_NO_IO, &err);
+    if (!n) {
+        if (depth)
+            printf("%s%s  (can't be opened)\n", branch, name);
+        error_propagate(errp, err);
+        return false;
+    }
     block_info(n, &i, NULL);
     g_autofree char *virtual = block_size_text(i.virtual_size), *actual = block_size_text(i.actual_size);
-    printf("%*s%s%s  (%s, %s, %s on disk%s)\n", (int)depth * 3, "", depth ? "└─ " : "", block_filename(n), block_driver_name(n), virtual,
-           i.has_actual ? actual : "?", i.corrupt ? ", corrupt" : i.dirty ? ", not closed" : "");
-    if (block_snapshot_list(n, &snapshots, NULL)) {
-        for (unsigned k = 0; k < snapshots->len; k++) {
-            const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, k);
-            g_autofree char *vm = block_size_text(b->vm_state_size);
-            time_t t = b->date_sec;
-            struct tm tm;
-            char date[32];
-            strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
-            printf("%*s%s %s  snapshot %s, %s%s%s\n", (int)depth * 3 + (depth ? 3 : 0), "", k + 1 == snapshots->len && !block_backing(n) ? "╰" : "├",
-                   b->name, b->id, date, b->vm_state_size ? ", machine state " : "", b->vm_state_size ? vm : "");
-        }
-        g_array_unref(snapshots);
-    }
+    printf("%s%s  (%s, %s, %s on disk%s%s)\n", branch, block_filename(n), block_driver_name(n), virtual, i.has_actual ? actual : "?",
+           i.encrypted ? ", encrypted" : "", i.corrupt ? ", corrupt" : i.dirty ? ", not closed" : "");
+    draw_snapshots(n, depth * 3, !i.backing_full);
+    *below = g_strdup(i.backing_full);
+    *format = g_strdup(i.backing_format);
     block_info_clear(&i);
-    if (block_backing(n))
-        draw(block_backing(n), depth + 1);
+    block_unref(n);
+    return true;
 }
 
 int img_tree(int argc, char **argv)
@@ -228,10 +245,18 @@ int img_tree(int argc, char **argv)
     Error *err = NULL;
     if (!img_parse(&argc, &argv, entries, 1, 1, &status))
         return status;
-    BlockNode *n = img_open(argv[1], &how, 0, &err);
-    if (!n)
-        return img_fail(err);
-    draw(n, 0);
-    block_unref(n);
+    g_autofree char *name = g_strdup(argv[1]), *format = NULL;
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (unsigned depth = 0; name; depth++) {
+        if (!g_hash_table_add(seen, g_strdup(name)))
+            return img_failf("image '%s': it is below itself; rhea-img rebase -u -b FILE breaks the loop", name);
+        char *below = NULL, *below_format = NULL;
+        if (!draw(name, &how, depth, &below, &below_format, &err))
+            return img_fail(err);
+        g_free(name);
+        g_free(format);
+        name = below;
+        how.format = format = below_format;
+    }
     return EXIT_SUCCESS;
 }

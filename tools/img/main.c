@@ -38,6 +38,7 @@ static void print_help(FILE *to)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "--help";
+    error_set_program("rhea-img");
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_help(stdout);
         return argc > 1 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -112,6 +112,7 @@ int main(int argc, char **argv)
     g_option_context_set_description(context, examples);
     Error *err = NULL;
     int status = EXIT_FAILURE;
+    error_set_program("rhea-nbd");
     if (!g_option_context_parse(context, &argc, &argv, &err)) {
         fprintf(stderr, "rhea-nbd: %s; rhea-nbd --help tells the options\n", err->message);
     } else if (opt.version) {
