@@ -167,7 +167,8 @@ static const BlockCreateOption luks_amend_options[] = { LUKS_AMEND_OPTIONS(""), 
 static const BlockDriver luks_driver = {
     .name = "luks", .desc = "LUKS version 1: encrypted, as cryptsetup makes it", .new_is_noise = true, .instance_size = sizeof(LuksNode),
     .options = luks_options,
-    .create_options = luks_create_options, .amend_options = luks_amend_options, .probe = luks_probe, .open = luks_node_open, .close = luks_close, .preadv = luks_preadv,
+    .create_options = luks_create_options, .amend_options = luks_amend_options,
+    .probe = luks_probe, .open = luks_node_open, .close = luks_close, .preadv = luks_preadv,
     .pwritev = luks_pwritev, .flush = luks_flush, .status = luks_status, .truncate = luks_truncate, .info = luks_info, .create = luks_node_create,
     .amend = luks_node_amend, .measure = luks_measure,
 };

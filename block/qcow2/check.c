@@ -472,7 +472,8 @@ bool q2_change_refcount_width(BlockNode *n, unsigned order, Error **errp)
     set_width(q, order);
     for (uint64_t i = 0; ok && i < c.clusters; i++) {
         if (c.count[i] > q2_refcount_max(q)) {
-            error_setf(errp, "image '%s': its snapshots share clusters up to %u times; use more refcount_bits, or delete snapshots", block_filename(n), c.count[i]);
+            error_setf(errp, "image '%s': its snapshots share clusters up to %u times; use more refcount_bits, or delete snapshots",
+                       block_filename(n), c.count[i]);
             ok = false;
         }
     }
