@@ -155,6 +155,7 @@ void aml_end(Aml *a)
 void aml_scope(Aml *a, const char *path) { put8(a, 0x10); begin(a); aml_name(a, path); }
 void aml_device(Aml *a, const char *name) { put8(a, EXT_OP); put8(a, 0x82); begin(a); aml_name(a, name); }
 void aml_if(Aml *a) { put8(a, 0xa0); begin(a); }
+void aml_while(Aml *a) { put8(a, 0xa2); begin(a); }
 void aml_else(Aml *a) { put8(a, 0xa1); begin(a); }
 void aml_package(Aml *a, unsigned elements) { g_assert(elements < 256); put8(a, 0x12); begin(a); put8(a, elements); }
 
@@ -166,10 +167,11 @@ void aml_method(Aml *a, const char *name, unsigned args, bool serialized)
     put8(a, args | (serialized ? 8 : 0));
 }
 
+void aml_buffer_begin(Aml *a) { put8(a, 0x11); begin(a); }
+
 void aml_buffer(Aml *a, const void *data, size_t len)
 {
-    put8(a, 0x11);
-    begin(a);
+    aml_buffer_begin(a);
     aml_int(a, len);
     put(a, data, len);
     aml_end(a);
@@ -195,12 +197,17 @@ void aml_named_int(Aml *a, const char *name, uint64_t v) { aml_named(a, name); a
 void aml_named_eisaid(Aml *a, const char *name, const char *id) { aml_named(a, name); aml_eisaid(a, id); }
 void aml_named_string(Aml *a, const char *name, const char *s) { aml_named(a, name); aml_string(a, s); }
 
-void aml_region(Aml *a, const char *name, AmlSpace space, uint64_t offset, uint64_t length)
+void aml_region_begin(Aml *a, const char *name, AmlSpace space)
 {
     put8(a, EXT_OP);
     put8(a, 0x80);
     aml_name(a, name);
     put8(a, space);
+}
+
+void aml_region(Aml *a, const char *name, AmlSpace space, uint64_t offset, uint64_t length)
+{
+    aml_region_begin(a, name, space);
     aml_int(a, offset);
     aml_int(a, length);
 }
@@ -223,6 +230,14 @@ void aml_field_unit(Aml *a, const char *name, unsigned bits)
     else
         put8(a, 0);
     put(a, bytes, encode_length(bytes, bits, false));
+}
+
+void aml_dword_fields(Aml *a, const char *region, const char *const *names, unsigned count)
+{
+    aml_field(a, region, AML_DWORD_ACC);
+    for (unsigned i = 0; i < count; i++)
+        aml_field_unit(a, names[i], 32);
+    aml_end(a);
 }
 
 /* ---- Resources ---- */

@@ -35,6 +35,7 @@ void aml_int(Aml *a, uint64_t v);
 void aml_string(Aml *a, const char *s);
 void aml_eisaid(Aml *a, const char *id); /* "PNP0A03" */
 void aml_buffer(Aml *a, const void *data, size_t len);
+void aml_buffer_begin(Aml *a); /* followed by its size as a term, perhaps bytes, and aml_end() */
 void aml_uuid(Aml *a, const char *uuid); /* a buffer, mixed-endian as ToUUID gives */
 
 /* Named objects. aml_named() is followed by the object. */
@@ -48,12 +49,14 @@ void aml_scope(Aml *a, const char *path);
 void aml_device(Aml *a, const char *name);
 void aml_method(Aml *a, const char *name, unsigned args, bool serialized);
 void aml_if(Aml *a);
+void aml_while(Aml *a);
 void aml_else(Aml *a); /* right after the aml_end() of the If */
 void aml_package(Aml *a, unsigned elements);
 void aml_end(Aml *a);
 
 typedef enum AmlSpace { AML_SYSTEM_MEMORY = 0, AML_SYSTEM_IO = 1, AML_PCI_CONFIG = 2 } AmlSpace;
 void aml_region(Aml *a, const char *name, AmlSpace space, uint64_t offset, uint64_t length);
+void aml_region_begin(Aml *a, const char *name, AmlSpace space); /* followed by offset and length as terms */
 typedef enum AmlAccess {
     AML_ANY_ACC = 0,
     AML_BYTE_ACC = 1,
@@ -62,6 +65,7 @@ typedef enum AmlAccess {
 } AmlAccess;
 void aml_field(Aml *a, const char *region, AmlAccess access); /* lock: none; update: preserve; closed by aml_end() */
 void aml_field_unit(Aml *a, const char *name, unsigned bits); /* NULL: skip bits */
+void aml_dword_fields(Aml *a, const char *region, const char *const *names, unsigned count); /* from the region's start; NULL: one without name */
 
 /* Resource templates (ACPI 6.4 section 6.4): between begin and end, only resources. */
 void aml_resources(Aml *a);

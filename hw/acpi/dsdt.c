@@ -487,14 +487,17 @@ GByteArray *acpi_build_dsdt(const AcpiPlatform *p)
         processors(a, p);
     if (p->vmgenid)
         generation_id(a, p);
-    acpi_nfit_aml(a);
-    if (p->memory_slots)
+    if (p->memory_slots) {
         acpi_memory_hotplug_aml(a, p->memory_slots, AML_SYSTEM_IO, ACPI_MEMHP_PORT);
+        acpi_nfit_aml(a, p->memory_slots, AML_SYSTEM_IO, ACPI_NVDIMM_PORT);
+    }
     aml_end(a);
     if (p->cpu_hotplug_port)
         event_method(a, "_E02", "\\_SB.CPUS.CSCN");
-    if (p->memory_slots)
+    if (p->memory_slots) {
         event_method(a, "_E03", "\\_SB.MHPC.MSCN");
+        event_method(a, "_E04", "\\_SB.NVDR.CAME");
+    }
     if (p->vmgenid)
         event_method(a, "_E05", "\\_SB.VGEN.CHNG");
     if (p->s3)

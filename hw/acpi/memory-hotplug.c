@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "hw/acpi/nfit.h"
 #include "hw/acpi/slots.h"
 #include "hw/mem/dimm.h"
 #include "hw/mem/nvdimm.h"
@@ -11,8 +12,11 @@
 enum { SLOTS_MAX = 256 };
 enum { AT_SELECT = 0, AT_ADDRESS = 0, AT_OST_EVENT = 4, AT_OST_STATUS = 8, AT_LENGTH = 8, AT_NODE = 0x10, AT_FLAGS = 0x14 };
 
+enum { PIN_NVDIMM = 1 };
+
 typedef struct Hotplug {
     AcpiSlots slots; /* always first */
+    AcpiFit fit;
     uint32_t ged;
 } Hotplug;
 
@@ -80,26 +84,58 @@ static Device *in_slot(uint32_t n) { return module(n) ? module(n)->dev : NULL; }
 static bool filled(uint32_t n) { return module(n); }
 static void told(AcpiSlots *s, Device *d) { ((Hotplug *)s)->ged |= ACPI_GED_MEMORY; }
 
+static void hot_plugged(Bus *b, Device *d)
+{
+    Hotplug *h = (Hotplug *)b->parent;
+    if (!is_nvdimm(&((Dimm *)d)->mem)) {
+        acpi_slots_hot_plugged(b, d);
+        return;
+    }
+    lock_domain_lock(h->slots.dev.domain);
+    h->ged |= ACPI_GED_NVDIMM;
+    device_out(&h->slots.dev, PIN_NVDIMM, 1);
+    device_out(&h->slots.dev, PIN_NVDIMM, 0);
+    lock_domain_unlock(h->slots.dev.domain);
+}
+
+/* ACPI has no way for the NFIT to shrink. */
+static bool ask_unplug(Bus *b, Device *d, Error **errp)
+{
+    if (!is_nvdimm(&((Dimm *)d)->mem))
+        return acpi_slots_ask_unplug(b, d, errp);
+    error_setf(errp, "device '%s': guests can't let a persistent module go; power the machine off and start it without", d->id);
+    return false;
+}
+
+static void init(Device *d) { acpi_fit_init(&((Hotplug *)d)->fit); }
+static void stop(Device *d) { acpi_fit_free(&((Hotplug *)d)->fit); }
+
 static bool start(Device *d, Error **errp)
 {
     d->region[0] = mem_io_new("acpi-memory-hotplug", ACPI_MEMHP_SIZE, &slots_regs, d, d->domain);
     d->region[1] = mem_io_new("acpi-ged", ACPI_GED_SIZE, &ged_ops, d, d->domain);
+    d->region[2] = mem_io_new("acpi-nvdimm", ACPI_NVDIMM_SIZE, &acpi_fit_ops, &((Hotplug *)d)->fit, d->domain);
     return true;
 }
 
 static void reset(Device *d, ResetPhase phase)
 {
-    if (phase == RESET_ENTER)
-        ((Hotplug *)d)->ged = 0;
+    Hotplug *h = (Hotplug *)d;
+    if (phase != RESET_ENTER)
+        return;
+    h->ged = 0;
+    acpi_fit_reset(&h->fit);
 }
 
-static const StateField state[] = { STATE_U32(Hotplug, ged), STATE_END_OF_TABLE };
-static const char *const provides[] = { "memory-slot", NULL };
-static const AcpiSlotsClass class = { .bus = { .kind = "memory-slot", ACPI_SLOTS_BUS }, .bus_name = "memory-slots", .what = "slot", .find = find,
-                                      .in_slot = in_slot, .filled = filled, .told = told };
+static const StateField state[] = { STATE_U32(Hotplug, ged), STATE_STRUCT(Hotplug, fit, acpi_fit_state), STATE_END_OF_TABLE };
+static const char *const provides[] = { "memory-slot", NULL }, *const pins[] = { "nvdimm", NULL };
+static const AcpiSlotsClass class = {
+    .bus = { .kind = "memory-slot", .may_hot_plug = acpi_slots_may_hot_plug, .hot_plugged = hot_plugged, .ask_unplug = ask_unplug },
+    .bus_name = "memory-slots", .what = "slot", .find = find, .in_slot = in_slot, .filled = filled, .told = told,
+};
 static const DeviceType type = {
     .name = "acpi-memory-hotplug", .desc = "ACPI memory hot plug", .category = "Misc", .size = sizeof(Hotplug), .base = &acpi_slots_type, .state = state,
-    .provides = provides, .start = start, .reset = reset, .class_data = &class,
+    .provides = provides, .out_pins = pins, .init = init, .start = start, .reset = reset, .stop = stop, .class_data = &class,
 };
 DEVICE_REGISTER(type)
 
@@ -107,16 +143,10 @@ DEVICE_REGISTER(type)
 
 static void fields(Aml *a, AmlSpace space, uint64_t base)
 {
-    static const char *const reads[] = { "MRBL", "MRBH", "MRLL", "MRLH", "MPX", NULL }, *const writes[] = { "MSEL", "MOEV", "MOSC", NULL };
+    static const char *const reads[] = { "MRBL", "MRBH", "MRLL", "MRLH", "MPX" }, *const writes[] = { "MSEL", "MOEV", "MOSC" };
     aml_region(a, "MHPR", space, base, ACPI_MEMHP_SIZE);
-    aml_field(a, "MHPR", AML_DWORD_ACC);
-    for (const char *const *n = reads; *n; n++)
-        aml_field_unit(a, *n, 32);
-    aml_end(a);
-    aml_field(a, "MHPR", AML_DWORD_ACC);
-    for (const char *const *n = writes; *n; n++)
-        aml_field_unit(a, *n, 32);
-    aml_end(a);
+    aml_dword_fields(a, "MHPR", reads, ARRAY_LEN(reads));
+    aml_dword_fields(a, "MHPR", writes, ARRAY_LEN(writes));
     aml_field(a, "MHPR", AML_BYTE_ACC);
     aml_field_unit(a, NULL, AT_FLAGS * 8);
     aml_field_unit(a, "MFLG", 8);

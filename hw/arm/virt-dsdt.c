@@ -153,6 +153,9 @@ static void pci(Aml *a, const VirtFacts *v)
 /* Events that are no fixed hardware's and no GPIO's (ACPI 6.4 section 5.6.9): a read of the selector says which. */
 static void event_device(Aml *a)
 {
+    static const struct { unsigned bit; const char *method; } events[] = {
+        { ACPI_GED_MEMORY, "\\_SB.MHPC.MSCN" }, { ACPI_GED_NVDIMM, "\\_SB.NVDR.CAME" },
+    };
     device(a, "GED", "ACPI0013", 0);
     memory_and_irq(a, VIRT_GED, ACPI_GED_SIZE, true, VIRT_SPI_GED);
     aml_region(a, "EREG", AML_SYSTEM_MEMORY, VIRT_GED, ACPI_GED_SIZE);
@@ -161,10 +164,12 @@ static void event_device(Aml *a)
     aml_end(a);
     aml_method(a, "_EVT", 1, true);
     aml_op(a, AML_STORE), aml_name(a, "ESEL"), aml_local(a, 0);
-    aml_if(a);
-    aml_op(a, AML_AND), aml_local(a, 0), aml_int(a, ACPI_GED_MEMORY), aml_null_target(a);
-    aml_name(a, "\\_SB.MHPC.MSCN");
-    aml_end(a);
+    for (unsigned i = 0; i < ARRAY_LEN(events); i++) {
+        aml_if(a);
+        aml_op(a, AML_AND), aml_local(a, 0), aml_int(a, events[i].bit), aml_null_target(a);
+        aml_name(a, events[i].method);
+        aml_end(a);
+    }
     aml_end(a);
     aml_end(a);
 }
@@ -177,8 +182,8 @@ GByteArray *virt_acpi_dsdt(const VirtFacts *v)
     fixed_devices(a);
     pci(a, v);
     power_button(a);
-    acpi_nfit_aml(a);
     if (v->memory_slots) {
+        acpi_nfit_aml(a, v->memory_slots, AML_SYSTEM_MEMORY, VIRT_NVDIMM);
         acpi_memory_hotplug_aml(a, v->memory_slots, AML_SYSTEM_MEMORY, VIRT_MEMHP);
         event_device(a);
     }

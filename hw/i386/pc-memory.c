@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/acpi/memory-hotplug.h"
+#include "hw/acpi/nfit.h"
 #include "hw/i386/pc-board.h"
 #include "hw/intc/apic.h"
 #include "hw/mem/memory-device.h"
@@ -88,9 +89,11 @@ bool pc_board_add_memory_slots(PcBoard *b, Error **errp)
     if (!b->memory_hotplug)
         return false;
     device_connect(b->memory_hotplug, "event", 0, (Irq){ .set = gpe_event, .opaque = b, .n = ACPI_MEMHP_GPE });
+    device_connect(b->memory_hotplug, "nvdimm", 0, (Irq){ .set = gpe_event, .opaque = b, .n = ACPI_NVDIMM_GPE });
     if (!device_start(b->memory_hotplug, errp))
         return false;
     mem_map(m->io, ACPI_MEMHP_PORT, b->memory_hotplug->region[0], 0);
+    mem_map(m->io, ACPI_NVDIMM_PORT, b->memory_hotplug->region[2], 0);
     return true;
 }
 

@@ -302,7 +302,9 @@ static bool add_memory_slots(VirtBoard *b, Error **errp)
     if (!d)
         return false;
     mem_map(m->memory, VIRT_GED, d->region[1], 0);
+    mem_map(m->memory, VIRT_NVDIMM, d->region[2], 0);
     device_connect(d, "event", 0, spi(b, VIRT_SPI_GED));
+    device_connect(d, "nvdimm", 0, spi(b, VIRT_SPI_GED));
     return true;
 }
 

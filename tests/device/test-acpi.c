@@ -3,6 +3,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include "base/bits.h"
+#include "hw/acpi/cpu-hotplug.h"
+#include "hw/acpi/pcihp.h"
 #include "hw/acpi/smbios.h"
 #include "hw/acpi/tables.h"
 #include "hw/arm/virt-acpi.h"
@@ -28,6 +30,12 @@ static AcpiPlatform platform(AcpiFlavour flavour, unsigned cpus)
 
     for (unsigned i = 0; i < ARRAY_LEN(apic_ids); i++)
         apic_ids[i] = i;
+    if (flavour != ACPI_MICROVM) {
+        p.memory_slots = 3;
+        p.cpu_hotplug_port = flavour == ACPI_PC ? ACPI_CPUHP_PORT_PC : ACPI_CPUHP_PORT_Q35;
+    }
+    if (flavour == ACPI_PC)
+        p.pcihp_port = ACPI_PCIHP_PORT_PC;
     if (flavour == ACPI_Q35) {
         p.mmconfig_base = 0xb0000000;
         p.mmconfig_size = 256 * MiB;
@@ -190,6 +198,7 @@ static void test_virt(void)
                     .gic_version = 2, .psci = "hvc", .cpu_model = "cortex-a57", .ram_size = GiB, .virtualization = true,
                     .ecam = { 0x4010000000, 256 * MiB }, .mmio_high = { 0x8000000000, 512 * GiB } };
     check_virt(&v);
+    v.memory_slots = 3;
     v.gic_version = 3;
     v.its = true;
     v.virtualization = false;
