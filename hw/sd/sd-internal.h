@@ -59,6 +59,7 @@ void sd_start_erase(SdCard *c, uint64_t at, uint64_t bytes);
 void sd_start_reg_read(SdCard *c, size_t len);
 void sd_start_reg_write(SdCard *c, uint8_t which, size_t len);
 bool sd_card_busy(const SdCard *c);
+void sd_power_on(SdCard *c);       /* sd.c: to the idle state */
 void sd_reg_written(SdCard *c);    /* sd.c: CSD or the lock structure has come */
 bool sd_submit_again(SdCard *c);
 void sd_pump(SdCard *c);

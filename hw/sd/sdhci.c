@@ -440,7 +440,6 @@ static void soft_reset(Sdhci *s, unsigned bits)
     update(s);
 }
 
-
 static void show_card(const Sdhci *s)
 {
     if (s->card)

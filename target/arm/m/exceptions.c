@@ -6,14 +6,9 @@
 #include "target/arm/m/m.h"
 #include "target/arm/semihost.h"
 
-#define INTEGRITY 0xfefa125au
-enum { FRAME_BASIC = 0x20, FRAME_FP = 0x68, FRAME_FP_ALL = 0xa8, FRAME_CALLEE = 0x28 };
-
-static bool v8(const ArmM *m) { return m->c->has.v8m; }
-
 /* --- frames --- */
 
-static void frame_fault(ArmM *m, ArmMFrame *f, unsigned exc, uint32_t bits, bool far_valid, uint32_t addr)
+void arm_m_frame_fault(ArmM *m, ArmMFrame *f, unsigned exc, uint32_t bits, bool far_valid, uint32_t addr)
 {
     if (f->failed)
         return;
@@ -31,14 +26,14 @@ static bool frame_check(ArmM *m, ArmMFrame *f, uint32_t addr, bool write)
     if (m->c->has.m_security && !f->secure) {
         ArmMSecurity s = arm_m_security(m, addr);
         if (!s.ns) {
-            frame_fault(m, f, M_EXC_SECURE, f->sec, !f->lazy, addr);
+            arm_m_frame_fault(m, f, M_EXC_SECURE, f->sec, !f->lazy, addr);
             return false;
         }
     }
     ArmMAccess a = arm_m_mpu(m, addr, f->secure, f->privileged, f->neg);
     if (write ? a.w : a.r)
         return true;
-    frame_fault(m, f, M_EXC_MEM, f->mm, false, addr);
+    arm_m_frame_fault(m, f, M_EXC_MEM, f->mm, false, addr);
     return false;
 }
 
@@ -47,7 +42,7 @@ void arm_m_frame_write(ArmM *m, ArmMFrame *f, uint32_t addr, const uint32_t *wor
     MemAttrs attrs = { .cpu = m->c->v.index & 0xffff, .secure = f->secure, .user = !f->privileged };
     for (unsigned i = 0; i < n && !f->failed; i++, addr += 4) {
         if (frame_check(m, f, addr, true) && as_store(m->c->v.as, arm_m_bus_address(m, addr), 4, words[i], attrs) != MEM_OK)
-            frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
+            arm_m_frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
     }
 }
 
@@ -57,22 +52,14 @@ void arm_m_frame_read(ArmM *m, ArmMFrame *f, uint32_t addr, uint32_t *words, uns
     for (unsigned i = 0; i < n && !f->failed; i++, addr += 4) {
         uint64_t value = 0;
         if (frame_check(m, f, addr, false) && as_load(m->c->v.as, arm_m_bus_address(m, addr), 4, &value, attrs) != MEM_OK)
-            frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
+            arm_m_frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
         words[i] = (uint32_t)value;
     }
 }
 
-static bool negative_priority(ArmM *m)
-{
-    arm_m_lock(m);
-    bool neg = arm_m_exec_priority(m) < 0;
-    arm_m_unlock(m);
-    return neg;
-}
-
 static ArmMFrame stacking(ArmM *m)
 {
-    return (ArmMFrame){ .secure = m->secure, .privileged = arm_m_privileged(m), .neg = negative_priority(m), .mm = MMFSR_MSTKERR,
+    return (ArmMFrame){ .secure = m->secure, .privileged = arm_m_privileged(m), .neg = arm_m_negative_priority(m), .mm = MMFSR_MSTKERR,
                         .bus = BFSR_STKERR, .sec = SFSR_AUVIOL };
 }
 
@@ -153,12 +140,12 @@ void arm_m_lockup(ArmM *m, const char *why)
 
 static uint32_t entry_exc_return(const ArmM *m)
 {
-    uint32_t r = v8(m) ? 0xffffffa0 : 0xffffffe1;
+    uint32_t r = m->c->has.v8m ? 0xffffffa0 : 0xffffffe1;
     bool thread = !m->exc;
     r |= thread ? EXC_RETURN_MODE : 0;
     r |= arm_m_uses_psp(m) ? EXC_RETURN_SPSEL : 0;
     r |= m->b[M_NS].control & CONTROL_FPCA ? 0 : EXC_RETURN_FTYPE;
-    if (v8(m)) {
+    if (m->c->has.v8m) {
         r &= ~(uint32_t)(EXC_RETURN_ES | EXC_RETURN_S);
         if (m->secure)
             r |= EXC_RETURN_S | EXC_RETURN_ES;
@@ -174,13 +161,13 @@ static void push_stack(ArmM *m, uint32_t return_pc)
     uint32_t sp = (uint32_t)g[ARM_R13], limit = arm_m_sp_limit(m);
     bool fp = m->b[M_NS].control & CONTROL_FPCA;
     bool all = fp && m->secure && m->b[M_S].fpccr & FPCCR_TS;
-    uint32_t size = all ? FRAME_FP_ALL : fp ? FRAME_FP : FRAME_BASIC;
-    bool align = v8(m) || fp || m->b[M_NS].ccr & CCR_STKALIGN, skewed = align && sp & 4;
+    uint32_t size = all ? M_FRAME_FP_ALL : fp ? M_FRAME_FP : M_FRAME_BASIC;
+    bool align = m->c->has.v8m || fp || m->b[M_NS].ccr & CCR_STKALIGN, skewed = align && sp & 4;
     uint32_t frame = (sp - size) & ~(align ? 4u : 0u);
     uint32_t xpsr = (arm_m_get_xpsr(c) & ~(1u << 9)) | (uint32_t)skewed << 9;
     if (m->secure && m->b[M_S].control & CONTROL_SFPA)
         xpsr |= 1u << 20;
-    if (v8(m) && (frame < limit || frame > sp)) {
+    if (m->c->has.v8m && (frame < limit || frame > sp)) {
         g[ARM_R13] = limit;
         arm_m_pend_sync(m, M_EXC_USAGE, UFSR_STKOF, m->secure);
         return;
@@ -193,10 +180,10 @@ static void push_stack(ArmM *m, uint32_t return_pc)
     if (!fp)
         return;
     if (m->b[M_NS].fpccr & FPCCR_LSPEN) {
-        arm_m_fp_lazy_setup(m, frame + FRAME_BASIC, m->secure);
+        arm_m_fp_lazy_setup(m, frame + M_FRAME_BASIC, m->secure);
         return;
     }
-    arm_m_fp_store(m, &f, frame + FRAME_BASIC, all);
+    arm_m_fp_store(m, &f, frame + M_FRAME_BASIC, all);
     if (!f.failed)
         arm_m_fp_clear(m, all);
 }
@@ -206,8 +193,8 @@ static void push_callee(ArmM *m, uint32_t lr)
 {
     ArmCpu *c = m->c;
     bool psp = lr & EXC_RETURN_MODE && m->b[M_S].control & CONTROL_SPSEL;
-    uint32_t sp = arm_m_get_sp(m, true, psp), frame = sp - FRAME_CALLEE, limit = psp ? m->b[M_S].psplim : m->b[M_S].msplim;
-    uint32_t words[10] = { INTEGRITY | !!(lr & EXC_RETURN_FTYPE), 0 };
+    uint32_t sp = arm_m_get_sp(m, true, psp), frame = sp - M_FRAME_CALLEE, limit = psp ? m->b[M_S].psplim : m->b[M_S].msplim;
+    uint32_t words[10] = { M_FRAME_INTEGRITY | !!(lr & EXC_RETURN_FTYPE), 0 };
     for (unsigned i = 0; i < 8; i++)
         words[2 + i] = (uint32_t)c->v.g[4 + i];
     if (frame < limit || frame > sp) {
@@ -216,7 +203,7 @@ static void push_callee(ArmM *m, uint32_t lr)
         return;
     }
     arm_m_set_sp(m, true, psp, frame);
-    ArmMFrame f = { .secure = true, .neg = negative_priority(m), .mm = MMFSR_MSTKERR, .bus = BFSR_STKERR, .sec = SFSR_AUVIOL };
+    ArmMFrame f = { .secure = true, .neg = arm_m_negative_priority(m), .mm = MMFSR_MSTKERR, .bus = BFSR_STKERR, .sec = SFSR_AUVIOL };
     f.privileged = !(lr & EXC_RETURN_MODE) || !(m->b[M_S].control & CONTROL_NPRIV);
     arm_m_frame_write(m, &f, frame, words, 10);
 }
@@ -225,7 +212,7 @@ static void push_callee(ArmM *m, uint32_t lr)
 static uint32_t prepare_registers(ArmM *m, uint32_t lr, bool to_secure, bool chained)
 {
     uint64_t *g = m->c->v.g;
-    if (!v8(m))
+    if (!m->c->has.v8m)
         return lr;
     bool spsel = m->b[to_secure].control & CONTROL_SPSEL; /* of the handler's security state; entry clears it */
     lr = (lr & ~(uint32_t)EXC_RETURN_SPSEL) | (spsel ? EXC_RETURN_SPSEL : 0);
@@ -320,11 +307,18 @@ static void take_best(ArmM *m, uint32_t lr, bool chained)
 }
 
 /* v->pc is the return address. */
-static void enter(ArmM *m)
+void arm_m_enter(ArmM *m)
 {
     uint32_t lr = entry_exc_return(m);
     push_stack(m, (uint32_t)m->c->v.pc);
     take_best(m, lr, false);
+}
+
+/* Tail-chain into whatever pends now; the old frame stays. */
+void arm_m_chain(ArmM *m, uint32_t lr)
+{
+    m->c->v.g[ARM_R14] = lr;
+    take_best(m, lr, true);
 }
 
 /* --- events --- */
@@ -385,7 +379,7 @@ void arm_m_deliver(Vcpu *v)
         arm_m_lockup(m, why_lockup(exc, bits));
         return;
     }
-    enter(m);
+    arm_m_enter(m);
 }
 
 void arm_m_record(ArmCpu *c, unsigned exc, uint32_t bits, bool far_valid, uint32_t far)
@@ -444,7 +438,7 @@ bool arm_m_poll(Vcpu *v)
     arm_m_unlock(m);
     if (take) {
         v->halted = m->lockup = false;
-        enter(m);
+        arm_m_enter(m);
     } else if (wake) {
         v->halted = false;
         if (m->wfe)
@@ -482,247 +476,4 @@ void arm_m_event_all(void)
         arm_m_unlock(m);
         vcpu_kick(v);
     }
-}
-
-/* --- return --- */
-
-typedef struct Return {
-    uint32_t value;      /* EXC_RETURN */
-    bool thread, psp, fp, frame_secure;
-} Return;
-
-/* Tail-chain into whatever pends now; the old frame stays. */
-static void chain(ArmM *m, uint32_t lr)
-{
-    m->c->v.g[ARM_R14] = lr;
-    take_best(m, lr, true);
-}
-
-static void return_fault(ArmM *m, uint32_t lr, unsigned exc, uint32_t bits)
-{
-    if (!arm_m_pend_sync(m, exc, bits, m->secure))
-        arm_m_lockup(m, "a bad EXC_RETURN at the priority of HardFault or above");
-    else
-        chain(m, lr);
-}
-
-/* Leave the handler: its active bit, FAULTMASK. */
-static void leave_handler(ArmM *m, bool handler_secure)
-{
-    unsigned exc = m->exc;
-    arm_m_lock(m);
-    if (exc != M_EXC_NMI)
-        m->b[handler_secure].faultmask = 0;
-    arm_m_deactivate(m, exc, handler_secure);
-    arm_m_unlock(m);
-}
-
-/* EXC_RETURN itself, before anything changes. 0: good; else the fault's bits. */
-static uint32_t check_return(ArmM *m, Return *r, bool handler_secure)
-{
-    uint32_t value = r->value;
-    r->thread = value & EXC_RETURN_MODE;
-    r->psp = value & EXC_RETURN_SPSEL;
-    r->fp = !(value & EXC_RETURN_FTYPE);
-    r->frame_secure = m->c->has.m_security && value & EXC_RETURN_S;
-    arm_m_lock(m);
-    bool active = arm_m_is_active(m, m->exc, handler_secure);
-    unsigned nested = arm_m_active_count(m);
-    arm_m_unlock(m);
-    if (!active || (value & 0x00ffff00) != 0x00ffff00)
-        return UFSR_INVPC;
-    if (v8(m))
-        return value & 0x82 ? value & 2 ? UFSR_INVPC : 0 : UFSR_INVPC;
-    if ((value & 0xe0) != 0xe0 || (r->fp && !m->c->has.m_fpu))
-        return UFSR_INVPC;
-    switch (value & 15) {
-    case 1: return nested == 1 ? UFSR_INVPC : 0;                              /* Handler, but nothing else is active */
-    case 9:
-    case 13: return nested != 1 && !(m->b[M_NS].ccr & CCR_NONBASETHRDENA) && !m->c->has.v6m ? UFSR_INVPC : 0;
-    default: return UFSR_INVPC;
-    }
-}
-
-static void pop_callee(ArmM *m, ArmMFrame *f, const Return *r, uint32_t *frame)
-{
-    uint32_t words[10];
-    arm_m_frame_read(m, f, *frame, words, 10);
-    if (f->failed)
-        return;
-    if (words[0] != (INTEGRITY | !!(r->value & EXC_RETURN_FTYPE))) {
-        frame_fault(m, f, M_EXC_SECURE, SFSR_INVIS, false, 0);
-        return;
-    }
-    for (unsigned i = 0; i < 8; i++)
-        m->c->v.g[4 + i] = words[2 + i];
-    *frame += FRAME_CALLEE;
-}
-
-static void pop_fp(ArmM *m, ArmMFrame *f, uint32_t frame, bool all)
-{
-    bool to_secure;
-    uint32_t *fpccr = &m->b[m->secure].fpccr;
-    if (*fpccr & FPCCR_LSPACT) {
-        *fpccr &= ~(uint32_t)FPCCR_LSPACT; /* the registers still hold it */
-        return;
-    }
-    if (!arm_m_fp_accessible(m, m->secure, f->privileged, &to_secure)) {
-        f->secure = to_secure;
-        frame_fault(m, f, M_EXC_USAGE, UFSR_NOCP, false, 0);
-        return;
-    }
-    arm_m_fp_load(m, f, frame + FRAME_BASIC, all);
-}
-
-/* The exception number in the frame fits the mode returned to. */
-static bool check_xpsr(const Return *r, uint32_t xpsr)
-{
-    unsigned exc = xpsr & 0x1ff;
-    return r->thread ? !exc : exc != 0;
-}
-
-static void finish_return(ArmM *m, const Return *r, const uint32_t words[8])
-{
-    ArmCpu *c = m->c;
-    c->v.g[0] = words[0];
-    c->v.g[1] = words[1];
-    c->v.g[2] = words[2];
-    c->v.g[3] = words[3];
-    c->v.g[12] = words[4];
-    c->v.g[14] = words[5];
-    c->v.pc = words[6] & ~1u;
-    arm_m_set_xpsr(c, words[7], 0xff0ffdff);
-    if (c->has.m_fpu) {
-        m->b[M_NS].control = (m->b[M_NS].control & ~(uint32_t)CONTROL_FPCA) | (r->fp ? CONTROL_FPCA : 0);
-        if (m->secure)
-            m->b[M_S].control = (m->b[M_S].control & ~(uint32_t)CONTROL_SFPA) | (words[7] >> 20 & 1 ? CONTROL_SFPA : 0);
-    }
-    c->excl_addr = ~UINT64_C(0);
-    m->event = true;
-}
-
-static void unstack(ArmM *m, const Return *r, uint32_t lr)
-{
-    ArmCpu *c = m->c;
-    uint32_t sp = (uint32_t)c->v.g[ARM_R13], frame = sp, words[8];
-    ArmMFrame f = { .secure = m->secure, .neg = negative_priority(m), .mm = MMFSR_MUNSTKERR, .bus = BFSR_UNSTKERR, .sec = SFSR_AUVIOL };
-    f.privileged = !r->thread || !(m->b[m->secure].control & CONTROL_NPRIV);
-    if (r->frame_secure && (!(r->value & EXC_RETURN_ES) || !(r->value & EXC_RETURN_DCRS)))
-        pop_callee(m, &f, r, &frame);
-    arm_m_frame_read(m, &f, frame, words, 8);
-    if (!f.failed && !check_xpsr(r, words[7]))
-        frame_fault(m, &f, M_EXC_USAGE, UFSR_INVPC, false, 0);
-    bool all = r->fp && m->secure && m->b[M_S].fpccr & FPCCR_TS;
-    if (r->fp && !f.failed)
-        pop_fp(m, &f, frame, all);
-    if (f.failed) {
-        if (f.lockup)
-            arm_m_lockup(m, "a fault while unstacking at the priority of HardFault or above");
-        else
-            chain(m, lr);
-        return;
-    }
-    frame += all ? FRAME_FP_ALL : r->fp ? FRAME_FP : FRAME_BASIC;
-    if (words[7] >> 9 & 1 && (v8(m) || r->fp || m->b[M_NS].ccr & CCR_STKALIGN))
-        frame |= 4;
-    c->v.g[ARM_R13] = frame;
-    finish_return(m, r, words);
-}
-
-static void restore_spsel(ArmM *m, bool secure, bool psp)
-{
-    uint32_t *control = &m->b[secure].control;
-    *control = (*control & ~(uint32_t)CONTROL_SPSEL) | (psp ? CONTROL_SPSEL : 0);
-}
-
-/* The mode and stack that the frame belongs to; PRIMASK and so on stay. */
-static void switch_back(ArmM *m, const Return *r)
-{
-    arm_m_lock(m);
-    arm_m_sp_out(m);
-    m->exc = r->thread ? 0 : 1; /* unstacking gives the number */
-    if (v8(m))
-        m->secure = r->frame_secure;
-    if (!v8(m))
-        restore_spsel(m, false, r->psp);
-    arm_m_sp_in(m);
-    arm_m_unlock(m);
-}
-
-void arm_m_exception_return(ArmM *m, uint32_t value)
-{
-    ArmCpu *c = m->c;
-    Return r = { .value = value };
-    bool handler_secure = arm_m_exc_secure(m, m->exc, m->secure);
-    uint32_t lr = 0xf0000000u | (value & 0x0fffffff), inver = 0;
-    if (m->c->has.m_security) {
-        lr = value | 0xff000000u;
-        if (!m->secure && (value & EXC_RETURN_ES || !(value & EXC_RETURN_DCRS)))
-            inver = SFSR_INVER, lr &= ~(uint32_t)EXC_RETURN_ES;
-        if (m->secure && !(value & EXC_RETURN_ES))
-            handler_secure = false;
-    }
-    uint32_t bad = check_return(m, &r, handler_secure);
-    leave_handler(m, handler_secure);
-    if (bad || inver) {
-        return_fault(m, lr, bad ? M_EXC_USAGE : M_EXC_SECURE, bad ? bad : inver);
-        return;
-    }
-    if (v8(m)) /* in Handler mode: the SP in use is MSP all the same */
-        restore_spsel(m, handler_secure, r.psp);
-    arm_m_lock(m);
-    arm_m_update(m);
-    bool next = m->can_take;
-    arm_m_unlock(m);
-    if (next) { /* tail-chaining */
-        chain(m, value);
-        return;
-    }
-    if (c->has.m_fpu && m->b[m->secure].fpccr & FPCCR_CLRONRET && !(m->b[m->secure].fpccr & FPCCR_LSPACT) && m->b[M_NS].control & CONTROL_FPCA)
-        arm_m_fp_clear(m, false);
-    unsigned was = m->exc;
-    bool was_secure = m->secure;
-    switch_back(m, &r);
-    unstack(m, &r, lr);
-    log_printf(LOG_INT, "cpu %u: return from exception %u to 0x%08x\n", c->v.index, was, (uint32_t)c->v.pc);
-    arm_m_changed(m);
-    if (r.thread && !m->exc && m->b[was_secure].scr & SCR_SLEEPONEXIT) {
-        m->wfe = false;
-        c->v.halted = true;
-        atomic_store(&c->v.exit_request, 1);
-    }
-}
-
-/* v8-M: back into Secure code that called a Non-secure function (FunctionReturn()). */
-void arm_m_function_return(ArmM *m)
-{
-    ArmCpu *c = m->c;
-    bool psp = !m->exc && m->b[M_S].control & CONTROL_SPSEL;
-    uint32_t frame = arm_m_get_sp(m, true, psp), words[2];
-    ArmMFrame f = { .secure = true, .privileged = m->exc || !(m->b[M_S].control & CONTROL_NPRIV), .neg = negative_priority(m),
-                    .mm = MMFSR_DACCVIOL, .bus = BFSR_PRECISERR, .sec = SFSR_AUVIOL };
-    arm_m_frame_read(m, &f, frame, words, 2);
-    unsigned exc = words[1] & 0x1ff;
-    bool fits = m->exc == 0 ? exc == 0 : m->exc == 1 && exc;
-    if (!f.failed && !fits)
-        frame_fault(m, &f, M_EXC_USAGE, UFSR_INVPC, false, 0);
-    if (f.failed) {
-        if (f.lockup)
-            arm_m_lockup(m, "a bad FNC_RETURN at the priority of HardFault or above");
-        else
-            enter(m);
-        return;
-    }
-    arm_m_set_sp(m, true, psp, frame + 8);
-    arm_m_lock(m);
-    arm_m_sp_out(m);
-    m->secure = true;
-    m->exc = (uint16_t)exc;
-    m->b[M_S].control = (m->b[M_S].control & ~(uint32_t)CONTROL_SFPA) | (words[1] >> 20 & 1 ? CONTROL_SFPA : 0);
-    arm_m_sp_in(m);
-    arm_m_unlock(m);
-    c->v.pc = words[0] & ~1u;
-    c->t32 = words[0] & 1;
-    c->it = 0;
-    arm_m_changed(m);
 }

@@ -134,6 +134,7 @@ static inline ArmMBank *arm_m_bank(ArmM *m) { return &m->b[m->secure]; }
 /* The stack pointer that (secure, psp) names, wherever it stands now. */
 uint32_t arm_m_get_sp(const ArmM *m, bool secure, bool psp);
 void arm_m_set_sp(ArmM *m, bool secure, bool psp, uint32_t value);
+static inline bool arm_m_has_main(const ArmM *m) { return m->c->has.v7m; } /* the main extension: BASEPRI, FAULTMASK … */
 bool arm_m_uses_psp(const ArmM *m);
 uint32_t arm_m_sp_limit(const ArmM *m);
 /* G(13) into its slot and back: around changes of the exception number, CONTROL.SPSEL and the security state. */
@@ -144,6 +145,9 @@ void arm_m_changed(ArmM *m);
 /* A synchronous fault: pend it, escalated to HardFault where it must be. false: lockup. Own thread, without the lock. */
 bool arm_m_pend_sync(ArmM *m, unsigned exc, uint32_t bits, bool secure);
 void arm_m_lockup(ArmM *m, const char *why);
+/* Enter the handler of what is most urgent (there is something): from the code at v->pc, or chained to the frame that stands. */
+void arm_m_enter(ArmM *m);
+void arm_m_chain(ArmM *m, uint32_t lr);
 /* EXC_RETURN in Handler mode, FNC_RETURN: v->pc is set. */
 void arm_m_exception_return(ArmM *m, uint32_t value);
 void arm_m_function_return(ArmM *m);
@@ -156,6 +160,10 @@ typedef struct ArmMFrame {
     unsigned exc;
     uint32_t bits;
 } ArmMFrame;
+/* Sizes in bytes (DDI 0553, B3.19): without FP, with S0-S15, with all; on top, with a signature, when Secure code is left for a Non-secure handler. */
+enum { M_FRAME_BASIC = 0x20, M_FRAME_FP = 0x68, M_FRAME_FP_ALL = 0xa8, M_FRAME_CALLEE = 0x28 };
+#define M_FRAME_INTEGRITY 0xfefa125au
+void arm_m_frame_fault(ArmM *m, ArmMFrame *f, unsigned exc, uint32_t bits, bool far_valid, uint32_t addr);
 void arm_m_frame_write(ArmM *m, ArmMFrame *f, uint32_t addr, const uint32_t *words, unsigned n);
 void arm_m_frame_read(ArmM *m, ArmMFrame *f, uint32_t addr, uint32_t *words, unsigned n);
 /* fp.c */
@@ -164,12 +172,14 @@ void arm_m_fp_store(ArmM *m, ArmMFrame *f, uint32_t at, bool all);
 void arm_m_fp_load(ArmM *m, ArmMFrame *f, uint32_t at, bool all);
 void arm_m_fp_clear(ArmM *m, bool all);
 void arm_m_fp_lazy_setup(ArmM *m, uint32_t frame, bool secure);
+uint32_t arm_m_control(const ArmM *m, bool secure); /* as MRS shows it */
 void arm_m_set_control(ArmM *m, bool secure, uint32_t value);
 /* Record a fault: the caller unwinds. bits: CFSR bits (MEM, BUS, USAGE), SFSR bits (SECURE), HFSR bits (HARD). */
 void arm_m_record(ArmCpu *c, unsigned exc, uint32_t bits, bool far_valid, uint32_t far);
 _Noreturn void arm_m_raise(ArmCpu *c, unsigned exc, uint32_t bits);
 
 /* nvic.c; arm_m_lock() around the ones marked L */
+bool arm_m_negative_priority(ArmM *m);                   /* at HardFault's or above; without the lock */
 int arm_m_exec_priority(ArmM *m);                        /* L of the CPU now, masks included: 256 is Thread mode's base */
 int arm_m_exec_priority_unmasked(ArmM *m);               /* L without PRIMASK: what WFI looks at */
 unsigned arm_m_best_pending(ArmM *m, int *group_prio, bool *secure); /* L 0: none */

@@ -125,6 +125,14 @@ static bool sys_ready(const ArmM *m, unsigned exc, unsigned bank)
     return s->pending && (s->enabled || exc < M_EXC_MEM || exc > M_EXC_SECURE);
 }
 
+bool arm_m_negative_priority(ArmM *m)
+{
+    arm_m_lock(m);
+    bool neg = arm_m_exec_priority(m) < 0;
+    arm_m_unlock(m);
+    return neg;
+}
+
 unsigned arm_m_best_pending(ArmM *m, int *group_prio, bool *secure)
 {
     unsigned found = 0;

@@ -30,8 +30,6 @@ typedef struct View {
     ArmMBank *b;
 } View;
 
-static bool main_ext(const ArmM *m) { return m->c->has.v7m; }
-
 /* --- interrupts: words of 32 --- */
 
 /* Those that this view may see. */
@@ -106,7 +104,7 @@ static ArmMSysExc *handler(const View *v, unsigned exc)
 {
     ArmM *m = v->m;
     bool base = exc == M_EXC_MEM || exc == M_EXC_BUS || exc == M_EXC_USAGE || exc == M_EXC_SECURE || exc == M_EXC_DEBUG;
-    if (base && !main_ext(m))
+    if (base && !arm_m_has_main(m))
         return NULL;
     switch (exc) {
     case M_EXC_MEM:
@@ -148,7 +146,7 @@ static bool shcsr_has(const ArmM *m, unsigned bit)
 {
     if (bit == 2 || bit == 4 || bit == 5 || bit >= 19)
         return m->c->has.v8m;
-    return main_ext(m) || bit == 15;
+    return arm_m_has_main(m) || bit == 15;
 }
 
 static bool *shcsr_field(const View *v, unsigned i)
@@ -188,7 +186,7 @@ static uint32_t icsr_read(const View *v)
     uint32_t r = m->exc | best << 12;
     for (unsigned w = 0; w < M_IRQ_WORDS; w++)
         r |= m->irq_pending[w] & visible(v, w) ? 1u << 22 : 0;
-    r |= arm_m_active_count(m) <= 1 && main_ext(m) ? 1u << 11 : 0;
+    r |= arm_m_active_count(m) <= 1 && arm_m_has_main(m) ? 1u << 11 : 0;
     const ArmMSysExc *nmi = handler(v, M_EXC_NMI);
     r |= nmi && nmi->pending ? 1u << 31 : 0;
     r |= v->b->sys[M_EXC_PENDSV].pending ? 1u << 28 : 0;
@@ -214,7 +212,7 @@ static void icsr_write(const View *v, uint32_t value)
 
 static uint32_t aircr_read(const View *v)
 {
-    uint32_t r = 0xfa050000 | (main_ext(v->m) ? v->b->prigroup << 8 : 0);
+    uint32_t r = 0xfa050000 | (arm_m_has_main(v->m) ? v->b->prigroup << 8 : 0);
     if (!v->m->c->has.m_security)
         return r;
     return r | (v->full ? v->m->aircr : v->m->aircr & AIRCR_BFHFNMINS);
@@ -226,7 +224,7 @@ static void aircr_write(const View *v, uint32_t value)
     ArmM *m = v->m;
     if (value >> 16 != 0x05fa)
         return;
-    if (main_ext(m))
+    if (arm_m_has_main(m))
         v->b->prigroup = value >> 8 & 7;
     if (v->full && m->c->has.m_security)
         m->aircr = value & (AIRCR_SYSRESETREQS | AIRCR_BFHFNMINS | AIRCR_PRIS);
@@ -373,7 +371,7 @@ static void cfsr_write(const View *v, uint32_t value)
 
 static uint32_t ccr_writable(const ArmM *m)
 {
-    if (!main_ext(m))
+    if (!arm_m_has_main(m))
         return 0;
     uint32_t r = CCR_USERSETMPEND | CCR_UNALIGN_TRP | CCR_DIV_0_TRP | CCR_BFHFNMIGN;
     r |= m->c->has.v8m ? CCR_STKOFHFNMIGN : CCR_NONBASETHRDENA | CCR_STKALIGN;
@@ -394,8 +392,8 @@ static uint32_t scb_read(const View *v, uint32_t at)
     case SCS_SCR: return v->b->scr;
     case SCS_CCR: return v->b->ccr;
     case SCS_SHCSR: return shcsr_read(v);
-    case SCS_CFSR: return main_ext(m) ? cfsr_read(v) : 0;
-    case SCS_HFSR: return main_ext(m) && faults_visible(v) ? m->hfsr : 0;
+    case SCS_CFSR: return arm_m_has_main(m) ? cfsr_read(v) : 0;
+    case SCS_HFSR: return arm_m_has_main(m) && faults_visible(v) ? m->hfsr : 0;
     case SCS_DFSR: return m->dfsr;
     case SCS_MMFAR: return v->b->mmfar;
     case SCS_BFAR: return faults_visible(v) ? m->bfar : 0;
@@ -419,7 +417,7 @@ static void scb_write(const View *v, uint32_t at, uint32_t value)
     case SCS_CCR: v->b->ccr = (v->b->ccr & ~ccr_writable(m)) | (value & ccr_writable(m)); break;
     case SCS_SHCSR: shcsr_write(v, value); break;
     case SCS_CFSR:
-        if (main_ext(m))
+        if (arm_m_has_main(m))
             cfsr_write(v, value);
         break;
     case SCS_HFSR:
@@ -509,7 +507,7 @@ static void word_write(const View *v, uint32_t at, uint32_t value)
         v->b->fpcar = value & ~7u;
     } else if (at == SCS_FPDSCR && m->c->has.m_fpu) {
         v->b->fpdscr = value & 0x07c00000;
-    } else if (at == SCS_STIR && main_ext(m)) {
+    } else if (at == SCS_STIR && arm_m_has_main(m)) {
         stir_write(v, value);
     } else if (at >= SCS_CPUID && at < SCS_STIR) {
         scb_write(v, at, value);
