@@ -54,14 +54,18 @@ static void dirty_collect(void)
 /* Collecting begins the log anew: nothing is left to forget. */
 static const RamDirtyOps dirty_ops = { .start = dirty_start, .collect = dirty_collect, .stop = dirty_stop };
 
+enum { CAP_DIRTY_LOG_RING_ACQ_REL = 223 }; /* Linux 6.1; older headers lack it */
+
 static bool ring_init(unsigned entries, Error **errp)
 {
-    int most = kvm_check(KVM_CAP_DIRTY_LOG_RING) / (int)sizeof(struct kvm_dirty_gfn);
+    /* hosts with weakly ordered memory have the second one only; we order our accesses */
+    unsigned which = kvm_check(KVM_CAP_DIRTY_LOG_RING) > 0 ? KVM_CAP_DIRTY_LOG_RING : CAP_DIRTY_LOG_RING_ACQ_REL;
+    int most = kvm_check(which) / (int)sizeof(struct kvm_dirty_gfn);
     if (!is_pow2(entries) || (most > 0 && entries > (unsigned)most)) {
         error_setf(errp, "kvm: dirty-ring-size=%u: give a power of two up to %d", entries, MAX(most, 0));
         return false;
     }
-    struct kvm_enable_cap cap = { .cap = KVM_CAP_DIRTY_LOG_RING, .args = { entries * sizeof(struct kvm_dirty_gfn) } };
+    struct kvm_enable_cap cap = { .cap = which, .args = { entries * sizeof(struct kvm_dirty_gfn) } };
     if (most > 0 && !kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &cap)) {
         kvm.ring_entries = entries;
         return true;

@@ -7,7 +7,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 
-enum { FIRST_MESSAGE = 32, MESSAGES = 1024 }; /* numbers below are pins */
+enum { PINS = 32, MESSAGES = 1024 }; /* numbers below are pins, unless the target has more of them */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kvm_irq_routing *table; /* as the kernel has it, under lock */
@@ -121,7 +121,9 @@ void kvm_set_gsi(unsigned gsi, int level)
 
 /* --- from file descriptors --- */
 
-static uint64_t taken[MESSAGES / 64]; /* numbers of messages that are given out: bit 0 is FIRST_MESSAGE */
+static uint64_t taken[MESSAGES / 64]; /* numbers of messages that are given out: bit 0 is first_message() */
+
+static unsigned first_message(void) { return kvm.arch && kvm.arch->first_message ? kvm.arch->first_message : PINS; }
 
 static int take_number(void)
 {
@@ -131,7 +133,7 @@ static int take_number(void)
         if (~taken[i]) {
             unsigned bit = (unsigned)__builtin_ctzll(~taken[i]);
             taken[i] |= BIT(bit);
-            n = (int)(FIRST_MESSAGE + i * 64 + bit);
+            n = (int)(first_message() + i * 64 + bit);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -140,7 +142,7 @@ static int take_number(void)
 
 static void give_number(int number)
 {
-    unsigned n = (unsigned)(number - FIRST_MESSAGE);
+    unsigned n = (unsigned)(number - first_message());
     pthread_mutex_lock(&lock);
     taken[n / 64] &= ~BIT(n % 64);
     pthread_mutex_unlock(&lock);

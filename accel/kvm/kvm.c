@@ -177,7 +177,7 @@ static void close_all(void)
     kvm_ioevents_forget();
 }
 
-static bool make_vm(Error **errp)
+static bool make_vm(Machine *m, Error **errp)
 {
     char *why = NULL;
     kvm.fd = open_device(&why);
@@ -186,7 +186,10 @@ static bool make_vm(Error **errp)
         g_free(why);
         return false;
     }
-    kvm.vm = kvm_ioctl(kvm.fd, KVM_CREATE_VM, NULL);
+    unsigned long vm_type = 0;
+    if (kvm.arch->choose && !kvm.arch->choose(m, &vm_type, errp))
+        return false;
+    kvm.vm = kvm_ioctl(kvm.fd, KVM_CREATE_VM, (void *)vm_type);
     if (kvm.vm < 0) {
         error_set_errno(errp, errno, "kvm: the kernel refuses a virtual machine (another hypervisor, a limit of memory?); use -accel tcg");
         return false;
@@ -208,7 +211,7 @@ static bool kvm_init(Machine *m, Opts *opts, Error **errp)
     kvm.machine = m;
     close_all();
     Options options;
-    if (!read_options(opts, &options, errp) || !make_vm(errp) || !choose_smm(m, errp) || !make_irqchip(m, options.irqchip, errp) ||
+    if (!read_options(opts, &options, errp) || !make_vm(m, errp) || !choose_smm(m, errp) || !make_irqchip(m, options.irqchip, errp) ||
         !kvm_dirty_init((unsigned)MIN(options.ring, UINT32_MAX), errp) || !kvm.arch->vm_init(errp)) {
         close_all();
         return false;
@@ -229,6 +232,8 @@ static void park(uint32_t arch_id, int fd)
         parked = g_array_new(false, false, sizeof(Parked));
     g_array_append_val(parked, p);
 }
+
+static uint32_t kernel_id(const Vcpu *v) { return kvm.arch->vcpu_by_index ? v->index : v->port.arch_id; }
 
 static int take_vcpu(uint32_t arch_id, bool *reused)
 {
@@ -254,7 +259,7 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
 {
     KvmVcpu *k = g_new0(KvmVcpu, 1);
     k->v = v;
-    k->fd = take_vcpu(v->port.arch_id, &k->reused);
+    k->fd = take_vcpu(kernel_id(v), &k->reused);
     if (k->fd < 0) {
         error_set_errno(errp, errno, "kvm: vCPU %u (id %u): the kernel makes no more; use fewer CPUs", v->index, v->port.arch_id);
         g_free(k);
@@ -264,7 +269,7 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
     if (k->run == MAP_FAILED || !kvm_dirty_vcpu_init(k, errp) || !tcg_vcpu_tables_init(v, errp)) {
         if (k->run == MAP_FAILED)
             error_set_errno(errp, errno, "kvm: vCPU %u: mapping its structure", v->index);
-        park(v->port.arch_id, k->fd);
+        park(kernel_id(v), k->fd);
         g_free(k);
         return false;
     }
@@ -284,7 +289,7 @@ static void kvm_vcpu_free(Vcpu *v)
     kvm.arch->vcpu_free(k);
     kvm_dirty_vcpu_free(k);
     munmap(k->run, kvm.run_size);
-    park(v->port.arch_id, k->fd);
+    park(kernel_id(v), k->fd);
     g_free(k);
     tcg_vcpu_tables_free(v);
     if (vcpu_count() <= 1) {
@@ -301,6 +306,7 @@ static const char *const exit_names[] = {
     [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window", [KVM_EXIT_SHUTDOWN] = "shutdown", [KVM_EXIT_SET_TPR] = "TPR",
     [KVM_EXIT_IOAPIC_EOI] = "EOI", [KVM_EXIT_DIRTY_RING_FULL] = "dirty ring full",
     [KVM_EXIT_INTERNAL_ERROR] = "internal error", [KVM_EXIT_FAIL_ENTRY] = "failed entry", [KVM_EXIT_UNKNOWN] = "unknown",
+    [KVM_EXIT_SYSTEM_EVENT] = "system event", [KVM_EXIT_ARM_NISV] = "access without syndrome",
 };
 
 static void kvm_info(GString *out)
@@ -327,7 +333,7 @@ static void kvm_info(GString *out)
 
 static const AccelType kvm_type = {
     .name = "kvm",
-    .desc = "the host's CPU runs guest code; x86-64 guests on x86-64 Linux hosts",
+    .desc = "the host's CPU runs guest code; guests of the host's kind on x86-64 and arm64 Linux hosts",
     .option_names = option_names,
     .available = kvm_available,
     .worthwhile = kvm_worthwhile,

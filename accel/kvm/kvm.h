@@ -54,6 +54,10 @@ enum { KVM_BREAK_MAX = 4 };
 /* Made by target/<arch>. */
 struct KvmArch {
     const char *arch;       /* as in MachineType.arch */
+    /* The argument of KVM_CREATE_VM for this machine, which may be refused (kvm.fd is open, no VM yet). Optional: 0, any machine. */
+    bool (*choose)(Machine *m, unsigned long *vm_type, Error **errp);
+    bool vcpu_by_index;        /* the kernel numbers vCPUs by their index, else by CpuPort.arch_id */
+    unsigned first_message;    /* interrupt numbers below are pins; 0: 32 */
     bool (*make_irqchip)(KvmIrqchip mode);          /* before vm_init; false: this kernel does not have it */
     bool (*vm_init)(Error **errp);                  /* the VM exists, no vCPU yet */
     /* Does guest code run on the CPU itself? A throw-away VM of its own; a few milliseconds. *why_not: malloc'd. */

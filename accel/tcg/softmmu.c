@@ -390,6 +390,24 @@ static bool cas16(uint8_t *p, uint64_t expected[2], const uint64_t desired[2])
                      : "b"(desired[0]), "c"(desired[1]) : "memory");
     return ok;
 }
+#elif defined(__aarch64__)
+/* The pair that was read is one only when it could be stored again (DDI 0487, B2.9.5). */
+static bool cas16(uint8_t *p, uint64_t expected[2], const uint64_t desired[2])
+{
+    uint64_t low, high, new_low, new_high;
+    uint32_t failed, ok;
+    __asm__ volatile("1: ldaxp %[l], %[h], %[m]\n\t"
+                     "cmp %[l], %[el]\n\tccmp %[h], %[eh], #0, eq\n\tcset %w[ok], eq\n\t"
+                     "csel %[nl], %[dl], %[l], eq\n\tcsel %[nh], %[dh], %[h], eq\n\t"
+                     "stlxp %w[f], %[nl], %[nh], %[m]\n\tcbnz %w[f], 1b"
+                     : [l] "=&r"(low), [h] "=&r"(high), [nl] "=&r"(new_low), [nh] "=&r"(new_high), [f] "=&r"(failed), [ok] "=&r"(ok),
+                       [m] "+Q"(*(char(*)[16])p)
+                     : [el] "r"(expected[0]), [eh] "r"(expected[1]), [dl] "r"(desired[0]), [dh] "r"(desired[1])
+                     : "cc", "memory");
+    expected[0] = low;
+    expected[1] = high;
+    return ok;
+}
 #else
 static bool cas16(uint8_t *p, uint64_t expected[2], const uint64_t desired[2])
 {

@@ -38,6 +38,7 @@ void cpu_ports_clear(void)
 
 static const IrqchipHost *host;
 const IrqchipHost *irqchip_host(void) { return host; }
+const IrqchipHost *irqchip_host_gic(void) { return host && host->gic_new ? host : NULL; }
 void irqchip_host_set(const IrqchipHost *h) { host = h; }
 
 static void (*eoi_sink)(uint8_t vector);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt controllers of a PC that an accelerator runs by itself (KVM: in the kernel). The models of hw/intc and hw/timer stay: they hold
+ * Interrupt controllers that an accelerator runs by itself (KVM: in the kernel). The models of hw/intc and hw/timer stay: they hold
  * the state for reset, save and load, under the same names, and hand it over in the images below. NULL: the models do it all.
  */
 #ifndef HW_CORE_IRQCHIP_HOST_H
@@ -44,6 +44,24 @@ typedef struct IrqchipPit {
     bool speaker;          /* bit 1 of port 61h; bit 0 is counter 2's gate */
 } IrqchipPit;
 
+/*
+ * A GIC is handed over by its registers, at their architectural places, with the differences that the kernel's documentation gives
+ * (virt/kvm/devices/arm-vgic*.rst): pending bits are latches, levels are apart, what is written to a set-register only sets.
+ */
+typedef enum IrqchipGicPart {
+    IRQCHIP_GIC_DIST,   /* 32 bits; v2: `cpu` says whose banked registers */
+    IRQCHIP_GIC_CPU,    /* v2: the CPU interface, 32 bits */
+    IRQCHIP_GIC_REDIST, /* v3: both frames, 32 bits */
+    IRQCHIP_GIC_SYSREG, /* v3: ICC_* by their keys (cpu-port.h), 64 bits */
+    IRQCHIP_GIC_LEVEL,  /* v3: inputs of the 32 interrupts from `at` on */
+    IRQCHIP_GIC_ITS,    /* 64 bits */
+} IrqchipGicPart;
+typedef struct IrqchipGicMap {
+    uint64_t dist, cpu /* v2 */;
+    struct { uint64_t base; unsigned count; } redist[2]; /* v3 */
+} IrqchipGicMap;
+typedef enum IrqchipGicOrder { IRQCHIP_LPIS_TO_RAM, IRQCHIP_ITS_TO_RAM, IRQCHIP_ITS_FROM_RAM, IRQCHIP_ITS_RESET } IrqchipGicOrder;
+
 /* get and put: machine paused, or for get any thread that does not mind waiting for the vCPU to stand. */
 typedef struct IrqchipHost {
     /* Local APICs are there. */
@@ -62,9 +80,20 @@ typedef struct IrqchipHost {
     void (*pit_legacy)(bool hpet);                /* the HPET has taken interrupt line 0 over */
     /* The I/O APIC is not there: what a pin sends, so that the EOI of a level-triggered one is told (apic_broadcast_eoi). */
     void (*ioapic_pin)(unsigned pin, uint64_t address, uint32_t data);
+    /* Arm. */
+    unsigned gic_versions;                        /* bit per version that CPUs here can have */
+    /* NULL: the model does it all. The CPUs are made; `irqs`: the 32 internal ones included. */
+    bool (*gic_new)(unsigned version, unsigned irqs, const IrqchipGicMap *map, Error **errp);
+    void (*gic_line)(unsigned irq, unsigned cpu /* private ones */, bool level); /* any thread */
+    /* vCPUs stand. false: there is no such register. */
+    bool (*gic_reg)(IrqchipGicPart part, unsigned cpu, uint64_t at, bool write, uint64_t *value);
+    bool (*gic_order)(IrqchipGicOrder order);     /* vCPUs stand */
+    bool (*its_new)(uint64_t base, Error **errp); /* NULL: none */
+    void (*its_msi)(uint64_t address, uint32_t data, uint32_t device); /* any thread, no lock */
 } IrqchipHost;
 
 const IrqchipHost *irqchip_host(void);
+const IrqchipHost *irqchip_host_gic(void); /* the same where it runs GICs, else NULL */
 void irqchip_host_set(const IrqchipHost *host); /* before the machine is built; NULL after it is gone */
 
 /* The way back: a local APIC that is run elsewhere has had an EOI of a level-triggered vector. vCPU's thread, no lock. */

@@ -68,5 +68,12 @@ void gic_virt_update(Gic *g, unsigned cpu);
 void gic_virt_reset(GicCpu *c);
 void gic_set_private(Gic *g, unsigned cpu, unsigned irq, bool level);
 
+/* arm-gic-host.c: one that the accelerator runs; nothing where it is ours. vCPUs stand, the lock is held. */
+void gic_host_fetch(Gic *g);
+void gic_host_put(const Gic *g);
+/* Two bits an interrupt, of which the upper one says "edge"; both versions. */
+uint32_t gic_edges(uint32_t low, uint32_t high);
+uint32_t gic_config_of(uint32_t edge, unsigned half);
+
 extern const MemOps gic_dist_ops, gic_cpu_ops, gic_hyp_ops, gic_vcpu_ops; /* the opaque is the Gic */
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* GICv2 (IHI 0048B): the device, its inputs, and which interrupt is signalled to a CPU. */
+#include "hw/core/irqchip-host.h"
 #include "hw/intc/arm-gic-internal.h"
 
 /* ---- selection ---- */
@@ -36,7 +37,7 @@ unsigned gic_highest(Gic *g, unsigned cpu, unsigned *priority)
 
 static void drive(GicCpu *c, CpuLine line, bool level)
 {
-    if (c->port && c->port->ops && c->port->ops->set_line)
+    if (!irqchip_host_gic() && c->port && c->port->ops && c->port->ops->set_line)
         c->port->ops->set_line(c->port, line, level);
 }
 
@@ -76,6 +77,8 @@ static void spi_set(void *opaque, int n, int level)
     GicWord *w = &g->shared[irq / 32];
     if ((w->level >> irq % 32 & 1) != (level != 0)) {
         set_line(w, irq % 32, level);
+        if (irqchip_host_gic())
+            irqchip_host_gic()->gic_line(irq, 0, level);
         for (unsigned cpu = 0; cpu < g->num_cpu; cpu++) {
             if (g->target[irq] >> cpu & 1)
                 gic_update(g, cpu);
@@ -87,6 +90,8 @@ static void spi_set(void *opaque, int n, int level)
 void gic_set_private(Gic *g, unsigned cpu, unsigned irq, bool level)
 {
     set_line(&g->cpu[cpu].word, irq, level);
+    if (irqchip_host_gic())
+        irqchip_host_gic()->gic_line(irq, cpu, level);
     gic_update(g, cpu);
 }
 
@@ -166,6 +171,7 @@ static void gic_reset(Device *d, ResetPhase phase)
         if (group)
             memset(g->priority, 0x80, sizeof(g->priority));
     } else if (phase == RESET_HOLD) {
+        gic_host_put(g);
         gic_update_all(g);
         for (unsigned i = 0; i < g->num_cpu; i++)
             gic_virt_update(g, i);
@@ -182,11 +188,20 @@ static bool gic_loaded(Device *d, Error **errp)
         c->bpr = CLAMP(c->bpr & 7, GIC_MIN_BPR, 7);
         c->abpr = CLAMP(c->abpr & 7, GIC_MIN_BPR + 1, 7);
     }
+    gic_host_put(g);
     gic_update_all(g);
     for (unsigned i = 0; i < g->num_cpu; i++)
         gic_virt_update(g, i);
     g_mutex_unlock(&g->lock);
     return true;
+}
+
+static void gic_saving(Device *d)
+{
+    Gic *g = (Gic *)d;
+    g_mutex_lock(&g->lock);
+    gic_host_fetch(g);
+    g_mutex_unlock(&g->lock);
 }
 
 static void gic_stop(Device *d) { g_mutex_clear(&((Gic *)d)->lock); }
@@ -217,7 +232,7 @@ static const Property gic_props[] = {
 
 static const DeviceType gic_type = {
     .name = "arm_gic", .desc = "Arm generic interrupt controller, version 2", .category = "Misc", .size = sizeof(Gic),
-    .props = gic_props, .state = gic_state, .init = gic_init, .start = gic_start, .reset = gic_reset, .loaded = gic_loaded,
+    .props = gic_props, .state = gic_state, .init = gic_init, .start = gic_start, .reset = gic_reset, .saving = gic_saving, .loaded = gic_loaded,
     .stop = gic_stop,
 };
 DEVICE_REGISTER(gic_type)

@@ -97,6 +97,10 @@ void gic3_priority_set(const Gic3 *g, const Gic3Word *w, unsigned bit, uint8_t *
 uint32_t gic3_config_read(const Gic3 *g, const Gic3Word *w, unsigned half, bool secure);
 void gic3_config_write(const Gic3 *g, Gic3Word *w, unsigned half, uint32_t value, uint32_t mask, bool secure);
 
+/* arm-gicv3-host.c: one that the accelerator runs; nothing where it is ours. vCPUs stand, the lock is held. */
+void gic3_host_fetch(Gic3 *g);
+void gic3_host_put(Gic3 *g);
+
 extern const MemOps gic3_dist_ops /* opaque: Gic3 */, gic3_redist_ops /* opaque: Gic3Cpu */;
 extern const CpuIntcOps gic3_intc_ops; /* opaque: Gic3Cpu */
 

@@ -5,6 +5,7 @@
  * collection 31:16. Collection: valid 63, processor number 15:0. All of it is the guest's: whatever stands there is checked.
  */
 #include "hw/intc/arm-gicv3-internal.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/core/machine.h"
 
 enum { R_CTLR = 0x0000, R_IIDR = 0x0004, R_TYPER = 0x0008, R_CBASER = 0x0080, R_CWRITER = 0x0088, R_CREADR = 0x0090, R_BASER = 0x0100,
@@ -23,6 +24,7 @@ typedef struct Its {
     Gic3 *gic;
     uint32_t ctlr;
     uint64_t cbaser, cwriter, creadr, baser[TABLES];
+    hwaddr place;
 } Its;
 
 /* ---- tables ---- */
@@ -323,6 +325,11 @@ static MemResult its_write(void *opaque, hwaddr at, unsigned size, uint64_t valu
     Its *s = opaque;
     if (!s->gic)
         return MEM_OK;
+    if (irqchip_host_gic()) {
+        if (at == R_TRANSLATER && attrs.cpu == 0xffff)
+            irqchip_host_gic()->its_msi(s->place + R_TRANSLATER, (uint32_t)value, attrs.requester);
+        return MEM_OK;
+    }
     g_mutex_lock(&s->gic->lock);
     if (at < 0x10000)
         reg_write(s, (unsigned)at, (uint32_t)value);
@@ -333,6 +340,57 @@ static MemResult its_write(void *opaque, hwaddr at, unsigned size, uint64_t valu
 }
 
 static const MemOps its_ops = { its_read, its_write, 4, 4 };
+
+/* ---- one that the accelerator runs: registers and tables as the kernel's documentation says, arm-vgic-its.rst ---- */
+
+static void host_reg(unsigned at, bool write, uint64_t *value) { irqchip_host_gic()->gic_reg(IRQCHIP_GIC_ITS, 0, at, write, value); }
+
+static void host_fetch(Its *s)
+{
+    uint64_t ctlr = s->ctlr;
+    if (!irqchip_host_gic() || !s->place)
+        return;
+    irqchip_host_gic()->gic_order(IRQCHIP_ITS_TO_RAM);
+    host_reg(R_CTLR, false, &ctlr);
+    host_reg(R_CBASER, false, &s->cbaser);
+    host_reg(R_CWRITER, false, &s->cwriter);
+    host_reg(R_CREADR, false, &s->creadr);
+    for (unsigned i = 0; i < TABLES; i++)
+        host_reg(R_BASER + 8 * i, false, &s->baser[i]);
+    s->ctlr = ctlr & 1;
+}
+
+static void host_put(Its *s)
+{
+    uint64_t ctlr = s->ctlr;
+    if (!irqchip_host_gic() || !s->place)
+        return;
+    irqchip_host_gic()->gic_order(IRQCHIP_ITS_RESET);
+    host_reg(R_CBASER, true, &s->cbaser);
+    host_reg(R_CREADR, true, &s->creadr);
+    host_reg(R_CWRITER, true, &s->cwriter);
+    for (unsigned i = 0; i < TABLES; i++)
+        host_reg(R_BASER + 8 * i, true, &s->baser[i]);
+    if (s->baser[TABLE_DEVICES] & VALID)
+        irqchip_host_gic()->gic_order(IRQCHIP_ITS_FROM_RAM);
+    host_reg(R_CTLR, true, &ctlr);
+}
+
+bool arm_gicv3_its_place(Device *its, hwaddr at, Error **errp)
+{
+    Its *s = (Its *)its;
+    const IrqchipHost *h = irqchip_host_gic();
+    s->place = at;
+    return !h || h->its_new(at, errp);
+}
+
+static void its_saving(Device *d) { host_fetch((Its *)d); }
+
+static bool its_loaded(Device *d, Error **errp)
+{
+    host_put((Its *)d);
+    return true;
+}
 
 /* ---- device ---- */
 
@@ -351,6 +409,8 @@ static bool its_start(Device *d, Error **errp)
 static void its_reset(Device *d, ResetPhase phase)
 {
     Its *s = (Its *)d;
+    if (phase == RESET_HOLD)
+        host_put(s);
     if (phase != RESET_ENTER)
         return;
     s->ctlr = 0;
@@ -369,6 +429,6 @@ static const StateField its_state[] = {
 
 static const DeviceType its_type = {
     .name = "arm-gicv3-its", .desc = "GICv3 interrupt translation service", .category = "Misc", .size = sizeof(Its),
-    .props = its_props, .state = its_state, .start = its_start, .reset = its_reset,
+    .props = its_props, .state = its_state, .start = its_start, .reset = its_reset, .saving = its_saving, .loaded = its_loaded,
 };
 DEVICE_REGISTER(its_type)

@@ -2,6 +2,7 @@
 /* GICv3 (IHI 0069G): the device, its inputs, and which interrupt is signalled to a CPU. */
 #include "hw/intc/arm-gicv3-internal.h"
 #include "base/rcu.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/core/machine.h"
 
 #define MAX_SAVED_LPIS (8 * MiB)
@@ -89,7 +90,7 @@ static bool is_fiq(const Gic3Cpu *c)
 void gic3_update(Gic3Cpu *c)
 {
     scan(c);
-    if (!c->port || !c->port->ops || !c->port->ops->set_line)
+    if (!c->port || !c->port->ops || !c->port->ops->set_line || irqchip_host_gic())
         return;
     bool signal = gic3_signalled(c), fiq = signal && is_fiq(c);
     c->port->ops->set_line(c->port, CPU_LINE_INTR, signal && !fiq);
@@ -146,6 +147,8 @@ void gic3_set_shared(Gic3 *g, unsigned irq, bool level)
     if ((w->level >> irq % 32 & 1) == level)
         return;
     set_line(w, irq % 32, level);
+    if (irqchip_host_gic())
+        irqchip_host_gic()->gic_line(irq, 0, level);
     gic3_irq_changed(g, NULL, irq);
 }
 
@@ -162,6 +165,8 @@ void gic3_set_private(Gic3Cpu *c, unsigned irq, bool level)
     if ((c->word.level >> irq & 1) == level)
         return;
     set_line(&c->word, irq, level);
+    if (irqchip_host_gic())
+        irqchip_host_gic()->gic_line(irq, c->index, level);
     gic3_update(c);
 }
 
@@ -275,6 +280,7 @@ static void gic3_reset(Device *d, ResetPhase phase)
         for (unsigned i = 0; i < GIC3_CPUS; i++)
             reset_cpu(g, &g->cpu[i], group);
     } else if (phase == RESET_HOLD) {
+        gic3_host_put(g);
         gic3_update_all(g);
         for (unsigned i = 0; i < g->num_cpu; i++)
             gic3_virtual_update(&g->cpu[i]);
@@ -286,6 +292,9 @@ static void gic3_reset(Device *d, ResetPhase phase)
 static void gic3_saving(Device *d)
 {
     Gic3 *g = (Gic3 *)d;
+    g_mutex_lock(&g->lock);
+    gic3_host_fetch(g);
+    g_mutex_unlock(&g->lock);
     g_byte_array_set_size(g->pending_lpis, 0);
     for (unsigned i = 0; i < g->num_cpu; i++) {
         for (uint32_t id = GIC3_LPI_FIRST; g->cpu[i].lpis && id < GIC3_LPI_END; id++) {
@@ -328,6 +337,7 @@ static bool gic3_loaded(Device *d, Error **errp)
         c->pmr &= GIC3_PRIORITY_MASK;
     }
     load_lpis(g);
+    gic3_host_put(g);
     gic3_update_all(g);
     for (unsigned i = 0; i < g->num_cpu; i++)
         gic3_virtual_update(&g->cpu[i]);

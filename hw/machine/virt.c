@@ -10,6 +10,7 @@
 #include "hw/arm/virt.h"
 #include "hw/block/pflash.h"
 #include "hw/core/cpu-port.h"
+#include "hw/core/irqchip-host.h"
 #include "hw/core/machine.h"
 #include "hw/firmware/arm.h"
 #include "hw/firmware/fw_cfg.h"
@@ -20,15 +21,16 @@
 #include "target/arm/board.h"
 #include "target/arm/models.h"
 
-enum { GIC_AUTO, GIC_2, GIC_3, GIC_4, GIC_MAX };
+enum { GIC_AUTO, GIC_2, GIC_3, GIC_4, GIC_MAX, GIC_HOST };
 enum { V2_CPUS = 8, V2_CLUSTER = 8, V3_CLUSTER = 16, REDIST_LOW_CPUS = VIRT_GIC_REDIST_SIZE / 0x20000 };
-static const char *const gic_names[] = { "auto", "2", "3", "4", "max", NULL };
+static const char *const gic_names[] = { "auto", "2", "3", "4", "max", "host", NULL };
+static const char *const irqchip_names[] = { "on", "off", "split", NULL };
 static const char *const iommu_names[] = { "none", NULL };
 
 typedef struct VirtBoard {
     Machine machine;
     /* -machine properties */
-    int gic_version, iommu;
+    int gic_version, iommu, irqchip;
     bool secure, virtualization, highmem, high_ecam, high_mmio, high_redist, its, mte, usb, ras, randomness;
     char *dumpdtb;
     /* Parts */
@@ -54,9 +56,19 @@ static bool refuse(VirtBoard *b, Error **errp, const char *why)
 static bool choose_gic(VirtBoard *b, Error **errp)
 {
     unsigned cpus = b->machine.config.max_cpus;
+    const IrqchipHost *h = irqchip_host();
+    unsigned offered = h ? h->gic_versions : 1 << 2 | 1 << 3;
     VirtFacts *f = &b->facts;
-    f->gic_version = b->gic_version == GIC_2 || (b->gic_version == GIC_AUTO && cpus <= V2_CPUS) ? 2 : 3;
-    f->its = f->gic_version == 3 && b->its;
+    bool prefers_2 = b->gic_version == GIC_2 || (b->gic_version == GIC_AUTO && cpus <= V2_CPUS);
+    f->gic_version = prefers_2 ? 2 : 3;
+    if (b->gic_version != GIC_2 && b->gic_version != GIC_3 && !(offered >> f->gic_version & 1))
+        f->gic_version ^= 2 ^ 3;
+    f->its = f->gic_version == 3 && b->its && (!h || h->its_new);
+    if (!(offered >> f->gic_version & 1)) {
+        error_setf(errp, "machine '%s': gic-version=%u: KVM does not have it %s; use gic-version=host%s", b->machine.type->name, f->gic_version,
+                   irqchip_host_gic() ? "on this host" : "with kernel-irqchip=off", irqchip_host_gic() ? "" : " or kernel-irqchip=on");
+        return false;
+    }
     if (f->gic_version == 2 && cpus > V2_CPUS)
         return refuse(b, errp, "gic-version=2 serves at most 8 CPUs; use gic-version=3");
     return true;
@@ -217,6 +229,8 @@ static bool add_gicv2(VirtBoard *b, Error **errp)
         return false;
     for (unsigned i = 1; i < ARRAY_LEN(frame) && b->gic->region[i]; i++)
         mem_map(b->machine.memory, frame[i], b->gic->region[i], 0);
+    if (!arm_gic_place(b->gic, VIRT_GIC_DIST, VIRT_GIC_CPU, errp))
+        return false;
     Device *v2m = add_device(b, "arm-gicv2m", "gicv2m", VIRT_GIC_V2M, errp, "base-spi", "48", "num-spi", "64", NULL);
     for (unsigned i = 0; v2m && i < VIRT_V2M_COUNT; i++)
         device_connect(v2m, "spi", i, spi(b, VIRT_SPI_V2M + i));
@@ -235,7 +249,12 @@ static bool add_gicv3(VirtBoard *b, Error **errp)
     if (!b->gic)
         return false;
     arm_gicv3_map_redistributors(b->gic, b->machine.memory, VIRT_GIC_REDIST, low, b->facts.redist_high.base);
-    return !b->facts.its || add_device(b, "arm-gicv3-its", "its", VIRT_GIC_ITS, errp, "parent-gicv3", "gic", NULL);
+    if (!arm_gicv3_place(b->gic, VIRT_GIC_DIST, VIRT_GIC_REDIST, low, b->facts.redist_high.base, errp))
+        return false;
+    if (!b->facts.its)
+        return true;
+    Device *its = add_device(b, "arm-gicv3-its", "its", VIRT_GIC_ITS, errp, "parent-gicv3", "gic", NULL);
+    return its && arm_gicv3_its_place(its, VIRT_GIC_ITS, errp);
 }
 
 static bool add_gic(VirtBoard *b, Error **errp)
@@ -540,7 +559,8 @@ static void virt_destroy(Machine *m)
 
 #define SWITCH(name, f, dflt, help) DEFINE_PROP_BOOL(name, VirtBoard, f, dflt, help)
 static const Property virt_props[] = {
-    DEFINE_PROP_ENUM("gic-version", VirtBoard, gic_version, GIC_AUTO, gic_names, "2 (up to 8 CPUs), 3; 4 and max are 3"),
+    DEFINE_PROP_ENUM("gic-version", VirtBoard, gic_version, GIC_AUTO, gic_names, "2 (up to 8 CPUs), 3; 4 and max are 3; host is what KVM has"),
+    DEFINE_PROP_ENUM("kernel-irqchip", VirtBoard, irqchip, 0, irqchip_names, "whether KVM keeps the interrupt controller"),
     SWITCH("secure", secure, false, "EL3 and the Secure state"),
     SWITCH("virtualization", virtualization, false, "EL2, for hypervisors inside"),
     SWITCH("highmem", highmem, true, "use addresses above 4 GiB"),

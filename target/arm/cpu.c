@@ -99,6 +99,8 @@ void arm_reset(Vcpu *v)
     c->wfx_deadline = ~UINT64_C(0);
     c->wfx_until = INT64_MAX;
     atomic_store(&c->on_pending, false);
+    c->reset_seen = true;
+    c->serror_pending = false;
     atomic_store(&c->event_register, 0);
     flags_set_explicit(v, FLAG_C); /* PSTATE.C = 0 */
     arm_sysregs_reset(c);

@@ -170,6 +170,11 @@ typedef struct ArmCpu {
     bool double_fault;        /* an exception while one was delivered */
     Timer *timer[ARM_TIMER_COUNT], *wfx_timer, *pmu_timer, *event_timer;
     _Atomic bool on_pending;  /* CPU_ON was called and the CPU does not run yet */
+    bool reset_seen;          /* KVM: reset since the kernel last had the state */
+    bool kvm_no_adjvtime, kvm_steal_time; /* -cpu's words */
+    uint64_t steal_at;        /* where the accelerator writes stolen time; 0: nowhere */
+    bool serror_pending;      /* KVM: from outside, to be taken at EL1 */
+    uint64_t serror_esr;
     unsigned wfe_streak;      /* WFEs in quick succession */
     int64_t wfe_last_ns;
     bool psci_off;            /* as PSCI sees it: AFFINITY_INFO */

@@ -79,8 +79,7 @@ void arm_regs_32_to_64(ArmCpu *c)
     c->elr_el[2] = c->elr_hyp;
 }
 
-/* G becomes that of `mode`. */
-static void regs_64_to_32(ArmCpu *c, unsigned mode)
+void arm_regs_64_to_32(ArmCpu *c, unsigned mode)
 {
     uint64_t *g = c->v.g;
     c->r13_bank[ARM_BANKED_HYP] = (uint32_t)g[15];
@@ -346,7 +345,7 @@ void arm_eret64(ArmCpu *c)
         arm_select_sp(c, 0, false); /* parks SP_ELx */
         c->sp_el[0] = c->v.g[ARM_SP];
         c->aarch64 = false;
-        regs_64_to_32(c, spsr & 0x1f);
+        arm_regs_64_to_32(c, spsr & 0x1f);
         c->el = (uint8_t)el;
         c->daif &= ~ARM_PSTATE_D;
         c->ssbs = c->has.ssbs && spsr >> 23 & 1;

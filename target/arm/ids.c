@@ -104,9 +104,51 @@ static void ids32_given(ArmCpu *c, const ArmIds32 *g)
         c->id_pfr1 &= ~UINT64_C(0xf000);
 }
 
+/* --- a CPU of the host's --- */
+
+enum { HOST_IDS_AT = offsetof(ArmCpu, midr), HOST_IDS_SIZE = offsetof(ArmCpu, fpsid) - HOST_IDS_AT };
+
+const uint64_t *arm_host_ids(const ArmCpu *c)
+{
+    static uint64_t ids[HOST_IDS_SIZE / 8];
+    memcpy(ids, (const char *)c + HOST_IDS_AT, HOST_IDS_SIZE);
+    return ids;
+}
+
+static void ids_of_host(ArmCpu *c, const uint64_t *ids)
+{
+    uint64_t mpidr = c->mpidr;
+    memcpy((char *)c + HOST_IDS_AT, ids, HOST_IDS_SIZE);
+    c->mpidr = mpidr;
+    c->reset_sctlr = 0x30c50838;
+}
+
+void arm_features_of_ids(const ArmCpu *c, ArmFeatures *out)
+{
+    *out = (ArmFeatures){ .v8 = true, .gentimer = true, .mpidr = true };
+    for (unsigned i = 0; i < ARRAY_LEN(rules64); i++) {
+        const IdRule *r = &rules64[i];
+        uint64_t reg = *(const uint64_t *)((const char *)c + r->reg);
+        *((bool *)out + r->feature) |= bits_get(reg, r->shift, 4) >= r->value;
+    }
+    unsigned fp = (unsigned)bits_get(c->id_aa64pfr0, 16, 4), simd = (unsigned)bits_get(c->id_aa64pfr0, 20, 4), pmu = (unsigned)bits_get(c->id_aa64dfr0, 8, 4);
+    out->fp = fp != 0xf, out->simd = simd != 0xf, out->fp16 = fp == 1;
+    out->gran64 = bits_get(c->id_aa64mmfr0, 24, 4) != 0xf;
+    out->pmuv3 = pmu && pmu != 0xf;
+    out->v8debug2 = bits_get(c->id_aa64dfr0, 0, 4) >= 8;
+    out->v8_1 = out->lse;
+    bool a32 = out->aarch32_el0;
+    out->v4t = out->v5 = out->v6 = out->v6k = out->v7 = out->v7ve = out->thumb2 = out->thumb_div = out->arm_div = out->lpae32 = out->pxn = a32;
+    out->vfp2 = out->vfp3 = out->vfp_d32 = out->vfp4 = out->vfp_fp16 = out->neon = out->vfp_dp = out->dsp = out->fp_v8 = a32 && out->fp;
+}
+
 void arm_model_ids(ArmCpu *c)
 {
     const ArmModel *m = c->model;
+    if (m->host_ids) {
+        ids_of_host(c, m->host_ids);
+        return;
+    }
     c->revidr = m->revidr, c->ctr = m->ctr, c->clidr = m->clidr, c->fpsid = m->fpsid, c->dczid = 4;
     for (unsigned i = 0; i < ARRAY_LEN(m->ccsidr); i++)
         c->ccsidr[i] = m->ccsidr[i];

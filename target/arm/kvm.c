@@ -1,80 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AArch64 guests under KVM on arm64 hosts: set-up, registers in and out, interrupt lines (kernel documentation: virt/kvm/api.rst, 4.68, 4.82;
- * virt/kvm/arm). PSCI is the kernel's; the interrupt controller is the board's, its lines go to the vCPU's IRQ and FIQ inputs.
+ * AArch64 guests under KVM on arm64 hosts: set-up, interrupt lines of a controller outside the kernel, exits (kernel documentation:
+ * virt/kvm/api.rst, virt/kvm/arm). PSCI is the kernel's.
  */
-#include "accel/kvm/kvm.h"
+#include "target/arm/kvm.h"
 
 #include <errno.h>
+#include <string.h>
 #include "base/log.h"
-#include "target/arm/sysregs.h"
+#include "hw/core/irqchip-host.h"
 
-#define CORE(field, size) (KVM_REG_ARM64 | (size) | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
-enum { SYSREG_KEY = 0xffff, PSTATE_NRW = 0x10 };
+enum { DEFAULT_PHYS_BITS = 40, PINS = 1024 };
 
-/* A vCPU's KvmVcpu.arch_data: the system registers that the kernel and we have, by the kernel's list. */
-typedef struct KvmArm {
-    uint64_t *ids;
-    unsigned count;
-    bool irq, fiq;      /* levels that the kernel has been told */
-} KvmArm;
+/* --- set-up --- */
 
-static KvmArm *kvm_arm(KvmVcpu *k) { return k->arch_data; }
-
-static bool one_reg(const KvmVcpu *k, unsigned long request, uint64_t id, void *at)
+static bool switch_is_on(Machine *m, const char *name)
 {
-    struct kvm_one_reg r = { .id = id, .addr = (uintptr_t)at };
-    return !kvm_ioctl(k->fd, request, &r);
+    g_autofree char *value = props_find(m->type->props, name) ? props_get(m->type->props, m, name) : NULL;
+    return !g_strcmp0(value, "on");
 }
 
-/* --- which system registers --- */
-
-/* The kernel's number of a system register is the architecture's encoding, as our keys are. */
-static uint64_t *sysreg_place(ArmCpu *c, uint64_t id)
+/* What KVM cannot run is said before anything is made, so that another accelerator may do it. */
+static bool machine_fits(Machine *m, Error **errp)
 {
-    const ArmSysreg *r = (id & KVM_REG_ARM_COPROC_MASK) == KVM_REG_ARM64_SYSREG ? arm_sysreg_find((uint32_t)(id & SYSREG_KEY)) : NULL;
-    return r && r->offset && r->size == 8 ? arm_sysreg_field(c, r) : NULL;
-}
-
-static bool list_sysregs(KvmVcpu *k, Error **errp)
-{
-    struct kvm_reg_list probe = { .n = 0 };
-    kvm_ioctl(k->fd, KVM_GET_REG_LIST, &probe); /* E2BIG, and the number */
-    g_autofree struct kvm_reg_list *list = g_malloc0(sizeof(*list) + probe.n * sizeof(list->reg[0]));
-    list->n = probe.n;
-    if (kvm_ioctl(k->fd, KVM_GET_REG_LIST, list) < 0) {
-        error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not tell its list of registers; use -accel tcg", k->v->index);
+    static const char *const levels[] = { "virtualization", "secure", "mte" };
+    const char *model = m->config.cpu_model;
+    size_t len = model ? strcspn(model, ",") : 0;
+    if (!m->type->props || !props_find(m->type->props, "kernel-irqchip")) {
+        error_setf(errp, "machine '%s': KVM runs the machine virt on Arm hosts; use that or -accel tcg", m->type->name);
         return false;
     }
-    KvmArm *a = kvm_arm(k);
-    a->ids = g_new0(uint64_t, list->n + 1);
-    for (uint64_t i = 0; i < list->n; i++) {
-        if (sysreg_place(arm_cpu(k->v), list->reg[i]))
-            a->ids[a->count++] = list->reg[i];
+    if (model && strncmp(model, "host", MAX(len, 4)) && strncmp(model, "max", MAX(len, 3))) {
+        error_setf(errp, "-cpu %.*s: a guest of KVM has the host's CPU; use -cpu host or -accel tcg", (int)len, model);
+        return false;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(levels); i++) {
+        if (switch_is_on(m, levels[i])) {
+            error_setf(errp, "machine '%s': %s=on: guests of KVM do not have it; leave it out or use -accel tcg", m->type->name, levels[i]);
+            return false;
+        }
     }
     return true;
 }
 
-/* --- set-up --- */
+static bool choose(Machine *m, unsigned long *vm_type, Error **errp)
+{
+    int limit = kvm_ioctl(kvm.fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)KVM_CAP_ARM_VM_IPA_SIZE);
+    unsigned bits = limit > 0 ? (unsigned)limit : DEFAULT_PHYS_BITS;
+    *vm_type = limit > 0 ? KVM_VM_TYPE_ARM_IPA_SIZE(bits) : 0;
+    return machine_fits(m, errp) && kvm_arm_read_host(bits, errp);
+}
+
+static void follow(RunState state)
+{
+    if (state == RUN_RUNNING)
+        kvm_arm_follow_clock();
+}
+
+static bool vm_init(Error **errp)
+{
+    static bool listening;
+    struct kvm_enable_cap nisv = { .cap = KVM_CAP_ARM_NISV_TO_USER };
+    if (kvm_check(KVM_CAP_ARM_PSCI_0_2) <= 0 || (kvm.irqchip == KVM_IRQCHIP_OFF && kvm_check(KVM_CAP_ARM_USER_IRQ) <= 0)) {
+        error_setf(errp, "kvm: this kernel lacks KVM_CAP_ARM_PSCI_0_2 or KVM_CAP_ARM_USER_IRQ; use a newer one or -accel tcg");
+        return false;
+    }
+    if (kvm_check(KVM_CAP_ARM_NISV_TO_USER) > 0)
+        kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &nisv);
+    if (!kvm.machine->config.cpu_model)
+        kvm.machine->config.cpu_model = g_strdup("host");
+    kvm_irq_init(false, kvm.irqchip == KVM_IRQCHIP_ON);
+    kvm_arm_follow_clock();
+    if (!listening)
+        machine_add_state_listener(follow);
+    listening = true;
+    return true;
+}
 
 static bool vcpu_setup(KvmVcpu *k, Error **errp)
 {
-    struct kvm_vcpu_init init = { 0 };
-    k->arch_data = g_new0(KvmArm, 1);
-    if (kvm_ioctl(kvm.vm, KVM_ARM_PREFERRED_TARGET, &init) < 0) {
+    KvmArm *a = g_new0(KvmArm, 1);
+    k->arch_data = a;
+    if (kvm_ioctl(kvm.vm, KVM_ARM_PREFERRED_TARGET, &a->init) < 0) {
         error_set_errno(errp, errno, "kvm: the kernel does not say which CPU it runs; use -accel tcg");
         return false;
     }
-    init.features[0] = 1u << KVM_ARM_VCPU_PSCI_0_2;
-    if (arm_cpu(k->v)->start_off)
-        init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
-    if (kvm_check(KVM_CAP_ARM_PMU_V3) > 0)
-        init.features[0] |= 1u << KVM_ARM_VCPU_PMU_V3;
-    if (kvm_ioctl(k->fd, KVM_ARM_VCPU_INIT, &init) < 0) {
-        error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not start it; use -cpu host or -accel tcg", k->v->index);
+    if (!kvm_arm_features(k, &a->init, errp))
+        return false;
+    if (kvm_ioctl(k->fd, KVM_ARM_VCPU_INIT, &a->init) < 0) {
+        error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not start it; use -cpu host without features, or -accel tcg", k->v->index);
         return false;
     }
-    return list_sysregs(k, errp);
+    return kvm_arm_finalize(k, errp) && kvm_arm_list_sysregs(k, errp);
 }
 
 static void vcpu_gone(KvmVcpu *k)
@@ -84,106 +101,25 @@ static void vcpu_gone(KvmVcpu *k)
     g_clear_pointer(&k->arch_data, g_free);
 }
 
-/* --- state --- */
-
-/* Integer and FP registers; stack pointers and PSTATE are the caller's. */
-static bool move_core(KvmVcpu *k, unsigned long request)
-{
-    ArmCpu *c = arm_cpu(k->v);
-    uint32_t fpsr = arm_get_fpsr(c), fpcr = arm_get_fpcr(c);
-    bool ok = true;
-    for (unsigned i = 0; i < 31; i++)
-        ok &= one_reg(k, request, CORE(regs.regs[i], KVM_REG_SIZE_U64), &k->v->g[i]);
-    ok &= one_reg(k, request, CORE(regs.pc, KVM_REG_SIZE_U64), &k->v->pc);
-    ok &= one_reg(k, request, CORE(elr_el1, KVM_REG_SIZE_U64), &c->elr_el[1]);
-    ok &= one_reg(k, request, CORE(spsr[KVM_SPSR_EL1], KVM_REG_SIZE_U64), &c->spsr_el[1]);
-    for (unsigned i = 0; i < 32; i++)
-        ok &= one_reg(k, request, CORE(fp_regs.vregs[i], KVM_REG_SIZE_U128), &k->v->v[i]);
-    ok &= one_reg(k, request, CORE(fp_regs.fpsr, KVM_REG_SIZE_U32), &fpsr);
-    ok &= one_reg(k, request, CORE(fp_regs.fpcr, KVM_REG_SIZE_U32), &fpcr);
-    if (request == KVM_GET_ONE_REG) {
-        arm_set_fpsr(c, fpsr);
-        arm_set_fpcr(c, fpcr);
-    }
-    return ok;
-}
-
-static void move_sysregs(KvmVcpu *k, unsigned long request)
-{
-    const KvmArm *a = kvm_arm(k);
-    for (unsigned i = 0; i < a->count; i++) {
-        if (!one_reg(k, request, a->ids[i], sysreg_place(arm_cpu(k->v), a->ids[i])) && request == KVM_GET_ONE_REG)
-            log_unimp("kvm", "the kernel does not tell register %" G_GINT64_MODIFIER "x", (guint64)a->ids[i]);
-    }
-}
-
-static bool failed(const KvmVcpu *k, const char *how, Error **errp)
-{
-    error_set_errno(errp, errno, "kvm: vCPU %u: the kernel %s its registers; use -accel tcg", k->v->index, how);
-    return false;
-}
-
-static bool put(KvmVcpu *k, Error **errp)
-{
-    ArmCpu *c = arm_cpu(k->v);
-    uint64_t pstate = arm_get_pstate(c), sp0 = c->sp_el[0], sp1 = c->sp_el[1];
-    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_STOPPED : KVM_MP_STATE_RUNNABLE };
-    *(c->sp_sel && c->el ? &sp1 : &sp0) = k->v->g[ARM_SP];
-    move_sysregs(k, KVM_SET_ONE_REG);
-    bool ok = move_core(k, KVM_SET_ONE_REG) && one_reg(k, KVM_SET_ONE_REG, CORE(regs.sp, KVM_REG_SIZE_U64), &sp0) &&
-              one_reg(k, KVM_SET_ONE_REG, CORE(sp_el1, KVM_REG_SIZE_U64), &sp1) &&
-              one_reg(k, KVM_SET_ONE_REG, CORE(regs.pstate, KVM_REG_SIZE_U64), &pstate) && !kvm_ioctl(k->fd, KVM_SET_MP_STATE, &m);
-    return ok || failed(k, "refuses", errp);
-}
-
-static void set_pstate(ArmCpu *c, uint64_t pstate)
-{
-    c->aarch64 = !(pstate & PSTATE_NRW);
-    c->el = (uint8_t)(pstate >> 2 & 3);
-    c->sp_sel = pstate & 1;
-    c->daif = (uint32_t)(pstate & (ARM_PSTATE_D | ARM_PSTATE_A | ARM_PSTATE_I | ARM_PSTATE_F));
-    c->il = pstate >> 20 & 1, c->ss = pstate >> 21 & 1, c->pan = pstate >> 22 & 1, c->uao = pstate >> 23 & 1;
-    c->btype = (uint8_t)(pstate >> 10 & 3), c->ssbs = pstate >> 12 & 1, c->dit = pstate >> 24 & 1, c->tco = pstate >> 25 & 1;
-    arm_set_nzcv(c, (uint32_t)pstate & 0xf0000000);
-}
-
-static bool get(KvmVcpu *k, Error **errp)
-{
-    ArmCpu *c = arm_cpu(k->v);
-    uint64_t pstate = 0;
-    struct kvm_mp_state m = { 0 };
-    move_sysregs(k, KVM_GET_ONE_REG);
-    if (!move_core(k, KVM_GET_ONE_REG) || !one_reg(k, KVM_GET_ONE_REG, CORE(regs.sp, KVM_REG_SIZE_U64), &c->sp_el[0]) ||
-        !one_reg(k, KVM_GET_ONE_REG, CORE(sp_el1, KVM_REG_SIZE_U64), &c->sp_el[1]) ||
-        !one_reg(k, KVM_GET_ONE_REG, CORE(regs.pstate, KVM_REG_SIZE_U64), &pstate) || kvm_ioctl(k->fd, KVM_GET_MP_STATE, &m) < 0)
-        return failed(k, "does not tell", errp);
-    if (pstate & PSTATE_NRW) {
-        errno = ENOTSUP;
-        return failed(k, "runs 32-bit code and does not tell", errp);
-    }
-    set_pstate(c, pstate);
-    k->v->g[ARM_SP] = c->sp_el[c->sp_sel && c->el ? 1 : 0];
-    k->v->powered_off = m.mp_state == KVM_MP_STATE_STOPPED;
-    tlb_flush_all(k->v);
-    arm_update_mode(c);
-    return true;
-}
-
 /* --- running --- */
 
 /* The board's controller drives the CPU's two inputs. */
 static void set_input(KvmVcpu *k, bool *told, CpuLine line, unsigned number)
 {
     bool level = vcpu_line(k->v, line);
-    struct kvm_irq_level l = { .irq = KVM_ARM_IRQ_TYPE_CPU << KVM_ARM_IRQ_TYPE_SHIFT | k->v->index << KVM_ARM_IRQ_VCPU_SHIFT | number, .level = level };
+    unsigned n = k->v->index;
+    struct kvm_irq_level l = { .irq = (n >> 8) << KVM_ARM_IRQ_VCPU2_SHIFT | KVM_ARM_IRQ_TYPE_CPU << KVM_ARM_IRQ_TYPE_SHIFT |
+                                      (n & KVM_ARM_IRQ_VCPU_MASK) << KVM_ARM_IRQ_VCPU_SHIFT | number, .level = level };
     if (level != *told && !kvm_ioctl(kvm.vm, KVM_IRQ_LINE, &l))
         *told = level;
 }
 
 static bool before_run(KvmVcpu *k)
 {
-    set_input(k, &kvm_arm(k)->irq, CPU_LINE_INTR, KVM_ARM_IRQ_CPU_IRQ);
-    set_input(k, &kvm_arm(k)->fiq, CPU_LINE_NMI, KVM_ARM_IRQ_CPU_FIQ);
+    if (kvm.irqchip == KVM_IRQCHIP_OFF) {
+        set_input(k, &kvm_arm(k)->irq, CPU_LINE_INTR, KVM_ARM_IRQ_CPU_IRQ);
+        set_input(k, &kvm_arm(k)->fiq, CPU_LINE_NMI, KVM_ARM_IRQ_CPU_FIQ);
+    }
     return true; /* WFI and PSCI's CPU_OFF wait in the kernel */
 }
 
@@ -192,12 +128,41 @@ static void after_run(KvmVcpu *k)
 {
     ArmCpu *c = arm_cpu(k->v);
     uint64_t levels = k->run->s.regs.device_irq_level;
+    if (kvm.irqchip != KVM_IRQCHIP_OFF)
+        return;
     irq_set(&c->timer_out[ARM_TIMER_VIRT], (levels & KVM_ARM_DEV_EL1_VTIMER) != 0);
     irq_set(&c->timer_out[ARM_TIMER_PHYS], (levels & KVM_ARM_DEV_EL1_PTIMER) != 0);
     irq_set(&c->pmu_out, (levels & KVM_ARM_DEV_PMU) != 0);
 }
 
-static bool handle_exit(KvmVcpu *k) { return k->run->exit_reason == KVM_EXIT_DEBUG; }
+/* An access that the CPU does not describe (several registers, an address that moves): the guest gets an external abort. */
+static void without_syndrome(KvmVcpu *k)
+{
+    static bool told;
+    struct kvm_vcpu_events e = { .exception.ext_dabt_pending = 1 };
+    uint64_t at = k->run->arm_nisv.fault_ipa;
+    if (kvm_check(KVM_CAP_ARM_INJECT_EXT_DABT) <= 0 || kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0) {
+        kvm_fail(k, "-accel tcg runs the guest", "an access at 0x%" G_GINT64_MODIFIER "x by an instruction that the CPU does not describe", (guint64)at);
+        return;
+    }
+    if (!told)
+        warn_reportf("kvm: vCPU %u: an access to a device at 0x%" PRIx64 " by an instruction that the CPU does not describe (syndrome 0x%" PRIx64 "): "
+                     "the guest gets an external abort; -accel tcg runs it", k->v->index, at, (uint64_t)k->run->arm_nisv.esr_iss);
+    told = true;
+}
+
+static bool handle_exit(KvmVcpu *k)
+{
+    switch (k->run->exit_reason) {
+    case KVM_EXIT_DEBUG:
+        kvm_arm_debug_exit(k);
+        return true;
+    case KVM_EXIT_ARM_NISV:
+        without_syndrome(k);
+        return true;
+    default: return false;
+    }
+}
 
 static void describe(KvmVcpu *k, GString *out)
 {
@@ -207,21 +172,13 @@ static void describe(KvmVcpu *k, GString *out)
         g_string_append_printf(out, ", x%u %" G_GINT64_MODIFIER "x", i, (guint64)k->v->g[i]);
 }
 
-static bool vm_init(Error **errp)
-{
-    if (kvm_check(KVM_CAP_ARM_PSCI_0_2) > 0 && kvm_check(KVM_CAP_ARM_USER_IRQ) > 0) {
-        kvm_irq_init(false, false); /* only doorbells: the interrupt controller is not there */
-        return true;
-    }
-    error_setf(errp, "kvm: this kernel lacks KVM_CAP_ARM_PSCI_0_2 or KVM_CAP_ARM_USER_IRQ; use a newer one or -accel tcg");
-    return false;
-}
-
 /* The host's CPU runs what it runs: being there is being fast. */
 static bool fast(int kvm_fd, char **why_not) { return true; }
 
 static const KvmArch arm_kvm = {
-    .arch = "aarch64", .vm_init = vm_init, .fast = fast, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_gone, .put = put, .get = get,
-    .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
+    .arch = "aarch64", .choose = choose, .vcpu_by_index = true, .first_message = PINS, .make_irqchip = kvm_arm_make_irqchip, .vm_init = vm_init, .fast = fast,
+    .vcpu_init = vcpu_setup, .vcpu_free = vcpu_gone, .put = kvm_arm_put, .get = kvm_arm_get, .before_run = before_run, .after_run = after_run,
+    .handle_exit = handle_exit, .describe = describe, .set_debug = kvm_arm_set_debug, .break_insn = { 0, 0, 0x20, 0xd4 } /* BRK #0 */, .break_len = 4,
+    .hard_points = 2 * KVM_ARM_MAX_DBG_REGS,
 };
 KVM_ARCH_REGISTER(arm_kvm)

@@ -259,7 +259,7 @@ uint32_t arm_get_cpsr(const ArmCpu *c)
 uint64_t arm_get_pstate(const ArmCpu *c)
 {
     if (!c->aarch64)
-        return arm_get_cpsr(c) | (c->ss ? BIT(21) : 0) | (c->dit ? BIT(24) : 0);
+        return (arm_get_cpsr(c) & ~UINT32_C(0x200000)) | (c->ss ? BIT(21) : 0) | (c->dit ? BIT(24) : 0);
     uint64_t r = arm_get_nzcv(c) | c->daif | (uint64_t)c->el << 2 | c->sp_sel | (uint64_t)c->btype << 10;
     r |= (c->pan ? BIT(22) : 0) | (c->uao ? BIT(23) : 0) | (c->dit ? BIT(24) : 0) | (c->tco ? BIT(25) : 0) | (c->ssbs ? BIT(12) : 0);
     return r | (c->ss ? BIT(21) : 0) | (c->il ? BIT(20) : 0);

@@ -137,10 +137,15 @@ static const ArmModel models[] = {
 
 static const char *const aliases[][2] = { { "any", "max" }, { "arm926ej-s", "arm926" }, { "arm1176jzf-s", "arm1176" }, { "cortex-r5f", "cortex-r5" } };
 
+static const ArmModel *host_model;
+void arm_models_set_host(const ArmModel *host) { host_model = host; }
+
 const ArmModel *arm_model_find(const char *name)
 {
     for (unsigned i = 0; i < ARRAY_LEN(aliases); i++)
         name = strcmp(name, aliases[i][0]) ? name : aliases[i][1];
+    if (host_model && (!strcmp(name, "host") || !strcmp(name, "max")))
+        return host_model;
     for (unsigned i = 0; i < ARRAY_LEN(models); i++)
         if (!strcmp(name, models[i].name))
             return &models[i];
@@ -201,7 +206,7 @@ static void feature_rules(ArmFeatures *f)
 /* --- -cpu's text --- */
 
 typedef struct CpuOptions {
-    bool aarch64, pmu, hivecs, big_endian, el2, el3, pauth_impdef;
+    bool aarch64, pmu, hivecs, big_endian, el2, el3, pauth_impdef, kvm_no_adjvtime, kvm_steal_time;
     bool sve128, sve256, sve512;
     uint64_t cntfrq, rvbar, midr, sve_max_vq;
 } CpuOptions;
@@ -209,6 +214,7 @@ typedef struct CpuOptions {
 /* QEMU's properties that are no feature by themselves. */
 static const struct { const char *name; bool number; uint16_t offset; } cpu_options[] = {
     { "aarch64", false, offsetof(CpuOptions, aarch64) }, { "pmu", false, offsetof(CpuOptions, pmu) },
+    { "kvm-no-adjvtime", false, offsetof(CpuOptions, kvm_no_adjvtime) }, { "kvm-steal-time", false, offsetof(CpuOptions, kvm_steal_time) },
     { "pauth-impdef", false, offsetof(CpuOptions, pauth_impdef) },
     { "reset-hivecs", false, offsetof(CpuOptions, hivecs) }, { "cfgend", false, offsetof(CpuOptions, big_endian) },
     { "has_el2", false, offsetof(CpuOptions, el2) }, { "has_el3", false, offsetof(CpuOptions, el3) },
@@ -236,7 +242,22 @@ static bool set_option(CpuOptions *o, unsigned i, const char *value, Error **err
     return false;
 }
 
-static bool apply_part(const char *part, ArmFeatures *f, CpuOptions *o, Error **errp)
+/* The host's CPU has what it has; vectors and pointer authentication can be kept from its guests. */
+static bool set_host_feature(const ArmModel *m, const char *name, bool *feature, bool on, Error **errp)
+{
+    if (on && !*feature) {
+        error_setf(errp, "-cpu %s: this host's CPU, or its kernel, has no '%s' for guests; leave it out", m->name, name);
+        return false;
+    }
+    if (!on && *feature && strcmp(name, "sve") && strcmp(name, "pauth")) {
+        error_setf(errp, "-cpu %s: '%s' cannot be kept from guests of KVM; leave it, or use -accel tcg with a model that lacks it", m->name, name);
+        return false;
+    }
+    *feature = on;
+    return true;
+}
+
+static bool apply_part(const ArmModel *m, const char *part, ArmFeatures *f, CpuOptions *o, Error **errp)
 {
     bool sign = part[0] == '+' || part[0] == '-', on = part[0] != '-';
     g_autofree char *name = g_strdup(sign ? part + 1 : part);
@@ -253,6 +274,8 @@ static bool apply_part(const char *part, ArmFeatures *f, CpuOptions *o, Error **
         error_setf(errp, "-cpu: '%s': the value of a feature must be on or off", part);
         return false;
     }
+    if (m->host_ids)
+        return set_host_feature(m, feature_names[n].name, feature_at(f, (unsigned)n), on, errp);
     bool supported = *feature_at((ArmFeatures *)&arm_supported, (unsigned)n);
     if (on && !supported) {
         error_setf(errp, "-cpu: feature '%s' is not available; leave it out", name);
@@ -280,6 +303,8 @@ static void apply_options(ArmCpu *c, const CpuOptions *o, const ArmBoardCpus *bo
     c->psci_smc = board->psci == ARM_PSCI_SMC;
     c->reset_cbar = board->reset_cbar;
     c->midr = o->midr ? o->midr : c->model->midr;
+    c->kvm_no_adjvtime = o->kvm_no_adjvtime;
+    c->kvm_steal_time = o->kvm_steal_time;
 }
 
 /* Vectors of 128 bits, and of all powers of two up to the longest (DDI 0487, B1.3.2). */
@@ -289,6 +314,11 @@ static bool sve_lengths(ArmCpu *c, const CpuOptions *o, Error **errp)
     c->sve_lengths = 0;
     if (!c->has.sve)
         return true;
+    if (c->model->host_ids) { /* those of the host up to the longest that is wanted: the kernel takes no others */
+        unsigned longest = v512 ? 4 : v256 ? 2 : 1;
+        c->sve_lengths = (uint8_t)(c->model->sve_lengths & bits_mask(MIN(longest, (unsigned)o->sve_max_vq)));
+        return true;
+    }
     if (!o->sve_max_vq || !o->sve128 || (v512 && !o->sve256)) {
         error_setf(errp, "-cpu: '%s' can't be without vectors of %s bits; leave the property out", c->model->name, v512 && !o->sve256 ? "256" : "128");
         return false;
@@ -310,7 +340,10 @@ bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uin
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
     const ArmModel *m = parts[0] ? arm_model_find(parts[0]) : NULL;
     if (!m) {
-        error_set_unknown(errp, "-cpu", parts[0] ? parts[0] : "", arm_model_names());
+        if (!g_strcmp0(parts[0], "host"))
+            error_setf(errp, "-cpu host: only with -accel kvm; the translator's largest model is -cpu max");
+        else
+            error_set_unknown(errp, "-cpu", parts[0] ? parts[0] : "", arm_model_names());
         return false;
     }
     CpuOptions o = { .aarch64 = true, .pmu = true, .hivecs = board->hivecs, .big_endian = board->big_endian, .el2 = board->el2,
@@ -319,9 +352,9 @@ bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uin
     c->model = m;
     c->has = m->has;
     for (unsigned i = 0; i < ARRAY_LEN(feature_names); i++)
-        *feature_at(&c->has, i) &= *feature_at((ArmFeatures *)&arm_supported, i);
+        *feature_at(&c->has, i) &= m->host_ids || *feature_at((ArmFeatures *)&arm_supported, i);
     for (unsigned i = 1; parts[i]; i++) {
-        if (!apply_part(parts[i], &c->has, &o, errp))
+        if (!apply_part(m, parts[i], &c->has, &o, errp))
             return false;
     }
     if (!o.aarch64 && m->has.aarch64 && !c->has.aarch32_el1) {

@@ -23,6 +23,7 @@ struct ArmModel {
     ArmFeatures has;
     uint8_t sve_lengths;            /* bit n: SVE vectors of (n + 1) * 128 bits */
     uint8_t mpu_regions;            /* PMSA, M-profile */
+    const uint64_t *host_ids;       /* what arm_host_ids() took of the host's CPU, which then has nothing but the table's words; NULL elsewhere */
     bool big_mpidr;                 /* affinity starts at bit 8, MT set (DynamIQ cores) */
 };
 
@@ -34,6 +35,12 @@ bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uin
 /* ID registers from the features (and back: nothing is advertised that `has` lacks). */
 void arm_model_ids(ArmCpu *c);
 unsigned arm_phys_bits(const ArmCpu *c);
+/* The model "host", which "max" is then, too; NULL: there is none. It is not copied. */
+void arm_models_set_host(const ArmModel *host);
+/* The identification registers of `c` as a model keeps them (static: the last call's). */
+const uint64_t *arm_host_ids(const ArmCpu *c);
+/* The features that the identification registers of an AArch64 CPU tell. */
+void arm_features_of_ids(const ArmCpu *c, ArmFeatures *out);
 void arm_models_print_help(GString *out);
 const char *const *arm_model_names(void); /* NULL-terminated */
 /* The model of that name without its options, or NULL. */

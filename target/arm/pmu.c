@@ -79,6 +79,12 @@ static void go_on(ArmCpu *c)
     lock_domain_unlock(c->timer_lock);
 }
 
+void arm_pmu_values(ArmCpu *c, bool values)
+{
+    if (c->has.pmuv3)
+        convert(c, values);
+}
+
 void arm_pmu_resume(ArmCpu *c)
 {
     if (!c->has.pmuv3)

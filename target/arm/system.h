@@ -148,6 +148,7 @@ bool arm_page_is_guarded(ArmCpu *c, uint64_t va);
 unsigned arm_route_async(const ArmCpu *c, uint64_t scr_bit, uint64_t hcr_bit);
 void arm_enter32(ArmCpu *c, const ArmEvent *e, unsigned target);
 void arm_regs_32_to_64(ArmCpu *c);
+void arm_regs_64_to_32(ArmCpu *c, unsigned mode); /* G becomes that of `mode` */
 /* Change level and stack pointer (AArch64). */
 void arm_select_sp(ArmCpu *c, unsigned el, bool sp_sel);
 void arm_poll_after_return(ArmCpu *c);
@@ -173,6 +174,7 @@ bool arm_step_pending(const ArmCpu *c);      /* the step exception comes before 
 void arm_debug_changed(ArmCpu *c);           /* breakpoint and watchpoint registers were loaded */
 
 /* --- pmu.c --- */
+void arm_pmu_values(ArmCpu *c, bool values); /* counters that run as values instead of distances from the clock, and back */
 void arm_pmu_resume(ArmCpu *c);              /* after reset and load */
 void arm_pmu_due(void *opaque);
 

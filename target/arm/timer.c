@@ -55,6 +55,8 @@ static void update(ArmCpu *c, unsigned n)
 
 void arm_timers_update(ArmCpu *c)
 {
+    if (c->v.kvm) /* the kernel's are the ones that run */
+        return;
     for (unsigned n = 0; n < ARM_TIMER_COUNT && !c->m; n++)
         update(c, n);
     arm_pmu_resume(c);
