@@ -27,7 +27,7 @@ static bool watch(const DebugPoint *p, uint64_t *wcr, uint64_t *wvr)
 static void tell_unused(const KvmVcpu *k, const DebugPoint *p)
 {
     if (!k->v->index)
-        warn_reportf("debugger: the CPU has no debug register left that fits the point at 0x%" G_GINT64_MODIFIER "x, %u bytes", (guint64)p->va, (unsigned)p->len);
+        warn_reportf("debugger: the CPU has no debug register left that fits the point at 0x%" PRIx64 ", %" PRIu64 " bytes", p->va, p->len);
 }
 
 bool kvm_arm_set_debug(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns)

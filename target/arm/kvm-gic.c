@@ -61,6 +61,11 @@ static bool place_v3(const IrqchipGicMap *m)
     return ok;
 }
 
+bool kvm_arm_start_pmu(const KvmVcpu *k)
+{
+    return kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, NULL);
+}
+
 /* The private interrupts that the kernel's timers and performance monitors raise. */
 static bool connect_cpus(Error **errp)
 {
@@ -73,8 +78,7 @@ static bool connect_cpus(Error **errp)
             !kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_PTIMER, &phys))
             return refused(errp, "the timers' interrupts");
         if (kvm_arm(k)->init.features[0] >> KVM_ARM_VCPU_PMU_V3 & 1 &&
-            (!kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, &pmu) ||
-             !kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, NULL)))
+            (!kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, &pmu) || !kvm_arm_start_pmu(k)))
             return refused(errp, "the performance monitors (-cpu host,pmu=off is without them)");
     }
     return true;
@@ -132,7 +136,8 @@ static void gic_line(unsigned irq, unsigned cpu, bool level)
 
 static void its_msi(uint64_t address, uint32_t data, uint32_t device)
 {
-    struct kvm_msi m = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data, .flags = KVM_MSI_VALID_DEVID, .devid = device };
+    struct kvm_msi m = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data, .flags = KVM_MSI_VALID_DEVID,
+                         .devid = device };
     if (kvm_ioctl(kvm.vm, KVM_SIGNAL_MSI, &m) < 0)
         log_guest_error("kvm", "message %x of device %x: %s", data, device, g_strerror(errno));
 }

@@ -73,8 +73,8 @@ static void make_model(const ArmCpu *c, struct kvm_vcpu_init *init, uint8_t leng
     static ArmModel host;
     host = (ArmModel){ .name = "host", .desc = "the host's CPU (KVM)", .midr = (uint32_t)c->midr, .revidr = (uint32_t)c->revidr, .ctr = (uint32_t)c->ctr,
                        .clidr = (uint32_t)c->clidr, .breakpoints = (uint8_t)(bits_get(c->id_aa64dfr0, 12, 4) + 1),
-                       .watchpoints = (uint8_t)(bits_get(c->id_aa64dfr0, 20, 4) + 1), .pmu_counters = (uint8_t)bits_get(c->pmcr_el0, 11, 5), .cntfrq = counter_hz(), .sve_lengths = lengths,
-                       .host_ids = arm_host_ids(c) };
+                       .watchpoints = (uint8_t)(bits_get(c->id_aa64dfr0, 20, 4) + 1), .pmu_counters = (uint8_t)bits_get(c->pmcr_el0, 11, 5),
+                       .cntfrq = counter_hz(), .sve_lengths = lengths, .host_ids = arm_host_ids(c) };
     while (host.pa_range + 1u < ARRAY_LEN(range_bits) && range_bits[host.pa_range + 1] <= phys_bits)
         host.pa_range++;
     arm_features_of_ids(c, &host.has);

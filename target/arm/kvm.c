@@ -91,6 +91,10 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
         error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not start it; use -cpu host without features, or -accel tcg", k->v->index);
         return false;
     }
+    if (kvm.irqchip == KVM_IRQCHIP_OFF && a->init.features[0] >> KVM_ARM_VCPU_PMU_V3 & 1 && !kvm_arm_start_pmu(k)) {
+        error_set_errno(errp, errno, "kvm: vCPU %u: its performance monitors: use -cpu host,pmu=off", k->v->index);
+        return false;
+    }
     return kvm_arm_finalize(k, errp) && kvm_arm_list_sysregs(k, errp);
 }
 

@@ -38,6 +38,7 @@ void kvm_arm_follow_clock(void); /* the guest's counters stand while the machine
 
 /* kvm-gic.c */
 bool kvm_arm_make_irqchip(KvmIrqchip mode);
+bool kvm_arm_start_pmu(const KvmVcpu *k); /* where the kernel runs the GIC, that is there */
 
 /* kvm-debug.c */
 bool kvm_arm_set_debug(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
