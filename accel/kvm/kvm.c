@@ -257,6 +257,8 @@ static void close_parked(void)
 
 static bool kvm_vcpu_init(Vcpu *v, Error **errp)
 {
+    if (kvm.arch->before_vcpu && !kvm.arch->before_vcpu(v, errp))
+        return false;
     KvmVcpu *k = g_new0(KvmVcpu, 1);
     k->v = v;
     k->fd = take_vcpu(kernel_id(v), &k->reused);

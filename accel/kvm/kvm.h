@@ -62,6 +62,7 @@ struct KvmArch {
     bool (*vm_init)(Error **errp);                  /* the VM exists, no vCPU yet */
     /* Does guest code run on the CPU itself? A throw-away VM of its own; a few milliseconds. *why_not: malloc'd. */
     bool (*fast)(int kvm_fd, char **why_not);
+    bool (*before_vcpu)(const Vcpu *v, Error **errp); /* the kernel has not made it yet; may be NULL */
     bool (*vcpu_init)(KvmVcpu *k, Error **errp);
     void (*vcpu_free)(KvmVcpu *k);
     bool (*put)(KvmVcpu *k, Error **errp);          /* Vcpu -> kernel */

@@ -379,6 +379,8 @@ static bool load_fields(Cursor c, const StateField *table, void *object, const c
     return true;
 }
 
+bool state_reader_has(const StateReader *r, const char *section) { return g_hash_table_contains(r->sections, section); }
+
 bool state_load_section(StateReader *r, const char *section, const StateField *table, void *object, Error **errp)
 {
     Section *s = g_hash_table_lookup(r->sections, section);

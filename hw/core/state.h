@@ -63,6 +63,7 @@ GBytes *state_writer_finish(StateWriter *w); /* frees w */
 void state_save_section(StateWriter *w, const char *section, const StateField *table, const void *object);
 StateReader *state_reader_new(GBytes *stream, Error **errp); /* checks magic, version and checksum */
 void state_reader_free(StateReader *r);
+bool state_reader_has(const StateReader *r, const char *section);
 bool state_load_section(StateReader *r, const char *section, const StateField *table, void *object, Error **errp);
 /* Fails when a section of the stream was not asked for. */
 bool state_reader_all_used(StateReader *r, Error **errp);

@@ -77,6 +77,7 @@ void x86_reset(Vcpu *v)
     reset_fpu(c);
     x86_reset_msrs(c);
     x86_hv_reset(c);
+    x86_ext_reset(c);
     reset_core(c);
     v->lines = 0;
     v->irq_pending = 0;
@@ -153,11 +154,12 @@ static const StateField cpu_state[] = {
 };
 
 /* What the guest has switched on must be there: with another accelerator or host some of it may not be. */
-static bool check_kvm(const X86Cpu *c, Error **errp)
+static bool check_used(const X86Cpu *c, Error **errp)
 {
     const struct { uint64_t value; unsigned feature; const char *name; } used[] = {
         { c->kvm_time & 1, X86_FEATURE_KVM_CLOCK, "kvmclock" }, { c->kvm_async_pf & 1, X86_FEATURE_KVM_ASYNCPF, "kvm-asyncpf" },
         { c->kvm_steal_time & 1, X86_FEATURE_KVM_STEAL_TIME, "kvm-steal-time" }, { c->kvm_pv_eoi & 1, X86_FEATURE_KVM_PV_EOI, "kvm-pv-eoi" },
+        { c->cr4 & CR4_PKE, X86_FEATURE_PKU, "pku" }, { c->cr4 & CR4_VMXE, X86_FEATURE_VMX, "vmx" }, { c->efer & EFER_SVME, X86_FEATURE_SVM, "svm" },
     };
     for (unsigned i = 0; i < ARRAY_LEN(used); i++) {
         if (!used[i].value || x86_has_feature(c, used[i].feature))
@@ -178,7 +180,7 @@ static bool check_loaded(X86Cpu *c, Error **errp)
     ok = ok && c->v.fl.op >> 2 < FLAG_OP_COUNT && !(c->v.fp_control & ~0xffffu);
     if (!ok)
         error_setf(errp, "CPU %u: the saved state is not one that this CPU can be in", c->v.index);
-    return ok && check_kvm(c, errp);
+    return ok && check_used(c, errp);
 }
 
 static void part_reset(void *opaque, ResetPhase phase)
@@ -205,6 +207,7 @@ static void part_save(void *opaque, StateWriter *w)
     g_autofree char *hyperv = hyperv_name(c);
     if (hyperv)
         state_save_section(w, hyperv, x86_hv_state, &c->hv);
+    x86_ext_save(c, w);
 }
 
 static bool load_hyperv(X86Cpu *c, StateReader *r, Error **errp)
@@ -227,7 +230,7 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     X86Cpu *c = opaque;
     g_autofree char *name = section_name(c);
     c->v.fl = (LazyFlags){ 0 };
-    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_hyperv(c, r, errp))
+    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_hyperv(c, r, errp) || !x86_ext_load(c, r, errp))
         return false;
     c->v.irq_pending = c->v.lines != 0;
     c->v.call_site = 0;
@@ -261,6 +264,12 @@ static void set_topology(X86Cpu *c, const MachineConfig *k)
     c->topo.core_shift = (uint8_t)(c->topo.smt_shift + shift_for(c->topo.cores) + shift_for(c->topo.dies));
 }
 
+static void free_cpu(X86Cpu *c)
+{
+    x86_ext_free(c);
+    g_aligned_free(c);
+}
+
 static uint64_t port_read_tsc(CpuPort *p) { return x86_tsc(x86_cpu(container_of(p, Vcpu, port))); }
 
 static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp)
@@ -270,7 +279,7 @@ static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *mod
     v->port = (CpuPort){ .ops = &x86_port_ops, .index = index, .arch_id = arch_id, .bsp = index == 0, .read_tsc = port_read_tsc };
     set_topology(c, &m->config);
     if (!x86_model_apply(c, model, index != 0, errp) || !vcpu_init(v, &x86_guest_arch, m, index, errp)) {
-        g_aligned_free(c);
+        free_cpu(c);
         return false;
     }
     v->port.tsc_hz = c->tsc_hz;
@@ -289,7 +298,7 @@ static void destroy_all(Machine *m)
         Vcpu *v = vcpu_get(i);
         if (v && v->arch == &x86_guest_arch) {
             vcpu_destroy(v);
-            g_aligned_free(v);
+            free_cpu(x86_cpu(v));
         }
     }
 }
@@ -303,7 +312,7 @@ static void destroy(Machine *m, unsigned index)
     machine_part_remove(&cpu_part, x86_cpu(v));
     cpu_port_remove(&v->port);
     vcpu_destroy(v);
-    g_aligned_free(v);
+    free_cpu(x86_cpu(v));
 }
 
 static unsigned phys_bits(Machine *m)

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include "accel/guest-arch.h"
 #include "accel/tcg/flags.h"
+#include "target/x86/extended.h"
 #include "target/x86/hyperv.h"
 #include "accel/tcg/softmmu.h"
 #include "base/bits.h"
@@ -40,15 +41,18 @@ enum { EFL_TF = 1 << 8, EFL_IF = 1 << 9, EFL_DF = 1 << 10, EFL_IOPL = 3 << 12, E
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP BIT(11)
 #define CR4_LA57 BIT(12)
+#define CR4_VMXE BIT(13)
 #define CR4_FSGSBASE BIT(16)
 #define CR4_PCIDE BIT(17)
 #define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
+#define CR4_PKE BIT(22)
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
 #define EFER_NXE BIT(11)
+#define EFER_SVME BIT(12)
 #define EFER_FFXSR BIT(14)
 
 typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86_UD, X86_NM, X86_DF, X86_TS = 10, X86_NP, X86_SS,
@@ -174,6 +178,7 @@ typedef struct X86Cpu {
     uint64_t tsc_adjust;
     uint64_t kvm_time, kvm_wall; /* kvmclock.h */
     X86Hyperv hv;
+    X86Extended ext;
     uint64_t kvm_async_pf, kvm_async_pf_int, kvm_steal_time, kvm_pv_eoi, kvm_poll_control; /* by KVM only */
 
     /* --- fixed by the model --- */
@@ -184,6 +189,7 @@ typedef struct X86Cpu {
     uint32_t cpuid_level, cpuid_xlevel;
     uint8_t phys_bits, linear_bits;
     uint64_t tsc_hz;
+    bool tsc_asked;      /* ... the user wants it */
     bool kvm;            /* CPUID has KVM's leaves */
     struct { uint16_t threads, cores, dies, sockets; uint8_t smt_shift, core_shift; } topo;
 } X86Cpu;

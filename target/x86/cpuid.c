@@ -48,8 +48,11 @@ static void cache_leaf(const X86Cpu *c, uint32_t sub, bool amd, uint32_t o[4])
 
 static void leaf_7(const X86Cpu *c, uint32_t sub, uint32_t o[4])
 {
-    if (sub)
+    if (sub) {
+        o[EAX] = sub == 1 ? c->feature[X86_FW_7_1_EAX] : 0;
         return;
+    }
+    o[EAX] = c->feature[X86_FW_7_1_EAX] != 0;
     o[EBX] = c->feature[X86_FW_7_EBX];
     o[ECX] = c->feature[X86_FW_7_ECX];
     o[EDX] = c->feature[X86_FW_7_EDX];
@@ -70,7 +73,7 @@ static void leaf_b(const X86Cpu *c, uint32_t sub, uint32_t o[4])
     }
 }
 
-/* XSAVE areas: legacy + header 576 bytes, AVX 256 more. */
+/* XSAVE areas: legacy + header 576 bytes, AVX 256 more, then what the host has. */
 static void leaf_d(const X86Cpu *c, uint32_t sub, uint32_t o[4])
 {
     if (!x86_has_feature(c, X86_FEATURE_XSAVE))
@@ -86,6 +89,7 @@ static void leaf_d(const X86Cpu *c, uint32_t sub, uint32_t o[4])
         o[EAX] = 256;
         o[EBX] = 576;
     }
+    x86_ext_leaf_d(c, sub, o);
 }
 
 static void ext_1(const X86Cpu *c, uint32_t o[4])
@@ -191,6 +195,7 @@ void x86_cpuid(const X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4])
         break;
     case 6: o[EAX] = c->feature[X86_FW_6_EAX]; break;
     case 7: leaf_7(c, sub, o); break;
+    case 0xa: x86_ext_leaf_a(c, o); break;
     case 0xb: leaf_b(c, sub, o); break;
     case 0xd: leaf_d(c, sub, o); break;
     case 0x15: /* TSC = crystal (here: TSC itself) * 1/1 */

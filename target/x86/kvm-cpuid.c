@@ -14,18 +14,13 @@ static const struct { uint32_t leaf, sub; uint8_t reg; } places[X86_FW_COUNT] = 
     [X86_FW_1_EDX] = { 1, 0, EDX }, [X86_FW_1_ECX] = { 1, 0, ECX }, [X86_FW_7_EBX] = { 7, 0, EBX }, [X86_FW_7_ECX] = { 7, 0, ECX },
     [X86_FW_7_EDX] = { 7, 0, EDX }, [X86_FW_EXT1_EDX] = { 0x80000001, 0, EDX }, [X86_FW_EXT1_ECX] = { 0x80000001, 0, ECX },
     [X86_FW_EXT7_EDX] = { 0x80000007, 0, EDX }, [X86_FW_EXT8_EBX] = { 0x80000008, 0, EBX }, [X86_FW_6_EAX] = { 6, 0, EAX },
-    [X86_FW_D1_EAX] = { 0xd, 1, EAX }, [X86_FW_KVM] = { 0x40000001, 0, EAX }, [X86_FW_KVM_HINTS] = { 0x40000001, 0, EDX },
+    [X86_FW_D1_EAX] = { 0xd, 1, EAX }, [X86_FW_7_1_EAX] = { 7, 1, EAX }, [X86_FW_KVM] = { 0x40000001, 0, EAX }, [X86_FW_KVM_HINTS] = { 0x40000001, 0, EDX },
 };
 
-/*
- * Features whose state is not moved between kernel and Vcpu (vectors of 512 bits, protection keys, bounds, supervisor states), nested
- * virtualization. By name, as users know them.
- */
+/* Features whose state is not moved between kernel and Vcpu, or that nothing here serves. By name, as users know them. */
 static const char *const left_out[] = {
-    "vmx", "svm", "smx", "sgx", "sgxlc", "dtes64", "ds", "ds-cpl", "pdcm", "intel-pt", "waitpkg", "mpx", "pku", "pks", "xsaves", "avx512f", "avx512dq",
-    "avx512ifma", "avx512pf", "avx512er", "avx512cd", "avx512bw", "avx512vl", "avx512vbmi", "avx512vbmi2", "avx512vnni", "avx512bitalg",
-    "avx512-vpopcntdq", "arch-capabilities", "core-capability", "bus-lock-detect", "lwp", "ibs", "perfctr-core", "perfctr-nb", "skinit",
-    "virt-ssbd", "monitor", "extapic", "kvm-msi-ext-dest-id", "kvm-asyncpf-vmexit",
+    "smx", "sgx", "sgxlc", "dtes64", "ds", "ds-cpl", "intel-pt", "waitpkg", "pks", "arch-capabilities", "core-capability", "bus-lock-detect", "lwp",
+    "ibs", "perfctr-nb", "skinit", "virt-ssbd", "monitor", "extapic", "kvm-msi-ext-dest-id", "kvm-asyncpf-vmexit",
 };
 static const char *const of_kernel_apic[] = { "x2apic", "tsc-deadline", "kvm-asyncpf", "kvm-asyncpf-int", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi",
                                               "kvm-pv-sched-yield" };
@@ -76,6 +71,8 @@ static void read_features(void)
         named[x86_feature_find(*f) >> 5] |= 1u << (x86_feature_find(*f) & 31);
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         host.features[i] &= named[i];
+    kvm_x86_ext_read(&host.extended, offered_reg);
+    x86_ext_filter(host.features, &host.extended, true);
     clear_feature(X86_FEATURE_OSXSAVE);
     clear_feature(X86_FEATURE_HT);
 }
@@ -127,9 +124,9 @@ static unsigned sub_leaves(uint32_t leaf)
 {
     switch (leaf) {
     case 4: case 0x8000001d: return 5;
-    case 7: return 1;
+    case 7: return 2;
     case 0xb: return 3;
-    case 0xd: return 3;
+    case 0xd: return X86_XSAVE_COMPONENTS;
     default: return 0;
     }
 }

@@ -32,7 +32,7 @@ static void get_lapic(Vcpu *v, void *opaque)
     out->base = s.apic_base;
     for (unsigned r = 0; r < 64; r++)
         out->reg[r] = load_le32((const uint8_t *)page.regs + 16 * r);
-    kvm_x86_one_msr(v->kvm, KVM_GET_MSRS, MSR_TSC_DEADLINE, &out->tsc_deadline);
+    kvm_x86_msr(fd, KVM_GET_MSRS, MSR_TSC_DEADLINE, &out->tsc_deadline);
 }
 
 /* A vCPU that runs holds its lock: ask in its thread. */
@@ -76,7 +76,7 @@ void kvm_x86_put_deadline(KvmVcpu *k)
         return;
     x->deadline_due = false;
     uint64_t deadline = x->deadline; /* 0 disarms */
-    if (!kvm_x86_one_msr(k, KVM_SET_MSRS, MSR_TSC_DEADLINE, &deadline) && x->deadline)
+    if (!kvm_x86_msr(k->fd, KVM_SET_MSRS, MSR_TSC_DEADLINE, &deadline) && x->deadline)
         complain("TSC deadline", true);
 }
 

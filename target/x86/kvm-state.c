@@ -40,15 +40,16 @@ static uint64_t *msr_place(X86Cpu *c, uint32_t number)
     case MSR_SMBASE: return &c->smbase;
     default: break;
     }
-    uint64_t *hyperv = x86_hv_msr_field(c, number);
-    return hyperv ? hyperv : x86_msr_field(c, number);
+    uint64_t *field = x86_hv_msr_field(c, number);
+    field = field ? field : x86_ext_msr_field(c, number);
+    return field ? field : x86_msr_field(c, number);
 }
 
-bool kvm_x86_one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_t *value)
+bool kvm_x86_msr(int fd, unsigned long request, uint32_t number, uint64_t *value)
 {
     union { struct kvm_msrs head; uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)]; } u = { .head.nmsrs = 1 };
     u.head.entries[0] = (struct kvm_msr_entry){ .index = number, .data = *value };
-    bool ok = kvm_ioctl(k->fd, request, &u) == 1;
+    bool ok = kvm_ioctl(fd, request, &u) == 1;
     *value = u.head.entries[0].data;
     return ok;
 }
@@ -56,16 +57,16 @@ bool kvm_x86_one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_
 /* The kernel's list, and those of ours that it does not list but answers to (MTRRs, machine-check banks). */
 bool kvm_x86_state_init(KvmVcpu *k, Error **errp)
 {
-    enum { LIST_MAX = 1024 };
     static const struct { uint32_t first, count; } unlisted[] = {
         { 0x200, 2 * X86_VAR_MTRRS }, { 0x250, 1 }, { 0x258, 2 }, { 0x268, 8 }, { 0x277, 1 }, { 0x2ff, 1 },
     };
     KvmX86 *x = kvm_x86(k);
     X86Cpu *c = kvm_cpu(k);
-    g_autofree struct kvm_msr_list *list = g_malloc0(sizeof(*list) + LIST_MAX * sizeof(list->indices[0]));
-    list->nmsrs = LIST_MAX;
-    if (kvm_ioctl(kvm.fd, KVM_GET_MSR_INDEX_LIST, list) < 0)
+    g_autofree struct kvm_msr_list *list = kvm_x86_msr_list(KVM_GET_MSR_INDEX_LIST);
+    if (!list)
         return refused(errp, k, "list of MSRs", false);
+    for (unsigned n = 0; x86_ext_msr(c, n); n++) /* in the order that they depend on */
+        add_msr(x, x86_ext_msr(c, n));
     for (unsigned i = 0; i < list->nmsrs; i++) {
         if (msr_place(c, list->indices[i]) && !x86_hv_msr_field(c, list->indices[i]))
             add_msr(x, list->indices[i]);
@@ -81,10 +82,12 @@ bool kvm_x86_state_init(KvmVcpu *k, Error **errp)
     for (unsigned n = 0; x86_hv_msr(c, n); n++) /* in the order that they depend on */
         add_msr(x, x86_hv_msr(c, n));
     x->xsave = kvm_check(KVM_CAP_XSAVE) > 0;
+    x->area_size = kvm_x86_xsave_size();
+    x->area = g_malloc0(x->area_size);
     x->xcrs = kvm_check(KVM_CAP_XCRS) > 0 && x86_has_feature(c, X86_FEATURE_XSAVE);
     x->debugregs = kvm_check(KVM_CAP_DEBUGREGS) > 0;
     x->events = kvm_check(KVM_CAP_VCPU_EVENTS) > 0;
-    return true;
+    return kvm_x86_nested_init(k, errp);
 }
 
 /* A refused MSR is left out from then on: the guest could not have had it either. */
@@ -103,14 +106,14 @@ static void put_msrs(KvmVcpu *k)
         uint64_t value = *msr_place(c, m->number);
         if (m->refused || (m->known && m->seen == value))
             continue;
-        m->known = kvm_x86_one_msr(k, KVM_SET_MSRS, m->number, &value);
+        m->known = kvm_x86_msr(k->fd, KVM_SET_MSRS, m->number, &value);
         m->seen = value;
         if (!m->known)
             refuse(m, "take");
     }
     if (!x->tsc_known || x->tsc_offset != c->tsc_offset) {
         uint64_t tsc = x86_tsc(c);
-        x->tsc_known = kvm_x86_one_msr(k, KVM_SET_MSRS, MSR_TSC, &tsc);
+        x->tsc_known = kvm_x86_msr(k->fd, KVM_SET_MSRS, MSR_TSC, &tsc);
         x->tsc_offset = c->tsc_offset;
     }
 }
@@ -136,7 +139,7 @@ static void get_msrs(KvmVcpu *k)
             refuse(&x->msr[done++], "tell");
     }
     uint64_t tsc = 0;
-    if (kvm_x86_one_msr(k, KVM_GET_MSRS, MSR_TSC, &tsc)) {
+    if (kvm_x86_msr(k->fd, KVM_GET_MSRS, MSR_TSC, &tsc)) {
         c->tsc_offset = (int64_t)(tsc - (x86_tsc(c) - (uint64_t)c->tsc_offset));
         x->tsc_offset = c->tsc_offset;
         x->tsc_known = true;
@@ -301,31 +304,38 @@ static void legacy_in(uint8_t *p, const struct kvm_fpu *f)
     store_le64(p + X_BV, 3);
 }
 
+/* A kernel that refuses the whole area has the older call; more than it holds would be lost there. */
 static bool put_fpu(KvmVcpu *k, Error **errp)
 {
     KvmX86 *x = kvm_x86(k);
-    struct kvm_xsave area = { 0 };
+    X86Cpu *c = kvm_cpu(k);
     struct kvm_fpu f;
-    fpu_image(kvm_cpu(k), (uint8_t *)area.region, x86_has_feature(kvm_cpu(k), X86_FEATURE_AVX));
-    if (x->xsave && !kvm_ioctl(k->fd, KVM_SET_XSAVE, &area))
+    memset(x->area, 0, x->area_size);
+    fpu_image(c, x->area, x86_has_feature(c, X86_FEATURE_AVX));
+    kvm_x86_components_out(c, x->area);
+    if (x->xsave && !kvm_ioctl(k->fd, KVM_SET_XSAVE, x->area))
         return true;
-    x->xsave = false; /* a kernel that refuses it has the older call */
-    legacy_out((const uint8_t *)area.region, &f);
+    if (c->ext.xsave.used)
+        return refused(errp, k, "registers beyond AVX", true);
+    x->xsave = false;
+    legacy_out(x->area, &f);
     return kvm_ioctl(k->fd, KVM_SET_FPU, &f) < 0 ? refused(errp, k, "FPU", true) : true;
 }
 
 static bool get_fpu(KvmVcpu *k, Error **errp)
 {
     KvmX86 *x = kvm_x86(k);
-    struct kvm_xsave area = { 0 };
     struct kvm_fpu f;
-    if (!x->xsave || kvm_ioctl(k->fd, KVM_GET_XSAVE, &area) < 0) {
+    memset(x->area, 0, x->area_size);
+    unsigned long request = x->area_size > sizeof(struct kvm_xsave) ? KVM_GET_XSAVE2 : KVM_GET_XSAVE;
+    if (!x->xsave || kvm_ioctl(k->fd, request, x->area) < 0) {
         x->xsave = false;
         if (kvm_ioctl(k->fd, KVM_GET_FPU, &f) < 0)
             return refused(errp, k, "FPU", false);
-        legacy_in((uint8_t *)area.region, &f);
+        legacy_in(x->area, &f);
     }
-    fpu_from_image(kvm_cpu(k), (const uint8_t *)area.region);
+    fpu_from_image(kvm_cpu(k), x->area);
+    kvm_x86_components_in(kvm_cpu(k), x->area);
     return true;
 }
 
@@ -485,7 +495,7 @@ bool kvm_x86_put(KvmVcpu *k, Error **errp)
         return false;
     put_msrs(k);
     kvm_x86_put_deadline(k);
-    return put_events(k, errp) && put_waiting(k, errp);
+    return put_events(k, errp) && put_waiting(k, errp) && kvm_x86_put_nested(k, errp);
 }
 
 bool kvm_x86_get(KvmVcpu *k, Error **errp)
@@ -494,7 +504,7 @@ bool kvm_x86_get(KvmVcpu *k, Error **errp)
         return false;
     get_extra(k);
     get_msrs(k);
-    if (!get_events(k, errp) || !get_waiting(k, errp))
+    if (!get_events(k, errp) || !get_waiting(k, errp) || !kvm_x86_get_nested(k, errp))
         return false;
     tlb_flush_all(k->v);
     tlb_set_asid(k->v, kvm_cpu(k)->cr4 & CR4_PCIDE ? kvm_cpu(k)->cr3 & 0xfff : 0);

@@ -12,7 +12,7 @@
 #define IDENTITY_MAP 0xfeffc000u
 #define KERNEL_TSS 0xfeffd000u
 enum { HV_INVALID_HYPERCALL = 2 };
-enum { DEFAULT_TSC_HZ = 1000000000, MCG_CTL_P = 0x100 };
+enum { MCG_CTL_P = 0x100 };
 
 static bool vm_init(Error **errp)
 {
@@ -26,16 +26,21 @@ static bool vm_init(Error **errp)
     return kvm_x86_read_host(errp);
 }
 
-/* The guest's TSC runs at the host's rate unless the user wants another and the CPU can scale. */
+/*
+ * The guest's TSC runs at the host's rate unless the user wants another and the CPU can scale. A kernel that has refused a rate tells
+ * it all the same from then on: it is given the host's again.
+ */
 static void choose_tsc(KvmVcpu *k, X86Cpu *c)
 {
-    if (c->tsc_hz != DEFAULT_TSC_HZ) {
+    int khz = kvm_ioctl(k->fd, KVM_GET_TSC_KHZ, NULL);
+    if (c->tsc_asked) {
         if (!kvm_ioctl(k->fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)(c->tsc_hz / 1000)))
             return;
         if (!k->v->index)
             warn_reportf("kvm: this CPU cannot scale the TSC to %" PRIu64 " kHz; it runs at the host's rate", c->tsc_hz / 1000);
+        if (khz > 0)
+            kvm_ioctl(k->fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)khz);
     }
-    int khz = kvm_ioctl(k->fd, KVM_GET_TSC_KHZ, NULL);
     if (khz > 0)
         c->tsc_hz = (uint64_t)khz * 1000;
 }
@@ -76,7 +81,17 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
     return kvm_x86_hv_init(k, errp) && (k->reused || kvm_x86_set_cpuid(k, errp)) && kvm_x86_state_init(k, errp);
 }
 
-static void vcpu_free(KvmVcpu *k) { g_clear_pointer(&k->arch_data, g_free); }
+static void vcpu_free(KvmVcpu *k)
+{
+    KvmX86 *x = kvm_x86(k);
+    if (!x)
+        return;
+    kvm_x86_nested_free(x);
+    g_free(x->area);
+    g_clear_pointer(&k->arch_data, g_free);
+}
+
+static bool before_vcpu(const Vcpu *v, Error **errp) { return kvm_x86_ext_before_vcpu(x86_cpu_const(v), errp); }
 
 /* The paravirtual clock is our virtual clock (kvmclock.c), which stands while the machine does and comes with a saved one. */
 static void set_clock(KvmVcpu *k)
@@ -242,7 +257,7 @@ static void describe(KvmVcpu *k, GString *out)
 
 const KvmArch kvm_x86_arch = {
     .arch = "x86_64", .make_irqchip = kvm_x86_make_irqchip,
-    .vm_init = vm_init, .fast = kvm_x86_fast, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
+    .vm_init = vm_init, .fast = kvm_x86_fast, .before_vcpu = before_vcpu, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
     .get = kvm_x86_get, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
     .set_debug = kvm_x86_set_debug, .break_insn = { 0xcc }, .break_len = 1, .hard_points = 4,
 };

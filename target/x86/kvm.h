@@ -21,6 +21,9 @@ typedef struct KvmX86 {
     int64_t tsc_offset; /* as last read: a load or reset that leaves it alone does not touch the guest's TSC */
     bool tsc_known;
     bool xsave, xcrs, debugregs, events, mce;
+    size_t area_size;   /* of XSAVE's image */
+    uint8_t *area;
+    GByteArray *nested, *nested_reset; /* state of nested guests: as the kernel has it, as far as we know; after reset. NULL: none */
     uint64_t deadline;  /* TSC deadline that the kernel's local APIC gets with the next state */
     bool deadline_due;
     struct { bool active, pending, inside_nmi, init; } smm; /* as the kernel has them, as far as we know */
@@ -32,6 +35,20 @@ static inline X86Cpu *kvm_cpu(KvmVcpu *k) { return x86_cpu(k->v); }
 
 extern const KvmArch kvm_x86_arch;
 
+/* kvm-extended.c */
+typedef uint32_t KvmX86Offer(uint32_t leaf, uint32_t sub, unsigned reg); /* a register of CPUID that the kernel offers */
+void kvm_x86_ext_read(X86ExtendedHost *host, KvmX86Offer *offer);
+bool kvm_x86_ext_before_vcpu(const X86Cpu *c, Error **errp);
+size_t kvm_x86_xsave_size(void);
+void kvm_x86_components_out(X86Cpu *c, uint8_t *area);
+void kvm_x86_components_in(X86Cpu *c, const uint8_t *area);
+bool kvm_x86_nested_init(KvmVcpu *k, Error **errp);
+bool kvm_x86_put_nested(KvmVcpu *k, Error **errp);
+bool kvm_x86_get_nested(KvmVcpu *k, Error **errp);
+void kvm_x86_nested_free(KvmX86 *x);
+struct kvm_msr_list *kvm_x86_msr_list(unsigned long request); /* NULL: the kernel has no such list */
+bool kvm_x86_msr(int fd, unsigned long request, uint32_t number, uint64_t *value);
+
 /* kvm-cpuid.c */
 bool kvm_x86_read_host(Error **errp);                  /* what the kernel offers becomes what models can have */
 bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp);
@@ -39,7 +56,6 @@ bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp);
 bool kvm_x86_state_init(KvmVcpu *k, Error **errp);
 bool kvm_x86_put(KvmVcpu *k, Error **errp);
 bool kvm_x86_get(KvmVcpu *k, Error **errp);
-bool kvm_x86_one_msr(KvmVcpu *k, unsigned long request, uint32_t number, uint64_t *value);
 /* kvm-irqchip.c */
 bool kvm_x86_make_irqchip(KvmIrqchip mode); /* false: this kernel does not have it */
 void kvm_x86_put_deadline(KvmVcpu *k);

@@ -132,7 +132,8 @@ static uint32_t signature(unsigned family, unsigned model, unsigned stepping)
 typedef struct CpuOptions {
     uint64_t family, model, stepping, level, xlevel, tsc_hz, phys_bits;
     char *vendor, *model_id;
-    bool enforce, check, migratable, kvm, pmu;
+    bool enforce, check, migratable, kvm;
+    int8_t pmu; /* -1: not set */
     X86Hyperv hv;
 } CpuOptions;
 
@@ -143,7 +144,7 @@ static void options_clear(CpuOptions *o)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CpuOptions, options_clear)
 
-enum { OPT_U64, OPT_STRING, OPT_BOOL };
+enum { OPT_U64, OPT_STRING, OPT_BOOL, OPT_SWITCH };
 static const struct { const char *name; int kind; size_t offset; uint64_t min, max; } cpu_options[] = {
     { "family", OPT_U64, offsetof(CpuOptions, family), 0, 255 + 15 },
     { "model", OPT_U64, offsetof(CpuOptions, model), 0, 255 },
@@ -158,7 +159,7 @@ static const struct { const char *name; int kind; size_t offset; uint64_t min, m
     { "check", OPT_BOOL, offsetof(CpuOptions, check), 0, 0 },
     { "migratable", OPT_BOOL, offsetof(CpuOptions, migratable), 0, 0 },
     { "kvm", OPT_BOOL, offsetof(CpuOptions, kvm), 0, 0 },
-    { "pmu", OPT_BOOL, offsetof(CpuOptions, pmu), 0, 0 },
+    { "pmu", OPT_SWITCH, offsetof(CpuOptions, pmu), 0, 0 },
 };
 
 static bool parse_frequency(const char *text, uint64_t *out)
@@ -180,10 +181,13 @@ static bool option_set(CpuOptions *o, unsigned i, const char *value, Error **err
 {
     char *at = (char *)o + cpu_options[i].offset;
     uint64_t n;
+    bool on;
     switch (cpu_options[i].kind) {
-    case OPT_BOOL:
-        if (parse_bool(value, (bool *)at))
+    case OPT_BOOL: case OPT_SWITCH: /* a switch's int8_t takes the same values */
+        if (parse_bool(value, &on)) {
+            *(uint8_t *)at = on;
             return true;
+        }
         error_setf(errp, "-cpu: '%s=%s': the value must be on or off", cpu_options[i].name, value);
         return false;
     case OPT_STRING:
@@ -255,17 +259,17 @@ static const char *feature_name(unsigned feature)
     return "?";
 }
 
-/* Another accelerator offers less than the model has: one line for all of it. */
+/* The accelerator offers less than the model has: one line for all of it. */
 static void warn_left_out(const uint32_t all[], const uint32_t plus[], const char *model)
 {
     g_autoptr(GString) names = g_string_new(NULL);
     for (unsigned i = 0; i < X86_FW_COUNT * 32; i++) {
-        uint32_t want = all[i / 32] & ~plus[i / 32] & x86_supported_features[i / 32];
-        if (want >> (i % 32) & 1 && !(host->features[i / 32] >> (i % 32) & 1) && i != X86_FEATURE_X2APIC)
+        uint32_t missing = all[i / 32] & ~plus[i / 32] & ~available_features()[i / 32];
+        if (missing >> (i % 32) & 1 && i != X86_FEATURE_X2APIC)
             g_string_append_printf(names, "%s%s", names->len ? ", " : "", feature_name(i));
     }
     if (names->len)
-        warn_reportf("-cpu: model '%s' without what KVM does not offer here: %s", model, names->str);
+        warn_reportf("-cpu: model '%s' without what %s: %s", model, host ? "KVM does not offer here" : "the translator does not have", names->str);
 }
 
 /* Features asked for by name that don't work: a warning, an error with enforce. */
@@ -283,7 +287,7 @@ static bool check_missing(const uint32_t plus[], const uint32_t all[], const Cpu
         if (!quiet && o->check)
             warn_reportf("-cpu: feature '%s' is not available and left out", feature_name(i));
     }
-    if (host && !quiet && o->check)
+    if (!quiet && o->check)
         warn_left_out(all, plus, model);
     return true;
 }
@@ -304,6 +308,7 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     if (host && o->phys_bits == UINT64_MAX)
         c->phys_bits = as_host ? host->phys_bits : MIN(c->phys_bits, host->phys_bits);
     c->linear_bits = !lm ? 32 : x86_has_feature(c, X86_FEATURE_LA57) ? 57 : 48;
+    c->tsc_asked = o->tsc_hz != UINT64_MAX;
     c->tsc_hz = o->tsc_hz != UINT64_MAX ? o->tsc_hz : 1000000000;
     c->kvm = o->kvm && x86_has_feature(c, X86_FEATURE_HYPERVISOR);
     if (!c->kvm)
@@ -327,14 +332,26 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     }
 }
 
-/* What models have on paper and nobody gets without naming it, on any accelerator: 'enforce' does not ask for it. */
-static void hide_unless_asked(uint32_t words[])
+/* What named models have on paper and nobody gets without naming it, on any accelerator: 'enforce' does not ask for it. */
+static void hide_unless_asked(uint32_t words[], const X86Model *m)
 {
-    static const char *const hidden[] = { "svm", "vmx" };
-    for (unsigned i = 0; i < ARRAY_LEN(hidden); i++)
-        feature_set(words, x86_feature_find(hidden[i]), false);
+    for (unsigned i = 0; !m->all && i < 2; i++)
+        feature_set(words, i ? X86_FEATURE_VMX : X86_FEATURE_SVM, false);
     if (host)
         feature_set(words, X86_FEATURE_MONITOR, false);
+}
+
+/* Counters that were asked for. */
+static bool no_pmu(const CpuOptions *o, bool quiet, Error **errp)
+{
+    if (host || o->enforce) {
+        error_setf(errp, "-cpu: 'pmu=on': %s; leave it out",
+                   host ? "this host's kernel gives guests no performance counters" : "performance counters are there with -accel kvm only");
+        return false;
+    }
+    if (!quiet)
+        warn_reportf("-cpu: 'pmu=on': performance counters are there with -accel kvm only; it is left out");
+    return true;
 }
 
 bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
@@ -345,7 +362,7 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         error_set_unknown(errp, "-cpu", parts[0] ? parts[0] : "", x86_model_names());
         return false;
     }
-    g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, .check = true, .kvm = true };
+    g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, .check = true, .kvm = true, .pmu = -1 };
     x86_hv_defaults(&o.hv);
     uint32_t words[X86_FW_COUNT] = { 0 }, plus[X86_FW_COUNT] = { 0 }, minus[X86_FW_COUNT] = { 0 };
     model_features(words, m);
@@ -353,7 +370,7 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         memcpy(words, available_features(), sizeof(words));
     if (strcmp(m->name, "base"))
         feature_set(words, X86_FEATURE_HYPERVISOR, true);
-    hide_unless_asked(words);
+    hide_unless_asked(words, m);
     if (words[X86_FW_1_EDX] & 1u << (X86_FEATURE_APIC & 31))
         feature_set(words, X86_FEATURE_X2APIC, true);
     words[X86_FW_KVM] |= x86_supported_features[X86_FW_KVM]; /* those that do not tell who runs the CPU */
@@ -368,15 +385,16 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         return false;
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         c->feature[i] = words[i] & available_features()[i];
-    if (o.pmu && !quiet)
-        warn_reportf("-cpu: 'pmu': the guest gets no performance counters here; it is left out");
+    bool pmu = o.pmu > 0 || (o.pmu < 0 && host && m->all);
+    x86_ext_filter(c->feature, host ? &host->extended : NULL, pmu);
     static const X86HypervHost no_hyperv;
     if (!x86_hv_check(&o.hv, !host ? NULL : host->hyperv ? host->hyperv : &no_hyperv, o.enforce, quiet, errp))
         return false;
     c->hv = o.hv;
     c->model = m;
     apply_numbers(c, m, &o);
-    return true;
+    x86_ext_init(c, host ? &host->extended : NULL, pmu);
+    return o.pmu <= 0 || c->ext.pmu.kind || no_pmu(&o, quiet, errp);
 }
 
 void x86_models_print_help(GString *out)

@@ -201,7 +201,7 @@ bool fake_try_vcpu(const char *model, KvmVcpu **out, Error **errp)
     k->fd = FAKE_VCPU;
     k->run = g_malloc0(8192);
     c->v.kvm = k;
-    return kvm_x86_arch.vcpu_init(k, errp) && kvm_x86_arch.put(k, errp);
+    return kvm_x86_arch.before_vcpu(k->v, errp) && kvm_x86_arch.vcpu_init(k, errp) && kvm_x86_arch.put(k, errp);
 }
 
 KvmVcpu *fake_vcpu(const char *model)

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* What only the host's CPU can give: CPUID leaves 0AH and 0DH, MSRs, saved state (SDM vol. 1, chapter 13; vol. 3, 20.2; APM vol. 2, 13.2). */
+#include "target/x86/extended.h"
+
+#include <string.h>
+#include "target/x86/models.h"
+
+enum { EAX, EBX, ECX, EDX };
+enum { MSR_BNDCFGS = 0xd90, MSR_XSS = 0xda0, MSR_VMX_BASIC = 0x480, MSR_PERF_CAPABILITIES = 0x345 };
+
+/* --- components of XSAVE --- */
+
+static const struct { const char *feature, *what; size_t offset; uint32_t size; } components[X86_XSAVE_COMPONENTS] = {
+#define ROW(field, feature_, what_) { feature_, what_, offsetof(X86Components, field), sizeof(((X86Components *)0)->field) }
+    [3] = ROW(bndregs, "mpx", "bounds registers"), [4] = ROW(bndcsr, "mpx", "bounds registers"), [5] = ROW(opmask, "avx512f", "AVX-512"),
+    [6] = ROW(zmm_hi256, "avx512f", "AVX-512"), [7] = ROW(hi16_zmm, "avx512f", "AVX-512"), [9] = ROW(pkru, "pku", "protection keys"),
+#undef ROW
+};
+
+uint8_t *x86_ext_component(X86Components *x, unsigned number, uint32_t *size)
+{
+    if (number >= X86_XSAVE_COMPONENTS || !components[number].size)
+        return NULL;
+    *size = components[number].size;
+    return (uint8_t *)x + components[number].offset;
+}
+
+static bool has_name(const uint32_t features[], const char *name)
+{
+    int f = x86_feature_find(name);
+    return f >= 0 && features[f >> 5] >> (f & 31) & 1;
+}
+
+static void drop(uint32_t features[], const char *name)
+{
+    int f = x86_feature_find(name);
+    if (f >= 0)
+        features[f >> 5] &= ~(1u << (f & 31));
+}
+
+static bool holds(const X86ExtendedHost *host, unsigned i) { return host && host->xsave[i].size == components[i].size; }
+
+void x86_ext_filter(uint32_t features[], const X86ExtendedHost *host, bool pmu)
+{
+    static const char *const of_pmu[] = { "pdcm", "perfctr-core" }, *const nested[] = { "vmx", "svm" };
+    for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
+        if (components[i].size && (!holds(host, i) || !has_name(features, "xsave")))
+            drop(features, components[i].feature);
+    }
+    for (const char *const *f = x86_feature_names(); *f && !has_name(features, "avx512f"); f++) {
+        if (g_str_has_prefix(*f, "avx512"))
+            drop(features, *f);
+    }
+    if (!has_name(features, "xsave"))
+        drop(features, "xsaves");
+    for (unsigned i = 0; i < ARRAY_LEN(of_pmu); i++) {
+        if (!host || !pmu)
+            drop(features, of_pmu[i]);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(nested); i++) {
+        if (!host || !host->nested)
+            drop(features, nested[i]);
+    }
+}
+
+void x86_ext_leaf_d(const X86Cpu *c, uint32_t sub, uint32_t o[4])
+{
+    const X86ExtendedHost *h = c->ext.host;
+    for (unsigned i = X86_XSAVE_FIRST; h && i < X86_XSAVE_COMPONENTS; i++) {
+        uint32_t end = h->xsave[i].offset + h->xsave[i].size;
+        if (!(c->ext.xsave.there >> i & 1))
+            continue;
+        if (!sub) {
+            o[EAX] |= 1u << i;
+            o[EBX] = c->xcr0 >> i & 1 ? MAX(o[EBX], end) : o[EBX];
+            o[ECX] = MAX(o[ECX], end);
+        } else if (sub == i) {
+            o[EAX] = h->xsave[i].size, o[EBX] = h->xsave[i].offset, o[ECX] = h->xsave[i].flags;
+        }
+    }
+}
+
+/* --- performance counters --- */
+
+static void init_pmu(X86Cpu *c)
+{
+    X86Pmu *p = &c->ext.pmu;
+    const X86ExtendedHost *h = c->ext.host;
+    uint32_t a = h->pmu_leaf[EAX], d = h->pmu_leaf[EDX];
+    if (h->pmu_amd && c->vendor[0] == 'A') {
+        p->kind = has_name(c->feature, "perfctr-core") ? X86_PMU_CORE : X86_PMU_K7;
+        p->general = p->kind == X86_PMU_CORE ? X86_PMU_AMD : 4;
+    } else if (a & 0xff) {
+        p->kind = X86_PMU_ARCH;
+        memcpy(p->leaf, h->pmu_leaf, sizeof(p->leaf));
+        p->version = a & 0xff;
+        p->general = (uint8_t)MIN(a >> 8 & 0xff, (unsigned)X86_PMU_GENERAL);
+        p->fixed = p->version < 2 ? 0 : (uint8_t)MIN(d & 31, (unsigned)X86_PMU_FIXED);
+        p->leaf[EAX] = (a & ~0xff00u) | (uint32_t)p->general << 8;
+        p->leaf[EDX] = p->version < 2 ? 0 : (d & ~31u) | p->fixed;
+        p->perf_capabilities = has_name(c->feature, "pdcm") ? h->perf_capabilities : 0;
+        c->cpuid_level = MAX(c->cpuid_level, 0xau);
+    }
+}
+
+void x86_ext_leaf_a(const X86Cpu *c, uint32_t o[4]) { memcpy(o, c->ext.pmu.leaf, sizeof(c->ext.pmu.leaf)); }
+
+/* --- life --- */
+
+void x86_ext_init(X86Cpu *c, const X86ExtendedHost *host, bool pmu)
+{
+    X86Extended *e = &c->ext;
+    memset(e, 0, sizeof(*e));
+    e->host = host;
+    for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
+        if (components[i].size && has_name(c->feature, components[i].feature))
+            e->xsave.there |= UINT64_C(1) << i;
+    }
+    if (host && pmu)
+        init_pmu(c);
+    if (has_name(c->feature, "vmx"))
+        memcpy(e->nested.vmx, host->vmx, sizeof(e->nested.vmx));
+    if (has_name(c->feature, "vmx") || has_name(c->feature, "svm"))
+        e->nested.state = g_byte_array_new();
+}
+
+void x86_ext_free(X86Cpu *c)
+{
+    if (c->ext.nested.state)
+        g_byte_array_unref(c->ext.nested.state);
+    c->ext.nested.state = NULL;
+}
+
+void x86_ext_reset(X86Cpu *c)
+{
+    X86Extended *e = &c->ext;
+    X86Pmu *p = &e->pmu;
+    uint64_t there = e->xsave.there;
+    memset(&e->xsave, 0, sizeof(e->xsave));
+    e->xsave.there = there;
+    p->fixed_control = p->global_status = 0;
+    p->global_control = p->version >= 2 ? bits_mask(p->general) : 0; /* SDM vol. 3, table 9-1 */
+    memset(p->fixed_counter, 0, sizeof(p->fixed_counter));
+    memset(p->counter, 0, sizeof(p->counter));
+    memset(p->select, 0, sizeof(p->select));
+    memset(p->amd, 0, sizeof(p->amd));
+    e->bndcfgs = 0;
+    if (e->nested.state)
+        g_byte_array_set_size(e->nested.state, 0);
+}
+
+/* --- MSRs --- */
+
+typedef struct Range { uint32_t first, count; uint64_t *field; } Range;
+enum { RANGES = 12 };
+
+/* Switches before what they let run; the same table for both questions. */
+static unsigned ranges(X86Cpu *c, Range out[RANGES])
+{
+    X86Pmu *p = &c->ext.pmu;
+    bool arch2 = p->kind == X86_PMU_ARCH && p->version >= 2;
+    const Range all[RANGES] = {
+        { MSR_XSS, has_name(c->feature, "xsaves"), &c->xss },
+        { MSR_BNDCFGS, has_name(c->feature, "mpx"), &c->ext.bndcfgs },
+        { MSR_VMX_BASIC, has_name(c->feature, "vmx") ? X86_VMX_MSRS : 0, c->ext.nested.vmx },
+        { MSR_PERF_CAPABILITIES, has_name(c->feature, "pdcm") && p->kind == X86_PMU_ARCH, &p->perf_capabilities },
+        { 0x38d, arch2, &p->fixed_control }, { 0x38f, arch2, &p->global_control }, { 0x38e, arch2, &p->global_status },
+        { 0x309, p->fixed, p->fixed_counter },
+        { 0xc1, p->kind == X86_PMU_ARCH ? p->general : 0, p->counter },
+        { 0x186, p->kind == X86_PMU_ARCH ? p->general : 0, p->select },
+        { 0xc0010200, p->kind == X86_PMU_CORE ? 2 * X86_PMU_AMD : 0, p->amd },
+        { 0xc0010000, p->kind == X86_PMU_K7 ? 8 : 0, p->amd },
+    };
+    unsigned n = 0;
+    for (unsigned i = 0; i < RANGES; i++) {
+        if (all[i].count)
+            out[n++] = all[i];
+    }
+    return n;
+}
+
+uint32_t x86_ext_msr(const X86Cpu *c, unsigned i)
+{
+    Range r[RANGES];
+    unsigned n = ranges((X86Cpu *)c, r);
+    for (unsigned k = 0; k < n; i -= r[k++].count) {
+        if (i < r[k].count)
+            return r[k].first + i;
+    }
+    return 0;
+}
+
+uint64_t *x86_ext_msr_field(X86Cpu *c, uint32_t number)
+{
+    Range r[RANGES];
+    unsigned n = ranges(c, r);
+    for (unsigned k = 0; k < n; k++) {
+        if (number - r[k].first < r[k].count)
+            return &r[k].field[number - r[k].first];
+    }
+    return NULL;
+}
+
+/* --- saved state --- */
+
+static const StateField components_state[] = {
+    STATE_U64(X86Extended, xsave.there), STATE_U64(X86Extended, xsave.used), STATE_BYTES(X86Extended, xsave.bndregs), STATE_BYTES(X86Extended, xsave.bndcsr),
+    STATE_BYTES(X86Extended, xsave.opmask), STATE_BYTES(X86Extended, xsave.zmm_hi256), STATE_BYTES(X86Extended, xsave.hi16_zmm),
+    STATE_BYTES(X86Extended, xsave.pkru), STATE_U64(X86Extended, bndcfgs), STATE_END_OF_TABLE
+};
+static const StateField pmu_state[] = {
+    STATE_U8(X86Pmu, kind), STATE_U8(X86Pmu, version), STATE_U8(X86Pmu, general), STATE_U8(X86Pmu, fixed), STATE_U32_ARRAY(X86Pmu, leaf),
+    STATE_U64(X86Pmu, perf_capabilities), STATE_U64(X86Pmu, fixed_control), STATE_U64(X86Pmu, global_control), STATE_U64(X86Pmu, global_status),
+    STATE_U64_ARRAY(X86Pmu, fixed_counter), STATE_U64_ARRAY(X86Pmu, counter), STATE_U64_ARRAY(X86Pmu, select), STATE_U64_ARRAY(X86Pmu, amd),
+    STATE_END_OF_TABLE
+};
+static const StateField nested_state[] = { STATE_U64_ARRAY(X86Nested, vmx), STATE_BUF(X86Nested, state, X86_NESTED_MAX), STATE_END_OF_TABLE };
+
+static char *section(const X86Cpu *c, const char *what) { return g_strdup_printf("cpu.%u.%s", c->v.index, what); }
+
+void x86_ext_save(X86Cpu *c, StateWriter *w)
+{
+    g_autofree char *xsave = section(c, "xsave"), *pmu = section(c, "pmu"), *nested = section(c, "nested");
+    if (c->ext.xsave.there)
+        state_save_section(w, xsave, components_state, &c->ext);
+    if (c->ext.pmu.kind)
+        state_save_section(w, pmu, pmu_state, &c->ext.pmu);
+    if (c->ext.nested.state)
+        state_save_section(w, nested, nested_state, &c->ext.nested);
+}
+
+static bool lacks(const X86Cpu *c, const char *what, Error **errp)
+{
+    error_setf(errp, "CPU %u: the saved guest has %s, which this CPU does not have; load it with the same -cpu where KVM offers it", c->v.index, what);
+    return false;
+}
+
+/* What the guest can have touched must be here; a CPU with more starts it in its initial state. */
+static bool load_components(X86Cpu *c, StateReader *r, Error **errp)
+{
+    g_autofree char *name = section(c, "xsave");
+    X86Components *x = &c->ext.xsave;
+    uint64_t mine = x->there, allowed = mine | (x86_has_feature(c, X86_FEATURE_AVX) ? 7 : 3);
+    x86_ext_reset(c);
+    if (state_reader_has(r, name) && !state_load_section(r, name, components_state, &c->ext, errp))
+        return false;
+    uint64_t missing = (x->used | x->there | c->xcr0) & ~allowed;
+    x->there = mine;
+    x->used &= mine;
+    if (!missing)
+        return true;
+    unsigned first = (unsigned)__builtin_ctzll(missing);
+    return lacks(c, first < X86_XSAVE_COMPONENTS && components[first].what ? components[first].what : first == 2 ? "AVX" : "more registers", errp);
+}
+
+static bool load_pmu(X86Cpu *c, StateReader *r, Error **errp)
+{
+    g_autofree char *name = section(c, "pmu");
+    X86Pmu mine = c->ext.pmu;
+    if (!state_reader_has(r, name))
+        return true;
+    if (!mine.kind)
+        return lacks(c, "performance counters (pmu=on)", errp);
+    if (!state_load_section(r, name, pmu_state, &c->ext.pmu, errp))
+        return false;
+    const X86Pmu *p = &c->ext.pmu;
+    if (p->kind == mine.kind && p->version == mine.version && p->general == mine.general && p->fixed == mine.fixed &&
+        !memcmp(p->leaf, mine.leaf, sizeof(mine.leaf)) && p->perf_capabilities == mine.perf_capabilities)
+        return true;
+    c->ext.pmu = mine;
+    return lacks(c, "performance counters of another kind", errp);
+}
+
+static bool load_nested(X86Cpu *c, StateReader *r, Error **errp)
+{
+    g_autofree char *name = section(c, "nested");
+    uint64_t mine[X86_VMX_MSRS];
+    if (!state_reader_has(r, name))
+        return true;
+    if (!c->ext.nested.state)
+        return lacks(c, "nested virtualization (vmx or svm)", errp);
+    memcpy(mine, c->ext.nested.vmx, sizeof(mine));
+    if (!state_load_section(r, name, nested_state, &c->ext.nested, errp))
+        return false;
+    if (!memcmp(mine, c->ext.nested.vmx, sizeof(mine)))
+        return true;
+    memcpy(c->ext.nested.vmx, mine, sizeof(mine));
+    return lacks(c, "VMX of another kind", errp);
+}
+
+bool x86_ext_load(X86Cpu *c, StateReader *r, Error **errp)
+{
+    return load_components(c, r, errp) && load_pmu(c, r, errp) && load_nested(c, r, errp);
+}
