@@ -31,8 +31,6 @@ void kvm_dirty_harvest(void)
     kvm_ioctl(kvm.vm, KVM_RESET_DIRTY_RINGS, NULL);
 }
 
-static bool dirty_start(Error **errp) { return kvm_slots_set_logging(true, errp); }
-
 static void dirty_stop(void)
 {
     if (kvm.vm >= 0)
@@ -41,13 +39,28 @@ static void dirty_stop(void)
 
 static void nothing(Vcpu *v, void *opaque) {}
 
-/* What the CPU has noted itself comes into the ring when the vCPU leaves the guest. */
-static void dirty_collect(void)
+static void wait_for_all(void)
 {
-    for (unsigned i = 0; kvm.ring_entries && i < vcpu_count(); i++) {
+    for (unsigned i = 0; i < vcpu_count(); i++) {
         if (vcpu_get(i) && vcpu_get(i)->kvm)
             vcpu_run_on_sync(vcpu_get(i), nothing, NULL);
     }
+}
+
+/* What follow.c writes is not noted: where it is used now, it ends. */
+static bool dirty_start(Error **errp)
+{
+    bool ok = kvm_slots_set_logging(true, errp);
+    if (kvm.follow)
+        wait_for_all();
+    return ok;
+}
+
+/* What the CPU has noted itself comes into the ring when the vCPU leaves the guest. */
+static void dirty_collect(void)
+{
+    if (kvm.ring_entries)
+        wait_for_all();
     kvm_slots_collect();
 }
 

@@ -199,6 +199,8 @@ void kvm_irq_init(bool messages, bool lines)
     event_doors_set(&offered);
 }
 
+uint64_t kvm_interrupts(void) { return __atomic_load_n(&messages_sent, __ATOMIC_RELAXED) + __atomic_load_n(&lines_set, __ATOMIC_RELAXED); }
+
 void kvm_irq_info(GString *out)
 {
     unsigned n = 0;

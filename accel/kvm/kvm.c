@@ -102,20 +102,20 @@ static bool kvm_worthwhile(const char *arch, char **why_not)
 
 /* --- options --- */
 
-static const char *const option_names[] = { "kernel-irqchip", "dirty-ring-size", NULL };
+static const char *const option_names[] = { "kernel-irqchip", "dirty-ring-size", "follow-io", NULL };
 
 static const char *const irqchip_modes[] = { [KVM_IRQCHIP_OFF] = "off", [KVM_IRQCHIP_SPLIT] = "split", [KVM_IRQCHIP_ON] = "on", NULL };
 
-typedef struct Options { const char *irqchip; uint64_t ring; } Options;
+typedef struct Options { const char *irqchip; uint64_t ring; bool follow; } Options;
 
 static bool read_options(Opts *o, Options *out, Error **errp)
 {
-    *out = (Options){ .irqchip = o ? opts_get(o, "kernel-irqchip") : NULL };
+    *out = (Options){ .follow = true, .irqchip = o ? opts_get(o, "kernel-irqchip") : NULL };
     if (out->irqchip && !g_strv_contains(irqchip_modes, out->irqchip)) {
         error_set_unknown(errp, "kvm: kernel-irqchip", out->irqchip, irqchip_modes);
         return false;
     }
-    return !o || opts_get_u64(o, "dirty-ring-size", 0, &out->ring, errp);
+    return !o || (opts_get_u64(o, "dirty-ring-size", 0, &out->ring, errp) && opts_get_bool(o, "follow-io", true, &out->follow, errp));
 }
 
 /* What the user wants, of -accel or the board's property (on by default); a kernel that lacks the default gets the next best. */
@@ -216,6 +216,7 @@ static bool kvm_init(Machine *m, Opts *opts, Error **errp)
         close_all();
         return false;
     }
+    kvm.follow = options.follow && kvm.arch->follow && kvm_check(KVM_CAP_SYNC_REGS) > 0;
     tcg_tables_init();
     kvm_slots_init(KVM_SPACE_MEMORY, m->as_memory);
     return true;
@@ -279,6 +280,7 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
     if (kvm.smm && !v->index) /* a board without SMRAM: SMM has the memory that all have */
         kvm_slots_init(KVM_SPACE_SMM, v->machine->as_smm ? v->machine->as_smm : v->machine->as_memory);
     kvm_ioevents_vcpu_init(k);
+    kvm_follow_init(k);
     return kvm.arch->vcpu_init(k, errp);
 }
 
@@ -290,6 +292,7 @@ static void kvm_vcpu_free(Vcpu *v)
     v->kvm = NULL;
     kvm.arch->vcpu_free(k);
     kvm_dirty_vcpu_free(k);
+    kvm_follow_free(k);
     munmap(k->run, kvm.run_size);
     park(kernel_id(v), k->fd);
     g_free(k);
@@ -329,6 +332,8 @@ static void kvm_info(GString *out)
             else
                 g_string_append_printf(out, ", reason %u %" G_GUINT64_FORMAT, r, k->exits[r]);
         }
+        if (k->followed)
+            g_string_append_printf(out, ", followed accesses %" G_GUINT64_FORMAT " in %" G_GUINT64_FORMAT " turns", k->followed, k->turns);
         g_string_append_c(out, '\n');
     }
 }

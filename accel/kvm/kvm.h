@@ -31,6 +31,10 @@ typedef struct KvmVcpu {
     unsigned short_of;      /* tries in a row that found the host short of something */
     struct kvm_dirty_gfn *ring; /* NULL: none */
     unsigned ring_next;
+    struct KvmFollow *follow;   /* follow.c; NULL: not used yet */
+    int follow_wait;            /* accesses until it is tried */
+    unsigned follow_pause;      /* how many that was the last time */
+    uint64_t followed, turns;   /* accesses that needed no exit, and in how many turns */
     unsigned debug_generation;  /* of the points that the kernel knows */
     bool debug_stepping;
     void *arch_data;
@@ -46,6 +50,7 @@ typedef struct Kvm {
     unsigned ring_entries;  /* of each vCPU's ring of written pages; 0: bitmaps */
     bool manual_clear;      /* a log stays until it is cleared */
     bool smm;               /* the kernel runs system management mode, with an address space of its own */
+    bool follow;            /* follow.c may be used */
 } Kvm;
 extern Kvm kvm;
 
@@ -73,6 +78,14 @@ struct KvmArch {
     bool (*handle_exit)(KvmVcpu *k);                /* reasons of this architecture; false: unknown */
     /* Debugger: points for debug registers (as many as there are), breakpoint instructions are in memory, v->debug.step. */
     bool (*set_debug)(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
+    /*
+     * follow.c; NULL: not possible. follow: an access has been answered: finish it, take the registers, kvm_follow_run(), give them back;
+     * its result. may_follow: the length of the instruction if it needs nothing but registers, memory and at most one device, else 0.
+     * kernel_has: a device that the kernel answers for.
+     */
+    unsigned (*follow)(KvmVcpu *k);
+    unsigned (*may_follow)(Vcpu *v, const uint8_t *code, unsigned avail);
+    bool (*kernel_has)(KvmVcpu *k, bool port, uint64_t at);
     uint8_t break_insn[KVM_BREAK_MAX], break_len;
     unsigned hard_points;
     void (*describe)(KvmVcpu *k, GString *out);     /* where the guest stands, one line; state has been got */
@@ -93,6 +106,8 @@ bool kvm_slots_refresh(Error **errp); /* any thread outside RCU sections; cheap 
 void kvm_slots_forget(void);
 unsigned kvm_slots_count(void);
 bool kvm_slots_set_logging(bool on, Error **errp);
+bool kvm_slots_logging(void);
+unsigned kvm_slots_changes(void);                    /* grows with each change of the memory map */
 void kvm_slots_collect(void);                        /* any thread: the kernel's logs of written pages go to hw/core/ram.h */
 void kvm_slots_note(uint32_t number, uint64_t page); /* one page of the kernel's slot; from kvm_dirty_harvest() */
 
@@ -110,6 +125,7 @@ bool kvm_routes_publish(void);
 void kvm_routes_forget(void);
 void kvm_send_msi(uint64_t address, uint32_t data);
 void kvm_set_gsi(unsigned gsi, int level);
+uint64_t kvm_interrupts(void); /* sent so far, by this process */
 void kvm_irq_info(GString *out);
 
 /* ioevents.c: writes of the guest that signal file descriptors, or that the kernel collects. */
@@ -120,6 +136,13 @@ void kvm_ioevents_vcpu_init(const KvmVcpu *k);
 uint64_t kvm_ioevents_collected(void);
 void kvm_ioevents_forget(void);
 unsigned kvm_ioevents_count(void);
+
+/* follow.c. An access that exited has been answered: go on behind it without the kernel, if that is likely to pay. */
+void kvm_follow(KvmVcpu *k);
+/* For KvmArch.follow, the registers are the Vcpu's: run guest code until something else is due; how many accesses that were. */
+unsigned kvm_follow_run(KvmVcpu *k);
+void kvm_follow_init(KvmVcpu *k);
+void kvm_follow_free(KvmVcpu *k);
 
 /* debug.c */
 typedef struct KvmDebugHit {
@@ -138,6 +161,8 @@ void kvm_kick(Vcpu *v);
 void kvm_fail(KvmVcpu *k, const char *hint, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
 /* What KVM_RUN came back with: os_errno (0: k->run tells). */
 void kvm_handle(KvmVcpu *k, int os_errno);
+/* An answered access is taken by the kernel: enter without running guest code. false: it has not been (the next entry tells why). */
+bool kvm_finish_access(KvmVcpu *k);
 /* The Vcpu's fields are true from here on, until the next KVM_RUN. */
 void kvm_fetch_state(KvmVcpu *k);
 

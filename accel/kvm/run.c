@@ -70,21 +70,27 @@ void kvm_fail(KvmVcpu *k, const char *hint, const char *fmt, ...)
 
 /* --- state --- */
 
-/* An answered access is taken by the kernel on entry: enter without running guest code. */
-static void finish_access(KvmVcpu *k)
+/* An instruction may make several accesses: each is an exit of its own. */
+bool kvm_finish_access(KvmVcpu *k)
 {
-    if (!k->unfinished)
-        return;
-    __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    kvm_ioctl(k->fd, KVM_RUN, NULL);
-    k->unfinished = false;
+    enum { PIECES = 16 };
+    int r = -1;
+    errno = EINTR;
+    for (unsigned i = 0; k->unfinished && i < PIECES; i++) {
+        __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+        r = kvm_ioctl(k->fd, KVM_RUN, NULL);
+        k->unfinished = false;
+        if (!r)
+            kvm_handle(k, 0);
+    }
+    return r < 0 && errno == EINTR && !k->unfinished;
 }
 
 void kvm_fetch_state(KvmVcpu *k)
 {
     if (!k->loaded)
         return;
-    finish_access(k);
+    kvm_finish_access(k);
     Error *err = NULL;
     if (!kvm.arch->get(k, &err)) {
         if (!k->failed)
@@ -274,6 +280,8 @@ static void run_once(KvmVcpu *k)
     kvm_ioevents_flush();
     kvm.arch->after_run(k);
     kvm_handle(k, os_errno);
+    if (k->unfinished)
+        kvm_follow(k);
 }
 
 static bool never(Vcpu *v) { return false; }

@@ -29,7 +29,7 @@ typedef struct View {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static View views[KVM_SPACES];
 static _Atomic unsigned changes, made; /* of the views; what the slots are made for: others wait until they are */
-static bool logging;                   /* writes of the guest are noted; under lock */
+static _Atomic bool logging;           /* writes of the guest are noted; changed under lock */
 
 static unsigned view_slots(const View *w) { return w->slots ? w->slots->len : 0; }
 static Slot *slot(const View *w, unsigned i) { return &g_array_index(w->slots, Slot, i); }
@@ -141,6 +141,9 @@ void kvm_slots_note(uint32_t number, uint64_t page)
     if (s && page < s->size / PAGE)
         ram_dirty_mark_pages(s->ram + page * PAGE, PAGE);
 }
+
+bool kvm_slots_logging(void) { return atomic_load(&logging); }
+unsigned kvm_slots_changes(void) { return atomic_load(&changes); }
 
 bool kvm_slots_set_logging(bool on, Error **errp)
 {

@@ -76,12 +76,21 @@ static const TlbEntry *access_entry(Vcpu *v, uint64_t va, unsigned size, AccessK
     return e;
 }
 
+/* Before anything that the access needs has been done. */
+static void may_access(Vcpu *v, const AddressSpace *as, hwaddr at)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    if (t->allow_access && !t->allow_access(v, as, at))
+        vcpu_unwind(v);
+}
+
 /* A device access may take long and change the memory map: nothing found in a TLB before it may be used after it. */
 static uint64_t io_load(Vcpu *v, hwaddr pa, uint64_t va, unsigned size)
 {
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t value = ~UINT64_C(0);
     t->stats.mmio++;
+    may_access(v, v->as, pa);
     atomic_store(&t->in_guest, false);
     MemResult r = as_load(v->as, pa, size, &value, v->arch->attrs(v));
     atomic_store(&t->in_guest, true);
@@ -94,6 +103,7 @@ static void io_store(Vcpu *v, hwaddr pa, uint64_t va, unsigned size, uint64_t va
 {
     TcgVcpu *t = tcg_vcpu(v);
     t->stats.mmio++;
+    may_access(v, v->as, pa);
     atomic_store(&t->in_guest, false);
     MemResult r = as_store(v->as, pa, size, value, v->arch->attrs(v));
     atomic_store(&t->in_guest, true);
@@ -106,6 +116,7 @@ uint64_t guest_space_load(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size)
 {
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t value = ~UINT64_C(0);
+    may_access(v, as, at);
     atomic_store(&t->in_guest, false);
     as_load(as, at, size, &value, v->arch->attrs(v));
     atomic_store(&t->in_guest, true);
@@ -116,6 +127,7 @@ uint64_t guest_space_load(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size)
 void guest_space_store(Vcpu *v, AddressSpace *as, hwaddr at, unsigned size, uint64_t value)
 {
     TcgVcpu *t = tcg_vcpu(v);
+    may_access(v, as, at);
     atomic_store(&t->in_guest, false);
     as_store(as, at, size, value & bits_mask(8 * size), v->arch->attrs(v));
     atomic_store(&t->in_guest, true);

@@ -104,6 +104,8 @@ void tcg_tables_init(void)
     static bool made;
     if (!made)
         blocks_init();
+    if (!tcg.opt.tlb_size)
+        tcg.opt.tlb_size = TLB_SIZE;
     made = true;
 }
 

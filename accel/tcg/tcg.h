@@ -141,6 +141,8 @@ typedef struct TcgVcpu {
     uint64_t slow_va;                    /* start of the range of the slow access in progress */
     uint64_t commit_va, commit_ram;      /* slow store in progress: bounce buffer -> va, or (ram != NO_PAGE) code page written */
     unsigned commit_size, commit_bank;
+    /* Another accelerator's: before an access of a device; false: the instruction shall not be done here (it unwinds). NULL: none. */
+    bool (*allow_access)(Vcpu *v, const AddressSpace *as, hwaddr at);
     bool watch_off, watch_met;           /* debugger: watchpoints do not count now; the next instruction meets one and stops after it */
     RunResult next_run;                  /* how the loop goes on */
     IrBlock *ir;
@@ -188,6 +190,8 @@ static inline bool tlb_is_slow(const TlbEntry *e) { return e->page_bits < TCG_PA
 /* After tlb_lookup() for va: the rest of an access within the page, when the entry does not say all. Unwinds. */
 void tlb_check_slow(Vcpu *v, const TlbEntry *e, uint64_t va, unsigned size, AccessKind kind, unsigned bank);
 void tlb_flush_fast(Vcpu *v);
+/* What page walks gave; code maps and jump caches stay: for an accelerator that does not use them. */
+void tlb_forget(Vcpu *v);
 /* In v's thread, when in_guest has just become true or after anything that may have taken long: take requests. */
 void tlb_service(Vcpu *v);
 void tlb_init(Vcpu *v);

@@ -49,19 +49,25 @@ static void code_map_flush(Vcpu *v)
     memset(tcg_vcpu(v)->code_local_count, 0, sizeof tcg_vcpu(v)->code_local_count);
 }
 
+void tlb_forget(Vcpu *v)
+{
+    TcgVcpu *t = tcg_vcpu(v);
+    t->all_stamp = ++t->stamp;
+    tlb_flush_fast(v);
+    for (unsigned i = 0; i < PHYS_CACHE; i++)
+        t->phys[i].page = NO_PAGE;
+}
+
 void tlb_flush_all(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
     t->stats.tlb_flushes++;
-    t->all_stamp = ++t->stamp;
+    tlb_forget(v);
     memset(t->large_filter, 0, sizeof t->large_filter);
     memset(t->local_filter, 0, sizeof t->local_filter);
     t->huge = false;
-    tlb_flush_fast(v);
     code_map_flush(v);
     jump_cache_flush_all(v);
-    for (unsigned i = 0; i < PHYS_CACHE; i++)
-        t->phys[i].page = NO_PAGE;
 }
 
 void tlb_flush_non_global(Vcpu *v, uint32_t asid)

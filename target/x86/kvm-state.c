@@ -189,46 +189,59 @@ static bool put_sregs(KvmVcpu *k, Error **errp)
     return kvm_ioctl(k->fd, KVM_SET_SREGS, &s) < 0 ? refused(errp, k, "control registers", true) : true;
 }
 
+void kvm_x86_take_sregs(X86Cpu *c, const struct kvm_sregs *s)
+{
+#define X(seg_, name) c->seg[seg_] = seg_in(&s->name);
+    SEGMENTS(X)
+#undef X
+    c->gdt = (X86Table){ .base = s->gdt.base, .limit = s->gdt.limit };
+    c->idt = (X86Table){ .base = s->idt.base, .limit = s->idt.limit };
+    c->cr0 = s->cr0, c->cr2 = s->cr2, c->cr3 = s->cr3, c->cr4 = s->cr4, c->efer = s->efer;
+}
+
 static bool get_sregs(KvmVcpu *k, Error **errp)
 {
-    X86Cpu *c = kvm_cpu(k);
     struct kvm_sregs s;
     if (kvm_ioctl(k->fd, KVM_GET_SREGS, &s) < 0)
         return refused(errp, k, "control registers", false);
-#define X(seg_, name) c->seg[seg_] = seg_in(&s.name);
-    SEGMENTS(X)
-#undef X
-    c->gdt = (X86Table){ .base = s.gdt.base, .limit = s.gdt.limit };
-    c->idt = (X86Table){ .base = s.idt.base, .limit = s.idt.limit };
-    c->cr0 = s.cr0, c->cr2 = s.cr2, c->cr3 = s.cr3, c->cr4 = s.cr4, c->efer = s.efer;
+    kvm_x86_take_sregs(kvm_cpu(k), &s);
     return true;
 }
 
 /* --- general registers --- */
 
+void kvm_x86_give_regs(const X86Cpu *c, struct kvm_regs *r)
+{
+    const uint64_t *g = c->v.g;
+    *r = (struct kvm_regs){ .rax = g[RAX], .rbx = g[RBX], .rcx = g[RCX], .rdx = g[RDX], .rsi = g[RSI], .rdi = g[RDI], .rsp = g[RSP], .rbp = g[RBP],
+                          .r8 = g[R8], .r9 = g[R9], .r10 = g[R10], .r11 = g[R11], .r12 = g[R12], .r13 = g[R13], .r14 = g[R14], .r15 = g[R15],
+                          .rip = c->v.pc, .rflags = x86_get_eflags(c) };
+}
+
 static bool put_regs(KvmVcpu *k, Error **errp)
 {
-    const X86Cpu *c = kvm_cpu(k);
-    const uint64_t *g = k->v->g;
-    struct kvm_regs r = { .rax = g[RAX], .rbx = g[RBX], .rcx = g[RCX], .rdx = g[RDX], .rsi = g[RSI], .rdi = g[RDI], .rsp = g[RSP], .rbp = g[RBP],
-                          .r8 = g[R8], .r9 = g[R9], .r10 = g[R10], .r11 = g[R11], .r12 = g[R12], .r13 = g[R13], .r14 = g[R14], .r15 = g[R15],
-                          .rip = k->v->pc, .rflags = x86_get_eflags(c) };
+    struct kvm_regs r;
+    kvm_x86_give_regs(kvm_cpu(k), &r);
     return kvm_ioctl(k->fd, KVM_SET_REGS, &r) < 0 ? refused(errp, k, "registers", true) : true;
 }
 
 /* After the control registers: the CPL and the meaning of flags depend on them. */
+void kvm_x86_take_regs(X86Cpu *c, const struct kvm_regs *r)
+{
+    uint64_t *g = c->v.g;
+    g[RAX] = r->rax, g[RBX] = r->rbx, g[RCX] = r->rcx, g[RDX] = r->rdx, g[RSI] = r->rsi, g[RDI] = r->rdi, g[RSP] = r->rsp, g[RBP] = r->rbp;
+    g[R8] = r->r8, g[R9] = r->r9, g[R10] = r->r10, g[R11] = r->r11, g[R12] = r->r12, g[R13] = r->r13, g[R14] = r->r14, g[R15] = r->r15;
+    c->v.pc = r->rip;
+    c->cpl = x86_real_mode(c) ? 0 : r->rflags & EFL_VM ? 3 : (uint8_t)seg_dpl(c->seg[SEG_SS].attr);
+    x86_set_eflags(c, (uint32_t)r->rflags);
+}
+
 static bool get_regs(KvmVcpu *k, Error **errp)
 {
-    X86Cpu *c = kvm_cpu(k);
-    uint64_t *g = k->v->g;
     struct kvm_regs r;
     if (kvm_ioctl(k->fd, KVM_GET_REGS, &r) < 0)
         return refused(errp, k, "registers", false);
-    g[RAX] = r.rax, g[RBX] = r.rbx, g[RCX] = r.rcx, g[RDX] = r.rdx, g[RSI] = r.rsi, g[RDI] = r.rdi, g[RSP] = r.rsp, g[RBP] = r.rbp;
-    g[R8] = r.r8, g[R9] = r.r9, g[R10] = r.r10, g[R11] = r.r11, g[R12] = r.r12, g[R13] = r.r13, g[R14] = r.r14, g[R15] = r.r15;
-    k->v->pc = r.rip;
-    c->cpl = x86_real_mode(c) ? 0 : r.rflags & EFL_VM ? 3 : (uint8_t)seg_dpl(c->seg[SEG_SS].attr);
-    x86_set_eflags(c, (uint32_t)r.rflags);
+    kvm_x86_take_regs(kvm_cpu(k), &r);
     return true;
 }
 

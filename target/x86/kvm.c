@@ -259,6 +259,7 @@ const KvmArch kvm_x86_arch = {
     .arch = "x86_64", .make_irqchip = kvm_x86_make_irqchip,
     .vm_init = vm_init, .fast = kvm_x86_fast, .before_vcpu = before_vcpu, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
     .get = kvm_x86_get, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
+    .follow = kvm_x86_follow, .may_follow = kvm_x86_may_follow, .kernel_has = kvm_x86_kernel_has,
     .set_debug = kvm_x86_set_debug, .break_insn = { 0xcc }, .break_len = 1, .hard_points = 4,
 };
 KVM_ARCH_REGISTER(kvm_x86_arch)

@@ -56,12 +56,20 @@ bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp);
 bool kvm_x86_state_init(KvmVcpu *k, Error **errp);
 bool kvm_x86_put(KvmVcpu *k, Error **errp);
 bool kvm_x86_get(KvmVcpu *k, Error **errp);
+/* The kernel's structures into the Vcpu, control registers first; and back. */
+void kvm_x86_take_sregs(X86Cpu *c, const struct kvm_sregs *s);
+void kvm_x86_take_regs(X86Cpu *c, const struct kvm_regs *r);
+void kvm_x86_give_regs(const X86Cpu *c, struct kvm_regs *r);
 /* kvm-irqchip.c */
 bool kvm_x86_make_irqchip(KvmIrqchip mode); /* false: this kernel does not have it */
 void kvm_x86_put_deadline(KvmVcpu *k);
 /* kvm-debug.c */
 bool kvm_x86_set_debug(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
 void kvm_x86_debug_exit(KvmVcpu *k);
+/* kvm-follow.c */
+unsigned kvm_x86_follow(KvmVcpu *k);
+unsigned kvm_x86_may_follow(Vcpu *v, const uint8_t *code, unsigned avail);
+bool kvm_x86_kernel_has(KvmVcpu *k, bool port, uint64_t at);
 /* kvm-hyperv.c */
 const X86HypervHost *kvm_x86_hv_read(void); /* NULL: the kernel has none of it */
 bool kvm_x86_hv_init(KvmVcpu *k, Error **errp);

@@ -30,7 +30,13 @@ static bool handle_exit(KvmVcpu *unused)
     return k->run->exit_reason == KVM_EXIT_SHUTDOWN;
 }
 static void describe(KvmVcpu *unused, GString *out) { g_string_append(out, "at 1234, code 0f 0b"); }
-static const KvmArch arch = { .arch = "fake", .get = get, .handle_exit = handle_exit, .describe = describe };
+static unsigned follows, followed; /* calls; what each says */
+static unsigned follow(KvmVcpu *unused)
+{
+    follows++;
+    return followed;
+}
+static const KvmArch arch = { .arch = "fake", .get = get, .handle_exit = handle_exit, .describe = describe, .follow = follow };
 
 static void hear(void *opaque, const char *line) { g_string_append_printf(said, "%s\n", line); }
 
@@ -39,6 +45,7 @@ static void hear(void *opaque, const char *line) { g_string_append_printf(said, 
 typedef struct Seen { struct kvm_userspace_memory_region r[64]; unsigned count; } Seen;
 static Seen seen;
 
+static unsigned pieces;
 static bool hyperv, cap_refused;
 static unsigned enabled;
 static int doorbells;
@@ -53,6 +60,8 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
     if (request == KVM_RUN) {
         runs++;
         g_assert_cmpint(k->run->immediate_exit, ==, 1); /* only to finish an access */
+        if (pieces && pieces--) /* of the same instruction */
+            return 0;
         errno = EINTR;
         return -1;
     }
@@ -273,6 +282,63 @@ static void test_mmio(void)
     k->run->mmio.phys_addr = 0x7fff0000, k->run->mmio.len = 4;
     kvm_handle(k, 0);
     g_assert_cmphex(load_le32(k->run->mmio.data), ==, 0xffffffff); /* nobody there */
+}
+
+/* An instruction that reads and then writes a device: whoever takes the state in between has the write done, too. */
+static void test_pieces(void)
+{
+    fresh();
+    k->run->exit_reason = KVM_EXIT_MMIO;
+    k->run->mmio.phys_addr = 0x200010, k->run->mmio.len = 4, k->run->mmio.is_write = 0;
+    kvm_handle(k, 0);
+    k->run->mmio.is_write = 1;
+    store_le32(k->run->mmio.data, 0x5a5a);
+    pieces = 1;
+    kvm_fetch_state(k);
+    g_assert_cmpuint(runs, ==, 2);
+    g_assert_cmpuint(accesses, ==, 2);
+    g_assert_cmphex(last_value, ==, 0x5a5a);
+    g_assert_false(k->unfinished || k->loaded);
+    fresh();
+    pieces = 1000; /* a kernel that never ends does not hold us up */
+    k->unfinished = true;
+    g_assert_false(kvm_finish_access(k));
+    g_assert_cmpuint(runs, <, 100);
+    pieces = 0;
+    g_assert_true(kvm_finish_access(k));
+}
+
+/* Tried after some accesses; again at once when it paid, else ever more rarely. */
+static void test_follow(void)
+{
+    fresh();
+    kvm.follow = false;
+    kvm_follow_init(k);
+    for (unsigned i = 0; i < 100; i++)
+        kvm_follow(k);
+    g_assert_cmpuint(follows, ==, 0);
+    kvm.follow = true;
+    followed = 100;
+    for (unsigned i = 0; i < 100; i++)
+        kvm_follow(k);
+    g_assert_cmpuint(follows, ==, 84);
+    g_assert_cmpuint(k->followed, ==, 8400);
+    followed = follows = 0;
+    for (unsigned i = 0; i < 100000; i++)
+        kvm_follow(k);
+    g_assert_cmpuint(follows, >, 20);
+    g_assert_cmpuint(follows, <, 40);
+    followed = 100, follows = 0;
+    v->debug.step = DEBUG_STEP; /* the debugger sees each instruction */
+    for (unsigned i = 0; i < 10000; i++)
+        kvm_follow(k);
+    g_assert_cmpuint(follows, ==, 0);
+    v->debug.step = DEBUG_RUN;
+    for (unsigned i = 0; i < 10000; i++)
+        kvm_follow(k);
+    g_assert_cmpuint(follows, >, 5000);
+    kvm_follow_free(k);
+    kvm.follow = false;
 }
 
 /* --- slots --- */
@@ -562,6 +628,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/failures", test_failures);
     g_test_add_func("/kvm/io", test_io);
     g_test_add_func("/kvm/mmio", test_mmio);
+    g_test_add_func("/kvm/pieces", test_pieces);
+    g_test_add_func("/kvm/follow", test_follow);
     g_test_add_func("/kvm/rare", test_rare);
     g_test_add_func("/kvm/slots", test_slots);
     g_test_add_func("/kvm/spaces", test_spaces);
