@@ -122,7 +122,7 @@ static void ext_8(const X86Cpu *c, uint32_t o[4])
 static void hypervisor_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
 {
     bool hyperv = x86_hv_msr(c, 0);
-    if (hyperv && leaf <= X86_HV_LAST_LEAF) {
+    if (hyperv && leaf <= x86_hv_last_leaf(c)) {
         x86_hv_leaf(c, leaf, o);
         return;
     }

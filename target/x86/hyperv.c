@@ -8,7 +8,7 @@
 
 enum { EAX, EBX, ECX, EDX };
 enum { RELAXED, VAPIC, RUNTIME, CRASH, RESET, VPINDEX, TIME, SYNIC, STIMER, STIMER_DIRECT, FREQUENCIES, REENLIGHTENMENT, TLBFLUSH, TLBFLUSH_EXT, IPI, AVIC,
-       XMM_INPUT, CORESHARING, FEATURES };
+       XMM_INPUT, CORESHARING, EVMCS, FEATURES };
 enum { MSR_VP_INDEX = 0x40000002, HYPERCALL_AVAILABLE = 1 << 5, DYNAMIC_PARTITIONING = 1 << 3, SPINLOCKS_NEVER = -1 };
 
 typedef struct Feature {
@@ -36,6 +36,7 @@ static const Feature features[FEATURES] = {
     [AVIC] = { "hv-avic", { [X86_HV_HINTS] = ONE(9) }, 0 },
     [XMM_INPUT] = { "hv-xmm-input", { [X86_HV_MISC] = ONE(4) }, 0 },
     [CORESHARING] = { "hv-no-nonarch-coresharing", { [X86_HV_HINTS] = ONE(18) }, 0 },
+    [EVMCS] = { "hv-evmcs", { [X86_HV_HINTS] = ONE(14) }, ONE(VAPIC) },
 };
 
 /* --- -cpu --- */
@@ -46,9 +47,9 @@ void x86_hv_defaults(X86Hyperv *h)
     g_strlcpy(h->vendor, "Microsoft Hv", sizeof(h->vendor));
 }
 
-enum { OPT_SPINLOCKS = FEATURES, OPT_VENDOR, OPT_PASSTHROUGH, OPT_ENFORCE_CPUID, OPT_BUILD, OPT_MAJOR, OPT_MINOR, OPT_COUNT };
+enum { OPT_SPINLOCKS = FEATURES, OPT_VENDOR, OPT_PASSTHROUGH, OPT_ENFORCE_CPUID, OPT_BUILD, OPT_MAJOR, OPT_MINOR, OPT_SYNDBG, OPT_COUNT };
 static const char *const more_options[] = { "hv-spinlocks", "hv-vendor-id", "hv-passthrough", "hv-enforce-cpuid", "hv-version-id-build", "hv-version-id-major",
-                                            "hv-version-id-minor" };
+                                            "hv-version-id-minor", "hv-syndbg" };
 
 const char *x86_hv_name(unsigned i) { return i < FEATURES ? features[i].name : i < OPT_COUNT ? more_options[i - FEATURES] : NULL; }
 
@@ -93,6 +94,8 @@ static bool set_switch(X86Hyperv *h, unsigned i, const char *value, Error **errp
         h->passthrough = on;
     else if (i == OPT_ENFORCE_CPUID)
         h->enforce_cpuid = on;
+    else if (i == OPT_SYNDBG)
+        h->syndbg = on;
     else
         h->features = on ? h->features | ONE(i) : h->features & ~ONE(i);
     return true;
@@ -166,8 +169,24 @@ static bool nobody_has_them(X86Hyperv *h, bool enforce, bool quiet, Error **errp
     return true;
 }
 
-bool x86_hv_check(X86Hyperv *h, const X86HypervHost *host, bool enforce, bool quiet, Error **errp)
+/* A nested hypervisor's VMCS in memory of the guest; without VMX there is none. */
+static bool check_evmcs(X86Hyperv *h, const X86HypervHost *host, bool vmx, Error **errp)
 {
+    if (!(h->features & ONE(EVMCS)))
+        return true;
+    memcpy(h->nested, host->nested, sizeof(h->nested));
+    if (vmx)
+        return true;
+    error_setf(errp, "-cpu: 'hv-evmcs' builds on 'vmx'; add it");
+    return false;
+}
+
+bool x86_hv_check(X86Hyperv *h, const X86HypervHost *host, bool vmx, bool enforce, bool quiet, Error **errp)
+{
+    if (h->syndbg) {
+        error_setf(errp, "-cpu: 'hv-syndbg': there is no connection to a debugger here (device 'hv-syndbg'); leave it out, and debug with -gdb");
+        return false;
+    }
     if (!wanted(h))
         return true;
     if (!host)
@@ -177,17 +196,19 @@ bool x86_hv_check(X86Hyperv *h, const X86HypervHost *host, bool enforce, bool qu
         return false;
     }
     for (unsigned i = 0; h->passthrough && i < FEATURES; i++) {
-        if (i != CORESHARING && has_bits(host, &features[i]))
+        if (i != CORESHARING && (i != EVMCS || vmx) && has_bits(host, &features[i]))
             h->features |= ONE(i);
     }
     for (unsigned i = 0; i < FEATURES; i++) {
         if (h->features & ONE(i) && !check_feature(h, host, &features[i], errp))
             return false;
     }
-    return true;
+    return check_evmcs(h, host, vmx, errp);
 }
 
 /* --- CPUID --- */
+
+uint32_t x86_hv_last_leaf(const X86Cpu *c) { return x86_hv_has_evmcs(c) ? 0x4000000a : 0x40000006; }
 
 static uint32_t word(const X86Hyperv *h, unsigned w)
 {
@@ -203,7 +224,7 @@ void x86_hv_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
     const X86Hyperv *h = &c->hv;
     switch (leaf) {
     case 0x40000000:
-        o[EAX] = X86_HV_LAST_LEAF;
+        o[EAX] = x86_hv_last_leaf(c);
         o[EBX] = load_le32(h->vendor), o[ECX] = load_le32(h->vendor + 4), o[EDX] = load_le32(h->vendor + 8);
         break;
     case 0x40000001: o[EAX] = load_le32("Hv#1"); break;
@@ -211,6 +232,7 @@ void x86_hv_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
     case 0x40000003: o[EAX] = word(h, X86_HV_PRIVILEGES), o[EDX] = word(h, X86_HV_MISC); break;
     case 0x40000004: o[EAX] = word(h, X86_HV_HINTS), o[EBX] = h->spinlocks; break;
     case 0x40000005: o[EAX] = MAX_CPUS; break;
+    case 0x4000000a: o[EAX] = h->nested[0], o[EBX] = h->nested[1]; break;
     default: break;
     }
 }
@@ -264,6 +286,7 @@ void x86_hv_reset(X86Cpu *c)
         *index = c->v.index;
 }
 
+bool x86_hv_has_evmcs(const X86Cpu *c) { return c->hv.features & ONE(EVMCS); }
 bool x86_hv_has_synic(const X86Cpu *c) { return c->hv.features & ONE(SYNIC); }
 
 const StateField x86_hv_state[] = { STATE_U32(X86Hyperv, features), STATE_U64_ARRAY(X86Hyperv, msr), STATE_END_OF_TABLE };

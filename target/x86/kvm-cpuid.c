@@ -147,7 +147,7 @@ bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp)
     add_range(table, c, 0, MIN(c->cpuid_level, 0x20u));
     bool hyperv = x86_hv_msr(c, 0);
     if (x86_has_feature(c, X86_FEATURE_HYPERVISOR))
-        add_range(table, c, 0x40000000, hyperv ? X86_HV_LAST_LEAF : 0x40000001);
+        add_range(table, c, 0x40000000, hyperv ? x86_hv_last_leaf(c) : 0x40000001);
     if (x86_has_feature(c, X86_FEATURE_HYPERVISOR) && hyperv)
         add_range(table, c, X86_HV_KVM_LEAF, X86_HV_KVM_LEAF + 1);
     if (c->cpuid_xlevel >= 0x80000000)

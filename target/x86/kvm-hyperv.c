@@ -22,13 +22,16 @@ const X86HypervHost *kvm_x86_hv_read(void)
             have.word[X86_HV_PRIVILEGES] = e->eax, have.word[X86_HV_MISC] = e->edx;
         else if (e->function == 0x40000004)
             have.word[X86_HV_HINTS] = e->eax;
+        else if (e->function == 0x4000000a)
+            have.nested[0] = e->eax, have.nested[1] = e->ebx;
     }
     return &have;
 }
 
-static bool switch_on(KvmVcpu *k, uint32_t capability, const char *option, Error **errp)
+/* `answer`: where the kernel writes what it has chosen; may be NULL. */
+static bool switch_on(KvmVcpu *k, uint32_t capability, void *answer, const char *option, Error **errp)
 {
-    struct kvm_enable_cap cap = { .cap = capability };
+    struct kvm_enable_cap cap = { .cap = capability, .args = { (uintptr_t)answer } };
     if (!kvm_ioctl(k->fd, KVM_ENABLE_CAP, &cap))
         return true;
     error_set_errno(errp, errno, "kvm: vCPU %u: '%s': the kernel does not switch it on; leave it out of -cpu", k->v->index, option);
@@ -38,10 +41,12 @@ static bool switch_on(KvmVcpu *k, uint32_t capability, const char *option, Error
 bool kvm_x86_hv_init(KvmVcpu *k, Error **errp)
 {
     const X86Cpu *c = kvm_cpu(k);
+    uint16_t versions = 0;
     if (x86_hv_has_synic(c) && kvm.irqchip == KVM_IRQCHIP_OFF) {
         error_setf(errp, "-cpu: 'hv-synic' needs the kernel's local APICs; use kernel-irqchip=on or split");
         return false;
     }
-    return (!x86_hv_has_synic(c) || switch_on(k, KVM_CAP_HYPERV_SYNIC2, "hv-synic", errp)) &&
-           (!c->hv.enforce_cpuid || switch_on(k, KVM_CAP_HYPERV_ENFORCE_CPUID, "hv-enforce-cpuid", errp));
+    return (!x86_hv_has_synic(c) || switch_on(k, KVM_CAP_HYPERV_SYNIC2, NULL, "hv-synic", errp)) &&
+           (!c->hv.enforce_cpuid || switch_on(k, KVM_CAP_HYPERV_ENFORCE_CPUID, NULL, "hv-enforce-cpuid", errp)) &&
+           (!x86_hv_has_evmcs(c) || switch_on(k, KVM_CAP_HYPERV_ENLIGHTENED_VMCS, &versions, "hv-evmcs", errp));
 }

@@ -388,7 +388,7 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
     bool pmu = o.pmu > 0 || (o.pmu < 0 && host && m->all);
     x86_ext_filter(c->feature, host ? &host->extended : NULL, pmu);
     static const X86HypervHost no_hyperv;
-    if (!x86_hv_check(&o.hv, !host ? NULL : host->hyperv ? host->hyperv : &no_hyperv, o.enforce, quiet, errp))
+    if (!x86_hv_check(&o.hv, !host ? NULL : host->hyperv ? host->hyperv : &no_hyperv, x86_has_feature(c, X86_FEATURE_VMX), o.enforce, quiet, errp))
         return false;
     c->hv = o.hv;
     c->model = m;

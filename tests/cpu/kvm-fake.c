@@ -6,7 +6,7 @@
 #include <string.h>
 
 FakeKernel fake;
-enum { OFFERS = 64 };
+enum { OFFERS = 64, HOST_KHZ = 2000000 };
 
 void fake_msr(uint32_t number, uint64_t value, bool listed)
 {
@@ -124,10 +124,10 @@ static int vcpu_call(unsigned long request, void *arg)
     case KVM_NMI: fake.nmis++; return 0;
     case KVM_GET_TSC_KHZ: return (int)fake.tsc_khz;
     case KVM_SET_TSC_KHZ:
-        if (!fake.tsc_scales)
-            return fail(EINVAL);
-        fake.tsc_khz = (long)(uintptr_t)arg;
-        return 0;
+        fake.tsc_sets++;
+        bool can = fake.tsc_scales || (long)(uintptr_t)arg == HOST_KHZ;
+        fake.tsc_khz = (long)(uintptr_t)arg; /* kernels keep what they have refused */
+        return can ? 0 : fail(EINVAL);
     case KVM_SET_CPUID2: {
         const struct kvm_cpuid2 *t = arg;
         g_free(fake.guest);
@@ -141,6 +141,18 @@ static int vcpu_call(unsigned long request, void *arg)
     }
 }
 
+static int tell_hyperv(struct kvm_cpuid2 *t)
+{
+    const X86HypervHost *h = fake.hyperv;
+    if (!h)
+        return fail(EINVAL);
+    t->nent = 3;
+    t->entries[0] = (struct kvm_cpuid_entry2){ .function = 0x40000003, .eax = h->word[X86_HV_PRIVILEGES], .edx = h->word[X86_HV_MISC] };
+    t->entries[1] = (struct kvm_cpuid_entry2){ .function = 0x40000004, .eax = h->word[X86_HV_HINTS] };
+    t->entries[2] = (struct kvm_cpuid_entry2){ .function = 0x4000000a, .eax = h->nested[0], .ebx = h->nested[1] };
+    return 0;
+}
+
 static int fake_ioctl(int fd, unsigned long request, void *arg)
 {
     if (request == fake.refuse)
@@ -151,6 +163,7 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
         fake.enabled[fake.enables++ % G_N_ELEMENTS(fake.enabled)] = *(struct kvm_enable_cap *)arg;
         return 0;
     case KVM_GET_SUPPORTED_CPUID: memcpy(arg, fake.offers, sizeof(*fake.offers) + fake.offers->nent * sizeof(fake.offers->entries[0])); return 0;
+    case KVM_GET_SUPPORTED_HV_CPUID: return tell_hyperv(arg);
     case KVM_GET_MSR_INDEX_LIST: return list_msrs(arg, false);
     case KVM_GET_MSR_FEATURE_INDEX_LIST: return list_msrs(arg, true);
     case KVM_X86_GET_MCE_CAP_SUPPORTED: *(uint64_t *)arg = 10; return 0;
@@ -169,7 +182,7 @@ void fake_start(void)
     static const uint32_t msrs[] = { 0x10, 0x174, 0x175, 0x176, 0x277, 0x4b564d00, 0x4b564d01, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102 };
     g_free(fake.offers);
     g_free(fake.guest);
-    fake = (FakeKernel){ .offers = g_malloc0(sizeof(struct kvm_cpuid2) + OFFERS * sizeof(struct kvm_cpuid_entry2)), .tsc_khz = 2000000,
+    fake = (FakeKernel){ .offers = g_malloc0(sizeof(struct kvm_cpuid2) + OFFERS * sizeof(struct kvm_cpuid_entry2)), .tsc_khz = HOST_KHZ,
                          .xsave_size = sizeof(struct kvm_xsave) };
     for (unsigned i = 0; i < G_N_ELEMENTS(usual); i++)
         fake.caps[usual[i]] = 1;

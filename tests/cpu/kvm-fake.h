@@ -26,6 +26,8 @@ typedef struct FakeKernel {
     uint32_t feature_msrs[16];          /* 0: no more; with values in msr[] */
     long tsc_khz;                       /* the host's */
     bool tsc_scales;
+    unsigned tsc_sets;
+    const X86HypervHost *hyperv;
     unsigned long refuse;               /* this request fails */
     int refuse_errno;
 } FakeKernel;

@@ -419,6 +419,100 @@ static void test_nested_choice(void)
     fake_vcpu_free(k);
 }
 
+static void test_evmcs(void)
+{
+    static X86HypervHost hyperv = { .word = { 0x2aff, 0, 0x4c2c }, .nested = { 0x101 } };
+    KvmVcpu *k;
+    start_nested();
+    fake.caps[KVM_CAP_SYS_HYPERV_CPUID] = 1;
+    fake.hyperv = &hyperv;
+    k = fake_vcpu("host,hv-vapic,hv-evmcs");
+    g_assert_cmpuint(fake.enabled[fake.enables - 1].cap, ==, KVM_CAP_HYPERV_ENLIGHTENED_VMCS);
+    g_assert_cmphex(fake.enabled[fake.enables - 1].args[0], !=, 0); /* where the kernel tells the versions */
+    g_assert_cmphex(fake_leaf(0x4000000a, 0)->eax, ==, 0x101);
+    fake_vcpu_free(k);
+}
+
+/* --- the TSC's rate --- */
+
+static GString *said;
+static void hear(void *opaque, const char *line) { g_string_append(said, line); }
+
+static void test_tsc(void)
+{
+    said = g_string_new(NULL);
+    error_set_sink(hear, NULL);
+    fake_start();
+    KvmVcpu *k = fake_vcpu("qemu64");
+    g_assert_cmpuint(x86_cpu(k->v)->tsc_hz, ==, 2000000000);
+    g_assert_cmpuint(fake.tsc_sets, ==, 0);
+    fake_vcpu_free(k);
+    fake_start();
+    fake.tsc_scales = true;
+    k = fake_vcpu("qemu64,tsc-frequency=1G"); /* the translator's own rate is one like others */
+    g_assert_cmpint(fake.tsc_khz, ==, 1000000);
+    g_assert_cmpuint(x86_cpu(k->v)->tsc_hz, ==, 1000000000);
+    g_assert_cmpstr(said->str, ==, "");
+    fake_vcpu_free(k);
+    fake_start();
+    k = fake_vcpu("qemu64,tsc-frequency=1500M"); /* it cannot: the host's rate, for us and for the kernel's clock */
+    g_assert_cmpint(fake.tsc_khz, ==, 2000000);
+    g_assert_cmpuint(x86_cpu(k->v)->tsc_hz, ==, 2000000000);
+    g_assert_nonnull(strstr(said->str, "cannot scale the TSC to 1500000 kHz; it runs at the host's rate"));
+    fake_vcpu_free(k);
+    error_set_sink(NULL, NULL);
+    g_string_free(said, true);
+}
+
+/* --- steal time, asynchronous page faults --- */
+
+static void start_paravirtual(void)
+{
+    fake_start();
+    fake_offer(0x40000001, 0, 1u << 4 | 1u << 5 | 1u << 14, 0, 0, 0);
+    fake_msr(0x4b564d02, 0, true);
+    fake_msr(0x4b564d03, 0, true);
+    fake_msr(0x4b564d06, 0, true);
+    kvm.irqchip = KVM_IRQCHIP_ON; /* what delivers them */
+}
+
+static void test_paravirtual(void)
+{
+    start_paravirtual();
+    kvm.irqchip = KVM_IRQCHIP_OFF;
+    KvmVcpu *k = fake_vcpu("host");
+    g_assert_cmphex(fake_leaf(0x40000001, 0)->eax & 1u << 4, ==, 0); /* interrupts come from a local APIC of the kernel's */
+    g_assert_cmphex(fake_leaf(0x40000001, 0)->eax & 1u << 5, ==, 1u << 5);
+    fake_vcpu_free(k);
+    start_paravirtual();
+    k = fake_vcpu("host");
+    X86Cpu *c = x86_cpu(k->v);
+    g_assert_cmphex(fake_leaf(0x40000001, 0)->eax & 0x4030, ==, 0x4030);
+    *fake_msr_value(0x4b564d02) = 0x7009, *fake_msr_value(0x4b564d03) = 0x8001, *fake_msr_value(0x4b564d06) = 0xec;
+    get(k);
+    g_assert_cmphex(c->kvm_async_pf, ==, 0x7009);
+    g_assert_cmphex(c->kvm_steal_time, ==, 0x8001);
+    g_autoptr(GBytes) stream = save(c);
+    x86_reset(&c->v);
+    put(k);
+    g_assert_cmphex(*fake_msr_value(0x4b564d02) | *fake_msr_value(0x4b564d03), ==, 0); /* the kernel stops writing there */
+    fake_vcpu_free(k);
+
+    start_paravirtual();
+    k = fake_vcpu("host");
+    StateReader *r = state_reader_new(stream, NULL);
+    g_assert_true(device_load_all(r, NULL));
+    state_reader_free(r);
+    put(k);
+    g_assert_cmphex(*fake_msr_value(0x4b564d02), ==, 0x7009);
+    g_assert_cmphex(*fake_msr_value(0x4b564d03), ==, 0x8001);
+    g_assert_cmphex(*fake_msr_value(0x4b564d06), ==, 0xec);
+    fake_vcpu_free(k);
+    g_autofree char *steal = load(stream, "host,-kvm-steal-time"), *translator = load(stream, NULL);
+    g_assert_nonnull(strstr(steal, "the saved guest uses 'kvm-steal-time'"));
+    g_assert_nonnull(strstr(translator, "the saved guest uses 'kvm-asyncpf'"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -433,5 +527,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm-x86/pmu/amd", test_pmu_amd);
     g_test_add_func("/kvm-x86/nested/state", test_nested);
     g_test_add_func("/kvm-x86/nested/choice", test_nested_choice);
+    g_test_add_func("/kvm-x86/nested/evmcs", test_evmcs);
+    g_test_add_func("/kvm-x86/tsc", test_tsc);
+    g_test_add_func("/kvm-x86/paravirtual", test_paravirtual);
     return g_test_run();
 }

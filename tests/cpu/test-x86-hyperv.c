@@ -89,6 +89,43 @@ static void test_hyperv(void)
     x86_models_set_host(NULL);
 }
 
+/* The enlightened VMCS is for guests that have guests. */
+static void test_evmcs(void)
+{
+    static const X86HypervHost with_evmcs = { .word = { 0x2aff, 0x00080510, 0x00004c2c }, .nested = { 0x00060101, 1 } };
+    static X86Host host;
+    uint32_t o[4];
+    use_host(&host, &with_evmcs);
+    refused("qemu64,hv-evmcs", "'hv-evmcs' builds on 'hv-vapic'");
+    refused("qemu64,hv-vapic,hv-evmcs", "'hv-evmcs' builds on 'vmx'");
+    X86Cpu *c = fix_cpu("qemu64,hv-passthrough"); /* without VMX it is not taken along */
+    g_assert_false(x86_hv_has_evmcs(c));
+    cpuid(c, 0x40000000, 0, o);
+    g_assert_cmphex(o[0], ==, 0x40000006);
+    cpuid(c, 0x4000000a, 0, o);
+    g_assert_cmphex(o[0], ==, 0);
+    fix_free(c);
+    host.features[X86_FW_1_ECX] |= 1u << (X86_FEATURE_VMX & 31);
+    host.extended.nested = true;
+    c = fix_cpu("qemu64,+vmx,hv-vapic,hv-evmcs");
+    cpuid(c, 0x40000000, 0, o);
+    g_assert_cmphex(o[0], ==, 0x4000000a);
+    cpuid(c, 0x40000004, 0, o);
+    g_assert_cmphex(o[0] & 1u << 14, ==, 1u << 14);
+    cpuid(c, 0x4000000a, 0, o);
+    g_assert_cmphex(o[0], ==, 0x00060101);
+    g_assert_cmphex(o[1], ==, 1);
+    cpuid(c, 0x40000100, 0, o);
+    g_assert_cmpmem(&o[1], 9, "KVMKVMKVM", 9);
+    fix_free(c);
+    use_host(&host, &hyperv_host);
+    host.features[X86_FW_1_ECX] |= 1u << (X86_FEATURE_VMX & 31);
+    host.extended.nested = true;
+    refused("qemu64,+vmx,hv-vapic,hv-evmcs", "'hv-evmcs': this host's kernel does not have it");
+    refused("qemu64,hv-relaxed,hv-syndbg", "'hv-syndbg': there is no connection to a debugger here");
+    x86_models_set_host(NULL);
+}
+
 static void test_hyperv_refusals(void)
 {
     static X86Host host;
@@ -113,6 +150,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/x86/hyperv/interfaces", test_hyperv);
+    g_test_add_func("/x86/hyperv/evmcs", test_evmcs);
     g_test_add_func("/x86/hyperv/refusals", test_hyperv_refusals);
     return g_test_run();
 }
