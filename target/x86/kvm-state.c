@@ -513,6 +513,7 @@ bool kvm_x86_put(KvmVcpu *k, Error **errp)
 
 bool kvm_x86_get(KvmVcpu *k, Error **errp)
 {
+    X86Cpu *c = kvm_cpu(k);
     if (!get_sregs(k, errp) || !get_regs(k, errp) || !get_fpu(k, errp))
         return false;
     get_extra(k);
@@ -520,7 +521,9 @@ bool kvm_x86_get(KvmVcpu *k, Error **errp)
     if (!get_events(k, errp) || !get_waiting(k, errp) || !kvm_x86_get_nested(k, errp))
         return false;
     tlb_flush_all(k->v);
-    tlb_set_asid(k->v, kvm_cpu(k)->cr4 & CR4_PCIDE ? kvm_cpu(k)->cr3 & 0xfff : 0);
-    x86_update_mode(kvm_cpu(k));
+    if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !x86_lma(c)) /* the kernel does not tell what it holds */
+        x86_reload_pdptes(c);
+    tlb_set_asid(k->v, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
+    x86_update_mode(c);
     return true;
 }

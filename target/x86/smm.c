@@ -133,10 +133,12 @@ static void load_state(X86Cpu *c, const uint8_t *s)
     x86_set_eflags(c, (uint32_t)rflags);
 }
 
-static void reload_pdptes(X86Cpu *c)
+void x86_reload_pdptes(X86Cpu *c)
 {
-    for (unsigned i = 0; i < 4; i++)
-        c->pdpte[i] = phys_load(&c->v, (c->cr3 & 0xffffffe0) + i * 8, 8);
+    for (unsigned i = 0; i < 4; i++) {
+        c->pdpte[i] = 0;
+        as_load(c->v.as, (c->cr3 & 0xffffffe0) + i * 8, 8, &c->pdpte[i], x86_guest_arch.attrs(&c->v));
+    }
 }
 
 X86_HELPER_VOID(rsm)
@@ -155,7 +157,7 @@ X86_HELPER_VOID(rsm)
     switch_space(c, false);
     c->nmi_blocked = c->smm_nmi_blocked;
     if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !(c->efer & EFER_LMA))
-        reload_pdptes(c);
+        x86_reload_pdptes(c);
     tlb_set_asid(v, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
     x86_update_mode(c);
     x86_poll_soon(c);
