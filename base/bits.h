@@ -60,10 +60,21 @@ static inline void store_be(void *p, unsigned size, uint64_t v)
     for (unsigned i = 0; i < size; i++)
         b[size - 1 - i] = (uint8_t)(v >> (8 * i));
 }
-static inline uint16_t load_le16(const void *p) { return (uint16_t)load_le(p, 2); }
-static inline uint32_t load_le32(const void *p) { return (uint32_t)load_le(p, 4); }
-static inline uint64_t load_le64(const void *p) { return load_le(p, 8); }
-static inline void store_le16(void *p, uint16_t v) { store_le(p, 2, v); }
-static inline void store_le32(void *p, uint32_t v) { store_le(p, 4, v); }
-static inline void store_le64(void *p, uint64_t v) { store_le(p, 8, v); }
+/* The same with a size that is known: one instruction each. */
+#define BITS_LE(bits_) \
+    static inline uint##bits_##_t load_le##bits_(const void *p) \
+    { \
+        uint##bits_##_t v; \
+        memcpy(&v, p, sizeof v); \
+        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap##bits_(v); \
+    } \
+    static inline void store_le##bits_(void *p, uint##bits_##_t v) \
+    { \
+        v = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap##bits_(v); \
+        memcpy(p, &v, sizeof v); \
+    }
+BITS_LE(16)
+BITS_LE(32)
+BITS_LE(64)
+#undef BITS_LE
 #endif

@@ -96,6 +96,12 @@ typedef struct BlockScsi {
 int block_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt);
 bool block_has_scsi(BlockNode *n);
 int block_flush(BlockNode *n);
+/*
+ * Hints, for much that is about to be written. Reserve: all of [offset, offset + len) will be, what stands there until then is undefined;
+ * -ENOSPC: there is no room, -ENOTSUP: the node can't, or need not. Write out: the host may begin with what it has not written yet.
+ */
+int block_reserve(BlockNode *n, uint64_t offset, uint64_t len);
+void block_write_out(BlockNode *n);
 
 /* What stands at [offset, offset + pnum): all the same kind. */
 enum { BLOCK_DATA = 1, BLOCK_ZERO = 2, BLOCK_ALLOCATED = 4 /* in this layer */, BLOCK_OFFSET_VALID = 8, BLOCK_COMPRESSED = 16, BLOCK_EOF = 32 };
@@ -152,8 +158,9 @@ bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
 bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
 /*
  * The machine's saved state beside the disk's contents (savevm): written before the snapshot is made, read from the snapshot, discarded from
- * what is active after making or applying one. Any thread; 0 or a negative errno.
+ * what is active after making or applying one. Any thread; 0 or a negative errno. Reserve: block_reserve().
  */
+int block_vmstate_reserve(BlockNode *n, uint64_t offset, uint64_t len);
 int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 int block_vmstate_discard(BlockNode *n);
 int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);

@@ -49,6 +49,8 @@ struct BlockDriver {
     int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags); /* -ENOTSUP: the core writes zeroes */
     int (*pdiscard)(BlockNode *n, uint64_t offset, uint64_t len);
     int (*flush)(BlockNode *n);
+    int (*reserve)(BlockNode *n, uint64_t offset, uint64_t len); /* block_reserve(), block_write_out() */
+    void (*write_out)(BlockNode *n);
     int (*scsi)(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt);
     bool (*passes_scsi)(BlockNode *n); /* SCSI commands are for its `file`: it shows all of it, as it is */
     int (*status)(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out); /* absent: all data, allocated, same offset in file */
@@ -70,6 +72,7 @@ struct BlockDriver {
     /* May a persistent bitmap be made? Absent: the format stores none. */
     bool (*bitmap_can_store)(BlockNode *n, const char *name, uint64_t granularity, Error **errp);
     int (*vmstate_pwritev)(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
+    int (*vmstate_reserve)(BlockNode *n, uint64_t offset, uint64_t len);
     int (*vmstate_discard)(BlockNode *n);
     int (*snapshot_vmstate_preadv)(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
 };

@@ -332,6 +332,25 @@ int block_flush(BlockNode *n)
     return end(n, r);
 }
 
+int block_reserve(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    if (!block_writable(n) || !n->drv->reserve)
+        return -ENOTSUP;
+    begin(n);
+    return end(n, n->drv->reserve(n, offset, len));
+}
+
+void block_write_out(BlockNode *n)
+{
+    while (n->file)
+        n = n->file;
+    if (n->flags & BLOCK_NO_FLUSH || !block_writable(n) || !n->drv->write_out)
+        return;
+    begin(n);
+    n->drv->write_out(n);
+    end(n, 0);
+}
+
 /* --- SCSI commands --- */
 
 static BlockNode *scsi_node(BlockNode *n)

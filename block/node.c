@@ -561,6 +561,12 @@ int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov,
     return n->drv->vmstate_pwritev ? n->drv->vmstate_pwritev(n, offset, iov, iovcnt) : -ENOTSUP;
 }
 
+int block_vmstate_reserve(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    n = block_skip_filters(n);
+    return block_writable(n) && n->drv->vmstate_reserve ? n->drv->vmstate_reserve(n, offset, len) : -ENOTSUP;
+}
+
 int block_vmstate_discard(BlockNode *n)
 {
     n = block_skip_filters(n);

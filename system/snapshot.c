@@ -76,6 +76,9 @@ typedef struct Source { BlockNode *node; char id[128]; } Source;
 
 static int state_write(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return block_vmstate_writev(opaque, offset, iov, iovcnt); }
 
+static int state_reserve(void *opaque, uint64_t offset, uint64_t len) { return block_vmstate_reserve(opaque, offset, len); }
+static void state_write_out(void *opaque) { block_write_out(opaque); }
+
 static int state_read(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     const Source *s = opaque;
@@ -306,7 +309,7 @@ bool snapshot_progress(SnapshotProgress *out)
 
 static bool save_now(GArray *disks, const char *name, const SnapshotOptions *o, Error **errp)
 {
-    SaveIo io = { .write = state_write, .opaque = disk(disks, 0)->node };
+    SaveIo io = { .write = state_write, .reserve = state_reserve, .write_out = state_write_out, .opaque = disk(disks, 0)->node };
     int r = block_vmstate_discard(disk(disks, 0)->node); /* what a load may have left there */
     Save *s = r ? NULL : save_new(&io, o->compress, errp);
     if (r)

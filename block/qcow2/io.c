@@ -102,7 +102,7 @@ int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t of
     return r;
 }
 
-static int read_range(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+int q2_read_range(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
     return q2_preadv_in(n, NULL, 0, offset, len, iov, iovcnt);
 }
@@ -114,7 +114,7 @@ int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *i
     pthread_mutex_lock(&q->lock);
     q2_request_begin(q, &request, offset, len, Q2_READS);
     pthread_mutex_unlock(&q->lock);
-    int r = read_range(n, offset, len, iov, iovcnt);
+    int r = q2_read_range(n, offset, len, iov, iovcnt);
     q2_request_end(q, &request);
     return r;
 }
@@ -229,7 +229,7 @@ static int fill(BlockNode *n, uint64_t from, uint64_t to, void **buf)
     uint64_t have = from < disk ? MIN(len, disk - from) : 0;
     struct iovec iov = { *buf, have };
     memset((uint8_t *)*buf + have, 0, len - have);
-    return have ? read_range(n, from, have, &iov, 1) : 0;
+    return have ? q2_read_range(n, from, have, &iov, 1) : 0;
 }
 
 /* Old contents around, new contents between: one write. */
@@ -358,6 +358,43 @@ out:
     return r;
 }
 
+/* One step of q2_reserve(): clusters that nothing was written to yet, and how far they go. (locked) */
+static int reserve_some(BlockNode *n, uint64_t offset, uint64_t len, uint64_t *did)
+{
+    Qcow2 *q = q2_of(n);
+    Alloc a = { 0 };
+    Q2Map m;
+    int r = q2_map(n, offset, len, &m);
+    *did = m.len;
+    if (r || (m.kind == Q2_DATA && m.copied))
+        return r;
+    r = needs_alloc(n, offset, MIN(len, (uint64_t)ALLOC_MAX), &a.in_place, did, &a.host);
+    r = r ? r : allocate(n, offset, did, &a);
+    if (r)
+        return r;
+    r = a.in_place ? 0 : block_reserve(q->data, a.host, a.end - a.start);
+    if (!r || r == -ENOTSUP)
+        return link_clusters(n, &a, a.start, a.end);
+    if (!q->data_node)
+        q2_free_later(n, a.host, (a.end - a.start) >> q->cluster_bits);
+    return r;
+}
+
+int q2_reserve(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    Qcow2 *q = q2_of(n);
+    Q2Request request;
+    pthread_mutex_lock(&q->lock);
+    uint64_t first = align_down(offset, q->cluster_size);
+    q2_request_begin(q, &request, first, align_up(offset + len, q->cluster_size) - first, Q2_ALLOCATES);
+    int r = q->broken ? -EIO : q->lazy && !q->dirty_written ? q2_mark_dirty(n) : 0;
+    for (uint64_t done = 0, did; !r && done < len; done += did)
+        r = reserve_some(n, offset + done, len - done, &did);
+    q2_request_end(q, &request);
+    pthread_mutex_unlock(&q->lock);
+    return r;
+}
+
 static int write_compressed(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
     Qcow2 *q = q2_of(n);
@@ -412,51 +449,5 @@ int q2_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *
         r = write_some(n, offset + done, len - done, iov, iovcnt, done, &did);
         done += did;
     }
-    return r;
-}
-
-/* --- the machine's state: behind the end of the disk --- */
-
-uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size) { return q2_l1_needed(q, disk_size) << (q->cluster_bits + q->l2_bits); }
-
-/* Encrypted: whole sectors around the range; what is around it is read first. */
-static int vmstate_sectors(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int iovcnt)
-{
-    uint64_t start = align_down(at, CRYPTO_SECTOR), end = align_up(at + len, CRYPTO_SECTOR);
-    struct iovec one = { g_malloc(end - start), end - start };
-    block_partial_begin(n); /* two writers may share a sector */
-    int r = read_range(n, start, end - start, &one, 1);
-    if (!r) {
-        iov_to_buf(iov, iovcnt, 0, (uint8_t *)one.iov_base + (at - start), len);
-        r = q2_pwritev(n, start, end - start, &one, 1, 0);
-    }
-    block_partial_end(n);
-    g_free(one.iov_base);
-    return r;
-}
-
-int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
-{
-    Qcow2 *q = q2_of(n);
-    uint64_t at = q2_vmstate_start(q, block_size(n)) + offset, len = iov_bytes(iov, iovcnt);
-    if (q->crypt_method && (at | len) % CRYPTO_SECTOR)
-        return vmstate_sectors(n, at, len, iov, iovcnt);
-    return q2_pwritev(n, at, len, iov, iovcnt, 0);
-}
-
-int q2_vmstate_discard(BlockNode *n)
-{
-    Qcow2 *q = q2_of(n);
-    uint64_t start = q2_vmstate_start(q, block_size(n));
-    Q2Request request;
-    pthread_mutex_lock(&q->lock);
-    uint64_t end = (uint64_t)q->l1_size << (q->cluster_bits + q->l2_bits);
-    int r = q->broken ? -EIO : 0;
-    if (!r && end > start) {
-        q2_request_begin(q, &request, start, end - start, Q2_ALLOCATES);
-        r = q2_discard_range(n, start, end - start, true);
-        q2_request_end(q, &request);
-    }
-    pthread_mutex_unlock(&q->lock);
     return r;
 }

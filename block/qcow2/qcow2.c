@@ -473,6 +473,7 @@ static const BlockDriver qcow2_driver = {
     .truncate = q2_truncate, .info = q2_info, .create = q2_create, .amend = q2_amend, .measure = q2_measure, .check = q2_check,
     .change_backing = q2_change_backing_file, .make_empty = q2_make_empty, .snapshot_list = q2_snapshot_list, .snapshot_create = q2_snapshot_create,
     .snapshot_apply = q2_snapshot_apply, .snapshot_delete = q2_snapshot_delete, .snapshot_load = q2_snapshot_load, .vmstate_pwritev = q2_vmstate_pwritev,
-    .bitmap_can_store = q2_bitmap_can_store, .vmstate_discard = q2_vmstate_discard, .snapshot_vmstate_preadv = q2_snapshot_vmstate_preadv,
+    .vmstate_reserve = q2_vmstate_reserve, .vmstate_discard = q2_vmstate_discard, .snapshot_vmstate_preadv = q2_snapshot_vmstate_preadv,
+    .bitmap_can_store = q2_bitmap_can_store,
 };
 BLOCK_DRIVER_REGISTER(qcow2_driver)

@@ -199,10 +199,17 @@ int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct 
 int q2_aio(BlockNode *n, BlockAio *a, BlockAioStep *step);
 void q2_aio_ended(BlockNode *n, BlockAioStep *step);
 int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+int q2_read_range(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt); /* inside another request */
+int q2_reserve(BlockNode *n, uint64_t offset, uint64_t len); /* own clusters, all to be written before anybody reads them */
+
+/* vmstate.c */
 uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size); /* guest offset of the machine's state: behind the disk */
 int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
-bool q2_apply_options(BlockNode *n, Opts *o, Error **errp); /* makes the caches */
+int q2_vmstate_reserve(BlockNode *n, uint64_t offset, uint64_t len);
 int q2_vmstate_discard(BlockNode *n);
+
+/* options.c */
+bool q2_apply_options(BlockNode *n, Opts *o, Error **errp); /* makes the caches */
 
 /* compress.c */
 bool q2_compression_known(unsigned type);

@@ -37,9 +37,17 @@ static int transfer(int fd, uint64_t offset, const struct iovec *iov, int iovcnt
 static int file_read(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return transfer(*(int *)opaque, offset, iov, iovcnt, false); }
 static int file_write(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return transfer(*(int *)opaque, offset, iov, iovcnt, true); }
 
+static int file_reserve(void *opaque, uint64_t offset, uint64_t len)
+{
+    int r = fallocate(*(int *)opaque, 0, (off_t)offset, (off_t)len) ? -errno : 0;
+    return r == -ENOSPC || r == -EFBIG || r == -EDQUOT ? r : -ENOTSUP;
+}
+
+static void file_write_out(void *opaque) { sync_file_range(*(int *)opaque, 0, 0, SYNC_FILE_RANGE_WRITE); }
+
 static bool write_file(const char *path, int fd, Error **errp)
 {
-    SaveIo io = { .write = file_write, .opaque = &fd };
+    SaveIo io = { .write = file_write, .reserve = file_reserve, .write_out = file_write_out, .opaque = &fd };
     uint64_t size;
     Save *s = save_new(&io, false, errp);
     bool ok = s && save_end(s, &size, errp);

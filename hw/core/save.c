@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include "base/thread.h"
 #include "hw/core/device.h"
 #include "hw/core/save-format.h"
 #include "rhea-config.h"
@@ -10,7 +11,7 @@
 #include <zstd.h>
 #endif
 
-enum { ZSTD_LEVEL = 1, PACKED = 1 << 20 };
+enum { ZSTD_LEVEL = 1, WRITE_MAX = 1 << 20 /* why: block/file.c */ };
 
 /* Four pages of RAM; where they are saved. */
 typedef struct Unit {
@@ -118,15 +119,14 @@ static int look(void *opaque, unsigned chunk)
         if (!u->due)
             continue;
         u->mask = pages_of(b, offset);
-        if (!s->compress)
-            u->sum = sum_pages(u, b->host + offset);
     }
     return s->cancelled ? -ECANCELED : 0;
 }
 
 /* In order, so that neighbours in RAM are neighbours there, and one machine is saved as the same bytes each time. */
-static void place(Save *s)
+static int place(Save *s)
 {
+    uint64_t from = s->end;
     for (uint64_t i = 0; i < s->blocks.units; i++) {
         Unit *u = &s->unit[i];
         if (!u->due || !u->mask)
@@ -138,6 +138,8 @@ static void place(Save *s)
             s->end += u->stored;
         }
     }
+    int r = s->end > from && s->io.reserve ? s->io.reserve(s->io.opaque, from, s->end - from) : 0;
+    return r == -ENOTSUP ? 0 : r;
 }
 
 /* --- plain pages: straight from RAM --- */
@@ -159,7 +161,7 @@ static int write_plain(Save *s, unsigned chunk)
         uint8_t *host = block_of(s, chunk)->host + s->chunk[chunk].offset + i * (uint64_t)SAVE_UNIT;
         if (!u->due || !u->mask)
             continue;
-        r = save_batch_goes_on(b, u->at) ? 0 : write_batch(s, b);
+        r = save_batch_goes_on(b, u->at) && b->len < WRITE_MAX ? 0 : write_batch(s, b);
         save_batch_add(b, u->at, u->mask, host);
     }
     r = r ? r : write_batch(s, b);
@@ -221,12 +223,70 @@ static int write_packed(void *opaque, unsigned chunk)
 static int write_packed(void *opaque, unsigned chunk) { return -ENOTSUP; }
 #endif
 
-/* By one thread: the host lets one at a time write to a file, and the others would wait for it spinning. */
+/*
+ * One thread writes: the host lets one at a time write to a file, and others would wait for it spinning. Another follows it: it sums up what
+ * was written, while caches have it, and lets the host write to the disk, so that little is left when all of it must be there.
+ */
+enum { WRITE_OUT_CHUNKS = 16 };
+
+typedef struct Follower {
+    Save *s;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned written;       /* chunks */
+    bool ended;
+} Follower;
+
+static void sum_chunk(Save *s, unsigned chunk)
+{
+    const uint8_t *host = block_of(s, chunk)->host + s->chunk[chunk].offset;
+    for (unsigned i = 0; i < units_in(s, chunk); i++) {
+        Unit *u = s->chunk[chunk].unit + i;
+        if (u->due && u->mask)
+            u->sum = sum_pages(u, host + i * (uint64_t)SAVE_UNIT);
+    }
+}
+
+static void *follow(void *opaque)
+{
+    Follower *f = opaque;
+    pthread_mutex_lock(&f->lock);
+    for (unsigned i = 0; i < f->s->chunks; i++) {
+        while (f->written <= i && !f->ended)
+            pthread_cond_wait(&f->changed, &f->lock);
+        if (f->written <= i)
+            break;
+        pthread_mutex_unlock(&f->lock);
+        sum_chunk(f->s, i);
+        if (i % WRITE_OUT_CHUNKS == WRITE_OUT_CHUNKS - 1 && f->s->io.write_out)
+            f->s->io.write_out(f->s->io.opaque);
+        pthread_mutex_lock(&f->lock);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+static void tell(Follower *f, unsigned written, bool ended)
+{
+    pthread_mutex_lock(&f->lock);
+    f->written = written;
+    f->ended = ended;
+    pthread_cond_signal(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
 static int write_all_plain(Save *s)
 {
+    Follower f = { .s = s, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+    pthread_t thread = thread_start("saved state", follow, &f);
+    unsigned written = 0;
     int r = 0;
-    for (unsigned i = 0; i < s->chunks && !r; i++)
-        r = write_plain(s, i);
+    while (written < s->chunks && !r) {
+        r = write_plain(s, written);
+        tell(&f, written += !r, false);
+    }
+    tell(&f, written, true);
+    pthread_join(thread, NULL);
     return r;
 }
 
@@ -236,8 +296,8 @@ static int save_pages(Save *s)
     s->began = true;
     if (r || s->compress)
         return r ? r : save_parallel(s->chunks, write_packed, s);
-    place(s);
-    return write_all_plain(s);
+    r = place(s);
+    return r ? r : write_all_plain(s);
 }
 
 static bool report(int r, Error **errp)

@@ -12,6 +12,8 @@
 typedef struct SaveIo {
     int (*read)(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt);
     int (*write)(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt);
+    int (*reserve)(void *opaque, uint64_t offset, uint64_t len); /* all of it will be written; -ENOTSUP: no matter. May be NULL, as: */
+    void (*write_out)(void *opaque);                             /* the host may begin to write to the disk what it has */
     void *opaque;
     uint64_t size;
 } SaveIo;
