@@ -78,6 +78,9 @@ void error_set_sink(ErrorSink *fn, void *opaque)
 }
 
 static const char *program = "rhea";
+static bool timestamps;
+
+void error_set_timestamps(bool on) { timestamps = on; }
 
 void error_set_program(const char *name) { program = name; }
 
@@ -87,7 +90,9 @@ static void emit(const char *prefix, const char *text)
         g_autofree char *line = g_strconcat(prefix, text, NULL);
         sink(sink_opaque, line);
     } else {
-        fprintf(stderr, "%s: %s%s\n", program, prefix, text);
+        g_autoptr(GDateTime) now = timestamps ? g_date_time_new_now_utc() : NULL;
+        g_autofree char *time = now ? g_date_time_format(now, "%Y-%m-%dT%H:%M:%S.%fZ ") : NULL;
+        fprintf(stderr, "%s%s: %s%s\n", time ? time : "", program, prefix, text);
     }
 }
 

@@ -29,6 +29,7 @@ void error_report(const Error *err);
 void warn_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void info_reportf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
+void error_set_timestamps(bool on);       /* stderr lines begin with the time of day (UTC) */
 void error_set_program(const char *name); /* what reports on stderr begin with instead of "rhea"; not copied */
 
 /* Where reports go instead of stderr (no "rhea: ", no newline); NULL: back to stderr. Main thread. */

@@ -169,11 +169,22 @@ Object *object_find(const char *id, const char *kind)
     return NULL;
 }
 
+/* A type that is of the kind: the kind itself, or the first of several. */
+static const char *first_of_kind(const char *kind)
+{
+    for (guint i = 0; types && i < types->len; i++) {
+        const ObjectType *t = types->pdata[i];
+        if (!strcmp(kind_of(t), kind))
+            return t->name;
+    }
+    return kind;
+}
+
 Object *object_get(const char *id, const char *kind, Error **errp)
 {
     Object *any = object_find(id, NULL);
     if (!any)
-        error_setf(errp, "there is no object '%s'; add -object %s,id=%s", id, kind ? kind : "TYPE", id);
+        error_setf(errp, "there is no object '%s'; add -object %s,id=%s", id, kind ? first_of_kind(kind) : "TYPE", id);
     else if (kind && strcmp(kind_of(any->type), kind))
         error_setf(errp, "object '%s' is of type '%s', not a %s", id, any->type->name, kind);
     else

@@ -2,6 +2,7 @@
 /* Option strings: ordered key=value pairs, and the scalar parsers behind them. */
 #include "base/opts.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
 
@@ -241,4 +242,12 @@ bool opts_get_enum(Opts *o, const char *key, const char *const *words, unsigned 
 {
     const char *v = opts_get(o, key);
     return !v || parse_enum(key, v, words, index, errp);
+}
+
+bool opts_port_ok(const char *service, Error **errp)
+{
+    if (!*service || strspn(service, "0123456789") < strlen(service) || (strlen(service) < 6 && atoi(service) < 65536))
+        return true;
+    error_setf(errp, "port '%s': the last one is 65535", service);
+    return false;
 }

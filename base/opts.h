@@ -27,6 +27,8 @@ unsigned opts_count(const Opts *o);
 const char *opts_key(const Opts *o, unsigned i);
 const char *opts_value(const Opts *o, unsigned i);
 
+bool opts_port_ok(const char *service, Error **errp); /* a TCP port's number must be below 65536; names pass */
+
 /* Get and mark as used. NULL / default when absent. */
 const char *opts_get(Opts *o, const char *key);
 bool opts_get_bool(Opts *o, const char *key, bool dflt, bool *out, Error **errp);

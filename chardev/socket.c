@@ -95,6 +95,8 @@ static struct addrinfo *resolve(const Socket *s, Error **errp)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = s->server ? AI_PASSIVE : 0, .ai_family = AF_UNSPEC };
     struct addrinfo *list = NULL;
+    if (!opts_port_ok(s->service, errp))
+        return NULL;
     if (s->ipv4 != s->ipv6)
         hints.ai_family = s->ipv4 ? AF_INET : AF_INET6;
     int err = getaddrinfo(*s->host ? s->host : NULL, s->service, &hints, &list);

@@ -123,6 +123,13 @@ static bool info_jit(Monitor *mon, int argc, char **argv, Error **errp)
     return true;
 }
 
+static bool info_kvm(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    const AccelType *a = accel_current();
+    monitor_printf(mon, "kvm support: %s\n", a && !strcmp(a->name, "kvm") ? "enabled" : accel_find("kvm") ? "disabled" : "not compiled");
+    return true;
+}
+
 /* ---- memory map ---- */
 
 static bool info_mtree(Monitor *mon, int argc, char **argv, Error **errp)
@@ -316,6 +323,7 @@ const MonitorCommand monitor_info_items[] = {
     { "pic", NULL, "state of the interrupt controllers", 0, 0, false, info_pic },
     { "tlb", NULL, "every mapping of the current CPU's page tables", 0, 0, false, monitor_info_tlb },
     { "mem", NULL, "the mapped ranges, with their rights", 0, 0, false, monitor_info_mem },
+    { "kvm", NULL, "does KVM run the CPUs?", 0, 0, false, info_kvm },
     { "jit", NULL, "the translator's counters", 0, 0, false, info_jit },
     { "mtree", "[-f]", "the memory map as a tree, or flat", 0, 1, false, info_mtree },
     { "qtree", NULL, "buses, devices and their properties", 0, 0, false, info_qtree },

@@ -67,6 +67,17 @@ static bool opt_no_user_config(Settings *s, const char *arg, Error **errp)
 
 /* ---- -action ---- */
 
+static bool opt_msg(Settings *s, const char *arg, Error **errp)
+{
+    static const char *const keys[] = { "timestamp", NULL };
+    bool on = false;
+    g_autoptr(Opts) o = opts_parse(arg, NULL, errp);
+    if (!o || !opts_get_bool(o, "timestamp", false, &on, errp) || !opts_all_used(o, "-msg", keys, errp))
+        return false;
+    error_set_timestamps(on);
+    return true;
+}
+
 static bool set_reboot(RunPolicy *p, unsigned choice)
 {
     p->reboot_exits = choice == 1;
@@ -102,7 +113,7 @@ static const struct Action {
     { "watchdog", { "reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi" }, set_watchdog }, /* in that of WatchdogAction */
 };
 
-static bool set_action(RunPolicy *p, const char *event, const char *value, Error **errp)
+bool policy_set_action(RunPolicy *p, const char *event, const char *value, Error **errp)
 {
     static const char *const events[] = { "reboot", "shutdown", "panic", "watchdog", NULL };
     for (unsigned i = 0; i < G_N_ELEMENTS(actions); i++) {
@@ -126,7 +137,7 @@ static bool opt_action(Settings *s, const char *arg, Error **errp)
     if (!o)
         return false;
     for (unsigned i = 0; i < opts_count(o); i++) {
-        if (!set_action(&s->policy, opts_key(o, i), opts_value(o, i), errp))
+        if (!policy_set_action(&s->policy, opts_key(o, i), opts_value(o, i), errp))
             return false;
     }
     return true;
@@ -134,7 +145,7 @@ static bool opt_action(Settings *s, const char *arg, Error **errp)
 
 static bool opt_watchdog_action(Settings *s, const char *arg, Error **errp)
 {
-    return set_action(&s->policy, "watchdog", arg, errp);
+    return policy_set_action(&s->policy, "watchdog", arg, errp);
 }
 
 #define FIELD(f) .offset = offsetof(Settings, f)
@@ -149,6 +160,7 @@ const Option options_debug[] = {
     { "d", "ITEM[,ITEM...]", "log these; -d help lists them", opt_d },
     { "D", "FILE", "write the log there instead of to stderr", opt_D },
     { "trace", "PATTERN", "switch trace points on; -trace help lists them", opt_trace },
+    { "msg", "timestamp=on|off", "lines on stderr begin with the time", opt_msg },
     { "pidfile", "FILE", "write the process id there", FIELD(pidfile) },
     { "daemonize", NULL, "go to the background once the machine stands", FIELD(daemonize) },
     { "no-user-config", NULL, "accepted: there is no user's configuration file", opt_no_user_config },

@@ -97,8 +97,25 @@ static bool opt_accel(Settings *s, const char *arg, Error **errp)
         error_prependf(errp, "-accel");
         return false;
     }
+    if (opts_has(o, "help")) {
+        opts_free(o);
+        return opt_accel(s, "help", errp);
+    }
     g_ptr_array_add(s->accels, o);
     return true;
+}
+
+static bool opt_overcommit(Settings *s, const char *arg, Error **errp)
+{
+    static const char *const keys[] = { "mem-lock", "cpu-pm", NULL };
+    bool cpu_pm = false;
+    g_autoptr(Opts) o = opts_parse(arg, NULL, errp);
+    if (!o || !opts_get_bool(o, "mem-lock", false, &s->mem_lock, errp) || !opts_get_bool(o, "cpu-pm", false, &cpu_pm, errp) ||
+        !opts_all_used(o, "-overcommit", keys, errp))
+        return false;
+    if (cpu_pm)
+        error_setf(errp, "-overcommit: cpu-pm=on: guests do not get the host's idle states here; leave it out");
+    return !cpu_pm;
 }
 
 static bool opt_enable_kvm(Settings *s, const char *arg, Error **errp)
@@ -358,6 +375,7 @@ const Option options_machine[] = {
     { "m", "[size=]SIZE[,slots=N,maxmem=SIZE]", "memory, in MiB or with a suffix M, G, T; maxmem: with memory devices", opt_m },
     { "mem-path", "PATH", "RAM in a file, or in a folder of tmpfs or hugetlbfs", FLAG(mem_path) },
     { "mem-prealloc", NULL, "allocate all RAM at the start", FLAG(mem_prealloc) },
+    { "overcommit", "[mem-lock=on|off]", "mem-lock: the program's memory, the guest's included, is never swapped out", opt_overcommit },
     { "numa", "node[,memdev=ID|mem=SIZE][,cpus=A-B][,nodeid=N] | dist,src=,dst=,val= | cpu,node-id=,socket-id=...",
       "NUMA nodes of the guest, their distances and CPUs", opt_numa },
     { "name", "[guest=]NAME[,process=NAME]", "name of the guest, and of the process", opt_name },

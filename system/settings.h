@@ -20,7 +20,7 @@ typedef struct Settings {
     uint64_t ram_max;            /* -m maxmem=, 0: none */
     unsigned ram_slots;
     char *mem_path;              /* -mem-path */
-    bool mem_prealloc;
+    bool mem_prealloc, mem_lock;
     GPtrArray *numa;             /* of char *: -numa */
     GPtrArray *accels;           /* of Opts, in the order to try; implied key "accel" */
     Opts *icount;                /* -icount, NULL: not given */
@@ -44,6 +44,9 @@ typedef struct Settings {
     char *accel_note;            /* which accelerator was chosen, and why */
     bool done;                   /* a help text was the answer: end with status 0 */
 } Settings;
+
+/* -action EVENT=VALUE; of watchdog also while the machine runs (p is not used then). */
+bool policy_set_action(RunPolicy *p, const char *event, const char *value, Error **errp);
 
 Settings *settings_new(const char *program);
 void settings_free(Settings *s);

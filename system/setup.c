@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* From the settings to a machine: board, accelerator, devices, firmware files. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "accel/accel.h"
 #include "base/bits.h"
 #include "base/object.h"
@@ -345,5 +347,9 @@ Machine *setup_machine(Settings *s, Error **errp)
     bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_memory(s, m, errp) && setup_accel(s, m, errp) &&
               setup_blocks(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) && add_fw_cfg_files(s, errp) &&
               add_devices(s, errp) && setup_monitors(s, errp);
+    if (ok && s->mem_lock && mlockall(MCL_CURRENT | MCL_FUTURE)) {
+        error_set_errno(errp, errno, "-overcommit mem-lock=on: memory can't be locked; raise the limit (ulimit -l)");
+        ok = false;
+    }
     return ok ? m : NULL; /* after an error the process ends */
 }

@@ -149,6 +149,8 @@ static bool unix_address(const NbdAddress *a, struct sockaddr_un *out, socklen_t
 static struct addrinfo *resolve(const NbdAddress *a, bool passive, Error **errp)
 {
     struct addrinfo hints = { .ai_flags = passive ? AI_PASSIVE : AI_ADDRCONFIG, .ai_socktype = SOCK_STREAM }, *list = NULL;
+    if (!opts_port_ok(a->port, errp))
+        return NULL;
     int r = getaddrinfo(*a->host ? a->host : NULL, a->port, &hints, &list);
     if (r == EAI_NONAME && !passive) { /* loopback names on hosts without a network */
         hints.ai_flags = 0;

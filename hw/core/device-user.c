@@ -226,7 +226,8 @@ Device *device_add(Opts *opts, Error **errp)
     if (hot)
         machine_stand_still();
     Device *d = device_new_named(driver, id, errp);
-    if (d && !(set_all(d, opts, errp) && (hot ? device_start_hot(d, errp) : device_start(d, errp)))) {
+    if (d && !(device_set_list(d, device_variant_props(t, driver), errp) && set_all(d, opts, errp) &&
+               (hot ? device_start_hot(d, errp) : device_start(d, errp)))) {
         device_free(d);
         d = NULL;
     }
@@ -271,6 +272,10 @@ bool device_print_help(const char *type, GString *out, Error **errp)
     }
     g_autofree Property *all = device_all_props(t);
     g_string_append_printf(out, "%s: %s\n", t->name, t->desc ? t->desc : "");
+    for (const DeviceType *b = t; b; b = b->base) {
+        for (const DeviceVariant *v = b->variants; v && v->suffix; v++)
+            g_string_append_printf(out, "  (%s%s: with %s)\n", t->name, v->suffix, v->props);
+    }
     props_print_help(all, out);
     return true;
 }

@@ -40,15 +40,37 @@ const DeviceType *const *device_types(unsigned *count)
     return (const DeviceType *const *)types->pdata;
 }
 
+static bool is_named(const DeviceType *t, const char *name, size_t len)
+{
+    return (strlen(t->name) == len && !strncmp(t->name, name, len)) || (t->alias && strlen(t->alias) == len && !strncmp(t->alias, name, len));
+}
+
+static const DeviceVariant *variant_of(const DeviceType *t, const char *name)
+{
+    for (const DeviceType *b = t; b; b = b->base) {
+        for (const DeviceVariant *v = b->variants; v && v->suffix; v++) {
+            if (g_str_has_suffix(name, v->suffix) && is_named(t, name, strlen(name) - strlen(v->suffix)))
+                return v;
+        }
+    }
+    return NULL;
+}
+
 const DeviceType *device_type_find(const char *name)
 {
     unsigned count;
     const DeviceType *const *all = device_types(&count);
     for (unsigned i = 0; i < count; i++) {
-        if (!strcmp(all[i]->name, name) || !g_strcmp0(all[i]->alias, name))
+        if (is_named(all[i], name, strlen(name)) || variant_of(all[i], name))
             return all[i];
     }
     return NULL;
+}
+
+const char *device_variant_props(const DeviceType *t, const char *name)
+{
+    const DeviceVariant *v = variant_of(t, name);
+    return v ? v->props : NULL;
 }
 
 const char *device_type_bus(const DeviceType *t)
@@ -262,6 +284,8 @@ static void set_no_bus(const Device *d, const char *kind, Error **errp)
         if (all[i]->user_creatable && all[i]->provides && g_strv_contains(all[i]->provides, kind))
             g_string_append_printf(makers, "%s-device %s", makers->len ? ", " : "; put one of these before it: ", all[i]->name);
     }
+    if (!strcmp(kind, "memory-slot"))
+        g_string_assign(makers, "; make room: -m SIZE,slots=N,maxmem=MAX, on a machine that takes memory modules");
     error_setf(errp, "device '%s': this machine has no %s bus to plug it into%s", d->type->name, kind, makers->str);
 }
 

@@ -27,6 +27,9 @@ typedef struct Bus Bus;
  */
 typedef enum ResetPhase { RESET_ENTER, RESET_HOLD, RESET_EXIT } ResetPhase;
 
+/* Another name of each type above a base, with properties of its own: "virtio-blk-pci" + "-transitional". */
+typedef struct DeviceVariant { const char *suffix, *props /* "name=value,..." */; } DeviceVariant;
+
 struct DeviceType {
     const char *name;      /* as -device has it: "isa-serial" */
     const char *alias;     /* another name for -device, or NULL */
@@ -41,6 +44,7 @@ struct DeviceType {
     const StateField *state; /* all guest-visible state that is not in the banks */
     const char *const *out_pins; /* names of output pins, NULL-terminated; "irq" is the usual one. "intx*4": four of them */
     const char *const *in_pins;
+    const DeviceVariant *variants; /* of a base: ended by suffix NULL, or NULL */
     const struct DeviceType *base; /* a bus's common part (e.g. PCI): its props, state and hooks come first */
 
     void (*init)(Device *d);                 /* after allocation and property defaults; cannot fail */
@@ -74,7 +78,8 @@ struct Device {
 
 /* Registry. Types register before main (DEVICE_REGISTER); names are unique. */
 void device_register(const DeviceType *type);
-const DeviceType *device_type_find(const char *name);
+const DeviceType *device_type_find(const char *name); /* also by alias, and by a variant's name */
+const char *device_variant_props(const DeviceType *t, const char *name); /* what `name` means beyond the type, or NULL */
 const DeviceType *const *device_types(unsigned *count); /* sorted by name */
 #define DEVICE_REGISTER(type_) \
     static void __attribute__((constructor)) type_##_register(void) { device_register(&type_); }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The monitor's "info pci": functions, their BARs and bridges' windows. */
 #include <inttypes.h>
+#include "base/bits.h"
 #include "hw/pci/pci-host.h"
 
 static void print_bars(const PciDevice *d, GString *out)
@@ -52,7 +53,7 @@ static void print_bus(const PciBus *b, GString *out)
                                "class %06x id \"%s\"\n",
                                pci_bus_number(b), PCI_SLOT(d->devfn), PCI_FUNC(d->devfn),
                                d->dev.type->desc ? d->dev.type->desc : d->dev.type->name,
-                               d->info->vendor, d->info->device, d->info->class_code, d->dev.id);
+                               load_le16(d->config), load_le16(d->config + 2), load_le32(d->config + 8) >> 8, d->dev.id);
         if (d->info->interrupt_pin)
             g_string_append_printf(out, "      IRQ %u, pin %c\n", d->config[PCI_INT_LINE],
                                    '@' + d->info->interrupt_pin);

@@ -30,7 +30,8 @@ bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **o
         return false;
     }
     if (!is_pow2(p->logical_block_size) || !is_pow2(p->physical_block_size) || p->physical_block_size < p->logical_block_size) {
-        error_setf(errp, "device '%s': sector sizes are powers of two, the physical one not below the logical one", d->id);
+        error_setf(errp, "device '%s': sectors of %u bytes on a medium of %u: both are powers of two, physical_block_size= not below logical_block_size=",
+                   d->id, p->logical_block_size, p->physical_block_size);
         return false;
     }
     BlockBackend *b = p->drive ? blk_find(p->drive) : blk_new(NULL, NULL);

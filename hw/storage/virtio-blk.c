@@ -27,7 +27,9 @@ typedef struct VirtioBlk {
     DriveProps drive;
     char *iothread;
     uint16_t num_queues, queue_size;
-    bool discard, write_zeroes;
+    bool discard, write_zeroes, config_wce;
+    uint32_t max_discard, max_write_zeroes; /* sectors */
+    uint64_t min_io_size, opt_io_size, discard_granularity; /* UINT32_MAX: a sector */
     BlockBackend *blk;
     DriveQueue queue;
     bool writeback;      /* the driver's choice by config.writeback */
@@ -106,7 +108,7 @@ static void submit_range(Request *r, uint32_t type)
         complete(r, S_UNSUPP);
         return;
     }
-    if (!blk_writable(b->blk) || bytes / SECTOR > RANGE_SECTORS_MAX || !in_range(b, sector, bytes)) {
+    if (!blk_writable(b->blk) || bytes / SECTOR > (type == T_DISCARD ? b->max_discard : b->max_write_zeroes) || !in_range(b, sector, bytes)) {
         complete(r, S_IOERR);
         return;
     }
@@ -261,7 +263,8 @@ static uint64_t get_features(VirtioDevice *v)
 {
     const VirtioBlk *b = blk_of(v);
     bool rw = b->blk && blk_writable(b->blk);
-    return (rw ? 0 : F_RO) | (v->queue_count > 1 ? F_MQ : 0) | (rw && b->discard ? F_DISCARD : 0) | (rw && b->write_zeroes ? F_WRITE_ZEROES : 0);
+    return (rw ? 0 : F_RO) | (b->config_wce ? F_CONFIG_WCE : 0) |
+           (v->queue_count > 1 ? F_MQ : 0) | (rw && b->discard ? F_DISCARD : 0) | (rw && b->write_zeroes ? F_WRITE_ZEROES : 0);
 }
 
 static void get_config(VirtioDevice *v, uint8_t *c)
@@ -272,13 +275,14 @@ static void get_config(VirtioDevice *v, uint8_t *c)
     store_le32(c + 12, v->queue[0].max_size - 2u); /* seg_max */
     store_le32(c + 20, block);
     c[24] = (uint8_t)__builtin_ctz(b->drive.physical_block_size / block);
-    store_le16(c + 26, 1);
+    store_le16(c + 26, (uint16_t)MIN(MAX(b->min_io_size / block, 1u), UINT16_MAX));
+    store_le32(c + 28, b->opt_io_size / block);
     c[32] = b->writeback;
     store_le16(c + 34, (uint16_t)v->queue_count);
-    store_le32(c + 36, RANGE_SECTORS_MAX);
+    store_le32(c + 36, b->max_discard);
     store_le32(c + 40, RANGES_MAX);
-    store_le32(c + 44, block / SECTOR);
-    store_le32(c + 48, RANGE_SECTORS_MAX);
+    store_le32(c + 44, (b->discard_granularity == UINT32_MAX ? block : b->discard_granularity) / SECTOR);
+    store_le32(c + 48, b->max_write_zeroes);
     store_le32(c + 52, RANGES_MAX);
     c[56] = 1; /* write zeroes may unmap */
 }
@@ -292,7 +296,7 @@ static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned 
 
 static const VirtioClass blk_class = {
     .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE,
-    .features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | F_CONFIG_WCE, .get_features = get_features, .get_config = get_config,
+    .features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY, .get_features = get_features, .get_config = get_config,
     .set_config = set_config, .queue_notified = queue_notified, .driver_ok = driver_ok, .reset = blk_reset,
 };
 
@@ -309,6 +313,17 @@ static void resized(void *opaque)
 }
 static const BlkDeviceOps drive_ops = { .resized = resized };
 
+static bool check_sizes(Device *d, const VirtioBlk *b, Error **errp)
+{
+    uint32_t block = b->drive.logical_block_size;
+    uint64_t granule = b->discard_granularity == UINT32_MAX ? block : b->discard_granularity;
+    bool ok = b->min_io_size % block == 0 && b->opt_io_size % block == 0 && granule && granule % block == 0 &&
+              b->min_io_size / block <= UINT16_MAX && MAX(b->opt_io_size, granule) <= UINT32_MAX;
+    if (!ok)
+        error_setf(errp, "device '%s': min_io_size, opt_io_size and discard_granularity are multiples of the %u bytes of a sector", d->id, block);
+    return ok;
+}
+
 static bool start(Device *d, Error **errp)
 {
     VirtioBlk *b = (VirtioBlk *)d;
@@ -316,7 +331,7 @@ static bool start(Device *d, Error **errp)
         error_setf(errp, "device '%s': queue-size=%u is no power of two", d->id, b->queue_size);
         return false;
     }
-    if (!drive_open(d, &b->drive, false, &b->blk, errp))
+    if (!drive_open(d, &b->drive, false, &b->blk, errp) || !check_sizes(d, b, errp))
         return false;
     drive_queue_init(&b->queue, d, &b->drive, b->blk, &queue_ops);
     b->writeback = b->drive.write_cache;
@@ -355,6 +370,13 @@ static const Property blk_props[] = {
     DEFINE_PROP_STRING("iothread", VirtioBlk, iothread, NULL, "-object iothread that serves the queues"),
     DEFINE_PROP_BOOL("discard", VirtioBlk, discard, true, "offer discards"),
     DEFINE_PROP_BOOL("write-zeroes", VirtioBlk, write_zeroes, true, "offer writing of zeroes"),
+    DEFINE_PROP_BOOL("config-wce", VirtioBlk, config_wce, true, "the guest may switch the write cache on and off"),
+    PROP_(PROP_U32, "max-discard-sectors", VirtioBlk, max_discard, RANGE_SECTORS_MAX, "sectors of 512 bytes of one discard",
+          .min = 1, .max = RANGE_SECTORS_MAX),
+    PROP_(PROP_U32, "max-write-zeroes-sectors", VirtioBlk, max_write_zeroes, RANGE_SECTORS_MAX, "of one write of zeroes", .min = 1, .max = RANGE_SECTORS_MAX),
+    DEFINE_PROP_SIZE("min_io_size", VirtioBlk, min_io_size, 0, "granularity of transfers"),
+    DEFINE_PROP_SIZE("opt_io_size", VirtioBlk, opt_io_size, 0, "best size of transfers"),
+    DEFINE_PROP_SIZE("discard_granularity", VirtioBlk, discard_granularity, UINT32_MAX, "bytes that a discard frees at least"),
     DEFINE_PROP_END,
 };
 static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state), STATE_STRUCT(VirtioBlk, queue, drive_queue_state),

@@ -441,7 +441,11 @@ static const StateField state[] = {
     STATE_U64(VirtioPci, driver_features), STATE_END_OF_TABLE
 };
 
+static const DeviceVariant variants[] = {
+    { "-transitional", "disable-legacy=off,disable-modern=off" }, { "-non-transitional", "disable-legacy=on,disable-modern=off" }, { NULL },
+};
+
 const DeviceType virtio_pci_type = {
     .name = "virtio-pci", .desc = "virtio over PCI", .category = "Misc", .size = sizeof(VirtioPci), .bus = "pci", .base = &pci_device_type,
-    .props = props, .state = state, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop, .info = info,
+    .props = props, .state = state, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop, .info = info, .variants = variants,
 };

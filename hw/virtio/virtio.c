@@ -113,7 +113,7 @@ bool virtio_use_iothread(VirtioDevice *v, const char *id, Error **errp)
 {
     v->iothread = id ? iothread_take(id, errp) : NULL;
     if (id && !v->iothread)
-        error_prependf(errp, "device '%s': iothread=%s: ", v->dev->id, id);
+        error_prependf(errp, "device '%s': iothread=%s", v->dev->id, id);
     return v->iothread || !id;
 }
 

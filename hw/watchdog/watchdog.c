@@ -6,7 +6,7 @@
 
 static WatchdogAction the_action;
 
-void watchdog_set_action(WatchdogAction action) { the_action = action; }
+void watchdog_set_action(WatchdogAction action) { __atomic_store_n(&the_action, action, __ATOMIC_RELAXED); }
 
 static void inject_nmi(void *opaque)
 {
@@ -19,9 +19,10 @@ void watchdog_expired(const Device *d)
 {
     static const char *const what[] = { "resets the machine", "presses the power button", "ends the program", "pauses the machine", "tells only this",
                                         NULL, "sends an NMI" };
-    if (what[the_action])
-        info_reportf("watchdog '%s' has expired: it %s", d->id, what[the_action]);
-    switch (the_action) {
+    WatchdogAction action = __atomic_load_n(&the_action, __ATOMIC_RELAXED);
+    if (what[action])
+        info_reportf("watchdog '%s' has expired: it %s", d->id, what[action]);
+    switch (action) {
     case WATCHDOG_RESET: machine_request_reset(CAUSE_GUEST_RESET); break;
     case WATCHDOG_SHUTDOWN: machine_request_power_button(); break;
     case WATCHDOG_POWEROFF: machine_request_exit(0); break;

@@ -232,12 +232,12 @@ static bool apply_part(const char *part, uint32_t plus[], uint32_t minus[], CpuO
         *value++ = 0;
     int f = x86_feature_find(name);
     if (f < 0) {
-        for (unsigned i = 0; !sign && i < ARRAY_LEN(cpu_options); i++) {
-            if (!strcmp(name, cpu_options[i].name))
-                return option_set(o, i, value ? value : "on", errp);
+        for (unsigned i = 0; i < ARRAY_LEN(cpu_options); i++) {
+            if (!strcmp(name, cpu_options[i].name) && (!sign || cpu_options[i].kind == OPT_BOOL))
+                return option_set(o, i, value ? value : on ? "on" : "off", errp);
         }
         bool known = false;
-        if (!sign && !x86_hv_option(&o->hv, name, value, &known, errp))
+        if (!x86_hv_option(&o->hv, name, sign ? on ? "on" : "off" : value, &known, errp))
             return false;
         return known || unknown_property(name, errp);
     }

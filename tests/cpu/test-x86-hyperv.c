@@ -134,7 +134,7 @@ static void test_hyperv_refusals(void)
     refused("qemu64,hv-reenlightenment,hv-avic", "'hv-avic': this host's kernel does not have it");
     refused("qemu64,hv-vendor-id=Microsoft Hv!", "at most 12 characters");
     refused("qemu64,hv-relaxed=maybe", "on or off");
-    refused("qemu64,+hv-relaxed", "no such feature");
+    refused("qemu64,+hv-spinlocks", "hv-spinlocks");
     use_host(&host, NULL);
     refused("qemu64,hv-relaxed", "no interfaces of Hyper-V");
     x86_models_set_host(NULL);

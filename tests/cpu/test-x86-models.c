@@ -60,7 +60,7 @@ static void test_errors(void)
         { "qemu64,+ssse4", "no such feature" },  { "qemu64,+popcmt", "did you mean 'popcnt'" },
         { "qemu64,family=x", "must be a number" }, { "qemu64,family=999", "must be a number" },
         { "qemu64,vendor=Me", "exactly 12" },    { "qemu64,nx=maybe", "on or off" },
-        { "max,+avx512f,enforce", "not available" }, { "qemu64,phys-bits=60", "from 32 to 52" },
+        { "qemu64,-kvm,+family", "no such feature" }, { "max,+avx512f,enforce", "not available" }, { "qemu64,phys-bits=60", "from 32 to 52" },
     };
     X86Cpu *c = fix_cpu("qemu64");
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
