@@ -125,14 +125,17 @@ static bool maybe_large(const TcgVcpu *t, uint64_t va)
     return t->huge || t->large_filter[a / 64] & BIT(a % 64) || t->large_filter[b / 64] & BIT(b % 64);
 }
 
-/* True: fast entries of such a mapping may exist, also of pieces that the second level has forgotten. */
-static bool drop_large(TcgVcpu *t, uint64_t va)
+/*
+ * Drops the page's entries, large or not: the filter may be wrong. True: fast entries of such a mapping may exist, also of pieces that the second
+ * level has forgotten.
+ */
+static bool drop_maybe_large(TcgVcpu *t, uint64_t va)
 {
     if (!maybe_large(t, va))
         return false;
     for (unsigned i = 0; i < TLB2_SIZE; i++) {
         TlbEntry *e = &t->tlb2[i];
-        if (e->page_bits > TCG_PAGE_BITS && (e->vpage ^ va) << 8 >> 8 >> e->page_bits == 0)
+        if ((e->vpage ^ va) << 8 >> 8 >> e->page_bits == 0)
             e->stamp = 0;
     }
     return true;
@@ -162,7 +165,7 @@ void tlb_flush_page(Vcpu *v, uint64_t va, uint32_t asid)
     TcgVcpu *t = tcg_vcpu(v);
     uint64_t vpage = va & TCG_PAGE_MASK;
     t->stats.tlb_page_flushes++;
-    if (drop_large(t, va)) {
+    if (drop_maybe_large(t, va)) {
         tlb_flush_fast(v);
         code_map_flush(v);
         jump_cache_flush_all(v);

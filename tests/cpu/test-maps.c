@@ -142,6 +142,34 @@ static void test_tags(void)
     toy_cpu_free(c);
 }
 
+/* A page flush drops all pieces of a large page, and a page of the usual size that lies where large ones have been, too. */
+static void test_large(void)
+{
+    ToyCpu *c = fresh();
+    for (unsigned n = 8; n < 12; n++) {
+        toy_map(c, n, (uint64_t)n << TCG_PAGE_BITS, TOY_R | TOY_W | TOY_LARGE);
+        store_le64(toy_ram + n * 0x1000, n);
+        store_le64(toy_ram + 0x10000 + n * 0x1000, 16 + n);
+    }
+    for (unsigned n = 8; n < 12; n++) {
+        run(c, LOAD, n * 0x1000);
+        g_assert_cmpuint(c->v.g[1], ==, n);
+    }
+    run(c, LOAD, 0x5000);
+    c->page[5].phys = 0x9000;
+    tlb_flush_page(&c->v, 0x5000, TLB_ANY_ASID);
+    run(c, LOAD, 0x5000);
+    g_assert_cmpuint(c->v.g[1], ==, 9);
+    for (unsigned n = 8; n < 12; n++)
+        c->page[n].phys += 0x10000;
+    tlb_flush_page(&c->v, 0xa000, 0);
+    for (unsigned n = 8; n < 12; n++) {
+        run(c, LOAD, n * 0x1000);
+        g_assert_cmpuint(c->v.g[1], ==, 16 + n);
+    }
+    toy_cpu_free(c);
+}
+
 /* Data page 5 and code page 6 are other pages in each of the address spaces; CODE and CODE2 are global. */
 static void switch_to(ToyCpu *c, uint32_t asid)
 {
@@ -280,6 +308,7 @@ int main(int argc, char **argv)
     g_test_add_func("/maps/code-in-small-pieces", test_small_code);
     g_test_add_func("/maps/aligned", test_aligned);
     g_test_add_func("/maps/tagged-addresses", test_tags);
+    g_test_add_func("/maps/large", test_large);
     g_test_add_func("/maps/address-spaces", test_asid);
     g_test_add_func("/maps/bus-errors", test_bus);
     g_test_add_func("/maps/broadcast", test_broadcast);

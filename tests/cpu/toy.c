@@ -34,7 +34,7 @@ static bool toy_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool 
         return false;
     }
     uint8_t p = c->page[n].perm;
-    *out = (WalkResult){ .phys = c->page[n].phys, .page_bits = p & TOY_SMALL ? 6 : 12, .readable = p & TOY_R,
+    *out = (WalkResult){ .phys = c->page[n].phys, .page_bits = p & TOY_SMALL ? 6 : p & TOY_LARGE ? 14 : 12, .readable = p & TOY_R,
                          .writable = p & TOY_W, .executable = p & TOY_X, .global = p & TOY_GLOBAL, .aligned = p & TOY_ALIGNED,
                          .top_byte_ignored = true };
     return true;
