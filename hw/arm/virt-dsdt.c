@@ -156,8 +156,12 @@ static void event_device(Aml *a)
     static const struct { unsigned bit; const char *method; } events[] = {
         { ACPI_GED_MEMORY, "\\_SB.MHPC.MSCN" }, { ACPI_GED_NVDIMM, "\\_SB.NVDR.CAME" },
     };
+    const uint32_t gsi = gsi_base + VIRT_SPI_GED;
     device(a, "GED", "ACPI0013", 0);
-    memory_and_irq(a, VIRT_GED, ACPI_GED_SIZE, true, VIRT_SPI_GED);
+    aml_named(a, "_CRS"); /* interrupts only: Linux takes no others */
+    aml_resources(a);
+    aml_res_interrupt(a, true, false, 1, &gsi);
+    aml_resources_end(a);
     aml_region(a, "EREG", AML_SYSTEM_MEMORY, VIRT_GED, ACPI_GED_SIZE);
     aml_field(a, "EREG", AML_DWORD_ACC);
     aml_field_unit(a, "ESEL", 32);

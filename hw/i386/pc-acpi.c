@@ -4,6 +4,7 @@
 #include "hw/i386/pc-acpi.h"
 
 #include "base/bits.h"
+#include "hw/acpi/files.h"
 #include "hw/acpi/smbios.h"
 #include "hw/acpi/tables.h"
 #include "hw/mem/memory-device.h"
@@ -97,42 +98,19 @@ void pc_acpi_facts(PcBoard *b)
 
 /* ---- Through firmware ---- */
 
-static void rebuild(void *opaque)
+static AcpiBlobs build_tables(Machine *m)
 {
-    PcBoard *b = opaque;
-    AcpiBlobs blobs;
-
-    pc_acpi_facts(b);
-    blobs = acpi_build(&b->acpi);
-    fw_cfg_replace_file(b->fw, ACPI_FILE_TABLES, blobs.tables->data, blobs.tables->len);
-    fw_cfg_replace_file(b->fw, ACPI_FILE_RSDP, blobs.rsdp->data, blobs.rsdp->len);
-    fw_cfg_replace_file(b->fw, ACPI_FILE_LOADER, blobs.loader->data, blobs.loader->len);
-    acpi_blobs_free(&blobs);
-}
-
-static bool add_file(PcBoard *b, const char *name, const GByteArray *data, Error **errp)
-{
-    static const FwCfgFileOps ops = { .select = rebuild };
-
-    return fw_cfg_add_file_ops(b->fw, name, data->data, data->len, false, &ops, b, errp);
+    pc_acpi_facts(pc_board(m));
+    return acpi_build(&pc_board(m)->acpi);
 }
 
 bool pc_acpi_setup(PcBoard *b, Error **errp)
 {
-    AcpiBlobs blobs;
-    bool ok;
-
     b->acpi.flavour = b->model->flavour;
     b->acpi.smi_port = 0xb2;
     b->acpi.reset_port = 0xcf9;
     b->acpi.reset_value = 0x0f;
-    pc_acpi_facts(b);
-    blobs = acpi_build(&b->acpi);
-    ok = add_file(b, ACPI_FILE_TABLES, blobs.tables, errp) &&
-         add_file(b, ACPI_FILE_RSDP, blobs.rsdp, errp) &&
-         add_file(b, ACPI_FILE_LOADER, blobs.loader, errp);
-    acpi_blobs_free(&blobs);
-    return ok;
+    return acpi_files_add(b->fw, build_tables, &b->machine, errp);
 }
 
 static SmbiosBlobs build_smbios(PcBoard *b, bool bios_info)
@@ -169,7 +147,6 @@ void pc_tables_place(PcBoard *b)
     AddressSpace *as = b->machine.as_memory;
     uint64_t at = b->below_4g - PC_TABLES_RESERVE;
     SmbiosBlobs smbios = build_smbios(b, true);
-    AcpiBlobs blobs;
 
     smbios_link(&smbios, (uint32_t)at);
     as_write(as, at, smbios.tables->data, smbios.tables->len, MEM_ATTRS_DEVICE);
@@ -178,8 +155,7 @@ void pc_tables_place(PcBoard *b)
     smbios_blobs_free(&smbios);
     if (b->machine.config.no_acpi)
         return;
-    pc_acpi_facts(b);
-    blobs = acpi_build(&b->acpi);
+    AcpiBlobs blobs = build_tables(&b->machine);
     acpi_link(&blobs, at, PC_RSDP_AT);
     as_write(as, at, blobs.tables->data, blobs.tables->len, MEM_ATTRS_DEVICE);
     as_write(as, PC_RSDP_AT, blobs.rsdp->data, blobs.rsdp->len, MEM_ATTRS_DEVICE);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "chardev/chardev.h"
+#include "hw/acpi/files.h"
 #include "hw/acpi/memory-hotplug.h"
 #include "hw/acpi/smbios.h"
 #include "hw/arm/virt-acpi.h"
@@ -464,6 +465,8 @@ static bool add_blob(VirtBoard *b, const char *name, const GByteArray *data, Err
     return fw_cfg_add_file(b->fw, name, data->data, data->len, errp);
 }
 
+static AcpiBlobs build_acpi(Machine *m) { return virt_acpi_build(&((VirtBoard *)m)->facts); }
+
 /* Firmware finds the tables in fw_cfg and gives them to the system; without firmware the device tree says all. */
 static bool tables_for_firmware(VirtBoard *b, Error **errp)
 {
@@ -475,13 +478,7 @@ static bool tables_for_firmware(VirtBoard *b, Error **errp)
     bool ok = add_blob(b, "etc/smbios/smbios-tables", smbios.tables, errp) &&
               add_blob(b, "etc/smbios/smbios-anchor", smbios.anchor, errp);
     smbios_blobs_free(&smbios);
-    if (!ok || c->no_acpi)
-        return ok;
-    AcpiBlobs acpi = virt_acpi_build(&b->facts);
-    ok = add_blob(b, ACPI_FILE_TABLES, acpi.tables, errp) && add_blob(b, ACPI_FILE_RSDP, acpi.rsdp, errp) &&
-         add_blob(b, ACPI_FILE_LOADER, acpi.loader, errp);
-    acpi_blobs_free(&acpi);
-    return ok;
+    return ok && (c->no_acpi || acpi_files_add(b->fw, build_acpi, &b->machine, errp));
 }
 
 static bool load_kernel(VirtBoard *b, Error **errp)
