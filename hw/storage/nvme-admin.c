@@ -21,6 +21,8 @@ static void create_cq(NvmeRequest *r)
         *q = (NvmeCq){ .exists = true, .interrupts = d11 & CQ_INTERRUPTS, .phase = true, .id = (uint16_t)id, .vector = (uint16_t)vector,
                        .size = (uint16_t)size, .addr = addr };
         dma_window_set(&q->window, pci_dma_space(&n->pci), addr, (uint64_t)size * NVME_CQE);
+        nvme_shadow_queue(n, id);
+        nvme_doors_update(n);
     }
     nvme_complete(r, status ? status | SC_DNR : SC_OK);
 }
@@ -42,6 +44,8 @@ static void create_sq(NvmeRequest *r)
         q->size = (uint16_t)size;
         q->addr = addr;
         dma_window_set(&q->window, pci_dma_space(&n->pci), addr, (uint64_t)size * NVME_SQE);
+        nvme_shadow_queue(n, id);
+        nvme_doors_update(n);
     }
     nvme_complete(r, status ? status | SC_DNR : SC_OK);
 }
@@ -262,12 +266,10 @@ static void doorbell_buffer(NvmeRequest *r)
         nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
         return;
     }
-    for (unsigned i = 1; i < NVME_QUEUES; i++) {
-        n->sq[i].shadow = n->sq[i].exists ? shadow + i * 8u : 0;
-        n->sq[i].event = n->sq[i].exists ? event + i * 8u : 0;
-        n->cq[i].shadow = n->cq[i].exists ? shadow + i * 8u + 4 : 0;
-        n->cq[i].event = n->cq[i].exists ? event + i * 8u + 4 : 0;
-    }
+    n->sq[0].shadow = shadow;
+    n->sq[0].event = event;
+    for (unsigned i = 1; i < NVME_QUEUES; i++)
+        nvme_shadow_queue(n, i);
     nvme_doors_update(n);
     nvme_complete(r, SC_OK);
 }

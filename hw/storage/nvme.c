@@ -153,7 +153,7 @@ static void fetch(Nvme *n, NvmeSq *q)
 
 static void read_shadow_tail(Nvme *n, NvmeSq *q)
 {
-    if (!q->shadow)
+    if (!nvme_is_shadowed(q))
         return;
     uint32_t tail = shadow_value(n, q->shadow, q->tail);
     if (tail < q->size)
@@ -166,7 +166,7 @@ void nvme_sq_run(Nvme *n, NvmeSq *q)
     blk_plug();
     for (unsigned rounds = 0; q->exists && n->csts & CSTS_RDY && rounds < 4u * NVME_ENTRIES_MAX; rounds++) {
         if (q->head == q->tail) {
-            if (!q->shadow)
+            if (!nvme_is_shadowed(q))
                 break;
             set_event(n, q->event, q->tail); /* ring again from here on */
             __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -339,10 +339,21 @@ static void door_rung(void *opaque, unsigned door)
     }
 }
 
+void nvme_shadow_queue(Nvme *n, unsigned id)
+{
+    uint64_t shadow = n->sq[0].shadow, event = n->sq[0].event, at = id * 8u;
+    NvmeSq *s = &n->sq[id];
+    NvmeCq *c = &n->cq[id];
+    s->shadow = s->exists && shadow ? shadow + at : 0;
+    s->event = s->exists && shadow ? event + at : 0;
+    c->shadow = c->exists && shadow ? shadow + at + 4 : 0;
+    c->event = c->exists && shadow ? event + at + 4 : 0;
+}
+
 void nvme_doors_update(Nvme *n)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(n->door); i++) {
-        bool want = n->ioeventfd && doorbells_possible() && (i & 1 ? n->cq[i / 2].exists && n->cq[i / 2].shadow : n->sq[i / 2].exists && n->sq[i / 2].shadow);
+    for (unsigned i = 2; i < ARRAY_LEN(n->door); i++) {
+        bool want = n->ioeventfd && doorbells_possible() && (i & 1 ? n->cq[i / 2].exists && n->cq[i / 2].shadow : n->sq[i / 2].exists && nvme_is_shadowed(&n->sq[i / 2]));
         if (want == (n->door[i] != NULL))
             continue;
         if (!want) {

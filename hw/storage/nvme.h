@@ -17,7 +17,7 @@ enum { NVME_QUEUES = 65 /* the admin pair and 64 more */, NVME_ENTRIES_MAX = 204
 typedef struct NvmeSq {
     bool exists;
     uint16_t id, cqid, size, head, tail;
-    uint64_t addr, shadow, event; /* shadow doorbell and event index, 0: none */
+    uint64_t addr, shadow, event; /* shadow doorbell and event index, 0: none. The admin queue uses neither: there, where the two buffers begin */
     DmaWindow window;
     IoCall served;          /* by the device's I/O thread */
 } NvmeSq;
@@ -102,6 +102,8 @@ static inline uint32_t nvme_dword(const NvmeRequest *r, unsigned i) { return loa
 void nvme_complete(NvmeRequest *r, uint16_t status);       /* frees r */
 void nvme_sq_run(Nvme *n, NvmeSq *q);
 void nvme_doors_update(Nvme *n);                           /* queues or their shadow doorbells have come or gone */
+void nvme_shadow_queue(Nvme *n, unsigned id);              /* the queues of that number have shadow doorbells if there are buffers for them */
+static inline bool nvme_is_shadowed(const NvmeSq *q) { return q->id && q->shadow; }
 void nvme_sq_clear(Nvme *n, unsigned id);
 void nvme_disable(Nvme *n);                                /* as by CC.EN */
 void nvme_wait_for_room(NvmeCq *q, NvmeRequest *r);

@@ -399,6 +399,55 @@ static void test_cmb(void)
     rig_free(r);
 }
 
+/* --- shadow doorbells --- */
+
+enum { SHADOW = 0x50000, EVENT = 0x51000 };
+
+/* The event index of the submission queue after a command that is told of by its shadow doorbell, too. */
+static uint32_t event_after_read(Rig *r)
+{
+    store_le32(ram(r, EVENT + 8), 0xdead);
+    store_le32(ram(r, SHADOW + 8), (r->io.tail + 1u) % ENTRIES);
+    g_assert_cmphex(IO(r, NVM_READ, 1, 0, 1), ==, 0);
+    store_le32(ram(r, SHADOW + 12), r->io.head);
+    return load_le32(ram(r, EVENT + 8));
+}
+
+static void make_queues(Rig *r)
+{
+    r->io = (Queue){ SQ1, CQ1, 1, 0, 0, true };
+    memset(ram(r, CQ1), 0, ENTRIES * 16);
+    memset(ram(r, SHADOW), 0, 64);
+    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_CQ, 0, CQ1, (ENTRIES - 1) << 16 | 1, 1, 0), ==, 0);
+    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_SQ, 0, SQ1, (ENTRIES - 1) << 16 | 1, 1 << 16 | 1, 0), ==, 0);
+}
+
+/* Queues that are there, and those that come later; until the controller is reset. The admin queue has none. */
+static void test_shadow(void)
+{
+    Rig *r = rig_new("nvme,id=n,drive=a", NULL);
+    enable(r);
+    g_assert_cmphex(event_after_read(r), ==, 0xdead);
+    uint8_t cmd[64] = { ADM_DBBUF };
+    store_le64(cmd + 24, SHADOW);
+    store_le64(cmd + 32, EVENT);
+    memset(ram(r, SHADOW), 0xee, 8);
+    memset(ram(r, EVENT), 0xee, 8);
+    store_le32(ram(r, SHADOW + 12), r->io.head);
+    g_assert_cmphex(command(r, &r->admin, cmd), ==, 0);
+    g_assert_cmphex(event_after_read(r), ==, r->io.tail);
+    g_assert_cmphex(run(r, &r->admin, ADM_DELETE_SQ, 0, 0, 1, 0, 0), ==, 0);
+    g_assert_cmphex(run(r, &r->admin, ADM_DELETE_CQ, 0, 0, 1, 0, 0), ==, 0);
+    make_queues(r);
+    g_assert_cmphex(event_after_read(r), ==, r->io.tail);
+    g_assert_cmphex(event_after_read(r), ==, 2);
+    g_assert_cmphex(load_le64(ram(r, EVENT)), ==, UINT64_C(0xeeeeeeeeeeeeeeee));
+    reg_write(NVME_CC, 4, 0);
+    enable(r);
+    g_assert_cmphex(event_after_read(r), ==, 0xdead);
+    rig_free(r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -407,5 +456,6 @@ int main(int argc, char **argv)
     g_test_add_func("/nvme/attachment", test_attachment);
     g_test_add_func("/nvme/state", test_state);
     g_test_add_func("/nvme/cmb", test_cmb);
+    g_test_add_func("/nvme/shadow", test_shadow);
     return g_test_run();
 }

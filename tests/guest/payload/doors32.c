@@ -144,6 +144,23 @@ static void ring(u32 door, u16 value)
     }
 }
 
+static void make_queues(void)
+{
+    admin(5, (u32)cq, 0, 1 | (ENTRIES - 1) << 16, 3 | 1 << 16); /* completion queue 1: interrupts by vector 1 */
+    admin(1, (u32)sq, 0, 1 | (ENTRIES - 1) << 16, 1 | 1 << 16);
+}
+
+/* Other queues of the same number: they find their shadow doorbells in the buffers that the controller knows. */
+static void renew_queues(void)
+{
+    admin(0, 0, 0, 1, 0);
+    admin(4, 0, 0, 1, 0);
+    shadow[2] = shadow[3] = event[2] = event[3] = 0;
+    for (u32 i = 0; i < ENTRIES; i++)
+        cq[i].status = 0;
+    make_queues();
+}
+
 static void start_nvme(u32 function)
 {
     bar = config(function, 0x10) & ~15u;
@@ -156,14 +173,15 @@ static void start_nvme(u32 function)
     MMIO(bar + 0x14) = 4 << 20 | 6 << 16 | 1;
     while (!(MMIO(bar + 0x1c) & 1))
         ;
-    admin(5, (u32)cq, 0, 1 | (ENTRIES - 1) << 16, 3 | 1 << 16); /* completion queue 1: interrupts by vector 1 */
-    admin(1, (u32)sq, 0, 1 | (ENTRIES - 1) << 16, 1 | 1 << 16);
+    make_queues();
     admin(0x7c, (u32)shadow, (u32)event, 0, 0);
 }
 
 static void read_nvme(u32 number)
 {
-    u32 at = number % ENTRIES, phase = (number / ENTRIES + 1) & 1, before = nvme_interrupts;
+    u32 turn = number % (READS / 2), at = turn % ENTRIES, phase = (turn / ENTRIES + 1) & 1, before = nvme_interrupts;
+    if (number == READS / 2)
+        renew_queues();
     sq[at] = (Sqe){ { 2 | at << 16, 1, 0, 0, 0, 0, (u32)data, 0, 0, 0, number % 8 } };
     BARRIER();
     ring(2, (u16)((at + 1) % ENTRIES));
