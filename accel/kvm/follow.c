@@ -40,7 +40,8 @@ struct KvmFollow {
 /* Softmmu, before an access of a device. */
 static bool allow_access(Vcpu *v, const AddressSpace *as, hwaddr at)
 {
-    if (kvm.arch->kernel_has(v->kvm, as == v->machine->as_io, at))
+    bool port = as == v->machine->as_io;
+    if (kvm.arch->kernel_has(v->kvm, port, at) || kvm_ioevents_at(port, at))
         return false;
     kvm_ioevents_flush(); /* what other vCPUs have written before */
     v->kvm->follow->accesses++;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
+#include "base/rcu.h"
 #include "hw/core/memory.h"
 
 typedef struct IoEvent {
@@ -18,6 +19,14 @@ typedef struct IoEvent {
 } IoEvent;
 
 static GArray *events; /* of IoEvent, as the kernel has them; map lock */
+
+/* Where the kernel signals: a copy for other threads. */
+typedef struct Places {
+    struct rcu_head rcu;
+    unsigned count;
+    struct { hwaddr at; bool port; } place[];
+} Places;
+static Places *places; /* rcu_publish() */
 static _Atomic unsigned count;
 static bool can_signal;
 static int ring_page;  /* of a vCPU's structure; 0: the kernel does not collect */
@@ -104,6 +113,40 @@ static void want(hwaddr at, const MemNotifier *n, void *opaque)
     g_array_append_val(w->list, e);
 }
 
+static void free_places(struct rcu_head *head) { g_free(caa_container_of(head, Places, rcu)); }
+
+static void set_places(Places *new)
+{
+    Places *old = places;
+    rcu_publish(places, new);
+    if (old)
+        call_rcu(&old->rcu, free_places);
+}
+
+static void publish_places(void)
+{
+    Places *p = g_malloc0(sizeof(*p) + events->len * sizeof(p->place[0]));
+    for (unsigned i = 0; i < events->len; i++) {
+        const IoEvent *e = &g_array_index(events, IoEvent, i);
+        if (e->failed || e->n.fd == MEM_COALESCED)
+            continue;
+        p->place[p->count].at = e->at;
+        p->place[p->count++].port = e->port;
+    }
+    atomic_store(&count, p->count);
+    set_places(p);
+}
+
+bool kvm_ioevents_at(bool port, uint64_t at)
+{
+    const Places *p = rcu_get(places);
+    for (unsigned i = 0; p && i < p->count; i++) {
+        if (p->place[i].at == at && p->place[i].port == port)
+            return true;
+    }
+    return false;
+}
+
 /* Old ones go first: another may take their place. One that the kernel refuses stays a plain access. */
 static void refresh(void)
 {
@@ -130,10 +173,7 @@ static void refresh(void)
             log_unimp("kvm", "doorbell at 0x%" G_GINT64_MODIFIER "x: %s", (guint64)e->at, g_strerror(errno));
         g_array_append_val(events, *e);
     }
-    unsigned good = 0;
-    for (unsigned i = 0; i < events->len; i++)
-        good += !g_array_index(events, IoEvent, i).failed && g_array_index(events, IoEvent, i).n.fd != MEM_COALESCED;
-    atomic_store(&count, good);
+    publish_places();
 }
 
 static void map_changed(void *opaque)
@@ -164,6 +204,7 @@ void kvm_ioevents_forget(void)
 {
     mem_set_notifier_hook(NULL);
     g_clear_pointer(&events, g_array_unref);
+    set_places(NULL);
     atomic_store(&count, 0);
     atomic_store(&ring, NULL);
 }

@@ -136,6 +136,7 @@ void kvm_ioevents_vcpu_init(const KvmVcpu *k);
 uint64_t kvm_ioevents_collected(void);
 void kvm_ioevents_forget(void);
 unsigned kvm_ioevents_count(void);
+bool kvm_ioevents_at(bool port, uint64_t at); /* does the kernel signal a descriptor for (some) writes there? In an RCU read section */
 
 /* follow.c. An access that exited has been answered: go on behind it without the kernel, if that is likely to pay. */
 void kvm_follow(KvmVcpu *k);

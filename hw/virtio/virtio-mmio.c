@@ -24,11 +24,14 @@ struct VirtioMmio {
     VirtioDevice *v;  /* and is ready; NULL: empty, which drivers leave alone */
     /* properties */
     bool legacy;      /* only the interface of before VIRTIO 1.0 */
+    bool ioeventfd;   /* doorbells signal file descriptors where the accelerator can */
     uint32_t index;
     uint64_t addr;
     /* registers */
     uint32_t features_sel, driver_features_sel, page_size, queue_sel, queue_align[VIRTIO_QUEUES_MAX];
     uint64_t driver_features;
+    uint32_t notifies; /* counted for `info` */
+    VirtioDoors doors;
 };
 
 /* ---- interrupt ---- */
@@ -40,6 +43,15 @@ static void mmio_notify(VirtioDevice *v, VirtQueue *q)
     v->isr |= q ? ISR_QUEUE : ISR_CONFIG;
     update_irq(((VirtioPlug *)v->dev)->transport);
 }
+
+/* ---- doorbells that are no exits ---- */
+
+static void door_places(Doorbell *door, void *transport, unsigned queue)
+{
+    doorbell_add_place(door, ((VirtioMmio *)transport)->dev.region[0], (MemNotifier){ .offset = R_NOTIFY, .size = 4, .match = true, .value = queue });
+}
+
+static void update_doors(VirtioMmio *m) { virtio_doors_update(&m->doors, m->v, m->ioeventfd, door_places, m); }
 
 /* ---- registers ---- */
 
@@ -99,6 +111,7 @@ static void set_status(VirtioMmio *m, uint8_t value)
         (m->driver_features & ~offered(m) || !(m->driver_features & VIRTIO_F_VERSION_1)))
         value &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
     virtio_set_status(v, value);
+    update_doors(m);
     if (value)
         return;
     m->driver_features = 0;
@@ -145,7 +158,10 @@ static void write_reg(VirtioMmio *m, hwaddr at, uint32_t value)
     case R_DRIVER_FEATURES_SEL: m->driver_features_sel = value; break;
     case R_PAGE_SIZE: m->page_size = is_pow2(value) && value <= 65536 ? value : 0; break;
     case R_QUEUE_SEL: m->queue_sel = value; break;
-    case R_NOTIFY: virtio_queue_notify(m->v, value); break;
+    case R_NOTIFY:
+        m->notifies++;
+        virtio_queue_notify(m->v, value);
+        break;
     case R_ACK:
         m->v->isr &= (uint8_t)~value;
         update_irq(m);
@@ -258,10 +274,19 @@ static bool mmio_loaded(Device *d, Error **errp)
     return ok;
 }
 
+static void mmio_info(Device *d, GString *out)
+{
+    const VirtioMmio *m = (VirtioMmio *)d;
+    if (m->v)
+        g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times, %u by file descriptor\n", m->v->status,
+                               (guint64)m->v->guest_features, m->notifies + m->doors.signals, m->doors.signals);
+}
+
 static void mmio_stop(Device *d) { bus_fini(&((VirtioMmio *)d)->bus.bus); }
 
 static const Property mmio_props[] = {
     DEFINE_PROP_BOOL("force-legacy", VirtioMmio, legacy, true, "the interface of before VIRTIO 1.0"),
+    DEFINE_PROP_BOOL("ioeventfd", VirtioMmio, ioeventfd, true, "doorbells that are no exits, where the accelerator can"),
     DEFINE_PROP_U32("index", VirtioMmio, index, 0, "of its bus: virtio-mmio-bus.N"),
     DEFINE_PROP_U64("addr", VirtioMmio, addr, 0, "where the board has put it"),
     DEFINE_PROP_END,
@@ -274,7 +299,7 @@ static const char *const mmio_pins[] = { "irq", NULL };
 static const char *const mmio_provides[] = { "virtio-bus", NULL };
 static const DeviceType mmio_type = {
     .name = "virtio-mmio", .desc = "virtio over MMIO", .category = "Misc", .size = sizeof(VirtioMmio), .provides = mmio_provides, .props = mmio_props,
-    .state = mmio_state, .out_pins = mmio_pins, .start = mmio_start, .reset = mmio_reset, .loaded = mmio_loaded, .stop = mmio_stop,
+    .state = mmio_state, .out_pins = mmio_pins, .start = mmio_start, .reset = mmio_reset, .loaded = mmio_loaded, .stop = mmio_stop, .info = mmio_info,
 };
 DEVICE_REGISTER(mmio_type)
 
@@ -283,21 +308,35 @@ DEVICE_REGISTER(mmio_type)
 static void plug_reset(Device *d, ResetPhase phase)
 {
     VirtioPlug *p = (VirtioPlug *)d;
-    if (phase == RESET_ENTER && p->v)
-        virtio_reset(p->v);
+    if (phase != RESET_ENTER || !p->v)
+        return;
+    virtio_reset(p->v);
+    virtio_doors_close(&p->transport->doors);
+}
+
+static void plug_saving(Device *d)
+{
+    VirtioPlug *p = (VirtioPlug *)d;
+    if (p->v)
+        virtio_doors_look(&p->transport->doors);
 }
 
 static bool plug_loaded(Device *d, Error **errp)
 {
-    update_irq(((VirtioPlug *)d)->transport);
+    VirtioPlug *p = (VirtioPlug *)d;
+    update_irq(p->transport);
+    if (p->v)
+        update_doors(p->transport);
     return true;
 }
 
 static void plug_stop(Device *d)
 {
     VirtioMmio *m = ((VirtioPlug *)d)->transport;
-    if (m)
-        m->v = NULL;
+    if (!m)
+        return;
+    virtio_doors_close(&m->doors);
+    m->v = NULL;
 }
 
 static const Property plug_props[] = {
@@ -308,7 +347,7 @@ static const Property plug_props[] = {
 };
 const DeviceType virtio_device_type = {
     .name = "virtio-device", .desc = "virtio behind another transport", .category = "Misc", .size = sizeof(VirtioPlug), .bus = "virtio-bus",
-    .props = plug_props, .reset = plug_reset, .loaded = plug_loaded, .stop = plug_stop,
+    .props = plug_props, .reset = plug_reset, .saving = plug_saving, .loaded = plug_loaded, .stop = plug_stop,
 };
 
 /* ---- either transport ---- */
@@ -343,5 +382,7 @@ void virtio_proxy_leave_iothread(VirtioProxy *p, VirtioDevice *v)
 {
     if (is_pci(&p->dev))
         virtio_pci_leave_iothread(&p->pci);
+    else if (p->plug.transport)
+        virtio_doors_close(&p->plug.transport->doors);
     virtio_drop_iothread(v);
 }

@@ -3,7 +3,6 @@
 #include "hw/virtio/virtio-pci.h"
 #include <errno.h>
 #include "base/bits.h"
-#include "hw/core/doorbell.h"
 
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
 enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, WINDOW = 0x1000, NOTIFY_MULTIPLIER = 4, MODERN_SIZE = 0x4000,
@@ -45,61 +44,26 @@ static uint16_t checked_vector(VirtioPci *p, uint64_t value) { return value < p-
 
 /* --- doorbells that are no exits --- */
 
-static void door_rung(void *opaque, unsigned queue)
+static void door_places(Doorbell *door, void *transport, unsigned queue)
 {
-    VirtioPci *p = opaque;
-    p->signals++;
-    virtio_queue_notify(p->v, queue);
-}
-
-static Doorbell *door_open(VirtioPci *p, unsigned queue)
-{
-    Doorbell *door = doorbell_new(p->pci.dev.domain, p->v->iothread, door_rung, p, queue);
-    if (door && p->modern)
+    VirtioPci *p = transport;
+    if (p->modern)
         doorbell_add_place(door, p->modern, (MemNotifier){ .offset = AT_NOTIFY + queue * NOTIFY_MULTIPLIER });
-    if (door && p->legacy)
+    if (p->legacy)
         doorbell_add_place(door, p->legacy, (MemNotifier){ .offset = LEGACY_NOTIFY, .size = 2, .match = true, .value = queue });
-    return door;
 }
 
-static void close_doors(VirtioPci *p)
-{
-    for (unsigned i = 0; p->doors && i < p->v->queue_count; i++)
-        doorbell_free(p->doors[i]);
-    g_clear_pointer(&p->doors, g_free);
-}
+static void update_doors(VirtioPci *p) { virtio_doors_update(&p->doors, p->v, p->ioeventfd, door_places, p); }
 
 void virtio_pci_leave_iothread(VirtioPci *p)
 {
     if (!p->v)
         return;
-    close_doors(p);
+    virtio_doors_close(&p->doors);
     virtio_drop_iothread(p->v);
 }
 
-static void update_doors(VirtioPci *p)
-{
-    bool want = p->ioeventfd && doorbells_possible() && virtio_running(p->v);
-    if (want == (p->doors != NULL))
-        return;
-    if (!want) {
-        close_doors(p);
-        return;
-    }
-    p->doors = g_new(Doorbell *, p->v->queue_count);
-    for (unsigned i = 0; i < p->v->queue_count; i++)
-        p->doors[i] = door_open(p, i);
-}
-
-/* Doorbells that have rung before the machine stood. */
-static void saving(Device *d)
-{
-    VirtioPci *p = (VirtioPci *)d;
-    for (unsigned i = 0; p->doors && i < p->v->queue_count; i++) {
-        if (p->doors[i])
-            doorbell_look(p->doors[i]);
-    }
-}
+static void saving(Device *d) { virtio_doors_look(&((VirtioPci *)d)->doors); }
 
 static bool loaded(Device *d, Error **errp)
 {
@@ -403,7 +367,7 @@ static void reset(Device *d, ResetPhase phase)
     if (phase != RESET_ENTER || !p->v)
         return;
     virtio_reset(p->v);
-    close_doors(p);
+    virtio_doors_close(&p->doors);
     p->device_feature_select = p->driver_feature_select = 0;
     p->queue_select = 0;
     p->driver_features = 0;
@@ -412,7 +376,7 @@ static void reset(Device *d, ResetPhase phase)
 static void stop(Device *d)
 {
     VirtioPci *p = (VirtioPci *)d;
-    close_doors(p);
+    virtio_doors_close(&p->doors);
     mem_region_free(p->modern);
     mem_region_free(p->legacy);
 }
@@ -422,7 +386,7 @@ static void info(Device *d, GString *out)
     const VirtioPci *p = (VirtioPci *)d;
     if (p->v)
         g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times, %u by file descriptor\n", p->v->status,
-                               (guint64)p->v->guest_features, p->notifies + p->signals, p->signals);
+                               (guint64)p->v->guest_features, p->notifies + p->doors.signals, p->doors.signals);
 }
 
 static const char *const on_off_auto[] = { "on", "off", "auto", NULL };

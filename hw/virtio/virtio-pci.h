@@ -4,6 +4,7 @@
 #define HW_VIRTIO_VIRTIO_PCI_H
 
 #include "hw/pci/pci.h"
+#include "hw/virtio/virtio-doors.h"
 #include "hw/virtio/virtio.h"
 
 /*
@@ -24,8 +25,7 @@ typedef struct VirtioPci {
     uint64_t driver_features;
     uint32_t notifies;  /* counted for `info` */
     bool ioeventfd;     /* property: doorbells signal file descriptors where the accelerator can */
-    struct Doorbell **doors; /* one for each queue while the driver runs it, or NULL */
-    uint32_t signals;   /* doorbells that came that way */
+    VirtioDoors doors;
 } VirtioPci;
 extern const DeviceType virtio_pci_type;
 bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp);

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "hw/core/event-doors.h"
 #include "hw/virtio/vsock.h"
 #include "virtio-rig.h"
 #include "tests/device/whole-state.h"
@@ -51,6 +52,56 @@ static void test_rng(const void *device)
         g_assert_cmpuint(zeroes, <, 16);
     }
     vrig_free(&r);
+}
+
+/* --- doorbells that are no exits: an accelerator that signals the descriptors itself --- */
+
+typedef struct Found { hwaddr at; int fd; unsigned count; } Found;
+
+static void find_door(hwaddr at, const MemNotifier *n, void *opaque)
+{
+    Found *f = opaque;
+    f->count++;
+    if (at == f->at && (!n->match || n->value == 0))
+        f->fd = n->fd;
+}
+
+static Found doors_of(const VRig *r)
+{
+    Found f = { .at = r->pci ? RIG_WINDOW + RIG_NOTIFY : RIG_MMIO + 0x50, .fd = -1 };
+    as_foreach_notifier(r->m->as_memory, find_door, &f);
+    return f;
+}
+
+static void test_doors(const void *device)
+{
+    static const EventDoors doors = { .notifiers = true };
+    unsigned slot = 0;
+    uint32_t len = 0;
+    event_doors_set(&doors);
+    VRig r = rig_with(device);
+    g_assert_cmpuint(doors_of(&r).count, ==, 0);
+    vrig_start(&r, 0, 1);
+    Found f = doors_of(&r);
+    g_assert_cmpint(f.fd, >=, 0);
+    for (unsigned i = 0; i < 20; i++) {
+        vrig_add_buffer(&r, 0, NULL, 0, 64);
+        g_assert_cmpint(write(f.fd, &(uint64_t){ 1 }, 8), ==, 8);
+        g_assert_true(vrig_used(&r, 0, SECOND, &slot, &len));
+        g_assert_cmpuint(len, ==, 64);
+    }
+    g_autoptr(GString) said = g_string_new(NULL);
+    Device *tells = r.pci ? r.d : device_find("mmio");
+    (r.pci ? tells->type->base : tells->type)->info(tells, said);
+    g_assert_nonnull(strstr(said->str, "doorbell rung 20 times, 20 by file descriptor"));
+    vrig_set(&r, 0x70, 20, 1, 0); /* the driver goes */
+    g_assert_cmpuint(doors_of(&r).count, ==, 0);
+    vrig_start(&r, 0, 1);
+    g_assert_cmpuint(doors_of(&r).count, ==, f.count);
+    device_reset_all();
+    g_assert_cmpint(doors_of(&r).fd, ==, -1);
+    vrig_free(&r);
+    event_doors_set(NULL);
 }
 
 /* Ten bytes in a period, out of a file whose bytes are known. */
@@ -452,6 +503,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/rng/pci", "virtio-rng-pci", test_rng);
     g_test_add_data_func("/rng/mmio", "virtio-rng-device", test_rng);
     g_test_add_func("/rng/quota", test_rng_quota);
+    g_test_add_data_func("/doors/pci", "virtio-rng-pci", test_doors);
+    g_test_add_data_func("/doors/mmio", "virtio-rng-device", test_doors);
     g_test_add_data_func("/serial/pci", "virtio-serial-pci", test_serial);
     g_test_add_data_func("/serial/mmio", "virtio-serial-device", test_serial);
     g_test_add_data_func("/vsock/pci", "vhost-vsock-pci", test_vsock);
