@@ -353,7 +353,8 @@ void nvme_shadow_queue(Nvme *n, unsigned id)
 void nvme_doors_update(Nvme *n)
 {
     for (unsigned i = 2; i < ARRAY_LEN(n->door); i++) {
-        bool want = n->ioeventfd && doorbells_possible() && (i & 1 ? n->cq[i / 2].exists && n->cq[i / 2].shadow : n->sq[i / 2].exists && nvme_is_shadowed(&n->sq[i / 2]));
+        bool shadowed = i & 1 ? n->cq[i / 2].exists && n->cq[i / 2].shadow : n->sq[i / 2].exists && n->sq[i / 2].shadow;
+        bool want = shadowed && n->ioeventfd && doorbells_possible();
         if (want == (n->door[i] != NULL))
             continue;
         if (!want) {
