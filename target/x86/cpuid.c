@@ -94,7 +94,7 @@ static void leaf_d(const X86Cpu *c, uint32_t sub, uint32_t o[4])
 
 static void ext_1(const X86Cpu *c, uint32_t o[4])
 {
-    bool amd = c->vendor[0] == 'A';
+    bool amd = x86_like_amd(c);
     o[EAX] = c->signature;
     o[ECX] = c->feature[X86_FW_EXT1_ECX];
     o[EDX] = c->feature[X86_FW_EXT1_EDX];

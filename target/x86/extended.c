@@ -87,7 +87,7 @@ static void init_pmu(X86Cpu *c)
     X86Pmu *p = &c->ext.pmu;
     const X86ExtendedHost *h = c->ext.host;
     uint32_t a = h->pmu_leaf[EAX], d = h->pmu_leaf[EDX];
-    if (h->pmu_amd && c->vendor[0] == 'A') {
+    if (h->pmu_amd && x86_like_amd(c)) {
         p->kind = has_name(c->feature, "perfctr-core") ? X86_PMU_CORE : X86_PMU_K7;
         p->general = p->kind == X86_PMU_CORE ? X86_PMU_AMD : 4;
     } else if (a & 0xff) {

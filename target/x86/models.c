@@ -1,81 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* CPU models by the names people know, and the parts of -cpu. */
+/* From a CPU model's name (model-table.c) and the parts of -cpu to a CPU. */
 #include "base/log.h"
 #include "base/opts.h"
 #include "hw/core/cpu-slots.h"
-#include "target/x86/models.h"
-
-struct X86Model {
-    const char *name, *desc;
-    const char *base;      /* model whose features and numbers come first */
-    char vendor;           /* 'I', 'A'; 0: the base's */
-    uint16_t family, model, stepping;
-    uint32_t level, xlevel;
-    const char *model_id;
-    const char *features;  /* added; "-x" takes away */
-    bool all;              /* all that works: max, host */
-};
-
-#define PENTIUM_F "fpu de pse tsc msr cx8 vme mce mmx"
-#define PPRO_F "fpu de pse tsc msr mce cx8 pge cmov pat fxsr mmx sse sse2 pae sep apic"
-/* name desc base vendor family model stepping level xlevel model_id features */
-static const X86Model models[] = {
-    { "base", "a CPU without any feature", NULL, 'I', 6, 0, 0, 1, 0, "Rhea base CPU", "" },
-    { "486", "Intel 486", NULL, 'I', 4, 8, 0, 1, 0, "", "fpu vme pse" },
-    { "pentium", "Intel Pentium", NULL, 'I', 5, 4, 3, 1, 0, "", PENTIUM_F },
-    { "pentium2", "Intel Pentium II", NULL, 'I', 6, 5, 2, 2, 0, "", PENTIUM_F " pae mtrr sep pge mca cmov pat pse36 fxsr apic" },
-    { "pentium3", "Intel Pentium III", "pentium2", 'I', 6, 7, 3, 3, 0, "", "sse" },
-    { "athlon", "AMD Athlon", NULL, 'A', 6, 2, 3, 1, 0x80000008, "QEMU Virtual CPU version 2.5+",
-      PPRO_F " -sse -sse2 pse36 vme mtrr mca mmxext 3dnow 3dnowext" },
-    { "qemu32", "QEMU's basic 32-bit CPU", NULL, 'I', 6, 6, 3, 4, 0x80000004, "QEMU Virtual CPU version 2.5+", PPRO_F " sse3 cx16 -cx16" },
-    { "qemu64", "QEMU's basic 64-bit CPU", NULL, 'A', 15, 107, 1, 0xd, 0x8000000a, "QEMU Virtual CPU version 2.5+",
-      PPRO_F " mtrr clflush mca pse36 sse3 cx16 lm syscall nx lahf-lm svm" },
-    { "kvm32", "Common 32-bit CPU", NULL, 'I', 15, 6, 1, 5, 0x80000008, "Common 32-bit KVM processor",
-      PPRO_F " vme mtrr clflush mca pse36 sse3" },
-    { "kvm64", "Common 64-bit CPU", NULL, 'I', 15, 6, 1, 0xd, 0x80000008, "Common KVM processor",
-      PPRO_F " vme mtrr clflush mca pse36 sse3 cx16 lm syscall nx" },
-    { "coreduo", "Intel Core Duo", NULL, 'I', 6, 14, 8, 10, 0x80000008, "Genuine Intel(R) CPU           T2600  @ 2.16GHz",
-      PPRO_F " vme mtrr clflush mca ss sse3 monitor nx" },
-    { "n270", "Intel Atom N270", NULL, 'I', 6, 28, 2, 10, 0x80000008, "Intel(R) Atom(TM) CPU N270   @ 1.60GHz",
-      PPRO_F " mtrr clflush mca vme ss sse3 monitor ssse3 movbe nx lahf-lm" },
-    { "core2duo", "Intel Core 2 Duo T7700", NULL, 'I', 6, 15, 11, 10, 0x80000008, "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz",
-      PPRO_F " vme mtrr clflush mca pse36 ss sse3 monitor ssse3 cx16 lm syscall nx lahf-lm" },
-    { "phenom", "AMD Phenom 9550", NULL, 'A', 16, 2, 3, 5, 0x8000001a, "AMD Phenom(tm) 9550 Quad-Core Processor",
-      PPRO_F " mtrr clflush mca pse36 vme sse3 monitor cx16 popcnt lm syscall nx 3dnow 3dnowext mmxext fxsr-opt pdpe1gb rdtscp lahf-lm abm "
-      "sse4a svm" },
-    { "Conroe", "Intel Core 2 Duo (Conroe)", "core2duo", 'I', 6, 15, 3, 10, 0x80000008, "Intel Celeron_4x0 (Conroe/Merom Class Core 2)",
-      "-monitor -ss" },
-    { "Penryn", "Intel Core 2 Duo (Penryn)", "Conroe", 'I', 6, 23, 3, 10, 0x80000008, "Intel Core 2 Duo P9xxx (Penryn Class Core 2)",
-      "sse4.1" },
-    { "Nehalem", "Intel Core i7 (Nehalem)", "Penryn", 'I', 6, 26, 3, 11, 0x80000008, "Intel Core i7 9xx (Nehalem Class Core i7)",
-      "sse4.2 popcnt" },
-    { "Westmere", "Intel Core i5 (Westmere)", "Nehalem", 'I', 6, 44, 1, 11, 0x80000008, "Westmere E56xx/L56xx/X56xx (Nehalem-C)",
-      "aes pclmulqdq arat" },
-    { "SandyBridge", "Intel Xeon E312xx", "Westmere", 'I', 6, 42, 1, 0xd, 0x80000008, "Intel Xeon E312xx (Sandy Bridge)",
-      "avx xsave tsc-deadline x2apic rdtscp xsaveopt" },
-    { "IvyBridge", "Intel Xeon E3-12xx v2", "SandyBridge", 'I', 6, 58, 9, 0xd, 0x80000008, "Intel Xeon E3-12xx v2 (Ivy Bridge)",
-      "f16c rdrand fsgsbase smep erms" },
-    { "Haswell", "Intel Core (Haswell)", "IvyBridge", 'I', 6, 60, 4, 0xd, 0x80000008, "Intel Core Processor (Haswell)",
-      "fma movbe pcid bmi1 hle avx2 bmi2 invpcid rtm abm" },
-    { "Broadwell", "Intel Core (Broadwell)", "Haswell", 'I', 6, 61, 2, 0xd, 0x80000008, "Intel Core Processor (Broadwell)",
-      "rdseed adx smap 3dnowprefetch" },
-    { "Skylake-Client", "Intel Core (Skylake)", "Broadwell", 'I', 6, 94, 3, 0xd, 0x80000008, "Intel Core Processor (Skylake)",
-      "xsavec xgetbv1" },
-    { "Skylake-Server", "Intel Xeon (Skylake)", "Skylake-Client", 'I', 6, 85, 4, 0xd, 0x80000008, "Intel Xeon Processor (Skylake)",
-      "pdpe1gb clwb clflushopt avx512f avx512dq avx512bw avx512cd avx512vl pku" },
-    { "Opteron_G1", "AMD Opteron 240", NULL, 'A', 15, 6, 1, 5, 0x80000008, "AMD Opteron 240 (Gen 1 Class Opteron)",
-      PPRO_F " vme mtrr clflush mca pse36 sse3 lm syscall nx" },
-    { "Opteron_G2", "AMD Opteron 22xx", "Opteron_G1", 'A', 15, 6, 1, 5, 0x80000008, "AMD Opteron 22xx (Gen 2 Class Opteron)",
-      "cx16 svm lahf-lm" },
-    { "Opteron_G3", "AMD Opteron 23xx", "Opteron_G2", 'A', 16, 2, 3, 5, 0x80000008, "AMD Opteron 23xx (Gen 3 Class Opteron)",
-      "popcnt monitor rdtscp misalignsse sse4a abm" },
-    { "EPYC", "AMD EPYC", NULL, 'A', 23, 1, 2, 0xd, 0x8000001e, "AMD EPYC Processor",
-      PPRO_F " vme mtrr clflush mca pse36 sse3 pclmulqdq ssse3 fma cx16 sse4.1 sse4.2 movbe popcnt aes xsave avx f16c rdrand lm syscall nx "
-      "mmxext fxsr-opt pdpe1gb rdtscp lahf-lm svm cr8legacy abm sse4a misalignsse 3dnowprefetch osvw topoext fsgsbase bmi1 avx2 smep "
-      "bmi2 rdseed adx smap clflushopt sha-ni xsaveopt xsavec xgetbv1 arat" },
-    { "max", "everything that works here", NULL, 'A', 15, 107, 1, 0xd, 0x8000001f, "Rhea virtual CPU", "", true },
-    { "host", "the same as max", "max", 'A', 15, 107, 1, 0xd, 0x8000001f, "Rhea virtual CPU", "", true },
-};
+#include "target/x86/model-table.h"
 
 static const X86Host *host;
 
@@ -84,9 +12,12 @@ static const uint32_t *available_features(void) { return host ? host->features :
 
 const char *const *x86_model_names(void)
 {
-    static const char *list[ARRAY_LEN(models) + 1];
-    for (unsigned i = 0; i < ARRAY_LEN(models); i++)
-        list[i] = models[i].name;
+    static const char **list;
+    if (!list) {
+        list = g_new0(const char *, x86_model_count + 1);
+        for (unsigned i = 0; i < x86_model_count; i++)
+            list[i] = x86_models[i].name;
+    }
     return list;
 }
 
@@ -94,9 +25,9 @@ static void __attribute__((constructor)) register_device_types(void) { cpu_slots
 
 static const X86Model *model_find(const char *name)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(models); i++) {
-        if (!strcmp(models[i].name, name))
-            return &models[i];
+    for (unsigned i = 0; i < x86_model_count; i++) {
+        if (!strcmp(x86_models[i].name, name))
+            return &x86_models[i];
     }
     return NULL;
 }
@@ -292,6 +223,8 @@ static bool check_missing(const uint32_t plus[], const uint32_t all[], const Cpu
     return true;
 }
 
+static const char *vendor_name(char vendor) { return vendor == 'A' ? "AuthenticAMD" : vendor == 'H' ? "HygonGenuine" : "GenuineIntel"; }
+
 static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
 {
     unsigned family = o->family != UINT64_MAX ? (unsigned)o->family : m->family;
@@ -300,7 +233,7 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     bool as_host = host && m->all;
     bool same = o->family == UINT64_MAX && o->model == UINT64_MAX && o->stepping == UINT64_MAX;
     c->signature = as_host && same ? host->signature : signature(family, model, stepping);
-    g_strlcpy(c->vendor, o->vendor ? o->vendor : as_host ? host->vendor : m->vendor == 'A' ? "AuthenticAMD" : "GenuineIntel", sizeof(c->vendor));
+    g_strlcpy(c->vendor, o->vendor ? o->vendor : as_host ? host->vendor : vendor_name(m->vendor), sizeof(c->vendor));
     memset(c->model_id, 0, sizeof(c->model_id));
     g_strlcpy(c->model_id, o->model_id ? o->model_id : as_host && host->model_id[0] ? host->model_id : m->model_id, sizeof(c->model_id));
     bool lm = x86_has_feature(c, X86_FEATURE_LM);
@@ -315,7 +248,7 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
         c->feature[X86_FW_KVM] = c->feature[X86_FW_KVM_HINTS] = 0;
     if (!x86_has_feature(c, X86_FEATURE_TSC))
         feature_set(c->feature, X86_FEATURE_KVM_CLOCK, false);
-    c->ucode_rev = c->vendor[0] == 'A' ? 0x01000065 : UINT64_C(0x100000000);
+    c->ucode_rev = x86_like_amd(c) ? 0x01000065 : UINT64_C(0x100000000);
     c->cpuid_level = o->level != UINT64_MAX ? (uint32_t)o->level : m->level;
     c->cpuid_xlevel = o->xlevel != UINT64_MAX ? (uint32_t)o->xlevel : m->xlevel;
     if (o->level == UINT64_MAX) { /* leaves that features stand in */
@@ -400,8 +333,8 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
 void x86_models_print_help(GString *out)
 {
     g_string_append(out, "Available CPUs:\n");
-    for (unsigned i = 0; i < ARRAY_LEN(models); i++)
-        g_string_append_printf(out, "  %-16s %s\n", models[i].name, models[i].desc);
+    for (unsigned i = 0; i < x86_model_count; i++)
+        g_string_append_printf(out, "  %-26s %s\n", x86_models[i].name, x86_models[i].desc);
     g_string_append(out, "\nFeatures (NAME,+feature,-feature,feature=on|off), those that work here:\n ");
     unsigned column = 1;
     for (const char *const *f = x86_feature_names(); *f; f++) {

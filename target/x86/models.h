@@ -5,6 +5,9 @@
 
 #include "target/x86/cpu.h"
 
+/* AMD's processors and those that follow them in what vendors differ in. */
+static inline bool x86_like_amd(const X86Cpu *c) { return c->vendor[0] == 'A' || c->vendor[0] == 'H'; }
+
 /* The CPUID words that features stand in. */
 typedef enum X86FeatureWord { X86_FW_1_EDX, X86_FW_1_ECX, X86_FW_7_EBX, X86_FW_7_ECX, X86_FW_7_EDX, X86_FW_EXT1_EDX, X86_FW_EXT1_ECX,
                               X86_FW_EXT7_EDX, X86_FW_EXT8_EBX, X86_FW_6_EAX, X86_FW_D1_EAX, X86_FW_7_1_EAX,
