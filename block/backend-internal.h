@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* A drive, for backend.c (what it is) and backend-io.c (its requests). */
+#ifndef BLOCK_BACKEND_INTERNAL_H
+#define BLOCK_BACKEND_INTERNAL_H
+
+#include "block/backend.h"
+#include "block/driver.h"
+#include "block/in-flight.h"
+#include "block/throttle.h"
+
+struct BlockBackend {
+    char *name, *user, *serial;
+    bool with_device;      /* made for a device, goes with it */
+    BlockNode *_Atomic node; /* read inside an RCU section, or with a request in flight */
+    BlkOnError rerror, werror;
+    const BlkDeviceOps *ops;
+    void *opaque;
+    ThrottleLanes *_Atomic throttle;
+    Uring *ring;           /* NULL: the process's own */
+    InFlight in_flight;
+    _Atomic bool held;
+    BlkRequest *parked, **parked_last; /* under hold_lock, as what follows */
+    unsigned waiting;      /* parked, or being submitted anew */
+    pthread_mutex_t hold_lock;
+    pthread_cond_t released;
+    struct {               /* each counter for itself, relaxed */
+        _Atomic uint64_t bytes[BLK_OPS], failed[BLK_OPS], time_ns[BLK_OPS], latency[BLK_OPS][BLK_LATENCIES], inline_ops, ring_ops, last_ns;
+    } stats;
+};
+#endif
