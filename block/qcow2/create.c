@@ -183,7 +183,7 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to)
         int64_t host = q->data_node ? (int64_t)at : q2_alloc(n, clusters);
         if (host < 0)
             return (int)host;
-        int e = (uint64_t)host < used ? block_pwrite_zeroes(q->data, (uint64_t)host, MIN(stop - at, used - (uint64_t)host), 0) : 0;
+        int e = (uint64_t)host < used && !q->data_node ? block_pwrite_zeroes(q->data, (uint64_t)host, MIN(stop - at, used - (uint64_t)host), 0) : 0;
         if (e)
             return e;
         for (uint64_t i = 0; i < clusters; i++) {
@@ -192,15 +192,19 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to)
             Q2Table *t = q2_l2(n, at + (i << q->cluster_bits), true, &index, &r);
             if (!t)
                 return r;
-            uint64_t old = q2_entry(q, t, index), bitmap = q2_bitmap(q, t, index);
-            uint64_t entry = ((uint64_t)host + (i << q->cluster_bits)) | OFLAG_COPIED;
-            if (!(old & (OFFSET_MASK | OFLAG_COMPRESSED)) && q->crypt_method) /* zeroes of the file are none of the disk */
-                q2_set_entry(q, t, index, entry | (q->subclusters > 1 ? 0 : OFLAG_ZERO), UINT64_C(0xffffffff) << 32);
-            else if (!(old & (OFFSET_MASK | OFLAG_COMPRESSED)))
-                q2_set_entry(q, t, index, entry, bitmap | (q->subclusters > 1 ? UINT32_MAX : 0));
+            uint64_t old = q2_entry(q, t, index), bitmap = q2_bitmap(q, t, index), own = (uint64_t)host + (i << q->cluster_bits);
+            bool mapped = old & (OFFSET_MASK | OFLAG_COMPRESSED) || (q->data_node && old & OFLAG_COPIED);
+            if (!mapped && q->crypt_method) /* zeroes of the file are none of the disk */
+                q2_set_entry(q, t, index, own | OFLAG_COPIED | (q->subclusters > 1 ? 0 : OFLAG_ZERO), UINT64_C(0xffffffff) << 32);
+            else if (!mapped)
+                q2_set_entry(q, t, index, own | OFLAG_COPIED, bitmap | (q->subclusters > 1 ? UINT32_MAX : 0));
             else if (!q->data_node)
-                q2_free_later(n, (uint64_t)host + (i << q->cluster_bits), 1);
+                q2_free_later(n, own, 1);
             q2_cache_put(t);
+            if (!mapped && q->data_node && own < used)
+                r = block_pwrite_zeroes(q->data, own, MIN(q->cluster_size, used - own), 0);
+            if (r)
+                return r;
         }
         at = stop;
     }

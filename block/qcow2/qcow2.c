@@ -346,10 +346,20 @@ static int q2_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigne
         return -ENOTSUP;
     if (q->version < 3) /* no zero flag: without a backing file unallocated clusters are zero */
         return locked_range(n, offset, len, q2_discard_range, true);
-    return locked_range(n, offset, len, q2_zero_range, flags & BLOCK_REQ_MAY_UNMAP);
+    int r = q->raw_external ? block_pwrite_zeroes(q->data, offset, len, flags & BLOCK_REQ_MAY_UNMAP) : 0; /* raw by itself: must hold them */
+    return r ? r : locked_range(n, offset, len, q2_zero_range, flags & BLOCK_REQ_MAY_UNMAP);
 }
 
-static int q2_pdiscard(BlockNode *n, uint64_t offset, uint64_t len) { return locked_range(n, offset, len, q2_discard_range, false); }
+/* An external data file that is raw by itself shows what it has: its clusters stay mapped. (locked) */
+static int discard_both(BlockNode *n, uint64_t offset, uint64_t len, bool full)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t end = q->data_node ? MIN(offset + len, block_size(q->data)) : 0;
+    int r = q->raw_external ? 0 : q2_discard_range(n, offset, len, full);
+    return !r && end > offset ? block_pdiscard(q->data, offset, end - offset) : r;
+}
+
+static int q2_pdiscard(BlockNode *n, uint64_t offset, uint64_t len) { return locked_range(n, offset, len, discard_both, false); }
 
 static int q2_flush(BlockNode *n)
 {
