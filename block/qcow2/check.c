@@ -12,10 +12,15 @@ typedef struct Check {
     BlockCheck *out;
     unsigned fix;
     uint32_t *count;    /* by host cluster: users found */
+    uint32_t weight;    /* of the user that is being counted */
     uint64_t clusters;
+    GArray *tables;     /* of Table: each L2 table once, however many snapshots share it */
+    GHashTable *known;  /* by its offset: its index there + 1 */
     bool rebuild;       /* the refcount structures themselves are damaged */
     uint64_t next_host; /* for fragmentation */
 } Check;
+
+typedef struct Table { int64_t at; uint64_t guest; uint32_t users; bool active; } Table;
 
 static void G_GNUC_PRINTF(2, 3) say(Check *c, const char *fmt, ...)
 {
@@ -41,7 +46,7 @@ static bool count_range(Check *c, uint64_t offset, uint64_t len, const char *wha
         return false;
     }
     for (uint64_t i = first; i <= last && i < c->clusters + 2; i++)
-        c->count[i]++;
+        c->count[i] += MIN(c->weight, UINT32_MAX - c->count[i]);
     c->out->image_end = MAX(c->out->image_end, (last + 1) << c->q->cluster_bits);
     return true;
 }
@@ -98,13 +103,24 @@ static void count_entry(Check *c, Q2Table *t, unsigned index, uint64_t guest, bo
     }
 }
 
-static bool count_l1(Check *c, const uint64_t *l1, uint32_t size, uint64_t offset, bool active, Error **errp)
+static void note_table(Check *c, int64_t at, uint64_t guest, bool active)
+{
+    guint i = GPOINTER_TO_UINT(g_hash_table_lookup(c->known, &at));
+    if (i) {
+        g_array_index(c->tables, Table, i - 1).users++;
+        return;
+    }
+    Table t = { at, guest, 1, active };
+    g_array_append_val(c->tables, t);
+    g_hash_table_insert(c->known, g_memdup2(&at, sizeof at), GUINT_TO_POINTER(c->tables->len));
+}
+
+static void count_l1(Check *c, const uint64_t *l1, uint32_t size, uint64_t offset, bool active)
 {
     Qcow2 *q = c->q;
     count_range(c, offset, size * 8ull, "L1 table");
     for (uint32_t i = 0; i < size; i++) {
         uint64_t at = l1[i] & OFFSET_MASK;
-        int r;
         if (!at)
             continue;
         if (at & (q->cluster_size - 1)) {
@@ -112,27 +128,45 @@ static bool count_l1(Check *c, const uint64_t *l1, uint32_t size, uint64_t offse
             c->out->corruptions++;
             continue;
         }
-        if (!count_range(c, at, q->cluster_size, "L2 table"))
-            continue;
-        Q2Table *t = q2_cache_get(c->n, &q->l2, at, false, &r);
+        if (count_range(c, at, q->cluster_size, "L2 table"))
+            note_table(c, (int64_t)at, (uint64_t)i << (q->cluster_bits + q->l2_bits), active);
+    }
+}
+
+static bool count_tables(Check *c, Error **errp)
+{
+    bool ok = true;
+    for (guint i = 0; i < c->tables->len && ok; i++) {
+        const Table *u = &g_array_index(c->tables, Table, i);
+        int r;
+        Q2Table *t = q2_cache_get(c->n, &c->q->l2, (uint64_t)u->at, false, &r);
         if (!t) {
             error_set_errno(errp, -r, "image '%s': an L2 table can't be read", block_filename(c->n));
             c->out->check_errors++;
-            return false;
+            ok = false;
+            break;
         }
-        for (unsigned k = 0; k < q2_l2_entries(q); k++)
-            count_entry(c, t, k, (uint64_t)i << (q->cluster_bits + q->l2_bits) | (uint64_t)k << q->cluster_bits, active);
+        c->weight = u->users;
+        for (unsigned k = 0; k < q2_l2_entries(c->q); k++)
+            count_entry(c, t, k, u->guest | (uint64_t)k << c->q->cluster_bits, u->active);
         q2_cache_put(t);
     }
-    return true;
+    c->weight = 1;
+    return ok;
 }
 
 static bool count_snapshots(Check *c, Error **errp)
 {
     Qcow2 *q = c->q;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, tables = 0;
     for (unsigned i = 0; i < q->snapshots->len; i++) {
         const Q2Snapshot *s = &g_array_index(q->snapshots, Q2Snapshot, i);
+        tables += q2_clusters(q, s->l1_size * 8ull);
+        if (tables > c->clusters) { /* would be looked through again and again */
+            error_setf(errp, "image '%s': the L1 tables of its snapshots stand upon each other; it can't be checked", block_filename(c->n));
+            c->out->check_errors++;
+            return false;
+        }
         g_autofree uint64_t *l1 = g_try_malloc0(MAX(s->l1_size, 1u) * 8u);
         int r = l1 ? block_pread(c->n->file, s->l1_offset, l1, s->l1_size * 8u) : -ENOMEM;
         for (uint32_t k = 0; !r && k < s->l1_size; k++)
@@ -141,8 +175,7 @@ static bool count_snapshots(Check *c, Error **errp)
             error_set_errno(errp, -r, "image '%s': the L1 table of snapshot '%s' can't be read", block_filename(c->n), s->name);
             return false;
         }
-        if (!count_l1(c, l1, s->l1_size, s->l1_offset, false, errp))
-            return false;
+        count_l1(c, l1, s->l1_size, s->l1_offset, false);
         if (!s->l1_size) /* an empty table has a cluster of its own all the same */
             count_range(c, s->l1_offset, s->l1_offset ? 1 : 0, "L1 table");
         bytes += align_up(40 + s->extra_len + strlen(s->id) + strlen(s->name), 8);
@@ -225,16 +258,6 @@ static int stored_count(Check *c, uint64_t cluster, uint64_t *count)
     return q2_refcount(c->n, cluster, count);
 }
 
-static int store_count(Check *c, uint64_t cluster, uint64_t have, uint64_t want)
-{
-    int r = 0;
-    for (; have < want && !r; have++)
-        r = q2_change_refcount(c->n, cluster, 1, true);
-    for (; have > want && !r; have--)
-        r = q2_change_refcount(c->n, cluster, 1, false);
-    return r;
-}
-
 static bool compare(Check *c, Error **errp)
 {
     for (uint64_t i = 0; i < c->clusters; i++) {
@@ -252,7 +275,7 @@ static bool compare(Check *c, Error **errp)
             c->rebuild = true; /* a new block could land on a cluster whose count is lost */
         bool leak = have > want, fix = c->fix & (leak ? BLOCK_FIX_LEAKS : BLOCK_FIX_ERRORS) && !c->rebuild;
         say(c, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64, fix ? "Repairing" : leak ? "Leaked" : "ERROR", i, have, want);
-        if (fix && !store_count(c, i, have, want))
+        if (fix && !q2_set_refcount(c->n, i, want))
             leak ? c->out->leaks_fixed++ : c->out->corruptions_fixed++;
         else
             leak ? c->out->leaks++ : c->out->corruptions++;
@@ -397,8 +420,15 @@ static bool pass(Check *c, Error **errp)
         return false;
     }
     c->out->total_clusters = q2_clusters(q, block_size(c->n));
+    c->weight = 1;
     count_range(c, 0, q->cluster_size, "header");
-    if (!count_l1(c, q->l1, q->l1_size, q->l1_offset, true, errp) || !count_snapshots(c, errp))
+    c->tables = g_array_new(false, false, sizeof(Table));
+    c->known = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    count_l1(c, q->l1, q->l1_size, q->l1_offset, true);
+    bool ok = count_snapshots(c, errp) && count_tables(c, errp);
+    g_array_unref(c->tables);
+    g_hash_table_unref(c->known);
+    if (!ok)
         return false;
     count_extensions(c);
     count_refcounts(c);

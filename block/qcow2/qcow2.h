@@ -150,6 +150,7 @@ int q2_flush_file(BlockNode *n);
 /* refcount.c (locked) */
 int q2_refcount(BlockNode *n, uint64_t cluster, uint64_t *count);
 int q2_change_refcount(BlockNode *n, uint64_t first, uint64_t clusters, bool up);
+int q2_set_refcount(BlockNode *n, uint64_t cluster, uint64_t count); /* whatever it was: for repairs */
 /* Take `clusters` adjacent free ones: host offset or negative errno. */
 int64_t q2_alloc(BlockNode *n, uint64_t clusters);
 /* As many as are adjacent to `want` (host offset), at most `clusters`; 0: none. */

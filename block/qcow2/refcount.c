@@ -214,9 +214,10 @@ int q2_change_refcount(BlockNode *n, uint64_t first, uint64_t clusters, bool up)
         if (!t)
             return error ? error : up ? -EIO : q2_corrupt(n, "cluster %" PRIu64 " is given back but was not counted", c);
         uint64_t index = index_in_block(q, c), count = q2_get_count(q, t->data, index);
-        if (up && count == q2_refcount_max(q)) {
+        if (up && count == q2_refcount_max(q)) { /* too narrow: as if nothing had been asked */
             q2_cache_put(t);
-            return -EINVAL; /* refcount width too small */
+            error = c > first ? q2_change_refcount(n, first, c - first, false) : 0;
+            return error ? error : -EOVERFLOW;
         }
         if (!up && !count) {
             q2_cache_put(t);
@@ -234,6 +235,26 @@ int q2_change_refcount(BlockNode *n, uint64_t first, uint64_t clusters, bool up)
         }
     }
     return 0;
+}
+
+int q2_set_refcount(BlockNode *n, uint64_t cluster, uint64_t count)
+{
+    Qcow2 *q = q2_of(n);
+    uint64_t have;
+    int error = q2_refcount(n, cluster, &have);
+    if (!error && !have && count)
+        error = q2_change_refcount(n, cluster, 1, true); /* makes the block that counts it */
+    Q2Table *t = error || (!have && !count) ? NULL : refblock(n, cluster, &error);
+    if (!t)
+        return error;
+    if (count > q2_refcount_max(q)) {
+        q2_cache_put(t);
+        return -EOVERFLOW;
+    }
+    q2_set_count(q, t->data, index_in_block(q, cluster), count ? count : 1);
+    q2_cache_dirty(&q->refblocks, t);
+    q2_cache_put(t);
+    return count ? 0 : q2_change_refcount(n, cluster, 1, false);
 }
 
 /* --- allocation --- */
@@ -391,16 +412,22 @@ static bool still_used(Qcow2 *q, const Q2Free *f)
     return used;
 }
 
-/* The host may have the place of those that nobody uses any more. */
+/* The host may have the place of those that nobody uses any more, adjacent ones at once. */
 static int unmap_free(BlockNode *n, const Q2Free *f)
 {
     Qcow2 *q = q2_of(n);
+    uint64_t run = 0, first = f->offset >> q->cluster_bits, whole = block_size(n->file) >> q->cluster_bits;
     int r = 0;
-    for (uint64_t at = f->offset, i = 0; i < f->clusters && n->flags & BLOCK_UNMAP && !q->keep_freed && !r; i++, at += q->cluster_size) {
-        uint64_t count;
-        r = q2_refcount(n, at >> q->cluster_bits, &count);
-        if (!r && !count && at + q->cluster_size <= block_size(n->file))
-            block_pdiscard(n->file, at, q->cluster_size);
+    if (!(n->flags & BLOCK_UNMAP) || q->keep_freed)
+        return 0;
+    for (uint64_t i = 0; i <= f->clusters && !r; i++) {
+        uint64_t count = 1;
+        if (i < f->clusters && first + i < whole)
+            r = q2_refcount(n, first + i, &count);
+        if (!count)
+            run++;
+        else if (run)
+            block_pdiscard(n->file, (first + i - run) << q->cluster_bits, run << q->cluster_bits), run = 0;
     }
     return r;
 }

@@ -164,25 +164,38 @@ static int change_entry(BlockNode *n, uint64_t entry, bool up)
     return q2_change_refcount(n, at >> q->cluster_bits, 1, up);
 }
 
-/* Every cluster that the table reaches counts one more or one less. */
-static int count_l1(BlockNode *n, const uint64_t *l1, uint32_t size, bool up)
+/* As far as *tables whole ones and *entries of the next. */
+static int count_part(BlockNode *n, const uint64_t *l1, uint32_t *tables, uint64_t *entries, bool up)
 {
     Qcow2 *q = q2_of(n);
     int r = 0;
-    for (uint32_t i = 0; i < size && !r; i++) {
-        uint64_t at = l1[i] & OFFSET_MASK;
+    for (uint32_t i = 0; !r && (i < *tables || (i == *tables && *entries)); i++) {
+        uint64_t at = l1[i] & OFFSET_MASK, want = i < *tables ? q2_l2_entries(q) : *entries, done = 0;
         if (!at)
             continue;
         Q2Table *t = q2_cache_get(n, &q->l2, at, false, &r);
-        for (unsigned k = 0; t && !r && k < q2_l2_entries(q); k++) {
-            uint64_t entry = q2_entry(q, t, k);
+        for (; t && !r && done < want; done += !r) {
+            uint64_t entry = q2_entry(q, t, (unsigned)done);
             r = entry ? change_entry(n, entry, up) : 0;
         }
         if (t)
             q2_cache_put(t);
-        r = r ? r : q2_change_refcount(n, at >> q->cluster_bits, 1, up);
+        if (!r && i < *tables)
+            r = q2_change_refcount(n, at >> q->cluster_bits, 1, up);
+        if (r) {
+            *tables = i;
+            *entries = done;
+        }
     }
     return r;
+}
+
+/* Every cluster that the table reaches counts one more or one less. -EOVERFLOW: the counts are too narrow, nothing has changed. */
+static int count_l1(BlockNode *n, const uint64_t *l1, uint32_t size, bool up)
+{
+    uint64_t entries = 0;
+    int r = count_part(n, l1, &size, &entries, up), undone = r == -EOVERFLOW ? count_part(n, l1, &size, &entries, false) : 0;
+    return undone ? undone : r;
 }
 
 /* COPIED of the active tables, from the counts. */
@@ -245,6 +258,13 @@ static int end_change(BlockNode *n, int r)
     return r;
 }
 
+static bool too_narrow(BlockNode *n, Error **errp)
+{
+    error_setf(errp, "image '%s': its %u-bit reference counts can't hold that; convert it with refcount_bits=16", block_filename(n),
+               1u << q2_of(n)->refcount_order);
+    return false;
+}
+
 static bool failed(BlockNode *n, int r, const char *what, Error **errp)
 {
     if (r)
@@ -297,11 +317,8 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
         error_setf(errp, "image '%s' has an external data file, which internal snapshots don't cover; use an overlay image", block_filename(n));
         return false;
     }
-    if (q->snapshots->len + 2 > q2_refcount_max(q)) {
-        error_setf(errp, "image '%s': its %u-bit reference counts can't hold another snapshot; convert it with refcount_bits=16", block_filename(n),
-                   1u << q->refcount_order);
-        return false;
-    }
+    if (q->snapshots->len + 2 > q2_refcount_max(q))
+        return too_narrow(n, errp);
     if (q->snapshots->len >= QCOW2_MAX_SNAPSHOTS) {
         error_setf(errp, "image '%s' has 65536 snapshots; delete one", block_filename(n));
         return false;
@@ -329,9 +346,25 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
     } else {
         clear(&s);
     }
-    r = end_change(n, r);
+    bool narrow = r == -EOVERFLOW;
+    if (narrow)
+        q2_free_later(n, (uint64_t)at, MAX(q2_clusters(q, q->l1_size * 8u), 1u));
+    r = end_change(n, narrow ? 0 : r);
     pthread_mutex_unlock(&q->lock);
-    return failed(n, r, "the snapshot can't be made", errp);
+    return narrow && !r ? too_narrow(n, errp) : failed(n, r, "the snapshot can't be made", errp);
+}
+
+/* From the active table's clusters to those of l1. -EOVERFLOW: nothing has changed. */
+static int exchange_counts(BlockNode *n, const uint64_t *l1, uint32_t size)
+{
+    Qcow2 *q = q2_of(n);
+    int up = count_l1(n, l1, size, true);
+    if (up != -EOVERFLOW || q->version < 3)
+        return up ? up : count_l1(n, q->l1, q->l1_size, false);
+    int r = count_l1(n, q->l1, q->l1_size, false); /* narrow counts: in this order they may suffice */
+    up = r ? r : count_l1(n, l1, size, true);
+    r = up == -EOVERFLOW ? count_l1(n, q->l1, q->l1_size, true) : 0;
+    return r ? r : up;
 }
 
 bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
@@ -349,8 +382,8 @@ bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
     r = r ? r : q2_grow_l1(n, s->l1_size, true);
     if (!r)
         l1 = read_l1(n, s, &r);
-    r = r ? r : count_l1(n, l1, s->l1_size, true);
-    r = r ? r : count_l1(n, q->l1, q->l1_size, false);
+    r = r ? r : exchange_counts(n, l1, s->l1_size);
+    bool narrow = r == -EOVERFLOW;
     if (!r) {
         memset(q->l1, 0, q->l1_size * 8u);
         memcpy(q->l1, l1, s->l1_size * 8u);
@@ -364,10 +397,10 @@ bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
             r = q2_write_field(n, 24, s->disk_size, 8);
         }
     }
-    r = end_change(n, r);
+    r = end_change(n, narrow ? 0 : r);
     pthread_mutex_unlock(&q->lock);
     g_free(l1);
-    return failed(n, r, "the snapshot can't be applied", errp);
+    return narrow && !r ? too_narrow(n, errp) : failed(n, r, "the snapshot can't be applied", errp);
 }
 
 bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
