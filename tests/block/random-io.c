@@ -3,8 +3,10 @@
  * Random operations on an image beside a model of its contents in memory; now and then the image is closed, opened and checked, by
  * our own check and by qemu-img where that is installed.
  *
- *   random-io [--seed N] [--count N] [--format qcow2] [-o OPTION=VALUE,...] [--backing] [--keep FILE]
+ *   random-io [--seed N] [--count N] [--format qcow2] [-o OPTION=VALUE,...] [--backing] [--bitmap] [--data-file] [--no-compress] [--keep FILE]
  */
+#include <malloc.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +16,28 @@
 #include "block/block.h"
 
 #define SECRET "--object secret,id=key,data=12345678"
-enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3 };
+enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3, GRANULE = 32768, GRANULES = 2 * DISK / GRANULE };
 
-enum { JUDGED = 200 };   /* how often at most qemu-img is asked, which takes longer than all the rest */
+enum { NO, YES, EITHER };
+
+enum {
+    JUDGED = 50,        /* how often at most qemu-img is asked, which takes longer than all the rest */
+    LONG = 50000,       /* so many operations: reopening, snapshots and resizing are RARE times rarer */
+    RARE = 6,
+};
 
 typedef struct Run {
     char *path, *base, *format, *options;
     uint64_t seed, count, reopened;
-    bool backing, keep, qemu, compress, resize;
+    bool backing, bitmap, qemu, compress, resize, snapshots;
     GRand *rand;
     uint8_t *model, *buf;
     uint64_t size;
     uint8_t *saved[SNAPSHOTS];
     uint64_t saved_size[SNAPSHOTS];
+    bool taken[SNAPSHOTS];
+    uint8_t dirty[GRANULES]; /* what the bitmap must say: NO, YES, or either of a discard that need not have changed all of its range */
+    uint64_t refused; /* snapshots that narrow refcounts can't hold */
     BlockNode *n;
 } Run;
 
@@ -37,6 +48,8 @@ static G_NORETURN void fail(Run *r, const char *what, Error *err)
 }
 
 static uint64_t pick(Run *r, uint64_t n) { return n ? ((uint64_t)g_rand_int(r->rand) << 20 ^ g_rand_int(r->rand)) % n : 0; }
+
+static bool has_option(const Run *r, const char *text) { return r->options && strstr(r->options, text); }
 
 /* The option that names the passphrase, for encrypted images. */
 static const char *key_option(const Run *r)
@@ -68,7 +81,7 @@ static void say(void *opaque, const char *line) { printf("# %s\n", line); }
 /* Is it qemu-img's turn? Of very many reopenings it sees some, and the last one. */
 static bool judged(const Run *r, bool last)
 {
-    uint64_t expected = r->count / 200;
+    uint64_t expected = r->count / 200 / (r->count >= LONG ? RARE : 1);
     return r->qemu && (last || expected <= JUDGED || r->reopened % (expected / JUDGED) == 0);
 }
 
@@ -112,6 +125,47 @@ static void compare_image(Run *r)
     unlink(twin);
 }
 
+/* --- the bitmap says what was written to, closed images' too --- */
+
+static void touch_as(Run *r, uint64_t at, uint64_t len, uint8_t how)
+{
+    for (uint64_t i = at / GRANULE; len && i <= (at + len - 1) / GRANULE; i++)
+        r->dirty[i] = r->dirty[i] == YES ? YES : how;
+}
+static void touch(Run *r, uint64_t at, uint64_t len) { touch_as(r, at, len, YES); }
+
+/* What was behind the end of the disk. */
+static void forget(Run *r)
+{
+    for (uint64_t i = (r->size + GRANULE - 1) / GRANULE; i < GRANULES; i++)
+        r->dirty[i] = NO;
+}
+
+static void check_bitmap(Run *r)
+{
+    Error *err = NULL;
+    BlockBitmap *b = block_bitmap_find(r->n, "marks", &err);
+    BlockBitmapInfo info;
+    if (!b)
+        fail(r, "bitmap", err);
+    block_bitmap_info(b, &info);
+    if (info.inconsistent || info.granularity != GRANULE || info.size != r->size)
+        fail(r, "the bitmap is not what it was", NULL);
+    for (uint64_t at = 0, pnum; at < r->size; at += GRANULE) {
+        uint8_t want = r->dirty[at / GRANULE];
+        if (want != EITHER && block_bitmap_status(b, at, 1, &pnum) != (want == YES))
+            fail(r, want == YES ? "the bitmap lacks what was written" : "the bitmap has what nobody wrote", NULL);
+    }
+}
+
+static void change_bitmap(Run *r)
+{
+    Error *err = NULL;
+    if (!block_bitmap_clear(block_bitmap_find(r->n, "marks", NULL), &err))
+        fail(r, "clearing the bitmap", err);
+    memset(r->dirty, 0, sizeof r->dirty);
+}
+
 static void reopen(Run *r, bool deep)
 {
     block_unref(r->n);
@@ -120,6 +174,10 @@ static void reopen(Run *r, bool deep)
     if (deep && judged(r, false))
         compare_image(r);
     open_image(r);
+    if (r->bitmap)
+        check_bitmap(r);
+    if (r->bitmap && pick(r, 3) == 0)
+        change_bitmap(r);
 }
 
 static void read_and_compare(Run *r, uint64_t at, uint64_t len)
@@ -142,9 +200,10 @@ static void read_and_compare(Run *r, uint64_t at, uint64_t len)
     }
 }
 
+/* All lengths' orders of magnitude are as frequent: most requests are small, as guests' are. */
 static void random_range(Run *r, uint64_t *at, uint64_t *len)
 {
-    *len = pick(r, 8) ? 1 + pick(r, 70000) : 1 + pick(r, REQUEST_MAX);
+    *len = 1 + pick(r, MIN(UINT64_C(512) << pick(r, 11), (uint64_t)REQUEST_MAX));
     *at = pick(r, r->size);
     if (pick(r, 2)) {
         *at &= ~UINT64_C(4095);
@@ -165,6 +224,16 @@ static void write_random(Run *r, uint64_t at, uint64_t len)
     if (e)
         fail(r, g_strerror(-e), NULL);
     memcpy(r->model + at, r->buf, len);
+    touch(r, at, len);
+}
+
+static void write_zeroes(Run *r, uint64_t at, uint64_t len, unsigned flags)
+{
+    int e = block_pwrite_zeroes(r->n, at, len, flags);
+    if (e)
+        fail(r, g_strerror(-e), NULL);
+    memset(r->model + at, 0, len);
+    touch(r, at, len);
 }
 
 static void write_compressed(Run *r, uint64_t at)
@@ -175,6 +244,8 @@ static void write_compressed(Run *r, uint64_t at)
     block_info_clear(&info);
     at = align_down(at, cluster);
     uint64_t len = MIN(cluster, r->size - at);
+    if (cluster > 128 * KiB && pick(r, 16)) /* that much work for one operation not that often */
+        return;
     for (uint64_t i = 0; i < len; i++)
         r->buf[i] = (uint8_t)(i >> 7);
     struct iovec iov = { r->buf, len };
@@ -182,6 +253,7 @@ static void write_compressed(Run *r, uint64_t at)
     if (e)
         fail(r, g_strerror(-e), NULL);
     memcpy(r->model + at, r->buf, len);
+    touch(r, at, len);
 }
 
 /* After a discard either contents are right: take what is there, but it must stay so. */
@@ -194,6 +266,18 @@ static void discard(Run *r, uint64_t at, uint64_t len)
             fail(r, "discarded range holds foreign data", NULL);
     }
     memcpy(r->model + at, r->buf, len);
+    touch_as(r, at, len, EITHER);
+}
+
+/* Refcounts of few bits can't hold every snapshot: being refused must leave the image as it was. */
+static bool narrow(const Run *r) { return has_option(r, "refcount_bits=2") || has_option(r, "refcount_bits=4") || has_option(r, "refcount_bits=8"); }
+
+static void refused(Run *r, const char *what, Error *err)
+{
+    if (!narrow(r))
+        fail(r, what, err);
+    r->refused++;
+    error_free(err);
 }
 
 static void snapshot(Run *r)
@@ -202,23 +286,30 @@ static void snapshot(Run *r)
     unsigned i = (unsigned)pick(r, SNAPSHOTS);
     char name[16];
     g_snprintf(name, sizeof name, "s%u", i);
-    if (!r->saved[i]) {
+    if (!r->taken[i]) {
         BlockSnapshot s = { .date_sec = 1, .icount = UINT64_MAX };
         g_strlcpy(s.name, name, sizeof s.name);
-        if (!block_snapshot_create(r->n, &s, &err))
-            fail(r, "snapshot", err);
-        r->saved[i] = g_memdup2(r->model, DISK * 2);
+        if (!block_snapshot_create(r->n, &s, &err)) {
+            refused(r, "snapshot", err);
+            return;
+        }
+        r->saved[i] = r->saved[i] ? r->saved[i] : g_malloc(2 * DISK);
+        memcpy(r->saved[i], r->model, r->size);
         r->saved_size[i] = r->size;
+        r->taken[i] = true;
     } else if (pick(r, 2)) {
-        if (!block_snapshot_apply(r->n, name, &err))
-            fail(r, "apply", err);
-        memcpy(r->model, r->saved[i], DISK * 2);
+        if (!block_snapshot_apply(r->n, name, &err)) {
+            refused(r, "apply", err);
+            return;
+        }
         r->size = r->saved_size[i];
+        memcpy(r->model, r->saved[i], r->size);
+        touch(r, 0, r->size);
+        forget(r);
     } else {
         if (!block_snapshot_delete(r->n, name, &err))
             fail(r, "delete", err);
-        g_free(r->saved[i]);
-        r->saved[i] = NULL;
+        r->taken[i] = false;
     }
 }
 
@@ -232,33 +323,38 @@ static void resize(Run *r)
         if (size < r->size)
             return;
     }
+    if (has_option(r, "0.10") && (r->taken[0] || r->taken[1] || r->taken[2]))
+        return; /* a snapshot of version 2 has no size of its own */
     bool allocate = !strcmp(r->format, "qcow2") && !r->backing && pick(r, 4) == 0;
     if (!block_truncate(r->n, size, allocate ? PREALLOC_METADATA : PREALLOC_OFF, true, &err))
         fail(r, "resize", err);
     if (size > r->size)
         memset(r->model + r->size, 0, size - r->size);
     r->size = size;
+    forget(r);
 }
 
 static void step(Run *r)
 {
     uint64_t at, len, what = pick(r, 1000);
     random_range(r, &at, &len);
+    if (what >= 975 && r->count >= LONG && pick(r, RARE))
+        what = pick(r, 700);
     if (what < 400)
         write_random(r, at, len);
     else if (what < 700)
         read_and_compare(r, at, len);
-    else if (what < 780 && !block_pwrite_zeroes(r->n, at, len, what & 1 ? BLOCK_REQ_MAY_UNMAP : 0))
-        memset(r->model + at, 0, len);
+    else if (what < 780)
+        write_zeroes(r, at, len, what & 1 ? BLOCK_REQ_MAY_UNMAP : 0);
     else if (what < 860)
         discard(r, at, len);
     else if (what < 930 && block_flush(r->n))
         fail(r, "flush", NULL);
     else if (what >= 930 && what < 975 && r->compress)
         write_compressed(r, at);
-    else if (what >= 975 && what < 985 && block_has_snapshots(r->n) && !(r->options && strstr(r->options, "refcount_bits=1")))
+    else if (what >= 975 && what < 985 && r->snapshots)
         snapshot(r);
-    else if (what >= 985 && what < 988 && r->resize && !(r->options && strstr(r->options, "0.10")))
+    else if (what >= 985 && what < 990 && r->resize)
         resize(r);
     else if (what >= 995)
         reopen(r, what == 999);
@@ -296,16 +392,69 @@ static Opts *create_options(Run *r)
     return o;
 }
 
+/* What of all that can be done to this image. */
+static void choose(Run *r, bool no_compress, bool data_file)
+{
+    bool qcow2 = !strcmp(r->format, "qcow2");
+    r->compress = qcow2 && !no_compress && !data_file;
+    bool one_bit = has_option(r, "refcount_bits=1") && !has_option(r, "refcount_bits=16");
+    r->snapshots = qcow2 && !data_file && !one_bit;
+    r->resize = qcow2 || !strcmp(r->format, "raw") || !strcmp(r->format, "qed");
+}
+
+static char *make_folder(void)
+{
+    char *dir = g_strdup("/dev/shm/rhea-block-XXXXXX"); /* in memory: flushes of a disk would take nearly all the time */
+    if (!getenv("TMPDIR") && g_mkdtemp(dir))
+        return dir;
+    g_free(dir);
+    return g_dir_make_tmp("rhea-block-XXXXXX", NULL);
+}
+
+static void set_up(Run *r, const char *data_file)
+{
+    Error *err = NULL;
+    if (!object_new("secret", "key", &err, "data", "12345678", NULL))
+        fail(r, "secret", err);
+    if (r->backing)
+        make_base(r);
+    g_autoptr(Opts) o = create_options(r);
+    if (data_file)
+        opts_set(o, "data_file", data_file);
+    if (!block_create(r->path, r->format, DISK, o, &err))
+        fail(r, "create", err);
+    open_image(r);
+    r->size = block_size(r->n); /* some formats round up */
+    if (!strcmp(r->format, "luks") && block_pwrite_zeroes(r->n, 0, r->size, 0)) /* noise at first */
+        fail(r, "zeroes", NULL);
+    if (r->bitmap && !block_bitmap_add(r->n, "marks", GRANULE, BITMAP_PERSISTENT, &err))
+        fail(r, "bitmap", err);
+}
+
+static void finish(Run *r, const char *data_file)
+{
+    if (r->bitmap)
+        check_bitmap(r);
+    block_unref(r->n);
+    check_image(r, true);
+    compare_image(r);
+    g_autofree char *data = NULL;
+    gsize len;
+    if (has_option(r, "data_file_raw=on") && (!g_file_get_contents(data_file, &data, &len, NULL) || len < r->size || memcmp(data, r->model, r->size)))
+        fail(r, "the raw data file holds other contents", NULL);
+}
+
 int main(int argc, char **argv)
 {
-    Run r = { .format = "qcow2", .compress = true };
+    Run r = { .format = "qcow2" };
     gchar *where = NULL;
     gint64 seed = 1, count = 1000;
-    gboolean backing = FALSE, no_compress = FALSE;
+    gboolean backing = FALSE, no_compress = FALSE, bitmap = FALSE, data_file = FALSE;
     const GOptionEntry entries[] = {
         { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N" }, { "count", 0, 0, G_OPTION_ARG_INT64, &count, "", "N" },
         { "format", 0, 0, G_OPTION_ARG_STRING, &r.format, "", "F" }, { "options", 'o', 0, G_OPTION_ARG_STRING, &r.options, "", "O" },
         { "backing", 0, 0, G_OPTION_ARG_NONE, &backing, "", NULL }, { "keep", 0, 0, G_OPTION_ARG_STRING, &where, "", "FILE" },
+        { "bitmap", 0, 0, G_OPTION_ARG_NONE, &bitmap, "", NULL }, { "data-file", 0, 0, G_OPTION_ARG_NONE, &data_file, "", NULL },
         { "no-compress", 0, 0, G_OPTION_ARG_NONE, &no_compress, "", NULL }, { NULL }
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
@@ -313,14 +462,17 @@ int main(int argc, char **argv)
     Error *err = NULL;
     if (!g_option_context_parse(context, &argc, &argv, &err))
         fail(&r, "usage", err);
+    mallopt(M_MMAP_THRESHOLD, 64 << 20); /* buffers of requests would be mapped and unmapped each time */
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
     r.seed = (uint64_t)seed;
     r.count = (uint64_t)count;
     r.backing = backing;
-    r.compress = !no_compress && !strcmp(r.format, "qcow2") && !(r.options && strstr(r.options, "data_file"));
-    g_autofree char *dir = g_dir_make_tmp("rhea-block-XXXXXX", NULL);
-    r.resize = !strcmp(r.format, "qcow2") || !strcmp(r.format, "raw") || !strcmp(r.format, "qed");
+    r.bitmap = bitmap;
+    choose(&r, no_compress, data_file);
+    g_autofree char *dir = make_folder();
     r.path = where ? where : g_build_filename(dir, "image", NULL);
     r.base = g_build_filename(dir, "base", NULL);
+    g_autofree char *data = data_file ? g_build_filename(dir, "data", NULL) : NULL;
     r.rand = g_rand_new_with_seed((guint32)r.seed);
     g_autofree char *qemu = g_find_program_in_path("qemu-img");
     r.qemu = qemu;
@@ -328,28 +480,16 @@ int main(int argc, char **argv)
     r.buf = g_malloc(4 << 20);
     r.size = DISK;
     printf("1..1\n# seed %" G_GUINT64_FORMAT ", qemu-img %s\n", (guint64)r.seed, qemu ? "checks too" : "is not installed");
-    if (!object_new("secret", "key", &err, "data", "12345678", NULL))
-        fail(&r, "secret", err);
-    if (r.backing)
-        make_base(&r);
-    g_autoptr(Opts) o = create_options(&r);
-    if (!block_create(r.path, r.format, DISK, o, &err))
-        fail(&r, "create", err);
-    open_image(&r);
-    r.size = block_size(r.n); /* some formats round up */
-    if (!strcmp(r.format, "luks") && block_pwrite_zeroes(r.n, 0, r.size, 0)) /* noise at first */
-        fail(&r, "zeroes", NULL);
+    set_up(&r, data);
     for (uint64_t i = 0; i < r.count; i++)
         step(&r);
     read_and_compare(&r, 0, MIN(r.size, (uint64_t)4 << 20));
-    block_unref(r.n);
-    check_image(&r, true);
-    compare_image(&r);
+    finish(&r, data);
     if (!where) {
         g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
         if (system(remove))
             return 1;
     }
-    printf("ok 1 %s %s\n", r.format, r.options ? r.options : "");
+    printf("# reopened %" PRIu64 " times, %" PRIu64 " snapshots refused\nok 1 %s %s\n", r.reopened, r.refused, r.format, r.options ? r.options : "");
     return 0;
 }

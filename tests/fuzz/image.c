@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every format's open, info, check, map, read, snapshot list, repair and write on an image that somebody has tampered with.
+ * Every format's open, info, check, map, read, repair, write, snapshots, bitmaps and resize on an image that somebody has tampered with.
  *
  *   fuzz-image FILE|FOLDER...      each file once (tests/fuzz/corpus-image in `make check`)
  *   tests/fuzz/run [SECONDS]       libFuzzer, with AddressSanitizer
@@ -9,6 +9,7 @@
  * Checksums are put right, so that what they guard is reached. tests/fuzz/pack makes inputs from images.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,11 +31,13 @@ enum { FILE_MAX = 6 << 20 };
 
 static const char *watched; /* the only folder in which files are opened meanwhile */
 static bool meanwhile;      /* an input is being looked at */
-static bool any_file;       /* qcow2: its external data file can have any name, as a backing file can */
+static bool any_file;       /* qcow2: its external data file can have any name, as a backing file can; whatever it is, it is the file "data" */
 
 static int checked_open(const char *path, int flags, mode_t mode)
 {
-    if (meanwhile && !any_file && (path[0] == '/' || strstr(path, ".."))) {
+    if (meanwhile && any_file)
+        path = "data";
+    if (meanwhile && (path[0] == '/' || strstr(path, ".."))) {
         fprintf(stderr, "fuzz-image: the image made us open '%s'\n", path);
         abort();
     }
@@ -170,15 +173,12 @@ static void look(BlockNode *n)
         block_pread(n, places[i], buf, (size_t)MIN(size - places[i], (uint64_t)sizeof buf));
 }
 
-static void check(BlockNode *n, unsigned fix)
-{
-    BlockCheck c = { 0 };
-    block_check(n, &c, fix, NULL);
-}
+static void check(BlockNode *n) { block_check(n, &(BlockCheck){ 0 }, 0, NULL); }
+static void repair(BlockNode *n) { block_check(n, &(BlockCheck){ 0 }, BLOCK_FIX_ERRORS | BLOCK_FIX_LEAKS, NULL); }
 
 static void change(BlockNode *n)
 {
-    static const uint8_t buf[5000] = { 1, 2, 3 };
+    static uint8_t buf[5000] = { 1, 2, 3 };
     uint64_t size = block_size(n);
     const uint64_t places[] = { 0, size / 3, size > sizeof buf ? size - sizeof buf : 0 };
     for (unsigned i = 0; i < ARRAY_LEN(places); i++)
@@ -188,44 +188,84 @@ static void change(BlockNode *n)
     block_flush(n);
 }
 
+/* What users do with the image as a whole. */
+static void manage(BlockNode *n)
+{
+    static uint8_t cluster[65536];
+    struct iovec iov = { cluster, sizeof cluster };
+    BlockSnapshot s = { .name = "fuzz", .icount = UINT64_MAX };
+    GArray *list = NULL;
+    Opts *o = opts_new();
+    block_bitmap_add(n, "fuzz", 0, BITMAP_PERSISTENT, NULL);
+    block_pwritev(n, 0, &iov, 1, BLOCK_REQ_COMPRESSED);
+    block_snapshot_create(n, &s, NULL);
+    change(n);
+    if (block_snapshot_list(n, &list, NULL) && list->len > 1)
+        block_snapshot_apply(n, g_array_index(list, BlockSnapshot, 0).id, NULL);
+    g_clear_pointer(&list, g_array_unref);
+    block_snapshot_delete(n, "fuzz", NULL);
+    if (block_bitmap_nth(n, 0))
+        block_bitmap_clear(block_bitmap_nth(n, 0), NULL);
+    block_truncate(n, block_size(n) + 300000, PREALLOC_OFF, false, NULL);
+    block_truncate(n, MIN(block_size(n), (uint64_t)100000), PREALLOC_OFF, true, NULL);
+    opts_set(o, "compat", "0.10");
+    block_amend(n, o, false, NULL);
+    opts_free(o);
+    block_change_backing(n, NULL, NULL, NULL);
+}
+
 static void no_report(void *opaque, const char *line) {}
 
 static void enter_folder(void)
 {
-    static char folder[] = "/tmp/rhea-fuzz-XXXXXX";
+    static char in_memory[] = "/dev/shm/rhea-fuzz-XXXXXX", on_disk[] = "/tmp/rhea-fuzz-XXXXXX";
+    const char *folder = mkdtemp(in_memory) ? in_memory : mkdtemp(on_disk);
     Error *err = NULL;
     file = g_byte_array_new();
     if (!object_new("secret", "key", &err, "data", "pass-a", NULL))
         abort();
     memory_register();
     error_set_sink(no_report, NULL);
-    if (!mkdtemp(folder) || chdir(folder) || !g_file_set_contents("e.vmdk", "extent", -1, NULL) || truncate("e.vmdk", 65536))
+    if (!folder || chdir(folder) || !g_file_set_contents("e.vmdk", "", 0, NULL) || !g_file_set_contents("data", "", 0, NULL))
         abort();
+    const struct rlimit files = { 96 << 20, 96 << 20 }; /* the external data file is a true one */
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &files);
     watched = folder;
+}
+
+static void restart(const uint8_t *data, size_t size)
+{
+    bool was = meanwhile;
+    meanwhile = false;
+    for (unsigned i = 0; i < 2; i++) {
+        if (truncate("e.vmdk", i * 65536) || truncate("data", i * 300000))
+            abort();
+    }
+    unpack(data, size);
+    mend_checksums();
+    meanwhile = was;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!watched)
         enter_folder();
-    unpack(data, size);
-    mend_checksums();
+    restart(data, size);
     any_file = file->len >= 4 && !memcmp(file->data, "QFI\xfb", 4);
-    static const struct { unsigned flags; bool repair, change; } passes[] = {
-        { BLOCK_CHECK, false, false }, { 0, false, false }, { BLOCK_CHECK | BLOCK_RDWR, true, false }, { BLOCK_RDWR | BLOCK_UNMAP, false, true },
+    static const struct { unsigned flags; void (*work)(BlockNode *); } passes[] = {
+        { BLOCK_CHECK, check }, { 0, NULL }, { BLOCK_RDWR | BLOCK_UNMAP, change }, { BLOCK_CHECK | BLOCK_RDWR, repair }, { BLOCK_RDWR | BLOCK_UNMAP, manage },
     };
     const char *format = trailer_format();
     meanwhile = true;
     for (unsigned i = 0; i < ARRAY_LEN(passes); i++) {
-        if (any_file && passes[i].flags & BLOCK_RDWR && file->len >= 80 && file->data[79] & 4)
-            continue; /* an external data file would be written to */
+        if (i == 3)
+            restart(data, size);
         BlockNode *n = open_image(format, passes[i].flags);
         if (!n)
             continue;
-        if (passes[i].flags & BLOCK_CHECK)
-            check(n, passes[i].repair ? BLOCK_FIX_ERRORS | BLOCK_FIX_LEAKS : 0);
-        if (passes[i].change)
-            change(n);
+        if (passes[i].work)
+            passes[i].work(n);
         look(n);
         block_unref(n);
     }
