@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vCPU threads: lines, kicks, waiting, pause and resume, work queues. The same for every accelerator. */
 #include <stdio.h>
+#include <sys/mman.h>
 #include "accel/accel.h"
 #include "accel/guest-arch.h"
 #include "base/bits.h"
@@ -59,6 +60,16 @@ static void port_set_pc(CpuPort *p, uint64_t pc)
         v->pc = pc;
 }
 static const CpuPortOps default_port_ops = { .set_line = port_set_line, .sipi = port_sipi, .set_pc = port_set_pc };
+
+void *vcpu_memory_new(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        g_error("no memory for a CPU (%zu bytes)", size);
+    return p;
+}
+
+void vcpu_memory_free(void *p, size_t size) { munmap(p, size); }
 
 bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp)
 {

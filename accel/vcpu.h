@@ -105,6 +105,9 @@ struct Vcpu {
     char name[24];
 };
 
+/* Zeroed memory for a CPU's structure, of which only those pages count that are used; aborts when there is none. */
+void *vcpu_memory_new(size_t size);
+void vcpu_memory_free(void *p, size_t size);
 /* Made by the target: called by the board to create CPUs (CpuFamily.create). Starts nothing. */
 bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp);
 void vcpu_destroy(Vcpu *v);   /* its thread has ended or was never started; the memory is the target's */

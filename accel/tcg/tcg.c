@@ -142,7 +142,6 @@ bool tcg_vcpu_tables_init(Vcpu *v, Error **errp)
     TcgVcpu *t = g_new0(TcgVcpu, 1);
     t->ir = g_new0(IrBlock, 1);
     v->accel_data = t;
-    memset(v->jump_cache, 0xff, sizeof v->jump_cache);
     tlb_init(v);
     vcpu_set_mode(v, v->mode);
     if (!v->fp_control)

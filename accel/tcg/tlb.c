@@ -11,13 +11,16 @@
  *  4. code_tlb[slot] is code_map[slot].id while that entry is valid, else 0.
  */
 
+/* v is zeroed, and stays untouched as far as it can. */
 void tlb_init(Vcpu *v)
 {
     TcgVcpu *t = tcg_vcpu(v);
     t->stamp = t->all_stamp = 1;
-    for (unsigned bank = 0; bank < TLB_BANKS; bank++)
-        t->used_count[bank] = TLB_USED + 1;
-    tlb_flush_fast(v);
+    for (unsigned bank = 0; bank < TLB_BANKS; bank++) { /* 0 is an address that is far from those of all other slots */
+        static const unsigned near[] = { 0, 1, TLB_SIZE - 1 };
+        for (unsigned i = 0; i < ARRAY_LEN(near); i++)
+            v->tlb[bank].read[near[i]] = v->tlb[bank].write[near[i]] = tlb_empty(near[i]);
+    }
     for (unsigned i = 0; i < PHYS_CACHE; i++)
         t->phys[i].page = NO_PAGE;
 }

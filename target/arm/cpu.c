@@ -351,17 +351,17 @@ static void free_cpu(ArmCpu *c)
     if (c->m)
         arm_m_free(c);
     arm_timers_free(c);
-    g_aligned_free(c);
+    vcpu_memory_free(c, sizeof(ArmCpu));
 }
 
 static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp)
 {
-    ArmCpu *c = g_aligned_alloc0(1, sizeof(ArmCpu), 4096);
+    ArmCpu *c = vcpu_memory_new(sizeof(ArmCpu));
     Vcpu *v = &c->v;
     v->port = (CpuPort){ .index = index, .arch_id = arch_id, .bsp = index == 0 };
     if (!arm_model_apply(c, model, &board_config, arch_id, errp) ||
         !vcpu_init(v, c->has.aarch64 ? &arm64_guest_arch : &arm32_guest_arch, m, index, errp)) {
-        g_aligned_free(c);
+        vcpu_memory_free(c, sizeof(ArmCpu));
         return false;
     }
     c->start_off = board_config.secondaries_off && index != 0;

@@ -267,14 +267,14 @@ static void set_topology(X86Cpu *c, const MachineConfig *k)
 static void free_cpu(X86Cpu *c)
 {
     x86_ext_free(c);
-    g_aligned_free(c);
+    vcpu_memory_free(c, sizeof(X86Cpu));
 }
 
 static uint64_t port_read_tsc(CpuPort *p) { return x86_tsc(x86_cpu(container_of(p, Vcpu, port))); }
 
 static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp)
 {
-    X86Cpu *c = g_aligned_alloc0(1, sizeof(X86Cpu), 4096);
+    X86Cpu *c = vcpu_memory_new(sizeof(X86Cpu));
     Vcpu *v = &c->v;
     v->port = (CpuPort){ .ops = &x86_port_ops, .index = index, .arch_id = arch_id, .bsp = index == 0, .read_tsc = port_read_tsc };
     set_topology(c, &m->config);

@@ -61,27 +61,26 @@ const uint32_t x86_supported_features[X86_FW_COUNT] = {
     [X86_FW_KVM_HINTS] = 1u << 0,
 };
 
-/* The i-th name of "a,b,c" is `want`? */
-static bool one_of(const char *list, const char *want)
+/* Made once, never freed: each name to its feature and 1. */
+static GHashTable *numbers(void)
 {
-    size_t n = strlen(want);
-    for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-        if (!strncmp(p, want, n) && (p[n] == ',' || !p[n]))
-            return true;
+    static GHashTable *table;
+    static gsize made;
+    if (g_once_init_enter(&made)) {
+        table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        for (unsigned i = 0; i < X86_FW_COUNT * 32; i++) {
+            g_auto(GStrv) all = g_strsplit(names[i / 32][i % 32] ? names[i / 32][i % 32] : "", ",", -1);
+            for (char **name = all; *name; name++) {
+                if (!g_hash_table_contains(table, *name))
+                    g_hash_table_insert(table, g_strdup(*name), GUINT_TO_POINTER(X86_FEATURE(i / 32, i % 32) + 1));
+            }
+        }
+        g_once_init_leave(&made, 1);
     }
-    return false;
+    return table;
 }
 
-int x86_feature_find(const char *name)
-{
-    for (unsigned w = 0; w < X86_FW_COUNT; w++) {
-        for (unsigned b = 0; b < 32; b++) {
-            if (names[w][b] && one_of(names[w][b], name))
-                return X86_FEATURE(w, b);
-        }
-    }
-    return -1;
-}
+int x86_feature_find(const char *name) { return (int)GPOINTER_TO_UINT(g_hash_table_lookup(numbers(), name)) - 1; }
 
 /* Made once, never freed: all first names, sorted by word and bit. */
 const char *const *x86_feature_names(void)

@@ -97,20 +97,39 @@ static void refuse(KvmX86Msr *m, const char *how)
     log_unimp("kvm", "the kernel does not %s MSR %08x", how, m->number);
 }
 
+/* Those of put[], to what is noted in them. */
+static void put_list(KvmVcpu *k, KvmX86Msr **put, unsigned count)
+{
+    g_autofree struct kvm_msrs *all = g_malloc0(sizeof(*all) + count * sizeof(all->entries[0]));
+    for (unsigned done = 0; done < count;) { /* the kernel stops at the first that it refuses */
+        all->nmsrs = count - done;
+        for (unsigned i = done; i < count; i++)
+            all->entries[i - done] = (struct kvm_msr_entry){ .index = put[i]->number, .data = put[i]->seen };
+        int got = kvm_ioctl(k->fd, KVM_SET_MSRS, all);
+        for (int i = 0; i < got; i++)
+            put[done++]->known = true;
+        if (done < count) {
+            put[done]->known = false;
+            refuse(put[done++], "take");
+        }
+    }
+}
+
 static void put_msrs(KvmVcpu *k)
 {
     KvmX86 *x = kvm_x86(k);
     X86Cpu *c = kvm_cpu(k);
+    KvmX86Msr *put[KVM_X86_MSRS_MAX];
+    unsigned count = 0;
     for (unsigned i = 0; i < x->msrs; i++) {
         KvmX86Msr *m = &x->msr[i];
         uint64_t value = *msr_place(c, m->number);
         if (m->refused || (m->known && m->seen == value))
             continue;
-        m->known = kvm_x86_msr(k->fd, KVM_SET_MSRS, m->number, &value);
         m->seen = value;
-        if (!m->known)
-            refuse(m, "take");
+        put[count++] = m;
     }
+    put_list(k, put, count);
     if (!x->tsc_known || x->tsc_offset != c->tsc_offset) {
         uint64_t tsc = x86_tsc(c);
         x->tsc_known = kvm_x86_msr(k->fd, KVM_SET_MSRS, MSR_TSC, &tsc);
