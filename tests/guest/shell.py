@@ -31,9 +31,15 @@ def monitor(path, *commands):
         return text
 
 
-def initrd(kernel):
+def initrd(kernel, folder=None, fio=False, programs=()):
+    """programs: pairs of a name in /bin and a C source that is compiled for it."""
     here = os.path.dirname(os.path.abspath(__file__))
-    return subprocess.run([os.path.join(here, 'mkinitrd'), '--kernel', kernel], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    command = [os.path.join(here, 'mkinitrd'), '--kernel', kernel, *(['--fio'] if fio else [])]
+    for name, source in programs:
+        subprocess.run(['cc', '-static', '-O1', '-o', f'{folder}/{name}', os.path.join(here, 'payload', source)], check=True)
+        command += ['--add', f'bin/{name}={folder}/{name}']
+    command += ['--output', f'{folder}/initrd'] if programs else []
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 class Failure(Exception):
@@ -43,11 +49,12 @@ class Failure(Exception):
 class Guest:
     """A Linux that runs; its shell, its monitor, its images."""
 
-    def __init__(self, emulator, kernel, folder, options, machine='q35', words=''):
+    def __init__(self, emulator, kernel, folder, options, machine='q35', words='', smp=1, memory=256, image=None):
+        """words: of the kernel's command line; image: what initrd() has made."""
         self.folder, self.sock = folder, os.path.join(folder, 'monitor')
         log = os.path.join(guests.top(), 'build', 'guest-logs', f'drives-{os.path.basename(folder)}.log')
-        self.one = Emulator([emulator, '-M', machine, '-accel', 'tcg', '-smp', '1', '-m', '256', '-kernel', guests.kernel_file(kernel), '-initrd',
-                             initrd(kernel), '-append', f'console=ttyS0,115200 panic=-1 quiet {words}', '-nographic', '-no-reboot', '-monitor',
+        self.one = Emulator([emulator, '-M', machine, '-accel', 'tcg', '-smp', str(smp), '-m', str(memory), '-kernel', guests.kernel_file(kernel), '-initrd',
+                             image or initrd(kernel, folder), '-append', f'console=ttyS0,115200 panic=-1 quiet {words}', '-nographic', '-no-reboot', '-monitor',
                              f'unix:{self.sock},server=on,wait=off', *options], log)
         self.count = 0
 
