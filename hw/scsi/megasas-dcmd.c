@@ -284,7 +284,7 @@ static unsigned reset_ld(Megasas *s, unsigned target)
     return MFI_OK;
 }
 
-/* The units' own caches are the guest's affair: it flushes them by SYNCHRONIZE CACHE. */
+/* CACHE_FLUSH has nothing to do: logical drives cache nothing, and other units' caches guests flush by SYNCHRONIZE CACHE. */
 unsigned mfi_dcmd(MfiFrame *f)
 {
     uint32_t opcode = load_le32(f->b + F_BODY);

@@ -316,6 +316,7 @@ static bool start(Device *d, Error **errp)
     Megasas *s = megasas_of(d);
     bool gen2 = s->pci.info->device == 0x0079;
     scsi_bus_init(&s->bus, &host, d);
+    s->bus.durable = !s->jbod; /* the cache of logical drives is the firmware's affair: drivers end SYNCHRONIZE CACHE themselves */
     s->io = d->region[1] = mem_alias_new("megasas-io", d->region[0], 0, IO_SIZE);
     s->queue = d->region[2] = mem_container_new("megasas-queue", QUEUE_SIZE); /* nothing is in it */
     pci_register_bar(&s->pci, gen2 ? 0 : 2, PCI_BAR_IO, s->io);

@@ -164,7 +164,7 @@ static void run(ScsiRequest *r)
 static void unit_reset(ScsiDevice *s)
 {
     ScsiDisk *d = (ScsiDisk *)s;
-    d->wce = d->scsi.drive.write_cache;
+    d->wce = disk_caches(d);
     d->stopped = d->locked = false;
 }
 

@@ -35,6 +35,8 @@ struct ScsiDiskCommand {
 };
 enum { CMD_MEDIUM = 1, CMD_WRITES = 2 };
 
+/* May there be a volatile cache? */
+static inline bool disk_caches(const ScsiDisk *d) { return d->scsi.drive.write_cache && !d->scsi.bus->durable; }
 static inline ScsiDisk *disk_of(const ScsiRequest *r) { return (ScsiDisk *)r->dev; }
 static inline uint32_t disk_block(const ScsiDisk *d) { return d->scsi.drive.logical_block_size; }
 static inline uint64_t disk_blocks(const ScsiDisk *d) { return blk_size(d->scsi.blk) / disk_block(d); }

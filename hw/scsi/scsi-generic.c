@@ -117,7 +117,7 @@ static void transfer(ScsiRequest *r, BlkOp op)
 {
     ScsiGeneric *d = unit_of(r);
     uint64_t lba = spc_lba(r->cdb), count = spc_count(r->cdb), blocks = blk_size(d->scsi.blk) / d->block;
-    bool through = r->cdb[0] >> 5 && r->cdb[1] & FUA;
+    bool through = r->bus->durable || (r->cdb[0] >> 5 && r->cdb[1] & FUA);
     if (r->cdb[0] >> 5 && r->cdb[1] & PROTECT)
         scsi_fail(r, SENSE_INVALID_FIELD);
     else if (lba > blocks || count > blocks - lba)

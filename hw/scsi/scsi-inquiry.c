@@ -58,7 +58,7 @@ static void mode_geometry(const void *unit, unsigned control, uint8_t *p)
 static void mode_caching(const void *unit, unsigned control, uint8_t *p)
 {
     const ScsiDisk *d = unit;
-    bool wce = control == SPC_CURRENT ? d->wce : control == SPC_CHANGEABLE || d->scsi.drive.write_cache;
+    bool wce = control == SPC_CURRENT ? d->wce : control == SPC_CHANGEABLE ? !d->scsi.bus->durable : disk_caches(d);
     p[0] = wce ? 4 : 0;
 }
 
@@ -115,7 +115,7 @@ void disk_mode_sense(ScsiRequest *r, ScsiDisk *d)
 static void apply_page(void *opaque, const uint8_t *page)
 {
     if ((page[0] & 0x3f) == 0x08)
-        ((ScsiDisk *)opaque)->wce = page[2] & 4;
+        ((ScsiDisk *)opaque)->wce = page[2] & 4 && !((ScsiDisk *)opaque)->scsi.bus->durable;
 }
 
 static void selected(ScsiRequest *r, int error)

@@ -42,6 +42,7 @@ struct ScsiBus {
     GPtrArray *devices;  /* of ScsiDevice, by channel, target, LUN */
     ScsiRequest *running;
     ScsiTask *tasks;
+    bool durable;        /* set behind scsi_bus_init(): guests flush nothing here: units have no volatile cache */
     bool dropping;       /* requests that end are dropped */
     uint8_t restarting;  /* a held request is made again: its stage */
     IoThread *iothread;  /* the adapter's, or NULL: requests end there */

@@ -259,6 +259,24 @@ static void test_megasas_frames(void)
     pci_rig_free(p);
 }
 
+/* Drivers flush the cache of physical disks, not of logical drives: what was written there is durable. */
+static void test_megasas_caches(void)
+{
+    PciRig *p = megasas_rig();
+    FRAME(p, 3, 0, 0, 0, 0, 0x24000, 0, 0);                                             /* its attention */
+    g_assert_cmphex(FRAME(p, 3, 0, 1, 0x10, 32, 0x24000, 0, 0x0008081a, 0x20, 0, 0, 0x40000, 32), ==, 0); /* MODE SENSE (6), no descriptors */
+    g_assert_cmphex(peek(p, 0x40004) & 0xff, ==, 0x08);
+    g_assert_cmphex(peek(p, 0x40004) >> 16 & 4, ==, 0);                                  /* WCE */
+    poke(p, 0x41000, 0);
+    poke(p, 0x41004, 0x00041208);
+    poke(p, 0x41008, 0);
+    poke(p, 0x4100c, 0);
+    poke(p, 0x41010, 0);
+    poke(p, 0x41014, 0);
+    g_assert_cmphex(FRAME(p, 3, 0, 1, 0x08, 24, 0x24000, 0, 0x00001015, 24, 0, 0, 0x41000, 24), ==, 0x2d); /* MODE SELECT can't set it */
+    pci_rig_free(p);
+}
+
 static void test_megasas_held(gconstpointer load)
 {
     bad_medium = true;
@@ -421,6 +439,7 @@ int main(int argc, char **argv)
     ADD("/scsi/lsi-endless", test_lsi_endless);
     ADD("/scsi/pvscsi-rings", test_pvscsi_rings);
     ADD("/scsi/megasas-frames", test_megasas_frames);
+    ADD("/scsi/megasas-caches", test_megasas_caches);
     g_test_add_data_func("/scsi/megasas-held", NULL, test_megasas_held);
     g_test_add_data_func("/scsi/megasas-held-loaded", "", test_megasas_held);
     ADD("/scsi/mptsas-messages", test_mptsas_messages);
