@@ -88,7 +88,7 @@ static bool choose_cpu(VirtBoard *b, Error **errp)
         return false;
     }
     f->cpu_model = b->cpu_name;
-    f->a64 = !m || m->has.aarch64; /* an unknown name: creating the CPU says so */
+    f->a64 = !m || (m->has.aarch64 && !strstr(model, "aarch64=off")); /* an unknown name: creating the CPU says so */
     f->v8 = !m || m->has.v8;
     f->pmu = m && m->has.pmuv3 && !strstr(model, "pmu=off");
     return true;

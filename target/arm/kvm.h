@@ -16,6 +16,7 @@ typedef struct KvmArm {
     bool steal_told;        /* the kernel knows where stolen time is to be written */
 } KvmArm;
 
+extern const KvmArch kvm_arm_table;
 static inline KvmArm *kvm_arm(const KvmVcpu *k) { return k->arch_data; }
 
 /* One register (KVM_GET_ONE_REG, KVM_SET_ONE_REG). */
