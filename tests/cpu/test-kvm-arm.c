@@ -68,9 +68,10 @@ static int one_reg(const struct kvm_one_reg *r, bool set)
 static int device_attr(int fd, const struct kvm_device_attr *a)
 {
     Attr n = { fd, a->group, a->attr, 0 };
-    bool is_int = fd == FD_VCPU && a->group != KVM_ARM_VCPU_PVTIME_CTRL;
+    bool wide = fd == FD_ITS || (fd == FD_VCPU && a->group == KVM_ARM_VCPU_PVTIME_CTRL) ||
+                (fd == FD_GIC && (a->group == KVM_DEV_ARM_VGIC_GRP_ADDR || a->group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS));
     if (a->addr)
-        memcpy(&n.value, (void *)(uintptr_t)a->addr, is_int || (fd == FD_GIC && a->group != KVM_DEV_ARM_VGIC_GRP_ADDR && a->group != KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS) ? 4 : 8);
+        memcpy(&n.value, (void *)(uintptr_t)a->addr, wide ? 8 : 4);
     g_array_append_val(attrs, n);
     return 0;
 }
@@ -409,7 +410,8 @@ static void test_gic(void)
 static void test_debug(void)
 {
     start("host");
-    const DebugPoint points[] = { { DEBUG_BREAK_HW, 0x1000, 4 }, { DEBUG_WATCH_WRITE, 0x2003, 2 }, { DEBUG_BREAK_HW, 0x3000, 4 }, { DEBUG_WATCH_READ, 0x5000, 4 } };
+    const DebugPoint points[] = { { DEBUG_BREAK_HW, 0x1000, 4 }, { DEBUG_WATCH_WRITE, 0x2003, 2 }, { DEBUG_BREAK_HW, 0x3000, 4 },
+                                  { DEBUG_WATCH_READ, 0x5000, 4 } };
     g_string_truncate(said, 0);
     g_assert_true(kvm_arm_set_debug(k, points, 4, true));
     g_assert_cmphex(debug.control, ==, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW);
