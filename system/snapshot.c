@@ -335,7 +335,7 @@ bool snapshot_save(const char *name, const SnapshotOptions *o, Error **errp)
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autofree char *dflt = g_date_time_format(now, "vm-%Y%m%d%H%M%S");
     name = name ? name : dflt;
-    if (not_busy(errp) && check_name(name, errp) && need_disks(&disks, errp) && save_now(disks, name, o, errp))
+    if (not_busy(errp) && check_name(name, errp) && device_check_savable(errp) && need_disks(&disks, errp) && save_now(disks, name, o, errp))
         return true;
     error_prependf(errp, "savevm '%s'", name);
     return false;

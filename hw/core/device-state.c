@@ -113,6 +113,17 @@ static void save_chain(Device *d, const DeviceType *t, StateWriter *w)
     }
 }
 
+bool device_check_savable(Error **errp)
+{
+    for (Device *d = device_first(); d; d = d->next) {
+        if (d->started && d->type->unsavable) {
+            error_setf(errp, "device '%s': %s", d->id, d->type->unsavable);
+            return false;
+        }
+    }
+    return true;
+}
+
 void device_settle_all(void)
 {
     for (Device *d = device_first(); d; d = d->next) {

@@ -55,6 +55,7 @@ struct DeviceType {
     bool (*loaded)(Device *d, Error **errp); /* after state is written, even if some was refused: check it (untrusted!), re-derive the rest */
     void (*stop)(Device *d);                 /* end: free what init and start made; also after a failed start */
     void (*info)(Device *d, GString *out);   /* extra lines for the monitor */
+    const char *unsavable;                   /* why a machine with one can't be saved, and what to do; NULL: it can */
     const void *class_data;                  /* for the bus (PCI ids ...) or family of types */
 };
 
@@ -113,6 +114,7 @@ void device_foreach(DeviceFn *fn, void *opaque);
 /* Three-phase reset, save and load over all live devices. Machine paused. */
 void device_reset_all(void);
 void device_reset_one(Device *d);
+bool device_check_savable(Error **errp); /* before anything is begun */
 void device_settle_all(void); /* what devices have on its way ends, as before saving */
 void device_save_all(StateWriter *w);
 bool device_load_all(StateReader *r, Error **errp);

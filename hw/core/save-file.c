@@ -58,6 +58,10 @@ static bool write_file(const char *path, int fd, Error **errp)
 bool machine_save(const char *path, Error **errp)
 {
     RunState before = machine_run_state();
+    if (!device_check_savable(errp)) {
+        error_prependf(errp, "saving the machine to '%s'", path);
+        return false;
+    }
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
         error_set_errno(errp, errno, "saving the machine to '%s'", path);

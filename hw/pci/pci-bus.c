@@ -278,7 +278,7 @@ void pci_root_bus_set_intx(PciBus *b, const PciIntxOps *ops, void *opaque)
 /* Bridges rotate the pins by the slot (PCI-to-PCI Bridge 1.2 section 9.1). The line at the root, -1: not connected. */
 static int intx_line(const PciDevice *d, PciBus **root)
 {
-    unsigned pin = d->info->interrupt_pin - 1u;
+    unsigned pin = d->config[PCI_INT_PIN] - 1u; /* guests can't change it */
     uint8_t devfn = d->devfn;
     PciBus *b = d->bus;
 

@@ -210,28 +210,11 @@ uint64_t pci_bar_addr(const PciDevice *d, unsigned index)
     return d->bar[index].region ? d->bar[index].addr : UINT64_MAX;
 }
 
-/* An option ROM: rounded up to a power of two of at least 2 KiB. */
-static bool load_option_rom(PciDevice *d, Error **errp)
+/* Rounded up to a power of two of at least 2 KiB. */
+bool pci_set_option_rom(PciDevice *d, const void *data, size_t len, Error **errp)
 {
-    g_autofree char *data = NULL;
-    gsize len;
-    GError *err = NULL;
     uint64_t size = 2048;
 
-    if (!d->romfile || !*d->romfile || !d->rombar)
-        return true;
-    if (!g_file_get_contents(d->romfile, &data, &len, &err)) {
-        error_setf(errp, "device '%s': cannot read option ROM '%s': %s", d->dev.id, d->romfile,
-                   err->message);
-        g_error_free(err);
-        return false;
-    }
-    if (!len || len > 16 * MiB) {
-        error_setf(errp,
-                   "device '%s': option ROM '%s' has %zu bytes; it must have 1 byte to 16 MiB",
-                   d->dev.id, d->romfile, len);
-        return false;
-    }
     while (size < len)
         size *= 2;
     d->rom = mem_rom_new("option-rom", size, data, len, errp);
@@ -241,13 +224,33 @@ static bool load_option_rom(PciDevice *d, Error **errp)
     return true;
 }
 
+static bool load_option_rom(PciDevice *d, Error **errp)
+{
+    g_autofree char *data = NULL;
+    gsize len;
+    GError *err = NULL;
+
+    if (!d->romfile || !*d->romfile || !d->rombar)
+        return true;
+    if (!g_file_get_contents(d->romfile, &data, &len, &err)) {
+        error_setf(errp, "device '%s': cannot read option ROM '%s': %s", d->dev.id, d->romfile,
+                   err->message);
+        g_error_free(err);
+        return false;
+    }
+    if (len && len <= PCI_ROM_MAX)
+        return pci_set_option_rom(d, data, len, errp);
+    error_setf(errp, "device '%s': option ROM '%s' has %zu bytes; it must have 1 byte to 16 MiB", d->dev.id, d->romfile, len);
+    return false;
+}
+
 /* ---- INTx ---- */
 
 void pci_intx_update(PciDevice *d)
 {
     bool want = d->intx_level && !(pci_config_get(d, PCI_COMMAND, 2) & PCI_CMD_INTX_DISABLE);
 
-    if (want == d->intx_driven || !d->info->interrupt_pin)
+    if (want == d->intx_driven || !d->config[PCI_INT_PIN])
         return;
     d->intx_driven = want;
     pci_bus_drive_intx(d, want);
@@ -399,7 +402,7 @@ static const Property pci_props[] = {
     DEFINE_PROP_STRING("addr", PciDevice, addr_prop, NULL, "slot[.function] on the bus, hexadecimal"),
     DEFINE_PROP_BOOL("multifunction", PciDevice, multifunction, false, "other functions share this slot"),
     DEFINE_PROP_STRING("romfile", PciDevice, romfile, NULL, "option ROM image"),
-    DEFINE_PROP_BOOL("rombar", PciDevice, rombar, true, "show the option ROM in a BAR"),
+    PROP_(PROP_U32, "rombar", PciDevice, rombar, 1, "1: show the option ROM in a BAR; 0: do not", .max = 1),
     DEFINE_PROP_END,
 };
 

@@ -54,9 +54,9 @@ static void print_bus(const PciBus *b, GString *out)
                                pci_bus_number(b), PCI_SLOT(d->devfn), PCI_FUNC(d->devfn),
                                d->dev.type->desc ? d->dev.type->desc : d->dev.type->name,
                                load_le16(d->config), load_le16(d->config + 2), load_le32(d->config + 8) >> 8, d->dev.id);
-        if (d->info->interrupt_pin)
+        if (d->config[PCI_INT_PIN])
             g_string_append_printf(out, "      IRQ %u, pin %c\n", d->config[PCI_INT_LINE],
-                                   '@' + d->info->interrupt_pin);
+                                   '@' + d->config[PCI_INT_PIN]);
         print_bars(d, out);
         if (d->info->bridge)
             print_bridge((const PciBridge *)d, out);

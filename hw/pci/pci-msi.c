@@ -62,13 +62,18 @@ static void set_pending(PciDevice *d, uint32_t pending)
         pci_config_set(d, mask_at(d) + 4, 4, pending);
 }
 
+bool msi_vector_masked(const PciDevice *d, unsigned vector)
+{
+    return msi_ctl(d) & MSI_CTL_MASKABLE && pci_config_get(d, mask_at(d), 4) & BIT(vector);
+}
+
 void msi_notify(PciDevice *d, unsigned vector)
 {
     if (!msi_enabled(d))
         return;
     if (vector >= msi_vectors(d)) /* fewer granted than asked for: they share the last ones */
         vector &= msi_vectors(d) - 1;
-    if ((msi_ctl(d) & MSI_CTL_MASKABLE) && (pci_config_get(d, mask_at(d), 4) & BIT(vector))) {
+    if (msi_vector_masked(d, vector)) {
         set_pending(d, pci_config_get(d, mask_at(d) + 4, 4) | (uint32_t)BIT(vector));
         return;
     }

@@ -15,6 +15,7 @@ struct PciMsix {
     unsigned vectors;
     MemRegion *table, *pba, *bar; /* bar: the exclusive one, or NULL */
     struct MsixWire *wire;        /* for each vector, or NULL: messages are written */
+    void (*changed)(PciDevice *d, unsigned vector);
 };
 
 /* A message that an eventfd sends (hw/core/event-doors.h). */
@@ -55,11 +56,16 @@ static void wire_free(MsixWire *w)
     *w = (MsixWire){ .fd = -1, .handle = -1 };
 }
 
+bool pci_msi_by_eventfd(const PciDevice *d, MsiMessage m)
+{
+    return event_doors()->msi_fd_new && m.address >> 20 == MSI_WINDOW >> 20 && d->config[PCI_COMMAND] & PCI_CMD_MASTER;
+}
+
 /* The way that the accelerator has for the vector's present message; false: there is none. */
 static bool send_by_wire(PciDevice *d, unsigned vector, MsiMessage m)
 {
     const EventDoors *doors = event_doors();
-    if (!doors->msi_fd_new || m.address >> 20 != MSI_WINDOW >> 20 || !pci_dma_allowed(d))
+    if (!pci_msi_by_eventfd(d, m))
         return false;
     if (!d->msix->wire)
         d->msix->wire = g_new0(MsixWire, d->msix->vectors);
@@ -120,8 +126,12 @@ static MemResult table_write(void *opaque, hwaddr offset, unsigned size, uint64_
     store_le(d->msix_state->data + offset, size, value);
     store_le32(e + MSIX_VECTOR_CTL, e[MSIX_VECTOR_CTL] & 1);
     fire_pending(d, vector);
+    if (d->msix->changed)
+        d->msix->changed(d, vector);
     return MEM_OK;
 }
+
+void msix_on_change(PciDevice *d, void (*changed)(PciDevice *d, unsigned vector)) { d->msix->changed = changed; }
 
 static MemResult pba_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value,
                           MemAttrs attrs)

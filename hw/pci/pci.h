@@ -47,7 +47,8 @@ struct PciDevice {
     uint8_t devfn;
     /* Properties */
     char *addr_prop, *romfile;
-    bool multifunction, rombar;
+    bool multifunction;
+    uint32_t rombar;
     /* Configuration space: what is stored, what a guest may write, what 1 clears, and the value after reset. */
     uint8_t config[PCIE_CONFIG_SIZE];
     uint8_t *wmask, *w1c, *reset_value;
@@ -79,6 +80,8 @@ enum { PCI_BAR_MEM = 0, PCI_BAR_IO = 1, PCI_BAR_64 = 4, PCI_BAR_PREFETCH = 8 };
  */
 void pci_register_bar(PciDevice *d, unsigned index, uint8_t flags, MemRegion *region);
 uint64_t pci_bar_addr(const PciDevice *d, unsigned index); /* UINT64_MAX: not mapped */
+enum { PCI_ROM_MAX = 16 << 20 };
+bool pci_set_option_rom(PciDevice *d, const void *data, size_t len, Error **errp); /* 1 .. PCI_ROM_MAX bytes, copied; instead of romfile= */
 
 /* ---- Capabilities ---- */
 /* Add a capability of `size` bytes; offset 0: the next free place. Returns the offset. The body is zero and read-only. */
@@ -113,9 +116,12 @@ bool msix_init_exclusive_bar(PciDevice *d, unsigned vectors, unsigned bar, Error
 bool msix_enabled(const PciDevice *d);
 void msix_notify(PciDevice *d, unsigned vector); /* a masked vector becomes pending */
 bool msix_vector_masked(const PciDevice *d, unsigned vector);
+bool msi_vector_masked(const PciDevice *d, unsigned vector);
+void msix_on_change(PciDevice *d, void (*changed)(PciDevice *d, unsigned vector)); /* the guest has written that entry of the table */
 typedef struct MsiMessage { uint64_t address; uint32_t data; } MsiMessage;
 MsiMessage msix_message(const PciDevice *d, unsigned vector);
 MsiMessage msi_message(const PciDevice *d, unsigned vector);
+bool pci_msi_by_eventfd(const PciDevice *d, MsiMessage message); /* may event_doors() send it now? */
 /* Deliver as the device's bus master (a memory write). */
 void pci_send_msi(PciDevice *d, MsiMessage message);
 

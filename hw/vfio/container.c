@@ -14,7 +14,7 @@
 #include "hw/core/ram.h"
 #include "hw/vfio/vfio.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, RESET_MAX = 4096 };
 
 typedef struct Mapping { uint64_t at, size; uint8_t *host; bool readonly; } Mapping;
 typedef struct Group { int number, fd; unsigned devices; } Group;
@@ -278,4 +278,56 @@ void vfio_detach(VfioDevice *v)
         vfio_host->close(v->fd);
     put_group(v->group);
     *v = (VfioDevice){ .fd = -1, .group = -1 };
+}
+
+/* ---- reset ---- */
+
+/* The functions that a reset of the slot or bus concerns; caller frees. NULL: the host has no such reset for it. */
+static struct vfio_pci_hot_reset_info *reset_info(const VfioDevice *v)
+{
+    struct vfio_pci_hot_reset_info *i = g_malloc0(sizeof(*i));
+    i->argsz = sizeof(*i);
+    if (vfio_host->ioctl(v->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, i) && errno == ENOSPC && i->count <= RESET_MAX) {
+        uint32_t size = (uint32_t)(sizeof(*i) + i->count * sizeof(i->devices[0]));
+        i = g_realloc(i, size);
+        *i = (struct vfio_pci_hot_reset_info){ .argsz = size };
+        if (!vfio_host->ioctl(v->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, i) && i->count && i->argsz <= size)
+            return i;
+    }
+    g_free(i);
+    return NULL;
+}
+
+static bool may_reset(const struct vfio_pci_hot_reset_info *info, const char *who, bool alone)
+{
+    for (unsigned i = 0; i < info->count; i++) {
+        const struct vfio_pci_dependent_device *d = &info->devices[i];
+        if (!find_group((int)d->group_id)) {
+            warn_reportf("device '%s' can't be reset: the host's function %04x:%02x:%02x.%u goes with it, but is not this machine's; add it, too", who,
+                         d->segment, d->bus, d->devfn >> 3, d->devfn & 7u);
+            return false;
+        }
+    }
+    return !alone || info->count == 1;
+}
+
+static void hot_reset(const VfioDevice *v, const char *who, bool alone)
+{
+    g_autofree struct vfio_pci_hot_reset_info *info = reset_info(v);
+    if (!info || !may_reset(info, who, alone))
+        return;
+    unsigned count = alone ? 1 : container.groups->len;
+    g_autofree struct vfio_pci_hot_reset *r = g_malloc0(sizeof(*r) + count * sizeof(r->group_fds[0]));
+    r->argsz = (uint32_t)(sizeof(*r) + count * sizeof(r->group_fds[0]));
+    r->count = count;
+    for (unsigned i = 0; i < count; i++)
+        r->group_fds[i] = alone ? find_group(v->group)->fd : g_array_index(container.groups, Group, i).fd;
+    if (vfio_host->ioctl(v->fd, VFIO_DEVICE_PCI_HOT_RESET, r))
+        warn_reportf("device '%s': the host does not reset it: %s", who, g_strerror(errno));
+}
+
+void vfio_reset(const VfioDevice *v, const char *who, bool alone)
+{
+    if (!(v->flags & VFIO_DEVICE_FLAGS_RESET) || vfio_host->ioctl(v->fd, VFIO_DEVICE_RESET, NULL))
+        hot_reset(v, who, alone);
 }

@@ -85,7 +85,7 @@ bool vfio_region_mappable(const VfioDevice *v, unsigned index, uint64_t *at, uin
     return *len;
 }
 
-/* ---- interrupts, reset ---- */
+/* ---- interrupts ---- */
 
 unsigned vfio_irq_count(const VfioDevice *v, unsigned index)
 {
@@ -111,5 +111,3 @@ bool vfio_irq_unmask(const VfioDevice *v, unsigned index)
     struct vfio_irq_set s = { .argsz = sizeof(s), .index = index, .count = 1, .flags = VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_NONE };
     return vfio_host->ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &s) == 0;
 }
-
-bool vfio_reset(const VfioDevice *v) { return v->flags & VFIO_DEVICE_FLAGS_RESET && vfio_host->ioctl(v->fd, VFIO_DEVICE_RESET, NULL) == 0; }

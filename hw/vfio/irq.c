@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts of a host's device: eventfds that the main loop serves. The INTx line is masked by the host each time it rises; while it is up all
- * accesses go through us, and the first one counts as the guest's end of interrupt.
+ * Interrupts of a host's device: eventfds that the main loop serves, or that the accelerator turns into messages by itself. The INTx line is masked by
+ * the host each time it rises; while it is up all accesses go through us, and the first one counts as the guest's end of interrupt.
  */
 #include "base/bits.h"
 #include "base/log.h"
+#include "hw/core/event-doors.h"
 #include "hw/vfio/vfio-pci.h"
 
 static void rang(void *opaque, unsigned number)
@@ -22,6 +23,43 @@ static void rang(void *opaque, unsigned number)
     }
 }
 
+/* ---- messages that need nobody here ---- */
+
+static bool message_of(VfioPci *p, unsigned n, MsiMessage *out)
+{
+    bool x = p->irq_mode == VFIO_PCI_MSIX_IRQ_INDEX;
+    if (x ? msix_vector_masked(&p->pci, n) : p->irq_mode != VFIO_PCI_MSI_IRQ_INDEX || msi_vector_masked(&p->pci, n))
+        return false;
+    *out = x ? msix_message(&p->pci, n) : msi_message(&p->pci, n);
+    return pci_msi_by_eventfd(&p->pci, *out);
+}
+
+static void close_door(VfioVector *v)
+{
+    if (v->door >= 0)
+        event_doors()->msi_fd_free(v->door, event_watch_fd(v->event));
+    v->door = -1;
+}
+
+void vfio_vector_changed(PciDevice *d, unsigned n)
+{
+    VfioPci *p = (VfioPci *)d;
+    MsiMessage m;
+    if (n >= p->irq_count)
+        return;
+    VfioVector *v = &p->vector[n];
+    if (!message_of(p, n, &m)) {
+        close_door(v);
+    } else if (v->door < 0) {
+        v->door = event_doors()->msi_fd_new(event_watch_fd(v->event), m.address, m.data);
+    } else if ((m.address != v->message.address || m.data != v->message.data) && !event_doors()->msi_fd_set(v->door, m.address, m.data)) {
+        close_door(v);
+    }
+    v->message = m;
+}
+
+/* ---- the line ---- */
+
 void vfio_intx_eoi(VfioPci *p)
 {
     if (!p->intx_pending)
@@ -31,13 +69,17 @@ void vfio_intx_eoi(VfioPci *p)
     vfio_irq_unmask(&p->host, VFIO_PCI_INTX_IRQ_INDEX);
 }
 
+/* ---- the way that the guest has chosen ---- */
+
 static void disable(VfioPci *p)
 {
     if (p->irq_mode < 0)
         return;
     vfio_irq_signal(&p->host, (unsigned)p->irq_mode, NULL, 0);
-    for (unsigned i = 0; i < p->irq_count; i++)
-        event_watch_free(p->vector[i]);
+    for (unsigned i = 0; i < p->irq_count; i++) {
+        close_door(&p->vector[i]);
+        event_watch_free(p->vector[i].event);
+    }
     g_clear_pointer(&p->vector, g_free);
     p->irq_mode = -1;
     p->irq_count = 0;
@@ -50,14 +92,14 @@ static void disable(VfioPci *p)
 static void enable(VfioPci *p, int mode, unsigned count)
 {
     g_autofree int *fd = g_new(int, count);
-    p->vector = g_new0(EventWatch *, count);
+    p->vector = g_new(VfioVector, count);
     p->irq_mode = mode;
     p->irq_count = count;
     bool all = true;
     for (unsigned i = 0; i < count; i++) {
-        p->vector[i] = event_watch_new(-1, p->pci.dev.domain, NULL, rang, p, i);
-        all = all && p->vector[i];
-        fd[i] = all ? event_watch_fd(p->vector[i]) : -1;
+        p->vector[i] = (VfioVector){ .event = event_watch_new(-1, p->pci.dev.domain, NULL, rang, p, i), .door = -1 };
+        all = all && p->vector[i].event;
+        fd[i] = all ? event_watch_fd(p->vector[i].event) : -1;
     }
     if (all && vfio_irq_signal(&p->host, (unsigned)mode, fd, count))
         return;
@@ -81,9 +123,11 @@ void vfio_irqs_update(VfioPci *p, bool none)
     }
     if (!count)
         mode = -1;
-    if (mode == p->irq_mode && count == p->irq_count)
-        return;
-    disable(p);
-    if (count)
-        enable(p, mode, count);
+    if (mode != p->irq_mode || count != p->irq_count) {
+        disable(p);
+        if (count)
+            enable(p, mode, count);
+    }
+    for (unsigned i = 0; i < p->irq_count; i++)
+        vfio_vector_changed(&p->pci, i);
 }

@@ -12,140 +12,7 @@
 #include "base/log.h"
 #include "hw/core/ram-source.h"
 
-enum { CAP_ID_MSI = 5, CAP_ID_MSIX = 0x11, CAP_PTR = 0x34, HEADER_END = 0x40, CONFIG_STANDARD = 256, MSI_FLAGS = 2, MSIX_TABLE_AT = 4, MSIX_PBA_AT = 8,
-       HOST_PAGE = 4096 };
-
-/* ---- configuration space ---- */
-
-static uint32_t host_config(VfioPci *p, uint32_t at, unsigned size)
-{
-    uint8_t b[4] = { 0xff, 0xff, 0xff, 0xff };
-    if (at + size > p->config.size || vfio_host->pread(p->host.fd, b, size, p->config.offset + at) != (ssize_t)size)
-        return (uint32_t)bits_mask(size * 8);
-    return (uint32_t)load_le(b, size);
-}
-
-static void set_host_config(VfioPci *p, uint32_t at, unsigned size, uint32_t value)
-{
-    uint8_t b[4];
-    store_le(b, size, value);
-    if (vfio_host->pwrite(p->host.fd, b, size, p->config.offset + at) != (ssize_t)size)
-        log_unimp(p->pci.dev.id, "the host refuses a write of its configuration at 0x%x", at);
-}
-
-static void emulate(VfioPci *p, uint32_t at, unsigned size) { memset(p->emulated + at, 1, size); }
-
-static uint32_t config_read(PciDevice *d, uint32_t at, unsigned size, uint32_t stored)
-{
-    VfioPci *p = (VfioPci *)d;
-    uint32_t value = 0;
-    bool asked = false;
-    uint32_t host = 0;
-    for (unsigned i = 0; i < size; i++) {
-        if (!p->emulated[at + i] && !asked) {
-            host = host_config(p, at, size);
-            asked = true;
-        }
-        value |= ((p->emulated[at + i] ? stored : host) >> 8 * i & 0xff) << 8 * i;
-    }
-    return value;
-}
-
-static void config_wrote(PciDevice *d, uint32_t at, unsigned size)
-{
-    VfioPci *p = (VfioPci *)d;
-    if (p->host.fd < 0)
-        return;
-    if (at < PCI_COMMAND + 2 && at + size > PCI_COMMAND)
-        set_host_config(p, PCI_COMMAND, 2, pci_config_get(d, PCI_COMMAND, 2));
-    bool all = true, none = true;
-    for (unsigned i = 0; i < size; i++) {
-        all &= !p->emulated[at + i];
-        none &= p->emulated[at + i];
-    }
-    if (all) {
-        set_host_config(p, at, size, pci_config_get(d, at, size));
-    } else if (!none) {
-        for (unsigned i = 0; i < size; i++) {
-            if (!p->emulated[at + i])
-                set_host_config(p, at + i, 1, d->config[at + i]);
-        }
-    }
-    vfio_irqs_update(p, false);
-}
-
-/* The capability of the host's list that begins at `at` ends where the next one of all begins. */
-static uint16_t cap_size(const uint8_t *config, unsigned at)
-{
-    unsigned end = CONFIG_STANDARD;
-    for (unsigned c = config[CAP_PTR] & 0xfc, n = 0; c >= HEADER_END && n < 48; c = config[c + 1] & 0xfc, n++) {
-        if (c > at && c < end)
-            end = c;
-    }
-    return (uint16_t)(end - at);
-}
-
-static bool add_msix(VfioPci *p, const uint8_t *config, unsigned at, Error **errp)
-{
-    uint32_t table = load_le32(config + at + MSIX_TABLE_AT), pba = load_le32(config + at + MSIX_PBA_AT);
-    unsigned vectors = (load_le16(config + at + 2) & 0x7ffu) + 1, bir[2] = { table & 7, pba & 7 };
-    for (unsigned i = 0; i < 2; i++) {
-        if (bir[i] < 6 && p->bar[bir[i]].whole)
-            continue;
-        error_setf(errp, "device '%s': the host's MSI-X structures are in BAR %u, which it does not have", p->pci.dev.id, bir[i]);
-        return false;
-    }
-    return msix_init(&p->pci, (uint16_t)at, vectors, bir[0], p->bar[bir[0]].whole, table & ~7u, bir[1], p->bar[bir[1]].whole, pba & ~7u, errp);
-}
-
-static bool add_cap(VfioPci *p, const uint8_t *config, unsigned at, Error **errp)
-{
-    uint16_t flags = load_le16(config + at + MSI_FLAGS), size = cap_size(config, at);
-    switch (config[at]) {
-    case CAP_ID_MSI:
-        msi_init(&p->pci, (uint16_t)at, 1u << MIN(flags >> 1 & 7, 5), flags & BIT(7), flags & BIT(8));
-        emulate(p, at, MIN(size, 24u));
-        return true;
-    case CAP_ID_MSIX:
-        emulate(p, at, 12);
-        return add_msix(p, config, at, errp);
-    default:
-        pci_add_capability(&p->pci, config[at], (uint16_t)at, size);
-        emulate(p, at, 2);
-        for (unsigned i = 2; i < size; i++) /* what may be written there is the host's matter */
-            pci_config_define(&p->pci, at + i, 1, config[at + i], 0xff);
-        return true;
-    }
-}
-
-/* Extended capabilities (above 256 bytes) are not shown. */
-static bool make_config(VfioPci *p, Error **errp)
-{
-    uint8_t config[CONFIG_STANDARD];
-    uint64_t seen = 0;
-    if (vfio_host->pread(p->host.fd, config, sizeof(config), p->config.offset) != sizeof(config)) {
-        error_setf(errp, "device '%s': the host's configuration space can't be read: %s", p->pci.dev.id, g_strerror(errno));
-        return false;
-    }
-    pci_config_define(&p->pci, PCI_VENDOR_ID, 4, load_le32(config), 0);
-    pci_config_define(&p->pci, PCI_REVISION, 4, load_le32(config + PCI_REVISION), 0);
-    pci_config_define(&p->pci, 0x2c, 4, load_le32(config + 0x2c), 0);
-    pci_config_define(&p->pci, PCI_INT_PIN, 1, config[PCI_INT_PIN], 0);
-    emulate(p, 0, PCI_STATUS);
-    emulate(p, PCI_REVISION, 0x34 - PCI_REVISION);
-    emulate(p, CAP_PTR, PCI_INT_PIN + 1 - CAP_PTR);
-    emulate(p, CONFIG_STANDARD, PCIE_CONFIG_SIZE - CONFIG_STANDARD);
-    for (unsigned at = config[CAP_PTR] & 0xfc; at >= HEADER_END && !(seen & BIT(at / 4)); at = config[at + 1] & 0xfc) {
-        seen |= BIT(at / 4);
-        if (cap_size(config, at) < (config[at] == CAP_ID_MSI ? 10 : config[at] == CAP_ID_MSIX ? 12 : 2)) {
-            error_setf(errp, "device '%s': the host's capability at 0x%x has no room", p->pci.dev.id, at);
-            return false;
-        }
-        if (!add_cap(p, config, at, errp))
-            return false;
-    }
-    return true;
-}
+enum { HOST_PAGE = 4096 };
 
 /* ---- BARs ---- */
 
@@ -211,7 +78,7 @@ static void map_fast(VfioPci *p, VfioBar *b)
 static void add_bar(VfioPci *p, unsigned index)
 {
     VfioBar *b = &p->bar[index];
-    uint32_t low = host_config(p, PCI_BAR0 + 4 * index, 4);
+    uint32_t low = vfio_host_config(p, PCI_BAR0 + 4 * index, 4);
     uint8_t flags = low & 1 ? PCI_BAR_IO : (uint8_t)(low & (PCI_BAR_64 | PCI_BAR_PREFETCH));
     *b = (VfioBar){ .owner = p, .index = index };
     if (!vfio_region(&p->host, index, &b->region) || !is_pow2(b->region.size) || b->region.size < (flags & PCI_BAR_IO ? 4 : 16))
@@ -232,6 +99,20 @@ static void add_bars(VfioPci *p)
         if (p->bar[i].whole && p->pci.bar[i].flags & PCI_BAR_64)
             i++;
     }
+}
+
+/* The function's own option ROM, unless romfile= gives one or rombar=0; what is no ROM image is left out. */
+static void add_rom(VfioPci *p)
+{
+    VfioRegion r;
+    if (p->pci.rom || !p->pci.rombar || p->pci.romfile || !vfio_region(&p->host, VFIO_PCI_ROM_REGION_INDEX, &r) || r.size > PCI_ROM_MAX)
+        return;
+    g_autofree uint8_t *data = g_malloc(r.size);
+    ssize_t n = vfio_host->pread(p->host.fd, data, r.size, r.offset);
+    if (n < 2 || load_le16(data) != 0xaa55)
+        warn_reportf("device '%s': the host's option ROM can't be read; add romfile=FILE if the guest's firmware needs it", p->pci.dev.id);
+    else
+        pci_set_option_rom(&p->pci, data, (size_t)n, NULL);
 }
 
 /* ---- life ---- */
@@ -263,13 +144,14 @@ static bool start(Device *d, Error **errp)
     g_autofree char *path = sysfs_path(p, errp);
     if (!path || !vfio_attach(&p->host, d->id, path, errp))
         return false;
-    if (!vfio_region(&p->host, VFIO_PCI_CONFIG_REGION_INDEX, &p->config) || p->config.size < CONFIG_STANDARD) {
+    if (!vfio_region(&p->host, VFIO_PCI_CONFIG_REGION_INDEX, &p->config) || p->config.size < PCI_CONFIG_SIZE) {
         error_setf(errp, "device '%s': the host shows no configuration space of '%s'", d->id, path);
         return false;
     }
     memset(p->emulated, 0, sizeof(p->emulated));
     add_bars(p);
-    return make_config(p, errp);
+    add_rom(p);
+    return vfio_make_config(p, errp);
 }
 
 static void reset(Device *d, ResetPhase phase)
@@ -277,23 +159,17 @@ static void reset(Device *d, ResetPhase phase)
     VfioPci *p = (VfioPci *)d;
     if (phase == RESET_ENTER) {
         vfio_irqs_update(p, true);
-        set_host_config(p, PCI_COMMAND, 2, 0);
-        vfio_reset(&p->host);
+        vfio_set_host_config(p, PCI_COMMAND, 2, 0);
+        vfio_reset(&p->host, d->id, false);
     } else if (phase == RESET_EXIT) {
         vfio_irqs_update(p, false);
     }
 }
 
-/* What the device itself holds is on the host and stays there. */
-static void saving(Device *d)
-{
-    warn_reportf("device '%s': the state of the host's device is not saved; let the guest's driver go before (device_del)", d->id);
-}
-
 static bool loaded(Device *d, Error **errp)
 {
     VfioPci *p = (VfioPci *)d;
-    set_host_config(p, PCI_COMMAND, 2, pci_config_get(&p->pci, PCI_COMMAND, 2));
+    vfio_set_host_config(p, PCI_COMMAND, 2, pci_config_get(&p->pci, PCI_COMMAND, 2));
     vfio_irqs_update(p, false);
     return true;
 }
@@ -303,8 +179,8 @@ static void stop(Device *d)
     VfioPci *p = (VfioPci *)d;
     if (p->host.fd >= 0) {
         vfio_irqs_update(p, true);
-        set_host_config(p, PCI_COMMAND, 2, 0);
-        vfio_reset(&p->host);
+        vfio_set_host_config(p, PCI_COMMAND, 2, 0);
+        vfio_reset(&p->host, d->id, true);
     }
     for (unsigned i = 0; i < ARRAY_LEN(p->bar); i++) {
         mem_region_free(p->bar[i].fast);
@@ -330,10 +206,12 @@ static const Property props[] = {
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_TIMER(VfioPci, remap), STATE_END_OF_TABLE };
-static const PciDeviceInfo pci_info = { .vendor = 0xffff, .device = 0xffff, .express = true, .config_read = config_read, .config_wrote = config_wrote };
+static const PciDeviceInfo pci_info = { .vendor = 0xffff, .device = 0xffff, .express = true, .config_read = vfio_config_read,
+                                        .config_wrote = vfio_config_wrote };
 static const DeviceType type = {
     .name = "vfio-pci", .desc = "a PCI device of the host", .category = "Misc", .size = sizeof(VfioPci), .bus = "pci", .base = &pci_device_type,
-    .user_creatable = true, .props = props, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop,
+    .user_creatable = true, .props = props, .state = state, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
     .info = info, .class_data = &pci_info,
+    .unsavable = "the state of the host's device can't be saved; let the guest give it back first (device_del)",
 };
 DEVICE_REGISTER(type)

@@ -9,6 +9,13 @@
 
 typedef struct VfioPci VfioPci;
 
+/* A vector: the host signals `event`; `door`: the accelerator sends the message for each signal then, -1: the main loop does. */
+typedef struct VfioVector {
+    EventWatch *event;
+    int door;
+    MsiMessage message;
+} VfioVector;
+
 typedef struct VfioBar {
     VfioPci *owner;
     unsigned index;
@@ -29,14 +36,22 @@ struct VfioPci {
     /* interrupts: VFIO_PCI_INTX_IRQ_INDEX ..., or -1 */
     int irq_mode;
     unsigned irq_count;
-    EventWatch **vector; /* one for each; the domain is the device's */
+    VfioVector *vector; /* one for each; the domain is the device's */
     bool intx_pending;  /* the line is up; the host has masked it until the guest has looked */
     Timer *remap;
 };
 
 /* Take the way that the guest has chosen in configuration space. none: no way (reset, end). */
 void vfio_irqs_update(VfioPci *p, bool none);
+/* The message of a vector, or its mask, may be another. */
+void vfio_vector_changed(PciDevice *d, unsigned vector);
 /* The guest has touched the device: a pending line goes down. */
 void vfio_intx_eoi(VfioPci *p);
 void vfio_bars_fast(VfioPci *p, bool fast);
+/* What the host's configuration space has: capabilities that it keeps, those that the base emulates. */
+bool vfio_make_config(VfioPci *p, Error **errp);
+uint32_t vfio_config_read(PciDevice *d, uint32_t at, unsigned size, uint32_t stored);
+void vfio_config_wrote(PciDevice *d, uint32_t at, unsigned size);
+uint32_t vfio_host_config(VfioPci *p, uint32_t at, unsigned size);
+void vfio_set_host_config(VfioPci *p, uint32_t at, unsigned size, uint32_t value);
 #endif

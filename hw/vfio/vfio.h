@@ -44,5 +44,6 @@ unsigned vfio_irq_count(const VfioDevice *v, unsigned index);
 /* Signal these eventfds; count 0: none of them any more. */
 bool vfio_irq_signal(const VfioDevice *v, unsigned index, const int *fd, unsigned count);
 bool vfio_irq_unmask(const VfioDevice *v, unsigned index);
-bool vfio_reset(const VfioDevice *v);
+/* The function's own reset; where it has none, that of its slot or bus, if all functions there are this machine's (alone: this one only). */
+void vfio_reset(const VfioDevice *v, const char *who, bool alone);
 #endif

@@ -18,10 +18,12 @@ typedef struct MockMap { uint64_t iova, size, vaddr; uint32_t flags; } MockMap;
 typedef enum MockFault { MOCK_FINE, MOCK_NO_SYSFS, MOCK_NO_VFIO, MOCK_NO_TYPE1, MOCK_NO_GROUP, MOCK_NOT_VIABLE, MOCK_BUSY, MOCK_NO_MEMORY } MockFault;
 
 static struct Mock {
-    uint8_t config[256], bar2[4096], io[32], *bar0;
+    uint8_t config[4096], bar2[4096], io[32], rom[2048], *bar0;
     GArray *maps; /* of MockMap */
     int fd[3][MOCK_VECTORS], opened;
-    unsigned count[3], unmasked, resets;
+    unsigned count[3], unmasked, resets, hot_resets;
+    bool no_reset;            /* of its own */
+    unsigned neighbour;       /* group of a function on the same bus; 0: none */
     MockFault fault;
 } mock;
 
@@ -79,7 +81,7 @@ static inline int mock_dma(unsigned long request, void *arg)
 
 static inline int mock_region(struct vfio_region_info *r)
 {
-    static const uint64_t size[9] = { [0] = MOCK_BAR0, [2] = 4096, [4] = 32, [7] = 256 };
+    static const uint64_t size[9] = { [0] = MOCK_BAR0, [2] = 4096, [4] = 32, [6] = 2048, [7] = 4096 };
     const struct vfio_region_info_cap_sparse_mmap cap = { .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 1 };
     const struct vfio_region_sparse_mmap_area area = { 0, MOCK_FAST };
     uint32_t have = r->argsz, index = r->index;
@@ -114,8 +116,30 @@ static inline int mock_irqs(struct vfio_irq_set *s)
     return 0;
 }
 
+static inline int mock_reset_info(struct vfio_pci_hot_reset_info *i)
+{
+    const struct vfio_pci_dependent_device all[2] = { { .group_id = 42, .bus = 5 }, { .group_id = mock.neighbour, .bus = 5, .devfn = 1 } };
+    unsigned count = mock.neighbour ? 2 : 1;
+    bool room = i->argsz >= sizeof(*i) + count * sizeof(all[0]);
+    i->count = count;
+    if (room)
+        memcpy(i->devices, all, count * sizeof(all[0]));
+    errno = ENOSPC;
+    return room ? 0 : -1;
+}
+
+static inline int mock_hot_reset(const struct vfio_pci_hot_reset *h)
+{
+    g_assert_cmpuint(h->count, ==, 1);
+    g_assert_cmpint(h->group_fds[0], ==, MOCK_GROUP);
+    mock.hot_resets++;
+    return 0;
+}
+
 static inline int mock_ioctl(int fd, unsigned long request, void *arg)
 {
+    if (fd == MOCK_DEVICE && request == VFIO_DEVICE_PCI_HOT_RESET) /* numbers of devices and containers overlap */
+        return mock_hot_reset(arg);
     switch (request) {
     case VFIO_GET_API_VERSION: return VFIO_API_VERSION;
     case VFIO_CHECK_EXTENSION: return mock.fault != MOCK_NO_TYPE1;
@@ -132,7 +156,7 @@ static inline int mock_ioctl(int fd, unsigned long request, void *arg)
         return MOCK_DEVICE;
     case VFIO_DEVICE_GET_INFO:
         *(struct vfio_device_info *)arg = (struct vfio_device_info){ .argsz = sizeof(struct vfio_device_info), .num_regions = 9, .num_irqs = 5,
-                                                                     .flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET };
+                                                                     .flags = VFIO_DEVICE_FLAGS_PCI | (mock.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET) };
         return 0;
     case VFIO_DEVICE_GET_REGION_INFO: return mock_region(arg);
     case VFIO_DEVICE_GET_IRQ_INFO: {
@@ -145,6 +169,7 @@ static inline int mock_ioctl(int fd, unsigned long request, void *arg)
     case VFIO_DEVICE_RESET:
         mock.resets++;
         return 0;
+    case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: return mock_reset_info(arg);
     default: g_assert_not_reached();
     }
 }
@@ -158,7 +183,8 @@ static inline void *mock_mmap(size_t len, int prot, int fd, uint64_t offset)
 
 static inline uint8_t *mock_bytes(uint64_t offset, size_t len)
 {
-    struct { uint8_t *at; uint64_t size; } region[9] = { [2] = { mock.bar2, 4096 }, [4] = { mock.io, 32 }, [7] = { mock.config, 256 } };
+    struct { uint8_t *at; uint64_t size; } region[9] = { [2] = { mock.bar2, 4096 }, [4] = { mock.io, 32 },
+                                                         [6] = { mock.rom, 2048 }, [7] = { mock.config, 4096 } };
     uint64_t index = offset / MOCK_REGION_STEP, at = offset % MOCK_REGION_STEP;
     return index < 9 && at + len <= region[index].size ? region[index].at + at : NULL;
 }
@@ -189,12 +215,16 @@ static inline ssize_t mock_readlink(const char *path, char *buf, size_t len)
     return (ssize_t)g_strlcpy(buf, "../../../kernel/iommu_groups/42", len);
 }
 
-/* Capabilities: power management at 40h, MSI (64 bits, maskable) at 50h, MSI-X (table in BAR 2) at 70h, the vendor's own at 80h. */
+/*
+ * Capabilities: power management at 40h, MSI (64 bits, maskable) at 50h, MSI-X (table in BAR 2) at 70h, the vendor's own at 80h, express at a0h;
+ * extended ones: SR-IOV at 100h, errors at 140h, a serial number at 180h. An option ROM.
+ */
 static inline void mock_begin(void)
 {
     static const VfioHost host = { mock_open, mock_close, mock_ioctl, mock_mmap, mock_pread, mock_pwrite, mock_readlink };
-    static const uint8_t caps[][20] = {
-        { 0x40, 1, 0x50, 3, 0 }, { 0x50, 5, 0x70, 0x84, 1 }, { 0x70, 0x11, 0x80, 3, 0, 2, 0, 0, 0, 2, 8, 0, 0 }, { 0x80, 9, 0, 16, 0x5a, 0x5b },
+    static const uint8_t caps[][21] = {
+        { 0x40, 1, 0x50, 3, 0 }, { 0x50, 5, 0x70, 0x84, 1 }, { 0x70, 0x11, 0x80, 3, 0, 2, 0, 0, 0, 2, 8, 0, 0 }, { 0x80, 9, 0xa0, 16, 0x5a, 0x5b },
+        { 0xa0, 0x10, 0, 2, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0x41, 0xc, 3, 0, 0, 0, 0x41, 0 },
     };
     g_clear_pointer(&mock.maps, g_array_unref);
     memset(&mock, 0, sizeof(mock));
@@ -208,7 +238,12 @@ static inline void mock_begin(void)
     mock.config[0x34] = 0x40;
     mock.config[0x3d] = 1;
     for (unsigned i = 0; i < ARRAY_LEN(caps); i++)
-        memcpy(mock.config + caps[i][0], caps[i] + 1, 15);
+        memcpy(mock.config + caps[i][0], caps[i] + 1, caps[i][0] == 0xa0 ? 20 : 15);
+    store_le32(mock.config + 0x100, 0x14010010);
+    store_le32(mock.config + 0x140, 0x18020001);
+    store_le32(mock.config + 0x180, 0x00010003);
+    store_le32(mock.config + 0x184, 0x12345678);
+    memcpy(mock.rom, "\x55\xaa\x04rom", 6);
     vfio_host = &host;
 }
 
