@@ -154,6 +154,10 @@ static void extended_leaf(const X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t
         break;
     case 0x80000007: o[EDX] = c->feature[X86_FW_EXT7_EDX]; break;
     case 0x80000008: ext_8(c, o); break;
+    case 0x8000000a: /* revision, address space identifiers */
+        if (x86_has_feature(c, X86_FEATURE_SVM))
+            o[EAX] = 1, o[EBX] = 16, o[EDX] = c->feature[X86_FW_SVM];
+        break;
     case 0x8000001d:
         if (x86_has_feature(c, X86_FEATURE_TOPOEXT))
             cache_leaf(c, sub, true, o);

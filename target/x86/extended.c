@@ -6,7 +6,8 @@
 #include "target/x86/models.h"
 
 enum { EAX, EBX, ECX, EDX };
-enum { MSR_BNDCFGS = 0xd90, MSR_XSS = 0xda0, MSR_VMX_BASIC = 0x480, MSR_PERF_CAPABILITIES = 0x345 };
+enum { MSR_BNDCFGS = 0xd90, MSR_XSS = 0xda0, MSR_VMX_BASIC = 0x480, MSR_PERF_CAPABILITIES = 0x345, MSR_HSAVE = 0xc0010117, MSR_VM_CR = 0xc0010114,
+       MSR_TSC_RATIO = 0xc0000104, TSC_RATIO_INT_SHIFT = 32 };
 
 /* --- components of XSAVE --- */
 
@@ -61,6 +62,8 @@ void x86_ext_filter(uint32_t features[], const X86ExtendedHost *host, bool pmu)
         if (!host || !host->nested)
             drop(features, nested[i]);
     }
+    if (!has_name(features, "svm"))
+        features[X86_FW_SVM] = 0;
 }
 
 void x86_ext_leaf_d(const X86Cpu *c, uint32_t sub, uint32_t o[4])
@@ -145,6 +148,8 @@ void x86_ext_reset(X86Cpu *c)
     memset(p->select, 0, sizeof(p->select));
     memset(p->amd, 0, sizeof(p->amd));
     e->bndcfgs = 0;
+    e->nested.hsave = e->nested.vm_cr = 0;
+    e->nested.tsc_ratio = UINT64_C(1) << TSC_RATIO_INT_SHIFT;
     if (e->nested.state)
         g_byte_array_set_size(e->nested.state, 0);
 }
@@ -152,7 +157,7 @@ void x86_ext_reset(X86Cpu *c)
 /* --- MSRs --- */
 
 typedef struct Range { uint32_t first, count; uint64_t *field; } Range;
-enum { RANGES = 12 };
+enum { RANGES = 15 };
 
 /* Switches before what they let run; the same table for both questions. */
 static unsigned ranges(X86Cpu *c, Range out[RANGES])
@@ -163,6 +168,9 @@ static unsigned ranges(X86Cpu *c, Range out[RANGES])
         { MSR_XSS, has_name(c->feature, "xsaves"), &c->xss },
         { MSR_BNDCFGS, has_name(c->feature, "mpx"), &c->ext.bndcfgs },
         { MSR_VMX_BASIC, has_name(c->feature, "vmx") ? X86_VMX_MSRS : 0, c->ext.nested.vmx },
+        { MSR_HSAVE, has_name(c->feature, "svm"), &c->ext.nested.hsave },
+        { MSR_VM_CR, has_name(c->feature, "svm"), &c->ext.nested.vm_cr },
+        { MSR_TSC_RATIO, has_name(c->feature, "tsc-scale"), &c->ext.nested.tsc_ratio },
         { MSR_PERF_CAPABILITIES, has_name(c->feature, "pdcm") && p->kind == X86_PMU_ARCH, &p->perf_capabilities },
         { 0x38d, arch2, &p->fixed_control }, { 0x38f, arch2, &p->global_control }, { 0x38e, arch2, &p->global_status },
         { 0x309, p->fixed, p->fixed_counter },
@@ -214,7 +222,8 @@ static const StateField pmu_state[] = {
     STATE_U64_ARRAY(X86Pmu, fixed_counter), STATE_U64_ARRAY(X86Pmu, counter), STATE_U64_ARRAY(X86Pmu, select), STATE_U64_ARRAY(X86Pmu, amd),
     STATE_END_OF_TABLE
 };
-static const StateField nested_state[] = { STATE_U64_ARRAY(X86Nested, vmx), STATE_BUF(X86Nested, state, X86_NESTED_MAX), STATE_END_OF_TABLE };
+static const StateField nested_state[] = { STATE_U64_ARRAY(X86Nested, vmx), STATE_U64(X86Nested, hsave), STATE_U64(X86Nested, vm_cr),
+                                           STATE_U64(X86Nested, tsc_ratio), STATE_BUF(X86Nested, state, X86_NESTED_MAX), STATE_END_OF_TABLE };
 
 static char *section(const X86Cpu *c, const char *what) { return g_strdup_printf("cpu.%u.%s", c->v.index, what); }
 

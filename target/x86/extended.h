@@ -49,6 +49,7 @@ typedef struct X86Pmu {
 
 typedef struct X86Nested {
     uint64_t vmx[X86_VMX_MSRS];
+    uint64_t hsave, vm_cr, tsc_ratio; /* SVM */
     GByteArray *state;          /* the kernel's words, empty: as after reset; NULL: no nested guests */
 } X86Nested;
 

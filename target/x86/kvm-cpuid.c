@@ -14,7 +14,8 @@ static const struct { uint32_t leaf, sub; uint8_t reg; } places[X86_FW_COUNT] = 
     [X86_FW_1_EDX] = { 1, 0, EDX }, [X86_FW_1_ECX] = { 1, 0, ECX }, [X86_FW_7_EBX] = { 7, 0, EBX }, [X86_FW_7_ECX] = { 7, 0, ECX },
     [X86_FW_7_EDX] = { 7, 0, EDX }, [X86_FW_EXT1_EDX] = { 0x80000001, 0, EDX }, [X86_FW_EXT1_ECX] = { 0x80000001, 0, ECX },
     [X86_FW_EXT7_EDX] = { 0x80000007, 0, EDX }, [X86_FW_EXT8_EBX] = { 0x80000008, 0, EBX }, [X86_FW_6_EAX] = { 6, 0, EAX },
-    [X86_FW_D1_EAX] = { 0xd, 1, EAX }, [X86_FW_7_1_EAX] = { 7, 1, EAX }, [X86_FW_KVM] = { 0x40000001, 0, EAX }, [X86_FW_KVM_HINTS] = { 0x40000001, 0, EDX },
+    [X86_FW_D1_EAX] = { 0xd, 1, EAX }, [X86_FW_7_1_EAX] = { 7, 1, EAX },
+    [X86_FW_SVM] = { 0x8000000a, 0, EDX }, [X86_FW_KVM] = { 0x40000001, 0, EAX }, [X86_FW_KVM_HINTS] = { 0x40000001, 0, EDX },
 };
 
 /* Features whose state is not moved between kernel and Vcpu, or that nothing here serves. By name, as users know them. */

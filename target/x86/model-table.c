@@ -29,7 +29,7 @@ const X86Model x86_models[] = {
       PPRO_F " vme mtrr clflush mca pse36 ss sse3 monitor ssse3 cx16 lm syscall nx lahf-lm" },
     { "phenom", "AMD Phenom 9550", NULL, 'A', 16, 2, 3, 5, 0x8000001a, "AMD Phenom(tm) 9550 Quad-Core Processor",
       PPRO_F " mtrr clflush mca pse36 vme sse3 monitor cx16 popcnt lm syscall nx 3dnow 3dnowext mmxext fxsr-opt pdpe1gb rdtscp lahf-lm abm "
-      "sse4a svm" },
+      "sse4a svm npt lbrv" },
     { "Conroe", "Intel Core 2 Duo (Conroe)", "core2duo", 'I', 6, 15, 3, 10, 0x80000008, "Intel Celeron_4x0 (Conroe/Merom Class Core 2)",
       "-monitor -ss" },
     { "Penryn", "Intel Core 2 Duo (Penryn)", "Conroe", 'I', 6, 23, 3, 10, 0x80000008, "Intel Core 2 Duo P9xxx (Penryn Class Core 2)",
@@ -59,7 +59,7 @@ const X86Model x86_models[] = {
     { "EPYC", "AMD EPYC", NULL, 'A', 23, 1, 2, 0xd, 0x8000001e, "AMD EPYC Processor",
       PPRO_F " vme mtrr clflush mca pse36 sse3 pclmulqdq ssse3 fma cx16 sse4.1 sse4.2 movbe popcnt aes xsave avx f16c rdrand lm syscall nx "
       "mmxext fxsr-opt pdpe1gb rdtscp lahf-lm svm cr8legacy abm sse4a misalignsse 3dnowprefetch osvw topoext fsgsbase bmi1 avx2 smep "
-      "bmi2 rdseed adx smap clflushopt sha-ni xsaveopt xsavec xgetbv1 arat" },
+      "bmi2 rdseed adx smap clflushopt sha-ni xsaveopt xsavec xgetbv1 arat npt nrip-save" },
     { "Nehalem-IBRS", "Nehalem with IBRS", "Nehalem", 'I', 6, 26, 3, 0xb, 0x80000008, "Intel Core i7 9xx (Nehalem Core i7, IBRS update)",
       "spec-ctrl" },
     { "Westmere-IBRS", "Westmere with IBRS", "Westmere", 'I', 6, 44, 1, 0xb, 0x80000008, "Westmere E56xx/L56xx/X56xx (IBRS update)",

@@ -314,6 +314,8 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
     }
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         words[i] = (words[i] | plus[i]) & ~minus[i];
+    if (!(words[X86_FW_EXT1_ECX] >> (X86_FEATURE_SVM & 31) & 1))
+        words[X86_FW_SVM] = 0;
     if (!check_missing(plus, words, &o, m->name, quiet, errp))
         return false;
     for (unsigned i = 0; i < X86_FW_COUNT; i++)

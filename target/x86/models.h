@@ -10,7 +10,7 @@ static inline bool x86_like_amd(const X86Cpu *c) { return c->vendor[0] == 'A' ||
 
 /* The CPUID words that features stand in. */
 typedef enum X86FeatureWord { X86_FW_1_EDX, X86_FW_1_ECX, X86_FW_7_EBX, X86_FW_7_ECX, X86_FW_7_EDX, X86_FW_EXT1_EDX, X86_FW_EXT1_ECX,
-                              X86_FW_EXT7_EDX, X86_FW_EXT8_EBX, X86_FW_6_EAX, X86_FW_D1_EAX, X86_FW_7_1_EAX,
+                              X86_FW_EXT7_EDX, X86_FW_EXT8_EBX, X86_FW_6_EAX, X86_FW_D1_EAX, X86_FW_7_1_EAX, X86_FW_SVM /* 8000000Ah EDX */,
                               X86_FW_KVM /* 40000001h EAX */, X86_FW_KVM_HINTS /* EDX */, X86_FW_COUNT } X86FeatureWord;
 _Static_assert((int)X86_FW_COUNT <= (int)X86_FEATURE_WORDS, "feature words");
 

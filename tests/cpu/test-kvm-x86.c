@@ -401,6 +401,38 @@ static void test_nested(void)
     g_assert_nonnull(strstr(other, "VMX of another kind"));
 }
 
+/* AMD's: the area for the host's state comes along, else the next VMRUN would fault. */
+static void test_nested_svm(void)
+{
+    start_nested();
+    fake_offer(0x80000001, 0, 0, 0, 1u << 2, 0);
+    fake_offer(0x8000000a, 0, 1, 16, 0, 0x19);
+    fake_msr(0xc0010117, 0, true);
+    fake_msr(0xc0010114, 0, false);
+    fake_msr(0xc0000104, 0, true);
+    KvmVcpu *k = fake_vcpu("host");
+    g_assert_cmphex(fake_leaf(0x8000000a, 0)->edx, ==, 0x19);
+    g_assert_cmphex(*fake_msr_value(0xc0000104), ==, UINT64_C(1) << 32);
+    *fake_msr_value(0xc0010117) = 0x123000;
+    *fake_msr_value(0xc0010114) = 8;
+    get(k);
+    g_autoptr(GBytes) stream = save(x86_cpu(k->v));
+    fake_vcpu_free(k);
+    *fake_msr_value(0xc0010117) = 0;
+    k = fake_vcpu("host");
+    StateReader *r = state_reader_new(stream, NULL);
+    g_assert_true(device_load_all(r, NULL));
+    state_reader_free(r);
+    put(k);
+    g_assert_cmphex(*fake_msr_value(0xc0010117), ==, 0x123000);
+    g_assert_cmphex(*fake_msr_value(0xc0010114), ==, 8);
+    fake_vcpu_free(k);
+    k = fake_vcpu("host,-svm");
+    g_assert_cmphex(fake_leaf(0x8000000a, 0) ? fake_leaf(0x8000000a, 0)->edx : 0, ==, 0);
+    g_assert_null(x86_ext_msr_field(x86_cpu(k->v), 0xc0010117));
+    fake_vcpu_free(k);
+}
+
 /* Not for models that have it on paper only, unless asked for; never where its state cannot be saved. */
 static void test_nested_choice(void)
 {
@@ -526,6 +558,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm-x86/pmu/none", test_pmu_none);
     g_test_add_func("/kvm-x86/pmu/amd", test_pmu_amd);
     g_test_add_func("/kvm-x86/nested/state", test_nested);
+    g_test_add_func("/kvm-x86/nested/svm", test_nested_svm);
     g_test_add_func("/kvm-x86/nested/choice", test_nested_choice);
     g_test_add_func("/kvm-x86/nested/evmcs", test_evmcs);
     g_test_add_func("/kvm-x86/tsc", test_tsc);

@@ -99,6 +99,9 @@ _TABLE = (
           member='bin/busybox', file='busybox'),
     Guest('busybox-armel', 'file', 'armel', ('busybox-static',), 'user space of the initramfs',
           member='bin/busybox', file='busybox'),
+    Guest('kvm-amd64', 'files', 'amd64', ('linux-image-cloud-amd64',), 'Debian 12, cloud, with its KVM',
+          members=(('boot/vmlinuz-*', 'vmlinuz'), *((f'lib/modules/*/kernel/{name}.ko', f'modules/{os.path.basename(name)}.ko') for name in (
+              'virt/lib/irqbypass', 'arch/x86/kvm/kvm', 'arch/x86/kvm/kvm-amd')))),
     Guest('installer-arm64', 'files', 'amd64', ('debian-installer-12-netboot-arm64',),
           "Debian 12's installer", members=((INSTALLER + 'linux', 'vmlinuz'),
                                             (INSTALLER + 'initrd.gz', 'initrd'))),

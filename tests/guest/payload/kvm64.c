@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bare-metal test of what KVM gives a guest beside a CPU: steal time, asynchronous page faults, its clock; registers beyond AVX, counters. */
+/*
+ * Bare-metal test of what KVM gives a guest beside a CPU: steal time, asynchronous page faults, its clock; registers beyond AVX,
+ * counters, guests of its own. The word "wait" on the command line: the guest's guest runs until a character comes to COM1.
+ */
 #include "lib64.h"
 
 enum { MSR_TIME = 0x4b564d01, MSR_ASYNC = 0x4b564d02, MSR_STEAL = 0x4b564d03, MSR_ASYNC_VECTOR = 0x4b564d06, VECTOR = 0xec };
@@ -132,6 +135,78 @@ static void test_counters(void)
     wrmsr(0x38d, 0);
 }
 
+/* --- a guest of the guest (AMD APM vol. 2, chapter 15 and appendix B) --- */
+
+enum { MSR_EFER = 0xc0000080, MSR_HSAVE = 0xc0010117, EFER_SVME = 1 << 12, VMEXIT_HLT = 0x78 };
+enum { C_INTERCEPT3 = 0x0c, INTERCEPT_HLT = 1 << 24, C_INTERCEPT4 = 0x10, INTERCEPT_VMRUN = 1, C_ASID = 0x58, C_EXIT = 0x70 };
+enum { S_ES = 0x400, S_CS = 0x410, S_SS = 0x420, S_DS = 0x430, S_GDTR = 0x460, S_IDTR = 0x480, S_EFER = 0x4d0, S_CR4 = 0x548, S_CR3 = 0x550, S_CR0 = 0x558,
+       S_DR7 = 0x560, S_DR6 = 0x568, S_RFLAGS = 0x570, S_RIP = 0x578, S_RSP = 0x5d8 };
+extern u8 l2_code[], l2_waits[];
+__asm__("l2_waits: mov $0x3fd, %edx\n1: in %dx, %al\n\ttest $1, %al\n\tjz 1b\n\tmov $0x3f8, %edx\n\tin %dx, %al\n"
+        "l2_code: mov $0x1234, %ebx\n\thlt\n");
+
+static void put64(u8 *at, u64 v) { *(volatile u64 *)at = v; }
+
+static void put_segment(u8 *at, u16 selector, u16 attributes)
+{
+    put64(at, selector | (u64)attributes << 16 | 0xfffffffful << 32);
+    put64(at + 8, 0);
+}
+
+static u8 *make_vmcb(u8 *code)
+{
+    u8 *v = page_alloc(), *stack = page_alloc();
+    put64(v + C_INTERCEPT3, INTERCEPT_HLT | (u64)INTERCEPT_VMRUN << 32);
+    put64(v + C_ASID, 1);
+    put_segment(v + S_ES, 0x18, 0xc93);
+    put_segment(v + S_CS, 0x10, 0x29b);
+    put_segment(v + S_SS, 0x18, 0xc93);
+    put_segment(v + S_DS, 0x18, 0xc93);
+    put_segment(v + S_GDTR, 0, 0);
+    put_segment(v + S_IDTR, 0, 0);
+    put64(v + S_EFER, rdmsr(MSR_EFER));
+    put64(v + S_CR4, read_cr4());
+    put64(v + S_CR3, read_cr3());
+    put64(v + S_CR0, read_cr0());
+    put64(v + S_DR7, 0x400);
+    put64(v + S_DR6, 0xffff0ff0);
+    put64(v + S_RFLAGS, 2);
+    put64(v + S_RIP, (u64)code);
+    put64(v + S_RSP, (u64)stack + 4096);
+    return v;
+}
+
+static void run_l2(const char *what, u8 *code)
+{
+    u8 *vmcb = make_vmcb(code);
+    u64 rbx = 0;
+    __asm__ volatile(".byte 0x0f, 0x01, 0xdd, 0x0f, 0x01, 0xd8, 0x0f, 0x01, 0xdc" /* CLGI, VMRUN, STGI */
+                     : "+b"(rbx) : "a"(vmcb) : "rcx", "rdx", "memory", "cc");
+    EXPECT("nested guest: exit code", *(volatile u64 *)(vmcb + C_EXIT), VMEXIT_HLT);
+    check(rbx == 0x1234, what, rbx, 0x1234);
+}
+
+static void test_nested(void)
+{
+    u32 r[4];
+    cpuid(0x80000001, 0, r);
+    if (!(r[2] >> 2 & 1))
+        return;
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+    u64 area = (u64)page_alloc();
+    wrmsr(MSR_HSAVE, area);
+    cpuid(0x8000000a, 0, r);
+    check(r[0] && r[1], "CPUID: revision and identifiers", r[0], 1);
+    if (named("wait")) {
+        print("waits\n");
+        run_l2("nested guest waited", l2_waits);
+    }
+    EXPECT("the area for the host's state stays", rdmsr(MSR_HSAVE), area);
+    for (u32 i = 0; i < 20; i++)
+        run_l2("nested guest ran", l2_code);
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~(u64)EFER_SVME);
+}
+
 void ap_main(void); /* one CPU is enough */
 void ap_main(void) {}
 
@@ -143,5 +218,6 @@ void main(void)
     part("clock", test_clock);
     part("registers", test_registers);
     part("counters", test_counters);
+    part("nested", test_nested);
     done();
 }

@@ -48,6 +48,7 @@ extern int (*volatile hook)(Frame *f);
 } while (0)
 
 void print(const char *s);
+int named(const char *name);                    /* is the word on the command line? */
 void part(const char *name, void (*run)(void)); /* unless the command line leaves it out */
 void print_hex(u64 v);
 void check(bool_t ok, const char *what, u64 got, u64 want);
