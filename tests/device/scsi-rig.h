@@ -11,6 +11,7 @@
 #include "hw/pci/pci-host.h"
 #include "hw/scsi/scsi.h"
 #include "tests/device/bad-medium.h"
+#include "tests/device/bare-machine.h"
 
 /* ---- an adapter that keeps what ends ---- */
 
@@ -56,13 +57,7 @@ static const DeviceType hba_type = { .name = "test-hba", .size = sizeof(Hba), .s
 enum { BLOCKS = 2048, BLOCK = 512 };
 typedef struct Rig { Machine *m; Hba *hba; Device *disk; char *file; uint8_t data[1 << 16]; uint8_t status; uint32_t sense; uint64_t done; } Rig;
 
-static bool rig_build(Machine *m, Error **errp)
-{
-    m->ram = mem_ram_new("ram", 1 << 20, errp);
-    mem_map(m->memory, 0, m->ram, 0);
-    return m->ram;
-}
-static const MachineType rig_type = { .name = "scsi-rig", .arch = "none", .max_cpus = 1, .default_ram = 1 << 20, .size = sizeof(Machine), .build = rig_build };
+BARE_MACHINE(rig_type, "scsi-rig", 1 << 20);
 
 static bool bad_medium;
 static inline BlockNode *open_image(const char *file, unsigned flags)
@@ -82,24 +77,16 @@ static inline BlockNode *open_image(const char *file, unsigned flags)
 
 static inline Device *add_disk(Rig *r, const char *drive, const char *more)
 {
-    Error *err = NULL;
     g_autofree char *text = g_strdup_printf("scsi-hd,drive=%s,serial=SN1,wwn=0x5000c50012345678%s", drive, more);
-    g_autoptr(Opts) o = opts_parse(text, "driver", &err);
-    Device *d = device_add(o, &err);
-    if (!d)
-        g_error("%s", err->message);
-    return d;
+    return bare_add(text);
 }
 
 static inline Rig *rig_new(unsigned flags, const char *more)
 {
     Rig *r = g_new0(Rig, 1);
-    int fd = g_file_open_tmp("rhea-scsi-XXXXXX", &r->file, NULL);
-    g_assert_cmpint(ftruncate(fd, BLOCKS * BLOCK), ==, 0);
-    close(fd);
+    r->file = bare_image(BLOCKS * BLOCK);
     blk_new("d0", open_image(r->file, flags));
-    r->m = machine_new(&rig_type);
-    g_assert_true(machine_build(r->m, NULL));
+    r->m = bare_machine(&rig_type);
     r->hba = (Hba *)device_new(&hba_type, "hba");
     g_assert_true(device_start(&r->hba->dev, NULL));
     r->disk = add_disk(r, "d0", more);
@@ -108,10 +95,7 @@ static inline Rig *rig_new(unsigned flags, const char *more)
 
 static inline void rig_free(Rig *r)
 {
-    machine_free(r->m);
-    blk_free_all();
-    unlink(r->file);
-    g_free(r->file);
+    bare_end(r->m, r->file);
     g_free(r);
 }
 

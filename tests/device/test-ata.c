@@ -10,6 +10,7 @@
 #include "hw/isa/isa.h"
 #include "hw/pci/pci-host.h"
 #include "tests/device/bad-medium.h"
+#include "tests/device/bare-machine.h"
 
 #define RAM_SIZE (16 * MiB)
 enum { DISK = 1 << 20, ABAR = 0x30000000, BMBASE = 0xc000, LIST = 0x10000, RFIS = 0x11000, TABLE = 0x20000, DATA = 0x100000 };
@@ -17,31 +18,10 @@ enum { P_IS = 0x110, P_CMD = 0x118, P_TFD = 0x120, P_SIG = 0x124, P_SACT = 0x134
 
 /* --- a machine: RAM, a PCI bus, an ISA bus --- */
 
-typedef struct Host {
-    Device dev;
-    PciBus bus;
-} Host;
-
-static bool host_start(Device *d, Error **errp)
-{
-    Machine *m = machine_current();
-    PciRootSpaces spaces = { .mem = m->memory, .io = m->io, .dma_region = m->memory, .dma = m->as_memory };
-    pci_root_bus_init(&((Host *)d)->bus, "pci.0", d, &spaces, true);
-    return true;
-}
-static void host_stop(Device *d) { pci_bus_fini(&((Host *)d)->bus); }
-static const DeviceType host_type = { .name = "test-host", .desc = "bus", .size = sizeof(Host), .start = host_start, .stop = host_stop };
-
-static bool build(Machine *m, Error **errp)
-{
-    m->ram = mem_ram_new("ram", RAM_SIZE, errp);
-    mem_map(m->memory, 0, m->ram, 0);
-    return m->ram;
-}
-static const MachineType machine_type = { .name = "ata-test", .arch = "none", .max_cpus = 1, .default_ram = RAM_SIZE, .size = sizeof(Machine), .build = build };
+BARE_MACHINE(machine_type, "ata-test", RAM_SIZE);
 
 static Machine *machine;
-static Host *host;
+static BarePciHost *host;
 static IsaBus isa;
 static int irq14, intx;
 static char *image;
@@ -51,15 +31,6 @@ static void note_irq(void *opaque, int n, int level) { *(int *)opaque = level; }
 static unsigned intx_map(void *opaque, uint8_t devfn, unsigned pin) { return 0; }
 static void intx_set(void *opaque, unsigned line, int level) { intx = level; }
 static const PciIntxOps intx_ops = { .lines = 1, .map = intx_map, .set = intx_set };
-
-static Device *add(const char *text)
-{
-    Error *err = NULL;
-    g_autoptr(Opts) o = opts_parse(text, "driver", &err);
-    Device *d = device_add(o, &err);
-    g_assert_no_error(err);
-    return d;
-}
 
 static void add_medium(const char *name)
 {
@@ -75,22 +46,16 @@ static void cfg(unsigned at, unsigned size, uint32_t v) { pci_bus_config_write(&
 
 static void setup(const char *type, const char *drive)
 {
-    Error *err = NULL;
-    machine = machine_new(&machine_type);
-    machine_build(machine, &err);
-    g_assert_no_error(err);
-    host = (Host *)device_new(&host_type, "host");
-    device_start(&host->dev, &err);
+    machine = bare_machine(&machine_type);
+    host = (BarePciHost *)bare_host(&bare_pci_type);
     pci_root_bus_set_intx(&host->bus, &intx_ops, NULL);
     isa_bus_init(&isa, "isa.0", NULL, machine->io, machine->memory, NULL);
     isa.irq[14] = (Irq){ note_irq, &irq14, 0 };
-    int fd = g_file_open_tmp("rhea-ata-XXXXXX", &image, NULL);
-    g_assert_cmpint(ftruncate(fd, DISK), ==, 0);
-    close(fd);
+    image = bare_image(DISK);
     add_medium("d");
     g_autofree char *text = g_strdup_printf("%s,id=c", type), *disk = g_strdup_printf("%s,bus=c.0,drive=d", drive);
-    controller = add(text);
-    add(disk);
+    controller = bare_add(text);
+    bare_add(disk);
     device_reset_all();
     cfg(PCI_BAR0 + 4 * 5, 4, ABAR);
     cfg(PCI_BAR0 + 4 * 4, 4, BMBASE);
@@ -100,10 +65,7 @@ static void setup(const char *type, const char *drive)
 static void teardown(void)
 {
     isa_bus_fini(&isa);
-    machine_free(machine);
-    blk_free_all();
-    unlink(image);
-    g_clear_pointer(&image, g_free);
+    bare_end(machine, g_steal_pointer(&image));
 }
 
 static uint32_t rd(uint32_t at)

@@ -7,6 +7,7 @@
 #include "block/backend.h"
 #include "hw/core/machine.h"
 #include "hw/isa/isa.h"
+#include "tests/device/bare-machine.h"
 #include "tests/device/whole-state.h"
 
 enum { RAM = 1 << 20, BUF = 0x1f000, DISK = 1440 << 10, SECTORS = 18 };
@@ -44,13 +45,7 @@ static void host_stop(Device *d) { isa_bus_fini(&((Host *)d)->bus); }
 static const char *const provides[] = { "isa", NULL };
 static const DeviceType host_type = { .name = "floppy-rig-host", .size = sizeof(Host), .provides = provides, .start = host_start, .stop = host_stop };
 
-static bool build(Machine *m, Error **errp)
-{
-    m->ram = mem_ram_new("ram", RAM, errp);
-    mem_map(m->memory, 0, m->ram, 0);
-    return m->ram;
-}
-static const MachineType rig_type = { .name = "floppy-rig", .arch = "none", .max_cpus = 1, .default_ram = RAM, .size = sizeof(Machine), .build = build };
+BARE_MACHINE(rig_type, "floppy-rig", RAM);
 
 static void out(unsigned port, unsigned v) { as_store(the_rig->m->as_io, port, 1, v, MEM_ATTRS_DEVICE); }
 static uint8_t in(unsigned port)
@@ -60,16 +55,6 @@ static uint8_t in(unsigned port)
     return (uint8_t)v;
 }
 static uint8_t *ram(hwaddr at) { return (uint8_t *)mem_host(the_rig->m->ram) + at; }
-
-static Device *add(const char *text)
-{
-    Error *err = NULL;
-    g_autoptr(Opts) o = opts_parse(text, "driver", &err);
-    Device *d = device_add(o, &err);
-    if (!d)
-        g_error("%s: %s", text, err->message);
-    return d;
-}
 
 static BlockNode *open_disk(const char *file, bool writable)
 {
@@ -94,24 +79,19 @@ static Rig *rig_new(bool dma, bool writable)
     }
     close(fd);
     blk_new("a", open_disk(r->file, writable));
-    r->m = machine_new(&rig_type);
-    g_assert_true(machine_build(r->m, NULL));
-    r->host = (Host *)device_new(&host_type, "host");
-    g_assert_true(device_start(&r->host->dev, NULL));
+    r->m = bare_machine(&rig_type);
+    r->host = (Host *)bare_host(&host_type);
     if (dma)
         g_assert_true(device_start(isa_new(&r->host->bus, "i8257", "dma", NULL), NULL));
-    add("isa-fdc,id=fdc");
-    r->drive = add("floppy,drive=a,unit=0");
+    bare_add("isa-fdc,id=fdc");
+    r->drive = bare_add("floppy,drive=a,unit=0");
     device_reset_all();
     return r;
 }
 
 static void rig_free(Rig *r)
 {
-    machine_free(r->m);
-    blk_free_all();
-    unlink(r->file);
-    g_free(r->file);
+    bare_end(r->m, r->file);
     g_free(r);
 }
 

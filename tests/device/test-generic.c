@@ -20,6 +20,7 @@
 #include "hw/pci/pci-host.h"
 #include "ivshmem-server.h"
 #include "vfio-mock.h"
+#include "tests/device/bare-machine.h"
 #include "tests/device/whole-state.h"
 
 /* ---- fixture: a bare machine with RAM; a bus that a type needs is made by the test's own host for that kind of bus ---- */
@@ -55,10 +56,8 @@ static CpuPort port;
 
 static bool build(Machine *m, Error **errp)
 {
-    m->ram = mem_ram_new("ram", RAM_SIZE, errp);
-    if (!m->ram)
+    if (!bare_build(m, errp))
         return false;
-    mem_map(m->memory, 0, m->ram, 0);
     m->config.ram_max = RAM_SIZE + GiB;
     m->config.ram_slots = 2;
     memory_devices_init(m, GiB);
@@ -76,7 +75,7 @@ static void destroy(Machine *m)
     memory_devices_free();
 }
 
-static const MachineType bare_machine = { .name = "generic-test", .arch = "none", .max_cpus = 1, .default_ram = RAM_SIZE,
+static const MachineType generic_machine = { .name = "generic-test", .arch = "none", .max_cpus = 1, .default_ram = RAM_SIZE,
                                           .size = sizeof(Machine), .build = build, .destroy = destroy };
 
 static Device *make_device(const DeviceType *t, bool as_host);
@@ -96,35 +95,6 @@ static bool provides(const DeviceType *t, const char *kind)
     }
     return false;
 }
-
-typedef struct PciHost {
-    Device dev;
-    PciBus bus;
-    PciConfigPorts ports;
-} PciHost;
-
-static bool pci_host_start(Device *d, Error **errp)
-{
-    Machine *m = machine_current();
-    PciHost *h = (PciHost *)d;
-    PciRootSpaces spaces = { .mem = m->memory, .io = m->io, .dma_region = m->memory, .dma = m->as_memory };
-    pci_root_bus_init(&h->bus, "pci.0", d, &spaces, true);
-    pci_config_ports_init(&h->ports, &h->bus);
-    mem_map(m->io, 0xcf8, h->ports.region, 0);
-    return true;
-}
-
-static void pci_host_stop(Device *d)
-{
-    pci_config_ports_fini(&((PciHost *)d)->ports);
-    pci_bus_fini(&((PciHost *)d)->bus);
-}
-
-static const char *const pci_kinds[] = { "pci", NULL };
-static const StateField pci_host_state[] = { STATE_U32(PciHost, ports.address), STATE_END_OF_TABLE };
-static const DeviceType pci_host_type = { .name = "test-pci-host", .desc = "root bus", .size = sizeof(PciHost),
-                                          .provides = pci_kinds, .state = pci_host_state, .start = pci_host_start,
-                                          .stop = pci_host_stop };
 
 typedef struct IsaHost {
     Device dev;
@@ -146,7 +116,7 @@ static const DeviceType isa_host_type = { .name = "test-isa-host", .desc = "ISA 
 /* Our own host for that kind; for kinds that it has none for, the first registered type that does not sit on one itself. */
 static void ensure_bus(const char *kind)
 {
-    static const DeviceType *const own[] = { &pci_host_type, &isa_host_type };
+    static const DeviceType *const own[] = { &bare_pci_type, &isa_host_type };
     unsigned count;
     const DeviceType *const *all = device_types(&count);
     for (unsigned i = 0; i < ARRAY_LEN(own) && !bus_find_kind(kind); i++) {
@@ -217,7 +187,7 @@ static Machine *make_machine(void)
     object_new("memory-backend-ram", "memory", &err, "size", "8M", NULL);
     shm_server = server_new("shm", 3);
     mock_begin();
-    Machine *m = machine_new(&bare_machine);
+    Machine *m = machine_new(&generic_machine);
     machine_build(m, &err);
     g_assert_no_error(err);
     clock_virtual_set(1000000);

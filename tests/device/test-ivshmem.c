@@ -7,7 +7,7 @@
 
 static Device *add(Machine *m, const char *options)
 {
-    Device *d = vrig_add(options);
+    Device *d = bare_add(options);
     device_reset_all();
     as_store(m->as_io, 0xcf8, 4, 0x80000004 | (uint32_t)pci_device(d)->devfn << 8, MEM_ATTRS_DEVICE);
     as_store(m->as_io, 0xcfc, 2, 7, MEM_ATTRS_DEVICE);

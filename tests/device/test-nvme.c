@@ -8,6 +8,7 @@
 #include "hw/core/machine.h"
 #include "hw/pci/pci-host.h"
 #include "hw/storage/nvme-regs.h"
+#include "tests/device/bare-machine.h"
 #include "tests/device/whole-state.h"
 
 enum { RAM = 8 << 20, BAR = 0x10000000, CMB_BAR = 0x20000000, ASQ = 0x10000, ACQ = 0x20000, SQ1 = 0x30000, CQ1 = 0x40000, DATA = 0x100000, ENTRIES = 16 };
@@ -26,36 +27,18 @@ typedef struct Rig {
     uint16_t cid;
 } Rig;
 
-static bool build(Machine *m, Error **errp)
-{
-    m->ram = mem_ram_new("ram", RAM, errp);
-    mem_map(m->memory, 0, m->ram, 0);
-    return m->ram;
-}
-static const MachineType rig_type = { .name = "nvme-rig", .arch = "none", .max_cpus = 1, .default_ram = RAM, .size = sizeof(Machine), .build = build };
+BARE_MACHINE(rig_type, "nvme-rig", RAM);
 static const DeviceType parent_type = { .name = "nvme-rig-host", .size = sizeof(Device) };
 
 static void open_disk(Rig *r, unsigned i, const char *name, off_t size)
 {
     Error *err = NULL;
-    int fd = g_file_open_tmp("rhea-nvme-XXXXXX", &r->file[i], NULL);
-    g_assert_cmpint(ftruncate(fd, size), ==, 0);
-    close(fd);
+    r->file[i] = bare_image(size);
     g_autoptr(Opts) o = opts_new();
     opts_set(o, "driver", "raw");
     BlockNode *n = block_open(r->file[i], o, BLOCK_RDWR | BLOCK_UNMAP, &err);
     g_assert_no_error(err);
     blk_new(name, n);
-}
-
-static Device *add(const char *text)
-{
-    Error *err = NULL;
-    g_autoptr(Opts) o = opts_parse(text, "driver", &err);
-    Device *d = device_add(o, &err);
-    if (!d)
-        g_error("%s: %s", text, err->message);
-    return d;
 }
 
 static void reg_write(hwaddr at, unsigned size, uint64_t v) { as_store(machine_current()->as_memory, BAR + at, size, v, MEM_ATTRS_DEVICE); }
@@ -128,8 +111,7 @@ static Rig *rig_new(const char *nvme, const char *ns)
     Rig *r = g_new0(Rig, 1);
     open_disk(r, 0, "a", DISK_A);
     open_disk(r, 1, "b", DISK_B);
-    r->m = machine_new(&rig_type);
-    g_assert_true(machine_build(r->m, NULL));
+    r->m = bare_machine(&rig_type);
     r->pci = mem_container_new("pci", UINT64_MAX);
     mem_map(r->m->memory, 0, r->pci, -1);
     r->parent = device_new(&parent_type, "host");
@@ -138,8 +120,8 @@ static Rig *rig_new(const char *nvme, const char *ns)
     pci_root_bus_init(&r->bus, "pcie.0", r->parent, &spaces, true);
     pci_config_ports_init(&r->ports, &r->bus);
     mem_map(r->m->io, 0xcf8, r->ports.region, 0);
-    r->nvme = add(nvme);
-    r->ns = ns ? add(ns) : NULL;
+    r->nvme = bare_add(nvme);
+    r->ns = ns ? bare_add(ns) : NULL;
     device_reset_all();
     config(r, 0x10, 4, BAR);
     config(r, 0x14, 4, 0);

@@ -4,30 +4,23 @@
 
 /* ---- an adapter on a PCI bus ---- */
 
-typedef struct PciRig { Rig base; PciBus bus; Device *parent; Device *adapter; AddressSpace *as; } PciRig;
-static const DeviceType parent_type = { .name = "scsi-rig-host", .size = sizeof(Device) };
+typedef struct PciRig { Rig base; BarePciHost *host; Device *adapter; AddressSpace *as; } PciRig;
 
 static PciRig *pci_rig_new(const char *adapter, unsigned bar)
 {
     Error *err = NULL;
     PciRig *p = g_new0(PciRig, 1);
     Rig *r = &p->base;
-    int fd = g_file_open_tmp("rhea-scsi-XXXXXX", &r->file, NULL);
-    g_assert_cmpint(ftruncate(fd, BLOCKS * BLOCK), ==, 0);
-    close(fd);
+    r->file = bare_image(BLOCKS * BLOCK);
     blk_new("d0", open_image(r->file, BLOCK_RDWR));
-    r->m = machine_new(&rig_type);
-    g_assert_true(machine_build(r->m, NULL));
-    p->parent = device_new(&parent_type, "host");
-    g_assert_true(device_start(p->parent, NULL));
-    PciRootSpaces spaces = { .mem = r->m->memory, .io = r->m->io, .dma_region = r->m->memory, .dma = r->m->as_memory };
-    pci_root_bus_init(&p->bus, "pci.0", p->parent, &spaces, true);
+    r->m = bare_machine(&rig_type);
+    p->host = (BarePciHost *)bare_host(&bare_pci_type);
     p->adapter = device_new_named(adapter, "hba", &err);
     g_assert_true(device_start(p->adapter, &err));
     r->disk = add_disk(r, "d0", "");
     PciDevice *d = pci_device(p->adapter);
     p->as = as_new("bar", d->bar[bar].region);
-    MemRegion *ecam = pci_ecam_new(&p->bus, 256);
+    MemRegion *ecam = pci_ecam_new(&p->host->bus, 256);
     AddressSpace *config = as_new("config", ecam);
     as_store(config, (hwaddr)d->devfn << 12 | 4, 2, 6, MEM_ATTRS_DEVICE); /* memory, bus master */
     as_free(config);
@@ -43,11 +36,7 @@ static void pci_rig_free(PciRig *p)
     as_free(p->as);
     device_free(p->base.disk);
     device_free(p->adapter);
-    pci_bus_fini(&p->bus);
-    machine_free(p->base.m);
-    blk_free_all();
-    unlink(p->base.file);
-    g_free(p->base.file);
+    bare_end(p->base.m, p->base.file);
     g_free(p);
 }
 

@@ -6,6 +6,7 @@
 #include "block/backend.h"
 #include "hw/core/machine.h"
 #include "hw/pci/pci-host.h"
+#include "tests/device/bare-machine.h"
 
 #define RAM_SIZE (16 * MiB)
 #define CARD (UINT64_C(64) << 20)
@@ -14,44 +15,13 @@ enum { SDMA = 0, BLOCK = 4, ARG = 8, MODE = 0xc, RSP = 0x10, PORT = 0x20, PRESEN
 enum { CC = 1, TC = 2, DMAI = 8, BWR = 16, BRR = 32, INSERTED = 64, REMOVED = 128, ERROR = 1 << 15, TIMEOUT = 1 << 16, ADMA_ERROR = 1 << 25 };
 enum { R48 = 2, R48B = 3, R136 = 1, DATA_CMD = 32, DMA = 1, COUNT = 2, AUTO12 = 4, READ = 16, MULTI = 32 };
 
-typedef struct Host {
-    Device dev;
-    PciBus bus;
-} Host;
-
 static Machine *machine;
-static Host *host;
+static BarePciHost *host;
 static Device *controller;
 static char *image;
 static BlockBackend *drive;
 
-static bool host_start(Device *d, Error **errp)
-{
-    Machine *m = machine_current();
-    PciRootSpaces spaces = { .mem = m->memory, .io = m->io, .dma_region = m->memory, .dma = m->as_memory };
-    pci_root_bus_init(&((Host *)d)->bus, "pci.0", d, &spaces, true);
-    return true;
-}
-static void host_stop(Device *d) { pci_bus_fini(&((Host *)d)->bus); }
-static const DeviceType host_type = { .name = "test-host", .desc = "bus", .size = sizeof(Host), .start = host_start, .stop = host_stop };
-
-static bool build(Machine *m, Error **errp)
-{
-    m->ram = mem_ram_new("ram", RAM_SIZE, errp);
-    mem_map(m->memory, 0, m->ram, 0);
-    return m->ram;
-}
-static const MachineType machine_type = { .name = "sd-test", .arch = "none", .max_cpus = 1, .default_ram = RAM_SIZE, .size = sizeof(Machine), .build = build };
-
-static void add(const char *text)
-{
-    Error *err = NULL;
-    g_autoptr(Opts) o = opts_parse(text, "driver", &err);
-    Device *d = device_add(o, &err);
-    g_assert_no_error(err);
-    if (!controller)
-        controller = d;
-}
+BARE_MACHINE(machine_type, "sd-test", RAM_SIZE);
 
 static BlockNode *open_image(void)
 {
@@ -132,18 +102,12 @@ static uint32_t identify(void)
 
 static void setup(void)
 {
-    Error *err = NULL;
-    machine = machine_new(&machine_type);
-    machine_build(machine, &err);
-    host = (Host *)device_new(&host_type, "host");
-    device_start(&host->dev, &err);
-    int fd = g_file_open_tmp("rhea-sd-XXXXXX", &image, NULL);
-    g_assert_cmpint(ftruncate(fd, CARD), ==, 0);
-    close(fd);
+    machine = bare_machine(&machine_type);
+    host = (BarePciHost *)bare_host(&bare_pci_type);
+    image = bare_image(CARD);
     drive = blk_new("d", open_image());
-    controller = NULL;
-    add("sdhci-pci,id=c");
-    add("sd-card,drive=d");
+    controller = bare_add("sdhci-pci,id=c");
+    bare_add("sd-card,drive=d");
     device_reset_all();
     cfg(PCI_BAR0, 4, BAR);
     cfg(PCI_COMMAND, 2, PCI_CMD_MEM | PCI_CMD_MASTER);
@@ -152,10 +116,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    machine_free(machine);
-    blk_free_all();
-    unlink(image);
-    g_clear_pointer(&image, g_free);
+    bare_end(machine, g_steal_pointer(&image));
 }
 
 static void fill(uint8_t *p, size_t n, unsigned seed)

@@ -35,7 +35,7 @@ static VRig rig(const char *options)
 {
     mock_begin();
     VRig r = { .m = vrig_machine() };
-    r.d = vrig_add(options);
+    r.d = bare_add(options);
     device_reset_all();
     config_set(&r, 0x10, 4, BAR0);
     config_set(&r, 0x18, 4, BAR2);

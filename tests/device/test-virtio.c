@@ -24,7 +24,7 @@ static void add_object(const char *text)
 static VRig rig_with(const char *device)
 {
     Machine *m = vrig_machine();
-    Device *d = vrig_add(device);
+    Device *d = bare_add(device);
     device_reset_all();
     return vrig_of(m, d);
 }
@@ -114,7 +114,7 @@ static void test_rng_quota(void)
     Machine *m = vrig_machine();
     g_autofree char *object = g_strdup_printf("rng-random,id=r0,filename=%s", file);
     add_object(object);
-    Device *d = vrig_add("virtio-rng-pci,rng=r0,max-bytes=10,period=1000");
+    Device *d = bare_add("virtio-rng-pci,rng=r0,max-bytes=10,period=1000");
     device_reset_all();
     VRig r = vrig_of(m, d);
     vrig_start(&r, 0, 1);
@@ -198,9 +198,9 @@ static void test_serial(const void *device)
     Chardev *console = add_ring("c0"), *port = add_ring("c1");
     add_ring("c2");
     g_autofree char *options = g_strdup_printf("%s,id=vs", (const char *)device);
-    Device *d = vrig_add(options);
-    vrig_add("virtconsole,chardev=c0,id=con");
-    vrig_add("virtserialport,chardev=c1,name=org.rhea.test,nr=2");
+    Device *d = bare_add(options);
+    bare_add("virtconsole,chardev=c0,id=con");
+    bare_add("virtserialport,chardev=c1,name=org.rhea.test,nr=2");
     device_reset_all();
     VRig r = vrig_of(m, d);
     g_assert_cmpuint(vrig_config(&r, 4, 4), ==, 31);
@@ -233,7 +233,7 @@ static void test_serial(const void *device)
     g_assert_cmpstr(two, ==, "to the port");
 
     Error *err = NULL;
-    vrig_add("virtserialport,chardev=c2,id=late,name=late");
+    bare_add("virtserialport,chardev=c2,id=late,name=late");
     expect_told(&r, "1 1 1 ");
     control(&r, 1, PORT_READY, 1);
     expect_told(&r, "1 7 1 late");
@@ -260,8 +260,8 @@ static void test_serial_input(void)
     g_autoptr(Opts) o = opts_parse(text, "backend", &err);
     g_assert_nonnull(chardev_new_opts(o, &err));
     int fd = open(in, O_RDWR | O_NONBLOCK);
-    Device *d = vrig_add("virtio-serial-pci");
-    vrig_add("virtserialport,chardev=p,nr=1");
+    Device *d = bare_add("virtio-serial-pci");
+    bare_add("virtserialport,chardev=p,nr=1");
     device_reset_all();
     VRig r = vrig_of(m, d);
     vrig_start(&r, F_MULTIPORT, SERIAL_QUEUES);
@@ -486,8 +486,8 @@ static void test_storm(const void *device)
     VRig r = rig_with(options);
     if (bus_find_kind("virtio-serial-bus")) {
         add_ring("storm");
-        vrig_add("virtconsole,chardev=storm");
-        vrig_add("virtserialport,name=storm");
+        bare_add("virtconsole,chardev=storm");
+        bare_add("virtserialport,name=storm");
     }
     storm(&r, g_test_slow() ? 2000 : 60);
     vrig_free(&r);

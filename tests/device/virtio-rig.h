@@ -11,15 +11,10 @@
 #include "hw/core/machine.h"
 #include "hw/pci/pci-host.h"
 #include "hw/virtio/virtio-proxy.h"
+#include "tests/device/bare-machine.h"
 
 enum { RIG_RAM = 16 << 20, RIG_MMIO = 0x10000000, RIG_WINDOW = 0x20000000, RIG_QUEUES = 0x10000, RIG_QUEUE_STEP = 0x4000, RIG_SIZE = 16,
        RIG_BUFFERS = 0x400000, RIG_BUFFER_STEP = 0x4000, RIG_NOTIFY = 0x3000, RIG_CONFIG = 0x2000 };
-
-typedef struct RigHost {
-    Device dev;
-    PciBus bus;
-    PciConfigPorts ports;
-} RigHost;
 
 typedef struct VRig {
     Machine *m;
@@ -30,54 +25,18 @@ typedef struct VRig {
     bool events; /* event indexes are in use */
 } VRig;
 
-static inline bool vrig_build(Machine *m, Error **errp)
-{
-    m->ram = mem_ram_new("ram", RIG_RAM, errp);
-    mem_map(m->memory, 0, m->ram, 0);
-    return m->ram;
-}
-static const MachineType vrig_type = { .name = "virtio-rig", .arch = "none", .max_cpus = 1, .default_ram = RIG_RAM, .size = sizeof(Machine),
-                                       .build = vrig_build };
-
-static inline bool rig_host_start(Device *d, Error **errp)
-{
-    Machine *m = machine_current();
-    RigHost *h = (RigHost *)d;
-    PciRootSpaces spaces = { .mem = m->memory, .io = m->io, .dma_region = m->memory, .dma = m->as_memory };
-    pci_root_bus_init(&h->bus, "pci.0", d, &spaces, true);
-    pci_config_ports_init(&h->ports, &h->bus);
-    mem_map(m->io, 0xcf8, h->ports.region, 0);
-    return true;
-}
-static inline void rig_host_stop(Device *d)
-{
-    pci_config_ports_fini(&((RigHost *)d)->ports);
-    pci_bus_fini(&((RigHost *)d)->bus);
-}
-static const char *const rig_kinds[] = { "pci", NULL };
-static const DeviceType rig_host_type = { .name = "rig-host", .size = sizeof(RigHost), .provides = rig_kinds, .start = rig_host_start, .stop = rig_host_stop };
+BARE_MACHINE(vrig_type, "virtio-rig", RIG_RAM);
 
 static inline Machine *vrig_machine(void)
 {
-    Machine *m = machine_new(&vrig_type);
-    g_assert_true(machine_build(m, NULL));
-    g_assert_true(device_start(device_new(&rig_host_type, "host"), NULL));
+    Machine *m = bare_machine(&vrig_type);
+    bare_host(&bare_pci_type);
     Device *t = device_new(device_type_find("virtio-mmio"), "mmio");
     device_set_default(t, "force-legacy", "off");
     g_assert_true(device_start(t, NULL));
     mem_map(m->memory, RIG_MMIO, t->region[0], 0);
     clock_virtual_set(1000000);
     return m;
-}
-
-static inline Device *vrig_add(const char *options)
-{
-    Error *err = NULL;
-    g_autoptr(Opts) o = opts_parse(options, "driver", &err);
-    Device *d = device_add(o, &err);
-    if (!d)
-        g_error("%s", err->message);
-    return d;
 }
 
 static inline void vrig_set(VRig *r, uint32_t mmio, uint32_t pci, unsigned size, uint32_t value)
