@@ -8,16 +8,6 @@ static void cpuid(X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4]) { x86_c
 
 static const X86HypervHost hyperv_host = { .word = { 0x2aff, 0x00080510, 0x00000c2c } };
 
-static void refused(const char *model, const char *why)
-{
-    X86Cpu *c = g_aligned_alloc0(1, sizeof(X86Cpu), 4096);
-    Error *err = NULL;
-    g_assert_false(x86_model_apply(c, model, true, &err));
-    g_assert_nonnull(strstr(err->message, why));
-    error_free(err);
-    g_aligned_free(c);
-}
-
 static void use_host(X86Host *host, const X86HypervHost *hyperv)
 {
     *host = (X86Host){ .phys_bits = 40, .hyperv = hyperv };
@@ -96,8 +86,8 @@ static void test_evmcs(void)
     static X86Host host;
     uint32_t o[4];
     use_host(&host, &with_evmcs);
-    refused("qemu64,hv-evmcs", "'hv-evmcs' builds on 'hv-vapic'");
-    refused("qemu64,hv-vapic,hv-evmcs", "'hv-evmcs' builds on 'vmx'");
+    fix_refused("qemu64,hv-evmcs", "'hv-evmcs' builds on 'hv-vapic'");
+    fix_refused("qemu64,hv-vapic,hv-evmcs", "'hv-evmcs' builds on 'vmx'");
     X86Cpu *c = fix_cpu("qemu64,hv-passthrough"); /* without VMX it is not taken along */
     g_assert_false(x86_hv_has_evmcs(c));
     cpuid(c, 0x40000000, 0, o);
@@ -121,8 +111,8 @@ static void test_evmcs(void)
     use_host(&host, &hyperv_host);
     host.features[X86_FW_1_ECX] |= 1u << (X86_FEATURE_VMX & 31);
     host.extended.nested = true;
-    refused("qemu64,+vmx,hv-vapic,hv-evmcs", "'hv-evmcs': this host's kernel does not have it");
-    refused("qemu64,hv-relaxed,hv-syndbg", "'hv-syndbg': there is no connection to a debugger here");
+    fix_refused("qemu64,+vmx,hv-vapic,hv-evmcs", "'hv-evmcs': this host's kernel does not have it");
+    fix_refused("qemu64,hv-relaxed,hv-syndbg", "'hv-syndbg': there is no connection to a debugger here");
     x86_models_set_host(NULL);
 }
 
@@ -130,15 +120,15 @@ static void test_hyperv_refusals(void)
 {
     static X86Host host;
     use_host(&host, &hyperv_host);
-    refused("qemu64,hv-synic", "builds on 'hv-vpindex'");
-    refused("qemu64,hv-reenlightenment,hv-avic", "'hv-avic': this host's kernel does not have it");
-    refused("qemu64,hv-vendor-id=Microsoft Hv!", "at most 12 characters");
-    refused("qemu64,hv-relaxed=maybe", "on or off");
-    refused("qemu64,+hv-spinlocks", "hv-spinlocks");
+    fix_refused("qemu64,hv-synic", "builds on 'hv-vpindex'");
+    fix_refused("qemu64,hv-reenlightenment,hv-avic", "'hv-avic': this host's kernel does not have it");
+    fix_refused("qemu64,hv-vendor-id=Microsoft Hv!", "at most 12 characters");
+    fix_refused("qemu64,hv-relaxed=maybe", "on or off");
+    fix_refused("qemu64,+hv-spinlocks", "hv-spinlocks");
     use_host(&host, NULL);
-    refused("qemu64,hv-relaxed", "no interfaces of Hyper-V");
+    fix_refused("qemu64,hv-relaxed", "no interfaces of Hyper-V");
     x86_models_set_host(NULL);
-    refused("qemu64,hv-relaxed,enforce", "-accel kvm only");
+    fix_refused("qemu64,hv-relaxed,enforce", "-accel kvm only");
     uint32_t o[4];
     X86Cpu *c = fix_cpu("qemu64,hv-relaxed"); /* left out with a line */
     cpuid(c, 0x40000001, 0, o);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine, tables and calls of x86-fixture.h. */
 #include "tests/cpu/x86-fixture.h"
+#include <string.h>
 #include <urcu.h>
 #include "accel/accel.h"
 #include "accel/tcg/tcg.h"
@@ -52,6 +53,18 @@ X86Cpu *fix_cpu(const char *model)
     Vcpu *v = vcpu_get(0);
     vcpu_set_current(v);
     return x86_cpu(v);
+}
+
+void fix_refused(const char *model, const char *why)
+{
+    X86Cpu *c = g_aligned_alloc0(1, sizeof(X86Cpu), 4096);
+    Error *err = NULL;
+    g_assert_false(x86_model_apply(c, model, true, &err));
+    g_assert_nonnull(err);
+    if (!strstr(err->message, why) || strchr(err->message, '\n'))
+        g_error("-cpu %s: '%s' does not say '%s', or not in one line", model, err->message, why);
+    error_free(err);
+    g_aligned_free(c);
 }
 
 void fix_free(X86Cpu *c)

@@ -15,6 +15,7 @@ extern uint64_t fix_port_value; /* what every port reads, and the last value wri
 /* One CPU of the model, in power-on state; asserts on errors. fix_free() ends it. */
 X86Cpu *fix_cpu(const char *model);
 void fix_free(X86Cpu *c);
+void fix_refused(const char *model, const char *why); /* asserts that -cpu refuses it, in one line that has `why` in it */
 
 /* Call a helper; true: it returned (*result), false: it unwound (c->event tells why). */
 typedef uint64_t FixHelper(Vcpu *v, uint64_t a, uint64_t b, uint64_t a3);

@@ -7,17 +7,11 @@
 #include <string.h>
 #include "base/bits.h"
 #include "target/arm/tcg/decode.h"
+#include "tests/decode/random.h"
 
 extern const ArmTable arm_a64_table;
 
 enum { PER_ROW = 40, RANDOM = 60000, CHUNK = 1 << 17 };
-
-static uint64_t seed = 0x9e3779b97f4a7c15;
-static uint32_t rnd(void)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
-}
 
 /* Where the two differ, and why. */
 static const struct { uint32_t mask, value; const char *why; } differences[] = {

@@ -6,15 +6,9 @@
 #include <string.h>
 #include "target/arm/tcg/a32.h"
 #include "tests/decode/arm32-names.h"
+#include "tests/decode/random.h"
 
 enum { WORDS = 200 /* of a row */, TRIES = 6000 };
-
-static uint64_t seed = 0x9e3779b97f4a7c15;
-static uint32_t rnd(void)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
-}
 
 static ArmFeatures all; /* of an A-profile CPU */
 static csh a32, t32;

@@ -6,16 +6,11 @@
 #include <string.h>
 #include "base/bits.h"
 #include "target/x86/tcg/decode.h"
+#include "tests/decode/random.h"
 
 enum { TRIES = 60 /* encodings per row and mode */, CODE = 32 };
 
-static uint64_t seed;
-static uint64_t rnd(void)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return seed;
-}
-static bool chance(unsigned one_in) { return rnd() % one_in == 0; }
+static bool chance(unsigned one_in) { return rnd64() % one_in == 0; }
 
 /* --- generating an encoding of a row --- */
 static unsigned put_opcode(uint8_t *p, uint32_t opcode)
@@ -31,9 +26,9 @@ static unsigned put_opcode(uint8_t *p, uint32_t opcode)
 
 static uint8_t choose_modrm(const X86Op *op)
 {
-    uint8_t m = rnd();
+    uint8_t m = rnd64();
     if (op->match & X86M_MEM)
-        m = (m & 0x3f) | (rnd() % 3) << 6;
+        m = (m & 0x3f) | (rnd64() % 3) << 6;
     if (op->match & X86M_REGISTER || op->attr & X86A_REGONLY)
         m |= 0xc0;
     if (op->match & X86M_HAS_REG)
@@ -57,8 +52,8 @@ static unsigned generate_vex(const X86Op *op, uint8_t *p, uint8_t prefix)
     unsigned map = op->opcode >> 8 == 0x0f38 ? 2 : op->opcode >> 8 == 0x0f3a ? 3 : 1;
     unsigned pp = prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
     p[0] = 0xc4;
-    p[1] = 0xc0 | (rnd() & 0x20) | map; /* R and X as 32-bit code needs them */
-    p[2] = (op->match & X86M_REXW ? 0x80 : op->match & X86M_NOREXW ? 0 : rnd() & 0x80) | 0x40 | (rnd() & 0x38) | pp;
+    p[1] = 0xc0 | (rnd64() & 0x20) | map; /* R and X as 32-bit code needs them */
+    p[2] = (op->match & X86M_REXW ? 0x80 : op->match & X86M_NOREXW ? 0 : rnd64() & 0x80) | 0x40 | (rnd64() & 0x38) | pp;
     p[3] = op->opcode;
     return 4;
 }
@@ -69,9 +64,9 @@ static void generate(const X86Op *op, unsigned bits, uint8_t code[CODE])
     unsigned n = 0;
     uint8_t prefix = mandatory_prefix(op);
     for (unsigned k = 0; k < CODE; k++)
-        code[k] = rnd();
+        code[k] = rnd64();
     if (chance(4))
-        code[n++] = extra[rnd() % ARRAY_LEN(extra)];
+        code[n++] = extra[rnd64() % ARRAY_LEN(extra)];
     if (op->match & X86M_VEX) {
         n += generate_vex(op, code + n, prefix);
         code[n] = choose_modrm(op);
@@ -82,7 +77,7 @@ static void generate(const X86Op *op, unsigned bits, uint8_t code[CODE])
     if (prefix)
         code[n++] = prefix;
     if (bits == 64 && (chance(3) || op->match & X86M_REXW)) {
-        code[n] = 0x40 | (rnd() & 15);
+        code[n] = 0x40 | (rnd64() & 15);
         if (op->match & X86M_REXW)
             code[n] |= 8;
         if (op->match & X86M_NOREXW)

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bare-metal test of 32-bit and 16-bit modes: segments, gates, tasks, virtual-8086 mode, paging, real mode, SMM. */
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-
-static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port)); }
+#include "lib32.h"
+#include "parts.h"
 
 typedef struct Frame {
     u32 es, ds, edi, esi, ebp, esp_, ebx, edx, ecx, eax, vector, error, eip, cs, eflags, esp, ss, vm_es, vm_ds, vm_fs, vm_gs;
@@ -18,7 +13,6 @@ typedef struct Tss {
 } __attribute__((packed)) Tss;
 
 extern u64 gdt[], idt[];
-extern u32 start_info;
 extern u32 page_dir[], kernel_esp, gate_seen[3], task_ebx, task_flags, task_tr;
 extern u8 idt_stub[], stack_top[], outside_return[], gate_entry[], task_entry[], task_jump_entry[], real_code[], real_code_end[], real_int[],
     smi_code[], smi_code_end[];
@@ -33,38 +27,9 @@ static u8 task_stack[2][4096], user_stack[4096] __attribute__((aligned(16)));
 u8 window[8192] __attribute__((aligned(4096)));
 static u64 ldt[4];
 
-static void print(const char *s)
-{
-    while (*s)
-        outb(0xe9, *s++);
-}
-/* The command line (hvm_start_info, at 24) names parts to leave out, with commas: what an emulator's CPU cannot do. */
-static int left_out(const char *name)
-{
-    const char *c = (const char *)(unsigned long)*(const volatile u32 *)(unsigned long)(start_info + 24);
-    while (c && *c) {
-        const char *n = name;
-        while (*n && *c == *n)
-            c++, n++;
-        if (!*n && (!*c || *c == ','))
-            return 1;
-        while (*c && *c++ != ',')
-            ;
-    }
-    return 0;
-}
-static void part(const char *name, void (*run)(void))
-{
-    if (left_out(name))
-        return;
-    print(name), print("\n");
-    run();
-}
 static void print_hex(u32 v)
 {
-    print("0x");
-    for (int s = 28; s >= 0; s -= 4)
-        outb(0xe9, "0123456789abcdef"[v >> s & 15]);
+    print("0x"), print_digits(v);
 }
 static void check(const char *what, u32 got, u32 want)
 {
@@ -395,12 +360,12 @@ static void test_smm(void)
 void main(void)
 {
     init();
-    part("segments", test_segments);
-    part("gates", test_gates);
-    part("tasks", test_tasks);
-    part("vm86", test_vm86);
-    part("16 bit", test_16bit);
-    part("paging", test_paging);
-    part("smm", test_smm);
+    run_part("segments", test_segments);
+    run_part("gates", test_gates);
+    run_part("tasks", test_tasks);
+    run_part("vm86", test_vm86);
+    run_part("16 bit", test_16bit);
+    run_part("paging", test_paging);
+    run_part("smm", test_smm);
     done();
 }

@@ -3,16 +3,8 @@
  * Reads blocks from an NVMe and a virtio disk, each after the last one's interrupt, and tells how often it rang and was interrupted. Started
  * by the BIOS of q35; after "doors: done" it stands still, and the monitor can be asked how the doorbells came.
  */
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
+#include "lib32.h"
 
-static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port)); }
-static inline u16 inw(u16 port) { u16 v; __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u32 inl(u16 port) { u32 v; __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 #define MMIO(at) (*(volatile u32 *)(u32)(at))
 #define BARRIER() __asm__ volatile("lock; addl $0, (%%esp)" : : : "memory")
 
@@ -25,17 +17,9 @@ u8 window[1]; /* of a test segment that start32.S knows, and that is not used he
 volatile u32 nvme_interrupts, virtio_interrupts;
 static u32 failed, nvme_rung, nvme_admin_rung, virtio_rung;
 
-static void print(const char *s)
-{
-    while (*s)
-        outb(0xe9, (u8)*s++);
-}
 static void tell(const char *name, u32 v)
 {
-    print(name), print(" ");
-    for (int s = 28; s >= 0; s -= 4)
-        outb(0xe9, "0123456789abcdef"[v >> s & 15]);
-    print("\n");
+    print(name), print(" "), print_digits(v), print("\n");
 }
 static void check(const char *what, u32 got, u32 want)
 {

@@ -44,28 +44,9 @@ void print(const char *s)
     while (*s)
         put(*s++);
 }
-/* The command line (hvm_start_info, at 24) names parts to leave out, with commas: what an emulator's CPU cannot do. */
-int named(const char *name)
-{
-    const char *c = (const char *)(unsigned long)*(const volatile u32 *)(unsigned long)(start_info + 24);
-    while (c && *c) {
-        const char *n = name;
-        while (*n && *c == *n)
-            c++, n++;
-        if (!*n && (!*c || *c == ','))
-            return 1;
-        while (*c && *c++ != ',')
-            ;
-    }
-    return 0;
-}
-void part(const char *name, void (*run)(void))
-{
-    if (named(name))
-        return;
-    print(name), print("\n");
-    run();
-}
+#include "parts.h"
+int named(const char *name) { return is_named(name); }
+void part(const char *name, void (*run)(void)) { run_part(name, run); }
 void print_hex(u64 v)
 {
     char b[19] = "0x";

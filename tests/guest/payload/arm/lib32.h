@@ -45,6 +45,14 @@ static void print_result(void)
     print(failed ? " passed, some failed\nPAYLOAD FAILED\n" : " passed\nPAYLOAD OK\n");
 }
 
+/* R-profile: an instruction with an operand in r0; an exception sets `kind` and goes on behind it, at `resume`. r0 afterwards. */
+#define TRY1(insn, a) ({ \
+    register u32 r0_ __asm__("r0") = (u32)(a); \
+    kind = 0; \
+    __asm__ volatile("ldr r2, =77f\n\tstr r2, [%1]\n\t" insn "\n77:\n\tmov r2, #0\n\tstr r2, [%1]" \
+                     : "+r"(r0_) : "r"(&resume) : "r1", "r2", "r3", "lr", "cc", "memory"); \
+    r0_; })
+
 /* Semihosting's SYS_EXIT, by SVC; R-profile has no handler of its own there when it ends. */
 static void __attribute__((noreturn)) leave(void)
 {

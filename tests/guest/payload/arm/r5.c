@@ -35,12 +35,6 @@ void handle(Frame *f)
     resume = 0;
 }
 
-#define TRY(insn, a) ({ \
-    register u32 r0_ __asm__("r0") = (u32)(a); \
-    kind = 0; \
-    __asm__ volatile("ldr r2, =77f\n\tstr r2, [%1]\n\t" insn "\n77:\n\tmov r2, #0\n\tstr r2, [%1]" \
-                     : "+r"(r0_) : "r"(&resume) : "r1", "r2", "r3", "lr", "cc", "memory"); \
-    r0_; })
 
 /* Region n: 2^bits bytes at base; DRACR, subregions that are off. */
 static void region(u32 n, u32 base, u32 bits, u32 dracr, u32 off)
@@ -63,35 +57,35 @@ static void test_mpu(void)
     region(5, SCRATCH + 0x3000, 5, READ_ONLY | NORMAL, 0);
     MMIO(SCRATCH) = 0xe12fff1e;
     cp_write("p15, 0, %0, c1, c0, 0", cp("p15, 0, %0, c1, c0, 0") | 1);
-    TRY("ldr r0, [r0]", SCRATCH);
+    TRY1("ldr r0, [r0]", SCRATCH);
     EXPECT("read-only memory is read", kind, 0);
-    TRY("str r0, [r0]", SCRATCH + 4);
+    TRY1("str r0, [r0]", SCRATCH + 4);
     EXPECT("... and written: vector", kind, 4);
     EXPECT("... DFSR", dfsr, 0x80d);
     EXPECT("... DFAR", dfar, SCRATCH + 4);
-    TRY("blx r0", SCRATCH);
+    TRY1("blx r0", SCRATCH);
     EXPECT("XN: vector", kind, 3);
     EXPECT("... IFSR", ifsr, 0xd);
     EXPECT("... IFAR", ifar, SCRATCH);
-    TRY("ldr r0, [r0]", 0x9000000);
+    TRY1("ldr r0, [r0]", 0x9000000);
     EXPECT("no region: DFSR", dfsr, 0);
     EXPECT("... DFAR", dfar, 0x9000000);
-    TRY("ldr r0, [r0]", SCRATCH + 0x2010);
+    TRY1("ldr r0, [r0]", SCRATCH + 0x2010);
     EXPECT("no access: DFSR", dfsr, 0xd);
-    TRY("ldr r0, [r0]", SCRATCH + 0x2810);
+    TRY1("ldr r0, [r0]", SCRATCH + 0x2810);
     EXPECT("a subregion that is off", kind, 0);
-    TRY("str r0, [r0]", SCRATCH + 0x301c);
+    TRY1("str r0, [r0]", SCRATCH + 0x301c);
     EXPECT("a region of 32 bytes: DFSR", dfsr, 0x80d);
-    TRY("str r0, [r0]", SCRATCH + 0x3020);
+    TRY1("str r0, [r0]", SCRATCH + 0x3020);
     EXPECT("... and behind it", kind, 0);
-    TRY("mov r1, r0\n\tldrt r0, [r1]", SCRATCH + 0x1000);
+    TRY1("mov r1, r0\n\tldrt r0, [r1]", SCRATCH + 0x1000);
     EXPECT("LDRT of privileged memory: DFSR", dfsr, 0xd);
-    TRY("mov r1, r0\n\tldrt r0, [r1]", SCRATCH);
+    TRY1("mov r1, r0\n\tldrt r0, [r1]", SCRATCH);
     EXPECT("LDRT of read-only memory", kind, 0);
     cp_write("p15, 0, %0, c1, c0, 0", cp("p15, 0, %0, c1, c0, 0") | 1 << 17); /* BR: the default map behind the regions */
-    TRY("ldr r0, [r0]", 0x34000000);
+    TRY1("ldr r0, [r0]", 0x34000000);
     EXPECT("background region", kind, 0);
-    TRY("mov r1, r0\n\tldrt r0, [r1]", 0x34000000);
+    TRY1("mov r1, r0\n\tldrt r0, [r1]", 0x34000000);
     EXPECT("... is for privileged code: DFSR", dfsr, 0);
 }
 
@@ -103,17 +97,17 @@ static void test_instructions(void)
     __asm__("udiv %0, %1, %2" : "=r"(q) : "r"(100), "r"(0));
     EXPECT("UDIV by 0", q, 0);
     cp_write("p15, 0, %0, c1, c0, 0", cp("p15, 0, %0, c1, c0, 0") | 1 << 19); /* DZ */
-    TRY("mov r1, #0\n\tudiv r0, r0, r1", 5);
+    TRY1("mov r1, #0\n\tudiv r0, r0, r1", 5);
     EXPECT("SCTLR.DZ", kind, 1);
     cp_write("p15, 0, %0, c1, c0, 2", 0xf << 20);
     __asm__ volatile(".fpu vfpv3-d16\n\tvmsr fpexc, %1\n\tvmov.f32 s0, #1.5\n\tvadd.f32 s0, s0, s0\n\tvcvt.s32.f32 s0, s0\n\tvmov %0, s0"
                      : "=r"(sum) : "r"(1 << 30) : "memory");
     EXPECT("FP", sum, 3);
-    TRY("svc #5", 0);
+    TRY1("svc #5", 0);
     EXPECT("SVC", kind, 2);
-    TRY("udf #7", 0);
+    TRY1("udf #7", 0);
     EXPECT("UDF", kind, 1);
-    TRY("bkpt #1", 0);
+    TRY1("bkpt #1", 0);
     EXPECT("BKPT: IFSR", ifsr & 0x40f, 2);
 }
 

@@ -59,12 +59,6 @@ void handle(Frame *f)
     resume = 0;
 }
 
-#define TRY(insn, a) ({ \
-    register u32 r0_ __asm__("r0") = (u32)(a); \
-    kind = 0; \
-    __asm__ volatile("ldr r2, =77f\n\tstr r2, [%1]\n\t" insn "\n77:\n\tmov r2, #0\n\tstr r2, [%1]" \
-                     : "+r"(r0_) : "r"(&resume) : "r1", "r2", "r3", "lr", "cc", "memory"); \
-    r0_; })
 
 /* Region n of the MPU at the present level: [from, to], attribute index 0, flags of PRBAR. */
 #define REGION(op1, n, from, to, flags, attr) do { \
@@ -87,27 +81,27 @@ static void test_el2_mpu(void)
     cp_write("p15, 4, %0, c1, c0, 0", cp("p15, 4, %0, c1, c0, 0") | 1); /* HSCTLR.M, no background */
     EXPECT("PRBAR by number", cp("p15, 4, %0, c6, c9, 4"), (SCRATCH + 0x1000) | RO | LOWER);
     EXPECT("HPRENR", cp("p15, 4, %0, c6, c1, 1"), 0x1f);
-    TRY("ldr r0, [r0]", SCRATCH + 0x1000);
+    TRY1("ldr r0, [r0]", SCRATCH + 0x1000);
     EXPECT("EL2 reads read-only memory", kind, 0);
-    TRY("str r0, [r0]", SCRATCH + 0x1004);
+    TRY1("str r0, [r0]", SCRATCH + 0x1004);
     EXPECT("EL2 writes it: vector", kind, 4);
     EXPECT("... HSR", hsr, 0x25u << 26 | 1 << 25 | 1 << 6 | 0xc);
     EXPECT("... HDFAR", hdfar, SCRATCH + 0x1004);
-    TRY("ldr r0, [r0]", SCRATCH + 0x1040);
+    TRY1("ldr r0, [r0]", SCRATCH + 0x1040);
     EXPECT("no region", hsr, 0x25u << 26 | 1 << 25 | 4);
     EXPECT("... HDFAR", hdfar, SCRATCH + 0x1040);
     MMIO(SCRATCH) = 0xe12fff1e; /* bx lr */
-    TRY("blx r0", SCRATCH);
+    TRY1("blx r0", SCRATCH);
     EXPECT("execute never: vector", kind, 3);
     EXPECT("... HSR", hsr, 0x21u << 26 | 1 << 25 | 0xc);
     EXPECT("... HIFAR", hifar, SCRATCH);
     cp_write("p15, 4, %0, c6, c1, 1", 0xf); /* HPRENR: region 4 goes */
-    TRY("ldr r0, [r0]", SCRATCH + 0x2000);
+    TRY1("ldr r0, [r0]", SCRATCH + 0x2000);
     EXPECT("a region that is off", hsr, 0x25u << 26 | 1 << 25 | 4);
     cp_write("p15, 4, %0, c6, c1, 1", 0x1f);
-    TRY("udf #1", 0);
+    TRY1("udf #1", 0);
     EXPECT("UDF at EL2", kind, 1);
-    TRY("svc #1", 0);
+    TRY1("svc #1", 0);
     EXPECT("SVC at EL2", kind, 2);
 }
 
@@ -116,11 +110,11 @@ static void el1_main(void)
     stacks_pl1();
     cp_write("p15, 0, %0, c12, c0, 0", vectors); /* VBAR */
     EXPECT("System mode", mode(), 0x1f);
-    TRY("svc #5", 0);
+    TRY1("svc #5", 0);
     EXPECT("SVC", kind, 2);
-    TRY("udf #7", 0);
+    TRY1("udf #7", 0);
     EXPECT("UDF", kind, 1);
-    TRY("mrc p15, 4, r0, c1, c0, 0", 0);
+    TRY1("mrc p15, 4, r0, c1, c0, 0", 0);
     EXPECT("HSCTLR at EL1", kind, 1);
     /* stage 1: EL1's MPU */
     cp_write("p15, 0, %0, c10, c2, 0", 0x00ff); /* MAIR0 */
@@ -130,16 +124,16 @@ static void el1_main(void)
     cp_write("p15, 0, %0, c1, c0, 0", cp("p15, 0, %0, c1, c0, 0") | 1);
     MMIO(SCRATCH + 0x10) = 5;
     EXPECT("EL1's memory", MMIO(SCRATCH + 0x10), 5);
-    TRY("ldr r0, [r0]", 0x11000000);
+    TRY1("ldr r0, [r0]", 0x11000000);
     EXPECT("no region of EL1: vector", kind, 4);
     EXPECT("... DFSR", dfsr & 0x3f, 4);
     EXPECT("... DFAR", dfar, 0x11000000);
-    TRY("blx r0", SCRATCH);
+    TRY1("blx r0", SCRATCH);
     EXPECT("XN: vector", kind, 3);
     EXPECT("... IFSR", ifsr & 0x3f, 0xc);
     EXPECT("... IFAR", ifar, SCRATCH);
     REGION(0, 3, SCRATCH + 0x3000, SCRATCH + 0x30ff, 0, 0);
-    TRY("ldr r0, [r0]", SCRATCH + 0x3000);
+    TRY1("ldr r0, [r0]", SCRATCH + 0x3000);
     EXPECT("two regions: DFSR", dfsr & 0x3f, 4);
     cp_write("p15, 0, %0, c6, c2, 1", 3);
     cp_write("p15, 0, %0, c6, c3, 1", 0);
@@ -168,10 +162,10 @@ static void el1_main(void)
     EXPECT("virtual timer", irq_id, 27);
     EXPECT("interrupts", irqs, 4);
     /* stage 2: EL2's MPU; its faults and traps go to Hyp mode and come back behind the instruction */
-    TRY("hvc #9", 0);
+    TRY1("hvc #9", 0);
     EXPECT("HVC: vector", kind, 5);
     EXPECT("HVC: HSR", hsr, 0x12u << 26 | 1 << 25 | 9);
-    TRY("ldr r0, [r0]", SCRATCH + 0x2004);
+    TRY1("ldr r0, [r0]", SCRATCH + 0x2004);
     EXPECT("EL2's own memory: vector", kind, 5);
     EXPECT("... HSR", hsr & ~0x1ff0000u, 0x24u << 26 | 1 << 25 | 0xc);
     EXPECT("... HDFAR", hdfar, SCRATCH + 0x2004);

@@ -67,26 +67,14 @@ vectors:
         .globl vectors_end
 vectors_end:
 
-        .macro entry name, kind
-\name:  push {r0-r12, lr}
-        mov r1, #\kind
-        b common
-        .endm
+#include "entry32.h"
         entry v_und, 1
         entry v_svc, 2
         entry v_pabt, 3
         entry v_dabt, 4
         entry v_hyp, 5
         entry v_irq, 6
-common: mrs r2, spsr
-        push {r1, r2}
-        mov r0, sp
-        mov r4, sp
-        bic sp, sp, #7
-        bl handle
-        mov sp, r4
-        pop {r1, r2}
-        msr spsr_cxsf, r2
+        enter_common
         mrs r1, cpsr
         and r1, r1, #0x1f
         cmp r1, #0x1a

@@ -47,26 +47,14 @@ vectors:
         b v_irq
         b v_fiq
 
-        .macro entry name, kind
-\name:  push {r0-r12, lr}
-        mov r1, #\kind
-        b common
-        .endm
+#include "entry32.h"
         entry v_und, 1
         entry v_svc, 2
         entry v_pabt, 3
         entry v_dabt, 4
         entry v_irq, 6
         entry v_fiq, 7
-common: mrs r2, spsr
-        push {r1, r2}
-        mov r0, sp
-        mov r4, sp
-        bic sp, sp, #7
-        bl handle
-        mov sp, r4
-        pop {r1, r2}
-        msr spsr_cxsf, r2
+        enter_common
         pop {r0-r12, lr}
         movs pc, lr
 
