@@ -42,9 +42,9 @@ uint64_t kvm_ioevents_collected(void) { return __atomic_load_n(&collected, __ATO
 
 void kvm_ioevents_vcpu_init(const KvmVcpu *k)
 {
-    enum { PAGE = 4096 }; /* the first one's mapping, which stays as long as the VM */
-    if (ring_page && !atomic_load(&ring) && ((size_t)ring_page + 1) * PAGE <= kvm.run_size)
-        atomic_store(&ring, (struct kvm_coalesced_mmio_ring *)((uint8_t *)k->run + (size_t)ring_page * PAGE));
+    /* the first one's mapping, which stays as long as the VM */
+    if (ring_page && !atomic_load(&ring) && ((size_t)ring_page + 1) * kvm_page() <= kvm.run_size)
+        atomic_store(&ring, (struct kvm_coalesced_mmio_ring *)((uint8_t *)k->run + (size_t)ring_page * kvm_page()));
 }
 
 static void do_write(const struct kvm_coalesced_mmio *w)
@@ -56,16 +56,16 @@ static void do_write(const struct kvm_coalesced_mmio *w)
 
 void kvm_ioevents_flush(void)
 {
-    enum { ENTRIES = (4096 - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio) };
+    const uint32_t entries = (uint32_t)((kvm_page() - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio));
     struct kvm_coalesced_mmio_ring *r = atomic_load_explicit(&ring, memory_order_relaxed);
     if (!r || __atomic_load_n(&r->first, __ATOMIC_ACQUIRE) == __atomic_load_n(&r->last, __ATOMIC_ACQUIRE))
         return;
     pthread_mutex_lock(&ring_lock);
-    for (uint32_t at = r->first; at != __atomic_load_n(&r->last, __ATOMIC_ACQUIRE); at = (at + 1) % ENTRIES) {
+    for (uint32_t at = r->first; at != __atomic_load_n(&r->last, __ATOMIC_ACQUIRE); at = (at + 1) % entries) {
         struct kvm_coalesced_mmio w = r->coalesced_mmio[at];
         do_write(&w);
         collected++;
-        __atomic_store_n(&r->first, (at + 1) % ENTRIES, __ATOMIC_RELEASE); /* done: others need not wait for it */
+        __atomic_store_n(&r->first, (at + 1) % entries, __ATOMIC_RELEASE); /* done: others need not wait for it */
     }
     pthread_mutex_unlock(&ring_lock);
 }

@@ -5,6 +5,7 @@
 
 #include <linux/kvm.h>
 #include <stdint.h>
+#include <unistd.h>
 #include "accel/accel.h"
 #include "accel/debug.h"
 #include "accel/guest-arch.h"
@@ -53,6 +54,9 @@ typedef struct Kvm {
     bool follow;            /* follow.c may be used */
 } Kvm;
 extern Kvm kvm;
+
+/* Of the host: what slots and logs are made of. */
+static inline uint64_t kvm_page(void) { return (uint64_t)sysconf(_SC_PAGESIZE); }
 
 enum { KVM_BREAK_MAX = 4 };
 

@@ -7,12 +7,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/rcu.h"
 #include "hw/core/ram.h"
 
-enum { PAGE = 4096, SPACE_SHIFT = 16 /* of the kernel's slot numbers */ };
+enum { SPACE_SHIFT = 16 /* of the kernel's slot numbers */ };
 
 typedef struct Slot {
     uint64_t at, size;  /* size 0: free */
@@ -51,11 +52,11 @@ unsigned kvm_slots_count(void)
 static void add_section(hwaddr addr, const MemSection *s, void *opaque)
 {
     GArray *out = opaque;
-    uint64_t first = align_up(addr, PAGE), skip = first - addr;
-    if (!s->host || s->len < skip + PAGE)
+    uint64_t first = align_up(addr, kvm_page()), skip = first - addr;
+    if (!s->host || s->len < skip + kvm_page())
         return;
-    Slot n = { first, align_down(s->len - skip, PAGE), s->host + skip, s->ram_addr + skip, s->readonly };
-    if (((uintptr_t)n.host & (PAGE - 1)) != 0)
+    Slot n = { first, align_down(s->len - skip, kvm_page()), s->host + skip, s->ram_addr + skip, s->readonly };
+    if (((uintptr_t)n.host & (kvm_page() - 1)) != 0)
         return;
     Slot *last = out->len ? &g_array_index(out, Slot, out->len - 1) : NULL;
     if (last && last->at + last->size == n.at && last->host + last->size == n.host && last->ram + last->size == n.ram &&
@@ -92,11 +93,11 @@ static bool tell_kernel(uint32_t number, const Slot *s, uint64_t size, Error **e
 
 static void note_pages(const Slot *s, const uint64_t *bits)
 {
-    for (uint64_t page = 0; page < s->size / PAGE; page++) {
+    for (uint64_t page = 0; page < s->size / kvm_page(); page++) {
         if (!(page & 63) && !bits[page / 64])
             page += 63;
         else if (bits[page / 64] >> (page & 63) & 1)
-            ram_dirty_mark_pages(s->ram + page * PAGE, PAGE);
+            ram_dirty_mark_pages(s->ram + page * kvm_page(), kvm_page());
     }
 }
 
@@ -110,14 +111,14 @@ static void collect(const View *w, unsigned i)
         kvm_dirty_harvest();
         return;
     }
-    g_autofree uint64_t *bits = g_new0(uint64_t, s->size / PAGE / 64 + 1);
+    g_autofree uint64_t *bits = g_new0(uint64_t, s->size / kvm_page() / 64 + 1);
     struct kvm_dirty_log get = { .slot = number_of(w, i), .dirty_bitmap = bits };
     if (kvm_ioctl(kvm.vm, KVM_GET_DIRTY_LOG, &get) < 0) { /* all of it may have been written */
         ram_dirty_mark_pages(s->ram, s->size);
         return;
     }
     note_pages(s, bits);
-    struct kvm_clear_dirty_log clear = { .slot = get.slot, .num_pages = (uint32_t)(s->size / PAGE), .dirty_bitmap = bits };
+    struct kvm_clear_dirty_log clear = { .slot = get.slot, .num_pages = (uint32_t)(s->size / kvm_page()), .dirty_bitmap = bits };
     if (kvm.manual_clear && kvm_ioctl(kvm.vm, KVM_CLEAR_DIRTY_LOG, &clear) < 0)
         log_unimp("kvm", "the kernel does not clear the log of slot %u: %s", get.slot, g_strerror(errno));
 }
@@ -138,8 +139,8 @@ void kvm_slots_note(uint32_t number, uint64_t page)
 {
     unsigned space = number >> SPACE_SHIFT, i = number & (BIT(SPACE_SHIFT) - 1);
     const Slot *s = space < KVM_SPACES && i < view_slots(&views[space]) ? slot(&views[space], i) : NULL;
-    if (s && page < s->size / PAGE)
-        ram_dirty_mark_pages(s->ram + page * PAGE, PAGE);
+    if (s && page < s->size / kvm_page())
+        ram_dirty_mark_pages(s->ram + page * kvm_page(), kvm_page());
 }
 
 bool kvm_slots_logging(void) { return atomic_load(&logging); }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GICv3 interrupt translation service (IHI 0069G chapter 5, section 12.18): MSIs become LPIs by tables in guest RAM.
- * Entries, ours to lay out, are 8 bytes. Device: valid 63, size 4:0, ITT address / 256 in 48:5. ITT: valid 63, LPI 15:0,
- * collection 31:16. Collection: valid 63, processor number 15:0. All of it is the guest's: whatever stands there is checked.
+ * Entries are 8 bytes, laid out as in KVM's tables (kernel documentation: virt/kvm/devices/arm-vgic-its.rst, revision 0), so that a saved
+ * guest may go on there. Device, by its number: valid 63, distance to the next one 62:49, ITT address / 256 in 48:5, size 4:0. ITT, by event:
+ * distance 63:48, LPI 47:16 (0: none), collection 15:0. Collections, a list that an invalid one ends: valid 63, processor number 51:16,
+ * collection 15:0. The distances are made before saving. All of it is the guest's: whatever stands there is checked.
  */
 #include "hw/intc/arm-gicv3-internal.h"
 #include "hw/core/irqchip-host.h"
@@ -12,7 +14,7 @@ enum { R_CTLR = 0x0000, R_IIDR = 0x0004, R_TYPER = 0x0008, R_CBASER = 0x0080, R_
        R_ID = 0xffd0, R_TRANSLATER = 0x10040 };
 enum { CMD_MOVI = 1, CMD_INT = 3, CMD_CLEAR = 4, CMD_SYNC = 5, CMD_MAPD = 8, CMD_MAPC = 9, CMD_MAPTI = 10, CMD_MAPI = 11, CMD_INV = 12,
        CMD_INVALL = 13, CMD_MOVALL = 14, CMD_DISCARD = 15 };
-enum { TABLE_DEVICES, TABLE_COLLECTIONS, TABLES, ENTRY = 8, COMMAND = 32, EVENT_BITS = 16, DEVICE_BITS = 16 };
+enum { TABLE_DEVICES, TABLE_COLLECTIONS, TABLES, ENTRY = 8, MAX_EVENTS_LINKED = 1 << 20, COMMAND = 32, EVENT_BITS = 16, DEVICE_BITS = 16 };
 #define VALID BIT(63)
 #define BASER_INDIRECT BIT(62)
 #define CREADR_STALLED 1u
@@ -93,10 +95,29 @@ static bool event_at(Its *s, uint32_t device, uint32_t event, hwaddr *at)
     return true;
 }
 
+static uint32_t lpi_of(uint64_t ite) { return (uint32_t)(ite >> 16); }
+static uint64_t ite_of(uint32_t lpi, uint64_t collection) { return (uint64_t)lpi << 16 | (collection & 0xffff); }
+static unsigned cpu_of(uint64_t cte) { return (unsigned)(cte >> 16 & bits_mask(36)); }
+
+/* The place of a collection in the list, else of the entry that ends it; its contents in *cte. Guests number them as they come. */
+static bool collection_at(Its *s, uint32_t id, uint32_t *place, uint64_t *cte)
+{
+    *cte = table_entry(s, TABLE_COLLECTIONS, *place = id);
+    if (*cte & VALID && (*cte & 0xffff) == id)
+        return true;
+    for (uint32_t n = 0; n < BIT(16); n++) {
+        *cte = table_entry(s, TABLE_COLLECTIONS, *place = n);
+        if (!(*cte & VALID) || (*cte & 0xffff) == id)
+            break;
+    }
+    return *cte & VALID && (*cte & 0xffff) == id;
+}
+
 static Gic3Cpu *collection_cpu(Its *s, uint32_t id)
 {
-    uint64_t c = table_entry(s, TABLE_COLLECTIONS, id);
-    return c & VALID && (c & 0xffff) < s->gic->num_cpu ? &s->gic->cpu[c & 0xffff] : NULL;
+    uint32_t place;
+    uint64_t c;
+    return collection_at(s, id, &place, &c) && cpu_of(c) < s->gic->num_cpu ? &s->gic->cpu[cpu_of(c)] : NULL;
 }
 
 /* ---- translation ---- */
@@ -105,10 +126,10 @@ static bool set_event(Its *s, uint32_t device, uint32_t event, bool pending)
 {
     hwaddr at;
     uint64_t e = event_at(s, device, event, &at) ? read_entry(s, at) : 0;
-    Gic3Cpu *c = e & VALID ? collection_cpu(s, e >> 16 & 0xffff) : NULL;
+    Gic3Cpu *c = lpi_of(e) ? collection_cpu(s, e & 0xffff) : NULL;
     if (!c || !(c->ctlr & 1))
         return false;
-    gic3_lpi_set(c, e & 0xffff, pending);
+    gic3_lpi_set(c, lpi_of(e), pending);
     gic3_update(c);
     return true;
 }
@@ -123,10 +144,24 @@ static bool map_device(Its *s, const uint64_t c[4])
 
 static bool map_collection(Its *s, const uint64_t c[4])
 {
-    uint64_t cpu = c[2] >> 16 & 0xffff;
+    uint32_t id = c[2] & 0xffff, place, end;
+    uint64_t cpu = c[2] >> 16 & 0xffff, cte, last;
     if (c[2] & VALID && cpu >= s->gic->num_cpu)
         return false;
-    return table_set(s, TABLE_COLLECTIONS, c[2] & 0xffff, c[2] & VALID ? VALID | cpu : 0);
+    bool there = collection_at(s, id, &place, &cte);
+    if (c[2] & VALID) {
+        if (!table_set(s, TABLE_COLLECTIONS, place, VALID | cpu << 16 | id))
+            return false;
+        if (!there && table_entry(s, TABLE_COLLECTIONS, place + 1) & VALID) /* what stood in the table before ends the list */
+            table_set(s, TABLE_COLLECTIONS, place + 1, 0);
+        return true;
+    }
+    if (!there)
+        return true;
+    for (end = place; end + 1 < BIT(16) && table_entry(s, TABLE_COLLECTIONS, end + 1) & VALID;)
+        end++;
+    last = table_entry(s, TABLE_COLLECTIONS, end); /* takes the place of the one that goes */
+    return table_set(s, TABLE_COLLECTIONS, place, last) && table_set(s, TABLE_COLLECTIONS, end, 0);
 }
 
 static bool map_event(Its *s, const uint64_t c[4], uint32_t lpi)
@@ -134,7 +169,7 @@ static bool map_event(Its *s, const uint64_t c[4], uint32_t lpi)
     hwaddr at;
     if (lpi < GIC3_LPI_FIRST || lpi >= GIC3_LPI_END || !event_at(s, (uint32_t)(c[0] >> 32), (uint32_t)c[1], &at))
         return false;
-    return write_entry(s, at, VALID | (c[2] & 0xffff) << 16 | lpi);
+    return write_entry(s, at, ite_of(lpi, c[2]));
 }
 
 static void move_pending(Gic3Cpu *from, Gic3Cpu *to, uint32_t lpi)
@@ -149,15 +184,15 @@ static bool move_event(Its *s, const uint64_t c[4])
 {
     hwaddr at;
     uint64_t e = event_at(s, (uint32_t)(c[0] >> 32), (uint32_t)c[1], &at) ? read_entry(s, at) : 0;
-    if (!(e & VALID))
+    if (!lpi_of(e))
         return false;
-    Gic3Cpu *from = collection_cpu(s, e >> 16 & 0xffff), *to = collection_cpu(s, c[2] & 0xffff);
-    move_pending(from, to, e & 0xffff);
+    Gic3Cpu *from = collection_cpu(s, e & 0xffff), *to = collection_cpu(s, c[2] & 0xffff);
+    move_pending(from, to, lpi_of(e));
     if (from)
         gic3_update(from);
     if (to)
         gic3_update(to);
-    return write_entry(s, at, (e & ~UINT64_C(0xffff0000)) | (c[2] & 0xffff) << 16);
+    return write_entry(s, at, ite_of(lpi_of(e), c[2]));
 }
 
 static bool move_all(Its *s, const uint64_t c[4])
@@ -192,7 +227,7 @@ static bool invalidate(Its *s, const uint64_t c[4])
 {
     hwaddr at;
     uint64_t e = event_at(s, (uint32_t)(c[0] >> 32), (uint32_t)c[1], &at) ? read_entry(s, at) : 0;
-    Gic3Cpu *cpu = e & VALID ? collection_cpu(s, e >> 16 & 0xffff) : NULL;
+    Gic3Cpu *cpu = lpi_of(e) ? collection_cpu(s, e & 0xffff) : NULL;
     if (cpu)
         gic3_update(cpu);
     return cpu;
@@ -341,6 +376,47 @@ static MemResult its_write(void *opaque, hwaddr at, unsigned size, uint64_t valu
 
 static const MemOps its_ops = { its_read, its_write, 4, 4 };
 
+/* ---- distances between the entries in use, which are for who walks the tables ---- */
+
+static void link_events(Its *s, uint64_t dte, unsigned *left)
+{
+    hwaddr base = (dte >> 5 & bits_mask(44)) << 8, before = 0;
+    uint64_t entry = 0, count = BIT((dte & 31) + 1);
+    uint32_t last = 0;
+    for (uint32_t n = 0; n < count && *left; n++, --*left) {
+        uint64_t e = read_entry(s, base + (hwaddr)n * ENTRY) & bits_mask(48);
+        if (!lpi_of(e))
+            continue;
+        if (before)
+            write_entry(s, before, entry | (uint64_t)MIN(n - last, 0xffffu) << 48);
+        before = base + (hwaddr)n * ENTRY, entry = e, last = n;
+    }
+    if (before)
+        write_entry(s, before, entry);
+}
+
+static void link_tables(Its *s)
+{
+    enum { NEXT_SHIFT = 49, NEXT_MAX = 0x3fff };
+    unsigned left = MAX_EVENTS_LINKED;
+    hwaddr at, before = 0;
+    uint64_t entry = 0;
+    uint32_t last = 0;
+    for (uint32_t n = 0; s->baser[TABLE_DEVICES] & VALID && n < BIT(DEVICE_BITS); n++) {
+        uint64_t e = entry_at(s, TABLE_DEVICES, n, &at) ? read_entry(s, at) & ~(bits_mask(14) << NEXT_SHIFT) : 0;
+        if (!(e & VALID))
+            continue;
+        link_events(s, e, &left);
+        if (before)
+            write_entry(s, before, entry | (uint64_t)MIN(n - last, NEXT_MAX) << NEXT_SHIFT);
+        before = at, entry = e, last = n;
+    }
+    if (before)
+        write_entry(s, before, entry);
+    if (!left)
+        log_guest_error(s->dev.id, "more events are mapped than can be handed over");
+}
+
 /* ---- one that the accelerator runs: registers and tables as the kernel's documentation says, arm-vgic-its.rst ---- */
 
 static void host_reg(unsigned at, bool write, uint64_t *value) { irqchip_host_gic()->gic_reg(IRQCHIP_GIC_ITS, 0, at, write, value); }
@@ -384,7 +460,17 @@ bool arm_gicv3_its_place(Device *its, hwaddr at, Error **errp)
     return !h || h->its_new(at, errp);
 }
 
-static void its_saving(Device *d) { host_fetch((Its *)d); }
+static void its_saving(Device *d)
+{
+    Its *s = (Its *)d;
+    if (irqchip_host_gic() || !s->gic) {
+        host_fetch(s);
+        return;
+    }
+    g_mutex_lock(&s->gic->lock);
+    link_tables(s);
+    g_mutex_unlock(&s->gic->lock);
+}
 
 static bool its_loaded(Device *d, Error **errp)
 {

@@ -41,7 +41,7 @@ typedef struct VirtBoard {
     Device *gic, *flash[2], *key;
     Gpex *pcie;
     FwCfg *fw;
-    MemRegion *secure_ram, *pio, *mmio, *mmio_high, *nothing, *nothing_high;
+    MemRegion *secure_ram, *steal, *pio, *mmio, *mmio_high, *nothing, *nothing_high;
     ArmBoot *boot;
     GBytes *dtb; /* with firmware: at the start of RAM */
 } VirtBoard;
@@ -182,7 +182,13 @@ static bool add_cpus(VirtBoard *b, Error **errp)
             return false;
     }
     choose_high_ranges(b, family->phys_bits ? family->phys_bits(m) : 40);
-    return true;
+    if (!arm_board_wants_steal_time())
+        return true;
+    b->steal = mem_ram_new("virt.steal-time", ARM_STEAL_SIZE, errp);
+    if (b->steal)
+        mem_map(m->memory, VIRT_STEAL_TIME, b->steal, 0);
+    arm_board_steal_time(VIRT_STEAL_TIME);
+    return b->steal;
 }
 
 /* Make a device, set "prop", "value" pairs up to NULL, start it, map its first region. */
@@ -544,7 +550,7 @@ static void virt_power_button(Machine *m)
 static void virt_destroy(Machine *m)
 {
     VirtBoard *b = (VirtBoard *)m;
-    MemRegion **regions[] = { &b->secure_ram, &b->pio, &b->mmio, &b->mmio_high, &b->nothing, &b->nothing_high };
+    MemRegion **regions[] = { &b->secure_ram, &b->steal, &b->pio, &b->mmio, &b->mmio_high, &b->nothing, &b->nothing_high };
     memory_devices_free();
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++)
         g_clear_pointer(regions[i], mem_region_free);

@@ -29,6 +29,10 @@ void arm_board_configure(const ArmBoardCpus *b);
 /* After create: outputs of CPU `index`. Timer: 0 physical, 1 virtual, 2 EL2 physical, 3 secure physical, 4 EL2 virtual. */
 void arm_board_timer_irq(unsigned index, unsigned timer, Irq to);
 void arm_board_pmu_irq(unsigned index, Irq to);
+/* -cpu ...,kvm-steal-time=on: the board maps ARM_STEAL_SIZE bytes of RAM at `at` for it (kernel documentation: virt/kvm/arm/pvtime.rst). */
+enum { ARM_STEAL_SIZE = 0x10000 };
+bool arm_board_wants_steal_time(void); /* the CPUs are made */
+void arm_board_steal_time(uint64_t at);
 /* Any thread: start CPU `index` at pc in the highest EL that the boot protocol leaves to the kernel; x0 = context. */
 void arm_board_cpu_on(unsigned index, uint64_t pc, uint64_t context);
 

@@ -38,6 +38,22 @@ void arm_board_pmu_irq(unsigned index, Irq to)
         c->pmu_out = to;
 }
 
+bool arm_board_wants_steal_time(void)
+{
+    const ArmCpu *c = cpu_at(0);
+    return c && c->kvm_steal_time;
+}
+
+void arm_board_steal_time(uint64_t at)
+{
+    enum { RECORD = 64 };
+    for (unsigned i = 0; i < vcpu_count() && i < ARM_STEAL_SIZE / RECORD; i++) {
+        ArmCpu *c = cpu_at(i);
+        if (c)
+            c->steal_at = at + i * RECORD;
+    }
+}
+
 /* --- reset --- */
 
 static unsigned highest_el(const ArmCpu *c) { return c->has.el3 ? 3 : c->has.el2 ? 2 : 1; }

@@ -91,6 +91,10 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
         error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not start it; use -cpu host without features, or -accel tcg", k->v->index);
         return false;
     }
+    if (arm_cpu(k->v)->kvm_steal_time && !kvm_arm_has_attr(k->fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA)) {
+        error_setf(errp, "-cpu host: this kernel does not account stolen time; leave out 'kvm-steal-time=on'");
+        return false;
+    }
     if (kvm.irqchip == KVM_IRQCHIP_OFF && a->init.features[0] >> KVM_ARM_VCPU_PMU_V3 & 1 && !kvm_arm_start_pmu(k)) {
         error_set_errno(errp, errno, "kvm: vCPU %u: its performance monitors: use -cpu host,pmu=off", k->v->index);
         return false;

@@ -361,6 +361,10 @@ bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uin
         error_setf(errp, "-cpu: model '%s' has no AArch32; leave out 'aarch64=off'", m->name);
         return false;
     }
+    if (o.kvm_steal_time && !m->host_ids) {
+        error_setf(errp, "-cpu: 'kvm-steal-time' works with -accel kvm only; leave it out");
+        return false;
+    }
     apply_options(c, &o, board);
     if (!sve_lengths(c, &o, errp))
         return false;

@@ -290,6 +290,43 @@ static void test_its(void)
     stop();
 }
 
+static uint64_t ram64(uint64_t at)
+{
+    uint64_t v = 0;
+    as_load(machine->as_memory, at, 8, &v, MEM_ATTRS_DEVICE);
+    return v;
+}
+
+/* The tables are those of KVM, with the distances between entries once the machine is saved; collections are a list. */
+static void test_its_tables(void)
+{
+    start(true, false);
+    v3_enable();
+    wr64(ITS + 0x80, BIT(63) | 0x40010000);
+    wr64(ITS + 0x100, BIT(63) | 0x40020000);
+    wr64(ITS + 0x108, BIT(63) | 0x40030000);
+    wr(0, ITS, 1, false);
+    command(0, UINT64_C(0x10) << 32 | 8, 4, BIT(63) | 0x40040000); /* MAPD */
+    command(1, UINT64_C(0x13) << 32 | 8, 4, BIT(63) | 0x40040100);
+    command(2, 9, 0, BIT(63) | 1 << 16 | 7);                       /* MAPC: 7, 300, 2 */
+    command(3, 9, 0, BIT(63) | 0 << 16 | 300);
+    command(4, 9, 0, BIT(63) | 1 << 16 | 2);
+    command(5, UINT64_C(0x10) << 32 | 10, UINT64_C(8197) << 32 | 3, 7); /* MAPTI */
+    command(6, UINT64_C(0x10) << 32 | 10, UINT64_C(8200) << 32 | 9, 300);
+    command(7, 9, 0, 7);                                           /* MAPC: 7 goes, the last one takes its place */
+    StateWriter *w = state_writer_new();
+    device_save_all(w);
+    g_bytes_unref(state_writer_finish(w));
+    g_assert_cmphex(ram64(0x40020000 + 8 * 0x10), ==, BIT(63) | UINT64_C(3) << 49 | UINT64_C(0x400400) << 5 | 4);
+    g_assert_cmphex(ram64(0x40020000 + 8 * 0x13), ==, BIT(63) | UINT64_C(0x400401) << 5 | 4);
+    g_assert_cmphex(ram64(0x40040000 + 8 * 3), ==, UINT64_C(6) << 48 | UINT64_C(8197) << 16 | 7);
+    g_assert_cmphex(ram64(0x40040000 + 8 * 9), ==, UINT64_C(8200) << 16 | 300);
+    g_assert_cmphex(ram64(0x40030000), ==, BIT(63) | 1 << 16 | 2);
+    g_assert_cmphex(ram64(0x40030008), ==, BIT(63) | 300);
+    g_assert_cmphex(ram64(0x40030010), ==, 0);
+    stop();
+}
+
 static void test_v3_virtual(void)
 {
     start(true, false);
@@ -316,6 +353,7 @@ int main(int argc, char **argv)
     g_test_add_func("/gicv2/virtual", test_v2_virtual);
     g_test_add_func("/gicv3/delivery", test_v3_delivery);
     g_test_add_func("/gicv3/its", test_its);
+    g_test_add_func("/gicv3/its-tables", test_its_tables);
     g_test_add_func("/gicv3/virtual", test_v3_virtual);
     return g_test_run();
 }
