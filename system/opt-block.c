@@ -238,68 +238,65 @@ static BlockNode *open_drive(Settings *s, Opts *o, Error **errp)
 
 /* --- where drives go: a row for each interface of -drive --- */
 
-typedef struct Place { unsigned bus, unit; } Place;
+typedef struct Place { unsigned bus, unit; bool given; } Place;
 typedef struct Interface {
     const char *name, *disk, *cdrom; /* device types; cdrom NULL: it has none */
-    bool (*place)(const MachineType *t, Opts *drive, const char *media, Place *at, Error **errp); /* NULL: anywhere */
-    const char *bus_format;          /* of place's */
+    unsigned units, places;          /* on a bus, 0: places are just numbered; altogether. ide: what the machine has */
+    const char *bus_format;          /* bus= of the device, which has a unit=; NULL: it finds room for itself */
     bool behind;                     /* behind all -device: one of them is the adapter */
     const char *controller;          /* comes before it when no -device is one; NULL: the board or the user has it */
 } Interface;
 
-static uint64_t ide_used;
-static unsigned floppies_used;
+static const Interface interface_rows[] = {
+    { "floppy", "floppy", NULL, 0, 2, "floppy-bus.0", .behind = true, .controller = "isa-fdc" },
+    { "ide", "ide-hd", "ide-cd", 0, 0, "ide.%u" },
+    { "scsi", "scsi-hd", "scsi-cd", 7, 7, .behind = true },
+    { "sd", "sd-card", NULL, 0, 8, .behind = true },
+    { "virtio", "virtio-blk-pci", NULL, 0, 64 },
+};
+static uint64_t places_used[ARRAY_LEN(interface_rows)];
 static unsigned drive_devices;
 
-static bool place_ide(const MachineType *t, Opts *o, const char *media, Place *at, Error **errp)
+static bool is_ide(const Interface *i) { return !strcmp(i->name, "ide"); }
+static uint64_t *used_by(const Interface *i) { return &places_used[i - interface_rows]; }
+
+/* index=, or bus= and unit=, or the first place that is free. */
+static bool find_place(const Interface *i, const MachineType *t, Opts *o, Place *at, Error **errp)
 {
-    uint64_t index, bus, unit;
-    unsigned units = t->ide_units;
-    if (!units) {
+    uint64_t index, bus, unit, *used = used_by(i);
+    unsigned units = is_ide(i) ? t->ide_units : i->units, places = is_ide(i) ? units == 1 ? 6 : 4 : i->places;
+    if (is_ide(i) && !units) {
         error_setf(errp, "-drive if=ide: machine '%s' has no IDE or SATA controller; use if=none and a -device", t->name);
         return false;
     }
     if (!opts_get_u64(o, "index", 0, &index, errp) || !opts_get_u64(o, "bus", 0, &bus, errp) || !opts_get_u64(o, "unit", 0, &unit, errp))
         return false;
-    if (opts_has(o, "bus") || opts_has(o, "unit"))
+    bool by_unit = opts_has(o, "bus") || opts_has(o, "unit");
+    bool there = !by_unit || (units ? unit < units && bus < places : !bus && unit < places);
+    if (by_unit && there)
         index = bus * units + unit;
-    else if (!opts_has(o, "index"))
-        for (index = 0; index < 63 && ide_used >> index & 1;)
+    else if (!by_unit && !opts_has(o, "index"))
+        for (index = 0; index < 63 && *used >> index & 1;)
             index++;
-    unsigned limit = units == 1 ? 6 : 4;
-    if (index >= limit || unit >= units || ide_used >> index & 1) {
-        error_setf(errp, index >= limit || unit >= units ? "-drive if=ide,index=%u: machine '%s' has %u places" :
-                   "-drive if=ide,index=%u: the place is taken on machine '%s'; it has %u: use another index=", (unsigned)index, t->name, limit);
+    if (!there || index >= places) {
+        error_setf(errp, "-drive if=%s: there is no such place on machine '%s'; index= is from 0 to %u%s", i->name, t->name, places - 1,
+                   is_ide(i) || i->places == 2 ? "" : "; more of them with if=none and a -device");
         return false;
     }
-    ide_used |= BIT(index);
-    *at = (Place){ (unsigned)index / units, (unsigned)index % units };
+    if (*used >> index & 1) {
+        error_setf(errp, "-drive if=%s,index=%u: the place is taken; use another index=, of 0 to %u", i->name, (unsigned)index, places - 1);
+        return false;
+    }
+    *used |= BIT(index);
+    *at = (Place){ units ? (unsigned)index / units : 0, (unsigned)(units ? index % units : index), by_unit || opts_has(o, "index") };
     return true;
 }
 
-static bool place_floppy(const MachineType *t, Opts *o, const char *media, Place *at, Error **errp)
+/* As QEMU names them: ide0-hd1, scsi0-cd2, virtio0, sd0, floppy1. */
+static char *place_name(const Interface *i, const Place *at, bool cdrom)
 {
-    uint64_t index;
-    if (!opts_get_u64(o, opts_has(o, "unit") ? "unit" : "index", 0, &index, errp))
-        return false;
-    if (!opts_has(o, "index") && !opts_has(o, "unit") && floppies_used & 1)
-        index = 1;
-    if (index > 1 || floppies_used >> index & 1) {
-        error_setf(errp, "-drive if=floppy,index=%u: there are drives 0 and 1, each once", (unsigned)index);
-        return false;
-    }
-    floppies_used |= (unsigned)BIT(index);
-    *at = (Place){ 0, (unsigned)index };
-    return true;
+    return i->units || is_ide(i) ? g_strdup_printf("%s%u-%s%u", i->name, at->bus, cdrom ? "cd" : "hd", at->unit) : g_strdup_printf("%s%u", i->name, at->unit);
 }
-
-static const Interface interface_rows[] = {
-    { "floppy", "floppy", NULL, place_floppy, "floppy-bus.%u", .behind = true, .controller = "isa-fdc" },
-    { "ide", "ide-hd", "ide-cd", place_ide, "ide.%u" },
-    { "scsi", "scsi-hd", "scsi-cd", .behind = true },
-    { "sd", "sd-card", NULL, .behind = true },
-    { "virtio", "virtio-blk-pci" },
-};
 
 static const Interface *interface_of(const MachineType *t, const char *name)
 {
@@ -332,10 +329,12 @@ static void add_device(Settings *s, const Interface *i, const Place *at, bool cd
     }
     Opts *device = opts_new();
     opts_set(device, "driver", cdrom ? i->cdrom : i->disk);
-    if (i->place) {
-        g_autofree char *bus = g_strdup_printf(i->bus_format, at->bus), *unit = g_strdup_printf("%u", at->unit);
+    g_autofree char *bus = i->bus_format ? g_strdup_printf(i->bus_format, at->bus) : NULL, *unit = g_strdup_printf("%u", at->unit);
+    if (bus) {
         opts_set(device, "bus", bus);
         opts_set(device, "unit", unit);
+    } else if (i->units && at->given) {
+        opts_set(device, "scsi-id", unit);
     }
     opts_set(device, "drive", drive);
     if (i->behind)
@@ -359,11 +358,9 @@ static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned num
         error_setf(errp, "-drive media=cdrom: interface '%s' has no CD drives; use if=ide", i->name);
         return false;
     }
-    if (i && i->place && !i->place(t, o, media, &at, errp))
+    if (i && !find_place(i, t, o, &at, errp))
         return false;
-    g_autofree char *name = id ? g_strdup(id) : i && i->controller ? g_strdup_printf("%s%u", i->name, at.unit) :
-                            i && i->place ? g_strdup_printf("%s%u-%s%u", i->name, at.bus, cdrom ? "cd" : "hd", at.unit) :
-                            g_strdup_printf("drive%u", number);
+    g_autofree char *name = id ? g_strdup(id) : i ? place_name(i, &at, cdrom) : g_strdup_printf("none%u", number);
     BlkOnError rerror, werror;
     if (blk_find(name)) {
         error_setf(errp, "-drive id=%s: the name is in use; give each drive its own", name);
@@ -393,7 +390,7 @@ static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned num
 static void add_default_cdrom(Settings *s, const MachineConfig *c, const MachineType *t)
 {
     const Interface *i = interface_of(t, "ide");
-    if (!t->ide_units || c->no_defaults || ide_used >> 2 & 1)
+    if (!t->ide_units || c->no_defaults || *used_by(i) >> 2 & 1)
         return;
     for (unsigned n = 0; n < s->devices->len; n++) {
         const Opts *o = s->devices->pdata[n];
@@ -402,8 +399,8 @@ static void add_default_cdrom(Settings *s, const MachineConfig *c, const Machine
                 return;
         }
     }
-    Place at = { 2 / t->ide_units, 2 % t->ide_units };
-    g_autofree char *name = g_strdup_printf("ide%u-cd%u", at.bus, at.unit);
+    Place at = { 2 / t->ide_units, 2 % t->ide_units, true };
+    g_autofree char *name = place_name(i, &at, true);
     if (blk_find(name))
         return;
     blk_new(name, NULL);
