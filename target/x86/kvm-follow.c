@@ -6,7 +6,7 @@
 #include "target/x86/tcg/decode.h"
 #include "target/x86/tcg/translate.h"
 
-enum { PV_TLB_FLUSH = 9 /* bit of CPUID 40000001h EAX */, SYNC_ALL = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS,
+enum { PV_TLB_FLUSH = 9 /* bit of CPUID 40000001h EAX */, MSR_KVM_STEAL_TIME = 0x4b564d03, SYNC_ALL = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS,
        RUN_SMM = 1 << 0, RUN_GUEST_MODE = 1 << 2 /* kvm_run.flags; older headers lack the second */ };
 /* The bits of CR4 that our page walks know. */
 #define CR4_KNOWN (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | \
@@ -68,14 +68,10 @@ bool kvm_x86_kernel_has(KvmVcpu *k, bool port, uint64_t at)
 
 /* --- the state in and out --- */
 
-/*
- * A flush that another vCPU asks the hypervisor for, instead of sending an interrupt, would not be seen; SVM and VMX have page tables of
- * their own.
- */
+/* SVM and VMX have page tables of their own; a flush of TLBs that another vCPU asks Hyper-V for would not be seen. */
 static bool is_possible(const X86Cpu *c)
 {
-    bool quiet_flush = c->feature[X86_FW_KVM] >> PV_TLB_FLUSH & 1 || c->hv.features;
-    return !(vcpu_count() > 1 && quiet_flush) && !x86_has_feature(c, X86_FEATURE(X86_FW_1_ECX, 5)) &&
+    return !(vcpu_count() > 1 && c->hv.features) && !x86_has_feature(c, X86_FEATURE(X86_FW_1_ECX, 5)) &&
            !x86_has_feature(c, X86_FEATURE(X86_FW_EXT1_ECX, 2)) && !atomic_load(&c->a20_masked) && !c->smm;
 }
 
@@ -96,6 +92,24 @@ static bool has_breakpoints(KvmVcpu *k)
     return kvm_x86(k)->debugregs && (kvm_ioctl(k->fd, KVM_GET_DEBUGREGS, &d) < 0 || d.dr7 & 0xff);
 }
 
+/*
+ * With kvm-pv-tlb-flush another vCPU sends an interrupt to this one unless the kernel has marked it as preempted (kernel documentation:
+ * virt/kvm/x86/cpuid.rst, msr.rst). It is marked when one of its calls ends, if at all: after the last one before a turn this can be told.
+ */
+static bool hears_flushes(KvmVcpu *k)
+{
+    enum { AT_PREEMPTED = 16 };
+    uint64_t area = 0;
+    uint8_t preempted = 1;
+    if (vcpu_count() < 2 || !(kvm_cpu(k)->feature[X86_FW_KVM] >> PV_TLB_FLUSH & 1))
+        return true;
+    if (!kvm_x86_msr(k->fd, KVM_GET_MSRS, MSR_KVM_STEAL_TIME, &area))
+        return false;
+    if (!(area & 1))
+        return true;
+    return as_read(k->v->as, (area & ~UINT64_C(63)) + AT_PREEMPTED, &preempted, 1, k->v->arch->attrs(k->v)) == MEM_OK && !preempted;
+}
+
 unsigned kvm_x86_follow(KvmVcpu *k)
 {
     X86Cpu *c = kvm_cpu(k);
@@ -105,7 +119,7 @@ unsigned kvm_x86_follow(KvmVcpu *k)
     r->kvm_valid_regs = SYNC_ALL;
     bool finished = kvm_finish_access(k);
     r->kvm_valid_regs = 0;
-    if (!finished || !is_plain(r) || has_breakpoints(k))
+    if (!finished || !k->loaded || !is_plain(r) || has_breakpoints(k) || !hears_flushes(k))
         return 0;
     kvm_x86_take_sregs(c, &r->s.regs.sregs);
     c->dr[7] = 0;

@@ -146,6 +146,30 @@ static void test_states(void)
     }
 }
 
+/* Another CPU flushes this one's TLB without an interrupt only while the kernel has marked it as preempted. */
+static void test_flushes(void)
+{
+    enum { AREA = 0x39000 };
+    Error *err = NULL;
+    start(loop, sizeof(loop));
+    cpu_family_find("x86_64")->create(&fix_machine, 1, 1, "qemu64", &err);
+    g_assert_no_error(err);
+    fake.regs.rcx = 5000;
+    g_assert_cmpuint(turn(), >, 0);
+    c->feature[X86_FW_KVM] |= BIT(9);
+    g_assert_cmpuint(turn(), ==, 0); /* who knows */
+    fake_msr(0x4b564d03, 0, false);
+    g_assert_cmpuint(turn(), >, 0);
+    *fake_msr_value(0x4b564d03) = AREA | 1;
+    g_assert_cmpuint(turn(), >, 0);
+    fix_ram[AREA + 16] = 1;
+    g_assert_cmpuint(turn(), ==, 0);
+    fix_ram[AREA + 16] = 0;
+    c->hv.features = 1;
+    g_assert_cmpuint(turn(), ==, 0);
+    stop();
+}
+
 /* --- instructions --- */
 
 static void test_instructions(void)
@@ -261,6 +285,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm-follow/loop", test_loop);
     g_test_add_func("/kvm-follow/requests", test_requests);
     g_test_add_func("/kvm-follow/states", test_states);
+    g_test_add_func("/kvm-follow/flushes", test_flushes);
     g_test_add_func("/kvm-follow/instructions", test_instructions);
     g_test_add_func("/kvm-follow/fault", test_fault);
     g_test_add_func("/kvm-follow/controllers", test_controllers);
