@@ -6,8 +6,9 @@
 #include "target/x86/tcg/decode.h"
 #include "target/x86/tcg/translate.h"
 
-enum { PV_TLB_FLUSH = 9 /* bit of CPUID 40000001h EAX */, MSR_KVM_STEAL_TIME = 0x4b564d03, SYNC_ALL = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS,
-       RUN_SMM = 1 << 0, RUN_GUEST_MODE = 1 << 2 /* kvm_run.flags; older headers lack the second */ };
+enum { SYNC_ALL = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS };
+enum { RUN_SMM = 1 << 0, RUN_GUEST_MODE = 1 << 2 /* kvm_run.flags; older headers lack the second */ };
+enum { PV_TLB_FLUSH = 9 /* bit of CPUID 40000001h EAX */, MSR_KVM_STEAL_TIME = 0x4b564d03 };
 /* The bits of CR4 that our page walks know. */
 #define CR4_KNOWN (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | \
                    CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
