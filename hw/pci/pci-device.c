@@ -289,6 +289,8 @@ MemResult pci_dma_read(PciDevice *d, hwaddr addr, void *buf, uint64_t len)
     return as_read(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d));
 }
 
+const char *const pci_on_off_auto[] = { "on", "off", "auto", NULL };
+
 MemResult pci_dma_write(PciDevice *d, hwaddr addr, const void *buf, uint64_t len)
 {
     return pci_dma_allowed(d) ? as_write(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d))

@@ -122,6 +122,9 @@ typedef struct MsiMessage { uint64_t address; uint32_t data; } MsiMessage;
 MsiMessage msix_message(const PciDevice *d, unsigned vector);
 MsiMessage msi_message(const PciDevice *d, unsigned vector);
 bool pci_msi_by_eventfd(const PciDevice *d, MsiMessage message); /* may event_doors() send it now? */
+/* Properties that are on, off or left to the device. */
+enum { PCI_ON, PCI_OFF, PCI_AUTO };
+extern const char *const pci_on_off_auto[];
 /* Deliver as the device's bus master (a memory write). */
 void pci_send_msi(PciDevice *d, MsiMessage message);
 

@@ -13,16 +13,22 @@ enum { BAR_SIZE = 0x4000, IO_SIZE = 256, QUEUE_SIZE = 0x40000 };
 enum { DO_ABORT = 1, DO_READY = 2, DO_STOP = 0x20 };
 enum { DIAG_RESET = 4, DIAG_WRITE_ENABLE = 0x80 };
 enum { QUEUE_WIDE = 2 };
+enum { MSIX_VECTORS = 15, MSIX_AT = 0x68, MSIX_TABLE = 0x2000, MSIX_PBA = 0x3800 };
+#define CAN_MSIX BIT(26) /* in the state */
 
 /* --- interrupts and replies --- */
 
 static void update_irq(Megasas *s, bool raised)
 {
     bool level = s->status & ~s->mask;
-    if (!msi_enabled(&s->pci))
+    if (msix_enabled(&s->pci)) {
+        if (raised && level)
+            msix_notify(&s->pci, 0);
+    } else if (!msi_enabled(&s->pci)) {
         pci_set_irq(&s->pci, level);
-    else if (raised && level)
+    } else if (raised && level) {
         msi_notify(&s->pci, 0);
+    }
 }
 
 static void post(Megasas *s, uint64_t context)
@@ -267,7 +273,7 @@ static void diag_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 static uint64_t read_state(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     const Megasas *s = megasas_of(d);
-    return s->state | s->max_sge << 16 | s->max_cmds;
+    return s->state | (s->msix != PCI_OFF ? CAN_MSIX : 0) | s->max_sge << 16 | s->max_cmds;
 }
 
 static void mask_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update_irq(megasas_of(d), true); }
@@ -319,14 +325,17 @@ static bool start(Device *d, Error **errp)
     s->bus.durable = !s->jbod; /* the cache of logical drives is the firmware's affair: drivers end SYNCHRONIZE CACHE themselves */
     s->io = d->region[1] = mem_alias_new("megasas-io", d->region[0], 0, IO_SIZE);
     s->queue = d->region[2] = mem_container_new("megasas-queue", QUEUE_SIZE); /* nothing is in it */
+    s->bar = d->region[3] = mem_container_new("megasas-bar", BAR_SIZE);
+    mem_map(s->bar, 0, d->region[0], 0);
     pci_register_bar(&s->pci, gen2 ? 0 : 2, PCI_BAR_IO, s->io);
-    pci_register_bar(&s->pci, gen2 ? 1 : 0, PCI_BAR_MEM | PCI_BAR_64, d->region[0]);
+    pci_register_bar(&s->pci, gen2 ? 1 : 0, PCI_BAR_MEM | PCI_BAR_64, s->bar);
     pci_register_bar(&s->pci, 3, PCI_BAR_MEM | PCI_BAR_64, s->queue);
     if (gen2)
         pcie_cap_init(&s->pci, 0, PCIE_ENDPOINT, 0);
-    msi_init(&s->pci, 0, 1, true, false);
+    if (s->msi != PCI_OFF)
+        msi_init(&s->pci, 0, 1, true, false);
     s->state = STATE_READY;
-    return true;
+    return s->msix == PCI_OFF || msix_init(&s->pci, MSIX_AT, MSIX_VECTORS, gen2 ? 1 : 0, s->bar, MSIX_TABLE, gen2 ? 1 : 0, s->bar, MSIX_PBA, errp);
 }
 
 static void reset(Device *d, ResetPhase phase)
@@ -360,6 +369,8 @@ static void stop(Device *d) { scsi_bus_fini(&megasas_of(d)->bus); }
     PROP_(PROP_U32, "max_cmds", Megasas, max_cmds, cmds, "requests at a time", .min = 16, .max = 2048), \
     DEFINE_PROP_STRING("hba_serial", Megasas, serial, "QEMU123456", "serial number of the adapter"), \
     DEFINE_PROP_U64("sas_address", Megasas, sas_address, 0, "of its port; 0: made from its place"), \
+    DEFINE_PROP_ENUM("msi", Megasas, msi, PCI_AUTO, pci_on_off_auto, "interrupts by MSI"), \
+    DEFINE_PROP_ENUM("msix", Megasas, msix, PCI_AUTO, pci_on_off_auto, "interrupts by MSI-X"), \
     DEFINE_PROP_BOOL("use_jbod", Megasas, jbod, false, "units are physical disks, not logical drives"), DEFINE_PROP_END }
 static const Property props[] = PROPS(1000), props_gen2[] = PROPS(1008);
 static const StateField state[] = {

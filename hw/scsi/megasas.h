@@ -25,12 +25,13 @@ enum { F_CMD = 0, F_SENSE_LEN = 1, F_STATUS = 2, F_SCSI_STATUS = 3, F_TARGET = 4
 typedef struct Megasas {
     PciDevice pci;
     ScsiBus bus;
-    MemRegion *io, *queue;
+    MemRegion *bar, *io, *queue;
     /* properties */
     uint32_t max_sge, max_cmds;
     uint64_t sas_address;
     char *serial;
     bool jbod;
+    uint32_t msi, msix;           /* PCI_AUTO: yes */
     /* state */
     uint32_t status, mask;        /* interrupts */
     uint32_t state;               /* of the firmware, as the upper bits of the scratch pad have it */

@@ -472,7 +472,8 @@ static bool start(Device *d, Error **errp)
     pci_register_bar(&s->pci, 0, PCI_BAR_IO, s->io);
     pci_register_bar(&s->pci, 1, PCI_BAR_MEM, d->region[0]);
     pci_register_bar(&s->pci, 2, PCI_BAR_MEM, s->diagnostics);
-    msi_init(&s->pci, 0, 1, true, false);
+    if (s->msi != PCI_OFF)
+        msi_init(&s->pci, 0, 1, true, false);
     s->state = STATE_READY;
     return true;
 }
@@ -505,7 +506,10 @@ static bool loaded(Device *d, Error **errp)
 
 static void stop(Device *d) { scsi_bus_fini(&mptsas_of(d)->bus); }
 
-static const Property props[] = { DEFINE_PROP_U64("sas_address", Mptsas, sas_address, 0, "of its first port; 0: made from its place"), DEFINE_PROP_END };
+static const Property props[] = {
+    DEFINE_PROP_U64("sas_address", Mptsas, sas_address, 0, "of its first port; 0: made from its place"),
+    DEFINE_PROP_ENUM("msi", Mptsas, msi, PCI_AUTO, pci_on_off_auto, "interrupts by MSI"), DEFINE_PROP_END
+};
 static const StateField queue_state[] = { STATE_U32(MptQueue, count), STATE_U32(MptQueue, first), STATE_U32_ARRAY(MptQueue, entry), STATE_END_OF_TABLE };
 static const StateField state_fields[] = {
     STATE_U32(Mptsas, state), STATE_U32(Mptsas, his), STATE_U32(Mptsas, sequence), STATE_U8(Mptsas, who), STATE_U8(Mptsas, max_devices),

@@ -25,7 +25,8 @@ typedef struct Mptsas {
     PciDevice pci;
     ScsiBus bus;
     MemRegion *io, *diagnostics;
-    uint64_t sas_address;    /* property */
+    uint64_t sas_address;    /* properties */
+    uint32_t msi;
     /* state */
     uint32_t state;          /* of the controller: the upper bits of the doorbell */
     uint32_t his, him;       /* interrupts: status, mask */

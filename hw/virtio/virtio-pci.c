@@ -8,7 +8,6 @@ enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
 enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, WINDOW = 0x1000, NOTIFY_MULTIPLIER = 4, MODERN_SIZE = 0x4000,
        LEGACY_SIZE = 128, LEGACY_NOTIFY = 16 };
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2, MODERN_ID = 0x1040 };
-enum { AUTO_ON, AUTO_OFF, AUTO_AUTO };
 
 static VirtioPci *of_device(VirtioDevice *v) { return (VirtioPci *)v->dev; }
 
@@ -336,7 +335,7 @@ bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp)
         v->host_features &= ~VIRTIO_F_EVENT_IDX;
     if (!p->indirect)
         v->host_features &= ~VIRTIO_F_INDIRECT_DESC;
-    bool legacy = p->disable_legacy == AUTO_OFF || (p->disable_legacy == AUTO_AUTO && on_root_bus(p));
+    bool legacy = p->disable_legacy == PCI_OFF || (p->disable_legacy == PCI_AUTO && on_root_bus(p));
     if (!legacy && p->disable_modern) {
         error_setf(errp, "device '%s': disable-legacy=on and disable-modern=on leave nothing", d->dev.id);
         return false;
@@ -389,9 +388,8 @@ static void info(Device *d, GString *out)
                                (guint64)p->v->guest_features, p->notifies + p->doors.signals, p->doors.signals);
 }
 
-static const char *const on_off_auto[] = { "on", "off", "auto", NULL };
 static const Property props[] = {
-    DEFINE_PROP_ENUM("disable-legacy", VirtioPci, disable_legacy, AUTO_AUTO, on_off_auto, "no interface for drivers older than VIRTIO 1.0"),
+    DEFINE_PROP_ENUM("disable-legacy", VirtioPci, disable_legacy, PCI_AUTO, pci_on_off_auto, "no interface for drivers older than VIRTIO 1.0"),
     DEFINE_PROP_BOOL("disable-modern", VirtioPci, disable_modern, false, "only the interface for drivers older than VIRTIO 1.0"),
     DEFINE_PROP_BOOL("packed", VirtioPci, packed, false, "offer packed rings"),
     DEFINE_PROP_BOOL("event_idx", VirtioPci, event_idx, true, "offer event indexes"),
