@@ -126,35 +126,45 @@ void code_watch(uint64_t ram, uint64_t ram2, unsigned guest_bytes)
     }
 }
 
-void block_insert(Block *b)
+/* The page k of the block; NULL: there is none, or it is the first one again. */
+static CodePage *page_of(const Block *b, unsigned k)
 {
-    for (unsigned k = 0; k < 2; k++) {
-        CodePage *p = code_page(k ? b->ram2 : b->ram);
-        if (!p)
-            continue;
-        b->page_next[k] = p->blocks;
-        p->blocks = b;
-    }
-    Block **head = &tcg.hash[hash_of(b->ram, b->pc, b->mode)];
-    b->hash_next = *head;
-    rcu_assign_pointer(*head, b);
+    CodePage *p = code_page(k ? b->ram2 : b->ram);
+    return k && p == code_page(b->ram) ? NULL : p;
 }
 
 static unsigned page_slot(const Block *b, const CodePage *p) { return code_page(b->ram) == p ? 0 : 1; }
 
-static void page_remove(CodePage *p, Block *b)
+/* A page of a library has blocks for each address that processes see it at: lists are long, and all but stores do without going through them. */
+static void page_insert(CodePage *p, Block *b, unsigned k)
 {
-    uint64_t bitmap = 0;
-    for (Block **at = &p->blocks; *at;) {
-        if (*at == b) {
-            *at = b->page_next[page_slot(b, p)];
-            continue;
-        }
-        unsigned k = page_slot(*at, p);
-        bitmap |= block_pieces(*at, k);
-        at = &(*at)->page_next[k];
+    b->page_next[k] = p->blocks;
+    b->page_at[k] = &p->blocks;
+    if (p->blocks)
+        p->blocks->page_at[page_slot(p->blocks, p)] = &b->page_next[k];
+    p->blocks = b;
+}
+
+static void page_remove(CodePage *p, Block *b, unsigned k)
+{
+    Block *next = b->page_next[k];
+    *b->page_at[k] = next;
+    if (next)
+        next->page_at[page_slot(next, p)] = b->page_at[k];
+    if (!p->blocks)
+        atomic_store(&p->bitmap, 0);
+}
+
+void block_insert(Block *b)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        CodePage *p = page_of(b, k);
+        if (p)
+            page_insert(p, b, k);
     }
-    atomic_store(&p->bitmap, bitmap);
+    Block **head = &tcg.hash[hash_of(b->ram, b->pc, b->mode)];
+    b->hash_next = *head;
+    rcu_assign_pointer(*head, b);
 }
 
 static void hash_remove(Block *b)
@@ -200,9 +210,9 @@ void block_invalidate_locked(Block *b)
         return;
     hash_remove(b);
     for (unsigned k = 0; k < 2; k++) {
-        CodePage *p = code_page(k ? b->ram2 : b->ram);
+        CodePage *p = page_of(b, k);
         if (p)
-            page_remove(p, b);
+            page_remove(p, b, k);
     }
     unlink_in(b);
     unlink_out(b);
@@ -230,15 +240,20 @@ static void page_written(CodePage *p, uint64_t page, uint64_t ram, uint64_t len)
     if (!(atomic_load(&p->bitmap) & pieces(page, ram, len)))
         return;
     Vcpu *v = vcpu_current();
+    uint64_t covered = 0;
     pthread_mutex_lock(&tcg.lock);
     for (Block *b = p->blocks, *next; b; b = next) {
-        next = b->page_next[page_slot(b, p)];
-        if (!block_covers(b, ram, len))
+        unsigned k = page_slot(b, p);
+        next = b->page_next[k];
+        if (!block_covers(b, ram, len)) {
+            covered |= block_pieces(b, k) | (p == code_page(b->ram2) ? block_pieces(b, 1) : 0);
             continue;
+        }
         block_invalidate_locked(b);
         if (v && v->accel_data)
             tcg_vcpu(v)->stats.invalidations++;
     }
+    atomic_store(&p->bitmap, covered);
     if (!p->blocks && !p->pins)
         page_unprotect(page);
     pthread_mutex_unlock(&tcg.lock);

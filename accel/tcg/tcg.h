@@ -81,6 +81,7 @@ struct Block {
     uint16_t guest_insns, links;
     uint32_t guest_bytes, ir_count, code_start, code_size, host_insns;
     Block *page_next[2];      /* blocks of the page; guarded by tcg.lock */
+    Block **page_at[2];       /* what points to this one there */
     BlockLink *in;            /* jumps into this block */
     BlockLink *link;          /* own jumps, `links` of them */
     Block *segment_next;      /* all blocks of a code buffer segment */
@@ -90,7 +91,7 @@ enum { BLOCK_PLAIN = 1 /* no coalescing: taken after a coalesced check failed */
 
 /* What is known of a RAM page that holds translated code. Never freed; one per RAM page at most. */
 typedef struct CodePage {
-    _Atomic uint64_t bitmap;  /* pieces that blocks cover */
+    _Atomic uint64_t bitmap;  /* pieces that blocks cover, or have covered since the last store to one of them */
     _Atomic uint32_t writes;  /* counts stores that reached the slow path: a translation in progress compares it */
     Block *blocks;            /* guarded by tcg.lock */
     unsigned pins;            /* translations in progress: the page stays protected; guarded by tcg.lock */
