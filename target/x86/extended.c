@@ -41,9 +41,19 @@ static void drop(uint32_t features[], const char *name)
 
 static bool holds(const X86ExtendedHost *host, unsigned i) { return host && host->xsave[i].size == components[i].size; }
 
+void x86_ext_hide(uint32_t features[], bool pmu)
+{
+    if (!pmu) {
+        drop(features, "pdcm");
+        drop(features, "perfctr-core");
+    }
+    if (!has_name(features, "svm"))
+        features[X86_FW_SVM] = 0;
+}
+
 void x86_ext_filter(uint32_t features[], const X86ExtendedHost *host, bool pmu)
 {
-    static const char *const of_pmu[] = { "pdcm", "perfctr-core" }, *const nested[] = { "vmx", "svm" };
+    static const char *const nested[] = { "vmx", "svm" };
     for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
         if (components[i].size && (!holds(host, i) || !has_name(features, "xsave")))
             drop(features, components[i].feature);
@@ -54,16 +64,11 @@ void x86_ext_filter(uint32_t features[], const X86ExtendedHost *host, bool pmu)
     }
     if (!has_name(features, "xsave"))
         drop(features, "xsaves");
-    for (unsigned i = 0; i < ARRAY_LEN(of_pmu); i++) {
-        if (!host || !pmu)
-            drop(features, of_pmu[i]);
-    }
     for (unsigned i = 0; i < ARRAY_LEN(nested); i++) {
         if (!host || !host->nested)
             drop(features, nested[i]);
     }
-    if (!has_name(features, "svm"))
-        features[X86_FW_SVM] = 0;
+    x86_ext_hide(features, host && pmu);
 }
 
 void x86_ext_leaf_d(const X86Cpu *c, uint32_t sub, uint32_t o[4])

@@ -61,6 +61,8 @@ typedef struct X86Extended {
     uint64_t bndcfgs;           /* IA32_BNDCFGS */
 } X86Extended;
 
+/* What goes with something that is off: counters' features without pmu, SVM's without SVM. Nobody misses them. */
+void x86_ext_hide(uint32_t features[], bool pmu);
 /* By the features that the CPU has got; those that `host` (may be NULL) cannot hold are taken away again before. */
 void x86_ext_filter(uint32_t features[], const X86ExtendedHost *host, bool pmu);
 void x86_ext_init(X86Cpu *c, const X86ExtendedHost *host, bool pmu);

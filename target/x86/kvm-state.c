@@ -6,15 +6,11 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "target/x86/fpu.h"
 #include "target/x86/smm.h"
 
 enum { MSR_TSC = 0x10, MSR_SMBASE = 0x9e, MSR_KVM_WALL = 0x4b564d00, MSR_KVM_TIME = 0x4b564d01 };
-/* The image of XSAVE in standard form (SDM vol. 1, 13.4). */
-enum { X_FCW = 0, X_FSW = 2, X_TAGS = 4, X_FOP = 6, X_IP = 8, X_DP = 16, X_MXCSR = 24, X_MXCSR_MASK = 28, X_ST = 32, X_XMM = 160, X_BV = 512,
-       X_AVX = 576 };
 
-static bool refused(Error **errp, const KvmVcpu *k, const char *what, bool in)
+bool kvm_x86_refused(Error **errp, const KvmVcpu *k, const char *what, bool in)
 {
     error_set_errno(errp, errno, "kvm: vCPU %u: the kernel %s its %s; use -accel tcg", k->v->index, in ? "refuses" : "does not tell", what);
     return false;
@@ -64,7 +60,7 @@ bool kvm_x86_state_init(KvmVcpu *k, Error **errp)
     X86Cpu *c = kvm_cpu(k);
     g_autofree struct kvm_msr_list *list = kvm_x86_msr_list(KVM_GET_MSR_INDEX_LIST);
     if (!list)
-        return refused(errp, k, "list of MSRs", false);
+        return kvm_x86_refused(errp, k, "list of MSRs", false);
     for (unsigned n = 0; x86_ext_msr(c, n); n++) /* in the order that they depend on */
         add_msr(x, x86_ext_msr(c, n));
     for (unsigned i = 0; i < list->nmsrs; i++) {
@@ -192,7 +188,7 @@ static bool put_sregs(KvmVcpu *k, Error **errp)
     const CpuPort *p = &k->v->port;
     struct kvm_sregs s;
     if (kvm_ioctl(k->fd, KVM_GET_SREGS, &s) < 0)
-        return refused(errp, k, "control registers", false);
+        return kvm_x86_refused(errp, k, "control registers", false);
 #define X(seg_, name) s.name = seg_out(&c->seg[seg_]);
     SEGMENTS(X)
 #undef X
@@ -205,7 +201,7 @@ static bool put_sregs(KvmVcpu *k, Error **errp)
             s.apic_base = p->intc_ops->get_base(p->intc);
     }
     memset(s.interrupt_bitmap, 0, sizeof(s.interrupt_bitmap));
-    return kvm_ioctl(k->fd, KVM_SET_SREGS, &s) < 0 ? refused(errp, k, "control registers", true) : true;
+    return kvm_ioctl(k->fd, KVM_SET_SREGS, &s) < 0 ? kvm_x86_refused(errp, k, "control registers", true) : true;
 }
 
 void kvm_x86_take_sregs(X86Cpu *c, const struct kvm_sregs *s)
@@ -222,7 +218,7 @@ static bool get_sregs(KvmVcpu *k, Error **errp)
 {
     struct kvm_sregs s;
     if (kvm_ioctl(k->fd, KVM_GET_SREGS, &s) < 0)
-        return refused(errp, k, "control registers", false);
+        return kvm_x86_refused(errp, k, "control registers", false);
     kvm_x86_take_sregs(kvm_cpu(k), &s);
     return true;
 }
@@ -241,7 +237,7 @@ static bool put_regs(KvmVcpu *k, Error **errp)
 {
     struct kvm_regs r;
     kvm_x86_give_regs(kvm_cpu(k), &r);
-    return kvm_ioctl(k->fd, KVM_SET_REGS, &r) < 0 ? refused(errp, k, "registers", true) : true;
+    return kvm_ioctl(k->fd, KVM_SET_REGS, &r) < 0 ? kvm_x86_refused(errp, k, "registers", true) : true;
 }
 
 /* After the control registers: the CPL and the meaning of flags depend on them. */
@@ -259,115 +255,8 @@ static bool get_regs(KvmVcpu *k, Error **errp)
 {
     struct kvm_regs r;
     if (kvm_ioctl(k->fd, KVM_GET_REGS, &r) < 0)
-        return refused(errp, k, "registers", false);
+        return kvm_x86_refused(errp, k, "registers", false);
     kvm_x86_take_regs(kvm_cpu(k), &r);
-    return true;
-}
-
-/* --- x87, SSE, AVX --- */
-
-static void fpu_image(X86Cpu *c, uint8_t *p, bool avx)
-{
-    store_le16(p + X_FCW, c->fp_cw);
-    store_le16(p + X_FSW, x87_status(c));
-    p[X_TAGS] = c->fp_tags;
-    store_le16(p + X_FOP, c->fp_op);
-    store_le64(p + X_IP, c->fp_ip);
-    store_le64(p + X_DP, c->fp_dp);
-    store_le32(p + X_MXCSR, c->v.fp_control);
-    store_le32(p + X_MXCSR_MASK, 0xffff);
-    for (unsigned i = 0; i < 8; i++) {
-        store_le64(p + X_ST + 16 * i, x87_st(c, i)->mant);
-        store_le16(p + X_ST + 16 * i + 8, x87_st(c, i)->sign_exp);
-    }
-    for (unsigned i = 0; i < 16; i++) {
-        memcpy(p + X_XMM + 16 * i, c->v.v[i].u8, 16);
-        if (avx)
-            memcpy(p + X_AVX + 16 * i, c->v.v[i].u8 + 16, 16);
-    }
-    store_le64(p + X_BV, avx ? 7 : 3);
-}
-
-/* A component whose bit is clear is in its initial state, whatever its bytes are. */
-static void fpu_from_image(X86Cpu *c, const uint8_t *p)
-{
-    uint64_t bv = load_le64(p + X_BV);
-    x87_init(c);
-    memset(c->fpr, 0, sizeof(c->fpr));
-    c->fp_ip = c->fp_dp = 0, c->fp_op = c->fp_cs = c->fp_ds = 0;
-    if (bv & 1) {
-        c->fp_cw = (load_le16(p + X_FCW) & 0x1f3f) | 0x40;
-        x87_set_status(c, load_le16(p + X_FSW));
-        c->fp_tags = p[X_TAGS];
-        c->fp_op = load_le16(p + X_FOP) & 0x7ff;
-        c->fp_ip = load_le64(p + X_IP), c->fp_dp = load_le64(p + X_DP);
-        for (unsigned i = 0; i < 8; i++) {
-            x87_st(c, i)->mant = load_le64(p + X_ST + 16 * i);
-            x87_st(c, i)->sign_exp = load_le16(p + X_ST + 16 * i + 8);
-        }
-        x87_update_summary(c);
-    }
-    c->v.fp_control = bv & 6 ? load_le32(p + X_MXCSR) & 0xffff : 0x1f80;
-    for (unsigned i = 0; i < 16; i++) {
-        memset(&c->v.v[i], 0, sizeof(c->v.v[i]));
-        if (bv & 2)
-            memcpy(c->v.v[i].u8, p + X_XMM + 16 * i, 16);
-        if (bv & 4)
-            memcpy(c->v.v[i].u8 + 16, p + X_AVX + 16 * i, 16);
-    }
-}
-
-/* KVM_GET_FPU's structure carries the same as the legacy part, in fields. */
-static void legacy_out(const uint8_t *p, struct kvm_fpu *f)
-{
-    memset(f, 0, sizeof(*f));
-    f->fcw = load_le16(p + X_FCW), f->fsw = load_le16(p + X_FSW), f->ftwx = p[X_TAGS], f->last_opcode = load_le16(p + X_FOP);
-    f->last_ip = load_le64(p + X_IP), f->last_dp = load_le64(p + X_DP), f->mxcsr = load_le32(p + X_MXCSR);
-    memcpy(f->fpr, p + X_ST, sizeof(f->fpr));
-    memcpy(f->xmm, p + X_XMM, sizeof(f->xmm));
-}
-
-static void legacy_in(uint8_t *p, const struct kvm_fpu *f)
-{
-    store_le16(p + X_FCW, f->fcw), store_le16(p + X_FSW, f->fsw), p[X_TAGS] = f->ftwx, store_le16(p + X_FOP, f->last_opcode);
-    store_le64(p + X_IP, f->last_ip), store_le64(p + X_DP, f->last_dp), store_le32(p + X_MXCSR, f->mxcsr);
-    memcpy(p + X_ST, f->fpr, sizeof(f->fpr));
-    memcpy(p + X_XMM, f->xmm, sizeof(f->xmm));
-    store_le64(p + X_BV, 3);
-}
-
-/* A kernel that refuses the whole area has the older call; more than it holds would be lost there. */
-static bool put_fpu(KvmVcpu *k, Error **errp)
-{
-    KvmX86 *x = kvm_x86(k);
-    X86Cpu *c = kvm_cpu(k);
-    struct kvm_fpu f;
-    memset(x->area, 0, x->area_size);
-    fpu_image(c, x->area, x86_has_feature(c, X86_FEATURE_AVX));
-    kvm_x86_components_out(c, x->area);
-    if (x->xsave && !kvm_ioctl(k->fd, KVM_SET_XSAVE, x->area))
-        return true;
-    if (c->ext.xsave.used)
-        return refused(errp, k, "registers beyond AVX", true);
-    x->xsave = false;
-    legacy_out(x->area, &f);
-    return kvm_ioctl(k->fd, KVM_SET_FPU, &f) < 0 ? refused(errp, k, "FPU", true) : true;
-}
-
-static bool get_fpu(KvmVcpu *k, Error **errp)
-{
-    KvmX86 *x = kvm_x86(k);
-    struct kvm_fpu f;
-    memset(x->area, 0, x->area_size);
-    unsigned long request = x->area_size > sizeof(struct kvm_xsave) ? KVM_GET_XSAVE2 : KVM_GET_XSAVE;
-    if (!x->xsave || kvm_ioctl(k->fd, request, x->area) < 0) {
-        x->xsave = false;
-        if (kvm_ioctl(k->fd, KVM_GET_FPU, &f) < 0)
-            return refused(errp, k, "FPU", false);
-        legacy_in(x->area, &f);
-    }
-    fpu_from_image(kvm_cpu(k), x->area);
-    kvm_x86_components_in(kvm_cpu(k), x->area);
     return true;
 }
 
@@ -462,7 +351,7 @@ static bool put_events(KvmVcpu *k, Error **errp)
     e.interrupt.shadow = c->shadow ? KVM_X86_SHADOW_INT_STI : 0;
     e.nmi.masked = c->nmi_blocked;
     put_smm(k, &e);
-    return kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0 ? refused(errp, k, "pending events", true) : true;
+    return kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0 ? kvm_x86_refused(errp, k, "pending events", true) : true;
 }
 
 /* An event that the kernel was about to deliver is recorded; an INT instruction is not: it is still there to be run again. */
@@ -473,7 +362,7 @@ static bool get_events(KvmVcpu *k, Error **errp)
     if (!kvm_x86(k)->events)
         return true;
     if (kvm_ioctl(k->fd, KVM_GET_VCPU_EVENTS, &e) < 0)
-        return refused(errp, k, "pending events", false);
+        return kvm_x86_refused(errp, k, "pending events", false);
     c->event = (X86Event){ .kind = X86_EVENT_NONE };
     if (e.exception.injected)
         c->event = (X86Event){ .kind = X86_EVENT_FAULT, .vector = e.exception.nr, .has_error = e.exception.has_error_code,
@@ -497,7 +386,7 @@ static bool put_waiting(KvmVcpu *k, Error **errp)
     struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_INIT_RECEIVED : k->v->halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE };
     if (kvm.irqchip == KVM_IRQCHIP_OFF || !kvm_ioctl(k->fd, KVM_SET_MP_STATE, &m))
         return true;
-    return refused(errp, k, "waiting state", true);
+    return kvm_x86_refused(errp, k, "waiting state", true);
 }
 
 static bool get_waiting(KvmVcpu *k, Error **errp)
@@ -507,7 +396,7 @@ static bool get_waiting(KvmVcpu *k, Error **errp)
     if (kvm.irqchip == KVM_IRQCHIP_OFF)
         return true;
     if (kvm_ioctl(k->fd, KVM_GET_MP_STATE, &m) < 0)
-        return refused(errp, k, "waiting state", false);
+        return kvm_x86_refused(errp, k, "waiting state", false);
     k->v->powered_off = m.mp_state == KVM_MP_STATE_UNINITIALIZED || m.mp_state == KVM_MP_STATE_INIT_RECEIVED;
     k->v->halted = k->v->powered_off || m.mp_state == KVM_MP_STATE_HALTED;
     if (p->intc_ops && p->intc_ops->fetch)
@@ -523,7 +412,7 @@ bool kvm_x86_put(KvmVcpu *k, Error **errp)
     if (!put_sregs(k, errp) || !put_regs(k, errp))
         return false;
     put_extra(k);
-    if (!put_fpu(k, errp))
+    if (!kvm_x86_put_fpu(k, errp))
         return false;
     put_msrs(k);
     kvm_x86_put_deadline(k);
@@ -533,7 +422,7 @@ bool kvm_x86_put(KvmVcpu *k, Error **errp)
 bool kvm_x86_get(KvmVcpu *k, Error **errp)
 {
     X86Cpu *c = kvm_cpu(k);
-    if (!get_sregs(k, errp) || !get_regs(k, errp) || !get_fpu(k, errp))
+    if (!get_sregs(k, errp) || !get_regs(k, errp) || !kvm_x86_get_fpu(k, errp))
         return false;
     get_extra(k);
     get_msrs(k);

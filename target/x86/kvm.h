@@ -55,11 +55,15 @@ bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp);
 /* kvm-state.c */
 bool kvm_x86_state_init(KvmVcpu *k, Error **errp);
 bool kvm_x86_put(KvmVcpu *k, Error **errp);
+bool kvm_x86_refused(Error **errp, const KvmVcpu *k, const char *what, bool in); /* false, and errno's message */
 bool kvm_x86_get(KvmVcpu *k, Error **errp);
 /* The kernel's structures into the Vcpu, control registers first; and back. */
 void kvm_x86_take_sregs(X86Cpu *c, const struct kvm_sregs *s);
 void kvm_x86_take_regs(X86Cpu *c, const struct kvm_regs *r);
 void kvm_x86_give_regs(const X86Cpu *c, struct kvm_regs *r);
+/* kvm-fpu.c */
+bool kvm_x86_put_fpu(KvmVcpu *k, Error **errp);
+bool kvm_x86_get_fpu(KvmVcpu *k, Error **errp);
 /* kvm-irqchip.c */
 bool kvm_x86_make_irqchip(KvmIrqchip mode); /* false: this kernel does not have it */
 void kvm_x86_put_deadline(KvmVcpu *k);

@@ -314,13 +314,12 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
     }
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         words[i] = (words[i] | plus[i]) & ~minus[i];
-    if (!(words[X86_FW_EXT1_ECX] >> (X86_FEATURE_SVM & 31) & 1))
-        words[X86_FW_SVM] = 0;
+    bool pmu = o.pmu > 0 || (o.pmu < 0 && host && m->all);
+    x86_ext_hide(words, pmu);
     if (!check_missing(plus, words, &o, m->name, quiet, errp))
         return false;
     for (unsigned i = 0; i < X86_FW_COUNT; i++)
         c->feature[i] = words[i] & available_features()[i];
-    bool pmu = o.pmu > 0 || (o.pmu < 0 && host && m->all);
     x86_ext_filter(c->feature, host ? &host->extended : NULL, pmu);
     static const X86HypervHost no_hyperv;
     if (!x86_hv_check(&o.hv, !host ? NULL : host->hyperv ? host->hyperv : &no_hyperv, x86_has_feature(c, X86_FEATURE_VMX), o.enforce, quiet, errp))
