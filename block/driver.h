@@ -22,7 +22,7 @@ struct BlockDriver {
     const char *name, *desc;
     bool protocol;               /* reaches the host itself, has no `file` */
     bool filter;                 /* shows its `file` as it is (block/filter.h) */
-    const char *child;           /* filters: another name of `file` in options ("image"), or NULL */
+    const char *child;           /* another name of `file` in options ("image"), whose format is looked for; or NULL */
     bool grows;                  /* writes beyond the end make it longer, reads there give zeroes */
     bool new_is_noise;           /* a new image does not read as zeroes */
     size_t instance_size;        /* of BlockNode.opaque, zeroed */

@@ -277,7 +277,7 @@ BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsig
         filename = opts_get(o, "filename");
     if (!block_common_options(o, &flags, errp))
         return NULL;
-    BlockNode *file = drv && drv->filter ? open_filtered(drv, filename, o, flags, depth, errp) : open_below(filename, o, flags, depth, errp);
+    BlockNode *file = drv && (drv->filter || drv->child) ? open_filtered(drv, filename, o, flags, depth, errp) : open_below(filename, o, flags, depth, errp);
     if (!file)
         return NULL;
     if (!drv)

@@ -181,7 +181,7 @@ void block_print_formats(GString *out)
         for (const char *const *name = block_formats(); *name; name++) {
             const BlockDriver *d = block_driver_find(*name);
             if ((d->filter ? 2 : d->protocol) == group)
-                g_string_append_printf(out, "  %-16s %s\n", d->name, d->desc);
+                g_string_append_printf(out, "  %-17s %s\n", d->name, d->desc);
         }
     }
 }

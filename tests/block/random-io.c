@@ -16,7 +16,7 @@
 #include "block/block.h"
 
 #define SECRET "--object secret,id=key,data=12345678"
-enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3, GRANULE = 32768, GRANULES = 2 * DISK / GRANULE };
+enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3, STATE_MAX = 1 << 20, GRANULE = 32768, GRANULES = 2 * DISK / GRANULE };
 
 enum { NO, YES, EITHER };
 
@@ -34,7 +34,7 @@ typedef struct Run {
     uint8_t *model, *buf;
     uint64_t size;
     uint8_t *saved[SNAPSHOTS];
-    uint64_t saved_size[SNAPSHOTS];
+    uint64_t saved_size[SNAPSHOTS], state[SNAPSHOTS];
     bool taken[SNAPSHOTS];
     uint8_t dirty[GRANULES]; /* what the bitmap must say: NO, YES, or either of a discard that need not have changed all of its range */
     uint64_t refused; /* snapshots that narrow refcounts can't hold */
@@ -280,6 +280,38 @@ static void refused(Run *r, const char *what, Error *err)
     error_free(err);
 }
 
+/* The machine's state of snapshot i, from byte `at` on. */
+static void state_bytes(const Run *r, unsigned i, uint64_t at, uint64_t len)
+{
+    for (uint64_t k = 0; k < len; k++)
+        r->buf[k] = (uint8_t)((at + k) * (2 * i + 3) + (at + k) / 512);
+}
+
+/* In pieces; room for some or all of it is reserved first, or not. */
+static void write_state(Run *r, unsigned i)
+{
+    r->state[i] = 1 + pick(r, STATE_MAX);
+    uint64_t from = pick(r, r->state[i]);
+    int e = pick(r, 3) ? block_vmstate_reserve(r->n, from, 1 + pick(r, r->state[i] - from)) : 0;
+    for (uint64_t at = 0, len; !e && at < r->state[i]; at += len) {
+        len = 1 + pick(r, r->state[i] - at);
+        struct iovec iov = { r->buf, len };
+        state_bytes(r, i, at, len);
+        e = block_vmstate_writev(r->n, at, &iov, 1);
+    }
+    if (e)
+        fail(r, "writing the machine's state", NULL);
+}
+
+static void check_state(Run *r, unsigned i, const char *name)
+{
+    g_autofree uint8_t *is = g_malloc(r->state[i] + 1);
+    struct iovec iov = { is, r->state[i] };
+    state_bytes(r, i, 0, r->state[i]);
+    if (r->state[i] && (block_snapshot_vmstate_readv(r->n, name, 0, &iov, 1) || memcmp(is, r->buf, r->state[i])))
+        fail(r, "the machine's state is another one", NULL);
+}
+
 static void snapshot(Run *r)
 {
     Error *err = NULL;
@@ -289,7 +321,14 @@ static void snapshot(Run *r)
     if (!r->taken[i]) {
         BlockSnapshot s = { .date_sec = 1, .icount = UINT64_MAX };
         g_strlcpy(s.name, name, sizeof s.name);
-        if (!block_snapshot_create(r->n, &s, &err)) {
+        r->state[i] = 0;
+        if (pick(r, 2))
+            write_state(r, i);
+        s.vm_state_size = r->state[i];
+        bool made = block_snapshot_create(r->n, &s, &err);
+        if (block_vmstate_discard(r->n))
+            fail(r, "giving back the machine's state", NULL);
+        if (!made) {
             refused(r, "snapshot", err);
             return;
         }
@@ -298,7 +337,8 @@ static void snapshot(Run *r)
         r->saved_size[i] = r->size;
         r->taken[i] = true;
     } else if (pick(r, 2)) {
-        if (!block_snapshot_apply(r->n, name, &err)) {
+        check_state(r, i, name);
+        if (!block_snapshot_apply(r->n, name, &err) || block_vmstate_discard(r->n)) {
             refused(r, "apply", err);
             return;
         }
