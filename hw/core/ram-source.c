@@ -81,7 +81,7 @@ static bool map(RamBlock *b, const RamSource *src, Error **errp)
                    "/sys/kernel/mm/hugepages", b->name, b->mapped / b->page_size, b->page_size / KiB);
     else
         error_setf(errp, "memory '%s': the host refuses %" PRIu64 " MiB (%s)%s", b->name, b->mapped / MiB, g_strerror(err),
-                   src->reserve ? "; give less, or reserve=off" : "");
+                   err != ENOMEM && src->fd >= 0 ? "; is it a file that can be mapped, as on tmpfs?" : src->reserve ? "; give less, or reserve=off" : "");
     return false;
 }
 

@@ -109,8 +109,12 @@ static bool fit_file(MemoryBackend *m, int fd, uint64_t page, Error **errp)
     struct stat st;
     if (fstat(fd, &st))
         return failed(m, errno, m->path, errp);
-    if (!S_ISREG(st.st_mode))
+    if (S_ISCHR(st.st_mode) && g_str_has_prefix(m->path, "/dev/dax"))
         return true;
+    if (!S_ISREG(st.st_mode)) {
+        error_setf(errp, "object '%s': mem-path=%s is neither a file, nor a folder, nor a DAX device; give one of these", m->object.id, m->path);
+        return false;
+    }
     uint64_t have = (uint64_t)st.st_size;
     if (have && have < m->size) {
         error_setf(errp, "object '%s': file '%s' is too small: it has %" PRIu64 " of %" PRIu64 " bytes; give size=%" PRIu64
@@ -121,9 +125,11 @@ static bool fit_file(MemoryBackend *m, int fd, uint64_t page, Error **errp)
         error_setf(errp, "object '%s': file '%s' is empty and readonly=on; use readonly=off", m->object.id, m->path);
         return false;
     }
-    if (!have && ftruncate(fd, (off_t)align_up(m->size, page)))
-        return failed(m, errno, m->path, errp);
-    return true;
+    if (have || !ftruncate(fd, (off_t)align_up(m->size, page)))
+        return true;
+    error_setf(errp, "object '%s': mem-path=%s can't grow to %" PRIu64 " MiB (%s); give one on tmpfs, hugetlbfs or a disk with room", m->object.id, m->path,
+               m->size / MiB, g_strerror(errno));
+    return false;
 }
 
 static bool file_complete(Object *o, Error **errp)
@@ -137,8 +143,11 @@ static bool file_complete(Object *o, Error **errp)
         return false;
     }
     int fd = open_file(m);
-    if (fd < 0)
-        return failed(m, errno, m->path, errp);
+    if (fd < 0) {
+        error_setf(errp, "object '%s': can't open mem-path=%s: %s; give a file that can be opened for writing (readonly=on: for reading), or made, "
+                   "or a folder of tmpfs or hugetlbfs", o->id, m->path, g_strerror(errno));
+        return false;
+    }
     uint64_t page = !fstatfs(fd, &fs) && (unsigned)fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : 0;
     bool fits = fit_file(m, fd, MAX(page, 4096u), errp);
     if (!fits)

@@ -194,8 +194,10 @@ static void egd_serve(RngBackend *b)
     if (b->want || !first(b, &r))
         return;
     const uint8_t ask[2] = { EGD_BLOCKING_READ, (uint8_t)MIN(r.len, EGD_MAX) };
-    if (chardev_write(b->chardev, ask, sizeof(ask)) == sizeof(ask))
-        b->want = ask[1];
+    if (chardev_write(b->chardev, ask, sizeof(ask)) != sizeof(ask))
+        return;
+    b->want = ask[1];
+    chardev_accept_input(b->chardev);
 }
 
 static size_t egd_room(void *opaque) { return ((RngBackend *)opaque)->want; }

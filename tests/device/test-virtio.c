@@ -54,6 +54,62 @@ static void test_rng(const void *device)
     vrig_free(&r);
 }
 
+/* A daemon of the Entropy Gathering Daemon's protocol: asked by "2, count", it answers when it has something, in pieces if it likes. */
+static void test_rng_egd(void)
+{
+    Error *err = NULL;
+    g_autofree char *dir = g_dir_make_tmp("rhea-egd-XXXXXX", NULL), *path = g_build_filename(dir, "egd", NULL);
+    g_autofree char *text = g_strdup_printf("socket,path=%s,id=egd", path);
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+    g_assert_cmpint(bind(listener, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    g_assert_cmpint(listen(listener, 1), ==, 0);
+    Machine *m = vrig_machine();
+    g_autoptr(Opts) o = opts_parse(text, "backend", &err);
+    g_assert_nonnull(chardev_new_opts(o, &err));
+    int daemon = accept(listener, NULL, NULL);
+    unlink(path);
+    rmdir(dir);
+    add_object("rng-egd,id=r0,chardev=egd");
+    Device *d = vrig_add("virtio-rng-pci,rng=r0");
+    device_reset_all();
+    VRig r = vrig_of(m, d);
+    vrig_start(&r, 0, 1);
+    vrig_add_buffer(&r, 0, NULL, 0, 64);
+    vrig_kick(&r, 0);
+    uint8_t asked[2], got[64];
+    for (unsigned have = 0; have < 2;) {
+        evloop_iterate(false);
+        ssize_t n = recv(daemon, asked + have, 2 - have, MSG_DONTWAIT);
+        have += n > 0 ? (unsigned)n : 0;
+    }
+    g_assert_cmpuint(asked[0], ==, 2);
+    g_assert_cmpuint(asked[1], ==, 64);
+    unsigned slot = 0;
+    uint32_t len = 0;
+    g_assert_false(vrig_used(&r, 0, 20, &slot, &len));
+    uint8_t answer[64];
+    for (unsigned i = 0; i < sizeof(answer); i++)
+        answer[i] = (uint8_t)(i + 1);
+    g_assert_cmpint(write(daemon, answer, 10), ==, 10);
+    g_assert_true(vrig_used(&r, 0, SECOND, &slot, &len)); /* the guest gets what there is */
+    g_assert_cmpuint(len, ==, 10);
+    vrig_read(&r, 0, slot, 0, got, 10);
+    g_assert_cmpmem(got, 10, answer, 10);
+    vrig_add_buffer(&r, 0, NULL, 0, 64); /* 54 bytes are still owed: nobody asks for more */
+    vrig_kick(&r, 0);
+    g_assert_cmpint(write(daemon, answer + 10, 54), ==, 54);
+    g_assert_true(vrig_used(&r, 0, SECOND, &slot, &len));
+    g_assert_cmpuint(len, ==, 54);
+    vrig_read(&r, 0, slot, 0, got, 54);
+    g_assert_cmpmem(got, 54, answer + 10, 54);
+    g_assert_cmpint(recv(daemon, asked, 2, MSG_DONTWAIT), ==, -1);
+    vrig_free(&r);
+    close(daemon);
+    close(listener);
+}
+
 /* --- doorbells that are no exits: an accelerator that signals the descriptors itself --- */
 
 typedef struct Found { hwaddr at; int fd; unsigned count; } Found;
@@ -503,6 +559,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/rng/pci", "virtio-rng-pci", test_rng);
     g_test_add_data_func("/rng/mmio", "virtio-rng-device", test_rng);
     g_test_add_func("/rng/quota", test_rng_quota);
+    g_test_add_func("/rng/egd", test_rng_egd);
     g_test_add_data_func("/doors/pci", "virtio-rng-pci", test_doors);
     g_test_add_data_func("/doors/mmio", "virtio-rng-device", test_doors);
     g_test_add_data_func("/serial/pci", "virtio-serial-pci", test_serial);

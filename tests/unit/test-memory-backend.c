@@ -119,8 +119,72 @@ static void test_errors(void)
     refused("memory-backend-ram,id=x,size=1M,policy=bind,host-nodes=1-x", "list of nodes");
     refused("memory-backend-ram,id=x,size=8192G,prealloc=on", "memory 'x'");
     refused("memory-backend-file,id=x,size=1M", "mem-path");
-    refused("memory-backend-file,id=x,size=1M,mem-path=/nonexistent/file", "No such file");
+    refused("memory-backend-file,id=x,size=1M,mem-path=/nonexistent/file", "can't open mem-path=/nonexistent/file: No such file or directory; give a file");
+    refused("memory-backend-file,id=x,size=1M,mem-path=/dev/null", "mem-path=/dev/null is neither a file, nor a folder, nor a DAX device; give one");
     refused("memory-backend-memfd,id=x,size=2M,hugetlbsize=2M", "hugetlb=on");
+}
+
+/* What the kernel has noted of the mapping at p: "mg" mergeable (KSM), "dd" not in core dumps ... */
+static bool has_flag(const void *p, const char *flag)
+{
+    g_autofree char *text = NULL;
+    g_assert_true(g_file_get_contents("/proc/self/smaps", &text, NULL, NULL));
+    g_auto(GStrv) line = g_strsplit(text, "\n", -1);
+    bool here = false;
+    for (char **l = line; *l; l++) {
+        char *dash;
+        uint64_t from = g_ascii_strtoull(*l, &dash, 16), to = *dash == '-' ? g_ascii_strtoull(dash + 1, NULL, 16) : 0;
+        if (to)
+            here = (uintptr_t)p >= from && (uintptr_t)p < to;
+        else if (here && g_str_has_prefix(*l, "VmFlags:"))
+            return strstr(*l, flag);
+    }
+    g_assert_not_reached();
+}
+
+/* merge= and dump= of the back end, unless -machine mem-merge=off or dump-guest-core=off forbid it for all. */
+static void test_merge_dump(void)
+{
+    static const struct { const char *text; bool merge, dump, merged, dumped; } cases[] = {
+        { "memory-backend-ram,id=m,size=1M", true, true, true, true }, { "memory-backend-ram,id=m,size=1M,merge=off,dump=off", true, true, false, false },
+        { "memory-backend-ram,id=m,size=1M", false, false, false, false },
+        { "memory-backend-ram,id=m,size=1M,merge=on,dump=on", false, true, false, true },
+    };
+    bool ksm = g_file_test("/sys/kernel/mm/ksm/run", G_FILE_TEST_EXISTS);
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        ram_source_set_defaults(cases[i].merge, cases[i].dump);
+        MemoryBackend *m = add(cases[i].text, NULL);
+        g_assert_nonnull(m);
+        if (ksm)
+            g_assert_cmpint(has_flag(mem_host(m->region), " mg"), ==, cases[i].merged);
+        g_assert_cmpint(has_flag(mem_host(m->region), " dd"), ==, !cases[i].dumped);
+        g_assert_true(object_del("m", NULL));
+    }
+    ram_source_set_defaults(true, true);
+    if (!ksm)
+        g_test_message("the host has no KSM: merge= is not looked at");
+}
+
+/* Where the host has huge pages, the block is of them; where not, the line says where to get them. */
+static void test_huge(void)
+{
+    Error *err = NULL;
+    MemoryBackend *m = add("memory-backend-memfd,id=h,size=4M,hugetlb=on,hugetlbsize=2M", &err);
+    if (m) {
+        RamBlock b = block_of(m);
+        g_assert_cmpuint(b.page_size, ==, 2 * MiB);
+        memset(b.host, 1, 4 * MiB);
+        g_assert_cmpuint(ram_discard(b.start + 4096, 2 * MiB), ==, 0); /* no whole page */
+        g_assert_cmpuint(ram_discard(b.start, 2 * MiB), ==, 2 * MiB);
+        g_assert_cmpuint(b.host[0], ==, 0);
+        g_assert_true(object_del("h", NULL));
+    } else {
+        g_assert_nonnull(strstr(err->message, "huge pages"));
+        g_assert_nonnull(strstr(err->message, "/sys/kernel/mm/hugepages"));
+        g_clear_pointer(&err, error_free);
+    }
+    refused("memory-backend-memfd,id=h,size=4M,hugetlb=on,hugetlbsize=3M", "not a power of two");
+    refused("memory-backend-memfd,id=h,size=4M,hugetlb=on,hugetlbsize=4K", "huge pages of this size");
 }
 
 int main(int argc, char **argv)
@@ -129,6 +193,8 @@ int main(int argc, char **argv)
     g_test_add_func("/memory-backend/share", test_share);
     g_test_add_func("/memory-backend/prealloc", test_prealloc);
     g_test_add_func("/memory-backend/memfd", test_memfd);
+    g_test_add_func("/memory-backend/merge-and-dump", test_merge_dump);
+    g_test_add_func("/memory-backend/huge-pages", test_huge);
     g_test_add_func("/memory-backend/errors", test_errors);
     return g_test_run();
 }
