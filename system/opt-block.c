@@ -427,6 +427,17 @@ bool drive_add_running(const char *text, Error **errp)
     return false;
 }
 
+void settle_drive_devices(Settings *s)
+{
+    if (bus_find_kind("pci") || !bus_find_kind("virtio-bus"))
+        return;
+    for (unsigned i = 0; i < drive_devices; i++) {
+        Opts *o = s->devices->pdata[i];
+        if (!g_strcmp0(opts_get(o, "driver"), "virtio-blk-pci"))
+            opts_set(o, "driver", "virtio-blk-device");
+    }
+}
+
 bool setup_blocks(Settings *s, const Machine *m, Error **errp)
 {
     for (unsigned i = 0; i < s->blockdevs->len; i++) {

@@ -98,6 +98,8 @@ bool drive_throttle(const Opts *o, const char *name, BlockBackend *b, Error **er
 bool setup_memory(Settings *s, Machine *m, Error **errp);
 /* Nodes and drives (opt-block.c); devices of drives with if= other than none are added to s->devices. */
 bool setup_blocks(Settings *s, const Machine *m, Error **errp);
+/* The machine is built: if=virtio is behind MMIO where there is no PCI. */
+void settle_drive_devices(Settings *s);
 
 /* drive_add: -drive if=none in a machine that runs; it must have an id. */
 bool drive_add_running(const char *options, Error **errp);

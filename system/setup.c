@@ -345,8 +345,10 @@ Machine *setup_machine(Settings *s, Error **errp)
     run_init(&s->policy);
     Machine *m = machine_new(type);
     bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_memory(s, m, errp) && setup_accel(s, m, errp) &&
-              setup_blocks(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) && add_fw_cfg_files(s, errp) &&
-              add_devices(s, errp) && setup_monitors(s, errp);
+              setup_blocks(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) && add_fw_cfg_files(s, errp);
+    if (ok)
+        settle_drive_devices(s);
+    ok = ok && add_devices(s, errp) && setup_monitors(s, errp);
     if (ok && s->mem_lock && mlockall(MCL_CURRENT | MCL_FUTURE)) {
         error_set_errno(errp, errno, "-overcommit mem-lock=on: memory can't be locked; raise the limit (ulimit -l)");
         ok = false;
