@@ -69,21 +69,21 @@ bool kvm_x86_kernel_has(KvmVcpu *k, bool port, uint64_t at)
 
 /* --- the state in and out --- */
 
-/* SVM and VMX have page tables of their own; a flush of TLBs that another vCPU asks Hyper-V for would not be seen. */
+/* A flush of TLBs that another vCPU asks Hyper-V for would not be seen. */
 static bool is_possible(const X86Cpu *c)
 {
-    return !(vcpu_count() > 1 && c->hv.features) && !x86_has_feature(c, X86_FEATURE(X86_FW_1_ECX, 5)) &&
-           !x86_has_feature(c, X86_FEATURE(X86_FW_EXT1_ECX, 2)) && !atomic_load(&c->a20_masked) && !c->smm;
+    return !(vcpu_count() > 1 && c->hv.features) && !atomic_load(&c->a20_masked) && !c->smm;
 }
 
+/* Nested guests have page tables of their own; none runs without EFER.SVME or CR4.VMXE, which is not known. */
 static bool is_plain(const struct kvm_run *r)
 {
     const struct kvm_vcpu_events *e = &r->s.regs.events;
     const struct kvm_sregs *s = &r->s.regs.sregs;
     bool pae = s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA); /* the kernel holds the PDPTEs */
-    return !(r->flags & (RUN_SMM | RUN_GUEST_MODE)) && !(r->s.regs.regs.rflags & (EFL_TF | EFL_VM)) && !(s->cr4 & ~CR4_KNOWN) && !(s->cr3 >> 52) &&
-           !pae && !e->exception.injected && !e->exception.pending && !e->interrupt.injected && !e->interrupt.shadow && !e->nmi.injected &&
-           !e->nmi.pending && !e->smi.smm && !e->smi.pending;
+    return !(r->flags & (RUN_SMM | RUN_GUEST_MODE)) && !(r->s.regs.regs.rflags & (EFL_TF | EFL_VM)) && !(s->cr4 & ~CR4_KNOWN) &&
+           !(s->efer & EFER_SVME) && !(s->cr3 >> 52) && !pae && !e->exception.injected && !e->exception.pending && !e->interrupt.injected &&
+           !e->interrupt.shadow && !e->nmi.injected && !e->nmi.pending && !e->smi.smm && !e->smi.pending;
 }
 
 /* Breakpoints of the guest's own are the CPU's. */

@@ -122,7 +122,9 @@ static void shadow(void) { fake.events.interrupt.shadow = 1; }
 static void nmi(void) { fake.events.nmi.injected = 1; }
 static void smi(void) { fake.events.smi.pending = 1; }
 static void breakpoint(void) { fake.debugregs.dr7 = 0x401; }
-static void svm(void) { c->feature[X86_FW_EXT1_ECX] |= BIT(2); }
+static void offered(void) { c->feature[X86_FW_EXT1_ECX] |= BIT(2), c->feature[X86_FW_1_ECX] |= BIT(5); } /* SVM, VMX: not used */
+static void svm(void) { fake.sregs.efer |= EFER_SVME; }
+static void vmx(void) { fake.sregs.cr4 |= CR4_VMXE; }
 static void a20(void) { atomic_store(&c->a20_masked, true); }
 static void nothing(void) {}
 
@@ -132,7 +134,7 @@ static void test_states(void)
         { "nothing", nothing, true }, { "smm", smm, false }, { "nested", nested, false }, { "step", step, false }, { "pke", pke, false },
         { "lam", lam, false }, { "pae", pae, false }, { "exception", exception, false }, { "pending", pending, false },
         { "interrupt", interrupt, false }, { "shadow", shadow, false }, { "nmi", nmi, false }, { "smi", smi, false },
-        { "breakpoint", breakpoint, false }, { "svm", svm, false }, { "a20", a20, false },
+        { "breakpoint", breakpoint, false }, { "offered", offered, true }, { "svm", svm, false }, { "vmx", vmx, false }, { "a20", a20, false },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(all); i++) {
         g_test_message("%s", all[i].name);
