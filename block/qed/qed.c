@@ -316,6 +316,8 @@ static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
     return true;
 }
 
+static const BlockDriver qed_driver;
+
 static bool qed_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 {
     Params p;
@@ -323,7 +325,8 @@ static bool qed_create(const char *filename, uint64_t size, Opts *o, Error **err
     if (!f)
         return false;
     Qed q = { .cluster = p.cluster, .table = p.table * p.cluster, .header = p.cluster, .l1 = p.cluster };
-    BlockNode fake = { .opaque = &q, .file = f, .size = align_up(size, 512), .backing_file = (char *)p.backing, .backing_format = (char *)p.format };
+    BlockNode fake = { .drv = &qed_driver, .opaque = &q, .file = f, .size = align_up(size, 512), .backing_file = (char *)p.backing,
+                       .backing_format = (char *)p.format };
     int r = qed_write_header(&fake);
     bool ok = !r && block_truncate(f, p.cluster + q.table, PREALLOC_OFF, false, errp);
     return block_new_file_end(f, filename, r, ok, errp);
