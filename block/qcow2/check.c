@@ -286,7 +286,16 @@ static bool compare(Check *c, Error **errp)
     return true;
 }
 
-/* COPIED must say whether a cluster has just one user. */
+/*
+ * COPIED must say whether a cluster has just one user. Without it a cluster is copied for nothing: that is how a crash may leave the
+ * tables of version 2, which has no dirty bit, amid a snapshot.
+ */
+static bool copied_fits(const Check *c, uint64_t host, bool copied)
+{
+    bool want = c->count[host >> c->q->cluster_bits] == 1;
+    return want == copied || (want && c->q->version < 3 && !(c->fix & BLOCK_FIX_ERRORS));
+}
+
 static void check_copied_table(Check *c, uint32_t l1_index)
 {
     Qcow2 *q = c->q;
@@ -296,7 +305,7 @@ static void check_copied_table(Check *c, uint32_t l1_index)
     if (!at || at & (q->cluster_size - 1) || at >> q->cluster_bits >= c->clusters)
         return;
     bool want = c->count[at >> q->cluster_bits] == 1;
-    if (want != !!(q->l1[l1_index] & OFLAG_COPIED)) {
+    if (!copied_fits(c, at, q->l1[l1_index] & OFLAG_COPIED)) {
         say(c, "%s L1 entry %u: COPIED flag does not fit the refcount", fix ? "Repairing" : "ERROR", l1_index);
         fix ? c->out->corruptions_fixed++ : c->out->corruptions++;
         if (fix) {
@@ -310,7 +319,7 @@ static void check_copied_table(Check *c, uint32_t l1_index)
         if (entry & OFLAG_COMPRESSED || !host || host & (q->cluster_size - 1) || host >> q->cluster_bits >= c->clusters)
             continue;
         want = c->count[host >> q->cluster_bits] == 1;
-        if (want == !!(entry & OFLAG_COPIED))
+        if (copied_fits(c, host, entry & OFLAG_COPIED))
             continue;
         say(c, "%s L2 entry 0x%" PRIx64 ": COPIED flag does not fit the refcount", fix ? "Repairing" : "ERROR", entry);
         fix ? c->out->corruptions_fixed++ : c->out->corruptions++;

@@ -177,7 +177,8 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to)
 {
     Qcow2 *q = q2_of(n);
     uint64_t used = block_size(q->data); /* what is allocated below it may hold anything */
-    for (uint64_t at = align_down(from, q->cluster_size); at < to;) {
+    /* in the cluster that the old end lies in there may be the backing file's data */
+    for (uint64_t at = n->backing_file ? align_up(from, q->cluster_size) : align_down(from, q->cluster_size); at < to;) {
         uint64_t stop = MIN(align_up(to, q->cluster_size), align_down(at, BIT(q->cluster_bits + q->l2_bits)) + BIT(q->cluster_bits + q->l2_bits));
         uint64_t clusters = (stop - at) >> q->cluster_bits;
         int64_t host = q->data_node ? (int64_t)at : q2_alloc(n, clusters);
@@ -192,12 +193,12 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to)
             Q2Table *t = q2_l2(n, at + (i << q->cluster_bits), true, &index, &r);
             if (!t)
                 return r;
-            uint64_t old = q2_entry(q, t, index), bitmap = q2_bitmap(q, t, index), own = (uint64_t)host + (i << q->cluster_bits);
+            uint64_t old = q2_entry(q, t, index), own = (uint64_t)host + (i << q->cluster_bits);
             bool mapped = old & (OFFSET_MASK | OFLAG_COMPRESSED) || (q->data_node && old & OFLAG_COPIED);
             if (!mapped && q->crypt_method) /* zeroes of the file are none of the disk */
                 q2_set_entry(q, t, index, own | OFLAG_COPIED | (q->subclusters > 1 ? 0 : OFLAG_ZERO), UINT64_C(0xffffffff) << 32);
             else if (!mapped)
-                q2_set_entry(q, t, index, own | OFLAG_COPIED, bitmap | (q->subclusters > 1 ? UINT32_MAX : 0));
+                q2_set_entry(q, t, index, own | OFLAG_COPIED, UINT32_MAX);
             else if (!q->data_node)
                 q2_free_later(n, own, 1);
             q2_cache_put(t);
@@ -295,6 +296,10 @@ bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **er
         size = align_up(size, 512);
     if (q->snapshots->len && q->version < 3) {
         error_setf(errp, "image '%s' has snapshots: a version 2 image can't be resized then; amend it to compat=1.1", block_filename(n));
+        return false;
+    }
+    if (prealloc && q->crypt_method && q->version < 3) {
+        error_setf(errp, "image '%s': what is preallocated in an encrypted version 2 image is noise; amend it to compat=1.1", block_filename(n));
         return false;
     }
     if (q2_l1_needed(q, size) > QCOW2_MAX_L1 / 8) {

@@ -137,13 +137,13 @@ int q2_write_snapshots(BlockNode *n)
 
 /* --- counting what an L1 table reaches --- */
 
-/* A private copy of a snapshot's L1 table, host byte order. */
-static uint64_t *read_l1(BlockNode *n, const Q2Snapshot *s, int *error)
+/* A private copy of a snapshot's L1 table, host byte order, with room for `size` entries; none is the active table's own. */
+static uint64_t *read_l1(BlockNode *n, const Q2Snapshot *s, uint32_t size, int *error)
 {
-    uint64_t *l1 = g_try_malloc0(MAX(s->l1_size, 1u) * 8u);
+    uint64_t *l1 = g_try_malloc0(MAX(size, 1u) * 8u);
     *error = l1 ? block_pread(n->file, s->l1_offset, l1, s->l1_size * 8u) : -ENOMEM;
     for (uint32_t i = 0; !*error && i < s->l1_size; i++)
-        l1[i] = GUINT64_FROM_BE(l1[i]);
+        l1[i] = GUINT64_FROM_BE(l1[i]) & ~OFLAG_COPIED;
     return l1;
 }
 
@@ -354,17 +354,42 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
     return narrow && !r ? too_narrow(n, errp) : failed(n, r, "the snapshot can't be made", errp);
 }
 
-/* From the active table's clusters to those of l1. -EOVERFLOW: nothing has changed. */
-static int exchange_counts(BlockNode *n, const uint64_t *l1, uint32_t size)
+/*
+ * The active table becomes `l1`, with its own place for it at `at`, by one sector of the header: a crash leaves the one state or the other.
+ * Narrow counts may only suffice when those of the old table go first (the dirty bit stands). -EOVERFLOW: nothing has changed. Takes l1.
+ */
+static int exchange(BlockNode *n, uint64_t *l1, uint32_t size, uint64_t at, uint64_t disk_size)
 {
     Qcow2 *q = q2_of(n);
-    int up = count_l1(n, l1, size, true);
-    if (up != -EOVERFLOW || q->version < 3)
-        return up ? up : count_l1(n, q->l1, q->l1_size, false);
-    int r = count_l1(n, q->l1, q->l1_size, false); /* narrow counts: in this order they may suffice */
-    up = r ? r : count_l1(n, l1, size, true);
-    r = up == -EOVERFLOW ? count_l1(n, q->l1, q->l1_size, true) : 0;
-    return r ? r : up;
+    g_autofree uint64_t *fresh = l1;
+    int r = count_l1(n, l1, size, true);
+    bool early = r == -EOVERFLOW && q->version >= 3;
+    if (early) {
+        r = count_l1(n, q->l1, q->l1_size, false);
+        r = r ? r : count_l1(n, l1, size, true);
+        if (r == -EOVERFLOW && count_l1(n, q->l1, q->l1_size, true))
+            return -EIO;
+    }
+    uint8_t field[24];
+    store_be(field, 8, disk_size);
+    store_be(field + 8, 4, q->crypt_method);
+    store_be(field + 12, 4, size);
+    store_be(field + 16, 8, at);
+    r = r ? r : q2_writeback(n);
+    r = r ? r : write_l1(n, at, l1, size);
+    r = r ? r : block_flush(n->file);
+    r = r ? r : block_pwrite(n->file, 24, field, sizeof field);
+    r = r ? r : block_flush(n->file);
+    r = r || early ? r : count_l1(n, q->l1, q->l1_size, false);
+    if (r)
+        return r;
+    q2_free_later(n, q->l1_offset, q2_clusters(q, q->l1_size * 8u));
+    fresh = q->l1;
+    q->l1 = l1;
+    q->l1_size = size;
+    q->l1_offset = at;
+    n->size = disk_size;
+    return 0;
 }
 
 bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
@@ -376,27 +401,16 @@ bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
     const Q2Snapshot *s = nth(q, (unsigned)i);
     pthread_mutex_lock(&q->lock);
     int r = begin_change(n);
-    uint64_t *l1 = NULL;
     if (!r && q2_l1_needed(q, s->disk_size) > s->l1_size)
         r = -EINVAL;
-    r = r ? r : q2_grow_l1(n, s->l1_size, true);
-    if (!r)
-        l1 = read_l1(n, s, &r);
-    r = r ? r : exchange_counts(n, l1, s->l1_size);
+    uint32_t size = MAX(MAX(q->l1_size, s->l1_size), 1u);
+    uint64_t *l1 = r ? NULL : read_l1(n, s, size, &r);
+    int64_t at = r ? r : q2_alloc(n, q2_clusters(q, size * 8u));
+    r = at < 0 ? (int)at : exchange(n, g_steal_pointer(&l1), size, (uint64_t)at, s->disk_size);
     bool narrow = r == -EOVERFLOW;
-    if (!r) {
-        memset(q->l1, 0, q->l1_size * 8u);
-        memcpy(q->l1, l1, s->l1_size * 8u);
-        if (q->l1_size) {
-            q2_l1_dirty(q, 0);
-            q2_l1_dirty(q, q->l1_size - 1);
-        }
-        r = refresh_copied(n);
-        if (!r && s->disk_size != block_size(n)) {
-            n->size = s->disk_size;
-            r = q2_write_field(n, 24, s->disk_size, 8);
-        }
-    }
+    if (narrow)
+        q2_free_later(n, (uint64_t)at, q2_clusters(q, size * 8u));
+    r = r ? r : refresh_copied(n);
     r = end_change(n, narrow ? 0 : r);
     pthread_mutex_unlock(&q->lock);
     g_free(l1);
@@ -413,7 +427,7 @@ bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
     uint64_t old = q->snapshots_offset, old_bytes = table_bytes(q);
     int r = begin_change(n);
     Q2Snapshot s = *nth(q, (unsigned)i);
-    uint64_t *l1 = r ? NULL : read_l1(n, &s, &r);
+    uint64_t *l1 = r ? NULL : read_l1(n, &s, s.l1_size, &r);
     if (!r) {
         g_array_remove_index(q->snapshots, (guint)i);
         r = q2_write_snapshots(n); /* from here on nothing points to it */
@@ -442,7 +456,7 @@ bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
         return false;
     }
     const Q2Snapshot *s = nth(q, (unsigned)i);
-    uint64_t *l1 = read_l1(n, s, &r);
+    uint64_t *l1 = read_l1(n, s, s->l1_size, &r);
     if (!r && q2_l1_needed(q, s->disk_size) > s->l1_size)
         r = -EINVAL;
     if (r) {
@@ -468,7 +482,7 @@ int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t of
     const Q2Snapshot *s = nth(q, (unsigned)i);
     if (offset > s->vm_state_size || len > s->vm_state_size - offset)
         return -EIO;
-    g_autofree uint64_t *l1 = read_l1(n, s, &r);
+    g_autofree uint64_t *l1 = read_l1(n, s, s->l1_size, &r);
     return r ? r : q2_preadv_in(n, l1, s->l1_size, q2_vmstate_start(q, s->disk_size) + offset, len, iov, iovcnt);
 }
 
