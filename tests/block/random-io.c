@@ -21,8 +21,8 @@ enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3, STATE_MAX = 1 <
 enum { NO, YES, EITHER };
 
 enum {
-    JUDGED = 50,        /* how often at most qemu-img is asked, which takes longer than all the rest */
-    LONG = 50000,       /* so many operations: reopening, snapshots and resizing are RARE times rarer */
+    JUDGED = 30,        /* how often at most qemu-img is asked, which takes longer than all the rest */
+    LONG = 50000,       /* so many operations: compressing, snapshots, resizing and reopening are RARE times rarer */
     RARE = 6,
 };
 
@@ -200,10 +200,10 @@ static void read_and_compare(Run *r, uint64_t at, uint64_t len)
     }
 }
 
-/* All lengths' orders of magnitude are as frequent: most requests are small, as guests' are. */
+/* Most requests are small, as guests' are: up to 512, 1024 ... 65536 bytes, all as often; some are large. */
 static void random_range(Run *r, uint64_t *at, uint64_t *len)
 {
-    *len = 1 + pick(r, MIN(UINT64_C(512) << pick(r, 11), (uint64_t)REQUEST_MAX));
+    *len = 1 + pick(r, pick(r, 32) ? UINT64_C(512) << pick(r, 8) : REQUEST_MAX);
     *at = pick(r, r->size);
     if (pick(r, 2)) {
         *at &= ~UINT64_C(4095);
@@ -365,7 +365,8 @@ static void resize(Run *r)
     }
     if (has_option(r, "0.10") && (r->taken[0] || r->taken[1] || r->taken[2]))
         return; /* a snapshot of version 2 has no size of its own */
-    bool allocate = !strcmp(r->format, "qcow2") && !r->backing && pick(r, 4) == 0;
+    bool noise = has_option(r, "0.10") && key_option(r); /* what is preallocated then */
+    bool allocate = !strcmp(r->format, "qcow2") && !noise && pick(r, 4) == 0;
     if (!block_truncate(r->n, size, allocate ? PREALLOC_METADATA : PREALLOC_OFF, true, &err))
         fail(r, "resize", err);
     if (size > r->size)
@@ -378,7 +379,7 @@ static void step(Run *r)
 {
     uint64_t at, len, what = pick(r, 1000);
     random_range(r, &at, &len);
-    if (what >= 975 && r->count >= LONG && pick(r, RARE))
+    if (what >= 930 && r->count >= LONG && pick(r, RARE))
         what = pick(r, 700);
     if (what < 400)
         write_random(r, at, len);
