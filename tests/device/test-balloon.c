@@ -14,7 +14,7 @@ static VRig rig(const char *options, uint64_t features, unsigned queues)
 {
     Machine *m = vrig_machine();
     m->config.ram_size = RIG_RAM;
-    Device *d = vrig_add(options);
+    Device *d = bare_add(options);
     device_reset_all();
     VRig r = vrig_of(m, d);
     vrig_start(&r, features, queues);
@@ -171,7 +171,7 @@ static void test_refusals(void)
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         Machine *m = vrig_machine();
         if (!i)
-            vrig_add("virtio-balloon-pci,id=first");
+            bare_add("virtio-balloon-pci,id=first");
         g_autoptr(Opts) o = opts_parse(cases[i].options, "driver", &err);
         g_assert_null(device_add(o, &err));
         g_assert_nonnull(strstr(err->message, cases[i].line));

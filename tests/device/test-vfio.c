@@ -81,7 +81,7 @@ static void test_config(void)
 static void test_extended(void)
 {
     VRig r = rig("vfio-pci,host=05:00.0");
-    MemRegion *ecam = pci_ecam_new(&((RigHost *)device_find("host"))->bus, 1);
+    MemRegion *ecam = pci_ecam_new(&((BarePciHost *)device_find("host"))->bus, 1);
     hwaddr at = 0x70000000 + ((hwaddr)pci_device(r.d)->devfn << 12);
     mem_map(r.m->memory, 0x70000000, ecam, 1);
     g_assert_cmphex(load(&r, at + 0x100) & 0xffff, ==, 0); /* no SR-IOV, but the list begins there */

@@ -72,7 +72,7 @@ static void test_rng_egd(void)
     unlink(path);
     rmdir(dir);
     add_object("rng-egd,id=r0,chardev=egd");
-    Device *d = vrig_add("virtio-rng-pci,rng=r0");
+    Device *d = bare_add("virtio-rng-pci,rng=r0");
     device_reset_all();
     VRig r = vrig_of(m, d);
     vrig_start(&r, 0, 1);

@@ -38,7 +38,7 @@ static void start(void)
     type.nmi = nmi;
     m = vrig_machine();
     m->type = &type;
-    d = vrig_add("i6300esb");
+    d = bare_add("i6300esb");
     device_reset_all();
     config_set(0x10, 4, BAR);
     config_set(4, 2, 7);
