@@ -108,6 +108,7 @@ struct BlockNode {
     BlockWatch *watch;           /* or NULL; changes while drained, main thread */
     InFlight aligned;            /* writes of whole units; blocked (by the holder of `partial`) while part of one is read, changed and written */
     pthread_mutex_t partial;
+    bool guessed;                /* nobody said which format it is */
     bool aio;                    /* requests may be carried out without a thread that waits: block/aio.h */
     GPtrArray *bitmaps;          /* of BlockBitmap; NULL: none. Changes while drained */
 };

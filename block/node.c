@@ -289,6 +289,7 @@ BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsig
     g_autoptr(Opts) backing = block_sub_options(o, "backing.");
     const char *reference = opts_get(o, "backing");
     BlockNode *n = node_new(drv, flags);
+    n->guessed = !name;
     n->file = file;
     n->filename = g_strdup(block_filename(file));
     if (!(file->flags & BLOCK_RDWR))

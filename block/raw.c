@@ -2,11 +2,14 @@
 /* Format "raw": the file as it is, or a window of it (offset, size). */
 #include <string.h>
 #include "base/bits.h"
+#include "base/iov.h"
 #include "block/aio.h"
+#include "block/node.h"
 
 typedef struct RawNode {
     uint64_t offset;
     bool fixed; /* size= was given */
+    bool told;  /* of a write that was refused */
 } RawNode;
 
 static RawNode *raw_of(BlockNode *n) { return n->opaque; }
@@ -35,6 +38,29 @@ static bool raw_open(BlockNode *n, Opts *o, Error **errp)
     return true;
 }
 
+/*
+ * A guest must not make an image look like one of another format when the format is guessed: at the next start the header that it wrote would
+ * be believed, and name files of the host.
+ */
+static bool in_head(const BlockNode *n, uint64_t offset) { return n->guessed && !((RawNode *)n->opaque)->offset && offset < BLOCK_PROBE_SIZE; }
+
+static int check_head(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    uint8_t head[BLOCK_PROBE_SIZE] = { 0 };
+    size_t have = (size_t)MIN(sizeof head, block_size(n));
+    int r = block_pread(n->file, 0, head, have);
+    if (r)
+        return r;
+    iov_to_buf(iov, iovcnt, 0, head + offset, (size_t)MIN(len, sizeof head - offset));
+    const BlockDriver *looks = block_driver_probe(head, have, n->filename);
+    if (looks == n->drv)
+        return 0;
+    if (!raw_of(n)->told)
+        warn_reportf("image '%s': a write that makes it look like %s is refused, because its format was guessed; add format=raw", block_filename(n), looks->name);
+    raw_of(n)->told = true;
+    return -EPERM;
+}
+
 static int raw_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
     return block_preadv(n->file, raw_of(n)->offset + offset, iov, iovcnt);
@@ -43,7 +69,8 @@ static int raw_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct
 {
     if (flags & BLOCK_REQ_COMPRESSED)
         return -ENOTSUP;
-    return block_pwritev(n->file, raw_of(n)->offset + offset, iov, iovcnt, 0);
+    int r = in_head(n, offset) ? check_head(n, offset, len, iov, iovcnt) : 0;
+    return r ? r : block_pwritev(n->file, raw_of(n)->offset + offset, iov, iovcnt, 0);
 }
 static int raw_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
@@ -51,9 +78,12 @@ static int raw_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const 
 }
 static int raw_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
-    return block_pwritev_nowait(n->file, raw_of(n)->offset + offset, iov, iovcnt);
+    return in_head(n, offset) ? -EAGAIN : block_pwritev_nowait(n->file, raw_of(n)->offset + offset, iov, iovcnt);
 }
-static int raw_aio(BlockNode *n, BlockAio *a, BlockAioStep *step) { return block_aio(n->file, a, raw_of(n)->offset + step->offset); }
+static int raw_aio(BlockNode *n, BlockAio *a, BlockAioStep *step)
+{
+    return a->op != BLK_READ && in_head(n, step->offset) ? -EAGAIN : block_aio(n->file, a, raw_of(n)->offset + step->offset);
+}
 
 static int raw_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
 {

@@ -2,6 +2,7 @@
 /* Drives: media that come and go, requests without one, resizing. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include <glib/gstdio.h>
 #include "base/bits.h"
 #include "block/backend.h"
@@ -343,10 +344,40 @@ static void test_flush_aside(void)
     g_rmdir(folder);
 }
 
+/* What a guest writes to an image whose format was guessed must not make it one of another format. */
+static void test_guessed(void)
+{
+    static const struct { char bytes[24]; unsigned len; } heads[] = {
+        { "QFI\xfb\0\0\0\3", 8 }, { "KDMV", 4 }, { "vhdxfile", 8 }, { "LUKS\xba\xbe\0\1", 8 }, { "conectix", 8 },
+    };
+    g_autofree char *file = NULL;
+    int fd = g_file_open_tmp("rhea-guessed-XXXXXX", &file, NULL);
+    g_assert_cmpint(ftruncate(fd, 1 << 20), ==, 0);
+    close(fd);
+    for (unsigned guessed = 0; guessed < 2; guessed++) {
+        Error *err = NULL;
+        g_autoptr(Opts) o = opts_new();
+        if (!guessed)
+            opts_set(o, "driver", "raw");
+        for (unsigned i = 0; i < ARRAY_LEN(heads); i++) {
+            BlockNode *n = block_open(file, o, BLOCK_RDWR, &err);
+            g_assert_no_error(err);
+            uint8_t sector[512] = { 0 };
+            memcpy(sector, heads[i].bytes, heads[i].len);
+            g_assert_cmpint(block_pwrite(n, 0, sector, sizeof sector), ==, guessed ? -EPERM : 0);
+            memset(sector, 0x55, sizeof sector);
+            g_assert_cmpint(block_pwrite(n, 0, sector, sizeof sector), ==, 0);
+            block_unref(n);
+        }
+    }
+    unlink(file);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/backend/media", test_media);
+    g_test_add_func("/backend/guessed", test_guessed);
     g_test_add_func("/backend/fixed", test_fixed);
     g_test_add_func("/backend/limits", test_limits);
     g_test_add_func("/backend/burst", test_burst);
