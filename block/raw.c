@@ -56,7 +56,8 @@ static int check_head(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     if (looks == n->drv)
         return 0;
     if (!raw_of(n)->told)
-        warn_reportf("image '%s': a write that makes it look like %s is refused, because its format was guessed; add format=raw", block_filename(n), looks->name);
+        warn_reportf("image '%s': a write that makes it look like %s is refused, because its format was guessed; add format=raw",
+                     block_filename(n), looks->name);
     raw_of(n)->told = true;
     return -EPERM;
 }

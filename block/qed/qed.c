@@ -114,7 +114,7 @@ int qed_write_header(BlockNode *n)
     store_le64(h + H_COMPATIBLE, q->compatible);
     store_le64(h + H_AUTOCLEAR, q->autoclear);
     store_le64(h + H_L1, q->l1);
-    store_le64(h + H_SIZE, block_size(n));
+    store_le64(h + H_SIZE, n->size);
     store_le32(h + H_NAME, name ? QED_HEADER : 0);
     store_le32(h + H_NAME_SIZE, (uint32_t)name);
     if (name)
