@@ -358,7 +358,7 @@ out:
     return r;
 }
 
-/* One step of q2_reserve(): clusters that nothing was written to yet, and how far they go. (locked) */
+/* One step of q2_reserve(): clusters that nothing was written to yet, and how far they go. (locked, but while the host makes room) */
 static int reserve_some(BlockNode *n, uint64_t offset, uint64_t len, uint64_t *did)
 {
     Qcow2 *q = q2_of(n);
@@ -372,7 +372,9 @@ static int reserve_some(BlockNode *n, uint64_t offset, uint64_t len, uint64_t *d
     r = r ? r : allocate(n, offset, did, &a);
     if (r)
         return r;
+    pthread_mutex_unlock(&q->lock);
     r = a.in_place ? 0 : block_reserve(q->data, a.host, a.end - a.start);
+    pthread_mutex_lock(&q->lock);
     if (!r || r == -ENOTSUP)
         return link_clusters(n, &a, a.start, a.end);
     if (!q->data_node)
