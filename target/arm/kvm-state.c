@@ -20,7 +20,7 @@ bool kvm_arm_reg(int vcpu, unsigned long request, uint64_t id, void *at)
     return !kvm_ioctl(vcpu, request, &r);
 }
 
-static bool one(const KvmVcpu *k, bool set, uint64_t id, void *at)
+bool kvm_arm_one_reg(const KvmVcpu *k, bool set, uint64_t id, void *at)
 {
     return kvm_arm_reg(k->fd, set ? KVM_SET_ONE_REG : KVM_GET_ONE_REG, id, at);
 }
@@ -52,6 +52,15 @@ static uint64_t *sysreg_place(ArmCpu *c, uint64_t id)
     return r && r->offset && r->size == 8 ? arm_sysreg_field(c, r) : NULL;
 }
 
+/* Of the kernel's own, too: versions of what it answers as firmware. */
+static bool unknown(uint64_t id)
+{
+    uint64_t space = id & KVM_REG_ARM_COPROC_MASK;
+    if ((id & KVM_REG_SIZE_MASK) != KVM_REG_SIZE_U64)
+        return false;
+    return space == KVM_REG_ARM64_SYSREG ? !elsewhere((uint32_t)(id & SYSREG_KEY)) : space == KVM_REG_ARM_FW || space == KVM_REG_ARM_FW_FEAT_BMAP;
+}
+
 bool kvm_arm_list_sysregs(KvmVcpu *k, Error **errp)
 {
     struct kvm_reg_list probe = { .n = 0 };
@@ -67,7 +76,10 @@ bool kvm_arm_list_sysregs(KvmVcpu *k, Error **errp)
     for (uint64_t i = 0; i < list->n; i++) {
         if (sysreg_place(arm_cpu(k->v), list->reg[i]))
             a->ids[a->count++] = list->reg[i];
+        else if (unknown(list->reg[i]))
+            kvm_arm_rest_add(k, list->reg[i]);
     }
+    kvm_arm_rest_begin(k);
     return true;
 }
 
@@ -76,7 +88,7 @@ static void clear_pmu(KvmVcpu *k)
 {
     uint64_t all = UINT32_MAX;
     for (unsigned i = 0; i < ARRAY_LEN(clearing) && arm_cpu(k->v)->has.pmuv3; i++)
-        one(k, true, KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | clearing[i], &all);
+        kvm_arm_one_reg(k, true, KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | clearing[i], &all);
 }
 
 /* What only identifies is the kernel's: it refuses another value, and needs none. */
@@ -89,7 +101,7 @@ static void move_sysregs(KvmVcpu *k, bool set)
         clear_pmu(k);
     }
     for (unsigned i = 0; i < a->count; i++) {
-        if (!one(k, set, a->ids[i], sysreg_place(c, a->ids[i])) && !set)
+        if (!kvm_arm_one_reg(k, set, a->ids[i], sysreg_place(c, a->ids[i])) && !set)
             log_unimp("kvm", "the kernel does not tell register %" G_GINT64_MODIFIER "x", (guint64)a->ids[i]);
     }
     arm_pmu_values(c, false);
@@ -109,14 +121,14 @@ static void put_timers(KvmVcpu *k)
 {
     ArmCpu *c = arm_cpu(k->v);
     uint64_t count = arm_count(c), physical = count;
-    if (!c->kvm_no_adjvtime && atomic_exchange(&clock_due, false) && !one(k, true, KVM_REG_ARM_TIMER_CNT, &count))
+    if (!c->kvm_no_adjvtime && atomic_exchange(&clock_due, false) && !kvm_arm_one_reg(k, true, KVM_REG_ARM_TIMER_CNT, &count))
         log_unimp("kvm", "the kernel does not take the virtual count: %s", g_strerror(errno));
-    one(k, false, KVM_REG_ARM_PTIMER_CNT, &physical);
+    kvm_arm_one_reg(k, false, KVM_REG_ARM_PTIMER_CNT, &physical);
     uint64_t cval = c->timer_cval[ARM_TIMER_PHYS] - count + physical;
-    one(k, true, KVM_REG_ARM_TIMER_CVAL, &c->timer_cval[ARM_TIMER_VIRT]);
-    one(k, true, KVM_REG_ARM_TIMER_CTL, &c->timer_ctl[ARM_TIMER_VIRT]);
-    one(k, true, KVM_REG_ARM_PTIMER_CVAL, &cval);
-    one(k, true, KVM_REG_ARM_PTIMER_CTL, &c->timer_ctl[ARM_TIMER_PHYS]);
+    kvm_arm_one_reg(k, true, KVM_REG_ARM_TIMER_CVAL, &c->timer_cval[ARM_TIMER_VIRT]);
+    kvm_arm_one_reg(k, true, KVM_REG_ARM_TIMER_CTL, &c->timer_ctl[ARM_TIMER_VIRT]);
+    kvm_arm_one_reg(k, true, KVM_REG_ARM_PTIMER_CVAL, &cval);
+    kvm_arm_one_reg(k, true, KVM_REG_ARM_PTIMER_CTL, &c->timer_ctl[ARM_TIMER_PHYS]);
 }
 
 static void get_timers(KvmVcpu *k)
@@ -124,11 +136,11 @@ static void get_timers(KvmVcpu *k)
     enum { CTL_BITS = 3 }; /* ISTATUS follows */
     ArmCpu *c = arm_cpu(k->v);
     uint64_t count = arm_count(c), physical = count;
-    one(k, false, KVM_REG_ARM_TIMER_CVAL, &c->timer_cval[ARM_TIMER_VIRT]);
-    one(k, false, KVM_REG_ARM_TIMER_CTL, &c->timer_ctl[ARM_TIMER_VIRT]);
-    one(k, false, KVM_REG_ARM_PTIMER_CVAL, &c->timer_cval[ARM_TIMER_PHYS]);
-    one(k, false, KVM_REG_ARM_PTIMER_CTL, &c->timer_ctl[ARM_TIMER_PHYS]);
-    one(k, false, KVM_REG_ARM_PTIMER_CNT, &physical);
+    kvm_arm_one_reg(k, false, KVM_REG_ARM_TIMER_CVAL, &c->timer_cval[ARM_TIMER_VIRT]);
+    kvm_arm_one_reg(k, false, KVM_REG_ARM_TIMER_CTL, &c->timer_ctl[ARM_TIMER_VIRT]);
+    kvm_arm_one_reg(k, false, KVM_REG_ARM_PTIMER_CVAL, &c->timer_cval[ARM_TIMER_PHYS]);
+    kvm_arm_one_reg(k, false, KVM_REG_ARM_PTIMER_CTL, &c->timer_ctl[ARM_TIMER_PHYS]);
+    kvm_arm_one_reg(k, false, KVM_REG_ARM_PTIMER_CNT, &physical);
     c->timer_cval[ARM_TIMER_PHYS] += count - physical;
     c->timer_ctl[ARM_TIMER_VIRT] &= CTL_BITS;
     c->timer_ctl[ARM_TIMER_PHYS] &= CTL_BITS;
@@ -144,13 +156,13 @@ static bool move_sve(KvmVcpu *k, bool set)
     bool ok = true;
     for (unsigned i = 0; i < 32; i++) {
         memcpy(z, k->v->v[i].u8, sizeof(VecReg));
-        ok &= one(k, set, KVM_REG_ARM64_SVE_ZREG(i, 0), z);
+        ok &= kvm_arm_one_reg(k, set, KVM_REG_ARM64_SVE_ZREG(i, 0), z);
         memcpy(k->v->v[i].u8, z, sizeof(VecReg));
     }
     for (unsigned i = 0; i < 17; i++) {
         uint64_t *bits = i < 16 ? c->pred[i] : c->ffr;
         memcpy(p, bits, sizeof(c->ffr));
-        ok &= one(k, set, i < 16 ? KVM_REG_ARM64_SVE_PREG(i, 0) : KVM_REG_ARM64_SVE_FFR(0), p);
+        ok &= kvm_arm_one_reg(k, set, i < 16 ? KVM_REG_ARM64_SVE_PREG(i, 0) : KVM_REG_ARM64_SVE_FFR(0), p);
         memcpy(bits, p, sizeof(c->ffr));
     }
     return ok;
@@ -165,9 +177,9 @@ static bool move_vectors(KvmVcpu *k, bool set)
         ok = move_sve(k, set);
     } else {
         for (unsigned i = 0; i < 32; i++)
-            ok &= one(k, set, CORE(fp_regs.vregs[i], KVM_REG_SIZE_U128), &k->v->v[i]);
+            ok &= kvm_arm_one_reg(k, set, CORE(fp_regs.vregs[i], KVM_REG_SIZE_U128), &k->v->v[i]);
     }
-    ok = ok && one(k, set, CORE(fp_regs.fpsr, KVM_REG_SIZE_U32), &fpsr) && one(k, set, CORE(fp_regs.fpcr, KVM_REG_SIZE_U32), &fpcr);
+    ok = ok && kvm_arm_one_reg(k, set, CORE(fp_regs.fpsr, KVM_REG_SIZE_U32), &fpsr) && kvm_arm_one_reg(k, set, CORE(fp_regs.fpcr, KVM_REG_SIZE_U32), &fpcr);
     if (!set) {
         arm_set_fpsr(c, fpsr);
         arm_set_fpcr(c, fpcr);
@@ -188,11 +200,12 @@ static bool move_core(KvmVcpu *k, bool set, Core *r)
 {
     bool ok = true;
     for (unsigned i = 0; i < 31; i++)
-        ok &= one(k, set, CORE64(regs.regs[i]), &r->x[i]);
+        ok &= kvm_arm_one_reg(k, set, CORE64(regs.regs[i]), &r->x[i]);
     for (unsigned i = 0; i < KVM_NR_SPSR; i++)
-        ok &= one(k, set, CORE64(spsr[i]), &r->spsr[i]);
-    return ok && one(k, set, CORE64(regs.pc), &r->pc) && one(k, set, CORE64(regs.sp), &r->sp_el0) && one(k, set, CORE64(sp_el1), &r->sp_el1) &&
-           one(k, set, CORE64(elr_el1), &r->elr_el1) && one(k, set, CORE64(regs.pstate), &r->pstate);
+        ok &= kvm_arm_one_reg(k, set, CORE64(spsr[i]), &r->spsr[i]);
+    return ok && kvm_arm_one_reg(k, set, CORE64(regs.pc), &r->pc) && kvm_arm_one_reg(k, set, CORE64(regs.sp), &r->sp_el0) &&
+           kvm_arm_one_reg(k, set, CORE64(sp_el1), &r->sp_el1) && kvm_arm_one_reg(k, set, CORE64(elr_el1), &r->elr_el1) &&
+           kvm_arm_one_reg(k, set, CORE64(regs.pstate), &r->pstate);
 }
 
 static void gather(ArmCpu *c, Core *r)
@@ -290,6 +303,7 @@ bool kvm_arm_put(KvmVcpu *k, Error **errp)
     if (!reset_in_kernel(k))
         return failed(k, "does not reset", errp);
     tell_steal(k);
+    kvm_arm_rest_move(k, true);
     move_sysregs(k, true);
     put_timers(k);
     gather(arm_cpu(k->v), &r);
@@ -304,6 +318,7 @@ bool kvm_arm_get(KvmVcpu *k, Error **errp)
     ArmCpu *c = arm_cpu(k->v);
     struct kvm_mp_state m = { 0 };
     Core r;
+    kvm_arm_rest_move(k, false);
     move_sysregs(k, false);
     get_timers(k);
     if (!move_core(k, false, &r))

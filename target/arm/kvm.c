@@ -104,8 +104,10 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
 
 static void vcpu_gone(KvmVcpu *k)
 {
-    if (k->arch_data)
+    if (k->arch_data) {
+        kvm_arm_rest_free(k);
         g_free(kvm_arm(k)->ids);
+    }
     g_clear_pointer(&k->arch_data, g_free);
 }
 

@@ -11,6 +11,7 @@ typedef struct KvmArm {
     struct kvm_vcpu_init init;
     uint64_t *ids;          /* system registers that the kernel and we have, by the kernel's list */
     unsigned count;
+    struct KvmArmRest *rest; /* registers that only the kernel knows */
     bool sve;               /* vectors go by the registers of SVE */
     bool irq, fiq;          /* levels that the kernel has been told */
     bool steal_told;        /* the kernel knows where stolen time is to be written */
@@ -33,9 +34,16 @@ bool kvm_arm_finalize(KvmVcpu *k, Error **errp); /* after KVM_ARM_VCPU_INIT, onc
 
 /* kvm-state.c */
 bool kvm_arm_list_sysregs(KvmVcpu *k, Error **errp);
+bool kvm_arm_one_reg(const KvmVcpu *k, bool set, uint64_t id, void *at);
 bool kvm_arm_put(KvmVcpu *k, Error **errp);
 bool kvm_arm_get(KvmVcpu *k, Error **errp);
 void kvm_arm_follow_clock(void); /* the guest's counters stand while the machine does */
+
+/* kvm-rest.c: registers of 64 bits in the kernel's list that no table of ours has: kept over resets and in saved machines. */
+void kvm_arm_rest_add(KvmVcpu *k, uint64_t id);
+void kvm_arm_rest_begin(KvmVcpu *k); /* all are added: their values now are those of reset */
+void kvm_arm_rest_move(KvmVcpu *k, bool set);
+void kvm_arm_rest_free(KvmVcpu *k);
 
 /* kvm-gic.c */
 bool kvm_arm_make_irqchip(KvmIrqchip mode);

@@ -5,6 +5,7 @@
 #include "accel/accel.h"
 #include "accel/vcpu.h"
 #include "base/clock.h"
+#include "hw/core/device.h"
 #include "hw/core/irqchip-host.h"
 #include "target/arm/helpers.h"
 #include "target/arm/kvm.h"
@@ -130,6 +131,16 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
     default: break;
     }
     errno = ENOTTY;
+    return -1;
+}
+
+static int find(int fd, uint32_t group, uint64_t attr, uint64_t value)
+{
+    for (unsigned i = 0; i < attrs->len; i++) {
+        const Attr *a = &g_array_index(attrs, Attr, i);
+        if (a->fd == fd && a->group == group && a->attr == attr && a->value == value)
+            return (int)i;
+    }
     return -1;
 }
 
@@ -267,6 +278,34 @@ static void test_state(void)
     stop();
 }
 
+/* What no table has is kept, saved where it differs from reset, and begins anew with a reset. */
+static void test_rest(void)
+{
+    Error *err = NULL;
+    start("host");
+    uint64_t *mine = reg64(SYSREG(0, 15, 15, 7));
+    *mine = 0x99;
+    g_assert_true(kvm_arm_get(k, NULL));
+    StateWriter *w = state_writer_new();
+    device_save_all(w);
+    g_autoptr(GBytes) stream = state_writer_finish(w);
+    device_reset_all();
+    g_assert_true(kvm_arm_put(k, NULL));
+    g_assert_cmphex(*mine, ==, 0);
+    StateReader *r = state_reader_new(stream, &err);
+    g_assert_true(device_load_all(r, &err));
+    state_reader_free(r);
+    g_assert_true(kvm_arm_put(k, NULL));
+    g_assert_cmphex(*mine, ==, 0x99);
+    stop();
+    start("host,kvm-steal-time=on");
+    g_assert_true(arm_board_wants_steal_time());
+    arm_board_steal_time(0x90a0000);
+    g_assert_true(kvm_arm_put(k, NULL));
+    g_assert_cmpint(find(FD_VCPU, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA, 0x90a0000), >=, 0);
+    stop();
+}
+
 /* 32-bit code: banks of the modes stand where AArch64 sees them. */
 static void test_state32(void)
 {
@@ -346,16 +385,6 @@ static void test_timers(void)
 }
 
 /* --- interrupt controllers --- */
-
-static int find(int fd, uint32_t group, uint64_t attr, uint64_t value)
-{
-    for (unsigned i = 0; i < attrs->len; i++) {
-        const Attr *a = &g_array_index(attrs, Attr, i);
-        if (a->fd == fd && a->group == group && a->attr == attr && a->value == value)
-            return (int)i;
-    }
-    return -1;
-}
 
 static void test_gic(void)
 {
@@ -500,6 +529,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm-arm/model", test_model);
     g_test_add_func("/kvm-arm/state", test_state);
     g_test_add_func("/kvm-arm/state32", test_state32);
+    g_test_add_func("/kvm-arm/rest", test_rest);
     g_test_add_func("/kvm-arm/timers", test_timers);
     g_test_add_func("/kvm-arm/gic", test_gic);
     g_test_add_func("/kvm-arm/debug", test_debug);
