@@ -109,9 +109,26 @@ static void move_sysregs(KvmVcpu *k, bool set)
 
 /* --- timers --- */
 
-static _Atomic bool clock_due = true; /* the kernel's counter is to be set by ours before the next entry */
+static pthread_mutex_t clock_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool clock_due = true; /* under it: the kernel's counter is to be set by ours before the next entry of any vCPU */
 
-void kvm_arm_follow_clock(void) { atomic_store(&clock_due, true); }
+void kvm_arm_follow_clock(void)
+{
+    pthread_mutex_lock(&clock_lock);
+    clock_due = true;
+    pthread_mutex_unlock(&clock_lock);
+}
+
+/* After a pause every vCPU comes here before it enters: the first one sets the count, the others wait for it. */
+static void put_count(KvmVcpu *k)
+{
+    pthread_mutex_lock(&clock_lock);
+    uint64_t count = arm_count(arm_cpu(k->v));
+    if (clock_due && !arm_cpu(k->v)->kvm_no_adjvtime && !kvm_arm_one_reg(k, true, KVM_REG_ARM_TIMER_CNT, &count))
+        log_unimp("kvm", "the kernel does not take the virtual count: %s", g_strerror(errno));
+    clock_due = false;
+    pthread_mutex_unlock(&clock_lock);
+}
 
 /*
  * The virtual count is our virtual clock's, which stands while the machine does and comes with a saved one; one write sets it for all vCPUs. The
@@ -120,9 +137,8 @@ void kvm_arm_follow_clock(void) { atomic_store(&clock_due, true); }
 static void put_timers(KvmVcpu *k)
 {
     ArmCpu *c = arm_cpu(k->v);
+    put_count(k);
     uint64_t count = arm_count(c), physical = count;
-    if (!c->kvm_no_adjvtime && atomic_exchange(&clock_due, false) && !kvm_arm_one_reg(k, true, KVM_REG_ARM_TIMER_CNT, &count))
-        log_unimp("kvm", "the kernel does not take the virtual count: %s", g_strerror(errno));
     kvm_arm_one_reg(k, false, KVM_REG_ARM_PTIMER_CNT, &physical);
     uint64_t cval = c->timer_cval[ARM_TIMER_PHYS] - count + physical;
     kvm_arm_one_reg(k, true, KVM_REG_ARM_TIMER_CVAL, &c->timer_cval[ARM_TIMER_VIRT]);
