@@ -9,10 +9,8 @@
 #include "hw/mem/dimm.h"
 #include "hw/mem/nvdimm.h"
 
-enum { SLOTS_MAX = 256 };
+enum { SLOTS_MAX = 256, PIN_NVDIMM = 1 };
 enum { AT_SELECT = 0, AT_ADDRESS = 0, AT_OST_EVENT = 4, AT_OST_STATUS = 8, AT_LENGTH = 8, AT_NODE = 0x10, AT_FLAGS = 0x14 };
-
-enum { PIN_NVDIMM = 1 };
 
 typedef struct Hotplug {
     AcpiSlots slots; /* always first */

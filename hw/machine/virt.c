@@ -63,7 +63,7 @@ static bool choose_gic(VirtBoard *b, Error **errp)
     bool prefers_2 = b->gic_version == GIC_2 || (b->gic_version == GIC_AUTO && cpus <= V2_CPUS);
     f->gic_version = prefers_2 ? 2 : 3;
     if (b->gic_version != GIC_2 && b->gic_version != GIC_3 && !(offered >> f->gic_version & 1))
-        f->gic_version ^= 2 ^ 3;
+        f->gic_version = 5 - f->gic_version; /* the other one */
     f->its = f->gic_version == 3 && b->its && (!h || h->its_new);
     if (!(offered >> f->gic_version & 1)) {
         error_setf(errp, "machine '%s': gic-version=%u: KVM does not have it %s; use gic-version=host%s", b->machine.type->name, f->gic_version,
