@@ -8,46 +8,9 @@
  */
 #include <errno.h>
 #include <unistd.h>
-#include "block/driver.h"
-#include "tools/img/img.h"
-#include "tools/img/tape.h"
-
-enum { DISK = 6 << 20, SECTOR = TAPE_SECTOR, SECTORS = DISK / SECTOR, REQUEST_MAX = 200 * 1024, GRANULE = 32768 };
+#include "tools/img/torture.h"
 
 /* --- the guest: sectors hold numbers of their own --- */
-
-typedef enum OpKind { OP_SET, OP_DISCARD /* as before, or zero */, OP_APPLY /* a snapshot: all of the disk */, OP_RESIZE /* zero from now on */ } OpKind;
-typedef struct Op {
-    OpKind kind;
-    unsigned event;             /* it began behind so many of the tape */
-    uint32_t sector, count, value; /* value 0: zeroes */
-    const uint32_t *image;      /* OP_APPLY: each sector's */
-    uint64_t size;              /* of the disk afterwards */
-} Op;
-typedef struct Promise { unsigned event, ops; } Promise; /* at `event` the first `ops` were durable */
-typedef struct Snap { uint64_t size; uint32_t image[SECTORS]; } Snap;
-
-typedef struct Run {
-    GRand *rand;
-    char *path, *data_path, *format;
-    Opts *options;              /* of opening, on the tape */
-    const char *key, *key_name; /* of an encrypted image */
-    bool old;                   /* version 2 of qcow2 */
-    bool snapshots, compress, resize, bitmap, raw_data;
-    Tape *tape;
-    GArray *ops, *promises;
-    GHashTable *snaps;          /* name to Snap */
-    uint32_t next_value;
-    uint8_t *buf;
-    BlockNode *n;
-    /* of the cut that is looked at: what the durable ops say of each sector */
-    uint32_t newest[SECTORS];
-    bool zero_too[SECTORS], written[SECTORS];
-    unsigned settled;           /* ops of which that is */
-    uint64_t first_size, cuts, leaks, seen; /* snapshots that were looked at */
-} Run;
-
-static uint32_t pick(Run *r, uint32_t n) { return n ? g_rand_int(r->rand) % n : 0; }
 
 static void fill(uint8_t *p, uint32_t value, uint32_t sectors)
 {
@@ -55,21 +18,21 @@ static void fill(uint8_t *p, uint32_t value, uint32_t sectors)
         memcpy(p + i, &value, 4);
 }
 
-static Op *begin(Run *r, OpKind kind, uint32_t sector, uint32_t count, uint32_t value)
+static TortureOp *begin(Torture *r, OpKind kind, uint32_t sector, uint32_t count, uint32_t value)
 {
-    Op op = { kind, r->tape->events->len, sector, count, value, NULL, block_size(r->n) };
+    TortureOp op = { kind, r->tape->events->len, sector, count, value, NULL, block_size(r->n) };
     g_array_append_val(r->ops, op);
-    return &g_array_index(r->ops, Op, r->ops->len - 1);
+    return &g_array_index(r->ops, TortureOp, r->ops->len - 1);
 }
 
 /* What was done until now is durable. */
-static void promise(Run *r)
+static void promise(Torture *r)
 {
-    Promise p = { r->tape->events->len, r->ops->len };
+    TorturePromise p = { r->tape->events->len, r->ops->len };
     g_array_append_val(r->promises, p);
 }
 
-static int write_compressed(Run *r, uint32_t at, uint32_t disk)
+static int write_compressed(Torture *r, uint32_t at, uint32_t disk)
 {
     BlockInfo info;
     block_info(r->n, &info, NULL);
@@ -83,10 +46,10 @@ static int write_compressed(Run *r, uint32_t at, uint32_t disk)
     return block_pwritev(r->n, (uint64_t)at * SECTOR, &iov, 1, BLOCK_REQ_COMPRESSED);
 }
 
-static int guest_op(Run *r)
+static int guest_op(Torture *r)
 {
-    uint32_t disk = (uint32_t)(MIN(block_size(r->n), (uint64_t)DISK) / SECTOR), at = pick(r, disk);
-    uint32_t count = 1 + pick(r, pick(r, 4) ? 16 : REQUEST_MAX / SECTOR), kind = pick(r, 20);
+    uint32_t disk = (uint32_t)(MIN(block_size(r->n), (uint64_t)DISK) / SECTOR), at = torture_pick(r, disk);
+    uint32_t count = 1 + torture_pick(r, torture_pick(r, 4) ? 16 : REQUEST_MAX / SECTOR), kind = torture_pick(r, 20);
     uint64_t from = (uint64_t)at * SECTOR;
     count = MIN(count, disk - at);
     if (kind == 13 && r->compress)
@@ -101,33 +64,13 @@ static int guest_op(Run *r)
     return block_pdiscard(r->n, from, (uint64_t)count * SECTOR);
 }
 
-static bool read_values(Run *r, BlockNode *n, uint32_t *out, Error **errp)
-{
-    uint64_t size = MIN(block_size(n), (uint64_t)DISK);
-    int e = block_pread(n, 0, r->buf, size);
-    if (e) {
-        error_set_errno(errp, -e, "reading");
-        return false;
-    }
-    memset(r->buf + size, 0, DISK - size);
-    for (uint32_t s = 0; s < SECTORS; s++) {
-        const uint8_t *p = r->buf + (size_t)s * SECTOR;
-        memcpy(&out[s], p, 4);
-        if (memcmp(p, p + 4, SECTOR - 4)) {
-            error_setf(errp, "sector %u holds a mixture", s);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool make_snapshot(Run *r, Error **errp)
+static bool make_snapshot(Torture *r, Error **errp)
 {
     BlockSnapshot s = { .icount = UINT64_MAX };
-    Snap *snap = g_new(Snap, 1);
+    TortureSnap *snap = g_new(TortureSnap, 1);
     snap->size = block_size(r->n);
     g_snprintf(s.name, sizeof s.name, "s%u", ++r->next_value);
-    if (!read_values(r, r->n, snap->image, errp)) {
+    if (!torture_read(r, r->n, snap->image, errp)) {
         g_free(snap);
         return false;
     }
@@ -135,18 +78,18 @@ static bool make_snapshot(Run *r, Error **errp)
     return block_snapshot_create(r->n, &s, errp);
 }
 
-static bool snapshot_op(Run *r, Error **errp)
+static bool snapshot_op(Torture *r, Error **errp)
 {
     GArray *list;
     if (!block_snapshot_list(r->n, &list, errp))
         return false;
-    const BlockSnapshot *one = list->len ? &g_array_index(list, BlockSnapshot, pick(r, list->len)) : NULL;
+    const BlockSnapshot *one = list->len ? &g_array_index(list, BlockSnapshot, torture_pick(r, list->len)) : NULL;
     bool ok;
-    if (list->len < 2 && (!one || pick(r, 2))) {
+    if (list->len < 2 && (!one || torture_pick(r, 2))) {
         ok = make_snapshot(r, errp);
-    } else if (pick(r, 2)) {
-        const Snap *s = g_hash_table_lookup(r->snaps, one->name);
-        Op *op = begin(r, OP_APPLY, 0, SECTORS, 0);
+    } else if (torture_pick(r, 2)) {
+        const TortureSnap *s = g_hash_table_lookup(r->snaps, one->name);
+        TortureOp *op = begin(r, OP_APPLY, 0, SECTORS, 0);
         op->image = s->image;
         op->size = s->size;
         ok = block_snapshot_apply(r->n, one->id, errp);
@@ -158,7 +101,7 @@ static bool snapshot_op(Run *r, Error **errp)
     return ok;
 }
 
-static bool has_snapshots(Run *r)
+static bool has_snapshots(Torture *r)
 {
     GArray *list;
     bool any = block_snapshot_list(r->n, &list, NULL) && list->len;
@@ -166,30 +109,30 @@ static bool has_snapshots(Run *r)
     return any;
 }
 
-static bool resize_op(Run *r, Error **errp)
+static bool resize_op(Torture *r, Error **errp)
 {
     if (r->old && has_snapshots(r)) /* they have no size of their own */
         return true;
-    uint64_t was = block_size(r->n), size = DISK / 2 + (uint64_t)pick(r, SECTORS / 2) * SECTOR, low = MIN(was, size);
+    uint64_t was = block_size(r->n), size = DISK / 2 + (uint64_t)torture_pick(r, SECTORS / 2) * SECTOR, low = MIN(was, size);
     begin(r, OP_RESIZE, (uint32_t)(low / SECTOR), (uint32_t)((MAX(was, size) - low) / SECTOR), 0)->size = size;
-    bool ok = block_truncate(r->n, size, pick(r, 4) ? PREALLOC_OFF : PREALLOC_METADATA, true, errp);
+    bool ok = block_truncate(r->n, size, torture_pick(r, 4) ? PREALLOC_OFF : PREALLOC_METADATA, true, errp);
     promise(r);
     return ok;
 }
 
-static bool work(Run *r, uint64_t count, Error **errp)
+static bool work(Torture *r, uint64_t count, Error **errp)
 {
     for (uint64_t i = 0; i < count; i++) {
         int e = 0;
-        if (pick(r, 12) == 0) {
+        if (torture_pick(r, 12) == 0) {
             unsigned ops = r->ops->len;
             e = block_flush(r->n);
-            Promise p = { r->tape->events->len, ops };
+            TorturePromise p = { r->tape->events->len, ops };
             g_array_append_val(r->promises, p);
-        } else if (r->snapshots && pick(r, 50) == 0) {
+        } else if (r->snapshots && torture_pick(r, 50) == 0) {
             if (!snapshot_op(r, errp))
                 return false;
-        } else if (r->resize && pick(r, 80) == 0) {
+        } else if (r->resize && torture_pick(r, 80) == 0) {
             if (!resize_op(r, errp))
                 return false;
         } else {
@@ -201,221 +144,6 @@ static bool work(Run *r, uint64_t count, Error **errp)
         }
     }
     return true;
-}
-
-/* --- what a cut left --- */
-
-static const Op *nth(const Run *r, unsigned i) { return &g_array_index(r->ops, Op, i); }
-
-/* The durable ones, one after the other; cuts come in the order of the tape. */
-static void settle(Run *r, unsigned ops)
-{
-    for (; r->settled < ops; r->settled++) {
-        const Op *o = nth(r, r->settled);
-        for (uint32_t s = o->sector; s < o->sector + o->count; s++) {
-            r->zero_too[s] = o->kind == OP_DISCARD || (o->kind != OP_APPLY && !o->value);
-            r->newest[s] = o->kind == OP_DISCARD ? r->newest[s] : o->kind == OP_APPLY ? o->image[s] : o->value;
-            r->written[s] = o->kind != OP_RESIZE && (r->written[s] || o->kind != OP_DISCARD); /* what a disk gains is not dirty */
-        }
-    }
-}
-
-static bool fits(const Run *r, uint32_t sector, uint32_t value, unsigned started)
-{
-    if (value == r->newest[sector] || (r->zero_too[sector] && !value))
-        return true;
-    for (unsigned i = r->settled; i < started; i++) {
-        const Op *o = nth(r, i);
-        if (sector >= o->sector && sector < o->sector + o->count && value == (o->kind == OP_APPLY ? o->image[sector] : o->value))
-            return true;
-    }
-    return false;
-}
-
-static bool check_values(Run *r, const uint32_t *value, uint64_t size, unsigned started, Error **errp)
-{
-    const Op *last = started > r->settled ? nth(r, started - 1) : NULL;
-    if (last && last->kind == OP_APPLY) { /* wholly or not at all */
-        if (size == last->size && !memcmp(value, last->image, sizeof r->newest))
-            return true;
-        started--;
-    }
-    for (uint32_t s = 0; s < MIN(size, (uint64_t)DISK) / SECTOR; s++) {
-        if (!fits(r, s, value[s], started)) {
-            error_setf(errp, "sector %u holds value %u, which it can't after %u of %u requests", s, value[s], r->settled, started);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check_size(const Run *r, uint64_t size, unsigned started, Error **errp)
-{
-    bool ok = size == (r->settled ? nth(r, r->settled - 1)->size : r->first_size);
-    for (unsigned i = r->settled; i < started && !ok; i++)
-        ok = nth(r, i)->size == size;
-    if (!ok)
-        error_setf(errp, "the disk has %" PRIu64 " bytes, which it can't", size);
-    return ok;
-}
-
-static BlockNode *open_file(const Run *r, unsigned flags, Error **errp)
-{
-    g_autoptr(Opts) o = opts_new();
-    opts_set(o, "driver", r->format);
-    if (r->key)
-        opts_set(o, r->key_name, r->key);
-    return block_open(r->path, o, flags, errp);
-}
-
-static bool check_snapshot(Run *r, const BlockSnapshot *b, Error **errp)
-{
-    static uint32_t value[SECTORS];
-    const Snap *s = g_hash_table_lookup(r->snaps, b->name);
-    BlockNode *n = s ? open_file(r, 0, errp) : NULL;
-    bool ok = n && block_snapshot_load(n, b->id, errp) && read_values(r, n, value, errp);
-    if (ok && (block_size(n) != s->size || memcmp(value, s->image, sizeof value))) {
-        error_setf(errp, "snapshot %s holds other contents than when it was made", b->name);
-        ok = false;
-    }
-    block_unref(n);
-    r->seen++;
-    return ok;
-}
-
-static bool check_snapshots(Run *r, Error **errp)
-{
-    GArray *list = NULL;
-    BlockNode *n = open_file(r, 0, errp);
-    bool ok = n && block_snapshot_list(n, &list, errp);
-    block_unref(n);
-    for (unsigned i = 0; ok && i < list->len; i++)
-        ok = check_snapshot(r, &g_array_index(list, BlockSnapshot, i), errp);
-    if (list)
-        g_array_unref(list);
-    return ok;
-}
-
-static bool check_bitmap(const Run *r, BlockNode *n, Error **errp)
-{
-    BlockBitmapInfo info;
-    BlockBitmap *b = block_bitmap_find(n, "marks", errp);
-    if (!b)
-        return false;
-    block_bitmap_info(b, &info);
-    for (uint32_t s = 0; !info.inconsistent && s < MIN(block_size(n), (uint64_t)DISK) / SECTOR; s++) {
-        uint64_t pnum;
-        if (r->written[s] && !block_bitmap_status(b, (uint64_t)s * SECTOR, 1, &pnum)) {
-            error_setf(errp, "the bitmap is called good and lacks sector %u", s);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check_consistency(Run *r, Error **errp)
-{
-    BlockCheck c = { 0 };
-    /* vhdx: its log is replayed first */
-    BlockNode *n = open_file(r, BLOCK_CHECK | (!strcmp(r->format, "vhdx") ? BLOCK_RDWR : 0), errp);
-    if (!n)
-        return false;
-    BlockInfo info;
-    block_info(n, &info, NULL);
-    bool dirty = info.dirty, ok = !n->drv->check || block_check(n, &c, 0, errp);
-    block_info_clear(&info);
-    if (ok && !dirty && (c.corruptions || c.check_errors)) {
-        error_setf(errp, "%" PRIu64 " corruptions", c.corruptions + c.check_errors);
-        ok = false;
-    }
-    r->leaks += c.leaks;
-    block_unref(n);
-    return ok;
-}
-
-/* A raw external data file shows the same without the image. */
-static bool check_raw(Run *r, uint64_t size, unsigned started, Error **errp)
-{
-    static uint32_t value[SECTORS];
-    g_autoptr(Opts) o = opts_new();
-    opts_set(o, "driver", "raw");
-    BlockNode *n = block_open(r->data_path, o, 0, errp);
-    bool ok = n && read_values(r, n, value, errp) && check_values(r, value, size, started, errp);
-    block_unref(n);
-    if (n && !ok)
-        error_prependf(errp, "raw data file");
-    return ok;
-}
-
-static bool look(Run *r, const TapeDisk *d, unsigned event, Error **errp)
-{
-    static uint32_t value[SECTORS];
-    unsigned done = 0, started = 0;
-    for (unsigned i = 0; i < r->promises->len && g_array_index(r->promises, Promise, i).event <= event; i++)
-        done = g_array_index(r->promises, Promise, i).ops;
-    while (started < r->ops->len && nth(r, started)->event <= event)
-        started++;
-    settle(r, done);
-    if (!g_file_set_contents(r->path, (const char *)d->file[0]->data, d->file[0]->len, errp) ||
-        (r->data_path && !g_file_set_contents(r->data_path, (const char *)d->file[1]->data, d->file[1]->len, errp)))
-        return false;
-    r->cuts++;
-    if (!check_consistency(r, errp))
-        return false;
-    /* and as a user would go on: opened for writing, repaired if it says so itself */
-    BlockNode *n = open_file(r, BLOCK_RDWR, errp);
-    uint64_t size = n ? block_size(n) : 0;
-    bool ok = n && check_size(r, size, started, errp) && read_values(r, n, value, errp) && check_values(r, value, size, started, errp) &&
-              (!r->bitmap || check_bitmap(r, n, errp));
-    block_unref(n);
-    return ok && (!r->snapshots || check_snapshots(r, errp)) && (!r->raw_data || check_raw(r, size, started, errp));
-}
-
-static bool cut_between(Run *r, const TapeDisk *now, TapeDisk *d, unsigned start, unsigned end, unsigned tries, Error **errp)
-{
-    for (unsigned k = 0; k < tries && end > start; k++) {
-        unsigned upto = start + 1 + pick(r, end - start);
-        tape_disk_copy(d, now);
-        tape_disk_lose(r->tape, d, upto, r->rand);
-        if (!look(r, d, upto, errp)) {
-            error_prependf(errp, "power cut after %u of %u writes and flushes", upto, r->tape->events->len);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* `first`: the tape's events before it made the image. */
-static bool cut_everywhere(Run *r, unsigned first, unsigned tries, ImgProgress *p, Error **errp)
-{
-    TapeDisk now, d;
-    bool ok = true;
-    tape_disk_init(&now);
-    tape_disk_init(&d);
-    tape_disk_apply(r->tape, &now, 0, first);
-    tape_disk_apply(r->tape, &now, 1, first);
-    unsigned start = first, total = r->tape->events->len;
-    for (unsigned i = first; i <= total && ok; i++) {
-        const TapeEvent *e = i < total ? r->tape->events->pdata[i] : NULL;
-        if (e && e->kind != TAPE_FLUSH)
-            continue;
-        ok = cut_between(r, &now, &d, start, i, tries, errp);
-        for (unsigned f = 0; f < TAPE_FILES; f++) {
-            if (!e || e->file == f)
-                tape_disk_apply(r->tape, &now, f, i);
-        }
-        start = i;
-        tape_disk_copy(&d, &now);
-        tape_disk_lose(r->tape, &d, i, r->rand); /* of the other file */
-        if (ok && !look(r, &d, i, errp)) {
-            error_prependf(errp, "power cut at write or flush %u of %u", i, total);
-            ok = false;
-        }
-        img_progress_add(p, i + 1 - p->done);
-    }
-    tape_disk_clear(&now);
-    tape_disk_clear(&d);
-    return ok;
 }
 
 /* --- the whole --- */
@@ -430,16 +158,16 @@ static bool load(Tape *t, unsigned file, const char *path, Error **errp)
     return true;
 }
 
-static bool add_bitmap(Run *r, Error **errp)
+static bool add_bitmap(Torture *r, Error **errp)
 {
-    BlockNode *n = open_file(r, BLOCK_RDWR, errp);
+    BlockNode *n = torture_open(r, BLOCK_RDWR, errp);
     r->bitmap = n && block_has_bitmaps(n) && block_bitmap_add(n, "marks", GRANULE, BITMAP_PERSISTENT, NULL); /* version 2 has none */
     block_unref(n);
     return n;
 }
 
 /* The new image stands on the tape as well as in the file. */
-static bool new_image(Run *r, Opts *o, bool data_file, Error **errp)
+static bool new_image(Torture *r, Opts *o, bool data_file, Error **errp)
 {
     static const char *const keys[] = { "encrypt.key-secret", "key-secret" };
     for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++) {
@@ -470,7 +198,7 @@ static bool new_image(Run *r, Opts *o, bool data_file, Error **errp)
 }
 
 /* What the format can, and `without` does not take away. */
-static bool choose(Run *r, char **without, Error **errp)
+static bool choose(Torture *r, char **without, Error **errp)
 {
     static const char *const words[] = { "snapshots", "compression", "resize", NULL };
     bool qcow2 = !strcmp(r->format, "qcow2");
@@ -486,7 +214,7 @@ static bool choose(Run *r, char **without, Error **errp)
     return true;
 }
 
-static void run_clear(Run *r)
+static void run_clear(Torture *r)
 {
     tape_free(r->tape);
     g_array_unref(r->ops);
@@ -526,9 +254,9 @@ int img_torture(int argc, char **argv)
         return img_fail(err);
     g_auto(GStrv) words = g_strsplit(without ? without : no_snapshots ? "snapshots" : "", ",", 0);
     seed = seed ? seed : (gint64)g_random_int();
-    static Run r;
-    r = (Run){ .rand = g_rand_new_with_seed((guint32)seed), .path = argv[1], .format = format, .buf = g_malloc(DISK), .tape = tape_new(),
-               .ops = g_array_new(false, false, sizeof(Op)), .promises = g_array_new(false, false, sizeof(Promise)),
+    static Torture r;
+    r = (Torture){ .rand = g_rand_new_with_seed((guint32)seed), .path = argv[1], .format = format, .buf = g_malloc(DISK), .tape = tape_new(),
+               .ops = g_array_new(false, false, sizeof(TortureOp)), .promises = g_array_new(false, false, sizeof(TorturePromise)),
                .snaps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free) };
     memset(r.zero_too, true, sizeof r.zero_too); /* a new disk is zero */
     printf("seed %" G_GINT64_FORMAT "\n", seed);
@@ -538,7 +266,7 @@ int img_torture(int argc, char **argv)
     block_unref(r.n); /* closing is part of it */
     ImgProgress p;
     img_progress_start(&p, show, r.tape->events->len + 1);
-    ok = ok && cut_everywhere(&r, first, (unsigned)MAX(tries, 0), &p, &err);
+    ok = ok && torture_cut_everywhere(&r, first, (unsigned)MAX(tries, 0), &p, &err);
     if (ok)
         img_progress_end(&p);
     unsigned events = r.tape->events->len;

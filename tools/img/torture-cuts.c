@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* What the cuts of `rhea-img torture` leave: made from the tape, opened, checked, and compared with what had been promised. */
+#include <errno.h>
+#include <unistd.h>
+#include "tools/img/torture.h"
+
+BlockNode *torture_open(const Torture *r, unsigned flags, Error **errp)
+{
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", r->format);
+    if (r->key)
+        opts_set(o, r->key_name, r->key);
+    return block_open(r->path, o, flags, errp);
+}
+
+bool torture_read(Torture *r, BlockNode *n, uint32_t *out, Error **errp)
+{
+    uint64_t size = MIN(block_size(n), (uint64_t)DISK);
+    int e = block_pread(n, 0, r->buf, size);
+    if (e) {
+        error_set_errno(errp, -e, "reading");
+        return false;
+    }
+    memset(r->buf + size, 0, DISK - size);
+    for (uint32_t s = 0; s < SECTORS; s++) {
+        const uint8_t *p = r->buf + (size_t)s * SECTOR;
+        memcpy(&out[s], p, 4);
+        if (memcmp(p, p + 4, SECTOR - 4)) {
+            error_setf(errp, "sector %u holds a mixture", s);
+            return false;
+        }
+    }
+    return true;
+}
+
+static const TortureOp *nth(const Torture *r, unsigned i) { return &g_array_index(r->ops, TortureOp, i); }
+
+/* The durable ones, one after the other; cuts come in the order of the tape. */
+static void settle(Torture *r, unsigned ops)
+{
+    for (; r->settled < ops; r->settled++) {
+        const TortureOp *o = nth(r, r->settled);
+        for (uint32_t s = o->sector; s < o->sector + o->count; s++) {
+            r->zero_too[s] = o->kind == OP_DISCARD || (o->kind != OP_APPLY && !o->value);
+            r->newest[s] = o->kind == OP_DISCARD ? r->newest[s] : o->kind == OP_APPLY ? o->image[s] : o->value;
+            r->written[s] = o->kind != OP_RESIZE && (r->written[s] || o->kind != OP_DISCARD); /* what a disk gains is not dirty */
+        }
+    }
+}
+
+static bool fits(const Torture *r, uint32_t sector, uint32_t value, unsigned started)
+{
+    if (value == r->newest[sector] || (r->zero_too[sector] && !value))
+        return true;
+    for (unsigned i = r->settled; i < started; i++) {
+        const TortureOp *o = nth(r, i);
+        if (sector >= o->sector && sector < o->sector + o->count && value == (o->kind == OP_APPLY ? o->image[sector] : o->value))
+            return true;
+    }
+    return false;
+}
+
+static bool check_values(Torture *r, const uint32_t *value, uint64_t size, unsigned started, Error **errp)
+{
+    const TortureOp *last = started > r->settled ? nth(r, started - 1) : NULL;
+    if (last && last->kind == OP_APPLY) { /* wholly or not at all */
+        if (size == last->size && !memcmp(value, last->image, sizeof r->newest))
+            return true;
+        started--;
+    }
+    for (uint32_t s = 0; s < MIN(size, (uint64_t)DISK) / SECTOR; s++) {
+        if (!fits(r, s, value[s], started)) {
+            error_setf(errp, "sector %u holds value %u, which it can't after %u of %u requests", s, value[s], r->settled, started);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_size(const Torture *r, uint64_t size, unsigned started, Error **errp)
+{
+    bool ok = size == (r->settled ? nth(r, r->settled - 1)->size : r->first_size);
+    for (unsigned i = r->settled; i < started && !ok; i++)
+        ok = nth(r, i)->size == size;
+    if (!ok)
+        error_setf(errp, "the disk has %" PRIu64 " bytes, which it can't", size);
+    return ok;
+}
+
+static bool check_snapshot(Torture *r, const BlockSnapshot *b, Error **errp)
+{
+    static uint32_t value[SECTORS];
+    const TortureSnap *s = g_hash_table_lookup(r->snaps, b->name);
+    BlockNode *n = s ? torture_open(r, 0, errp) : NULL;
+    bool ok = n && block_snapshot_load(n, b->id, errp) && torture_read(r, n, value, errp);
+    if (ok && (block_size(n) != s->size || memcmp(value, s->image, sizeof value))) {
+        error_setf(errp, "snapshot %s holds other contents than when it was made", b->name);
+        ok = false;
+    }
+    block_unref(n);
+    r->seen++;
+    return ok;
+}
+
+static bool check_snapshots(Torture *r, Error **errp)
+{
+    GArray *list = NULL;
+    BlockNode *n = torture_open(r, 0, errp);
+    bool ok = n && block_snapshot_list(n, &list, errp);
+    block_unref(n);
+    for (unsigned i = 0; ok && i < list->len; i++)
+        ok = check_snapshot(r, &g_array_index(list, BlockSnapshot, i), errp);
+    if (list)
+        g_array_unref(list);
+    return ok;
+}
+
+static bool check_bitmap(const Torture *r, BlockNode *n, Error **errp)
+{
+    BlockBitmapInfo info;
+    BlockBitmap *b = block_bitmap_find(n, "marks", errp);
+    if (!b)
+        return false;
+    block_bitmap_info(b, &info);
+    for (uint32_t s = 0; !info.inconsistent && s < MIN(block_size(n), (uint64_t)DISK) / SECTOR; s++) {
+        uint64_t pnum;
+        if (r->written[s] && !block_bitmap_status(b, (uint64_t)s * SECTOR, 1, &pnum)) {
+            error_setf(errp, "the bitmap is called good and lacks sector %u", s);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_consistency(Torture *r, Error **errp)
+{
+    BlockCheck c = { 0 };
+    /* vhdx: its log is replayed first */
+    BlockNode *n = torture_open(r, BLOCK_CHECK | (!strcmp(r->format, "vhdx") ? BLOCK_RDWR : 0), errp);
+    if (!n)
+        return false;
+    BlockInfo info;
+    block_info(n, &info, NULL);
+    bool dirty = info.dirty, ok = !n->drv->check || block_check(n, &c, 0, errp);
+    block_info_clear(&info);
+    if (ok && !dirty && (c.corruptions || c.check_errors)) {
+        error_setf(errp, "%" PRIu64 " corruptions", c.corruptions + c.check_errors);
+        ok = false;
+    }
+    r->leaks += c.leaks;
+    block_unref(n);
+    return ok;
+}
+
+/* A raw external data file shows the same without the image. */
+static bool check_raw(Torture *r, uint64_t size, unsigned started, Error **errp)
+{
+    static uint32_t value[SECTORS];
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", "raw");
+    BlockNode *n = block_open(r->data_path, o, 0, errp);
+    bool ok = n && torture_read(r, n, value, errp) && check_values(r, value, size, started, errp);
+    block_unref(n);
+    if (n && !ok)
+        error_prependf(errp, "raw data file");
+    return ok;
+}
+
+static bool look(Torture *r, const TapeDisk *d, unsigned event, Error **errp)
+{
+    static uint32_t value[SECTORS];
+    unsigned done = 0, started = 0;
+    for (unsigned i = 0; i < r->promises->len && g_array_index(r->promises, TorturePromise, i).event <= event; i++)
+        done = g_array_index(r->promises, TorturePromise, i).ops;
+    while (started < r->ops->len && nth(r, started)->event <= event)
+        started++;
+    settle(r, done);
+    if (!g_file_set_contents(r->path, (const char *)d->file[0]->data, d->file[0]->len, errp) ||
+        (r->data_path && !g_file_set_contents(r->data_path, (const char *)d->file[1]->data, d->file[1]->len, errp)))
+        return false;
+    r->cuts++;
+    if (!check_consistency(r, errp))
+        return false;
+    /* and as a user would go on: opened for writing, repaired if it says so itself */
+    BlockNode *n = torture_open(r, BLOCK_RDWR, errp);
+    uint64_t size = n ? block_size(n) : 0;
+    bool ok = n && check_size(r, size, started, errp) && torture_read(r, n, value, errp) && check_values(r, value, size, started, errp) &&
+              (!r->bitmap || check_bitmap(r, n, errp));
+    block_unref(n);
+    return ok && (!r->snapshots || check_snapshots(r, errp)) && (!r->raw_data || check_raw(r, size, started, errp));
+}
+
+static bool cut_between(Torture *r, const TapeDisk *now, TapeDisk *d, unsigned start, unsigned end, unsigned tries, Error **errp)
+{
+    for (unsigned k = 0; k < tries && end > start; k++) {
+        unsigned upto = start + 1 + torture_pick(r, end - start);
+        tape_disk_copy(d, now);
+        tape_disk_lose(r->tape, d, upto, r->rand);
+        if (!look(r, d, upto, errp)) {
+            error_prependf(errp, "power cut after %u of %u writes and flushes", upto, r->tape->events->len);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* `first`: the tape's events before it made the image. */
+bool torture_cut_everywhere(Torture *r, unsigned first, unsigned tries, ImgProgress *p, Error **errp)
+{
+    TapeDisk now, d;
+    bool ok = true;
+    tape_disk_init(&now);
+    tape_disk_init(&d);
+    tape_disk_apply(r->tape, &now, 0, first);
+    tape_disk_apply(r->tape, &now, 1, first);
+    unsigned start = first, total = r->tape->events->len;
+    for (unsigned i = first; i <= total && ok; i++) {
+        const TapeEvent *e = i < total ? r->tape->events->pdata[i] : NULL;
+        if (e && e->kind != TAPE_FLUSH)
+            continue;
+        ok = cut_between(r, &now, &d, start, i, tries, errp);
+        for (unsigned f = 0; f < TAPE_FILES; f++) {
+            if (!e || e->file == f)
+                tape_disk_apply(r->tape, &now, f, i);
+        }
+        start = i;
+        tape_disk_copy(&d, &now);
+        tape_disk_lose(r->tape, &d, i, r->rand); /* of the other file */
+        if (ok && !look(r, &d, i, errp)) {
+            error_prependf(errp, "power cut at write or flush %u of %u", i, total);
+            ok = false;
+        }
+        img_progress_add(p, i + 1 - p->done);
+    }
+    tape_disk_clear(&now);
+    tape_disk_clear(&d);
+    return ok;
+}
