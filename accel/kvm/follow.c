@@ -61,15 +61,15 @@ static bool find_page(Vcpu *v, struct KvmFollow *f, uint64_t linear, unsigned ba
 }
 
 /* From a copy: what has been looked at is what will be run, whatever other vCPUs write. */
-static void translate(Vcpu *v, Insn *i, const uint8_t *code, uint64_t linear, const struct KvmFollow *f)
+static void translate(Vcpu *v, Insn *i, const uint8_t *code, unsigned avail, uint64_t linear, const struct KvmFollow *f)
 {
     TcgVcpu *t = tcg_vcpu(v);
     uint8_t *copy = t->code_copy + (linear & ~TCG_PAGE_MASK);
     CodeMap map = { .vpage = f->page, .ram = NO_PAGE, .host = t->code_copy, .phys = f->phys, .page_bits = TCG_PAGE_BITS };
-    memcpy(copy, code, FETCH);
-    *i = (Insn){ .pc = v->pc, .linear = linear, .mode = v->mode, .len = FETCH };
-    memcpy(i->code, copy, FETCH);
-    unsigned len = kvm.arch->may_follow(v, i->code, FETCH);
+    memcpy(copy, code, avail);
+    *i = (Insn){ .pc = v->pc, .linear = linear, .mode = v->mode, .len = (uint8_t)avail };
+    memcpy(i->code, copy, avail);
+    unsigned len = kvm.arch->may_follow(v, i->code, avail);
     if (!len)
         return;
     tcg_make_ir(v, linear, &map, 1);
@@ -84,12 +84,13 @@ static const Insn *next_insn(Vcpu *v, struct KvmFollow *f)
 {
     unsigned bank;
     uint64_t linear = v->arch->code_address(v, &bank), offset = linear & ~TCG_PAGE_MASK;
-    if (offset > TCG_PAGE_SIZE - FETCH || !find_page(v, f, linear, bank))
+    if (!find_page(v, f, linear, bank))
         return NULL;
     const uint8_t *code = f->host + offset;
+    unsigned avail = MIN(FETCH, (unsigned)(TCG_PAGE_SIZE - offset)); /* an instruction that goes on in the next page is the kernel's */
     Insn *i = &f->cache[v->pc & (CACHE - 1)];
     if (!i->len || i->pc != v->pc || i->linear != linear || i->mode != v->mode || memcmp(i->code, code, i->len))
-        translate(v, i, code, linear, f);
+        translate(v, i, code, avail, linear, f);
     return i->count ? i : NULL;
 }
 
