@@ -34,7 +34,7 @@ static NbdNode *nbd_of(BlockNode *n) { return n->opaque; }
 
 static NbdWant wanted(const NbdNode *d, unsigned timeout_ms)
 {
-    return (NbdWant){ &d->address, d->export, d->tls, d->creds, d->hostname, d->context, timeout_ms, NULL };
+    return (NbdWant){ &d->address, d->export, d->tls, d->creds, d->hostname, d->context, timeout_ms, NULL, false };
 }
 
 /* Another connection must be to what the first was. */

@@ -264,7 +264,7 @@ static bool negotiate(const NbdWant *w, NbdRemote *m, Error **errp)
         return w->tls ? fail(w, errp, 0, "it is an old one, without TLS") : old_export(w, m, zeroes, errp);
     if (w->tls && !start_tls(w, m, errp))
         return false;
-    if (!simple_option(w, m, NBD_OPT_STRUCTURED_REPLY, &m->structured, errp))
+    if (!w->simple && !simple_option(w, m, NBD_OPT_STRUCTURED_REPLY, &m->structured, errp))
         return false;
     if (m->structured && w->context && !ask_contexts(w, m, NBD_OPT_SET_META_CONTEXT, w->export, w->context, NULL, errp))
         return false;

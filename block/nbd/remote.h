@@ -20,6 +20,7 @@ typedef struct NbdWant {
     const char *context;       /* for block status; NULL: none */
     unsigned timeout_ms;       /* for each step; 0: none */
     NbdCancel *cancel;         /* or NULL */
+    bool simple;               /* no structured replies: Linux's client does not know them */
 } NbdWant;
 
 typedef struct NbdRemote {

@@ -102,6 +102,8 @@ _TABLE = (
     Guest('kvm-amd64', 'files', 'amd64', ('linux-image-cloud-amd64',), 'Debian 12, cloud, with its KVM',
           members=(('boot/vmlinuz-*', 'vmlinuz'), *((f'lib/modules/*/kernel/{name}.ko', f'modules/{os.path.basename(name)}.ko') for name in (
               'virt/lib/irqbypass', 'arch/x86/kvm/kvm', 'arch/x86/kvm/kvm-amd')))),
+    Guest('nbd-amd64', 'files', 'amd64', ('linux-image-cloud-amd64',), "Debian 12, cloud, with the kernel's NBD client",
+          members=(('boot/vmlinuz-*', 'vmlinuz'), ('lib/modules/*/kernel/drivers/block/nbd.ko', 'modules/nbd.ko'))),
     Guest('installer-arm64', 'files', 'amd64', ('debian-installer-12-netboot-arm64',),
           "Debian 12's installer", members=((INSTALLER + 'linux', 'vmlinuz'),
                                             (INSTALLER + 'initrd.gz', 'initrd'))),
