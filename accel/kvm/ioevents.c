@@ -56,10 +56,10 @@ static void do_write(const struct kvm_coalesced_mmio *w)
 
 void kvm_ioevents_flush(void)
 {
-    const uint32_t entries = (uint32_t)((kvm_page() - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio));
     struct kvm_coalesced_mmio_ring *r = atomic_load_explicit(&ring, memory_order_relaxed);
     if (!r || __atomic_load_n(&r->first, __ATOMIC_ACQUIRE) == __atomic_load_n(&r->last, __ATOMIC_ACQUIRE))
         return;
+    const uint32_t entries = (uint32_t)((kvm_page() - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio));
     pthread_mutex_lock(&ring_lock);
     for (uint32_t at = r->first; at != __atomic_load_n(&r->last, __ATOMIC_ACQUIRE); at = (at + 1) % entries) {
         struct kvm_coalesced_mmio w = r->coalesced_mmio[at];

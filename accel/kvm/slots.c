@@ -93,11 +93,12 @@ static bool tell_kernel(uint32_t number, const Slot *s, uint64_t size, Error **e
 
 static void note_pages(const Slot *s, const uint64_t *bits)
 {
-    for (uint64_t page = 0; page < s->size / kvm_page(); page++) {
+    uint64_t bytes = kvm_page();
+    for (uint64_t page = 0; page < s->size / bytes; page++) {
         if (!(page & 63) && !bits[page / 64])
             page += 63;
         else if (bits[page / 64] >> (page & 63) & 1)
-            ram_dirty_mark_pages(s->ram + page * kvm_page(), kvm_page());
+            ram_dirty_mark_pages(s->ram + page * bytes, bytes);
     }
 }
 

@@ -11,18 +11,16 @@ enum { R_CTLR = 0x000, R_IIDR = 0x008, R_GROUP = 0x080, R_SET_ENABLE = 0x100, R_
        R_CLEAR_SGI = 0xf10, R_SET_SGI = 0xf20 };
 enum { C_CTLR = 0x00, C_PMR = 0x04, C_BPR = 0x08, C_ABPR = 0x1c, C_APR = 0xd0, PMR_SHIFT = 3 };
 
-static uint32_t reg(IrqchipGicPart part, unsigned cpu, unsigned at)
+uint64_t gic_host_reg(IrqchipGicPart part, unsigned cpu, unsigned at)
 {
     uint64_t v = 0;
     irqchip_host_gic()->gic_reg(part, cpu, at, false, &v);
-    return (uint32_t)v;
+    return v;
 }
 
-static void put(IrqchipGicPart part, unsigned cpu, unsigned at, uint32_t value)
-{
-    uint64_t v = value;
-    irqchip_host_gic()->gic_reg(part, cpu, at, true, &v);
-}
+void gic_host_set_reg(IrqchipGicPart part, unsigned cpu, unsigned at, uint64_t value) { irqchip_host_gic()->gic_reg(part, cpu, at, true, &value); }
+
+static uint32_t reg(IrqchipGicPart part, unsigned cpu, unsigned at) { return (uint32_t)gic_host_reg(part, cpu, at); }
 
 /* Four bytes a register. */
 static void get_bytes(unsigned cpu, unsigned at, uint8_t *out, unsigned count)
@@ -34,7 +32,7 @@ static void get_bytes(unsigned cpu, unsigned at, uint8_t *out, unsigned count)
 static void put_bytes(unsigned cpu, unsigned at, const uint8_t *in, unsigned count)
 {
     for (unsigned i = 0; i < count; i += 4)
-        put(IRQCHIP_GIC_DIST, cpu, at + i, load_le32(in + i));
+        gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, at + i, load_le32(in + i));
 }
 
 uint32_t gic_edges(uint32_t low, uint32_t high)
@@ -110,15 +108,15 @@ void gic_host_fetch(Gic *g)
 
 static void put_word(const GicWord *w, unsigned cpu, unsigned word)
 {
-    put(IRQCHIP_GIC_DIST, cpu, R_CLEAR_ENABLE + 4 * word, UINT32_MAX);
-    put(IRQCHIP_GIC_DIST, cpu, R_GROUP + 4 * word, w->group);
-    put(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word, gic_config_of(w->edge, 0));
-    put(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word + 4, gic_config_of(w->edge, 1));
-    put(IRQCHIP_GIC_DIST, cpu, R_SET_ENABLE + 4 * word, w->enabled);
-    put(IRQCHIP_GIC_DIST, cpu, R_CLEAR_PENDING + 4 * word, UINT32_MAX);
-    put(IRQCHIP_GIC_DIST, cpu, R_SET_PENDING + 4 * word, word ? w->latch : w->latch & 0xffff0000);
-    put(IRQCHIP_GIC_DIST, cpu, R_CLEAR_ACTIVE + 4 * word, UINT32_MAX);
-    put(IRQCHIP_GIC_DIST, cpu, R_SET_ACTIVE + 4 * word, w->active);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_CLEAR_ENABLE + 4 * word, UINT32_MAX);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_GROUP + 4 * word, w->group);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word, gic_config_of(w->edge, 0));
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word + 4, gic_config_of(w->edge, 1));
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_SET_ENABLE + 4 * word, w->enabled);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_CLEAR_PENDING + 4 * word, UINT32_MAX);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_SET_PENDING + 4 * word, word ? w->latch : w->latch & 0xffff0000);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_CLEAR_ACTIVE + 4 * word, UINT32_MAX);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, cpu, R_SET_ACTIVE + 4 * word, w->active);
     for (unsigned i = 0; i < 32 && word; i++)
         irqchip_host_gic()->gic_line(32 * word + i, 0, w->level >> i & 1);
 }
@@ -131,19 +129,19 @@ static void put_cpu(const Gic *g, unsigned n)
     put_bytes(n, R_PRIORITY, c->priority, GIC_INTERNAL);
     put_bytes(n, R_CLEAR_SGI, all, sizeof(all));
     put_bytes(n, R_SET_SGI, c->sgi_source, sizeof(c->sgi_source));
-    put(IRQCHIP_GIC_CPU, n, C_CTLR, c->ctlr);
-    put(IRQCHIP_GIC_CPU, n, C_PMR, c->pmr >> PMR_SHIFT);
-    put(IRQCHIP_GIC_CPU, n, C_BPR, c->bpr);
-    put(IRQCHIP_GIC_CPU, n, C_ABPR, c->abpr);
-    put(IRQCHIP_GIC_CPU, n, C_APR, c->apr | c->nsapr);
+    gic_host_set_reg(IRQCHIP_GIC_CPU, n, C_CTLR, c->ctlr);
+    gic_host_set_reg(IRQCHIP_GIC_CPU, n, C_PMR, c->pmr >> PMR_SHIFT);
+    gic_host_set_reg(IRQCHIP_GIC_CPU, n, C_BPR, c->bpr);
+    gic_host_set_reg(IRQCHIP_GIC_CPU, n, C_ABPR, c->abpr);
+    gic_host_set_reg(IRQCHIP_GIC_CPU, n, C_APR, c->apr | c->nsapr);
 }
 
 void gic_host_put(const Gic *g)
 {
     if (!irqchip_host_gic())
         return;
-    put(IRQCHIP_GIC_DIST, 0, R_CTLR, 0);
-    put(IRQCHIP_GIC_DIST, 0, R_IIDR, reg(IRQCHIP_GIC_DIST, 0, R_IIDR)); /* with it groups can be written */
+    gic_host_set_reg(IRQCHIP_GIC_DIST, 0, R_CTLR, 0);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, 0, R_IIDR, reg(IRQCHIP_GIC_DIST, 0, R_IIDR)); /* with it groups can be written */
     for (unsigned i = 1; i * 32 < g->num_irq; i++)
         put_word(&g->shared[i], 0, i);
     for (unsigned i = GIC_INTERNAL; i < g->num_irq; i += 4) {
@@ -152,7 +150,7 @@ void gic_host_put(const Gic *g)
     }
     for (unsigned i = 0; i < g->num_cpu; i++)
         put_cpu(g, i);
-    put(IRQCHIP_GIC_DIST, 0, R_CTLR, g->ctlr != 0);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, 0, R_CTLR, g->ctlr != 0);
 }
 
 bool arm_gic_place(Device *gic, hwaddr dist, hwaddr cpu, Error **errp)

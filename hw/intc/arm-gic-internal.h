@@ -4,6 +4,7 @@
 #define HW_INTC_ARM_GIC_INTERNAL_H
 
 #include "base/bits.h"
+#include "hw/core/irqchip-host.h"
 #include "base/log.h"
 #include "hw/core/cpu-port.h"
 #include "hw/core/device.h"
@@ -71,6 +72,9 @@ void gic_set_private(Gic *g, unsigned cpu, unsigned irq, bool level);
 /* arm-gic-host.c: one that the accelerator runs; nothing where it is ours. vCPUs stand, the lock is held. */
 void gic_host_fetch(Gic *g);
 void gic_host_put(const Gic *g);
+/* A register of the accelerator's, of either version; 0 where there is none. */
+uint64_t gic_host_reg(IrqchipGicPart part, unsigned cpu, unsigned at);
+void gic_host_set_reg(IrqchipGicPart part, unsigned cpu, unsigned at, uint64_t value);
 /* Two bits an interrupt, of which the upper one says "edge"; both versions. */
 uint32_t gic_edges(uint32_t low, uint32_t high);
 uint32_t gic_config_of(uint32_t edge, unsigned half);

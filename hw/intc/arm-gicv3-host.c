@@ -13,53 +13,41 @@ enum { D_CTLR = 0x0000, D_IIDR = 0x0008, R_GROUP = 0x080, R_SET_ENABLE = 0x100, 
 enum { CTLR_GROUP1 = 2, CTLR_LPIS = 1, PRIORITY_BITS = 5 };
 #define PENDBASE_PTZ BIT(62)
 
-static uint64_t reg(IrqchipGicPart part, unsigned cpu, unsigned at)
-{
-    uint64_t v = 0;
-    irqchip_host_gic()->gic_reg(part, cpu, at, false, &v);
-    return v;
-}
-
-static bool put(IrqchipGicPart part, unsigned cpu, unsigned at, uint64_t value)
-{
-    return irqchip_host_gic()->gic_reg(part, cpu, at, true, &value);
-}
-
 static uint64_t get_pair(IrqchipGicPart part, unsigned cpu, unsigned at)
 {
-    return (uint32_t)reg(part, cpu, at) | reg(part, cpu, at + 4) << 32;
+    return (uint32_t)gic_host_reg(part, cpu, at) | gic_host_reg(part, cpu, at + 4) << 32;
 }
 
 static void put_pair(IrqchipGicPart part, unsigned cpu, unsigned at, uint64_t v)
 {
-    put(part, cpu, at, (uint32_t)v);
-    put(part, cpu, at + 4, v >> 32);
+    gic_host_set_reg(part, cpu, at, (uint32_t)v);
+    gic_host_set_reg(part, cpu, at + 4, v >> 32);
 }
 
 /* ---- 32 interrupts; `at`: of the frame that has the registers of interrupt 0 ---- */
 
 static void fetch_word(Gic3Word *w, IrqchipGicPart part, unsigned cpu, unsigned at, unsigned word)
 {
-    w->group = (uint32_t)reg(part, cpu, at + R_GROUP + 4 * word);
-    w->enabled = (uint32_t)reg(part, cpu, at + R_SET_ENABLE + 4 * word);
-    w->latch = (uint32_t)reg(part, cpu, at + R_SET_PENDING + 4 * word);
-    w->active = (uint32_t)reg(part, cpu, at + R_SET_ACTIVE + 4 * word);
-    w->edge = gic_edges((uint32_t)reg(part, cpu, at + R_CONFIG + 8 * word), (uint32_t)reg(part, cpu, at + R_CONFIG + 8 * word + 4));
-    w->level = (uint32_t)reg(IRQCHIP_GIC_LEVEL, cpu, 32 * word);
+    w->group = (uint32_t)gic_host_reg(part, cpu, at + R_GROUP + 4 * word);
+    w->enabled = (uint32_t)gic_host_reg(part, cpu, at + R_SET_ENABLE + 4 * word);
+    w->latch = (uint32_t)gic_host_reg(part, cpu, at + R_SET_PENDING + 4 * word);
+    w->active = (uint32_t)gic_host_reg(part, cpu, at + R_SET_ACTIVE + 4 * word);
+    w->edge = gic_edges((uint32_t)gic_host_reg(part, cpu, at + R_CONFIG + 8 * word), (uint32_t)gic_host_reg(part, cpu, at + R_CONFIG + 8 * word + 4));
+    w->level = (uint32_t)gic_host_reg(IRQCHIP_GIC_LEVEL, cpu, 32 * word);
     w->modifier = 0;
 }
 
 static void put_word(const Gic3Word *w, IrqchipGicPart part, unsigned cpu, unsigned at, unsigned word)
 {
-    put(part, cpu, at + R_CLEAR_ENABLE + 4 * word, UINT32_MAX);
-    put(part, cpu, at + R_GROUP + 4 * word, w->group);
-    put(part, cpu, at + R_CONFIG + 8 * word, gic_config_of(w->edge, 0));
-    put(part, cpu, at + R_CONFIG + 8 * word + 4, gic_config_of(w->edge, 1));
-    put(IRQCHIP_GIC_LEVEL, cpu, 32 * word, w->level);
-    put(part, cpu, at + R_SET_PENDING + 4 * word, w->latch); /* what is 0 is cleared, too */
-    put(part, cpu, at + R_CLEAR_ACTIVE + 4 * word, UINT32_MAX);
-    put(part, cpu, at + R_SET_ACTIVE + 4 * word, w->active);
-    put(part, cpu, at + R_SET_ENABLE + 4 * word, w->enabled);
+    gic_host_set_reg(part, cpu, at + R_CLEAR_ENABLE + 4 * word, UINT32_MAX);
+    gic_host_set_reg(part, cpu, at + R_GROUP + 4 * word, w->group);
+    gic_host_set_reg(part, cpu, at + R_CONFIG + 8 * word, gic_config_of(w->edge, 0));
+    gic_host_set_reg(part, cpu, at + R_CONFIG + 8 * word + 4, gic_config_of(w->edge, 1));
+    gic_host_set_reg(IRQCHIP_GIC_LEVEL, cpu, 32 * word, w->level);
+    gic_host_set_reg(part, cpu, at + R_SET_PENDING + 4 * word, w->latch); /* what is 0 is cleared, too */
+    gic_host_set_reg(part, cpu, at + R_CLEAR_ACTIVE + 4 * word, UINT32_MAX);
+    gic_host_set_reg(part, cpu, at + R_SET_ACTIVE + 4 * word, w->active);
+    gic_host_set_reg(part, cpu, at + R_SET_ENABLE + 4 * word, w->enabled);
 }
 
 /* ---- CPU interface ---- */
@@ -67,7 +55,7 @@ static void put_word(const Gic3Word *w, IrqchipGicPart part, unsigned cpu, unsig
 /* Active priorities have a bit for each level that the host's CPU has; ours are 32. */
 static unsigned levels_of(unsigned cpu)
 {
-    unsigned bits = (unsigned)(reg(IRQCHIP_GIC_SYSREG, cpu, ICC_CTLR) >> 8 & 7) + 1;
+    unsigned bits = (unsigned)(gic_host_reg(IRQCHIP_GIC_SYSREG, cpu, ICC_CTLR) >> 8 & 7) + 1;
     return CLAMP(bits, PRIORITY_BITS, 7);
 }
 
@@ -76,7 +64,7 @@ static uint32_t get_active(unsigned cpu, uint32_t key)
     unsigned bits = levels_of(cpu);
     uint32_t out = 0;
     for (unsigned n = 0; n < 1u << (bits - PRIORITY_BITS); n++) {
-        uint32_t v = (uint32_t)reg(IRQCHIP_GIC_SYSREG, cpu, key + n);
+        uint32_t v = (uint32_t)gic_host_reg(IRQCHIP_GIC_SYSREG, cpu, key + n);
         for (unsigned i = 0; i < 32; i++)
             out |= (v >> i & 1) << ((32 * n + i) >> (bits - PRIORITY_BITS));
     }
@@ -92,18 +80,18 @@ static void put_active(unsigned cpu, uint32_t key, uint32_t active)
         v[level / 32] |= (active >> i & 1) << level % 32;
     }
     for (unsigned n = 0; n < words; n++)
-        put(IRQCHIP_GIC_SYSREG, cpu, key + n, v[n]);
+        gic_host_set_reg(IRQCHIP_GIC_SYSREG, cpu, key + n, v[n]);
 }
 
 static void fetch_interface(Gic3Cpu *c)
 {
     unsigned n = c->index;
-    c->pmr = reg(IRQCHIP_GIC_SYSREG, n, ICC_PMR) & GIC3_PRIORITY_MASK;
-    c->bpr[GROUP_0] = MAX(reg(IRQCHIP_GIC_SYSREG, n, ICC_BPR0) & 7, GIC3_MIN_BPR);
-    c->bpr[GROUP_1NS] = MAX(reg(IRQCHIP_GIC_SYSREG, n, ICC_BPR1) & 7, GIC3_MIN_BPR + 1);
-    c->enabled[GROUP_0] = reg(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN0) & 1;
-    c->enabled[GROUP_1NS] = reg(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN1) & 1;
-    c->cpu_ctlr[1] = reg(IRQCHIP_GIC_SYSREG, n, ICC_CTLR) & (ICC_CTLR_CBPR | ICC_CTLR_EOIMODE);
+    c->pmr = gic_host_reg(IRQCHIP_GIC_SYSREG, n, ICC_PMR) & GIC3_PRIORITY_MASK;
+    c->bpr[GROUP_0] = MAX(gic_host_reg(IRQCHIP_GIC_SYSREG, n, ICC_BPR0) & 7, GIC3_MIN_BPR);
+    c->bpr[GROUP_1NS] = MAX(gic_host_reg(IRQCHIP_GIC_SYSREG, n, ICC_BPR1) & 7, GIC3_MIN_BPR + 1);
+    c->enabled[GROUP_0] = gic_host_reg(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN0) & 1;
+    c->enabled[GROUP_1NS] = gic_host_reg(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN1) & 1;
+    c->cpu_ctlr[1] = gic_host_reg(IRQCHIP_GIC_SYSREG, n, ICC_CTLR) & (ICC_CTLR_CBPR | ICC_CTLR_EOIMODE);
     c->apr[GROUP_0] = get_active(n, ICC_AP0R0);
     c->apr[GROUP_1NS] = get_active(n, ICC_AP1R0);
 }
@@ -111,13 +99,13 @@ static void fetch_interface(Gic3Cpu *c)
 static void put_interface(const Gic3Cpu *c)
 {
     unsigned n = c->index;
-    uint64_t fixed = reg(IRQCHIP_GIC_SYSREG, n, ICC_CTLR) & ~(uint64_t)(ICC_CTLR_CBPR | ICC_CTLR_EOIMODE);
-    put(IRQCHIP_GIC_SYSREG, n, ICC_CTLR, fixed | (c->cpu_ctlr[1] & (ICC_CTLR_CBPR | ICC_CTLR_EOIMODE)));
-    put(IRQCHIP_GIC_SYSREG, n, ICC_PMR, c->pmr);
-    put(IRQCHIP_GIC_SYSREG, n, ICC_BPR0, c->bpr[GROUP_0]);
-    put(IRQCHIP_GIC_SYSREG, n, ICC_BPR1, c->bpr[GROUP_1NS]);
-    put(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN0, c->enabled[GROUP_0]);
-    put(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN1, c->enabled[GROUP_1NS]);
+    uint64_t fixed = gic_host_reg(IRQCHIP_GIC_SYSREG, n, ICC_CTLR) & ~(uint64_t)(ICC_CTLR_CBPR | ICC_CTLR_EOIMODE);
+    gic_host_set_reg(IRQCHIP_GIC_SYSREG, n, ICC_CTLR, fixed | (c->cpu_ctlr[1] & (ICC_CTLR_CBPR | ICC_CTLR_EOIMODE)));
+    gic_host_set_reg(IRQCHIP_GIC_SYSREG, n, ICC_PMR, c->pmr);
+    gic_host_set_reg(IRQCHIP_GIC_SYSREG, n, ICC_BPR0, c->bpr[GROUP_0]);
+    gic_host_set_reg(IRQCHIP_GIC_SYSREG, n, ICC_BPR1, c->bpr[GROUP_1NS]);
+    gic_host_set_reg(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN0, c->enabled[GROUP_0]);
+    gic_host_set_reg(IRQCHIP_GIC_SYSREG, n, ICC_IGRPEN1, c->enabled[GROUP_1NS]);
     put_active(n, ICC_AP0R0, c->apr[GROUP_0]);
     put_active(n, ICC_AP1R0, c->apr[GROUP_1NS]);
 }
@@ -130,11 +118,11 @@ static void fetch_redist(Gic3Cpu *c)
     fetch_word(&c->word, IRQCHIP_GIC_REDIST, n, SGI_FRAME, 0);
     c->word.edge |= 0xffff;
     for (unsigned i = 0; i < GIC_INTERNAL; i += 4)
-        store_le32(c->priority + i, (uint32_t)reg(IRQCHIP_GIC_REDIST, n, SGI_FRAME + R_PRIORITY + i));
-    c->waker = (uint32_t)reg(IRQCHIP_GIC_REDIST, n, RD_WAKER) & 6;
+        store_le32(c->priority + i, (uint32_t)gic_host_reg(IRQCHIP_GIC_REDIST, n, SGI_FRAME + R_PRIORITY + i));
+    c->waker = (uint32_t)gic_host_reg(IRQCHIP_GIC_REDIST, n, RD_WAKER) & 6;
     c->propbaser = get_pair(IRQCHIP_GIC_REDIST, n, RD_PROPBASE);
     c->pendbaser = get_pair(IRQCHIP_GIC_REDIST, n, RD_PENDBASE) & ~PENDBASE_PTZ;
-    c->ctlr = (uint32_t)reg(IRQCHIP_GIC_REDIST, n, RD_CTLR) & CTLR_LPIS;
+    c->ctlr = (uint32_t)gic_host_reg(IRQCHIP_GIC_REDIST, n, RD_CTLR) & CTLR_LPIS;
     if (c->ctlr)
         gic3_lpi_enable(c, true); /* the order before has put them into RAM */
 }
@@ -143,17 +131,17 @@ static void fetch_redist(Gic3Cpu *c)
 static void put_redist(Gic3Cpu *c)
 {
     unsigned n = c->index;
-    put(IRQCHIP_GIC_REDIST, n, RD_CTLR, 0);
+    gic_host_set_reg(IRQCHIP_GIC_REDIST, n, RD_CTLR, 0);
     put_pair(IRQCHIP_GIC_REDIST, n, RD_PROPBASE, c->propbaser);
     put_pair(IRQCHIP_GIC_REDIST, n, RD_PENDBASE, c->pendbaser);
     if (c->ctlr & CTLR_LPIS) {
         gic3_lpi_enable(c, false);
-        put(IRQCHIP_GIC_REDIST, n, RD_CTLR, CTLR_LPIS);
+        gic_host_set_reg(IRQCHIP_GIC_REDIST, n, RD_CTLR, CTLR_LPIS);
     }
-    put(IRQCHIP_GIC_REDIST, n, RD_WAKER, c->waker);
+    gic_host_set_reg(IRQCHIP_GIC_REDIST, n, RD_WAKER, c->waker);
     put_word(&c->word, IRQCHIP_GIC_REDIST, n, SGI_FRAME, 0);
     for (unsigned i = 0; i < GIC_INTERNAL; i += 4)
-        put(IRQCHIP_GIC_REDIST, n, SGI_FRAME + R_PRIORITY + i, load_le32(c->priority + i));
+        gic_host_set_reg(IRQCHIP_GIC_REDIST, n, SGI_FRAME + R_PRIORITY + i, load_le32(c->priority + i));
 }
 
 /* ---- all of it ---- */
@@ -172,7 +160,7 @@ void gic3_host_fetch(Gic3 *g)
         group0 |= uses_group0(&g->shared[i]);
     }
     for (unsigned i = GIC_INTERNAL; i < g->num_irq; i += 4)
-        store_le32(&g->priority[i], (uint32_t)reg(IRQCHIP_GIC_DIST, 0, R_PRIORITY + i));
+        store_le32(&g->priority[i], (uint32_t)gic_host_reg(IRQCHIP_GIC_DIST, 0, R_PRIORITY + i));
     for (unsigned i = GIC_INTERNAL; i < g->num_irq; i++) {
         g->route[i] = get_pair(IRQCHIP_GIC_DIST, 0, D_ROUTE + 8 * i);
         gic3_retarget(g, i);
@@ -182,24 +170,24 @@ void gic3_host_fetch(Gic3 *g)
         fetch_interface(&g->cpu[i]);
         group0 |= uses_group0(&g->cpu[i].word);
     }
-    g->enabled = !(reg(IRQCHIP_GIC_DIST, 0, D_CTLR) & CTLR_GROUP1) ? 0 : 1u << GROUP_1NS | (group0 ? 1u << GROUP_0 : 0);
+    g->enabled = !(gic_host_reg(IRQCHIP_GIC_DIST, 0, D_CTLR) & CTLR_GROUP1) ? 0 : 1u << GROUP_1NS | (group0 ? 1u << GROUP_0 : 0);
 }
 
 void gic3_host_put(Gic3 *g)
 {
     if (!irqchip_host_gic())
         return;
-    put(IRQCHIP_GIC_DIST, 0, D_CTLR, 0);
-    put(IRQCHIP_GIC_DIST, 0, D_IIDR, reg(IRQCHIP_GIC_DIST, 0, D_IIDR));
+    gic_host_set_reg(IRQCHIP_GIC_DIST, 0, D_CTLR, 0);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, 0, D_IIDR, gic_host_reg(IRQCHIP_GIC_DIST, 0, D_IIDR));
     for (unsigned i = 0; i < g->num_cpu; i++)
         put_redist(&g->cpu[i]);
     for (unsigned i = 1; i * 32 < g->num_irq; i++)
         put_word(&g->shared[i], IRQCHIP_GIC_DIST, 0, 0, i);
     for (unsigned i = GIC_INTERNAL; i < g->num_irq; i += 4)
-        put(IRQCHIP_GIC_DIST, 0, R_PRIORITY + i, load_le32(&g->priority[i]));
+        gic_host_set_reg(IRQCHIP_GIC_DIST, 0, R_PRIORITY + i, load_le32(&g->priority[i]));
     for (unsigned i = GIC_INTERNAL; i < g->num_irq; i++)
         put_pair(IRQCHIP_GIC_DIST, 0, D_ROUTE + 8 * i, g->route[i]);
-    put(IRQCHIP_GIC_DIST, 0, D_CTLR, g->enabled ? CTLR_GROUP1 : 0);
+    gic_host_set_reg(IRQCHIP_GIC_DIST, 0, D_CTLR, g->enabled ? CTLR_GROUP1 : 0);
     for (unsigned i = 0; i < g->num_cpu; i++)
         put_interface(&g->cpu[i]);
 }

@@ -20,4 +20,6 @@ typedef void VirtioDoorPlaces(Doorbell *door, void *transport, unsigned queue);
 void virtio_doors_update(VirtioDoors *d, VirtioDevice *v, bool wanted, VirtioDoorPlaces *places, void *transport);
 void virtio_doors_close(VirtioDoors *d);
 void virtio_doors_look(VirtioDoors *d); /* before the device is saved: serve those that have rung */
+/* The device's line of `info devices`; notifies: how often an exit rang. */
+void virtio_doors_info(const VirtioDoors *d, const VirtioDevice *v, unsigned notifies, GString *out);
 #endif

@@ -278,8 +278,7 @@ static void mmio_info(Device *d, GString *out)
 {
     const VirtioMmio *m = (VirtioMmio *)d;
     if (m->v)
-        g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times, %u by file descriptor\n", m->v->status,
-                               (guint64)m->v->guest_features, m->notifies + m->doors.signals, m->doors.signals);
+        virtio_doors_info(&m->doors, m->v, m->notifies, out);
 }
 
 static void mmio_stop(Device *d) { bus_fini(&((VirtioMmio *)d)->bus.bus); }

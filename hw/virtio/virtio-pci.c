@@ -384,8 +384,7 @@ static void info(Device *d, GString *out)
 {
     const VirtioPci *p = (VirtioPci *)d;
     if (p->v)
-        g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times, %u by file descriptor\n", p->v->status,
-                               (guint64)p->v->guest_features, p->notifies + p->doors.signals, p->doors.signals);
+        virtio_doors_info(&p->doors, p->v, p->notifies, out);
 }
 
 static const Property props[] = {

@@ -248,7 +248,7 @@ void x86_write_cr3(X86Cpu *c, uint64_t value);
 void x86_write_cr4(X86Cpu *c, uint64_t value);
 bool x86_write_efer(X86Cpu *c, uint64_t value); /* false: #GP */
 bool x86_canonical(const X86Cpu *c, uint64_t va);
-void x86_reload_pdptes(X86Cpu *c); /* smm.c: PAE paging's four entries, as they are in memory */
+void x86_reload_pdptes(X86Cpu *c); /* smm.c: the four entries of PAE paging, if that is on, as they are in memory */
 /* msr.c; false: #GP */
 bool x86_read_msr(X86Cpu *c, uint32_t msr, uint64_t *value);
 bool x86_write_msr(X86Cpu *c, uint32_t msr, uint64_t value);

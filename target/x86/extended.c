@@ -11,10 +11,10 @@ enum { MSR_BNDCFGS = 0xd90, MSR_XSS = 0xda0, MSR_VMX_BASIC = 0x480, MSR_PERF_CAP
 
 /* --- components of XSAVE --- */
 
-static const struct { const char *feature, *what; size_t offset; uint32_t size; } components[X86_XSAVE_COMPONENTS] = {
-#define ROW(field, feature_, what_) { feature_, what_, offsetof(X86Components, field), sizeof(((X86Components *)0)->field) }
-    [3] = ROW(bndregs, "mpx", "bounds registers"), [4] = ROW(bndcsr, "mpx", "bounds registers"), [5] = ROW(opmask, "avx512f", "AVX-512"),
-    [6] = ROW(zmm_hi256, "avx512f", "AVX-512"), [7] = ROW(hi16_zmm, "avx512f", "AVX-512"), [9] = ROW(pkru, "pku", "protection keys"),
+static const struct { unsigned feature; const char *what; size_t offset; uint32_t size; } components[X86_XSAVE_COMPONENTS] = {
+#define ROW(field, feature_, what_) { X86_FEATURE_##feature_, what_, offsetof(X86Components, field), sizeof(((X86Components *)0)->field) }
+    [3] = ROW(bndregs, MPX, "bounds registers"), [4] = ROW(bndcsr, MPX, "bounds registers"), [5] = ROW(opmask, AVX512F, "AVX-512"),
+    [6] = ROW(zmm_hi256, AVX512F, "AVX-512"), [7] = ROW(hi16_zmm, AVX512F, "AVX-512"), [9] = ROW(pkru, PKU, "protection keys"),
 #undef ROW
 };
 
@@ -26,47 +26,36 @@ uint8_t *x86_ext_component(X86Components *x, unsigned number, uint32_t *size)
     return (uint8_t *)x + components[number].offset;
 }
 
-static bool has_name(const uint32_t features[], const char *name)
-{
-    int f = x86_feature_find(name);
-    return f >= 0 && features[f >> 5] >> (f & 31) & 1;
-}
-
-static void drop(uint32_t features[], const char *name)
-{
-    int f = x86_feature_find(name);
-    if (f >= 0)
-        features[f >> 5] &= ~(1u << (f & 31));
-}
+static bool has(const uint32_t features[], unsigned f) { return features[f >> 5] >> (f & 31) & 1; }
+static void drop(uint32_t features[], unsigned f) { features[f >> 5] &= ~(1u << (f & 31)); }
 
 static bool holds(const X86ExtendedHost *host, unsigned i) { return host && host->xsave[i].size == components[i].size; }
 
 void x86_ext_hide(uint32_t features[], bool pmu)
 {
     if (!pmu) {
-        drop(features, "pdcm");
-        drop(features, "perfctr-core");
+        drop(features, X86_FEATURE_PDCM);
+        drop(features, X86_FEATURE_PERFCTR_CORE);
     }
-    if (!has_name(features, "svm"))
+    if (!has(features, X86_FEATURE_SVM))
         features[X86_FW_SVM] = 0;
 }
 
 void x86_ext_filter(uint32_t features[], const X86ExtendedHost *host, bool pmu)
 {
-    static const char *const nested[] = { "vmx", "svm" };
     for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
-        if (components[i].size && (!holds(host, i) || !has_name(features, "xsave")))
+        if (components[i].size && (!holds(host, i) || !has(features, X86_FEATURE_XSAVE)))
             drop(features, components[i].feature);
     }
-    for (const char *const *f = x86_feature_names(); *f && !has_name(features, "avx512f"); f++) {
+    for (const char *const *f = x86_feature_names(); *f && !has(features, X86_FEATURE_AVX512F); f++) {
         if (g_str_has_prefix(*f, "avx512"))
-            drop(features, *f);
+            drop(features, (unsigned)x86_feature_find(*f));
     }
-    if (!has_name(features, "xsave"))
-        drop(features, "xsaves");
-    for (unsigned i = 0; i < ARRAY_LEN(nested); i++) {
-        if (!host || !host->nested)
-            drop(features, nested[i]);
+    if (!has(features, X86_FEATURE_XSAVE))
+        drop(features, X86_FEATURE_XSAVES);
+    if (!host || !host->nested) {
+        drop(features, X86_FEATURE_VMX);
+        drop(features, X86_FEATURE_SVM);
     }
     x86_ext_hide(features, host && pmu);
 }
@@ -96,7 +85,7 @@ static void init_pmu(X86Cpu *c)
     const X86ExtendedHost *h = c->ext.host;
     uint32_t a = h->pmu_leaf[EAX], d = h->pmu_leaf[EDX];
     if (h->pmu_amd && x86_like_amd(c)) {
-        p->kind = has_name(c->feature, "perfctr-core") ? X86_PMU_CORE : X86_PMU_K7;
+        p->kind = x86_has_feature(c, X86_FEATURE_PERFCTR_CORE) ? X86_PMU_CORE : X86_PMU_K7;
         p->general = p->kind == X86_PMU_CORE ? X86_PMU_AMD : 4;
     } else if (a & 0xff) {
         p->kind = X86_PMU_ARCH;
@@ -106,7 +95,7 @@ static void init_pmu(X86Cpu *c)
         p->fixed = p->version < 2 ? 0 : (uint8_t)MIN(d & 31, (unsigned)X86_PMU_FIXED);
         p->leaf[EAX] = (a & ~0xff00u) | (uint32_t)p->general << 8;
         p->leaf[EDX] = p->version < 2 ? 0 : (d & ~31u) | p->fixed;
-        p->perf_capabilities = has_name(c->feature, "pdcm") ? h->perf_capabilities : 0;
+        p->perf_capabilities = x86_has_feature(c, X86_FEATURE_PDCM) ? h->perf_capabilities : 0;
         c->cpuid_level = MAX(c->cpuid_level, 0xau);
     }
 }
@@ -121,14 +110,14 @@ void x86_ext_init(X86Cpu *c, const X86ExtendedHost *host, bool pmu)
     memset(e, 0, sizeof(*e));
     e->host = host;
     for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
-        if (components[i].size && has_name(c->feature, components[i].feature))
+        if (components[i].size && x86_has_feature(c, components[i].feature))
             e->xsave.there |= UINT64_C(1) << i;
     }
     if (host && pmu)
         init_pmu(c);
-    if (has_name(c->feature, "vmx"))
+    if (x86_has_feature(c, X86_FEATURE_VMX))
         memcpy(e->nested.vmx, host->vmx, sizeof(e->nested.vmx));
-    if (has_name(c->feature, "vmx") || has_name(c->feature, "svm"))
+    if (x86_has_feature(c, X86_FEATURE_VMX) || x86_has_feature(c, X86_FEATURE_SVM))
         e->nested.state = g_byte_array_new();
 }
 
@@ -170,13 +159,13 @@ static unsigned ranges(X86Cpu *c, Range out[RANGES])
     X86Pmu *p = &c->ext.pmu;
     bool arch2 = p->kind == X86_PMU_ARCH && p->version >= 2;
     const Range all[RANGES] = {
-        { MSR_XSS, has_name(c->feature, "xsaves"), &c->xss },
-        { MSR_BNDCFGS, has_name(c->feature, "mpx"), &c->ext.bndcfgs },
-        { MSR_VMX_BASIC, has_name(c->feature, "vmx") ? X86_VMX_MSRS : 0, c->ext.nested.vmx },
-        { MSR_HSAVE, has_name(c->feature, "svm"), &c->ext.nested.hsave },
-        { MSR_VM_CR, has_name(c->feature, "svm"), &c->ext.nested.vm_cr },
-        { MSR_TSC_RATIO, has_name(c->feature, "tsc-scale"), &c->ext.nested.tsc_ratio },
-        { MSR_PERF_CAPABILITIES, has_name(c->feature, "pdcm") && p->kind == X86_PMU_ARCH, &p->perf_capabilities },
+        { MSR_XSS, x86_has_feature(c, X86_FEATURE_XSAVES), &c->xss },
+        { MSR_BNDCFGS, x86_has_feature(c, X86_FEATURE_MPX), &c->ext.bndcfgs },
+        { MSR_VMX_BASIC, x86_has_feature(c, X86_FEATURE_VMX) ? X86_VMX_MSRS : 0, c->ext.nested.vmx },
+        { MSR_HSAVE, x86_has_feature(c, X86_FEATURE_SVM), &c->ext.nested.hsave },
+        { MSR_VM_CR, x86_has_feature(c, X86_FEATURE_SVM), &c->ext.nested.vm_cr },
+        { MSR_TSC_RATIO, x86_has_feature(c, X86_FEATURE_TSC_SCALE), &c->ext.nested.tsc_ratio },
+        { MSR_PERF_CAPABILITIES, x86_has_feature(c, X86_FEATURE_PDCM) && p->kind == X86_PMU_ARCH, &p->perf_capabilities },
         { 0x38d, arch2, &p->fixed_control }, { 0x38f, arch2, &p->global_control }, { 0x38e, arch2, &p->global_status },
         { 0x309, p->fixed, p->fixed_counter },
         { 0xc1, p->kind == X86_PMU_ARCH ? p->general : 0, p->counter },

@@ -39,12 +39,13 @@ void kvm_x86_ext_read(X86ExtendedHost *h, KvmX86Offer *offer)
 {
     g_autofree struct kvm_msr_list *msrs = kvm_x86_msr_list(KVM_GET_MSR_INDEX_LIST);
     g_autofree struct kvm_msr_list *features = kvm_check(KVM_CAP_GET_MSR_FEATURES) > 0 ? kvm_x86_msr_list(KVM_GET_MSR_FEATURE_INDEX_LIST) : NULL;
-    uint64_t xcr0 = offer(0xd, 0, EAX);
+    uint64_t xcr0 = kvm_check(KVM_CAP_XSAVE) > 0 ? offer(0xd, 0, EAX) : 0;
+    size_t area = kvm_x86_xsave_size();
     *h = (X86ExtendedHost){ .perf_capabilities = feature_msr(features, MSR_PERF_CAPABILITIES) };
-    for (unsigned i = X86_XSAVE_FIRST; kvm_check(KVM_CAP_XSAVE) > 0 && i < X86_XSAVE_COMPONENTS; i++) {
+    for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
         if (xcr0 >> i & 1)
             h->xsave[i].size = offer(0xd, i, EAX), h->xsave[i].offset = offer(0xd, i, EBX), h->xsave[i].flags = offer(0xd, i, ECX);
-        if (h->xsave[i].offset + h->xsave[i].size > kvm_x86_xsave_size())
+        if (h->xsave[i].offset + h->xsave[i].size > area)
             h->xsave[i].size = 0;
     }
     for (unsigned i = 0; i < 4; i++)

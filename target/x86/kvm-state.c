@@ -429,8 +429,7 @@ bool kvm_x86_get(KvmVcpu *k, Error **errp)
     if (!get_events(k, errp) || !get_waiting(k, errp) || !kvm_x86_get_nested(k, errp))
         return false;
     tlb_flush_all(k->v);
-    if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !x86_lma(c)) /* the kernel does not tell what it holds */
-        x86_reload_pdptes(c);
+    x86_reload_pdptes(c); /* the kernel does not tell what it holds */
     tlb_set_asid(k->v, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
     x86_update_mode(c);
     return true;

@@ -135,7 +135,8 @@ static void load_state(X86Cpu *c, const uint8_t *s)
 
 void x86_reload_pdptes(X86Cpu *c)
 {
-    for (unsigned i = 0; i < 4; i++) {
+    bool used = c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !x86_lma(c);
+    for (unsigned i = 0; used && i < 4; i++) {
         c->pdpte[i] = 0;
         as_load(c->v.as, (c->cr3 & 0xffffffe0) + i * 8, 8, &c->pdpte[i], x86_guest_arch.attrs(&c->v));
     }
@@ -156,8 +157,7 @@ X86_HELPER_VOID(rsm)
     load_state(c, save);
     switch_space(c, false);
     c->nmi_blocked = c->smm_nmi_blocked;
-    if (c->cr0 & CR0_PG && c->cr4 & CR4_PAE && !(c->efer & EFER_LMA))
-        x86_reload_pdptes(c);
+    x86_reload_pdptes(c);
     tlb_set_asid(v, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
     x86_update_mode(c);
     x86_poll_soon(c);

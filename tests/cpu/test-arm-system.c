@@ -6,6 +6,7 @@
 #include "hw/intc/arm-gic.h"
 #include "target/arm/mmu.h"
 #include "target/arm/sysregs.h"
+#include "tests/device/whole-state.h"
 
 enum { RAM = 4 << 20 };
 static Machine machine;
@@ -289,15 +290,11 @@ static void test_due_timer_saved(void)
     c->timer_cval[ARM_TIMER_VIRT] = arm_count(c) + c->cntfrq / 1000;
     arm_timers_update(c);
     clock_virtual_set(now + 2000000);
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    g_autoptr(GBytes) stream = state_writer_finish(w);
+    g_autoptr(GBytes) stream = save_all();
     uint64_t pending = 0;
     as_load(machine.as_memory, ISPENDR, 4, &pending, (MemAttrs){ 0 });
     g_assert_false(pending & BIT(PPI)); /* else this test shows nothing */
-    StateReader *r = state_reader_new(stream, &err);
-    g_assert_true(device_load_all(r, &err));
-    state_reader_free(r);
+    load_all(stream);
     as_load(machine.as_memory, ISPENDR, 4, &pending, (MemAttrs){ 0 });
     g_assert_true(pending & BIT(PPI));
     mem_unmap(gic->region[0]);

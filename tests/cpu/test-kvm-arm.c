@@ -9,6 +9,7 @@
 #include "hw/core/irqchip-host.h"
 #include "target/arm/helpers.h"
 #include "target/arm/kvm.h"
+#include "tests/device/whole-state.h"
 
 enum { RAM = 1 << 20, FD_VM = 1000, FD_VCPU, FD_GIC, FD_ITS, MODELS_MIDR = 0x413fd0c1 };
 #define SYSREG(op1, crn, crm, op2) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | ARM_SYS_KEY(3, op1, crn, crm, op2))
@@ -281,20 +282,15 @@ static void test_state(void)
 /* What no table has is kept, saved where it differs from reset, and begins anew with a reset. */
 static void test_rest(void)
 {
-    Error *err = NULL;
     start("host");
     uint64_t *mine = reg64(SYSREG(0, 15, 15, 7));
     *mine = 0x99;
     g_assert_true(kvm_arm_get(k, NULL));
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    g_autoptr(GBytes) stream = state_writer_finish(w);
+    g_autoptr(GBytes) stream = save_all();
     device_reset_all();
     g_assert_true(kvm_arm_put(k, NULL));
     g_assert_cmphex(*mine, ==, 0);
-    StateReader *r = state_reader_new(stream, &err);
-    g_assert_true(device_load_all(r, &err));
-    state_reader_free(r);
+    load_all(stream);
     g_assert_true(kvm_arm_put(k, NULL));
     g_assert_cmphex(*mine, ==, 0x99);
     stop();

@@ -5,6 +5,7 @@
 #include "accel/vcpu.h"
 #include "base/error.h"
 #include "tests/cpu/kvm-fake.h"
+#include "tests/device/whole-state.h"
 
 static void put(KvmVcpu *k)
 {
@@ -141,13 +142,6 @@ static void start_avx512(void)
     fake_msr(0xda0, 0, true);
 }
 
-static GBytes *save(X86Cpu *c)
-{
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    return state_writer_finish(w);
-}
-
 /* Into a CPU of the model; the error, or NULL. */
 static char *load(GBytes *stream, const char *model)
 {
@@ -198,7 +192,7 @@ static void test_components(void)
     g_assert_cmpuint(fake.xsave[AT_ZMM + 9], ==, 0);
 
     get(k);
-    g_autoptr(GBytes) stream = save(c);
+    g_autoptr(GBytes) stream = save_all();
     fake_vcpu_free(k);
     g_assert_null(load(stream, "host"));
     g_autofree char *fewer = load(stream, "host,-avx512f"), *keys = load(stream, "host,-pku"), *translator = load(stream, NULL);
@@ -251,7 +245,7 @@ static void test_pmu(void)
     get(k);
     g_assert_cmphex(c->ext.pmu.counter[3], ==, 0x123456789);
     g_assert_cmphex(c->ext.pmu.fixed_counter[2], ==, 77);
-    g_autoptr(GBytes) stream = save(c);
+    g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
     put(k);
     g_assert_cmphex(*fake_msr_value(0xc4) | *fake_msr_value(0x189) | *fake_msr_value(0x30b) | *fake_msr_value(0x38d), ==, 0);
@@ -365,7 +359,7 @@ static void test_nested(void)
     put(k);
     g_assert_cmpuint(fake.nested_sets, ==, 0); /* nothing has changed */
     get(k);
-    g_autoptr(GBytes) stream = save(c);
+    g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
     put(k);
     g_assert_cmpuint(fake.nested_sets, ==, 1);
@@ -375,11 +369,8 @@ static void test_nested(void)
 
     start_nested();
     k = fake_vcpu("host");
-    StateReader *r = state_reader_new(stream, NULL);
     Error *err = NULL;
-    device_load_all(r, &err);
-    g_assert_no_error(err);
-    state_reader_free(r);
+    load_all(stream);
     put(k);
     g_assert_cmpuint(s->size, ==, HEAD + VMCS12);
     g_assert_cmphex(s->hdr.vmx.vmcs12_pa, ==, 0x2000);
@@ -416,13 +407,11 @@ static void test_nested_svm(void)
     *fake_msr_value(0xc0010117) = 0x123000;
     *fake_msr_value(0xc0010114) = 8;
     get(k);
-    g_autoptr(GBytes) stream = save(x86_cpu(k->v));
+    g_autoptr(GBytes) stream = save_all();
     fake_vcpu_free(k);
     *fake_msr_value(0xc0010117) = 0;
     k = fake_vcpu("host");
-    StateReader *r = state_reader_new(stream, NULL);
-    g_assert_true(device_load_all(r, NULL));
-    state_reader_free(r);
+    load_all(stream);
     put(k);
     g_assert_cmphex(*fake_msr_value(0xc0010117), ==, 0x123000);
     g_assert_cmphex(*fake_msr_value(0xc0010114), ==, 8);
@@ -524,7 +513,7 @@ static void test_paravirtual(void)
     get(k);
     g_assert_cmphex(c->kvm_async_pf, ==, 0x7009);
     g_assert_cmphex(c->kvm_steal_time, ==, 0x8001);
-    g_autoptr(GBytes) stream = save(c);
+    g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
     put(k);
     g_assert_cmphex(*fake_msr_value(0x4b564d02) | *fake_msr_value(0x4b564d03), ==, 0); /* the kernel stops writing there */
@@ -532,9 +521,7 @@ static void test_paravirtual(void)
 
     start_paravirtual();
     k = fake_vcpu("host");
-    StateReader *r = state_reader_new(stream, NULL);
-    g_assert_true(device_load_all(r, NULL));
-    state_reader_free(r);
+    load_all(stream);
     put(k);
     g_assert_cmphex(*fake_msr_value(0x4b564d02), ==, 0x7009);
     g_assert_cmphex(*fake_msr_value(0x4b564d03), ==, 0x8001);

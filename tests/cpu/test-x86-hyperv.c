@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "tests/cpu/x86-fixture.h"
+#include "tests/device/whole-state.h"
 
 static void cpuid(X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4]) { x86_cpuid(c, leaf, sub, o); }
 
@@ -53,20 +54,16 @@ static void test_hyperv(void)
     }
     g_assert_cmpuint(count, ==, 32);
     *x86_hv_msr_field(c, 0x40000021) = 0x12345001;
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    g_autoptr(GBytes) stream = state_writer_finish(w);
+    g_autoptr(GBytes) stream = save_all();
     x86_hv_reset(c);
     g_assert_cmphex(*x86_hv_msr_field(c, 0x40000021), ==, 0);
-    StateReader *reader = state_reader_new(stream, NULL);
-    g_assert_true(device_load_all(reader, NULL));
-    state_reader_free(reader);
+    load_all(stream);
     g_assert_cmphex(*x86_hv_msr_field(c, 0x40000021), ==, 0x12345001);
     fix_free(c);
 
     c = fix_cpu("qemu64,hv-vpindex"); /* a guest with other interfaces does not load */
     Error *err = NULL;
-    reader = state_reader_new(stream, NULL);
+    StateReader *reader = state_reader_new(stream, NULL);
     g_assert_false(device_load_all(reader, &err));
     g_assert_nonnull(strstr(err->message, "same hv-*"));
     error_free(err);

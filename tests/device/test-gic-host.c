@@ -11,6 +11,7 @@
 #include "hw/core/machine.h"
 #include "hw/intc/arm-gic-internal.h"
 #include "hw/intc/arm-gicv3-internal.h"
+#include "tests/device/whole-state.h"
 
 #define RAM_SIZE (1 * MiB)
 enum { DIST = 0x8000000, CPUIF = 0x8010000, REDIST = 0x80a0000, SGI_FRAME = 0x10000 };
@@ -157,22 +158,6 @@ static void stop(void)
     g_hash_table_unref(regs);
 }
 
-static GBytes *save(void)
-{
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    return state_writer_finish(w);
-}
-
-static void load(GBytes *stream)
-{
-    Error *err = NULL;
-    StateReader *r = state_reader_new(stream, &err);
-    if (!device_load_all(r, &err))
-        g_error("%s", err->message);
-    state_reader_free(r);
-}
-
 static void fill(void *at, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -222,13 +207,13 @@ static void test_v2(void)
     start(2, 5);
     Gic *g = (Gic *)gic;
     random_v2(g);
-    g_autoptr(GBytes) before = save();
+    g_autoptr(GBytes) before = save_all();
     irqchip_host_set(&kernel);
     g_assert_true(arm_gic_place(gic, DIST, CPUIF, NULL));
     g_assert_cmpuint(made, ==, 1);
     g_assert_cmphex(placed.dist, ==, DIST);
     g_assert_cmphex(placed.cpu, ==, CPUIF);
-    load(before);
+    load_all(before);
     sgis_pend();
     g_assert_cmphex(*reg_at(IRQCHIP_GIC_CPU, 1, 4), ==, 0x1e); /* five bits of the mask */
     g_assert_cmphex(*reg_at(IRQCHIP_GIC_DIST, 0, 0), ==, 1);
@@ -240,7 +225,7 @@ static void test_v2(void)
     g->ctlr = 0;
     for (unsigned n = 0; n < 2; n++)
         fill(&g->cpu[n], offsetof(GicCpu, hcr));
-    g_autoptr(GBytes) after = save();
+    g_autoptr(GBytes) after = save_all();
     g_assert_true(g_bytes_equal(before, after));
     device_reset_all();
     g_assert_cmphex(*reg_at(IRQCHIP_GIC_DIST, 0, 0), ==, 0);
@@ -277,13 +262,13 @@ static void crossed_v3(unsigned bits)
     Gic3 *g = (Gic3 *)gic;
     random_v3(g);
     uint32_t active = g->cpu[1].apr[GROUP_1NS] = 0x80000101;
-    g_autoptr(GBytes) before = save();
+    g_autoptr(GBytes) before = save_all();
     irqchip_host_set(&kernel);
     g_assert_true(arm_gicv3_place(gic, DIST, REDIST, 2, 0, NULL));
     g_assert_cmphex(placed.redist[0].base, ==, REDIST);
     g_assert_cmpuint(placed.redist[0].count, ==, 2);
     g_assert_cmpuint(placed.redist[1].count, ==, 0);
-    load(before);
+    load_all(before);
     g_assert_cmphex(*reg_at(IRQCHIP_GIC_DIST, 0, 0), ==, 2);
     g_assert_cmphex(*reg_at(IRQCHIP_GIC_SYSREG, 1, ICC_PMR), ==, 0xa8);
     g_assert_cmphex(*reg_at(IRQCHIP_GIC_SYSREG, 1, ICC_AP1R0), ==, bits == 5 ? active : bits == 6 ? 0x10001 : 1);
@@ -300,7 +285,7 @@ static void crossed_v3(unsigned bits)
         c->pmr = c->waker = c->apr[GROUP_0] = c->apr[GROUP_1NS] = c->cpu_ctlr[1] = 0;
         c->bpr[GROUP_0] = c->bpr[GROUP_1NS] = 7, c->enabled[GROUP_1NS] = 0;
     }
-    g_autoptr(GBytes) after = save();
+    g_autoptr(GBytes) after = save_all();
     g_assert_true(g_bytes_equal(before, after));
     stop();
 }

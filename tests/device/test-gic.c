@@ -5,6 +5,7 @@
 #include "hw/core/cpu-port.h"
 #include "hw/core/machine.h"
 #include "hw/intc/arm-gicv3-internal.h"
+#include "tests/device/whole-state.h"
 
 #define RAM_SIZE (1 * MiB)
 #define DIST UINT64_C(0x8000000)
@@ -314,9 +315,7 @@ static void test_its_tables(void)
     command(5, UINT64_C(0x10) << 32 | 10, UINT64_C(8197) << 32 | 3, 7); /* MAPTI */
     command(6, UINT64_C(0x10) << 32 | 10, UINT64_C(8200) << 32 | 9, 300);
     command(7, 9, 0, 7);                                           /* MAPC: 7 goes, the last one takes its place */
-    StateWriter *w = state_writer_new();
-    device_save_all(w);
-    g_bytes_unref(state_writer_finish(w));
+    g_bytes_unref(save_all());
     g_assert_cmphex(ram64(0x40020000 + 8 * 0x10), ==, BIT(63) | UINT64_C(3) << 49 | UINT64_C(0x400400) << 5 | 4);
     g_assert_cmphex(ram64(0x40020000 + 8 * 0x13), ==, BIT(63) | UINT64_C(0x400401) << 5 | 4);
     g_assert_cmphex(ram64(0x40040000 + 8 * 3), ==, UINT64_C(6) << 48 | UINT64_C(8197) << 16 | 7);

@@ -89,7 +89,7 @@ static void test_errors(void)
     refused("other,id=a", "object 'a' exists already; choose another id");
     Error *err = NULL;
     g_assert_null(object_get("x", "thing", &err));
-    g_assert_cmpstr(err->message, ==, "there is no object 'x'; add -object thing,id=x");
+    g_assert_cmpstr(err->message, ==, "there is no object 'x'; add -object thing-a,id=x");
     g_clear_pointer(&err, error_free);
     g_assert_null(object_get("a", "other", &err));
     g_assert_cmpstr(err->message, ==, "object 'a' is of type 'thing-a', not a other");

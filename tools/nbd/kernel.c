@@ -62,10 +62,12 @@ static bool set_up(KernelClient *k, const char *device, Error **errp)
 KernelClient *nbd_kernel_connect(const char *device, const NbdWant *w, void (*done)(void *opaque), void *opaque, Error **errp)
 {
     KernelClient *k = g_new0(KernelClient, 1);
+    NbdWant want = *w;
+    want.simple = true;
     k->done = done;
     k->opaque = opaque;
     k->fd = open_device(device, errp);
-    if (k->fd >= 0 && nbd_remote_open(w, &k->remote, errp) && set_up(k, device, errp)) {
+    if (k->fd >= 0 && nbd_remote_open(&want, &k->remote, errp) && set_up(k, device, errp)) {
         k->thread = thread_start("nbd device", serve_device, k);
         return k;
     }

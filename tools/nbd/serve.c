@@ -223,7 +223,7 @@ static bool run(NbdServer *s, const NbdAddress *a, int background, Error **errp)
     nbd_server_start(s);
     pthread_detach(thread_start("signals", await_signal, s));
     if (opt.connect) {
-        NbdWant w = { .address = a, .export = opt.names ? opt.names[0] : "", .timeout_ms = 10000, .simple = true };
+        NbdWant w = { .address = a, .export = opt.names ? opt.names[0] : "", .timeout_ms = 10000 };
         kernel = nbd_kernel_connect(opt.connect, &w, interrupted, s, errp);
         if (!kernel)
             return false;
