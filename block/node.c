@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening and closing of nodes, backing chains, and calls that only look up the driver's function. */
+/* Nodes: their life and names, those that users define, and calls that only look up the driver's function. */
 #include <string.h>
 #include "base/bits.h"
 #include "block/bitmap.h"
@@ -10,7 +10,7 @@ static GPtrArray *kept;  /* those of block_blockdev_add(): referenced; main thre
 
 /* --- life --- */
 
-static BlockNode *node_new(const BlockDriver *drv, unsigned flags)
+BlockNode *block_node_new(const BlockDriver *drv, unsigned flags)
 {
     BlockNode *n = g_new0(BlockNode, 1);
     n->drv = drv;
@@ -24,7 +24,7 @@ static BlockNode *node_new(const BlockDriver *drv, unsigned flags)
     return n;
 }
 
-static void node_free(BlockNode *n)
+void block_node_free(BlockNode *n)
 {
     if (named && *block_node_name(n))
         g_ptr_array_remove(named, n);
@@ -42,6 +42,22 @@ static void node_free(BlockNode *n)
     g_free(n->backing_file);
     g_free(n->backing_format);
     g_free(n);
+}
+
+bool block_node_take_name(BlockNode *n, Opts *o, Error **errp)
+{
+    const char *name = opts_get(o, "node-name");
+    if (!name)
+        return true;
+    if (block_node_find(name)) {
+        error_setf(errp, "node-name '%s' is in use; every node needs a name of its own", name);
+        return false;
+    }
+    n->node_name = g_strdup(name);
+    if (!named)
+        named = g_ptr_array_new();
+    g_ptr_array_add(named, n);
+    return true;
 }
 
 BlockNode *block_ref(BlockNode *n)
@@ -62,276 +78,7 @@ void block_unref(BlockNode *n)
     block_flush(n);
     if (n->drv->close)
         n->drv->close(n);
-    node_free(n);
-}
-
-/* --- opening --- */
-
-static bool name_node(BlockNode *n, Opts *o, Error **errp)
-{
-    const char *name = opts_get(o, "node-name");
-    if (!name)
-        return true;
-    if (block_node_find(name)) {
-        error_setf(errp, "node-name '%s' is in use; every node needs a name of its own", name);
-        return false;
-    }
-    n->node_name = g_strdup(name);
-    if (!named)
-        named = g_ptr_array_new();
-    g_ptr_array_add(named, n);
-    return true;
-}
-
-static const BlockDriver *find_driver(const char *name, Error **errp)
-{
-    const BlockDriver *d = block_driver_find(name);
-    if (!d)
-        error_set_unknown(errp, "image format", name, block_formats());
-    return d;
-}
-
-static bool unused_keys(BlockNode *n, Opts *o, Error **errp)
-{
-    g_autoptr(GPtrArray) valid = block_driver_keys(n->drv);
-    g_autofree char *object = g_strdup_printf("block driver '%s'", n->drv->name);
-    return opts_all_used(o, object, (const char *const *)valid->pdata, errp);
-}
-
-static bool open_driver(BlockNode *n, Opts *o, Error **errp)
-{
-    if (!name_node(n, o, errp) || !n->drv->open(n, o, errp))
-        return false;
-    if (n->drv->aio && n->file)
-        n->aio = n->file->aio;
-    if (unused_keys(n, o, errp))
-        return true;
-    if (n->drv->close)
-        n->drv->close(n);
-    return false;
-}
-
-/* A protocol node for a file name or for options. */
-static BlockNode *open_protocol(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, Error **errp)
-{
-    BlockNode *n = node_new(drv, flags);
-    bool ok = block_common_options(o, &n->flags, errp);
-    g_autofree char *name = g_strdup(filename); /* it may be one of the options' values */
-    if (ok && name && drv->parse_filename)
-        ok = drv->parse_filename(name, o, errp);
-    else if (ok && name)
-        opts_set(o, "filename", name);
-    n->filename = g_strdup(name ? name : opts_has(o, "filename") ? opts_get(o, "filename") : drv->name);
-    if (ok && open_driver(n, o, errp))
-        return n;
-    node_free(n);
-    return NULL;
-}
-
-static const BlockDriver *protocol_for(const char *filename, Error **errp)
-{
-    g_autofree char *scheme = block_scheme(filename);
-    if (!scheme)
-        return block_driver_find("file");
-    const BlockDriver *d = block_driver_for_scheme(scheme);
-    if (!d)
-        error_setf(errp, "image '%s': no protocol '%s' in this program; a file of that name is ./%s", filename, scheme, filename);
-    return d;
-}
-
-/* "blkdebug:CONFIG:IMAGE": a filter between a format and its file. */
-static BlockNode *open_filter_name(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
-{
-    if (!drv->parse_filename(filename, o, errp))
-        return NULL;
-    g_autofree char *scheme = block_scheme(opts_get(o, "file.filename"));
-    opts_set(o, "driver", drv->name);
-    if (!scheme)
-        opts_set(o, "file.driver", "file");
-    return block_open_depth(NULL, o, flags, depth + 1, errp);
-}
-
-/* The node below a format, from "file" (a node's name), "file.…" or the file name. */
-static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
-{
-    g_autoptr(Opts) sub = block_sub_options(o, "file.");
-    const char *reference = opts_get(o, "file");
-    flags &= ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
-    if (reference) {
-        BlockNode *n = block_node_find(reference);
-        if (n)
-            return block_ref(n);
-        error_setf(errp, "file='%s': there is no node of that name; define it by an earlier -blockdev", reference);
-        return NULL;
-    }
-    g_autofree char *below = g_strdup(opts_get(sub, "filename"));
-    if (!filename && !opts_has(sub, "driver")) /* no format is looked for below a format */
-        filename = below;
-    if (opts_count(sub) && opts_has(sub, "driver")) {
-        if (filename && !opts_has(sub, "filename"))
-            opts_set(sub, "filename", filename);
-        return block_open_depth(NULL, sub, flags, depth + 1, errp);
-    }
-    if (!filename) {
-        error_setf(errp, "an image needs a file; give file.filename=PATH or the name of a node as file=");
-        return NULL;
-    }
-    const BlockDriver *drv = protocol_for(filename, errp);
-    if (drv && drv->filter)
-        return open_filter_name(drv, filename, sub, flags, depth, errp);
-    return drv ? open_protocol(drv, filename, sub, flags, errp) : NULL;
-}
-
-/* What a filter shows ("file", or its other name for that), with the format that it has. */
-static BlockNode *open_filtered(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
-{
-    g_autofree char *prefix = g_strdup_printf("%s.", drv->child ? drv->child : "file");
-    g_autoptr(Opts) sub = block_sub_options(o, prefix);
-    const char *reference = drv->child ? opts_get(o, drv->child) : NULL;
-    if (reference)
-        opts_set(o, "file", reference);
-    if (drv->child && !opts_count(sub)) {
-        opts_free(sub);
-        sub = block_sub_options(o, "file.");
-    }
-    if (opts_has(o, "file") || !opts_count(sub))
-        return open_below(filename, o, flags, depth, errp);
-    flags &= ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
-    return block_open_depth(NULL, sub, flags, depth + 1, errp);
-}
-
-static const BlockDriver *probe(BlockNode *file, Error **errp)
-{
-    uint8_t head[BLOCK_PROBE_SIZE] = { 0 };
-    size_t len = (size_t)MIN((uint64_t)sizeof head, block_size(file));
-    int r = block_pread(file, 0, head, len);
-    if (r < 0) {
-        error_set_errno(errp, -r, "image '%s': can't be read", block_filename(file));
-        return NULL;
-    }
-    return block_driver_probe(head, len, block_filename(file));
-}
-
-/* --- backing --- */
-
-char *block_full_backing_name(const char *image, const char *backing, Error **errp)
-{
-    g_autofree char *scheme = block_scheme(backing);
-    if (g_path_is_absolute(backing) || scheme || g_str_has_prefix(backing, "json:"))
-        return g_strdup(backing);
-    g_autofree char *image_scheme = block_scheme(image);
-    if (g_str_has_prefix(image, "json:") || image_scheme) {
-        error_setf(errp, "image '%s': its backing file '%s' is a relative name, and the image itself is no plain file; name the backing file in "
-                   "full (rebase -u)", image, backing);
-        return NULL;
-    }
-    g_autofree char *dir = g_path_get_dirname(image);
-    return !strcmp(dir, ".") && !g_str_has_prefix(image, "./") ? g_strdup(backing) : g_build_filename(dir, backing, NULL);
-}
-
-/* reference: a node's name, "" for none, NULL: as the image says, changed by `sub`. */
-static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigned depth, Error **errp)
-{
-    unsigned flags = n->flags & ~(unsigned)(BLOCK_RDWR | BLOCK_CHECK | BLOCK_TEMPORARY | BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
-    if (reference && *reference) {
-        BlockNode *b = block_node_find(reference);
-        if (!b)
-            error_setf(errp, "backing='%s': there is no node of that name; define it by an earlier -blockdev", reference);
-        n->backing = b ? block_ref(b) : NULL;
-        return b;
-    }
-    if (reference || n->flags & BLOCK_NO_BACKING || (!n->backing_file && !opts_count(sub)))
-        return true;
-    if (depth >= BLOCK_CHAIN_MAX) {
-        error_setf(errp, "image '%s': its backing chain is longer than %d layers, or a loop; flatten it with convert", block_filename(n), BLOCK_CHAIN_MAX);
-        return false;
-    }
-    g_autofree char *full = NULL;
-    if (!opts_count(sub) || (!opts_has(sub, "file") && !opts_has(sub, "file.filename") && !opts_has(sub, "file.driver"))) {
-        full = n->backing_file ? block_full_backing_name(block_filename(n), n->backing_file, errp) : NULL;
-        if (!full)
-            return false;
-    }
-    if (n->backing_format && !opts_has(sub, "driver"))
-        opts_set(sub, "driver", n->backing_format);
-    n->backing = block_open_depth(full, sub, flags, depth + 1, errp);
-    if (!n->backing && depth < 4) /* one line must do for any chain */
-        error_prependf(errp, "image '%s': backing file", block_filename(n));
-    return n->backing;
-}
-
-BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
-{
-    if (filename && g_str_has_prefix(filename, "json:")) {
-        if (!opts_add_json(o, filename + 5, errp))
-            return NULL;
-        filename = NULL;
-    }
-    const char *name = opts_get(o, "driver");
-    const BlockDriver *drv = name ? find_driver(name, errp) : NULL;
-    if (name && !drv)
-        return NULL;
-    if (drv && drv->protocol)
-        return open_protocol(drv, filename, o, flags, errp);
-    if (!filename && opts_has(o, "filename"))
-        filename = opts_get(o, "filename");
-    if (!block_common_options(o, &flags, errp))
-        return NULL;
-    BlockNode *file = drv && (drv->filter || drv->child) ? open_filtered(drv, filename, o, flags, depth, errp) : open_below(filename, o, flags, depth, errp);
-    if (!file)
-        return NULL;
-    if (!drv)
-        drv = probe(file, errp);
-    if (!drv) {
-        block_unref(file);
-        return NULL;
-    }
-    g_autoptr(Opts) backing = block_sub_options(o, "backing.");
-    const char *reference = opts_get(o, "backing");
-    BlockNode *n = node_new(drv, flags);
-    n->guessed = !name;
-    n->file = file;
-    n->filename = g_strdup(block_filename(file));
-    if (!(file->flags & BLOCK_RDWR))
-        n->flags &= ~(unsigned)BLOCK_RDWR;
-    if (!open_driver(n, o, errp)) {
-        node_free(n);
-        return NULL;
-    }
-    if (!open_backing(n, reference, backing, depth, errp)) {
-        if (n->drv->close)
-            n->drv->close(n);
-        node_free(n);
-        return NULL;
-    }
-    return n;
-}
-
-BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error **errp)
-{
-    g_autoptr(Opts) copy = opts_new();
-    for (unsigned i = 0; options && i < opts_count(options); i++) {
-        opts_set(copy, opts_key(options, i), opts_value(options, i));
-        opts_get(options, opts_key(options, i));
-    }
-    return block_open_depth(filename, copy, flags, 0, errp);
-}
-
-BlockNode *block_open_filter(const char *driver, BlockNode *file, Error **errp)
-{
-    const BlockDriver *drv = find_driver(driver, errp);
-    g_autoptr(Opts) none = opts_new();
-    if (!drv)
-        return NULL;
-    BlockNode *n = node_new(drv, file->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH));
-    n->file = block_ref(file);
-    n->filename = g_strdup(block_filename(file));
-    if (!open_driver(n, none, errp)) {
-        node_free(n);
-        return NULL;
-    }
-    block_unref(file);
-    return n;
+    block_node_free(n);
 }
 
 /* --- what a node is --- */
@@ -416,18 +163,23 @@ void block_blockdev_free_all(void)
 
 /* --- functions that a format may have --- */
 
-static bool missing(const BlockNode *n, const char *what, Error **errp)
+/* An operation on the whole node, if the driver has it, and the node can be written where that is a `change` (else NULL): requests stand
+ * until end(). */
+static bool begin(BlockNode *n, bool has, const char *what, const char *change, Error **errp)
 {
-    error_setf(errp, "image '%s': the %s format has no %s", block_filename(n), n->drv->name, what);
-    return false;
+    if (!has)
+        error_setf(errp, "image '%s': the %s format has no %s", block_filename(n), n->drv->name, what);
+    else if (change && !block_writable(n))
+        error_setf(errp, "image '%s' is read-only: no %s; open it for writing", block_filename(n), change);
+    else
+        block_drain_begin(n);
+    return has && (!change || block_writable(n));
 }
 
-static bool need_write(const BlockNode *n, const char *what, Error **errp)
+static bool end(BlockNode *n, bool ok)
 {
-    if (block_writable(n))
-        return true;
-    error_setf(errp, "image '%s' is read-only: no %s; open it for writing", block_filename(n), what);
-    return false;
+    block_drain_end(n);
+    return ok;
 }
 
 bool block_info(BlockNode *n, BlockInfo *out, Error **errp)
@@ -506,52 +258,30 @@ bool block_snapshot_list(BlockNode *n, GArray **out, Error **errp)
 bool block_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->snapshot_create)
-        return missing(n, "internal snapshots; qcow2 has", errp);
-    if (!need_write(n, "snapshot can be made", errp))
-        return false;
-    block_drain_begin(n);
-    bool ok = n->drv->snapshot_create(n, info, errp);
-    block_drain_end(n);
-    return ok;
+    return begin(n, n->drv->snapshot_create, "internal snapshots; qcow2 has", "snapshot can be made", errp) && end(n, n->drv->snapshot_create(n, info, errp));
 }
 
 bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->snapshot_apply)
-        return missing(n, "internal snapshots; qcow2 has", errp);
-    if (!need_write(n, "snapshot can be applied", errp))
+    if (!begin(n, n->drv->snapshot_apply, "internal snapshots; qcow2 has", "snapshot can be applied", errp))
         return false;
-    block_drain_begin(n);
     bool ok = n->drv->snapshot_apply(n, id_or_name, errp) && block_bitmaps_resize(n, block_size(n), errp);
     block_bitmaps_dirty(n, 0, block_size(n)); /* anything may have changed */
-    block_drain_end(n);
-    return ok;
+    return end(n, ok);
 }
 
 bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->snapshot_delete)
-        return missing(n, "internal snapshots; qcow2 has", errp);
-    if (!need_write(n, "snapshot can be deleted", errp))
-        return false;
-    block_drain_begin(n);
-    bool ok = n->drv->snapshot_delete(n, id_or_name, errp);
-    block_drain_end(n);
-    return ok;
+    return begin(n, n->drv->snapshot_delete, "internal snapshots; qcow2 has", "snapshot can be deleted", errp)
+           && end(n, n->drv->snapshot_delete(n, id_or_name, errp));
 }
 
 bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->snapshot_load)
-        return missing(n, "internal snapshots; qcow2 has", errp);
-    block_drain_begin(n);
-    bool ok = n->drv->snapshot_load(n, id_or_name, errp);
-    block_drain_end(n);
-    return ok;
+    return begin(n, n->drv->snapshot_load, "internal snapshots; qcow2 has", NULL, errp) && end(n, n->drv->snapshot_load(n, id_or_name, errp));
 }
 
 int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
@@ -583,49 +313,25 @@ int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t 
 bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->check)
-        return missing(n, "consistency check", errp);
-    if (fix && !need_write(n, "repair is possible", errp))
-        return false;
-    block_drain_begin(n);
-    bool ok = n->drv->check(n, c, fix, errp);
-    block_drain_end(n);
-    return ok;
+    return begin(n, n->drv->check, "consistency check", fix ? "repair is possible" : NULL, errp) && end(n, n->drv->check(n, c, fix, errp));
 }
 
 bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->change_backing)
-        return missing(n, "backing files", errp);
-    if (!need_write(n, "change of the backing file is possible", errp))
-        return false;
-    block_drain_begin(n);
-    bool ok = n->drv->change_backing(n, file, format, errp);
-    block_drain_end(n);
-    return ok;
+    return begin(n, n->drv->change_backing, "backing files", "change of the backing file is possible", errp)
+           && end(n, n->drv->change_backing(n, file, format, errp));
 }
 
 bool block_make_empty(BlockNode *n, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->make_empty)
-        return missing(n, "way to be emptied", errp);
-    block_drain_begin(n);
-    bool ok = n->drv->make_empty(n, errp);
-    block_drain_end(n);
-    return ok;
+    return begin(n, n->drv->make_empty, "way to be emptied", NULL, errp) && end(n, n->drv->make_empty(n, errp));
 }
 
 bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp)
 {
     n = block_skip_filters(n);
-    if (!n->drv->amend)
-        return missing(n, "options that can be changed", errp);
-    if (!need_write(n, "option can be changed", errp) || !block_check_keys(n->drv, n->drv->amend_options, options, errp))
-        return false;
-    block_drain_begin(n);
-    bool ok = n->drv->amend(n, options, force, errp);
-    block_drain_end(n);
-    return ok;
+    return begin(n, n->drv->amend, "options that can be changed", "option can be changed", errp)
+           && end(n, block_check_keys(n->drv, n->drv->amend_options, options, errp) && n->drv->amend(n, options, force, errp));
 }

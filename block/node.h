@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Private to block/: between opening (node.c, options.c) and the registry. */
+/* Private to block/: between nodes (node.c), opening (open.c, options.c) and the registry. */
 #ifndef BLOCK_NODE_H
 #define BLOCK_NODE_H
 
 #include "block/driver.h"
+
+/* A node with one reference, nothing opened; flags: BLOCK_… of block_open(). */
+BlockNode *block_node_new(const BlockDriver *drv, unsigned flags);
+/* One whose driver is closed, or was never opened: drops its children and its name. */
+void block_node_free(BlockNode *n);
+/* Takes "node-name" of the options, if there is one; false: in use. Main thread. */
+bool block_node_take_name(BlockNode *n, Opts *o, Error **errp);
 
 enum { BLOCK_CHAIN_MAX = 200, BLOCK_PROBE_SIZE = 2048 };
 const BlockDriver *block_driver_for_scheme(const char *scheme);
