@@ -290,8 +290,10 @@ static void format(NvmeRequest *r)
         nvme_complete(r, status | SC_DNR);
         return;
     }
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         ns[i]->lbaf = lbaf;
+        nvme_ns_changed_everywhere(ns[i], n);
+    }
     nvme_join(n, ns, count, BLK_WRITE_ZEROES, r, formatted);
 }
 

@@ -7,19 +7,25 @@ enum { BAR_SIZE = 0x4000 };
 
 static void init(Device *d)
 {
-    device_own_domain(d, "nvme");
     ((Nvme *)d)->unposted = g_byte_array_new();
 }
 
 static bool start(Device *d, Error **errp)
 {
     Nvme *n = (Nvme *)d;
+    if (!nvme_subsys_join(n, errp))
+        return false;
     bus_init(&n->bus, &nvme_bus_type, d->id, d);
     n->bus_made = true;
     if (n->iothread_id && !(n->iothread = iothread_take(n->iothread_id, errp)))
         return false;
-    if (n->own.drive.drive ? !nvme_ns_start(&n->own, n, d, 1, errp) : !(n->own.queue.saved = g_byte_array_new()))
-        return false;
+    if (n->own.drive.drive) {
+        if (!nvme_ns_start(&n->own, n->subsys, d, 1, n->iothread, errp))
+            return false;
+        nvme_attach(n, 1, true);
+    } else {
+        n->own.queue.saved = g_byte_array_new();
+    }
     n->bar = mem_io_new("nvme", BAR_SIZE, &nvme_bar_ops, n, d->domain);
     pci_register_bar(&n->pci, 0, PCI_BAR_MEM | PCI_BAR_64, n->bar);
     pcie_cap_init(&n->pci, 0, PCIE_ENDPOINT, 0);
@@ -33,6 +39,8 @@ static void reset(Device *d, ResetPhase phase)
     if (phase != RESET_ENTER)
         return;
     nvme_disable(n);
+    if (n->own.subsys)
+        drive_queue_reset(&n->own.queue);
     nvme_cmb_write(n, 0);
     n->cc = n->aqa = 0;
     n->asq = n->acq = 0;
@@ -59,7 +67,7 @@ static void saving(Device *d)
             doorbell_look(n->door[i]);
     }
     nvme_settle_queues(n);
-    if (n->own.n)
+    if (n->own.subsys)
         drive_queue_saving(&n->own.queue);
     g_byte_array_set_size(n->unposted, 0);
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
@@ -98,7 +106,7 @@ static bool loaded(Device *d, Error **errp)
 {
     Nvme *n = (Nvme *)d;
     AddressSpace *as = pci_dma_space(&n->pci);
-    bool ok = n->aers <= NVME_AERS;
+    bool ok = n->aers <= NVME_AERS && n->cntlid < NVME_CONTROLLERS;
     for (unsigned i = 0; ok && i < NVME_QUEUES; i++) {
         NvmeSq *s = &n->sq[i];
         NvmeCq *c = &n->cq[i];
@@ -129,9 +137,14 @@ static void stop(Device *d)
         doorbell_free(n->door[i]);
     for (unsigned i = 0; n->iothread && i < NVME_QUEUES; i++)
         iothread_cancel(n->iothread, &n->sq[i].served);
-    if (!n->own.n && n->own.queue.saved)
+    if (!n->own.subsys && n->own.queue.saved)
         g_byte_array_unref(n->own.queue.saved);
     nvme_ns_stop(&n->own);
+    if (n->subsys) {
+        nvme_settle(n);
+        nvme_drop_held(n);
+    }
+    nvme_subsys_leave(n);
     if (n->bus_made)
         bus_fini(&n->bus);
     iothread_release(n->iothread);
@@ -147,15 +160,16 @@ static void describe(Device *d, GString *out)
     const Nvme *n = (Nvme *)d;
     g_string_append_printf(out, "NVMe: doorbell rung %u times, %u by file descriptor\n", n->notifies + n->signals, n->signals);
     for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
-        const NvmeNs *ns = n->ns[i];
+        const NvmeNs *ns = n->subsys->ns[i];
         if (ns)
             g_string_append_printf(out, "namespace %u: drive '%s', %" G_GUINT64_FORMAT " blocks of %u bytes%s\n", ns->nsid, blk_name(ns->blk),
-                                   (guint64)nvme_blocks(ns), 1u << nvme_lba_bits(ns), ns->attached ? "" : ", detached");
+                                   (guint64)nvme_blocks(ns), 1u << nvme_lba_bits(ns), nvme_is_attached(n, ns->nsid) ? "" : ", detached");
     }
 }
 
 static const Property props[] = {
     DRIVE_PROPS(Nvme, own.drive),
+    { .name = "subsys", .kind = PROP_LINK, .offset = offsetof(Nvme, subsys_dev), .help = "the nvme-subsys whose namespaces it shares" },
     DEFINE_PROP_BOOL("ioeventfd", Nvme, ioeventfd, true, "with shadow doorbells: doorbells that are no exits, where the accelerator can"),
     DEFINE_PROP_STRING("iothread", Nvme, iothread_id, NULL, "-object iothread that serves the I/O queues"),
     PROP_(PROP_U32, "max_ioqpairs", Nvme, max_ioqpairs, 64, "queue pairs besides the admin queues", .min = 1, .max = NVME_QUEUES - 1),
@@ -178,7 +192,7 @@ static const StateField error_state[] = {
     STATE_U16(NvmeErrorEntry, status), STATE_U16(NvmeErrorEntry, location), STATE_U32(NvmeErrorEntry, ns), STATE_END_OF_TABLE
 };
 static const StateField state[] = {
-    STATE_STRUCT(Nvme, own, nvme_ns_state), STATE_BUF(Nvme, unposted, UNPOSTED_MAX),
+    STATE_STRUCT(Nvme, own, nvme_ns_state), STATE_U16(Nvme, cntlid), STATE_U32_ARRAY(Nvme, attached), STATE_BUF(Nvme, unposted, UNPOSTED_MAX),
     STATE_U64(Nvme, asq), STATE_U64(Nvme, acq), STATE_U32(Nvme, cc), STATE_U32(Nvme, csts), STATE_U32(Nvme, aqa), STATE_U32(Nvme, intms),
     STATE_STRUCT_ARRAY(Nvme, sq, sq_state), STATE_STRUCT_ARRAY(Nvme, cq, cq_state), STATE_BOOL(Nvme, write_cache),
     STATE_U32_ARRAY(Nvme, feature), STATE_U64(Nvme, timestamp_base), STATE_U64(Nvme, timestamp_at), STATE_U16_ARRAY(Nvme, aer_cid),

@@ -19,14 +19,16 @@ static bool controller(const Nvme *n, uint8_t *p)
 {
     uint64_t capacity = 0;
     for (unsigned i = 0; i < NVME_NAMESPACES; i++)
-        capacity += n->ns[i] ? blk_size(n->ns[i]->blk) : 0;
+        capacity += n->subsys->ns[i] ? blk_size(n->subsys->ns[i]->blk) : 0;
     store_le16(p, 0x1b36);
     store_le16(p + 2, 0x1af4);
     nvme_put_text(p + 4, 20, serial(n));
     nvme_put_text(p + 24, 40, "Rhea NVMe disk");
     nvme_put_text(p + 64, 8, RHEA_VERSION);
     p[72] = 6;                      /* arbitration burst */
+    p[76] = n->subsys->dev ? 1 << 1 : 0; /* one of several controllers */
     p[77] = (uint8_t)n->mdts;
+    store_le16(p + 78, n->cntlid);
     store_le32(p + 80, 0x00010400);
     store_le32(p + 92, ASYNC_NS_ATTRIBUTES);
     store_le16(p + 256, 1 << 1 | 1 << 3 | 1 << 8); /* format; attachment of namespaces; doorbell buffer */
@@ -45,7 +47,7 @@ static bool controller(const Nvme *n, uint8_t *p)
     p[524] = 0;                     /* format: of one namespace */
     p[525] = n->own.drive.write_cache ? VOLATILE_CACHE | 3 << 1 : 0;
     store_le32(p + 536, 1);         /* SGLs, no alignment */
-    snprintf((char *)p + 768, 256, "nqn.2019-08.org.qemu:%s", serial(n));
+    snprintf((char *)p + 768, 256, "nqn.2019-08.org.qemu:%s", nvme_subsys_name(n));
     store_le16(p + 2048, 2500);     /* power state 0: 25 W */
     return true;
 }
@@ -60,6 +62,7 @@ static void namespace(const NvmeNs *ns, uint8_t *p)
     p[24] = 1 << 2;                 /* deallocated blocks have an error-free value */
     p[25] = 1;                      /* formats - 1 */
     p[26] = ns ? (uint8_t)ns->lbaf : 0;
+    p[30] = ns && ns->shared;
     p[33] = 1 << 0 | 1 << 3;        /* deallocated blocks read as zeroes; write zeroes deallocates */
     store_le64(p + 48, ns ? blk_size(ns->blk) : 0);
     p[99] = ns && !blk_writable(ns->blk); /* write protected */
@@ -92,7 +95,7 @@ static bool identifiers(const Nvme *n, uint32_t nsid, uint8_t *p)
         return false;
     p[0] = 1;
     p[1] = 8;
-    store_be(p + 4, 8, ns->eui64 ? ns->eui64 : UINT64_C(0x525400) << 40 | (uint64_t)(nsid - 1) << 32 | g_str_hash(serial(n)));
+    store_be(p + 4, 8, ns->eui64 ? ns->eui64 : UINT64_C(0x525400) << 40 | (uint64_t)(nsid - 1) << 32 | g_str_hash(nvme_subsys_name(n)));
     if (!ns->uuid)
         return true;
     p += 12;
@@ -107,12 +110,18 @@ static bool identifiers(const Nvme *n, uint32_t nsid, uint8_t *p)
     return true;
 }
 
-/* Controllers from `first` on (that nsid is attached to; 0: all): only number 0 exists. */
+/* Controllers from `first` on (that nsid is attached to; 0: all). */
 static bool controllers(const Nvme *n, uint32_t nsid, unsigned first, uint8_t *p)
 {
+    uint16_t count = 0;
     if (nsid && !nvme_ns_allocated(n, nsid))
         return false;
-    store_le16(p, !first && (!nsid || nvme_ns(n, nsid)));
+    for (unsigned id = first; id < NVME_CONTROLLERS; id++) {
+        const Nvme *c = nvme_controller(n->subsys, id);
+        if (c && (!nsid || nvme_is_attached(c, nsid)))
+            store_le16(p + 2 * ++count, (uint16_t)id);
+    }
+    store_le16(p, count);
     return true;
 }
 

@@ -216,26 +216,29 @@ void nvme_io(NvmeRequest *r)
     }
 }
 
-/* --- commands that are held: their queue and their 64 bytes --- */
+/* --- commands that are held: their controller, their queue and their 64 bytes --- */
+
+enum { HELD_CMD = 4, HELD_SIZE = HELD_CMD + NVME_SQE };
 
 static void save_request(DriveRequest *req, GByteArray *out)
 {
     const NvmeRequest *r = container_of(req, NvmeRequest, req);
-    uint8_t queue[2];
-    store_le16(queue, r->sq);
+    uint8_t queue[HELD_CMD];
+    store_le16(queue, r->n->cntlid);
+    store_le16(queue + 2, r->sq);
     g_byte_array_append(out, queue, sizeof queue);
     g_byte_array_append(out, r->cmd, sizeof r->cmd);
 }
 
 static bool restart_request(Device *d, const uint8_t *bytes, size_t len)
 {
-    Nvme *n = nvme_of_device(d);
-    uint16_t sq = len == 2 + NVME_SQE ? load_le16(bytes) : 0;
+    Nvme *n = len == HELD_SIZE ? nvme_controller(nvme_ns_of_device(d)->subsys, load_le16(bytes)) : NULL;
+    uint16_t sq = n ? load_le16(bytes + 2) : 0;
     if (!sq || sq >= NVME_QUEUES || !n->sq[sq].exists || !(n->csts & CSTS_RDY))
         return false;
     NvmeRequest *r = g_new0(NvmeRequest, 1);
     *r = (NvmeRequest){ .n = n, .sq = sq, .cq = n->sq[sq].cqid };
-    memcpy(r->cmd, bytes + 2, NVME_SQE);
+    memcpy(r->cmd, bytes + HELD_CMD, NVME_SQE);
     r->cid = load_le16(r->cmd + 2);
     nvme_io(r);
     return true;
@@ -248,5 +251,26 @@ static void drop_request(DriveRequest *req)
     g_free(r->compare);
     g_free(r);
 }
-static void stopping(Device *d) { nvme_settle_queues(nvme_of_device(d)); }
+
+static void stopping(Device *d)
+{
+    const NvmeSubsys *s = nvme_ns_of_device(d)->subsys;
+    for (unsigned i = 0; i < NVME_CONTROLLERS; i++) {
+        if (s->controller[i])
+            nvme_settle_queues(s->controller[i]);
+    }
+}
 const DriveQueueOps nvme_queue_ops = { save_request, restart_request, drop_request, stopping };
+
+/* All that are held are commands to one namespace: what stands for several is a hint. */
+void nvme_drop_held(Nvme *n)
+{
+    for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
+        NvmeNs *ns = n->subsys->ns[i];
+        for (DriveRequest *r = ns ? ns->queue.held : NULL, *next; r; r = next) {
+            next = r->next;
+            if (container_of(r, NvmeRequest, req)->n == n && drive_release(&ns->queue, r))
+                drop_request(r);
+        }
+    }
+}

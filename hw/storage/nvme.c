@@ -202,8 +202,8 @@ void nvme_sq_clear(Nvme *n, unsigned id)
 void nvme_settle(Nvme *n)
 {
     for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
-        if (n->ns[i])
-            drive_settle(&n->ns[i]->queue);
+        if (n->subsys->ns[i])
+            drive_settle(&n->subsys->ns[i]->queue);
     }
 }
 
@@ -229,10 +229,8 @@ void nvme_drop_waiting(NvmeCq *q)
 void nvme_disable(Nvme *n)
 {
     n->stopping = true;
-    for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
-        if (n->ns[i])
-            drive_queue_reset(&n->ns[i]->queue);
-    }
+    nvme_settle(n);
+    nvme_drop_held(n);
     n->stopping = false;
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
         nvme_drop_waiting(&n->cq[i]);

@@ -12,7 +12,7 @@
 #include "hw/storage/nvme-regs.h"
 
 enum { NVME_QUEUES = 65 /* the admin pair and 64 more */, NVME_ENTRIES_MAX = 2048, NVME_SQE = 64, NVME_CQE = 16, NVME_MDTS = 7, NVME_AERS = 4,
-       NVME_ERRORS = 64, NVME_NAMESPACES = 256 };
+       NVME_ERRORS = 64, NVME_NAMESPACES = 256, NVME_CONTROLLERS = 64 };
 
 typedef struct NvmeSq {
     bool exists;
@@ -32,10 +32,11 @@ typedef struct NvmeCq {
 typedef struct NvmeErrorEntry { uint64_t count, lba; uint16_t sq, cid, status, location; uint32_t ns; } NvmeErrorEntry;
 
 typedef struct Nvme Nvme;
+typedef struct NvmeSubsys NvmeSubsys;
 
 /* A namespace: of a device nvme-ns, or the controller's own (its drive=). */
 typedef struct NvmeNs {
-    Nvme *n;               /* NULL: not there */
+    NvmeSubsys *subsys;    /* NULL: not there */
     Device *dev;           /* whose properties these are: */
     DriveProps drive;
     char *uuid;
@@ -44,15 +45,28 @@ typedef struct NvmeNs {
     BlockBackend *blk;
     DriveQueue queue;
     uint32_t lbaf;         /* 0: 512 bytes, 1: 4096 */
-    bool attached;
+    bool shared;           /* several controllers at a time may be attached */
+    bool detached;         /* no controller is, to begin with */
 } NvmeNs;
+
+/* NVM subsystem: namespaces and the controllers by which the host reaches them: a device nvme-subsys, or what a controller without one has. */
+struct NvmeSubsys {
+    Device *dev;           /* NULL: of one controller */
+    Bus bus;
+    char *nqn;
+    NvmeNs *ns[NVME_NAMESPACES]; /* by number, from 1 */
+    Nvme *controller[NVME_CONTROLLERS];
+};
 
 struct Nvme {
     PciDevice pci;
     Bus bus;               /* of nvme-ns */
     bool bus_made;
     NvmeNs own;
-    NvmeNs *ns[NVME_NAMESPACES]; /* by number, from 1 */
+    Device *subsys_dev;    /* property */
+    NvmeSubsys *subsys, alone; /* the device's, or alone; NULL: it has not joined one */
+    uint16_t cntlid;       /* in its subsystem */
+    uint32_t attached[NVME_NAMESPACES / 32];
     char *iothread_id;
     IoThread *iothread;    /* serves the I/O queues, or NULL */
     uint32_t max_ioqpairs, mdts;
@@ -119,23 +133,36 @@ uint16_t nvme_take(NvmeRequest *r, void *buf, size_t len);
 void nvme_admin(NvmeRequest *r);
 void nvme_io(NvmeRequest *r);
 extern const DriveQueueOps nvme_queue_ops;
+void nvme_drop_held(Nvme *n);                              /* its commands, at all namespaces */
 /* The same request to several namespaces; done() when all have ended, with an error if there was one. r is the caller's. */
 typedef void NvmeJoinFn(Nvme *n, NvmeRequest *r, int error);
 void nvme_join(Nvme *n, NvmeNs *const *ns, unsigned count, BlkOp op, NvmeRequest *r, NvmeJoinFn *done);
 unsigned nvme_attached(const Nvme *n, NvmeNs **out);        /* up to NVME_NAMESPACES of them */
 /* nvme-ns.c */
-extern const DeviceType nvme_type;
+extern const DeviceType nvme_type, nvme_ns_type;
 extern const BusType nvme_bus_type;
+bool nvme_bus_plug(Bus *bus, Device *d, Error **errp);
 extern const StateField nvme_ns_state[];
 NvmeNs *nvme_ns(const Nvme *n, uint32_t nsid);             /* NULL: none is attached under this number */
 NvmeNs *nvme_ns_allocated(const Nvme *n, uint32_t nsid);
-Nvme *nvme_of_device(Device *d);
-bool nvme_ns_start(NvmeNs *ns, Nvme *n, Device *d, uint32_t nsid, Error **errp);
+NvmeNs *nvme_ns_of_device(Device *d);
+/* iothread: that its requests end in, or NULL */
+bool nvme_ns_start(NvmeNs *ns, NvmeSubsys *s, Device *d, uint32_t nsid, IoThread *iothread, Error **errp);
 void nvme_ns_stop(NvmeNs *ns);
 bool nvme_ns_loaded(NvmeNs *ns, Error **errp);
 void nvme_ns_changed(Nvme *n, uint32_t nsid);
 void nvme_tell_changes(Nvme *n);                           /* by an event, when there is one to tell and one to take it */
 void nvme_changed_log(Nvme *n, uint8_t *page, bool keep);
+/* nvme-subsys.c */
+extern const DeviceType nvme_subsys_type;
+NvmeSubsys *nvme_subsys_of_device(Device *d);              /* NULL: d is none */
+bool nvme_subsys_join(Nvme *n, Error **errp);              /* also gives it its lock domain */
+void nvme_subsys_leave(Nvme *n);
+const char *nvme_subsys_name(const Nvme *n);
+Nvme *nvme_controller(const NvmeSubsys *s, unsigned id);   /* NULL: there is none of that number */
+bool nvme_is_attached(const Nvme *n, uint32_t nsid);       /* 1 .. NVME_NAMESPACES */
+void nvme_attach(Nvme *n, uint32_t nsid, bool on);
+void nvme_ns_changed_everywhere(const NvmeNs *ns, const Nvme *but); /* told to all attached controllers but that one (or NULL) */
 void nvme_attachment(NvmeRequest *r);
 /* nvme-identify.c */
 void nvme_identify(NvmeRequest *r);
