@@ -15,7 +15,7 @@ static void create_cq(NvmeRequest *r)
     uint64_t addr = load_le64(r->cmd + 24), page = BIT(12 + (n->cc >> 7 & 15));
     uint16_t status = !id || id > n->max_ioqpairs || n->cq[id].exists ? SC_QID_INVALID : size < 2 || size > NVME_ENTRIES_MAX ? SC_QSIZE_INVALID
                       : !(d11 & QUEUE_CONTIGUOUS) ? SC_INVALID_FIELD : addr & (page - 1) ? SC_PRP_OFFSET
-                      : vector > n->max_ioqpairs || (!msix_enabled(&n->pci) && vector) ? SC_VECTOR_INVALID : SC_OK;
+                      : vector >= n->msix_qsize || (!msix_enabled(&n->pci) && vector) ? SC_VECTOR_INVALID : SC_OK;
     if (!status) {
         NvmeCq *q = &n->cq[id];
         *q = (NvmeCq){ .exists = true, .interrupts = d11 & CQ_INTERRUPTS, .phase = true, .id = (uint16_t)id, .vector = (uint16_t)vector,
@@ -87,6 +87,7 @@ static void delete_cq(NvmeRequest *r)
 
 static void smart_log(const Nvme *n, uint8_t *p)
 {
+    p[0] = n->critical_warning;
     store_le16(p + 1, 313);         /* temperature in kelvin */
     p[3] = 100;                     /* spare */
     p[4] = 10;
@@ -249,7 +250,7 @@ static void set_features(NvmeRequest *r)
 static void async_event(NvmeRequest *r)
 {
     Nvme *n = r->n;
-    if (n->aers == NVME_AERS) {
+    if (n->aers > n->aerl) {
         nvme_complete(r, SC_AER_LIMIT | SC_DNR);
         return;
     }

@@ -3,11 +3,32 @@
 #include <string.h>
 #include "hw/storage/nvme.h"
 
-enum { BAR_SIZE = 0x4000 };
+enum { PAGE = 4096, REGISTERS_SIZE = 0x2000, EXCLUSIVE_BAR = 4, INTEL_VENDOR = 0x8086, INTEL_DEVICE = 0x5845 };
 
 static void init(Device *d)
 {
     ((Nvme *)d)->unposted = g_byte_array_new();
+}
+
+/* BAR 0: the registers, behind them MSI-X's table and pending bits, each from a page on. */
+static uint32_t pending_bits_at(const Nvme *n) { return (uint32_t)align_up(REGISTERS_SIZE + n->msix_qsize * 16u, PAGE); }
+
+static void make_bar(Nvme *n)
+{
+    uint64_t size = REGISTERS_SIZE;
+    while (!n->msix_exclusive_bar && size < pending_bits_at(n) + (n->msix_qsize + 63u) / 64 * 8)
+        size *= 2;
+    n->bar = mem_container_new("nvme-bar", size);
+    n->registers = mem_io_new("nvme", REGISTERS_SIZE, &nvme_bar_ops, n, n->pci.dev.domain);
+    mem_map(n->bar, 0, n->registers, 0);
+    pci_register_bar(&n->pci, 0, PCI_BAR_MEM | PCI_BAR_64, n->bar);
+}
+
+static bool make_msix(Nvme *n, Error **errp)
+{
+    if (n->msix_exclusive_bar)
+        return msix_init_exclusive_bar(&n->pci, n->msix_qsize, EXCLUSIVE_BAR, errp);
+    return msix_init(&n->pci, 0, n->msix_qsize, 0, n->bar, REGISTERS_SIZE, 0, n->bar, pending_bits_at(n), errp);
 }
 
 static bool start(Device *d, Error **errp)
@@ -15,6 +36,12 @@ static bool start(Device *d, Error **errp)
     Nvme *n = (Nvme *)d;
     if (!nvme_subsys_join(n, errp))
         return false;
+    if (n->num_queues)
+        n->max_ioqpairs = MAX(n->num_queues, 2u) - 1;
+    if (n->intel) {
+        pci_config_define(&n->pci, PCI_VENDOR_ID, 2, INTEL_VENDOR, 0);
+        pci_config_define(&n->pci, PCI_DEVICE_ID, 2, INTEL_DEVICE, 0);
+    }
     bus_init(&n->bus, &nvme_bus_type, d->id, d);
     n->bus_made = true;
     if (n->iothread_id && !(n->iothread = iothread_take(n->iothread_id, errp)))
@@ -26,11 +53,10 @@ static bool start(Device *d, Error **errp)
     } else {
         n->own.queue.saved = g_byte_array_new();
     }
-    n->bar = mem_io_new("nvme", BAR_SIZE, &nvme_bar_ops, n, d->domain);
-    pci_register_bar(&n->pci, 0, PCI_BAR_MEM | PCI_BAR_64, n->bar);
+    make_bar(n);
     pcie_cap_init(&n->pci, 0, PCIE_ENDPOINT, 0);
     pci_pm_init(&n->pci, 0);
-    return nvme_cmb_start(n, errp) && msix_init_exclusive_bar(&n->pci, n->max_ioqpairs + 1, 4, errp);
+    return nvme_cmb_start(n, errp) && nvme_pmr_start(n, errp) && make_msix(n, errp);
 }
 
 static void reset(Device *d, ResetPhase phase)
@@ -42,6 +68,9 @@ static void reset(Device *d, ResetPhase phase)
     if (n->own.subsys)
         drive_queue_reset(&n->own.queue);
     nvme_cmb_write(n, 0);
+    n->pmrctl = 0;
+    n->pmrmsc = 0;
+    nvme_pmr_update(n);
     n->cc = n->aqa = 0;
     n->asq = n->acq = 0;
     n->write_cache = n->own.drive.write_cache;
@@ -106,12 +135,12 @@ static bool loaded(Device *d, Error **errp)
 {
     Nvme *n = (Nvme *)d;
     AddressSpace *as = pci_dma_space(&n->pci);
-    bool ok = n->aers <= NVME_AERS && n->cntlid < NVME_CONTROLLERS;
+    bool ok = n->aers <= n->aerl + 1u && n->cntlid < NVME_CONTROLLERS;
     for (unsigned i = 0; ok && i < NVME_QUEUES; i++) {
         NvmeSq *s = &n->sq[i];
         NvmeCq *c = &n->cq[i];
         ok = (!s->exists || (queue_ok(s->addr, s->size, s->head, s->tail) && s->cqid < NVME_QUEUES)) &&
-             (!c->exists || (queue_ok(c->addr, c->size, c->head, c->tail) && c->vector <= n->max_ioqpairs));
+             (!c->exists || (queue_ok(c->addr, c->size, c->head, c->tail) && c->vector < n->msix_qsize));
         s->id = c->id = (uint16_t)i;
         dma_window_set(&s->window, as, s->addr, (uint64_t)s->size * NVME_SQE);
         dma_window_set(&c->window, as, c->addr, (uint64_t)c->size * NVME_CQE);
@@ -122,6 +151,7 @@ static bool loaded(Device *d, Error **errp)
         n->csts ^= CSTS_SHST_BUSY | CSTS_SHST_DONE;
     ok = ok && load_unposted(n);
     nvme_cmb_update(n);
+    nvme_pmr_update(n);
     if (ok)
         nvme_doors_update(n);
     else
@@ -151,7 +181,8 @@ static void stop(Device *d)
     g_byte_array_unref(n->unposted);
     for (unsigned i = 0; i < NVME_QUEUES; i++)
         nvme_drop_waiting(&n->cq[i]);
-    nvme_cmb_stop(n);
+    nvme_memory_stop(n);
+    mem_region_free(n->registers);
     mem_region_free(n->bar);
 }
 
@@ -175,6 +206,15 @@ static const Property props[] = {
     PROP_(PROP_U32, "max_ioqpairs", Nvme, max_ioqpairs, 64, "queue pairs besides the admin queues", .min = 1, .max = NVME_QUEUES - 1),
     PROP_(PROP_U32, "mdts", Nvme, mdts, NVME_MDTS, "largest transfer: a power of two of pages", .min = 1, .max = 10),
     PROP_(PROP_U32, "cmb_size_mb", Nvme, cmb_mb, 0, "MiB of memory in the controller, for queues and data", .max = 4096),
+    DEFINE_PROP_STRING("pmrdev", Nvme, pmrdev, NULL, "memory back end whose memory is the persistent region"),
+    PROP_(PROP_U16, "msix_qsize", Nvme, msix_qsize, NVME_QUEUES, "MSI-X vectors", .min = 1, .max = 2048),
+    DEFINE_PROP_BOOL("msix-exclusive-bar", Nvme, msix_exclusive_bar, false, "their table is in BAR 4, not in BAR 0"),
+    PROP_(PROP_U32, "num_queues", Nvme, num_queues, 0, "queue pairs with the admin queues (max_ioqpairs= + 1); 0: as that says", .max = NVME_QUEUES),
+    PROP_(PROP_U8, "aerl", Nvme, aerl, 3, "asynchronous event requests that may wait - 1"),
+    DEFINE_PROP_U32("aer_max_queued", Nvme, aer_max_queued, 64, "taken for compatibility: of each kind of event, one waits"),
+    DEFINE_PROP_U8("smart_critical_warning", Nvme, critical_warning, 0, "what the SMART log warns of, as bits"),
+    PROP_(PROP_U8, "vsl", Nvme, vsl, 7, "largest Verify: a power of two of pages; 0: no limit", .max = 20),
+    DEFINE_PROP_BOOL("use-intel-id", Nvme, intel, false, "PCI identity 8086:5845, as long ago"),
     DEFINE_PROP_BOOL("legacy-cmb", Nvme, legacy_cmb, false, "that memory as before NVMe 1.4: always on"),
     DEFINE_PROP_END,
 };
@@ -198,6 +238,7 @@ static const StateField state[] = {
     STATE_U32_ARRAY(Nvme, feature), STATE_U64(Nvme, timestamp_base), STATE_U64(Nvme, timestamp_at), STATE_U16_ARRAY(Nvme, aer_cid),
     STATE_U32(Nvme, aers), STATE_U32_ARRAY(Nvme, changed), STATE_BOOL(Nvme, changes_new),
     STATE_BOOL(Nvme, changes_told), STATE_U64(Nvme, cmbmsc), STATE_U32(Nvme, cmbsts),
+    STATE_U32(Nvme, pmrctl), STATE_U64(Nvme, pmrmsc),
     STATE_U64(Nvme, error_count), STATE_STRUCT_ARRAY(Nvme, error, error_state), STATE_U64(Nvme, read_units), STATE_U64(Nvme, written_units),
     STATE_U64(Nvme, reads), STATE_U64(Nvme, writes), STATE_END_OF_TABLE
 };

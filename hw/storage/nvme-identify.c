@@ -20,7 +20,7 @@ static bool controller(const Nvme *n, uint8_t *p)
     uint64_t capacity = 0;
     for (unsigned i = 0; i < NVME_NAMESPACES; i++)
         capacity += n->subsys->ns[i] ? blk_size(n->subsys->ns[i]->blk) : 0;
-    store_le16(p, 0x1b36);
+    store_le16(p, (uint16_t)pci_config_get(&n->pci, PCI_VENDOR_ID, 2));
     store_le16(p + 2, 0x1af4);
     nvme_put_text(p + 4, 20, serial(n));
     nvme_put_text(p + 24, 40, "Rhea NVMe disk");
@@ -33,7 +33,7 @@ static bool controller(const Nvme *n, uint8_t *p)
     store_le32(p + 92, ASYNC_NS_ATTRIBUTES);
     store_le16(p + 256, 1 << 1 | 1 << 3 | 1 << 8); /* format; attachment of namespaces; doorbell buffer */
     p[258] = 3;                     /* aborts at a time - 1 */
-    p[259] = NVME_AERS - 1;
+    p[259] = n->aerl;
     p[260] = 3;                     /* one firmware slot, read-only */
     p[261] = 1 << 2 | 1 << 1;       /* extended get log page, commands supported log */
     p[262] = NVME_ERRORS - 1;
@@ -136,6 +136,7 @@ void nvme_identify(NvmeRequest *r)
     case 0x01: ok = controller(n, p); break;
     case 0x02: ok = list(n, nsid, true, p); break;
     case 0x03: ok = identifiers(n, nsid, p); break;
+    case 0x06: ok = !(nvme_dword(r, 11) >> 24) && (p[0] = n->vsl, true); break; /* of the NVM command set */
     case 0x10: ok = list(n, nsid, false, p); break;
     case 0x11: ok = one_namespace(n, nsid, false, p); break;
     case 0x12: ok = nsid && controllers(n, nsid, first, p); break;

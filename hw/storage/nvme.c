@@ -9,7 +9,7 @@ enum { CAP_TIMEOUT_500MS = 15, VERSION = 0x00010400 };
 static uint64_t capabilities(const Nvme *n)
 {
     return (NVME_ENTRIES_MAX - 1) | BIT(16) /* contiguous queues */ | (uint64_t)CAP_TIMEOUT_500MS << 24 | BIT(37) /* NVM command set */ |
-           UINT64_C(4) << 52 /* pages up to 64 KiB */ | (n->cmb && !n->legacy_cmb ? BIT(57) : 0);
+           UINT64_C(4) << 52 /* pages up to 64 KiB */ | (n->pmr ? BIT(56) : 0) | (n->cmb && !n->legacy_cmb ? BIT(57) : 0);
 }
 
 /* --- interrupts --- */
@@ -359,7 +359,7 @@ void nvme_doors_update(Nvme *n)
             doorbell_free(n->door[i]);
             n->door[i] = NULL;
         } else if ((n->door[i] = doorbell_new(n->pci.dev.domain, n->iothread, door_rung, n, i))) {
-            doorbell_add_place(n->door[i], n->bar, (MemNotifier){ .offset = NVME_DOORBELLS + i * 4, .size = 4 });
+            doorbell_add_place(n->door[i], n->registers, (MemNotifier){ .offset = NVME_DOORBELLS + i * 4, .size = 4 });
         }
     }
 }
@@ -379,7 +379,7 @@ static uint64_t register_value(const Nvme *n, unsigned at)
     case NVME_CMBSZ: return nvme_cmb_size(n);
     case NVME_CMBMSC: return n->cmbmsc;
     case NVME_CMBSTS: return n->cmbsts;
-    default: return 0;
+    default: return at >= NVME_PMRCAP && at < NVME_DOORBELLS ? nvme_pmr_read(n, at) : 0;
     }
 }
 
@@ -387,8 +387,9 @@ static MemResult bar_read(void *opaque, hwaddr at, unsigned size, uint64_t *valu
 {
     const Nvme *n = opaque;
     unsigned base = (unsigned)at & ~7u;
-    uint64_t v = base == 8 || base == 0x10 || base == 0x18 || base == 0x20 || base == 0x38 /* pairs of 32 bits */
-                     ? register_value(n, base) | register_value(n, base + 4) << 32 : register_value(n, base);
+    bool pair = base == 8 || base == 0x10 || base == 0x18 || base == 0x20 || base == 0x38 || base >= NVME_PMRCAP; /* two of 32 bits */
+    bool low = !pair || (at & 7) < 4, high = pair && (at & 7) + size > 4;
+    uint64_t v = (low ? register_value(n, base) : 0) | (high ? register_value(n, base + 4) << 32 : 0);
     v >>= 8 * (at & 7);
     *value = size == 8 ? v : v & bits_mask(8 * size);
     return MEM_OK;
@@ -414,7 +415,12 @@ static MemResult bar_write(void *opaque, hwaddr at, unsigned size, uint64_t valu
     case NVME_ACQ + 4: n->acq = bits_set(n->acq, 32, 32, value); break;
     case NVME_CMBMSC: nvme_cmb_write(n, size == 8 ? value : bits_set(n->cmbmsc, 0, 32, value)); break;
     case NVME_CMBMSC + 4: nvme_cmb_write(n, bits_set(n->cmbmsc, 32, 32, value)); break;
-    default: break;
+    default:
+        if (at >= NVME_PMRCAP)
+            nvme_pmr_write(n, (unsigned)at, (uint32_t)value);
+        if (at >= NVME_PMRCAP && size == 8)
+            nvme_pmr_write(n, (unsigned)at + 4, value >> 32);
+        break;
     }
     return MEM_OK;
 }

@@ -11,7 +11,7 @@
 #include "hw/storage/drive.h"
 #include "hw/storage/nvme-regs.h"
 
-enum { NVME_QUEUES = 65 /* the admin pair and 64 more */, NVME_ENTRIES_MAX = 2048, NVME_SQE = 64, NVME_CQE = 16, NVME_MDTS = 7, NVME_AERS = 4,
+enum { NVME_QUEUES = 65 /* the admin pair and 64 more */, NVME_ENTRIES_MAX = 2048, NVME_SQE = 64, NVME_CQE = 16, NVME_MDTS = 7, NVME_AERS = 256,
        NVME_ERRORS = 64, NVME_NAMESPACES = 256, NVME_CONTROLLERS = 64 };
 
 typedef struct NvmeSq {
@@ -71,7 +71,7 @@ struct Nvme {
     IoThread *iothread;    /* serves the I/O queues, or NULL */
     uint32_t max_ioqpairs, mdts;
     GByteArray *unposted;  /* completions for which there was no room, while the device is saved */
-    MemRegion *bar;
+    MemRegion *bar, *registers; /* BAR 0, and what it begins with */
     uint64_t asq, acq;
     uint32_t cc, csts, aqa, intms;
     NvmeSq sq[NVME_QUEUES];
@@ -84,10 +84,20 @@ struct Nvme {
     unsigned aers;
     uint32_t changed[NVME_NAMESPACES / 32]; /* namespaces, since their log was read */
     bool changes_new, changes_told; /* to be told by an event; told, and the log not read since */
+    bool intel, msix_exclusive_bar; /* properties, as those that follow */
+    uint16_t msix_qsize;
+    uint8_t aerl, critical_warning, vsl;
+    uint32_t num_queues, aer_max_queued;
     uint32_t cmb_mb, cmbsts;
     bool legacy_cmb;
     uint64_t cmbmsc;
     MemRegion *cmb, *cmb_alias;
+    char *pmrdev;          /* property */
+    struct MemoryBackend *pmr_backend;
+    MemRegion *pmr, *pmr_alias, *pmr_bar;
+    uint32_t pmrctl;
+    bool pmr_invalid;      /* the base does not do */
+    uint64_t pmrmsc;
     uint64_t error_count;
     NvmeErrorEntry error[NVME_ERRORS];
     bool ioeventfd;        /* property: doorbells signal file descriptors where the accelerator can and shadow doorbells hold the values */
@@ -169,11 +179,15 @@ void nvme_identify(NvmeRequest *r);
 void nvme_put_text(uint8_t *p, size_t size, const char *text);
 /* nvme-cmb.c */
 bool nvme_cmb_start(Nvme *n, Error **errp);
-void nvme_cmb_stop(Nvme *n);
 void nvme_cmb_update(Nvme *n);
 void nvme_cmb_write(Nvme *n, uint64_t value);
 uint32_t nvme_cmb_location(const Nvme *n);
 uint32_t nvme_cmb_size(const Nvme *n);
+bool nvme_pmr_start(Nvme *n, Error **errp);
+void nvme_pmr_update(Nvme *n);
+uint32_t nvme_pmr_read(const Nvme *n, unsigned at);
+void nvme_pmr_write(Nvme *n, unsigned at, uint32_t value);
+void nvme_memory_stop(Nvme *n);
 static inline unsigned nvme_lba_bits(const NvmeNs *ns) { return ns->lbaf ? 12 : 9; }
 static inline uint64_t nvme_blocks(const NvmeNs *ns) { return blk_size(ns->blk) >> nvme_lba_bits(ns); }
 #endif
