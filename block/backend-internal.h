@@ -13,6 +13,7 @@ struct BlockBackend {
     bool with_device;      /* made for a device, goes with it */
     BlockNode *_Atomic node; /* read inside an RCU section, or with a request in flight */
     BlkOnError rerror, werror;
+    bool ignore_failed, ignore_invalid; /* in times */
     const BlkDeviceOps *ops;
     void *opaque;
     ThrottleLanes *_Atomic throttle;
@@ -24,7 +25,7 @@ struct BlockBackend {
     pthread_mutex_t hold_lock;
     pthread_cond_t released;
     struct {               /* each counter for itself, relaxed */
-        _Atomic uint64_t bytes[BLK_OPS], failed[BLK_OPS], time_ns[BLK_OPS], latency[BLK_OPS][BLK_LATENCIES], inline_ops, ring_ops, last_ns;
+        _Atomic uint64_t bytes[BLK_OPS], failed[BLK_OPS], invalid[BLK_OPS], time_ns[BLK_OPS], latency[BLK_OPS][BLK_LATENCIES], inline_ops, ring_ops, last_ns;
     } stats;
 };
 #endif

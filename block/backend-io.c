@@ -38,10 +38,12 @@ static void account(BlockBackend *b, const BlkRequest *r, int error)
 {
     int64_t now = clock_ns(CLOCK_REALTIME_NS), took = now - r->start_ns;
     unsigned slot = took < 1000 ? 0 : 64 - (unsigned)__builtin_clzll((uint64_t)took / 1000);
-    COUNT(b->stats.time_ns[r->op], (uint64_t)took);
-    if (error) {
+    if (error)
         COUNT(b->stats.failed[r->op], 1);
-    } else {
+    if (error && b->ignore_failed)
+        return;
+    COUNT(b->stats.time_ns[r->op], (uint64_t)took);
+    if (!error) {
         COUNT(b->stats.latency[r->op][MIN(slot, BLK_LATENCIES - 1u)], 1);
         COUNT(b->stats.bytes[r->op], r->bytes);
     }
@@ -286,6 +288,25 @@ ThrottleGroup *blk_throttle(const BlockBackend *b)
     return b->throttle ? throttle_lanes_group(b->throttle) : NULL;
 }
 
+void blk_account_invalid(BlockBackend *b, BlkOp op)
+{
+    COUNT(b->stats.invalid[op], 1);
+    if (!b->ignore_invalid)
+        atomic_store_explicit(&b->stats.last_ns, (uint64_t)clock_ns(CLOCK_REALTIME_NS), memory_order_relaxed);
+}
+
+void blk_set_accounting(BlockBackend *b, bool failed, bool invalid)
+{
+    b->ignore_failed = !failed;
+    b->ignore_invalid = !invalid;
+}
+
+void blk_get_accounting(const BlockBackend *b, bool *failed, bool *invalid)
+{
+    *failed = !b->ignore_failed;
+    *invalid = !b->ignore_invalid;
+}
+
 BlkStats blk_stats(const BlockBackend *b)
 {
     uint64_t last = b->stats.last_ns;
@@ -293,6 +314,7 @@ BlkStats blk_stats(const BlockBackend *b)
     for (unsigned op = 0; op < ARRAY_LEN(s.ops); op++) {
         s.bytes[op] = b->stats.bytes[op];
         s.failed[op] = b->stats.failed[op];
+        s.invalid[op] = b->stats.invalid[op];
         s.time_ns[op] = b->stats.time_ns[op];
         for (unsigned i = 0; i < BLK_LATENCIES; i++)
             s.ops[op] += s.latency[op][i] = b->stats.latency[op][i];

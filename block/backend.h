@@ -116,8 +116,13 @@ void blk_replace_node(BlockBackend *b, BlockNode *node);
 /* By BlkOp. latency[op][i]: requests that took less than 2^i microseconds and not less than 2^(i-1). idle_ns: since the last one ended. */
 enum { BLK_LATENCIES = 24 };
 typedef struct BlkStats {
-    uint64_t ops[BLK_OPS], bytes[BLK_OPS], failed[BLK_OPS], time_ns[BLK_OPS], inline_ops, ring_ops, idle_ns;
+    uint64_t ops[BLK_OPS], bytes[BLK_OPS], failed[BLK_OPS], invalid[BLK_OPS], time_ns[BLK_OPS], inline_ops, ring_ops, idle_ns;
     uint64_t latency[BLK_OPS][BLK_LATENCIES];
 } BlkStats;
 BlkStats blk_stats(const BlockBackend *b);
+/* A request that its device has refused: it never was one to the drive. */
+void blk_account_invalid(BlockBackend *b, BlkOp op);
+/* Do failed and invalid requests count in time_ns and idle_ns, too? Both do, to begin with. Not while requests are submitted. */
+void blk_set_accounting(BlockBackend *b, bool failed, bool invalid);
+void blk_get_accounting(const BlockBackend *b, bool *failed, bool *invalid);
 #endif

@@ -145,6 +145,16 @@ static void print_latencies(Monitor *mon, const char *what, const uint64_t *coun
     monitor_printf(mon, "\n");
 }
 
+static void print_counts(Monitor *mon, const char *what, const uint64_t *counts)
+{
+    uint64_t any = 0;
+    for (unsigned op = 0; op < BLK_SCSI; op++)
+        any |= counts[op];
+    if (any)
+        monitor_printf(mon, "    %s_rd_operations=%" PRIu64 " %s_wr_operations=%" PRIu64 " %s_flush_operations=%" PRIu64 " %s_unmap_operations=%" PRIu64 "\n",
+                       what, counts[BLK_READ], what, counts[BLK_WRITE] + counts[BLK_WRITE_ZEROES], what, counts[BLK_FLUSH], what, counts[BLK_DISCARD]);
+}
+
 bool monitor_info_blockstats(Monitor *mon, int argc, char **argv, Error **errp)
 {
     for (unsigned i = 0; i < blk_count(); i++) {
@@ -155,6 +165,8 @@ bool monitor_info_blockstats(Monitor *mon, int argc, char **argv, Error **errp)
                        " rd_merged=0 wr_merged=0 idle_time_ns=%" PRIu64 "\n",
                        *blk_name(b) ? blk_name(b) : blk_user(b) ? blk_user(b) : "drive", s.bytes[BLK_READ], s.bytes[BLK_WRITE], s.ops[BLK_READ],
                        s.ops[BLK_WRITE], s.ops[BLK_FLUSH], s.time_ns[BLK_WRITE], s.time_ns[BLK_READ], s.time_ns[BLK_FLUSH], s.idle_ns);
+        print_counts(mon, "failed", s.failed);
+        print_counts(mon, "invalid", s.invalid);
         static const char *const names[] = { "reads", "writes", "flushes", "discards", "zeroes" };
         for (unsigned op = 0; op < ARRAY_LEN(names); op++)
             print_latencies(mon, names[op], s.latency[op]);

@@ -167,12 +167,14 @@ static void fill_cmos_disks(PcBoard *b)
         const AtaDrive *a = ide_disk(n / 2, n % 2);
         if (!a)
             continue;
-        translation |= (uint8_t)((a->cyls > 1024 || a->heads > 16 || a->secs > 63) << 2 * n);
+        bool large = a->geometry.cyls > 1024 || a->geometry.heads > 16 || a->geometry.secs > 63;
+        int how = a->translation != ATA_TRANS_AUTO ? a->translation : large ? ATA_TRANS_LBA : ATA_TRANS_NONE;
+        translation |= (uint8_t)(how << 2 * n);
         if (n > 1)
             continue;
-        const uint8_t cyls[] = { a->cyls & 0xff, (uint8_t)(a->cyls >> 8) };
-        const uint8_t entry[TABLE_SIZE] = { cyls[0], cyls[1], (uint8_t)a->heads, 0xff, 0xff, 0xc0 | (a->heads > 8 ? 8 : 0), cyls[0], cyls[1],
-                                            (uint8_t)a->secs };
+        const uint8_t cyls[] = { a->geometry.cyls & 0xff, (uint8_t)(a->geometry.cyls >> 8) };
+        const uint8_t entry[TABLE_SIZE] = { cyls[0], cyls[1], (uint8_t)a->geometry.heads, 0xff, 0xff, 0xc0 | (a->geometry.heads > 8 ? 8 : 0), cyls[0], cyls[1],
+                                            (uint8_t)a->geometry.secs };
         types |= n ? 0x0f : 0xf0;
         mc146818_set(b->rtc, EXTENDED + n, USER_TYPE);
         for (unsigned i = 0; i < TABLE_SIZE; i++)

@@ -34,9 +34,9 @@ static void identify_geometry(const AtaDrive *a, uint8_t *d)
     uint64_t sectors = ata_sectors(a);
     uint32_t chs = (uint32_t)a->cur_heads * a->cur_secs, cyls = chs ? (uint32_t)MIN(sectors / chs, 65535) : 0;
 
-    set_word(d, 1, a->cyls);
-    set_word(d, 3, a->heads);
-    set_word(d, 6, a->secs);
+    set_word(d, 1, a->geometry.cyls);
+    set_word(d, 3, a->geometry.heads);
+    set_word(d, 6, a->geometry.secs);
     set_word(d, 54, cyls);
     set_word(d, 55, a->cur_heads);
     set_word(d, 56, a->cur_secs);
@@ -68,13 +68,15 @@ static void identify_link(const AtaDrive *a, uint8_t *d)
     }
 }
 
+static bool trims(const AtaDrive *a) { return a->blk && a->drive.discard_granularity && blk_writable(a->blk); }
+
 void ata_identify_disk(const AtaDrive *a, uint8_t d[ATA_SECTOR])
 {
     unsigned shift = (unsigned)__builtin_ctz(a->drive.physical_block_size / ATA_SECTOR);
 
     memset(d, 0, ATA_SECTOR);
     set_word(d, 0, 0x0040);
-    set_word(d, 4, ATA_SECTOR * a->secs);
+    set_word(d, 4, ATA_SECTOR * a->geometry.secs);
     set_word(d, 5, ATA_SECTOR);
     ata_identify_text(d, 10, 10, a->serial);
     set_word(d, 20, 3);
@@ -93,7 +95,7 @@ void ata_identify_disk(const AtaDrive *a, uint8_t d[ATA_SECTOR])
     identify_geometry(a, d);
     identify_modes(a, d);
     identify_link(a, d);
-    if (a->blk && blk_writable(a->blk))
+    if (trims(a))
         set_word(d, 69, 1 << 14 | 1 << 5); /* TRIM: what it leaves is defined, and zero */
     set_word(d, 80, 0x01f0);  /* ATA-4 to ATA8 */
     set_word(d, 81, 0x16);
@@ -104,11 +106,11 @@ void ata_identify_disk(const AtaDrive *a, uint8_t d[ATA_SECTOR])
     set_word(d, 86, 0x3400 | (a->apm ? 1 << 3 : 0));
     set_word(d, 87, 0x4000 | 1 << 6 | (a->wwn ? 1 << 8 : 0));
     set_word(d, 91, a->apm);
-    set_word(d, 105, a->blk && blk_writable(a->blk) ? 8 : 0);
+    set_word(d, 105, trims(a) ? 8 : 0);
     set_word(d, 106, 0x6000 | shift);
     for (unsigned i = 0; a->wwn && i < 4; i++)
         set_word(d, 108 + i, (unsigned)(a->wwn >> (48 - 16 * i) & 0xffff));
-    if (a->blk && blk_writable(a->blk))
+    if (trims(a))
         set_word(d, 169, 1);
     set_word(d, 209, 0x4000);
     set_word(d, 217, a->rotation_rate);
@@ -154,7 +156,7 @@ static void transfer(AtaDrive *a, AtaCommand *c, bool write, bool dma)
     uint32_t count;
 
     if (!address(a, c->ext, &lba, &count)) {
-        ata_finish(c, ATA_IDNF);
+        ata_out_of_range(c, write ? BLK_WRITE : BLK_READ);
     } else if (write && !blk_writable(a->blk)) {
         ata_finish(c, ATA_ABRT);
     } else {
@@ -206,7 +208,7 @@ static void cmd_dsm(AtaDrive *a, AtaCommand *c)
 {
     uint32_t blocks = a->r.count[0] | (uint32_t)a->r.count[1] << 8;
 
-    if (!(a->r.feature[0] & 1) || !blocks || blocks > TRIM_BLOCKS || !blk_writable(a->blk))
+    if (!(a->r.feature[0] & 1) || !blocks || blocks > TRIM_BLOCKS || !trims(a))
         ata_finish(c, ATA_ABRT);
     else
         ata_start(c, FLOW_OUT, true, (uint64_t)blocks * ATA_SECTOR);
@@ -225,7 +227,7 @@ bool ata_disk_ranges(AtaCommand *c)
         if (!count)
             continue;
         if (count > sectors || lba > sectors - count) {
-            ata_finish(c, ATA_IDNF);
+            ata_out_of_range(c, BLK_DISCARD);
             return false;
         }
         a->buf_at += 8;

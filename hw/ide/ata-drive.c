@@ -4,7 +4,7 @@
 #include "base/bits.h"
 #include "hw/ide/ata.h"
 
-enum { SERIAL_MAX = 20, MODEL_MAX = 40, CYLS_MAX = 16383 };
+enum { SERIAL_MAX = 20, MODEL_MAX = 40 };
 
 /* --- the bus --- */
 
@@ -79,17 +79,6 @@ const AtaDrive *ide_disk(unsigned number, unsigned unit)
 
 /* --- the drives --- */
 
-static void default_geometry(AtaDrive *a)
-{
-    uint64_t sectors = ata_sectors(a);
-
-    if (a->cyls && a->heads && a->secs)
-        return;
-    a->heads = 16;
-    a->secs = 63;
-    a->cyls = (uint32_t)CLAMP(sectors / (16 * 63), 2, CYLS_MAX);
-}
-
 static bool check(AtaDrive *a, Error **errp)
 {
     const char *id = a->dev.id, *serial = a->drive.serial ? a->drive.serial : a->blk ? blk_serial(a->blk) : NULL;
@@ -99,17 +88,21 @@ static bool check(AtaDrive *a, Error **errp)
         return false;
     }
     if (a->drive.logical_block_size != ATA_SECTOR) {
-        error_setf(errp, "device '%s': logical_block_size=%u: ATA drives have sectors of 512 bytes", id, a->drive.logical_block_size);
+        error_setf(errp, "device '%s': logical_block_size=%" G_GUINT64_FORMAT ": ATA drives have sectors of 512 bytes", id,
+                   (guint64)a->drive.logical_block_size);
         return false;
     }
     if ((serial && strlen(serial) > SERIAL_MAX) || strlen(a->model) > MODEL_MAX || strlen(a->version) > 8) {
         error_setf(errp, "device '%s': a serial number has at most %u characters, a model %u, a version 8", id, SERIAL_MAX, MODEL_MAX);
         return false;
     }
-    if (a->heads > 16 || a->secs > 255 || a->cyls > 65535) {
-        error_setf(errp, "device '%s': cyls, heads and secs are at most 65535, 16 and 255", id);
+    if (a->drive.discard_granularity && a->drive.discard_granularity != DRIVE_DISCARD_AUTO && a->drive.discard_granularity != ATA_SECTOR) {
+        error_setf(errp, "device '%s': discard_granularity=%" G_GUINT64_FORMAT ": TRIM has sectors of 512 bytes, or is not there (0)", id,
+                   (guint64)a->drive.discard_granularity);
         return false;
     }
+    if (!drive_check_geometry(&a->dev, a->geometry, (DriveGeometry){ 65535, 16, 255 }, errp))
+        return false;
     if (serial)
         g_strlcpy(a->serial, serial, sizeof a->serial);
     else
@@ -129,7 +122,7 @@ static bool start(Device *d, Error **errp)
     drive_queue_init(&a->queue, d, &a->drive, a->blk, &ata_queue_ops);
     if (!check(a, errp))
         return false;
-    default_geometry(a);
+    a->geometry = drive_geometry(a->geometry, a->blk);
     if (a->cd) {
         a->mmc.dev = d;
         a->mmc.blk = a->blk;
@@ -238,13 +231,13 @@ static const StateField cd_state[] = {
     DEFINE_PROP_STRING("ver", AtaDrive, version, "2.5+", "firmware version that the guest sees"), \
     DEFINE_PROP_U64("wwn", AtaDrive, wwn, 0, "world wide name"), \
     { .name = "unit", .kind = PROP_I32, .offset = offsetof(AtaDrive, unit), .dflt = -1, .help = "place on the bus; -1: the next" }
+static const char *const translations[] = { [ATA_TRANS_NONE] = "none", [ATA_TRANS_LBA] = "lba", [ATA_TRANS_LARGE] = "large", [ATA_TRANS_RECHS] = "rechs",
+                                            [ATA_TRANS_AUTO] = "auto", NULL };
 static const Property disk_props[] = {
     COMMON_PROPS("QEMU HARDDISK"),
-    DEFINE_PROP_U32("cyls", AtaDrive, cyls, 0, "cylinders; 0: as the size says"),
-    DEFINE_PROP_U32("heads", AtaDrive, heads, 0, "heads"),
-    DEFINE_PROP_U32("secs", AtaDrive, secs, 0, "sectors of a track"),
+    DRIVE_GEOMETRY_PROPS(AtaDrive, geometry),
+    DEFINE_PROP_ENUM("bios-chs-trans", AtaDrive, translation, ATA_TRANS_AUTO, translations, "how a PC's BIOS makes another geometry of it"),
     DEFINE_PROP_U16("rotation_rate", AtaDrive, rotation_rate, 0, "revolutions per minute; 1: an SSD, 0: not said"),
-    DEFINE_PROP_U32("discard_granularity", AtaDrive, discard_granularity, 512, "taken for compatibility; TRIM has sectors"),
     DEFINE_PROP_END,
 };
 static const Property cd_props[] = { COMMON_PROPS("QEMU DVD-ROM"), DEFINE_PROP_END };

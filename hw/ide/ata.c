@@ -101,6 +101,12 @@ void ata_finish(AtaCommand *c, uint8_t error)
     c->flow = FLOW_NONE;
 }
 
+void ata_out_of_range(AtaCommand *c, BlkOp op)
+{
+    drive_invalid(&c->a->queue, op);
+    ata_finish(c, ATA_IDNF);
+}
+
 static void media_error(AtaCommand *c, bool writing)
 {
     AtaDrive *a = c->a;
@@ -334,7 +340,7 @@ void ata_queued(AtaDrive *a, uint8_t opcode, const AtaRegs *r, unsigned tag)
     if (a->cd || (opcode != ATA_CMD_READ_FPDMA && !write))
         ata_finish(c, ATA_ABRT);
     else if (count > ata_sectors(a) || lba > ata_sectors(a) - count)
-        ata_finish(c, ATA_IDNF);
+        ata_out_of_range(c, write ? BLK_WRITE : BLK_READ);
     else if (write && !blk_writable(a->blk))
         ata_finish(c, ATA_ABRT);
     else
@@ -384,8 +390,8 @@ void ata_reset(AtaDrive *a, bool power_on)
     a->multiple = ATA_MULTIPLE_MAX;
     a->dma_mode = 0x45;
     a->apm = 0;
-    a->cur_heads = (uint8_t)a->heads;
-    a->cur_secs = (uint8_t)a->secs;
+    a->cur_heads = (uint8_t)a->geometry.heads;
+    a->cur_secs = (uint8_t)a->geometry.secs;
     a->write_cache = a->drive.write_cache;
     a->look_ahead = a->smart = true;
     memset(&a->ncq_error, 0, sizeof a->ncq_error);

@@ -15,6 +15,9 @@ enum { ATA_NIEN = 0x02, ATA_SRST = 0x04, ATA_HOB = 0x80 };                      
 enum { ATA_LBA_MODE = 0x40, ATA_DEV = 0x10 };                                                               /* device */
 enum { ATA_CMD_PACKET = 0xa0, ATA_CMD_DEVICE_RESET = 0x08, ATA_CMD_READ_FPDMA = 0x60, ATA_CMD_WRITE_FPDMA = 0x61 };
 
+/* bios-chs-trans=, as byte 39h of a PC's CMOS RAM has it. */
+enum { ATA_TRANS_NONE, ATA_TRANS_LBA, ATA_TRANS_LARGE, ATA_TRANS_RECHS, ATA_TRANS_AUTO };
+
 typedef struct AtaDrive AtaDrive;
 typedef struct AtaCommand AtaCommand;
 
@@ -97,7 +100,8 @@ struct AtaDrive {
     int32_t unit;
     uint64_t wwn;
     uint16_t rotation_rate;
-    uint32_t cyls, heads, secs, discard_granularity;
+    DriveGeometry geometry;
+    int translation;       /* property: ATA_TRANS_* */
     /* Fixed */
     IdeBus *bus;
     BlockBackend *blk;
@@ -159,6 +163,7 @@ void ata_cmd_ok(AtaDrive *a, AtaCommand *c);
 void ata_cmd_check_power(AtaDrive *a, AtaCommand *c);
 void ata_cmd_set_features(AtaDrive *a, AtaCommand *c);
 void ata_finish(AtaCommand *c, uint8_t error);            /* 0: well */
+void ata_out_of_range(AtaCommand *c, BlkOp op);           /* it ends: there are no such sectors */
 void ata_start(AtaCommand *c, AtaFlow flow, bool dma, uint64_t bytes); /* the data phase; c->offset is set */
 void ata_start_stage(AtaCommand *c, AtaStage stage, BlkOp op);         /* without data */
 bool ata_go(AtaCommand *c, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int n); /* true: it has ended already */

@@ -28,7 +28,7 @@ static void read_capacity_16(ScsiRequest *r, ScsiDisk *d)
     store_be(p, 8, disk_blocks(d) - 1);
     store_be(p + 8, 4, disk_block(d));
     p[13] = (uint8_t)__builtin_ctz(d->scsi.drive.physical_block_size / disk_block(d));
-    p[14] = blk_writable(d->scsi.blk) ? 0x80 : 0; /* thin provisioning; what is unmapped reads as anything */
+    p[14] = disk_unmaps(d) ? 0x80 : 0; /* thin provisioning; what is unmapped reads as anything */
     scsi_reply(r, p, sizeof p);
 }
 
@@ -182,6 +182,8 @@ static const BlkDeviceOps removable_ops = { .resized = scsi_resized, .medium_cha
 static bool start(Device *dev, Error **errp)
 {
     ScsiDisk *d = (ScsiDisk *)dev;
+    if (!drive_check_geometry(dev, d->geometry, (DriveGeometry){ 65535, 255, 255 }, errp))
+        return false;
     blk_set_device_ops(d->scsi.blk, d->removable ? &removable_ops : &fixed_ops, d);
     unit_reset(&d->scsi);
     scsi_announce(&d->scsi);
@@ -215,9 +217,7 @@ static const Property props[] = {
     { .name = "scsi_version", .kind = PROP_I32, .offset = offsetof(ScsiDisk, scsi_version), .dflt = 5, .help = "version of INQUIRY" },
     DEFINE_PROP_SIZE("max_unmap_size", ScsiDisk, max_unmap_size, 1 << 30, "bytes of one UNMAP range"),
     DEFINE_PROP_SIZE("max_io_size", ScsiDisk, max_io_size, INT32_MAX, "bytes of one transfer"),
-    DEFINE_PROP_SIZE("min_io_size", ScsiDisk, min_io_size, 0, "granularity of transfers"),
-    DEFINE_PROP_SIZE("opt_io_size", ScsiDisk, opt_io_size, 0, "best size of transfers"),
-    DEFINE_PROP_SIZE("discard_granularity", ScsiDisk, discard_granularity, UINT32_MAX, "bytes that UNMAP frees at least"),
+    DRIVE_GEOMETRY_PROPS(ScsiDisk, geometry),
     DEFINE_PROP_END,
 };
 static const StateField state[] = {

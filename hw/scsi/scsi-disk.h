@@ -12,7 +12,8 @@ typedef struct ScsiDisk {
     ScsiDevice scsi;
     /* properties */
     ScsiNames names;
-    uint64_t max_unmap_size, max_io_size, discard_granularity, min_io_size, opt_io_size;
+    uint64_t max_unmap_size, max_io_size;
+    DriveGeometry geometry;
     uint16_t rotation_rate;
     int32_t scsi_version;
     bool removable, dpofua;
@@ -38,7 +39,8 @@ enum { CMD_MEDIUM = 1, CMD_WRITES = 2 };
 /* May there be a volatile cache? */
 static inline bool disk_caches(const ScsiDisk *d) { return d->scsi.drive.write_cache && !d->scsi.bus->durable; }
 static inline ScsiDisk *disk_of(const ScsiRequest *r) { return (ScsiDisk *)r->dev; }
-static inline uint32_t disk_block(const ScsiDisk *d) { return d->scsi.drive.logical_block_size; }
+static inline uint32_t disk_block(const ScsiDisk *d) { return (uint32_t)d->scsi.drive.logical_block_size; }
+static inline bool disk_unmaps(const ScsiDisk *d) { return d->scsi.drive.discard_granularity && blk_writable(d->scsi.blk); }
 static inline uint64_t disk_blocks(const ScsiDisk *d) { return blk_size(d->scsi.blk) / disk_block(d); }
 
 extern const ScsiDiskCommand disk_commands[]; /* ended by run == NULL */

@@ -10,14 +10,14 @@ static size_t page_limits(const void *unit, uint8_t *p)
     uint32_t block = disk_block(d);
     p[4] = 1; /* WSNZ */
     p[5] = CAW_BLOCKS_MAX;
-    store_be(p + 6, 2, MIN(d->min_io_size / block, UINT16_MAX));
+    store_be(p + 6, 2, MIN(d->scsi.drive.min_io_size / block, UINT16_MAX));
     store_be(p + 8, 4, MIN(d->max_io_size / block, UINT32_MAX));
-    store_be(p + 12, 4, MIN(d->opt_io_size / block, UINT32_MAX));
-    if (blk_writable(d->scsi.blk)) {
+    store_be(p + 12, 4, MIN(d->scsi.drive.opt_io_size / block, UINT32_MAX));
+    if (disk_unmaps(d)) {
         store_be(p + 20, 4, MIN(d->max_unmap_size / block, UINT32_MAX));
         store_be(p + 24, 4, UNMAP_RANGES_MAX);
     }
-    store_be(p + 28, 4, MAX(d->discard_granularity == UINT32_MAX ? 4096 : d->discard_granularity, block) / block);
+    store_be(p + 28, 4, MAX(d->scsi.drive.discard_granularity == DRIVE_DISCARD_AUTO ? 4096 : d->scsi.drive.discard_granularity, block) / block);
     store_be(p + 36, 8, SAME_BYTES_MAX / block);
     return 64;
 }
@@ -30,9 +30,9 @@ static size_t page_characteristics(const void *unit, uint8_t *p)
 
 static size_t page_provisioning(const void *unit, uint8_t *p)
 {
-    bool writable = blk_writable(((const ScsiDisk *)unit)->scsi.blk);
-    p[5] = writable ? 0xe0 : 0; /* UNMAP, WRITE SAME (16), WRITE SAME (10) unmap; what is unmapped reads as anything */
-    p[6] = writable ? 2 : 0;    /* thin */
+    bool unmaps = disk_unmaps(unit);
+    p[5] = unmaps ? 0xe0 : 0; /* UNMAP, WRITE SAME (16), WRITE SAME (10) unmap; what is unmapped reads as anything */
+    p[6] = unmaps ? 2 : 0;    /* thin */
     return 8;
 }
 
@@ -47,11 +47,11 @@ static void mode_geometry(const void *unit, unsigned control, uint8_t *p)
     const ScsiDisk *d = unit;
     if (control == SPC_CHANGEABLE)
         return;
-    uint64_t cylinders = CLAMP(disk_blocks(d) / (255 * 63), 2, 0xffffff);
-    store_be(p, 3, cylinders);
-    p[3] = 255;
-    store_be(p + 4, 3, cylinders);
-    store_be(p + 7, 3, cylinders);
+    DriveGeometry g = drive_geometry(d->geometry, d->scsi.blk);
+    store_be(p, 3, g.cyls);
+    p[3] = (uint8_t)g.heads;
+    store_be(p + 4, 3, g.cyls);
+    store_be(p + 7, 3, g.cyls);
     store_be(p + 18, 2, d->rotation_rate > 1 ? d->rotation_rate : 5400);
 }
 

@@ -12,6 +12,7 @@ static bool check_range(ScsiRequest *r, const ScsiDisk *d, uint64_t lba, uint64_
     uint64_t blocks = disk_blocks(d);
     if (lba <= blocks && count <= blocks - lba)
         return true;
+    drive_invalid(&disk_of(r)->scsi.queue, r->dir == SCSI_TO_DEVICE ? BLK_WRITE : BLK_READ);
     scsi_fail_info(r, SENSE_LBA_RANGE, lba);
     return false;
 }

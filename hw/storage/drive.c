@@ -22,6 +22,30 @@ static void unknown_drive(const Device *d, const char *name, Error **errp)
     error_set_unknown(errp, object, name, (const char *const *)names->pdata);
 }
 
+static bool check_io_sizes(const Device *d, const DriveProps *p, Error **errp)
+{
+    const struct { const char *name; uint64_t size; } sizes[] = { { "min_io_size", p->min_io_size }, { "opt_io_size", p->opt_io_size },
+        { "discard_granularity", p->discard_granularity == DRIVE_DISCARD_AUTO ? 0 : p->discard_granularity } };
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        if (sizes[i].size % p->logical_block_size || sizes[i].size > UINT32_MAX) {
+            error_setf(errp, "device '%s': %s=%" G_GUINT64_FORMAT " is no multiple of the %" G_GUINT64_FORMAT " bytes of a sector, below 4 GiB", d->id,
+                       sizes[i].name, (guint64)sizes[i].size, (guint64)p->logical_block_size);
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *const drive_on_off_auto[] = { "on", "off", "auto", NULL };
+
+static void set_accounting(const DriveProps *p, BlockBackend *b)
+{
+    bool failed, invalid;
+    blk_get_accounting(b, &failed, &invalid);
+    blk_set_accounting(b, p->account_failed == DRIVE_AUTO ? failed : p->account_failed == DRIVE_ON,
+                       p->account_invalid == DRIVE_AUTO ? invalid : p->account_invalid == DRIVE_ON);
+}
+
 bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **out, Error **errp)
 {
     *out = NULL;
@@ -29,9 +53,12 @@ bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **o
         error_setf(errp, "device '%s': which drive? add drive=ID of a -drive if=none,id=ID or of a -blockdev node", d->id);
         return false;
     }
+    if (!check_io_sizes(d, p, errp))
+        return false;
     if (!is_pow2(p->logical_block_size) || !is_pow2(p->physical_block_size) || p->physical_block_size < p->logical_block_size) {
-        error_setf(errp, "device '%s': sectors of %u bytes on a medium of %u: both are powers of two, physical_block_size= not below logical_block_size=",
-                   d->id, p->logical_block_size, p->physical_block_size);
+        error_setf(errp, "device '%s': sectors of %" G_GUINT64_FORMAT " bytes on a medium of %" G_GUINT64_FORMAT
+                   ": both are powers of two, physical_block_size= not below logical_block_size=", d->id,
+                   (guint64)p->logical_block_size, (guint64)p->physical_block_size);
         return false;
     }
     BlockBackend *b = p->drive ? blk_find(p->drive) : blk_new(NULL, NULL);
@@ -44,11 +71,13 @@ bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **o
         return false;
     }
     if (blk_size(b) % p->logical_block_size) {
-        error_setf(errp, "device '%s': drive '%s' is not a whole number of sectors of %u bytes; resize the image", d->id, p->drive, p->logical_block_size);
+        error_setf(errp, "device '%s': drive '%s' is not a whole number of sectors of %" G_GUINT64_FORMAT " bytes; resize the image", d->id, p->drive,
+                   (guint64)p->logical_block_size);
         return false;
     }
     if (!blk_attach(b, d->id, errp))
         return false;
+    set_accounting(p, b);
     *out = b;
     return true;
 }
@@ -56,6 +85,26 @@ bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **o
 const char *drive_serial(const Device *d, const DriveProps *p, const BlockBackend *b)
 {
     return p->serial ? p->serial : b && blk_serial(b) ? blk_serial(b) : d->id;
+}
+
+bool drive_check_geometry(const Device *d, DriveGeometry given, DriveGeometry max, Error **errp)
+{
+    if (!given.cyls && !given.heads && !given.secs)
+        return true;
+    if (given.cyls && given.heads && given.secs && given.cyls <= max.cyls && given.heads <= max.heads && given.secs <= max.secs)
+        return true;
+    error_setf(errp, "device '%s': cyls=%u, heads=%u, secs=%u: give none or all of them, at most %u, %u and %u", d->id, given.cyls, given.heads, given.secs,
+               max.cyls, max.heads, max.secs);
+    return false;
+}
+
+DriveGeometry drive_geometry(DriveGeometry given, const BlockBackend *b)
+{
+    enum { HEADS = 16, SECS = 63, CYLS_MAX = 16383 };
+    uint64_t sectors = b ? blk_size(b) / 512 : 0;
+    if (given.cyls)
+        return given;
+    return (DriveGeometry){ .cyls = (uint32_t)CLAMP(sectors / (HEADS * SECS), 2, CYLS_MAX), .heads = HEADS, .secs = SECS };
 }
 
 /* --- what failed --- */

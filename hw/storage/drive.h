@@ -3,23 +3,37 @@
 #ifndef HW_STORAGE_DRIVE_H
 #define HW_STORAGE_DRIVE_H
 
+#include "base/bits.h"
 #include "block/backend.h"
 #include "hw/core/device.h"
 
 /* Properties of every disk: put DRIVE_PROPS(Type, field) into the table. */
 typedef struct DriveProps {
     char *drive, *serial;
-    uint32_t logical_block_size, physical_block_size;
+    uint64_t logical_block_size, physical_block_size;
+    uint64_t min_io_size, opt_io_size;  /* 0: not said */
+    uint64_t discard_granularity;       /* DRIVE_DISCARD_AUTO: as the device has it; 0: it knows no discards, where it can say so */
     int32_t bootindex;
     int rerror, werror;      /* what -device says over -drive: see drive_on_errors */
+    int account_failed, account_invalid; /* the same: on, off, auto */
+    int backend_defaults;
     bool share_rw, write_cache;
 } DriveProps;
 extern const char *const drive_on_errors[]; /* "auto": as -drive says; report, ignore, enospc, stop */
+extern const char *const drive_on_off_auto[];
+enum { DRIVE_ON, DRIVE_OFF, DRIVE_AUTO };
+#define DRIVE_DISCARD_AUTO UINT32_MAX
 #define DRIVE_PROPS(T, f) \
     DEFINE_PROP_STRING("drive", T, f.drive, NULL, "id of a -drive if=none, or node-name of a -blockdev"), \
     DEFINE_PROP_STRING("serial", T, f.serial, NULL, "serial number that the guest sees"), \
-    PROP_(PROP_U32, "logical_block_size", T, f.logical_block_size, 512, "bytes of a sector", .min = 512, .max = 32768), \
-    PROP_(PROP_U32, "physical_block_size", T, f.physical_block_size, 512, "bytes of a sector on the medium", .min = 512, .max = 32768), \
+    PROP_(PROP_SIZE, "logical_block_size", T, f.logical_block_size, 512, "bytes of a sector", .min = 512, .max = 32 * KiB), \
+    PROP_(PROP_SIZE, "physical_block_size", T, f.physical_block_size, 512, "bytes of a sector on the medium", .min = 512, .max = 2 * MiB), \
+    DEFINE_PROP_SIZE("min_io_size", T, f.min_io_size, 0, "granularity of transfers, where the guest can be told; 0: not said"), \
+    DEFINE_PROP_SIZE("opt_io_size", T, f.opt_io_size, 0, "best size of transfers, the same"), \
+    DEFINE_PROP_SIZE("discard_granularity", T, f.discard_granularity, DRIVE_DISCARD_AUTO, "bytes that a discard frees at least, the same"), \
+    DEFINE_PROP_ENUM("backend_defaults", T, f.backend_defaults, DRIVE_AUTO, drive_on_off_auto, "taken for compatibility: sizes are those given"), \
+    DEFINE_PROP_ENUM("account-failed", T, f.account_failed, DRIVE_AUTO, drive_on_off_auto, "requests that failed count in times; auto: as -drive says"), \
+    DEFINE_PROP_ENUM("account-invalid", T, f.account_invalid, DRIVE_AUTO, drive_on_off_auto, "so do those that make no sense"), \
     { .name = "bootindex", .kind = PROP_I32, .offset = offsetof(T, f.bootindex), .dflt = -1, .help = "place in the firmware's boot order" }, \
     DEFINE_PROP_ENUM("rerror", T, f.rerror, 0, drive_on_errors, "what a failed read leads to"), \
     DEFINE_PROP_ENUM("werror", T, f.werror, 0, drive_on_errors, "what a failed write leads to"), \
@@ -33,6 +47,15 @@ extern const char *const drive_on_errors[]; /* "auto": as -drive says; report, i
 bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **out, Error **errp);
 /* The serial number: of the property, of -drive, or made from the device's name. */
 const char *drive_serial(const Device *d, const DriveProps *p, const BlockBackend *b);
+
+/* Cylinders, heads and sectors of disks whose guests may ask: as given, or made from the size. check: all or none are given, and not too many. */
+typedef struct DriveGeometry { uint32_t cyls, heads, secs; } DriveGeometry;
+#define DRIVE_GEOMETRY_PROPS(T, f) \
+    DEFINE_PROP_U32("cyls", T, f.cyls, 0, "cylinders; 0: as the size says"), \
+    DEFINE_PROP_U32("heads", T, f.heads, 0, "heads"), \
+    DEFINE_PROP_U32("secs", T, f.secs, 0, "sectors of a track")
+bool drive_check_geometry(const Device *d, DriveGeometry given, DriveGeometry max, Error **errp);
+DriveGeometry drive_geometry(DriveGeometry given, const BlockBackend *b);
 
 /*
  * Requests of a controller. All controllers submit through a DriveQueue: it applies rerror= and werror=, holds what failed under "stop" until the
@@ -76,6 +99,8 @@ struct DriveQueue {
 void drive_queue_init(DriveQueue *q, Device *d, const DriveProps *p, BlockBackend *b, const DriveQueueOps *ops);
 void drive_queue_free(DriveQueue *q); /* may be called on one that was never initialised */
 void drive_submit(DriveQueue *q, DriveRequest *r);
+/* The guest asked for what can't be, so that nothing was submitted: it is counted. */
+static inline void drive_invalid(DriveQueue *q, BlkOp op) { blk_account_invalid(q->blk, op); }
 bool drive_release(DriveQueue *q, DriveRequest *r); /* true: it was held, and is the caller's again */
 /* Returns when nothing is on its way: done() has been called for it, or it is held. */
 void drive_settle(DriveQueue *q);

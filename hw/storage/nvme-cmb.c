@@ -130,7 +130,7 @@ void nvme_pmr_write(Nvme *n, unsigned at, uint32_t value)
     else if (at == NVME_PMRMSC + 4)
         n->pmrmsc = bits_set(n->pmrmsc, 32, 32, value);
     if (at == NVME_PMRCTL && !(value & PMRCTL_EN))
-        n->pmrmsc &= ~UINT64_C(MSC_CMSE);
+        n->pmrmsc &= ~(uint64_t)MSC_CMSE;
     nvme_pmr_update(n);
 }
 

@@ -52,6 +52,21 @@ static bool controller(const Nvme *n, uint8_t *p)
     return true;
 }
 
+/* Granularity and best size of transfers and discards, in blocks - 1. */
+static void preferred_sizes(const NvmeNs *ns, uint8_t *p)
+{
+    const DriveProps *d = &ns->drive;
+    unsigned bits = nvme_lba_bits(ns);
+    uint64_t discard = d->discard_granularity == DRIVE_DISCARD_AUTO ? 4096 : d->discard_granularity;
+    uint16_t write = (uint16_t)MIN((MAX(d->min_io_size, UINT64_C(1) << bits) >> bits) - 1, 0xffffu);
+    uint16_t unmap = (uint16_t)MIN((MAX(discard, UINT64_C(1) << bits) >> bits) - 1, 0xffffu);
+    store_le16(p + 64, write);
+    store_le16(p + 66, write);
+    store_le16(p + 68, unmap);
+    store_le16(p + 70, unmap);
+    store_le16(p + 72, (uint16_t)MIN((MAX(d->opt_io_size, UINT64_C(1) << bits) >> bits) - 1, 0xffffu));
+}
+
 /* ns NULL: what all have in common, or zeroes for one that isn't there. */
 static void namespace(const NvmeNs *ns, uint8_t *p)
 {
@@ -59,12 +74,14 @@ static void namespace(const NvmeNs *ns, uint8_t *p)
     store_le64(p, blocks);
     store_le64(p + 8, blocks);
     store_le64(p + 16, blocks);
-    p[24] = 1 << 2;                 /* deallocated blocks have an error-free value */
+    p[24] = 1 << 2 | 1 << 4;        /* deallocated blocks have an error-free value; the sizes from byte 64 on are told */
     p[25] = 1;                      /* formats - 1 */
     p[26] = ns ? (uint8_t)ns->lbaf : 0;
     p[30] = ns && ns->shared;
     p[33] = 1 << 0 | 1 << 3;        /* deallocated blocks read as zeroes; write zeroes deallocates */
     store_le64(p + 48, ns ? blk_size(ns->blk) : 0);
+    if (ns)
+        preferred_sizes(ns, p);
     p[99] = ns && !blk_writable(ns->blk); /* write protected */
     p[128 + 2] = 9;
     p[128 + 4 + 2] = 12;

@@ -63,6 +63,7 @@ static bool range(NvmeRequest *r, uint64_t *offset, uint64_t *bytes)
     const NvmeNs *ns = r->ns;
     uint64_t lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, blocks = (nvme_dword(r, 12) & 0xffff) + 1, all = nvme_blocks(ns);
     if (lba > all || blocks > all - lba) {
+        drive_invalid(&r->ns->queue, r->cmd[0] == NVM_WRITE ? BLK_WRITE : r->cmd[0] == NVM_WRITE_ZEROES ? BLK_WRITE_ZEROES : BLK_READ);
         nvme_complete(r, SC_LBA_RANGE | SC_DNR);
         return false;
     }
@@ -210,7 +211,7 @@ void nvme_io(NvmeRequest *r)
     case NVM_DSM: dataset(r); break;
     case NVM_VERIFY:
         if (range(r, &offset, &bytes))
-            nvme_complete(r, SC_OK);
+            nvme_complete(r, r->n->vsl && bytes > UINT64_C(4096) << r->n->vsl ? SC_INVALID_FIELD | SC_DNR : SC_OK);
         break;
     default: nvme_complete(r, SC_INVALID_OPCODE | SC_DNR); break;
     }

@@ -79,12 +79,11 @@ void nvme_attachment(NvmeRequest *r)
     uint16_t status = !ns || detach > 1 ? SC_INVALID_FIELD | SC_DNR : nvme_take(r, list, LIST_SIZE);
     if (!status && (status = check_list(ns, list, detach)))
         status |= SC_DNR;
-    for (unsigned i = 1; !status && i <= load_le16(list); i++) {
-        Nvme *n = nvme_controller(ns->subsys, load_le16(list + 2 * i));
-        nvme_attach(n, nsid, !detach);
-        nvme_ns_changed(n, nsid);
-    }
+    for (unsigned i = 1; !status && i <= load_le16(list); i++)
+        nvme_attach(nvme_controller(ns->subsys, load_le16(list + 2 * i)), nsid, !detach);
     nvme_complete(r, status);
+    for (unsigned i = 1; !status && i <= load_le16(list); i++)
+        nvme_ns_changed(nvme_controller(ns->subsys, load_le16(list + 2 * i)), nsid);
 }
 
 /* --- controllers that come and go --- */

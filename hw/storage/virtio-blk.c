@@ -9,6 +9,7 @@
 
 #define F_SIZE_MAX BIT(1)
 #define F_SEG_MAX BIT(2)
+#define F_GEOMETRY BIT(4)
 #define F_RO BIT(5)
 #define F_BLK_SIZE BIT(6)
 #define F_FLUSH BIT(9)
@@ -29,7 +30,7 @@ typedef struct VirtioBlk {
     uint16_t num_queues, queue_size;
     bool discard, write_zeroes, config_wce;
     uint32_t max_discard, max_write_zeroes; /* sectors */
-    uint64_t min_io_size, opt_io_size, discard_granularity; /* UINT32_MAX: a sector */
+    DriveGeometry geometry;
     BlockBackend *blk;
     DriveQueue queue;
     bool writeback;      /* the driver's choice by config.writeback */
@@ -72,6 +73,12 @@ static void done(DriveRequest *req, int error)
     complete(container_of(req, Request, req), !error ? S_OK : error == -ENOTSUP ? S_UNSUPP : S_IOERR);
 }
 
+static void refuse(Request *r, BlkOp op)
+{
+    drive_invalid(&r->b->queue, op);
+    complete(r, S_IOERR);
+}
+
 /* Data: `bytes` behind the first `skip` of the list. */
 static void submit(Request *r, BlkOp op, uint64_t offset, uint64_t bytes, const DmaVec *data, size_t skip, unsigned flags)
 {
@@ -109,7 +116,7 @@ static void submit_range(Request *r, uint32_t type)
         return;
     }
     if (!blk_writable(b->blk) || bytes / SECTOR > (type == T_DISCARD ? b->max_discard : b->max_write_zeroes) || !in_range(b, sector, bytes)) {
-        complete(r, S_IOERR);
+        refuse(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES);
         return;
     }
     submit(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES, sector * SECTOR, bytes, NULL, 0, flags & 1 ? BLOCK_REQ_MAY_UNMAP : 0);
@@ -137,7 +144,7 @@ static void start_request(Request *r)
     switch (type) {
     case T_IN:
         if (!in_range(b, sector, in) || !in) {
-            complete(r, S_IOERR);
+            refuse(r, BLK_READ);
             break;
         }
         r->in_bytes = (uint32_t)in;
@@ -145,7 +152,7 @@ static void start_request(Request *r)
         break;
     case T_OUT:
         if (!blk_writable(b->blk) || !in_range(b, sector, out) || !out) {
-            complete(r, S_IOERR);
+            refuse(r, BLK_WRITE);
             break;
         }
         submit(r, BLK_WRITE, sector * SECTOR, out, &r->buffer.out, sizeof header, b->writeback ? 0 : BLOCK_REQ_FUA);
@@ -270,18 +277,23 @@ static uint64_t get_features(VirtioDevice *v)
 static void get_config(VirtioDevice *v, uint8_t *c)
 {
     const VirtioBlk *b = blk_of(v);
-    uint32_t block = b->drive.logical_block_size;
+    uint32_t block = (uint32_t)b->drive.logical_block_size;
+    uint64_t granule = b->drive.discard_granularity == DRIVE_DISCARD_AUTO ? block : b->drive.discard_granularity;
+    DriveGeometry geometry = drive_geometry(b->geometry, b->blk);
     store_le64(c, blk_size(b->blk) / SECTOR);
     store_le32(c + 12, v->queue[0].max_size - 2u); /* seg_max */
+    store_le16(c + 16, (uint16_t)geometry.cyls);
+    c[18] = (uint8_t)geometry.heads;
+    c[19] = (uint8_t)geometry.secs;
     store_le32(c + 20, block);
     c[24] = (uint8_t)__builtin_ctz(b->drive.physical_block_size / block);
-    store_le16(c + 26, (uint16_t)MIN(MAX(b->min_io_size / block, 1u), UINT16_MAX));
-    store_le32(c + 28, b->opt_io_size / block);
+    store_le16(c + 26, (uint16_t)MIN(MAX(b->drive.min_io_size / block, 1u), UINT16_MAX));
+    store_le32(c + 28, (uint32_t)(b->drive.opt_io_size / block));
     c[32] = b->writeback;
     store_le16(c + 34, (uint16_t)v->queue_count);
     store_le32(c + 36, b->max_discard);
     store_le32(c + 40, RANGES_MAX);
-    store_le32(c + 44, (b->discard_granularity == UINT32_MAX ? block : b->discard_granularity) / SECTOR);
+    store_le32(c + 44, (uint32_t)(MAX(granule, block) / SECTOR));
     store_le32(c + 48, b->max_write_zeroes);
     store_le32(c + 52, RANGES_MAX);
     c[56] = 1; /* write zeroes may unmap */
@@ -296,7 +308,7 @@ static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned 
 
 static const VirtioClass blk_class = {
     .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE,
-    .features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY, .get_features = get_features, .get_config = get_config,
+    .features = F_SEG_MAX | F_GEOMETRY | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY, .get_features = get_features, .get_config = get_config,
     .set_config = set_config, .queue_notified = queue_notified, .driver_ok = driver_ok, .reset = blk_reset,
 };
 
@@ -313,17 +325,6 @@ static void resized(void *opaque)
 }
 static const BlkDeviceOps drive_ops = { .resized = resized };
 
-static bool check_sizes(Device *d, const VirtioBlk *b, Error **errp)
-{
-    uint32_t block = b->drive.logical_block_size;
-    uint64_t granule = b->discard_granularity == UINT32_MAX ? block : b->discard_granularity;
-    bool ok = b->min_io_size % block == 0 && b->opt_io_size % block == 0 && granule && granule % block == 0 &&
-              b->min_io_size / block <= UINT16_MAX && MAX(b->opt_io_size, granule) <= UINT32_MAX;
-    if (!ok)
-        error_setf(errp, "device '%s': min_io_size, opt_io_size and discard_granularity are multiples of the %u bytes of a sector", d->id, block);
-    return ok;
-}
-
 static bool start(Device *d, Error **errp)
 {
     VirtioBlk *b = (VirtioBlk *)d;
@@ -331,7 +332,7 @@ static bool start(Device *d, Error **errp)
         error_setf(errp, "device '%s': queue-size=%u is no power of two", d->id, b->queue_size);
         return false;
     }
-    if (!drive_open(d, &b->drive, false, &b->blk, errp) || !check_sizes(d, b, errp))
+    if (!drive_open(d, &b->drive, false, &b->blk, errp) || !drive_check_geometry(d, b->geometry, (DriveGeometry){ 65535, 255, 255 }, errp))
         return false;
     drive_queue_init(&b->queue, d, &b->drive, b->blk, &queue_ops);
     b->writeback = b->drive.write_cache;
@@ -374,9 +375,7 @@ static const Property blk_props[] = {
     PROP_(PROP_U32, "max-discard-sectors", VirtioBlk, max_discard, RANGE_SECTORS_MAX, "sectors of 512 bytes of one discard",
           .min = 1, .max = RANGE_SECTORS_MAX),
     PROP_(PROP_U32, "max-write-zeroes-sectors", VirtioBlk, max_write_zeroes, RANGE_SECTORS_MAX, "of one write of zeroes", .min = 1, .max = RANGE_SECTORS_MAX),
-    DEFINE_PROP_SIZE("min_io_size", VirtioBlk, min_io_size, 0, "granularity of transfers"),
-    DEFINE_PROP_SIZE("opt_io_size", VirtioBlk, opt_io_size, 0, "best size of transfers"),
-    DEFINE_PROP_SIZE("discard_granularity", VirtioBlk, discard_granularity, UINT32_MAX, "bytes that a discard frees at least"),
+    DRIVE_GEOMETRY_PROPS(VirtioBlk, geometry),
     DEFINE_PROP_END,
 };
 static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state), STATE_STRUCT(VirtioBlk, queue, drive_queue_state),

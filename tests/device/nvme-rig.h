@@ -14,7 +14,8 @@
 #include "tests/device/bare-machine.h"
 #include "tests/device/whole-state.h"
 
-enum { RAM = 8 << 20, BAR = 0x10000000, CMB_BAR = 0x20000000, ASQ = 0x10000, ACQ = 0x20000, SQ1 = 0x30000, CQ1 = 0x40000, DATA = 0x100000, ENTRIES = 16 };
+enum { RAM = 8 << 20, BAR = 0x10000000, CMB_BAR = 0x20000000, PMR_BAR = 0x30000000,
+       ASQ = 0x10000, ACQ = 0x20000, SQ1 = 0x30000, CQ1 = 0x40000, DATA = 0x100000, ENTRIES = 16 };
 enum { DISK_A = 1 << 20, DISK_B = 3 << 20, CONTROLLERS = 3, BAR_STEP = 0x1000000 /* from one controller's BARs to the next one's */,
        QUEUES_STEP = 0x200000 };
 
@@ -132,6 +133,8 @@ static inline void map_bars(Rig *r)
     config(r, 0x14, 4, 0);
     config(r, 0x18, 4, (uint32_t)(CMB_BAR + rig_bar));
     config(r, 0x1c, 4, 0);
+    config(r, 0x20, 4, (uint32_t)(PMR_BAR + rig_bar));
+    config(r, 0x24, 4, 0);
     config(r, PCI_COMMAND, 2, PCI_CMD_MEM | PCI_CMD_MASTER);
 }
 

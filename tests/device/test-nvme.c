@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* NVMe at the level of its queues: namespaces, attachment, notices, format, the memory buffer, commands that must fail. */
+#include "base/object.h"
 #include "nvme-rig.h"
 
 /* ---- namespaces ---- */
@@ -188,6 +189,102 @@ static void test_cmb(void)
     rig_free(r);
 }
 
+/* ---- the persistent region ---- */
+
+static uint8_t pmr_byte(Rig *r, hwaddr at)
+{
+    uint8_t b = 0;
+    as_read(r->m->as_memory, at, &b, 1, MEM_ATTRS_DEVICE);
+    return b;
+}
+
+static void test_pmr(void)
+{
+    Error *err = NULL;
+    enum { CAP = 0xe00, CTL = 0xe04, STS = 0xe08, MSC = 0xe14, SIZE = 1 << 20, NOT_READY = 1 << 8, INVALID = 1 << 12 };
+    const uint64_t elsewhere = UINT64_C(0x5000000000);
+    g_autofree char *file = bare_image(SIZE);
+    object_new("memory-backend-file", "pm", &err, "size", "1M", "share", "on", "mem-path", file, NULL);
+    g_assert_no_error(err);
+    Rig *r = rig_new("nvme,id=n,drive=a,pmrdev=pm", NULL);
+    g_assert_cmphex(reg_read(NVME_CAP, 8) >> 56 & 1, ==, 1);
+    g_assert_cmphex(reg_read(CAP, 4), ==, 1 << 24 | 2 << 10 | 4 << 5 | 3 << 3);
+    g_assert_cmphex(reg_read(STS, 4), ==, NOT_READY);
+    g_assert_cmphex(pmr_byte(r, PMR_BAR), ==, 0xff); /* not before it is on */
+    reg_write(CTL, 4, 1);
+    g_assert_cmphex(reg_read(CTL, 8), ==, 1);
+    enable(r);
+    uint8_t block[512];
+    memset(block, 0x42, sizeof block);
+    as_write(r->m->as_memory, PMR_BAR + 0x1000, block, sizeof block, MEM_ATTRS_DEVICE);
+    reg_write(MSC, 4, (uint32_t)elsewhere | 2);
+    reg_write(MSC + 4, 4, elsewhere >> 32);
+    g_assert_cmphex(reg_read(MSC + 4, 4), ==, elsewhere >> 32);
+    g_assert_cmphex(run(r, &r->io, NVM_WRITE, 1, elsewhere + 0x1000, 3, 0, 0), ==, 0);
+    g_assert_cmphex(run(r, &r->io, NVM_READ, 1, elsewhere + 0x2000, 3, 0, 0), ==, 0);
+    g_assert_cmphex(pmr_byte(r, PMR_BAR + 0x21ff), ==, 0x42);
+    g_assert_cmphex(reg_read(STS, 4), ==, 0); /* and what was written is in the file */
+    g_autofree char *text = NULL;
+    g_assert_true(g_file_get_contents(file, &text, NULL, NULL));
+    g_assert_cmphex(text[0x21ff], ==, 0x42);
+    g_autoptr(GBytes) saved = save_all();
+    reg_write(CTL, 4, 0);
+    g_assert_cmphex(reg_read(STS, 4), ==, NOT_READY);
+    g_assert_cmphex(reg_read(MSC, 4) & 2, ==, 0);
+    g_assert_cmphex(run(r, &r->io, NVM_READ, 1, elsewhere, 3, 0, 0), ==, SC_DATA_TRANSFER);
+    load_all(saved);
+    g_assert_cmphex(pmr_byte(r, PMR_BAR + 0x1000), ==, 0x42);
+    g_assert_cmphex(pmr_byte(r, elsewhere), ==, 0xff); /* nothing there for the CPU */
+    g_assert_cmphex(run(r, &r->io, NVM_READ, 1, elsewhere, 3, 0, 0), ==, 0);
+    reg_write(MSC, 4, 0xfffff002);
+    reg_write(MSC + 4, 4, UINT32_MAX);
+    g_assert_cmphex(reg_read(STS, 4), ==, INVALID);
+    rig_free(r);
+    objects_free_all();
+    unlink(file);
+}
+
+/* ---- properties ---- */
+
+static void test_properties(void)
+{
+    Rig *r = rig_new("nvme,id=n,drive=a,use-intel-id=on,msix_qsize=9,aerl=0,vsl=1,smart_critical_warning=4,max_ioqpairs=20,min_io_size=8k,opt_io_size=64k,"
+                     "discard_granularity=2k", NULL);
+    enable(r);
+    g_assert_cmphex(IDENTIFY(r, 1, 0), ==, 0);
+    g_assert_cmphex(load_le16(ram(r, DATA)), ==, 0x8086);
+    g_assert_cmpuint(*ram(r, DATA + 259), ==, 0);
+    g_assert_cmphex(pci_config_get(r->nvme[0], PCI_DEVICE_ID, 2), ==, 0x5845);
+    g_assert_cmphex(IDENTIFY(r, 0, 1), ==, 0);
+    g_assert_cmpuint(load_le16(ram(r, DATA + 64)), ==, 15);
+    g_assert_cmpuint(load_le16(ram(r, DATA + 68)), ==, 3);
+    g_assert_cmpuint(load_le16(ram(r, DATA + 72)), ==, 127);
+    g_assert_cmphex(IDENTIFY(r, 6, 0), ==, 0);
+    g_assert_cmpuint(*ram(r, DATA), ==, 1);
+    g_assert_cmphex(ADMIN(r, ADM_GET_LOG, 0, 127 << 16 | 2, 0), ==, 0);
+    g_assert_cmphex(*ram(r, DATA), ==, 4);
+    /* vectors: so many */
+    uint16_t msix = r->nvme[0]->cap_msix;
+    g_assert_cmpuint(pci_config_get(r->nvme[0], msix + 2u, 2) & 0x7ff, ==, 8);
+    g_assert_cmphex(pci_config_get(r->nvme[0], msix + 4u, 4) & 7, ==, 0); /* in BAR 0 */
+    config(r, msix + 2u, 2, 0x8000);
+    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_CQ, 0, 0x60000, (ENTRIES - 1) << 16 | 2, 9u << 16 | 3, 0), ==, SC_VECTOR_INVALID);
+    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_CQ, 0, 0x60000, (ENTRIES - 1) << 16 | 2, 8u << 16 | 3, 0), ==, 0);
+    config(r, msix + 2u, 2, 0);
+    /* one event may be asked for; verify has a limit; what can't be is counted */
+    ask_event(r);
+    uint8_t cmd[64] = { ADM_ASYNC_EVENT };
+    g_assert_cmphex(command(r, &r->admin, cmd), ==, SC_AER_LIMIT);
+    g_assert_cmphex(IO(r, NVM_VERIFY, 1, 0, 16), ==, 0);
+    g_assert_cmphex(IO(r, NVM_VERIFY, 1, 0, 17), ==, SC_INVALID_FIELD);
+    g_assert_cmphex(IO(r, NVM_READ, 1, DISK_A / 512, 1), ==, SC_LBA_RANGE);
+    g_assert_cmphex(IO(r, NVM_WRITE, 1, DISK_A / 512, 1), ==, SC_LBA_RANGE);
+    BlkStats stats = blk_stats(blk_find("a"));
+    g_assert_cmpuint(stats.invalid[BLK_READ], ==, 1);
+    g_assert_cmpuint(stats.invalid[BLK_WRITE], ==, 1);
+    rig_free(r);
+}
+
 /* --- shadow doorbells --- */
 
 enum { SHADOW = 0x50000, EVENT = 0x51000 };
@@ -245,6 +342,8 @@ int main(int argc, char **argv)
     g_test_add_func("/nvme/attachment", test_attachment);
     g_test_add_func("/nvme/state", test_state);
     g_test_add_func("/nvme/cmb", test_cmb);
+    g_test_add_func("/nvme/pmr", test_pmr);
+    g_test_add_func("/nvme/properties", test_properties);
     g_test_add_func("/nvme/shadow", test_shadow);
     return g_test_run();
 }
