@@ -47,6 +47,8 @@ BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error
 bool block_cache_mode(const char *mode, unsigned *flags, Error **errp);
 /* A filter ("copy-on-read") on top of an open node: takes the reference to it when it succeeds. */
 BlockNode *block_open_filter(const char *driver, BlockNode *file, Error **errp);
+/* What an image shows where it has nothing of its own: it was opened with BLOCK_NO_BACKING, for this. Takes a reference. */
+void block_set_backing(BlockNode *n, BlockNode *backing);
 BlockNode *block_ref(BlockNode *n);
 void block_unref(BlockNode *n); /* the last one flushes and closes */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockNode, block_unref)
@@ -97,7 +99,8 @@ int block_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt);
 bool block_has_scsi(BlockNode *n);
 int block_flush(BlockNode *n);
 /*
- * Hints, for much that is about to be written. Reserve: all of [offset, offset + len) will be, what stands there until then is undefined;
+ * Hints, for much that is about to be written. Reserve: all of [offset, offset + len) will be, what stands there until then is undefined (what a protocol
+ * gains by it: zeroes);
  * -ENOSPC: there is no room, -ENOTSUP: the node can't, or need not. Write out: the host may begin with what it has not written yet.
  */
 int block_reserve(BlockNode *n, uint64_t offset, uint64_t len);

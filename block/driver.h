@@ -22,6 +22,7 @@ struct BlockDriver {
     const char *name, *desc;
     bool protocol;               /* reaches the host itself, has no `file` */
     bool filter;                 /* shows its `file` as it is (block/filter.h) */
+    bool own_size;               /* filter: its file may be longer */
     const char *child;           /* another name of `file` in options ("image"), whose format is looked for; or NULL */
     bool grows;                  /* writes beyond the end make it longer, reads there give zeroes */
     bool new_is_noise;           /* a new image does not read as zeroes */
@@ -100,7 +101,7 @@ struct BlockNode {
     BlockNode *file;             /* layer below */
     BlockNode *backing;
     char *backing_file, *backing_format; /* as the image's header has them; NULL: none */
-    _Atomic uint64_t size;       /* what the layer above sees; filters: block_size() is that of `file` */
+    _Atomic uint64_t size;       /* what the layer above sees; most filters: block_size() is that of `file` */
     unsigned request_align;      /* 1, or what O_DIRECT and the host device ask */
     bool any_memory;             /* request_align is about offsets and lengths only */
     unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */

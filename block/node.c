@@ -95,7 +95,7 @@ unsigned block_flags(const BlockNode *n) { return n->flags; }
 /* A filter is as long as what it shows, which may grow. */
 static const BlockNode *sized(const BlockNode *n)
 {
-    while (n->drv->filter && n->file)
+    while (n->drv->filter && !n->drv->own_size && n->file)
         n = n->file;
     return n;
 }
@@ -184,8 +184,11 @@ static bool end(BlockNode *n, bool ok)
 
 bool block_info(BlockNode *n, BlockInfo *out, Error **errp)
 {
-    if (n->drv->filter)
-        return block_info(n->file, out, errp);
+    if (n->drv->filter) {
+        bool ok = block_info(n->file, out, errp);
+        out->virtual_size = block_size(n);
+        return ok;
+    }
     *out = (BlockInfo){ .virtual_size = block_size(n), .details = g_ptr_array_new_with_free_func(g_free) };
     BlockInfo below = { 0 };
     if (n->file && block_info(n->file, &below, NULL)) {

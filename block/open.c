@@ -180,6 +180,12 @@ static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigne
     return n->backing;
 }
 
+void block_set_backing(BlockNode *n, BlockNode *backing)
+{
+    g_assert(!n->backing);
+    n->backing = block_ref(backing);
+}
+
 BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
 {
     if (filename && g_str_has_prefix(filename, "json:")) {

@@ -5,7 +5,7 @@
 #include "base/bits.h"
 #include "block/node.h"
 
-enum { MAX_DRIVERS = 48 };
+enum { MAX_DRIVERS = 64 };
 static const BlockDriver *drivers[MAX_DRIVERS];
 static unsigned driver_count;
 

@@ -175,13 +175,16 @@ static BlockNode *temporary_overlay(BlockNode *below, Error **errp)
         return NULL;
     }
     close(fd);
-    g_autofree char *name = g_canonicalize_filename(block_filename(below), NULL);
+    g_autofree char *scheme = block_scheme(block_filename(below));
+    g_autofree char *name = scheme ? g_strdup(block_filename(below)) : g_canonicalize_filename(block_filename(below), NULL);
     g_autoptr(Opts) create = opts_new(), open = opts_new();
     opts_set(create, "backing_file", name);
     opts_set(create, "backing_fmt", block_driver_name(below));
     opts_set(open, "driver", "qcow2");
     bool ok = block_create(path, "qcow2", block_size(below), create, errp);
-    BlockNode *n = ok ? block_open(path, open, BLOCK_RDWR | BLOCK_UNMAP | BLOCK_NO_FLUSH | BLOCK_TEMPORARY, errp) : NULL;
+    BlockNode *n = ok ? block_open(path, open, BLOCK_RDWR | BLOCK_UNMAP | BLOCK_NO_FLUSH | BLOCK_TEMPORARY | BLOCK_NO_BACKING, errp) : NULL;
+    if (n)
+        block_set_backing(n, below);
     unlink(path);
     return n;
 }

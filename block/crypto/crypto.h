@@ -14,6 +14,11 @@ int crypt_pwritev(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv
 bool crypt_fits(const struct iovec *iov, int iovcnt);
 int crypt_decrypt(CryptoSectors *s, uint64_t iv_offset, const struct iovec *iov, int iovcnt);
 
+/* The passphrase by a secret's id, to be wiped and freed; NULL: error, also when there is no id. */
+char *crypt_passphrase(BlockNode *n, const char *id, Error **errp);
+/* The encryption of qcow and of old qcow2 images: the key is the start of the passphrase itself. */
+CryptoSectors *crypt_legacy_aes(const char *passphrase, Error **errp);
+
 /* Header and key material of LUKS at `offset` of a node. The structures live as long as the caller uses the LuksIo. */
 typedef struct CryptIo { LuksIo io; BlockNode *node; uint64_t offset; } CryptIo;
 void crypt_io(CryptIo *c, BlockNode *node, uint64_t offset, uint64_t size, const char *name);

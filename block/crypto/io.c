@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Encrypted data: decrypted where it was read to, encrypted in a buffer of our own; LUKS headers in nodes. */
 #include <stdlib.h>
+#include <string.h>
 #include "base/bits.h"
 #include "block/crypto/crypto.h"
+#include "crypto/secret.h"
 
 enum { PIECE = 1 << 20 };
 
@@ -80,6 +82,26 @@ int crypt_pwritev(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv
     }
     free(buf);
     return r;
+}
+
+/* --- keys --- */
+
+char *crypt_passphrase(BlockNode *n, const char *id, Error **errp)
+{
+    if (id)
+        return secret_get_text(id, errp);
+    error_setf(errp, "image '%s' is encrypted; add -object secret,id=NAME,file=PATH and encrypt.key-secret=NAME", block_filename(n));
+    return NULL;
+}
+
+CryptoSectors *crypt_legacy_aes(const char *passphrase, Error **errp)
+{
+    static const CryptoSpec spec = { CIPHER_AES_128, MODE_CBC, IVGEN_PLAIN64, HASH_SHA256 };
+    uint8_t key[16] = { 0 };
+    memcpy(key, passphrase, MIN(strlen(passphrase), sizeof key));
+    CryptoSectors *s = crypto_sectors_new(&spec, key, sizeof key, errp);
+    crypto_wipe(key, sizeof key);
+    return s;
 }
 
 /* --- LUKS headers --- */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* qcow2: compressed clusters: raw deflate (window 4 KiB) or zstd. */
 #include <string.h>
-#include <zlib.h>
 #include "rhea-config.h"
 #ifdef HAVE_ZSTD
 #include <zstd.h>
 #endif
+#include "block/deflate.h"
 #include "block/qcow2/qcow2.h"
 
 bool q2_compression_known(unsigned type)
@@ -15,32 +15,6 @@ bool q2_compression_known(unsigned type)
 #else
     return type == 0;
 #endif
-}
-
-static bool inflate_zlib(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
-{
-    z_stream z = { .next_in = (uint8_t *)in, .avail_in = (uInt)in_len, .next_out = out, .avail_out = (uInt)out_len };
-    if (inflateInit2(&z, -12) != Z_OK)
-        return false;
-    int r = inflate(&z, Z_FINISH);
-    bool ok = (r == Z_STREAM_END || r == Z_BUF_ERROR) && !z.avail_out;
-    inflateEnd(&z);
-    return ok;
-}
-
-static ssize_t deflate_zlib(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
-{
-    z_stream z = { 0 };
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -12, 9, Z_DEFAULT_STRATEGY) != Z_OK)
-        return -ENOMEM;
-    z.next_in = (uint8_t *)in;
-    z.avail_in = (uInt)in_len;
-    z.next_out = out;
-    z.avail_out = (uInt)out_len;
-    int r = deflate(&z, Z_FINISH);
-    ssize_t used = (ssize_t)(out_len - z.avail_out);
-    deflateEnd(&z);
-    return r == Z_STREAM_END ? used : -ENOSPC;
 }
 
 #ifdef HAVE_ZSTD
@@ -84,7 +58,7 @@ int q2_inflate(BlockNode *n, uint64_t entry, unsigned skip, const struct iovec *
         q->inflated_entry = 0;
         r = block_pread(n->file, offset, in, in_len);
         if (!r && !(q->compression ? inflate_zstd(in, in_len, q->inflated, q->cluster_size)
-                                   : inflate_zlib(in, in_len, q->inflated, q->cluster_size)))
+                                   : raw_inflate(in, in_len, q->inflated, q->cluster_size)))
             r = -EIO;
         if (!r)
             q->inflated_entry = entry;
@@ -97,5 +71,5 @@ int q2_inflate(BlockNode *n, uint64_t entry, unsigned skip, const struct iovec *
 
 ssize_t q2_deflate(const Qcow2 *q, const uint8_t *in, uint8_t *out, size_t out_size)
 {
-    return q->compression ? deflate_zstd(in, q->cluster_size, out, out_size) : deflate_zlib(in, q->cluster_size, out, out_size);
+    return q->compression ? deflate_zstd(in, q->cluster_size, out, out_size) : raw_deflate(in, q->cluster_size, out, out_size);
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 #include "block/crypto/crypto.h"
 #include "block/qcow2/qcow2.h"
-#include "crypto/secret.h"
 
 enum { METHOD_AES = 1, METHOD_LUKS = 2 };
 
@@ -61,25 +60,6 @@ static bool luks_place(BlockNode *n, CryptIo *c, Error **errp)
     return false;
 }
 
-static char *passphrase_of(BlockNode *n, const char *id, Error **errp)
-{
-    if (id)
-        return secret_get_text(id, errp);
-    error_setf(errp, "image '%s' is encrypted; add -object secret,id=NAME,file=PATH and encrypt.key-secret=NAME", block_filename(n));
-    return NULL;
-}
-
-/* The key is the start of the password itself. */
-static CryptoSectors *aes_sectors(const char *passphrase, Error **errp)
-{
-    static const CryptoSpec spec = { CIPHER_AES_128, MODE_CBC, IVGEN_PLAIN64, HASH_SHA256 };
-    uint8_t key[16] = { 0 };
-    memcpy(key, passphrase, MIN(strlen(passphrase), sizeof key));
-    CryptoSectors *s = crypto_sectors_new(&spec, key, sizeof key, errp);
-    crypto_wipe(key, sizeof key);
-    return s;
-}
-
 bool q2_crypt_open(BlockNode *n, Opts *o, Error **errp)
 {
     static const char *const formats[] = { "", "aes", "luks", NULL };
@@ -109,10 +89,10 @@ bool q2_crypt_open(BlockNode *n, Opts *o, Error **errp)
     }
     if (n->flags & BLOCK_NO_IO && !id)
         return true;
-    char *passphrase = passphrase_of(n, id, errp);
+    char *passphrase = crypt_passphrase(n, id, errp);
     if (!passphrase)
         return false;
-    q->sectors = q->luks ? luks_unlock(q->luks, &c.io, passphrase, errp) : aes_sectors(passphrase, errp);
+    q->sectors = q->luks ? luks_unlock(q->luks, &c.io, passphrase, errp) : crypt_legacy_aes(passphrase, errp);
     crypto_wipe_free(passphrase, strlen(passphrase));
     return q->sectors;
 }
@@ -178,7 +158,7 @@ bool q2_crypt_create(BlockNode *n, const Q2CryptParams *p, Error **errp)
 {
     if (!p->method)
         return true;
-    char *passphrase = passphrase_of(n, p->key_secret, errp);
+    char *passphrase = crypt_passphrase(n, p->key_secret, errp);
     bool ok = passphrase && (p->method == METHOD_AES || create_luks(n, p, passphrase, errp));
     if (passphrase)
         crypto_wipe_free(passphrase, strlen(passphrase));

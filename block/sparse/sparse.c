@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
+#include "block/crypto/crypto.h"
 #include "block/sparse/sparse.h"
 
 enum { ALLOC_MAX = 4 << 20, PIECE = 1 << 20, MERGE_MAX = 4096 };
@@ -21,6 +22,22 @@ void sparse_destroy(BlockNode *n)
 {
     pthread_mutex_destroy(&sparse_of(n)->lock);
     pthread_cond_destroy(&sparse_of(n)->changed);
+}
+
+/* --- data in files: as they are, or encrypted by their offset on the disk --- */
+
+static CryptoSectors *key_of(BlockNode *n) { return sparse_of(n)->ops->key ? sparse_of(n)->ops->key(n) : NULL; }
+
+static int data_read(BlockNode *n, const SparseMap *m, uint64_t disk, uint64_t host, const struct iovec *iov, int iovcnt)
+{
+    CryptoSectors *key = key_of(n);
+    return key ? crypt_preadv(m->file, key, host, disk, iov, iovcnt) : block_preadv(m->file, host, iov, iovcnt);
+}
+
+static int data_write(BlockNode *n, const SparseMap *m, uint64_t disk, uint64_t host, const struct iovec *iov, int iovcnt)
+{
+    CryptoSectors *key = key_of(n);
+    return key ? crypt_pwritev(m->file, key, host, disk, iov, iovcnt) : block_pwritev(m->file, host, iov, iovcnt, 0);
 }
 
 /* --- requests in flight --- */
@@ -106,11 +123,11 @@ static int read_run(BlockNode *n, const SparseMap *m, uint64_t offset, const str
         r = block_read_backing(n, offset, part, count);
     } else { /* a file may end within its last block */
         uint64_t size = block_size(m->file), have = m->host < size ? MIN((uint64_t)len, size - m->host) : 0;
-        r = have == len ? block_preadv(m->file, m->host, part, count) : 0;
+        r = have == len ? data_read(n, m, offset, m->host, part, count) : 0;
         if (have < len) {
             iov_zero(part, count, have, len - have);
             count = iov_part(part, iov, iovcnt, skip, have);
-            r = have ? block_preadv(m->file, m->host, part, count) : 0;
+            r = have ? data_read(n, m, offset, m->host, part, count) : 0;
         }
     }
     if (part != small)
@@ -149,29 +166,45 @@ int sparse_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iove
 
 /* --- writing --- */
 
-/* The disk's bytes [from, to) at `host`: from the backing file, or zeroes. They belong to new blocks. */
-static int fill(BlockNode *n, const SparseMap *m, uint64_t from, uint64_t to, bool backed, bool fresh)
+/* Zeroes that must be encrypted. */
+static int write_zero_data(BlockNode *n, const SparseMap *m, uint64_t from, uint64_t to)
 {
-    uint64_t end = n->backing && backed ? MIN(to, block_size(n)) : from;
+    g_autofree uint8_t *zeroes = g_try_malloc0(MIN(to - from, (uint64_t)PIECE));
+    int r = zeroes ? 0 : -ENOMEM;
+    for (uint64_t at = from; !r && at < to;) {
+        struct iovec iov = { zeroes, MIN(to - at, (uint64_t)PIECE) };
+        r = data_write(n, m, at, m->host + (at - m->block), &iov, 1);
+        at += iov.iov_len;
+    }
+    return r;
+}
+
+/* The disk's bytes [from, to) at `host`: what was there, of a block of kind `was`. They belong to new blocks. */
+static int fill(BlockNode *n, const SparseMap *m, uint64_t from, uint64_t to, SparseKind was, bool fresh)
+{
+    bool old = was == SPARSE_PACKED || (was == SPARSE_ABSENT && n->backing);
+    uint64_t end = old ? MIN(to, block_size(n)) : from;
     g_autofree uint8_t *buf = from < end ? g_try_malloc(PIECE) : NULL;
     if (from < end && !buf)
         return -ENOMEM;
     int r = 0;
     for (uint64_t at = from; !r && at < end;) {
         struct iovec iov = { buf, MIN(end - at, (uint64_t)PIECE) };
-        r = block_read_backing(n, at, &iov, 1);
+        r = was == SPARSE_PACKED ? read_range(n, at, iov.iov_len, &iov, 1) : block_read_backing(n, at, &iov, 1);
         if (!r && !(fresh && buf_is_zero(buf, iov.iov_len)))
-            r = block_pwritev(m->file, m->host + (at - m->block), &iov, 1, 0);
+            r = data_write(n, m, at, m->host + (at - m->block), &iov, 1);
         at += iov.iov_len;
     }
     end = MAX(end, from);
-    if (!r && end < to && !fresh)
+    if (!r && end < to && key_of(n))
+        r = write_zero_data(n, m, end, to);
+    else if (!r && end < to && !fresh)
         r = block_pwrite_zeroes(m->file, m->host + (end - m->block), to - end, BLOCK_REQ_MAY_UNMAP);
     return r;
 }
 
 /* New blocks side by side, from the one with `offset` on. `first` has the start of the first. (locked) */
-typedef struct Pass { SparseMap first; uint64_t blocks; bool fresh, first_absent, last_absent; } Pass;
+typedef struct Pass { SparseMap first; uint64_t blocks; bool fresh; SparseKind first_was, last_was; } Pass;
 
 static int allocate(BlockNode *n, uint64_t offset, uint64_t len, Pass *p)
 {
@@ -188,7 +221,7 @@ static int allocate(BlockNode *n, uint64_t offset, uint64_t len, Pass *p)
             break;
         if (p->blocks && p->blocks * m.unit >= ALLOC_MAX)
             break;
-        bool absent = m.kind == SPARSE_ABSENT;
+        SparseKind was = m.kind;
         r = ops->alloc(n, &m, &fresh);
         if (r)
             return p->blocks ? 0 : r;
@@ -196,10 +229,10 @@ static int allocate(BlockNode *n, uint64_t offset, uint64_t len, Pass *p)
             break; /* the place is lost: can't happen while blocks are taken from the end */
         if (!p->blocks) {
             p->first = m;
-            p->first_absent = absent;
+            p->first_was = was;
         }
-        p->fresh &= fresh;
-        p->last_absent = absent;
+        p->fresh &= fresh && !key_of(n);
+        p->last_was = was;
         p->blocks++;
         at = m.block + m.unit;
         if (ops->apart)
@@ -227,10 +260,10 @@ static int write_new(BlockNode *n, const Pass *p, uint64_t offset, uint64_t byte
     const SparseMap *m = &p->first;
     uint64_t end = m->block + p->blocks * m->unit;
     g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
-    int r = offset > m->block ? fill(n, m, m->block, offset, p->first_absent, p->fresh) : 0;
-    r = r ? r : block_pwritev(m->file, m->host + (offset - m->block), part, iov_part(part, iov, iovcnt, skip, bytes), 0);
+    int r = offset > m->block ? fill(n, m, m->block, offset, p->first_was, p->fresh) : 0;
+    r = r ? r : data_write(n, m, offset, m->host + (offset - m->block), part, iov_part(part, iov, iovcnt, skip, bytes));
     if (!r && offset + bytes < end)
-        r = fill(n, m, offset + bytes, end, p->last_absent, p->fresh);
+        r = fill(n, m, offset + bytes, end, p->last_was, p->fresh);
     uint64_t stop = m->host + p->blocks * m->unit;
     if (!r && sparse_of(n)->ops->pads && offset + bytes < end && block_size(m->file) < stop)
         r = block_pwrite_zeroes(m->file, stop - 1, 1, 0);
@@ -249,7 +282,7 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     if (!r && m.kind == SPARSE_DATA) { /* in place */
         pthread_mutex_unlock(&s->lock);
         g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
-        r = block_pwritev(m.file, m.host, part, iov_part(part, iov, iovcnt, skip, m.len), 0);
+        r = data_write(n, &m, offset, m.host, part, iov_part(part, iov, iovcnt, skip, m.len));
         *did = m.len;
         pthread_mutex_lock(&s->lock);
         request_end(s, &request);
@@ -277,7 +310,7 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     return r;
 }
 
-/* A block of a format that compresses all it holds: old contents around, then as a whole. */
+/* A block that is compressed: old contents around, then as a whole. */
 static int write_packed(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip, uint64_t *did)
 {
     Sparse *s = sparse_of(n);
@@ -323,12 +356,15 @@ static int touch(BlockNode *n)
 int sparse_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
 {
     const SparseOps *ops = sparse_of(n)->ops;
-    if (flags & BLOCK_REQ_COMPRESSED && !ops->pack)
+    bool pack = ops->packs_all || flags & BLOCK_REQ_COMPRESSED;
+    if (pack && !ops->pack)
         return -ENOTSUP;
     int r = touch(n);
     for (uint64_t done = 0; !r && done < len;) {
         uint64_t did = 0;
-        r = (ops->pack ? write_packed : write_some)(n, offset + done, len - done, iov, iovcnt, done, &did);
+        r = pack ? write_packed(n, offset + done, len - done, iov, iovcnt, done, &did) : -ENOTSUP;
+        if (r == -ENOTSUP)
+            r = write_some(n, offset + done, pack ? did : len - done, iov, iovcnt, done, &did);
         done += did;
     }
     return r;
@@ -346,8 +382,10 @@ static int zero_range(BlockNode *n, uint64_t offset, uint64_t len, unsigned flag
         r = map_run(n, offset + done, len - done, &m);
         if (r)
             return r;
-        if (m.kind == SPARSE_DATA && discard) {
-            r = block_pdiscard(m.file, m.host, m.len);
+        if (m.kind == SPARSE_DATA && discard) { /* a hole is no zeroes of an encrypted disk */
+            r = key_of(n) ? 0 : block_pdiscard(m.file, m.host, m.len);
+        } else if (m.kind == SPARSE_DATA && key_of(n)) {
+            return -ENOTSUP;
         } else if (m.kind == SPARSE_DATA) {
             r = block_pwrite_zeroes(m.file, m.host, m.len, flags & ~(unsigned)BLOCK_REQ_FUA);
         } else if (!discard && (m.kind == SPARSE_PACKED || (m.kind == SPARSE_ABSENT && n->backing))) {

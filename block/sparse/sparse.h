@@ -4,6 +4,7 @@
 #define BLOCK_SPARSE_H
 
 #include "block/driver.h"
+#include "crypto/crypto.h"
 
 /*
  * Tables are changed in memory only; sparse_flush() (and closing) brings them to the file: data and new tables first, then, behind a flush
@@ -64,8 +65,10 @@ typedef struct SparseOps {
     bool can_zero;                                 /* link takes ZERO */
     bool apart;                                    /* there is something between blocks: alloc gives one at a time */
     bool pads;                                     /* the file reaches to the end of its last block */
+    bool packs_all;                                /* every write is packed, not only those with BLOCK_REQ_COMPRESSED */
+    CryptoSectors *(*key)(BlockNode *n);           /* DATA are encrypted by sectors of the disk; NULL (or returns NULL): they are not */
     int (*inflate)(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at, size_t len);
-    int (*pack)(BlockNode *n, const SparseMap *m, const uint8_t *block); /* not locked: compress, write, link */
+    int (*pack)(BlockNode *n, const SparseMap *m, const uint8_t *block); /* not locked: compress, write, link; -ENOTSUP: write it plain */
 } SparseOps;
 
 typedef struct SparseRequest SparseRequest;

@@ -343,7 +343,7 @@ static int vmdk_pack(BlockNode *n, const SparseMap *m, const uint8_t *block)
 #define COMMON_OPS .map = vmdk_map, .alloc = vmdk_alloc, .link = vmdk_link, .sync = vmdk_sync, .full = vmdk_full, .first_write = vmdk_first_write, \
     .inflate = vmdk_inflate
 const SparseOps vmdk_flat_ops = { COMMON_OPS, .can_zero = true, .pads = true };
-const SparseOps vmdk_packed_ops = { COMMON_OPS, .pack = vmdk_pack };
+const SparseOps vmdk_packed_ops = { COMMON_OPS, .pack = vmdk_pack, .packs_all = true };
 
 /* --- checking --- */
 

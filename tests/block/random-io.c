@@ -437,7 +437,7 @@ static Opts *create_options(Run *r)
 static void choose(Run *r, bool no_compress, bool data_file)
 {
     bool qcow2 = !strcmp(r->format, "qcow2");
-    r->compress = qcow2 && !no_compress && !data_file;
+    r->compress = (qcow2 || !strcmp(r->format, "qcow")) && !no_compress && !data_file;
     bool one_bit = has_option(r, "refcount_bits=1") && !has_option(r, "refcount_bits=16");
     r->snapshots = qcow2 && !data_file && !one_bit;
     r->resize = qcow2 || !strcmp(r->format, "raw") || !strcmp(r->format, "qed");

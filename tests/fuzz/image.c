@@ -148,7 +148,7 @@ static BlockNode *open_image(const char *format, unsigned flags)
         opts_set(o, "driver", format);
     if (file->len >= 6 && !memcmp(file->data, "LUKS\xba\xbe", 6))
         opts_set(o, "key-secret", "key");
-    else if (file->len >= 36 && !memcmp(file->data, "QFI\xfb", 4) && load_be(file->data + 32, 4))
+    else if (file->len >= 40 && !memcmp(file->data, "QFI\xfb", 4) && load_be(file->data + (file->data[7] == 1 ? 36 : 32), 4))
         opts_set(o, "encrypt.key-secret", "key");
     BlockNode *n = block_open(NULL, o, flags | BLOCK_NO_BACKING, &err);
     error_free(err);
