@@ -21,6 +21,7 @@ enum { ESR_SEND_VECTOR = 1 << 5, ESR_RECEIVE_VECTOR = 1 << 6, ESR_REGISTER = 1 <
 #define BASE_X2APIC BIT(10)
 #define BASE_ENABLE BIT(11)
 #define MSR_TSC_DEADLINE 0x6e0
+#define APIC_VERSION_VALUE (0x14u | 5u << 16 | 1u << 24) /* six LVT entries; EOI broadcast can be suppressed */
 
 /*
  * Threads. IRR, TMR, pins, extint and errors are changed by any thread with atomic operations; all other registers only by
@@ -68,16 +69,29 @@ static inline bool apic_software_enabled(const Apic *a)
     return apic_get(a, R_SVR) & SVR_ENABLE;
 }
 
-extern const CpuIntcOps apic_intc_ops;
-
+/* apic.c */
+bool apic_pending(void *intc);
 void apic_sync(Apic *a);
+int apic_acknowledge(void *intc);
+void apic_end_of_interrupt(Apic *a);
+void apic_update_ppr(Apic *a);
+void apic_error(Apic *a, uint32_t bit);
+void apic_lint_changed(Apic *a, unsigned n, bool rose, bool level);
 /* A message that is addressed to this APIC; any thread. */
 void apic_accept(Apic *a, uint8_t mode, uint8_t vector, bool level);
 /* Set the vector's IRR; any thread. */
 void apic_raise(Apic *a, uint8_t vector, bool level);
-/* Registers; the vCPU's thread. false: no such register in this mode (x2APIC: #GP). */
+
+/* apic-regs.c: the vCPU's thread. false: no such register in this mode (x2APIC: #GP). */
 bool apic_reg_read(Apic *a, unsigned r, uint32_t *value);
 bool apic_reg_write(Apic *a, unsigned r, uint32_t value);
+void apic_write_valid(Apic *a, unsigned r, uint32_t value); /* a register that is there, with bits that are */
+uint32_t apic_reg_valid(unsigned r);                        /* the bits that can be set */
+bool apic_msr_read(void *intc, uint32_t msr, uint64_t *value);
+bool apic_msr_write(void *intc, uint32_t msr, uint64_t value);
+
+/* apic-device.c */
+extern const CpuIntcOps apic_intc_ops;
 
 /* apic-timer.c */
 void apic_timer_start(Apic *a);

@@ -281,7 +281,7 @@ static void gsi_set(void *opaque, int n, int level)
 void gsi_router_init(GsiRouter *g, Device *pic, Device *ioapic)
 {
     for (unsigned n = 0; n < IOAPIC_PINS; n++) {
-        g->irq[n] = (Irq){ .set = gsi_set, .opaque = g, .n = n };
+        g->irq[n] = (Irq){ .set = gsi_set, .opaque = g, .n = n, .host_line = 1 + n };
         g->pic[n] = pic && n < 16 && n != 2 ? device_input(pic, "irq", n) : (Irq){ 0 };
         g->ioapic[n] = ioapic ? device_input(ioapic, "irq", n == 0 ? 2 : n) : (Irq){ 0 };
     }
