@@ -13,6 +13,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kvm_irq_routing *table; /* as the kernel has it, under lock */
 static unsigned room;                 /* entries allocated */
 static uint64_t messages_sent, lines_set; /* relaxed */
+static unsigned lines_wired;          /* with a descriptor now; relaxed */
 
 static bool publish(void)
 {
@@ -98,6 +99,7 @@ void kvm_routes_forget(void)
     g_clear_pointer(&table, g_free);
     room = 0;
     messages_sent = lines_set = 0;
+    lines_wired = 0;
     pthread_mutex_unlock(&lock);
 }
 
@@ -181,7 +183,13 @@ static void msi_fd_free(int handle, int fd)
     give_number(handle);
 }
 
-static bool line_fd(unsigned gsi, int fd, int resample_fd, bool assign) { return irqfd(gsi, fd, resample_fd, assign); }
+static bool line_fd(unsigned gsi, int fd, int resample_fd, bool assign)
+{
+    if (!irqfd(gsi, fd, resample_fd, assign))
+        return false;
+    __atomic_fetch_add(&lines_wired, assign ? 1 : -1, __ATOMIC_RELAXED);
+    return true;
+}
 
 static const EventDoors doors = { .msi_fd_new = msi_fd_new, .msi_fd_set = msi_fd_set, .msi_fd_free = msi_fd_free, .line_fd = line_fd };
 
@@ -206,8 +214,9 @@ void kvm_irq_info(GString *out)
     unsigned n = 0;
     for (unsigned i = 0; i < G_N_ELEMENTS(taken); i++)
         n += (unsigned)__builtin_popcountll(taken[i]);
-    g_string_append_printf(out, "interrupts: messages sent %" G_GUINT64_FORMAT ", lines set %" G_GUINT64_FORMAT ", messages by file descriptor %u\n",
-                           __atomic_load_n(&messages_sent, __ATOMIC_RELAXED), __atomic_load_n(&lines_set, __ATOMIC_RELAXED), n);
+    g_string_append_printf(out, "interrupts: messages sent %" G_GUINT64_FORMAT ", lines set %" G_GUINT64_FORMAT ", messages by file descriptor %u, lines %u\n",
+                           __atomic_load_n(&messages_sent, __ATOMIC_RELAXED), __atomic_load_n(&lines_set, __ATOMIC_RELAXED), n,
+                           __atomic_load_n(&lines_wired, __ATOMIC_RELAXED));
     g_string_append_printf(out, "doorbells by file descriptor %u (no exits), writes collected %" G_GUINT64_FORMAT "\n", kvm_ioevents_count(),
                            kvm_ioevents_collected());
 }

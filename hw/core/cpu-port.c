@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The list of vCPU ports, the one whose thread this is, and who runs the interrupt controllers. */
 #include "hw/core/cpu-port.h"
+#include "hw/core/dma-host.h"
 #include "hw/core/event-doors.h"
 #include "hw/core/irqchip-host.h"
 
@@ -49,6 +50,15 @@ void irqchip_eoi(uint8_t vector)
         eoi_sink(vector);
 }
 
+static DmaHostFn *dma_host;
+void dma_host_set(DmaHostFn *fn) { dma_host = fn; }
+void dma_host_tell(int fd, bool there)
+{
+    if (dma_host)
+        dma_host(fd, there);
+}
+
 static const EventDoors no_doors, *doors = &no_doors;
 const EventDoors *event_doors(void) { return doors; }
+int event_doors_line(const Irq *wire) { return doors->line_fd && wire ? wire->host_line - 1 : -1; }
 void event_doors_set(const EventDoors *d) { doors = d ? d : &no_doors; }

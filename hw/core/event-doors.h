@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "hw/core/irq.h"
 
 /* NULL functions: not possible here; then send the message or set the line yourself. Main thread or the device's domain. */
 typedef struct EventDoors {
@@ -24,5 +25,6 @@ typedef struct EventDoors {
 } EventDoors;
 
 const EventDoors *event_doors(void); /* never NULL */
+int event_doors_line(const Irq *wire); /* the gsi of line_fd; -1: eventfds can't raise it. NULL: -1 */
 void event_doors_set(const EventDoors *doors); /* NULL: none */
 #endif

@@ -15,6 +15,7 @@ typedef struct Irq {
     void (*set)(void *opaque, int n, int level);
     void *opaque;
     int n;
+    int host_line; /* 1 + the number of the line for event_doors()->line_fd; 0: it has none */
 } Irq;
 
 static inline void irq_set(const Irq *i, int level)

@@ -100,7 +100,15 @@ static unsigned map_pirq(void *opaque, uint8_t devfn, unsigned pin)
     return (unsigned)bits_get(l->dir[slot - 25], pin * 4, 3);
 }
 
-static const PciIntxOps intx_ops = { .lines = PIRQS, .map = map_pirq, .set = set_pirq };
+/* A PIRQ that is routed to the 8259 pair, too, drives two wires. */
+static const Irq *pirq_wire(void *opaque, unsigned line)
+{
+    Ich9Lpc *l = opaque;
+
+    return pirq_rout(l, line) & ROUT_DISABLED ? &l->pci.dev.out[16 + line] : NULL;
+}
+
+static const PciIntxOps intx_ops = { .lines = PIRQS, .map = map_pirq, .set = set_pirq, .wire = pirq_wire };
 
 static void reroute(Ich9Lpc *l)
 {

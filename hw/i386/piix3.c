@@ -45,7 +45,15 @@ static unsigned map_pirq(void *opaque, uint8_t devfn, unsigned pin)
     return (pin + PCI_SLOT(devfn) - 1) % PIRQS;
 }
 
-static const PciIntxOps intx_ops = { .lines = PIRQS, .map = map_pirq, .set = set_pirq };
+static const Irq *pirq_wire(void *opaque, unsigned line)
+{
+    Piix3 *p = opaque;
+    uint8_t rc = p->pci.config[PIRQRC + line];
+
+    return rc & PIRQRC_DISABLED ? NULL : &p->pci.dev.out[rc & 0xf];
+}
+
+static const PciIntxOps intx_ops = { .lines = PIRQS, .map = map_pirq, .set = set_pirq, .wire = pirq_wire };
 
 static void piix3_config_wrote(PciDevice *d, uint32_t at, unsigned size)
 {

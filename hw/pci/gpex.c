@@ -5,7 +5,8 @@
 
 static unsigned intx_map(void *opaque, uint8_t devfn, unsigned pin) { return (PCI_SLOT(devfn) + pin) % GPEX_LINES; }
 static void intx_set(void *opaque, unsigned line, int level) { device_out(opaque, line, level); }
-static const PciIntxOps intx_ops = { GPEX_LINES, intx_map, intx_set };
+static const Irq *intx_wire(void *opaque, unsigned line) { return &((Device *)opaque)->out[line]; }
+static const PciIntxOps intx_ops = { GPEX_LINES, intx_map, intx_set, intx_wire };
 
 static MemResult no_read(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs)
 {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "base/bits.h"
 #include "base/trace.h"
+#include "hw/core/event-doors.h"
 #include "hw/pci/pci-internal.h"
 
 static void bus_common_init(PciBus *b, const char *name, Device *parent, MemRegion *mem,
@@ -320,6 +321,25 @@ static void count_driven(PciBus *b)
     }
 }
 
+static void tell_rerouted(PciBus *b)
+{
+    for (unsigned i = 0; i < PCI_DEVFNS; i++) {
+        PciDevice *d = b->child[i];
+        if (d && d->info->intx_rerouted)
+            d->info->intx_rerouted(d);
+        if (d && d->info->bridge)
+            tell_rerouted(&((PciBridge *)d)->secondary);
+    }
+}
+
+int pci_intx_by_eventfd(const PciDevice *d)
+{
+    PciBus *root;
+    int line = d->config[PCI_INT_PIN] ? intx_line(d, &root) : -1;
+
+    return line >= 0 && root->intx->wire ? event_doors_line(root->intx->wire(root->intx_opaque, (unsigned)line)) : -1;
+}
+
 void pci_intx_reroute(PciBus *b)
 {
     if (!b->intx)
@@ -330,4 +350,5 @@ void pci_intx_reroute(PciBus *b)
     for (unsigned i = 0; i < b->intx->lines; i++)
         b->intx->set(b->intx_opaque, i, b->line_count[i] != 0);
     g_mutex_unlock(&b->intx_lock);
+    tell_rerouted(b);
 }

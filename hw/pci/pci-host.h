@@ -12,6 +12,7 @@ typedef struct PciIntxOps {
     unsigned lines;                                    /* at most PCI_MAX_LINES */
     unsigned (*map)(void *opaque, uint8_t devfn, unsigned pin); /* pin 0 = INTA; gives a line */
     void (*set)(void *opaque, unsigned line, int level); /* after each change; also for all lines from pci_intx_reroute() */
+    const Irq *(*wire)(void *opaque, unsigned line);     /* optional: the one wire that the line drives now; NULL: none, or several */
 } PciIntxOps;
 
 /*
@@ -54,7 +55,7 @@ typedef struct PciRootSpaces {
 void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces,
                        bool express);
 void pci_root_bus_set_intx(PciBus *b, const PciIntxOps *ops, void *opaque);
-/* The chipset's routing has changed: map every driven pin again and tell the chipset the level of every line. */
+/* The chipset's routing has changed: map every driven pin again, tell the chipset the level of every line, and the devices (intx_rerouted). */
 void pci_intx_reroute(PciBus *b);
 void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem,
                             MemRegion *io);

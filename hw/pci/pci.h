@@ -29,6 +29,7 @@ typedef struct PciDeviceInfo {
      */
     uint32_t (*config_read)(PciDevice *d, uint32_t at, unsigned size, uint32_t stored);
     void (*config_wrote)(PciDevice *d, uint32_t at, unsigned size);
+    void (*intx_rerouted)(PciDevice *d); /* pci_intx_by_eventfd() may be another; the machine's domain is held */
 } PciDeviceInfo;
 
 extern const DeviceType pci_device_type; /* base of all PCI devices: properties addr, multifunction, romfile, rombar */
@@ -102,6 +103,7 @@ void pcie_cap_init(PciDevice *d, uint16_t offset, PcieType type, uint8_t port);
 
 /* ---- Interrupts: raise from any thread that holds the device's domain ---- */
 void pci_set_irq(PciDevice *d, int level); /* the device's INTx pin */
+int pci_intx_by_eventfd(const PciDevice *d); /* the line that event_doors()->line_fd may drive for the pin now; -1: pci_set_irq() only */
 /* MSI: vectors a power of two up to 32. */
 void msi_init(PciDevice *d, uint16_t offset, unsigned vectors, bool is64, bool maskable);
 bool msi_enabled(const PciDevice *d);

@@ -171,6 +171,12 @@ static void add_ext_caps(VfioPci *p)
     }
 }
 
+/* The device's own, unless the user wants another. */
+static void define_id(VfioPci *p, unsigned at, uint32_t wanted, const uint8_t *config)
+{
+    pci_config_define(&p->pci, at, 2, wanted <= UINT16_MAX ? wanted : load_le16(config + at), 0);
+}
+
 bool vfio_make_config(VfioPci *p, Error **errp)
 {
     uint8_t config[PCI_CONFIG_SIZE];
@@ -179,9 +185,11 @@ bool vfio_make_config(VfioPci *p, Error **errp)
         error_setf(errp, "device '%s': the host's configuration space can't be read: %s", p->pci.dev.id, g_strerror(errno));
         return false;
     }
-    pci_config_define(&p->pci, PCI_VENDOR_ID, 4, load_le32(config), 0);
+    define_id(p, PCI_VENDOR_ID, p->vendor, config);
+    define_id(p, PCI_DEVICE_ID, p->device, config);
     pci_config_define(&p->pci, PCI_REVISION, 4, load_le32(config + PCI_REVISION), 0);
-    pci_config_define(&p->pci, 0x2c, 4, load_le32(config + 0x2c), 0);
+    define_id(p, PCI_SUBSYS_VENDOR, p->subsystem_vendor, config);
+    define_id(p, PCI_SUBSYS_ID, p->subsystem, config);
     pci_config_define(&p->pci, PCI_INT_PIN, 1, config[PCI_INT_PIN] <= PCI_PINS ? config[PCI_INT_PIN] : 0, 0);
     emulate(p, 0, PCI_STATUS);
     emulate(p, PCI_REVISION, 0x34 - PCI_REVISION);

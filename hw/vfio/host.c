@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/bits.h"
+#include "hw/core/dma-host.h"
 
 static int host_open(const char *path, int flags) { return open(path, flags); }
 static int host_ioctl(int fd, unsigned long request, void *arg) { return ioctl(fd, request, arg); }
@@ -20,8 +21,53 @@ static void *host_mmap(size_t len, int prot, int fd, uint64_t offset)
 static ssize_t host_pread(int fd, void *buf, size_t len, uint64_t offset) { return pread(fd, buf, len, (off_t)offset); }
 static ssize_t host_pwrite(int fd, const void *buf, size_t len, uint64_t offset) { return pwrite(fd, buf, len, (off_t)offset); }
 
-static const VfioHost real_host = { host_open, close, host_ioctl, host_mmap, host_pread, host_pwrite, readlink };
+static char *host_first_entry(const char *folder, const char *prefix)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    while ((name = dir ? g_dir_read_name(dir) : NULL)) {
+        if (g_str_has_prefix(name, prefix))
+            return g_strdup(name);
+    }
+    return NULL;
+}
+
+static const VfioHost real_host = { host_open, close, host_ioctl, host_mmap, host_pread, host_pwrite, readlink, host_first_entry };
 const VfioHost *vfio_host = &real_host;
+
+/* ---- life ---- */
+
+bool vfio_attach(VfioDevice *v, const char *who, const char *path, const char *iommufd, Error **errp)
+{
+    struct vfio_device_info info = { .argsz = sizeof(info) };
+    *v = (VfioDevice){ .fd = -1, .group = -1 };
+    bool ok = iommufd ? vfio_iommufd_attach(v, who, path, iommufd, errp) : vfio_group_attach(v, who, path, errp);
+    if (ok && (vfio_host->ioctl(v->fd, VFIO_DEVICE_GET_INFO, &info) || !(info.flags & VFIO_DEVICE_FLAGS_PCI))) {
+        error_setf(errp, "device '%s': '%s' is not a PCI device for the host", who, path);
+        ok = false;
+    }
+    if (!ok) {
+        vfio_detach(v);
+        return false;
+    }
+    v->flags = info.flags;
+    v->regions = info.num_regions;
+    v->irqs = info.num_irqs;
+    return true;
+}
+
+void vfio_detach(VfioDevice *v)
+{
+    if (v->iommufd && v->fd >= 0)
+        dma_host_tell(v->fd, false);
+    if (v->fd >= 0)
+        vfio_host->close(v->fd);
+    if (v->iommufd)
+        vfio_iommufd_detach(v);
+    else if (v->group >= 0)
+        vfio_group_detach(v);
+    *v = (VfioDevice){ .fd = -1, .group = -1 };
+}
 
 /* ---- regions ---- */
 
@@ -95,15 +141,20 @@ unsigned vfio_irq_count(const VfioDevice *v, unsigned index)
     return i.count;
 }
 
-bool vfio_irq_signal(const VfioDevice *v, unsigned index, const int *fd, unsigned count)
+static bool set_irqs(const VfioDevice *v, unsigned index, uint32_t action, const int *fd, unsigned count)
 {
     size_t size = sizeof(struct vfio_irq_set) + count * sizeof(int);
     g_autofree struct vfio_irq_set *s = g_malloc0(size);
     *s = (struct vfio_irq_set){ .argsz = (uint32_t)size, .index = index, .count = count,
-                                .flags = VFIO_IRQ_SET_ACTION_TRIGGER | (count ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE) };
+                                .flags = action | (count ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE) };
     if (count)
         memcpy(s->data, fd, count * sizeof(int));
     return vfio_host->ioctl(v->fd, VFIO_DEVICE_SET_IRQS, s) == 0;
+}
+
+bool vfio_irq_signal(const VfioDevice *v, unsigned index, const int *fd, unsigned count)
+{
+    return set_irqs(v, index, VFIO_IRQ_SET_ACTION_TRIGGER, fd, count);
 }
 
 bool vfio_irq_unmask(const VfioDevice *v, unsigned index)
@@ -111,3 +162,5 @@ bool vfio_irq_unmask(const VfioDevice *v, unsigned index)
     struct vfio_irq_set s = { .argsz = sizeof(s), .index = index, .count = 1, .flags = VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_NONE };
     return vfio_host->ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &s) == 0;
 }
+
+bool vfio_irq_unmask_by(const VfioDevice *v, unsigned index, int fd) { return set_irqs(v, index, VFIO_IRQ_SET_ACTION_UNMASK, &fd, 1); }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Interrupts of a host's device: eventfds that the main loop serves, or that the accelerator turns into messages by itself. The INTx line is masked by
- * the host each time it rises; while it is up all accesses go through us, and the first one counts as the guest's end of interrupt.
- */
+/* Interrupts of a host's device: eventfds that the main loop serves, or that the accelerator turns into messages by itself; the way that the guest chooses. */
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/event-doors.h"
@@ -16,10 +13,7 @@ static void rang(void *opaque, unsigned number)
     } else if (p->irq_mode == VFIO_PCI_MSI_IRQ_INDEX) {
         msi_notify(&p->pci, number);
     } else {
-        p->intx_pending = true;
-        vfio_bars_fast(p, false);
-        timer_arm(p->remap, clock_ns(CLOCK_VIRTUAL_NS) + p->mmap_timeout_ms * INT64_C(1000000));
-        pci_set_irq(&p->pci, 1);
+        vfio_line_rose(p);
     }
 }
 
@@ -28,6 +22,8 @@ static void rang(void *opaque, unsigned number)
 static bool message_of(VfioPci *p, unsigned n, MsiMessage *out)
 {
     bool x = p->irq_mode == VFIO_PCI_MSIX_IRQ_INDEX;
+    if (x ? p->no_kvm_msix : p->no_kvm_msi)
+        return false;
     if (x ? msix_vector_masked(&p->pci, n) : p->irq_mode != VFIO_PCI_MSI_IRQ_INDEX || msi_vector_masked(&p->pci, n))
         return false;
     *out = x ? msix_message(&p->pci, n) : msi_message(&p->pci, n);
@@ -45,7 +41,7 @@ void vfio_vector_changed(PciDevice *d, unsigned n)
 {
     VfioPci *p = (VfioPci *)d;
     MsiMessage m;
-    if (n >= p->irq_count)
+    if (n >= p->irq_count || !p->vector)
         return;
     VfioVector *v = &p->vector[n];
     if (!message_of(p, n, &m)) {
@@ -58,17 +54,6 @@ void vfio_vector_changed(PciDevice *d, unsigned n)
     v->message = m;
 }
 
-/* ---- the line ---- */
-
-void vfio_intx_eoi(VfioPci *p)
-{
-    if (!p->intx_pending)
-        return;
-    p->intx_pending = false;
-    pci_set_irq(&p->pci, 0);
-    vfio_irq_unmask(&p->host, VFIO_PCI_INTX_IRQ_INDEX);
-}
-
 /* ---- the way that the guest has chosen ---- */
 
 static void disable(VfioPci *p)
@@ -76,25 +61,25 @@ static void disable(VfioPci *p)
     if (p->irq_mode < 0)
         return;
     vfio_irq_signal(&p->host, (unsigned)p->irq_mode, NULL, 0);
-    for (unsigned i = 0; i < p->irq_count; i++) {
+    for (unsigned i = 0; p->vector && i < p->irq_count; i++) {
         close_door(&p->vector[i]);
         event_watch_free(p->vector[i].event);
     }
     g_clear_pointer(&p->vector, g_free);
+    vfio_line_down(p);
     p->irq_mode = -1;
     p->irq_count = 0;
-    p->intx_pending = false;
-    pci_set_irq(&p->pci, 0);
-    timer_cancel(p->remap);
-    vfio_bars_fast(p, true);
 }
 
-static void enable(VfioPci *p, int mode, unsigned count)
+static void enable(VfioPci *p, int mode, unsigned count, int gsi)
 {
-    g_autofree int *fd = g_new(int, count);
-    p->vector = g_new(VfioVector, count);
     p->irq_mode = mode;
     p->irq_count = count;
+    p->line.wanted = gsi;
+    if (gsi >= 0 && vfio_line_connect(p))
+        return;
+    g_autofree int *fd = g_new(int, count);
+    p->vector = g_new(VfioVector, count);
     bool all = true;
     for (unsigned i = 0; i < count; i++) {
         p->vector[i] = (VfioVector){ .event = event_watch_new(-1, p->pci.dev.domain, NULL, rang, p, i), .door = -1 };
@@ -123,10 +108,11 @@ void vfio_irqs_update(VfioPci *p, bool none)
     }
     if (!count)
         mode = -1;
-    if (mode != p->irq_mode || count != p->irq_count) {
+    int gsi = mode == VFIO_PCI_INTX_IRQ_INDEX ? vfio_line_gsi(p) : -1;
+    if (mode != p->irq_mode || count != p->irq_count || gsi != p->line.wanted) {
         disable(p);
         if (count)
-            enable(p, mode, count);
+            enable(p, mode, count, gsi);
     }
     for (unsigned i = 0; i < p->irq_count; i++)
         vfio_vector_changed(&p->pci, i);

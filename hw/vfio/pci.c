@@ -13,6 +13,7 @@
 #include "hw/core/ram-source.h"
 
 enum { HOST_PAGE = 4096 };
+#define ANY_ID UINT32_MAX
 
 /* ---- BARs ---- */
 
@@ -22,7 +23,7 @@ static MemResult slow_read(void *opaque, hwaddr at, unsigned size, uint64_t *val
     uint8_t bytes[8];
     bool ok = vfio_host->pread(b->owner->host.fd, bytes, size, b->region.offset + at) == (ssize_t)size;
     *value = ok ? load_le(bytes, size) : bits_mask(size * 8);
-    vfio_intx_eoi(b->owner);
+    vfio_line_eoi(b->owner);
     return MEM_OK;
 }
 
@@ -33,7 +34,7 @@ static MemResult slow_write(void *opaque, hwaddr at, unsigned size, uint64_t val
     store_le(bytes, size, value);
     if (vfio_host->pwrite(b->owner->host.fd, bytes, size, b->region.offset + at) != (ssize_t)size)
         log_unimp(b->owner->pci.dev.id, "the host refuses a write of BAR %u at 0x%x", b->index, (unsigned)at);
-    vfio_intx_eoi(b->owner);
+    vfio_line_eoi(b->owner);
     return MEM_OK;
 }
 static const MemOps slow_ops = { slow_read, slow_write, 1, 8 };
@@ -52,7 +53,7 @@ void vfio_bars_fast(VfioPci *p, bool fast)
 static void remap(void *opaque)
 {
     VfioPci *p = opaque;
-    if (!p->intx_pending)
+    if (!p->line.pending)
         vfio_bars_fast(p, true);
     else
         timer_arm(p->remap, clock_ns(CLOCK_VIRTUAL_NS) + p->mmap_timeout_ms * INT64_C(1000000));
@@ -133,7 +134,7 @@ static void init(Device *d)
 {
     VfioPci *p = (VfioPci *)d;
     p->host = (VfioDevice){ .fd = -1, .group = -1 };
-    p->irq_mode = -1;
+    p->irq_mode = p->line.wanted = -1;
     memset(p->emulated, 1, sizeof(p->emulated)); /* until the host is known */
     p->remap = timer_new(CLOCK_VIRTUAL_NS, d->domain, remap, p);
 }
@@ -141,8 +142,12 @@ static void init(Device *d)
 static bool start(Device *d, Error **errp)
 {
     VfioPci *p = (VfioPci *)d;
+    if (p->display == PCI_ON) {
+        error_setf(errp, "device '%s': display=on: there is no display for it; use display=off", d->id);
+        return false;
+    }
     g_autofree char *path = sysfs_path(p, errp);
-    if (!path || !vfio_attach(&p->host, d->id, path, errp))
+    if (!path || !vfio_attach(&p->host, d->id, path, p->iommufd, errp))
         return false;
     if (!vfio_region(&p->host, VFIO_PCI_CONFIG_REGION_INDEX, &p->config) || p->config.size < PCI_CONFIG_SIZE) {
         error_setf(errp, "device '%s': the host shows no configuration space of '%s'", d->id, path);
@@ -151,7 +156,10 @@ static bool start(Device *d, Error **errp)
     memset(p->emulated, 0, sizeof(p->emulated));
     add_bars(p);
     add_rom(p);
-    return vfio_make_config(p, errp);
+    if (!vfio_make_config(p, errp))
+        return false;
+    vfio_notices_open(p);
+    return true;
 }
 
 static void reset(Device *d, ResetPhase phase)
@@ -178,6 +186,7 @@ static void stop(Device *d)
 {
     VfioPci *p = (VfioPci *)d;
     if (p->host.fd >= 0) {
+        vfio_notices_close(p);
         vfio_irqs_update(p, true);
         vfio_set_host_config(p, PCI_COMMAND, 2, 0);
         vfio_reset(&p->host, d->id, true);
@@ -195,19 +204,38 @@ static const char *const mode_names[] = { "INTx", "MSI", "MSI-X" };
 static void info(Device *d, GString *out)
 {
     const VfioPci *p = (VfioPci *)d;
-    g_string_append_printf(out, "vfio: group %d, interrupts: %s, %u\n", p->host.group, p->irq_mode < 0 ? "none" : mode_names[p->irq_mode], p->irq_count);
+    g_string_append_printf(out, "vfio: group %d, interrupts: %s, %u%s\n", p->host.group, p->irq_mode < 0 ? "none" : mode_names[p->irq_mode], p->irq_count,
+                           p->line.connected ? ", by file descriptor" : "");
+}
+
+/* The chipset has led the line elsewhere. */
+static void rerouted(PciDevice *d)
+{
+    VfioPci *p = (VfioPci *)d;
+    if (p->irq_mode == VFIO_PCI_INTX_IRQ_INDEX)
+        vfio_irqs_update(p, false);
 }
 
 static const Property props[] = {
     DEFINE_PROP_STRING("host", VfioPci, address, NULL, "address on the host, as 0000:01:00.0"),
     DEFINE_PROP_STRING("sysfsdev", VfioPci, sysfsdev, NULL, "the device's folder in sysfs"),
+    DEFINE_PROP_STRING("iommufd", VfioPci, iommufd, NULL, "an -object iommufd for its DMA, instead of its group"),
+    DEFINE_PROP_ENUM("display", VfioPci, display, PCI_OFF, pci_on_off_auto, "show its picture: there is no display"),
+    DEFINE_PROP_BOOL("x-req", VfioPci, request, true, "unplug it when the host wants it back"),
     DEFINE_PROP_BOOL("x-no-mmap", VfioPci, no_mmap, false, "every access of its BARs is a call of the host"),
     PROP_(PROP_U32, "x-intx-mmap-timeout-ms", VfioPci, mmap_timeout_ms, 1100, "how long after an INTx interrupt they are", .min = 1),
+    DEFINE_PROP_BOOL("x-no-kvm-intx", VfioPci, no_kvm_intx, false, "INTx interrupts go through the main loop"),
+    DEFINE_PROP_BOOL("x-no-kvm-msi", VfioPci, no_kvm_msi, false, "MSI interrupts do"),
+    DEFINE_PROP_BOOL("x-no-kvm-msix", VfioPci, no_kvm_msix, false, "MSI-X interrupts do"),
+    DEFINE_PROP_U32("x-pci-vendor-id", VfioPci, vendor, ANY_ID, "id that the guest sees instead of the device's own"),
+    DEFINE_PROP_U32("x-pci-device-id", VfioPci, device, ANY_ID, "the same"),
+    DEFINE_PROP_U32("x-pci-sub-vendor-id", VfioPci, subsystem_vendor, ANY_ID, "the same"),
+    DEFINE_PROP_U32("x-pci-sub-device-id", VfioPci, subsystem, ANY_ID, "the same"),
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_TIMER(VfioPci, remap), STATE_END_OF_TABLE };
 static const PciDeviceInfo pci_info = { .vendor = 0xffff, .device = 0xffff, .express = true, .config_read = vfio_config_read,
-                                        .config_wrote = vfio_config_wrote };
+                                        .config_wrote = vfio_config_wrote, .intx_rerouted = rerouted };
 static const DeviceType type = {
     .name = "vfio-pci", .desc = "a PCI device of the host", .category = "Misc", .size = sizeof(VfioPci), .bus = "pci", .base = &pci_device_type,
     .user_creatable = true, .props = props, .state = state, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,

@@ -2,55 +2,7 @@
 /* vfio-pci before a host made of memory: what is mapped for DMA, configuration space, BARs, option ROM, interrupts, resets, and each way to fail. */
 #include "hw/core/event-doors.h"
 #include "hw/core/ram.h"
-#include "hw/vfio/vfio-pci.h"
-#include "vfio-mock.h"
-#include "virtio-rig.h"
-
-enum { BAR0 = 0x30000000, BAR2 = 0x30100000, IO = 0xc000 };
-
-static void config_set(VRig *r, unsigned at, unsigned size, uint32_t value)
-{
-    as_store(r->m->as_io, 0xcf8, 4, 0x80000000 | (uint32_t)pci_device(r->d)->devfn << 8 | (at & ~3u), MEM_ATTRS_DEVICE);
-    as_store(r->m->as_io, 0xcfc + (at & 3), size, value, MEM_ATTRS_DEVICE);
-}
-
-static uint32_t config(VRig *r, unsigned at, unsigned size)
-{
-    uint64_t v;
-    as_store(r->m->as_io, 0xcf8, 4, 0x80000000 | (uint32_t)pci_device(r->d)->devfn << 8 | (at & ~3u), MEM_ATTRS_DEVICE);
-    as_load(r->m->as_io, 0xcfc + (at & 3), size, &v, MEM_ATTRS_DEVICE);
-    return (uint32_t)v;
-}
-
-static uint32_t load(VRig *r, hwaddr at)
-{
-    uint64_t v;
-    as_load(r->m->as_memory, at, 4, &v, MEM_ATTRS_DEVICE);
-    return (uint32_t)v;
-}
-
-static void store(VRig *r, hwaddr at, uint32_t value) { as_store(r->m->as_memory, at, 4, value, MEM_ATTRS_DEVICE); }
-
-static VRig rig(const char *options)
-{
-    mock_begin();
-    VRig r = { .m = vrig_machine() };
-    r.d = bare_add(options);
-    device_reset_all();
-    config_set(&r, 0x10, 4, BAR0);
-    config_set(&r, 0x18, 4, BAR2);
-    config_set(&r, 0x20, 4, IO);
-    config_set(&r, 4, 2, 7);
-    return r;
-}
-
-static void end(VRig *r)
-{
-    vrig_free(r);
-    for (unsigned i = 0; i < 10; i++)
-        evloop_iterate(false);
-    mock_end();
-}
+#include "vfio-rig.h"
 
 static void test_config(void)
 {
@@ -210,15 +162,6 @@ static void test_bars(void)
     end(&r);
 }
 
-static void ring(unsigned index, unsigned vector)
-{
-    const uint64_t one = 1;
-    g_assert_cmpuint(vector, <, mock.count[index]);
-    g_assert_cmpint(write(mock.fd[index][vector], &one, sizeof(one)), ==, sizeof(one));
-    for (unsigned i = 0; i < 10; i++)
-        evloop_iterate(false);
-}
-
 static void test_irqs(void)
 {
     VRig r = rig("vfio-pci,host=05:00.0");
@@ -364,28 +307,15 @@ static void test_errors(void)
         { MOCK_BUSY, "vfio-pci,host=05:00.0", "does not give '0000:05:00.0' as a PCI device: Device or resource busy" },
         { MOCK_NO_MEMORY, "vfio-pci,host=05:00.0", "can't be mapped for DMA: Cannot allocate memory; raise the limit" },
     };
-    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        Error *err = NULL;
-        mock_begin();
-        mock.fault = cases[i].fault;
-        Machine *m = vrig_machine();
-        g_autoptr(Opts) o = opts_parse(cases[i].options, "driver", &err);
-        g_assert_null(device_add(o, &err));
-        if (!strstr(err->message, cases[i].line))
-            g_error("'%s' is not in '%s'", cases[i].line, err->message);
-        error_free(err);
-        machine_free(m);
-        mock_end();
-    }
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++)
+        vfio_expect_error(cases[i].fault, NULL, cases[i].options, cases[i].line);
 }
-
-static void be_quiet(void *opaque, const char *line) {}
 
 int main(int argc, char **argv)
 {
     evloop_init();
     g_test_init(&argc, &argv, NULL);
-    error_set_sink(be_quiet, NULL);
+    error_set_sink(vfio_be_quiet, NULL);
     g_test_add_func("/vfio/config", test_config);
     g_test_add_func("/vfio/maps", test_maps);
     g_test_add_func("/vfio/bars", test_bars);

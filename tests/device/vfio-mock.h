@@ -9,19 +9,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/bits.h"
+#include "hw/vfio/iommufd-abi.h"
 #include "hw/vfio/vfio.h"
 
-enum { MOCK_CONTAINER = 100000, MOCK_GROUP, MOCK_DEVICE, MOCK_REGION_STEP = 1 << 20, MOCK_BAR0 = 16384, MOCK_FAST = 8192, MOCK_VECTORS = 4 };
+enum { MOCK_CONTAINER = 100000, MOCK_GROUP, MOCK_DEVICE, MOCK_IOMMU, MOCK_IOAS = 7, MOCK_KINDS = 5 /* of interrupts */ };
+enum { MOCK_REGION_STEP = 1 << 20, MOCK_BAR0 = 16384, MOCK_FAST = 8192, MOCK_VECTORS = 4 };
 #define MOCK_PATH "/sys/bus/pci/devices/0000:05:00.0"
 
 typedef struct MockMap { uint64_t iova, size, vaddr; uint32_t flags; } MockMap;
-typedef enum MockFault { MOCK_FINE, MOCK_NO_SYSFS, MOCK_NO_VFIO, MOCK_NO_TYPE1, MOCK_NO_GROUP, MOCK_NOT_VIABLE, MOCK_BUSY, MOCK_NO_MEMORY } MockFault;
+typedef enum MockFault { MOCK_FINE, MOCK_NO_SYSFS, MOCK_NO_VFIO, MOCK_NO_TYPE1, MOCK_NO_GROUP, MOCK_NOT_VIABLE, MOCK_BUSY, MOCK_NO_MEMORY,
+                         MOCK_NO_IOMMU, MOCK_NO_CDEV, MOCK_NO_CDEV_FILE, MOCK_NO_IOAS, MOCK_NO_BIND, MOCK_NO_ATTACH, MOCK_NO_UNMASK } MockFault;
 
 static struct Mock {
     uint8_t config[4096], bar2[4096], io[32], rom[2048], *bar0;
     GArray *maps; /* of MockMap */
-    int fd[3][MOCK_VECTORS], opened;
-    unsigned count[3], unmasked, resets, hot_resets;
+    int fd[MOCK_KINDS][MOCK_VECTORS], unmask_fd, opened;
+    unsigned count[MOCK_KINDS], unmasked, resets, hot_resets;
+    bool bound, attached;     /* to the iommufd, to its address space */
+    bool stranger;            /* by iommufd: a function on the same bus is another's */
     bool no_reset;            /* of its own */
     unsigned neighbour;       /* group of a function on the same bus; 0: none */
     MockFault fault;
@@ -37,46 +42,94 @@ static inline int mock_fails(MockFault fault, int err)
 
 static inline int mock_open(const char *path, int flags)
 {
-    bool group = !strcmp(path, "/dev/vfio/42");
-    if (mock_fails(MOCK_NO_VFIO, ENOENT) || (group && mock_fails(MOCK_NO_GROUP, EACCES)))
-        return -1;
-    g_assert_true(group || !strcmp(path, "/dev/vfio/vfio"));
-    mock.opened++;
-    return group ? MOCK_GROUP : MOCK_CONTAINER;
+    static const struct { const char *path; int fd, err; MockFault fault; } files[] = {
+        { "/dev/vfio/vfio", MOCK_CONTAINER, ENOENT, MOCK_NO_VFIO }, { "/dev/vfio/42", MOCK_GROUP, EACCES, MOCK_NO_GROUP },
+        { "/dev/iommu", MOCK_IOMMU, ENOENT, MOCK_NO_IOMMU }, { "/dev/vfio/devices/vfio3", MOCK_DEVICE, ENOENT, MOCK_NO_CDEV_FILE },
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
+        if (strcmp(path, files[i].path))
+            continue;
+        if (mock_fails(files[i].fault, files[i].err))
+            return -1;
+        mock.opened++;
+        return files[i].fd;
+    }
+    g_assert_not_reached();
 }
 
 static inline int mock_close(int fd)
 {
-    g_assert_true(fd >= MOCK_CONTAINER && fd <= MOCK_DEVICE);
+    g_assert_true(fd >= MOCK_CONTAINER && fd <= MOCK_IOMMU);
     mock.opened--;
+    if (fd == MOCK_DEVICE)
+        mock.bound = mock.attached = false;
     if (fd == MOCK_CONTAINER && mock.maps)
         g_array_set_size(mock.maps, 0);
     return 0;
 }
 
-static inline int mock_dma(unsigned long request, void *arg)
+static inline int mock_map(MockMap m)
 {
-    if (request == VFIO_IOMMU_MAP_DMA) {
-        struct vfio_iommu_type1_dma_map *d = arg;
-        if (mock_fails(MOCK_NO_MEMORY, ENOMEM))
-            return -1;
-        MockMap m = { d->iova, d->size, d->vaddr, d->flags };
-        for (unsigned i = 0; i < mock.maps->len; i++) { /* version 2 takes no overlaps */
-            MockMap *o = &g_array_index(mock.maps, MockMap, i);
-            g_assert_true(m.iova + m.size <= o->iova || o->iova + o->size <= m.iova);
-        }
-        g_array_append_val(mock.maps, m);
-        return 0;
+    if (mock_fails(MOCK_NO_MEMORY, ENOMEM))
+        return -1;
+    for (unsigned i = 0; i < mock.maps->len; i++) { /* neither takes overlaps */
+        MockMap *o = &g_array_index(mock.maps, MockMap, i);
+        g_assert_true(m.iova + m.size <= o->iova || o->iova + o->size <= m.iova);
     }
-    struct vfio_iommu_type1_dma_unmap *u = arg;
+    g_array_append_val(mock.maps, m);
+    return 0;
+}
+
+static inline int mock_unmap(uint64_t iova, uint64_t size)
+{
     for (unsigned i = 0; i < mock.maps->len; i++) {
         MockMap *o = &g_array_index(mock.maps, MockMap, i);
-        if (o->iova != u->iova || o->size != u->size)
+        if (o->iova != iova || o->size != size)
             continue;
         g_array_remove_index(mock.maps, i);
         return 0;
     }
     g_assert_not_reached();
+}
+
+static inline int mock_dma(unsigned long request, void *arg)
+{
+    const struct vfio_iommu_type1_dma_map *d = arg;
+    const struct vfio_iommu_type1_dma_unmap *u = arg;
+    return request == VFIO_IOMMU_MAP_DMA ? mock_map((MockMap){ d->iova, d->size, d->vaddr, d->flags }) : mock_unmap(u->iova, u->size);
+}
+
+/* The flags become those of the other interface. */
+static inline int mock_iommu(unsigned long request, void *arg)
+{
+    if (request == IOMMUFD_IOAS_ALLOC) {
+        ((IommufdIoasAlloc *)arg)->ioas = MOCK_IOAS;
+        return mock_fails(MOCK_NO_IOAS, EBADF) ? -1 : 0;
+    }
+    if (request == IOMMUFD_IOAS_MAP) {
+        const IommufdIoasMap *m = arg;
+        g_assert_true(m->size == sizeof(*m) && m->ioas == MOCK_IOAS && m->flags & IOMMUFD_MAP_FIXED && m->flags & IOMMUFD_MAP_READABLE && !m->zero);
+        return mock_map((MockMap){ m->at, m->len, m->host, VFIO_DMA_MAP_FLAG_READ | (m->flags & IOMMUFD_MAP_WRITEABLE ? VFIO_DMA_MAP_FLAG_WRITE : 0) });
+    }
+    if (request == IOMMUFD_IOAS_UNMAP)
+        return mock_unmap(((IommufdIoasUnmap *)arg)->at, ((IommufdIoasUnmap *)arg)->len);
+    g_assert_true(request == IOMMUFD_DESTROY && ((IommufdDestroy *)arg)->id == MOCK_IOAS && !mock.attached);
+    g_array_set_size(mock.maps, 0);
+    return 0;
+}
+
+static inline int mock_bind(const VfioCdevBind *b)
+{
+    g_assert_true(b->argsz == sizeof(*b) && !b->flags && b->iommufd >= 0);
+    mock.bound = !mock_fails(MOCK_NO_BIND, EBUSY);
+    return mock.bound ? 0 : -1;
+}
+
+static inline int mock_attach(const VfioCdevAttach *a)
+{
+    g_assert_true(mock.bound && a->argsz == sizeof(*a) && !a->flags && a->ioas == MOCK_IOAS);
+    mock.attached = !mock_fails(MOCK_NO_ATTACH, EPERM);
+    return mock.attached ? 0 : -1;
 }
 
 static inline int mock_region(struct vfio_region_info *r)
@@ -105,7 +158,12 @@ static inline int mock_region(struct vfio_region_info *r)
 
 static inline int mock_irqs(struct vfio_irq_set *s)
 {
-    g_assert_cmpuint(s->index, <, 3);
+    g_assert_cmpuint(s->index, <, MOCK_KINDS);
+    if (s->flags & VFIO_IRQ_SET_ACTION_UNMASK && s->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+        g_assert_cmpuint(mock.count[s->index], ==, 1);
+        memcpy(&mock.unmask_fd, s->data, sizeof(int));
+        return mock_fails(MOCK_NO_UNMASK, EINVAL) ? -1 : 0;
+    }
     if (s->flags & VFIO_IRQ_SET_ACTION_UNMASK) {
         mock.unmasked++;
         return 0;
@@ -118,8 +176,9 @@ static inline int mock_irqs(struct vfio_irq_set *s)
 
 static inline int mock_reset_info(struct vfio_pci_hot_reset_info *i)
 {
-    const struct vfio_pci_dependent_device all[2] = { { .group_id = 42, .bus = 5 }, { .group_id = mock.neighbour, .bus = 5, .devfn = 1 } };
-    unsigned count = mock.neighbour ? 2 : 1;
+    const struct vfio_pci_dependent_device all[2] = { { .group_id = mock.bound ? 1 : 42, .bus = 5 },
+                                                      { .group_id = mock.stranger ? VFIO_HOT_RESET_NOT_OURS : mock.neighbour, .bus = 5, .devfn = 1 } };
+    unsigned count = mock.neighbour || mock.stranger ? 2 : 1;
     bool room = i->argsz >= sizeof(*i) + count * sizeof(all[0]);
     i->count = count;
     if (room)
@@ -130,8 +189,8 @@ static inline int mock_reset_info(struct vfio_pci_hot_reset_info *i)
 
 static inline int mock_hot_reset(const struct vfio_pci_hot_reset *h)
 {
-    g_assert_cmpuint(h->count, ==, 1);
-    g_assert_cmpint(h->group_fds[0], ==, MOCK_GROUP);
+    g_assert_cmpuint(h->count, ==, mock.bound ? 0 : 1);
+    g_assert_true(mock.bound || h->group_fds[0] == MOCK_GROUP);
     mock.hot_resets++;
     return 0;
 }
@@ -140,6 +199,12 @@ static inline int mock_ioctl(int fd, unsigned long request, void *arg)
 {
     if (fd == MOCK_DEVICE && request == VFIO_DEVICE_PCI_HOT_RESET) /* numbers of devices and containers overlap */
         return mock_hot_reset(arg);
+    if (fd == MOCK_DEVICE && request == VFIO_CDEV_BIND)
+        return mock_bind(arg);
+    if (fd == MOCK_DEVICE && request == VFIO_CDEV_ATTACH)
+        return mock_attach(arg);
+    if (_IOC_NR(request) >= _IOC_NR(IOMMUFD_DESTROY)) /* of any descriptor: the user may give one */
+        return mock_iommu(request, arg);
     switch (request) {
     case VFIO_GET_API_VERSION: return VFIO_API_VERSION;
     case VFIO_CHECK_EXTENSION: return mock.fault != MOCK_NO_TYPE1;
@@ -161,7 +226,7 @@ static inline int mock_ioctl(int fd, unsigned long request, void *arg)
     case VFIO_DEVICE_GET_REGION_INFO: return mock_region(arg);
     case VFIO_DEVICE_GET_IRQ_INFO: {
         struct vfio_irq_info *i = arg;
-        i->count = i->index == VFIO_PCI_INTX_IRQ_INDEX ? 1 : i->index <= VFIO_PCI_MSIX_IRQ_INDEX ? MOCK_VECTORS : 0;
+        i->count = i->index == VFIO_PCI_MSI_IRQ_INDEX || i->index == VFIO_PCI_MSIX_IRQ_INDEX ? MOCK_VECTORS : 1;
         i->flags = VFIO_IRQ_INFO_EVENTFD;
         return 0;
     }
@@ -215,13 +280,20 @@ static inline ssize_t mock_readlink(const char *path, char *buf, size_t len)
     return (ssize_t)g_strlcpy(buf, "../../../kernel/iommu_groups/42", len);
 }
 
+static inline char *mock_first_entry(const char *folder, const char *prefix)
+{
+    g_assert_cmpstr(folder, ==, MOCK_PATH "/vfio-dev");
+    g_assert_cmpstr(prefix, ==, "vfio");
+    return mock.fault == MOCK_NO_CDEV ? NULL : g_strdup("vfio3");
+}
+
 /*
  * Capabilities: power management at 40h, MSI (64 bits, maskable) at 50h, MSI-X (table in BAR 2) at 70h, the vendor's own at 80h, express at a0h;
  * extended ones: SR-IOV at 100h, errors at 140h, a serial number at 180h. An option ROM.
  */
 static inline void mock_begin(void)
 {
-    static const VfioHost host = { mock_open, mock_close, mock_ioctl, mock_mmap, mock_pread, mock_pwrite, mock_readlink };
+    static const VfioHost host = { mock_open, mock_close, mock_ioctl, mock_mmap, mock_pread, mock_pwrite, mock_readlink, mock_first_entry };
     static const uint8_t caps[][21] = {
         { 0x40, 1, 0x50, 3, 0 }, { 0x50, 5, 0x70, 0x84, 1 }, { 0x70, 0x11, 0x80, 3, 0, 2, 0, 0, 0, 2, 8, 0, 0 }, { 0x80, 9, 0xa0, 16, 0x5a, 0x5b },
         { 0xa0, 0x10, 0, 2, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0x41, 0xc, 3, 0, 0, 0, 0x41, 0 },
