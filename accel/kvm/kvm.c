@@ -102,20 +102,36 @@ static bool kvm_worthwhile(const char *arch, char **why_not)
 
 /* --- options --- */
 
-static const char *const option_names[] = { "kernel-irqchip", "dirty-ring-size", "follow-io", NULL };
+static const char *const option_names[] = { "kernel-irqchip", "dirty-ring-size", "follow-io", "kvm-shadow-mem", "notify-vmexit", "notify-window", NULL };
 
 static const char *const irqchip_modes[] = { [KVM_IRQCHIP_OFF] = "off", [KVM_IRQCHIP_SPLIT] = "split", [KVM_IRQCHIP_ON] = "on", NULL };
 
-typedef struct Options { const char *irqchip; uint64_t ring; bool follow; } Options;
+static const char *const notify_modes[] = { [KVM_NOTIFY_RUN] = "run", [KVM_NOTIFY_ERROR] = "internal-error", [KVM_NOTIFY_OFF] = "disable", NULL };
+
+typedef struct Options { const char *irqchip; uint64_t ring; bool follow; KvmTuning tuning; } Options;
+
+static bool read_tuning(Opts *o, KvmTuning *t, Error **errp)
+{
+    uint64_t window = 0;
+    unsigned notify = KVM_NOTIFY_RUN;
+    t->notify_asked = opts_get(o, "notify-vmexit") || opts_get(o, "notify-window");
+    if (!opts_get_size(o, "kvm-shadow-mem", 0, &t->shadow_mem, errp) || !opts_get_enum(o, "notify-vmexit", notify_modes, &notify, errp) ||
+        !opts_get_u64(o, "notify-window", 0, &window, errp))
+        return false;
+    t->notify = notify;
+    t->notify_window = (uint32_t)MIN(window, UINT32_MAX);
+    if (kvm.arch->tune || (!t->shadow_mem && !t->notify_asked))
+        return true;
+    error_setf(errp, "kvm: kvm-shadow-mem, notify-vmexit and notify-window are for x86 hosts; leave them out");
+    return false;
+}
 
 static bool read_options(Opts *o, Options *out, Error **errp)
 {
+    unsigned irqchip;
     *out = (Options){ .follow = true, .irqchip = o ? opts_get(o, "kernel-irqchip") : NULL };
-    if (out->irqchip && !g_strv_contains(irqchip_modes, out->irqchip)) {
-        error_set_unknown(errp, "kvm: kernel-irqchip", out->irqchip, irqchip_modes);
-        return false;
-    }
-    return !o || (opts_get_u64(o, "dirty-ring-size", 0, &out->ring, errp) && opts_get_bool(o, "follow-io", true, &out->follow, errp));
+    return !o || (opts_get_enum(o, "kernel-irqchip", irqchip_modes, &irqchip, errp) && opts_get_u64(o, "dirty-ring-size", 0, &out->ring, errp) &&
+                  opts_get_bool(o, "follow-io", true, &out->follow, errp) && read_tuning(o, &out->tuning, errp));
 }
 
 /* What the user wants, of -accel or the board's property (on by default); a kernel that lacks the default gets the next best. */
@@ -175,6 +191,7 @@ static void close_all(void)
     event_doors_set(NULL);
     kvm_routes_forget();
     kvm_ioevents_forget();
+    kvm_dma_forget();
 }
 
 static bool make_vm(Machine *m, Error **errp)
@@ -212,11 +229,13 @@ static bool kvm_init(Machine *m, Opts *opts, Error **errp)
     close_all();
     Options options;
     if (!read_options(opts, &options, errp) || !make_vm(m, errp) || !choose_smm(m, errp) || !make_irqchip(m, options.irqchip, errp) ||
-        !kvm_dirty_init((unsigned)MIN(options.ring, UINT32_MAX), errp) || !kvm.arch->vm_init(errp)) {
+        !kvm_dirty_init((unsigned)MIN(options.ring, UINT32_MAX), errp) || (kvm.arch->tune && !kvm.arch->tune(&options.tuning, errp)) ||
+        !kvm.arch->vm_init(errp)) {
         close_all();
         return false;
     }
     kvm.follow = options.follow && kvm.arch->follow && kvm_check(KVM_CAP_SYNC_REGS) > 0;
+    kvm_dma_init();
     tcg_tables_init();
     kvm_slots_init(KVM_SPACE_MEMORY, m->as_memory);
     return true;
@@ -311,7 +330,7 @@ static const char *const exit_names[] = {
     [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window", [KVM_EXIT_SHUTDOWN] = "shutdown", [KVM_EXIT_SET_TPR] = "TPR",
     [KVM_EXIT_IOAPIC_EOI] = "EOI", [KVM_EXIT_DIRTY_RING_FULL] = "dirty ring full",
     [KVM_EXIT_INTERNAL_ERROR] = "internal error", [KVM_EXIT_FAIL_ENTRY] = "failed entry", [KVM_EXIT_UNKNOWN] = "unknown",
-    [KVM_EXIT_SYSTEM_EVENT] = "system event", [KVM_EXIT_ARM_NISV] = "access without syndrome",
+    [KVM_EXIT_SYSTEM_EVENT] = "system event", [KVM_EXIT_ARM_NISV] = "access without syndrome", [KVM_EXIT_NOTIFY] = "notify",
 };
 
 static void kvm_info(GString *out)

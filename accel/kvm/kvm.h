@@ -58,6 +58,14 @@ extern Kvm kvm;
 /* Of the host: what slots and logs are made of. */
 static inline uint64_t kvm_page(void) { return (uint64_t)sysconf(_SC_PAGESIZE); }
 
+/* What -accel kvm asks of an architecture's kernel. */
+typedef struct KvmTuning {
+    uint64_t shadow_mem;    /* bytes for the kernel's own page tables of the guest; 0: as many as it likes */
+    enum { KVM_NOTIFY_RUN, KVM_NOTIFY_ERROR, KVM_NOTIFY_OFF } notify; /* a guest that lets no event in for long: go on, end, don't look */
+    bool notify_asked;
+    uint32_t notify_window; /* how long beyond the CPU's own limit, in units of the TSC */
+} KvmTuning;
+
 enum { KVM_BREAK_MAX = 4 };
 
 /* Made by target/<arch>. */
@@ -69,6 +77,7 @@ struct KvmArch {
     unsigned first_message;    /* interrupt numbers below are pins; 0: 32 */
     bool (*make_irqchip)(KvmIrqchip mode);          /* before vm_init; false: this kernel does not have it */
     bool (*vm_init)(Error **errp);                  /* the VM exists, no vCPU yet */
+    bool (*tune)(const KvmTuning *t, Error **errp); /* before vm_init; NULL: it has nothing of that */
     /* Does guest code run on the CPU itself? A throw-away VM of its own; a few milliseconds. *why_not: malloc'd. */
     bool (*fast)(int kvm_fd, char **why_not);
     bool (*before_vcpu)(const Vcpu *v, Error **errp); /* the kernel has not made it yet; may be NULL */
@@ -131,6 +140,10 @@ void kvm_send_msi(uint64_t address, uint32_t data);
 void kvm_set_gsi(unsigned gsi, int level);
 uint64_t kvm_interrupts(void); /* sent so far, by this process */
 void kvm_irq_info(GString *out);
+
+/* dma.c */
+void kvm_dma_init(void);
+void kvm_dma_forget(void);
 
 /* ioevents.c: writes of the guest that signal file descriptors, or that the kernel collects. */
 bool kvm_ioevents_init(void); /* false: the kernel does not signal */

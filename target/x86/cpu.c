@@ -159,6 +159,7 @@ static bool check_used(const X86Cpu *c, Error **errp)
     const struct { uint64_t value; unsigned feature; const char *name; } used[] = {
         { c->kvm_time & 1, X86_FEATURE_KVM_CLOCK, "kvmclock" }, { c->kvm_async_pf & 1, X86_FEATURE_KVM_ASYNCPF, "kvm-asyncpf" },
         { c->kvm_steal_time & 1, X86_FEATURE_KVM_STEAL_TIME, "kvm-steal-time" }, { c->kvm_pv_eoi & 1, X86_FEATURE_KVM_PV_EOI, "kvm-pv-eoi" },
+        { c->cr4 & CR4_CET && !x86_has_feature(c, X86_FEATURE_IBT), X86_FEATURE_SHSTK, "shstk" },
         { c->cr4 & CR4_PKE, X86_FEATURE_PKU, "pku" }, { c->cr4 & CR4_VMXE, X86_FEATURE_VMX, "vmx" }, { c->efer & EFER_SVME, X86_FEATURE_SVM, "svm" },
     };
     for (unsigned i = 0; i < ARRAY_LEN(used); i++) {

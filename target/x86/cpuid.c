@@ -202,6 +202,7 @@ void x86_cpuid(const X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4])
     case 0xa: x86_ext_leaf_a(c, o); break;
     case 0xb: leaf_b(c, sub, o); break;
     case 0xd: leaf_d(c, sub, o); break;
+    case 0x1d: case 0x1e: x86_ext_leaf_tile(c, leaf, sub, o); break;
     case 0x15: /* TSC = crystal (here: TSC itself) * 1/1 */
         o[EAX] = 1, o[EBX] = 1, o[ECX] = (uint32_t)c->tsc_hz;
         break;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What only the host's CPU can give: CPUID leaves 0AH and 0DH, MSRs, saved state (SDM vol. 1, chapter 13; vol. 3, 20.2; APM vol. 2, 13.2). */
+/* What only the host's CPU can give: CPUID leaves 0AH, 0DH, 1DH and 1EH, MSRs, saved state (SDM vol. 1, chapter 13; vol. 3, 20.2; APM vol. 2, 13.2). */
 #include "target/x86/extended.h"
 
 #include <string.h>
 #include "target/x86/models.h"
 
 enum { EAX, EBX, ECX, EDX };
+enum { LEAF_TILE = 0x1d, LEAF_TMUL = 0x1e };
+enum { MSR_XFD = 0x1c4, MSR_XFD_ERR = 0x1c5, MSR_U_CET = 0x6a0, MSR_S_CET = 0x6a2, MSR_PL0_SSP = 0x6a4, MSR_INTERRUPT_SSP = 0x6a8 };
 enum { MSR_BNDCFGS = 0xd90, MSR_XSS = 0xda0, MSR_VMX_BASIC = 0x480, MSR_PERF_CAPABILITIES = 0x345, MSR_HSAVE = 0xc0010117, MSR_VM_CR = 0xc0010114,
        MSR_TSC_RATIO = 0xc0000104, TSC_RATIO_INT_SHIFT = 32 };
 
@@ -15,8 +17,13 @@ static const struct { unsigned feature; const char *what; size_t offset; uint32_
 #define ROW(field, feature_, what_) { X86_FEATURE_##feature_, what_, offsetof(X86Components, field), sizeof(((X86Components *)0)->field) }
     [3] = ROW(bndregs, MPX, "bounds registers"), [4] = ROW(bndcsr, MPX, "bounds registers"), [5] = ROW(opmask, AVX512F, "AVX-512"),
     [6] = ROW(zmm_hi256, AVX512F, "AVX-512"), [7] = ROW(hi16_zmm, AVX512F, "AVX-512"), [9] = ROW(pkru, PKU, "protection keys"),
+    [17] = ROW(tilecfg, AMX_TILE, "AMX tiles"), [18] = ROW(tiledata, AMX_TILE, "AMX tiles"),
 #undef ROW
 };
+
+/* Those that IA32_XSS enables: the kernel moves their registers as MSRs. */
+enum { CET_USER = 11, CET_SUPERVISOR = 12 };
+static const struct { uint8_t number, size; } supervisor[] = { { CET_USER, 16 }, { CET_SUPERVISOR, 24 } };
 
 uint8_t *x86_ext_component(X86Components *x, unsigned number, uint32_t *size)
 {
@@ -31,6 +38,17 @@ static void drop(uint32_t features[], unsigned f) { features[f >> 5] &= ~(1u << 
 
 static bool holds(const X86ExtendedHost *host, unsigned i) { return host && host->xsave[i].size == components[i].size; }
 
+static bool holds_cet(const X86ExtendedHost *host)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(supervisor); i++) {
+        if (!host || host->xsave[supervisor[i].number].size != supervisor[i].size)
+            return false;
+    }
+    return host->ssp;
+}
+
+bool x86_ext_has_cet(const X86Cpu *c) { return x86_has_feature(c, X86_FEATURE_SHSTK) || x86_has_feature(c, X86_FEATURE_IBT); }
+
 void x86_ext_hide(uint32_t features[], bool pmu)
 {
     if (!pmu) {
@@ -41,18 +59,34 @@ void x86_ext_hide(uint32_t features[], bool pmu)
         features[X86_FW_SVM] = 0;
 }
 
+static void drop_family(uint32_t features[], const char *prefix)
+{
+    for (const char *const *f = x86_feature_names(); *f; f++) {
+        if (g_str_has_prefix(*f, prefix))
+            drop(features, (unsigned)x86_feature_find(*f));
+    }
+}
+
 void x86_ext_filter(uint32_t features[], const X86ExtendedHost *host, bool pmu)
 {
     for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
         if (components[i].size && (!holds(host, i) || !has(features, X86_FEATURE_XSAVE)))
             drop(features, components[i].feature);
     }
-    for (const char *const *f = x86_feature_names(); *f && !has(features, X86_FEATURE_AVX512F); f++) {
-        if (g_str_has_prefix(*f, "avx512"))
-            drop(features, (unsigned)x86_feature_find(*f));
+    if (!has(features, X86_FEATURE_XFD)) /* tiles come with it */
+        drop(features, X86_FEATURE_AMX_TILE);
+    if (!has(features, X86_FEATURE_AVX512F))
+        drop_family(features, "avx512");
+    if (!has(features, X86_FEATURE_AMX_TILE)) {
+        drop_family(features, "amx-");
+        drop(features, X86_FEATURE_XFD);
     }
     if (!has(features, X86_FEATURE_XSAVE))
         drop(features, X86_FEATURE_XSAVES);
+    if (!has(features, X86_FEATURE_XSAVES) || !holds_cet(host)) {
+        drop(features, X86_FEATURE_SHSTK);
+        drop(features, X86_FEATURE_IBT);
+    }
     if (!host || !host->nested) {
         drop(features, X86_FEATURE_VMX);
         drop(features, X86_FEATURE_SVM);
@@ -75,6 +109,20 @@ void x86_ext_leaf_d(const X86Cpu *c, uint32_t sub, uint32_t o[4])
             o[EAX] = h->xsave[i].size, o[EBX] = h->xsave[i].offset, o[ECX] = h->xsave[i].flags;
         }
     }
+    if (sub == 1)
+        o[ECX] |= (uint32_t)c->ext.xsave.supervisor;
+    else if (sub < X86_XSAVE_COMPONENTS && c->ext.xsave.supervisor >> sub & 1)
+        o[EAX] = h->xsave[sub].size, o[ECX] = h->xsave[sub].flags;
+}
+
+void x86_ext_leaf_tile(const X86Cpu *c, uint32_t leaf, uint32_t sub, uint32_t o[4])
+{
+    if (!x86_has_feature(c, X86_FEATURE_AMX_TILE))
+        return;
+    if (leaf == LEAF_TILE && sub < ARRAY_LEN(c->ext.host->tile))
+        memcpy(o, c->ext.host->tile[sub], sizeof(c->ext.host->tile[sub]));
+    else if (leaf == LEAF_TMUL && !sub)
+        memcpy(o, c->ext.host->tmul, sizeof(c->ext.host->tmul));
 }
 
 /* --- performance counters --- */
@@ -113,6 +161,10 @@ void x86_ext_init(X86Cpu *c, const X86ExtendedHost *host, bool pmu)
         if (components[i].size && x86_has_feature(c, components[i].feature))
             e->xsave.there |= UINT64_C(1) << i;
     }
+    if (x86_ext_has_cet(c))
+        e->xsave.supervisor = UINT64_C(1) << CET_USER | UINT64_C(1) << CET_SUPERVISOR;
+    if (x86_has_feature(c, X86_FEATURE_AMX_TILE))
+        c->cpuid_level = MAX(c->cpuid_level, (uint32_t)LEAF_TMUL);
     if (host && pmu)
         init_pmu(c);
     if (x86_has_feature(c, X86_FEATURE_VMX))
@@ -132,9 +184,8 @@ void x86_ext_reset(X86Cpu *c)
 {
     X86Extended *e = &c->ext;
     X86Pmu *p = &e->pmu;
-    uint64_t there = e->xsave.there;
-    memset(&e->xsave, 0, sizeof(e->xsave));
-    e->xsave.there = there;
+    e->xsave = (X86Components){ .there = e->xsave.there, .supervisor = e->xsave.supervisor };
+    e->cet = (X86Cet){ 0 };
     p->fixed_control = p->global_status = 0;
     p->global_control = p->version >= 2 ? bits_mask(p->general) : 0; /* SDM vol. 3, table 9-1 */
     memset(p->fixed_counter, 0, sizeof(p->fixed_counter));
@@ -151,7 +202,7 @@ void x86_ext_reset(X86Cpu *c)
 /* --- MSRs --- */
 
 typedef struct Range { uint32_t first, count; uint64_t *field; } Range;
-enum { RANGES = 15 };
+enum { RANGES = 21 };
 
 /* Switches before what they let run; the same table for both questions. */
 static unsigned ranges(X86Cpu *c, Range out[RANGES])
@@ -160,7 +211,13 @@ static unsigned ranges(X86Cpu *c, Range out[RANGES])
     bool arch2 = p->kind == X86_PMU_ARCH && p->version >= 2;
     const Range all[RANGES] = {
         { MSR_XSS, x86_has_feature(c, X86_FEATURE_XSAVES), &c->xss },
+        { MSR_XFD, x86_has_feature(c, X86_FEATURE_XFD), &c->ext.xsave.xfd },
+        { MSR_XFD_ERR, x86_has_feature(c, X86_FEATURE_XFD), &c->ext.xsave.xfd_err },
         { MSR_BNDCFGS, x86_has_feature(c, X86_FEATURE_MPX), &c->ext.bndcfgs },
+        { MSR_U_CET, x86_ext_has_cet(c), &c->ext.cet.user },
+        { MSR_S_CET, x86_ext_has_cet(c), &c->ext.cet.supervisor },
+        { MSR_PL0_SSP, x86_has_feature(c, X86_FEATURE_SHSTK) ? 4 : 0, c->ext.cet.level_ssp },
+        { MSR_INTERRUPT_SSP, x86_has_feature(c, X86_FEATURE_SHSTK) && x86_has_feature(c, X86_FEATURE_LM), &c->ext.cet.interrupt_table },
         { MSR_VMX_BASIC, x86_has_feature(c, X86_FEATURE_VMX) ? X86_VMX_MSRS : 0, c->ext.nested.vmx },
         { MSR_HSAVE, x86_has_feature(c, X86_FEATURE_SVM), &c->ext.nested.hsave },
         { MSR_VM_CR, x86_has_feature(c, X86_FEATURE_SVM), &c->ext.nested.vm_cr },
@@ -210,6 +267,10 @@ static const StateField components_state[] = {
     STATE_BYTES(X86Extended, xsave.opmask), STATE_BYTES(X86Extended, xsave.zmm_hi256), STATE_BYTES(X86Extended, xsave.hi16_zmm),
     STATE_BYTES(X86Extended, xsave.pkru), STATE_U64(X86Extended, bndcfgs), STATE_END_OF_TABLE
 };
+static const StateField tile_state[] = { STATE_BYTES(X86Components, tilecfg), STATE_BYTES(X86Components, tiledata), STATE_U64(X86Components, xfd),
+                                         STATE_U64(X86Components, xfd_err), STATE_END_OF_TABLE };
+static const StateField cet_state[] = { STATE_U64(X86Cet, user), STATE_U64(X86Cet, supervisor), STATE_U64(X86Cet, ssp), STATE_U64_ARRAY(X86Cet, level_ssp),
+                                        STATE_U64(X86Cet, interrupt_table), STATE_END_OF_TABLE };
 static const StateField pmu_state[] = {
     STATE_U8(X86Pmu, kind), STATE_U8(X86Pmu, version), STATE_U8(X86Pmu, general), STATE_U8(X86Pmu, fixed), STATE_U32_ARRAY(X86Pmu, leaf),
     STATE_U64(X86Pmu, perf_capabilities), STATE_U64(X86Pmu, fixed_control), STATE_U64(X86Pmu, global_control), STATE_U64(X86Pmu, global_status),
@@ -223,9 +284,14 @@ static char *section(const X86Cpu *c, const char *what) { return g_strdup_printf
 
 void x86_ext_save(X86Cpu *c, StateWriter *w)
 {
-    g_autofree char *xsave = section(c, "xsave"), *pmu = section(c, "pmu"), *nested = section(c, "nested");
+    g_autofree char *xsave = section(c, "xsave"), *tile = section(c, "tile"), *cet = section(c, "cet"), *pmu = section(c, "pmu"),
+                    *nested = section(c, "nested");
     if (c->ext.xsave.there)
         state_save_section(w, xsave, components_state, &c->ext);
+    if (x86_has_feature(c, X86_FEATURE_AMX_TILE))
+        state_save_section(w, tile, tile_state, &c->ext.xsave);
+    if (x86_ext_has_cet(c))
+        state_save_section(w, cet, cet_state, &c->ext.cet);
     if (c->ext.pmu.kind)
         state_save_section(w, pmu, pmu_state, &c->ext.pmu);
     if (c->ext.nested.state)
@@ -241,11 +307,15 @@ static bool lacks(const X86Cpu *c, const char *what, Error **errp)
 /* What the guest can have touched must be here; a CPU with more starts it in its initial state. */
 static bool load_components(X86Cpu *c, StateReader *r, Error **errp)
 {
-    g_autofree char *name = section(c, "xsave");
+    g_autofree char *name = section(c, "xsave"), *tile = section(c, "tile");
     X86Components *x = &c->ext.xsave;
     uint64_t mine = x->there, allowed = mine | (x86_has_feature(c, X86_FEATURE_AVX) ? 7 : 3);
     x86_ext_reset(c);
     if (state_reader_has(r, name) && !state_load_section(r, name, components_state, &c->ext, errp))
+        return false;
+    if (state_reader_has(r, tile) && !x86_has_feature(c, X86_FEATURE_AMX_TILE))
+        return lacks(c, "AMX tiles", errp);
+    if (state_reader_has(r, tile) && !state_load_section(r, tile, tile_state, x, errp))
         return false;
     uint64_t missing = (x->used | x->there | c->xcr0) & ~allowed;
     x->there = mine;
@@ -254,6 +324,14 @@ static bool load_components(X86Cpu *c, StateReader *r, Error **errp)
         return true;
     unsigned first = (unsigned)__builtin_ctzll(missing);
     return lacks(c, first < X86_XSAVE_COMPONENTS && components[first].what ? components[first].what : first == 2 ? "AVX" : "more registers", errp);
+}
+
+static bool load_cet(X86Cpu *c, StateReader *r, Error **errp)
+{
+    g_autofree char *name = section(c, "cet");
+    if (!state_reader_has(r, name))
+        return true;
+    return x86_ext_has_cet(c) ? state_load_section(r, name, cet_state, &c->ext.cet, errp) : lacks(c, "control-flow enforcement (shstk or ibt)", errp);
 }
 
 static bool load_pmu(X86Cpu *c, StateReader *r, Error **errp)
@@ -293,5 +371,5 @@ static bool load_nested(X86Cpu *c, StateReader *r, Error **errp)
 
 bool x86_ext_load(X86Cpu *c, StateReader *r, Error **errp)
 {
-    return load_components(c, r, errp) && load_pmu(c, r, errp) && load_nested(c, r, errp);
+    return load_components(c, r, errp) && load_cet(c, r, errp) && load_pmu(c, r, errp) && load_nested(c, r, errp);
 }

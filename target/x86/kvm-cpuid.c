@@ -128,6 +128,8 @@ static unsigned sub_leaves(uint32_t leaf)
     case 7: return 2;
     case 0xb: return 3;
     case 0xd: return X86_XSAVE_COMPONENTS;
+    case 0x1d: return 2;
+    case 0x1e: return 1;
     default: return 0;
     }
 }

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { X_BV = 512, MSR_VMX_BASIC = 0x480, MSR_PERF_CAPABILITIES = 0x345, MSR_K7_SELECT = 0xc0010000, LIST_MAX = 1024, EAX = 0, EBX, ECX, EDX };
 
@@ -39,17 +41,20 @@ void kvm_x86_ext_read(X86ExtendedHost *h, KvmX86Offer *offer)
 {
     g_autofree struct kvm_msr_list *msrs = kvm_x86_msr_list(KVM_GET_MSR_INDEX_LIST);
     g_autofree struct kvm_msr_list *features = kvm_check(KVM_CAP_GET_MSR_FEATURES) > 0 ? kvm_x86_msr_list(KVM_GET_MSR_FEATURE_INDEX_LIST) : NULL;
-    uint64_t xcr0 = kvm_check(KVM_CAP_XSAVE) > 0 ? offer(0xd, 0, EAX) : 0;
+    uint64_t xcr0 = kvm_check(KVM_CAP_XSAVE) > 0 ? offer(0xd, 0, EAX) : 0, xss = offer(0xd, 1, ECX);
     size_t area = kvm_x86_xsave_size();
     *h = (X86ExtendedHost){ .perf_capabilities = feature_msr(features, MSR_PERF_CAPABILITIES) };
     for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
-        if (xcr0 >> i & 1)
+        if ((xcr0 | xss) >> i & 1)
             h->xsave[i].size = offer(0xd, i, EAX), h->xsave[i].offset = offer(0xd, i, EBX), h->xsave[i].flags = offer(0xd, i, ECX);
         if (h->xsave[i].offset + h->xsave[i].size > area)
             h->xsave[i].size = 0;
     }
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++) {
         h->pmu_leaf[i] = offer(0xa, 0, i);
+        h->tile[0][i] = offer(0x1d, 0, i), h->tile[1][i] = offer(0x1d, 1, i), h->tmul[i] = offer(0x1e, 0, i);
+    }
+    h->ssp = kvm_check(KVM_CAP_ONE_REG) > 0;
     h->pmu_amd = msrs && listed(msrs, MSR_K7_SELECT);
     int nested = kvm_check(KVM_CAP_NESTED_STATE);
     h->nested = nested >= (int)sizeof(struct kvm_nested_state) && nested <= X86_NESTED_MAX;
@@ -68,7 +73,38 @@ bool kvm_x86_ext_before_vcpu(const X86Cpu *c, Error **errp)
     return false;
 }
 
+/* --- control-flow enforcement --- */
+
+/* The shadow stack pointer is no MSR (api.rst, 4.68: x86 registers). */
+#define REG_SSP UINT64_C(0x2030000300000000)
+
+static bool has_ssp(const X86Cpu *c) { return x86_has_feature(c, X86_FEATURE_SHSTK); }
+
+static bool move_ssp(KvmVcpu *k, unsigned long request, Error **errp)
+{
+    struct kvm_one_reg r = { .id = REG_SSP, .addr = (uintptr_t)&kvm_cpu(k)->ext.cet.ssp };
+    if (!has_ssp(kvm_cpu(k)) || !kvm_ioctl(k->fd, request, &r))
+        return true;
+    return kvm_x86_refused(errp, k, "shadow stack pointer", request == KVM_SET_ONE_REG);
+}
+
+bool kvm_x86_put_cet(KvmVcpu *k, Error **errp) { return move_ssp(k, KVM_SET_ONE_REG, errp); }
+bool kvm_x86_get_cet(KvmVcpu *k, Error **errp) { return move_ssp(k, KVM_GET_ONE_REG, errp); }
+
 /* --- the XSAVE area --- */
+
+/*
+ * Tiles are a process's when it has asked for them: before the kernel is asked what it offers, and before the first vCPU (kernel documentation:
+ * arch/x86/xstate.rst). An old or small kernel does not know of it, and offers none.
+ */
+void kvm_x86_ask_for_tiles(void)
+{
+    enum { REQUEST_GUEST_PERMISSION = 0x1025, TILE_DATA = 18 };
+    kvm_x86_arch_prctl(REQUEST_GUEST_PERMISSION, TILE_DATA);
+}
+
+static int os_arch_prctl(int code, unsigned long arg) { return (int)syscall(SYS_arch_prctl, code, arg); }
+int (*kvm_x86_arch_prctl)(int code, unsigned long arg) = os_arch_prctl;
 
 size_t kvm_x86_xsave_size(void)
 {

@@ -416,7 +416,7 @@ bool kvm_x86_put(KvmVcpu *k, Error **errp)
         return false;
     put_msrs(k);
     kvm_x86_put_deadline(k);
-    return put_events(k, errp) && put_waiting(k, errp) && kvm_x86_put_nested(k, errp);
+    return kvm_x86_put_cet(k, errp) && put_events(k, errp) && put_waiting(k, errp) && kvm_x86_put_nested(k, errp);
 }
 
 bool kvm_x86_get(KvmVcpu *k, Error **errp)
@@ -426,7 +426,7 @@ bool kvm_x86_get(KvmVcpu *k, Error **errp)
         return false;
     get_extra(k);
     get_msrs(k);
-    if (!get_events(k, errp) || !get_waiting(k, errp) || !kvm_x86_get_nested(k, errp))
+    if (!kvm_x86_get_cet(k, errp) || !get_events(k, errp) || !get_waiting(k, errp) || !kvm_x86_get_nested(k, errp))
         return false;
     tlb_flush_all(k->v);
     x86_reload_pdptes(c); /* the kernel does not tell what it holds */

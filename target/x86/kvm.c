@@ -23,7 +23,50 @@ static bool vm_init(Error **errp)
         error_set_errno(errp, errno, "kvm: placing the task segment that the CPU needs; use -accel tcg");
         return false;
     }
+    kvm_x86_ask_for_tiles();
     return kvm_x86_read_host(errp);
+}
+
+/* --- -accel kvm,... --- */
+
+static bool notify_ends; /* notify-vmexit=internal-error */
+
+static bool set_shadow_mem(uint64_t bytes, Error **errp)
+{
+    enum { SHADOW_PAGE = 4096 };
+    uint64_t pages = bytes / SHADOW_PAGE;
+    if (!bytes || kvm_ioctl(kvm.vm, KVM_SET_NR_MMU_PAGES, (void *)(uintptr_t)pages) >= 0)
+        return true;
+    error_set_errno(errp, errno, "kvm: kvm-shadow-mem: the kernel refuses %" PRIu64 " pages of 4 KiB; leave it out", pages);
+    return false;
+}
+
+/* By itself only where the kernel has it. */
+static bool set_notify(const KvmTuning *t, Error **errp)
+{
+    struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_NOTIFY_VMEXIT,
+                                  .args = { (uint64_t)t->notify_window << 32 | KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER } };
+    notify_ends = t->notify == KVM_NOTIFY_ERROR;
+    if (t->notify == KVM_NOTIFY_OFF)
+        return true;
+    if (kvm_check(KVM_CAP_X86_NOTIFY_VMEXIT) > 0 && kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &cap) >= 0)
+        return true;
+    if (t->notify_asked)
+        error_setf(errp, "kvm: notify-vmexit: this host's kernel or CPU has no such exit; leave it and notify-window out");
+    return !t->notify_asked;
+}
+
+static bool tune(const KvmTuning *t, Error **errp) { return set_shadow_mem(t->shadow_mem, errp) && set_notify(t, errp); }
+
+/* The guest has let no event in for longer than the window. */
+static void notified(KvmVcpu *k)
+{
+    bool broken = k->run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID;
+    if (broken || notify_ends)
+        kvm_fail(k, broken ? "-accel tcg runs the guest" : "notify-vmexit=run lets it go on", "the guest lets no event in%s",
+                 broken ? ", and the CPU has lost its state" : "");
+    else if (k->exits[KVM_EXIT_NOTIFY] == 1)
+        warn_reportf("kvm: vCPU %u: the guest has let no event in for longer than notify-window", k->v->index);
 }
 
 /*
@@ -212,7 +255,9 @@ static bool handle_exit(KvmVcpu *k)
         return true;
     case KVM_EXIT_TPR_ACCESS: /* only reported */
     case KVM_EXIT_X86_BUS_LOCK:
+        return true;
     case KVM_EXIT_NOTIFY:
+        notified(k);
         return true;
     case KVM_EXIT_X86_RDMSR: /* #GP, as without the exit */
     case KVM_EXIT_X86_WRMSR:
@@ -257,7 +302,7 @@ static void describe(KvmVcpu *k, GString *out)
 
 const KvmArch kvm_x86_arch = {
     .arch = "x86_64", .make_irqchip = kvm_x86_make_irqchip,
-    .vm_init = vm_init, .fast = kvm_x86_fast, .before_vcpu = before_vcpu, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
+    .vm_init = vm_init, .tune = tune, .fast = kvm_x86_fast, .before_vcpu = before_vcpu, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
     .get = kvm_x86_get, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
     .follow = kvm_x86_follow, .may_follow = kvm_x86_may_follow, .kernel_has = kvm_x86_kernel_has,
     .set_debug = kvm_x86_set_debug, .break_insn = { 0xcc }, .break_len = 1, .hard_points = 4,

@@ -10,13 +10,28 @@ static const X86Host *host;
 void x86_models_set_host(const X86Host *h) { host = h; }
 static const uint32_t *available_features(void) { return host ? host->features : x86_supported_features; }
 
+/* By its version; NULL: it has no such name. Made once, never freed. */
+static const char *versioned_name(const X86Model *m)
+{
+    static const char **first;
+    if (m->version)
+        return m->version[0] ? m->version : NULL;
+    if (!first)
+        first = g_new0(const char *, x86_model_count);
+    const char **name = &first[m - x86_models];
+    return *name = *name ? *name : g_strconcat(m->name, "-v1", NULL);
+}
+
 const char *const *x86_model_names(void)
 {
     static const char **list;
     if (!list) {
-        list = g_new0(const char *, x86_model_count + 1);
-        for (unsigned i = 0; i < x86_model_count; i++)
-            list[i] = x86_models[i].name;
+        const char **to = list = g_new0(const char *, 2 * x86_model_count + 1);
+        for (unsigned i = 0; i < x86_model_count; i++) {
+            *to++ = x86_models[i].name;
+            if (versioned_name(&x86_models[i]))
+                *to++ = versioned_name(&x86_models[i]);
+        }
     }
     return list;
 }
@@ -26,7 +41,7 @@ static void __attribute__((constructor)) register_device_types(void) { cpu_slots
 static const X86Model *model_find(const char *name)
 {
     for (unsigned i = 0; i < x86_model_count; i++) {
-        if (!strcmp(x86_models[i].name, name))
+        if (!strcmp(x86_models[i].name, name) || !g_strcmp0(versioned_name(&x86_models[i]), name))
             return &x86_models[i];
     }
     return NULL;
@@ -334,8 +349,10 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
 void x86_models_print_help(GString *out)
 {
     g_string_append(out, "Available CPUs:\n");
-    for (unsigned i = 0; i < x86_model_count; i++)
-        g_string_append_printf(out, "  %-26s %s\n", x86_models[i].name, x86_models[i].desc);
+    for (unsigned i = 0; i < x86_model_count; i++) {
+        const char *version = versioned_name(&x86_models[i]);
+        g_string_append_printf(out, "  %-26s %s%s%s\n", x86_models[i].name, x86_models[i].desc, version ? ", the same as " : "", version ? version : "");
+    }
     g_string_append(out, "\nFeatures (NAME,+feature,-feature,feature=on|off), those that work here:\n ");
     unsigned column = 1;
     for (const char *const *f = x86_feature_names(); *f; f++) {

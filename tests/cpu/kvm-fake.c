@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel of kvm-fake.h: what KVM's calls do, as far as a vCPU's state goes (kernel documentation: virt/kvm/api.rst). */
 #include "tests/cpu/kvm-fake.h"
+#include "tests/device/whole-state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 FakeKernel fake;
@@ -42,7 +44,7 @@ void fake_offer(uint32_t leaf, uint32_t sub, uint32_t a, uint32_t b, uint32_t c,
     if (!e) {
         g_assert_cmpuint(fake.offers->nent, <, OFFERS);
         e = &fake.offers->entries[fake.offers->nent++];
-        bool indexed = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+        bool indexed = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x1d || leaf == 0x1e;
         *e = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub, .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0 };
     }
     e->eax |= a, e->ebx |= b, e->ecx |= c, e->edx |= d;
@@ -103,6 +105,26 @@ static int nested_call(struct kvm_nested_state *n, bool set)
     return 0;
 }
 
+/* 64 bits, of the kernel's own kind, number 0. */
+static int one_reg(unsigned long request, const struct kvm_one_reg *r)
+{
+    uint64_t *value = (uint64_t *)(uintptr_t)r->addr;
+    if (r->id != UINT64_C(0x2030000300000000) || !fake.caps[KVM_CAP_ONE_REG])
+        return fail(EINVAL);
+    if (request == KVM_GET_ONE_REG)
+        *value = fake.ssp;
+    else
+        fake.ssp = *value;
+    return 0;
+}
+
+static int fake_arch_prctl(int code, unsigned long arg)
+{
+    g_assert_cmphex((unsigned)code, ==, 0x1025); /* ARCH_REQ_XCOMP_GUEST_PERM */
+    fake.tiles_asked = arg;
+    return 0;
+}
+
 #define STATE_CALLS(X) X(SREGS, sregs) X(REGS, regs) X(VCPU_EVENTS, events) X(XCRS, xcrs) X(DEBUGREGS, debugregs) X(MP_STATE, mp)
 
 static int vcpu_call(unsigned long request, void *arg)
@@ -120,6 +142,7 @@ static int vcpu_call(unsigned long request, void *arg)
     case KVM_SET_MSRS: return get_msrs(arg, true);
     case KVM_GET_NESTED_STATE: return nested_call(arg, false);
     case KVM_SET_NESTED_STATE: return nested_call(arg, true);
+    case KVM_GET_ONE_REG: case KVM_SET_ONE_REG: return one_reg(request, arg);
     case KVM_SMI: fake.smis++; return 0;
     case KVM_NMI: fake.nmis++; return 0;
     case KVM_GET_TSC_KHZ: return (int)fake.tsc_khz;
@@ -164,6 +187,16 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
         return 0;
     case KVM_GET_SUPPORTED_CPUID: memcpy(arg, fake.offers, sizeof(*fake.offers) + fake.offers->nent * sizeof(fake.offers->entries[0])); return 0;
     case KVM_GET_SUPPORTED_HV_CPUID: return tell_hyperv(arg);
+    case KVM_CREATE_DEVICE:
+        fake.devices++;
+        ((struct kvm_create_device *)arg)->fd = (uint32_t)open("/dev/null", O_RDWR | O_CLOEXEC);
+        return 0;
+    case KVM_SET_DEVICE_ATTR:
+        fake.device_calls++;
+        fake.device_attr = *(struct kvm_device_attr *)arg;
+        fake.device_value = *(int32_t *)(uintptr_t)fake.device_attr.addr;
+        return 0;
+    case KVM_SET_NR_MMU_PAGES: fake.shadow_pages = (unsigned long)(uintptr_t)arg; return 0;
     case KVM_GET_MSR_INDEX_LIST: return list_msrs(arg, false);
     case KVM_GET_MSR_FEATURE_INDEX_LIST: return list_msrs(arg, true);
     case KVM_X86_GET_MCE_CAP_SUPPORTED: *(uint64_t *)arg = 10; return 0;
@@ -197,6 +230,7 @@ void fake_start(void)
     fake_offer(0x80000001, 0, 0, 0, x86_supported_features[X86_FW_EXT1_ECX], x86_supported_features[X86_FW_EXT1_EDX]);
     fake_offer(0x80000008, 0, 0x3028, 0, 0, 0);
     kvm_ioctl_hook = fake_ioctl;
+    kvm_x86_arch_prctl = fake_arch_prctl;
     kvm.arch = &kvm_x86_arch;
     kvm.fd = kvm.vm = FAKE_VM;
     kvm.machine = &fix_machine;
@@ -235,4 +269,36 @@ void fake_vcpu_free(KvmVcpu *k)
     g_free(k);
     fix_free(c);
     x86_models_set_host(NULL);
+}
+
+/* --- state --- */
+
+void fake_put(KvmVcpu *k)
+{
+    Error *err = NULL;
+    kvm_x86_put(k, &err);
+    g_assert_no_error(err);
+}
+
+void fake_get(KvmVcpu *k)
+{
+    Error *err = NULL;
+    kvm_x86_get(k, &err);
+    g_assert_no_error(err);
+}
+
+char *fake_load(GBytes *stream, const char *model)
+{
+    KvmVcpu *k = NULL;
+    X86Cpu *c = model ? NULL : fix_cpu("max");
+    Error *err = NULL;
+    if (model)
+        k = fake_vcpu(model);
+    StateReader *r = state_reader_new(stream, &err);
+    g_assert_no_error(err);
+    char *why = device_load_all(r, &err) && state_reader_all_used(r, &err) ? NULL : g_strdup(err->message);
+    state_reader_free(r);
+    error_free(err);
+    model ? fake_vcpu_free(k) : fix_free(c);
+    return why;
 }

@@ -20,6 +20,12 @@ typedef struct FakeKernel {
     struct kvm_enable_cap enabled[16];  /* of VM and vCPU, in their order */
     unsigned enables;
     uint8_t xsave[FAKE_XSAVE], nested[FAKE_NESTED];
+    unsigned long shadow_pages;         /* KVM_SET_NR_MMU_PAGES */
+    unsigned devices, device_calls;     /* KVM_CREATE_DEVICE; KVM_SET_DEVICE_ATTR, the last one: */
+    struct kvm_device_attr device_attr;
+    int32_t device_value;
+    uint64_t ssp;                       /* KVM_{GET,SET}_ONE_REG */
+    unsigned long tiles_asked;          /* the last component that arch_prctl() asked for */
     size_t xsave_size;                  /* what KVM_GET_XSAVE2 fills */
     struct { uint32_t number; uint64_t value; bool listed; } msr[FAKE_MSRS];
     unsigned msrs, msr_writes, smis, nmis, nested_sets;
@@ -43,4 +49,9 @@ KvmVcpu *fake_vcpu(const char *model);
 bool fake_try_vcpu(const char *model, KvmVcpu **out, Error **errp);
 void fake_vcpu_free(KvmVcpu *k);
 const struct kvm_cpuid_entry2 *fake_leaf(uint32_t leaf, uint32_t sub); /* as the guest sees it */
+/* The state into the kernel and out of it; must succeed. */
+void fake_put(KvmVcpu *k);
+void fake_get(KvmVcpu *k);
+/* A saved machine into a CPU of the model (NULL: a translator's "max"): the error, or NULL. */
+char *fake_load(GBytes *stream, const char *model);
 #endif

@@ -7,20 +7,6 @@
 #include "tests/cpu/kvm-fake.h"
 #include "tests/device/whole-state.h"
 
-static void put(KvmVcpu *k)
-{
-    Error *err = NULL;
-    kvm_x86_put(k, &err);
-    g_assert_no_error(err);
-}
-
-static void get(KvmVcpu *k)
-{
-    Error *err = NULL;
-    kvm_x86_get(k, &err);
-    g_assert_no_error(err);
-}
-
 /* --- system management mode --- */
 
 static void start_smm(void)
@@ -42,7 +28,7 @@ static void test_smm_state(void)
     fake.events.flags |= KVM_VCPUEVENT_VALID_SMM;
     fake.events.smi.smm = fake.events.smi.smm_inside_nmi = fake.events.smi.pending = 1;
     *fake_msr_value(0x9e) = 0x7f000000;
-    get(k);
+    fake_get(k);
     g_assert_true(c->smm && c->smm_nmi_blocked && c->v.as == fix_machine.as_smm);
     g_assert_cmphex(c->smbase, ==, 0x7f000000);
     g_assert_true(c->v.arch->attrs(&c->v).smm);
@@ -51,15 +37,15 @@ static void test_smm_state(void)
     fake.events = (struct kvm_vcpu_events){ 0 };
     *fake_msr_value(0x9e) = 0;
     c->smbase = 0x7e000000;
-    put(k);
+    fake_put(k);
     g_assert_true(fake.events.flags & KVM_VCPUEVENT_VALID_SMM);
     g_assert_true(fake.events.smi.smm && fake.events.smi.smm_inside_nmi && fake.events.smi.pending && !fake.events.smi.latched_init);
     g_assert_cmphex(*fake_msr_value(0x9e), ==, 0x7e000000);
     g_assert_false(vcpu_line(&c->v, CPU_LINE_SMI)); /* the kernel has it now */
-    get(k);
+    fake_get(k);
 
     x86_reset(&c->v); /* out of it, and no SMI waits */
-    put(k);
+    fake_put(k);
     g_assert_true(fake.events.flags & KVM_VCPUEVENT_VALID_SMM && !fake.events.smi.smm && !fake.events.smi.pending);
     g_assert_true(c->v.as == fix_machine.as_memory);
     g_assert_cmphex(*fake_msr_value(0x9e), ==, 0x30000);
@@ -76,12 +62,12 @@ static void test_smm_init(void)
     kvm.irqchip = KVM_IRQCHIP_ON;
     fake.events.flags |= KVM_VCPUEVENT_VALID_SMM;
     fake.events.smi.smm = fake.events.smi.latched_init = 1;
-    get(k);
+    fake_get(k);
     g_assert_true(vcpu_line(k->v, CPU_LINE_INIT));
     x86_poll(k->v);
     g_assert_true(vcpu_line(k->v, CPU_LINE_INIT)); /* it waits on the translator, too */
     fake.events.smi.latched_init = 0;
-    put(k);
+    fake_put(k);
     g_assert_true(fake.events.smi.latched_init && !vcpu_line(k->v, CPU_LINE_INIT));
     fake_vcpu_free(k);
 }
@@ -142,23 +128,6 @@ static void start_avx512(void)
     fake_msr(0xda0, 0, true);
 }
 
-/* Into a CPU of the model; the error, or NULL. */
-static char *load(GBytes *stream, const char *model)
-{
-    KvmVcpu *k = NULL;
-    X86Cpu *c = model ? NULL : fix_cpu("max");
-    Error *err = NULL;
-    if (model)
-        k = fake_vcpu(model);
-    StateReader *r = state_reader_new(stream, &err);
-    g_assert_no_error(err);
-    char *why = device_load_all(r, &err) && state_reader_all_used(r, &err) ? NULL : g_strdup(err->message);
-    state_reader_free(r);
-    error_free(err);
-    model ? fake_vcpu_free(k) : fix_free(c);
-    return why;
-}
-
 static void test_components(void)
 {
     start_avx512();
@@ -178,24 +147,24 @@ static void test_components(void)
     fake.xcrs = (struct kvm_xcrs){ .nr_xcrs = 1, .xcrs[0].value = 0x2e7 };
     *fake_msr_value(0xda0) = 0x100;
     g_autofree uint8_t *before = g_memdup2(fake.xsave, 8192);
-    get(k);
+    fake_get(k);
     g_assert_cmphex(c->ext.xsave.used, ==, 0x2a0);
     g_assert_cmphex(c->xss, ==, 0x100);
     g_assert_cmpmem(c->ext.xsave.opmask, 64, before + AT_OPMASK, 64);
     g_assert_cmpmem(c->ext.xsave.pkru, 8, before + AT_PKRU, 8);
     g_assert_cmpuint(c->ext.xsave.zmm_hi256[9], ==, 0);
     memset(fake.xsave, 0xee, 8192);
-    put(k);
+    fake_put(k);
     g_assert_cmphex(load_le64(fake.xsave + X_BV), ==, 0x2a7);
     g_assert_cmpmem(fake.xsave + AT_HIGH, 1024, before + AT_HIGH, 1024);
     g_assert_cmpmem(fake.xsave + AT_OPMASK, 64, before + AT_OPMASK, 64);
     g_assert_cmpuint(fake.xsave[AT_ZMM + 9], ==, 0);
 
-    get(k);
+    fake_get(k);
     g_autoptr(GBytes) stream = save_all();
     fake_vcpu_free(k);
-    g_assert_null(load(stream, "host"));
-    g_autofree char *fewer = load(stream, "host,-avx512f"), *keys = load(stream, "host,-pku"), *translator = load(stream, NULL);
+    g_assert_null(fake_load(stream, "host"));
+    g_autofree char *fewer = fake_load(stream, "host,-avx512f"), *keys = fake_load(stream, "host,-pku"), *translator = fake_load(stream, NULL);
     g_assert_nonnull(strstr(fewer, "CPU 0: the saved guest has AVX-512"));
     g_assert_nonnull(strstr(keys, "the saved guest has protection keys"));
     g_assert_nonnull(strstr(translator, "which this CPU does not have"));
@@ -242,16 +211,16 @@ static void test_pmu(void)
     g_assert_cmphex(*fake_msr_value(0x38f), ==, 0xf); /* as after reset */
     g_assert_cmphex(c->ext.pmu.perf_capabilities, ==, 0x2000);
     *fake_msr_value(0xc4) = 0x123456789, *fake_msr_value(0x189) = 0x4300c0, *fake_msr_value(0x30b) = 77, *fake_msr_value(0x38d) = 0x333;
-    get(k);
+    fake_get(k);
     g_assert_cmphex(c->ext.pmu.counter[3], ==, 0x123456789);
     g_assert_cmphex(c->ext.pmu.fixed_counter[2], ==, 77);
     g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
-    put(k);
+    fake_put(k);
     g_assert_cmphex(*fake_msr_value(0xc4) | *fake_msr_value(0x189) | *fake_msr_value(0x30b) | *fake_msr_value(0x38d), ==, 0);
     fake_vcpu_free(k);
-    g_assert_null(load(stream, "host"));
-    g_autofree char *none = load(stream, "host,pmu=off");
+    g_assert_null(fake_load(stream, "host"));
+    g_autofree char *none = fake_load(stream, "host,pmu=off");
     g_assert_nonnull(strstr(none, "the saved guest has performance counters (pmu=on)"));
 }
 
@@ -311,13 +280,13 @@ static void test_pmu_amd(void)
     KvmVcpu *k = fake_vcpu("host,vendor=AuthenticAMD");
     g_assert_cmpuint(x86_cpu(k->v)->ext.pmu.kind, ==, X86_PMU_CORE);
     *fake_msr_value(0xc001020b) = 99;
-    get(k);
+    fake_get(k);
     g_assert_cmpuint(x86_cpu(k->v)->ext.pmu.amd[11], ==, 99);
     fake_vcpu_free(k);
     k = fake_vcpu("host,vendor=AuthenticAMD,-perfctr-core");
     g_assert_cmpuint(x86_cpu(k->v)->ext.pmu.kind, ==, X86_PMU_K7);
     *fake_msr_value(0xc0010007) = 98;
-    get(k);
+    fake_get(k);
     g_assert_cmpuint(x86_cpu(k->v)->ext.pmu.amd[7], ==, 98);
     fake_vcpu_free(k);
 }
@@ -355,13 +324,13 @@ static void test_nested(void)
     s->hdr.vmx.vmxon_pa = 0x1000, s->hdr.vmx.vmcs12_pa = 0x2000;
     memset(fake.nested + HEAD, 0x5a, VMCS12);
     fake.sregs.cr4 |= CR4_VMXE;
-    get(k);
-    put(k);
+    fake_get(k);
+    fake_put(k);
     g_assert_cmpuint(fake.nested_sets, ==, 0); /* nothing has changed */
-    get(k);
+    fake_get(k);
     g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
-    put(k);
+    fake_put(k);
     g_assert_cmpuint(fake.nested_sets, ==, 1);
     g_assert_cmpuint(s->size, ==, HEAD);
     g_assert_cmphex(s->hdr.vmx.vmxon_pa, ==, ~UINT64_C(0));
@@ -371,7 +340,7 @@ static void test_nested(void)
     k = fake_vcpu("host");
     Error *err = NULL;
     load_all(stream);
-    put(k);
+    fake_put(k);
     g_assert_cmpuint(s->size, ==, HEAD + VMCS12);
     g_assert_cmphex(s->hdr.vmx.vmcs12_pa, ==, 0x2000);
     g_assert_cmpuint(fake.nested[HEAD + VMCS12 - 1], ==, 0x5a);
@@ -384,11 +353,11 @@ static void test_nested(void)
     fake_vcpu_free(k);
 
     start_nested();
-    g_autofree char *without = load(stream, "host,vmx=off"), *translator = load(stream, NULL);
+    g_autofree char *without = fake_load(stream, "host,vmx=off"), *translator = fake_load(stream, NULL);
     g_assert_nonnull(strstr(without, "the saved guest uses 'vmx'"));
     g_assert_nonnull(strstr(translator, "the saved guest uses 'vmx'"));
     *fake_msr_value(0x485) = 1;
-    g_autofree char *other = load(stream, "host");
+    g_autofree char *other = fake_load(stream, "host");
     g_assert_nonnull(strstr(other, "VMX of another kind"));
 }
 
@@ -406,13 +375,13 @@ static void test_nested_svm(void)
     g_assert_cmphex(*fake_msr_value(0xc0000104), ==, UINT64_C(1) << 32);
     *fake_msr_value(0xc0010117) = 0x123000;
     *fake_msr_value(0xc0010114) = 8;
-    get(k);
+    fake_get(k);
     g_autoptr(GBytes) stream = save_all();
     fake_vcpu_free(k);
     *fake_msr_value(0xc0010117) = 0;
     k = fake_vcpu("host");
     load_all(stream);
-    put(k);
+    fake_put(k);
     g_assert_cmphex(*fake_msr_value(0xc0010117), ==, 0x123000);
     g_assert_cmphex(*fake_msr_value(0xc0010114), ==, 8);
     fake_vcpu_free(k);
@@ -510,24 +479,24 @@ static void test_paravirtual(void)
     X86Cpu *c = x86_cpu(k->v);
     g_assert_cmphex(fake_leaf(0x40000001, 0)->eax & 0x4030, ==, 0x4030);
     *fake_msr_value(0x4b564d02) = 0x7009, *fake_msr_value(0x4b564d03) = 0x8001, *fake_msr_value(0x4b564d06) = 0xec;
-    get(k);
+    fake_get(k);
     g_assert_cmphex(c->kvm_async_pf, ==, 0x7009);
     g_assert_cmphex(c->kvm_steal_time, ==, 0x8001);
     g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
-    put(k);
+    fake_put(k);
     g_assert_cmphex(*fake_msr_value(0x4b564d02) | *fake_msr_value(0x4b564d03), ==, 0); /* the kernel stops writing there */
     fake_vcpu_free(k);
 
     start_paravirtual();
     k = fake_vcpu("host");
     load_all(stream);
-    put(k);
+    fake_put(k);
     g_assert_cmphex(*fake_msr_value(0x4b564d02), ==, 0x7009);
     g_assert_cmphex(*fake_msr_value(0x4b564d03), ==, 0x8001);
     g_assert_cmphex(*fake_msr_value(0x4b564d06), ==, 0xec);
     fake_vcpu_free(k);
-    g_autofree char *steal = load(stream, "host,-kvm-steal-time"), *translator = load(stream, NULL);
+    g_autofree char *steal = fake_load(stream, "host,-kvm-steal-time"), *translator = fake_load(stream, NULL);
     g_assert_nonnull(strstr(steal, "the saved guest uses 'kvm-steal-time'"));
     g_assert_nonnull(strstr(translator, "the saved guest uses 'kvm-asyncpf'"));
 }

@@ -30,6 +30,44 @@ static void test_all_models(void)
     }
 }
 
+static X86Cpu *apply(const char *model)
+{
+    X86Cpu *c = g_aligned_alloc0(1, sizeof(X86Cpu), 4096);
+    Error *err = NULL;
+    x86_model_apply(c, model, true, &err);
+    g_assert_no_error(err);
+    return c;
+}
+
+/* The same model by its name and its version; what a later version has more or less. On a host that has all of it. */
+static void test_versions(void)
+{
+    static const struct { const char *a, *b, *feature; bool b_has; } t[] = {
+        { "Haswell", "Haswell-v1", NULL, false }, { "Haswell-noTSX-IBRS", "Haswell-v4", NULL, false }, { "EPYC-IBPB", "EPYC-v2", NULL, false },
+        { "qemu64", "qemu64-v1", NULL, false }, { "Haswell-v1", "Haswell-v2", "hle", false }, { "Haswell-v2", "Haswell-v3", "spec-ctrl", true },
+        { "Icelake-Server-v3", "Icelake-Server-v4", "sha-ni", true }, { "Cascadelake-Server-v4", "Cascadelake-Server-v5", "xsaves", true },
+        { "Skylake-Server-v1", "Skylake-Server-v2", "clflushopt", false }, { "EPYC-Rome-v1", "EPYC-Rome-v2", "ibrs", true },
+        { "Snowridge-v3", "Snowridge-v4", "core-capability", false },
+    };
+    X86Host host = { .phys_bits = 46, .level = 0x20 };
+    memset(host.features, 0xff, sizeof(host.features));
+    x86_models_set_host(&host);
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        X86Cpu *a = apply(t[i].a), *b = apply(t[i].b);
+        unsigned f = t[i].feature ? (unsigned)x86_feature_find(t[i].feature) : 0;
+        if (!t[i].feature)
+            g_assert_true(!memcmp(a->feature, b->feature, sizeof(a->feature)) && a->signature == b->signature && !strcmp(a->model_id, b->model_id));
+        else if (x86_has_feature(a, f) == t[i].b_has || x86_has_feature(b, f) != t[i].b_has)
+            g_error("%s and %s: %s", t[i].a, t[i].b, t[i].feature);
+        g_aligned_free(b);
+        g_aligned_free(a);
+    }
+    X86Cpu *c = apply("Icelake-Server-v4");
+    g_assert_cmphex(c->signature, ==, 0x606a0);
+    g_aligned_free(c);
+    x86_models_set_host(NULL);
+}
+
 static void test_features(void)
 {
     X86Cpu *c = fix_cpu("qemu64,+popcnt,-nx,sse4.1=on,pge=off,vendor=GenuineIntel,family=6,model=0x2a,stepping=7,model-id=A test,"
@@ -56,7 +94,7 @@ static void test_features(void)
 static void test_errors(void)
 {
     static const struct { const char *text, *part; } t[] = {
-        { "qemu65", "did you mean 'qemu64'" },   { "", "valid" },
+        { "Haswell-v5", "did you mean" }, { "max-v1", "-cpu" }, { "qemu65", "did you mean 'qemu64'" },   { "", "valid" },
         { "qemu64,+ssse4", "no such feature" },  { "qemu64,+popcmt", "did you mean 'popcnt'" },
         { "qemu64,family=x", "must be a number" }, { "qemu64,family=999", "must be a number" },
         { "qemu64,vendor=Me", "exactly 12" },    { "qemu64,nx=maybe", "on or off" },
@@ -407,6 +445,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/x86/models/all", test_all_models);
+    g_test_add_func("/x86/models/versions", test_versions);
     g_test_add_func("/x86/models/features", test_features);
     g_test_add_func("/x86/models/errors", test_errors);
     g_test_add_func("/x86/models/topology", test_topology);
