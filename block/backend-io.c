@@ -32,28 +32,10 @@ static int carry_out(const BlkRequest *r)
     return -EINVAL;
 }
 
-#define COUNT(counter, n) atomic_fetch_add_explicit(&(counter), n, memory_order_relaxed)
-
-static void account(BlockBackend *b, const BlkRequest *r, int error)
-{
-    int64_t now = clock_ns(CLOCK_REALTIME_NS), took = now - r->start_ns;
-    unsigned slot = took < 1000 ? 0 : 64 - (unsigned)__builtin_clzll((uint64_t)took / 1000);
-    if (error)
-        COUNT(b->stats.failed[r->op], 1);
-    if (error && b->ignore_failed)
-        return;
-    COUNT(b->stats.time_ns[r->op], (uint64_t)took);
-    if (!error) {
-        COUNT(b->stats.latency[r->op][MIN(slot, BLK_LATENCIES - 1u)], 1);
-        COUNT(b->stats.bytes[r->op], r->bytes);
-    }
-    atomic_store_explicit(&b->stats.last_ns, (uint64_t)now, memory_order_relaxed);
-}
-
 static void finish(BlkRequest *r, int error)
 {
     BlockBackend *b = r->blk;
-    account(b, r, error);
+    blk_account(b, r, error);
     r->done(r, error); /* r may be gone after it */
     in_flight_leave(&b->in_flight);
 }
@@ -107,7 +89,7 @@ static void started_done(BlockAio *a, int error)
         enqueue(r);
         return;
     }
-    COUNT(r->blk->stats.ring_ops, 1);
+    BLK_COUNT(r->blk->stats.ring_ops, 1);
     finish(r, error);
 }
 
@@ -226,7 +208,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
             enqueue(r);
         return;
     }
-    COUNT(b->stats.inline_ops, 1);
+    BLK_COUNT(b->stats.inline_ops, 1);
     finish(r, error);
 }
 
@@ -269,7 +251,7 @@ void blk_drain(BlockBackend *b)
     wait_for_all(b);
 }
 
-/* --- limits, statistics --- */
+/* --- limits --- */
 
 void blk_set_throttle(BlockBackend *b, ThrottleGroup *g)
 {
@@ -286,38 +268,4 @@ void blk_set_throttle(BlockBackend *b, ThrottleGroup *g)
 ThrottleGroup *blk_throttle(const BlockBackend *b)
 {
     return b->throttle ? throttle_lanes_group(b->throttle) : NULL;
-}
-
-void blk_account_invalid(BlockBackend *b, BlkOp op)
-{
-    COUNT(b->stats.invalid[op], 1);
-    if (!b->ignore_invalid)
-        atomic_store_explicit(&b->stats.last_ns, (uint64_t)clock_ns(CLOCK_REALTIME_NS), memory_order_relaxed);
-}
-
-void blk_set_accounting(BlockBackend *b, bool failed, bool invalid)
-{
-    b->ignore_failed = !failed;
-    b->ignore_invalid = !invalid;
-}
-
-void blk_get_accounting(const BlockBackend *b, bool *failed, bool *invalid)
-{
-    *failed = !b->ignore_failed;
-    *invalid = !b->ignore_invalid;
-}
-
-BlkStats blk_stats(const BlockBackend *b)
-{
-    uint64_t last = b->stats.last_ns;
-    BlkStats s = { .inline_ops = b->stats.inline_ops, .ring_ops = b->stats.ring_ops, .idle_ns = last ? (uint64_t)clock_ns(CLOCK_REALTIME_NS) - last : 0 };
-    for (unsigned op = 0; op < ARRAY_LEN(s.ops); op++) {
-        s.bytes[op] = b->stats.bytes[op];
-        s.failed[op] = b->stats.failed[op];
-        s.invalid[op] = b->stats.invalid[op];
-        s.time_ns[op] = b->stats.time_ns[op];
-        for (unsigned i = 0; i < BLK_LATENCIES; i++)
-            s.ops[op] += s.latency[op][i] = b->stats.latency[op][i];
-    }
-    return s;
 }

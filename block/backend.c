@@ -55,6 +55,7 @@ void blk_free(BlockBackend *b)
     g_free(b->name);
     g_free(b->user);
     g_free(b->serial);
+    blk_free_intervals(b->intervals);
     g_free(b);
 }
 

@@ -117,6 +117,7 @@ void blk_replace_node(BlockBackend *b, BlockNode *node);
 enum { BLK_LATENCIES = 24 };
 typedef struct BlkStats {
     uint64_t ops[BLK_OPS], bytes[BLK_OPS], failed[BLK_OPS], invalid[BLK_OPS], time_ns[BLK_OPS], inline_ops, ring_ops, idle_ns;
+    uint64_t highest; /* the end of what was written farthest */
     uint64_t latency[BLK_OPS][BLK_LATENCIES];
 } BlkStats;
 BlkStats blk_stats(const BlockBackend *b);
@@ -125,4 +126,12 @@ void blk_account_invalid(BlockBackend *b, BlkOp op);
 /* Do failed and invalid requests count in time_ns and idle_ns, too? Both do, to begin with. Not while requests are submitted. */
 void blk_set_accounting(BlockBackend *b, bool failed, bool invalid);
 void blk_get_accounting(const BlockBackend *b, bool *failed, bool *invalid);
+/*
+ * Reads, writes and flushes (by BlkOp) of the last so many seconds: how long they took, and how many were on their way on average. Intervals are
+ * added before requests are submitted. False: there is no i-th one.
+ */
+enum { BLK_TIMED = BLK_FLUSH + 1 };
+typedef struct BlkIntervalStats { uint64_t seconds, min_ns[BLK_TIMED], max_ns[BLK_TIMED], avg_ns[BLK_TIMED]; double depth[BLK_TIMED]; } BlkIntervalStats;
+bool blk_add_interval(BlockBackend *b, uint64_t seconds, Error **errp);
+bool blk_interval_stats(const BlockBackend *b, unsigned i, BlkIntervalStats *out);
 #endif

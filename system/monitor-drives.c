@@ -155,6 +155,16 @@ static void print_counts(Monitor *mon, const char *what, const uint64_t *counts)
                        what, counts[BLK_READ], what, counts[BLK_WRITE] + counts[BLK_WRITE_ZEROES], what, counts[BLK_FLUSH], what, counts[BLK_DISCARD]);
 }
 
+static void print_interval(Monitor *mon, const BlkIntervalStats *v)
+{
+    static const char *const names[BLK_TIMED] = { "rd", "wr", "flush" };
+    monitor_printf(mon, "    interval_length=%" PRIu64, v->seconds);
+    for (unsigned op = 0; op < BLK_TIMED; op++)
+        monitor_printf(mon, " min_%s_latency_ns=%" PRIu64 " max_%s_latency_ns=%" PRIu64 " avg_%s_latency_ns=%" PRIu64, names[op], v->min_ns[op], names[op],
+                       v->max_ns[op], names[op], v->avg_ns[op]);
+    monitor_printf(mon, " avg_rd_queue_depth=%.3f avg_wr_queue_depth=%.3f\n", v->depth[BLK_READ], v->depth[BLK_WRITE]);
+}
+
 bool monitor_info_blockstats(Monitor *mon, int argc, char **argv, Error **errp)
 {
     for (unsigned i = 0; i < blk_count(); i++) {
@@ -165,11 +175,19 @@ bool monitor_info_blockstats(Monitor *mon, int argc, char **argv, Error **errp)
                        " rd_merged=0 wr_merged=0 idle_time_ns=%" PRIu64 "\n",
                        *blk_name(b) ? blk_name(b) : blk_user(b) ? blk_user(b) : "drive", s.bytes[BLK_READ], s.bytes[BLK_WRITE], s.ops[BLK_READ],
                        s.ops[BLK_WRITE], s.ops[BLK_FLUSH], s.time_ns[BLK_WRITE], s.time_ns[BLK_READ], s.time_ns[BLK_FLUSH], s.idle_ns);
+        bool failed, invalid;
+        blk_get_accounting(b, &failed, &invalid);
+        monitor_printf(mon, "    unmap_bytes=%" PRIu64 " unmap_operations=%" PRIu64 " unmap_total_time_ns=%" PRIu64 " wr_highest_offset=%" PRIu64
+                       " account_failed=%s account_invalid=%s\n", s.bytes[BLK_DISCARD], s.ops[BLK_DISCARD], s.time_ns[BLK_DISCARD], s.highest,
+                       failed ? "on" : "off", invalid ? "on" : "off");
         print_counts(mon, "failed", s.failed);
         print_counts(mon, "invalid", s.invalid);
         static const char *const names[] = { "reads", "writes", "flushes", "discards", "zeroes" };
         for (unsigned op = 0; op < ARRAY_LEN(names); op++)
             print_latencies(mon, names[op], s.latency[op]);
+        BlkIntervalStats v;
+        for (unsigned k = 0; blk_interval_stats(b, k, &v); k++)
+            print_interval(mon, &v);
     }
     return true;
 }

@@ -153,7 +153,9 @@ const Option options_block[] = {
 /* --- from options to drives --- */
 
 static const char *const drive_keys[] = { "if", "file", "id", "format", "cache", "aio", "discard", "detect-zeroes", "snapshot", "readonly", "read-only",
-                                          "serial", "werror", "rerror", "media", "index", "bus", "unit", "copy-on-read", NULL };
+                                          "serial", "werror", "rerror", "media", "index", "bus", "unit", "copy-on-read", "stats-account-failed",
+                                          "stats-account-invalid", NULL };
+static bool interval_key(const char *key) { return g_str_has_prefix(key, "stats-intervals."); }
 
 static bool on_error(Opts *o, const char *key, BlkOnError dflt, BlkOnError *out, Error **errp)
 {
@@ -220,7 +222,8 @@ static BlockNode *open_drive(Settings *s, Opts *o, Error **errp)
     g_autoptr(Opts) node = opts_new();
     for (unsigned i = 0; i < opts_count(o); i++) {
         const char *key = opts_key(o, i);
-        bool ours = drive_throttle_key(key) || (g_strv_contains(drive_keys, key) && strcmp(key, "discard") && strcmp(key, "detect-zeroes"));
+        bool ours = drive_throttle_key(key) || interval_key(key) ||
+                    (g_strv_contains(drive_keys, key) && strcmp(key, "discard") && strcmp(key, "detect-zeroes"));
         if (!ours)
             opts_set(node, key, opts_value(o, i));
     }
@@ -346,6 +349,21 @@ static void add_device(Settings *s, const Interface *i, const Place *at, bool cd
         g_ptr_array_insert(s->devices, (int)drive_devices++, device); /* before the user's own */
 }
 
+/* stats-account-failed, stats-account-invalid, stats-intervals.N=SECONDS */
+static bool drive_statistics(Opts *o, BlockBackend *b, Error **errp)
+{
+    bool failed, invalid, ok = true;
+    if (!opts_get_bool(o, "stats-account-failed", true, &failed, errp) || !opts_get_bool(o, "stats-account-invalid", true, &invalid, errp))
+        return false;
+    blk_set_accounting(b, failed, invalid);
+    for (unsigned i = 0; ok && i < opts_count(o); i++) {
+        uint64_t seconds;
+        if (interval_key(opts_key(o, i)))
+            ok = opts_get_u64(o, opts_key(o, i), 0, &seconds, errp) && blk_add_interval(b, seconds, errp);
+    }
+    return ok;
+}
+
 static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned number, Error **errp)
 {
     const char *interface = opts_get(o, "if"), *id = opts_get(o, "id"), *serial = opts_get(o, "serial");
@@ -380,7 +398,7 @@ static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned num
     BlockBackend *b = blk_new(name, n);
     blk_set_on_error(b, rerror, werror);
     blk_set_serial(b, serial);
-    if (!drive_throttle(o, name, b, errp)) {
+    if (!drive_throttle(o, name, b, errp) || !drive_statistics(o, b, errp)) {
         error_prependf(errp, "-drive id=%s", name);
         return false;
     }

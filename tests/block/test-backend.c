@@ -373,12 +373,50 @@ static void test_guessed(void)
     unlink(file);
 }
 
+/* Requests of the last seconds: how long they took; what failed counts if that is wanted; what nobody asked for is not there. */
+static void test_statistics(void)
+{
+    Error *err = NULL;
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", "null-co");
+    opts_set(o, "size", "1M");
+    opts_set(o, "latency-ns", "2000000");
+    BlockBackend *b = blk_new("d", block_open(NULL, o, BLOCK_RDWR, &err));
+    BlkIntervalStats v;
+    g_assert_false(blk_interval_stats(b, 0, &v));
+    g_assert_false(blk_add_interval(b, 0, NULL));
+    g_assert_true(blk_add_interval(b, 3600, &err) && blk_add_interval(b, 30000000, &err));
+    for (unsigned i = 0; i < 3; i++)
+        g_assert_cmpint(request(b, BLK_READ, 0, 512), ==, 0);
+    g_assert_cmpint(request(b, BLK_WRITE, 8192, 512), ==, 0);
+    g_assert_cmpint(request(b, BLK_WRITE, 4096, 512), ==, 0);
+    BlkStats s = blk_stats(b);
+    g_assert_cmpuint(s.highest, ==, 8704);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(blk_interval_stats(b, i, &v));
+        g_assert_cmpuint(v.seconds, ==, i ? 30000000 : 3600);
+        g_assert_cmpuint(v.min_ns[BLK_READ], >=, 2000000);
+        g_assert_true(v.min_ns[BLK_READ] <= v.avg_ns[BLK_READ] && v.avg_ns[BLK_READ] <= v.max_ns[BLK_READ]);
+        g_assert_cmpuint(v.avg_ns[BLK_READ], ==, s.time_ns[BLK_READ] / 3);
+        g_assert_true(!v.max_ns[BLK_FLUSH] && v.depth[BLK_READ] > 0 && v.depth[BLK_READ] < 2 && v.depth[BLK_WRITE] > 0);
+    }
+    g_assert_false(blk_interval_stats(b, 2, &v));
+    blk_set_accounting(b, false, true);
+    g_assert_cmpint(request(b, BLK_READ, 1 << 20, 512), ==, -EIO);
+    g_assert_true(blk_stats(b).failed[BLK_READ] == 1 && blk_stats(b).time_ns[BLK_READ] == s.time_ns[BLK_READ]);
+    blk_set_accounting(b, true, true);
+    g_assert_cmpint(request(b, BLK_READ, 1 << 20, 512), ==, -EIO);
+    g_assert_true(blk_stats(b).failed[BLK_READ] == 2 && blk_stats(b).time_ns[BLK_READ] > s.time_ns[BLK_READ]);
+    blk_free(b);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/backend/media", test_media);
     g_test_add_func("/backend/guessed", test_guessed);
     g_test_add_func("/backend/fixed", test_fixed);
+    g_test_add_func("/backend/statistics", test_statistics);
     g_test_add_func("/backend/limits", test_limits);
     g_test_add_func("/backend/burst", test_burst);
     g_test_add_func("/backend/limited-drive", test_limited_drive);
