@@ -80,31 +80,46 @@ static void mismatch(Lsi *s, uint32_t at, const Block *b, uint32_t moved, bool o
     lsi_set32(s, DSP, lsi_reg32(s, second ? PMJAD2 : PMJAD1));
 }
 
+/* Up to len bytes in the current phase. What comes in stays in a latch: the first byte for the program, the last one for those who read tags there. */
+static uint32_t move(Lsi *s, uint64_t addr, uint32_t len, bool first)
+{
+    uint32_t n;
+    uint8_t *bytes = parallel_window(&s->wires, &n);
+    n = MIN(n, len);
+    if (n && s->wires.phase & 1) {
+        s->reg[SFBR] = first ? bytes[0] : s->reg[SFBR];
+        s->reg[SIDL] = bytes[n - 1];
+        pci_dma_write(&s->pci, addr, bytes, n);
+    } else if (n) {
+        pci_dma_read(&s->pci, addr, bytes, n);
+    }
+    parallel_moved(&s->wires, n, false);
+    return n;
+}
+
 static uint32_t block_move(Lsi *s, uint32_t insn, uint32_t addr)
 {
     uint32_t at = lsi_reg32(s, DSP) - 8;
     unsigned want = insn >> 24 & 7;
     if (!(insn & 0x30ffffff)) /* no bytes: nothing, where the manual has an illegal instruction; SeaBIOS's commands without data have it */
         return 0;
-    if (s->phase == PHASE_NONE) {
+    Parallel *p = &s->wires;
+    if (p->phase == PHASE_NONE) {
         wait_phase(s);
         return 0;
     }
-    if (s->phase == PHASE_COMMAND && want == PHASE_MSG_OUT && !s->current) /* SeaBIOS selects without attention, then sends IDENTIFY */
-        lsi_set_phase(s, PHASE_MSG_OUT);
+    if (p->phase == PHASE_COMMAND && want == PHASE_MSG_OUT && !p->current) /* SeaBIOS selects without attention, then sends IDENTIFY */
+        parallel_attention(p, true);
     Block b = block_of(s, insn, addr);
-    if (s->phase != want) {
+    if (p->phase != want) {
         mismatch(s, at, &b, 0, !(want & 1));
         return 0;
     }
     uint32_t moved = 0;
-    while (moved < b.count && s->phase == want) {
-        uint8_t first = 0;
-        uint32_t n = lsi_move(s, b.addr + moved, b.count - moved, &first);
+    while (moved < b.count && p->phase == want) {
+        uint32_t n = move(s, b.addr + moved, b.count - moved, !moved);
         if (!n)
             break;
-        if (want & 1 && !moved)
-            s->reg[SFBR] = first;
         moved += n;
     }
     lsi_set32(s, DNAD, (uint32_t)(b.addr + moved));
@@ -118,6 +133,14 @@ static uint32_t block_move(Lsi *s, uint32_t insn, uint32_t addr)
 
 /* --- I/O and register instructions (5.3, 5.4) --- */
 
+static bool reselected(Lsi *s)
+{
+    bool any = parallel_reselect(&s->wires);
+    if (any)
+        s->reg[SSID] = (uint8_t)(0x80 | s->wires.target);
+    return any;
+}
+
 static void select_target(Lsi *s, uint32_t insn, uint32_t addr)
 {
     unsigned target = insn >> 16 & 15;
@@ -129,11 +152,11 @@ static void select_target(Lsi *s, uint32_t insn, uint32_t addr)
         s->reg[SXFER] = (uint8_t)(entry >> 8);
     }
     s->reg[SDID] = (uint8_t)target;
-    if (s->reg[SCNTL1] & SCNTL1_CON || lsi_reselect(s)) { /* a target was faster */
+    if (s->wires.connected || reselected(s)) { /* a target was faster */
         lsi_set32(s, DSP, jump);
         return;
     }
-    s->unanswered = !lsi_select(s, target, insn & 1 << 24); /* the program goes on until it needs the target */
+    s->unanswered = !parallel_select(&s->wires, target, insn & 1 << 24); /* the program goes on until it needs the target */
 }
 
 static void wait_reselect(Lsi *s, uint32_t insn, uint32_t addr)
@@ -141,7 +164,7 @@ static void wait_reselect(Lsi *s, uint32_t insn, uint32_t addr)
     s->reselect_at = insn & 1 << 26 ? lsi_reg32(s, DSP) + (uint32_t)signed24(addr) : addr;
     if (s->reg[ISTAT0] & ISTAT_SIGP)
         lsi_set32(s, DSP, s->reselect_at);
-    else if (!(s->reg[SCNTL1] & SCNTL1_CON) && !lsi_reselect(s))
+    else if (!s->wires.connected && !reselected(s))
         wait_for(s, WAIT_RESELECT);
 }
 
@@ -151,8 +174,8 @@ static void set_or_clear(Lsi *s, uint32_t insn, bool set)
     s->reg[SOCL] = set ? s->reg[SOCL] | bits : (uint8_t)(s->reg[SOCL] & ~bits);
     if (insn & 1 << 10)
         s->carry = set;
-    if (set && insn & SOCL_ATN && s->reg[SCNTL1] & SCNTL1_CON && s->phase != PHASE_NONE && s->phase != PHASE_MSG_IN)
-        lsi_set_phase(s, PHASE_MSG_OUT);
+    if (insn & SOCL_ATN)
+        parallel_attention(&s->wires, set);
 }
 
 static void io_instruction(Lsi *s, uint32_t insn, uint32_t addr)
@@ -163,7 +186,7 @@ static void io_instruction(Lsi *s, uint32_t insn, uint32_t addr)
     }
     switch (insn >> 27 & 7) {
     case 0: select_target(s, insn, addr); break;
-    case 1: lsi_bus_free(s); break; /* wait disconnect: the target has left, or leaves now */
+    case 1: parallel_free(&s->wires); break; /* wait disconnect: the target has left, or leaves now */
     case 2: wait_reselect(s, insn, addr); break;
     case 3: set_or_clear(s, insn, true); break;
     case 4: set_or_clear(s, insn, false); break;
@@ -208,7 +231,7 @@ static bool holds(Lsi *s, uint32_t insn)
     if (insn & 1 << 21)
         return s->carry == want;
     if (insn & 1 << 17)
-        equal = s->phase == (insn >> 24 & 7);
+        equal = s->wires.phase == (insn >> 24 & 7);
     if (insn & 1 << 18) {
         uint8_t mask = (uint8_t)~(insn >> 8);
         equal = equal && (s->reg[SFBR] & mask) == (insn & mask);
@@ -218,7 +241,7 @@ static bool holds(Lsi *s, uint32_t insn)
 
 static void transfer_control(Lsi *s, uint32_t insn, uint32_t addr)
 {
-    if (insn & 1 << 17 && insn & 1 << 16 && s->phase == PHASE_NONE && (s->unanswered || s->reg[SCNTL1] & SCNTL1_CON)) {
+    if (insn & 1 << 17 && insn & 1 << 16 && s->wires.phase == PHASE_NONE && (s->unanswered || s->wires.connected)) {
         wait_phase(s);
         return;
     }
@@ -357,7 +380,7 @@ void lsi_wake(Lsi *s, LsiWait what)
     if (what == WAIT_RESELECT) {
         if (s->reg[ISTAT0] & ISTAT_SIGP)
             lsi_set32(s, DSP, s->reselect_at);
-        else if (!lsi_reselect(s))
+        else if (!reselected(s))
             return;
     }
     lsi_run(s);

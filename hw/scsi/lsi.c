@@ -32,8 +32,8 @@ void lsi_stop_scsi(Lsi *s, uint8_t sist0, uint8_t sist1)
 
 /* Values after reset that are not zero. */
 static const struct { uint8_t at, value; } after_reset[] = {
-    { SCNTL0, 0xc0 }, { DSTAT, DSTAT_DFE }, { CTEST1, 0xf0 }, { MACNTL, 0xd0 }, { GPREG, 0x1f }, { GPCNTL, 0x0f }, { STEST4, 0xe0 }, { SSTAT2, SSTAT2_LDSC },
-    { SCID, LSI_OWN_ID }, { RESPID0, 1 << LSI_OWN_ID },
+    { SCNTL0, 0xc0 }, { DSTAT, DSTAT_DFE }, { CTEST1, 0xf0 }, { MACNTL, 0xd0 }, { GPREG, 0x1f }, { GPCNTL, 0x0f }, { STEST4, 0xe0 },
+    { SCID, PARALLEL_OWN_ID }, { RESPID0, 1 << PARALLEL_OWN_ID },
 };
 
 static void soft_reset(Lsi *s)
@@ -43,14 +43,11 @@ static void soft_reset(Lsi *s)
         s->reg[after_reset[i].at] = after_reset[i].value;
     s->carry = s->unanswered = false;
     s->wait = STANDS;
-    s->target = 0;
-    s->after = PHASE_NONE;
     s->reselect_at = 0;
-    memset(s->message, 0, sizeof s->message);
     timer_cancel(s->slice);
     timer_cancel(s->general);
-    lsi_forget_requests(s);
-    lsi_bus_free(s);
+    parallel_forget(&s->wires);
+    parallel_free(&s->wires);
     lsi_update_irq(s);
 }
 
@@ -64,15 +61,21 @@ static uint8_t take(Lsi *s, unsigned at, uint8_t keep)
 
 uint8_t lsi_read(Lsi *s, unsigned at)
 {
+    const Parallel *p = &s->wires;
     uint8_t value;
     switch (at) {
+    case SCNTL1: return s->reg[at] | (p->connected ? SCNTL1_CON : 0);
+    case SSTAT1: return (uint8_t)((s->reg[at] & ~7) | (p->phase & 7));
+    case SSTAT2: return s->reg[at] | (p->connected ? 0 : SSTAT2_LDSC);
+    case SOCL: return (uint8_t)((s->reg[at] & ~SOCL_ATN) | (p->attention ? SOCL_ATN : 0));
+    case ISTAT0: return s->reg[at] | (p->connected ? ISTAT_CON : 0);
     case DSTAT: return take(s, at, DSTAT_DFE);
     case SIST0: case SIST1: return take(s, at, 0);
     case CTEST2: /* reading takes the host's signal back */
         value = (uint8_t)((s->reg[CTEST2] & ~0x40) | (s->reg[ISTAT0] & ISTAT_SIGP ? 0x40 : 0));
         s->reg[ISTAT0] &= (uint8_t)~ISTAT_SIGP;
         return value;
-    case SBCL: return (uint8_t)(s->phase == PHASE_NONE ? 0 : 0x80 | 0x20 | s->phase | (s->reg[SOCL] & SOCL_ATN));
+    case SBCL: return (uint8_t)(p->phase == PHASE_NONE ? 0 : 0x80 | 0x20 | p->phase | (p->attention ? SOCL_ATN : 0));
     case CTEST3: return s->reg[at] & 0x0b;
     case STEST4: return 0xe0; /* LVD, clock locked */
     default: return s->reg[at];
@@ -87,7 +90,7 @@ static void write_istat(Lsi *s, uint8_t value)
         return;
     }
     uint8_t old = s->reg[ISTAT0];
-    s->reg[ISTAT0] = (uint8_t)((old & (ISTAT_CON | ISTAT_SIP | ISTAT_DIP)) | (value & (ISTAT_ABRT | ISTAT_SIGP | ISTAT_SEM)) |
+    s->reg[ISTAT0] = (uint8_t)((old & (ISTAT_SIP | ISTAT_DIP)) | (value & (ISTAT_ABRT | ISTAT_SIGP | ISTAT_SEM)) |
                                (old & ISTAT_INTF & ~value));
     lsi_update_irq(s);
     if (value & ISTAT_ABRT && !(old & ISTAT_ABRT)) {
@@ -114,10 +117,10 @@ static void start_general_timer(Lsi *s, unsigned code)
 
 static void write_scntl1(Lsi *s, uint8_t old, uint8_t value)
 {
-    s->reg[SCNTL1] = (uint8_t)((value & ~SCNTL1_CON) | (old & SCNTL1_CON));
+    s->reg[SCNTL1] = (uint8_t)(value & ~SCNTL1_CON);
     if (value & SCNTL1_RST && !(old & SCNTL1_RST)) {
         s->reg[SSTAT0] |= 2;
-        lsi_bus_reset(s);
+        parallel_reset_bus(&s->wires);
         s->reg[SIST0] |= SIST0_RST;
         lsi_update_irq(s);
     } else if (!(value & SCNTL1_RST)) {
@@ -136,6 +139,7 @@ void lsi_write(Lsi *s, unsigned at, uint8_t value)
     }
     s->reg[at] = value;
     switch (at) {
+    case SOCL: s->wires.attention = value & SOCL_ATN; break;
     case DIEN: case SIEN0: case SIEN1: lsi_update_irq(s); break;
     case STIME1: start_general_timer(s, value & 15); break;
     case DSP + 3:
@@ -186,12 +190,13 @@ static void general_over(void *opaque)
 
 /* --- the device --- */
 
+static void asks(Parallel *p, bool reselect) { lsi_wake(container_of(p, Lsi, wires), reselect ? WAIT_RESELECT : WAIT_PHASE); }
+
 static void init(Device *d)
 {
     Lsi *s = (Lsi *)d;
     device_own_domain(d, "lsi53c895a");
-    s->requests = g_ptr_array_new();
-    s->saved = g_byte_array_new();
+    parallel_init(&s->wires, asks);
     s->slice = timer_new(CLOCK_VIRTUAL_NS, d->domain, slice_over, s);
     s->general = timer_new(CLOCK_VIRTUAL_NS, d->domain, general_over, s);
 }
@@ -208,7 +213,7 @@ static bool start(Device *d, Error **errp)
     pci_register_bar(&s->pci, 0, PCI_BAR_IO, s->io);
     pci_register_bar(&s->pci, 1, PCI_BAR_MEM, s->mmio);
     pci_register_bar(&s->pci, 2, PCI_BAR_MEM, s->ram);
-    scsi_bus_init(&s->bus, &lsi_host, d);
+    parallel_start(&s->wires, d, true);
     soft_reset(s);
     return true;
 }
@@ -217,7 +222,7 @@ static void reset(Device *d, ResetPhase phase)
 {
     Lsi *s = (Lsi *)d;
     if (phase == RESET_ENTER) {
-        scsi_bus_drop(&s->bus);
+        scsi_bus_drop(&s->wires.bus);
         soft_reset(s);
     }
 }
@@ -226,19 +231,14 @@ static void saving(Device *d)
 {
     Lsi *s = (Lsi *)d;
     s->saving = true; /* what ends now goes on after the pause */
-    scsi_bus_settle(&s->bus);
+    parallel_saving(&s->wires);
     s->saving = false;
-    lsi_save_requests(s);
 }
 
 static bool loaded(Device *d, Error **errp)
 {
     Lsi *s = (Lsi *)d;
-    GByteArray *saved = g_byte_array_ref(s->saved);
-    lsi_forget_requests(s);
-    bool ok = s->wait >= STANDS && s->wait <= WAIT_SLICE && s->phase <= PHASE_NONE && s->after <= PHASE_NONE && s->target < LSI_TARGETS &&
-              s->message_len <= LSI_MESSAGE_MAX && s->message_at <= s->message_len && lsi_load_requests(s);
-    g_byte_array_unref(saved);
+    bool ok = s->wait >= STANDS && s->wait <= WAIT_SLICE && parallel_loaded(&s->wires);
     if (!ok)
         error_setf(errp, "device '%s': the saved state is not one that it can be in", d->id);
     lsi_update_irq(s);
@@ -248,19 +248,14 @@ static bool loaded(Device *d, Error **errp)
 static void stop(Device *d)
 {
     Lsi *s = (Lsi *)d;
-    lsi_forget_requests(s);
-    scsi_bus_settle(&s->bus);
-    scsi_bus_fini(&s->bus);
+    parallel_stop(&s->wires);
     timer_free(s->slice);
     timer_free(s->general);
-    g_ptr_array_free(s->requests, true);
-    g_byte_array_unref(s->saved);
 }
 
 static const StateField state[] = {
-    STATE_BYTES(Lsi, reg), STATE_BOOL(Lsi, carry), STATE_BOOL(Lsi, unanswered), STATE_U8(Lsi, wait), STATE_U8(Lsi, phase), STATE_U8(Lsi, after),
-    STATE_BYTES(Lsi, message), STATE_U8(Lsi, message_len), STATE_U8(Lsi, message_at), STATE_U32(Lsi, reselect_at), STATE_U8(Lsi, target),
-    STATE_BUF(Lsi, saved, LSI_BUFFERS_MAX + 256 * 64), STATE_TIMER(Lsi, slice), STATE_TIMER(Lsi, general), STATE_END_OF_TABLE
+    STATE_BYTES(Lsi, reg), STATE_BOOL(Lsi, carry), STATE_BOOL(Lsi, unanswered), STATE_U8(Lsi, wait), STATE_U32(Lsi, reselect_at),
+    STATE_STRUCT(Lsi, wires, parallel_state), STATE_TIMER(Lsi, slice), STATE_TIMER(Lsi, general), STATE_END_OF_TABLE
 };
 static const char *const provides[] = { "scsi", NULL };
 static const PciDeviceInfo info = { .vendor = 0x1000, .device = 0x0012, .class_code = 0x010000, .subsystem_vendor = 0x1000, .subsystem = 0x1000,

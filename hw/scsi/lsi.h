@@ -6,10 +6,9 @@
 
 #include "base/bits.h"
 #include "hw/pci/pci.h"
-#include "hw/scsi/scsi.h"
+#include "hw/scsi/parallel.h"
 
-enum { LSI_REGS = 256, LSI_RAM = 8192, LSI_TARGETS = 16, LSI_OWN_ID = 7, LSI_MESSAGE_MAX = 16, LSI_REQUESTS_MAX = 256 };
-#define LSI_BUFFERS_MAX (32u << 20) /* bytes held for all requests */
+enum { LSI_REGS = 256, LSI_RAM = 8192 };
 
 /* Register addresses, as the manual spells them. */
 enum { SCNTL0 = 0x00, SCNTL1, SCNTL2, SCNTL3, SCID, SXFER, SDID, GPREG, SFBR, SOCL, SSID, SBCL, DSTAT, SSTAT0, SSTAT1, SSTAT2, DSA = 0x10, ISTAT0 = 0x14,
@@ -23,41 +22,18 @@ enum { SCNTL1_RST = 8, SCNTL1_CON = 16, SCNTL2_WSR = 1, ISTAT_ABRT = 0x80, ISTAT
        DSTAT_IID = 1, SIST0_MA = 0x80, SIST0_UDC = 4, SIST0_RST = 2, SIST1_STO = 4, SIST1_GEN = 2, DMODE_MAN = 1, DCNTL_SSM = 16, DCNTL_STD = 4,
        CCNTL0_ENPMJ = 0x80, CCNTL0_PMJCTL = 0x40, CCNTL1_64TIMOD = 4, CCNTL1_EN64TIBMV = 2, CCNTL1_EN64DBMV = 1, SOCL_ATN = 8, SOCL_ACK = 0x40,
        SSTAT2_LDSC = 2 };
-typedef enum LsiPhase { PHASE_DATA_OUT, PHASE_DATA_IN, PHASE_COMMAND, PHASE_STATUS, PHASE_MSG_OUT = 6, PHASE_MSG_IN = 7,
-                        PHASE_NONE = 8 /* bus free, or the target asks for nothing */ } LsiPhase;
 /* What SCRIPTS wait for. */
 typedef enum LsiWait { RUNS, STANDS, WAIT_RESELECT, WAIT_PHASE, WAIT_SLICE } LsiWait;
 
 typedef struct Lsi Lsi;
-typedef struct LsiRequest {
-    Lsi *s;              /* NULL: the guest has given it up; it is freed when it ends */
-    ScsiRequest *scsi;   /* while it runs */
-    uint8_t target, lun, tag, status;
-    bool tagged, may_disconnect, ran, done, disconnected;
-    uint8_t cdb[16];
-    uint8_t cdb_len;
-    ScsiDir dir;
-    uint32_t total, pos; /* bytes of the data phase */
-    uint8_t *buf;
-    struct iovec iov;
-} LsiRequest;
-
 struct Lsi {
     PciDevice pci;
-    ScsiBus bus;
+    Parallel wires;
     MemRegion *io, *mmio, *ram;
     uint8_t reg[LSI_REGS];
     bool carry, in_script, saving, unanswered /* selection */;
     uint8_t wait;        /* LsiWait */
-    uint8_t phase;       /* LsiPhase: of the connected target */
-    uint8_t after;       /* when the message in is over: a phase, or PHASE_NONE for bus free */
-    uint8_t message[LSI_MESSAGE_MAX], message_len, message_at;
     uint32_t reselect_at;/* WAIT_RESELECT: where to go when the host calls (SIGP) */
-    LsiRequest *current; /* of the connected target, NULL: not identified yet */
-    uint8_t target;      /* that is connected */
-    GPtrArray *requests; /* all that live */
-    uint64_t buffers;
-    GByteArray *saved;   /* requests, for the state */
     Timer *slice, *general;
 };
 
@@ -74,17 +50,4 @@ void lsi_stop_scsi(Lsi *s, uint8_t sist0, uint8_t sist1); /* ... with a SCSI int
 /* lsi-script.c */
 void lsi_run(Lsi *s);
 void lsi_wake(Lsi *s, LsiWait what); /* goes on if it waits for that */
-
-/* lsi-target.c: what the targets do on the bus */
-extern const ScsiHost lsi_host;
-bool lsi_select(Lsi *s, unsigned target, bool attention);
-bool lsi_reselect(Lsi *s);  /* a target that has waited connects */
-void lsi_bus_free(Lsi *s);
-void lsi_bus_reset(Lsi *s);
-void lsi_set_phase(Lsi *s, LsiPhase phase);
-/* Move up to len bytes in the current phase from or to guest memory. Returns how many; *first is the first byte that came in. */
-uint32_t lsi_move(Lsi *s, uint64_t addr, uint32_t len, uint8_t *first);
-void lsi_forget_requests(Lsi *s);
-void lsi_save_requests(Lsi *s);
-bool lsi_load_requests(Lsi *s);
 #endif

@@ -32,9 +32,13 @@ static bool place(ScsiBus *b, ScsiDevice *d, Error **errp)
         error_setf(errp, "no such address on '%s': channel below %u, scsi-id below %u, lun below %u", b->bus.name, h->channels, h->targets, h->luns);
         return false;
     }
+    if (h->initiator && d->id == (int)h->initiator) {
+        error_setf(errp, "scsi-id %d is the adapter's own on '%s'; choose another", d->id, b->bus.name);
+        return false;
+    }
     if (d->id < 0) {
         int lun = MAX(d->lun, 0), id = 0;
-        while (id < (int)h->targets && scsi_find(b, d->channel, (uint32_t)id, (uint32_t)lun))
+        while (id < (int)h->targets && ((h->initiator && id == (int)h->initiator) || scsi_find(b, d->channel, (uint32_t)id, (uint32_t)lun)))
             id++;
         if (id == (int)h->targets) {
             error_setf(errp, "no free target on '%s'; add another SCSI adapter", b->bus.name);

@@ -26,6 +26,7 @@ enum { SCSI_GOOD = 0, SCSI_CHECK_CONDITION = 2, SCSI_BUSY = 8, SCSI_RESERVATION_
  */
 typedef struct ScsiHost {
     unsigned channels, targets, luns; /* addresses end below these */
+    unsigned initiator;               /* the adapter's own target address, which no unit can have; 0: it has none */
     bool no_autosense;                /* sense stays with the logical unit until REQUEST SENSE fetches it */
     void (*complete)(ScsiRequest *r);
     void (*drop)(ScsiRequest *r);

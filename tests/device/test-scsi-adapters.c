@@ -1,44 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SCSI adapters at their registers: requests that are held and saved, and what a hostile guest gives them: circles, wrong lengths, endless programs. */
-#include "tests/device/scsi-rig.h"
-
-/* ---- an adapter on a PCI bus ---- */
-
-typedef struct PciRig { Rig base; BarePciHost *host; Device *adapter; AddressSpace *as; } PciRig;
-
-static PciRig *pci_rig_new(const char *adapter, unsigned bar)
-{
-    Error *err = NULL;
-    PciRig *p = g_new0(PciRig, 1);
-    Rig *r = &p->base;
-    r->file = bare_image(BLOCKS * BLOCK);
-    blk_new("d0", open_image(r->file, BLOCK_RDWR));
-    r->m = bare_machine(&rig_type);
-    p->host = (BarePciHost *)bare_host(&bare_pci_type);
-    p->adapter = device_new_named(adapter, "hba", &err);
-    g_assert_true(device_start(p->adapter, &err));
-    r->disk = add_disk(r, "d0", "");
-    PciDevice *d = pci_device(p->adapter);
-    p->as = as_new("bar", d->bar[bar].region);
-    MemRegion *ecam = pci_ecam_new(&p->host->bus, 256);
-    AddressSpace *config = as_new("config", ecam);
-    as_store(config, (hwaddr)d->devfn << 12 | 4, 2, 6, MEM_ATTRS_DEVICE); /* memory, bus master */
-    as_free(config);
-    mem_region_free(ecam);
-    device_reset_all();
-
-    pci_config_set(d, 4, 2, 6);
-    return p;
-}
-
-static void pci_rig_free(PciRig *p)
-{
-    as_free(p->as);
-    device_free(p->base.disk);
-    device_free(p->adapter);
-    bare_end(p->base.m, p->base.file);
-    g_free(p);
-}
+#include "tests/device/scsi-pci-rig.h"
 
 static void test_lsi_endless(void)
 {
@@ -71,19 +33,6 @@ static void pvscsi_command(PciRig *p, uint32_t command, const uint32_t *words, u
     as_store(p->as, 0, 4, command, MEM_ATTRS_DEVICE);
     for (unsigned i = 0; i < n; i++)
         as_store(p->as, 4, 4, words[i], MEM_ATTRS_DEVICE);
-}
-
-static uint32_t peek(PciRig *p, hwaddr at)
-{
-    uint8_t b[4];
-    as_read(p->base.m->as_memory, at, b, 4, MEM_ATTRS_DEVICE);
-    return load_le32(b);
-}
-static void poke(PciRig *p, hwaddr at, uint32_t v)
-{
-    uint8_t b[4];
-    store_le32(b, v);
-    as_write(p->base.m->as_memory, at, b, 4, MEM_ATTRS_DEVICE);
 }
 
 /* States at 0x10000, requests at 0x11000, completions at 0x12000. */
@@ -178,14 +127,6 @@ static void test_pvscsi_rings(void)
 }
 
 /* ---- MegaRAID: frames at 0x20000, reply queue at 0x30000, its indexes at 0x31000 ---- */
-
-static uint32_t reg(PciRig *p, hwaddr at)
-{
-    uint64_t value = 0;
-    as_load(p->as, at, 4, &value, MEM_ATTRS_DEVICE);
-    return (uint32_t)value;
-}
-static void set_reg(PciRig *p, hwaddr at, uint32_t value) { as_store(p->as, at, 4, value, MEM_ATTRS_DEVICE); }
 
 /* A frame; returns its result. */
 static uint8_t frame(PciRig *p, uint8_t cmd, uint8_t target, uint8_t sges, uint16_t flags, uint32_t length, const uint32_t *body, unsigned words)

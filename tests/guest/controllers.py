@@ -10,6 +10,7 @@ CONTROLLERS = {
     'ahci-card': ('pc', ['ahci,id=hba', 'ide-hd,bus=hba.0,DISK']),
     'ide': ('pc', ['ide-hd,bus=ide.0,DISK']),
     'lsi': ('pc', ['lsi53c895a,id=hba', 'scsi-hd,bus=hba.0,DISK']),
+    'am53c974': ('pc', ['am53c974,id=hba', 'scsi-hd,bus=hba.0,DISK']),
     'pvscsi': ('q35', ['pvscsi,id=hba', 'scsi-hd,bus=hba.0,DISK']),
     'mptsas': ('pc', ['mptsas1068,id=hba', 'scsi-hd,bus=hba.0,DISK']),
     'megasas-gen2': ('pc', ['megasas-gen2,id=hba', 'scsi-hd,bus=hba.0,DISK']),
