@@ -150,10 +150,8 @@ static void run_select(Esp *e)
         finish(e, ESP_INT_DONE | ESP_INT_SERVICE); /* it wants more than there is */
         return;
     }
-    if (e->step == 3) {
+    if (e->step == 3)
         e->step = 4;
-        e->fifo_len = 0; /* what the command did not need: SeaBIOS writes 12 bytes of each */
-    }
     asked(e, ESP_INT_DONE | ESP_INT_SERVICE);
 }
 
@@ -177,6 +175,8 @@ static void run_transfer(Esp *e)
     Parallel *p = &e->wires;
     if (!begun(e))
         return;
+    if (e->phase == PHASE_STATUS && e->dma && e->count > 1) /* SeaBIOS asks for the data of a command that has failed, and waits for the counter */
+        count_down(e, e->count);
     while (p->connected && p->phase == e->phase && !e->held) {
         bool room = e->dma ? e->count : e->phase & 1 || e->fifo_len;
         if (!room)

@@ -381,8 +381,11 @@ static void moved_command(Parallel *p, uint32_t n)
 {
     ParallelRequest *q = p->current;
     q->cdb_len = (uint8_t)(q->cdb_len + n);
-    if (q->cdb_len >= spc_cdb_length(q->cdb[0]))
-        got_command(p);
+    if (q->cdb_len < spc_cdb_length(q->cdb[0]))
+        return;
+    if (q->cdb[1] >> 5 == q->lun && spc_cdb_length(q->cdb[0]) < 16)
+        q->cdb[1] &= 0x1f; /* SCSI-2 initiators repeat the LUN there */
+    got_command(p);
 }
 
 static void moved_data(Parallel *p, uint32_t n)
@@ -414,7 +417,7 @@ uint8_t *parallel_window(Parallel *p, uint32_t *len)
         q = p->current;
         if (!q)
             return NULL;
-        *len = q->cdb_len ? spc_cdb_length(q->cdb[0]) - MIN(q->cdb_len, spc_cdb_length(q->cdb[0])) : 1;
+        *len = (uint32_t)(sizeof q->cdb - q->cdb_len); /* more than it has is taken, too: SeaBIOS sends 12 or 16 bytes of each */
         return q->cdb + q->cdb_len;
     case PHASE_STATUS:
         *len = 1;

@@ -294,6 +294,12 @@ static void test_seabios(void)
         g_assert_false(pci_device(p->adapter)->intx_level);
     }
     g_assert_cmphex(peek(p, 0x30000), ==, GUINT32_SWAP_LE_BE(BLOCKS - 1));
+    static const uint8_t beyond[12] = { 0x28, 0, 0xff, [8] = 1 };
+    select_with(p, SELECT_ATN, 1, 0, beyond, 12);
+    start_dma(p, TRANSFER, 0x30000, 512, 0x80);
+    g_assert_cmphex(get(p, STATUS) & 0x17, ==, 0x13);
+    command(p, COMPLETE);
+    g_assert_cmphex(get(p, FIFO), ==, 2);
     pci_rig_free(p);
 }
 

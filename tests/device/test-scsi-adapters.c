@@ -28,6 +28,25 @@ static void test_lsi_endless(void)
     pci_rig_free(p);
 }
 
+/* As SeaBIOS does it: selected without attention, and more bytes than the command has. */
+static void test_lsi_command(void)
+{
+    static const uint32_t program[] = {
+        0x40000000, 0x1100, 0x06000001, 0x2000, 0x0200000c, 0x2010, 0x03000001, 0x2020, 0x07000001, 0x2021, 0x48000000, 0, 0x98080000, 0x77,
+    };
+    PciRig *p = pci_rig_new("lsi53c895a", 1);
+    poke(p, 0x2000, 0x80);
+    poke(p, 0x2010, 0);
+    poke(p, 0x2020, 0xffffff);
+    for (unsigned i = 0; i < ARRAY_LEN(program); i++)
+        poke(p, 0x1000 + 4 * i, program[i]);
+    set_reg(p, 0x2c, 0x1000);
+    g_assert_cmphex(reg(p, 0x0c) & 0x7f, ==, 4); /* DSTAT: the program's own interrupt */
+    g_assert_cmphex(reg(p, 0x30), ==, 0x77);
+    g_assert_cmphex(peek(p, 0x2020), ==, 0xff0002);
+    pci_rig_free(p);
+}
+
 static void pvscsi_command(PciRig *p, uint32_t command, const uint32_t *words, unsigned n)
 {
     as_store(p->as, 0, 4, command, MEM_ATTRS_DEVICE);
@@ -367,6 +386,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/scsi/pvscsi-held", NULL, test_pvscsi_held);
     g_test_add_data_func("/scsi/pvscsi-held-loaded", "", test_pvscsi_held);
     ADD("/scsi/lsi-endless", test_lsi_endless);
+    ADD("/scsi/lsi-command", test_lsi_command);
     ADD("/scsi/pvscsi-rings", test_pvscsi_rings);
     ADD("/scsi/megasas-frames", test_megasas_frames);
     ADD("/scsi/megasas-caches", test_megasas_caches);
