@@ -348,7 +348,7 @@ Machine *setup_machine(Settings *s, Error **errp)
               setup_blocks(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) && add_fw_cfg_files(s, errp);
     if (ok)
         settle_drive_devices(s);
-    ok = ok && add_devices(s, errp) && setup_monitors(s, errp);
+    ok = ok && add_devices(s, errp) && machine_complete(m, errp) && setup_monitors(s, errp);
     if (ok && s->mem_lock && mlockall(MCL_CURRENT | MCL_FUTURE)) {
         error_set_errno(errp, errno, "-overcommit mem-lock=on: memory can't be locked; raise the limit (ulimit -l)");
         ok = false;

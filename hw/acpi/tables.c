@@ -2,6 +2,7 @@
 /* Tables of a PC: FADT, MADT, HPET, MCFG, WAET, FACS (ACPI 6.4 chapter 5). */
 #include "hw/acpi/nfit.h"
 #include "hw/acpi/numa.h"
+#include "hw/acpi/viot.h"
 
 #include <string.h>
 #include "base/bits.h"
@@ -257,5 +258,6 @@ AcpiBlobs acpi_build(const AcpiPlatform *p)
         build_mcfg(&b);
     build_numa(&b);
     build_waet(&b);
+    acpi_build_viot(&b);
     return acpi_builder_finish(&b, true);
 }

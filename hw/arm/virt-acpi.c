@@ -6,6 +6,7 @@
 #include "hw/arm/virt-acpi.h"
 #include "hw/acpi/nfit.h"
 #include "hw/acpi/numa.h"
+#include "hw/acpi/viot.h"
 
 enum { GSI_BASE = 32 /* SPI n is interrupt n + 32 */, PL011_SUBTYPE = 3, UART_CLASS = 0x8000 };
 
@@ -276,5 +277,6 @@ AcpiBlobs virt_acpi_build(const VirtFacts *v)
     build_numa(&b, v);
     if (v->its)
         build_iort(&b);
+    acpi_build_viot(&b);
     return acpi_builder_finish(&b, false);
 }

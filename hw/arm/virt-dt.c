@@ -4,7 +4,7 @@
 #include <string.h>
 #include "hw/arm/virt.h"
 
-enum { PHANDLE_CLOCK = 0x8000, PHANDLE_GIC, PHANDLE_MSI, PHANDLE_GPIO, PHANDLE_SECURE_GPIO, PHANDLE_CPU0 };
+enum { PHANDLE_CLOCK = 0x8000, PHANDLE_GIC, PHANDLE_MSI, PHANDLE_GPIO, PHANDLE_SECURE_GPIO, PHANDLE_IOMMU, PHANDLE_CPU0 };
 enum { SPI = 0, PPI = 1, EDGE = 1, LEVEL = 4 };
 
 static void secure_only(DevTree *t, const char *path)
@@ -279,6 +279,25 @@ static void add_pcie(DevTree *t, const VirtFacts *v)
     add_interrupt_map(t, path);
 }
 
+/* All functions but the IOMMU itself are translated (bindings virtio/iommu, pci/pci-iommu). */
+static void add_iommu(DevTree *t, const VirtFacts *v)
+{
+    static const char compatible[] = "virtio,pci-iommu\0pci1af4,1057";
+    char path[64];
+    uint32_t id = v->iommu_devfn, after = id + 1;
+    if (!v->iommu)
+        return;
+    snprintf(path, sizeof(path), "/pcie@10000000/virtio_iommu@%x,%x", id >> 3, id & 7);
+    DT_STRINGS(t, path, "compatible", compatible);
+    dt_set(t, path, "reg", id << 8, 0, 0, 0, 0);
+    dt_set(t, path, "#iommu-cells", 1);
+    dt_set(t, path, "phandle", PHANDLE_IOMMU);
+    if (id)
+        dt_set(t, "/pcie@10000000", "iommu-map", 0, PHANDLE_IOMMU, 0, id, after, PHANDLE_IOMMU, after, 0x10000 - after);
+    else
+        dt_set(t, "/pcie@10000000", "iommu-map", after, PHANDLE_IOMMU, after, 0x10000 - after);
+}
+
 static void add_fw_cfg(DevTree *t)
 {
     const char *path = "/fw-cfg@9020000";
@@ -372,6 +391,7 @@ DevTree *virt_dt_build(const VirtFacts *v)
         add_uart(t, VIRT_SECURE_UART, VIRT_SPI_SECURE_UART, true);
     add_rtc(t);
     add_pcie(t, v);
+    add_iommu(t, v);
     add_gpio(t, v);
     add_virtio(t);
     add_fw_cfg(t);

@@ -20,6 +20,7 @@
 #define VIRT_GIC_HYP UINT64_C(0x08030000)
 #define VIRT_GIC_VCPU UINT64_C(0x08040000)
 #define VIRT_GIC_ITS UINT64_C(0x08080000)
+#define VIRT_GIC_ITS_TRANSLATER UINT64_C(0x08090000) /* its second frame: where messages are written to */
 #define VIRT_GIC_REDIST UINT64_C(0x080a0000)
 #define VIRT_GIC_REDIST_SIZE UINT64_C(0x00f60000)
 #define VIRT_UART UINT64_C(0x09000000)
@@ -77,6 +78,8 @@ typedef struct VirtFacts {
     unsigned memory_slots;
     VirtRange redist_high;      /* size 0: none */
     VirtRange ecam, mmio_high;  /* size 0: none */
+    bool iommu;                 /* a virtio-iommu is there */
+    uint8_t iommu_devfn;
 } VirtFacts;
 
 /* The whole tree but for -append and initrd. */

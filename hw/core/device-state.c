@@ -193,8 +193,10 @@ bool device_load_all(StateReader *r, Error **errp)
     bool ok = true;
     for (unsigned i = 0; ok && i < part_count(); i++)
         ok = !part_at(i)->part->load || part_at(i)->part->load(part_at(i)->opaque, r, errp);
-    for (Device *d = device_first(); ok && d; d = d->next)
-        ok = !d->started || device_load(d, r, errp);
+    for (unsigned pass = 0; pass < 2; pass++) {
+        for (Device *d = device_first(); ok && d; d = d->next)
+            ok = !d->started || d->type->load_first == (pass != 0) || device_load(d, r, errp);
+    }
     for (unsigned i = 0; ok && i < part_count(); i++) {
         if (part_at(i)->part->loaded)
             part_at(i)->part->loaded(part_at(i)->opaque);

@@ -55,6 +55,7 @@ struct DeviceType {
     bool (*loaded)(Device *d, Error **errp); /* after state is written, even if some was refused: check it (untrusted!), re-derive the rest */
     void (*stop)(Device *d);                 /* end: free what init and start made; also after a failed start */
     void (*info)(Device *d, GString *out);   /* extra lines for the monitor */
+    bool load_first;                         /* others' addresses mean nothing before this one is loaded */
     const char *unsavable;                   /* why a machine with one can't be saved, and what to do; NULL: it can */
     const void *class_data;                  /* for the bus (PCI ids ...) or family of types */
 };

@@ -45,7 +45,7 @@ bool dma_vec_add(DmaVec *v, hwaddr addr, uint64_t len)
     while (len) {
         MemSection s;
         rcu_read_lock();
-        as_translate(v->as, addr, &s);
+        as_translate_for(v->as, addr, v->to_memory ? MEM_WRITE : MEM_READ, &s);
         rcu_read_unlock(); /* RAM of the machine stays */
         if (!s.region)
             return false;
@@ -84,7 +84,7 @@ static bool find(DmaWindow *w)
         return w->host;
     MemSection s;
     rcu_read_lock();
-    as_translate(w->as, w->addr, &s);
+    as_translate_for(w->as, w->addr, MEM_READ | MEM_WRITE | MEM_QUIET, &s); /* else each access is for itself */
     rcu_read_unlock();
     bool ok = s.region && s.host && s.len >= w->len && !s.readonly;
     w->host = ok ? s.host : NULL;

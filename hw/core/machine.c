@@ -131,6 +131,8 @@ bool machine_build(Machine *m, Error **errp)
     return m->type->build(m, errp);
 }
 
+bool machine_complete(Machine *m, Error **errp) { return !m->type->complete || m->type->complete(m, errp); }
+
 bool machine_make_ram(Machine *m, Error **errp)
 {
     m->ram = m->config.ram ? m->config.ram : mem_ram_new(m->type->ram_name ? m->type->ram_name : "ram", m->config.ram_size, errp);

@@ -80,6 +80,7 @@ typedef struct MachineType {
     unsigned ide_units;    /* of each of its IDE buses "ide.N"; 0: it has none. It has an empty CD drive at index 2 unless -nodefaults */
     const Property *props; /* -machine options of this board */
     bool (*build)(Machine *m, Error **errp); /* make, wire and start all devices and CPUs */
+    bool (*complete)(Machine *m, Error **errp); /* devices of the command line are there, too; optional */
     void (*reset)(Machine *m);               /* before the devices' reset; optional */
     void (*power_button)(Machine *m);
     void (*nmi)(Machine *m);
@@ -109,6 +110,7 @@ const MachineType *const *machine_types(unsigned *count);
 
 Machine *machine_new(const MachineType *type); /* spaces made, property defaults set */
 bool machine_build(Machine *m, Error **errp);  /* checks ram and cpu counts, then type->build; sets machine_current() */
+bool machine_complete(Machine *m, Error **errp); /* before the first reset: type->complete */
 /* For build(): m->ram, of config.ram_size bytes, the machine's. */
 bool machine_make_ram(Machine *m, Error **errp);
 void machine_free(Machine *m);

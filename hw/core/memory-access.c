@@ -40,7 +40,7 @@ static void fill_section(const FlatRange *f, hwaddr addr, MemSection *out)
                          .ram_addr = r->host ? r->ram_addr + offset : UINT64_MAX };
 }
 
-void as_translate(AddressSpace *as, hwaddr addr, MemSection *out)
+static inline void look_up(AddressSpace *as, hwaddr addr, MemSection *out)
 {
     const FlatView *v = rcu_get(as->view);
     unsigned slot = as->slot % CACHE_SLOTS;
@@ -61,6 +61,16 @@ void as_translate(AddressSpace *as, hwaddr addr, MemSection *out)
     hwaddr last = i < v->count ? v->range[i].first - 1 : UINT64_MAX;
     *out = (MemSection){ .len = span(addr, last), .ram_addr = UINT64_MAX };
 }
+
+static inline void look_up_for(AddressSpace *as, hwaddr addr, unsigned access, MemSection *out)
+{
+    look_up(as, addr, out);
+    if (G_UNLIKELY(!out->host && out->region && out->region->kind == REGION_IOMMU))
+        mem_iommu_translate(out, access);
+}
+
+void as_translate(AddressSpace *as, hwaddr addr, MemSection *out) { look_up(as, addr, out); }
+void as_translate_for(AddressSpace *as, hwaddr addr, unsigned access, MemSection *out) { look_up_for(as, addr, access, out); }
 
 void as_foreach_section(AddressSpace *as, MemSectionFn *fn, void *opaque)
 {
@@ -243,7 +253,7 @@ MemResult as_read(AddressSpace *as, hwaddr addr, void *buf, uint64_t len, MemAtt
     rcu_read_lock();
     while (len) {
         MemSection s;
-        as_translate(as, addr, &s);
+        look_up_for(as, addr, MEM_READ, &s);
         uint64_t n = MIN(len, s.len);
         if (s.host && n > 8) {
             memcpy(p, s.host, n);
@@ -271,7 +281,7 @@ MemResult as_write(AddressSpace *as, hwaddr addr, const void *buf, uint64_t len,
     rcu_read_lock();
     while (len) {
         MemSection s;
-        as_translate(as, addr, &s);
+        look_up_for(as, addr, MEM_WRITE, &s);
         uint64_t n = MIN(len, s.len);
         if (s.host && !s.readonly && n > 8) {
             memcpy(s.host, p, n);
@@ -295,7 +305,7 @@ MemResult as_load(AddressSpace *as, hwaddr addr, unsigned size, uint64_t *value,
     MemSection s;
     MemResult result;
     rcu_read_lock();
-    as_translate(as, addr, &s);
+    look_up_for(as, addr, MEM_READ, &s);
     if (s.len >= size) {
         result = section_read(&s, size, value, attrs);
     } else {
@@ -312,7 +322,7 @@ MemResult as_store(AddressSpace *as, hwaddr addr, unsigned size, uint64_t value,
     MemSection s;
     MemResult result;
     rcu_read_lock();
-    as_translate(as, addr, &s);
+    look_up_for(as, addr, MEM_WRITE, &s);
     if (s.len >= size) {
         result = section_write(&s, size, value, attrs);
     } else {
@@ -331,7 +341,7 @@ MemResult as_write_rom(AddressSpace *as, hwaddr addr, const void *buf, uint64_t 
     rcu_read_lock();
     while (len) {
         MemSection s;
-        as_translate(as, addr, &s);
+        look_up(as, addr, &s);
         uint64_t n = MIN(len, s.len);
         if (s.host) {
             memcpy(s.host, p, n);

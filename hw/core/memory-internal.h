@@ -9,7 +9,7 @@
 #include "hw/core/ram.h"
 #include "hw/core/ram-source.h"
 
-typedef enum RegionKind { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_ROMD, REGION_IO, REGION_ALIAS } RegionKind;
+typedef enum RegionKind { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_ROMD, REGION_IO, REGION_ALIAS, REGION_IOMMU } RegionKind;
 
 struct MemRegion {
     struct rcu_head rcu;
@@ -31,6 +31,10 @@ struct MemRegion {
     LockDomain *domain;
     void (*free_opaque)(void *opaque);
     GArray *notifiers; /* of MemNotifier, or NULL; map lock */
+    /* IOMMU */
+    const IommuOps *iommu;
+    AddressSpace *iommu_to;
+    uint64_t iommu_serial;
     /* RAM, ROM, ROMD */
     uint8_t *host;
     uint64_t ram_addr;
@@ -63,6 +67,10 @@ struct AddressSpace {
 extern AddressSpace *address_spaces; /* map lock */
 void mem_map_lock(void);
 void mem_map_unlock(void);
+MemRegion *mem_region_new(const char *name, uint64_t size, RegionKind kind);
+void mem_generation_next(void);
+/* `s` is a section of an IOMMU: put what it leads to in its place; region NULL: a fault. */
+void mem_iommu_translate(MemSection *s, unsigned access);
 
 /* RAM blocks: host memory and a range of the ram_addr space. */
 uint8_t *ram_block_new(const char *name, uint64_t size, RamSource *src, uint64_t *ram_addr, Error **errp);

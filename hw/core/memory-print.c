@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include "hw/core/memory-internal.h"
 
-static const char *const kind_name[] = { "container", "ram", "rom", "romd", "i/o", "alias" };
+static const char *const kind_name[] = { "container", "ram", "rom", "romd", "i/o", "alias", "iommu" };
 
 static void print_region(const MemRegion *r, hwaddr at, unsigned depth, GString *out)
 {

@@ -115,6 +115,8 @@ static void view_free(struct rcu_head *head)
     g_free(container_of(head, FlatView, rcu));
 }
 
+void mem_generation_next(void) { __atomic_fetch_add(&generation, 1, __ATOMIC_RELEASE); }
+
 /* Publish a new view of `as`; false: nothing has changed. */
 static bool as_refresh(AddressSpace *as)
 {
@@ -127,7 +129,7 @@ static bool as_refresh(AddressSpace *as)
     rcu_publish(as->view, v);
     if (old)
         call_rcu(&old->rcu, view_free);
-    __atomic_fetch_add(&generation, 1, __ATOMIC_RELEASE);
+    mem_generation_next();
     return true;
 }
 
@@ -196,7 +198,7 @@ uint64_t mem_generation(void)
 
 /* ---- regions ---- */
 
-static MemRegion *region_new(const char *name, uint64_t size, RegionKind kind)
+MemRegion *mem_region_new(const char *name, uint64_t size, RegionKind kind)
 {
     MemRegion *r = g_new0(MemRegion, 1);
     r->name = g_strdup(name);
@@ -213,7 +215,7 @@ static MemRegion *backed_from(const char *name, uint64_t size, RegionKind kind, 
     uint8_t *host = ram_block_new(name, size, src, &ram_addr, errp);
     if (!host)
         return NULL;
-    MemRegion *r = region_new(name, size, kind);
+    MemRegion *r = mem_region_new(name, size, kind);
     r->host = host;
     r->ram_addr = ram_addr;
     return r;
@@ -235,7 +237,7 @@ MemRegion *mem_ram_new_from(const char *name, uint64_t size, RamSource *src, Err
 
 MemRegion *mem_container_new(const char *name, uint64_t size)
 {
-    return region_new(name, size, REGION_CONTAINER);
+    return mem_region_new(name, size, REGION_CONTAINER);
 }
 
 MemRegion *mem_ram_new(const char *name, uint64_t size, Error **errp)
@@ -253,7 +255,7 @@ MemRegion *mem_rom_new(const char *name, uint64_t size, const void *data, uint64
 
 MemRegion *mem_io_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain)
 {
-    MemRegion *r = region_new(name, size, REGION_IO);
+    MemRegion *r = mem_region_new(name, size, REGION_IO);
     r->ops = ops;
     r->opaque = opaque;
     r->domain = domain;
@@ -273,7 +275,7 @@ MemRegion *mem_romd_new(const char *name, uint64_t size, const MemOps *ops, void
 
 MemRegion *mem_alias_new(const char *name, MemRegion *target, uint64_t offset, uint64_t size)
 {
-    MemRegion *r = region_new(name, size, REGION_ALIAS);
+    MemRegion *r = mem_region_new(name, size, REGION_ALIAS);
     r->target = target;
     r->target_offset = offset;
     return r;

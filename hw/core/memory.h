@@ -94,7 +94,7 @@ void mem_set_notifier_hook(void (*changed)(void));
 AddressSpace *as_new(const char *name, MemRegion *root);
 void as_free(AddressSpace *as);
 
-/* Counts every published change of any view; a reader that caches a translation compares it. */
+/* Counts every published change of any view, and every flush of an IOMMU; a reader that caches a translation compares it. */
 uint64_t mem_generation(void);
 /* Called (map lock held, new view published) after each commit that changed `as`: e.g. the vCPUs flush their TLBs. */
 typedef void MemChangedFn(void *opaque);
@@ -114,9 +114,31 @@ typedef struct MemSection {
     uint64_t ram_addr; /* RAM/ROM: address in the flat space of all RAM blocks (for dirty and code bitmaps), else ~0 */
 } MemSection;
 void as_translate(AddressSpace *as, hwaddr addr, MemSection *out);
+/*
+ * The same for an access of a device, whose space may lead through an IOMMU: MEM_READ, MEM_WRITE or both. What the IOMMU does not allow is
+ * unmapped, and it has noted the fault unless MEM_QUIET. Translations hold until mem_generation() is another.
+ */
+enum { MEM_READ = 1, MEM_WRITE = 2, MEM_QUIET = 4 };
+void as_translate_for(AddressSpace *as, hwaddr addr, unsigned access, MemSection *out);
 /* All that `as` shows now, in order of address, without what is unmapped. fn is inside rcu_read_lock(). */
 typedef void MemSectionFn(hwaddr at, const MemSection *s, void *opaque);
 void as_foreach_section(AddressSpace *as, MemSectionFn *fn, void *opaque);
+
+/*
+ * A region that an IOMMU translates, all 2^64 bytes: accesses of devices go on in `to`. find: the mapping that holds addr, false: none. fault: an
+ * access that there was no mapping for, or that the mapping does not allow. Both are called in any thread, under any device's domain and inside
+ * rcu_read_lock(): leaf locks only. Mappings are kept per thread: after one has gone or has become another, flush.
+ */
+typedef struct IommuEntry {
+    hwaddr first, last, to; /* first is at `to` */
+    unsigned access;        /* MEM_READ | MEM_WRITE */
+} IommuEntry;
+typedef struct IommuOps {
+    bool (*find)(void *opaque, hwaddr addr, IommuEntry *out);
+    void (*fault)(void *opaque, hwaddr addr, unsigned access);
+} IommuOps;
+MemRegion *mem_iommu_new(const char *name, const IommuOps *ops, void *opaque, AddressSpace *to);
+void mem_iommu_flush(MemRegion *r); /* any thread */
 
 /* Copy; any length; takes RCU and lock domains inside. Reads of unmapped addresses give all ones. */
 MemResult as_read(AddressSpace *as, hwaddr addr, void *buf, uint64_t len, MemAttrs attrs);

@@ -6,7 +6,7 @@
 static void start_bus(HostBridge *h, const char *name, bool express)
 {
     PciRootSpaces spaces = { .mem = h->spaces.pci, .io = h->io, .dma_region = h->spaces.system,
-                             .dma = h->as_memory };
+                             .dma = h->as_memory, .msi_first = 0xfee00000, .msi_last = 0xfeefffff };
 
     pci_root_bus_init(&h->bus, name, &h->dev, &spaces, express);
     pci_config_ports_init(&h->ports, &h->bus);

@@ -28,7 +28,7 @@ static bool gpex_start(Device *d, Error **errp)
     if (!g->dma)
         return true;
     g->mem = mem_container_new("pcie.memory", UINT64_MAX);
-    PciRootSpaces spaces = { .mem = g->mem, .io = g->io, .dma_region = g->dma_region, .dma = g->dma };
+    PciRootSpaces spaces = { .mem = g->mem, .io = g->io, .dma_region = g->dma_region, .dma = g->dma, .msi_first = g->msi_first, .msi_last = g->msi_last };
     pci_root_bus_init(&g->bus, "pcie.0", d, &spaces, true);
     pci_root_bus_set_intx(&g->bus, &intx_ops, g);
     d->region[0] = pci_ecam_new(&g->bus, g->buses);

@@ -17,6 +17,7 @@ typedef struct Gpex {
     MemRegion *io;          /* I/O ports */
     MemRegion *dma_region;  /* what bus masters see */
     AddressSpace *dma;
+    hwaddr msi_first, msi_last; /* as in PciBus */
     PciBus bus;
     MemRegion *mem;         /* made by start: PCI memory addresses; the board maps windows (aliases) of it */
 } Gpex;

@@ -20,6 +20,8 @@ void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRoo
 {
     b->dma_region = spaces->dma_region;
     b->dma = spaces->dma;
+    b->msi_first = spaces->msi_first;
+    b->msi_last = spaces->msi_last;
     b->express = express;
     b->max_slots = PCI_SLOTS;
     bus_common_init(b, name, parent, spaces->mem, spaces->io);
@@ -43,11 +45,11 @@ void pci_bus_fini(PciBus *b)
     b->bus.type = NULL;
 }
 
-PciBus *pci_bus_root(PciBus *b)
+PciBus *pci_bus_root(const PciBus *b)
 {
     while (b->bridge)
         b = b->bridge->bus;
-    return b;
+    return (PciBus *)b;
 }
 
 uint8_t pci_bus_number(const PciBus *b)

@@ -78,3 +78,12 @@ void pcie_cap_init(PciDevice *d, uint16_t offset, PcieType type, uint8_t port)
     pci_config_define(d, at + 36, 4, BIT(4), 0); /* Device Capabilities 2: completion timeout can be disabled */
     pci_config_define(d, at + 40, 2, 0, BIT(4));
 }
+
+void pcie_ats_init(PciDevice *d, uint16_t offset, bool page_aligned)
+{
+    enum { ATS_ID = 0x0f, ATS_PAGE_ALIGNED = BIT(5), ATS_SMALLEST_UNIT = 0x1f, ATS_ENABLE = BIT(15) };
+    uint16_t at = pcie_add_ext_capability(d, ATS_ID, 1, offset, 8);
+
+    pci_config_define(d, at + 4u, 2, page_aligned ? ATS_PAGE_ALIGNED : 0, 0);
+    pci_config_define(d, at + 6u, 2, 0, ATS_ENABLE | ATS_SMALLEST_UNIT);
+}

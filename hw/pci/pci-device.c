@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The common part of every PCI function: configuration space, BARs, INTx, DMA, reset and state. */
+/* The common part of every PCI function: configuration space, BARs, INTx, reset and state. */
 #include <inttypes.h>
 #include "base/bits.h"
 #include "base/log.h"
@@ -109,8 +109,7 @@ static void config_effects(PciDevice *d, uint32_t at, unsigned size)
         pci_bars_update(d);
     if (pci_overlaps(at, size, PCI_COMMAND, 2)) {
         pci_intx_update(d);
-        if (d->dma_alias)
-            mem_set_enabled(d->dma_alias, d->config[PCI_COMMAND] & PCI_CMD_MASTER);
+        pci_dma_update(d);
     }
     msi_config_wrote(d, at, size);
     msix_config_wrote(d, at, size);
@@ -264,57 +263,7 @@ void pci_set_irq(PciDevice *d, int level)
     pci_intx_update(d);
 }
 
-/* ---- DMA ---- */
-
-MemAttrs pci_attrs(const PciDevice *d)
-{
-    return (MemAttrs){.cpu = 0xffff,
-                      .requester = (unsigned)(pci_bus_number(d->bus) << 8 | d->devfn) & 0xffff};
-}
-
-bool pci_dma_allowed(PciDevice *d)
-{
-    if (d->config[PCI_COMMAND] & PCI_CMD_MASTER)
-        return true;
-    log_guest_error(d->dev.id, "bus master access while bus mastering is disabled");
-    return false;
-}
-
-MemResult pci_dma_read(PciDevice *d, hwaddr addr, void *buf, uint64_t len)
-{
-    if (!pci_dma_allowed(d)) {
-        memset(buf, 0xff, len);
-        return MEM_ERROR;
-    }
-    return as_read(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d));
-}
-
 const char *const pci_on_off_auto[] = { "on", "off", "auto", NULL };
-
-MemResult pci_dma_write(PciDevice *d, hwaddr addr, const void *buf, uint64_t len)
-{
-    return pci_dma_allowed(d) ? as_write(pci_bus_root(d->bus)->dma, addr, buf, len, pci_attrs(d))
-                          : MEM_ERROR;
-}
-
-void pci_send_msi(PciDevice *d, MsiMessage message)
-{
-    if (pci_dma_allowed(d))
-        as_store(pci_bus_root(d->bus)->dma, message.address, 4, message.data, pci_attrs(d));
-}
-
-AddressSpace *pci_dma_space(PciDevice *d)
-{
-    if (!d->dma_as) {
-        d->dma_root = mem_container_new("bus-master", UINT64_MAX);
-        d->dma_alias =
-            mem_alias_new("bus-master-memory", pci_bus_root(d->bus)->dma_region, 0, UINT64_MAX);
-        mem_set_enabled(d->dma_alias, d->config[PCI_COMMAND] & PCI_CMD_MASTER);
-        mem_map(d->dma_root, 0, d->dma_alias, 0);
-        d->dma_as = as_new(d->dev.id, d->dma_root);
-    }
-    return d->dma_as;
-}
 
 /* ---- The device type all others are based on ---- */
 
@@ -336,6 +285,7 @@ static bool pci_start(Device *dev, Error **errp)
     PciDevice *d = pci_device(dev);
 
     define_header(d);
+    pci_dma_start(d);
     return load_option_rom(d, errp);
 }
 
@@ -350,8 +300,7 @@ static void pci_reset(Device *dev, ResetPhase phase)
     memcpy(d->config, d->reset_value, d->config_size);
     if (d->intx_level)
         d->config[PCI_STATUS] |= PCI_STATUS_INTX;
-    if (d->dma_alias)
-        mem_set_enabled(d->dma_alias, false);
+    pci_dma_update(d);
     pci_bars_update(d);
     msi_reset(d);
     msix_reset(d);
@@ -370,8 +319,7 @@ static bool pci_loaded(Device *dev, Error **errp)
         return false;
     pci_bars_update(d);
     pci_intx_update(d);
-    if (d->dma_alias)
-        mem_set_enabled(d->dma_alias, d->config[PCI_COMMAND] & PCI_CMD_MASTER);
+    pci_dma_update(d);
     return true;
 }
 
@@ -384,12 +332,7 @@ static void pci_stop(Device *dev)
             mem_unmap(d->bar[i].region);
         d->bar[i].region = NULL;
     }
-    if (d->dma_as) {
-        as_free(d->dma_as);
-        mem_region_free(d->dma_alias);
-        mem_region_free(d->dma_root);
-        d->dma_as = NULL;
-    }
+    pci_dma_stop(d);
     msix_free(d);
     g_clear_pointer(&d->rom, mem_region_free);
     g_clear_pointer(&d->wmask, g_free);

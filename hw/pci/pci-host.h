@@ -38,6 +38,9 @@ struct PciBus {
     /* Root bus only */
     MemRegion *dma_region;  /* what bus masters see, and where MSI messages go */
     AddressSpace *dma;
+    hwaddr msi_first, msi_last; /* where messages of interrupts are written to, and an IOMMU lets them pass; equal: nowhere that is known */
+    const IommuOps *iommu;  /* NULL: none */
+    PciDevice *iommu_device;
     const PciIntxOps *intx;
     void *intx_opaque;
     unsigned line_count[PCI_MAX_LINES];
@@ -50,6 +53,7 @@ extern const BusType pci_bus_type;
 typedef struct PciRootSpaces {
     MemRegion *mem, *io, *dma_region;
     AddressSpace *dma;
+    hwaddr msi_first, msi_last; /* as in PciBus */
 } PciRootSpaces;
 /* `parent` is the host bridge's Device. */
 void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces,
@@ -63,7 +67,7 @@ void pci_bus_fini(PciBus *b);
 /* The guest has let go of a slot: all its functions vanish. Any thread under the machine's domain. */
 void pci_slot_unplugged(PciBus *b, unsigned slot);
 bool pci_slot_occupied(const PciBus *b, unsigned slot);
-PciBus *pci_bus_root(PciBus *b);
+PciBus *pci_bus_root(const PciBus *b);
 uint8_t pci_bus_number(const PciBus *b); /* as the guest has programmed it; 0: the root */
 
 /* Configuration cycles from the root: absent functions read all ones. size 1, 2 or 4, naturally aligned. */
@@ -88,6 +92,18 @@ void pci_config_ports_init(PciConfigPorts *p, PciBus *root);
 void pci_config_ports_fini(PciConfigPorts *p);
 /* Enhanced configuration access: 1 MiB a bus (PCIe 4.0 section 7.2.2); buses 1..256. The caller maps and frees it. */
 MemRegion *pci_ecam_new(PciBus *root, unsigned buses);
+
+/* All functions behind a bus. */
+typedef void PciFunctionFn(PciDevice *d, void *opaque);
+void pci_foreach_function(PciBus *b, PciFunctionFn *fn, void *opaque);
+
+/*
+ * An IOMMU, which is a function of the root bus, for all functions there and behind it: the opaque of `ops` is the PciDevice that asks. One; main
+ * thread, in start() and stop(). flush: mappings of d may have gone, or become others.
+ */
+bool pci_set_iommu(PciDevice *iommu, const IommuOps *ops, Error **errp);
+void pci_unset_iommu(PciDevice *iommu);
+void pci_iommu_flush(PciDevice *d);
 
 /* Make a device of a board at a fixed place; the caller sets properties and calls device_start(). */
 PciDevice *pci_new(PciBus *bus, const char *type, const char *id, uint8_t devfn, Error **errp);

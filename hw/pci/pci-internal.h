@@ -31,4 +31,7 @@ static inline bool pci_overlaps(uint32_t at, unsigned size, uint32_t reg, unsign
 }
 /* Does the guest let it master the bus? */
 bool pci_dma_allowed(PciDevice *d);
+void pci_dma_start(PciDevice *d);
+void pci_dma_update(PciDevice *d); /* bus mastering may have been switched */
+void pci_dma_stop(PciDevice *d);
 #endif

@@ -61,8 +61,9 @@ struct PciDevice {
     uint16_t cap_pm, cap_msi, cap_msix, cap_express; /* offsets, 0: absent */
     PciMsix *msix;
     GByteArray *msix_state;
-    MemRegion *dma_root, *dma_alias;
+    MemRegion *dma_root, *dma_view; /* dma_view: memory or the IOMMU, shown while bus mastering is on */
     AddressSpace *dma_as;
+    bool past_iommu;                /* its accesses are not translated */
 };
 
 /* ---- Configuration space (in start(), then also at run time under the device's domain) ---- */
@@ -101,6 +102,9 @@ typedef enum PcieType {
 /* An endpoint directly on the root bus becomes a root complex integrated endpoint. */
 void pcie_cap_init(PciDevice *d, uint16_t offset, PcieType type, uint8_t port);
 
+/* Address translation services at `offset` (PCIe 5.0 section 10.5.1); the guest may switch them on, translations are as without. */
+void pcie_ats_init(PciDevice *d, uint16_t offset, bool page_aligned);
+
 /* ---- Interrupts: raise from any thread that holds the device's domain ---- */
 void pci_set_irq(PciDevice *d, int level); /* the device's INTx pin */
 int pci_intx_by_eventfd(const PciDevice *d); /* the line that event_doors()->line_fd may drive for the pin now; -1: pci_set_irq() only */
@@ -134,8 +138,10 @@ void pci_send_msi(PciDevice *d, MsiMessage message);
 MemResult pci_dma_read(PciDevice *d, hwaddr addr, void *buf, uint64_t len);
 MemResult pci_dma_write(PciDevice *d, hwaddr addr, const void *buf, uint64_t len);
 MemAttrs pci_attrs(const PciDevice *d);
-/* The device's view of memory, for those that cache translations: empty while bus mastering is off. */
+/* The device's view of memory, for those that cache translations: empty while bus mastering is off. Translated where the bus has an IOMMU. */
 AddressSpace *pci_dma_space(PciDevice *d);
+/* In start(): the device's accesses and messages go past an IOMMU. */
+void pci_bypass_iommu(PciDevice *d);
 
 static inline PciDevice *pci_device(Device *d) { return (PciDevice *)d; }
 #endif

@@ -247,7 +247,7 @@ static bool start(Device *d, Error **errp)
         return false;
     m->mem.slot = MEMORY_DEVICE_NO_SLOT;
     m->mem.plugged = 0;
-    virtio_init(&m->v, &mem_class, d, pci_dma_space(&m->proxy.pci), pci_attrs(&m->proxy.pci), virtio_pci_notify, m->proxy.packed);
+    virtio_pci_init(&m->proxy, &m->v, &mem_class);
     virtio_add_queue(&m->v, QUEUE_SIZE);
     if (!check_size(m, m->requested, errp))
         return false;

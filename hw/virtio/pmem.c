@@ -157,7 +157,7 @@ static bool start(Device *d, Error **errp)
     if (!memory_device_take(&p->mem, d, "virtio-pmem", errp))
         return false;
     p->mem.slot = MEMORY_DEVICE_NO_SLOT;
-    virtio_init(&p->v, &pmem_class, d, pci_dma_space(&p->proxy.pci), pci_attrs(&p->proxy.pci), virtio_pci_notify, p->proxy.packed);
+    virtio_pci_init(&p->proxy, &p->v, &pmem_class);
     virtio_add_queue(&p->v, QUEUE_SIZE);
     if (!memory_device_plug(&p->mem, 128 * MiB, errp))
         return false;

@@ -108,7 +108,7 @@ static void set_status(VirtioMmio *m, uint8_t value)
     VirtioDevice *v = m->v;
     /* a driver that asks for more than is offered is told so (3.1.1) */
     if (!m->legacy && value & VIRTIO_STATUS_FEATURES_OK && !(v->status & VIRTIO_STATUS_FEATURES_OK) &&
-        (m->driver_features & ~offered(m) || !(m->driver_features & VIRTIO_F_VERSION_1)))
+        !virtio_features_fit(m->driver_features, offered(m)))
         value &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
     virtio_set_status(v, value);
     update_doors(m);
@@ -342,6 +342,7 @@ static const Property plug_props[] = {
     DEFINE_PROP_BOOL("packed", VirtioPlug, packed, false, "offer packed rings"),
     DEFINE_PROP_BOOL("event_idx", VirtioPlug, event_idx, true, "offer event indexes"),
     DEFINE_PROP_BOOL("indirect_desc", VirtioPlug, indirect, true, "offer indirect descriptors"),
+    DEFINE_PROP_BOOL("iommu_platform", VirtioPlug, iommu_platform, false, "tell the driver that memory is reached as by other devices"),
     DEFINE_PROP_END,
 };
 const DeviceType virtio_device_type = {
@@ -356,7 +357,7 @@ static bool is_pci(const Device *d) { return d->type->base == &virtio_pci_type; 
 void virtio_proxy_init(VirtioProxy *p, VirtioDevice *v, const VirtioClass *cls)
 {
     if (is_pci(&p->dev))
-        virtio_init(v, cls, &p->dev, pci_dma_space(&p->pci.pci), pci_attrs(&p->pci.pci), virtio_pci_notify, p->pci.packed);
+        virtio_pci_init(&p->pci, v, cls);
     else
         virtio_init(v, cls, &p->dev, machine_current()->as_memory, MEM_ATTRS_DEVICE, mmio_notify, p->plug.packed);
 }
@@ -370,8 +371,10 @@ bool virtio_proxy_ready(VirtioProxy *p, VirtioDevice *v, Error **errp)
         v->host_features &= ~VIRTIO_F_EVENT_IDX;
     if (!p->plug.indirect)
         v->host_features &= ~VIRTIO_F_INDIRECT_DESC;
+    if (p->plug.iommu_platform)
+        v->host_features |= VIRTIO_F_ACCESS_PLATFORM;
     if (m->legacy)
-        v->host_features &= ~(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED);
+        v->host_features &= ~(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED | VIRTIO_F_ACCESS_PLATFORM);
     p->plug.v = v;
     m->v = v;
     return true;

@@ -18,7 +18,7 @@ static void update_intx(VirtioPci *p)
     pci_set_irq(&p->pci, p->v->isr != 0 && !msix_enabled(&p->pci));
 }
 
-void virtio_pci_notify(VirtioDevice *v, VirtQueue *q)
+static void virtio_pci_notify(VirtioDevice *v, VirtQueue *q)
 {
     VirtioPci *p = of_device(v);
     uint16_t vector = q ? q->vector : v->config_vector;
@@ -103,9 +103,7 @@ GET(status) { return p->v->status; }
 SET(status)
 {
     VirtioDevice *v = p->v;
-    /* a driver that asks for more than is offered is told so (3.1.1) */
-    if (value & VIRTIO_STATUS_FEATURES_OK && !(v->status & VIRTIO_STATUS_FEATURES_OK) &&
-        (p->driver_features & ~host_features(p) || !(p->driver_features & VIRTIO_F_VERSION_1)))
+    if (value & VIRTIO_STATUS_FEATURES_OK && !(v->status & VIRTIO_STATUS_FEATURES_OK) && !virtio_features_fit(p->driver_features, host_features(p)))
         value &= ~(uint64_t)VIRTIO_STATUS_FEATURES_OK;
     virtio_set_status(v, (uint8_t)value);
     update_doors(p);
@@ -327,6 +325,16 @@ static void add_modern(VirtioPci *p)
 
 static bool on_root_bus(const VirtioPci *p) { return !p->pci.bus || !p->pci.dev.bus->parent || p->pci.dev.bus->parent->type->base != &pci_device_type; }
 
+/* Without VIRTIO_F_ACCESS_PLATFORM the driver's addresses are those of memory, whatever stands between (6.1). */
+void virtio_pci_init(VirtioPci *p, VirtioDevice *v, const VirtioClass *cls)
+{
+    if (!p->iommu_platform)
+        pci_bypass_iommu(&p->pci);
+    virtio_init(v, cls, &p->pci.dev, pci_dma_space(&p->pci), pci_attrs(&p->pci), virtio_pci_notify, p->packed);
+    if (p->iommu_platform)
+        v->host_features |= VIRTIO_F_ACCESS_PLATFORM;
+}
+
 bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp)
 {
     PciDevice *d = &p->pci;
@@ -340,10 +348,16 @@ bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp)
         error_setf(errp, "device '%s': disable-legacy=on and disable-modern=on leave nothing", d->dev.id);
         return false;
     }
+    if (legacy && p->iommu_platform) {
+        error_setf(errp, "device '%s': iommu_platform=on: drivers from before VIRTIO 1.0 do not know it; add disable-legacy=on", d->dev.id);
+        return false;
+    }
     if (!p->vectors)
         p->vectors = v->queue_count + 1;
     pcie_cap_init(d, 0, PCIE_ENDPOINT, 0);
     pci_pm_init(d, 0);
+    if (p->ats)
+        pcie_ats_init(d, 0x100, p->ats_aligned);
     if (!legacy) {
         pci_config_define(d, 2, 2, MODERN_ID + v->cls->id, 0);
         pci_config_define(d, 8, 1, 1, 0);
@@ -393,6 +407,9 @@ static const Property props[] = {
     DEFINE_PROP_BOOL("packed", VirtioPci, packed, false, "offer packed rings"),
     DEFINE_PROP_BOOL("event_idx", VirtioPci, event_idx, true, "offer event indexes"),
     DEFINE_PROP_BOOL("indirect_desc", VirtioPci, indirect, true, "offer indirect descriptors"),
+    DEFINE_PROP_BOOL("iommu_platform", VirtioPci, iommu_platform, false, "memory is reached through the IOMMU, if there is one"),
+    DEFINE_PROP_BOOL("ats", VirtioPci, ats, false, "show the capability of address translation services"),
+    DEFINE_PROP_BOOL("x-ats-page-aligned", VirtioPci, ats_aligned, true, "in it: untranslated addresses of requests are those of pages"),
     DEFINE_PROP_BOOL("ioeventfd", VirtioPci, ioeventfd, true, "doorbells that are no exits, where the accelerator can"),
     PROP_(PROP_U32, "vectors", VirtioPci, vectors, 0, "MSI-X vectors, 0: one for each queue and one more", .max = 2048),
     DEFINE_PROP_END,

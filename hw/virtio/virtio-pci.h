@@ -9,7 +9,7 @@
 
 /*
  * A type says .base = &virtio_pci_type and gives the identity of a transitional device (1af4:1000 + …) as PciDeviceInfo; its structure begins
- * with a VirtioPci. Its start() calls virtio_init(), adds queues, then virtio_pci_ready().
+ * with a VirtioPci. Its start() calls virtio_pci_init(), adds queues, then virtio_pci_ready().
  */
 typedef struct VirtioPci {
     PciDevice pci;
@@ -17,7 +17,7 @@ typedef struct VirtioPci {
     MemRegion *modern, *legacy, *caps[4];
     /* properties */
     int disable_legacy; /* on, off, auto */
-    bool disable_modern, packed, event_idx, indirect;
+    bool disable_modern, packed, event_idx, indirect, iommu_platform, ats, ats_aligned;
     uint32_t vectors;   /* 0: as many as are useful */
     /* registers of the common configuration and of the legacy window */
     uint32_t device_feature_select, driver_feature_select;
@@ -28,9 +28,8 @@ typedef struct VirtioPci {
     VirtioDoors doors;
 } VirtioPci;
 extern const DeviceType virtio_pci_type;
+void virtio_pci_init(VirtioPci *p, VirtioDevice *v, const VirtioClass *cls);
 bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp);
 /* First in stop() of a device whose queues an I/O thread serves (virtio_use_iothread()). */
 void virtio_pci_leave_iothread(VirtioPci *p);
-/* The notify function for virtio_init(). */
-VirtioNotifyFn virtio_pci_notify;
 #endif

@@ -15,7 +15,7 @@ typedef struct VirtioPlug {
     Device dev; /* always first */
     VirtioDevice *v;
     VirtioMmio *transport;
-    bool packed, event_idx, indirect; /* properties */
+    bool packed, event_idx, indirect, iommu_platform; /* properties */
 } VirtioPlug;
 extern const DeviceType virtio_device_type;
 

@@ -72,6 +72,12 @@ static uint64_t offered(VirtioDevice *v)
     return v->host_features | (v->cls->get_features ? v->cls->get_features(v) : 0);
 }
 
+bool virtio_features_fit(uint64_t wanted, uint64_t offered_)
+{
+    uint64_t needed = VIRTIO_F_VERSION_1 | (offered_ & VIRTIO_F_ACCESS_PLATFORM);
+    return !(wanted & ~offered_) && !(needed & ~wanted);
+}
+
 void virtio_set_features(VirtioDevice *v, uint64_t features)
 {
     if (v->status & VIRTIO_STATUS_FEATURES_OK)

@@ -17,6 +17,7 @@ enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_
 #define VIRTIO_F_INDIRECT_DESC BIT(28)
 #define VIRTIO_F_EVENT_IDX BIT(29)
 #define VIRTIO_F_VERSION_1 BIT(32)
+#define VIRTIO_F_ACCESS_PLATFORM BIT(33)
 #define VIRTIO_F_RING_PACKED BIT(34)
 enum { VIRTIO_STATUS_ACKNOWLEDGE = 1, VIRTIO_STATUS_DRIVER = 2, VIRTIO_STATUS_DRIVER_OK = 4, VIRTIO_STATUS_FEATURES_OK = 8,
        VIRTIO_STATUS_NEEDS_RESET = 64, VIRTIO_STATUS_FAILED = 128 };
@@ -91,7 +92,8 @@ static inline bool virtio_running(const VirtioDevice *v) { return v->status & VI
 void virtio_broken(VirtioDevice *v, const char *why);
 void virtio_config_changed(VirtioDevice *v);
 
-/* For transports. */
+/* For transports. fit: may a driver go on with these? Not with more than is offered, and not without what it can't do without (3.1.1). */
+bool virtio_features_fit(uint64_t wanted, uint64_t offered);
 void virtio_set_status(VirtioDevice *v, uint8_t status);
 void virtio_set_features(VirtioDevice *v, uint64_t features);
 void virtio_queue_enable(VirtQueue *q);                    /* addresses and size are set */

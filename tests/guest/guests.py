@@ -104,6 +104,9 @@ _TABLE = (
               'virt/lib/irqbypass', 'arch/x86/kvm/kvm', 'arch/x86/kvm/kvm-amd')))),
     Guest('nbd-amd64', 'files', 'amd64', ('linux-image-cloud-amd64',), "Debian 12, cloud, with the kernel's NBD client",
           members=(('boot/vmlinuz-*', 'vmlinuz'), ('lib/modules/*/kernel/drivers/block/nbd.ko', 'modules/nbd.ko'))),
+    *(Guest(f'iommu-{arch}', 'files', arch, (f'linux-image-cloud-{arch}',), "Debian 13, cloud, with virtio-iommu's driver", release=NEXT_RELEASE,
+            members=(('boot/vmlinuz-*', 'vmlinuz'), *((f'usr/lib/modules/*/kernel/drivers/{name}.ko.xz', f'modules/{os.path.basename(name)}.ko.xz')
+                                                      for name in ('iommu/virtio-iommu', 'block/virtio_blk')))) for arch in ('amd64', 'arm64')),
     Guest('installer-arm64', 'files', 'amd64', ('debian-installer-12-netboot-arm64',),
           "Debian 12's installer", members=((INSTALLER + 'linux', 'vmlinuz'),
                                             (INSTALLER + 'initrd.gz', 'initrd'))),
@@ -125,6 +128,7 @@ _TABLE = (
 
 ALL = {guest.name: guest for guest in _TABLE}
 KERNELS = [guest.name for guest in _TABLE if guest.kind == 'kernel']
+WITH_MODULES = [guest.name for guest in _TABLE if guest.kind == 'kernel' or any(name.startswith('modules/') for _, name in guest.members)]
 
 
 def is_arm(name):
