@@ -110,6 +110,7 @@ struct BlockNode {
     InFlight aligned;            /* writes of whole units; blocked (by the holder of `partial`) while part of one is read, changed and written */
     pthread_mutex_t partial;
     bool guessed;                /* nobody said which format it is */
+    bool merging;                /* a commit writes to it what an image above it holds, which must still take it for its backing file after a power cut */
     bool aio;                    /* requests may be carried out without a thread that waits: block/aio.h */
     GPtrArray *bitmaps;          /* of BlockBitmap; NULL: none. Changes while drained */
 };

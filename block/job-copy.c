@@ -177,6 +177,19 @@ static int follow_step(BlockJob *j, uint64_t *bytes)
     return r;
 }
 
+static int write_unit(BlockJob *j, uint64_t at, uint8_t *buf, uint64_t len)
+{
+    if (buf_is_zero(buf, len))
+        return block_pwrite_zeroes(j->target, at, len, BLOCK_REQ_MAY_UNMAP);
+    int r = 0;
+    for (uint64_t done = 0, piece; !r && done < len; done += piece) {
+        piece = MIN(len - done, j->compress ? j->compress : len);
+        struct iovec iov = { buf + done, piece };
+        r = block_pwritev(j->target, at + done, &iov, 1, j->compress ? BLOCK_REQ_COMPRESSED : 0);
+    }
+    return r;
+}
+
 /* Any thread. Not by a request of its own: the guest's write, which waits for it, counts already. */
 static int backup_unit(BlockJob *j, uint64_t unit, uint8_t *buf)
 {
@@ -191,10 +204,7 @@ static int backup_unit(BlockJob *j, uint64_t unit, uint8_t *buf)
         return 0;
     struct iovec iov = { buf, len };
     int r = block_preadv_inner(j->node, at, &iov, 1);
-    if (!r && buf_is_zero(buf, len))
-        r = block_pwrite_zeroes(j->target, at, len, BLOCK_REQ_MAY_UNMAP);
-    else if (!r)
-        r = block_pwritev(j->target, at, &iov, 1, j->compress ? BLOCK_REQ_COMPRESSED : 0);
+    r = r ? r : write_unit(j, at, buf, len);
     pthread_mutex_lock(&j->lock);
     job_set(j->copying, unit, false);
     job_set(j->map, unit, !r);

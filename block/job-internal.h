@@ -14,7 +14,8 @@ struct BlockJob {
     BlockJobType type;
     char *drive, *target_name;
     BlockNode *node, *base, *target; /* referenced; base NULL: none. commit: target = base */
-    bool full, compress, base_was_readonly;
+    bool full, base_was_readonly;
+    uint64_t compress;         /* backup: bytes of a cluster of the target, written compressed; 0: as they are */
     bool prepared;             /* of the job's thread */
     pthread_t thread;
     /* under lock */

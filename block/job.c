@@ -149,6 +149,15 @@ static BlockBackend *backend_of(const BlockJob *j)
     return NULL;
 }
 
+/* commit: the base is read-only again, unless the drive stands on it now. */
+static void leave_base(BlockJob *j, bool pivoted)
+{
+    if (j->type == JOB_COMMIT && j->base)
+        j->base->merging = false;
+    if (j->base_was_readonly && !pivoted)
+        block_reopen(j->base, false, NULL);
+}
+
 static void job_free(BlockJob *j)
 {
     g_ptr_array_remove(jobs, j);
@@ -204,6 +213,7 @@ static bool end_follow(BlockJob *j, bool pivot, Error **errp)
     set_watch(j->node, NULL);
     if (!r && pivot)
         replace_image(b, j->node, block_ref(j->target));
+    j->target->merging = false;
     blk_release(b);
     return !r;
 }
@@ -225,8 +235,7 @@ static void finish(void *opaque)
         error_setf(&err, "the copy can't be written back");
     if (j->node->watch == &j->watch)
         set_watch(j->node, NULL);
-    if (j->base_was_readonly && !(pivot && !err))
-        block_reopen(j->base, false, NULL);
+    leave_base(j, pivot && !err);
     if (err) {
         error_prependf(&err, "%s of drive '%s'", type_names[j->type], j->drive);
         error_report(err);
@@ -237,11 +246,18 @@ static void finish(void *opaque)
 
 /* --- starting --- */
 
+/* What has a protocol in front is no path. */
+static char *full_name(const char *file)
+{
+    g_autofree char *scheme = block_scheme(file);
+    return scheme || g_str_has_prefix(file, "json:") ? g_strdup(file) : g_canonicalize_filename(file, NULL);
+}
+
 static BlockNode *find_below(BlockNode *n, const char *file, Error **errp)
 {
-    g_autofree char *want = g_canonicalize_filename(file, NULL);
+    g_autofree char *want = full_name(file);
     for (BlockNode *b = n->backing; b; b = b->backing) {
-        g_autofree char *have = g_canonicalize_filename(block_filename(b), NULL);
+        g_autofree char *have = full_name(block_filename(b));
         if (!strcmp(have, want) || !strcmp(block_node_name(b), file))
             return b;
     }
@@ -265,6 +281,7 @@ static bool set_base(BlockJob *j, const BlockJobSpec *s, Error **errp)
     j->target = base;
     if (!block_reopen(base, true, errp))
         return false;
+    base->merging = true;
     return block_size(base) >= block_size(j->node) || block_truncate(base, block_size(j->node), PREALLOC_OFF, false, errp);
 }
 
@@ -279,7 +296,7 @@ static BlockNode *open_new(BlockNode *n, const char *file, const char *format, b
 {
     g_autoptr(Opts) create = opts_new(), open = opts_new();
     if (backing) {
-        g_autofree char *name = g_canonicalize_filename(block_filename(backing), NULL);
+        g_autofree char *name = full_name(block_filename(backing));
         opts_set(create, "backing_file", name);
         opts_set(create, "backing_fmt", block_driver_name(backing));
     }
@@ -296,6 +313,20 @@ static BlockNode *open_new(BlockNode *n, const char *file, const char *format, b
     return NULL;
 }
 
+/* Whole clusters can be compressed, and a unit holds some. */
+static bool set_compression(BlockJob *j, Error **errp)
+{
+    BlockInfo info = { 0 };
+    uint64_t cluster = block_info(j->target, &info, NULL) ? info.cluster_size : 0;
+    block_info_clear(&info);
+    if (cluster && cluster <= JOB_UNIT)
+        j->compress = cluster;
+    else
+        error_setf(errp, "image '%s': a compressed backup needs clusters of at most 64 KiB; make it with another cluster_size, or leave compress out",
+                   block_filename(j->target));
+    return j->compress;
+}
+
 static bool set_target(BlockJob *j, const BlockJobSpec *s, Error **errp)
 {
     const char *format = s->format ? s->format : block_driver_name(j->node);
@@ -303,7 +334,7 @@ static bool set_target(BlockJob *j, const BlockJobSpec *s, Error **errp)
     if (!j->full && s->type != JOB_STREAM)
         j->base = block_ref(j->node->backing);
     j->target = open_new(j->node, s->target, format, s->existing, j->full ? NULL : j->base, errp);
-    return j->target;
+    return j->target && (!s->compress || set_compression(j, errp));
 }
 
 static const BlockJob *job_of(const BlockNode *n)
@@ -340,7 +371,6 @@ BlockJob *block_job_start(BlockBackend *b, const BlockJobSpec *s, Error **errp)
     j->drive = g_strdup(blk_name(b));
     j->node = block_ref(block_skip_filters(blk_node(b)));
     j->speed = s->speed;
-    j->compress = s->compress;
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->changed, NULL);
     if (!jobs)
@@ -351,8 +381,7 @@ BlockJob *block_job_start(BlockBackend *b, const BlockJobSpec *s, Error **errp)
         job_alloc(j);
         set_watch(j->node, &j->watch);
     } else {
-        if (j->base_was_readonly)
-            block_reopen(j->base, false, NULL);
+        leave_base(j, false);
         job_free(j);
         return NULL;
     }
@@ -455,7 +484,10 @@ bool block_overlay(BlockBackend *b, const char *file, const char *format, bool e
     if (!n)
         return false;
     blk_hold(b);
-    bool ok = block_reopen(old, false, errp); /* flushes */
+    int r = block_flush(n); /* what shall be the drive's image must be there after a power cut */
+    if (r)
+        error_set_errno(errp, -r, "image '%s': can't be written back", block_filename(n));
+    bool ok = !r && block_reopen(old, false, errp); /* flushes */
     if (ok)
         replace_image(b, old, n);
     else
@@ -484,8 +516,7 @@ bool block_commit_now(BlockBackend *b, Error **errp)
         ok = false;
     }
     ok = ok && block_make_empty(j.node, errp);
-    if (j.base_was_readonly)
-        block_reopen(j.base, false, NULL);
+    leave_base(&j, false);
     blk_release(b);
     if (j.base)
         block_unref(j.base);

@@ -172,10 +172,11 @@ bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64
 
 /* --- preallocation and size --- */
 
-/* Map every cluster of the range, in steps that bound what is held in memory. */
-static int map_all(BlockNode *n, uint64_t from, uint64_t to)
+/* Map every cluster of the range, in steps that bound what is held in memory. The file has the clusters before a table says so. */
+static int map_all(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc prealloc, Error **errp)
 {
     Qcow2 *q = q2_of(n);
+    BlockPrealloc below = prealloc == PREALLOC_METADATA ? PREALLOC_OFF : prealloc;
     uint64_t used = block_size(q->data); /* what is allocated below it may hold anything */
     /* in the cluster that the old end lies in there may be the backing file's data */
     for (uint64_t at = n->backing_file ? align_up(from, q->cluster_size) : align_down(from, q->cluster_size); at < to;) {
@@ -184,6 +185,9 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to)
         int64_t host = q->data_node ? (int64_t)at : q2_alloc(n, clusters);
         if (host < 0)
             return (int)host;
+        uint64_t end = q->data_node ? MIN(stop, to) : (uint64_t)host + (clusters << q->cluster_bits);
+        if (end > block_size(q->data) && !block_truncate(q->data, end, below, false, errp))
+            return -EIO;
         int e = (uint64_t)host < used && !q->data_node ? block_pwrite_zeroes(q->data, (uint64_t)host, MIN(stop - at, used - (uint64_t)host), 0) : 0;
         if (e)
             return e;
@@ -214,29 +218,14 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to)
 
 bool q2_preallocate(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc prealloc, Error **errp)
 {
-    Qcow2 *q = q2_of(n);
-    uint64_t old_end = block_size(q->data);
-    int r = map_all(n, from, to);
+    Error *err = NULL;
+    int r = map_all(n, from, to, prealloc, &err);
     r = r ? r : q2_sync(n);
-    if (r) {
+    if (err)
+        error_propagate(errp, err);
+    else if (r)
         error_set_errno(errp, -r, "image '%s': preallocation", block_filename(n));
-        return false;
-    }
-    uint64_t end = old_end;
-    for (uint64_t i = q->reftable_size << q->refblock_bits; !q->data_node && i-- > old_end >> q->cluster_bits;) {
-        uint64_t count;
-        if (!q->reftable[i >> q->refblock_bits]) {
-            i = align_down(i, BIT(q->refblock_bits));
-            continue;
-        }
-        if (!q2_refcount(n, i, &count) && count) {
-            end = (i + 1) << q->cluster_bits;
-            break;
-        }
-    }
-    if (q->data_node)
-        end = to;
-    return end <= old_end || block_truncate(q->data, end, prealloc == PREALLOC_METADATA ? PREALLOC_OFF : prealloc, false, errp);
+    return !r;
 }
 
 /* The range reads as zero afterwards, whatever kind of cluster stands there. (not locked) */

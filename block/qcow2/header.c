@@ -94,9 +94,11 @@ static void add_extension(GByteArray *b, uint32_t magic, const void *data, size_
     g_byte_array_append(b, padding, (guint)(align_up(len, 8) - len));
 }
 
+enum { SECTOR = 512, FEATURES_BYTES = 8 + ARRAY_LEN(feature_names) * 48, END_BYTES = 8 };
+
 static void add_features(GByteArray *b)
 {
-    uint8_t table[ARRAY_LEN(feature_names) * 48] = { 0 };
+    uint8_t table[FEATURES_BYTES - 8] = { 0 };
     for (size_t i = 0; i < ARRAY_LEN(feature_names); i++) {
         table[i * 48] = feature_names[i].type;
         table[i * 48 + 1] = feature_names[i].bit;
@@ -132,39 +134,82 @@ static void add_fixed(GByteArray *b, const Qcow2 *q, const BlockNode *n)
     g_byte_array_append(b, padding, 7);
 }
 
-bool q2_write_header(BlockNode *n, Error **errp)
+/* Where the present header has the backing file's name; a new image: nowhere. */
+static int present_name(BlockNode *n, uint64_t *start, uint64_t *end)
 {
-    Qcow2 *q = q2_of(n);
-    g_autoptr(GByteArray) b = g_byte_array_new();
-    add_fixed(b, q, n);
+    uint8_t h[12] = { 0 };
+    int r = block_pread(n->file, 8, h, sizeof h);
+    *start = load_be(h, 8);
+    *end = *start + load_be(h + 8, 4);
+    return r;
+}
+
+/* A name that does not fit into the first sector comes to a place where the present one is not. */
+static int name_place(BlockNode *n, uint64_t behind, uint64_t len, uint64_t *place)
+{
+    uint64_t start, end, cluster = q2_of(n)->cluster_size;
+    *place = behind;
+    if (behind + len <= SECTOR)
+        return 0;
+    int r = present_name(n, &start, &end);
+    for (uint64_t at = 1024; !r && at <= 2048 && at + len <= cluster; at += 1024) {
+        if (at >= behind && (at >= end || at + len <= start)) {
+            *place = at;
+            break;
+        }
+    }
+    return r;
+}
+
+/* Extensions and the end of them. */
+static void add_extensions(GByteArray *b, const Qcow2 *q, const BlockNode *n, size_t name_len)
+{
     if (n->backing_format)
         add_extension(b, (uint32_t)EXT_BACKING_FORMAT, n->backing_format, strlen(n->backing_format));
     if (q->data_file_name)
         add_extension(b, EXT_DATA_FILE, q->data_file_name, strlen(q->data_file_name));
-    size_t name_len = n->backing_file ? strlen(n->backing_file) : 0, rest = name_len + 8;
-    for (unsigned i = 0; i < q->extensions->len; i++)
-        rest += 8 + align_up(g_array_index(q->extensions, Q2Extension, i).len, 8);
-    if (q->version >= 3 && b->len + 8 + ARRAY_LEN(feature_names) * 48 + rest <= q->cluster_size) /* names for others: not needed */
-        add_features(b);
     for (unsigned i = 0; i < q->extensions->len; i++) {
         const Q2Extension *e = &g_array_index(q->extensions, Q2Extension, i);
         add_extension(b, e->magic, e->data, e->len);
     }
+    if (q->version >= 3 && b->len + FEATURES_BYTES + END_BYTES + name_len <= SECTOR)
+        add_features(b);
     add(b, EXT_END, 4);
     add(b, 0, 4);
-    if (name_len > 1023 || b->len + name_len > q->cluster_size) {
+}
+
+/*
+ * A power cut leaves any of the sectors that were being written. So the header is its first sector: the table of the features' names, which others
+ * can do without, is left out where there is no room for it, and only a long name stands behind, durable before the first sector says so.
+ */
+bool q2_write_header(BlockNode *n, Error **errp)
+{
+    Qcow2 *q = q2_of(n);
+    g_autoptr(GByteArray) b = g_byte_array_new();
+    size_t name_len = n->backing_file ? strlen(n->backing_file) : 0;
+    uint64_t place;
+    add_fixed(b, q, n);
+    add_extensions(b, q, n, name_len);
+    int r = name_place(n, b->len, name_len, &place);
+    if (!r && (name_len > 1023 || place + name_len > q->cluster_size)) {
         error_setf(errp, "image '%s': the header with the backing file's name does not fit into one cluster; use a shorter name", block_filename(n));
         return false;
     }
-    if (name_len) {
-        store_be(b->data + 8, 8, b->len);
-        store_be(b->data + 16, 4, name_len);
-        g_byte_array_append(b, (const uint8_t *)n->backing_file, (guint)name_len);
-    }
     guint used = b->len;
-    g_byte_array_set_size(b, (guint)q->cluster_size); /* what stood behind is gone */
+    g_byte_array_set_size(b, (guint)q->cluster_size);
     memset(b->data + used, 0, b->len - used);
-    int r = block_pwrite(n->file, 0, b->data, b->len);
+    if (name_len) {
+        store_be(b->data + 8, 8, place);
+        store_be(b->data + 16, 4, name_len);
+        memcpy(b->data + place, n->backing_file, name_len);
+    }
+    uint64_t end = name_len ? place + name_len : used;
+    if (!r && end > SECTOR) {
+        uint64_t from = MAX(align_down(MIN(used > SECTOR ? SECTOR : place, place), SECTOR), (uint64_t)SECTOR);
+        r = block_pwrite(n->file, from, b->data + from, end - from);
+        r = r ? r : block_flush(n->file);
+    }
+    r = r ? r : block_pwrite(n->file, 0, b->data, SECTOR);
     r = r ? r : block_flush(n->file);
     if (r)
         error_set_errno(errp, -r, "image '%s': its header can't be written", block_filename(n));

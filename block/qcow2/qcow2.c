@@ -342,7 +342,8 @@ static int locked_range(BlockNode *n, uint64_t offset, uint64_t len, int (*fn)(B
 static int q2_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
 {
     Qcow2 *q = q2_of(n);
-    if (q->version < 3 && (n->backing || offset & (q->cluster_size - 1)))
+    bool backed = n->backing || n->backing_file; /* which need not be open now */
+    if (q->version < 3 && (backed || offset & (q->cluster_size - 1)))
         return -ENOTSUP;
     if (q->version < 3) /* no zero flag: without a backing file unallocated clusters are zero */
         return locked_range(n, offset, len, q2_discard_range, true);

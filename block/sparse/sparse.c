@@ -40,6 +40,9 @@ static int data_write(BlockNode *n, const SparseMap *m, uint64_t disk, uint64_t 
     return key ? crypt_pwritev(m->file, key, host, disk, iov, iovcnt) : block_pwritev(m->file, host, iov, iovcnt, 0);
 }
 
+/* It need not be open now. */
+static bool has_backing(const BlockNode *n) { return n->backing || n->backing_file; }
+
 /* --- requests in flight --- */
 
 typedef enum Use { READS, WRITES, ALLOCATES, ZEROES } Use;
@@ -331,7 +334,7 @@ static int write_packed(BlockNode *n, uint64_t offset, uint64_t len, const struc
     r = !buf ? -ENOMEM : *did < have ? read_range(n, m.block, have, &whole, 1) : 0;
     if (!r) {
         iov_to_buf(iov, iovcnt, skip, buf + (offset - m.block), *did);
-        bool nothing = m.kind == SPARSE_ABSENT && !n->backing && buf_is_zero(buf, m.unit);
+        bool nothing = m.kind == SPARSE_ABSENT && !has_backing(n) && buf_is_zero(buf, m.unit);
         r = nothing ? 0 : s->ops->pack(n, &m, buf);
     }
     pthread_mutex_lock(&s->lock);
@@ -350,7 +353,7 @@ static int touch(BlockNode *n)
         r = s->ops->first_write(n);
     s->touched = s->touched || !r;
     pthread_mutex_unlock(&s->lock);
-    return r;
+    return MIN(r, 0);
 }
 
 int sparse_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
@@ -388,13 +391,15 @@ static int zero_range(BlockNode *n, uint64_t offset, uint64_t len, unsigned flag
             return -ENOTSUP;
         } else if (m.kind == SPARSE_DATA) {
             r = block_pwrite_zeroes(m.file, m.host, m.len, flags & ~(unsigned)BLOCK_REQ_FUA);
-        } else if (!discard && (m.kind == SPARSE_PACKED || (m.kind == SPARSE_ABSENT && n->backing))) {
+        } else if (!discard && (m.kind == SPARSE_PACKED || (m.kind == SPARSE_ABSENT && has_backing(n)))) {
             bool whole = m.block == offset + done && (m.len % m.unit == 0 || offset + done + m.len == block_size(n));
             if (!ops->can_zero || !whole)
                 return -ENOTSUP;
             m.kind = SPARSE_ZERO;
-            for (uint64_t end = offset + done + m.len; !r && m.block < end; m.block += m.unit)
-                r = ops->full && ops->full(n) ? ops->sync(n) : ops->link(n, &m);
+            for (uint64_t end = offset + done + m.len; !r && m.block < end; m.block += m.unit) {
+                r = ops->full && ops->full(n) ? ops->sync(n) : 0;
+                r = r ? r : ops->link(n, &m);
+            }
         }
         done += m.len;
     }

@@ -61,7 +61,7 @@ typedef struct SparseOps {
     int (*link)(BlockNode *n, const SparseMap *m); /* the block's kind (DATA: host is the block's start; ZERO) into the table */
     int (*sync)(BlockNode *n);                     /* tables to the file, in order, durable; data that is written is durable then as well */
     bool (*full)(BlockNode *n);                    /* time for sync */
-    int (*first_write)(BlockNode *n);              /* before anything changes */
+    int (*first_write)(BlockNode *n);              /* before anything changes; > 0: again before the next change */
     bool can_zero;                                 /* link takes ZERO */
     bool apart;                                    /* there is something between blocks: alloc gives one at a time */
     bool pads;                                     /* the file reaches to the end of its last block */

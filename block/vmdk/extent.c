@@ -248,6 +248,8 @@ static int vmdk_first_write(BlockNode *n)
 {
     Vmdk *v = vmdk_of(n);
     char hex[12];
+    if (n->merging)
+        return 1;
     sparse_random(&v->cid, sizeof v->cid);
     v->cid = v->cid >= 0xfffffffe ? 1 : v->cid; /* ffffffff: no parent */
     g_snprintf(hex, sizeof hex, "%08x", v->cid);

@@ -220,6 +220,11 @@ static bool vmdk_change_backing(BlockNode *n, const char *file, const char *form
         cid = vmdk_of(b)->cid;
         block_unref(b);
     }
+    int r = sparse_flush(n); /* what was copied from the present parent */
+    if (r) {
+        error_set_errno(errp, -r, "image '%s': its metadata can't be written", block_filename(n));
+        return false;
+    }
     g_autofree char *hex = g_strdup_printf("%08x", cid), *quoted = file ? g_strdup_printf("\"%s\"", file) : NULL;
     g_autofree char *text = vmdk_desc_set(v->descriptor, "parentCID", hex, "CID");
     char *old = v->descriptor;

@@ -307,14 +307,16 @@ static void test_cancel(const void *options)
 
 static void test_backup(const void *options)
 {
-    for (unsigned full = 0; full < 2; full++) {
+    for (unsigned how = 0; how < 3; how++) { /* of the image alone, of all, of all and compressed into an image that is there */
         begin(options);
         g_autofree char *file = path("copy");
+        if (how == 2)
+            make("copy", NULL, options);
         g_autofree uint8_t *then = g_malloc(SIZE);
         for (unsigned i = 0; i < WRITERS; i++)
             pthread_mutex_lock(&writer[i].lock);
         memcpy(then, model, SIZE);
-        job(&(BlockJobSpec){ .type = JOB_BACKUP, .target = file, .full = full, .speed = 40 << 20 });
+        job(&(BlockJobSpec){ .type = JOB_BACKUP, .target = file, .full = how, .existing = how == 2, .compress = how == 2, .speed = 40 << 20 });
         for (unsigned i = 0; i < WRITERS; i++)
             pthread_mutex_unlock(&writer[i].lock);
         until_done();

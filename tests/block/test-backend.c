@@ -410,11 +410,50 @@ static void test_statistics(void)
     blk_free(b);
 }
 
+static BlockNode *make_and_open(const char *file, const char *format, uint64_t size, Opts *options)
+{
+    Error *err = NULL;
+    block_create(file, format, size, options, &err);
+    g_assert_no_error(err);
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", format);
+    BlockNode *n = block_open(file, o, BLOCK_RDWR, &err);
+    g_assert_no_error(err);
+    return n;
+}
+
+/* So many blocks that their tables are written back meanwhile: none of them is left out. */
+static void test_many_zeroes(void)
+{
+    const uint64_t size = 3ull << 30, step = 64 << 20;
+    Error *err = NULL;
+    g_autofree char *folder = g_dir_make_tmp("rhea-zeroes-XXXXXX", &err), *base = g_build_filename(folder, "base", NULL);
+    g_autofree char *image = g_build_filename(folder, "image", NULL);
+    g_assert_no_error(err);
+    g_autoptr(Opts) o = opts_parse("cluster_size=4k,table_size=2,backing_fmt=raw", NULL, &err);
+    opts_set(o, "backing_file", base);
+    block_unref(make_and_open(base, "raw", size, NULL));
+    BlockNode *n = make_and_open(image, "qed", size, o);
+    for (uint64_t at = 0; at < size; at += step)
+        g_assert_cmpint(block_pwrite_zeroes(n, at, step, 0), ==, 0);
+    for (uint64_t at = 0; at < size;) {
+        BlockStatus s;
+        g_assert_cmpint(block_status(n, at, size - at, &s), ==, 0);
+        g_assert_cmpuint(s.flags & (BLOCK_ZERO | BLOCK_ALLOCATED), ==, BLOCK_ZERO | BLOCK_ALLOCATED);
+        at += s.pnum;
+    }
+    block_unref(n);
+    g_remove(image);
+    g_remove(base);
+    g_rmdir(folder);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/backend/media", test_media);
     g_test_add_func("/backend/guessed", test_guessed);
+    g_test_add_func("/backend/many-zeroes", test_many_zeroes);
     g_test_add_func("/backend/fixed", test_fixed);
     g_test_add_func("/backend/statistics", test_statistics);
     g_test_add_func("/backend/limits", test_limits);
