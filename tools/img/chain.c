@@ -15,6 +15,36 @@ static BlockNode *find_layer(BlockNode *n, const char *name, Error **errp)
     return NULL;
 }
 
+/* A second node of the same file, for writing: the chain holds the read-only one, whose locks allow no writer. */
+static BlockNode *open_writable(BlockNode *layer, uint64_t size, Error **errp)
+{
+    g_autoptr(Opts) o = opts_new();
+    opts_set(o, "driver", block_driver_name(layer));
+    if (!strcmp(block_driver_name(block_file(layer)), "file")) {
+        opts_set(o, "file.driver", "file");
+        opts_set(o, "file.locking", "off");
+    }
+    BlockNode *n = block_open(block_filename(layer), o, BLOCK_RDWR, errp);
+    if (!n || block_size(n) >= size || block_truncate(n, size, PREALLOC_OFF, false, errp))
+        return n;
+    block_unref(n);
+    return NULL;
+}
+
+bool img_commit_into(BlockNode *n, BlockNode *layer, bool empty, uint64_t rate, ImgProgress *p, Error **errp)
+{
+    BlockNode *base = open_writable(layer, block_size(n), errp);
+    ImgCopy copy = { .src = n, .dst = base, .base = layer, .length = block_size(n), .only_allocated = true, .jobs = 1, .progress = p, .rate = rate };
+    if (base)
+        base->merging = true;
+    bool ok = base && img_copy(&copy, errp);
+    int e = ok ? block_flush(base) : 0;
+    if (e)
+        error_set_errno(errp, -e, "image '%s'", block_filename(base));
+    block_unref(base);
+    return ok && !e && (!empty || block_make_empty(n, errp));
+}
+
 int img_commit(int argc, char **argv)
 {
     ImgOpen how = { 0 };
@@ -43,33 +73,11 @@ int img_commit(int argc, char **argv)
     BlockNode *layer = base_name ? find_layer(n, base_name, &err) : block_backing(n);
     if (!layer && !err)
         error_setf(&err, "image '%s' has no backing file to commit to", argv[1]);
-    BlockNode *base = NULL;
-    bool ok = layer;
-    if (ok) { /* a second node of the same file, for writing: the chain holds the read-only one, whose locks allow no writer */
-        g_autoptr(Opts) o = opts_new();
-        opts_set(o, "driver", block_driver_name(layer));
-        opts_set(o, "file.driver", "file");
-        opts_set(o, "file.locking", "off");
-        base = block_open(block_filename(layer), o, BLOCK_RDWR, &err);
-        ok = base && (block_size(base) >= block_size(n) || block_truncate(base, block_size(n), PREALLOC_OFF, false, &err));
-    }
-    if (ok) {
-        ImgProgress p;
-        img_progress_start(&p, show, block_size(n));
-        ImgCopy copy = { .src = n, .dst = base, .base = layer, .length = block_size(n), .only_allocated = true, .jobs = 1, .progress = &p,
-                         .rate = bytes_per_second };
-        ok = img_copy(&copy, &err);
-        if (ok)
-            img_progress_end(&p);
-        int r = ok ? block_flush(base) : 0;
-        if (r)
-            error_set_errno(&err, -r, "image '%s'", block_filename(base));
-        ok = ok && !r;
-    }
-    if (base)
-        block_unref(base);
-    if (ok && !keep && !base_name)
-        ok = block_make_empty(n, &err);
+    ImgProgress p;
+    img_progress_start(&p, show, block_size(n));
+    bool ok = layer && img_commit_into(n, layer, !keep && !base_name, bytes_per_second, &p, &err);
+    if (ok)
+        img_progress_end(&p);
     block_unref(n);
     if (ok && !quiet)
         printf("Image committed.\n");
@@ -110,6 +118,11 @@ static bool copy_differences(BlockNode *n, BlockNode *new_base, ImgProgress *p, 
     return true;
 }
 
+bool img_put_on(BlockNode *n, BlockNode *base, const char *name, const char *format, ImgProgress *p, Error **errp)
+{
+    return copy_differences(n, base, p, errp) && block_change_backing(n, name, format, errp);
+}
+
 int img_rebase(int argc, char **argv)
 {
     ImgOpen how = { 0 };
@@ -148,15 +161,13 @@ int img_rebase(int argc, char **argv)
         base = full && block_cache_mode(source_cache, &flags, &err) ? block_open(full, o, flags, &err) : NULL;
         ok = base;
     }
-    if (ok && !unsafe) {
-        ImgProgress p;
-        img_progress_start(&p, show, block_size(n));
-        ok = copy_differences(n, base, &p, &err);
+    const char *name = *base_name ? base_name : NULL;
+    ImgProgress p;
+    img_progress_start(&p, show, block_size(n));
+    ok = ok && (unsafe ? block_change_backing(n, name, base_format, &err) : img_put_on(n, base, name, base_format, &p, &err));
+    if (ok && !unsafe)
         img_progress_end(&p);
-    }
-    ok = ok && block_change_backing(n, *base_name ? base_name : NULL, base_format, &err);
     block_unref(n);
-    if (base)
-        block_unref(base);
+    block_unref(base);
     return ok ? EXIT_SUCCESS : img_fail(err);
 }

@@ -65,4 +65,9 @@ typedef struct ImgCopy {
     ImgProgress *progress;
 } ImgCopy;
 bool img_copy(const ImgCopy *c, Error **errp);
+
+/* chain.c: what n holds above `layer` of its chain goes there; `empty`: n has nothing of its own afterwards. rate: bytes a second, 0: no limit. */
+bool img_commit_into(BlockNode *n, BlockNode *layer, bool empty, uint64_t rate, ImgProgress *p, Error **errp);
+/* n stands on `base` (NULL: on nothing), which its header calls `name`, and holds the same. */
+bool img_put_on(BlockNode *n, BlockNode *base, const char *name, const char *format, ImgProgress *p, Error **errp);
 #endif

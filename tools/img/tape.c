@@ -31,8 +31,11 @@ static void event_free(void *p)
     g_free(e);
 }
 
+/* Locked. */
 static void record(Tape *t, TapeKind kind, unsigned file, uint64_t offset, const void *data, uint64_t len)
 {
+    if (t->shown)
+        return;
     TapeEvent *e = g_new0(TapeEvent, 1);
     *e = (TapeEvent){ kind, file, offset, kind == TAPE_WRITE ? g_bytes_new(data, len) : NULL };
     g_ptr_array_add(t->events, e);
@@ -40,16 +43,43 @@ static void record(Tape *t, TapeKind kind, unsigned file, uint64_t offset, const
 
 /* --- the protocol --- */
 
+#define SCHEME "torture-tape"
+
+char *tape_name(unsigned file) { return g_strdup_printf(SCHEME ":%0*u", (int)(1 + file * 50), file); }
+
+unsigned tape_number(const char *name)
+{
+    uint64_t n;
+    return name && g_str_has_prefix(name, SCHEME ":") && parse_u64(name + strlen(SCHEME ":"), &n) && n < TAPE_FILES ? (unsigned)n : TAPE_FILES;
+}
+
 static unsigned number(const BlockNode *n) { return GPOINTER_TO_UINT(*(void **)n->opaque); }
-static GByteArray *bytes(const BlockNode *n) { return tape->file[number(n)]; }
+static GByteArray *bytes(const BlockNode *n) { return (tape->shown ? tape->shown->file : tape->file)[number(n)]; }
+
+static bool tape_parse(const char *filename, Opts *o, Error **errp)
+{
+    opts_set(o, "filename", filename);
+    return true;
+}
 
 static bool tape_open(BlockNode *n, Opts *o, Error **errp)
 {
     const char *name = opts_get(o, "filename");
-    *(void **)n->opaque = GUINT_TO_POINTER(name && !strcmp(name, "1"));
+    unsigned file = tape_number(name);
+    if (!tape || file == TAPE_FILES) {
+        error_setf(errp, "'%s' is no file on a tape, which only rhea-img torture has", name ? name : "");
+        return false;
+    }
+    *(void **)n->opaque = GUINT_TO_POINTER(file);
+    pthread_mutex_lock(&tape->lock);
     n->size = bytes(n)->len;
+    pthread_mutex_unlock(&tape->lock);
     return true;
 }
+
+/* Writing is always possible. */
+static bool tape_reopened(BlockNode *n, Error **errp) { return true; }
+
 static int tape_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
     pthread_mutex_lock(&tape->lock);
@@ -71,11 +101,9 @@ static int tape_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struc
     pthread_mutex_unlock(&tape->lock);
     return 0;
 }
-static int tape_flush(BlockNode *n)
+static int flush_node(BlockNode *n)
 {
-    pthread_mutex_lock(&tape->lock);
-    record(tape, TAPE_FLUSH, number(n), 0, NULL, 0);
-    pthread_mutex_unlock(&tape->lock);
+    tape_flush(tape, number(n));
     return 0;
 }
 static bool tape_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
@@ -93,9 +121,12 @@ static bool tape_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
     return true;
 }
 
-static const BlockDriver tape_driver = { .name = "torture-tape", .desc = "records what is written", .instance_size = sizeof(void *), .protocol = true,
-                                         .grows = true, .open = tape_open, .preadv = tape_preadv, .pwritev = tape_pwritev, .flush = tape_flush,
-                                         .truncate = tape_truncate };
+static const char *const tape_schemes[] = { SCHEME, NULL };
+static const BlockDriver tape_driver = {
+    .name = SCHEME, .desc = "records what is written", .instance_size = sizeof(void *), .protocol = true, .grows = true, .schemes = tape_schemes,
+    .parse_filename = tape_parse, .open = tape_open, .reopened = tape_reopened, .preadv = tape_preadv, .pwritev = tape_pwritev, .flush = flush_node,
+    .truncate = tape_truncate
+};
 
 Tape *tape_new(void)
 {
@@ -118,14 +149,34 @@ void tape_free(Tape *t)
     tape = NULL;
 }
 
+unsigned tape_length(Tape *t)
+{
+    pthread_mutex_lock(&t->lock);
+    unsigned len = t->events->len;
+    pthread_mutex_unlock(&t->lock);
+    return len;
+}
+
 void tape_load(Tape *t, unsigned file, const void *data, uint64_t len)
 {
+    pthread_mutex_lock(&t->lock);
+    resize(t->file[file], 0);
     put(t->file[file], 0, data, len);
+    record(t, TAPE_CUT, file, 0, NULL, 0);
     record(t, TAPE_WRITE, file, 0, data, len);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void tape_flush(Tape *t, unsigned file)
+{
+    pthread_mutex_lock(&t->lock);
     record(t, TAPE_FLUSH, file, 0, NULL, 0);
+    pthread_mutex_unlock(&t->lock);
 }
 
 /* --- what is on the disk --- */
+
+void tape_show(Tape *t, TapeDisk *d) { t->shown = d; }
 
 void tape_disk_init(TapeDisk *d)
 {
@@ -183,7 +234,10 @@ static void lose_sectors(TapeDisk *d, const TapeEvent *e, unsigned keep, GRand *
 void tape_disk_lose(const Tape *t, TapeDisk *d, unsigned to, GRand *rand)
 {
     unsigned keep = g_rand_int(rand) % 4; /* hardly any, some, most, whole writes */
-    for (unsigned i = MIN(d->start[0], d->start[1]); i < to; i++) {
+    unsigned first = d->start[0];
+    for (unsigned f = 1; f < TAPE_FILES; f++)
+        first = MIN(first, d->start[f]);
+    for (unsigned i = first; i < to; i++) {
         const TapeEvent *e = t->events->pdata[i];
         if (i < d->start[e->file] || e->kind == TAPE_FLUSH)
             continue;

@@ -4,13 +4,23 @@
 #include <unistd.h>
 #include "tools/img/torture.h"
 
-BlockNode *torture_open(const Torture *r, unsigned flags, Error **errp)
+static BlockNode *open_with(const Torture *r, unsigned file, const char *key, unsigned flags, Error **errp)
 {
     g_autoptr(Opts) o = opts_new();
+    g_autofree char *name = tape_name(file), *data = tape_name(DATA_FILE);
     opts_set(o, "driver", r->format);
-    if (r->key)
-        opts_set(o, r->key_name, r->key);
-    return block_open(r->path, o, flags, errp);
+    if (key)
+        opts_set(o, r->key_name, key);
+    if (r->data_path) {
+        opts_set(o, "data-file.driver", "torture-tape");
+        opts_set(o, "data-file.filename", data);
+    }
+    return block_open(name, o, flags, errp);
+}
+
+BlockNode *torture_open(const Torture *r, unsigned file, unsigned flags, Error **errp)
+{
+    return open_with(r, file, r->keys[!r->now.opens[0]], flags, errp);
 }
 
 bool torture_read(Torture *r, BlockNode *n, uint32_t *out, Error **errp)
@@ -70,7 +80,8 @@ static bool check_values(Torture *r, const uint32_t *value, uint64_t size, unsig
     }
     for (uint32_t s = 0; s < MIN(size, (uint64_t)DISK) / SECTOR; s++) {
         if (!fits(r, s, value[s], started)) {
-            error_setf(errp, "sector %u holds value %u, which it can't after %u of %u requests", s, value[s], r->settled, started);
+            error_setf(errp, "sector %u of file %u holds value %u, not %u, which it can't after %u of %u requests", s, r->now.root, value[s],
+                       r->newest[s], r->settled, started);
             return false;
         }
     }
@@ -91,7 +102,7 @@ static bool check_snapshot(Torture *r, const BlockSnapshot *b, Error **errp)
 {
     static uint32_t value[SECTORS];
     const TortureSnap *s = g_hash_table_lookup(r->snaps, b->name);
-    BlockNode *n = s ? torture_open(r, 0, errp) : NULL;
+    BlockNode *n = s ? torture_open(r, 0, 0, errp) : NULL;
     bool ok = n && block_snapshot_load(n, b->id, errp) && torture_read(r, n, value, errp);
     if (ok && (block_size(n) != s->size || memcmp(value, s->image, sizeof value))) {
         error_setf(errp, "snapshot %s holds other contents than when it was made", b->name);
@@ -105,7 +116,7 @@ static bool check_snapshot(Torture *r, const BlockSnapshot *b, Error **errp)
 static bool check_snapshots(Torture *r, Error **errp)
 {
     GArray *list = NULL;
-    BlockNode *n = torture_open(r, 0, errp);
+    BlockNode *n = torture_open(r, 0, 0, errp);
     bool ok = n && block_snapshot_list(n, &list, errp);
     block_unref(n);
     for (unsigned i = 0; ok && i < list->len; i++)
@@ -132,11 +143,13 @@ static bool check_bitmap(const Torture *r, BlockNode *n, Error **errp)
     return true;
 }
 
-static bool check_consistency(Torture *r, Error **errp)
+/* Opened for writing, vhdx replays its log, without which it does not open. */
+static unsigned for_a_look(const Torture *r) { return strcmp(r->format, "vhdx") ? 0 : BLOCK_RDWR; }
+
+static bool check_one(Torture *r, unsigned file, Error **errp)
 {
     BlockCheck c = { 0 };
-    /* vhdx: its log is replayed first */
-    BlockNode *n = torture_open(r, BLOCK_CHECK | (!strcmp(r->format, "vhdx") ? BLOCK_RDWR : 0), errp);
+    BlockNode *n = torture_open(r, file, BLOCK_CHECK | BLOCK_NO_BACKING | for_a_look(r), errp);
     if (!n)
         return false;
     BlockInfo info;
@@ -152,13 +165,29 @@ static bool check_consistency(Torture *r, Error **errp)
     return ok;
 }
 
+/* Of the image and all that it stands on. */
+static bool check_consistency(Torture *r, unsigned file, Error **errp)
+{
+    BlockNode *n = torture_open(r, file, for_a_look(r), errp);
+    bool ok = n;
+    for (BlockNode *b = n; ok && b; b = block_backing(b)) {
+        unsigned one = tape_number(block_filename(b));
+        ok = check_one(r, one, errp);
+        if (!ok)
+            error_prependf(errp, "file %u", one);
+    }
+    block_unref(n);
+    return ok;
+}
+
 /* A raw external data file shows the same without the image. */
 static bool check_raw(Torture *r, uint64_t size, unsigned started, Error **errp)
 {
     static uint32_t value[SECTORS];
     g_autoptr(Opts) o = opts_new();
+    g_autofree char *name = tape_name(DATA_FILE);
     opts_set(o, "driver", "raw");
-    BlockNode *n = block_open(r->data_path, o, 0, errp);
+    BlockNode *n = block_open(name, o, 0, errp);
     bool ok = n && torture_read(r, n, value, errp) && check_values(r, value, size, started, errp);
     block_unref(n);
     if (n && !ok)
@@ -166,28 +195,90 @@ static bool check_raw(Torture *r, uint64_t size, unsigned started, Error **errp)
     return ok;
 }
 
-static bool look(Torture *r, const TapeDisk *d, unsigned event, Error **errp)
+/* Passphrases that were added open the image, those that were erased don't. */
+static bool check_keys(Torture *r, const TortureState *s, Error **errp)
+{
+    bool settled = s->opens[0] + s->opens[1] + s->refused[0] + s->refused[1] == KEYS;
+    if (!r->keys[1] || (settled && torture_pick(r, 8))) /* trying one takes its time, and is meant to */
+        return true;
+    for (unsigned i = 0; i < KEYS; i++) {
+        BlockNode *n = s->opens[i] || s->refused[i] ? open_with(r, 0, r->keys[i], 0, NULL) : NULL;
+        bool opened = n;
+        block_unref(n);
+        if (opened ? s->refused[i] : s->opens[i]) {
+            error_setf(errp, "passphrase %u %s", i, opened ? "opens the image although it was erased" : "does not open the image");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_copies(Torture *r, unsigned event, Error **errp)
 {
     static uint32_t value[SECTORS];
-    unsigned done = 0, started = 0;
-    for (unsigned i = 0; i < r->promises->len && g_array_index(r->promises, TorturePromise, i).event <= event; i++)
-        done = g_array_index(r->promises, TorturePromise, i).ops;
-    while (started < r->ops->len && nth(r, started)->event <= event)
-        started++;
-    settle(r, done);
-    if (!g_file_set_contents(r->path, (const char *)d->file[0]->data, d->file[0]->len, errp) ||
-        (r->data_path && !g_file_set_contents(r->data_path, (const char *)d->file[1]->data, d->file[1]->len, errp)))
-        return false;
-    r->cuts++;
-    if (!check_consistency(r, errp))
-        return false;
-    /* and as a user would go on: opened for writing, repaired if it says so itself */
-    BlockNode *n = torture_open(r, BLOCK_RDWR, errp);
+    for (unsigned i = 0; i < r->copies->len; i++) {
+        const TortureCopy *c = &g_array_index(r->copies, TortureCopy, i);
+        if (event < c->from || event > c->to)
+            continue;
+        BlockNode *n = check_one(r, c->file, errp) ? torture_open(r, c->file, 0, errp) : NULL;
+        uint32_t s = 0;
+        bool ok = n && torture_read(r, n, value, errp);
+        while (ok && s < SECTORS && value[s] == c->image[s])
+            s++;
+        block_unref(n);
+        r->seen++;
+        if (ok && s < SECTORS)
+            error_setf(errp, "sector %u holds value %u, not %u", s, value[s], c->image[s]);
+        if (!ok || s < SECTORS) {
+            error_prependf(errp, "the copy in file %u", c->file);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As a user would go on: opened for writing, repaired if it says so itself. */
+static bool check_contents(Torture *r, unsigned file, unsigned started, Error **errp)
+{
+    static uint32_t value[SECTORS];
+    BlockNode *n = torture_open(r, file, BLOCK_RDWR, errp);
     uint64_t size = n ? block_size(n) : 0;
     bool ok = n && check_size(r, size, started, errp) && torture_read(r, n, value, errp) && check_values(r, value, size, started, errp) &&
               (!r->bitmap || check_bitmap(r, n, errp));
     block_unref(n);
-    return ok && (!r->snapshots || check_snapshots(r, errp)) && (!r->raw_data || check_raw(r, size, started, errp));
+    return ok && (!r->raw_data || check_raw(r, size, started, errp));
+}
+
+/* What a cut left, where a user can look at it. */
+static void save(const Torture *r, const TapeDisk *d)
+{
+    for (unsigned f = 0; f < TAPE_FILES; f++) {
+        g_autofree char *name = f && !(r->data_path && f == DATA_FILE) ? g_strdup_printf("%s.%u", r->path, f) : g_strdup(f ? r->data_path : r->path);
+        if (d->file[f]->len)
+            g_file_set_contents(name, (const char *)d->file[f]->data, d->file[f]->len, NULL);
+    }
+}
+
+static bool look(Torture *r, TapeDisk *d, unsigned event, Error **errp)
+{
+    unsigned done = 0, started = 0;
+    const TortureState *s = &g_array_index(r->states, TortureState, 0);
+    for (unsigned i = 0; i < r->promises->len && g_array_index(r->promises, TorturePromise, i).event <= event; i++)
+        done = g_array_index(r->promises, TorturePromise, i).ops;
+    for (unsigned i = 0; i < r->states->len && g_array_index(r->states, TortureState, i).event <= event; i++)
+        s = &g_array_index(r->states, TortureState, i);
+    while (started < r->ops->len && nth(r, started)->event <= event)
+        started++;
+    settle(r, done);
+    r->now = *s;
+    r->cuts++;
+    tape_show(r->tape, d);
+    bool ok = check_keys(r, s, errp) && check_consistency(r, s->root, errp) && check_copies(r, event, errp) && check_contents(r, s->root, started, errp) &&
+              (!r->snapshots || check_snapshots(r, errp));
+    tape_show(r->tape, NULL);
+    if (!ok)
+        save(r, d);
+    return ok;
 }
 
 static bool cut_between(Torture *r, const TapeDisk *now, TapeDisk *d, unsigned start, unsigned end, unsigned tries, Error **errp)
@@ -197,7 +288,7 @@ static bool cut_between(Torture *r, const TapeDisk *now, TapeDisk *d, unsigned s
         tape_disk_copy(d, now);
         tape_disk_lose(r->tape, d, upto, r->rand);
         if (!look(r, d, upto, errp)) {
-            error_prependf(errp, "power cut after %u of %u writes and flushes", upto, r->tape->events->len);
+            error_prependf(errp, "power cut amid the first %u of %u writes and flushes", upto, r->tape->events->len);
             return false;
         }
     }
@@ -211,9 +302,9 @@ bool torture_cut_everywhere(Torture *r, unsigned first, unsigned tries, ImgProgr
     bool ok = true;
     tape_disk_init(&now);
     tape_disk_init(&d);
-    tape_disk_apply(r->tape, &now, 0, first);
-    tape_disk_apply(r->tape, &now, 1, first);
-    unsigned start = first, total = r->tape->events->len;
+    for (unsigned f = 0; f < TAPE_FILES; f++)
+        tape_disk_apply(r->tape, &now, f, first);
+    unsigned start = first, total = tape_length(r->tape);
     for (unsigned i = first; i <= total && ok; i++) {
         const TapeEvent *e = i < total ? r->tape->events->pdata[i] : NULL;
         if (e && e->kind != TAPE_FLUSH)
@@ -226,8 +317,8 @@ bool torture_cut_everywhere(Torture *r, unsigned first, unsigned tries, ImgProgr
         start = i;
         tape_disk_copy(&d, &now);
         tape_disk_lose(r->tape, &d, i, r->rand); /* of the other file */
-        if (ok && !look(r, &d, i, errp)) {
-            error_prependf(errp, "power cut at write or flush %u of %u", i, total);
+        if (ok && !look(r, &d, MIN(i + 1, total), errp)) { /* the flush has ended */
+            error_prependf(errp, "power cut behind write or flush %u of %u", i, total);
             ok = false;
         }
         img_progress_add(p, i + 1 - p->done);

@@ -3,11 +3,13 @@
 #ifndef TOOLS_IMG_TORTURE_H
 #define TOOLS_IMG_TORTURE_H
 
+#include "block/backend.h"
 #include "block/driver.h"
+#include "block/job.h"
 #include "tools/img/img.h"
 #include "tools/img/tape.h"
 
-enum { DISK = 6 << 20, SECTOR = TAPE_SECTOR, SECTORS = DISK / SECTOR, REQUEST_MAX = 200 * 1024, GRANULE = 32768 };
+enum { DISK = 6 << 20, SECTOR = TAPE_SECTOR, SECTORS = DISK / SECTOR, REQUEST_MAX = 200 * 1024, GRANULE = 32768, DATA_FILE = 1, KEYS = 2 };
 
 typedef enum OpKind { OP_SET, OP_DISCARD /* as before, or zero */, OP_APPLY /* a snapshot: all of the disk */, OP_RESIZE /* zero from now on */ } OpKind;
 typedef struct TortureOp {
@@ -19,20 +21,27 @@ typedef struct TortureOp {
 } TortureOp;
 typedef struct TorturePromise { unsigned event, ops; } TorturePromise; /* at `event` the first `ops` were durable */
 typedef struct TortureSnap { uint64_t size; uint32_t image[SECTORS]; } TortureSnap;
+/* From `event` on: the file whose image the user opens; what opens it. */
+typedef struct TortureState { unsigned event, root; bool opens[KEYS], refused[KEYS]; } TortureState;
+/* A file that must hold just this while the tape is between the two events. */
+typedef struct TortureCopy { unsigned from, to, file; bool alone /* it stands on no other */; uint32_t *image; } TortureCopy;
 
 typedef struct Torture {
     GRand *rand;
     char *path, *data_path, *format;
-    Opts *options;              /* of opening, on the tape */
-    const char *key, *key_name; /* of an encrypted image */
+    Opts *create;               /* options of new images */
+    const char *key_name;       /* the option that opens an encrypted image; NULL: it is not */
+    const char *keys[KEYS];     /* ids of secrets */
     bool old;                   /* version 2 of qcow2 */
-    bool snapshots, compress, resize, bitmap, raw_data;
+    bool snapshots, compress, resize, bitmap, raw_data, amend;
     Tape *tape;
-    GArray *ops, *promises;
+    GArray *ops, *promises, *states, *copies;
     GHashTable *snaps;          /* name to TortureSnap */
     uint32_t next_value;
     uint8_t *buf;
-    BlockNode *n;
+    BlockNode *n;               /* the image that the guest writes to */
+    TortureState now;
+    struct TortureChain *chain; /* torture-chain.c; NULL: there is one image */
     /* of the cut that is looked at: what the durable ops say of each sector */
     uint32_t newest[SECTORS];
     bool zero_too[SECTORS], written[SECTORS];
@@ -43,8 +52,23 @@ typedef struct Torture {
 /* One of n, by the seed; 0 of none. */
 static inline uint32_t torture_pick(Torture *r, uint32_t n) { return n ? g_rand_int(r->rand) % n : 0; }
 
+/* torture.c */
+TortureOp *torture_begin(Torture *r, OpKind kind, uint32_t sector, uint32_t count, uint32_t value); /* what the guest is about to do */
+void torture_promise(Torture *r);                /* all of it until now is durable */
+void torture_state(Torture *r);                  /* r->now holds from now on */
+bool torture_load(Torture *r, unsigned file, const char *path, Error **errp); /* what the host's file holds, on the tape */
+
+/* torture-amend.c: options of the image change. */
+bool torture_amend(Torture *r, Error **errp);
+
+/* torture-chain.c: jobs, overlays and commands on a chain of images. */
+void torture_chain_begin(Torture *r);            /* r->n is the drive's from now on */
+bool torture_chain_step(Torture *r, Error **errp); /* before each request of the guest; r->n may be another image then */
+void torture_chain_flushed(Torture *r);          /* the guest's flush has ended */
+bool torture_chain_end(Torture *r, Error **errp);
+
 /* torture-cuts.c */
-BlockNode *torture_open(const Torture *r, unsigned flags, Error **errp);              /* the image as it lies on the tape's disk */
+BlockNode *torture_open(const Torture *r, unsigned file, unsigned flags, Error **errp); /* the image as it lies on the tape's disk */
 bool torture_read(Torture *r, BlockNode *n, uint32_t *value, Error **errp);           /* each sector's number; zeroes beyond the end */
 bool torture_cut_everywhere(Torture *r, unsigned first, unsigned tries, ImgProgress *p, Error **errp); /* from event `first` of the tape on */
 #endif
