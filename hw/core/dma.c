@@ -3,11 +3,17 @@
 #include "hw/core/dma.h"
 #include <string.h>
 #include "base/bits.h"
-#include "base/rcu.h"
+#include "hw/core/memory-internal.h"
 
 void dma_vec_init(DmaVec *v, AddressSpace *as, MemAttrs attrs, bool to_memory)
 {
     *v = (DmaVec){ .as = as, .attrs = attrs, .to_memory = to_memory };
+}
+
+/* The first of neighbours in the same region holds it for all of them. */
+static bool pins(const DmaVec *v, unsigned i, const MemRegion *region)
+{
+    return region && (!i || v->piece[i - 1].region != region);
 }
 
 static bool append(DmaVec *v, void *host, uint64_t len, DmaPiece piece)
@@ -19,6 +25,8 @@ static bool append(DmaVec *v, void *host, uint64_t len, DmaPiece piece)
         v->iov = g_renew(struct iovec, v->iov, v->room);
         v->piece = g_renew(DmaPiece, v->piece, v->room);
     }
+    if (pins(v, v->count, piece.region))
+        mem_region_pin(piece.region);
     v->iov[v->count] = (struct iovec){ host, len };
     v->piece[v->count++] = piece;
     v->bytes += len;
@@ -42,22 +50,19 @@ static bool append_copy(DmaVec *v, hwaddr addr, uint64_t len)
 
 bool dma_vec_add(DmaVec *v, hwaddr addr, uint64_t len)
 {
-    while (len) {
+    bool ok = true;
+    rcu_read_lock();
+    while (ok && len) {
         MemSection s;
-        rcu_read_lock();
         as_translate_for(v->as, addr, v->to_memory ? MEM_WRITE : MEM_READ, &s);
-        rcu_read_unlock(); /* RAM of the machine stays */
-        if (!s.region)
-            return false;
-        uint64_t n = MIN(len, s.len);
         bool direct = s.host && (!v->to_memory || !s.readonly) && s.ram_addr != ~UINT64_C(0);
-        if (!(direct ? append(v, s.host, n, (DmaPiece){ .ram_addr = s.ram_addr, .addr = addr }) : append_copy(v, addr, MIN(n, 4096u))))
-            return false;
-        n = direct ? n : MIN(n, 4096u);
+        uint64_t n = MIN(len, direct ? s.len : MIN(s.len, 4096u));
+        ok = s.region && (direct ? append(v, s.host, n, (DmaPiece){ .region = s.region, .ram_addr = s.ram_addr, .addr = addr }) : append_copy(v, addr, n));
         addr += n;
         len -= n;
     }
-    return true;
+    rcu_read_unlock();
+    return ok;
 }
 
 void dma_vec_finish(DmaVec *v, uint64_t bytes)
@@ -70,6 +75,8 @@ void dma_vec_finish(DmaVec *v, uint64_t bytes)
         else if (v->to_memory && n)
             mem_ram_written(p->ram_addr, n);
         bytes -= n;
+        if (pins(v, i, p->region))
+            mem_region_unpin(p->region);
         g_free(p->copy);
     }
     g_free(v->iov);
@@ -77,15 +84,14 @@ void dma_vec_finish(DmaVec *v, uint64_t bytes)
     *v = (DmaVec){ 0 };
 }
 
+/* Inside a read section, which keeps the memory there. */
 static bool find(DmaWindow *w)
 {
     uint64_t generation = mem_generation();
     if (w->generation == generation)
         return w->host;
     MemSection s;
-    rcu_read_lock();
     as_translate_for(w->as, w->addr, MEM_READ | MEM_WRITE | MEM_QUIET, &s); /* else each access is for itself */
-    rcu_read_unlock();
     bool ok = s.region && s.host && s.len >= w->len && !s.readonly;
     w->host = ok ? s.host : NULL;
     w->ram_addr = s.ram_addr;
@@ -95,18 +101,22 @@ static bool find(DmaWindow *w)
 
 void dma_window_read(DmaWindow *w, uint64_t offset, void *buf, uint64_t len)
 {
+    rcu_read_lock();
     if (find(w))
         memcpy(buf, w->host + offset, len);
     else
         as_read(w->as, w->addr + offset, buf, len, MEM_ATTRS_DEVICE);
+    rcu_read_unlock();
 }
 
 void dma_window_write(DmaWindow *w, uint64_t offset, const void *buf, uint64_t len)
 {
+    rcu_read_lock();
     if (find(w)) {
         memcpy(w->host + offset, buf, len);
         mem_ram_written(w->ram_addr + offset, len);
     } else {
         as_write(w->as, w->addr + offset, buf, len, MEM_ATTRS_DEVICE);
     }
+    rcu_read_unlock();
 }

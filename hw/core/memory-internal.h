@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory map's structures, shared by memory*.c and ram.c only. */
+/* The memory map's structures, shared by memory*.c, ram.c and dma.c only. */
 #ifndef HW_CORE_MEMORY_INTERNAL_H
 #define HW_CORE_MEMORY_INTERNAL_H
 
@@ -38,6 +38,8 @@ struct MemRegion {
     /* RAM, ROM, ROMD */
     uint8_t *host;
     uint64_t ram_addr;
+    char apart[64]; /* readers of the above do not share a cache line with */
+    unsigned pins;  /* the owner's and those of transfers; atomic */
 };
 
 /* One piece of a view: region [offset, ...) shown at first..last, both inclusive. */
@@ -63,6 +65,13 @@ struct AddressSpace {
     GArray *listeners;
     AddressSpace *next;
 };
+
+/*
+ * RAM that a transfer is on its way to or from outlives mem_region_free(): guests eject devices amid it. Pin it inside the read section that
+ * found it, and unpin it in a thread that RCU knows.
+ */
+static inline void mem_region_pin(MemRegion *r) { __atomic_fetch_add(&r->pins, 1, __ATOMIC_RELAXED); }
+void mem_region_unpin(MemRegion *r);
 
 extern AddressSpace *address_spaces; /* map lock */
 void mem_map_lock(void);

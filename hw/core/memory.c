@@ -133,7 +133,7 @@ static bool as_refresh(AddressSpace *as)
     return true;
 }
 
-static void region_free_rcu(struct rcu_head *head)
+static void region_gone(struct rcu_head *head)
 {
     MemRegion *r = container_of(head, MemRegion, rcu);
     if (r->host)
@@ -146,6 +146,21 @@ static void region_free_rcu(struct rcu_head *head)
         g_array_unref(r->notifiers);
     g_free(r->name);
     g_free(r);
+}
+
+static bool last_pin(MemRegion *r) { return __atomic_sub_fetch(&r->pins, 1, __ATOMIC_ACQ_REL) == 0; }
+
+/* No reader finds it any more; transfers may still use it. */
+static void region_free_rcu(struct rcu_head *head)
+{
+    if (last_pin(container_of(head, MemRegion, rcu)))
+        region_gone(head);
+}
+
+void mem_region_unpin(MemRegion *r)
+{
+    if (last_pin(r))
+        call_rcu(&r->rcu, region_gone); /* who unpins may hold locks */
 }
 
 static void publish(void)
@@ -206,6 +221,7 @@ MemRegion *mem_region_new(const char *name, uint64_t size, RegionKind kind)
     r->kind = kind;
     r->enabled = true;
     r->ram_addr = UINT64_MAX;
+    r->pins = 1;
     return r;
 }
 

@@ -67,6 +67,7 @@ uint8_t *ram_block_new(const char *name, uint64_t size, RamSource *src, uint64_t
     t->block[at] = made;
     table_publish(t);
     mem_map_unlock();
+    mem_ram_written(made.start, made.size); /* code of a block that was there before is not translated any more */
     *ram_addr = made.start;
     return made.host;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "base/rcu.h"
-#include "hw/core/memory.h"
+#include "hw/core/dma.h"
 
 static char trail[512]; /* what the hooks saw: "r4@10 w2@6=abcd" */
 
@@ -91,10 +91,14 @@ static void test_ram_addr(void)
     g_assert_cmphex(reported_at, ==, s.ram_addr);
     g_assert_cmpuint(reported_len, ==, 2);
     g_assert_null(mem_ram_host(mem_ram_addr_limit()));
+    mem_region_free(b);
+    MemRegion *c = mem_rom_new("c", 5000, "new", 3, NULL); /* where a block was, maybe: what was translated of that is stale */
+    g_assert_true(mem_ram_host(reported_at) == mem_host(c));
+    g_assert_cmpuint(reported_len, ==, 8192);
     mem_set_ram_written_hook(NULL, NULL);
     as_free(as);
     mem_region_free(a);
-    mem_region_free(b);
+    mem_region_free(c);
     mem_region_free(root);
 }
 
@@ -411,6 +415,44 @@ static void test_random(void)
     rcu_barrier();
 }
 
+/* Memory that goes amid a transfer: it is out of the map at once, and stays for the transfer. */
+static void test_unplugged(void)
+{
+    static const MemOps none = { 0 };
+    MemRegion *root = mem_container_new("root", UINT64_MAX), *gone = mem_ram_new("gone", 8192, NULL), *kept = mem_ram_new("kept", 4096, NULL);
+    MemRegion *io = mem_io_new("io", 4096, &none, NULL, NULL);
+    mem_map(root, 0, gone, 0);
+    mem_map(root, 8192, kept, 0);
+    mem_map(root, 12288, io, 0);
+    AddressSpace *as = as_new("unplugged", root);
+    DmaVec v;
+    DmaWindow w;
+    uint32_t word = 0x55555555;
+    dma_vec_init(&v, as, MEM_ATTRS_DEVICE, true);
+    g_assert_true(dma_vec_add(&v, 0, 4096) && dma_vec_add(&v, 4096, 4096) && dma_vec_add(&v, 8192, 8192) && dma_vec_add(&v, 0, 4096));
+    g_assert_false(dma_vec_add(&v, 1 << 20, 1));
+    dma_window_set(&w, as, 0, 4096);
+    dma_window_write(&w, 16, &word, sizeof word);
+    uint64_t ram_addr = v.piece[0].ram_addr;
+    mem_region_free(gone);
+    rcu_barrier();
+    dma_window_read(&w, 16, &word, sizeof word);
+    g_assert_cmphex(word, ==, UINT32_MAX);
+    g_assert_cmphex(load_le32((uint8_t *)v.iov[0].iov_base + 16), ==, 0x55555555);
+    for (unsigned i = 0; i < v.count; i++)
+        memset(v.iov[i].iov_base, 0xaa, v.iov[i].iov_len);
+    g_assert_nonnull(mem_ram_host(ram_addr));
+    dma_vec_finish(&v, 20480);
+    rcu_barrier();
+    g_assert_null(mem_ram_host(ram_addr));
+    g_assert_cmphex(*(uint8_t *)mem_host(kept), ==, 0xaa);
+    as_free(as);
+    mem_region_free(io);
+    mem_region_free(kept);
+    mem_region_free(root);
+    rcu_barrier();
+}
+
 /* Readers look up while a writer remaps: they always see one of the two whole maps. */
 static AddressSpace *busy;
 static bool stop_readers;
@@ -464,6 +506,7 @@ int main(int argc, char **argv)
     g_test_add_func("/memory/extremes", test_extremes);
     g_test_add_func("/memory/refused", test_refused);
     g_test_add_func("/memory/random", test_random);
+    g_test_add_func("/memory/unplugged", test_unplugged);
     g_test_add_func("/memory/concurrent", test_concurrent);
     return g_test_run();
 }
