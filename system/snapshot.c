@@ -197,6 +197,7 @@ bool snapshot_idle(Error **errp)
 static void background_free(void)
 {
     ram_dirty_stop();
+    device_keep_all(false);
     save_free(bg.save);
     for (unsigned i = 0; i < bg.disks->len; i++)
         block_unref(disk(bg.disks, i)->node);
@@ -267,6 +268,7 @@ static bool background_begin(Save *s, GArray *disks, const char *name, Error **e
     bg = (struct Background){ .name = g_strdup(name), .save = s, .disks = g_array_ref(disks) };
     for (unsigned i = 0; i < disks->len; i++)
         block_ref(disk(disks, i)->node);
+    device_keep_all(true); /* with their memory, which is being saved */
     bg.thread = thread_start("savevm", background_pass, NULL);
     return true;
 }

@@ -185,6 +185,7 @@ Device *device_add(Opts *opts, Error **errp);
 bool device_del(const char *id, Error **errp);
 void device_unplugged(Device *d);
 void device_finish_unplugs(void); /* main thread, machine paused: those that were asked for are done now */
+void device_keep_all(bool keep);  /* main thread; keep: what leaves stays, for the guest it is gone, until this is called with false */
 bool device_live(void);           /* has the machine been reset: is what comes now hot plug? */
 /* Called in the main thread when a device that device_del() was asked for is gone: QMP's event DEVICE_DELETED. */
 void device_add_deleted_listener(void (*deleted)(const char *id));

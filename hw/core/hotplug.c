@@ -82,9 +82,11 @@ static void remove_tree(Device *d)
         ((void (*)(const char *))deleted_listeners->pdata[i])(id);
 }
 
+static bool kept;
+
 static void remove_all(bool also_asked)
 {
-    for (Device *d = device_first(), *next; d; d = next) {
+    for (Device *d = kept ? NULL : device_first(), *next; d; d = next) {
         next = d->next;
         if (d->leaving || (also_asked && d->unplug_asked)) {
             remove_tree(d);
@@ -101,6 +103,13 @@ static void remove_leaving(void *opaque)
 }
 
 void device_finish_unplugs(void) { remove_all(true); }
+
+void device_keep_all(bool keep)
+{
+    kept = keep;
+    if (!keep)
+        evloop_defer(NULL, remove_leaving, NULL);
+}
 
 void device_unplugged(Device *d)
 {
