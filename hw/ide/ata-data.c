@@ -49,7 +49,7 @@ static bool step_copy(AtaCommand *c)
     uint64_t want = in ? a->data_len - a->buf_at : c->bytes - c->at;
     DmaVec v = { 0 };
     ++*a->bus->guard;
-    uint64_t got = MIN(a->bus->ops->map(a, c, &v, c->at, want), want), left = got;
+    uint64_t mapped = a->bus->ops->map(a, c, &v, c->at, want), got = MIN(mapped, want), left = got;
     for (unsigned i = 0; i < v.count && left; i++) {
         size_t n = MIN(v.iov[i].iov_len, left);
         if (in)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/bits.h"
+#include "base/rcu.h"
 #include "block/backend.h"
 #include "hw/core/machine.h"
 #include "hw/ide/ata.h"
@@ -66,6 +67,8 @@ static void teardown(void)
 {
     isa_bus_fini(&isa);
     bare_end(machine, g_steal_pointer(&image));
+    rcu_barrier();
+    g_assert_cmphex(mem_ram_addr_limit(), ==, 0); /* no list that was looked up has been forgotten: it would hold the RAM */
 }
 
 static uint32_t rd(uint32_t at)
@@ -198,6 +201,9 @@ static void test_ahci_errors(void)
     prepare(0, 0x25, 0, 8, 0, 1024, false); /* the list is too short */
     issue(0);
     g_assert_cmphex(rd(P_IS) & 0x41000000, ==, 0x41000000);
+    restart();
+    prepare(0, 0xec, 0, 0, 0, 100, false);
+    issue(0);
     restart();
     prepare(0, 0x25, 0, 8, 0, 4096, false); /* from where there is nothing */
     put32(TABLE + 0x84, 0x7000);
