@@ -22,7 +22,7 @@ static bool in_ready(int fd, unsigned ready, void *opaque)
 {
     FdPort *p = opaque;
     uint8_t buf[READ_MAX];
-    size_t room = MIN(chr_can_read(p->c), sizeof(buf));
+    size_t wanted = chr_can_read(p->c), room = MIN(wanted, sizeof(buf)); /* the next answer may be another one */
     if (!room) {
         p->in_watch = 0; /* until fdport_accept_input() */
         return false;

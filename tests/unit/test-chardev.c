@@ -80,9 +80,13 @@ static void test_room(void)
     s.room = 2;
     chardev_accept_input(c);
     expect(s.got, "ab");
-    s.room = 1000000;
+    s.room = 2;
+    s.grows = true;
+    g_autofree char *many = g_strnfill(6000, 'x');
+    put(to, many);
     chardev_accept_input(c);
-    expect(s.got, "cdef");
+    g_autofree char *all = g_strconcat("cdef", many, NULL);
+    expect(s.got, all);
     Sink other = sink_new();
     Error *err = NULL;
     g_assert_false(attach(c, &other, &err));
