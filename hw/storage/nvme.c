@@ -330,7 +330,8 @@ static void door_rung(void *opaque, unsigned door)
     n->signals++;
     if (door & 1) {
         NvmeCq *q = &n->cq[door / 2];
-        q->head = (uint16_t)MIN(shadow_value(n, q->shadow, q->head), q->size - 1u);
+        uint32_t head = shadow_value(n, q->shadow, q->head);
+        q->head = (uint16_t)MIN(head, q->size - 1u);
         cq_rung(n, q);
     } else {
         sq_rung(n, &n->sq[door / 2]);
