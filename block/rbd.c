@@ -151,7 +151,11 @@ static int rbd_node_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const s
     return transfer(n, offset, len, iov, iovcnt, true);
 }
 
-static int rbd_node_discard(BlockNode *n, uint64_t offset, uint64_t len) { return MIN(lib.rbd_discard(rbd_of(n)->image, offset, len), 0); }
+static int rbd_node_discard(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    int r = lib.rbd_discard(rbd_of(n)->image, offset, len);
+    return MIN(r, 0);
+}
 static int rbd_node_flush(BlockNode *n) { return lib.rbd_flush(rbd_of(n)->image); }
 
 static bool rbd_node_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)

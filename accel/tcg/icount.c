@@ -26,7 +26,8 @@ static struct {
 static int64_t executed(void)
 {
     Vcpu *v = atomic_load(&ic.running);
-    return atomic_load(&ic.limit) - (v ? MAX(__atomic_load_n(&v->icount_left, __ATOMIC_RELAXED), 0) : 0);
+    int64_t left = v ? __atomic_load_n(&v->icount_left, __ATOMIC_RELAXED) : 0;
+    return atomic_load(&ic.limit) - MAX(left, 0);
 }
 
 static int64_t now_ns(void)
@@ -212,7 +213,8 @@ static bool all_vcpus(Vcpu *first)
         atomic_store(&v->exit_request, 0);
         vcpu_work(v);
         int64_t deadline = clock_virtual_deadline(), insns = slice_length();
-        insns = MIN(insns, deadline == INT64_MAX ? insns : insns_until(deadline));
+        int64_t until = deadline == INT64_MAX ? insns : insns_until(deadline);
+        insns = MIN(insns, until);
         if (insns > 0) {
             begin_slice(v, insns);
             tcg_run_slice(v);

@@ -122,7 +122,8 @@ static bool trial(const Trial *t, int fd, char **why_not)
         int64_t start = clock_ns(CLOCK_REALTIME_NS);
         if (!trial_run_to(t, 0x11))
             break;
-        best = MIN(best, clock_ns(CLOCK_REALTIME_NS) - start);
+        int64_t took = clock_ns(CLOCK_REALTIME_NS) - start;
+        best = MIN(best, took);
         if (best > HOPELESS_NS)
             break;
     }
