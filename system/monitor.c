@@ -66,9 +66,12 @@ const GPtrArray *monitor_history(const Monitor *mon)
 static bool has_name(const char *names, const char *name)
 {
     size_t len = strlen(name);
-    for (const char *p = names; p; p = strchr(p, '|'), p += p != NULL) {
+    for (const char *p = names; len; p++) {
         if (!strncmp(p, name, len) && (p[len] == '|' || !p[len]))
-            return len > 0;
+            return true;
+        p = strchr(p, '|');
+        if (!p)
+            break;
     }
     return false;
 }

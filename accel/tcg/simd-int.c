@@ -5,6 +5,8 @@
 
 typedef __int128 s128;
 
+static s128 shift_left(s128 a, unsigned n) { return (s128)((unsigned __int128)a << n); }
+
 /* Each lane: A B C are the operands' lanes (u or s: how they are extended to 64 bits). */
 #define LANES(id, get, type, expr) \
     SIMD_FN(id) \
@@ -127,7 +129,7 @@ static uint64_t shift(SimdArgs *x, s128 a, int n, bool is_signed, bool round, bo
         return n >= 64 ? 0 : (uint64_t)a << n;
     if (n >= (int)bits) /* everything but zero is too large */
         n = a ? (int)bits : 0;
-    s128 r = (s128)((unsigned __int128)a << n);
+    s128 r = shift_left(a, (unsigned)n);
     return is_signed ? sat_s(x, a && n == (int)bits ? (a < 0 ? -((s128)1 << 100) : (s128)1 << 100) : r, bits)
                      : sat_u(x, a && n == (int)bits ? (s128)1 << 100 : r, bits);
 }
@@ -142,8 +144,8 @@ U(UQRSHL, shift(x, A, (int8_t)B, false, true, true))
 
 S(SQDMULH, sat_s(x, (s128)A * B >> (bits - 1), bits))
 S(SQRDMULH, sat_s(x, ((s128)A * B + ((s128)1 << (bits - 2))) >> (bits - 1), bits))
-S(SQRDMLAH, sat_s(x, (((s128)C << (bits - 1)) + (s128)A * B + ((s128)1 << (bits - 2))) >> (bits - 1), bits))
-S(SQRDMLSH, sat_s(x, (((s128)C << (bits - 1)) - (s128)A * B + ((s128)1 << (bits - 2))) >> (bits - 1), bits))
+S(SQRDMLAH, sat_s(x, (shift_left(C, bits - 1) + (s128)A * B + ((s128)1 << (bits - 2))) >> (bits - 1), bits))
+S(SQRDMLSH, sat_s(x, (shift_left(C, bits - 1) - (s128)A * B + ((s128)1 << (bits - 2))) >> (bits - 1), bits))
 
 static unsigned __int128 poly(uint64_t a, uint64_t b, unsigned bits)
 {
@@ -271,7 +273,7 @@ U(SLI, A << N | (C & ((UINT64_C(1) << N) - 1)))
 U(SRI, (uint64_t)shift_right(A, N, false) | (C & ~(N >= (int)bits ? 0 : bits_mask(bits) >> N)))
 S(SQSHLI, shift(x, A, N, true, false, true))
 U(UQSHLI, shift(x, A, N, false, false, true))
-S(SQSHLUI, sat_u(x, (s128)A << N, bits))
+S(SQSHLUI, sat_u(x, shift_left(A, (unsigned)N), bits))
 #undef N
 
 /* --- narrow: A B are 2 * es wide --- */

@@ -21,7 +21,7 @@ bool a64_known(const ArmTrans *x, unsigned rn, uint64_t *value)
 
 void arm_a64_adr(ArmTrans *x, const A64Insn *i)
 {
-    int64_t offset = i->page ? (int64_t)i->imm << 12 : i->imm;
+    int64_t offset = i->page ? (int64_t)i->imm * 4096 : i->imm;
     uint64_t base = i->page ? x->pc & ~UINT64_C(4095) : x->pc;
     if (i->rd != 31)
         a64_set_known(x, (unsigned)i->rd, base + offset);

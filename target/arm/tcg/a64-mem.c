@@ -80,7 +80,7 @@ static void prefetch(ArmTrans *x, const A64Insn *i, IrRef index, unsigned scale,
     op->m = (IrMem){ .base = IR_G(i->rn), .index = index, .scale = (uint8_t)scale, .disp = offset, .asize = 8, .bank = x->bank };
 }
 
-void arm_a64_prefetch_u(ArmTrans *x, const A64Insn *i) { prefetch(x, i, IR_NONE, 0, (int32_t)i->imm << 3); }
+void arm_a64_prefetch_u(ArmTrans *x, const A64Insn *i) { prefetch(x, i, IR_NONE, 0, (int32_t)i->imm * 8); }
 
 void arm_a64_prefetch_r(ArmTrans *x, const A64Insn *i)
 {
@@ -90,7 +90,7 @@ void arm_a64_prefetch_r(ArmTrans *x, const A64Insn *i)
 
 static IrMem operand_u(ArmTrans *x, const A64Insn *i, unsigned flags)
 {
-    return arm_mem(x, IR_G(i->rn), (int64_t)i->imm << i->size, 1u << i->size, flags | (i->rn == 31 ? ARM_MEM_NO_TAG : 0));
+    return arm_mem(x, IR_G(i->rn), (int64_t)i->imm * (1 << i->size), 1u << i->size, flags | (i->rn == 31 ? ARM_MEM_NO_TAG : 0));
 }
 
 void arm_a64_store_u(ArmTrans *x, const A64Insn *i)
@@ -109,7 +109,7 @@ void arm_a64_load_u(ArmTrans *x, const A64Insn *i)
 static void pair_operands(ArmTrans *x, const A64Insn *i, IrMem m[2], unsigned flags)
 {
     unsigned size = 1u << i->size;
-    int64_t offset = i->mode == MODE_POST ? 0 : (int64_t)i->imm << i->size;
+    int64_t offset = i->mode == MODE_POST ? 0 : (int64_t)i->imm * (1 << i->size);
     if (i->rn == 31 && (i->mode == PAIR_OFFSET || i->mode == PAIR_NON_TEMPORAL))
         flags |= ARM_MEM_NO_TAG;
     m[0] = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, offset, 2 * size, size, flags);
@@ -124,7 +124,7 @@ void arm_a64_store_pair(ArmTrans *x, const A64Insn *i)
     arm_store(x, 1u << i->size, &m[0], arm_xr(i->rt));
     arm_store(x, 1u << i->size, &m[1], arm_xr(i->rt2));
     if (i->mode & 1)
-        a64_writeback(x, i->rn, (int64_t)i->imm << i->size);
+        a64_writeback(x, i->rn, (int64_t)i->imm * (1 << i->size));
 }
 
 void arm_a64_load_pair(ArmTrans *x, const A64Insn *i)
@@ -138,7 +138,7 @@ void arm_a64_load_pair(ArmTrans *x, const A64Insn *i)
     if (i->rt != 31)
         ir_op2(x->t, IR_MOV, 8, IR_G(i->rt), first);
     if (i->mode & 1 && (i->rn == 31 || (i->rt != i->rn && i->rt2 != i->rn)))
-        a64_writeback(x, i->rn, (int64_t)i->imm << i->size);
+        a64_writeback(x, i->rn, (int64_t)i->imm * (1 << i->size));
 }
 
 /* LDRAA, LDRAB: the base is authenticated first (key DA or DB, modifier 0). */

@@ -42,7 +42,7 @@ void arm_a64_subp(ArmTrans *x, const A64Insn *i)
 /* STG, STZG, ST2G, STZ2G: the tag of rt's value (rt 31: SP) for one granule or two. */
 void arm_a64_stg(ArmTrans *x, const A64Insn *i)
 {
-    int64_t offset = (int64_t)i->imm << GRANULE_BITS;
+    int64_t offset = (int64_t)i->imm * (1 << GRANULE_BITS);
     IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, i->mode == TAG_POST ? 0 : offset, i->pair ? 32 : 16, 1, ARM_MEM_WRITE | ARM_MEM_NO_TAG);
     IrRef at = arm_address(x, &m);
     arm_call(x, arm_help_stg, H_R, IR_NONE, A_REF(at), A_REF(IR_G(i->rt)), A_IMM((unsigned)i->pair | (unsigned)i->zero << 1));
@@ -52,7 +52,7 @@ void arm_a64_stg(ArmTrans *x, const A64Insn *i)
 
 void arm_a64_ldg(ArmTrans *x, const A64Insn *i)
 {
-    IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, (int64_t)i->imm << GRANULE_BITS, 16, 1, ARM_MEM_NO_TAG);
+    IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, (int64_t)i->imm * (1 << GRANULE_BITS), 16, 1, ARM_MEM_NO_TAG);
     IrRef at = arm_address(x, &m);
     arm_call(x, arm_help_ldg, H_R, arm_xw(x, i->rt), A_REF(at), A_REF(arm_value(x, i->rt)), A_NONE);
 }
@@ -60,7 +60,7 @@ void arm_a64_ldg(ArmTrans *x, const A64Insn *i)
 /* The tag comes from the address; two registers are stored, too. */
 void arm_a64_stgp(ArmTrans *x, const A64Insn *i)
 {
-    int64_t offset = (int64_t)i->imm << GRANULE_BITS;
+    int64_t offset = (int64_t)i->imm * (1 << GRANULE_BITS);
     IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, i->mode == TAG_POST ? 0 : offset, 16, 1, ARM_MEM_WRITE | ARM_MEM_NO_TAG);
     m = arm_mem_pin(x, &m);
     IrMem second = m;

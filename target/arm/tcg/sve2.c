@@ -3,6 +3,8 @@
 #include "target/arm/tcg/sve.h"
 
 typedef __int128 s128;
+
+static s128 shift_left(s128 a, unsigned n) { return (s128)((unsigned __int128)a << n); }
 static int64_t sat_s(s128 v, unsigned bytes)
 {
     int64_t max = (int64_t)(sve_ones(8 * bytes) >> 1);
@@ -56,7 +58,7 @@ static void accumulate(Sve *s, SimdRow n)
 }
 SVE(SRSRA) { accumulate(s, SIMD_SRSHL); }
 SVE(URSRA) { accumulate(s, SIMD_URSHL); }
-SVE_EACH(SQSHLU, sat_u((s128)(S)n << m, E))
+SVE_EACH(SQSHLU, sat_u(shift_left((S)n, (unsigned)m), E))
 #define ALL_EACH(id, expr) \
     SVE(id) \
     { \
@@ -245,7 +247,7 @@ static void complex_multiply(Sve *s, bool high)
         if (!high)
             sve_put(&r, s->es, i, (uint64_t)(d + p));
         else if (bits < 64)
-            sve_put(&r, s->es, i, (uint64_t)sat_s(((d << bits) + 2 * p + ((s128)1 << (bits - 1))) >> bits, s->esize));
+            sve_put(&r, s->es, i, (uint64_t)sat_s((shift_left(d, bits) + 2 * p + ((s128)1 << (bits - 1))) >> bits, s->esize));
         else /* half of it: 2^127 is beyond what there is */
             sve_put(&r, s->es, i, (uint64_t)sat_s(d + ((p + ((s128)1 << 62)) >> 63), 8));
     }
