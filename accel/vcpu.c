@@ -61,15 +61,26 @@ static void port_set_pc(CpuPort *p, uint64_t pc)
 }
 static const CpuPortOps default_port_ops = { .set_line = port_set_line, .sipi = port_sipi, .set_pc = port_set_pc };
 
+/* Of builds with a leak checker, which does not look into mapped memory by itself (sanitizer/lsan_interface.h). */
+extern void __lsan_register_root_region(const void *p, size_t size) __attribute__((weak));
+extern void __lsan_unregister_root_region(const void *p, size_t size) __attribute__((weak));
+
 void *vcpu_memory_new(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         g_error("no memory for a CPU (%zu bytes)", size);
+    if (__lsan_register_root_region)
+        __lsan_register_root_region(p, size);
     return p;
 }
 
-void vcpu_memory_free(void *p, size_t size) { munmap(p, size); }
+void vcpu_memory_free(void *p, size_t size)
+{
+    if (__lsan_unregister_root_region)
+        __lsan_unregister_root_region(p, size);
+    munmap(p, size);
+}
 
 bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp)
 {

@@ -487,7 +487,7 @@ static void finish(Run *r, const char *data_file)
 
 int main(int argc, char **argv)
 {
-    Run r = { .format = "qcow2" };
+    static Run r = { .format = "qcow2" };
     gchar *where = NULL;
     gint64 seed = 1, count = 1000;
     gboolean backing = FALSE, no_compress = FALSE, bitmap = FALSE, data_file = FALSE;

@@ -19,7 +19,8 @@ typedef struct FakeKernel {
     struct kvm_mp_state mp;
     struct kvm_enable_cap enabled[16];  /* of VM and vCPU, in their order */
     unsigned enables;
-    uint8_t xsave[FAKE_XSAVE], nested[FAKE_NESTED];
+    uint8_t xsave[FAKE_XSAVE];
+    _Alignas(8) uint8_t nested[FAKE_NESTED];
     unsigned long shadow_pages;         /* KVM_SET_NR_MMU_PAGES */
     unsigned devices, device_calls;     /* KVM_CREATE_DEVICE; KVM_SET_DEVICE_ATTR, the last one: */
     struct kvm_device_attr device_attr;

@@ -34,7 +34,7 @@ static int unit_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int io
         s->done = room;
     } else {
         s->done = MIN(unit.len, room);
-        iov_from_buf(iov, iovcnt, 0, unit.data, s->done);
+        iov_from_buf(iov, iovcnt, 0, unit.data, MIN(s->done, sizeof unit.data));
     }
     return 0;
 }

@@ -41,26 +41,44 @@ static bool takes_value(const GOptionEntry *entries, char letter)
     return entries->long_name && entries->arg != G_OPTION_ARG_NONE;
 }
 
-/* "-m1" and "-pOqcow2" as "-m 1" and "-pO qcow2", which GOption knows. The result is held until the end. */
+/* The words of the command line and the values of its options: commands use them until the program ends. */
+static GPtrArray *kept;
+
+static char *keep(char *text)
+{
+    g_ptr_array_add(kept, text);
+    return text;
+}
+
+static void keep_values(const GOptionEntry *e)
+{
+    for (; e->long_name; e++) {
+        if (e->arg == G_OPTION_ARG_STRING || e->arg == G_OPTION_ARG_STRING_ARRAY)
+            keep(*(void **)e->arg_data);
+    }
+}
+
+/* "-m1" and "-pOqcow2" as "-m 1" and "-pO qcow2", which GOption knows. */
 static char **split_glued(int *argc, char **argv, const GOptionEntry *entries)
 {
     static GPtrArray *out;
     int i = 0;
-    out = g_ptr_array_new_with_free_func(g_free);
+    out = g_ptr_array_new();
+    kept = g_ptr_array_new();
     while (i < *argc && strcmp(argv[i], "--")) {
         const char *a = argv[i++];
         size_t end = 1;
         while (a[0] == '-' && a[1] != '-' && a[end] && !takes_value(entries, a[end]))
             end++;
         bool value = a[0] == '-' && a[1] != '-' && a[end];
-        g_ptr_array_add(out, value ? g_strndup(a, end + 1) : g_strdup(a));
+        g_ptr_array_add(out, keep(value ? g_strndup(a, end + 1) : g_strdup(a)));
         if (value && a[end + 1])
-            g_ptr_array_add(out, g_strdup(a + end + 1));
+            g_ptr_array_add(out, keep(g_strdup(a + end + 1)));
         else if (value && i < *argc)
-            g_ptr_array_add(out, g_strdup(argv[i++]));
+            g_ptr_array_add(out, keep(g_strdup(argv[i++])));
     }
     while (i < *argc)
-        g_ptr_array_add(out, g_strdup(argv[i++]));
+        g_ptr_array_add(out, keep(g_strdup(argv[i++])));
     *argc = (int)out->len;
     g_ptr_array_add(out, NULL);
     return (char **)out->pdata;
@@ -89,6 +107,7 @@ bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_nam
         error_free(err);
         return false;
     }
+    keep_values(entries);
     bool made = make_objects(objects, &err);
     g_strfreev(objects);
     if (!made) {
