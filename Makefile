@@ -19,7 +19,7 @@ BENCH_ARCH = $(if $(filter arm64,$(ARCH)),arm64,amd64)
 GUESTS   = $(or $(RHEA_GUESTS),build/guests)
 
 .DEFAULT_GOAL := build
-.PHONY: setup configure build run check check-long bench clean distclean help
+.PHONY: setup configure build run check check-long sanitize bench clean distclean help
 
 help:
 	@echo 'make               install what is missing, configure, build'
@@ -27,6 +27,8 @@ help:
 	@echo '                   SMP=$(SMP) MEM=$(MEM) ARGS="more options"; poweroff or Ctrl-a x ends it)'
 	@echo 'make check         ... and run the test suite'
 	@echo 'make check-long    ... and the whole matrix of guests (half an hour)'
+	@echo 'make sanitize      the suite but for guests under AddressSanitizer and UndefinedBehaviorSanitizer, in $(BUILD)-asan'
+	@echo '                   (ARGS="--suite guest" or ARGS=scsi chooses tests)'
 	@echo 'make bench         ... and compare with QEMU (ARGS="--rounds 5 ...", ARCH=arm64; see docs/testing.md)'
 	@echo 'make setup         only install the packages'
 	@echo 'make clean         remove what was built; make distclean: and what was fetched'
@@ -59,6 +61,15 @@ check: build
 check-long: build
 	@tests/guest/fetch --try --all
 	@tools/check $(BUILD)
+
+# what ends a program with a finding: errors, undefined behaviour, leaks
+sanitize: export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
+sanitize: export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
+sanitize:
+	@tools/setup --dev
+	@[ -f $(BUILD)-asan/build.ninja ] || ./configure --builddir=$(BUILD)-asan --cc=clang --enable-asan
+	@ninja -C $(BUILD)-asan
+	@tools/check $(BUILD)-asan --timeout-multiplier 10 $(or $(ARGS),--no-suite guest --no-suite long)
 
 bench: build
 	@tools/setup --bench
