@@ -4,7 +4,7 @@
 #include "block/bitmap.h"
 #include "block/qcow2/qcow2.h"
 
-enum { FLAG_IN_USE = 1, FLAG_AUTO = 2, TYPE_DIRTY = 1, DIR_MAX = 64 << 20, BITMAPS_MAX = 65535, ENTRY_HEAD = 24, TABLE_BYTES_MAX = 8 << 20,
+enum { FLAG_IN_USE = 1, FLAG_AUTO = 2, TYPE_DIRTY = 1, BITMAPS_MAX = 65535, ENTRY_HEAD = 24, TABLE_BYTES_MAX = 8 << 20,
        GRANULARITY_MIN = 9, GRANULARITY_MAX = 31 };
 #define TABLE_ALL_ONES BIT(0)
 #define TABLE_RESERVED ~(OFFSET_MASK | TABLE_ALL_ONES)
@@ -76,7 +76,7 @@ static bool read_directory(BlockNode *n, Directory *d, Error **errp)
     d->offset = load_be(e->data + 16, 8);
     uint32_t count = d->count;
     d->count = 0;
-    if (!count || count > BITMAPS_MAX || d->size > DIR_MAX || d->size < (uint64_t)count * ENTRY_HEAD || d->offset & (q->cluster_size - 1))
+    if (!count || count > BITMAPS_MAX || d->size > QCOW2_MAX_BITMAP_DIRECTORY || d->size < (uint64_t)count * ENTRY_HEAD || d->offset & (q->cluster_size - 1))
         return bad(n, errp, "the directory's place or size is not possible");
     d->data = g_try_malloc(d->size);
     d->entry = g_try_new0(Entry, count);
@@ -240,6 +240,7 @@ static void free_old(BlockNode *n, const Directory *d)
 static void set_extension(Qcow2 *q, uint32_t count, uint64_t size, uint64_t offset)
 {
     Q2Extension *e = extension(q);
+    q->layout_stale = true;
     if (!count) {
         if (e) {
             g_free(e->data);

@@ -101,14 +101,60 @@ void q2_cache_forget(Q2Cache *c, uint64_t offset)
     unname(c, t);
 }
 
+/* --- in idle times --- */
+
+static void clean(Q2Cache *c)
+{
+    for (unsigned i = 0; i < c->count; i++) {
+        Q2Table *t = &c->table[i];
+        if (t->pins || t->dirty || (t->offset && t->used > c->cleaned))
+            continue;
+        unname(c, t);
+        g_clear_pointer(&t->data, g_free);
+    }
+    c->cleaned = c->clock;
+}
+
+static void clean_again(void *opaque)
+{
+    Qcow2 *q = opaque;
+    if (!pthread_mutex_trylock(&q->lock)) { /* else it is not idle */
+        clean(&q->l2);
+        clean(&q->refblocks);
+        pthread_mutex_unlock(&q->lock);
+    }
+    timer_arm(q->clean, clock_ns(CLOCK_REALTIME_NS) + q->clean_ns);
+}
+
+void q2_clean_every(BlockNode *n, uint64_t seconds)
+{
+    Qcow2 *q = q2_of(n);
+    if (!seconds)
+        return;
+    q->clean_ns = (int64_t)seconds * 1000000000;
+    q->clean = timer_new(CLOCK_REALTIME_NS, NULL, clean_again, q);
+    timer_arm(q->clean, clock_ns(CLOCK_REALTIME_NS) + q->clean_ns);
+}
+
+void q2_clean_end(Qcow2 *q)
+{
+    if (q->clean)
+        timer_free(q->clean);
+    q->clean = NULL;
+}
+
+/* --- to the file --- */
+
 static int write_tables(BlockNode *n, Q2Cache *c)
 {
     Qcow2 *q = q2_of(n);
+    unsigned own = c == &q->l2 ? Q2_IS_L2 | Q2_IS_OLD_L2 /* shared while a snapshot is made */ : Q2_IS_REFBLOCK;
     for (unsigned i = 0; c->dirty && i < c->count; i++) {
         Q2Table *t = &c->table[i];
         if (!t->dirty)
             continue;
-        int r = block_pwrite(n->file, t->offset, t->data, q->cluster_size);
+        int r = q2_overlap_check(n, t->offset, q->cluster_size, own);
+        r = r ? r : block_pwrite(n->file, t->offset, t->data, q->cluster_size);
         if (r)
             return r;
         t->dirty = false;
@@ -118,9 +164,12 @@ static int write_tables(BlockNode *n, Q2Cache *c)
 }
 
 /* Entries first..last of a table of big-endian words. */
-static int write_words(BlockNode *n, uint64_t at, const uint64_t *word, uint64_t first, uint64_t last)
+static int write_words(BlockNode *n, uint64_t at, const uint64_t *word, uint64_t first, uint64_t last, unsigned own)
 {
     uint64_t count = last - first + 1;
+    int r = q2_overlap_check(n, at + first * 8, count * 8, own);
+    if (r)
+        return r;
     g_autofree uint8_t *buf = g_malloc(count * 8);
     for (uint64_t i = 0; i < count; i++)
         store_be(buf + i * 8, 8, word[first + i]);
@@ -141,7 +190,7 @@ static int write_in_order(BlockNode *n)
     int r = lazy ? 0 : write_tables(n, &q->refblocks);
     if (!r && q->reftable_dirty && !lazy) {
         r = block_flush(n->file);
-        r = r ? r : write_words(n, q->reftable_offset, q->reftable, q->reftable_first, q->reftable_last);
+        r = r ? r : write_words(n, q->reftable_offset, q->reftable, q->reftable_first, q->reftable_last, Q2_IS_REFTABLE);
         q->reftable_dirty = r != 0;
     }
     if (!r && (q->l2.dirty || q->l1_dirty))
@@ -152,7 +201,7 @@ static int write_in_order(BlockNode *n)
             r = block_flush(n->file);
     }
     if (!r && q->l1_dirty) {
-        r = write_words(n, q->l1_offset, q->l1, q->l1_first, q->l1_last);
+        r = write_words(n, q->l1_offset, q->l1, q->l1_first, q->l1_last, Q2_IS_L1);
         q->l1_dirty = r != 0;
     }
     return r;

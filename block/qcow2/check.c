@@ -372,6 +372,7 @@ static int write_rebuilt(Check *c, uint64_t start, uint64_t blocks, uint64_t tab
     q->reftable_offset = at;
     q->reftable_clusters = (uint32_t)table_clusters;
     q->reftable_dirty = false;
+    q->layout_stale = true;
     q->free_hint = 0;
     unsigned tables = q->refblocks.count;
     q2_cache_free(&q->refblocks);

@@ -311,6 +311,13 @@ static int moves_data(BlockNode *n, const Alloc *a, bool *moved)
     return 0;
 }
 
+/* Clusters that the tables call ours, and that are written to where they stand. (locked) */
+static int check_in_place(BlockNode *n, uint64_t host, uint64_t len)
+{
+    Qcow2 *q = q2_of(n);
+    return q->data_node || q2_overlap_clear(q, host, len) ? 0 : q2_overlap_check(n, host, len, 0);
+}
+
 /* One pass of a write; returns how much it did. */
 static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip, uint64_t *did)
 {
@@ -322,7 +329,10 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     pthread_mutex_lock(&q->lock);
     q2_request_begin(q, &request, offset, len, Q2_WRITES);
     int r = q->broken ? -EIO : q2_map(n, offset, len, &m);
-    if (!r && m.kind == Q2_DATA && m.copied) { /* in place */
+    bool in_place = !r && m.kind == Q2_DATA && m.copied;
+    if (in_place)
+        r = check_in_place(n, m.host, m.len);
+    if (!r && in_place) {
         pthread_mutex_unlock(&q->lock);
         g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
         r = q2_data_pwritev(n, offset, m.host, part, iov_part(part, iov, iovcnt, skip, m.len));
@@ -340,6 +350,7 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     r = r ? r : needs_alloc(n, offset, MIN(len, (uint64_t)ALLOC_MAX), &a.in_place, &bytes, &a.host);
     if (!r && bytes) {
         r = allocate(n, offset, &bytes, &a);
+        r = r || !a.in_place ? r : check_in_place(n, a.host, a.end - a.start);
         r = r ? r : moves_data(n, &a, &moved);
         pthread_mutex_unlock(&q->lock);
         uint64_t from, to;

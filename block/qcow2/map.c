@@ -89,6 +89,7 @@ int q2_grow_l1(BlockNode *n, uint64_t entries, bool exact)
     q->l1 = l1;
     q->l1_size = (uint32_t)entries;
     q->l1_offset = (uint64_t)at;
+    q2_overlap_add(q, q->l1_offset, entries * 8, Q2_IS_L1);
     return 0;
 }
 
@@ -109,6 +110,7 @@ static Q2Table *own_l2(BlockNode *n, uint32_t l1_index, int *error)
         q2_cache_dirty(&q->l2, t);
         q->l1[l1_index] = (uint64_t)at | OFLAG_COPIED;
         q2_l1_dirty(q, l1_index);
+        q2_overlap_add(q, (uint64_t)at, 1, Q2_IS_L2);
         if (old)
             q2_free_later(n, old, 1);
     }

@@ -14,7 +14,7 @@ static bool begin(BlockNode *n, uint64_t offset, uint64_t len, bool write, Q2Req
     bool ok = !q->broken && !(write && q->crypt_method) && q2_l2_cached(q, offset) && !q2_request_conflicts(q, r) &&
               !q2_map(n, offset, len, m) && m->len == len;
     bool zero = ok && !write && (m->kind == Q2_ZERO || m->kind == Q2_ZERO_ALLOCATED || (m->kind == Q2_UNALLOCATED && !n->backing));
-    ok = ok && (zero || (m->kind == Q2_DATA && (!write || m->copied)));
+    ok = ok && (zero || (m->kind == Q2_DATA && (!write || (m->copied && (q->data_node || q2_overlap_clear(q, m->host, len))))));
     if (ok)
         q2_request_begin(q, r, offset, len, r->use);
     pthread_mutex_unlock(&q->lock);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* qcow2: options of opening. What can't be had is refused, so that nobody relies on it. */
-#include <string.h>
 #include "block/qcow2/qcow2.h"
 
 enum { L2_TABLES_MIN = 16, BLOCKS_MIN = 8, TABLES_MAX = 1 << 16 }; /* a request pins several */
@@ -55,13 +54,11 @@ bool q2_apply_options(BlockNode *n, Opts *o, Error **errp)
 {
     Qcow2 *q = q2_of(n);
     uint64_t interval;
-    const char *overlap = opts_get(o, "overlap-check"), *plate = opts_get(o, "overlap-check.template");
-    overlap = overlap ? overlap : plate;
-    if (!opts_get_u64(o, "cache-clean-interval", 0, &interval, errp) || !cache_options(n, q, o, errp) || !discard_options(n, q, o, errp))
+    if (!opts_get_u64(o, "cache-clean-interval", 600, &interval, errp) || !q2_overlap_options(n, o, errp) || !cache_options(n, q, o, errp) ||
+        !discard_options(n, q, o, errp))
         return false;
-    if (interval)
-        return refuse(n, "cache-clean-interval", "the cache keeps its size; bound it by cache-size", errp);
-    if (overlap && strcmp(overlap, "none"))
-        return refuse(n, "overlap-check", "writes are not checked for metadata that they overlap; give none, and look at images with check", errp);
+    if (interval > UINT32_MAX)
+        return refuse(n, "cache-clean-interval", "it is in seconds, up to 4294967295; 0 keeps what is cached", errp);
+    q2_clean_every(n, interval);
     return true;
 }

@@ -231,6 +231,7 @@ static bool open_data_file(BlockNode *n, Opts *o, Error **errp)
 static void free_all(BlockNode *n)
 {
     Qcow2 *q = q2_of(n);
+    q2_clean_end(q);
     q2_cache_free(&q->l2);
     q2_cache_free(&q->refblocks);
     q2_free_snapshots(q);
@@ -242,6 +243,7 @@ static void free_all(BlockNode *n)
     g_free(q->l1);
     g_free(q->reftable);
     g_free(q->inflated);
+    q2_overlap_free(q);
     q2_crypt_close(q);
     if (q->data_node)
         block_unref(q->data_node);
@@ -473,7 +475,10 @@ static unsigned q2_probe(const uint8_t *head, size_t len, const char *filename)
 
 static const char *const q2_options[] = { "lazy-refcounts", "data-file", "l2-cache-size", "refcount-cache-size", "cache-size",
                                           "cache-clean-interval", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
-                                          "l2-cache-entry-size", "overlap-check", "overlap-check.template", "discard-no-unref", "encrypt.format",
+                                          "l2-cache-entry-size", "overlap-check", "overlap-check.template",
+                                          "overlap-check.main-header", "overlap-check.active-l1", "overlap-check.active-l2", "overlap-check.refcount-table",
+                                          "overlap-check.refcount-block", "overlap-check.snapshot-table", "overlap-check.inactive-l1",
+                                          "overlap-check.inactive-l2", "overlap-check.bitmap-directory", "discard-no-unref", "encrypt.format",
                                           "encrypt.key-secret", NULL };
 static const BlockDriver qcow2_driver = {
     .name = "qcow2", .desc = "QEMU copy-on-write, version 2 and 3", .instance_size = sizeof(Qcow2), .options = q2_options,

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include "base/bits.h"
+#include "base/clock.h"
 #include "block/driver.h"
 #include "crypto/luks.h"
 
@@ -30,7 +31,8 @@ enum { EXT_END = 0, EXT_BACKING_FORMAT = (int)0xe2792acau, EXT_FEATURES = 0x6803
 #define OFLAG_ZERO BIT(0)
 #define OFFSET_MASK UINT64_C(0x00fffffffffffe00)
 enum { QCOW2_MAX_L1 = 32 << 20, QCOW2_MAX_REFTABLE = 8 << 20, QCOW2_MAX_SNAPSHOTS = 65536, QCOW2_MAX_SNAPSHOT_TABLE = 64 << 20,
-       QCOW2_MAX_SNAPSHOT_EXTRA = 1024, QCOW2_SUBCLUSTERS = 32 };
+       QCOW2_MAX_SNAPSHOT_EXTRA = 1024, QCOW2_SUBCLUSTERS = 32,
+       QCOW2_MAX_BITMAP_DIRECTORY = 64 << 20 };
 
 /* --- cache.c: whole clusters of metadata in memory --- */
 typedef struct Q2Table {
@@ -44,7 +46,7 @@ typedef struct Q2Cache {
     Q2Table *table;
     GHashTable *by_offset;
     unsigned count, dirty;
-    uint64_t clock;
+    uint64_t clock, cleaned; /* cleaned: what was used up to then goes the next time */
 } Q2Cache;
 
 typedef struct Q2Snapshot {
@@ -96,6 +98,8 @@ typedef struct Qcow2 {
     bool reftable_dirty;
     uint64_t reftable_first, reftable_last;
     Q2Cache l2, refblocks;
+    Timer *clean;        /* cache-clean-interval; NULL: 0 */
+    int64_t clean_ns;
     GArray *snapshots;   /* of Q2Snapshot */
     /* allocation */
     uint64_t free_hint;  /* cluster number: none below is free */
@@ -104,6 +108,9 @@ typedef struct Qcow2 {
     pthread_mutex_t requests_lock; /* of the list alone, taken after `lock`, never held during I/O: a request ends without waiting for a flush */
     Q2Request *requests; /* added under both locks */
     bool lazy, dirty_written;
+    unsigned overlap;    /* Q2_IS_...: what writes must not hit */
+    GHashTable *layout;  /* cluster → Q2_IS_...; NULL: not made yet */
+    bool layout_stale;   /* something is missing there */
     bool broken;         /* metadata could not be written, or is corrupt: no more writes */
     uint64_t packed_offset; /* where the next compressed cluster may start, 0: in a new cluster */
     bool bitmaps_loaded; /* and marked as in use in the file: they are to be stored */
@@ -142,6 +149,9 @@ bool q2_cache_has(Q2Cache *c, uint64_t offset);
 static inline void q2_cache_put(Q2Table *t) { t->pins--; }
 void q2_cache_dirty(Q2Cache *c, Q2Table *t);
 void q2_cache_forget(Q2Cache *c, uint64_t offset);             /* the cluster is no longer such a table */
+/* Every so many seconds the memory of tables that nobody asked for meanwhile is given back; 0: never. Main thread, once; q2_clean_end() before close. */
+void q2_clean_every(BlockNode *n, uint64_t seconds);
+void q2_clean_end(Qcow2 *q);
 int q2_writeback(BlockNode *n);                                /* all metadata, in order; what was written may not be durable yet */
 int q2_sync(BlockNode *n);                                     /* the same, durable; gives pending clusters back */
 int q2_sync_shared(BlockNode *n);                              /* the same, without the lock while the host flushes */
@@ -153,8 +163,6 @@ int q2_change_refcount(BlockNode *n, uint64_t first, uint64_t clusters, bool up)
 int q2_set_refcount(BlockNode *n, uint64_t cluster, uint64_t count); /* whatever it was: for repairs */
 /* Take `clusters` adjacent free ones: host offset or negative errno. */
 int64_t q2_alloc(BlockNode *n, uint64_t clusters);
-/* As many as are adjacent to `want` (host offset), at most `clusters`; 0: none. */
-int64_t q2_alloc_at(BlockNode *n, uint64_t want, uint64_t clusters);
 int64_t q2_alloc_bytes(BlockNode *n, uint64_t bytes);          /* for compressed data */
 void q2_free_later(BlockNode *n, uint64_t offset, uint64_t clusters);
 void q2_free_entry(BlockNode *n, uint64_t entry);              /* what an L2 entry points to */
@@ -212,6 +220,16 @@ int q2_vmstate_discard(BlockNode *n);
 /* options.c */
 bool q2_apply_options(BlockNode *n, Opts *o, Error **errp); /* makes the caches */
 
+/* overlap.c */
+enum { Q2_IS_HEADER = 1, Q2_IS_L1 = 2, Q2_IS_L2 = 4, Q2_IS_REFTABLE = 8, Q2_IS_REFBLOCK = 16, Q2_IS_SNAPSHOTS = 32, Q2_IS_OLD_L1 = 64 /* of snapshots */,
+       Q2_IS_OLD_L2 = 128, Q2_IS_BITMAPS = 256 };
+bool q2_overlap_options(BlockNode *n, Opts *o, Error **errp);
+void q2_overlap_free(Qcow2 *q);
+void q2_overlap_add(Qcow2 *q, uint64_t offset, uint64_t bytes, unsigned what);                 /* (locked) new metadata */
+/* (locked) May the file's bytes be written, `own`: by whom they are? -EIO: there are tables; the image is marked corrupt. */
+int q2_overlap_check(BlockNode *n, uint64_t offset, uint64_t bytes, unsigned own);
+bool q2_overlap_clear(const Qcow2 *q, uint64_t offset, uint64_t bytes);                        /* (locked) false: ask q2_overlap_check() */
+
 /* compress.c */
 bool q2_compression_known(unsigned type);
 int q2_inflate(BlockNode *n, uint64_t entry, unsigned skip, const struct iovec *iov, int iovcnt, size_t at, size_t len);
@@ -246,6 +264,7 @@ bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
 bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
 bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
 int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
+uint64_t q2_snapshot_table_bytes(const Qcow2 *q);
 int q2_write_snapshots(BlockNode *n);                          /* (locked) the table, at a new place */
 
 /* check.c */

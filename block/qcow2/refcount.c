@@ -166,6 +166,8 @@ static int grow_reftable(BlockNode *n, uint64_t cluster)
     q->reftable_size = entries;
     q->reftable_offset = at;
     q->reftable_clusters = (uint32_t)table_clusters;
+    q2_overlap_add(q, start << q->cluster_bits, blocks << q->cluster_bits, Q2_IS_REFBLOCK);
+    q2_overlap_add(q, at, entries * 8, Q2_IS_REFTABLE);
     q2_free_later(n, old, old_clusters);
     return 0;
 }
@@ -197,6 +199,7 @@ static int new_refblock(BlockNode *n, uint64_t cluster)
     q2_cache_dirty(&q->refblocks, t);
     q2_cache_put(t);
     q->reftable[i] = (uint64_t)at;
+    q2_overlap_add(q, (uint64_t)at, 1, Q2_IS_REFBLOCK);
     reftable_dirty(q, i);
     return block_index(q, own) == i ? 0 : q2_change_refcount(n, own, 1, true);
 }
@@ -286,8 +289,11 @@ static int64_t find_free(BlockNode *n, uint64_t clusters)
         if (c >= (uint64_t)INT64_MAX >> q->cluster_bits)
             return -EFBIG;
     }
-    uint64_t start = c - clusters;
-    return (start + clusters) << q->cluster_bits > OFFSET_MASK ? -EFBIG : (int64_t)(start << q->cluster_bits);
+    uint64_t start = (c - clusters) << q->cluster_bits, bytes = clusters << q->cluster_bits;
+    if (start + bytes > OFFSET_MASK)
+        return -EFBIG;
+    int r = q2_overlap_check(n, start, bytes, 0); /* the counts may be wrong */
+    return r ? r : (int64_t)start;
 }
 
 int64_t q2_alloc(BlockNode *n, uint64_t clusters)
@@ -315,24 +321,6 @@ int64_t q2_alloc(BlockNode *n, uint64_t clusters)
         return error ? error : at;
     }
     return -ENOSPC;
-}
-
-int64_t q2_alloc_at(BlockNode *n, uint64_t want, uint64_t clusters)
-{
-    Qcow2 *q = q2_of(n);
-    uint64_t first = want >> q->cluster_bits, got = 0;
-    for (; got < clusters; got++) {
-        uint64_t count;
-        if (block_index(q, first + got) >= q->reftable_size || !q->reftable[block_index(q, first + got)])
-            break;
-        int r = q2_refcount(n, first + got, &count);
-        if (r)
-            return r;
-        if (count)
-            break;
-    }
-    int r = got ? q2_change_refcount(n, first, got, true) : 0;
-    return r ? r : (int64_t)got;
 }
 
 /* Compressed clusters share host clusters: every user counts once. */

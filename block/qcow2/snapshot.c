@@ -101,7 +101,7 @@ static void add_one(GByteArray *b, const Q2Snapshot *s)
     g_byte_array_append(b, padding, (guint)(align_up(b->len, 8) - b->len));
 }
 
-static uint64_t table_bytes(const Qcow2 *q)
+uint64_t q2_snapshot_table_bytes(const Qcow2 *q)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < q->snapshots->len; i++) {
@@ -132,6 +132,7 @@ int q2_write_snapshots(BlockNode *n)
     r = r ? r : block_flush(n->file);
     if (!r)
         q->snapshots_offset = (uint64_t)at;
+    q->layout_stale = true;
     return r;
 }
 
@@ -339,7 +340,7 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
         r = refresh_copied(n);
         r = r ? r : write_l1(n, s.l1_offset, q->l1, q->l1_size);
         g_array_append_val(q->snapshots, s);
-        uint64_t old = q->snapshots_offset, old_bytes = table_bytes(q) - align_up(64 + strlen(s.id) + strlen(s.name), 8);
+        uint64_t old = q->snapshots_offset, old_bytes = q2_snapshot_table_bytes(q) - align_up(64 + strlen(s.id) + strlen(s.name), 8);
         r = r ? r : q2_write_snapshots(n);
         if (!r && old)
             q2_free_later(n, old, q2_clusters(q, old_bytes));
@@ -388,6 +389,7 @@ static int exchange(BlockNode *n, uint64_t *l1, uint32_t size, uint64_t at, uint
     q->l1 = l1;
     q->l1_size = size;
     q->l1_offset = at;
+    q->layout_stale = true;
     n->size = disk_size;
     return 0;
 }
@@ -424,7 +426,7 @@ bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
     if (i < 0)
         return false;
     pthread_mutex_lock(&q->lock);
-    uint64_t old = q->snapshots_offset, old_bytes = table_bytes(q);
+    uint64_t old = q->snapshots_offset, old_bytes = q2_snapshot_table_bytes(q);
     int r = begin_change(n);
     Q2Snapshot s = *nth(q, (unsigned)i);
     uint64_t *l1 = r ? NULL : read_l1(n, &s, s.l1_size, &r);
