@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
 # What the guest of tests/bench/disks does: each of fio's jobs on each disk. Read by the guest's init as /bench/run.
-# rhea.seconds=N: of each job; rhea.jobs=NAME,...: only these.
-jobs=
+# rhea.seconds=N: of each job; rhea.cells=JOB:DISK,...: only these.
+cells=
 for word in $(cat /proc/cmdline); do
     case $word in
-        rhea.jobs=*) jobs=$(echo "${word#*=}" | tr , ' ') ;;
+        rhea.cells=*) cells=$(echo "${word#*=}" | tr , ' ') ;;
     esac
 done
 
 # job NAME DISK OPTION...
 job() {
-    case " ${jobs:-$1} " in *" $1 "*) ;; *) return ;; esac
+    case " $cells " in *" $1:${2#/dev/} "*) ;; *) return ;; esac
     echo "DISK-START $1 ${2#/dev/}"
     what="$1 ${2#/dev/}" file=$2
     shift 2
