@@ -27,6 +27,7 @@ static int carry_out(const BlkRequest *r)
     case BLK_DISCARD: return block_pdiscard(n, r->offset, r->bytes);
     case BLK_WRITE_ZEROES: return block_pwrite_zeroes(n, r->offset, r->bytes, r->flags);
     case BLK_SCSI: return block_scsi(n, r->scsi, r->iov, r->iovcnt);
+    case BLK_STATUS: return block_status_above(n, NULL, r->offset, r->bytes, r->status);
     case BLK_OPS: break;
     }
     return -EINVAL;
@@ -196,7 +197,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
         return;
     r->node = b->node;
     ThrottleLanes *lanes = b->throttle;
-    if (lanes && r->node && r->op != BLK_SCSI && throttle_lanes_put(lanes, r))
+    if (lanes && r->node && r->op < BLK_SCSI && throttle_lanes_put(lanes, r))
         return;
     int error = r->node ? -EAGAIN : -ENOMEDIUM;
     if (r->op == BLK_READ && r->node)
@@ -204,7 +205,7 @@ void blk_submit(BlockBackend *b, BlkRequest *r)
     else if (r->op == BLK_WRITE && r->node && !(r->flags & BLOCK_REQ_FUA))
         error = block_pwritev_nowait(r->node, r->offset, r->iov, r->iovcnt);
     if (error == -EAGAIN) {
-        if (!r->node->aio || r->op == BLK_SCSI || !start_aio(b, r))
+        if (!r->node->aio || r->op >= BLK_SCSI || !start_aio(b, r))
             enqueue(r);
         return;
     }

@@ -21,7 +21,10 @@ struct BlkRequest {
     uint64_t offset, bytes;
     const struct iovec *iov;
     int iovcnt;
-    BlockScsi *scsi;       /* BLK_SCSI; bytes is 0 */
+    union {
+        BlockScsi *scsi;     /* BLK_SCSI; bytes is 0 */
+        BlockStatus *status; /* BLK_STATUS: what stands at [offset, offset + bytes), backing files included */
+    };
     BlkDoneFn *done;
     void *opaque;
     /* private */

@@ -20,7 +20,7 @@
  */
 typedef struct BlockNode BlockNode;
 typedef struct BlockDriver BlockDriver; /* block-driver.h */
-typedef enum BlkOp { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES, BLK_SCSI, BLK_OPS } BlkOp;
+typedef enum BlkOp { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES, BLK_SCSI, BLK_STATUS, BLK_OPS } BlkOp;
 
 enum { /* block_open flags */
     BLOCK_RDWR = 1 << 0,

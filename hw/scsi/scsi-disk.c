@@ -32,21 +32,6 @@ static void read_capacity_16(ScsiRequest *r, ScsiDisk *d)
     scsi_reply(r, p, sizeof p);
 }
 
-/* All of it is "mapped or unknown": what is allocated is the image's secret. */
-static void lba_status(ScsiRequest *r, ScsiDisk *d)
-{
-    uint8_t p[24] = { 0 };
-    uint64_t lba = spc_lba(r->cdb), blocks = disk_blocks(d);
-    if (lba >= blocks) {
-        scsi_fail_info(r, SENSE_LBA_RANGE, lba);
-        return;
-    }
-    store_be(p, 4, sizeof p - 4);
-    store_be(p + 8, 8, lba);
-    store_be(p + 16, 4, MIN(blocks - lba, UINT32_MAX));
-    scsi_reply(r, p, sizeof p);
-}
-
 static void start_stop(ScsiRequest *r, ScsiDisk *d)
 {
     bool start = r->cdb[4] & 1, load = r->cdb[4] & 2;
@@ -114,7 +99,7 @@ const ScsiDiskCommand disk_commands[] = {
     { 0x88, -1, 16, M, disk_read }, { 0x89, -1, 16, W, disk_compare_and_write }, { 0x8a, -1, 16, W, disk_write },
     { 0x8e, -1, 16, W, disk_write_verify }, { 0x8f, -1, 16, M, disk_verify }, { 0x90, -1, 16, M, disk_in_range },
     { 0x91, -1, 16, M, disk_flush }, { 0x93, -1, 16, W, disk_write_same }, { 0x9e, 0x10, 16, M, read_capacity_16 },
-    { 0x9e, 0x12, 16, M, lba_status }, { 0xa0, -1, 12, 0, good }, { 0xa3, 0x0c, 12, 0, disk_report_opcodes },
+    { 0x9e, 0x12, 16, M, disk_lba_status }, { 0xa0, -1, 12, 0, good }, { 0xa3, 0x0c, 12, 0, disk_report_opcodes },
     { 0xa8, -1, 12, M, disk_read }, { 0xaa, -1, 12, W, disk_write }, { 0xae, -1, 12, W, disk_write_verify },
     { 0xaf, -1, 12, M, disk_verify }, { 0 },
 };

@@ -56,6 +56,7 @@ void disk_verify(ScsiRequest *r, ScsiDisk *d);
 void disk_write_same(ScsiRequest *r, ScsiDisk *d);
 void disk_unmap(ScsiRequest *r, ScsiDisk *d);
 void disk_compare_and_write(ScsiRequest *r, ScsiDisk *d);
+void disk_lba_status(ScsiRequest *r, ScsiDisk *d);
 void disk_flush(ScsiRequest *r, ScsiDisk *d);
 void disk_in_range(ScsiRequest *r, ScsiDisk *d); /* GOOD when the blocks exist: PRE-FETCH, SEEK */
 

@@ -80,7 +80,7 @@ void disk_in_range(ScsiRequest *r, ScsiDisk *d)
         scsi_done(r, SCSI_GOOD);
 }
 
-/* --- VERIFY: byte by byte with BYTCHK 01b (each block) and 11b (one block for all) --- */
+/* --- VERIFY: can it be read; byte by byte with BYTCHK 01b (each block) and 11b (one block for all) --- */
 
 static void verify_next(ScsiRequest *r, ScsiDisk *d);
 
@@ -88,13 +88,14 @@ static void verify_step(ScsiRequest *r, int error)
 {
     ScsiDisk *d = disk_of(r);
     uint32_t block = disk_block(d);
-    bool one = (r->cdb[1] >> 1 & 3) == 3;
+    unsigned check = r->cdb[1] >> 1 & 3;
+    bool one = check == 3;
     if (error) {
         fail_io(r, error);
         return;
     }
     g_autofree uint8_t *want = g_malloc(block);
-    for (uint64_t i = 0; i < r->buf_len; i += block) {
+    for (uint64_t i = 0; check && i < r->buf_len; i += block) {
         scsi_take(r, one ? 0 : r->at + i, want, block);
         for (uint32_t k = 0; k < block; k++) {
             if (want[k] != r->buf[i + k]) {
@@ -129,7 +130,7 @@ void disk_verify(ScsiRequest *r, ScsiDisk *d)
     }
     if (!check_protect(r) || !check_range(r, d, lba, count))
         return;
-    r->left = check ? count * disk_block(d) : 0;
+    r->left = count * disk_block(d);
     r->buf = r->left ? g_malloc(MIN(r->left, (uint64_t)SCSI_CHUNK)) : NULL;
     verify_next(r, d);
 }
@@ -327,4 +328,74 @@ void disk_compare_and_write(ScsiRequest *r, ScsiDisk *d)
     g_queue_push_tail(&d->compares, r);
     if (d->compares.length == 1)
         compare_start(r, d);
+}
+
+/* --- GET LBA STATUS: what the image says; a reply may say less than there is, so that a scattered image takes no long time --- */
+
+enum { LBA_EXTENTS = 128, LBA_STEPS = 1024, LBA_MAPPED = 0, LBA_DEALLOCATED = 1 };
+typedef struct LbaStatus {
+    BlockStatus found;
+    unsigned steps, count, most;                   /* extents */
+    uint8_t reply[8 + 16 * LBA_EXTENTS];
+} LbaStatus;
+
+static void lba_next(ScsiRequest *r, ScsiDisk *d);
+
+/* `n` blocks more: they go to the last extent if it is of their kind. False: there is no room for them. */
+static bool lba_add(ScsiRequest *r, const ScsiDisk *d, uint64_t n, uint8_t kind)
+{
+    LbaStatus *l = (LbaStatus *)r->buf;
+    uint8_t *e = l->reply + 8 + 16 * (l->count - 1);
+    uint64_t before = l->count && (e[12] & 15) == kind ? load_be(e + 8, 4) : 0;
+    if (!before) {
+        if (l->count == l->most)
+            return false;
+        e = l->reply + 8 + 16 * l->count++;
+        store_be(e, 8, r->at / disk_block(d));
+        e[12] = kind;
+    }
+    n = MIN(n, UINT32_MAX - before);
+    store_be(e + 8, 4, before + n);
+    r->at += n * disk_block(d);
+    r->left -= n * disk_block(d);
+    return n;
+}
+
+static void lba_step(ScsiRequest *r, int error)
+{
+    const LbaStatus *l = (const LbaStatus *)r->buf;
+    ScsiDisk *d = disk_of(r);
+    if (error) {
+        fail_io(r, error);
+        return;
+    }
+    uint64_t n = MIN(l->found.pnum, r->left) / disk_block(d); /* a part of a block is none */
+    bool hole = n && l->found.flags & BLOCK_ZERO && !(l->found.flags & BLOCK_DATA);
+    if (!lba_add(r, d, MAX(n, 1), hole ? LBA_DEALLOCATED : LBA_MAPPED))
+        r->left = 0;
+    lba_next(r, d);
+}
+
+static void lba_next(ScsiRequest *r, ScsiDisk *d)
+{
+    LbaStatus *l = (LbaStatus *)r->buf;
+    if (r->left && l->steps++ < LBA_STEPS && !r->cancelled) {
+        scsi_submit_status(r, r->at, r->left, &l->found, lba_step);
+        return;
+    }
+    store_be(l->reply, 4, 4 + 16 * l->count);
+    scsi_reply(r, l->reply, 8 + 16 * l->count);
+}
+
+void disk_lba_status(ScsiRequest *r, ScsiDisk *d)
+{
+    uint64_t lba = spc_lba(r->cdb);
+    if (!check_range(r, d, lba, 1))
+        return;
+    LbaStatus *l = g_new0(LbaStatus, 1);
+    l->most = (unsigned)CLAMP((MAX(r->xfer, 8) - 8) / 16, 1, LBA_EXTENTS);
+    r->buf = (uint8_t *)l;
+    r->at = lba * disk_block(d);
+    r->left = (disk_blocks(d) - lba) * disk_block(d);
+    lba_next(r, d);
 }

@@ -200,6 +200,13 @@ void scsi_submit_scsi(ScsiRequest *r, BlockScsi *s, void (*step)(ScsiRequest *r,
     drive_submit(&r->dev->queue, &r->req);
 }
 
+void scsi_submit_status(ScsiRequest *r, uint64_t offset, uint64_t bytes, BlockStatus *out, void (*step)(ScsiRequest *r, int error))
+{
+    prepare(r, BLK_STATUS, offset, bytes, NULL, 0, 0, step);
+    r->req.blk.status = out;
+    drive_submit(&r->dev->queue, &r->req);
+}
+
 /* The initiator's list itself, when all of it is meant. */
 void scsi_submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags, void (*step)(ScsiRequest *r, int error))
 {

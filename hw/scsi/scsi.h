@@ -172,6 +172,8 @@ size_t scsi_take(const ScsiRequest *r, uint64_t skip, void *data, size_t len);
 /* Send r->req on its way; step() goes on under the domain. Data: `bytes` of r->iov from `skip`; bytes 0: none. */
 void scsi_submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags, void (*step)(ScsiRequest *r, int error));
 void scsi_submit_buf(ScsiRequest *r, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags, void (*step)(ScsiRequest *r, int error));
+/* What stands at [offset, offset + bytes); out stays until step(). */
+void scsi_submit_status(ScsiRequest *r, uint64_t offset, uint64_t bytes, BlockStatus *out, void (*step)(ScsiRequest *r, int error));
 /* A command for the host's unit behind the drive; r->iov's first r->xfer bytes are its data. s stays until step(). */
 void scsi_submit_scsi(ScsiRequest *r, BlockScsi *s, void (*step)(ScsiRequest *r, int error));
 /* For BlkDeviceOps: unit attentions of another medium, another size. opaque: the ScsiDevice. */

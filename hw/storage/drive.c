@@ -120,8 +120,9 @@ static BlkOnError policy(int property, BlkOnError of_drive)
 static bool hold(DriveQueue *q, DriveRequest *r, int *error)
 {
     static const char *const names[] = { [BLK_READ] = "read", [BLK_WRITE] = "write", [BLK_FLUSH] = "flush", [BLK_DISCARD] = "discard",
-                                         [BLK_WRITE_ZEROES] = "write of zeroes", [BLK_SCSI] = "SCSI command" };
-    bool scsi = r->blk.op == BLK_SCSI, read = r->blk.op == BLK_READ || (scsi && !r->blk.scsi->out);
+                                         [BLK_WRITE_ZEROES] = "write of zeroes", [BLK_SCSI] = "SCSI command",
+                                         [BLK_STATUS] = "status" };
+    bool scsi = r->blk.op == BLK_SCSI, read = r->blk.op == BLK_READ || r->blk.op == BLK_STATUS || (scsi && !r->blk.scsi->out);
     BlkOnError action = read ? q->rerror : q->werror;
     if (r->hint || *error == -ENOMEDIUM || (scsi && *error == -ENOTSUP) || action == BLK_ERROR_REPORT ||
         (action == BLK_ERROR_ENOSPC && *error != -ENOSPC))

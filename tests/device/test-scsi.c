@@ -117,6 +117,37 @@ static void test_provisioning(void)
     rig_free(r);
 }
 
+static uint64_t extent(const Rig *r, unsigned i, uint8_t kind)
+{
+    const uint8_t *e = r->data + 8 + 16 * i;
+    g_assert_cmphex(e[12], ==, kind);
+    return load_be(e, 8) << 32 | load_be(e + 8, 4);
+}
+
+static void test_lba_status(void)
+{
+    enum { MAPPED, DEALLOCATED };
+    Rig *r = rig_new(BLOCK_RDWR, "");
+    TAKE_ATTENTION(r);
+    fill(r, 0x5a, 128 * BLOCK);
+    GOOD(r, 0x2a, 0, 0, 0, 4, 0, 0, 0, 128, 0);
+    GOOD(r, 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 0, 0);
+    if (load_be(r->data + 8 + 8, 4) == BLOCKS) {
+        g_test_skip("the host's file system has no holes");
+    } else {
+        g_assert_cmpuint(r->done, ==, 8 + 3 * 16);
+        g_assert_cmpuint(load_be(r->data, 4), ==, 4 + 3 * 16);
+        g_assert_cmphex(extent(r, 0, DEALLOCATED), ==, 1024);
+        g_assert_cmphex(extent(r, 1, MAPPED), ==, UINT64_C(1024) << 32 | 128);
+        g_assert_cmphex(extent(r, 2, DEALLOCATED), ==, UINT64_C(1152) << 32 | (BLOCKS - 1152));
+        GOOD(r, 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 4, 5, 0, 0, 0, 24, 0, 0); /* from amid it, and room for one */
+        g_assert_cmpuint(r->done, ==, 24);
+        g_assert_cmphex(extent(r, 0, MAPPED), ==, UINT64_C(1029) << 32 | 123);
+    }
+    FAILS(r, SENSE_LBA_RANGE, 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 24, 0, 0);
+    rig_free(r);
+}
+
 static void test_compare_and_write(void)
 {
     Rig *r = rig_new(BLOCK_RDWR, "");
@@ -438,6 +469,8 @@ static void test_policies(void)
     failures = 1;
     FAILS(r, SENSE_READ_ERROR, 0x28, 0, 0, 0, 0, 10, 0, 0, 4, 0);
     failures = 1;
+    FAILS(r, SENSE_READ_ERROR, 0x2f, 0, 0, 0, 0, 10, 0, 0, 4, 0); /* VERIFY without data reads, too */
+    failures = 1;
     FAILS(r, SENSE_WRITE_ERROR, 0x2a, 0, 0, 0, 0, 10, 0, 0, 4, 0);
     g_assert_false(machine_take_requests().pause);
     failure = -ENOSPC;
@@ -462,6 +495,7 @@ int main(int argc, char **argv)
     ADD("/scsi/inquiry", test_inquiry);
     ADD("/scsi/transfers", test_transfers);
     ADD("/scsi/provisioning", test_provisioning);
+    ADD("/scsi/lba-status", test_lba_status);
     ADD("/scsi/compare-and-write", test_compare_and_write);
     ADD("/scsi/modes", test_modes);
     ADD("/scsi/reservations", test_reservations);
