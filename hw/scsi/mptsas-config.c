@@ -47,14 +47,14 @@ void mpt_port_facts(const MptMessage *m)
 
 /* --- ports, and who is there --- */
 
-static uint64_t port_address(const Mptsas *s, unsigned port)
+uint64_t mpt_port_address(const Mptsas *s, unsigned port)
 {
     return (s->sas_address ? s->sas_address : 0x3525400000000000 | (uint64_t)s->pci.devfn << 5) + port;
 }
 
-static bool attached(const Mptsas *s, unsigned port) { return port < MPT_PORTS && scsi_target_exists(&s->bus, 0, port); }
-static uint16_t handle_at(const Mptsas *s, unsigned port) { return attached(s, port) ? (uint16_t)(ATTACHED + port) : 0; }
-static bool handle_exists(const Mptsas *s, unsigned handle) { return handle && (handle < ATTACHED || attached(s, handle - ATTACHED)); }
+bool mpt_attached(const Mptsas *s, unsigned port) { return port < MPT_PORTS && scsi_target_exists(&s->bus, 0, port); }
+static uint16_t handle_at(const Mptsas *s, unsigned port) { return mpt_attached(s, port) ? (uint16_t)(ATTACHED + port) : 0; }
+static bool handle_exists(const Mptsas *s, unsigned handle) { return handle && (handle < ATTACHED || mpt_attached(s, handle - ATTACHED)); }
 
 /* The handle that a page's address means; 0: none. Forms: the next one, bus and target, handle. */
 static unsigned device_handle(const Mptsas *s, uint32_t address)
@@ -89,7 +89,7 @@ static size_t io_unit_0(const Mptsas *s, uint32_t address, uint8_t *p)
     for (unsigned i = 0; i < MPT_PORTS; i++) {
         uint8_t *e = p + 16 + 16 * i;
         e[0] = (uint8_t)i;
-        e[3] = attached(s, i) ? RATE_3_0 : 0;
+        e[3] = mpt_attached(s, i) ? RATE_3_0 : 0;
         store_le32(e + 4, INFO_SSP_INITIATOR | INFO_END_DEVICE);
         store_le16(e + 8, handle_at(s, i));
         store_le16(e + 10, (uint16_t)(1 + i));
@@ -118,7 +118,7 @@ static size_t device_0(const Mptsas *s, uint32_t address, uint8_t *p)
     if (!handle)
         return 0;
     bool ours = handle < ATTACHED;
-    store_le64(p + 12, port_address(s, ours ? port : port + MPT_PORTS));
+    store_le64(p + 12, mpt_port_address(s, ours ? port : port + MPT_PORTS));
     store_le16(p + 20, ours ? 0 : (uint16_t)(1 + port)); /* parent */
     p[22] = (uint8_t)port;
     store_le16(p + 24, (uint16_t)handle);
@@ -142,11 +142,11 @@ static size_t phy_0(const Mptsas *s, uint32_t address, uint8_t *p)
     if (address >> 28 || port >= MPT_PORTS)
         return 0;
     store_le16(p + 8, (uint16_t)(1 + port));
-    store_le64(p + 12, port_address(s, port));
+    store_le64(p + 12, mpt_port_address(s, port));
     store_le16(p + 20, handle_at(s, port));
-    store_le32(p + 24, attached(s, port) ? INFO_SSP_TARGET | INFO_END_DEVICE : 0);
+    store_le32(p + 24, mpt_attached(s, port) ? INFO_SSP_TARGET | INFO_END_DEVICE : 0);
     p[28] = p[29] = RATES;
-    store_le32(p + 32, attached(s, port) ? RATE_3_0 : 0);
+    store_le32(p + 32, mpt_attached(s, port) ? RATE_3_0 : 0);
     return 36;
 }
 
@@ -217,7 +217,7 @@ static void link_event(Mptsas *s, unsigned port, bool up)
     enum { LINK_STATUS = 0x12 };
     uint8_t e[12] = { (uint8_t)port, up ? RATE_3_0 << 4 : RATE_3_0 }; /* now, and before */
     store_le16(e + 2, (uint16_t)(1 + port));
-    store_le64(e + 4, port_address(s, port));
+    store_le64(e + 4, mpt_port_address(s, port));
     mpt_event(s, LINK_STATUS, e, sizeof e / 4);
 }
 
@@ -235,7 +235,7 @@ void mpt_device_event(Mptsas *s, const ScsiDevice *d, bool added)
     store_le32(e + 8, INFO_SSP_TARGET | INFO_END_DEVICE);
     store_le16(e + 12, (uint16_t)(1 + port));
     e[14] = (uint8_t)port;
-    store_le64(e + 16, port_address(s, port + MPT_PORTS));
+    store_le64(e + 16, mpt_port_address(s, port + MPT_PORTS));
     mpt_event(s, DEVICE_STATUS, e, sizeof e / 4);
     if (!added)
         link_event(s, port, false);

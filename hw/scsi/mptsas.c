@@ -114,6 +114,8 @@ void mpt_event(Mptsas *s, uint32_t event, const uint8_t *data, unsigned words)
 
 /* --- lists --- */
 
+unsigned mpt_element_bytes(const MptMessage *m, unsigned offset) { return m->b[offset + 3] & SGE_64 ? 12 : 8; }
+
 bool mpt_map(const MptMessage *m, DmaVec *v, unsigned offset, uint64_t len)
 {
     Mptsas *s = m->s;
@@ -290,7 +292,10 @@ static void run_message(const MptMessage *m)
     case MPI_CONFIG: mpt_config(m); break;
     case MPI_PORT_FACTS: mpt_port_facts(m); break;
     case MPI_EVENTS: events(m); break;
-    case MPI_PORT_ENABLE: case MPI_EVENT_ACK: case MPI_SAS_CONTROL: plain_answer(m, MPI_OK); break;
+    case MPI_SMP: mpt_smp(m); break;
+    case MPI_SAS_CONTROL: mpt_sas_control(m); break;
+    case MPI_SATA: mpt_sata(m); break;
+    case MPI_PORT_ENABLE: case MPI_EVENT_ACK: plain_answer(m, MPI_OK); break;
     default: plain_answer(m, MPI_INVALID_FUNCTION);
     }
 }

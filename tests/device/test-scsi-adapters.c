@@ -344,6 +344,89 @@ static void test_mptsas_messages(void)
     pci_rig_free(p);
 }
 
+/* An SMP frame to an address; the answer is at 0x27000. Returns IOCStatus and, above it, SASStatus. */
+static uint32_t mpt_smp(PciRig *p, uint64_t address, const uint8_t *frame, unsigned len, uint32_t room)
+{
+    uint8_t m[48] = { 0, 0, 0, 0x1a, (uint8_t)len, 0, [8] = 0x51 };
+    store_le64(m + 0x10, address);
+    store_le32(m + 0x20, 0x54000000 | len);
+    store_le32(m + 0x24, 0x26000);
+    store_le32(m + 0x28, 0xd1000000 | room);
+    store_le32(m + 0x2c, 0x27000);
+    as_write(p->base.m->as_memory, 0x26000, frame, len, MEM_ATTRS_DEVICE);
+    as_write(p->base.m->as_memory, 0x20000, m, sizeof m, MEM_ATTRS_DEVICE);
+    set_reg(p, 0x44, 0x30000);
+    set_reg(p, 0x40, 0x20000);
+    g_assert_cmphex(reg(p, 0x44), ==, BIT(31) | 0x30000 >> 1);
+    g_assert_cmphex(peek(p, 0x30000) >> 16, ==, 0x1a07);
+    uint32_t status = peek(p, 0x3000c);
+    return status >> 16 | (status & 0xff00) << 8;
+}
+
+static uint32_t mpt_control(PciRig *p, uint8_t operation, uint8_t phy)
+{
+    const uint8_t m[32] = { operation, 0, 0, 0x1b, [8] = 0x52, [14] = phy };
+    as_write(p->base.m->as_memory, 0x20000, m, sizeof m, MEM_ATTRS_DEVICE);
+    set_reg(p, 0x44, 0x30000);
+    set_reg(p, 0x40, 0x20000);
+    g_assert_cmphex(reg(p, 0x44), ==, BIT(31) | 0x30000 >> 1);
+    return peek(p, 0x3000c) >> 16;
+}
+
+static void test_mptsas_smp(void)
+{
+    static const uint8_t ready[6] = { 0 }, general[4] = { 0x40 }, name[4] = { 0x40, 1 }, bad[4] = { 0x40, 0x77 };
+    uint8_t discover[12] = { 0x40, 0x10 }, control[40] = { 0x40, 0x91 };
+    PciRig *p = mptsas_rig();
+    uint64_t own = 0x3525400000000000 | (uint64_t)pci_device(p->adapter)->devfn << 5;
+    set_reg(p, 0x44, 0x30000);
+    mpt_scsi(p, 0, 0, ready, 6, 0, 0); /* its attention */
+    g_assert_cmphex(mpt_smp(p, own, general, 4, 64), ==, 0);
+    g_assert_cmphex(peek(p, 0x27000), ==, 0x00000041);
+    g_assert_cmpuint(peek(p, 0x27008) >> 8 & 0xff, ==, 8);                          /* phys */
+    g_assert_cmpuint(peek(p, 0x30004) & 0xffff, ==, 28);
+    g_assert_cmphex(mpt_smp(p, own + 3, name, 4, 64), ==, 0);
+    g_assert_cmphex(peek(p, 0x27000 + 12), ==, load_le32("LSI "));
+    g_assert_cmphex(mpt_smp(p, own, discover, 12, 64), ==, 0);
+    g_assert_cmphex(peek(p, 0x2700c), ==, 0x08000910);                              /* an end device, 3 Gbit/s, SSP target */
+    g_assert_cmphex(peek(p, 0x27000 + 28), ==, GUINT32_SWAP_LE_BE((uint32_t)own + 8));
+    discover[9] = 1;
+    g_assert_cmphex(mpt_smp(p, own, discover, 12, 64), ==, 0);
+    g_assert_cmphex(peek(p, 0x2700c), ==, 0);
+    discover[9] = 8;                                                                /* no such phy */
+    g_assert_cmphex(mpt_smp(p, own, discover, 12, 64), ==, 0);
+    g_assert_cmphex(peek(p, 0x27000), ==, 0x00101041);
+    mpt_smp(p, own, discover, 8, 64);                                               /* too short */
+    g_assert_cmphex(peek(p, 0x27000), ==, 0x00031041);
+    mpt_smp(p, own, bad, 4, 64);
+    g_assert_cmphex(peek(p, 0x27000), ==, 0x00017741);
+    g_assert_cmphex(mpt_smp(p, own, general, 4, 8), ==, 0x91);                      /* no room */
+    g_assert_cmphex(mpt_smp(p, own, general, 0, 8), ==, 7);
+    g_assert_cmphex(mpt_smp(p, own + 8, general, 4, 64), ==, 0x070090);             /* the disk does not speak it */
+    g_assert_cmphex(mpt_smp(p, own + 9, general, 4, 64), ==, 0x030090);             /* nobody */
+    control[10] = 1;
+    g_assert_cmphex(mpt_smp(p, own, control, 40, 64), ==, 0);
+    g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, 0x21);
+    control[10] = 2;                                                                /* a hard reset: the disk tells of it */
+    g_assert_cmphex(mpt_smp(p, own, control, 40, 64), ==, 0);
+    g_assert_cmphex(peek(p, 0x27000), ==, 0x00009141);
+    set_reg(p, 0x44, 0x30000);
+    g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, BIT(31) | 0x30000 >> 1);
+    g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, 0x21);
+    g_assert_cmphex(mpt_control(p, 7, 8), ==, 7);
+    g_assert_cmphex(mpt_control(p, 0x55, 0), ==, 7);
+    g_assert_cmphex(mpt_control(p, 6, 1), ==, 0);
+    g_assert_cmphex(mpt_control(p, 7, 0), ==, 0);
+    set_reg(p, 0x44, 0x30000);
+    g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, BIT(31) | 0x30000 >> 1);
+    const uint8_t sata[48] = { 5, 0, 0, 0x1c };
+    as_write(p->base.m->as_memory, 0x20000, sata, sizeof sata, MEM_ATTRS_DEVICE);
+    set_reg(p, 0x44, 0x30000);
+    set_reg(p, 0x40, 0x20000);
+    g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 0x43);
+    pci_rig_free(p);
+}
+
 /* A guest that gives no reply frame finds the controller at fault, until it resets it. */
 static void test_mptsas_fault(void)
 {
@@ -393,6 +476,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/scsi/megasas-held", NULL, test_megasas_held);
     g_test_add_data_func("/scsi/megasas-held-loaded", "", test_megasas_held);
     ADD("/scsi/mptsas-messages", test_mptsas_messages);
+    ADD("/scsi/mptsas-smp", test_mptsas_smp);
     ADD("/scsi/mptsas-fault", test_mptsas_fault);
     g_test_add_data_func("/scsi/mptsas-held", NULL, test_mptsas_held);
     g_test_add_data_func("/scsi/mptsas-held-loaded", "", test_mptsas_held);

@@ -122,7 +122,7 @@ _TABLE = (
     Guest('programs', 'tree', 'amd64', ('binutils-x86-64-linux-gnu', *PROGRAMS), 'gcc, zstd, Lua, Perl for the benchmark'),
     Guest('fio-amd64', 'tree', 'amd64', FIO, 'fio for the benchmark of disks'),
     Guest('fio-arm64', 'tree', 'arm64', FIO, 'the same for arm64'),
-    Guest('sg3-amd64', 'tree', 'amd64', ('sg3-utils', 'libsgutils2-1.46-2', 'libc6'), 'sg3-utils: SCSI commands by hand'),
+    Guest('sg3-amd64', 'tree', 'amd64', ('sg3-utils', 'libsgutils2-1.46-2', 'smp-utils', 'libc6'), 'SCSI commands and SMP functions by hand'),
     Guest('programs-arm64', 'tree', 'arm64', ('binutils-aarch64-linux-gnu', *PROGRAMS), 'the same for arm64'),
 )
 
