@@ -27,6 +27,7 @@ typedef struct AccelType {
     bool one_thread;                                   /* set by init: vCPU 0's thread runs all of them */
     void *(*vcpu_thread)(void *vcpu);                  /* body of the vCPU's thread */
     void (*kick)(Vcpu *v);                             /* any thread: make it notice v->events / exit_request soon */
+    void (*standing)(void);                            /* the vCPUs' threads stand, all of them; optional */
     void (*info)(GString *out);                        /* `info jit` */
     void (*shutdown)(void);
     const AccelDebugOps *debug;                        /* debug.h; NULL: no break- and watchpoints */

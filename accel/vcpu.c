@@ -346,6 +346,9 @@ void vcpus_pause(void)
     for (unsigned i = 0; i < count; i++)
         if (has_own_thread(vcpus[i]))
             wait_standing(vcpus[i]->run);
+    const AccelType *a = accel_current();
+    if (a && a->standing)
+        a->standing();
 }
 
 void vcpus_pause_soon(void)

@@ -368,6 +368,7 @@ static const AccelType kvm_type = {
     .vcpu_free = kvm_vcpu_free,
     .vcpu_thread = kvm_thread,
     .kick = kvm_kick,
+    .standing = kvm_standing,
     .info = kvm_info,
     .debug = &kvm_debug_ops,
 };

@@ -24,6 +24,7 @@ typedef struct KvmVcpu {
     _Atomic bool inside;    /* in KVM_RUN, or about to be: a kick needs a signal */
     pthread_t self;
     bool loaded;            /* the kernel holds the state; else the Vcpu does */
+    bool late;              /* fetched since the last entry: others may have run on, and have done something to it */
     bool unfinished;        /* an access has been answered in `run`, and the kernel has not taken it yet */
     bool reused;            /* the kernel has had it before, for a CPU that was unplugged: it knows the CPUID */
     bool failed;            /* told why already: never enters the guest again */
@@ -85,6 +86,7 @@ struct KvmArch {
     void (*vcpu_free)(KvmVcpu *k);
     bool (*put)(KvmVcpu *k, Error **errp);          /* Vcpu -> kernel */
     bool (*get)(KvmVcpu *k, Error **errp);          /* kernel -> Vcpu */
+    bool (*get_late)(KvmVcpu *k, Error **errp);     /* again when all vCPUs stand: what they have sent each other; main thread; optional */
     /* Events and interrupts that are due. false: the CPU waits, do not enter the guest. */
     bool (*before_run)(KvmVcpu *k);
     void (*after_run)(KvmVcpu *k);                  /* whatever the reason */
@@ -183,6 +185,8 @@ void kvm_handle(KvmVcpu *k, int os_errno);
 bool kvm_finish_access(KvmVcpu *k);
 /* The Vcpu's fields are true from here on, until the next KVM_RUN. */
 void kvm_fetch_state(KvmVcpu *k);
+bool kvm_load_state(KvmVcpu *k);   /* if it is not there; false: failed, and said so */
+void kvm_standing(void);           /* AccelType.standing */
 
 /* 4 bytes or so at most for one port or memory access; any length is cut. */
 void kvm_port_io(KvmVcpu *k, uint16_t port, unsigned size, unsigned count, bool in, uint8_t *data);

@@ -99,13 +99,31 @@ void kvm_fetch_state(KvmVcpu *k)
         stop_for_good(k);
     }
     k->loaded = false;
+    k->late = true;
 }
 
-static bool load_state(KvmVcpu *k)
+void kvm_standing(void)
+{
+    for (unsigned i = 0; kvm.arch->get_late && i < vcpu_count(); i++) {
+        KvmVcpu *k = vcpu_get(i) ? vcpu_get(i)->kvm : NULL;
+        Error *err = NULL;
+        if (!k || !k->late || k->failed)
+            continue;
+        k->late = false;
+        if (kvm.arch->get_late(k, &err))
+            continue;
+        error_report(err);
+        error_free(err);
+        stop_for_good(k);
+    }
+}
+
+bool kvm_load_state(KvmVcpu *k)
 {
     Error *err = NULL;
     if (k->loaded)
         return true;
+    k->late = false;
     if (kvm.arch->put(k, &err)) {
         k->loaded = true;
         return true;
@@ -269,7 +287,7 @@ static void run_once(KvmVcpu *k)
         stop_for_good(k);
         return;
     }
-    if (!load_state(k))
+    if (!kvm_load_state(k))
         return;
     kvm_debug_apply(k);
     atomic_store(&k->inside, true);

@@ -185,6 +185,7 @@ static bool apic_loaded(Device *d, Error **errp)
     a->reg[R_IRR] &= 0xffff0000;
     a->reg[R_ISR] &= 0xffff0000;
     apic_update_ppr(a);
+    apic_timer_loaded(a);
     export_registers(a);
     apic_sync(a);
     return true;

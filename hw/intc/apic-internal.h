@@ -102,6 +102,7 @@ void apic_timer_write(Apic *a, unsigned r, uint32_t value); /* R_LVT_TIMER, R_TM
 uint64_t apic_timer_read_deadline(Apic *a);
 void apic_timer_write_deadline(Apic *a, uint64_t tsc);
 void apic_timer_restore(Apic *a, uint32_t count, uint64_t deadline); /* as fetched; the timer runs elsewhere and here only its deadline is noted */
+void apic_timer_loaded(Apic *a);
 
 /* apic-bus.c */
 void apic_bus_add(Apic *a);

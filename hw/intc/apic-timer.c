@@ -176,7 +176,10 @@ void apic_timer_write_deadline(Apic *a, uint64_t tsc)
     lock_domain_unlock(a->dev.domain);
 }
 
-/* The timer is armed as well, so that what is saved is what our own would save; where it fires it finds nothing to do. */
+/*
+ * The timer is armed as well, so that what is saved is what our own would save; where it fires it finds nothing to do. A count that has
+ * run out may not have become an interrupt yet, since the CPU stood: it comes then, as the kernel does it with such a count.
+ */
 void apic_timer_restore(Apic *a, uint32_t count, uint64_t deadline)
 {
     lock_domain_lock(a->dev.domain);
@@ -186,8 +189,17 @@ void apic_timer_restore(Apic *a, uint32_t count, uint64_t deadline)
     a->timer_start = clock_ns(CLOCK_VIRTUAL_NS) - (int64_t)(gone << divide_shift(a));
     if (mode_of(a) == TIMER_TSC_DEADLINE)
         arm_deadline(a);
-    else if (count || mode_of(a) == TIMER_PERIODIC)
+    else
         arm_count(a);
+    lock_domain_unlock(a->dev.domain);
+}
+
+/* Virtual time is the same; the TSC may go on at another rate. */
+void apic_timer_loaded(Apic *a)
+{
+    lock_domain_lock(a->dev.domain);
+    if (mode_of(a) == TIMER_TSC_DEADLINE)
+        arm_deadline(a);
     lock_domain_unlock(a->dev.domain);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Making, resetting and saving x86 CPUs; the table that an accelerator sees. */
 #include "accel/accel.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "target/x86/helpers.h"
+#include "target/x86/kvmclock.h"
 #include "target/x86/models.h"
 #include "target/x86/print.h"
 #include "target/x86/segments.h"
@@ -195,6 +197,31 @@ static void part_reset(void *opaque, ResetPhase phase)
 
 static char *section_name(const X86Cpu *c) { return g_strdup_printf("cpu.%u", c->v.index); }
 
+/* The rate of the TSC, in a section of its own where it is not the translator's. Where it is loaded the guest's TSC goes on at another rate, not elsewhere. */
+typedef struct TscState { uint64_t hz; } TscState;
+static const StateField tsc_state[] = { STATE_U64(TscState, hz), STATE_END_OF_TABLE };
+
+static char *tsc_name(const X86Cpu *c) { return g_strdup_printf("cpu.%u.tsc", c->v.index); }
+
+static void save_tsc(const X86Cpu *c, StateWriter *w)
+{
+    g_autofree char *name = tsc_name(c);
+    TscState s = { .hz = c->tsc_hz };
+    if (s.hz != X86_TSC_HZ)
+        state_save_section(w, name, tsc_state, &s);
+}
+
+static bool load_tsc(X86Cpu *c, StateReader *r, Error **errp)
+{
+    g_autofree char *name = tsc_name(c);
+    TscState s = { .hz = X86_TSC_HZ };
+    if (state_reader_has(r, name) && !state_load_section(r, name, tsc_state, &s, errp))
+        return false;
+    unsigned __int128 ns = (uint64_t)clock_ns(CLOCK_VIRTUAL_NS);
+    c->tsc_offset = (int64_t)((uint64_t)c->tsc_offset + (uint64_t)(ns * s.hz / 1000000000) - (uint64_t)(ns * c->tsc_hz / 1000000000));
+    return true;
+}
+
 /* NULL: the CPU has no interfaces of Hyper-V, and no such section. */
 static char *hyperv_name(const X86Cpu *c) { return x86_hv_msr(c, 0) ? g_strdup_printf("cpu.%u.hyperv", c->v.index) : NULL; }
 
@@ -205,6 +232,7 @@ static void part_save(void *opaque, StateWriter *w)
     g_autofree char *name = section_name(c);
     flags_set_explicit(&c->v, flags_eval(&c->v.fl));
     state_save_section(w, name, cpu_state, c);
+    save_tsc(c, w);
     g_autofree char *hyperv = hyperv_name(c);
     if (hyperv)
         state_save_section(w, hyperv, x86_hv_state, &c->hv);
@@ -231,7 +259,7 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     X86Cpu *c = opaque;
     g_autofree char *name = section_name(c);
     c->v.fl = (LazyFlags){ 0 };
-    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_hyperv(c, r, errp) || !x86_ext_load(c, r, errp))
+    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_tsc(c, r, errp) || !load_hyperv(c, r, errp) || !x86_ext_load(c, r, errp))
         return false;
     c->v.irq_pending = c->v.lines != 0;
     c->v.call_site = 0;
@@ -243,7 +271,9 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     return true;
 }
 
-static const MachinePart cpu_part = { .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load };
+static void part_loaded(void *opaque) { x86_kvmclock_update(opaque); }
+
+static const MachinePart cpu_part = { .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load, .loaded = part_loaded };
 
 /* --- the family --- */
 

@@ -237,6 +237,7 @@ _Noreturn void x86_raise_err(X86Cpu *c, unsigned vector, uint32_t error);
 void x86_record_fault(X86Cpu *c, unsigned vector, bool has_error, uint32_t error); /* the caller unwinds */
 
 /* Guest TSC now; any thread. */
+#define X86_TSC_HZ 1000000000 /* unless -cpu or the host has another rate */
 uint64_t x86_tsc(const X86Cpu *c);
 
 /* cpu.c */

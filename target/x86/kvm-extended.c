@@ -216,6 +216,12 @@ bool kvm_x86_get_nested(KvmVcpu *k, Error **errp)
     return true;
 }
 
+bool kvm_x86_runs_nested(const X86Cpu *c)
+{
+    const GByteArray *ours = c->ext.nested.state;
+    return ours && ours->len >= sizeof(struct kvm_nested_state) && ((const struct kvm_nested_state *)(const void *)ours->data)->flags & KVM_STATE_NESTED_GUEST_MODE;
+}
+
 void kvm_x86_nested_free(KvmX86 *x)
 {
     g_clear_pointer(&x->nested, g_byte_array_unref);

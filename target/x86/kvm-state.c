@@ -332,12 +332,15 @@ static void get_smm(KvmVcpu *k, const struct kvm_vcpu_events *e)
         vcpu_set_line(k->v, CPU_LINE_INIT, true);
 }
 
+/* An NMI that waits is injected behind the state. One that another vCPU has sent since this one stood is the kernel's, and stays. */
 static bool put_events(KvmVcpu *k, Error **errp)
 {
+    KvmX86 *x = kvm_x86(k);
     X86Cpu *c = kvm_cpu(k);
-    struct kvm_vcpu_events e = { .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW };
-    if (!kvm_x86(k)->events)
+    struct kvm_vcpu_events e = { .flags = KVM_VCPUEVENT_VALID_SHADOW | (x->nmi_pending ? KVM_VCPUEVENT_VALID_NMI_PENDING : 0) };
+    if (!x->events)
         return true;
+    x->nmi_pending = false;
     switch (c->event.kind) {
     case X86_EVENT_FAULT: case X86_EVENT_TRAP:
         e.exception.injected = 1, e.exception.nr = c->event.vector;
@@ -371,6 +374,7 @@ static bool get_events(KvmVcpu *k, Error **errp)
         c->event = (X86Event){ .kind = X86_EVENT_NMI, .vector = X86_NMI };
     else if (e.interrupt.injected && !e.interrupt.soft)
         c->event = (X86Event){ .kind = X86_EVENT_INTR, .vector = e.interrupt.nr };
+    kvm_x86(k)->nmi_pending = e.nmi.pending;
     if (e.nmi.pending)
         vcpu_set_line(k->v, CPU_LINE_NMI, true);
     c->shadow = e.interrupt.shadow != 0;
@@ -419,14 +423,15 @@ bool kvm_x86_put(KvmVcpu *k, Error **errp)
     return kvm_x86_put_cet(k, errp) && put_events(k, errp) && put_waiting(k, errp) && kvm_x86_put_nested(k, errp);
 }
 
+/* The waiting state first: asked for it the kernel carries out INIT and SIPI, which change the rest. */
 bool kvm_x86_get(KvmVcpu *k, Error **errp)
 {
     X86Cpu *c = kvm_cpu(k);
-    if (!get_sregs(k, errp) || !get_regs(k, errp) || !kvm_x86_get_fpu(k, errp))
+    if (!get_waiting(k, errp) || !get_sregs(k, errp) || !get_regs(k, errp) || !kvm_x86_get_fpu(k, errp))
         return false;
     get_extra(k);
     get_msrs(k);
-    if (!kvm_x86_get_cet(k, errp) || !get_events(k, errp) || !get_waiting(k, errp) || !kvm_x86_get_nested(k, errp))
+    if (!kvm_x86_get_cet(k, errp) || !get_events(k, errp) || !kvm_x86_get_nested(k, errp))
         return false;
     tlb_flush_all(k->v);
     x86_reload_pdptes(c); /* the kernel does not tell what it holds */

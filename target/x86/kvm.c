@@ -117,7 +117,7 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
 {
     forget_events(k);
     k->arch_data = g_new0(KvmX86, 1);
-    kvm_x86(k)->smm.pending = k->reused; /* who knows: all of it is put anew */
+    kvm_x86(k)->smm.pending = kvm_x86(k)->nmi_pending = k->reused; /* who knows: all of it is put anew */
     choose_tsc(k, kvm_cpu(k));
     only_offered(k);
     setup_mce(k);
@@ -144,16 +144,25 @@ static void set_clock(KvmVcpu *k)
         log_unimp("kvm", "the kernel does not take the paravirtual clock: %s", g_strerror(errno));
 }
 
+/* `run` tells whether an interrupt can be injected as if the guest had just come out with this state. */
 static bool put(KvmVcpu *k, Error **errp)
 {
+    const X86Cpu *c = kvm_cpu(k);
+    k->run->if_flag = c->iflag;
+    k->run->ready_for_interrupt_injection = c->iflag && !c->shadow && c->event.kind == X86_EVENT_NONE && !kvm_x86_runs_nested(c);
     set_clock(k);
-    kvm_x86(k)->fresh = true;
     return kvm_x86_put(k, errp);
 }
 
+/* IPIs between local APICs in the kernel. */
+static bool get_late(KvmVcpu *k, Error **errp) { return kvm.irqchip == KVM_IRQCHIP_OFF || kvm_x86_get(k, errp); }
+
 /* --- events on the way in --- */
 
-/* INIT and SIPI change the whole state: it is ours for the moment. */
+/*
+ * INIT and SIPI change the whole state: it is ours for the moment. With local APICs in the kernel only those come here that had not been
+ * taken when the machine was saved; the kernel would not hear of them.
+ */
 static void start_up(KvmVcpu *k)
 {
     X86Cpu *c = kvm_cpu(k);
@@ -168,19 +177,13 @@ static void start_up(KvmVcpu *k)
     x86_take_sipi(c);
 }
 
-/* NMI and SMI: into the kernel's state, which must be there; events in ours would be lost behind them. */
+/* NMI and SMI: into the kernel's state, which must be there; events in ours would be lost behind them, and they behind it. */
 static bool inject_event(KvmVcpu *k, CpuLine line, unsigned long request, const char *name)
 {
-    Error *err = NULL;
     if (!vcpu_line(k->v, line))
         return true;
-    if (!k->loaded && !kvm.arch->put(k, &err)) {
-        error_report(err);
-        error_free(err);
-        machine_request_exit(1);
+    if (!kvm_load_state(k))
         return false;
-    }
-    k->loaded = true;
     if (!vcpu_take_event(k->v, line)) /* it was a part of the state */
         return true;
     k->v->halted = false;
@@ -189,30 +192,32 @@ static bool inject_event(KvmVcpu *k, CpuLine line, unsigned long request, const 
     return true;
 }
 
-/* An interrupt goes in when the last KVM_RUN said so; else we ask to come back as soon as one can. */
-static void inject_interrupt(KvmVcpu *k)
+/* An interrupt goes in, behind the state, when the last KVM_RUN or that state said so; else we ask to come back as soon as one can. */
+static bool inject_interrupt(KvmVcpu *k)
 {
     CpuPort *p = &k->v->port;
     struct kvm_run *r = k->run;
     if (kvm.irqchip == KVM_IRQCHIP_ON)
-        return;
-    if (vcpu_line(k->v, CPU_LINE_INTR) && !kvm_x86(k)->fresh && r->ready_for_interrupt_injection && r->if_flag && p->intc_ops) {
+        return true;
+    if (vcpu_line(k->v, CPU_LINE_INTR) && !kvm_load_state(k))
+        return false;
+    if (vcpu_line(k->v, CPU_LINE_INTR) && r->ready_for_interrupt_injection && r->if_flag && p->intc_ops) {
         int vector = p->intc_ops->acknowledge(p->intc);
         struct kvm_interrupt irq = { .irq = (uint32_t)vector };
         if (vector >= 0 && kvm_ioctl(k->fd, KVM_INTERRUPT, &irq) < 0)
             log_guest_error("kvm", "interrupt %d is lost: %s", vector, g_strerror(errno));
         r->ready_for_interrupt_injection = 0;
     }
-    kvm_x86(k)->fresh = false;
     r->request_interrupt_window = vcpu_line(k->v, CPU_LINE_INTR);
     r->cr8 = p->intc_ops && p->intc_ops->get_tpr ? p->intc_ops->get_tpr(p->intc) >> 4 : 0;
+    return true;
 }
 
 static bool before_run(KvmVcpu *k)
 {
     X86Cpu *c = kvm_cpu(k);
     bool ours = kvm.irqchip == KVM_IRQCHIP_OFF;
-    if (ours && !c->smm && (vcpu_line(k->v, CPU_LINE_INIT) || vcpu_line(k->v, CPU_LINE_SIPI)))
+    if ((ours || !k->loaded) && !c->smm && (vcpu_line(k->v, CPU_LINE_INIT) || vcpu_line(k->v, CPU_LINE_SIPI)))
         start_up(k);
     if ((ours && k->v->powered_off) || c->triple_faulted)
         return false;
@@ -223,8 +228,7 @@ static bool before_run(KvmVcpu *k)
     if (ours && k->v->halted && !x86_has_work(k->v))
         return false;
     k->v->halted = k->v->halted && !ours;
-    inject_interrupt(k);
-    return true;
+    return inject_interrupt(k);
 }
 
 /* --- and out --- */
@@ -303,7 +307,7 @@ static void describe(KvmVcpu *k, GString *out)
 const KvmArch kvm_x86_arch = {
     .arch = "x86_64", .make_irqchip = kvm_x86_make_irqchip,
     .vm_init = vm_init, .tune = tune, .fast = kvm_x86_fast, .before_vcpu = before_vcpu, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
-    .get = kvm_x86_get, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
+    .get = kvm_x86_get, .get_late = get_late, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
     .follow = kvm_x86_follow, .may_follow = kvm_x86_may_follow, .kernel_has = kvm_x86_kernel_has,
     .set_debug = kvm_x86_set_debug, .break_insn = { 0xcc }, .break_len = 1, .hard_points = 4,
 };

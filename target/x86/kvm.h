@@ -27,7 +27,7 @@ typedef struct KvmX86 {
     uint64_t deadline;  /* TSC deadline that the kernel's local APIC gets with the next state */
     bool deadline_due;
     struct { bool active, pending, inside_nmi, init; } smm; /* as the kernel has them, as far as we know */
-    bool fresh;         /* the state has just been put: `run` does not tell yet whether an interrupt may be injected */
+    bool nmi_pending;   /* an NMI waits in the kernel, as far as we know: it is in our state, too */
 } KvmX86;
 
 static inline KvmX86 *kvm_x86(KvmVcpu *k) { return k->arch_data; }
@@ -49,6 +49,7 @@ void kvm_x86_components_in(X86Cpu *c, const uint8_t *area);
 bool kvm_x86_nested_init(KvmVcpu *k, Error **errp);
 bool kvm_x86_put_nested(KvmVcpu *k, Error **errp);
 bool kvm_x86_get_nested(KvmVcpu *k, Error **errp);
+bool kvm_x86_runs_nested(const X86Cpu *c); /* our state is in the guest's guest */
 void kvm_x86_nested_free(KvmX86 *x);
 struct kvm_msr_list *kvm_x86_msr_list(unsigned long request); /* NULL: the kernel has no such list */
 bool kvm_x86_msr(int fd, unsigned long request, uint32_t number, uint64_t *value);

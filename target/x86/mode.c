@@ -107,7 +107,7 @@ void x86_take_state(X86Cpu *c)
 uint64_t x86_tsc(const X86Cpu *c)
 {
     uint64_t ns = (uint64_t)clock_ns(CLOCK_VIRTUAL_NS);
-    if (c->tsc_hz != 1000000000) /* the default needs no division */
+    if (c->tsc_hz != X86_TSC_HZ) /* the default needs no division */
         ns = (uint64_t)((unsigned __int128)ns * c->tsc_hz / 1000000000);
     return ns + (uint64_t)c->tsc_offset;
 }

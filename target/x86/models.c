@@ -257,7 +257,7 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
         c->phys_bits = as_host ? host->phys_bits : MIN(c->phys_bits, host->phys_bits);
     c->linear_bits = !lm ? 32 : x86_has_feature(c, X86_FEATURE_LA57) ? 57 : 48;
     c->tsc_asked = o->tsc_hz != UINT64_MAX;
-    c->tsc_hz = o->tsc_hz != UINT64_MAX ? o->tsc_hz : 1000000000;
+    c->tsc_hz = o->tsc_hz != UINT64_MAX ? o->tsc_hz : X86_TSC_HZ;
     c->kvm = o->kvm && x86_has_feature(c, X86_FEATURE_HYPERVISOR);
     if (!c->kvm)
         c->feature[X86_FW_KVM] = c->feature[X86_FW_KVM_HINTS] = 0;

@@ -127,8 +127,18 @@ static int fake_arch_prctl(int code, unsigned long arg)
 
 #define STATE_CALLS(X) X(SREGS, sregs) X(REGS, regs) X(VCPU_EVENTS, events) X(XCRS, xcrs) X(DEBUGREGS, debugregs) X(MP_STATE, mp)
 
+static void carry_out_sipi(void)
+{
+    fake.sregs.cs = (struct kvm_segment){ .base = (uint64_t)fake.sipi << 12, .limit = 0xffff, .selector = (uint16_t)(fake.sipi << 8), .type = 11, .present = 1, .s = 1 };
+    fake.regs.rip = 0;
+    fake.mp.mp_state = KVM_MP_STATE_RUNNABLE;
+    fake.sipi = 0;
+}
+
 static int vcpu_call(unsigned long request, void *arg)
 {
+    if (request == KVM_GET_MP_STATE && fake.sipi)
+        carry_out_sipi();
     switch (request) {
 #define X(name, field) \
     case KVM_GET_##name: memcpy(arg, &fake.field, sizeof(fake.field)); return 0; \
@@ -145,6 +155,10 @@ static int vcpu_call(unsigned long request, void *arg)
     case KVM_GET_ONE_REG: case KVM_SET_ONE_REG: return one_reg(request, arg);
     case KVM_SMI: fake.smis++; return 0;
     case KVM_NMI: fake.nmis++; return 0;
+    case KVM_INTERRUPT:
+        fake.events.interrupt.injected = 1;
+        fake.events.interrupt.nr = (uint8_t)((const struct kvm_interrupt *)arg)->irq;
+        return 0;
     case KVM_GET_TSC_KHZ: return (int)fake.tsc_khz;
     case KVM_SET_TSC_KHZ:
         fake.tsc_sets++;

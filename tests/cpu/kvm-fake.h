@@ -17,6 +17,7 @@ typedef struct FakeKernel {
     struct kvm_xcrs xcrs;
     struct kvm_debugregs debugregs;
     struct kvm_mp_state mp;
+    uint8_t sipi;                       /* has been sent: carried out by KVM_GET_MP_STATE; 0: none */
     struct kvm_enable_cap enabled[16];  /* of VM and vCPU, in their order */
     unsigned enables;
     uint8_t xsave[FAKE_XSAVE];
