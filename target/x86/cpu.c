@@ -259,7 +259,8 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     X86Cpu *c = opaque;
     g_autofree char *name = section_name(c);
     c->v.fl = (LazyFlags){ 0 };
-    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_tsc(c, r, errp) || !load_hyperv(c, r, errp) || !x86_ext_load(c, r, errp))
+    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_tsc(c, r, errp) || !load_hyperv(c, r, errp) ||
+        !x86_ext_load(c, r, errp))
         return false;
     c->v.irq_pending = c->v.lines != 0;
     c->v.call_site = 0;

@@ -219,7 +219,8 @@ bool kvm_x86_get_nested(KvmVcpu *k, Error **errp)
 bool kvm_x86_runs_nested(const X86Cpu *c)
 {
     const GByteArray *ours = c->ext.nested.state;
-    return ours && ours->len >= sizeof(struct kvm_nested_state) && ((const struct kvm_nested_state *)(const void *)ours->data)->flags & KVM_STATE_NESTED_GUEST_MODE;
+    return ours && ours->len >= sizeof(struct kvm_nested_state) &&
+           ((const struct kvm_nested_state *)(const void *)ours->data)->flags & KVM_STATE_NESTED_GUEST_MODE;
 }
 
 void kvm_x86_nested_free(KvmX86 *x)

@@ -129,7 +129,8 @@ static int fake_arch_prctl(int code, unsigned long arg)
 
 static void carry_out_sipi(void)
 {
-    fake.sregs.cs = (struct kvm_segment){ .base = (uint64_t)fake.sipi << 12, .limit = 0xffff, .selector = (uint16_t)(fake.sipi << 8), .type = 11, .present = 1, .s = 1 };
+    fake.sregs.cs = (struct kvm_segment){ .base = (uint64_t)fake.sipi << 12, .limit = 0xffff, .selector = (uint16_t)(fake.sipi << 8), .type = 11, .present = 1,
+                                          .s = 1 };
     fake.regs.rip = 0;
     fake.mp.mp_state = KVM_MP_STATE_RUNNABLE;
     fake.sipi = 0;

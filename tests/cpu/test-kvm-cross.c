@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is under way when an x86 machine under KVM is stopped, saved or loaded: interrupts, NMIs, starts of CPUs, the TSC. None is lost between Vcpu and kernel. */
+/* What is under way when an x86 machine under KVM is stopped, saved or loaded: interrupts, NMIs, starts of CPUs, the TSC. None is lost. */
 #include <string.h>
 #include "accel/vcpu.h"
 #include "base/clock.h"
