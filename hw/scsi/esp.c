@@ -87,16 +87,16 @@ static uint32_t give(Esp *e, uint32_t most, bool stop)
 static uint32_t take(Esp *e)
 {
     uint32_t n;
-    const uint8_t *from = parallel_window(&e->wires, &n);
+    uint8_t *from = parallel_window(&e->wires, &n);
     if (e->dma) {
         n = MIN(n, e->count);
-        n = n ? e->host->dma(e, (uint8_t *)from, n, true) : 0;
+        n = n ? e->host->dma(e, from, n, true) : 0;
         count_down(e, n);
     } else if (n) {
         n = 1;
         push(e, from[0]);
     }
-    bool last = !e->dma || !e->count;
+    bool last = !e->dma || !e->count || e->task == COMPLETE;
     e->held = n && last && e->wires.phase == PHASE_MSG_IN;
     parallel_moved(&e->wires, n - e->held, false);
     return n;
@@ -218,15 +218,8 @@ static void run_complete(Esp *e)
 {
     if (e->wires.phase == PHASE_STATUS && !take(e))
         return;
-    if (e->wires.phase == PHASE_MSG_IN && !e->held) {
-        uint32_t n;
-        const uint8_t *from = parallel_window(&e->wires, &n);
-        if (!e->dma)
-            push(e, from[0]);
-        else if (!e->host->dma(e, (uint8_t *)from, 1, true))
-            return;
-        e->held = true;
-    }
+    if (e->wires.phase == PHASE_MSG_IN && !e->held && !take(e))
+        return;
     if (e->held)
         finish(e, ESP_INT_DONE);
     else

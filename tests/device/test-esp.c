@@ -146,9 +146,7 @@ static void test_transfers(void)
     static const uint8_t write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }, read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
     for (unsigned i = 0; i < 4096; i += 4)
         poke(p, 0x40000 + i, i * 3 + 5);
-    poke(p, 0x31000, 0x2a80);  /* message and command by DMA, too */
-    poke(p, 0x31004, 0x09000000 >> 8);
-    static const uint8_t bytes[11] = { 0x80, 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
+    static const uint8_t bytes[11] = { 0x80, 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }; /* message and command by DMA, too */
     as_write(p->base.m->as_memory, 0x31000, bytes, sizeof bytes, MEM_ATTRS_DEVICE);
     start_dma(p, SELECT_ATN, 0x31000, sizeof bytes, 0);
     expect(p, DONE | SERVICE, 0);
@@ -233,11 +231,10 @@ static void test_reselection(gconstpointer load)
     bad_medium = true;
     PciRig *p = esp_rig();
     bad_medium = false;
-    failure = -ENOSPC;
-    failures = 1;
-    blk_set_on_error(blk_find("d0"), BLK_ERROR_STOP, BLK_ERROR_STOP);
     device_free(p->base.disk);
     p->base.disk = add_disk(&p->base, "d0", ",rerror=stop");
+    failure = -ENOSPC;
+    failures = 1;
     select_with(p, SELECT_ATN, 1, 0x80, ready, 6);
     expect(p, DONE | SERVICE, 3);
     finish(p, 2);
@@ -269,7 +266,12 @@ static void test_reselection(gconstpointer load)
     g_assert_cmphex(peek(p, 0x33000) & 0xffff, ==, 0x5520);
     start_dma(p, TRANSFER, 0x34000, 4096, 0x80);
     expect(p, SERVICE, 3);
-    finish(p, 0);
+    poke(p, 0x33000, UINT32_MAX);
+    start_dma(p, COMPLETE, 0x33000, 2, 0x80); /* status and message by DMA */
+    expect(p, DONE, 7);
+    g_assert_cmphex(peek(p, 0x33000), ==, 0xffff0000);
+    command(p, ACCEPT);
+    expect(p, DISCONNECTED, 0);
     pci_rig_free(p);
 }
 
