@@ -35,18 +35,19 @@ static bool cache_options(const BlockNode *n, Qcow2 *q, Opts *o, Error **errp)
     return true;
 }
 
-/* Discards of what is freed reach the file for whatever reason it was freed, or not at all. */
+/* Which of the clusters that are freed the host's file loses; without discard=unmap: none. */
 static bool discard_options(const BlockNode *n, Qcow2 *q, Opts *o, Error **errp)
 {
     bool request, snapshot, other, no_unref;
-    if (!opts_get_bool(o, "pass-discard-request", true, &request, errp) || !opts_get_bool(o, "pass-discard-snapshot", request, &snapshot, errp) ||
+    if (!opts_get_bool(o, "pass-discard-request", true, &request, errp) || !opts_get_bool(o, "pass-discard-snapshot", true, &snapshot, errp) ||
         !opts_get_bool(o, "pass-discard-other", request, &other, errp) || !opts_get_bool(o, "discard-no-unref", false, &no_unref, errp))
         return false;
     if (no_unref)
         return refuse(n, "discard-no-unref", "discarded clusters are always given back; use discard=ignore to keep them", errp);
-    if (request != snapshot || request != other)
-        return refuse(n, "pass-discard-request, -snapshot, -other", "they are all on or all off here", errp);
-    q->keep_freed = !request;
+    q->pass_discard[Q2_BY_REQUEST] = request;
+    q->pass_discard[Q2_BY_SNAPSHOT] = snapshot;
+    q->pass_discard[Q2_BY_OTHER] = other;
+    q->why = Q2_BY_OTHER;
     return true;
 }
 

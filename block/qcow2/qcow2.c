@@ -335,7 +335,9 @@ static int locked_range(BlockNode *n, uint64_t offset, uint64_t len, int (*fn)(B
     pthread_mutex_lock(&q->lock);
     q2_request_begin(q, &request, offset, len, Q2_ALLOCATES);
     int r = q->broken ? -EIO : q->lazy && !q->dirty_written ? q2_mark_dirty(n) : 0;
+    q->why = Q2_BY_REQUEST;
     r = r ? r : fn(n, offset, len, how);
+    q->why = Q2_BY_OTHER;
     q2_request_end(q, &request);
     pthread_mutex_unlock(&q->lock);
     return r;

@@ -68,7 +68,8 @@ typedef struct Q2Request {
     struct Q2Request *next, *prev;
 } Q2Request;
 
-typedef struct Q2Free { uint64_t offset, clusters, stamp; bool durable; } Q2Free;
+typedef enum Q2Why { Q2_BY_REQUEST, Q2_BY_SNAPSHOT, Q2_BY_OTHER, Q2_WHYS } Q2Why; /* what frees clusters */
+typedef struct Q2Free { uint64_t offset, clusters, stamp; Q2Why why; bool durable; } Q2Free;
 
 typedef struct Qcow2 {
     pthread_mutex_t lock;
@@ -84,7 +85,9 @@ typedef struct Qcow2 {
     /* derived */
     unsigned l2_entry_size, l2_bits, subclusters, subcluster_bits;
     unsigned refblock_bits; /* log2 of the entries of a refcount block */
-    bool keep_freed;     /* the host's file keeps the place of freed clusters */
+    bool pass_discard[Q2_WHYS]; /* the host's file gives up the place of freed clusters */
+    Q2Why why;           /* of what is being freed now */
+    GArray *counted_down; /* of Q2Free, while a snapshot goes: what one user less has; NULL: nobody asks */
     bool raw_external;
     BlockNode *data;     /* where guest clusters stand: n->file or the external data file */
     BlockNode *data_node; /* the external one, owned */
@@ -166,6 +169,7 @@ int64_t q2_alloc(BlockNode *n, uint64_t clusters);
 int64_t q2_alloc_bytes(BlockNode *n, uint64_t bytes);          /* for compressed data */
 void q2_free_later(BlockNode *n, uint64_t offset, uint64_t clusters);
 void q2_free_entry(BlockNode *n, uint64_t entry);              /* what an L2 entry points to */
+int q2_unmap_free(BlockNode *n, const Q2Free *f);              /* of these clusters, those that are free: discarded */
 int q2_give_back(BlockNode *n);                                /* pending ones, after a sync */
 uint64_t q2_refcount_max(const Qcow2 *q);
 uint64_t q2_get_count(const Qcow2 *q, const uint8_t *block, uint64_t index);

@@ -365,10 +365,10 @@ int64_t q2_alloc_bytes(BlockNode *n, uint64_t bytes)
 void q2_free_later(BlockNode *n, uint64_t offset, uint64_t clusters)
 {
     Qcow2 *q = q2_of(n);
-    Q2Free f = { offset, clusters, ++q->stamp, false };
+    Q2Free f = { offset, clusters, ++q->stamp, q->why, false };
     if (q->pending->len) { /* often the neighbour of the last one */
         Q2Free *last = &g_array_index(q->pending, Q2Free, q->pending->len - 1);
-        if (!last->durable && last->offset + (last->clusters << q->cluster_bits) == offset) {
+        if (!last->durable && last->why == f.why && last->offset + (last->clusters << q->cluster_bits) == offset) {
             last->clusters += clusters;
             last->stamp = f.stamp;
             return;
@@ -401,12 +401,12 @@ static bool still_used(Qcow2 *q, const Q2Free *f)
 }
 
 /* The host may have the place of those that nobody uses any more, adjacent ones at once. */
-static int unmap_free(BlockNode *n, const Q2Free *f)
+int q2_unmap_free(BlockNode *n, const Q2Free *f)
 {
     Qcow2 *q = q2_of(n);
     uint64_t run = 0, first = f->offset >> q->cluster_bits, whole = block_size(n->file) >> q->cluster_bits;
     int r = 0;
-    if (!(n->flags & BLOCK_UNMAP) || q->keep_freed)
+    if (!(n->flags & BLOCK_UNMAP) || !q->pass_discard[f->why])
         return 0;
     for (uint64_t i = 0; i <= f->clusters && !r; i++) {
         uint64_t count = 1;
@@ -432,7 +432,7 @@ int q2_give_back(BlockNode *n)
         }
         g_array_remove_index(q->pending, i);
         r = q2_change_refcount(n, f.offset >> q->cluster_bits, f.clusters, false);
-        r = r ? r : unmap_free(n, &f);
+        r = r ? r : q2_unmap_free(n, &f);
     }
     return r;
 }

@@ -148,6 +148,22 @@ static uint64_t *read_l1(BlockNode *n, const Q2Snapshot *s, uint32_t size, int *
     return l1;
 }
 
+/* One user more or less of each. */
+static int count_range(BlockNode *n, uint64_t first, uint64_t clusters, bool up)
+{
+    Qcow2 *q = q2_of(n);
+    int r = q2_change_refcount(n, first, clusters, up);
+    if (r || up || !q->counted_down)
+        return r;
+    Q2Free f = { .offset = first << q->cluster_bits, .clusters = clusters, .why = Q2_BY_SNAPSHOT };
+    Q2Free *last = q->counted_down->len ? &g_array_index(q->counted_down, Q2Free, q->counted_down->len - 1) : NULL;
+    if (last && last->offset + (last->clusters << q->cluster_bits) == f.offset)
+        last->clusters += clusters;
+    else
+        g_array_append_val(q->counted_down, f);
+    return 0;
+}
+
 static int change_entry(BlockNode *n, uint64_t entry, bool up)
 {
     Qcow2 *q = q2_of(n);
@@ -155,14 +171,14 @@ static int change_entry(BlockNode *n, uint64_t entry, bool up)
         uint64_t offset, len;
         q2_compressed_range(q, entry, &offset, &len);
         uint64_t first = offset >> q->cluster_bits, last = (offset + len - 1) >> q->cluster_bits;
-        return q2_change_refcount(n, first, last - first + 1, up);
+        return count_range(n, first, last - first + 1, up);
     }
     uint64_t at = entry & OFFSET_MASK;
     if (!at || q->data_node)
         return 0;
     if (at & (q->cluster_size - 1))
         return q2_corrupt(n, "L2 entry 0x%" PRIx64 " is not aligned to a cluster", entry);
-    return q2_change_refcount(n, at >> q->cluster_bits, 1, up);
+    return count_range(n, at >> q->cluster_bits, 1, up);
 }
 
 /* As far as *tables whole ones and *entries of the next. */
@@ -182,7 +198,7 @@ static int count_part(BlockNode *n, const uint64_t *l1, uint32_t *tables, uint64
         if (t)
             q2_cache_put(t);
         if (!r && i < *tables)
-            r = q2_change_refcount(n, at >> q->cluster_bits, 1, up);
+            r = count_range(n, at >> q->cluster_bits, 1, up);
         if (r) {
             *tables = i;
             *entries = done;
@@ -243,7 +259,21 @@ static int begin_change(BlockNode *n)
 {
     Qcow2 *q = q2_of(n);
     int r = q->broken ? -EIO : q2_sync(n);
+    q->why = Q2_BY_SNAPSHOT;
+    if (n->flags & BLOCK_UNMAP && q->pass_discard[Q2_BY_SNAPSHOT])
+        q->counted_down = g_array_new(false, false, sizeof(Q2Free));
     return r ? r : q->version >= 3 ? q2_mark_dirty(n) : 0;
+}
+
+/* The host may have the place of what nobody uses any more. It is a hint: an error here changes nothing. */
+static void unmap_counted(BlockNode *n, bool ok)
+{
+    Qcow2 *q = q2_of(n);
+    GArray *list = g_steal_pointer(&q->counted_down);
+    q->why = Q2_BY_OTHER;
+    for (unsigned i = 0; ok && list && i < list->len; i++)
+        q2_unmap_free(n, &g_array_index(list, Q2Free, i));
+    g_clear_pointer(&list, g_array_unref);
 }
 
 static int end_change(BlockNode *n, int r)
@@ -256,6 +286,7 @@ static int end_change(BlockNode *n, int r)
     q->dirty_written = q->lazy && q->incompatible & INCOMPAT_DIRTY;
     if (r)
         q->broken = true; /* what is in memory and what is on disk may differ */
+    unmap_counted(n, !r);
     return r;
 }
 

@@ -217,7 +217,7 @@ int img_snapshot(int argc, char **argv)
     if (!!apply + !!create + !!delete + !!list > 1)
         return img_failf("snapshot: only one of -l, -c, -a, -d at a time");
     bool change = apply || create || delete;
-    BlockNode *n = img_open(argv[1], &how, change ? BLOCK_RDWR | BLOCK_NO_BACKING : BLOCK_NO_BACKING, &err);
+    BlockNode *n = img_open(argv[1], &how, change ? BLOCK_RDWR | BLOCK_UNMAP | BLOCK_NO_BACKING : BLOCK_NO_BACKING, &err);
     if (!n)
         return img_fail(err);
     bool ok;
