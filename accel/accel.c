@@ -27,7 +27,7 @@ const AccelType *const *accel_types(unsigned *count)
     return types;
 }
 
-static bool unknown(const char *name, Error **errp)
+bool accel_unknown(const char *name, Error **errp)
 {
     const char *names[MAX_ACCELS + 1] = { NULL };
     for (unsigned i = 0; i < type_count; i++)
@@ -36,19 +36,28 @@ static bool unknown(const char *name, Error **errp)
     return false;
 }
 
+/* A key that was read before is the caller's. */
+static bool set_options(const AccelType *t, const Opts *opts, Error **errp)
+{
+    props_set_defaults(t->props, t->options);
+    for (unsigned i = 0; opts && i < opts_count(opts); i++) {
+        if (!opts_is_used(opts, i) && !props_set(t->props, t->options, t->name, opts_key(opts, i), opts_value(opts, i), errp))
+            return false;
+    }
+    return true;
+}
+
 bool accel_setup(Machine *m, const char *name, Opts *opts, Error **errp)
 {
     const AccelType *t = accel_find(name);
     if (!t)
-        return unknown(name, errp);
+        return accel_unknown(name, errp);
     g_autofree char *why = NULL;
     if (t->available && !t->available(m->type ? m->type->arch : NULL, &why)) {
         error_setf(errp, "accelerator '%s': %s", name, why ? why : "not available on this host");
         return false;
     }
-    if (!t->init(m, opts, errp))
-        return false;
-    if (opts && !opts_all_used(opts, name, t->option_names, errp))
+    if (!set_options(t, opts, errp) || !t->init(m, errp))
         return false;
     current = t;
     return true;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include "base/error.h"
 #include "base/opts.h"
+#include "base/props.h"
 #include "hw/core/machine.h"
 
 typedef struct Vcpu Vcpu;
@@ -16,11 +17,12 @@ typedef struct AccelDebugOps AccelDebugOps;
 typedef struct AccelType {
     const char *name;                                  /* "tcg", "kvm" */
     const char *desc;
-    const char *const *option_names;                   /* valid keys of -accel NAME,key=... */
+    const Property *props;                             /* of -accel NAME,key=... */
+    void *options;                                     /* what props set; all of it is set before init */
     bool (*available)(const char *arch, char **why_not); /* *why_not: malloc'd text when false */
     /* Asked only when another accelerator could be taken instead: is it fast here? Available is known. Optional. */
     bool (*worthwhile)(const char *arch, char **why_not);
-    bool (*init)(Machine *m, Opts *opts, Error **errp);  /* before the machine is built */
+    bool (*init)(Machine *m, Error **errp);            /* before the machine is built */
     bool (*vcpu_init)(Vcpu *v, Error **errp);          /* called by vcpu_create() */
     void (*vcpu_free)(Vcpu *v);                        /* optional */
     bool (*set_icount)(Opts *opts, Error **errp);      /* -icount, after init; NULL: not possible */
@@ -35,6 +37,7 @@ typedef struct AccelType {
 
 void accel_register(const AccelType *type);
 const AccelType *accel_find(const char *name);
+bool accel_unknown(const char *name, Error **errp); /* the error of a name that is none; false */
 const AccelType *const *accel_types(unsigned *count);
 #define ACCEL_REGISTER(type_) \
     static void __attribute__((constructor)) type_##_register(void) { accel_register(&type_); }

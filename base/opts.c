@@ -112,6 +112,7 @@ bool opts_has(const Opts *o, const char *key) { return pair_find(o, key) != NULL
 unsigned opts_count(const Opts *o) { return o->pairs->len; }
 const char *opts_key(const Opts *o, unsigned i) { return pair_at(o, i)->key; }
 const char *opts_value(const Opts *o, unsigned i) { return pair_at(o, i)->value; }
+bool opts_is_used(const Opts *o, unsigned i) { return pair_at(o, i)->used; }
 
 const char *opts_get(Opts *o, const char *key)
 {

@@ -26,6 +26,7 @@ bool opts_has(const Opts *o, const char *key);
 unsigned opts_count(const Opts *o);
 const char *opts_key(const Opts *o, unsigned i);
 const char *opts_value(const Opts *o, unsigned i);
+bool opts_is_used(const Opts *o, unsigned i); /* has it been read? */
 
 bool opts_port_ok(const char *service, Error **errp); /* a TCP port's number must be below 65536; names pass */
 

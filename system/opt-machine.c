@@ -66,16 +66,23 @@ static bool opt_machine(Settings *s, const char *arg, Error **errp)
 
 /* ---- -accel ---- */
 
-static void print_accels(void)
+/* All of them, or the options of one. */
+static bool print_accels(Settings *s, const char *name, Error **errp)
 {
     unsigned count;
-    const AccelType *const *types = accel_types(&count);
-    printf("Accelerators in this program:\n");
-    for (unsigned i = 0; i < count; i++) {
-        printf("  %-8s %s\n", types[i]->name, types[i]->desc);
-        for (const char *const *o = types[i]->option_names; o && *o; o++)
-            printf("  %-8s   %s=...\n", "", *o);
+    const AccelType *const *types = accel_types(&count), *one = name ? accel_find(name) : NULL;
+    g_autoptr(GString) text = g_string_new(NULL);
+    if (one) {
+        g_string_append_printf(text, "%s: %s\n", one->name, one->desc);
+        props_print_help(one->props, text);
+        return option_answer(s, text);
     }
+    if (name)
+        return accel_unknown(name, errp);
+    g_string_append(text, "Accelerators in this program (-accel NAME,help for the options of one):\n");
+    for (unsigned i = 0; i < count; i++)
+        g_string_append_printf(text, "  %-8s %s\n", types[i]->name, types[i]->desc);
+    return option_answer(s, text);
 }
 
 static bool opt_icount(Settings *s, const char *arg, Error **errp)
@@ -87,19 +94,17 @@ static bool opt_icount(Settings *s, const char *arg, Error **errp)
 
 static bool opt_accel(Settings *s, const char *arg, Error **errp)
 {
-    if (option_is_help(arg)) {
-        print_accels();
-        s->done = true;
-        return true;
-    }
+    if (option_is_help(arg))
+        return print_accels(s, NULL, errp);
     Opts *o = opts_parse(arg, "accel", errp);
     if (!o) {
         error_prependf(errp, "-accel");
         return false;
     }
-    if (opts_has(o, "help")) {
+    if (option_asks_help(o)) {
+        bool ok = print_accels(s, opts_get(o, "accel"), errp);
         opts_free(o);
-        return opt_accel(s, "help", errp);
+        return ok;
     }
     g_ptr_array_add(s->accels, o);
     return true;

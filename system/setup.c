@@ -186,14 +186,7 @@ static bool try_accel(Machine *m, Opts *opts, bool last, char **why, Error **err
             *why = g_strdup_printf("%s is not in this program", name);
             return false;
         }
-        unsigned count;
-        const AccelType *const *types = accel_types(&count);
-        g_autoptr(GPtrArray) names = g_ptr_array_new();
-        for (unsigned i = 0; i < count; i++)
-            g_ptr_array_add(names, (void *)types[i]->name);
-        g_ptr_array_add(names, NULL);
-        error_set_unknown(errp, "accelerator", name ? name : "", (const char *const *)names->pdata);
-        return false;
+        return accel_unknown(name ? name : "", errp);
     }
     g_autofree char *reason = NULL;
     if ((t->available && !t->available(m->type->arch, &reason)) ||

@@ -102,52 +102,44 @@ static bool kvm_worthwhile(const char *arch, char **why_not)
 
 /* --- options --- */
 
-static const char *const option_names[] = { "kernel-irqchip", "dirty-ring-size", "follow-io", "kvm-shadow-mem", "notify-vmexit", "notify-window", NULL };
+enum { IRQCHIP_OF_BOARD = KVM_IRQCHIP_ON + 1 };
+static const char *const irqchip_modes[] = {
+    [KVM_IRQCHIP_OFF] = "off", [KVM_IRQCHIP_SPLIT] = "split", [KVM_IRQCHIP_ON] = "on", [IRQCHIP_OF_BOARD] = "auto", NULL
+};
+static const char *const notify_modes[] = {
+    [KVM_NOTIFY_AUTO] = "auto", [KVM_NOTIFY_RUN] = "run", [KVM_NOTIFY_ERROR] = "internal-error", [KVM_NOTIFY_OFF] = "disable", NULL
+};
 
-static const char *const irqchip_modes[] = { [KVM_IRQCHIP_OFF] = "off", [KVM_IRQCHIP_SPLIT] = "split", [KVM_IRQCHIP_ON] = "on", NULL };
+static struct Asked { int irqchip; uint32_t ring; bool follow; KvmTuning tuning; } asked;
+typedef struct Asked Asked;
 
-static const char *const notify_modes[] = { [KVM_NOTIFY_RUN] = "run", [KVM_NOTIFY_ERROR] = "internal-error", [KVM_NOTIFY_OFF] = "disable", NULL };
-
-typedef struct Options { const char *irqchip; uint64_t ring; bool follow; KvmTuning tuning; } Options;
-
-static bool read_tuning(Opts *o, KvmTuning *t, Error **errp)
-{
-    uint64_t window = 0;
-    unsigned notify = KVM_NOTIFY_RUN;
-    t->notify_asked = opts_get(o, "notify-vmexit") || opts_get(o, "notify-window");
-    if (!opts_get_size(o, "kvm-shadow-mem", 0, &t->shadow_mem, errp) || !opts_get_enum(o, "notify-vmexit", notify_modes, &notify, errp) ||
-        !opts_get_u64(o, "notify-window", 0, &window, errp))
-        return false;
-    t->notify = notify;
-    t->notify_window = (uint32_t)MIN(window, UINT32_MAX);
-    if (kvm.arch->tune || (!t->shadow_mem && !t->notify_asked))
-        return true;
-    error_setf(errp, "kvm: kvm-shadow-mem, notify-vmexit and notify-window are for x86 hosts; leave them out");
-    return false;
-}
-
-static bool read_options(Opts *o, Options *out, Error **errp)
-{
-    unsigned irqchip;
-    *out = (Options){ .follow = true, .irqchip = o ? opts_get(o, "kernel-irqchip") : NULL };
-    return !o || (opts_get_enum(o, "kernel-irqchip", irqchip_modes, &irqchip, errp) && opts_get_u64(o, "dirty-ring-size", 0, &out->ring, errp) &&
-                  opts_get_bool(o, "follow-io", true, &out->follow, errp) && read_tuning(o, &out->tuning, errp));
-}
+static const Property kvm_props[] = {
+    DEFINE_PROP_ENUM("kernel-irqchip", Asked, irqchip, IRQCHIP_OF_BOARD, irqchip_modes,
+                     "interrupt controllers in the kernel: all, the local ones, none; auto: as -machine says"),
+    DEFINE_PROP_U32("dirty-ring-size", Asked, ring, 0, "written pages told by a ring of that many entries for each vCPU; 0: by logs"),
+    DEFINE_PROP_BOOL("follow-io", Asked, follow, true, "run what comes behind a device access here while more accesses follow"),
+    DEFINE_PROP_SIZE("kvm-shadow-mem", Asked, tuning.shadow_mem, 0, "x86: memory of the kernel's own tables of the guest; 0: as it likes"),
+    DEFINE_PROP_ENUM("notify-vmexit", Asked, tuning.notify, KVM_NOTIFY_AUTO, notify_modes,
+                     "x86: a guest that lets no event in goes on, ends, is not looked for; auto: run where the CPU knows it"),
+    DEFINE_PROP_U32("notify-window", Asked, tuning.notify_window, 0, "x86: how long beyond the CPU's own limit, in turns of the TSC"),
+    DEFINE_PROP_END
+};
 
 /* What the user wants, of -accel or the board's property (on by default); a kernel that lacks the default gets the next best. */
-static bool make_irqchip(Machine *m, const char *asked, Error **errp)
+static bool make_irqchip(Machine *m, Error **errp)
 {
     const Property *props = m->type->props;
     g_autofree char *board = props && props_find(props, "kernel-irqchip") ? props_get(props, m, "kernel-irqchip") : NULL;
-    const char *want = asked ? asked : board ? board : "off";
-    for (unsigned mode = 0; irqchip_modes[mode]; mode++) {
+    bool meant = asked.irqchip != IRQCHIP_OF_BOARD;
+    const char *want = meant ? irqchip_modes[asked.irqchip] : board ? board : "off";
+    for (unsigned mode = 0; mode < IRQCHIP_OF_BOARD; mode++) {
         if (!strcmp(irqchip_modes[mode], want))
             kvm.irqchip = mode;
     }
     if (!board)
         kvm.irqchip = KVM_IRQCHIP_OFF;
     while (kvm.arch->make_irqchip && !kvm.arch->make_irqchip(kvm.irqchip)) {
-        if (asked || strcmp(want, "on")) {
+        if (meant || strcmp(want, "on")) {
             error_setf(errp, "kvm: this kernel has no interrupt controllers of the kind kernel-irqchip=%s; use kernel-irqchip=off", want);
             return false;
         }
@@ -222,19 +214,28 @@ static bool make_vm(Machine *m, Error **errp)
            need(KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM", errp);
 }
 
-static bool kvm_init(Machine *m, Opts *opts, Error **errp)
+static bool tune(Error **errp)
+{
+    const KvmTuning *t = &asked.tuning;
+    if (kvm.arch->tune)
+        return kvm.arch->tune(t, errp);
+    bool nothing = !t->shadow_mem && t->notify == KVM_NOTIFY_AUTO && !t->notify_window;
+    if (!nothing)
+        error_setf(errp, "kvm: kvm-shadow-mem, notify-vmexit and notify-window are for x86 hosts; leave them out");
+    return nothing;
+}
+
+static bool kvm_init(Machine *m, Error **errp)
 {
     kvm.arch = known_arch;
     kvm.machine = m;
     close_all();
-    Options options;
-    if (!read_options(opts, &options, errp) || !make_vm(m, errp) || !choose_smm(m, errp) || !make_irqchip(m, options.irqchip, errp) ||
-        !kvm_dirty_init((unsigned)MIN(options.ring, UINT32_MAX), errp) || (kvm.arch->tune && !kvm.arch->tune(&options.tuning, errp)) ||
+    if (!make_vm(m, errp) || !choose_smm(m, errp) || !make_irqchip(m, errp) || !kvm_dirty_init(asked.ring, errp) || !tune(errp) ||
         !kvm.arch->vm_init(errp)) {
         close_all();
         return false;
     }
-    kvm.follow = options.follow && kvm.arch->follow && kvm_check(KVM_CAP_SYNC_REGS) > 0;
+    kvm.follow = asked.follow && kvm.arch->follow && kvm_check(KVM_CAP_SYNC_REGS) > 0;
     kvm_dma_init();
     tcg_tables_init();
     kvm_slots_init(KVM_SPACE_MEMORY, m->as_memory);
@@ -360,7 +361,8 @@ static void kvm_info(GString *out)
 static const AccelType kvm_type = {
     .name = "kvm",
     .desc = "the host's CPU runs guest code; guests of the host's kind on x86-64 and arm64 Linux hosts",
-    .option_names = option_names,
+    .props = kvm_props,
+    .options = &asked,
     .available = kvm_available,
     .worthwhile = kvm_worthwhile,
     .init = kvm_init,

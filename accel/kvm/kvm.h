@@ -62,8 +62,8 @@ static inline uint64_t kvm_page(void) { return (uint64_t)sysconf(_SC_PAGESIZE); 
 /* What -accel kvm asks of an architecture's kernel. */
 typedef struct KvmTuning {
     uint64_t shadow_mem;    /* bytes for the kernel's own page tables of the guest; 0: as many as it likes */
-    enum { KVM_NOTIFY_RUN, KVM_NOTIFY_ERROR, KVM_NOTIFY_OFF } notify; /* a guest that lets no event in for long: go on, end, don't look */
-    bool notify_asked;
+    /* A guest that lets no event in for long: go on if the kernel can tell, or in any case, end, don't look. */
+    enum { KVM_NOTIFY_AUTO, KVM_NOTIFY_RUN, KVM_NOTIFY_ERROR, KVM_NOTIFY_OFF } notify;
     uint32_t notify_window; /* how long beyond the CPU's own limit, in units of the TSC */
 } KvmTuning;
 

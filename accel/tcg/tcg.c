@@ -5,65 +5,54 @@
 
 Tcg tcg;
 
-static const char *const option_names[] = { "thread", "tb-size", "one-insn-per-tb", "backend", "jit-stats", "opt-flags",
-                                            "opt-coalesce", "opt-link", "opt-jump-cache", "opt-simd", "opt-avx512", "tlb-size", "evict-every", NULL };
-
-static bool choose(Opts *o, const char *key, const char *const *names, unsigned dflt, unsigned *out, Error **errp)
-{
-    const char *got = opts_get(o, key);
-    *out = dflt;
-    if (!got)
-        return true;
-    for (unsigned i = 0; names[i]; i++) {
-        if (!strcmp(names[i], got)) {
-            *out = i;
-            return true;
-        }
-    }
-    error_set_unknown(errp, key, got, names);
-    return false;
-}
-
 enum { TB_SIZE_MIN = 4, TB_SIZE_MAX = 1024, TB_SIZE_DEFAULT = 256 }; /* MiB; the maximum keeps jumps within 2 GiB */
+enum { BACKEND_BEST, BACKEND_JIT, BACKEND_INTERP };
+static const char *const threads[] = { "multi", "single", NULL };
+static const char *const backends[] = { [BACKEND_BEST] = "auto", [BACKEND_JIT] = "jit", [BACKEND_INTERP] = "interp", NULL };
 
-static bool read_options(TcgOptions *t, Opts *o, Error **errp)
+/* What users set; TcgOptions is what follows from it. */
+static struct Asked {
+    int thread, backend;
+    uint32_t tb_size, tlb_size, evict_every;
+    bool one_insn, stats, opt_flags, opt_coalesce, opt_link, opt_jump_cache, opt_simd, opt_avx512;
+} asked;
+typedef struct Asked Asked;
+
+static const Property props[] = {
+    DEFINE_PROP_ENUM("thread", Asked, thread, 0, threads, "threads that run the vCPUs: one each, or one for all"),
+    { .name = "tb-size", .kind = PROP_U32, .offset = offsetof(Asked, tb_size), .max = TB_SIZE_MAX, .help = "MiB for translated code; 0: 256" },
+    DEFINE_PROP_BOOL("one-insn-per-tb", Asked, one_insn, false, "blocks of one guest instruction (slow; for debugging)"),
+    DEFINE_PROP_ENUM("backend", Asked, backend, BACKEND_BEST, backends, "host code, or an interpreter where there is none"),
+    DEFINE_PROP_BOOL("jit-stats", Asked, stats, false, "count the runs of each block, for info jit"),
+    DEFINE_PROP_BOOL("opt-flags", Asked, opt_flags, true, "leave out flags that nobody reads"),
+    DEFINE_PROP_BOOL("opt-coalesce", Asked, opt_coalesce, true, "one check for neighbouring accesses"),
+    DEFINE_PROP_BOOL("opt-link", Asked, opt_link, true, "jumps from block to block"),
+    DEFINE_PROP_BOOL("opt-jump-cache", Asked, opt_jump_cache, true, "indirect jumps find their blocks by a cache"),
+    DEFINE_PROP_BOOL("opt-simd", Asked, opt_simd, true, "the host's vector unit for the guest's"),
+    DEFINE_PROP_BOOL("opt-avx512", Asked, opt_avx512, true, "the host's AVX-512, too"),
+    { .name = "tlb-size", .kind = PROP_U32, .offset = offsetof(Asked, tlb_size), .dflt = TLB_SIZE, .min = 1, .max = UINT32_MAX,
+      .help = "entries of a TLB's first level that are used before it is emptied (for tests)" },
+    DEFINE_PROP_U32("evict-every", Asked, evict_every, 0, "drop all code after that many translations (for tests); 0: never"),
+    DEFINE_PROP_END
+};
+
+static bool read_options(TcgOptions *t, Error **errp)
 {
-    static const char *const threads[] = { "multi", "single", NULL };
-    static const char *const backends[] = { "jit", "interp", NULL };
-    unsigned thread, backend;
-    uint64_t tb_size, tlb_size, evict;
-    bool jit = jit_available(NULL);
-    if (!choose(o, "thread", threads, 0, &thread, errp) || !choose(o, "backend", backends, jit ? 0 : 1, &backend, errp) ||
-        !opts_get_u64(o, "tb-size", TB_SIZE_DEFAULT, &tb_size, errp) ||
-        !opts_get_u64(o, "tlb-size", TLB_SIZE, &tlb_size, errp) || !opts_get_u64(o, "evict-every", 0, &evict, errp) ||
-        !opts_get_bool(o, "one-insn-per-tb", false, &t->one_insn, errp) ||
-        !opts_get_bool(o, "jit-stats", false, &t->stats, errp) || !opts_get_bool(o, "opt-flags", true, &t->opt_flags, errp) ||
-        !opts_get_bool(o, "opt-coalesce", true, &t->opt_coalesce, errp) ||
-        !opts_get_bool(o, "opt-link", true, &t->opt_link, errp) ||
-        !opts_get_bool(o, "opt-jump-cache", true, &t->opt_jump_cache, errp) ||
-        !opts_get_bool(o, "opt-simd", true, &t->opt_simd, errp) || !opts_get_bool(o, "opt-avx512", true, &t->opt_avx512, errp))
-        return false;
-    if (tb_size == 0)
-        tb_size = TB_SIZE_DEFAULT;
-    if (tb_size < TB_SIZE_MIN || tb_size > TB_SIZE_MAX) {
-        error_setf(errp, "tcg: tb-size=%" G_GUINT64_FORMAT ": use %d to %d (MiB)", tb_size, TB_SIZE_MIN, TB_SIZE_MAX);
+    unsigned tb_size = asked.tb_size ? asked.tb_size : TB_SIZE_DEFAULT;
+    g_autofree char *why = NULL;
+    bool jit = jit_available(&why);
+    if (tb_size < TB_SIZE_MIN) {
+        error_setf(errp, "tcg: tb-size=%u: use %d to %d (MiB)", tb_size, TB_SIZE_MIN, TB_SIZE_MAX);
         return false;
     }
-    if (tlb_size < 1) {
-        error_setf(errp, "tcg: tlb-size=0: use 1 to %d", TLB_SIZE);
-        return false;
-    }
-    char *why = NULL;
-    if (!backend && !jit_available(&why)) {
+    if (asked.backend == BACKEND_JIT && !jit) {
         error_setf(errp, "tcg: backend=jit: %s; use backend=interp", why);
-        g_free(why);
         return false;
     }
-    t->jit = !backend;
-    t->single_thread = thread;
-    t->buffer_size = tb_size * MiB;
-    t->tlb_size = (unsigned)MIN(tlb_size, TLB_SIZE);
-    t->evict_every = (unsigned)evict;
+    *t = (TcgOptions){ .jit = jit && asked.backend != BACKEND_INTERP, .single_thread = asked.thread, .one_insn = asked.one_insn, .stats = asked.stats,
+                       .opt_flags = asked.opt_flags, .opt_coalesce = asked.opt_coalesce, .opt_link = asked.opt_link,
+                       .opt_jump_cache = asked.opt_jump_cache, .opt_simd = asked.opt_simd, .opt_avx512 = asked.opt_avx512,
+                       .buffer_size = tb_size * MiB, .tlb_size = MIN(asked.tlb_size, TLB_SIZE), .evict_every = asked.evict_every };
     return true;
 }
 
@@ -109,12 +98,10 @@ void tcg_tables_init(void)
     made = true;
 }
 
-static bool tcg_init(Machine *m, Opts *opts, Error **errp)
+static bool tcg_init(Machine *m, Error **errp)
 {
-    g_autoptr(Opts) none = opts ? NULL : opts_new();
     tcg_icount_off();
-    tcg.opt.icount = false;
-    if (!read_options(&tcg.opt, opts ? opts : none, errp))
+    if (!read_options(&tcg.opt, errp))
         return false;
     if (tcg.ready) { /* another machine in this process (tests) */
         blocks_reset();
@@ -227,7 +214,8 @@ static bool set_icount(Opts *o, Error **errp)
 static AccelType tcg_type = {
     .name = "tcg",
     .desc = "translates guest code; works everywhere",
-    .option_names = option_names,
+    .props = props,
+    .options = &asked,
     .init = tcg_init,
     .vcpu_init = tcg_vcpu_tables_init,
     .vcpu_free = tcg_vcpu_tables_free,

@@ -51,9 +51,10 @@ static bool set_notify(const KvmTuning *t, Error **errp)
         return true;
     if (kvm_check(KVM_CAP_X86_NOTIFY_VMEXIT) > 0 && kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &cap) >= 0)
         return true;
-    if (t->notify_asked)
+    bool meant = t->notify != KVM_NOTIFY_AUTO || t->notify_window;
+    if (meant)
         error_setf(errp, "kvm: notify-vmexit: this host's kernel or CPU has no such exit; leave it and notify-window out");
-    return !t->notify_asked;
+    return !meant;
 }
 
 static bool tune(const KvmTuning *t, Error **errp) { return set_shadow_mem(t->shadow_mem, errp) && set_notify(t, errp); }

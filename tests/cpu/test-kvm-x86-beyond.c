@@ -202,11 +202,11 @@ static void test_shadow_mem(void)
 static void test_notify(void)
 {
     Error *err = NULL;
-    KvmTuning t = { .notify = KVM_NOTIFY_RUN };
+    KvmTuning t = { .notify = KVM_NOTIFY_AUTO };
     said = g_string_new(NULL);
     error_set_sink(hear, NULL);
     fake_start();
-    t.notify_asked = true;
+    t.notify = KVM_NOTIFY_RUN;
     g_assert_false(kvm_x86_arch.tune(&t, &err));
     g_assert_nonnull(strstr(err->message, "notify-vmexit: this host's kernel or CPU has no such exit"));
     g_clear_pointer(&err, error_free);
@@ -214,7 +214,7 @@ static void test_notify(void)
     t.notify = KVM_NOTIFY_OFF;
     g_assert_true(kvm_x86_arch.tune(&t, &err));
     g_assert_cmpuint(fake.enables, ==, 0);
-    t = (KvmTuning){ .notify = KVM_NOTIFY_RUN, .notify_asked = true, .notify_window = 0x1234 };
+    t = (KvmTuning){ .notify = KVM_NOTIFY_RUN, .notify_window = 0x1234 };
     g_assert_true(kvm_x86_arch.tune(&t, &err));
     g_assert_cmpuint(fake.enabled[0].cap, ==, KVM_CAP_X86_NOTIFY_VMEXIT);
     g_assert_cmphex(fake.enabled[0].args[0], ==, UINT64_C(0x123400000003));

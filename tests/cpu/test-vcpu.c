@@ -33,7 +33,7 @@ static void *thread(void *opaque)
     }
 }
 
-static bool fake_init(Machine *m, Opts *opts, Error **errp) { return true; }
+static bool fake_init(Machine *m, Error **errp) { return true; }
 static AccelType fake = { .name = "fake", .init = fake_init, .vcpu_thread = thread };
 ACCEL_REGISTER(fake)
 
