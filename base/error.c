@@ -117,7 +117,7 @@ static unsigned edit_distance(const char *a, const char *b)
 {
     size_t la = strlen(a), lb = strlen(b);
     if (la > 63 || lb > 63)
-        return UINT_MAX;
+        return UINT_MAX / 4;
     unsigned d[64][64];
     for (size_t i = 0; i <= la; i++)
         d[i][0] = i;
@@ -140,9 +140,9 @@ const char *nearest_name(const char *got, const char *const *names)
 {
     const char *best = NULL;
     size_t len = strlen(got);
-    unsigned best_distance = 1 + (len <= 3 ? 1 : len <= 8 ? 2 : 3);
+    unsigned best_distance = 2 * (1 + (len <= 3 ? 1 : len <= 8 ? 2 : 3));
     for (; *got && names && *names; names++) {
-        unsigned d = edit_distance(got, *names);
+        unsigned d = 2 * edit_distance(got, *names) + (strlen(*names) != len); /* of two as near the one of the same length */
         if (d < best_distance) {
             best_distance = d;
             best = *names;
