@@ -154,12 +154,12 @@ static void pci_path(Bus *bus, const Device *dev, GString *out)
     const PciDevice *d = (const PciDevice *)dev;
     const char *name = NULL;
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-        name = d->info->class_code >> 8 == names[i].class_code ? names[i].name : name;
+        name = pci_config_get(d, PCI_CLASS_DEVICE, 2) == names[i].class_code ? names[i].name : name;
     g_string_append(out, b->bridge ? "" : "/pci@i0cf8");
     if (name)
         g_string_append_printf(out, "/%s", name);
     else
-        g_string_append_printf(out, "/pci%x,%x", d->info->vendor, d->info->device);
+        g_string_append_printf(out, "/pci%x,%x", pci_config_get(d, PCI_VENDOR_ID, 2), pci_config_get(d, PCI_DEVICE_ID, 2));
     g_string_append_printf(out, "@%x", PCI_SLOT(d->devfn));
     if (PCI_FUNC(d->devfn))
         g_string_append_printf(out, ",%x", PCI_FUNC(d->devfn));

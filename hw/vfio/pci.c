@@ -220,6 +220,7 @@ static const Property props[] = {
     DEFINE_PROP_STRING("host", VfioPci, address, NULL, "address on the host, as 0000:01:00.0"),
     DEFINE_PROP_STRING("sysfsdev", VfioPci, sysfsdev, NULL, "the device's folder in sysfs"),
     DEFINE_PROP_STRING("iommufd", VfioPci, iommufd, NULL, "an -object iommufd for its DMA, instead of its group"),
+    PROP_(PROP_I32, "bootindex", VfioPci, bootindex, -1, "place of its option ROM in the firmware's boot order"),
     DEFINE_PROP_ENUM("display", VfioPci, display, PCI_OFF, pci_on_off_auto, "show its picture: there is no display"),
     DEFINE_PROP_BOOL("x-req", VfioPci, request, true, "unplug it when the host wants it back"),
     DEFINE_PROP_BOOL("x-no-mmap", VfioPci, no_mmap, false, "every access of its BARs is a call of the host"),

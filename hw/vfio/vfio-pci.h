@@ -43,6 +43,7 @@ struct VfioPci {
     bool no_mmap, request, no_kvm_intx, no_kvm_msi, no_kvm_msix;
     uint32_t mmap_timeout_ms, vendor, device, subsystem_vendor, subsystem;
     int display;
+    int32_t bootindex;
     /* interrupts: VFIO_PCI_INTX_IRQ_INDEX ..., or -1 */
     int irq_mode;
     unsigned irq_count;

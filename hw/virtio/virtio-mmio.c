@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
+#include "hw/core/line-door.h"
 #include "hw/core/machine.h"
 #include "hw/virtio/virtio-proxy.h"
 
@@ -32,11 +33,24 @@ struct VirtioMmio {
     uint64_t driver_features;
     uint32_t notifies; /* counted for `info` */
     VirtioDoors doors;
+    LineDoor *line;    /* while the doorbells are open, where the accelerator can: raises the interrupt */
 };
 
 /* ---- interrupt ---- */
 
-static void update_irq(VirtioMmio *m) { device_out(&m->dev, 0, m->v && m->v->isr); }
+static bool wants_irq(void *transport)
+{
+    const VirtioMmio *m = transport;
+    return m->v && m->v->isr;
+}
+
+static void update_irq(VirtioMmio *m)
+{
+    if (m->line)
+        line_door_update(m->line);
+    else
+        device_out(&m->dev, 0, wants_irq(m));
+}
 
 static void mmio_notify(VirtioDevice *v, VirtQueue *q)
 {
@@ -51,7 +65,31 @@ static void door_places(Doorbell *door, void *transport, unsigned queue)
     doorbell_add_place(door, ((VirtioMmio *)transport)->dev.region[0], (MemNotifier){ .offset = R_NOTIFY, .size = 4, .match = true, .value = queue });
 }
 
-static void update_doors(VirtioMmio *m) { virtio_doors_update(&m->doors, m->v, m->ioeventfd, door_places, m); }
+/* The line goes with them: by file descriptor, then as a wire, or the other way round. */
+static void update_line(VirtioMmio *m)
+{
+    if (!m->doors.door == !m->line)
+        return;
+    if (m->line) {
+        g_clear_pointer(&m->line, line_door_free);
+    } else {
+        device_out(&m->dev, 0, 0);
+        m->line = line_door_new(&m->dev.out[0], m->v->dev->domain, wants_irq, m);
+    }
+    update_irq(m);
+}
+
+static void update_doors(VirtioMmio *m)
+{
+    virtio_doors_update(&m->doors, m->v, m->ioeventfd, door_places, m);
+    update_line(m);
+}
+
+static void close_doors(VirtioMmio *m)
+{
+    virtio_doors_close(&m->doors);
+    update_line(m);
+}
 
 /* ---- registers ---- */
 
@@ -279,6 +317,8 @@ static void mmio_info(Device *d, GString *out)
     const VirtioMmio *m = (VirtioMmio *)d;
     if (m->v)
         virtio_doors_info(&m->doors, m->v, m->notifies, out);
+    if (m->line)
+        g_string_append(out, "virtio: interrupts by file descriptor\n");
 }
 
 static void mmio_stop(Device *d) { bus_fini(&((VirtioMmio *)d)->bus.bus); }
@@ -310,7 +350,7 @@ static void plug_reset(Device *d, ResetPhase phase)
     if (phase != RESET_ENTER || !p->v)
         return;
     virtio_reset(p->v);
-    virtio_doors_close(&p->transport->doors);
+    close_doors(p->transport);
 }
 
 static void plug_saving(Device *d)
@@ -323,6 +363,7 @@ static void plug_saving(Device *d)
 static bool plug_loaded(Device *d, Error **errp)
 {
     VirtioPlug *p = (VirtioPlug *)d;
+    g_clear_pointer(&p->transport->line, line_door_free); /* what it has raised was of another time */
     update_irq(p->transport);
     if (p->v)
         update_doors(p->transport);
@@ -334,7 +375,7 @@ static void plug_stop(Device *d)
     VirtioMmio *m = ((VirtioPlug *)d)->transport;
     if (!m)
         return;
-    virtio_doors_close(&m->doors);
+    close_doors(m);
     m->v = NULL;
 }
 
@@ -385,6 +426,6 @@ void virtio_proxy_leave_iothread(VirtioProxy *p, VirtioDevice *v)
     if (is_pci(&p->dev))
         virtio_pci_leave_iothread(&p->pci);
     else if (p->plug.transport)
-        virtio_doors_close(&p->plug.transport->doors);
+        close_doors(p->plug.transport);
     virtio_drop_iothread(v);
 }

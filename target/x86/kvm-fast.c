@@ -145,6 +145,7 @@ static bool trial(const Trial *t, int fd, char **why_not)
 bool kvm_x86_fast(int kvm_fd, char **why_not)
 {
     Trial t;
+    kvm_x86_ask_for_tiles(); /* after the trial's vCPU it would be too late */
     bool ok = trial_begin(&t, kvm_fd);
     if (!ok)
         *why_not = g_strdup_printf("a trial run could not be set up: %s", g_strerror(errno));

@@ -40,7 +40,7 @@ typedef uint32_t KvmX86Offer(uint32_t leaf, uint32_t sub, unsigned reg); /* a re
 void kvm_x86_ext_read(X86ExtendedHost *host, KvmX86Offer *offer);
 bool kvm_x86_ext_before_vcpu(const X86Cpu *c, Error **errp);
 extern int (*kvm_x86_arch_prctl)(int code, unsigned long arg); /* arch_prctl(2); a test may put its own function in its place */
-void kvm_x86_ask_for_tiles(void); /* before kvm_x86_read_host() */
+void kvm_x86_ask_for_tiles(void); /* before kvm_x86_read_host() and the process's first vCPU */
 bool kvm_x86_put_cet(KvmVcpu *k, Error **errp); /* what is no MSR of it */
 bool kvm_x86_get_cet(KvmVcpu *k, Error **errp);
 size_t kvm_x86_xsave_size(void);

@@ -300,6 +300,10 @@ static void test_ids(void)
     g_assert_cmphex(config(&r, 0, 4), ==, 0x10d38086);
     g_assert_cmphex(config(&r, 0x2c, 4), ==, 0xa01f0002);
     end(&r);
+    r = rig("vfio-pci,host=05:00.0,addr=5,bootindex=1"); /* as its class says: a network card */
+    g_autofree char *path = device_firmware_path(r.d);
+    g_assert_cmpstr(path, ==, "/pci@i0cf8/ethernet@5");
+    end(&r);
     vfio_expect_error(MOCK_FINE, NULL, "vfio-pci,host=05:00.0,display=on", "display=on: there is no display for it");
 }
 
