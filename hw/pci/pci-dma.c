@@ -95,6 +95,12 @@ void pci_foreach_function(PciBus *b, PciFunctionFn *fn, void *opaque)
 
 static void reconnect(PciDevice *d, void *opaque) { pci_dma_start(d); }
 
+static void find_host_dma(PciDevice *d, void *opaque)
+{
+    if (d->info->host_dma)
+        *(PciDevice **)opaque = d;
+}
+
 bool pci_set_iommu(PciDevice *iommu, const IommuOps *ops, Error **errp)
 {
     PciBus *root = iommu->bus;
@@ -104,6 +110,12 @@ bool pci_set_iommu(PciDevice *iommu, const IommuOps *ops, Error **errp)
     }
     if (root->iommu) {
         error_setf(errp, "device '%s': bus '%s' has an IOMMU already, '%s'; leave one out", iommu->dev.id, root->bus.name, root->iommu_device->dev.id);
+        return false;
+    }
+    PciDevice *past = NULL;
+    pci_foreach_function(root, find_host_dma, &past);
+    if (past) {
+        error_setf(errp, "device '%s': the DMA of '%s' is the host's and can't be translated; leave one of the two out", iommu->dev.id, past->dev.id);
         return false;
     }
     root->iommu_device = iommu;

@@ -29,6 +29,7 @@ typedef struct PciDeviceInfo {
      */
     uint32_t (*config_read)(PciDevice *d, uint32_t at, unsigned size, uint32_t stored);
     void (*config_wrote)(PciDevice *d, uint32_t at, unsigned size);
+    bool host_dma;                       /* the host carries its DMA out, by the guest's addresses of memory: no IOMMU of the guest's before it */
     void (*intx_rerouted)(PciDevice *d); /* pci_intx_by_eventfd() may be another; the machine's domain is held */
 } PciDeviceInfo;
 

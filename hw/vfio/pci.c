@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/ram-source.h"
+#include "hw/pci/pci-host.h"
 
 enum { HOST_PAGE = 4096 };
 #define ANY_ID UINT32_MAX
@@ -146,6 +147,11 @@ static bool start(Device *d, Error **errp)
         error_setf(errp, "device '%s': display=on: there is no display for it; use display=off", d->id);
         return false;
     }
+    const PciBus *root = pci_bus_root(p->pci.bus);
+    if (root->iommu) {
+        error_setf(errp, "device '%s': its DMA is the host's, which '%s' can't translate; leave one of the two out", d->id, root->iommu_device->dev.id);
+        return false;
+    }
     g_autofree char *path = sysfs_path(p, errp);
     if (!path || !vfio_attach(&p->host, d->id, path, p->iommufd, errp))
         return false;
@@ -236,7 +242,7 @@ static const Property props[] = {
 };
 static const StateField state[] = { STATE_TIMER(VfioPci, remap), STATE_END_OF_TABLE };
 static const PciDeviceInfo pci_info = { .vendor = 0xffff, .device = 0xffff, .express = true, .config_read = vfio_config_read,
-                                        .config_wrote = vfio_config_wrote, .intx_rerouted = rerouted };
+                                        .config_wrote = vfio_config_wrote, .intx_rerouted = rerouted, .host_dma = true };
 static const DeviceType type = {
     .name = "vfio-pci", .desc = "a PCI device of the host", .category = "Misc", .size = sizeof(VfioPci), .bus = "pci", .base = &pci_device_type,
     .user_creatable = true, .props = props, .state = state, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,

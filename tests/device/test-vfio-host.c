@@ -292,6 +292,24 @@ static void test_request_notice(void)
     end(&r);
 }
 
+/* The guest's IOMMU can't come between the host's and the device; in either order. */
+static void test_guest_iommu(void)
+{
+    static const char *const both[2] = { "virtio-iommu-pci,id=iommu", "vfio-pci,host=05:00.0,id=v" };
+    for (unsigned i = 0; i < 2; i++) {
+        Error *err = NULL;
+        mock_begin();
+        Machine *m = vrig_machine();
+        bare_add(both[i]);
+        g_autoptr(Opts) o = opts_parse(both[1 - i], "driver", &err);
+        g_assert_null(device_add(o, &err));
+        g_assert_nonnull(strstr(err->message, "leave one of the two out"));
+        error_free(err);
+        machine_free(m);
+        mock_end();
+    }
+}
+
 /* ---- what the guest is told ---- */
 
 static void test_ids(void)
@@ -321,6 +339,7 @@ int main(int argc, char **argv)
     g_test_add_func("/vfio-host/dma-host", test_dma_host);
     g_test_add_func("/vfio-host/error", test_error_notice);
     g_test_add_func("/vfio-host/request", test_request_notice);
+    g_test_add_func("/vfio-host/guest-iommu", test_guest_iommu);
     g_test_add_func("/vfio-host/ids", test_ids);
     return g_test_run();
 }
