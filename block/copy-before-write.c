@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Filter "copy-before-write": before the image is written to, what stands there goes to a target, which so holds the image as it was at the start. */
+/* Filter "copy-before-write": before the image is written to, what stands there goes to a target. "snapshot-access": the image as it was at the start. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
@@ -14,6 +14,7 @@ typedef struct CbwNode {
     bool broken;
     pthread_mutex_t lock;  /* of what follows, and while a unit is copied: who else writes to it waits */
     uint8_t *copied;       /* a bit for each unit */
+    uint8_t *unwanted;     /* the same, of those that the bitmap does not have; NULL: all are wanted */
 } CbwNode;
 
 static CbwNode *cbw_of(BlockNode *n) { return n->opaque; }
@@ -40,6 +41,7 @@ static bool use_bitmap(BlockNode *n, Opts *o, Error **errp)
         for (uint64_t u = at / c->unit; u < c->units && u * c->unit < at + len; u++)
             c->copied[u / 8] &= (uint8_t)~(1u << u % 8);
     }
+    c->unwanted = g_memdup2(c->copied, c->units / 8 + 1);
     return true;
 }
 
@@ -73,6 +75,7 @@ static void cbw_close(BlockNode *n)
 {
     CbwNode *c = cbw_of(n);
     g_free(c->copied);
+    g_free(c->unwanted);
     block_unref(c->target);
     pthread_mutex_destroy(&c->lock);
 }
@@ -151,3 +154,45 @@ static const BlockDriver cbw_driver = {
     .pwritev = cbw_pwritev, .pwrite_zeroes = cbw_pwrite_zeroes, .pdiscard = cbw_pdiscard, .flush = cbw_flush, .status = filter_status,
 };
 BLOCK_DRIVER_REGISTER(cbw_driver)
+
+/* --- snapshot-access: above such a filter --- */
+
+static bool access_open(BlockNode *n, Opts *o, Error **errp)
+{
+    if (n->file->drv != &cbw_driver) {
+        error_setf(errp, "snapshot-access: file '%s' is no copy-before-write filter; give the name of one", block_filename(n->file));
+        return false;
+    }
+    n->size = block_size(n->file);
+    n->flags &= ~(unsigned)BLOCK_RDWR;
+    return true;
+}
+
+/* A part of one unit. While the lock is held nobody writes to what has not been copied. */
+static int access_unit(BlockNode *filter, uint64_t unit, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    CbwNode *c = cbw_of(filter);
+    pthread_mutex_lock(&c->lock);
+    bool there = !c->broken && !(c->unwanted && c->unwanted[unit / 8] >> unit % 8 & 1), copied = is_copied(c, unit);
+    int r = !there ? -EACCES : copied ? 0 : block_preadv(filter->file, offset, iov, iovcnt);
+    pthread_mutex_unlock(&c->lock);
+    return there && copied ? block_preadv(c->target, offset, iov, iovcnt) : r;
+}
+
+static int access_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+{
+    uint64_t unit = cbw_of(n->file)->unit;
+    g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
+    int r = 0;
+    for (uint64_t done = 0, piece; !r && done < len; done += piece) {
+        uint64_t at = offset + done;
+        piece = MIN(len - done, unit - at % unit);
+        r = access_unit(n->file, at / unit, at, part, iov_part(part, iov, iovcnt, done, piece));
+    }
+    return r;
+}
+
+static const BlockDriver access_driver = {
+    .name = "snapshot-access", .desc = "what a copy-before-write filter keeps (read-only)", .open = access_open, .preadv = access_preadv,
+};
+BLOCK_DRIVER_REGISTER(access_driver)
