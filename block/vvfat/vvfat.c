@@ -201,9 +201,9 @@ static bool parse_options(BlockNode *n, Opts *o, unsigned *type, const char **pa
         error_setf(errp, "block driver 'vvfat': which folder? give dir=FOLDER");
         return false;
     }
-    if (writable) {
-        error_setf(errp, "folder '%s': a guest can't write to the host's files through a FAT disk; leave rw out, or use snapshot=on, which forgets what is "
-                   "written", *path);
+    if (writable && block_writable(n)) {
+        error_setf(errp, "folder '%s': a guest can't write to the host's files through a FAT disk; leave rw out, or add snapshot=on, which forgets what "
+                   "is written", *path);
         return false;
     }
     n->flags &= ~(unsigned)BLOCK_RDWR;
