@@ -14,7 +14,7 @@ struct BlockBackend {
     bool with_device;      /* made for a device, goes with it */
     BlockNode *_Atomic node; /* read inside an RCU section, or with a request in flight */
     BlkOnError rerror, werror;
-    bool ignore_failed, ignore_invalid; /* in times */
+    _Atomic bool ignore_failed, ignore_invalid; /* in times */
     BlkIntervals *intervals; /* NULL: none */
     const BlkDeviceOps *ops;
     void *opaque;

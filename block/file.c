@@ -22,7 +22,7 @@ typedef struct FileNode {
     int fd;
     bool device, locked;
     bool no_nowait;
-    bool no_zero_range, no_punch, no_data_seek; /* the host refused once: don't ask again */
+    _Atomic bool no_zero_range, no_punch, no_data_seek; /* the host refused once: don't ask again */
     pthread_mutex_t lock;     /* of what follows */
     uint64_t data_from, data_to; /* data, as the host said last: looking for the next hole anew for every piece is slow on tmpfs */
     _Atomic int flush_error;  /* a failed fsync loses what it was to write: never say "durable" again */
@@ -272,11 +272,11 @@ static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fla
     }
     if (flags & BLOCK_REQ_MAY_UNMAP && !f->no_punch && offset + len <= size) {
         r = do_fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
-        f->no_punch = r == -ENOTSUP;
+        f->no_punch |= r == -ENOTSUP;
     }
     if (r == -ENOTSUP && !f->no_zero_range) {
         r = do_fallocate(f->fd, FALLOC_FL_ZERO_RANGE, offset, len);
-        f->no_zero_range = r == -ENOTSUP;
+        f->no_zero_range |= r == -ENOTSUP;
     }
     if (!r)
         block_grown(n, offset + len);

@@ -99,10 +99,16 @@ static bool find(DmaWindow *w)
     return ok;
 }
 
+/* Indices of rings: the guest's CPUs change and read them meanwhile, and memcpy() may go by bytes. */
+static bool one_piece(uint64_t len) { return len <= 8 && is_pow2(len); }
+
 void dma_window_read(DmaWindow *w, uint64_t offset, void *buf, uint64_t len)
 {
     rcu_read_lock();
-    if (find(w))
+    bool direct = find(w);
+    if (direct && one_piece(len))
+        store_le(buf, (unsigned)len, host_load(w->host + offset, (unsigned)len));
+    else if (direct)
         memcpy(buf, w->host + offset, len);
     else
         as_read(w->as, w->addr + offset, buf, len, MEM_ATTRS_DEVICE);
@@ -113,7 +119,10 @@ void dma_window_write(DmaWindow *w, uint64_t offset, const void *buf, uint64_t l
 {
     rcu_read_lock();
     if (find(w)) {
-        memcpy(w->host + offset, buf, len);
+        if (one_piece(len))
+            host_store(w->host + offset, (unsigned)len, load_le(buf, (unsigned)len));
+        else
+            memcpy(w->host + offset, buf, len);
         mem_ram_written(w->ram_addr + offset, len);
     } else {
         as_write(w->as, w->addr + offset, buf, len, MEM_ATTRS_DEVICE);

@@ -84,35 +84,6 @@ void as_foreach_section(AddressSpace *as, MemSectionFn *fn, void *opaque)
     rcu_read_unlock();
 }
 
-/* Host memory, in one piece when size and alignment allow: vCPUs may look at it at the same time. */
-static uint64_t host_load(const uint8_t *p, unsigned size)
-{
-    bool aligned = !((uintptr_t)p & (size - 1));
-    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
-        return load_le(p, size);
-    switch (size) {
-    case 1: return __atomic_load_n(p, __ATOMIC_RELAXED);
-    case 2: return __atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED);
-    case 4: return __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
-    default: return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
-    }
-}
-
-static void host_store(uint8_t *p, unsigned size, uint64_t v)
-{
-    bool aligned = !((uintptr_t)p & (size - 1));
-    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
-        store_le(p, size, v);
-        return;
-    }
-    switch (size) {
-    case 1: __atomic_store_n(p, (uint8_t)v, __ATOMIC_RELAXED); break;
-    case 2: __atomic_store_n((uint16_t *)p, (uint16_t)v, __ATOMIC_RELAXED); break;
-    case 4: __atomic_store_n((uint32_t *)p, (uint32_t)v, __ATOMIC_RELAXED); break;
-    default: __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELAXED); break;
-    }
-}
-
 /* ---- I/O regions ---- */
 
 static uint64_t swap_value(uint64_t v, unsigned size)

@@ -4,6 +4,7 @@
 #define HW_CORE_MEMORY_INTERNAL_H
 
 #include <glib.h>
+#include "base/bits.h"
 #include "base/rcu.h"
 #include "hw/core/memory.h"
 #include "hw/core/ram.h"
@@ -72,6 +73,35 @@ struct AddressSpace {
  */
 static inline void mem_region_pin(MemRegion *r) { __atomic_fetch_add(&r->pins, 1, __ATOMIC_RELAXED); }
 void mem_region_unpin(MemRegion *r);
+
+/* Host memory, 1, 2, 4 or 8 bytes; in one piece when the alignment allows: vCPUs may look at it at the same time. */
+static inline uint64_t host_load(const uint8_t *p, unsigned size)
+{
+    bool aligned = !((uintptr_t)p & (size - 1));
+    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+        return load_le(p, size);
+    switch (size) {
+    case 1: return __atomic_load_n(p, __ATOMIC_RELAXED);
+    case 2: return __atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED);
+    case 4: return __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
+    default: return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
+    }
+}
+
+static inline void host_store(uint8_t *p, unsigned size, uint64_t v)
+{
+    bool aligned = !((uintptr_t)p & (size - 1));
+    if (!aligned || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
+        store_le(p, size, v);
+        return;
+    }
+    switch (size) {
+    case 1: __atomic_store_n(p, (uint8_t)v, __ATOMIC_RELAXED); break;
+    case 2: __atomic_store_n((uint16_t *)p, (uint16_t)v, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((uint32_t *)p, (uint32_t)v, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELAXED); break;
+    }
+}
 
 extern AddressSpace *address_spaces; /* map lock */
 void mem_map_lock(void);
