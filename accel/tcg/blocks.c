@@ -72,8 +72,8 @@ static unsigned hash_of(uint64_t ram, uint64_t pc, uint64_t mode)
 
 Block *block_find(uint64_t ram, uint64_t pc, uint64_t mode, unsigned variant)
 {
-    Block *b = rcu_dereference(tcg.hash[hash_of(ram, pc, mode)]);
-    for (; b; b = rcu_dereference(b->hash_next))
+    Block *b = rcu_get(tcg.hash[hash_of(ram, pc, mode)]);
+    for (; b; b = rcu_get(b->hash_next))
         if (b->ram == ram && b->pc == pc && b->mode == mode && b->variant == variant)
             return b;
     return NULL;
@@ -164,14 +164,14 @@ void block_insert(Block *b)
     }
     Block **head = &tcg.hash[hash_of(b->ram, b->pc, b->mode)];
     b->hash_next = *head;
-    rcu_assign_pointer(*head, b);
+    rcu_publish(*head, b);
 }
 
 static void hash_remove(Block *b)
 {
     for (Block **at = &tcg.hash[hash_of(b->ram, b->pc, b->mode)]; *at; at = &(*at)->hash_next) {
         if (*at == b) {
-            rcu_assign_pointer(*at, b->hash_next);
+            rcu_publish(*at, b->hash_next);
             return;
         }
     }

@@ -224,7 +224,7 @@ static RunResult run_block(Vcpu *v, unsigned variant)
     TcgVcpu *t = tcg_vcpu(v);
     const JumpCacheEntry *e = jc_entry(v, v->pc, variant);
     Block *b = NULL;
-    if (e->tag == jc_tag(v, v->pc, variant) && fits_tag(v->pc) && !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN)) {
+    if (__atomic_load_n(&e->tag, __ATOMIC_RELAXED) == jc_tag(v, v->pc, variant) && fits_tag(v->pc) && !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN)) {
         if (tcg.opt.jit)
             return jit_run(v, e->host);
         b = (Block *)e->host;
