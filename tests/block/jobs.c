@@ -25,28 +25,28 @@ static void check(Error *err)
 
 /* --- the guest --- */
 
-typedef struct Waiting { BlkRequest r; GMutex lock; GCond done; int error; } Waiting;
+typedef struct Waiting { BlkRequest r; pthread_mutex_t lock; pthread_cond_t done; int error; } Waiting;
 
 static void done(BlkRequest *r, int error)
 {
     Waiting *w = r->opaque;
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     w->error = error;
-    g_cond_signal(&w->done);
-    g_mutex_unlock(&w->lock);
+    pthread_cond_signal(&w->done);
+    pthread_mutex_unlock(&w->lock);
 }
 
 static int guest_write(uint64_t at, void *buf, size_t len)
 {
     struct iovec iov = { buf, len };
     Waiting w = { .r = { .op = BLK_WRITE, .offset = at, .bytes = len, .iov = &iov, .iovcnt = 1, .done = done, .opaque = &w }, .error = 1 };
-    g_mutex_init(&w.lock);
-    g_cond_init(&w.done);
+    pthread_mutex_init(&w.lock, NULL);
+    pthread_cond_init(&w.done, NULL);
     blk_submit(drive, &w.r);
-    g_mutex_lock(&w.lock);
+    pthread_mutex_lock(&w.lock);
     while (w.error > 0)
-        g_cond_wait(&w.done, &w.lock);
-    g_mutex_unlock(&w.lock);
+        pthread_cond_wait(&w.done, &w.lock);
+    pthread_mutex_unlock(&w.lock);
     return w.error;
 }
 

@@ -27,8 +27,8 @@ typedef struct Slot {
     BlockBackend *blk;
     unsigned number, left;
     uint64_t offset, bytes;
-    GMutex lock;
-    GCond ended;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
     bool over;
 } Slot;
 
@@ -40,10 +40,10 @@ static void slot_done(BlkRequest *r, int error)
     g_assert_cmpint(error, ==, 0);
     if (r->op == BLK_READ)
         g_assert_cmpmem(s->buf, s->bytes, s->model + (s->offset - (uint64_t)s->number * SLOT), s->bytes);
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     s->over = true;
-    g_cond_signal(&s->ended);
-    g_mutex_unlock(&s->lock);
+    pthread_cond_signal(&s->ended);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void slot_next(Slot *s)
@@ -72,10 +72,10 @@ static void slot_next(Slot *s)
 
 static void slot_wait(Slot *s)
 {
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     while (!s->over)
-        g_cond_wait(&s->ended, &s->lock);
-    g_mutex_unlock(&s->lock);
+        pthread_cond_wait(&s->ended, &s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static char *image_path(const char *format)
@@ -120,8 +120,8 @@ static uint64_t run(const char *path, const char *format, bool direct, Uring *ri
     memset(slot, 0, sizeof slot);
     for (unsigned i = 0; i < SLOTS; i++) {
         slot[i] = (Slot){ .blk = b, .number = i, .buf = g_aligned_alloc0(1, SLOT, 4096), .model = g_malloc0(SLOT), .rand = g_rand_new_with_seed(i + 1) };
-        g_mutex_init(&slot[i].lock);
-        g_cond_init(&slot[i].ended);
+        pthread_mutex_init(&slot[i].lock, NULL);
+        pthread_cond_init(&slot[i].ended, NULL);
         block_pread(n, (uint64_t)i * SLOT, slot[i].model, SLOT);
         slot[i].over = true;
     }
@@ -147,8 +147,8 @@ static uint64_t run(const char *path, const char *format, bool direct, Uring *ri
         g_free(slot[i].model);
         g_aligned_free(slot[i].buf);
         g_rand_free(slot[i].rand);
-        g_mutex_clear(&slot[i].lock);
-        g_cond_clear(&slot[i].ended);
+        pthread_mutex_destroy(&slot[i].lock);
+        pthread_cond_destroy(&slot[i].ended);
     }
     blk_free(b);
     return s.ring_ops;
@@ -238,8 +238,8 @@ static void test_refused(void)
 
 typedef struct Calls {
     LockDomain *domain;
-    GMutex lock;
-    GCond came;
+    pthread_mutex_t lock;
+    pthread_cond_t came;
     unsigned count, in_domain, signals;
     pthread_t thread;
 } Calls;
@@ -247,12 +247,12 @@ typedef struct Calls {
 static void called(void *opaque)
 {
     Calls *c = opaque;
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     c->count++;
     c->in_domain += lock_domain_held(c->domain);
     c->thread = pthread_self();
-    g_cond_signal(&c->came);
-    g_mutex_unlock(&c->lock);
+    pthread_cond_signal(&c->came);
+    pthread_mutex_unlock(&c->lock);
 }
 
 static bool signalled(int fd, unsigned ready, void *opaque)
@@ -260,19 +260,19 @@ static bool signalled(int fd, unsigned ready, void *opaque)
     Calls *c = opaque;
     eventfd_t count;
     g_assert_cmpint(eventfd_read(fd, &count), ==, 0);
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     c->signals++;
-    g_cond_signal(&c->came);
-    g_mutex_unlock(&c->lock);
+    pthread_cond_signal(&c->came);
+    pthread_mutex_unlock(&c->lock);
     return true;
 }
 
 static void wait_for(Calls *c, unsigned *what, unsigned n)
 {
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     while (*what < n)
-        g_cond_wait(&c->came, &c->lock);
-    g_mutex_unlock(&c->lock);
+        pthread_cond_wait(&c->came, &c->lock);
+    pthread_mutex_unlock(&c->lock);
 }
 
 static void test_calls(void)

@@ -41,8 +41,8 @@ static BlockNode *memory_node(uint64_t size)
 
 typedef struct Wait {
     BlkRequest req;
-    GMutex lock;
-    GCond ended;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
     bool over;
     int error;
 } Wait;
@@ -50,11 +50,11 @@ typedef struct Wait {
 static void done(BlkRequest *r, int error)
 {
     Wait *w = r->opaque;
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     w->error = error;
     w->over = true;
-    g_cond_signal(&w->ended);
-    g_mutex_unlock(&w->lock);
+    pthread_cond_signal(&w->ended);
+    pthread_mutex_unlock(&w->lock);
 }
 
 static int request(BlockBackend *b, BlkOp op, uint64_t offset, size_t len)
@@ -63,10 +63,10 @@ static int request(BlockBackend *b, BlkOp op, uint64_t offset, size_t len)
     struct iovec iov = { buf, len };
     Wait w = { .req = { .op = op, .offset = offset, .bytes = len, .iov = &iov, .iovcnt = 1, .done = done, .opaque = &w } };
     blk_submit(b, &w.req);
-    g_mutex_lock(&w.lock);
+    pthread_mutex_lock(&w.lock);
     while (!w.over)
-        g_cond_wait(&w.ended, &w.lock);
-    g_mutex_unlock(&w.lock);
+        pthread_cond_wait(&w.ended, &w.lock);
+    pthread_mutex_unlock(&w.lock);
     return w.error;
 }
 
