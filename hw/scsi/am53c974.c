@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* AMD Am53C974 "PCscsi": an ESP with bus master DMA on PCI, and the Tekram DC-390, which adds an EEPROM. Source: Am79C974 data sheet (AMD 18681), whose
- * SCSI part it is: DMA registers and the list of memory descriptors in "SCSI Controller: Bus Mastering". */
+/* AMD Am53C974 "PCscsi": an ESP with bus master DMA on PCI, and the Tekram DC-390, which adds an EEPROM. Source: Am79C974 data sheet (AMD), whose SCSI part
+ * it is: "DMA Registers", "DMA Scatter-Gather Mechanism". */
 #include "base/bits.h"
 #include "hw/pci/pci.h"
 #include "hw/scsi/esp.h"
@@ -24,9 +24,9 @@ typedef struct Am53 {
     Esp esp;
     /* state */
     uint32_t command, count, address, list, sbac;
-    uint32_t left, next, next_entry, page; /* working copies of count, address and list; the page that the list has named */
+    uint32_t left, next, next_entry; /* working copies of count, address and list */
     uint32_t status;
-    bool active, scsi_int;
+    bool active, in_page /* that the list has named */, scsi_int;
     Eeprom eeprom;
 } Am53;
 
@@ -56,11 +56,11 @@ static void end(Am53 *s, uint32_t why)
 static bool enter_page(Am53 *s)
 {
     uint8_t entry[4];
-    if (!(s->command & CMD_MDL) || (s->page && s->next % PAGE))
+    if (!(s->command & CMD_MDL) || (s->in_page && s->next % PAGE))
         return true;
     if (pci_dma_read(&s->pci, s->next_entry, entry, sizeof entry) != MEM_OK)
         return false;
-    s->page = 1;
+    s->in_page = true;
     s->next_entry += 4;
     s->next = (load_le32(entry) & ~(uint32_t)(PAGE - 1)) | s->next % PAGE;
     return true;
@@ -115,7 +115,7 @@ static void command_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
         s->left = s->count;
         s->next = s->address;
         s->next_entry = s->list;
-        s->page = 0;
+        s->in_page = false;
         s->status &= ~(uint32_t)STATUS_EVENTS;
         s->active = s->left;
         update_irq(s);
@@ -182,8 +182,8 @@ static void reset(Device *d, ResetPhase phase)
     if (phase != RESET_ENTER)
         return;
     esp_reset(&s->esp);
-    s->active = false;
-    s->status = s->page = 0;
+    s->active = s->in_page = false;
+    s->status = 0;
     s->eeprom.bits = s->eeprom.left = 0;
     s->eeprom.clock = false;
     s->eeprom.out = true;
@@ -210,7 +210,7 @@ static const StateField eeprom_state[] = {
     STATE_BOOL(Eeprom, out), STATE_END_OF_TABLE
 };
 static const StateField state[] = {
-    STATE_STRUCT(Am53, esp, esp_state), STATE_U32(Am53, status), STATE_U32(Am53, page), STATE_BOOL(Am53, active), STATE_BOOL(Am53, scsi_int),
+    STATE_STRUCT(Am53, esp, esp_state), STATE_U32(Am53, status), STATE_BOOL(Am53, in_page), STATE_BOOL(Am53, active), STATE_BOOL(Am53, scsi_int),
     STATE_STRUCT(Am53, eeprom, eeprom_state), STATE_END_OF_TABLE
 };
 static const char *const provides[] = { "scsi", NULL };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The NCR 53C9x family of SCSI controllers ("ESP"): the chip, for the adapter that puts its registers on a bus and gives it DMA. Sources: Am53C94/96 and
- * Am53CF94/96 data sheets (AMD 16506, 17348), Am79C974 data sheet (AMD 18681), whose SCSI part is the Am53C974.
+ * The NCR 53C9x family of SCSI controllers ("ESP"): the chip, for the adapter that puts its registers on a bus and gives it DMA. Sources: data sheets of the
+ * Am53C94/96 (AMD 16506), the Am53CF94/96, and the Am79C974, whose SCSI part is the Am53C974.
  */
 #ifndef HW_SCSI_ESP_H
 #define HW_SCSI_ESP_H

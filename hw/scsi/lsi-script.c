@@ -269,16 +269,38 @@ static void transfer_control(Lsi *s, uint32_t insn, uint32_t addr)
 
 /* --- memory (5.6, 5.7) --- */
 
+/* Programs for chips without load and store move memory to and from the chip's own registers, at their addresses on the bus. -1: none. */
+static int own_register(const Lsi *s, uint64_t addr, uint32_t n)
+{
+    uint64_t bar = pci_bar_addr(&s->pci, 1);
+    return addr >= bar && addr - bar <= LSI_REGS && n <= LSI_REGS - (addr - bar) ? (int)(addr - bar) : -1;
+}
+
+static MemResult read_memory(Lsi *s, uint64_t from, uint8_t *buf, uint32_t n)
+{
+    int at = own_register(s, from, n);
+    for (uint32_t i = 0; at >= 0 && i < n; i++)
+        buf[i] = lsi_read(s, (unsigned)at + i);
+    return at >= 0 ? MEM_OK : pci_dma_read(&s->pci, from, buf, n);
+}
+
+static MemResult write_memory(Lsi *s, uint64_t to, const uint8_t *buf, uint32_t n)
+{
+    int at = own_register(s, to, n);
+    for (uint32_t i = 0; at >= 0 && i < n; i++)
+        lsi_write(s, (unsigned)at + i, buf[i]);
+    return at >= 0 ? MEM_OK : pci_dma_write(&s->pci, to, buf, n);
+}
+
 static uint32_t memory_move(Lsi *s, uint32_t insn, uint32_t from)
 {
     uint32_t count = insn & 0xffffff, dsp = lsi_reg32(s, DSP), to = fetch(s, dsp);
     uint64_t source = from | (uint64_t)lsi_reg32(s, MMRS) << 32, target = to | (uint64_t)lsi_reg32(s, MMWS) << 32;
     uint8_t buf[4096];
     lsi_set32(s, DSP, dsp + 4);
-    lsi_set32(s, TEMP, to);
     for (uint32_t done = 0; done < count;) {
         uint32_t n = MIN(count - done, (uint32_t)sizeof buf);
-        if (pci_dma_read(&s->pci, source + done, buf, n) != MEM_OK || pci_dma_write(&s->pci, target + done, buf, n) != MEM_OK) {
+        if (read_memory(s, source + done, buf, n) != MEM_OK || write_memory(s, target + done, buf, n) != MEM_OK) {
             lsi_stop_dma(s, DSTAT_BF);
             break;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* LSI53C895A: registers, interrupts, life (Technical Manual, chapter 4). */
+/* LSI53C895A: registers, interrupts, life (Technical Manual, chapter 4); and the 53C810, its narrow ancestor without RAM of its own. */
 #include "hw/scsi/lsi.h"
 
 /* --- interrupts --- */
@@ -204,16 +204,18 @@ static void init(Device *d)
 static bool start(Device *d, Error **errp)
 {
     Lsi *s = (Lsi *)d;
+    bool wide = s->pci.info->device == LSI_895A;
     g_autofree char *name = g_strdup_printf("%s.ram", d->id);
     s->io = d->region[0] = mem_io_new("lsi-io", LSI_REGS, &ops, s, d->domain);
-    s->mmio = d->region[1] = mem_io_new("lsi-mmio", 1024, &ops, s, d->domain);
-    s->ram = d->region[2] = mem_ram_new(name, LSI_RAM, errp);
-    if (!s->ram)
+    s->mmio = d->region[1] = mem_io_new("lsi-mmio", wide ? 1024 : LSI_REGS, &ops, s, d->domain);
+    s->ram = d->region[2] = wide ? mem_ram_new(name, LSI_RAM, errp) : NULL;
+    if (wide && !s->ram)
         return false;
     pci_register_bar(&s->pci, 0, PCI_BAR_IO, s->io);
     pci_register_bar(&s->pci, 1, PCI_BAR_MEM, s->mmio);
-    pci_register_bar(&s->pci, 2, PCI_BAR_MEM, s->ram);
-    parallel_start(&s->wires, d, true);
+    if (wide)
+        pci_register_bar(&s->pci, 2, PCI_BAR_MEM, s->ram);
+    parallel_start(&s->wires, d, wide);
     soft_reset(s);
     return true;
 }
@@ -258,11 +260,13 @@ static const StateField state[] = {
     STATE_STRUCT(Lsi, wires, parallel_state), STATE_TIMER(Lsi, slice), STATE_TIMER(Lsi, general), STATE_END_OF_TABLE
 };
 static const char *const provides[] = { "scsi", NULL };
-static const PciDeviceInfo info = { .vendor = 0x1000, .device = 0x0012, .class_code = 0x010000, .subsystem_vendor = 0x1000, .subsystem = 0x1000,
-                                    .interrupt_pin = 1 };
-static const DeviceType lsi_type = {
-    .name = "lsi53c895a", .alias = "lsi", .desc = "LSI53C895A SCSI adapter", .category = "Storage", .size = sizeof(Lsi), .bus = "pci",
-    .user_creatable = true, .provides = provides, .base = &pci_device_type, .state = state, .init = init, .start = start, .reset = reset,
-    .saving = saving, .loaded = loaded, .stop = stop, .class_data = &info,
-};
-DEVICE_REGISTER(lsi_type)
+#define TYPE(id, name_, alias_, desc_, device_, ...) \
+    static const PciDeviceInfo id##_info = { .vendor = 0x1000, .device = device_, .class_code = 0x010000, .interrupt_pin = 1, __VA_ARGS__ }; \
+    static const DeviceType id = { \
+        .name = name_, .alias = alias_, .desc = desc_, .category = "Storage", .size = sizeof(Lsi), .bus = "pci", .user_creatable = true, \
+        .provides = provides, .base = &pci_device_type, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, \
+        .loaded = loaded, .stop = stop, .class_data = &id##_info, \
+    }; \
+    DEVICE_REGISTER(id)
+TYPE(lsi895a_type, "lsi53c895a", "lsi", "LSI53C895A SCSI adapter", LSI_895A, .subsystem_vendor = 0x1000, .subsystem = 0x1000)
+TYPE(lsi810_type, "lsi53c810", NULL, "LSI53C810 SCSI adapter", LSI_810, .no_subsystem = true)

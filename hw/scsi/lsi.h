@@ -8,7 +8,7 @@
 #include "hw/pci/pci.h"
 #include "hw/scsi/parallel.h"
 
-enum { LSI_REGS = 256, LSI_RAM = 8192 };
+enum { LSI_REGS = 256, LSI_RAM = 8192, LSI_810 = 0x0001, LSI_895A = 0x0012 /* PCI devices */ };
 
 /* Register addresses, as the manual spells them. */
 enum { SCNTL0 = 0x00, SCNTL1, SCNTL2, SCNTL3, SCID, SXFER, SDID, GPREG, SFBR, SOCL, SSID, SBCL, DSTAT, SSTAT0, SSTAT1, SSTAT2, DSA = 0x10, ISTAT0 = 0x14,

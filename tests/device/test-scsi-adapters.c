@@ -47,6 +47,29 @@ static void test_lsi_command(void)
     pci_rig_free(p);
 }
 
+/* Memory moves reach the chip's own registers at their addresses on the bus, and leave TEMP alone, as programs for the 53C810 expect. */
+static void test_lsi_moves(void)
+{
+    enum { BAR = 0x10000000, TEMP = 0x1c };
+    static const uint32_t program[] = { 0xc0000004, 0x2000, BAR + TEMP, 0xc0000004, BAR + TEMP, 0x2004, 0x98080000, 0x55 };
+    PciRig *p = pci_rig_new("lsi53c810", 1);
+    MemRegion *ecam = pci_ecam_new(&p->host->bus, 256);
+    AddressSpace *config = as_new("config", ecam);
+    hwaddr at = (hwaddr)pci_device(p->adapter)->devfn << 12;
+    as_store(config, at + 0x14, 4, BAR, MEM_ATTRS_DEVICE);
+    as_store(config, at + 4, 2, 6, MEM_ATTRS_DEVICE);
+    poke(p, 0x2000, 0x12345678);
+    for (unsigned i = 0; i < ARRAY_LEN(program); i++)
+        poke(p, 0x1000 + 4 * i, program[i]);
+    set_reg(p, 0x2c, 0x1000);
+    g_assert_cmphex(reg(p, 0x30), ==, 0x55);
+    g_assert_cmphex(reg(p, TEMP), ==, 0x12345678);
+    g_assert_cmphex(peek(p, 0x2004), ==, 0x12345678);
+    as_free(config);
+    mem_region_free(ecam);
+    pci_rig_free(p);
+}
+
 static void pvscsi_command(PciRig *p, uint32_t command, const uint32_t *words, unsigned n)
 {
     as_store(p->as, 0, 4, command, MEM_ATTRS_DEVICE);
@@ -470,6 +493,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/scsi/pvscsi-held-loaded", "", test_pvscsi_held);
     ADD("/scsi/lsi-endless", test_lsi_endless);
     ADD("/scsi/lsi-command", test_lsi_command);
+    ADD("/scsi/lsi-moves", test_lsi_moves);
     ADD("/scsi/pvscsi-rings", test_pvscsi_rings);
     ADD("/scsi/megasas-frames", test_megasas_frames);
     ADD("/scsi/megasas-caches", test_megasas_caches);
