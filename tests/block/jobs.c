@@ -209,6 +209,18 @@ static void until_ready(void)
     }
 }
 
+/* The drive goes over to the target, some time after that is possible. */
+static void complete_ready(BlockJob *j)
+{
+    Error *err = NULL;
+    until_ready();
+    pump(100);
+    block_job_complete(j, &err);
+    check(err);
+    until_done();
+    pump(50);
+}
+
 /* --- the tests --- */
 
 static void test_stream(const void *options)
@@ -239,13 +251,7 @@ static void test_commit(const void *options)
         begin(options);
         g_autofree char *base = path("base");
         BlockJob *j = job(&(BlockJobSpec){ .type = JOB_COMMIT, .base = deep ? base : NULL });
-        until_ready();
-        pump(100);
-        Error *err = NULL;
-        block_job_complete(j, &err);
-        check(err);
-        until_done();
-        pump(50);
+        complete_ready(j);
         end(deep ? 1 : 2);
     }
 }
@@ -268,13 +274,7 @@ static void test_mirror(const void *options)
         begin(options);
         g_autofree char *file = path("copy");
         BlockJob *j = job(&(BlockJobSpec){ .type = JOB_MIRROR, .target = file, .full = full });
-        until_ready();
-        pump(100);
-        Error *err = NULL;
-        block_job_complete(j, &err);
-        check(err);
-        until_done();
-        pump(50);
+        complete_ready(j);
         g_assert_cmpstr(block_filename(blk_node(drive)), ==, file);
         end(full ? 1 : 3);
     }

@@ -19,7 +19,7 @@ const ImgCommandInfo img_commands[] = {
     { "rebase", img_rebase, "[-u] [-b BACKING -F FMT] [-p] FILE", "put an overlay on another backing file" },
     { "resize", img_resize, "[--shrink] [--preallocation=MODE] FILE [+|-]SIZE", "change the size of the disk" },
     { "snapshot", img_snapshot, "[-l | -c NAME | -a NAME | -d NAME] FILE", "internal snapshots" },
-    { "torture", img_torture, "[--seed N] [--count N] [-o OPTIONS] FILE", "cut the power at every point, and look what is left" },
+    { "torture", img_torture, "[--seed N] [--count N] [--chain] [--beside] [-f FMT] [-o OPTIONS] FILE", "cut the power at every point, and look what is left" },
     { "tree", img_tree, "FILE", "draw an image's backing chain and snapshots" },
     { NULL }
 };

@@ -20,7 +20,8 @@ static void put(GByteArray *file, uint64_t offset, const void *data, uint64_t le
 {
     if (offset + len > file->len)
         resize(file, offset + len);
-    memcpy(file->data + offset, data, len);
+    if (len)
+        memcpy(file->data + offset, data, len);
 }
 
 static void event_free(void *p)

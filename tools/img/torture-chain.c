@@ -13,7 +13,7 @@ typedef struct TortureChain {
     BlockJob *job;             /* or NULL */
     BlockJobSpec spec;
     bool stepped;              /* it goes on for a request of the guest at a time */
-    bool completing, cancelled, copies; /* copies: a ready mirror that is cancelled is one */
+    bool completing, cancelled, leaves_copy; /* a ready mirror that is cancelled is one */
     unsigned target;           /* TAPE_FILES: none. commit: the base */
     uint32_t *then;            /* backup, copy-before-write: the disk when it began */
     bool fleece;               /* copy-before-write to target */
@@ -129,7 +129,7 @@ static bool job_ended(Torture *r, Error **errp)
         return failed(r, "the image still stands on what was streamed", errp);
     if (c->spec.type == JOB_BACKUP && !c->cancelled)
         add_copy(r, target, c->then, c->spec.full);
-    if (!c->copies)
+    if (!c->leaves_copy)
         return true;
     if (!then(r, errp))
         return false;
@@ -147,7 +147,7 @@ static bool control_job(Torture *r, Error **errp)
         c->completing = torture_pick(r, 4);
         c->cancelled = !c->completing;
         bool force = c->cancelled && torture_pick(r, 2);
-        c->copies = c->cancelled && !force && c->spec.type == JOB_MIRROR;
+        c->leaves_copy = c->cancelled && !force && c->spec.type == JOB_MIRROR;
         if (info.paused && !block_job_resume(c->job, errp))
             return false;
         if (c->completing)
@@ -178,7 +178,7 @@ static bool start_job(Torture *r, BlockJobType type, Error **errp)
     unsigned layers = depth(r);
     BlockNode *below = NULL;
     c->spec = (BlockJobSpec){ .type = type, .existing = true, .format = r->format };
-    c->completing = c->cancelled = c->copies = false;
+    c->completing = c->cancelled = c->leaves_copy = false;
     g_autofree char *name = NULL;
     if (type == JOB_STREAM || type == JOB_COMMIT) {
         below = layer(r, type == JOB_STREAM ? 2 + torture_pick(r, layers - 1) : 1 + torture_pick(r, layers - 1));
@@ -225,6 +225,8 @@ static void power_off(Torture *r)
     blk_free(r->chain->drive);
     r->n = NULL;
     r->chain->drive = NULL;
+    if (r->chain->fleece)
+        torture_resume(r);
     r->chain->fleece = false;
     r->chain->target = TAPE_FILES;
     torture_promise(r);
@@ -275,6 +277,7 @@ static bool fleece(Torture *r, Error **errp)
     opts_set(o, "target.backing", "");
     open_drive(r, block_open(NULL, o, BLOCK_RDWR | BLOCK_UNMAP, errp));
     c->fleece = true;
+    torture_pause(r); /* what is kept is looked at when nothing was written behind a flush */
     c->target = target;
     return r->n;
 }
@@ -328,7 +331,7 @@ bool torture_chain_end(Torture *r, Error **errp)
 {
     TortureChain *c = r->chain;
     c->cancelled = true;
-    c->copies = false;
+    c->leaves_copy = false;
     block_jobs_end();
     bool ok = !c->job || job_ended(r, errp);
     power_off(r);

@@ -45,29 +45,43 @@ bool torture_read(Torture *r, BlockNode *n, uint32_t *out, Error **errp)
 
 static const TortureOp *nth(const Torture *r, unsigned i) { return &g_array_index(r->ops, TortureOp, i); }
 
-/* The durable ones, one after the other; cuts come in the order of the tape. */
-static void settle(Torture *r, unsigned ops)
+static void settle_one(Torture *r, const TortureOp *o)
 {
-    for (; r->settled < ops; r->settled++) {
-        const TortureOp *o = nth(r, r->settled);
-        for (uint32_t s = o->sector; s < o->sector + o->count; s++) {
-            r->zero_too[s] = o->kind == OP_DISCARD || (o->kind != OP_APPLY && !o->value);
-            r->newest[s] = o->kind == OP_DISCARD ? r->newest[s] : o->kind == OP_APPLY ? o->image[s] : o->value;
-            r->written[s] = o->kind != OP_RESIZE && (r->written[s] || o->kind != OP_DISCARD); /* what a disk gains is not dirty */
-        }
+    for (uint32_t s = o->sector; s < o->sector + o->count; s++) {
+        r->zero_too[s] = o->kind == OP_DISCARD || (o->kind != OP_APPLY && !o->value);
+        r->newest[s] = o->kind == OP_DISCARD ? r->newest[s] : o->kind == OP_APPLY ? o->image[s] : o->value;
+        r->written[s] = o->kind != OP_RESIZE && (r->written[s] || o->kind != OP_DISCARD); /* what a disk gains is not dirty */
     }
+}
+
+/* The durable ones, one after the other; cuts come in the order of the tape. */
+static void settle(Torture *r, const TorturePromise *p)
+{
+    if (r->unsettled != UINT_MAX && r->unsettled != p->open) { /* its thread has done nothing since */
+        settle_one(r, nth(r, r->unsettled));
+        r->unsettled = UINT_MAX;
+    }
+    for (; r->settled < p->ops; r->settled++) {
+        if (r->settled == p->open)
+            r->unsettled = p->open;
+        else
+            settle_one(r, nth(r, r->settled));
+    }
+}
+
+static bool may_give(const TortureOp *o, uint32_t sector, uint32_t value)
+{
+    return sector >= o->sector && sector < o->sector + o->count && value == (o->kind == OP_APPLY ? o->image[sector] : o->value);
 }
 
 static bool fits(const Torture *r, uint32_t sector, uint32_t value, unsigned started)
 {
     if (value == r->newest[sector] || (r->zero_too[sector] && !value))
         return true;
-    for (unsigned i = r->settled; i < started; i++) {
-        const TortureOp *o = nth(r, i);
-        if (sector >= o->sector && sector < o->sector + o->count && value == (o->kind == OP_APPLY ? o->image[sector] : o->value))
-            return true;
-    }
-    return false;
+    bool ok = r->unsettled != UINT_MAX && may_give(nth(r, r->unsettled), sector, value);
+    for (unsigned i = r->settled; i < started && !ok; i++)
+        ok = may_give(nth(r, i), sector, value);
+    return ok;
 }
 
 static bool check_values(Torture *r, const uint32_t *value, uint64_t size, unsigned started, Error **errp)
@@ -261,15 +275,16 @@ static void save(const Torture *r, const TapeDisk *d)
 
 static bool look(Torture *r, TapeDisk *d, unsigned event, Error **errp)
 {
-    unsigned done = 0, started = 0;
+    TorturePromise done = { .open = UINT_MAX };
+    unsigned started = 0;
     const TortureState *s = &g_array_index(r->states, TortureState, 0);
     for (unsigned i = 0; i < r->promises->len && g_array_index(r->promises, TorturePromise, i).event <= event; i++)
-        done = g_array_index(r->promises, TorturePromise, i).ops;
+        done = g_array_index(r->promises, TorturePromise, i);
     for (unsigned i = 0; i < r->states->len && g_array_index(r->states, TortureState, i).event <= event; i++)
         s = &g_array_index(r->states, TortureState, i);
     while (started < r->ops->len && nth(r, started)->event <= event)
         started++;
-    settle(r, done);
+    settle(r, &done);
     r->now = *s;
     r->cuts++;
     tape_show(r->tape, d);

@@ -11,163 +11,6 @@
 #include "base/object.h"
 #include "tools/img/torture.h"
 
-/* --- the guest: sectors hold numbers of their own --- */
-
-static void fill(uint8_t *p, uint32_t value, uint32_t sectors)
-{
-    for (size_t i = 0; i < (size_t)sectors * SECTOR; i += 4)
-        memcpy(p + i, &value, 4);
-}
-
-TortureOp *torture_begin(Torture *r, OpKind kind, uint32_t sector, uint32_t count, uint32_t value)
-{
-    TortureOp op = { kind, tape_length(r->tape), sector, count, value, NULL, block_size(r->n) };
-    g_array_append_val(r->ops, op);
-    return &g_array_index(r->ops, TortureOp, r->ops->len - 1);
-}
-
-static void promise_first(Torture *r, unsigned ops)
-{
-    TorturePromise p = { tape_length(r->tape), ops };
-    g_array_append_val(r->promises, p);
-}
-
-void torture_promise(Torture *r) { promise_first(r, r->ops->len); }
-
-void torture_state(Torture *r)
-{
-    r->now.event = tape_length(r->tape);
-    g_array_append_val(r->states, r->now);
-}
-
-static int write_compressed(Torture *r, uint32_t at, uint32_t disk)
-{
-    BlockInfo info;
-    block_info(r->n, &info, NULL);
-    uint32_t unit = (uint32_t)MAX(info.cluster_size / SECTOR, 1u);
-    block_info_clear(&info);
-    at -= at % unit;
-    unit = MIN(unit, disk - at);
-    uint32_t value = torture_begin(r, OP_SET, at, unit, ++r->next_value)->value;
-    fill(r->buf, value, unit);
-    struct iovec iov = { r->buf, (size_t)unit * SECTOR };
-    return block_pwritev(r->n, (uint64_t)at * SECTOR, &iov, 1, BLOCK_REQ_COMPRESSED);
-}
-
-static int guest_op(Torture *r)
-{
-    uint32_t disk = (uint32_t)(MIN(block_size(r->n), (uint64_t)DISK) / SECTOR), at = torture_pick(r, disk);
-    uint32_t count = 1 + torture_pick(r, torture_pick(r, 4) ? 16 : REQUEST_MAX / SECTOR), kind = torture_pick(r, 20);
-    uint64_t from = (uint64_t)at * SECTOR;
-    count = MIN(count, disk - at);
-    if (kind == 13 && r->compress)
-        return write_compressed(r, at, disk);
-    if (kind < 14) {
-        fill(r->buf, torture_begin(r, OP_SET, at, count, ++r->next_value)->value, count);
-        return block_pwrite(r->n, from, r->buf, (size_t)count * SECTOR);
-    }
-    torture_begin(r, kind < 17 ? OP_SET : OP_DISCARD, at, count, 0);
-    if (kind < 17)
-        return block_pwrite_zeroes(r->n, from, (uint64_t)count * SECTOR, BLOCK_REQ_MAY_UNMAP);
-    return block_pdiscard(r->n, from, (uint64_t)count * SECTOR);
-}
-
-static bool make_snapshot(Torture *r, Error **errp)
-{
-    BlockSnapshot s = { .icount = UINT64_MAX };
-    TortureSnap *snap = g_new(TortureSnap, 1);
-    snap->size = block_size(r->n);
-    g_snprintf(s.name, sizeof s.name, "s%u", ++r->next_value);
-    if (!torture_read(r, r->n, snap->image, errp)) {
-        g_free(snap);
-        return false;
-    }
-    g_hash_table_insert(r->snaps, g_strdup(s.name), snap); /* known before it is made: a cut may find it */
-    return block_snapshot_create(r->n, &s, errp);
-}
-
-static bool snapshot_op(Torture *r, Error **errp)
-{
-    GArray *list;
-    if (!block_snapshot_list(r->n, &list, errp))
-        return false;
-    const BlockSnapshot *one = list->len ? &g_array_index(list, BlockSnapshot, torture_pick(r, list->len)) : NULL;
-    bool ok;
-    if (list->len < 2 && (!one || torture_pick(r, 2))) {
-        ok = make_snapshot(r, errp);
-    } else if (torture_pick(r, 2)) {
-        const TortureSnap *s = g_hash_table_lookup(r->snaps, one->name);
-        TortureOp *op = torture_begin(r, OP_APPLY, 0, SECTORS, 0);
-        op->image = s->image;
-        op->size = s->size;
-        ok = block_snapshot_apply(r->n, one->id, errp);
-    } else {
-        ok = block_snapshot_delete(r->n, one->id, errp);
-    }
-    g_array_unref(list);
-    torture_promise(r);
-    return ok;
-}
-
-static bool has_snapshots(Torture *r)
-{
-    GArray *list;
-    bool any = block_snapshot_list(r->n, &list, NULL) && list->len;
-    g_array_unref(list);
-    return any;
-}
-
-static bool resize_op(Torture *r, Error **errp)
-{
-    if (r->old && has_snapshots(r)) /* they have no size of their own */
-        return true;
-    uint64_t was = block_size(r->n), size = DISK / 2 + (uint64_t)torture_pick(r, SECTORS / 2) * SECTOR, low = MIN(was, size);
-    torture_begin(r, OP_RESIZE, (uint32_t)(low / SECTOR), (uint32_t)((MAX(was, size) - low) / SECTOR), 0)->size = size;
-    bool ok = block_truncate(r->n, size, torture_pick(r, 4) ? PREALLOC_OFF : PREALLOC_METADATA, true, errp);
-    torture_promise(r);
-    return ok;
-}
-
-static int flush_op(Torture *r)
-{
-    unsigned ops = r->ops->len;
-    int e = block_flush(r->n);
-    promise_first(r, ops);
-    torture_chain_flushed(r);
-    return e;
-}
-
-static bool step(Torture *r, uint64_t i, Error **errp)
-{
-    if (r->chain && !torture_chain_step(r, errp))
-        return false;
-    int e = 0;
-    if (torture_pick(r, 12) == 0)
-        e = flush_op(r);
-    else if (r->snapshots && torture_pick(r, 50) == 0)
-        return snapshot_op(r, errp);
-    else if (r->resize && torture_pick(r, 80) == 0)
-        return resize_op(r, errp);
-    else if (r->amend && torture_pick(r, 50) == 0)
-        return torture_amend(r, errp);
-    else
-        e = guest_op(r);
-    if (e)
-        error_set_errno(errp, -e, "torture: request %" PRIu64, i);
-    return !e;
-}
-
-static bool work(Torture *r, uint64_t count, Error **errp)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        if (!step(r, i, errp))
-            return false;
-    }
-    return !r->chain || torture_chain_end(r, errp);
-}
-
-/* --- the whole --- */
-
 bool torture_load(Torture *r, unsigned file, const char *path, Error **errp)
 {
     g_autofree gchar *contents = NULL;
@@ -219,11 +62,12 @@ static bool add_bitmap(Torture *r, Error **errp)
 }
 
 /* The new image stands on the tape as well as in the file. */
-static bool new_image(Torture *r, bool data_file, Error **errp)
+static bool new_image(Torture *r, Error **errp)
 {
     r->old = g_strcmp0(opts_get(r->create, "compat"), "0.10") == 0;
     r->raw_data = g_strcmp0(opts_get(r->create, "data_file_raw"), "on") == 0;
-    r->data_path = data_file || r->raw_data ? g_strdup_printf("%s.data", r->path) : NULL;
+    if (r->raw_data && !r->data_path)
+        r->data_path = g_strdup_printf("%s.data", r->path);
     g_autofree char *base = r->data_path ? g_path_get_basename(r->data_path) : NULL;
     if (base)
         opts_set(r->create, "data_file", base);
@@ -279,16 +123,18 @@ static void run_clear(Torture *r)
     g_free(r->data_path);
 }
 
-static bool run(Torture *r, bool data_file, bool chain, const char *const *without, uint64_t count, unsigned tries, bool show, Error **errp)
+typedef struct Choice { gboolean chain, beside, show; const char *const *without; gint64 count; gint tries; } Choice;
+
+static bool run(Torture *r, const Choice *c, Error **errp)
 {
-    bool ok = new_image(r, data_file, errp) && choose(r, chain, without, errp);
+    bool ok = new_image(r, errp) && choose(r, c->chain, c->without, errp);
     unsigned first = tape_length(r->tape);
-    ok = ok && work(r, count, errp);
+    ok = ok && torture_work(r, (uint64_t)MAX(c->count, 1), c->beside, errp);
     if (!r->chain)
         block_unref(r->n); /* closing is part of it */
     ImgProgress p;
-    img_progress_start(&p, show, tape_length(r->tape) + 1);
-    ok = ok && torture_cut_everywhere(r, first, tries, &p, errp);
+    img_progress_start(&p, c->show, tape_length(r->tape) + 1);
+    ok = ok && torture_cut_everywhere(r, first, (unsigned)MAX(c->tries, 0), &p, errp);
     if (ok)
         img_progress_end(&p);
     return ok;
@@ -296,24 +142,26 @@ static bool run(Torture *r, bool data_file, bool chain, const char *const *witho
 
 int img_torture(int argc, char **argv)
 {
-    gint64 seed = 0, count = 300;
-    gint tries = 3;
-    gboolean show = FALSE, no_snapshots = FALSE, data_file = FALSE, chain = FALSE;
+    gint64 seed = 0;
+    Choice c = { .count = 300, .tries = 3 };
+    gboolean no_snapshots = FALSE, data_file = FALSE;
     gchar **lists = NULL, *format = "qcow2", *without = NULL;
     const GOptionEntry entries[] = {
         { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "of the random choices (a new one)", "N" },
-        { "count", 0, 0, G_OPTION_ARG_INT64, &count, "requests of the guest (300)", "N" },
-        { "tries", 0, 0, G_OPTION_ARG_INT, &tries, "random cuts between two flushes (3)", "N" },
+        { "count", 0, 0, G_OPTION_ARG_INT64, &c.count, "requests of the guest (300)", "N" },
+        { "tries", 0, 0, G_OPTION_ARG_INT, &c.tries, "random cuts between two flushes (3)", "N" },
         { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &lists,
           "options of the image, as create has them: encryption (with --object secret,…), lazy_refcounts, extended_l2, compression_type …", "A=B,..." },
         { "format", 'f', 0, G_OPTION_ARG_STRING, &format, "format of the image (qcow2)", "FMT" },
-        { "chain", 0, 0, G_OPTION_ARG_NONE, &chain,
+        { "chain", 0, 0, G_OPTION_ARG_NONE, &c.chain,
           "a chain of images, on which stream, commit, mirror, backup, overlays, copy-before-write and rebase go on beside the guest's requests", NULL },
+        { "beside", 0, 0, G_OPTION_ARG_NONE, &c.beside,
+          "a second thread of the guest writes at the same time, so that a seed does not repeat everything", NULL },
         { "data-file", 0, 0, G_OPTION_ARG_NONE, &data_file, "with an external data file, FILE.data (-o data_file_raw=on: raw)", NULL },
         { "without", 0, 0, G_OPTION_ARG_STRING, &without,
           "leave out what the format could: snapshots (made, applied, deleted), compression, resize, amend", "WORD,..." },
         { "no-snapshots", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &no_snapshots, "--without snapshots", NULL },
-        { "progress", 'p', 0, G_OPTION_ARG_NONE, &show, "show progress", NULL }, { NULL }
+        { "progress", 'p', 0, G_OPTION_ARG_NONE, &c.show, "show progress", NULL }, { NULL }
     };
     int status;
     Error *err = NULL;
@@ -325,14 +173,19 @@ int img_torture(int argc, char **argv)
     g_auto(GStrv) words = g_strsplit(without ? without : no_snapshots ? "snapshots" : "", ",", 0);
     seed = seed ? seed : (gint64)g_random_int();
     static Torture r;
-    r = (Torture){ .rand = g_rand_new_with_seed((guint32)seed), .path = argv[1], .format = format, .buf = g_malloc(DISK), .tape = tape_new(),
+    r = (Torture){ .data_path = data_file ? g_strdup_printf("%s.data", argv[1]) : NULL, .rand = g_rand_new_with_seed((guint32)seed), .path = argv[1],
+                   .format = format, .buf = g_malloc(DISK), .tape = tape_new(), .open = UINT_MAX, .unsettled = UINT_MAX,
                    .create = o, .ops = g_array_new(false, false, sizeof(TortureOp)), .promises = g_array_new(false, false, sizeof(TorturePromise)),
                    .states = g_array_new(false, false, sizeof(TortureState)), .copies = g_array_new(false, false, sizeof(TortureCopy)),
                    .snaps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free) };
     g_array_set_clear_func(r.copies, copy_clear);
+    pthread_mutex_init(&r.ops_lock, NULL);
+    pthread_mutex_init(&r.beside_lock, NULL);
+    sem_init(&r.turns, 0, 0);
     memset(r.zero_too, true, sizeof r.zero_too); /* a new disk is zero */
     printf("seed %" G_GINT64_FORMAT "\n", seed);
-    bool ok = run(&r, data_file, chain, (const char *const *)words, (uint64_t)MAX(count, 1), (unsigned)MAX(tries, 0), show, &err);
+    c.without = (const char *const *)words;
+    bool ok = run(&r, &c, &err);
     unsigned events = tape_length(r.tape);
     run_clear(&r);
     if (!ok) {

@@ -3,6 +3,7 @@
 #ifndef TOOLS_IMG_TORTURE_H
 #define TOOLS_IMG_TORTURE_H
 
+#include <semaphore.h>
 #include "block/backend.h"
 #include "block/driver.h"
 #include "block/job.h"
@@ -19,7 +20,8 @@ typedef struct TortureOp {
     const uint32_t *image;      /* OP_APPLY: each sector's */
     uint64_t size;              /* of the disk afterwards */
 } TortureOp;
-typedef struct TorturePromise { unsigned event, ops; } TorturePromise; /* at `event` the first `ops` were durable */
+/* At `event` the first `ops` were durable, but for `open`, which a second thread was at (UINT_MAX: none). */
+typedef struct TorturePromise { unsigned event, ops, open; } TorturePromise;
 typedef struct TortureSnap { uint64_t size; uint32_t image[SECTORS]; } TortureSnap;
 /* From `event` on: the file whose image the user opens; what opens it. */
 typedef struct TortureState { unsigned event, root; bool opens[KEYS], refused[KEYS]; } TortureState;
@@ -27,7 +29,7 @@ typedef struct TortureState { unsigned event, root; bool opens[KEYS], refused[KE
 typedef struct TortureCopy { unsigned from, to, file; bool alone /* it stands on no other */; uint32_t *image; } TortureCopy;
 
 typedef struct Torture {
-    GRand *rand;
+    GRand *rand;                /* the main thread's */
     char *path, *data_path, *format;
     Opts *create;               /* options of new images */
     const char *key_name;       /* the option that opens an encrypted image; NULL: it is not */
@@ -42,20 +44,35 @@ typedef struct Torture {
     BlockNode *n;               /* the image that the guest writes to */
     TortureState now;
     struct TortureChain *chain; /* torture-chain.c; NULL: there is one image */
+    /* a second thread of the guest */
+    pthread_mutex_t ops_lock;   /* of ops, open, next_value */
+    pthread_mutex_t beside_lock; /* held during each of its requests */
+    sem_t turns;                /* requests that it may begin */
+    unsigned open;              /* the op that it is at */
+    unsigned pauses;            /* main thread */
+    _Atomic bool paused, stop;
+    _Atomic int beside_error;
     /* of the cut that is looked at: what the durable ops say of each sector */
     uint32_t newest[SECTORS];
     bool zero_too[SECTORS], written[SECTORS];
-    unsigned settled;           /* ops of which that is */
+    unsigned settled, unsettled; /* ops of which that is; one that it is not of, or UINT_MAX */
     uint64_t first_size, cuts, leaks, seen; /* snapshots that were looked at */
 } Torture;
 
 /* One of n, by the seed; 0 of none. */
 static inline uint32_t torture_pick(Torture *r, uint32_t n) { return n ? g_rand_int(r->rand) % n : 0; }
 
-/* torture.c */
-TortureOp *torture_begin(Torture *r, OpKind kind, uint32_t sector, uint32_t count, uint32_t value); /* what the guest is about to do */
+/* torture-guest.c */
+bool torture_work(Torture *r, uint64_t count, bool beside, Error **errp);
+uint32_t torture_number(Torture *r);             /* a new one */
+/* What is about to be done, while no other thread does anything. */
+TortureOp *torture_begin(Torture *r, OpKind kind, uint32_t sector, uint32_t count, uint32_t value);
 void torture_promise(Torture *r);                /* all of it until now is durable */
 void torture_state(Torture *r);                  /* r->now holds from now on */
+void torture_pause(Torture *r);                  /* the second thread does nothing until as many torture_resume() */
+void torture_resume(Torture *r);
+
+/* torture.c */
 bool torture_load(Torture *r, unsigned file, const char *path, Error **errp); /* what the host's file holds, on the tape */
 
 /* torture-amend.c: options of the image change. */
