@@ -79,11 +79,12 @@ char *device_firmware_path(const Device *d)
 
 Bus *bus_find_room(const char *kind)
 {
-    for (Bus *b = buses; b; b = b->next) {
+    Bus *room = NULL;
+    for (Bus *b = buses; b && (!room || room->type->latest); b = b->next) {
         if (!strcmp(b->type->kind, kind) && !(b->type->full && b->type->full(b)))
-            return b;
+            room = b;
     }
-    return bus_find_kind(kind);
+    return room ? room : bus_find_kind(kind);
 }
 
 /* ---- globals ---- */

@@ -145,6 +145,7 @@ typedef struct BusType {
     /* Optional: the piece of an Open Firmware path that stands for d ("/scsi@3"); behind the piece of the bus's parent. */
     void (*path)(Bus *b, const Device *d, GString *out);
     bool (*full)(const Bus *b); /* optional: a device that names no bus goes to the first of the kind that is not */
+    bool latest; /* it goes to the last of them */
     /*
      * Hot plug. may_hot_plug: may d come or go now? NULL: never. hot_plugged: d is started and reset; tell the guest. ask_unplug: ask the guest
      * to let d go; when it does, call device_unplugged(). NULL: d goes at once. All in the main thread while the vCPUs stand, no lock held.

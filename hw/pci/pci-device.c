@@ -212,14 +212,46 @@ uint64_t pci_bar_addr(const PciDevice *d, unsigned index)
 /* Rounded up to a power of two of at least 2 KiB. */
 bool pci_set_option_rom(PciDevice *d, const void *data, size_t len, Error **errp)
 {
-    uint64_t size = 2048;
+    uint64_t size = d->romsize == UINT32_MAX ? 2048 : d->romsize;
 
-    while (size < len)
+    while (d->romsize == UINT32_MAX && size < len)
         size *= 2;
+    if (size < len) {
+        error_setf(errp, "device '%s': an option ROM of %zu bytes does not fit into romsize=%u", d->dev.id, len, d->romsize);
+        return false;
+    }
     d->rom = mem_rom_new("option-rom", size, data, len, errp);
     if (!d->rom)
         return false;
     pci_register_bar(d, PCI_ROM_SLOT, PCI_BAR_MEM, d->rom);
+    return true;
+}
+
+static bool is_pci(const Device *d)
+{
+    const DeviceType *t = d->type;
+
+    while (t && t != &pci_device_type)
+        t = t->base;
+    return t;
+}
+
+static bool check_properties(PciDevice *d, Error **errp)
+{
+    if (d->romsize != UINT32_MAX && (!is_pow2(d->romsize) || d->romsize < 2048 || d->romsize > PCI_ROM_MAX)) {
+        error_setf(errp, "device '%s': romsize=%u: a power of two from 2048 to %u", d->dev.id, d->romsize, PCI_ROM_MAX);
+        return false;
+    }
+    if (d->failover_pair_id) {
+        error_setf(errp, "device '%s': failover_pair_id=%s: it is no network card", d->dev.id, d->failover_pair_id);
+        return false;
+    }
+    for (Device *o = device_first(); d->acpi_index && o; o = o->next) {
+        if (o != &d->dev && is_pci(o) && pci_device(o)->acpi_index == d->acpi_index) {
+            error_setf(errp, "device '%s': acpi-index=%u is that of device '%s', too; give each its own", d->dev.id, d->acpi_index, o->id);
+            return false;
+        }
+    }
     return true;
 }
 
@@ -286,7 +318,7 @@ static bool pci_start(Device *dev, Error **errp)
 
     define_header(d);
     pci_dma_start(d);
-    return load_option_rom(d, errp);
+    return check_properties(d, errp) && load_option_rom(d, errp);
 }
 
 static void pci_reset(Device *dev, ResetPhase phase)
@@ -348,6 +380,9 @@ static const Property pci_props[] = {
     DEFINE_PROP_BOOL("multifunction", PciDevice, multifunction, false, "other functions share this slot"),
     DEFINE_PROP_STRING("romfile", PciDevice, romfile, NULL, "option ROM image"),
     PROP_(PROP_U32, "rombar", PciDevice, rombar, 1, "1: show the option ROM in a BAR; 0: do not", .max = 1),
+    PROP_(PROP_U32, "romsize", PciDevice, romsize, UINT32_MAX, "bytes of that BAR, a power of two; 4294967295: as the image needs", .max = UINT32_MAX),
+    PROP_(PROP_U32, "acpi-index", PciDevice, acpi_index, 0, "number by which firmware knows it, of its own; 0: none", .max = 16383),
+    DEFINE_PROP_STRING("failover_pair_id", PciDevice, failover_pair_id, NULL, "network card that stands in for this one"),
     DEFINE_PROP_END,
 };
 

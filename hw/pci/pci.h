@@ -50,7 +50,8 @@ struct PciDevice {
     /* Properties */
     char *addr_prop, *romfile;
     bool multifunction;
-    uint32_t rombar;
+    uint32_t rombar, romsize, acpi_index;
+    char *failover_pair_id;
     /* Configuration space: what is stored, what a guest may write, what 1 clears, and the value after reset. */
     uint8_t config[PCIE_CONFIG_SIZE];
     uint8_t *wmask, *w1c, *reset_value;

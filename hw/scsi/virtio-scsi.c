@@ -402,13 +402,12 @@ static void init(Device *d) { device_own_domain(d, "virtio-scsi"); }
 static bool start(Device *d, Error **errp)
 {
     VirtioScsi *s = (VirtioScsi *)d;
-    const Machine *m = machine_current();
     if (!is_pow2(s->queue_size)) {
         error_setf(errp, "device '%s': virtqueue_size=%u is no power of two", d->id, s->queue_size);
         return false;
     }
     if (s->num_queues == UINT32_MAX) /* one for each CPU, as far as there is room */
-        s->num_queues = m ? CLAMP(m->config.cpus, 1, VIRTIO_QUEUES_MAX - REQUEST_QUEUES) : 1;
+        s->num_queues = virtio_queue_for_each_cpu(REQUEST_QUEUES);
     s->num_queues = MIN(s->num_queues, VIRTIO_QUEUES_MAX - REQUEST_QUEUES);
     s->cdb_size = CDB_DEFAULT;
     s->sense_size = SENSE_DEFAULT;

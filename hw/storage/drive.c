@@ -176,6 +176,15 @@ bool drive_release(DriveQueue *q, DriveRequest *r)
     return true;
 }
 
+void drive_drop_held(DriveQueue *q, DriveRequestIs *is, const void *of)
+{
+    for (DriveRequest *r = q->held, *next; r; r = next) {
+        next = r->next;
+        if (is(r, of) && drive_release(q, r))
+            q->ops->drop(r);
+    }
+}
+
 /* --- waiting, and going on --- */
 
 void drive_settle(DriveQueue *q)

@@ -102,6 +102,8 @@ void drive_submit(DriveQueue *q, DriveRequest *r);
 /* The guest asked for what can't be, so that nothing was submitted: it is counted. */
 static inline void drive_invalid(DriveQueue *q, BlkOp op) { blk_account_invalid(q->blk, op); }
 bool drive_release(DriveQueue *q, DriveRequest *r); /* true: it was held, and is the caller's again */
+typedef bool DriveRequestIs(const DriveRequest *r, const void *of);
+void drive_drop_held(DriveQueue *q, DriveRequestIs *is, const void *of); /* those for which is(r, of) */
 /* Returns when nothing is on its way: done() has been called for it, or it is held. */
 void drive_settle(DriveQueue *q);
 void drive_queue_reset(DriveQueue *q);

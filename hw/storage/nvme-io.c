@@ -264,14 +264,12 @@ static void stopping(Device *d)
 const DriveQueueOps nvme_queue_ops = { save_request, restart_request, drop_request, stopping };
 
 /* All that are held are commands to one namespace: what stands for several is a hint. */
+static bool is_of(const DriveRequest *r, const void *n) { return container_of(r, const NvmeRequest, req)->n == n; }
+
 void nvme_drop_held(Nvme *n)
 {
     for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
-        NvmeNs *ns = n->subsys->ns[i];
-        for (DriveRequest *r = ns ? ns->queue.held : NULL, *next; r; r = next) {
-            next = r->next;
-            if (container_of(r, NvmeRequest, req)->n == n && drive_release(&ns->queue, r))
-                drop_request(r);
-        }
+        if (n->subsys->ns[i])
+            drive_drop_held(&n->subsys->ns[i]->queue, is_of, n);
     }
 }

@@ -128,7 +128,7 @@ bool nvme_bus_plug(Bus *bus, Device *d, Error **errp)
     d->domain = bus->parent->domain; /* one lock from the controller down to its namespaces */
     return true;
 }
-const BusType nvme_bus_type = { .kind = "nvme-bus", .plug = nvme_bus_plug };
+const BusType nvme_bus_type = { .kind = "nvme-bus", .plug = nvme_bus_plug, .latest = true };
 
 /* To all controllers, or, if it can't be shared, to the one whose bus was named. */
 static void attach_at_start(NvmeNs *ns, Nvme *named)

@@ -20,7 +20,7 @@
 #define F_WRITE_ZEROES BIT(14)
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
-enum { SECTOR = 512, CONFIG_SIZE = 60, ID_BYTES = 20, RANGES_MAX = 1, RANGE_SECTORS_MAX = 1 << 22 };
+enum { QUEUES_AUTO = UINT16_MAX, SECTOR = 512, CONFIG_SIZE = 60, ID_BYTES = 20, RANGES_MAX = 1, RANGE_SECTORS_MAX = 1 << 22 };
 
 typedef struct VirtioBlk {
     VirtioProxy proxy;
@@ -257,6 +257,14 @@ static void blk_reset(VirtioDevice *v)
     b->writeback = b->drive.write_cache;
 }
 
+static bool is_of(const DriveRequest *r, const void *q) { return container_of(r, const Request, req)->q == q; }
+
+static void queue_reset(VirtioDevice *v, VirtQueue *q)
+{
+    drive_settle(&blk_of(v)->queue);
+    drive_drop_held(&blk_of(v)->queue, is_of, q);
+}
+
 static void driver_ok(VirtioDevice *v)
 {
     VirtioBlk *b = blk_of(v);
@@ -309,7 +317,7 @@ static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned 
 static const VirtioClass blk_class = {
     .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE,
     .features = F_SEG_MAX | F_GEOMETRY | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY, .get_features = get_features, .get_config = get_config,
-    .set_config = set_config, .queue_notified = queue_notified, .driver_ok = driver_ok, .reset = blk_reset,
+    .set_config = set_config, .queue_notified = queue_notified, .driver_ok = driver_ok, .reset = blk_reset, .queue_reset = queue_reset,
 };
 
 /* --- the PCI device --- */
@@ -334,6 +342,7 @@ static bool start(Device *d, Error **errp)
     }
     if (!drive_open(d, &b->drive, false, &b->blk, errp) || !drive_check_geometry(d, b->geometry, (DriveGeometry){ 65535, 255, 255 }, errp))
         return false;
+    b->num_queues = b->num_queues == QUEUES_AUTO ? (uint16_t)virtio_queue_for_each_cpu(0) : MIN(b->num_queues, VIRTIO_QUEUES_MAX);
     drive_queue_init(&b->queue, d, &b->drive, b->blk, &queue_ops);
     b->writeback = b->drive.write_cache;
     virtio_proxy_init(&b->proxy, &b->v, &blk_class);
@@ -366,7 +375,7 @@ static void stop(Device *d)
 
 static const Property blk_props[] = {
     DRIVE_PROPS(VirtioBlk, drive),
-    PROP_(PROP_U16, "num-queues", VirtioBlk, num_queues, 1, "request queues", .min = 1, .max = VIRTIO_QUEUES_MAX),
+    PROP_(PROP_U16, "num-queues", VirtioBlk, num_queues, QUEUES_AUTO, "request queues; 65535: one for each CPU", .min = 1, .max = QUEUES_AUTO),
     PROP_(PROP_U16, "queue-size", VirtioBlk, queue_size, 256, "descriptors of a queue, a power of two", .min = 4, .max = VIRTIO_QUEUE_SIZE_MAX),
     DEFINE_PROP_STRING("iothread", VirtioBlk, iothread, NULL, "-object iothread that serves the queues"),
     DEFINE_PROP_BOOL("discard", VirtioBlk, discard, true, "offer discards"),

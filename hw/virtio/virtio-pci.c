@@ -5,7 +5,7 @@
 #include "base/bits.h"
 
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
-enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, WINDOW = 0x1000, NOTIFY_MULTIPLIER = 4, MODERN_SIZE = 0x4000,
+enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, WINDOW = 0x1000, NOTIFY_MULTIPLIER = 4, PAGE = 4096,
        LEGACY_SIZE = 128, LEGACY_NOTIFY = 16 };
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2, MODERN_ID = 0x1040 };
 
@@ -43,11 +43,17 @@ static uint16_t checked_vector(VirtioPci *p, uint64_t value) { return value < p-
 
 /* --- doorbells that are no exits --- */
 
+/* Each queue has a doorbell of its own, a word or a page from the next. */
+static unsigned notify_step(const VirtioPci *p) { return p->page_per_vq ? PAGE : NOTIFY_MULTIPLIER; }
+static unsigned notify_size(const VirtioPci *p) { return p->page_per_vq ? VIRTIO_QUEUES_MAX * PAGE : WINDOW; }
+
 static void door_places(Doorbell *door, void *transport, unsigned queue)
 {
     VirtioPci *p = transport;
     if (p->modern)
-        doorbell_add_place(door, p->modern, (MemNotifier){ .offset = AT_NOTIFY + queue * NOTIFY_MULTIPLIER });
+        doorbell_add_place(door, p->modern, (MemNotifier){ .offset = AT_NOTIFY + queue * notify_step(p) });
+    if (p->notify_port)
+        doorbell_add_place(door, p->notify_port, (MemNotifier){ .size = 2, .match = true, .value = queue });
     if (p->legacy)
         doorbell_add_place(door, p->legacy, (MemNotifier){ .offset = LEGACY_NOTIFY, .size = 2, .match = true, .value = queue });
 }
@@ -135,6 +141,12 @@ SET(qenable)
         virtio_queue_enable(q);
 }
 GET(qnotify) { return q ? q->index : 0; }
+GET(qreset) { return 0; } /* it is over when the write is */
+SET(qreset)
+{
+    if (q && value == 1 && virtio_has(p->v, VIRTIO_F_RING_RESET))
+        virtio_queue_reset(p->v, q);
+}
 #define ADDRESS(name, field) \
     GET(name##_lo) { return q ? q->field & UINT32_MAX : 0; } \
     SET(name##_lo) { if (q && !q->enabled) set_half(&q->field, 0, value); } \
@@ -149,7 +161,8 @@ static const Field common[] = {
     { 16, 2, get_config_vector, set_config_vector }, { 18, 2, get_queues, NULL }, { 20, 1, get_status, set_status }, { 21, 1, get_generation, NULL },
     { 22, 2, get_qselect, set_qselect }, { 24, 2, get_qsize, set_qsize }, { 26, 2, get_qvector, set_qvector }, { 28, 2, get_qenable, set_qenable },
     { 30, 2, get_qnotify, NULL }, { 32, 4, get_desc_lo, set_desc_lo }, { 36, 4, get_desc_hi, set_desc_hi }, { 40, 4, get_driver_lo, set_driver_lo },
-    { 44, 4, get_driver_hi, set_driver_hi }, { 48, 4, get_device_lo, set_device_lo }, { 52, 4, get_device_hi, set_device_hi },
+    { 44, 4, get_driver_hi, set_driver_hi }, { 48, 4, get_device_lo, set_device_lo }, { 52, 4, get_device_hi, set_device_hi }, { 56, 2, get_qnotify, NULL },
+    { 58, 2, get_qreset, set_qreset },
 };
 
 static VirtQueue *selected(VirtioPci *p) { return p->queue_select < p->v->queue_count ? &p->v->queue[p->queue_select] : NULL; }
@@ -183,8 +196,8 @@ static void common_access(VirtioPci *p, hwaddr at, unsigned size, uint64_t *valu
 
 static void window_access(VirtioPci *p, hwaddr at, unsigned size, uint64_t *value, bool write)
 {
-    unsigned offset = (unsigned)at & (WINDOW - 1);
-    switch (at & ~(hwaddr)(WINDOW - 1)) {
+    unsigned offset = at < AT_NOTIFY ? (unsigned)at & (WINDOW - 1) : (unsigned)at - AT_NOTIFY;
+    switch (at < AT_NOTIFY ? at - offset : AT_NOTIFY) {
     case AT_COMMON: common_access(p, offset, size, value, write); break;
     case AT_ISR:
         if (!write)
@@ -199,7 +212,7 @@ static void window_access(VirtioPci *p, hwaddr at, unsigned size, uint64_t *valu
     case AT_NOTIFY:
         if (write) {
             p->notifies++;
-            virtio_queue_notify(p->v, offset / NOTIFY_MULTIPLIER);
+            virtio_queue_notify(p->v, offset / notify_step(p));
         } else {
             *value = 0;
         }
@@ -219,6 +232,23 @@ static MemResult modern_write(void *opaque, hwaddr at, unsigned size, uint64_t v
     return MEM_OK;
 }
 static const MemOps modern_ops = { modern_read, modern_write, 1, 8, .unaligned = true };
+
+/* --- a doorbell by I/O port: which queue is in the value (4.1.4.4) --- */
+
+static MemResult port_read(void *opaque, hwaddr at, unsigned size, uint64_t *value, MemAttrs attrs)
+{
+    *value = 0;
+    return MEM_OK;
+}
+static MemResult port_write(void *opaque, hwaddr at, unsigned size, uint64_t value, MemAttrs attrs)
+{
+    VirtioPci *p = opaque;
+    p->notifies++;
+    if (!at)
+        virtio_queue_notify(p->v, (unsigned)value & 0xffff);
+    return MEM_OK;
+}
+static const MemOps port_ops = { port_read, port_write, 1, 4 };
 
 /* --- the legacy window (4.1.4.10) --- */
 
@@ -314,13 +344,21 @@ static uint16_t add_cap(VirtioPci *p, uint8_t type, uint8_t bar, uint32_t offset
 
 static void add_modern(VirtioPci *p)
 {
-    p->modern = mem_io_new("virtio-pci-modern", MODERN_SIZE, &modern_ops, p, p->pci.dev.domain);
+    uint64_t size = AT_NOTIFY;
+    while (!is_pow2(size) || size < AT_NOTIFY + notify_size(p))
+        size = is_pow2(size) ? size * 2 : AT_NOTIFY + WINDOW;
+    p->modern = mem_io_new("virtio-pci-modern", size, &modern_ops, p, p->pci.dev.domain);
     pci_register_bar(&p->pci, 4, PCI_BAR_MEM | PCI_BAR_64 | PCI_BAR_PREFETCH, p->modern);
     add_cap(p, CAP_COMMON, 4, AT_COMMON, WINDOW, 16);
     add_cap(p, CAP_ISR, 4, AT_ISR, WINDOW, 16);
     add_cap(p, CAP_DEVICE, 4, AT_DEVICE, WINDOW, 16);
-    uint16_t at = add_cap(p, CAP_NOTIFY, 4, AT_NOTIFY, WINDOW, 20);
-    pci_config_define(&p->pci, at + 16u, 4, NOTIFY_MULTIPLIER, 0);
+    uint16_t at = add_cap(p, CAP_NOTIFY, 4, AT_NOTIFY, notify_size(p), 20);
+    pci_config_define(&p->pci, at + 16u, 4, notify_step(p), 0);
+    if (!p->pio_notify)
+        return;
+    p->notify_port = mem_io_new("virtio-pci-notify", 4, &port_ops, p, p->pci.dev.domain);
+    pci_register_bar(&p->pci, 2, PCI_BAR_IO, p->notify_port);
+    add_cap(p, CAP_NOTIFY, 2, 0, 4, 20); /* the multiplier is 0 */
 }
 
 static bool on_root_bus(const VirtioPci *p) { return !p->pci.bus || !p->pci.dev.bus->parent || p->pci.dev.bus->parent->type->base != &pci_device_type; }
@@ -352,8 +390,10 @@ bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp)
         error_setf(errp, "device '%s': iommu_platform=on: drivers from before VIRTIO 1.0 do not know it; add disable-legacy=on", d->dev.id);
         return false;
     }
-    if (!p->vectors)
+    if (p->vectors == UINT32_MAX)
         p->vectors = v->queue_count + 1;
+    if (p->queue_reset && v->cls->queue_reset && !p->disable_modern)
+        v->host_features |= VIRTIO_F_RING_RESET;
     pcie_cap_init(d, 0, PCIE_ENDPOINT, 0);
     pci_pm_init(d, 0);
     if (p->ats)
@@ -371,7 +411,7 @@ bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp)
         v->host_features &= ~(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED);
     else
         add_modern(p);
-    return msix_init_exclusive_bar(d, p->vectors, 1, errp);
+    return !p->vectors || msix_init_exclusive_bar(d, p->vectors, 1, errp);
 }
 
 static void reset(Device *d, ResetPhase phase)
@@ -392,6 +432,7 @@ static void stop(Device *d)
     virtio_doors_close(&p->doors);
     mem_region_free(p->modern);
     mem_region_free(p->legacy);
+    mem_region_free(p->notify_port);
 }
 
 static void info(Device *d, GString *out)
@@ -411,7 +452,10 @@ static const Property props[] = {
     DEFINE_PROP_BOOL("ats", VirtioPci, ats, false, "show the capability of address translation services"),
     DEFINE_PROP_BOOL("x-ats-page-aligned", VirtioPci, ats_aligned, true, "in it: untranslated addresses of requests are those of pages"),
     DEFINE_PROP_BOOL("ioeventfd", VirtioPci, ioeventfd, true, "doorbells that are no exits, where the accelerator can"),
-    PROP_(PROP_U32, "vectors", VirtioPci, vectors, 0, "MSI-X vectors, 0: one for each queue and one more", .max = 2048),
+    PROP_(PROP_U32, "vectors", VirtioPci, vectors, UINT32_MAX, "MSI-X vectors, 0: none; 4294967295: one for each queue and one more", .max = UINT32_MAX),
+    DEFINE_PROP_BOOL("page-per-vq", VirtioPci, page_per_vq, false, "the doorbells of queues are a page apart"),
+    DEFINE_PROP_BOOL("modern-pio-notify", VirtioPci, pio_notify, false, "a doorbell by I/O port, too"),
+    DEFINE_PROP_BOOL("queue_reset", VirtioPci, queue_reset, true, "queues can be reset one by one, where the device knows how"),
     DEFINE_PROP_END,
 };
 static const StateField state[] = {

@@ -14,11 +14,11 @@
 typedef struct VirtioPci {
     PciDevice pci;
     VirtioDevice *v;
-    MemRegion *modern, *legacy, *caps[4];
+    MemRegion *modern, *legacy, *notify_port;
     /* properties */
     int disable_legacy; /* on, off, auto */
-    bool disable_modern, packed, event_idx, indirect, iommu_platform, ats, ats_aligned;
-    uint32_t vectors;   /* 0: as many as are useful */
+    bool disable_modern, packed, event_idx, indirect, iommu_platform, ats, ats_aligned, page_per_vq, pio_notify, queue_reset;
+    uint32_t vectors;   /* 0: no MSI-X; UINT32_MAX: as many as are useful */
     /* registers of the common configuration and of the legacy window */
     uint32_t device_feature_select, driver_feature_select;
     uint16_t queue_select;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
+#include "hw/core/machine.h"
 
 void virtio_init(VirtioDevice *v, const VirtioClass *cls, Device *dev, AddressSpace *as, MemAttrs attrs, VirtioNotifyFn *notify, bool packed)
 {
@@ -33,6 +34,13 @@ VirtQueue *virtio_add_queue(VirtioDevice *v, uint16_t size)
     return q;
 }
 
+static void renew_queue(VirtioDevice *v, VirtQueue *q)
+{
+    if (v->iothread)
+        iothread_cancel(v->iothread, &q->served);
+    *q = fresh_queue(v, q->index, q->max_size);
+}
+
 void virtio_reset(VirtioDevice *v)
 {
     v->status = 0;
@@ -42,12 +50,21 @@ void virtio_reset(VirtioDevice *v)
     v->isr = 0;
     v->broken = false;
     v->config_vector = VIRTIO_NO_VECTOR;
-    for (unsigned i = 0; i < v->queue_count; i++) {
-        VirtQueue *q = &v->queue[i];
-        if (v->iothread)
-            iothread_cancel(v->iothread, &q->served);
-        *q = fresh_queue(v, q->index, q->max_size);
-    }
+    for (unsigned i = 0; i < v->queue_count; i++)
+        renew_queue(v, &v->queue[i]);
+}
+
+void virtio_queue_reset(VirtioDevice *v, VirtQueue *q)
+{
+    q->enabled = false; /* nothing more is taken from it */
+    v->cls->queue_reset(v, q);
+    renew_queue(v, q);
+}
+
+unsigned virtio_queue_for_each_cpu(unsigned others)
+{
+    const Machine *m = machine_current();
+    return m ? CLAMP(m->config.cpus, 1, VIRTIO_QUEUES_MAX - others) : 1;
 }
 
 void virtio_broken(VirtioDevice *v, const char *why)

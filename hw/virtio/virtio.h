@@ -19,6 +19,7 @@ enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_
 #define VIRTIO_F_VERSION_1 BIT(32)
 #define VIRTIO_F_ACCESS_PLATFORM BIT(33)
 #define VIRTIO_F_RING_PACKED BIT(34)
+#define VIRTIO_F_RING_RESET BIT(40)
 enum { VIRTIO_STATUS_ACKNOWLEDGE = 1, VIRTIO_STATUS_DRIVER = 2, VIRTIO_STATUS_DRIVER_OK = 4, VIRTIO_STATUS_FEATURES_OK = 8,
        VIRTIO_STATUS_NEEDS_RESET = 64, VIRTIO_STATUS_FAILED = 128 };
 
@@ -34,6 +35,7 @@ typedef struct VirtioClass {
     void (*queue_notified)(VirtioDevice *v, VirtQueue *q);    /* buffers are available */
     void (*driver_ok)(VirtioDevice *v);                       /* optional */
     void (*reset)(VirtioDevice *v);                           /* nothing is in flight afterwards */
+    void (*queue_reset)(VirtioDevice *v, VirtQueue *q);       /* optional: the same of one queue */
 } VirtioClass;
 
 /* What a transport (PCI, MMIO) does for the core. q NULL: the configuration has changed. */
@@ -78,6 +80,7 @@ typedef struct VirtqBuffer {
 /* Once, in start(). Queues are added in order; size: a power of two for split rings. */
 void virtio_init(VirtioDevice *v, const VirtioClass *cls, Device *dev, AddressSpace *as, MemAttrs attrs, VirtioNotifyFn *notify, bool packed);
 VirtQueue *virtio_add_queue(VirtioDevice *v, uint16_t size);
+unsigned virtio_queue_for_each_cpu(unsigned others); /* how many request queues a device has by default, beside the others */
 void virtio_reset(VirtioDevice *v);
 /*
  * A device whose queues a -object iothread serves (id NULL: none): virtio_use_iothread() in start() before the transport's ready(), virtio_settle_queues()
@@ -97,6 +100,7 @@ bool virtio_features_fit(uint64_t wanted, uint64_t offered);
 void virtio_set_status(VirtioDevice *v, uint8_t status);
 void virtio_set_features(VirtioDevice *v, uint64_t features);
 void virtio_queue_enable(VirtQueue *q);                    /* addresses and size are set */
+void virtio_queue_reset(VirtioDevice *v, VirtQueue *q);    /* where the class can (VIRTIO_F_RING_RESET) */
 void virtio_queue_notify(VirtioDevice *v, unsigned queue); /* the driver's doorbell */
 void virtio_read_config(VirtioDevice *v, unsigned at, unsigned size, uint64_t *value);
 void virtio_write_config(VirtioDevice *v, unsigned at, unsigned size, uint64_t value);
