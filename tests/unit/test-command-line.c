@@ -63,7 +63,7 @@ static const struct { const char *args, *line; } wrong[] = {
     { "-device '' -M none", "-device: the device type is missing" },
     { "-device fw_cfg_io -M none", "rhea: device 'fw_cfg_io': only the machine itself can make one" },
     { "-blockdev '{\"driver'", "rhea: -blockdev: JSON: 1:" },
-    { "-blockdev qcow3,help", "rhea: block driver 'qcow3': not known; did you mean 'qcow'?" },
+    { "-blockdev qcow3,help", "rhea: block driver 'qcow3': not known; did you mean 'qcow2'?" },
     { "-drive file=/nonexistent/x", "rhea: -drive: image '/nonexistent/x': No such file" },
     { "-device nosuch,help", "rhea: device 'nosuch': no such device type" },
     { "-global x=y", "rhea: -global" },
