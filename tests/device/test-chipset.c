@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/evloop.h"
 #include "hw/core/cpu-port.h"
+#include "hw/core/event-doors.h"
 #include "hw/core/machine.h"
 #include "hw/i386/pc-board.h"
 
@@ -304,6 +305,39 @@ static void test_pirq(void)
     stop();
 }
 
+static bool no_line(unsigned gsi, int fd, int resample_fd, bool assign) { return false; }
+
+/* Which line an eventfd would raise for a function's pin: the one place where it leads. */
+static void test_pirq_by_eventfd(void)
+{
+    static const EventDoors doors = { .line_fd = no_line };
+    PciDevice *smb;
+
+    start_machine("q35", 128 * MiB);
+    smb = pci_device(device_find("ICH9-SMB"));
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, -1); /* nobody raises lines so */
+    event_doors_set(&doors);
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, 16);
+    cfg_put(LPC, 0x60, 1, 11); /* to the 8259 pair, too */
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, -1);
+    cfg_put(LPC, 0x60, 1, 0x8b);
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, 16);
+    cfg_put(LPC, 0xf0, 4, 0xfed1c001);
+    mem_put(0xfed1c000 + 0x3140, 2, 0x3212);
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, 18);
+    stop();
+
+    start_machine("pc", 128 * MiB);
+    smb = pci_device(device_find("PIIX4_PM"));
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, -1);
+    cfg_put(PIIX, 0x60, 1, 10);
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, 10);
+    cfg_put(PIIX, 0x60, 1, 0x80);
+    g_assert_cmpint(pci_intx_by_eventfd(smb), ==, -1);
+    stop();
+    event_doors_set(NULL);
+}
+
 static void test_sci_and_button(void)
 {
     start_machine("q35", 128 * MiB);
@@ -595,6 +629,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chipset/tseg", test_tseg);
     g_test_add_func("/chipset/ecam", test_ecam);
     g_test_add_func("/chipset/pirq", test_pirq);
+    g_test_add_func("/chipset/pirq-by-eventfd", test_pirq_by_eventfd);
     g_test_add_func("/chipset/sci-and-button", test_sci_and_button);
     g_test_add_func("/chipset/pm-timer", test_pm_timer);
     g_test_add_func("/chipset/sleep", test_sleep);
