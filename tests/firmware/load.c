@@ -56,6 +56,10 @@ static const char *hex(uint32_t v)
 int main(void);
 int main(void)
 {
+#ifdef BAD
+    break_vectors();
+    touches(BAD);
+#endif
     const uint8_t *volatile p = odd;
     unsigned sum = 0;
     for (unsigned i = 0; i < sizeof odd; i++)
@@ -67,10 +71,6 @@ int main(void)
     semihost(4, hex(*(volatile uint32_t *)PATCH));
     semihost(4, hex(*(volatile uint32_t *)(PATCH + 4)));
     semihost(4, initialised == 0x12345678 && !zero && sum == 53 ? " ok\n" : " damaged\n");
-#ifdef BAD
-    break_vectors();
-    touches(BAD);
-#endif
     static uintptr_t end[2] = { 0x20026, 42 };
     semihost(0x20, end);
     return 1;
