@@ -20,7 +20,8 @@ static char *dir;
 static char *write_file(const char *name, const void *data, size_t len)
 {
     char *path = g_build_filename(dir, name, NULL);
-    FILE *f = fopen(path, "wb"); /* g_file_set_contents() would wait for the disk */
+    unlink(path); /* ext4 writes a file out that is cut to nothing and written anew; g_file_set_contents() waits for the disk, too */
+    FILE *f = fopen(path, "wb");
     g_assert_true(f && fwrite(data, 1, len, f) == len && fclose(f) == 0);
     return path;
 }
