@@ -445,10 +445,11 @@ static void test_held_aborted(void)
     g_assert_cmphex(h->last->status, ==, SCSI_TASK_ABORTED);
     scsi_request_free(h->last);
     lock_domain_unlock(h->dev.domain);
-    failures = 3;
     unsigned before = h->completed;
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 3; i++) {
+        failures = 1;
         HOLD(r, "d0", 0x2a, 0, 0, 0, 0, (uint8_t)i, 0, 0, 1, 0);
+    }
     device_reset_all();
     g_assert_cmpuint(h->dropped, ==, 3);
     g_assert_cmpuint(h->completed, ==, before);
