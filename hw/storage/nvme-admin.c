@@ -119,7 +119,7 @@ static void commands_log(uint8_t *p)
 {
     static const uint8_t admin[] = { ADM_DELETE_SQ, ADM_CREATE_SQ, ADM_GET_LOG, ADM_DELETE_CQ, ADM_CREATE_CQ, ADM_IDENTIFY, ADM_ABORT, ADM_SET_FEATURES,
                                      ADM_GET_FEATURES, ADM_ASYNC_EVENT, ADM_DBBUF };
-    static const uint8_t reads[] = { NVM_FLUSH, NVM_READ, NVM_COMPARE, NVM_VERIFY }, writes[] = { NVM_WRITE, NVM_WRITE_ZEROES, NVM_DSM };
+    static const uint8_t reads[] = { NVM_FLUSH, NVM_READ, NVM_COMPARE, NVM_VERIFY }, writes[] = { NVM_WRITE, NVM_WRITE_ZEROES, NVM_DSM, NVM_COPY };
     for (size_t i = 0; i < sizeof admin; i++)
         store_le32(p + admin[i] * 4, 1);
     store_le32(p + ADM_FORMAT * 4, 1 | 1 << 1);

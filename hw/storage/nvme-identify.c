@@ -43,9 +43,10 @@ static bool controller(const Nvme *n, uint8_t *p)
     p[512] = 0x66;                  /* queue entries of 64 and 16 bytes */
     p[513] = 0x44;
     store_le32(p + 516, NVME_NAMESPACES);
-    store_le16(p + 520, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 7); /* compare, DSM, write zeroes, timestamp, verify */
+    store_le16(p + 520, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 7 | 1 << 8); /* compare, DSM, write zeroes, timestamp, verify, copy */
     p[524] = 0;                     /* format: of one namespace */
     p[525] = n->own.drive.write_cache ? VOLATILE_CACHE | 3 << 1 : 0;
+    store_le16(p + 534, 1);         /* copy: ranges of format 0 */
     store_le32(p + 536, 1);         /* SGLs, no alignment */
     snprintf((char *)p + 768, 256, "nqn.2019-08.org.qemu:%s", nvme_subsys_name(n));
     store_le16(p + 2048, 2500);     /* power state 0: 25 W */
@@ -80,8 +81,12 @@ static void namespace(const NvmeNs *ns, uint8_t *p)
     p[30] = ns && ns->shared;
     p[33] = 1 << 0 | 1 << 3;        /* deallocated blocks read as zeroes; write zeroes deallocates */
     store_le64(p + 48, ns ? blk_size(ns->blk) : 0);
-    if (ns)
+    if (ns) {
         preferred_sizes(ns, p);
+        store_le16(p + 74, ns->mssrl);
+        store_le32(p + 76, ns->mcl);
+        p[80] = ns->msrc;
+    }
     p[99] = ns && !blk_writable(ns->blk); /* write protected */
     p[128 + 2] = 9;
     p[128 + 4 + 2] = 12;

@@ -10,7 +10,7 @@ static uint16_t status_of(const NvmeRequest *r, int error)
 {
     if (!error)
         return SC_OK;
-    return error == -EROFS ? SC_READ_ONLY | SC_DNR : r->cmd[0] == NVM_WRITE || r->cmd[0] == NVM_WRITE_ZEROES ? SC_WRITE_FAULT : SC_READ_FAULT;
+    return error == -EROFS ? SC_READ_ONLY | SC_DNR : r->req.blk.op == BLK_WRITE || r->req.blk.op == BLK_WRITE_ZEROES ? SC_WRITE_FAULT : SC_READ_FAULT;
 }
 
 static void count(Nvme *n, const NvmeRequest *r)
@@ -102,6 +102,79 @@ static void write_zeroes(NvmeRequest *r)
     uint64_t offset, bytes;
     if (writable(r) && range(r, &offset, &bytes))
         submit(r, BLK_WRITE_ZEROES, offset, bytes, (nvme_dword(r, 12) & DEALLOCATE ? BLOCK_REQ_MAY_UNMAP : 0) | (nvme_dword(r, 12) & FUA ? BLOCK_REQ_FUA : 0));
+}
+
+/* --- Copy (NVM Command Set 1.0, 3.2.2): the sources are read one after the other, then all is written --- */
+
+enum { SOURCE_SIZE = 32 };
+
+static bool in_namespace(const NvmeNs *ns, uint64_t lba, uint64_t blocks) { return lba <= nvme_blocks(ns) && blocks <= nvme_blocks(ns) - lba; }
+static uint64_t source_lba(const NvmeRequest *r, unsigned i) { return load_le64(r->sources + i * SOURCE_SIZE + 8); }
+static uint32_t source_blocks(const NvmeRequest *r, unsigned i) { return load_le16(r->sources + i * SOURCE_SIZE + 16) + 1u; }
+
+/* All ranges against the limits; *blocks: of all. result: the first that does not do. */
+static uint16_t check_sources(NvmeRequest *r, unsigned count, uint64_t *blocks)
+{
+    const NvmeNs *ns = r->ns;
+    *blocks = 0;
+    for (unsigned i = 0; i < count; i++) {
+        r->result = i;
+        *blocks += source_blocks(r, i);
+        if (source_blocks(r, i) > ns->mssrl || *blocks > ns->mcl)
+            return SC_SIZE_LIMIT;
+        if (!in_namespace(ns, source_lba(r, i), source_blocks(r, i)))
+            return SC_LBA_RANGE;
+    }
+    r->result = 0;
+    return in_namespace(ns, nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, *blocks) ? SC_OK : SC_LBA_RANGE;
+}
+
+static void copy_next(NvmeRequest *r);
+
+static void copied(DriveRequest *req, int error)
+{
+    NvmeRequest *r = container_of(req, NvmeRequest, req);
+    if (error || req->blk.op == BLK_WRITE) {
+        nvme_complete(r, status_of(r, error));
+        return;
+    }
+    r->copied += req->blk.bytes;
+    r->ranges--;
+    copy_next(r);
+}
+
+static void copy_next(NvmeRequest *r)
+{
+    unsigned bits = nvme_lba_bits(r->ns), at = (nvme_dword(r, 12) & 0xff) + 1 - r->ranges;
+    bool read = r->ranges;
+    r->req = (DriveRequest){ .blk = { .op = read ? BLK_READ : BLK_WRITE, .iov = &r->compare_iov, .iovcnt = 1 }, .done = copied };
+    BlkRequest *b = &r->req.blk;
+    b->offset = (read ? source_lba(r, at) : nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32) << bits;
+    b->bytes = read ? (uint64_t)source_blocks(r, at) << bits : r->copied;
+    b->flags = !read && (nvme_dword(r, 12) & FUA || !r->n->write_cache) ? BLOCK_REQ_FUA : 0;
+    r->compare_iov = (struct iovec){ r->compare + (read ? r->copied : 0), b->bytes };
+    drive_submit(&r->ns->queue, &r->req);
+}
+
+static void copy(NvmeRequest *r)
+{
+    unsigned count = (nvme_dword(r, 12) & 0xff) + 1;
+    uint64_t blocks;
+    if (!writable(r))
+        return;
+    r->sources = g_malloc(count * SOURCE_SIZE);
+    uint16_t status = nvme_dword(r, 12) >> 8 & 15 ? SC_INVALID_FIELD : count > r->ns->msrc + 1u ? SC_SIZE_LIMIT : SC_OK;
+    status = status ? status : nvme_take(r, r->sources, count * SOURCE_SIZE);
+    status = status ? status : check_sources(r, count, &blocks);
+    if (status) {
+        if (status == SC_LBA_RANGE)
+            drive_invalid(&r->ns->queue, BLK_WRITE);
+        nvme_complete(r, status | SC_DNR);
+        return;
+    }
+    r->compare = g_malloc(blocks << nvme_lba_bits(r->ns));
+    r->ranges = count;
+    copy_next(r);
 }
 
 /* Dataset management: up to 256 ranges, discarded one after the other: the last one completes the command. */
@@ -209,6 +282,7 @@ void nvme_io(NvmeRequest *r)
     case NVM_READ: case NVM_WRITE: case NVM_COMPARE: read_write(r); break;
     case NVM_WRITE_ZEROES: write_zeroes(r); break;
     case NVM_DSM: dataset(r); break;
+    case NVM_COPY: copy(r); break;
     case NVM_VERIFY:
         if (range(r, &offset, &bytes))
             nvme_complete(r, r->n->vsl && bytes > UINT64_C(4096) << r->n->vsl ? SC_INVALID_FIELD | SC_DNR : SC_OK);
@@ -250,6 +324,7 @@ static void drop_request(DriveRequest *req)
     NvmeRequest *r = container_of(req, NvmeRequest, req);
     dma_vec_finish(&r->data, 0);
     g_free(r->compare);
+    g_free(r->sources);
     g_free(r);
 }
 

@@ -93,6 +93,11 @@ bool nvme_ns_start(NvmeNs *ns, NvmeSubsys *s, Device *d, uint32_t nsid, IoThread
     ns->subsys = s;
     ns->dev = d;
     ns->nsid = nsid;
+    if (!ns->mssrl) { /* a controller's own has no such properties */
+        ns->mssrl = NVME_MSSRL;
+        ns->mcl = NVME_MCL;
+        ns->msrc = NVME_MSRC;
+    }
     ns->lbaf = ns->drive.logical_block_size == 4096;
     drive_queue_init(&ns->queue, d, &ns->drive, ns->blk, &nvme_queue_ops);
     blk_set_device_ops(ns->blk, &drive_ops, ns);
@@ -182,6 +187,9 @@ static const Property props[] = {
     PROP_(PROP_U32, "nsid", NvmeNsDevice, wanted, 0, "number of the namespace; 0: the next free one", .max = NVME_NAMESPACES),
     DEFINE_PROP_STRING("uuid", NvmeNsDevice, ns.uuid, NULL, "identifier of the namespace"),
     DEFINE_PROP_U64("eui64", NvmeNsDevice, ns.eui64, 0, "IEEE identifier of the namespace; 0: made from the serial number"),
+    PROP_(PROP_U16, "mssrl", NvmeNsDevice, ns.mssrl, NVME_MSSRL, "Copy: blocks of a source range", .min = 1, .max = UINT16_MAX),
+    PROP_(PROP_U32, "mcl", NvmeNsDevice, ns.mcl, NVME_MCL, "Copy: blocks in all", .min = 1, .max = 65536),
+    DEFINE_PROP_U8("msrc", NvmeNsDevice, ns.msrc, NVME_MSRC, "Copy: source ranges - 1"),
     DEFINE_PROP_BOOL("detached", NvmeNsDevice, ns.detached, false, "not attached to any controller at first"),
     DEFINE_PROP_BOOL("shared", NvmeNsDevice, ns.shared, true, "with nvme-subsys: attached to all controllers, those that come later, too"),
     DEFINE_PROP_END,

@@ -114,8 +114,8 @@ void nvme_complete(NvmeRequest *r, uint16_t status)
     Nvme *n = r->n;
     NvmeCq *q = &n->cq[r->cq];
     r->status = status;
-    g_free(r->compare);
-    r->compare = NULL;
+    g_clear_pointer(&r->compare, g_free);
+    g_clear_pointer(&r->sources, g_free);
     if (status && !n->stopping)
         note_error(n, r);
     if (n->stopping || !q->exists || !n->sq[r->sq].exists) {

@@ -13,6 +13,7 @@
 
 enum { NVME_QUEUES = 65 /* the admin pair and 64 more */, NVME_ENTRIES_MAX = 2048, NVME_SQE = 64, NVME_CQE = 16, NVME_MDTS = 7, NVME_AERS = 256,
        NVME_ERRORS = 64, NVME_NAMESPACES = 256, NVME_CONTROLLERS = 64 };
+enum { NVME_MSSRL = 128, NVME_MCL = 128, NVME_MSRC = 127 };
 
 typedef struct NvmeSq {
     bool exists;
@@ -45,6 +46,9 @@ typedef struct NvmeNs {
     BlockBackend *blk;
     DriveQueue queue;
     uint32_t lbaf;         /* 0: 512 bytes, 1: 4096 */
+    uint16_t mssrl;        /* limits of Copy: blocks of one source range, */
+    uint32_t mcl;          /* of all of them together, */
+    uint8_t msrc;          /* source ranges - 1 */
     bool shared;           /* several controllers at a time may be attached */
     bool detached;         /* no controller is, to begin with */
 } NvmeNs;
@@ -114,9 +118,11 @@ typedef struct NvmeRequest {
     uint32_t result;
     uint8_t cmd[NVME_SQE];
     DmaVec data;
-    uint8_t *compare;      /* what was read for Compare */
+    uint8_t *compare;      /* what was read for Compare, or is copied */
     struct iovec compare_iov;
     unsigned ranges;       /* DSM: discards on their way */
+    uint8_t *sources;      /* Copy: the list of its ranges */
+    uint64_t copied;       /* bytes that were read for it */
     struct NvmeRequest *next;
 } NvmeRequest;
 

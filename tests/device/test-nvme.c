@@ -244,6 +244,62 @@ static void test_pmr(void)
     unlink(file);
 }
 
+/* ---- copy ---- */
+
+static void put_source(Rig *r, unsigned i, uint64_t lba, uint16_t blocks)
+{
+    memset(ram(r, DATA + i * 32u), 0, 32);
+    store_le64(ram(r, DATA + i * 32u + 8), lba);
+    store_le16(ram(r, DATA + i * 32u + 16), (uint16_t)(blocks - 1));
+}
+
+static uint16_t copy(Rig *r, uint64_t to, unsigned sources, uint32_t format)
+{
+    return run(r, &r->io, NVM_COPY, 1, DATA, (uint32_t)to, 0, format << 8 | (sources - 1));
+}
+
+static void test_copy(void)
+{
+    Rig *r = rig_new("nvme,id=n", "nvme-ns,bus=n,drive=a,mssrl=4,mcl=6,msrc=2");
+    enable(r);
+    g_assert_cmphex(IDENTIFY(r, 1, 0), ==, 0);
+    g_assert_cmphex(load_le16(ram(r, DATA + 520)) >> 8 & 1, ==, 1);
+    g_assert_cmphex(IDENTIFY(r, 0, 1), ==, 0);
+    g_assert_cmpuint(load_le16(ram(r, DATA + 74)), ==, 4);
+    g_assert_cmpuint(load_le32(ram(r, DATA + 76)), ==, 6);
+    g_assert_cmpuint(*ram(r, DATA + 80), ==, 2);
+    for (unsigned i = 0; i < 8; i++) {
+        memset(ram(r, DATA), 0x10 + (int)i, 512);
+        g_assert_cmphex(IO(r, NVM_WRITE, 1, i, 1), ==, 0);
+    }
+    put_source(r, 0, 6, 2);
+    put_source(r, 1, 1, 1);
+    put_source(r, 2, 0, 3);
+    g_assert_cmphex(copy(r, 100, 3, 0), ==, 0);
+    g_assert_cmphex(copy(r, 0, 3, 0), ==, 0); /* over what it reads */
+    static const uint8_t want[] = { 0x16, 0x17, 0x11, 0x10, 0x11, 0x12 };
+    for (unsigned i = 0; i < sizeof want; i++) {
+        g_assert_cmphex(IO(r, NVM_READ, 1, 100 + i, 1), ==, 0);
+        g_assert_cmphex(*ram(r, DATA + 511), ==, want[i]);
+        g_assert_cmphex(IO(r, NVM_READ, 1, i, 1), ==, 0);
+        g_assert_cmphex(*ram(r, DATA), ==, want[i]);
+    }
+    put_source(r, 0, 0, 5);
+    g_assert_cmphex(copy(r, 200, 1, 0), ==, SC_SIZE_LIMIT);
+    put_source(r, 0, 0, 4);
+    put_source(r, 1, 0, 3);
+    g_assert_cmphex(copy(r, 200, 2, 0), ==, SC_SIZE_LIMIT);
+    g_assert_cmpuint(r->result, ==, 1);
+    g_assert_cmphex(copy(r, 200, 4, 0), ==, SC_SIZE_LIMIT);
+    g_assert_cmphex(copy(r, 200, 1, 1), ==, SC_INVALID_FIELD);
+    g_assert_cmphex(copy(r, DISK_A / 512 - 3, 1, 0), ==, SC_LBA_RANGE);
+    put_source(r, 0, DISK_A / 512 - 3, 4);
+    g_assert_cmphex(copy(r, 0, 1, 0), ==, SC_LBA_RANGE);
+    put_source(r, 0, UINT64_MAX, 1);
+    g_assert_cmphex(copy(r, 0, 1, 0), ==, SC_LBA_RANGE);
+    rig_free(r);
+}
+
 /* ---- properties ---- */
 
 static void test_properties(void)
@@ -342,6 +398,7 @@ int main(int argc, char **argv)
     g_test_add_func("/nvme/attachment", test_attachment);
     g_test_add_func("/nvme/state", test_state);
     g_test_add_func("/nvme/cmb", test_cmb);
+    g_test_add_func("/nvme/copy", test_copy);
     g_test_add_func("/nvme/pmr", test_pmr);
     g_test_add_func("/nvme/properties", test_properties);
     g_test_add_func("/nvme/shadow", test_shadow);
