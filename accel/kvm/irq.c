@@ -14,6 +14,7 @@ static struct kvm_irq_routing *table; /* as the kernel has it, under lock */
 static unsigned room;                 /* entries allocated */
 static uint64_t messages_sent, lines_set; /* relaxed */
 static unsigned lines_wired;          /* with a descriptor now; relaxed */
+static bool requesters;               /* the kernel wants to know who sends a message (an ITS does) */
 
 static bool publish(void)
 {
@@ -56,7 +57,7 @@ void kvm_route_pin(uint32_t gsi, uint32_t chip, uint32_t pin)
     pthread_mutex_unlock(&lock);
 }
 
-bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data)
+bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data, uint32_t requester)
 {
     bool ok = true;
     pthread_mutex_lock(&lock);
@@ -64,10 +65,13 @@ bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data)
     bool added = !e;
     if (added)
         e = add_entry(gsi, KVM_IRQ_ROUTING_MSI);
-    if (added || e->u.msi.data != data || e->u.msi.address_lo != (uint32_t)address || e->u.msi.address_hi != address >> 32) {
+    requester = requesters ? requester : 0;
+    if (added || e->u.msi.data != data || e->u.msi.devid != requester || e->u.msi.address_lo != (uint32_t)address || e->u.msi.address_hi != address >> 32) {
         e->u.msi.address_lo = (uint32_t)address;
         e->u.msi.address_hi = (uint32_t)(address >> 32);
         e->u.msi.data = data;
+        e->u.msi.devid = requester;
+        e->flags = requesters ? KVM_MSI_VALID_DEVID : 0;
         ok = publish();
     }
     pthread_mutex_unlock(&lock);
@@ -160,19 +164,22 @@ static bool irqfd(uint32_t gsi, int fd, int resample_fd, bool assign)
     return !kvm_ioctl(kvm.vm, KVM_IRQFD, &f);
 }
 
-static int msi_fd_new(int fd, uint64_t address, uint32_t data)
+static int msi_fd_new(int fd, uint64_t address, uint32_t data, uint32_t requester)
 {
     int n = take_number();
     if (n < 0)
         return -1;
-    if (kvm_route_message((uint32_t)n, address, data) && irqfd((uint32_t)n, fd, -1, true))
+    if (kvm_route_message((uint32_t)n, address, data, requester) && irqfd((uint32_t)n, fd, -1, true))
         return n;
     drop_message((uint32_t)n);
     give_number(n);
     return -1;
 }
 
-static bool msi_fd_set(int handle, uint64_t address, uint32_t data) { return kvm_route_message((uint32_t)handle, address, data); }
+static bool msi_fd_set(int handle, uint64_t address, uint32_t data, uint32_t requester)
+{
+    return kvm_route_message((uint32_t)handle, address, data, requester);
+}
 
 static void msi_fd_free(int handle, int fd)
 {
@@ -193,18 +200,29 @@ static bool line_fd(unsigned gsi, int fd, int resample_fd, bool assign)
 
 static const EventDoors doors = { .msi_fd_new = msi_fd_new, .msi_fd_set = msi_fd_set, .msi_fd_free = msi_fd_free, .line_fd = line_fd };
 
+static EventDoors offered;
+
 void kvm_irq_init(bool messages, bool lines)
 {
-    static EventDoors offered;
     memset(taken, 0, sizeof(taken));
     offered = (EventDoors){ 0 };
-    if (messages && kvm_check(KVM_CAP_IRQFD) > 0 && kvm_check(KVM_CAP_IRQ_ROUTING) > 0) {
+    if (kvm_check(KVM_CAP_IRQFD) > 0 && kvm_check(KVM_CAP_IRQ_ROUTING) > 0) {
         offered = doors;
+        if (!messages)
+            offered.msi_fd_new = NULL;
         if (!lines || kvm_check(KVM_CAP_IRQFD_RESAMPLE) <= 0)
             offered.line_fd = NULL;
     }
     offered.notifiers = kvm_ioevents_init();
+    requesters = false;
     event_doors_set(&offered);
+}
+
+void kvm_irq_messages_by_requester(void)
+{
+    requesters = kvm_check(KVM_CAP_MSI_DEVID) > 0;
+    if (requesters && kvm_check(KVM_CAP_IRQFD) > 0 && kvm_check(KVM_CAP_IRQ_ROUTING) > 0)
+        offered.msi_fd_new = msi_fd_new;
 }
 
 uint64_t kvm_interrupts(void) { return __atomic_load_n(&messages_sent, __ATOMIC_RELAXED) + __atomic_load_n(&lines_set, __ATOMIC_RELAXED); }

@@ -91,6 +91,7 @@ struct KvmArch {
     bool (*before_run)(KvmVcpu *k);
     void (*after_run)(KvmVcpu *k);                  /* whatever the reason */
     bool (*handle_exit)(KvmVcpu *k);                /* reasons of this architecture; false: unknown */
+    bool (*system_event)(KvmVcpu *k);               /* of this architecture; false: unknown; may be NULL */
     /* Debugger: points for debug registers (as many as there are), breakpoint instructions are in memory, v->debug.step. */
     bool (*set_debug)(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
     /*
@@ -135,7 +136,8 @@ void kvm_dirty_harvest(void);                             /* all rings; called b
 /* irq.c. Routes: pins are collected and published as a whole, messages at once; any thread. */
 void kvm_irq_init(bool messages, bool lines); /* what the kernel's controllers take from file descriptors */
 void kvm_route_pin(uint32_t gsi, uint32_t chip, uint32_t pin);
-bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data);
+bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data, uint32_t requester);
+void kvm_irq_messages_by_requester(void); /* an interrupt controller is there that takes messages, and wants to know whose they are */
 bool kvm_routes_publish(void);
 void kvm_routes_forget(void);
 void kvm_send_msi(uint64_t address, uint32_t data);

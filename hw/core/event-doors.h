@@ -12,9 +12,9 @@
 
 /* NULL functions: not possible here; then send the message or set the line yourself. Main thread or the device's domain. */
 typedef struct EventDoors {
-    /* Each signal of the eventfd sends this message; a handle >= 0, or -1. */
-    int (*msi_fd_new)(int fd, uint64_t address, uint32_t data);
-    bool (*msi_fd_set)(int handle, uint64_t address, uint32_t data); /* another message from now on */
+    /* Each signal of the eventfd sends this message, as if the PCI function `requester` had; a handle >= 0, or -1. */
+    int (*msi_fd_new)(int fd, uint64_t address, uint32_t data, uint32_t requester);
+    bool (*msi_fd_set)(int handle, uint64_t address, uint32_t data, uint32_t requester); /* another message from now on */
     void (*msi_fd_free)(int handle, int fd);
     /*
      * Each signal of the eventfd raises the line; resample_fd >= 0: level-triggered, it is lowered by the guest's EOI, which signals

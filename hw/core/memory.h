@@ -133,8 +133,10 @@ typedef struct IommuEntry {
     hwaddr first, last, to; /* first is at `to` */
     unsigned access;        /* MEM_READ | MEM_WRITE */
 } IommuEntry;
+typedef void IommuEntryFn(const IommuEntry *e, void *opaque);
 typedef struct IommuOps {
     bool (*find)(void *opaque, hwaddr addr, IommuEntry *out);
+    void (*foreach)(void *opaque, IommuEntryFn *fn, void *fn_opaque); /* all mappings, in order; fn takes no lock */
     void (*fault)(void *opaque, hwaddr addr, unsigned access);
 } IommuOps;
 MemRegion *mem_iommu_new(const char *name, const IommuOps *ops, void *opaque, AddressSpace *to);

@@ -106,7 +106,7 @@ static void ppi_set(void *opaque, int n, int level)
 Irq arm_gic_spi(Device *gic, unsigned n)
 {
     g_assert(n + GIC_INTERNAL < ((Gic *)gic)->num_irq);
-    return (Irq){ spi_set, gic, (int)(n + GIC_INTERNAL) };
+    return (Irq){ .set = spi_set, .opaque = gic, .n = (int)(n + GIC_INTERNAL), .host_line = irqchip_host_gic() ? (int)n + 1 : 0 };
 }
 
 Irq arm_gic_ppi(Device *gic, unsigned cpu, unsigned n)

@@ -115,7 +115,7 @@ bool pci_set_iommu(PciDevice *iommu, const IommuOps *ops, Error **errp)
     PciDevice *past = NULL;
     pci_foreach_function(root, find_host_dma, &past);
     if (past) {
-        error_setf(errp, "device '%s': the DMA of '%s' is the host's and can't be translated; leave one of the two out", iommu->dev.id, past->dev.id);
+        error_setf(errp, "device '%s': '%s' must know of it from its start; put it before that one", iommu->dev.id, past->dev.id);
         return false;
     }
     root->iommu_device = iommu;
@@ -136,8 +136,41 @@ void pci_unset_iommu(PciDevice *iommu)
 
 void pci_iommu_flush(PciDevice *d)
 {
-    if (d->dma_view && translated(d))
-        mem_iommu_flush(d->dma_view);
+    if (!d->dma_view || !translated(d))
+        return;
+    mem_iommu_flush(d->dma_view);
+    if (d->iommu_watch)
+        d->iommu_watch->changed(d->iommu_watch_opaque);
+}
+
+void pci_iommu_mapped(PciDevice *d, const IommuEntry *e)
+{
+    if (d->iommu_watch)
+        d->iommu_watch->mapped(d->iommu_watch_opaque, e);
+}
+
+void pci_iommu_unmapped(PciDevice *d, hwaddr first, hwaddr last)
+{
+    if (!d->dma_view || !translated(d))
+        return;
+    mem_iommu_flush(d->dma_view);
+    if (d->iommu_watch)
+        d->iommu_watch->unmapped(d->iommu_watch_opaque, first, last);
+}
+
+bool pci_is_translated(const PciDevice *d) { return translated(d); }
+
+void pci_watch_iommu(PciDevice *d, const PciIommuWatch *ops, void *opaque)
+{
+    pci_bus_root(d->bus)->iommu_watchers += (ops != NULL) - (d->iommu_watch != NULL);
+    d->iommu_watch = ops;
+    d->iommu_watch_opaque = opaque;
+}
+
+void pci_foreach_mapping(PciDevice *d, IommuEntryFn *fn, void *opaque)
+{
+    if (translated(d))
+        pci_bus_root(d->bus)->iommu->foreach(d, fn, opaque);
 }
 
 /* ---- accesses ---- */

@@ -41,6 +41,7 @@ struct PciBus {
     hwaddr msi_first, msi_last; /* where messages of interrupts are written to, and an IOMMU lets them pass; equal: nowhere that is known */
     const IommuOps *iommu;  /* NULL: none */
     PciDevice *iommu_device;
+    unsigned iommu_watchers; /* functions that pci_iommu_mapped() matters to */
     const PciIntxOps *intx;
     void *intx_opaque;
     unsigned line_count[PCI_MAX_LINES];
@@ -99,11 +100,14 @@ void pci_foreach_function(PciBus *b, PciFunctionFn *fn, void *opaque);
 
 /*
  * An IOMMU, which is a function of the root bus, for all functions there and behind it: the opaque of `ops` is the PciDevice that asks. One; main
- * thread, in start() and stop(). flush: mappings of d may have gone, or become others.
+ * thread, in start() and stop(). Then it tells of each function for which something has changed: flush: anything; mapped: there is a mapping more;
+ * unmapped: those in a range are gone.
  */
 bool pci_set_iommu(PciDevice *iommu, const IommuOps *ops, Error **errp);
 void pci_unset_iommu(PciDevice *iommu);
 void pci_iommu_flush(PciDevice *d);
+void pci_iommu_mapped(PciDevice *d, const IommuEntry *e);
+void pci_iommu_unmapped(PciDevice *d, hwaddr first, hwaddr last);
 
 /* Make a device of a board at a fixed place; the caller sets properties and calls device_start(). */
 PciDevice *pci_new(PciBus *bus, const char *type, const char *id, uint8_t devfn, Error **errp);

@@ -9,7 +9,6 @@
 
 enum { MSIX_CTL = 2, MSIX_ENABLE = BIT(15), MSIX_FUNCTION_MASK = BIT(14), MSIX_ENTRY = 16,
        MSIX_VECTOR_CTL = 12 };
-#define MSI_WINDOW 0xfee00000u /* elsewhere a message is a write to memory */
 
 struct PciMsix {
     unsigned vectors;
@@ -58,7 +57,8 @@ static void wire_free(MsixWire *w)
 
 bool pci_msi_by_eventfd(const PciDevice *d, MsiMessage m)
 {
-    return event_doors()->msi_fd_new && m.address >> 20 == MSI_WINDOW >> 20 && d->config[PCI_COMMAND] & PCI_CMD_MASTER;
+    const PciBus *root = pci_bus_root(d->bus); /* outside of its window a message is a write to memory */
+    return event_doors()->msi_fd_new && m.address >= root->msi_first && m.address < root->msi_last && d->config[PCI_COMMAND] & PCI_CMD_MASTER;
 }
 
 /* The way that the accelerator has for the vector's present message; false: there is none. */
@@ -72,10 +72,10 @@ static bool send_by_wire(PciDevice *d, unsigned vector, MsiMessage m)
     MsixWire *w = &d->msix->wire[vector];
     if (!w->tried) {
         *w = (MsixWire){ .tried = true, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .handle = -1, .message = m };
-        w->handle = w->fd < 0 ? -1 : doors->msi_fd_new(w->fd, m.address, m.data);
+        w->handle = w->fd < 0 ? -1 : doors->msi_fd_new(w->fd, m.address, m.data, pci_attrs(d).requester);
     } else if (w->handle >= 0 && (w->message.address != m.address || w->message.data != m.data)) {
         w->message = m;
-        if (!doors->msi_fd_set(w->handle, m.address, m.data))
+        if (!doors->msi_fd_set(w->handle, m.address, m.data, pci_attrs(d).requester))
             wire_free(w);
     }
     uint64_t one = 1;

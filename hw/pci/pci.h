@@ -9,6 +9,7 @@
 typedef struct PciDevice PciDevice;
 typedef struct PciBus PciBus;
 typedef struct PciMsix PciMsix;
+typedef struct PciIommuWatch PciIommuWatch;
 
 /*
  * DeviceType.class_data of every PCI device; the type also says .bus = "pci", .base = &pci_device_type and its structure
@@ -29,7 +30,7 @@ typedef struct PciDeviceInfo {
      */
     uint32_t (*config_read)(PciDevice *d, uint32_t at, unsigned size, uint32_t stored);
     void (*config_wrote)(PciDevice *d, uint32_t at, unsigned size);
-    bool host_dma;                       /* the host carries its DMA out, by the guest's addresses of memory: no IOMMU of the guest's before it */
+    bool host_dma;                       /* the host carries its DMA out: the guest's IOMMU comes before it on the command line */
     void (*intx_rerouted)(PciDevice *d); /* pci_intx_by_eventfd() may be another; the machine's domain is held */
 } PciDeviceInfo;
 
@@ -66,6 +67,8 @@ struct PciDevice {
     MemRegion *dma_root, *dma_view; /* dma_view: memory or the IOMMU, shown while bus mastering is on */
     AddressSpace *dma_as;
     bool past_iommu;                /* its accesses are not translated */
+    const PciIommuWatch *iommu_watch;
+    void *iommu_watch_opaque;
 };
 
 /* ---- Configuration space (in start(), then also at run time under the device's domain) ---- */
@@ -144,6 +147,19 @@ MemAttrs pci_attrs(const PciDevice *d);
 AddressSpace *pci_dma_space(PciDevice *d);
 /* In start(): the device's accesses and messages go past an IOMMU. */
 void pci_bypass_iommu(PciDevice *d);
+
+/*
+ * For a device whose accesses others carry out, at addresses that they have been told before: behind an IOMMU it is told of mappings that come and go, all
+ * that lay in [first, last], or that it shall look at all of them again. Under the IOMMU's domain. ops NULL: no more.
+ */
+struct PciIommuWatch {
+    void (*mapped)(void *opaque, const IommuEntry *e);
+    void (*unmapped)(void *opaque, hwaddr first, hwaddr last);
+    void (*changed)(void *opaque);
+};
+bool pci_is_translated(const PciDevice *d); /* the bus has an IOMMU; for host_dma in start(): it is there by then, or never comes */
+void pci_watch_iommu(PciDevice *d, const PciIommuWatch *ops, void *opaque);
+void pci_foreach_mapping(PciDevice *d, IommuEntryFn *fn, void *opaque);
 
 static inline PciDevice *pci_device(Device *d) { return (PciDevice *)d; }
 #endif

@@ -66,13 +66,13 @@ static void close_container(void)
 }
 
 /* The IOMMU can be chosen once there is a group. */
-static bool start_container(Error **errp)
+static bool start_container(PciDevice *behind, Error **errp)
 {
     if (!container.space.as && vfio_host->ioctl(container.fd, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU)) {
         error_setf(errp, "vfio: the host refuses the IOMMU: %s; may interrupts be remapped there?", g_strerror(errno));
         return false;
     }
-    return vfio_space_start(&container.space, errp);
+    return vfio_space_start(&container.space, behind, errp);
 }
 
 /* ---- groups ---- */
@@ -119,7 +119,7 @@ static void put_group(int number)
     close_container();
 }
 
-static Group *get_group(const char *who, int number, Error **errp)
+static Group *get_group(const VfioDevice *v, const char *who, int number, Error **errp)
 {
     if (!open_container(who, errp))
         return NULL;
@@ -135,7 +135,7 @@ static Group *get_group(const char *who, int number, Error **errp)
         g = find_group(number);
     }
     g->devices++;
-    if (start_container(errp))
+    if (start_container(v->behind, errp))
         return g;
     put_group(number);
     return NULL;
@@ -161,7 +161,7 @@ bool vfio_group_attach(VfioDevice *v, const char *who, const char *path, Error *
 {
     g_autofree char *name = g_path_get_basename(path);
     int number = group_number(who, path, errp);
-    Group *g = number < 0 ? NULL : get_group(who, number, errp);
+    Group *g = number < 0 ? NULL : get_group(v, who, number, errp);
     if (!g)
         return false;
     v->group = number;

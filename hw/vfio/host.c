@@ -37,10 +37,10 @@ const VfioHost *vfio_host = &real_host;
 
 /* ---- life ---- */
 
-bool vfio_attach(VfioDevice *v, const char *who, const char *path, const char *iommufd, Error **errp)
+bool vfio_attach(VfioDevice *v, const char *who, const char *path, const char *iommufd, PciDevice *behind, Error **errp)
 {
     struct vfio_device_info info = { .argsz = sizeof(info) };
-    *v = (VfioDevice){ .fd = -1, .group = -1 };
+    *v = (VfioDevice){ .fd = -1, .group = -1, .behind = behind };
     bool ok = iommufd ? vfio_iommufd_attach(v, who, path, iommufd, errp) : vfio_group_attach(v, who, path, errp);
     if (ok && (vfio_host->ioctl(v->fd, VFIO_DEVICE_GET_INFO, &info) || !(info.flags & VFIO_DEVICE_FLAGS_PCI))) {
         error_setf(errp, "device '%s': '%s' is not a PCI device for the host", who, path);

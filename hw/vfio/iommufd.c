@@ -96,7 +96,7 @@ static bool bind(VfioDevice *v, const char *who, Error **errp)
         error_setf(errp, "device '%s': the host refuses the I/O address space of iommufd '%s': %s; may interrupts be remapped there?", who,
                    v->iommufd->object.id, g_strerror(errno));
     else
-        return vfio_space_start(&v->iommufd->space, errp);
+        return vfio_space_start(&v->iommufd->space, v->behind, errp);
     return false;
 }
 

@@ -47,8 +47,9 @@ void vfio_vector_changed(PciDevice *d, unsigned n)
     if (!message_of(p, n, &m)) {
         close_door(v);
     } else if (v->door < 0) {
-        v->door = event_doors()->msi_fd_new(event_watch_fd(v->event), m.address, m.data);
-    } else if ((m.address != v->message.address || m.data != v->message.data) && !event_doors()->msi_fd_set(v->door, m.address, m.data)) {
+        v->door = event_doors()->msi_fd_new(event_watch_fd(v->event), m.address, m.data, pci_attrs(&p->pci).requester);
+    } else if ((m.address != v->message.address || m.data != v->message.data) && 
+               !event_doors()->msi_fd_set(v->door, m.address, m.data, pci_attrs(&p->pci).requester)) {
         close_door(v);
     }
     v->message = m;

@@ -11,7 +11,6 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/ram-source.h"
-#include "hw/pci/pci-host.h"
 
 enum { HOST_PAGE = 4096 };
 #define ANY_ID UINT32_MAX
@@ -147,13 +146,8 @@ static bool start(Device *d, Error **errp)
         error_setf(errp, "device '%s': display=on: there is no display for it; use display=off", d->id);
         return false;
     }
-    const PciBus *root = pci_bus_root(p->pci.bus);
-    if (root->iommu) {
-        error_setf(errp, "device '%s': its DMA is the host's, which '%s' can't translate; leave one of the two out", d->id, root->iommu_device->dev.id);
-        return false;
-    }
     g_autofree char *path = sysfs_path(p, errp);
-    if (!path || !vfio_attach(&p->host, d->id, path, p->iommufd, errp))
+    if (!path || !vfio_attach(&p->host, d->id, path, p->iommufd, pci_is_translated(&p->pci) ? &p->pci : NULL, errp))
         return false;
     if (!vfio_region(&p->host, VFIO_PCI_CONFIG_REGION_INDEX, &p->config) || p->config.size < PCI_CONFIG_SIZE) {
         error_setf(errp, "device '%s': the host shows no configuration space of '%s'", d->id, path);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/object.h"
 #include "hw/core/memory.h"
+#include "hw/pci/pci.h"
 
 /* The system calls, so that tests can be the host. As the calls of these names; errors by errno. */
 typedef struct VfioHost {
@@ -37,14 +38,15 @@ typedef struct Iommufd Iommufd; /* -object iommufd */
 typedef struct VfioDevice {
     int fd, group;    /* group: number; -1: it has none */
     Iommufd *iommufd; /* NULL: none */
+    PciDevice *behind; /* the guest's function, whose accesses its IOMMU translates; NULL: they are not */
     uint32_t flags, regions, irqs;
 } VfioDevice;
 
 /*
  * Main thread. path: of the device in sysfs, "/sys/bus/pci/devices/0000:01:00.0". iommufd: the id of an object, NULL: by its group. `who` is the guest's
- * device, for messages.
+ * device, for messages. behind: as in VfioDevice.
  */
-bool vfio_attach(VfioDevice *v, const char *who, const char *path, const char *iommufd, Error **errp);
+bool vfio_attach(VfioDevice *v, const char *who, const char *path, const char *iommufd, PciDevice *behind, Error **errp);
 void vfio_detach(VfioDevice *v);
 bool vfio_region(const VfioDevice *v, unsigned index, VfioRegion *out); /* false: there is none */
 /* The part of a region that may be mapped whole: [*at, *at + *len); false: none of it. */
@@ -59,7 +61,10 @@ void vfio_reset(const VfioDevice *v, const char *who, bool alone);
 
 /* ---- among the parts of this folder ---- */
 
-/* An I/O address space: whatever is RAM in the guest's memory stands there at its guest address. */
+/*
+ * An I/O address space: whatever is RAM in the guest's memory stands there at its guest address; of a device behind the guest's IOMMU, which has it for
+ * itself then: where that says.
+ */
 typedef struct VfioSpace VfioSpace;
 struct VfioSpace {
     /* 0, or -1 and errno; `at` and `size` in whole pages */
@@ -67,8 +72,9 @@ struct VfioSpace {
     int (*unmap)(VfioSpace *s, uint64_t at, uint64_t size);
     AddressSpace *as; /* NULL: not started */
     GArray *maps;     /* what is mapped, in order of address; map lock */
+    PciDevice *behind; /* as in VfioDevice */
 };
-bool vfio_space_start(VfioSpace *s, Error **errp); /* from now on it follows the guest's memory; a second time: no-op */
+bool vfio_space_start(VfioSpace *s, PciDevice *behind, Error **errp); /* from now on it follows the guest's memory; a second time: no-op */
 void vfio_space_stop(VfioSpace *s);                /* the host forgets what is mapped by itself */
 
 /* container.c: groups. */

@@ -244,6 +244,28 @@ bool iommu_map_find(IommuMap *m, uint32_t endpoint, hwaddr addr, IommuEntry *out
     return found;
 }
 
+typedef struct Visit { IommuEntryFn *fn; void *opaque; } Visit;
+
+static gboolean visit_mapping(void *key, void *value, void *opaque)
+{
+    const Visit *v = opaque;
+    const Mapping *one = value;
+    v->fn(&(IommuEntry){ one->first, one->last, one->to, one->access }, v->opaque);
+    return false;
+}
+
+void iommu_map_foreach(IommuMap *m, uint32_t endpoint, IommuEntryFn *fn, void *opaque)
+{
+    Visit v = { fn, opaque };
+    g_mutex_lock(&m->lock);
+    const Domain *d = of_endpoint(m, endpoint);
+    if (d ? d->bypass : m->bypass)
+        fn(&(IommuEntry){ 0, UINT64_MAX, 0, MEM_READ | MEM_WRITE }, opaque);
+    else if (d)
+        g_tree_foreach(d->mappings, visit_mapping, &v);
+    g_mutex_unlock(&m->lock);
+}
+
 /* ---- saving ---- */
 
 static void put(GByteArray *out, unsigned size, uint64_t v)

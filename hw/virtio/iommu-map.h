@@ -41,8 +41,9 @@ IommuStatus iommu_map_remove(IommuMap *m, uint32_t domain, hwaddr first, hwaddr 
 bool iommu_map_is_in(IommuMap *m, uint32_t endpoint, uint32_t domain);
 bool iommu_map_attached(IommuMap *m, uint32_t endpoint);
 
-/* As IommuOps.find. */
+/* As those of IommuOps. */
 bool iommu_map_find(IommuMap *m, uint32_t endpoint, hwaddr addr, IommuEntry *out);
+void iommu_map_foreach(IommuMap *m, uint32_t endpoint, IommuEntryFn *fn, void *opaque);
 
 /* All of it as bytes, and back; the bytes are untrusted. */
 enum { IOMMU_SAVED_MAX = 16 + IOMMU_ENDPOINTS_MAX * 16 + IOMMU_MAPPINGS_MAX * 32 };

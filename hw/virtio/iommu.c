@@ -57,7 +57,9 @@ static void fault(void *opaque, hwaddr addr, unsigned access)
         TRACE(iommu_fault_lost, "%s", s->proxy.pci.dev.id);
 }
 
-static const IommuOps ops = { find, fault };
+static void visit(void *opaque, IommuEntryFn *fn, void *fn_opaque) { iommu_map_foreach(&serving(opaque)->map, endpoint_of(opaque), fn, fn_opaque); }
+
+static const IommuOps ops = { find, visit, fault };
 
 /* ---- the event queue (5.13.6.8) ---- */
 
@@ -96,12 +98,20 @@ static void tell_faults(void *opaque, unsigned number)
 static void flush_one(PciDevice *d, void *opaque) { pci_iommu_flush(d); }
 static void flush_all(VirtioIommu *s) { pci_foreach_function(s->proxy.pci.bus, flush_one, NULL); }
 
-typedef struct Flush { VirtioIommu *s; uint32_t domain; } Flush;
-static void flush_if_in(PciDevice *d, void *opaque)
+typedef struct Change { VirtioIommu *s; uint32_t domain; IommuEntry e; } Change;
+
+static void unmapped(PciDevice *d, void *opaque)
 {
-    const Flush *f = opaque;
-    if (iommu_map_is_in(&f->s->map, endpoint_of(d), f->domain))
-        pci_iommu_flush(d);
+    const Change *c = opaque;
+    if (iommu_map_is_in(&c->s->map, endpoint_of(d), c->domain))
+        pci_iommu_unmapped(d, c->e.first, c->e.last);
+}
+
+static void mapped(PciDevice *d, void *opaque)
+{
+    const Change *c = opaque;
+    if (iommu_map_is_in(&c->s->map, endpoint_of(d), c->domain))
+        pci_iommu_mapped(d, &c->e);
 }
 
 /* ---- requests (5.13.6) ---- */
@@ -148,18 +158,22 @@ static IommuStatus do_map(VirtioIommu *s, const uint8_t *r)
     uint32_t flags = load_le32(r + 32);
     if (flags & ~(MAP_READ | MAP_WRITE | (virtio_has(&s->v, F_MMIO) ? MAP_MMIO : 0u)))
         return IOMMU_INVAL;
-    return iommu_map_add(&s->map, load_le32(r + 4), load_le64(r + 8), load_le64(r + 16), load_le64(r + 24),
-                         (flags & MAP_READ ? MEM_READ : 0u) | (flags & MAP_WRITE ? MEM_WRITE : 0u));
+    Change c = { s, load_le32(r + 4), { load_le64(r + 8), load_le64(r + 16), load_le64(r + 24),
+                                        (flags & MAP_READ ? MEM_READ : 0u) | (flags & MAP_WRITE ? MEM_WRITE : 0u) } };
+    IommuStatus status = iommu_map_add(&s->map, c.domain, c.e.first, c.e.last, c.e.to, c.e.access);
+    if (status == IOMMU_OK && s->proxy.pci.bus->iommu_watchers)
+        pci_foreach_function(s->proxy.pci.bus, mapped, &c);
+    return status;
 }
 
 static IommuStatus do_unmap(VirtioIommu *s, const uint8_t *r)
 {
-    Flush f = { s, load_le32(r + 4) };
+    Change c = { s, load_le32(r + 4), { .first = load_le64(r + 8), .last = load_le64(r + 16) } };
     if (!is_zero(r + 24, 4))
         return IOMMU_INVAL;
-    IommuStatus status = iommu_map_remove(&s->map, f.domain, load_le64(r + 8), load_le64(r + 16));
+    IommuStatus status = iommu_map_remove(&s->map, c.domain, c.e.first, c.e.last);
     if (status == IOMMU_OK)
-        pci_foreach_function(s->proxy.pci.bus, flush_if_in, &f);
+        pci_foreach_function(s->proxy.pci.bus, unmapped, &c);
     return status;
 }
 

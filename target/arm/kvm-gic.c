@@ -117,8 +117,10 @@ static bool its_new(uint64_t base, Error **errp)
 {
     its = new_device(KVM_DEV_TYPE_ARM_VGIC_ITS, 0);
     if (its >= 0 && kvm_arm_set_attr(its, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE, &base) &&
-        kvm_arm_set_attr(its, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL))
+        kvm_arm_set_attr(its, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL)) {
+        kvm_irq_messages_by_requester();
         return true;
+    }
     return refused(errp, "its translation service (its=off is without it)");
 }
 

@@ -241,7 +241,7 @@ static void pit_legacy(bool hpet)
 
 /* --- the I/O APIC is ours --- */
 
-static void ioapic_pin(unsigned pin, uint64_t address, uint32_t data) { kvm_route_message(pin, address, data); }
+static void ioapic_pin(unsigned pin, uint64_t address, uint32_t data) { kvm_route_message(pin, address, data, 0); }
 
 static const IrqchipHost all = {
     .msi = kvm_send_msi, .apic_get = apic_get, .apic_put = apic_put, .set_gsi = kvm_set_gsi, .ioapic_get = ioapic_get, .ioapic_put = ioapic_put,

@@ -40,7 +40,7 @@ static inline bool bare_pci_start(Device *d, Error **errp)
 {
     Machine *m = machine_current();
     BarePciHost *h = (BarePciHost *)d;
-    PciRootSpaces spaces = { .mem = m->memory, .io = m->io, .dma_region = m->memory, .dma = m->as_memory };
+    PciRootSpaces spaces = { .mem = m->memory, .io = m->io, .dma_region = m->memory, .dma = m->as_memory, .msi_first = 0xfee00000, .msi_last = 0xfeefffff };
     pci_root_bus_init(&h->bus, "pci.0", d, &spaces, true);
     pci_config_ports_init(&h->ports, &h->bus);
     mem_map(m->io, 0xcf8, h->ports.region, 0);

@@ -43,9 +43,6 @@ static Rig *rig_with(const char *options, bool driver, const char *const *more)
 {
     Rig *r = g_new0(Rig, 1);
     Machine *m = vrig_machine();
-    PciBus *bus = &((BarePciHost *)device_find("host"))->bus;
-    bus->msi_first = MSI_AT;
-    bus->msi_last = MSI_AT + 0xfffff;
     r->msi = mem_io_new("msi", 0x100000, &msi_ops, r, NULL);
     mem_map(m->memory, MSI_AT, r->msi, 1);
     r->master = pci_device(bare_add("test-master,id=master")); /* before the IOMMU: it has it all the same */

@@ -128,7 +128,7 @@ static void test_line_refused(void)
 }
 
 static bool no_msi_new_called;
-static int door_new(int fd, uint64_t address, uint32_t data)
+static int door_new(int fd, uint64_t address, uint32_t data, uint32_t requester)
 {
     no_msi_new_called = true;
     return -1;
@@ -292,24 +292,6 @@ static void test_request_notice(void)
     end(&r);
 }
 
-/* The guest's IOMMU can't come between the host's and the device; in either order. */
-static void test_guest_iommu(void)
-{
-    static const char *const both[2] = { "virtio-iommu-pci,id=iommu", "vfio-pci,host=05:00.0,id=v" };
-    for (unsigned i = 0; i < 2; i++) {
-        Error *err = NULL;
-        mock_begin();
-        Machine *m = vrig_machine();
-        bare_add(both[i]);
-        g_autoptr(Opts) o = opts_parse(both[1 - i], "driver", &err);
-        g_assert_null(device_add(o, &err));
-        g_assert_nonnull(strstr(err->message, "leave one of the two out"));
-        error_free(err);
-        machine_free(m);
-        mock_end();
-    }
-}
-
 /* ---- what the guest is told ---- */
 
 static void test_ids(void)
@@ -323,6 +305,104 @@ static void test_ids(void)
     g_assert_cmpstr(path, ==, "/pci@i0cf8/ethernet@5");
     end(&r);
     vfio_expect_error(MOCK_FINE, NULL, "vfio-pci,host=05:00.0,display=on", "display=on: there is no display for it");
+}
+
+/* ---- behind the guest's IOMMU ---- */
+
+static unsigned iommu_ask(VRig *r, const void *request, uint32_t len)
+{
+    unsigned slot = 0;
+    uint32_t written = 0;
+    uint8_t status[4];
+    vrig_add_buffer(r, 0, request, len, 4);
+    vrig_kick(r, 0);
+    g_assert_true(vrig_used(r, 0, 5000, &slot, &written));
+    vrig_read(r, 0, slot, len, status, 4);
+    return status[0];
+}
+
+static unsigned iommu_attach(VRig *r, uint8_t type, uint32_t domain, uint32_t endpoint)
+{
+    uint8_t q[20] = { type };
+    store_le32(q + 4, domain), store_le32(q + 8, endpoint);
+    return iommu_ask(r, q, sizeof(q));
+}
+
+static unsigned iommu_map(VRig *r, uint64_t first, uint64_t last, uint64_t to, uint32_t flags)
+{
+    uint8_t q[36] = { 3 };
+    store_le64(q + 8, first), store_le64(q + 16, last), store_le64(q + 24, to), store_le32(q + 32, flags);
+    return iommu_ask(r, q, sizeof(q));
+}
+
+static unsigned iommu_unmap(VRig *r, uint64_t first, uint64_t last)
+{
+    uint8_t q[28] = { 4 };
+    store_le64(q + 8, first), store_le64(q + 16, last);
+    return iommu_ask(r, q, sizeof(q));
+}
+
+static const MockMap *host_map(unsigned i) { return &g_array_index(mock.maps, MockMap, i); }
+
+/* What the guest maps is mapped in the host, and nothing else; without a domain it is all memory. */
+static void test_translated(void)
+{
+    mock_begin();
+    VRig r = { .m = vrig_machine() };
+    Device *iommu = bare_add("virtio-iommu-pci,id=iommu"), *d = bare_add("vfio-pci,host=05:00.0,id=v");
+    const uint32_t id = pci_attrs(pci_device(d)).requester;
+    device_reset_all();
+    r = vrig_of(r.m, iommu);
+    vrig_start(&r, 0x77, 2);
+    g_assert_cmpuint(mock.maps->len, ==, 1);
+    g_assert_cmphex(host_map(0)->size, ==, RIG_RAM);
+    const uint64_t ram = host_map(0)->vaddr;
+    g_assert_cmpuint(iommu_attach(&r, 1, 0, id), ==, 0);
+    g_assert_cmpuint(mock.maps->len, ==, 0);
+    g_assert_cmpuint(iommu_map(&r, 0x80000000, 0x80003fff, 0x100000, 3), ==, 0);
+    g_assert_cmpuint(iommu_map(&r, 0x70000000, 0x70000fff, 0x200000, 1), ==, 0);
+    g_assert_cmpuint(iommu_map(&r, 0x90000000, 0x90000fff, 0xfff00000, 3), ==, 0); /* leads to no memory */
+    g_assert_cmpuint(mock.maps->len, ==, 2);
+    g_assert_cmphex(host_map(0)->iova, ==, 0x80000000);
+    g_assert_cmphex(host_map(0)->size, ==, 0x4000);
+    g_assert_cmphex(host_map(0)->vaddr, ==, ram + 0x100000);
+    g_assert_cmphex(host_map(0)->flags, ==, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
+    g_assert_cmphex(host_map(1)->flags, ==, VFIO_DMA_MAP_FLAG_READ);
+    g_assert_cmpuint(iommu_unmap(&r, 0x60000000, 0x7fffffff), ==, 0);
+    g_assert_cmpuint(mock.maps->len, ==, 1);
+    g_assert_cmphex(host_map(0)->iova, ==, 0x80000000);
+    g_assert_cmpuint(iommu_attach(&r, 2, 0, id), ==, 0); /* detached: bypass */
+    g_assert_cmpuint(mock.maps->len, ==, 1);
+    g_assert_cmphex(host_map(0)->size, ==, RIG_RAM);
+    g_assert_cmpuint(iommu_attach(&r, 1, 0, id), ==, 0);
+    g_assert_cmpuint(iommu_map(&r, 0x1000, 0x1fff, 0, 3), ==, 0);
+    vrig_set(&r, 0x70, 20, 1, 0); /* the driver goes */
+    g_assert_cmpuint(mock.maps->len, ==, 1);
+    g_assert_cmphex(host_map(0)->iova, ==, 0);
+    end(&r);
+}
+
+/* One address space for each device; and the IOMMU is there before them. */
+static void test_translated_errors(void)
+{
+    static const char *const bad[][3] = {
+        { "virtio-iommu-pci", "vfio-pci,host=05:00.0,id=v", "vfio-pci,host=05:00.0" }, { "vfio-pci,host=05:00.0,id=v", NULL, "virtio-iommu-pci" },
+    };
+    static const char *const lines[] = { "add -object iommufd,id=ID and iommufd=ID for each", "'v' must know of it from its start; put it before that one" };
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        Error *err = NULL;
+        mock_begin();
+        Machine *m = vrig_machine();
+        for (unsigned k = 0; k < 2 && bad[i][k]; k++)
+            bare_add(bad[i][k]);
+        g_autoptr(Opts) o = opts_parse(bad[i][2], "driver", NULL);
+        g_assert_null(device_add(o, &err));
+        g_assert_nonnull(strstr(err->message, lines[i]));
+        error_free(err);
+        machine_free(m);
+        objects_free_all();
+        mock_end();
+    }
 }
 
 int main(int argc, char **argv)
@@ -339,7 +419,8 @@ int main(int argc, char **argv)
     g_test_add_func("/vfio-host/dma-host", test_dma_host);
     g_test_add_func("/vfio-host/error", test_error_notice);
     g_test_add_func("/vfio-host/request", test_request_notice);
-    g_test_add_func("/vfio-host/guest-iommu", test_guest_iommu);
     g_test_add_func("/vfio-host/ids", test_ids);
+    g_test_add_func("/vfio-host/translated", test_translated);
+    g_test_add_func("/vfio-host/translated/errors", test_translated_errors);
     return g_test_run();
 }

@@ -204,7 +204,7 @@ static void test_irqs(void)
 enum { NO_DOOR = -1 };
 static struct { int fd; uint64_t address; uint32_t data; } door[8];
 
-static int door_new(int fd, uint64_t address, uint32_t data)
+static int door_new(int fd, uint64_t address, uint32_t data, uint32_t requester)
 {
     for (int i = 0; i < (int)ARRAY_LEN(door); i++) {
         if (door[i].fd)
@@ -214,7 +214,7 @@ static int door_new(int fd, uint64_t address, uint32_t data)
     }
     return NO_DOOR;
 }
-static bool door_set(int handle, uint64_t address, uint32_t data)
+static bool door_set(int handle, uint64_t address, uint32_t data, uint32_t requester)
 {
     door[handle].address = address, door[handle].data = data;
     return true;
