@@ -171,6 +171,8 @@ void kvm_mmio(KvmVcpu *k, uint64_t addr, unsigned len, bool write, uint8_t *data
 /* The guest asks for something through its hypervisor (PSCI on Arm). */
 static void system_event(KvmVcpu *k)
 {
+    if (kvm.arch->system_event && kvm.arch->system_event(k))
+        return;
     switch (k->run->system_event.type) {
     case KVM_SYSTEM_EVENT_SHUTDOWN: machine_request_shutdown(CAUSE_GUEST_SHUTDOWN); break;
     case KVM_SYSTEM_EVENT_RESET: machine_request_reset(CAUSE_GUEST_RESET); break;

@@ -111,6 +111,7 @@ void arm_reset(Vcpu *v)
     v->call_site = 0;
     v->halted = false;
     v->powered_off = c->psci_off = c->start_off;
+    c->suspended = false;
     c->event = (ArmEvent){ 0 };
     c->wfx_deadline = ~UINT64_C(0);
     c->wfx_until = INT64_MAX;
@@ -188,18 +189,43 @@ static void boot_direct(ArmCpu *c, const MachineBoot *b)
     start_at(c, b->rip);
 }
 
+static void enter_requested(ArmCpu *c)
+{
+    arm_reset(&c->v);
+    enter_el(c, c->on_el, c->on_aarch64, c->machine_secure);
+    c->v.g[0] = c->on_aarch64 ? c->on_context : (uint32_t)c->on_context;
+    start_at(c, c->on_pc);
+}
+
 static void work_on(Vcpu *v, void *opaque)
 {
     ArmCpu *c = arm_cpu(v);
     if (!v->powered_off)
         return;
-    bool off = c->start_off;
-    arm_reset(v);
-    c->start_off = off;
-    enter_el(c, c->on_el, c->on_aarch64, c->machine_secure);
-    v->g[0] = c->on_aarch64 ? c->on_context : (uint32_t)c->on_context;
-    start_at(c, c->on_pc);
+    enter_requested(c);
     atomic_store(&c->on_pending, false);
+}
+
+void arm_cpu_suspend(ArmCpu *c, uint64_t pc, uint64_t context)
+{
+    c->on_pc = pc;
+    c->on_context = context;
+    c->on_el = c->el;
+    c->on_aarch64 = c->aarch64;
+    c->suspended = true;
+}
+
+/* The timers are always on, as the machine's description says: one of them may be what wakes. */
+void arm_cpu_resume(ArmCpu *c)
+{
+    uint64_t cval[ARM_TIMER_COUNT], ctl[ARM_TIMER_COUNT], offset = c->cntvoff_el2;
+    memcpy(cval, c->timer_cval, sizeof cval);
+    memcpy(ctl, c->timer_ctl, sizeof ctl);
+    enter_requested(c);
+    memcpy(c->timer_cval, cval, sizeof cval);
+    memcpy(c->timer_ctl, ctl, sizeof ctl);
+    c->cntvoff_el2 = offset;
+    arm_timers_update(c);
 }
 
 void arm_cpu_on(ArmCpu *c, uint64_t pc, uint64_t context, unsigned el, bool aarch64)
@@ -271,7 +297,7 @@ static const StateField cpu_state[] = {
     BOOL(t32), BOOL(e), BOOL(j), U8(it), U8(mode32), U8(ltpsize),
     STATE_U32_ARRAY(ArmCpu, r13_bank), STATE_U32_ARRAY(ArmCpu, r14_bank), STATE_U32_ARRAY(ArmCpu, spsr_bank), STATE_U32_ARRAY(ArmCpu, r8_usr),
     STATE_U32_ARRAY(ArmCpu, r8_fiq), U32(elr_hyp), U8(event_register), U64(wfx_deadline), U8(wfx_kind), BOOL(psci_off), U64(on_pc),
-    U64(on_context), U8(on_el), BOOL(on_aarch64), BOOL(machine_secure),
+    U64(on_context), U8(on_el), BOOL(on_aarch64), BOOL(machine_secure), BOOL(suspended),
     U64S(sctlr_el), U64S(actlr_el), U64(cpacr_el1), U64S(cptr_el), U64S(ttbr0_el), U64S(ttbr1_el), U64S(tcr_el), U64S(esr_el), U64S(far_el),
     U64S(afsr0_el), U64S(afsr1_el), U64(par_el1), U64(par_s), U64S(mair_el), U64S(amair_el), U64S(vbar_el), U64S(contextidr_el),
     U64(ifsr32_el2), U64(ifsr_s), U64(dacr32_el2), U64(dacr_s), U64(fpexc32_el2), U64(sder32_el3), U64(teecr32), U64(teehbr32), U64S(fcseidr),

@@ -182,6 +182,7 @@ typedef struct ArmCpu {
     uint8_t on_el;
     bool on_aarch64, start_off; /* start_off: stands powered off after reset */
     bool machine_secure;      /* CPU_ON enters Secure state */
+    bool suspended;           /* powered down until it wakes; then it goes on at on_pc */
     /* TLB (mmu.c) */
     uint32_t tlb_context, tlb_switches; /* whose EL1&0 the global entries are of */
     bool tlb_mixed;           /* more than one: none of EL1's entries is global */
@@ -266,6 +267,9 @@ void arm_set_fpscr(ArmCpu *c, uint32_t value);
 /* --- cpu.c --- */
 void arm_reset(Vcpu *v);
 void arm_cpu_off(ArmCpu *c);
+/* On c's thread: once it wakes, arm_cpu_resume() goes on as after CPU_ON, at the present level. The caller makes it wait. */
+void arm_cpu_suspend(ArmCpu *c, uint64_t pc, uint64_t context);
+void arm_cpu_resume(ArmCpu *c);
 /* Start a CPU that is off (PSCI CPU_ON, a board's boot register): any thread. */
 void arm_cpu_on(ArmCpu *c, uint64_t pc, uint64_t context, unsigned el, bool aarch64);
 

@@ -91,6 +91,8 @@ bool arm_poll(Vcpu *v)
         c->wfx_deadline = ~UINT64_C(0);
         c->wfx_until = INT64_MAX;
         atomic_store(&c->event_register, 0);
+        if (c->suspended)
+            arm_cpu_resume(c);
     }
     if (arm_step_pending(c)) {
         c->event = (ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_STEP, .iss = 0x22, .il32 = true };

@@ -314,7 +314,8 @@ static void move_events(KvmVcpu *k, bool set)
 
 bool kvm_arm_put(KvmVcpu *k, Error **errp)
 {
-    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_STOPPED : KVM_MP_STATE_RUNNABLE };
+    bool suspended = arm_cpu(k->v)->suspended;
+    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_STOPPED : suspended ? KVM_MP_STATE_SUSPENDED : KVM_MP_STATE_RUNNABLE };
     Core r;
     if (!reset_in_kernel(k))
         return failed(k, "does not reset", errp);

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "hw/core/irqchip-host.h"
 
-enum { DEFAULT_PHYS_BITS = 40, PINS = 1024 };
+enum { DEFAULT_PHYS_BITS = 40, PINS = 1024, ARM_SMCCC_64 = 1 << 30 /* bit of a function's number */ };
 
 /* --- set-up --- */
 
@@ -60,13 +60,15 @@ static void follow(RunState state)
 static bool vm_init(Error **errp)
 {
     static bool listening;
-    struct kvm_enable_cap nisv = { .cap = KVM_CAP_ARM_NISV_TO_USER };
+    struct kvm_enable_cap nisv = { .cap = KVM_CAP_ARM_NISV_TO_USER }, suspend = { .cap = KVM_CAP_ARM_SYSTEM_SUSPEND };
     if (kvm_check(KVM_CAP_ARM_PSCI_0_2) <= 0 || (kvm.irqchip == KVM_IRQCHIP_OFF && kvm_check(KVM_CAP_ARM_USER_IRQ) <= 0)) {
         error_setf(errp, "kvm: this kernel lacks KVM_CAP_ARM_PSCI_0_2 or KVM_CAP_ARM_USER_IRQ; use a newer one or -accel tcg");
         return false;
     }
     if (kvm_check(KVM_CAP_ARM_NISV_TO_USER) > 0)
         kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &nisv);
+    if (kvm_check(KVM_CAP_ARM_SYSTEM_SUSPEND) > 0)
+        kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &suspend);
     if (!kvm.machine->config.cpu_model)
         kvm.machine->config.cpu_model = g_strdup("host");
     kvm_irq_init(false, kvm.irqchip == KVM_IRQCHIP_ON);
@@ -161,6 +163,26 @@ static void without_syndrome(KvmVcpu *k)
     told = true;
 }
 
+/* PSCI's SYSTEM_SUSPEND: the kernel waits for what wakes the CPU, we know where it goes on (kernel documentation: virt/kvm/api.rst, 5, 8.36). */
+static bool system_event(KvmVcpu *k)
+{
+    ArmCpu *c = arm_cpu(k->v);
+    switch (k->run->system_event.type) {
+    case KVM_SYSTEM_EVENT_SUSPEND: {
+        kvm_fetch_state(k);
+        bool wide = c->aarch64 && k->v->g[0] & ARM_SMCCC_64;
+        arm_cpu_suspend(c, wide ? k->v->g[1] : (uint32_t)k->v->g[1], wide ? k->v->g[2] : (uint32_t)k->v->g[2]);
+        return true;
+    }
+    case KVM_SYSTEM_EVENT_WAKEUP:
+        kvm_fetch_state(k);
+        if (c->suspended)
+            arm_cpu_resume(c);
+        return true;
+    default: return false;
+    }
+}
+
 static bool handle_exit(KvmVcpu *k)
 {
     switch (k->run->exit_reason) {
@@ -188,7 +210,7 @@ static bool fast(int kvm_fd, char **why_not) { return true; }
 const KvmArch kvm_arm_table = {
     .arch = "aarch64", .choose = choose, .vcpu_by_index = true, .first_message = PINS, .make_irqchip = kvm_arm_make_irqchip, .vm_init = vm_init, .fast = fast,
     .vcpu_init = vcpu_setup, .vcpu_free = vcpu_gone, .put = kvm_arm_put, .get = kvm_arm_get, .before_run = before_run, .after_run = after_run,
-    .handle_exit = handle_exit, .describe = describe, .set_debug = kvm_arm_set_debug, .break_insn = { 0, 0, 0x20, 0xd4 } /* BRK #0 */, .break_len = 4,
+    .handle_exit = handle_exit, .system_event = system_event, .describe = describe, .set_debug = kvm_arm_set_debug, .break_insn = { 0, 0, 0x20, 0xd4 } /* BRK #0 */, .break_len = 4,
     .hard_points = 2 * KVM_ARM_MAX_DBG_REGS,
 };
 KVM_ARCH_REGISTER(kvm_arm_table)

@@ -4,10 +4,11 @@
 #include "hw/core/machine.h"
 #include "target/arm/system.h"
 
-enum { PSCI_SUCCESS = 0, PSCI_NOT_SUPPORTED = -1, PSCI_INVALID_PARAMETERS = -2, PSCI_ALREADY_ON = -4, PSCI_ON_PENDING = -5 };
+enum { PSCI_SUCCESS = 0, PSCI_NOT_SUPPORTED = -1, PSCI_INVALID_PARAMETERS = -2, PSCI_DENIED = -3, PSCI_ALREADY_ON = -4, PSCI_ON_PENDING = -5,
+       PSCI_INVALID_ADDRESS = -9 };
 enum { FN_SMC64 = 1 << 30 };
 enum { FN_VERSION = 0x84000000, FN_CPU_SUSPEND, FN_CPU_OFF, FN_CPU_ON, FN_AFFINITY_INFO, FN_MIGRATE, FN_MIGRATE_INFO_TYPE, FN_MIGRATE_INFO_UP_CPU,
-       FN_SYSTEM_OFF, FN_SYSTEM_RESET, FN_FEATURES, FN_SYSTEM_RESET2 = 0x84000012, FN_SMCCC_VERSION = 0x80000000, FN_SMCCC_ARCH_FEATURES = 0x80000001 };
+       FN_SYSTEM_OFF, FN_SYSTEM_RESET, FN_FEATURES, FN_SYSTEM_SUSPEND = 0x8400000e, FN_SYSTEM_RESET2 = 0x84000012, FN_SMCCC_VERSION = 0x80000000, FN_SMCCC_ARCH_FEATURES = 0x80000001 };
 
 static ArmCpu *cpu_by_mpidr(uint64_t mpidr)
 {
@@ -59,20 +60,43 @@ static bool known(uint32_t fn)
     switch (fn & ~(uint32_t)FN_SMC64) {
     case FN_VERSION: case FN_CPU_OFF: case FN_MIGRATE_INFO_TYPE: case FN_SYSTEM_OFF: case FN_SYSTEM_RESET: case FN_FEATURES:
         return !(fn & FN_SMC64);
-    case FN_CPU_SUSPEND: case FN_CPU_ON: case FN_AFFINITY_INFO: case FN_SYSTEM_RESET2:
+    case FN_CPU_SUSPEND: case FN_CPU_ON: case FN_AFFINITY_INFO: case FN_SYSTEM_SUSPEND: case FN_SYSTEM_RESET2:
         return true;
     default:
         return fn == FN_SMCCC_VERSION || fn == FN_SMCCC_ARCH_FEATURES;
     }
 }
 
-static void suspend(ArmCpu *c)
+/* Like WFI. Powered down: the CPU goes on at the entry point, as after CPU_ON, at the level that has called (5.4, 6.4). */
+static int64_t wait(ArmCpu *c, bool power_down, uint64_t entry, uint64_t context, bool wide)
 {
-    /* standby: like WFI, the next wake-up event goes on */
+    if (power_down && c->aarch64 && entry & 3)
+        return PSCI_INVALID_ADDRESS;
+    if (power_down)
+        arm_cpu_suspend(c, wide ? entry : (uint32_t)entry, wide ? context : (uint32_t)context);
     c->wfx_kind = 0;
     c->wfx_until = INT64_MAX;
     c->v.halted = true;
     atomic_store(&c->v.exit_request, 1);
+    return PSCI_SUCCESS;
+}
+
+/* In the original format of states, of the core alone: nothing above it has any. */
+static int64_t cpu_suspend(ArmCpu *c, uint32_t state, uint64_t entry, uint64_t context, bool wide)
+{
+    enum { STATE_ID = 0xffff, POWER_DOWN = 1 << 16 };
+    return state & ~(uint32_t)(STATE_ID | POWER_DOWN) ? PSCI_INVALID_PARAMETERS : wait(c, state & POWER_DOWN, entry, context, wide);
+}
+
+/* The last CPU that is on (5.20). */
+static int64_t system_suspend(ArmCpu *c, uint64_t entry, uint64_t context, bool wide)
+{
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        Vcpu *v = vcpu_get(i);
+        if (v && v != &c->v && (!__atomic_load_n(&arm_cpu(v)->psci_off, __ATOMIC_ACQUIRE) || atomic_load(&arm_cpu(v)->on_pending)))
+            return PSCI_DENIED;
+    }
+    return wait(c, true, entry, context, wide);
 }
 
 void arm_psci_call(ArmCpu *c)
@@ -84,7 +108,8 @@ void arm_psci_call(ArmCpu *c)
     log_printf(LOG_INT, "%u: firmware call %08x %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", c->v.index, fn, g[1], g[2], g[3]);
     switch (known(fn) ? fn & ~(uint32_t)FN_SMC64 : 0) {
     case FN_VERSION: r = 0x10001; break;
-    case FN_CPU_SUSPEND: r = PSCI_SUCCESS, suspend(c); break;
+    case FN_CPU_SUSPEND: r = cpu_suspend(c, (uint32_t)g[1], g[2], g[3], wide); break;
+    case FN_SYSTEM_SUSPEND: r = system_suspend(c, g[1], g[2], wide); break;
     case FN_CPU_OFF:
         arm_cpu_off(c);
         atomic_store(&c->v.exit_request, 1);

@@ -6,6 +6,7 @@
 #include "accel/vcpu.h"
 #include "base/clock.h"
 #include "hw/core/device.h"
+#include "hw/core/event-doors.h"
 #include "hw/core/irqchip-host.h"
 #include "target/arm/helpers.h"
 #include "target/arm/kvm.h"
@@ -29,7 +30,8 @@ typedef struct Attr { int fd; uint32_t group; uint64_t attr, value; } Attr;
 static GHashTable *regs; /* id -> 256 bytes */
 static GArray *attrs;    /* of Attr, in order */
 static unsigned inits, count_writes, version_mask = 4 | 8, irq_line, irq_level, msi_device;
-static uint32_t features, mp_state;
+static uint32_t features, mp_state, irqfd_gsi;
+static struct kvm_irq_routing_entry route; /* the last one of a message */
 static struct kvm_guest_debug debug;
 static struct kvm_vcpu_events events;
 static bool sve = true;
@@ -127,8 +129,14 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
     case KVM_GET_DEVICE_ATTR: return device_attr(fd, arg);
     case KVM_IRQ_LINE: irq_line = ((struct kvm_irq_level *)arg)->irq, irq_level = ((struct kvm_irq_level *)arg)->level; return 0;
     case KVM_SIGNAL_MSI: msi_device = ((struct kvm_msi *)arg)->flags & KVM_MSI_VALID_DEVID ? ((struct kvm_msi *)arg)->devid : 0; return 1;
-    case KVM_HAS_DEVICE_ATTR:
-    case KVM_SET_GSI_ROUTING: return 0;
+    case KVM_SET_GSI_ROUTING: {
+        const struct kvm_irq_routing *t = arg;
+        for (unsigned i = 0; i < t->nr; i++)
+            route = t->entries[i].type == KVM_IRQ_ROUTING_MSI ? t->entries[i] : route;
+        return 0;
+    }
+    case KVM_IRQFD: irqfd_gsi = ((struct kvm_irqfd *)arg)->gsi; return 0;
+    case KVM_HAS_DEVICE_ATTR: return 0;
     default: break;
     }
     errno = ENOTTY;
@@ -393,6 +401,7 @@ static void test_gic(void)
     g_assert_cmphex(irqchip_host()->gic_versions, ==, 4);
     g_assert_true(kvm_arm_make_irqchip(KVM_IRQCHIP_ON));
     const IrqchipHost *h = irqchip_host_gic();
+    kvm_irq_init(false, true);
     g_assert_cmphex(h->gic_versions, ==, 12);
     g_assert_true(h->gic_new(2, 288, &v2, NULL));
     g_assert_cmpint(find(FD_GIC, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_DIST, v2.dist), >=, 0);
@@ -424,6 +433,25 @@ static void test_gic(void)
     g_assert_cmpint(find(FD_ITS, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE, 0x8080000), >=, 0);
     h->its_msi(0x8090040, 3, 0x18);
     g_assert_cmphex(msi_device, ==, 0x18);
+
+    /* messages by file descriptors say whose they are; they have numbers behind all lines */
+    const EventDoors *doors = event_doors();
+    g_assert_nonnull(doors->msi_fd_new);
+    int door = doors->msi_fd_new(77, 0x8090040, 5, 0x28);
+    g_assert_cmpint(door, >=, 1020);
+    g_assert_cmpuint(irqfd_gsi, ==, door);
+    g_assert_cmpuint(route.gsi, ==, door);
+    g_assert_cmphex(route.flags, ==, KVM_MSI_VALID_DEVID);
+    g_assert_cmphex(route.u.msi.devid, ==, 0x28);
+    g_assert_cmphex(route.u.msi.address_lo, ==, 0x8090040);
+    g_assert_cmphex(route.u.msi.data, ==, 5);
+    g_assert_true(doors->msi_fd_set(door, 0x8090040, 6, 0x30));
+    g_assert_cmphex(route.u.msi.devid, ==, 0x30);
+    doors->msi_fd_free(door, 77);
+    g_assert_true(doors->line_fd(9, 78, 79, true));
+    g_assert_cmpuint(irqfd_gsi, ==, 9);
+    g_assert_true(doors->line_fd(9, 78, 79, false));
+    event_doors_set(NULL);
     stop();
     version_mask = 0;
     g_assert_false(kvm_arm_make_irqchip(KVM_IRQCHIP_ON));
@@ -505,6 +533,38 @@ static void test_exits(void)
     stop();
 }
 
+/* SYSTEM_SUSPEND: the kernel waits; what wakes it starts the CPU where the guest has said. */
+static void test_suspend(void)
+{
+    start("host");
+    *reg64(CORE(regs.pstate)) = 5;
+    *reg64(CORE(regs.regs[0])) = 0xc400000e;
+    *reg64(CORE(regs.regs[1])) = 0x40002000;
+    *reg64(CORE(regs.regs[2])) = 0x123456789;
+    *reg64(SYSREG(0, 1, 0, 0)) = 5;
+    k->loaded = true;
+    k->run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+    k->run->system_event.type = KVM_SYSTEM_EVENT_SUSPEND;
+    kvm_handle(k, 0);
+    g_assert_true(kvm_arm_table.put(k, NULL));
+    g_assert_cmpuint(mp_state, ==, KVM_MP_STATE_SUSPENDED);
+    g_assert_true(kvm_arm_table.get(k, NULL)); /* as before saving */
+    g_assert_true(kvm_arm_table.put(k, NULL));
+    g_assert_cmpuint(mp_state, ==, KVM_MP_STATE_SUSPENDED);
+    k->loaded = true;
+    k->run->system_event.type = KVM_SYSTEM_EVENT_WAKEUP;
+    kvm_handle(k, 0);
+    g_assert_false(k->loaded);
+    g_assert_true(kvm_arm_table.put(k, NULL));
+    g_assert_cmpuint(mp_state, ==, KVM_MP_STATE_RUNNABLE);
+    g_assert_cmphex(*reg64(CORE(regs.pc)), ==, 0x40002000);
+    g_assert_cmphex(*reg64(CORE(regs.regs[0])), ==, 0x123456789);
+    g_assert_cmphex(*reg64(CORE(regs.pstate)), ==, 0x3c5);
+    g_assert_cmphex(*reg64(SYSREG(0, 1, 0, 0)) & 5, ==, 0);
+    g_assert_cmpuint(machine_take_requests().shutdown, ==, 0);
+    stop();
+}
+
 int main(int argc, char **argv)
 {
     Error *err = NULL;
@@ -531,5 +591,6 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm-arm/debug", test_debug);
     g_test_add_func("/kvm-arm/own-brk", test_own_brk);
     g_test_add_func("/kvm-arm/exits", test_exits);
+    g_test_add_func("/kvm-arm/suspend", test_suspend);
     return g_test_run();
 }

@@ -576,6 +576,35 @@ static void second_main(void)
     turn = 2002;
 }
 
+static volatile u64 by_kvm;
+
+/* As after CPU_ON, but what has woken us is still pending. */
+static void after_wake(void)
+{
+    u32 ack = gic_ack();
+    gic_eoi(ack);
+    turn = 3000 + (ack & 0x3ff);
+    psci(0x84000002, 0, 0, 0);
+}
+
+static void woken(void)
+{
+    second_error = rd("sctlr_el1") & 5;
+    mmu_on();
+    after_wake();
+}
+
+static void sleeper(void)
+{
+    mmu_on();
+    gic_init();
+    gic_enable(2);
+    turn = 2999;
+    psci(0xc4000001, 1 << 16, (u64)start_second, (u64)woken);
+    second_error = by_kvm ? 0 : 1; /* which waits, but does not power down */
+    after_wake();
+}
+
 static void wait_turn(u64 t)
 {
     u64 until = rd("cntvct_el0") + 60 * rd("cntfrq_el0");
@@ -584,6 +613,32 @@ static void wait_turn(u64 t)
             check(0, "the second CPU does not come to", turn, t);
             done();
         }
+}
+
+static void second_is_off(void)
+{
+    u64 until = rd("cntvct_el0") + 20 * rd("cntfrq_el0");
+    while (psci(0xc4000004, 1, 0, 0) != 1 && rd("cntvct_el0") < until)
+        ;
+    EXPECT("AFFINITY_INFO: off", psci(0xc4000004, 1, 0, 0), 1);
+}
+
+static void test_suspend(void)
+{
+    by_kvm = (u32)psci(0x8600ff01, 0, 0, 0) == 0xb66fb428;
+    second_error = 0;
+    EXPECT("CPU_ON for CPU_SUSPEND", cpu_on(1, sleeper), 0);
+    wait_turn(2999);
+    if (!by_kvm) {
+        EXPECT("SYSTEM_SUSPEND beside others", psci(0xc400000e, (u64)start_second, 0, 0), -3ul);
+        EXPECT("CPU_SUSPEND of a cluster", psci(0xc4000001, 1 << 24 | 1 << 16, (u64)start_second, 0), -2ul);
+        EXPECT("CPU_SUSPEND to an odd place", psci(0xc4000001, 1 << 16, (u64)start_second + 2, 0), -9ul);
+        EXPECT("features of CPU_SUSPEND", psci(0x8400000a, 0xc4000001, 0, 0), 0);
+    }
+    gic_sgi(2, 1);
+    wait_turn(3002);
+    EXPECT("power down by CPU_SUSPEND", second_error, 0);
+    second_is_off();
 }
 
 static void test_second(void)
@@ -622,11 +677,9 @@ static void test_second(void)
     wait_turn(2000);
     gic_sgi(2, 1);
     wait_turn(2001);
-    u64 until = rd("cntvct_el0") + 20 * rd("cntfrq_el0");
-    while (psci(0xc4000004, 1, 0, 0) != 1 && rd("cntvct_el0") < until)
-        ;
-    EXPECT("AFFINITY_INFO: off", psci(0xc4000004, 1, 0, 0), 1);
+    second_is_off();
     EXPECT("CPU_OFF does not return", second_error, 0);
+    test_suspend();
     *map_entry(&low_map, TEST_VA, 1) = 0;
     tlbi_all();
 }
