@@ -48,7 +48,7 @@ void vfio_vector_changed(PciDevice *d, unsigned n)
         close_door(v);
     } else if (v->door < 0) {
         v->door = event_doors()->msi_fd_new(event_watch_fd(v->event), m.address, m.data, pci_attrs(&p->pci).requester);
-    } else if ((m.address != v->message.address || m.data != v->message.data) && 
+    } else if ((m.address != v->message.address || m.data != v->message.data) &&
                !event_doors()->msi_fd_set(v->door, m.address, m.data, pci_attrs(&p->pci).requester)) {
         close_door(v);
     }

@@ -210,7 +210,8 @@ static bool fast(int kvm_fd, char **why_not) { return true; }
 const KvmArch kvm_arm_table = {
     .arch = "aarch64", .choose = choose, .vcpu_by_index = true, .first_message = PINS, .make_irqchip = kvm_arm_make_irqchip, .vm_init = vm_init, .fast = fast,
     .vcpu_init = vcpu_setup, .vcpu_free = vcpu_gone, .put = kvm_arm_put, .get = kvm_arm_get, .before_run = before_run, .after_run = after_run,
-    .handle_exit = handle_exit, .system_event = system_event, .describe = describe, .set_debug = kvm_arm_set_debug, .break_insn = { 0, 0, 0x20, 0xd4 } /* BRK #0 */, .break_len = 4,
+    .handle_exit = handle_exit, .system_event = system_event,
+    .describe = describe, .set_debug = kvm_arm_set_debug, .break_insn = { 0, 0, 0x20, 0xd4 } /* BRK #0 */, .break_len = 4,
     .hard_points = 2 * KVM_ARM_MAX_DBG_REGS,
 };
 KVM_ARCH_REGISTER(kvm_arm_table)
