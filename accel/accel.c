@@ -41,7 +41,8 @@ static bool set_options(const AccelType *t, const Opts *opts, Error **errp)
 {
     props_set_defaults(t->props, t->options);
     for (unsigned i = 0; opts && i < opts_count(opts); i++) {
-        if (!opts_is_used(opts, i) && !props_set(t->props, t->options, t->name, opts_key(opts, i), opts_value(opts, i), errp))
+        if (!opts_is_used(opts, i) &&
+            !props_set(t->props, t->options, t->name, opts_key(opts, i), opts_value(opts, i), errp))
             return false;
     }
     return true;

@@ -169,7 +169,10 @@ void debug_release(void)
 }
 
 /* --- memory --- */
-bool debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len) { return ops() && ops()->read && ops()->read(v, va, buf, len); }
+bool debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len)
+{
+    return ops() && ops()->read && ops()->read(v, va, buf, len);
+}
 bool debug_write(Vcpu *v, uint64_t va, const void *buf, unsigned len)
 {
     return ops() && ops()->write && ops()->write(v, va, buf, len);
@@ -178,7 +181,10 @@ bool debug_read_phys(Vcpu *v, uint64_t pa, void *buf, unsigned len)
 {
     return as_read(v->as, pa, buf, len, v->arch->attrs(v)) == MEM_OK;
 }
-bool debug_write_phys(Vcpu *v, uint64_t pa, const void *buf, unsigned len) { return as_write_rom(v->as, pa, buf, len) == MEM_OK; }
+bool debug_write_phys(Vcpu *v, uint64_t pa, const void *buf, unsigned len)
+{
+    return as_write_rom(v->as, pa, buf, len) == MEM_OK;
+}
 
 /* --- registers that are plain fields --- */
 void gdb_get_greg(Vcpu *v, const GdbReg *r, uint8_t *buf) { gdb_reg_put(r, buf, v->g[r->arg]); }

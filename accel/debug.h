@@ -12,23 +12,39 @@ typedef struct Vcpu Vcpu;
 typedef struct AccelDebugOps AccelDebugOps;
 
 /*
- * Points are in guest virtual (x86: linear) addresses, hold for all vCPUs and never change guest memory. Numbered as in GDB's
- * Z packets.
+ * Points are in guest virtual (x86: linear) addresses, hold for all vCPUs and never change guest memory. Numbered as in
+ * GDB's Z packets.
  */
-typedef enum DebugKind { DEBUG_BREAK_SW, DEBUG_BREAK_HW, DEBUG_WATCH_WRITE, DEBUG_WATCH_READ, DEBUG_WATCH_ACCESS, DEBUG_KINDS } DebugKind;
+typedef enum DebugKind {
+    DEBUG_BREAK_SW,
+    DEBUG_BREAK_HW,
+    DEBUG_WATCH_WRITE,
+    DEBUG_WATCH_READ,
+    DEBUG_WATCH_ACCESS,
+    DEBUG_KINDS
+} DebugKind;
 typedef struct DebugPoint {
     DebugKind kind;
     uint64_t va, len;
 } DebugPoint;
 
-typedef enum DebugReason { DEBUG_NONE, DEBUG_AT_BREAKPOINT /* before the instruction */, DEBUG_AT_WATCHPOINT, DEBUG_STEPPED } DebugReason;
+typedef enum DebugReason {
+    DEBUG_NONE,
+    DEBUG_AT_BREAKPOINT /* before the instruction */,
+    DEBUG_AT_WATCHPOINT,
+    DEBUG_STEPPED
+} DebugReason;
 typedef struct DebugStop {
     DebugReason reason;
     DebugKind kind; /* of the point */
     uint64_t va;    /* of the breakpoint; of the data that was accessed */
 } DebugStop;
 
-typedef enum DebugStep { DEBUG_RUN, DEBUG_STEP /* one instruction, interrupts wait */, DEBUG_STEP_INTERRUPTS } DebugStep;
+typedef enum DebugStep {
+    DEBUG_RUN,
+    DEBUG_STEP /* one instruction, interrupts wait */,
+    DEBUG_STEP_INTERRUPTS
+} DebugStep;
 
 /* A part of each Vcpu. Written by its thread while it runs, by the main thread while vCPUs are paused. */
 typedef struct VcpuDebug {
@@ -40,8 +56,8 @@ typedef struct VcpuDebug {
 enum { DEBUG_POINTS_MAX = 4096, DEBUG_WATCH_BYTES_MAX = 4096 };
 
 /*
- * Main thread, vCPUs paused. Adding a point that is there already, or removing one that is not, changes nothing and succeeds.
- * Watch ranges are 1 to DEBUG_WATCH_BYTES_MAX bytes.
+ * Main thread, vCPUs paused. Adding a point that is there already, or removing one that is not, changes nothing and
+ * succeeds. Watch ranges are 1 to DEBUG_WATCH_BYTES_MAX bytes.
  */
 bool debug_point_add(DebugKind kind, uint64_t va, uint64_t len, Error **errp);
 void debug_point_remove(DebugKind kind, uint64_t va, uint64_t len);
@@ -51,12 +67,15 @@ void debug_set_run(Vcpu *v, bool held, DebugStep step);
 /* All run freely, without a debugger. */
 void debug_release(void);
 /*
- * The handler is called in the main thread after a vCPU has stopped by itself (v->debug.stop, v->debug.held); others may still run
- * and may stop as well: it pauses the machine first.
+ * The handler is called in the main thread after a vCPU has stopped by itself (v->debug.stop, v->debug.held); others
+ * may still run and may stop as well: it pauses the machine first.
  */
 void debug_set_handler(void (*stopped)(void));
 
-/* Guest memory as the vCPU's code sees it, or physical; main thread, vCPUs paused. Writes reach ROM and drop translated code. */
+/*
+ * Guest memory as the vCPU's code sees it, or physical; main thread, vCPUs paused. Writes reach ROM and drop translated
+ * code.
+ */
 bool debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len);
 bool debug_write(Vcpu *v, uint64_t va, const void *buf, unsigned len);
 bool debug_read_phys(Vcpu *v, uint64_t pa, void *buf, unsigned len);

@@ -13,8 +13,9 @@ typedef enum AccessKind { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH } AccessKind;
 typedef struct WalkResult {
     hwaddr phys;        /* of the 4 KiB page's first byte, whatever the size of the mapping */
     /*
-     * Size of the mapping: 12, 21, 22, 30 ... for exact invalidation of large pages. Below 12: the answer holds for that naturally
-     * aligned piece only, and each access and each fetch there walks; then it is below 12 for all addresses of the page.
+     * Size of the mapping: 12, 21, 22, 30 ... for exact invalidation of large pages. Below 12: the answer holds for
+     * that naturally aligned piece only, and each access and each fetch there walks; then it is below 12 for all
+     * addresses of the page.
      */
     uint8_t page_bits;
     bool readable, writable, executable; /* now, without further side effects: writable only once D is set */
@@ -29,12 +30,16 @@ struct GuestArch {
     const char *name;             /* "x86_64" */
     unsigned gregs;               /* in use */
     const uint8_t *home_order;    /* greg numbers, hottest first, ended by 0xff: who gets host registers */
-    const uint8_t *vec_home_order; /* V numbers (temporaries too) for IR op SIMD, likewise; NULL: V(0..15), which op VEC needs */
+    /* V numbers (temporaries too) for IR op SIMD, likewise; NULL: V(0..15), which op VEC needs */
+    const uint8_t *vec_home_order;
     unsigned banks;               /* TLB banks in use */
-    /* Banks that generated code uses only in modes whose code is fetched through them: what they hold outlasts changes of the
-     * address space and back that other modes make. */
+    /* Banks that generated code uses only in modes whose code is fetched through them: what they hold outlasts changes
+     * of the address space and back that other modes make. */
     uint8_t own_banks;
-    /* The host register (by the back end's name, "x86-64") that greg g should live in (x86 on x86: rax, rcx, rdx); -1: any. */
+    /*
+     * The host register (by the back end's name, "x86-64") that greg g should live in (x86 on x86: rax, rcx, rdx); -1:
+     * any.
+     */
     int8_t (*preferred_home)(const char *host, unsigned g);
 
     /* Translate one guest block into IR (accel/tcg/trans.h); reads code through trans_fetch*(). Never raises. */
@@ -44,16 +49,19 @@ struct GuestArch {
 
     /*
      * Translate a virtual address. May set accessed/dirty bits (atomically, in guest RAM). Called in the vCPU's thread.
-     * probe: no fault is recorded and A/D not set. false: not allowed; unless probe, the target has recorded the exception
-     * (the caller then unwinds).
+     * probe: no fault is recorded and A/D not set. false: not allowed; unless probe, the target has recorded the
+     * exception (the caller then unwinds).
      */
     bool (*walk)(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, WalkResult *out);
     /*
-     * The bus refused an access; may be NULL. It may record an exception and unwind: the access has not been done, the state is
-     * that of the guest instruction (one that also reads the location may have changed registers).
+     * The bus refused an access; may be NULL. It may record an exception and unwind: the access has not been done, the
+     * state is that of the guest instruction (one that also reads the location may have changed registers).
      */
     void (*bus_error)(Vcpu *v, uint64_t va, hwaddr pa, AccessKind kind);
-    /* An access at va that IrMem.align (bytes: `align`) forbids: record the exception; the caller unwinds. x86: 16 is #GP(0), else #AC. */
+    /*
+     * An access at va that IrMem.align (bytes: `align`) forbids: record the exception; the caller unwinds. x86: 16 is
+     * #GP(0), else #AC.
+     */
     void (*misaligned)(Vcpu *v, uint64_t va, AccessKind kind, unsigned align);
     /* A block that ends with a divide error, see IR_DIVU/IR_DIVS: record the exception; the caller unwinds. */
     void (*divide_error)(Vcpu *v);
@@ -66,7 +74,8 @@ struct GuestArch {
     void (*set_pc)(Vcpu *v, uint64_t pc); /* as CpuPortOps.set_pc; NULL: v->pc = pc */
     MemAttrs (*attrs)(const Vcpu *v);
     void (*print_regs)(Vcpu *v, GString *out);     /* `info registers`, -d cpu */
-    int (*disassemble)(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out); /* one insn: its length */
+    /* one insn: its length */
+    int (*disassemble)(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out);
     const GdbTarget *(*gdb)(const Vcpu *v);        /* registers as a debugger sees them; NULL: none */
     const StateField *state;        /* offsets in the target's structure, whose first member is the Vcpu */
 };

@@ -159,7 +159,8 @@ void vcpu_start_thread(Vcpu *v)
         return;
     }
     v->thread = thread_start(v->name, thread_body, v);
-    if (atomic_load(&paused)) /* on its way there it clears exit_request, which is no longer its own to clear after we return */
+    /* on its way there it clears exit_request, which is no longer its own to clear after we return */
+    if (atomic_load(&paused))
         wait_standing(v->run);
 }
 
@@ -361,7 +362,8 @@ void vcpus_pause_soon(void)
 
 void vcpus_resume(void)
 {
-    for (unsigned i = 0; i < count; i++) { /* so that a pause that follows at once waits for the thread to stand again */
+    /* so that a pause that follows at once waits for the thread to stand again */
+    for (unsigned i = 0; i < count; i++) {
         if (!has_own_thread(vcpus[i]))
             continue;
         pthread_mutex_lock(&vcpus[i]->run->lock);

@@ -38,8 +38,9 @@ typedef union VecReg {
 
 /*
  * Fast softmmu level: structure of arrays, so that generated code indexes with a scaled register. read/write: virtual
- * address of the page for which the access is allowed without any side effect, or tlb_empty(slot). host: host address of the page.
- * A page is absent from `write` (though mapped writable) while it holds translated code or is not dirty yet.
+ * address of the page for which the access is allowed without any side effect, or tlb_empty(slot). host: host address
+ * of the page. A page is absent from `write` (though mapped writable) while it holds translated code or is not dirty
+ * yet.
  */
 typedef struct TlbBank {
     uint64_t read[TLB_SIZE], write[TLB_SIZE], host[TLB_SIZE];
@@ -50,10 +51,11 @@ static inline uint64_t tlb_empty(unsigned slot) { return (uint64_t)(slot ^ TLB_S
 typedef struct JumpCacheEntry { uint64_t tag; const void *host; } JumpCacheEntry;
 
 /*
- * How a lazily held flag result was made: evaluated by flags_eval() (accel/tcg/flags.h). Explicit bits use the positions
- * C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of an op: log2 of the size; the rest: FlagOp. Most operations set all flags by op
- * from dst, src, src2. Others set only some, over those: when rest_op is not 0, it gives all flags but C from rest_dst and rest_src;
- * when nz_op is not 0, it gives all but C and O from nz_dst; when carry_op is not 0, C is bit 0 of carry. (One store clears them all.)
+ * How a lazily held flag result was made: evaluated by flags_eval() (accel/tcg/flags.h). Explicit bits use the
+ * positions C=0 P=2 A=4 Z=6 S(N)=7 O(V)=11. Low 2 bits of an op: log2 of the size; the rest: FlagOp. Most operations
+ * set all flags by op from dst, src, src2. Others set only some, over those: when rest_op is not 0, it gives all flags
+ * but C from rest_dst and rest_src; when nz_op is not 0, it gives all but C and O from nz_dst; when carry_op is not 0,
+ * C is bit 0 of carry. (One store clears them all.)
  */
 typedef struct LazyFlags {
     uint64_t dst, src, src2;
@@ -77,7 +79,8 @@ struct Vcpu {
     uint64_t scratch[10] __attribute__((aligned(64))); /* bounce buffer of slow accesses (64 bytes + slack) */
     uint64_t slow[4];             /* operands of the slow path in progress */
     int64_t icount_left;          /* -icount: instructions until the slice ends, see IR_COUNT */
-    uint32_t fp_control;          /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */
+    /* guest's SIMD FP control and sticky flags (x86: MXCSR), loaded while generated code runs */
+    uint32_t fp_control;
     uint32_t host_fp_control;
     uint64_t host_const[2 * 32];  /* constants of the back end */
     uint32_t fp_rules, fp_more;   /* accel/tcg/simd.h: FP_RULE_*, FP_MORE_* */
@@ -100,7 +103,8 @@ struct Vcpu {
     sigjmp_buf unwind;            /* back to the run loop: vcpu_unwind() */
     pthread_t thread;
     struct VcpuRun *run;          /* accel/vcpu.c: waiting, work queue */
-    void *accel_data;             /* of the translator, and of those who use its memory accesses: L2 TLB, counters ... */
+    /* of the translator, and of those who use its memory accesses: L2 TLB, counters ... */
+    void *accel_data;
     struct KvmVcpu *kvm;          /* accel/kvm; NULL under another accelerator */
     char name[24];
 };
@@ -111,7 +115,8 @@ void vcpu_memory_free(void *p, size_t size);
 /* Made by the target: called by the board to create CPUs (CpuFamily.create). Starts nothing. */
 bool vcpu_init(Vcpu *v, const GuestArch *arch, Machine *m, unsigned index, Error **errp);
 void vcpu_destroy(Vcpu *v);   /* its thread has ended or was never started; the memory is the target's */
-void vcpu_start_thread(Vcpu *v); /* main thread; while vCPUs are paused it returns when the thread stands, as after vcpus_pause() */
+/* main thread; while vCPUs are paused it returns when the thread stands, as after vcpus_pause() */
+void vcpu_start_thread(Vcpu *v);
 void vcpu_stop_thread(Vcpu *v);  /* main thread, vCPUs paused: only this one's thread ends */
 void vcpus_stop_threads(void); /* main thread: every vCPU thread leaves its loop and is joined */
 Vcpu *vcpu_get(unsigned index);
@@ -128,13 +133,14 @@ bool vcpu_take_event(Vcpu *v, CpuLine line); /* own thread: clear it, tell wheth
 void vcpu_kick(Vcpu *v);
 
 /*
- * For the loop of an accelerator, v's thread outside guest code and outside RCU sections. vcpu_service: do queued work and
- * stand still while vCPUs are paused or this one is held (debug.h; one thread for all: its loop passes over those held);
- * false: the thread shall end. vcpu_wait: block until the vCPU is kicked or `ready` (may be NULL) is true.
+ * For the loop of an accelerator, v's thread outside guest code and outside RCU sections. vcpu_service: do queued work
+ * and stand still while vCPUs are paused or this one is held (debug.h; one thread for all: its loop passes over those
+ * held); false: the thread shall end. vcpu_wait: block until the vCPU is kicked or `ready` (may be NULL) is true.
  */
 bool vcpu_service(Vcpu *v);
 void vcpu_work(Vcpu *v); /* only the queued work */
-bool vcpu_service_due(const Vcpu *v); /* would vcpu_service() do more than return true? A reason that comes later kicks */
+/* would vcpu_service() do more than return true? A reason that comes later kicks */
+bool vcpu_service_due(const Vcpu *v);
 void vcpu_wait(Vcpu *v, bool (*ready)(Vcpu *v));
 void vcpu_set_current(Vcpu *v); /* thread start; single-threaded TCG switches */
 
@@ -144,8 +150,9 @@ void vcpu_run_on(Vcpu *v, VcpuWorkFn *fn, void *opaque);        /* async; queued
 void vcpu_run_on_sync(Vcpu *v, VcpuWorkFn *fn, void *opaque);   /* main thread only */
 
 /*
- * Main thread. vcpus_pause: returns when every vCPU stands outside guest code; work of vcpu_run_on() is still done then.
- * vcpus_resume: let them go on; no vCPU enters guest code before the first one. system/ puts both into MachineRunOps.
+ * Main thread. vcpus_pause: returns when every vCPU stands outside guest code; work of vcpu_run_on() is still done
+ * then. vcpus_resume: let them go on; no vCPU enters guest code before the first one. system/ puts both into
+ * MachineRunOps.
  */
 void vcpus_pause(void);
 void vcpus_resume(void);
@@ -156,8 +163,8 @@ void vcpus_pause_soon(void);
 /*
  * Helpers called by generated code (own thread only).
  * vcpu_sync: make v->pc (start of the present guest instruction) and v->fl precise. Registers g[] and v[] already are.
- * vcpu_unwind: drop the present block and go back to the run loop, which calls arch->deliver when an exception is pending
- * (the target recorded it). Nothing may be held (locks, allocations). Calls vcpu_sync itself if need be.
+ * vcpu_unwind: drop the present block and go back to the run loop, which calls arch->deliver when an exception is
+ * pending (the target recorded it). Nothing may be held (locks, allocations). Calls vcpu_sync itself if need be.
  */
 void vcpu_sync(Vcpu *v);
 _Noreturn void vcpu_unwind(Vcpu *v);

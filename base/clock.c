@@ -173,7 +173,9 @@ static bool run_one(ClockId id, int64_t now)
     t->refs++;
     LockDomain *domain = t->domain;
     pthread_mutex_unlock(&q->lock);
-    /* The domain comes first in the lock order; look again when it is held: the timer may have been cancelled or freed. */
+    /*
+     * The domain comes first in the lock order; look again when it is held: the timer may have been cancelled or freed.
+     */
     lock_domain_lock(domain);
     pthread_mutex_lock(&q->lock);
     bool due = t->deadline >= 0 && t->deadline <= now;

@@ -15,8 +15,10 @@ const Disassembler *disassembler_get(void)
     if (g_once_init_enter(&once)) {
         void *lib = dlopen(LIBRARY, RTLD_NOW);
         if (lib) {
-            d = (Disassembler){ (__typeof__(cs_open) *)dlsym(lib, "cs_open"), (__typeof__(cs_disasm) *)dlsym(lib, "cs_disasm"),
-                                (__typeof__(cs_free) *)dlsym(lib, "cs_free"), (__typeof__(cs_close) *)dlsym(lib, "cs_close") };
+            d = (Disassembler){ (__typeof__(cs_open) *)dlsym(lib, "cs_open"),
+                                (__typeof__(cs_disasm) *)dlsym(lib, "cs_disasm"),
+                                (__typeof__(cs_free) *)dlsym(lib, "cs_free"),
+                                (__typeof__(cs_close) *)dlsym(lib, "cs_close") };
             found = d.open && d.disasm && d.free && d.close ? &d : NULL;
         }
         if (!found)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Capstone, loaded when something is first disassembled: it is large, and most runs and all of the image tools never need it. */
+/*
+ * Capstone, loaded when something is first disassembled: it is large, and most runs and all of the image tools never
+ * need it.
+ */
 #ifndef BASE_DISASSEMBLER_H
 #define BASE_DISASSEMBLER_H
 

@@ -142,7 +142,8 @@ const char *nearest_name(const char *got, const char *const *names)
     size_t len = strlen(got);
     unsigned best_distance = 2 * (1 + (len <= 3 ? 1 : len <= 8 ? 2 : 3));
     for (; *got && names && *names; names++) {
-        unsigned d = 2 * edit_distance(got, *names) + (strlen(*names) != len); /* of two as near the one of the same length */
+        /* of two as near the one of the same length */
+        unsigned d = 2 * edit_distance(got, *names) + (strlen(*names) != len);
         if (d < best_distance) {
             best_distance = d;
             best = *names;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Watched eventfds. The thread that serves one may be about to do so when it goes: then it finds it closed, and the memory stays until it has. */
+/*
+ * Watched eventfds. The thread that serves one may be about to do so when it goes: then it finds it closed, and the
+ * memory stays until it has.
+ */
 #include "base/event-watch.h"
 
 #include <sys/eventfd.h>

@@ -99,7 +99,8 @@ static gboolean watch_ready(int fd, GIOCondition condition, void *opaque)
 {
     Watch *w = opaque;
     /* Hang-up and error show as readable: the reader then sees the end or the errno. */
-    unsigned ready = (condition & (G_IO_IN | G_IO_HUP | G_IO_ERR) ? 1 : 0) | (condition & (G_IO_OUT | G_IO_ERR) ? 2 : 0);
+    unsigned ready = (condition & (G_IO_IN | G_IO_HUP | G_IO_ERR) ? 1 : 0) |
+                     (condition & (G_IO_OUT | G_IO_ERR) ? 2 : 0);
     return w->fn(fd, ready, w->opaque);
 }
 

@@ -258,7 +258,8 @@ void iothread_release(IoThread *t)
 void iothread_info(Object *o, IoThreadInfo *out)
 {
     IoThread *t = (IoThread *)o;
-    *out = (IoThreadInfo){ o->id, t->tid, t->poll_max_ns, t->poll_grow, t->poll_shrink, t->aio_max_batch, t->calls, t->watched, t->reaped };
+    *out = (IoThreadInfo){ o->id,    t->tid,     t->poll_max_ns, t->poll_grow, t->poll_shrink, t->aio_max_batch,
+                           t->calls, t->watched, t->reaped };
 }
 
 /* --- the object --- */
@@ -306,11 +307,16 @@ static const Property props[] = {
     DEFINE_PROP_U64("poll-max-ns", IoThread, poll_max_ns, 0, "look for work so long before sleeping"),
     DEFINE_PROP_U64("poll-grow", IoThread, poll_grow, 0, "(accepted: the time does not adapt)"),
     DEFINE_PROP_U64("poll-shrink", IoThread, poll_shrink, 0, "(accepted)"),
-    DEFINE_PROP_U64("aio-max-batch", IoThread, aio_max_batch, 0, "(accepted: 32 requests go to the kernel at a time at most)"),
+    DEFINE_PROP_U64("aio-max-batch", IoThread, aio_max_batch, 0,
+                    "(accepted: 32 requests go to the kernel at a time at most)"),
     DEFINE_PROP_END,
 };
 static const ObjectType iothread_type = {
-    .name = "iothread", .desc = "a thread that serves devices' queues", .size = sizeof(IoThread), .props = props, .complete = complete,
+    .name = "iothread",
+    .desc = "a thread that serves devices' queues",
+    .size = sizeof(IoThread),
+    .props = props,
+    .complete = complete,
     .finalize = finalize,
 };
 OBJECT_REGISTER(iothread_type)

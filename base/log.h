@@ -40,7 +40,10 @@ enum {
 
 extern uint32_t log_mask; /* read without a lock; changed by log_set_mask() only */
 
-static inline bool log_enabled(uint32_t mask) { return G_UNLIKELY(__atomic_load_n(&log_mask, __ATOMIC_RELAXED) & mask); }
+static inline bool log_enabled(uint32_t mask)
+{
+    return G_UNLIKELY(__atomic_load_n(&log_mask, __ATOMIC_RELAXED) & mask);
+}
 
 /* Parse "a,b,c" (also "all", "help", "trace:PATTERN") into a mask. */
 bool log_parse_mask(const char *text, uint32_t *mask, Error **errp);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What -object makes: helpers of devices and back ends that a user names (iothread, secret, memory-backend-ram, throttle-group …). */
+/*
+ * What -object makes: helpers of devices and back ends that a user names (iothread, secret, memory-backend-ram,
+ * throttle-group …).
+ */
 #ifndef BASE_OBJECT_H
 #define BASE_OBJECT_H
 
@@ -38,12 +41,16 @@ void object_type_register(const ObjectType *type);
 /* Make one: keys "qom-type" (the type's name; -object's first word), "id", properties. Not used keys are errors. */
 Object *object_add(Opts *opts, Error **errp);
 /* The same by name, for defaults that the program makes (id must be free). */
-Object *object_new(const char *type, const char *id, Error **errp, ...) G_GNUC_NULL_TERMINATED; /* name, value, ..., NULL */
+/* name, value, ..., NULL */
+Object *object_new(const char *type, const char *id, Error **errp, ...) G_GNUC_NULL_TERMINATED;
 /* Fails while somebody uses it. */
 bool object_del(const char *id, Error **errp);
 void objects_free_all(void); /* at exit, latest first */
 
-/* kind NULL: any. object_get names what is missing or of another kind: "no object 'x' of kind iothread; add -object iothread,id=x". */
+/*
+ * kind NULL: any. object_get names what is missing or of another kind: "no object 'x' of kind iothread; add -object
+ * iothread,id=x".
+ */
 Object *object_find(const char *id, const char *kind);
 Object *object_get(const char *id, const char *kind, Error **errp);
 /* object_get() and count a user, who releases it. */

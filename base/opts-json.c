@@ -65,7 +65,8 @@ bool opts_add_json(Opts *o, const char *json, Error **errp)
     g_autoptr(JsonParser) parser = json_parser_new();
     g_autoptr(GError) err = NULL;
     if (!json_parser_load_from_data(parser, json, -1, &err)) {
-        error_setf(errp, "JSON: %s", g_str_has_prefix(err->message, "<data>:") ? err->message + strlen("<data>:") : err->message);
+        error_setf(errp, "JSON: %s",
+                   g_str_has_prefix(err->message, "<data>:") ? err->message + strlen("<data>:") : err->message);
         return false;
     }
     JsonNode *root = json_parser_get_root(parser);

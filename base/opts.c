@@ -81,7 +81,10 @@ static char *next_piece(const char **text)
     return g_string_free(piece, false);
 }
 
-Opts *opts_parse(const char *text, const char *implied_key, Error **errp) { return opts_parse_list(text, implied_key, NULL, NULL, errp); }
+Opts *opts_parse(const char *text, const char *implied_key, Error **errp)
+{
+    return opts_parse_list(text, implied_key, NULL, NULL, errp);
+}
 
 Opts *opts_parse_list(const char *text, const char *implied_key, const char *list_key, GPtrArray *list, Error **errp)
 {
@@ -177,7 +180,8 @@ bool parse_u64(const char *text, uint64_t *out)
         return false;
     for (; *p; p++) {
         int digit = base == 16 ? g_ascii_xdigit_value(*p) : g_ascii_digit_value(*p);
-        if (digit < 0 || __builtin_mul_overflow(v, (uint64_t)base, &v) || __builtin_add_overflow(v, (uint64_t)digit, &v))
+        if (digit < 0 || __builtin_mul_overflow(v, (uint64_t)base, &v) ||
+            __builtin_add_overflow(v, (uint64_t)digit, &v))
             return false;
     }
     *out = v;

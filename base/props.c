@@ -8,10 +8,12 @@
 #include "base/opts.h"
 
 /* What a kind holds: its width in bytes (0: not an integer) and the name in help texts. */
-static const struct { uint8_t width; const char *name; } kinds[] = {
-    [PROP_BOOL] = { 0, "bool" }, [PROP_U8] = { 1, "uint8" }, [PROP_U16] = { 2, "uint16" }, [PROP_U32] = { 4, "uint32" },
-    [PROP_U64] = { 8, "uint64" }, [PROP_I32] = { 4, "int32" }, [PROP_SIZE] = { 8, "size" }, [PROP_STRING] = { 0, "str" },
-    [PROP_ENUM] = { 4, "enum" }, [PROP_CHARDEV] = { 0, "chardev id" }, [PROP_LINK] = { 0, "device id" },
+static const struct { uint8_t width; const char *name;
+} kinds[] = {
+    [PROP_BOOL] = { 0, "bool" },          [PROP_U8] = { 1, "uint8" },       [PROP_U16] = { 2, "uint16" },
+    [PROP_U32] = { 4, "uint32" },         [PROP_U64] = { 8, "uint64" },     [PROP_I32] = { 4, "int32" },
+    [PROP_SIZE] = { 8, "size" },          [PROP_STRING] = { 0, "str" },     [PROP_ENUM] = { 4, "enum" },
+    [PROP_CHARDEV] = { 0, "chardev id" }, [PROP_LINK] = { 0, "device id" },
 };
 
 static const PropResolver *resolvers[PROP_LINK + 1];
@@ -67,7 +69,8 @@ static bool set_integer(const Property *p, void *object, const char *value, Erro
         max = bits_mask(8 * kinds[p->kind].width);
     bool ok = p->kind == PROP_SIZE ? parse_size(value, 1, &v) : parse_u64(value, &v);
     if (!ok) {
-        error_setf(errp, "'%s' is not a %s", value, p->kind == PROP_SIZE ? "size (a number with k, M, G or T)" : "number");
+        error_setf(errp, "'%s' is not a %s", value,
+                   p->kind == PROP_SIZE ? "size (a number with k, M, G or T)" : "number");
         return false;
     }
     if (v < min || v > max) {
@@ -235,7 +238,8 @@ static void print_default(const Property *p, GString *out)
 void props_print_help(const Property *table, GString *out)
 {
     for (const Property *p = table; p && p->kind != PROP_END; p++) {
-        g_autofree char *type = p->kind == PROP_ENUM ? g_strjoinv("|", (char **)p->choices) : g_strdup(kinds[p->kind].name);
+        g_autofree char *type = p->kind == PROP_ENUM ? g_strjoinv("|", (char **)p->choices)
+                                                     : g_strdup(kinds[p->kind].name);
         g_string_append_printf(out, "  %s=<%s>%*s - %s", p->name, type,
                                MAX(0, 24 - (int)(strlen(p->name) + strlen(type))), "", p->help ? p->help : "");
         print_default(p, out);

@@ -30,25 +30,35 @@ typedef struct Property {
     const char *help;
 } Property;
 
-#define PROP_(k, n, T, f, d, h, ...) { .name = n, .kind = k, .offset = offsetof(T, f), .dflt = d, .help = h, ##__VA_ARGS__ }
+#define PROP_(k, n, T, f, d, h, ...) \
+    { .name = n, .kind = k, .offset = offsetof(T, f), .dflt = d, .help = h, ##__VA_ARGS__ }
 #define DEFINE_PROP_BOOL(n, T, f, d, h) PROP_(PROP_BOOL, n, T, f, d, h)
 #define DEFINE_PROP_U8(n, T, f, d, h) PROP_(PROP_U8, n, T, f, d, h)
 #define DEFINE_PROP_U16(n, T, f, d, h) PROP_(PROP_U16, n, T, f, d, h)
 #define DEFINE_PROP_U32(n, T, f, d, h) PROP_(PROP_U32, n, T, f, d, h)
 #define DEFINE_PROP_U64(n, T, f, d, h) PROP_(PROP_U64, n, T, f, d, h)
 #define DEFINE_PROP_SIZE(n, T, f, d, h) PROP_(PROP_SIZE, n, T, f, d, h)
-#define DEFINE_PROP_STRING(n, T, f, d, h) { .name = n, .kind = PROP_STRING, .offset = offsetof(T, f), .dflt_str = d, .help = h }
+#define DEFINE_PROP_STRING(n, T, f, d, h) \
+    { .name = n, .kind = PROP_STRING, .offset = offsetof(T, f), .dflt_str = d, .help = h }
 #define DEFINE_PROP_ENUM(n, T, f, d, c, h) PROP_(PROP_ENUM, n, T, f, d, h, .choices = c)
-#define DEFINE_PROP_CHARDEV(n, T, f) { .name = n, .kind = PROP_CHARDEV, .offset = offsetof(T, f), .help = "character back end" }
+#define DEFINE_PROP_CHARDEV(n, T, f) \
+    { .name = n, .kind = PROP_CHARDEV, .offset = offsetof(T, f), .help = "character back end" }
 #define DEFINE_PROP_END { .name = NULL, .kind = PROP_END }
 
-/* Set the defaults, set one from text (error: "OBJECT: property 'x': ..."), get one as text (caller frees), free strings. */
+/*
+ * Set the defaults, set one from text (error: "OBJECT: property 'x': ..."), get one as text (caller frees), free
+ * strings.
+ */
 void props_set_defaults(const Property *table, void *object);
-bool props_set(const Property *table, void *object, const char *what, const char *name, const char *value, Error **errp);
+bool props_set(const Property *table, void *object, const char *what, const char *name, const char *value,
+               Error **errp);
 char *props_get(const Property *table, const void *object, const char *name);
 const Property *props_find(const Property *table, const char *name);
 void props_free(const Property *table, void *object);
-/* How PROP_CHARDEV and PROP_LINK find what an id names (base does not know those layers); find: NULL when there is none. */
+/*
+ * How PROP_CHARDEV and PROP_LINK find what an id names (base does not know those layers); find: NULL when there is
+ * none.
+ */
 typedef struct PropResolver {
     void *(*find)(const char *id);
     const char *(*id)(const void *target);

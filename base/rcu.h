@@ -4,8 +4,8 @@
 #define BASE_RCU_H
 
 /*
- * rcu_read_lock() / rcu_read_unlock() nest and never wait. Readers must be threads of thread_start() or the main thread.
- * Free with call_rcu(); synchronize_rcu() only without any lock domain and outside a read section.
+ * rcu_read_lock() / rcu_read_unlock() nest and never wait. Readers must be threads of thread_start() or the main
+ * thread. Free with call_rcu(); synchronize_rcu() only without any lock domain and outside a read section.
  */
 #ifndef _LGPL_SOURCE
 #define _LGPL_SOURCE /* inline read side */

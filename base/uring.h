@@ -34,7 +34,10 @@ void uring_plug(void);
 void uring_unplug(void);
 void uring_kick(void);
 
-/* For the one thread that reaps: a descriptor to poll for reading, and done() of all that has ended (plugged); whether there was any. */
+/*
+ * For the one thread that reaps: a descriptor to poll for reading, and done() of all that has ended (plugged); whether
+ * there was any.
+ */
 int uring_fd(const Uring *u);
 bool uring_reap(Uring *u);
 #endif

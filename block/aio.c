@@ -8,15 +8,18 @@ static bool is_write(BlkOp op) { return op != BLK_READ && op != BLK_FLUSH; }
 /* Whatever the core would do besides passing it on is left to the blocking function. */
 static bool passes(const BlockNode *n, const BlockAio *a, uint64_t offset)
 {
-    unsigned special = a->op == BLK_WRITE ? BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT : a->op == BLK_DISCARD ? 0 : BLOCK_WRITETHROUGH;
+    unsigned special = a->op == BLK_WRITE     ? BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT
+                       : a->op == BLK_DISCARD ? 0
+                                              : BLOCK_WRITETHROUGH;
     if (!n->aio || a->depth == BLOCK_AIO_DEPTH || (a->op != BLK_READ && !block_writable(n)))
         return false;
     if (a->op == BLK_FLUSH)
         return !(n->flags & BLOCK_NO_FLUSH);
-    if (!a->bytes || offset > block_size(n) || a->bytes > block_size(n) - offset || (is_write(a->op) && n->flags & special) ||
-        (a->op == BLK_DISCARD && !(n->flags & BLOCK_UNMAP)))
+    if (!a->bytes || offset > block_size(n) || a->bytes > block_size(n) - offset ||
+        (is_write(a->op) && n->flags & special) || (a->op == BLK_DISCARD && !(n->flags & BLOCK_UNMAP)))
         return false;
-    return a->op == BLK_READ || a->op == BLK_WRITE ? block_is_aligned(n, offset, a->bytes, a->iov, a->iovcnt) : n->zero_align <= 1;
+    return a->op == BLK_READ || a->op == BLK_WRITE ? block_is_aligned(n, offset, a->bytes, a->iov, a->iovcnt)
+                                                   : n->zero_align <= 1;
 }
 
 static void leave(BlockAioStep *s)

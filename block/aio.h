@@ -16,7 +16,10 @@ struct BlockAioStep {
     void *data;          /* the driver's, for aio_ended */
 };
 
-/* The caller owns it until done() is called: once, in the ring's thread, without locks. -EAGAIN: the blocking function has to do it. */
+/*
+ * The caller owns it until done() is called: once, in the ring's thread, without locks. -EAGAIN: the blocking function
+ * has to do it.
+ */
 struct BlockAio {
     BlkOp op;
     unsigned flags;      /* BLOCK_REQ_MAY_UNMAP */

@@ -27,8 +27,8 @@ struct BlockBackend {
     pthread_mutex_t hold_lock;
     pthread_cond_t released;
     struct {               /* each counter for itself, relaxed */
-        _Atomic uint64_t bytes[BLK_OPS], failed[BLK_OPS], invalid[BLK_OPS], time_ns[BLK_OPS], latency[BLK_OPS][BLK_LATENCIES], inline_ops, ring_ops, last_ns,
-                         highest;
+        _Atomic uint64_t bytes[BLK_OPS], failed[BLK_OPS], invalid[BLK_OPS], time_ns[BLK_OPS],
+            latency[BLK_OPS][BLK_LATENCIES], inline_ops, ring_ops, last_ns, highest;
     } stats;
 };
 #define BLK_COUNT(counter, n) atomic_fetch_add_explicit(&(counter), n, memory_order_relaxed)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A drive's requests: done at once if nothing has to be waited for, else by io_uring or by worker threads; held back, limited, counted. */
+/*
+ * A drive's requests: done at once if nothing has to be waited for, else by io_uring or by worker threads; held back,
+ * limited, counted.
+ */
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/thread.h"
@@ -100,7 +103,13 @@ static bool start_aio(BlockBackend *b, BlkRequest *r)
     if (!ring || r->flags & BLOCK_REQ_FUA)
         return false;
     Started *s = g_new(Started, 1);
-    s->aio = (BlockAio){ .op = r->op, .flags = r->flags, .bytes = r->bytes, .iov = r->iov, .iovcnt = r->iovcnt, .done = started_done, .ring = ring };
+    s->aio = (BlockAio){ .op = r->op,
+                         .flags = r->flags,
+                         .bytes = r->bytes,
+                         .iov = r->iov,
+                         .iovcnt = r->iovcnt,
+                         .done = started_done,
+                         .ring = ring };
     s->r = r;
     bool started = !block_aio(r->node, &s->aio, r->offset);
     if (!started)

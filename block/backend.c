@@ -125,7 +125,8 @@ void blk_set_serial(BlockBackend *b, const char *serial)
 bool blk_attach(BlockBackend *b, const char *device, Error **errp)
 {
     if (b->user) {
-        error_setf(errp, "device '%s': drive '%s' is in use by device '%s'; give each device a drive of its own", device, b->name, b->user);
+        error_setf(errp, "device '%s': drive '%s' is in use by device '%s'; give each device a drive of its own",
+                   device, b->name, b->user);
         return false;
     }
     b->user = g_strdup(device);
@@ -158,7 +159,9 @@ static bool need_removable(const BlockBackend *b, Error **errp)
 {
     if (!b->user || blk_removable(b))
         return true;
-    error_setf(errp, "drive '%s': the medium of device '%s' can't be changed; remove the device, or use a CD or floppy drive", b->name, b->user);
+    error_setf(errp,
+               "drive '%s': the medium of device '%s' can't be changed; remove the device, or use a CD or floppy drive",
+               b->name, b->user);
     return false;
 }
 
@@ -194,7 +197,10 @@ bool blk_eject(BlockBackend *b, bool force, Error **errp)
         if (b->ops->eject_request)
             b->ops->eject_request(b->opaque, force);
         if (!force) {
-            error_setf(errp, "drive '%s': the guest has locked the medium; it has been asked to give it back: try again, or use -f", b->name);
+            error_setf(
+                errp,
+                "drive '%s': the guest has locked the medium; it has been asked to give it back: try again, or use -f",
+                b->name);
             return false;
         }
     }

@@ -10,8 +10,8 @@ typedef struct BlockBackend BlockBackend;
 typedef enum BlkOnError { BLK_ERROR_REPORT, BLK_ERROR_IGNORE, BLK_ERROR_ENOSPC, BLK_ERROR_STOP } BlkOnError;
 
 /*
- * A request. The caller owns it until done() is called: exactly once, without locks, from a worker thread or from inside blk_submit();
- * error is 0 or a negative errno. iov must hold `bytes` for reads and writes.
+ * A request. The caller owns it until done() is called: exactly once, without locks, from a worker thread or from
+ * inside blk_submit(); error is 0 or a negative errno. iov must hold `bytes` for reads and writes.
  */
 typedef struct BlkRequest BlkRequest;
 typedef void BlkDoneFn(BlkRequest *r, int error);
@@ -35,8 +35,9 @@ struct BlkRequest {
 };
 
 /*
- * A drive of the machine; it has a medium (a node) or none. name: -drive id=, or the node's; NULL: it has none, and goes with the device that
- * is detached from it. Takes the reference to node; node NULL: no medium, and every request ends with -ENOMEDIUM. Main thread.
+ * A drive of the machine; it has a medium (a node) or none. name: -drive id=, or the node's; NULL: it has none, and
+ * goes with the device that is detached from it. Takes the reference to node; node NULL: no medium, and every request
+ * ends with -ENOMEDIUM. Main thread.
  */
 BlockBackend *blk_new(const char *name, BlockNode *node);
 void blk_free(BlockBackend *b);       /* drains */
@@ -62,8 +63,9 @@ void blk_detach(BlockBackend *b);     /* drains; forgets the device's functions;
 const char *blk_user(const BlockBackend *b);
 
 /*
- * What a device is told, in the main thread, without any lock domain held: it takes its own. Devices whose medium can't be changed have no
- * medium_changed: blk_insert() and blk_remove() refuse then. opaque: what blk_set_device_ops() was given.
+ * What a device is told, in the main thread, without any lock domain held: it takes its own. Devices whose medium can't
+ * be changed have no medium_changed: blk_insert() and blk_remove() refuse then. opaque: what blk_set_device_ops() was
+ * given.
  */
 typedef struct BlkDeviceOps {
     void (*medium_changed)(void *opaque, bool present); /* another medium, none, or the tray moved: unit attention */
@@ -76,7 +78,10 @@ void blk_set_device_ops(BlockBackend *b, const BlkDeviceOps *ops, void *opaque);
 bool blk_removable(const BlockBackend *b);  /* its device takes other media */
 bool blk_tray_open(const BlockBackend *b);
 bool blk_locked(const BlockBackend *b);
-/* Another medium: takes the reference to node when it returns true. There must be none. Main thread, no lock domain held. */
+/*
+ * Another medium: takes the reference to node when it returns true. There must be none. Main thread, no lock domain
+ * held.
+ */
 bool blk_insert(BlockBackend *b, BlockNode *node, Error **errp);
 /* Waits for requests on their way; whether the medium may be taken (tray, lock) is the caller's question. */
 bool blk_remove(BlockBackend *b, Error **errp);
@@ -84,15 +89,16 @@ bool blk_remove(BlockBackend *b, Error **errp);
 bool blk_eject(BlockBackend *b, bool force, Error **errp);
 void blk_tray_changed(BlockBackend *b, bool open); /* by the device, any thread: the guest moved the tray */
 /*
- * Limits of the drive's requests (block/throttle.h); takes the reference to the group, whose limits may be changed later. A throttle filter on top
- * of a medium gives its group to a drive that has none. Not while requests are submitted.
+ * Limits of the drive's requests (block/throttle.h); takes the reference to the group, whose limits may be changed
+ * later. A throttle filter on top of a medium gives its group to a drive that has none. Not while requests are
+ * submitted.
  */
 typedef struct ThrottleGroup ThrottleGroup;
 void blk_set_throttle(BlockBackend *b, ThrottleGroup *g);
 ThrottleGroup *blk_throttle(const BlockBackend *b); /* NULL: none */
 /*
- * Where requests end that io_uring carries out (aio=io_uring): in the thread of this ring; NULL: in the process's own. Nothing is on its way.
- * Around several submissions of one thread: blk_plug(), blk_unplug().
+ * Where requests end that io_uring carries out (aio=io_uring): in the thread of this ring; NULL: in the process's own.
+ * Nothing is on its way. Around several submissions of one thread: blk_plug(), blk_unplug().
  */
 void blk_set_ring(BlockBackend *b, Uring *ring);
 static inline void blk_plug(void) { uring_plug(); }
@@ -109,32 +115,42 @@ int blk_scsi(BlockBackend *b, BlockScsi *s, void *buf, size_t len);
 void blk_drain(BlockBackend *b);  /* returns when all submitted requests are done */
 
 /*
- * For a change of the graph, main thread. blk_hold(): requests on their way end, new ones wait until blk_release(). blk_replace_node(), while
- * held: another image with the same contents; takes the reference.
+ * For a change of the graph, main thread. blk_hold(): requests on their way end, new ones wait until blk_release().
+ * blk_replace_node(), while held: another image with the same contents; takes the reference.
  */
 void blk_hold(BlockBackend *b);
 void blk_release(BlockBackend *b);
 void blk_replace_node(BlockBackend *b, BlockNode *node);
 
-/* By BlkOp. latency[op][i]: requests that took less than 2^i microseconds and not less than 2^(i-1). idle_ns: since the last one ended. */
+/*
+ * By BlkOp. latency[op][i]: requests that took less than 2^i microseconds and not less than 2^(i-1). idle_ns: since the
+ * last one ended.
+ */
 enum { BLK_LATENCIES = 24 };
 typedef struct BlkStats {
-    uint64_t ops[BLK_OPS], bytes[BLK_OPS], failed[BLK_OPS], invalid[BLK_OPS], time_ns[BLK_OPS], inline_ops, ring_ops, idle_ns;
+    uint64_t ops[BLK_OPS], bytes[BLK_OPS], failed[BLK_OPS], invalid[BLK_OPS], time_ns[BLK_OPS], inline_ops, ring_ops,
+        idle_ns;
     uint64_t highest; /* the end of what was written farthest */
     uint64_t latency[BLK_OPS][BLK_LATENCIES];
 } BlkStats;
 BlkStats blk_stats(const BlockBackend *b);
 /* A request that its device has refused: it never was one to the drive. */
 void blk_account_invalid(BlockBackend *b, BlkOp op);
-/* Do failed and invalid requests count in time_ns and idle_ns, too? Both do, to begin with. Not while requests are submitted. */
+/*
+ * Do failed and invalid requests count in time_ns and idle_ns, too? Both do, to begin with. Not while requests are
+ * submitted.
+ */
 void blk_set_accounting(BlockBackend *b, bool failed, bool invalid);
 void blk_get_accounting(const BlockBackend *b, bool *failed, bool *invalid);
 /*
- * Reads, writes and flushes (by BlkOp) of the last so many seconds: how long they took, and how many were on their way on average. Intervals are
- * added before requests are submitted. False: there is no i-th one.
+ * Reads, writes and flushes (by BlkOp) of the last so many seconds: how long they took, and how many were on their way
+ * on average. Intervals are added before requests are submitted. False: there is no i-th one.
  */
 enum { BLK_TIMED = BLK_FLUSH + 1 };
-typedef struct BlkIntervalStats { uint64_t seconds, min_ns[BLK_TIMED], max_ns[BLK_TIMED], avg_ns[BLK_TIMED]; double depth[BLK_TIMED]; } BlkIntervalStats;
+typedef struct BlkIntervalStats {
+    uint64_t seconds, min_ns[BLK_TIMED], max_ns[BLK_TIMED], avg_ns[BLK_TIMED];
+    double depth[BLK_TIMED];
+} BlkIntervalStats;
 bool blk_add_interval(BlockBackend *b, uint64_t seconds, Error **errp);
 bool blk_interval_stats(const BlockBackend *b, unsigned i, BlkIntervalStats *out);
 #endif

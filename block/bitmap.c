@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Dirty bitmaps: which parts of a disk were written to. Bits are set by requests as they end; formats load and store them. */
+/*
+ * Dirty bitmaps: which parts of a disk were written to. Bits are set by requests as they end; formats load and store
+ * them.
+ */
 #include <string.h>
 #include "base/bits.h"
 #include "block/bitmap.h"
@@ -23,12 +26,16 @@ static uint64_t words_for(uint64_t bits) { return (bits + 63) / 64; }
 
 static bool allocate(BlockBitmap *b, uint64_t size, Error **errp)
 {
-    uint64_t bits = (size >> b->shift) + !!(size & (BIT(b->shift) - 1)), total = words_for(bits) * 8, old = words_for(b->bits) * 8;
+    uint64_t bits = (size >> b->shift) + !!(size & (BIT(b->shift) - 1)), total = words_for(bits) * 8,
+             old = words_for(b->bits) * 8;
     for (unsigned i = 0; b->node->bitmaps && i < b->node->bitmaps->len; i++)
         total += words_for(((BlockBitmap *)b->node->bitmaps->pdata[i])->bits) * 8;
-    Word *word = total - MIN(total, old) > BLOCK_BITMAP_BYTES_MAX ? NULL : g_try_malloc0_n(MAX(words_for(bits), 1u), sizeof *word);
+    Word *word = total - MIN(total, old) > BLOCK_BITMAP_BYTES_MAX
+                     ? NULL
+                     : g_try_malloc0_n(MAX(words_for(bits), 1u), sizeof *word);
     if (!word) {
-        error_setf(errp, "bitmap '%s' of image '%s' would take too much memory; use a larger granularity", b->name, block_filename(b->node));
+        error_setf(errp, "bitmap '%s' of image '%s' would take too much memory; use a larger granularity", b->name,
+                   block_filename(b->node));
         return false;
     }
     for (uint64_t i = 0; i < MIN(words_for(bits), words_for(b->bits)); i++)
@@ -64,7 +71,8 @@ static bool name_fits(BlockNode *n, const char *name, Error **errp)
     if (!*name || strlen(name) > BLOCK_BITMAP_NAME_MAX)
         error_setf(errp, "bitmap '%s': a name has 1 to %d bytes", name, BLOCK_BITMAP_NAME_MAX);
     else if (block_bitmap_find(n, name, NULL))
-        error_setf(errp, "image '%s' has a bitmap '%s' already; remove it first, or choose another name", block_filename(n), name);
+        error_setf(errp, "image '%s' has a bitmap '%s' already; remove it first, or choose another name",
+                   block_filename(n), name);
     else
         return true;
     return false;
@@ -79,13 +87,18 @@ BlockBitmap *block_bitmap_add(BlockNode *n, const char *name, uint64_t granulari
         error_setf(errp, "bitmap '%s': the granularity must be a power of two from 512 to 2G", name);
         return NULL;
     }
-    if (flags & BITMAP_PERSISTENT && (!n->drv->bitmap_can_store || !n->drv->bitmap_can_store(n, name, granularity, errp))) {
+    if (flags & BITMAP_PERSISTENT &&
+        (!n->drv->bitmap_can_store || !n->drv->bitmap_can_store(n, name, granularity, errp))) {
         if (!n->drv->bitmap_can_store)
-            error_setf(errp, "image '%s': the %s format can't store bitmaps; qcow2 can", block_filename(n), n->drv->name);
+            error_setf(errp, "image '%s': the %s format can't store bitmaps; qcow2 can", block_filename(n),
+                       n->drv->name);
         return NULL;
     }
     BlockBitmap *b = g_new0(BlockBitmap, 1);
-    *b = (BlockBitmap){ .node = n, .name = g_strdup(name), .shift = (unsigned)__builtin_ctzll(granularity), .persistent = flags & BITMAP_PERSISTENT,
+    *b = (BlockBitmap){ .node = n,
+                        .name = g_strdup(name),
+                        .shift = (unsigned)__builtin_ctzll(granularity),
+                        .persistent = flags & BITMAP_PERSISTENT,
                         .inconsistent = flags & BITMAP_INCONSISTENT };
     b->enabled = !(flags & (BITMAP_DISABLED | BITMAP_INCONSISTENT));
     if (!allocate(b, b->inconsistent ? 0 : block_size(n), errp)) {
@@ -146,7 +159,10 @@ bool block_bitmaps_resize(BlockNode *n, uint64_t size, Error **errp)
 
 bool block_has_bitmaps(const BlockNode *n) { return n->drv->bitmap_can_store; }
 
-BlockBitmap *block_bitmap_nth(const BlockNode *n, unsigned i) { return n->bitmaps && i < n->bitmaps->len ? n->bitmaps->pdata[i] : NULL; }
+BlockBitmap *block_bitmap_nth(const BlockNode *n, unsigned i)
+{
+    return n->bitmaps && i < n->bitmaps->len ? n->bitmaps->pdata[i] : NULL;
+}
 
 BlockBitmap *block_bitmap_find(const BlockNode *n, const char *name, Error **errp)
 {
@@ -161,8 +177,13 @@ BlockBitmap *block_bitmap_find(const BlockNode *n, const char *name, Error **err
 
 void block_bitmap_info(const BlockBitmap *b, BlockBitmapInfo *out)
 {
-    *out = (BlockBitmapInfo){ .name = b->name, .granularity = BIT(b->shift), .size = b->size, .enabled = b->enabled, .persistent = b->persistent,
-                              .busy = b->busy, .inconsistent = b->inconsistent };
+    *out = (BlockBitmapInfo){ .name = b->name,
+                              .granularity = BIT(b->shift),
+                              .size = b->size,
+                              .enabled = b->enabled,
+                              .persistent = b->persistent,
+                              .busy = b->busy,
+                              .inconsistent = b->inconsistent };
     for (uint64_t i = 0; i < words_for(b->bits); i++)
         out->dirty += (uint64_t)__builtin_popcountll(b->word[i]) << b->shift;
 }
@@ -263,7 +284,8 @@ bool block_bitmap_merge(BlockBitmap *dst, const BlockBitmap *src, Error **errp)
     if (!usable(dst, errp) || !usable(src, errp) || !idle(dst, "merged into", errp))
         return false;
     if (dst->size != src->size) {
-        error_setf(errp, "bitmaps '%s' and '%s' are of disks of different sizes and can't be merged", dst->name, src->name);
+        error_setf(errp, "bitmaps '%s' and '%s' are of disks of different sizes and can't be merged", dst->name,
+                   src->name);
         return false;
     }
     for (; block_bitmap_next(src, &at, &len); at += len)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Dirty bitmaps of nodes: between the core, the formats that store them, and users (block/block.h has what users call). */
+/*
+ * Dirty bitmaps of nodes: between the core, the formats that store them, and users (block/block.h has what users call).
+ */
 #ifndef BLOCK_BITMAP_H
 #define BLOCK_BITMAP_H
 

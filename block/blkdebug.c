@@ -8,7 +8,8 @@
 typedef enum IoType { IO_READ, IO_WRITE, IO_WRITE_ZEROES, IO_DISCARD, IO_FLUSH, IO_BLOCK_STATUS } IoType;
 static const char *const io_types[] = { "read", "write", "write-zeroes", "discard", "flush", "block-status", NULL };
 enum { EVENT_NONE, EVENT_READ, EVENT_WRITE, EVENT_ZEROES, EVENT_FLUSH_OS, EVENT_FLUSH_DISK };
-static const char *const events[] = { "none", "read_aio", "write_aio", "pwritev_zero", "flush_to_os", "flush_to_disk", NULL };
+static const char *const events[] = { "none",        "read_aio",      "write_aio", "pwritev_zero",
+                                      "flush_to_os", "flush_to_disk", NULL };
 enum { STATE_FIRST = 1, RULES_MAX = 256 };
 
 typedef struct Rule {
@@ -34,14 +35,16 @@ static DebugNode *debug_of(BlockNode *n) { return n->opaque; }
 
 static bool add_rule(DebugNode *d, Opts *o, bool inject, Error **errp)
 {
-    static const char *const keys[] = { "event", "state", "new_state", "iotype", "errno", "sector", "once", "immediately", NULL };
+    static const char *const keys[] = { "event",  "state", "new_state",   "iotype", "errno",
+                                        "sector", "once",  "immediately", NULL };
     Rule r = { .inject = inject, .event = EVENT_NONE, .iotype = EVERY, .any_sector = !opts_has(o, "sector") };
     uint64_t number;
     bool immediately;
     if (!opts_get_enum(o, "event", events, &r.event, errp) || !opts_get_u64(o, "state", 0, &r.state, errp) ||
-        !opts_get_u64(o, "new_state", 0, &r.new_state, errp) || !opts_get_enum(o, "iotype", io_types, &r.iotype, errp) ||
-        !opts_get_u64(o, "errno", EIO, &number, errp) || !opts_get_u64(o, "sector", 0, &r.sector, errp) ||
-        !opts_get_bool(o, "once", false, &r.once, errp) || !opts_get_bool(o, "immediately", false, &immediately, errp) ||
+        !opts_get_u64(o, "new_state", 0, &r.new_state, errp) ||
+        !opts_get_enum(o, "iotype", io_types, &r.iotype, errp) || !opts_get_u64(o, "errno", EIO, &number, errp) ||
+        !opts_get_u64(o, "sector", 0, &r.sector, errp) || !opts_get_bool(o, "once", false, &r.once, errp) ||
+        !opts_get_bool(o, "immediately", false, &immediately, errp) ||
         !opts_all_used(o, inject ? "blkdebug: inject-error" : "blkdebug: set-state", keys, errp))
         return false;
     if (number > 4095 || d->rules->len >= RULES_MAX) {
@@ -90,7 +93,8 @@ static bool rules_from_file(DebugNode *d, const char *path, Error **errp)
                 return ok;
             inject = g_str_has_prefix(line, "[inject-error");
             if (!inject && !g_str_has_prefix(line, "[set-state")) {
-                error_setf(errp, "blkdebug: config '%s': section '%s' is neither [inject-error] nor [set-state]", path, line);
+                error_setf(errp, "blkdebug: config '%s': section '%s' is neither [inject-error] nor [set-state]", path,
+                           line);
                 return false;
             }
             section = opts_new();
@@ -173,7 +177,8 @@ static int debug_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struc
     int r = judge(n, IO_READ, EVENT_READ, offset, len);
     return r ? r : filter_preadv(n, offset, len, iov, iovcnt);
 }
-static int debug_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int debug_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                         unsigned flags)
 {
     int r = judge(n, IO_WRITE, EVENT_WRITE, offset, len);
     return r ? r : filter_pwritev(n, offset, len, iov, iovcnt, flags);
@@ -217,9 +222,22 @@ static bool debug_parse(const char *filename, Opts *o, Error **errp)
 static const char *const debug_options[] = { "config", "align", "inject-error.N.event", "set-state.N.event", NULL };
 static const char *const debug_schemes[] = { "blkdebug", NULL };
 static const BlockDriver debug_driver = {
-    .name = "blkdebug", .desc = "filter: errors on purpose", .instance_size = sizeof(DebugNode), .options = debug_options, .schemes = debug_schemes,
-    .child = "image", .filter = true, .parse_filename = debug_parse, .open = debug_open, .close = debug_close, .preadv = debug_preadv,
-    .pwritev = debug_pwritev, .pwrite_zeroes = debug_pwrite_zeroes, .pdiscard = debug_pdiscard, .flush = debug_flush, .status = debug_status,
+    .name = "blkdebug",
+    .desc = "filter: errors on purpose",
+    .instance_size = sizeof(DebugNode),
+    .options = debug_options,
+    .schemes = debug_schemes,
+    .child = "image",
+    .filter = true,
+    .parse_filename = debug_parse,
+    .open = debug_open,
+    .close = debug_close,
+    .preadv = debug_preadv,
+    .pwritev = debug_pwritev,
+    .pwrite_zeroes = debug_pwrite_zeroes,
+    .pdiscard = debug_pdiscard,
+    .flush = debug_flush,
+    .status = debug_status,
     .truncate = filter_truncate,
 };
 BLOCK_DRIVER_REGISTER(debug_driver)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Filter "blklogwrites": every write, discard and flush goes to a log as well, from which the image can be put together as a power cut at any time would
- * have left it. The format is dm-log-writes' (Linux: Documentation/admin-guide/device-mapper/log-writes.rst): a sector with the super block, then for
- * each entry a sector that tells of it, and its data. A flush stands behind all writes that were complete when it began, and before all others.
+ * Filter "blklogwrites": every write, discard and flush goes to a log as well, from which the image can be put together
+ * as a power cut at any time would have left it. The format is dm-log-writes' (Linux:
+ * Documentation/admin-guide/device-mapper/log-writes.rst): a sector with the super block, then for each entry a sector
+ * that tells of it, and its data. A flush stands behind all writes that were complete when it began, and before all
+ * others.
  */
 #include <string.h>
 #include "base/bits.h"
@@ -125,12 +127,15 @@ static bool go_on(LogNode *l, Error **errp)
 {
     uint8_t b[ENTRY_BYTES] = { 0 };
     uint64_t size = block_size(l->log);
-    if (block_pread(l->log, 0, b, SUPER_BYTES) || load_le64(b) != LOG_MAGIC || load_le64(b + 8) != LOG_VERSION || load_le32(b + 24) != l->sector) {
-        error_setf(errp, "blklogwrites: '%s' is no log with sectors of %u bytes; leave out log-append", block_filename(l->log), (unsigned)l->sector);
+    if (block_pread(l->log, 0, b, SUPER_BYTES) || load_le64(b) != LOG_MAGIC || load_le64(b + 8) != LOG_VERSION ||
+        load_le32(b + 24) != l->sector) {
+        error_setf(errp, "blklogwrites: '%s' is no log with sectors of %u bytes; leave out log-append",
+                   block_filename(l->log), (unsigned)l->sector);
         return false;
     }
     uint64_t count = load_le64(b + 16);
-    while (l->entries < count && l->end < size && !block_pread(l->log, l->end, b, sizeof b) && load_le64(b + 24) < size) {
+    while (l->entries < count && l->end < size && !block_pread(l->log, l->end, b, sizeof b) &&
+           load_le64(b + 24) < size) {
         l->end += l->sector + load_le64(b + 24);
         l->entries++;
     }
@@ -144,7 +149,8 @@ static bool open_log(BlockNode *n, Opts *o, Error **errp)
 {
     LogNode *l = log_of(n);
     bool more;
-    if (!opts_get_size(o, "log-sector-size", 512, &l->sector, errp) || !opts_get_u64(o, "log-super-update-interval", 4096, &l->interval, errp) ||
+    if (!opts_get_size(o, "log-sector-size", 512, &l->sector, errp) ||
+        !opts_get_u64(o, "log-super-update-interval", 4096, &l->interval, errp) ||
         !opts_get_bool(o, "log-append", false, &more, errp))
         return false;
     if (!is_pow2(l->sector) || l->sector < 512 || l->sector > 1 << 20 || !l->interval) {
@@ -190,8 +196,18 @@ static void log_close(BlockNode *n)
 
 static const char *const log_options[] = { "log", "log-sector-size", "log-append", "log-super-update-interval", NULL };
 static const BlockDriver log_driver = {
-    .name = "blklogwrites", .desc = "filter: logs writes and flushes, for power cuts", .instance_size = sizeof(LogNode), .options = log_options,
-    .filter = true, .open = log_open, .close = log_close, .preadv = filter_preadv, .pwritev = log_pwritev, .pdiscard = log_pdiscard,
-    .flush = log_flush, .status = filter_status, .truncate = filter_truncate,
+    .name = "blklogwrites",
+    .desc = "filter: logs writes and flushes, for power cuts",
+    .instance_size = sizeof(LogNode),
+    .options = log_options,
+    .filter = true,
+    .open = log_open,
+    .close = log_close,
+    .preadv = filter_preadv,
+    .pwritev = log_pwritev,
+    .pdiscard = log_pdiscard,
+    .flush = log_flush,
+    .status = filter_status,
+    .truncate = filter_truncate,
 };
 BLOCK_DRIVER_REGISTER(log_driver)

@@ -12,15 +12,25 @@
 #include "base/opts.h"
 
 /*
- * A node is one layer of an image: "file" (a host file), a format on top of it (qcow2), or a filter. I/O functions block, may be
- * called from any thread at the same time, take byte offsets and lengths of any alignment, and return 0 or a negative errno. Requests that
- * overlap have no order among themselves. A completed write is durable once a later block_flush() has returned 0.
- * Everything that changes the graph or the meta-information (open, snapshots, resize, check, backing changes) is for one thread at a time
- * with the node quiescent: block_drain_begin() sees to that when I/O may be going on.
+ * A node is one layer of an image: "file" (a host file), a format on top of it (qcow2), or a filter. I/O functions
+ * block, may be called from any thread at the same time, take byte offsets and lengths of any alignment, and return 0
+ * or a negative errno. Requests that overlap have no order among themselves. A completed write is durable once a later
+ * block_flush() has returned 0. Everything that changes the graph or the meta-information (open, snapshots, resize,
+ * check, backing changes) is for one thread at a time with the node quiescent: block_drain_begin() sees to that when
+ * I/O may be going on.
  */
 typedef struct BlockNode BlockNode;
 typedef struct BlockDriver BlockDriver; /* block-driver.h */
-typedef enum BlkOp { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES, BLK_SCSI, BLK_STATUS, BLK_OPS } BlkOp;
+typedef enum BlkOp {
+    BLK_READ,
+    BLK_WRITE,
+    BLK_FLUSH,
+    BLK_DISCARD,
+    BLK_WRITE_ZEROES,
+    BLK_SCSI,
+    BLK_STATUS,
+    BLK_OPS
+} BlkOp;
 
 enum { /* block_open flags */
     BLOCK_RDWR = 1 << 0,
@@ -38,16 +48,20 @@ enum { /* block_open flags */
 };
 
 /*
- * Open an image. filename: a path, "PROTOCOL:..." or "json:{...}"; may be NULL when options name the file. options (may be NULL): as in
- * -blockdev with dotted keys ("driver", "file.driver", "file.filename", "backing.…", "read-only", "cache.direct" …); keys that
- * nobody knows are an error. Without "driver" the format is probed. Sets one line in *errp: cause, file, remedy.
+ * Open an image. filename: a path, "PROTOCOL:..." or "json:{...}"; may be NULL when options name the file. options (may
+ * be NULL): as in -blockdev with dotted keys ("driver", "file.driver", "file.filename", "backing.…", "read-only",
+ * "cache.direct" …); keys that nobody knows are an error. Without "driver" the format is probed. Sets one line in
+ * *errp: cause, file, remedy.
  */
 BlockNode *block_open(const char *filename, Opts *options, unsigned flags, Error **errp);
 /* Flags of -drive cache= / qemu-img -t: writeback, writethrough, none, directsync, unsafe; NULL: none of them. */
 bool block_cache_mode(const char *mode, unsigned *flags, Error **errp);
 /* A filter ("copy-on-read") on top of an open node: takes the reference to it when it succeeds. */
 BlockNode *block_open_filter(const char *driver, BlockNode *file, Error **errp);
-/* What an image shows where it has nothing of its own: it was opened with BLOCK_NO_BACKING, for this. Takes a reference. */
+/*
+ * What an image shows where it has nothing of its own: it was opened with BLOCK_NO_BACKING, for this. Takes a
+ * reference.
+ */
 void block_set_backing(BlockNode *n, BlockNode *backing);
 BlockNode *block_ref(BlockNode *n);
 void block_unref(BlockNode *n); /* the last one flushes and closes */
@@ -66,7 +80,10 @@ unsigned block_flags(const BlockNode *n);
 BlockNode *block_node_find(const char *node_name);
 unsigned block_node_count(void);
 BlockNode *block_node_nth(unsigned i);
-/* -blockdev, blockdev-add: open a node that stays, by its node-name, until it is deleted or the program ends. del: refused while it has users. */
+/*
+ * -blockdev, blockdev-add: open a node that stays, by its node-name, until it is deleted or the program ends. del:
+ * refused while it has users.
+ */
 BlockNode *block_blockdev_add(Opts *options, Error **errp);
 bool block_blockdev_del(const char *node_name, Error **errp);
 void block_blockdev_free_all(void); /* at exit, after blk_free_all() */
@@ -82,10 +99,12 @@ int block_pwritev_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov,
 int block_pread(BlockNode *n, uint64_t offset, void *buf, size_t len);
 int block_pwrite(BlockNode *n, uint64_t offset, const void *buf, size_t len);
 int block_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags);
-int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len); /* a hint: what it covers may read as zeroes, or as before */
+/* a hint: what it covers may read as zeroes, or as before */
+int block_pdiscard(BlockNode *n, uint64_t offset, uint64_t len);
 /*
- * A SCSI command for the unit that stands behind a node: a host's device by SG_IO, an iSCSI unit. -ENOTSUP: there is none; another error: the
- * command did not get there or back. 0: status says how it went, with sense data when that is CHECK CONDITION (2).
+ * A SCSI command for the unit that stands behind a node: a host's device by SG_IO, an iSCSI unit. -ENOTSUP: there is
+ * none; another error: the command did not get there or back. 0: status says how it went, with sense data when that is
+ * CHECK CONDITION (2).
  */
 typedef struct BlockScsi {
     uint8_t cdb[32], cdb_len;
@@ -99,15 +118,22 @@ int block_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt);
 bool block_has_scsi(BlockNode *n);
 int block_flush(BlockNode *n);
 /*
- * Hints, for much that is about to be written. Reserve: all of [offset, offset + len) will be, what stands there until then is undefined (what a protocol
- * gains by it: zeroes);
- * -ENOSPC: there is no room, -ENOTSUP: the node can't, or need not. Write out: the host may begin with what it has not written yet.
+ * Hints, for much that is about to be written. Reserve: all of [offset, offset + len) will be, what stands there until
+ * then is undefined (what a protocol gains by it: zeroes); -ENOSPC: there is no room, -ENOTSUP: the node can't, or need
+ * not. Write out: the host may begin with what it has not written yet.
  */
 int block_reserve(BlockNode *n, uint64_t offset, uint64_t len);
 void block_write_out(BlockNode *n);
 
 /* What stands at [offset, offset + pnum): all the same kind. */
-enum { BLOCK_DATA = 1, BLOCK_ZERO = 2, BLOCK_ALLOCATED = 4 /* in this layer */, BLOCK_OFFSET_VALID = 8, BLOCK_COMPRESSED = 16, BLOCK_EOF = 32 };
+enum {
+    BLOCK_DATA = 1,
+    BLOCK_ZERO = 2,
+    BLOCK_ALLOCATED = 4 /* in this layer */,
+    BLOCK_OFFSET_VALID = 8,
+    BLOCK_COMPRESSED = 16,
+    BLOCK_EOF = 32
+};
 typedef struct BlockStatus {
     unsigned flags;
     uint64_t pnum;       /* bytes, > 0 unless at the end */
@@ -123,7 +149,10 @@ typedef enum BlockPrealloc { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, P
 bool block_parse_prealloc(const char *text, BlockPrealloc *out, Error **errp);
 bool block_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, bool shrink, Error **errp);
 
-/* From read-only to writable or back, with the layers below, its backing files excepted; when false, nothing has changed. Main thread. */
+/*
+ * From read-only to writable or back, with the layers below, its backing files excepted; when false, nothing has
+ * changed. Main thread.
+ */
 bool block_reopen(BlockNode *n, bool writable, Error **errp);
 void block_drain_begin(BlockNode *n); /* returns when no request is in flight; new ones wait */
 void block_drain_end(BlockNode *n);
@@ -160,13 +189,15 @@ bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
 /* From now on n shows what the snapshot holds; for a node that is open read-only. */
 bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
 /*
- * The machine's saved state beside the disk's contents (savevm): written before the snapshot is made, read from the snapshot, discarded from
- * what is active after making or applying one. Any thread; 0 or a negative errno. Reserve: block_reserve().
+ * The machine's saved state beside the disk's contents (savevm): written before the snapshot is made, read from the
+ * snapshot, discarded from what is active after making or applying one. Any thread; 0 or a negative errno. Reserve:
+ * block_reserve().
  */
 int block_vmstate_reserve(BlockNode *n, uint64_t offset, uint64_t len);
 int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 int block_vmstate_discard(BlockNode *n);
-int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
+int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov,
+                                 int iovcnt);
 
 /* Consistency. */
 typedef struct BlockCheck {
@@ -179,9 +210,9 @@ enum { BLOCK_FIX_LEAKS = 1, BLOCK_FIX_ERRORS = 2 };
 bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
 
 /*
- * Dirty bitmaps: which parts of the disk were written to (zeroed, discarded) while the bitmap was enabled; requests set the bits as they end.
- * Bits may be read and changed by any thread; making, finding and removing is for the main thread. Persistent ones are loaded and stored by
- * the format (qcow2).
+ * Dirty bitmaps: which parts of the disk were written to (zeroed, discarded) while the bitmap was enabled; requests set
+ * the bits as they end. Bits may be read and changed by any thread; making, finding and removing is for the main
+ * thread. Persistent ones are loaded and stored by the format (qcow2).
  */
 typedef struct BlockBitmap BlockBitmap;
 typedef struct BlockBitmapInfo {
@@ -195,7 +226,8 @@ bool block_has_bitmaps(const BlockNode *n); /* can it have persistent ones? */
 BlockBitmap *block_bitmap_find(const BlockNode *n, const char *name, Error **errp);
 BlockBitmap *block_bitmap_nth(const BlockNode *n, unsigned i); /* NULL: no more */
 void block_bitmap_info(const BlockBitmap *b, BlockBitmapInfo *out);
-BlockBitmap *block_bitmap_add(BlockNode *n, const char *name, uint64_t granularity /* 0: the usual */, unsigned flags, Error **errp);
+BlockBitmap *block_bitmap_add(BlockNode *n, const char *name, uint64_t granularity /* 0: the usual */, unsigned flags,
+                              Error **errp);
 bool block_bitmap_remove(BlockNode *n, const char *name, Error **errp);
 bool block_bitmap_clear(BlockBitmap *b, Error **errp);
 bool block_bitmap_enable(BlockBitmap *b, bool on, Error **errp);
@@ -211,18 +243,27 @@ void block_bitmap_set(BlockBitmap *b, uint64_t offset, uint64_t len);   /* every
 void block_bitmap_reset(BlockBitmap *b, uint64_t offset, uint64_t len); /* every granule that lies in it wholly */
 
 /* Backing files. */
-bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp); /* in the image; NULL: none */
+/* in the image; NULL: none */
+bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp);
 bool block_make_empty(BlockNode *n, Error **errp);  /* all clusters come from the backing file again */
 char *block_full_backing_name(const char *image, const char *backing, Error **errp); /* relative to the image */
 
 /* Creation. */
-typedef struct BlockCreateOption { const char *name; const char *type /* "size", "bool", "string", "number" */; const char *help, *dflt; } BlockCreateOption;
+typedef struct BlockCreateOption {
+    const char *name;
+    const char *type /* "size", "bool", "string", "number" */;
+    const char *help, *dflt;
+} BlockCreateOption;
 const BlockCreateOption *block_create_options(const char *format, Error **errp);
 const BlockCreateOption *block_amend_options(const char *format, Error **errp); /* of block_amend() */
 bool block_create(const char *filename, const char *format, uint64_t size, Opts *options, Error **errp);
 bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp);
-/* Bytes that a new image of `format` would take: required (for the data in n, or `size` when n is NULL), and fully allocated. */
-bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp);
+/*
+ * Bytes that a new image of `format` would take: required (for the data in n, or `size` when n is NULL), and fully
+ * allocated.
+ */
+bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully,
+                   Error **errp);
 /* Formats and protocols: names, for help texts. */
 const char *const *block_formats(void);
 void block_print_formats(GString *out); /* with what each is */

@@ -6,11 +6,21 @@
 #include "block/sparse/sparse.h"
 
 /*
- * Header of 512 bytes (little endian): names, version, then the number of extents in the catalog, bytes of an extent's bitmap and of an extent,
- * and the size of the disk. The catalog has the place of each extent: its bitmap, then its sectors, each in whole sectors.
+ * Header of 512 bytes (little endian): names, version, then the number of extents in the catalog, bytes of an extent's
+ * bitmap and of an extent, and the size of the disk. The catalog has the place of each extent: its bitmap, then its
+ * sectors, each in whole sectors.
  */
-enum { H_VERSION = 64, H_HEADER = 68, H_CATALOG = 72, H_BITMAP = 76, H_EXTENT = 80, H_DISK_V1 = 84, H_DISK_V2 = 88, B_HEADER = 512,
-       B_CATALOG_MAX = 64 << 20 };
+enum {
+    H_VERSION = 64,
+    H_HEADER = 68,
+    H_CATALOG = 72,
+    H_BITMAP = 76,
+    H_EXTENT = 80,
+    H_DISK_V1 = 84,
+    H_DISK_V2 = 88,
+    B_HEADER = 512,
+    B_CATALOG_MAX = 64 << 20
+};
 
 typedef struct Bochs {
     Sparse sparse;
@@ -24,7 +34,12 @@ static int bochs_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
 {
     Bochs *b = bochs_of(n);
     uint64_t in = offset % b->extent, sector = in / 512, e, bits;
-    *m = (SparseMap){ .kind = SPARSE_ZERO, .file = n->file, .len = b->extent - in, .block = offset - in, .unit = b->extent, .limit = block_size(n) };
+    *m = (SparseMap){ .kind = SPARSE_ZERO,
+                      .file = n->file,
+                      .len = b->extent - in,
+                      .block = offset - in,
+                      .unit = b->extent,
+                      .limit = block_size(n) };
     int r = meta_load(&b->meta, b->catalog + offset / b->extent * 4, 4, false, &e);
     if (r || e == UINT32_MAX)
         return r;
@@ -53,7 +68,8 @@ static bool bochs_open(BlockNode *n, Opts *o, Error **errp)
         error_setf(errp, "image '%s': bochs images can only be read; use read-only=on", block_filename(n));
         return false;
     }
-    if (block_size(n->file) < B_HEADER || block_pread(n->file, 0, h, sizeof h) || memcmp(h, "Bochs Virtual HD Image", 23))
+    if (block_size(n->file) < B_HEADER || block_pread(n->file, 0, h, sizeof h) ||
+        memcmp(h, "Bochs Virtual HD Image", 23))
         return sparse_bad(n, errp, "it does not start with the format's name");
     if (memcmp(h + 32, "Redolog", 8) || memcmp(h + 48, "Growing", 8))
         return sparse_bad(n, errp, "it is no growing redolog; other kinds can't be read");
@@ -85,11 +101,20 @@ static void bochs_close(BlockNode *n)
 
 static unsigned bochs_probe(const uint8_t *head, size_t len, const char *filename)
 {
-    return len >= 72 && !memcmp(head, "Bochs Virtual HD Image", 23) && !memcmp(head + 32, "Redolog", 8) && !memcmp(head + 48, "Growing", 8) ? 100 : 0;
+    return len >= 72 && !memcmp(head, "Bochs Virtual HD Image", 23) && !memcmp(head + 32, "Redolog", 8) &&
+                   !memcmp(head + 48, "Growing", 8)
+               ? 100
+               : 0;
 }
 
 static const BlockDriver bochs_driver = {
-    .name = "bochs", .desc = "Bochs growing redolog (read-only)", .instance_size = sizeof(Bochs), .probe = bochs_probe, .open = bochs_open,
-    .close = bochs_close, .preadv = sparse_preadv, .status = sparse_status,
+    .name = "bochs",
+    .desc = "Bochs growing redolog (read-only)",
+    .instance_size = sizeof(Bochs),
+    .probe = bochs_probe,
+    .open = bochs_open,
+    .close = bochs_close,
+    .preadv = sparse_preadv,
+    .status = sparse_status,
 };
 BLOCK_DRIVER_REGISTER(bochs_driver)

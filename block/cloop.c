@@ -6,7 +6,10 @@
 #include "base/bits.h"
 #include "block/sparse/sparse.h"
 
-/* 128 bytes of a shell script, then (big endian) the block size, the number of blocks, and the offsets of the blocks and of the end. */
+/*
+ * 128 bytes of a shell script, then (big endian) the block size, the number of blocks, and the offsets of the blocks
+ * and of the end.
+ */
 enum { CL_HEADER = 128, CL_TABLE = CL_HEADER + 8, CL_BLOCK_MAX = 64 << 20, CL_TABLE_MAX = 512 << 20 };
 
 typedef struct Cloop {
@@ -29,12 +32,19 @@ static int cloop_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
     r = r ? r : meta_load(&c->meta, CL_TABLE + offset / c->block * 8 + 8, 8, true, &to);
     if (r || to < from || to - from > 2 * c->block + 1024 || to > block_size(n->file))
         return r ? r : -EIO;
-    *m = (SparseMap){ .kind = SPARSE_PACKED, .file = n->file, .host = from, .cookie = to - from, .len = c->block - in, .block = offset - in,
-                      .unit = c->block, .limit = block_size(n) };
+    *m = (SparseMap){ .kind = SPARSE_PACKED,
+                      .file = n->file,
+                      .host = from,
+                      .cookie = to - from,
+                      .len = c->block - in,
+                      .block = offset - in,
+                      .unit = c->block,
+                      .limit = block_size(n) };
     return 0;
 }
 
-static int cloop_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at, size_t len)
+static int cloop_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at,
+                         size_t len)
 {
     Cloop *c = cloop_of(n);
     uint64_t number = m->block / c->block + 1;
@@ -110,7 +120,14 @@ static unsigned cloop_probe(const uint8_t *head, size_t len, const char *filenam
 }
 
 static const BlockDriver cloop_driver = {
-    .name = "cloop", .desc = "compressed loop image (read-only)", .instance_size = sizeof(Cloop), .probe = cloop_probe, .open = cloop_open,
-    .close = cloop_close, .preadv = sparse_preadv, .status = sparse_status, .info = cloop_info,
+    .name = "cloop",
+    .desc = "compressed loop image (read-only)",
+    .instance_size = sizeof(Cloop),
+    .probe = cloop_probe,
+    .open = cloop_open,
+    .close = cloop_close,
+    .preadv = sparse_preadv,
+    .status = sparse_status,
+    .info = cloop_info,
 };
 BLOCK_DRIVER_REGISTER(cloop_driver)

@@ -11,7 +11,8 @@ static bool compress_open(BlockNode *n, Opts *o, Error **errp)
     uint64_t unit = i.cluster_size;
     block_info_clear(&i);
     if (ok && !unit) {
-        error_setf(errp, "compress: image '%s' (%s) has no clusters to compress; use qcow2 or vmdk", block_filename(n->file), block_driver_name(n->file));
+        error_setf(errp, "compress: image '%s' (%s) has no clusters to compress; use qcow2 or vmdk",
+                   block_filename(n->file), block_driver_name(n->file));
         return false;
     }
     block_filter_init(n);
@@ -34,7 +35,8 @@ static int compress_preadv(BlockNode *n, uint64_t offset, uint64_t len, const st
     return have ? block_preadv(n->file, offset, part, iov_part(part, iov, iovcnt, 0, have)) : 0;
 }
 
-static int compress_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int compress_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                            unsigned flags)
 {
     g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
     uint64_t have = on_disk(n, offset, len);
@@ -47,8 +49,16 @@ static int compress_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const s
 }
 
 static const BlockDriver compress_driver = {
-    .name = "compress", .desc = "filter: writes compressed clusters", .filter = true, .open = compress_open, .preadv = compress_preadv,
-    .pwritev = compress_pwritev, .pwrite_zeroes = filter_pwrite_zeroes, .pdiscard = filter_pdiscard, .flush = filter_flush, .status = filter_status,
+    .name = "compress",
+    .desc = "filter: writes compressed clusters",
+    .filter = true,
+    .open = compress_open,
+    .preadv = compress_preadv,
+    .pwritev = compress_pwritev,
+    .pwrite_zeroes = filter_pwrite_zeroes,
+    .pdiscard = filter_pdiscard,
+    .flush = filter_flush,
+    .status = filter_status,
     .truncate = filter_truncate,
 };
 BLOCK_DRIVER_REGISTER(compress_driver)

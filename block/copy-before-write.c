@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Filter "copy-before-write": before the image is written to, what stands there goes to a target. "snapshot-access": the image as it was at the start. */
+/*
+ * Filter "copy-before-write": before the image is written to, what stands there goes to a target. "snapshot-access":
+ * the image as it was at the start.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
@@ -30,7 +33,8 @@ static bool use_bitmap(BlockNode *n, Opts *o, Error **errp)
         return true;
     BlockNode *owner = node && name ? block_node_find(node) : NULL;
     if (!owner) {
-        error_setf(errp, "copy-before-write: bitmap.node= and bitmap.name= go together; no node is called '%s'", node ? node : "");
+        error_setf(errp, "copy-before-write: bitmap.node= and bitmap.name= go together; no node is called '%s'",
+                   node ? node : "");
         return false;
     }
     BlockBitmap *b = block_bitmap_find(owner, name, errp);
@@ -58,7 +62,8 @@ static bool open_target(BlockNode *n, Opts *o, Error **errp)
     if (!c->target)
         return false;
     if (block_size(c->target) != block_size(n->file) || !block_writable(c->target)) {
-        error_setf(errp, "copy-before-write: target '%s' must be writable, and as large as '%s'", block_filename(c->target), block_filename(n->file));
+        error_setf(errp, "copy-before-write: target '%s' must be writable, and as large as '%s'",
+                   block_filename(c->target), block_filename(n->file));
         return false;
     }
     uint64_t cluster = block_info(c->target, &i, NULL) ? i.cluster_size : 0;
@@ -99,7 +104,8 @@ static int copy_unit(BlockNode *n, uint64_t unit)
         return -ENOMEM;
     int r = block_pread(n->file, at, buf, len);
     if (!r)
-        r = buf_is_zero(buf, len) ? block_pwrite_zeroes(c->target, at, len, BLOCK_REQ_MAY_UNMAP) : block_pwrite(c->target, at, buf, len);
+        r = buf_is_zero(buf, len) ? block_pwrite_zeroes(c->target, at, len, BLOCK_REQ_MAY_UNMAP)
+                                  : block_pwrite(c->target, at, buf, len);
     free(buf);
     if (!r)
         c->copied[unit / 8] |= (uint8_t)(1u << unit % 8);
@@ -111,10 +117,12 @@ static int before_write(BlockNode *n, uint64_t offset, uint64_t len)
     CbwNode *c = cbw_of(n);
     int r = 0;
     pthread_mutex_lock(&c->lock);
-    for (uint64_t u = offset / c->unit; !c->broken && !r && len && u < c->units && u <= (offset + len - 1) / c->unit; u++)
+    for (uint64_t u = offset / c->unit; !c->broken && !r && len && u < c->units && u <= (offset + len - 1) / c->unit;
+         u++)
         r = is_copied(c, u) ? 0 : copy_unit(n, u);
     if (r && c->keep_guest) {
-        warn_reportf("copy-before-write: target '%s' is no copy any more: %s", block_filename(c->target), g_strerror(-r));
+        warn_reportf("copy-before-write: target '%s' is no copy any more: %s", block_filename(c->target),
+                     g_strerror(-r));
         c->broken = true;
         r = 0;
     }
@@ -149,9 +157,20 @@ static int cbw_flush(BlockNode *n)
 
 static const char *const cbw_options[] = { "target", "bitmap", "on-cbw-error", NULL };
 static const BlockDriver cbw_driver = {
-    .name = "copy-before-write", .desc = "filter: old contents go to a target before they are overwritten", .instance_size = sizeof(CbwNode),
-    .options = cbw_options, .filter = true, .open = cbw_open, .close = cbw_close, .preadv = filter_preadv, .preadv_nowait = filter_preadv_nowait,
-    .pwritev = cbw_pwritev, .pwrite_zeroes = cbw_pwrite_zeroes, .pdiscard = cbw_pdiscard, .flush = cbw_flush, .status = filter_status,
+    .name = "copy-before-write",
+    .desc = "filter: old contents go to a target before they are overwritten",
+    .instance_size = sizeof(CbwNode),
+    .options = cbw_options,
+    .filter = true,
+    .open = cbw_open,
+    .close = cbw_close,
+    .preadv = filter_preadv,
+    .preadv_nowait = filter_preadv_nowait,
+    .pwritev = cbw_pwritev,
+    .pwrite_zeroes = cbw_pwrite_zeroes,
+    .pdiscard = cbw_pdiscard,
+    .flush = cbw_flush,
+    .status = filter_status,
 };
 BLOCK_DRIVER_REGISTER(cbw_driver)
 
@@ -160,7 +179,8 @@ BLOCK_DRIVER_REGISTER(cbw_driver)
 static bool access_open(BlockNode *n, Opts *o, Error **errp)
 {
     if (n->file->drv != &cbw_driver) {
-        error_setf(errp, "snapshot-access: file '%s' is no copy-before-write filter; give the name of one", block_filename(n->file));
+        error_setf(errp, "snapshot-access: file '%s' is no copy-before-write filter; give the name of one",
+                   block_filename(n->file));
         return false;
     }
     n->size = block_size(n->file);
@@ -193,6 +213,9 @@ static int access_preadv(BlockNode *n, uint64_t offset, uint64_t len, const stru
 }
 
 static const BlockDriver access_driver = {
-    .name = "snapshot-access", .desc = "what a copy-before-write filter keeps (read-only)", .open = access_open, .preadv = access_preadv,
+    .name = "snapshot-access",
+    .desc = "what a copy-before-write filter keeps (read-only)",
+    .open = access_open,
+    .preadv = access_preadv,
 };
 BLOCK_DRIVER_REGISTER(access_driver)

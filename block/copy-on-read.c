@@ -8,7 +8,8 @@ enum { PIECE_MAX = 1 << 20 };
 
 typedef struct CopyNode {
     uint64_t unit;
-    pthread_rwlock_t lock; /* held for writing while a cluster is copied: a guest's write must not fall between its reading and writing */
+    /* held for writing while a cluster is copied: a guest's write must not fall between its reading and writing */
+    pthread_rwlock_t lock;
 } CopyNode;
 
 static CopyNode *copy_of(BlockNode *n) { return n->opaque; }
@@ -57,7 +58,8 @@ static int copy_up(BlockNode *n, uint64_t offset, uint64_t len)
         if (!r && !here) {
             r = block_pread(n->file, start, buf, piece);
             if (!r)
-                r = buf_is_zero(buf, piece) ? block_pwrite_zeroes(n->file, start, piece, BLOCK_REQ_MAY_UNMAP) : block_pwrite(n->file, start, buf, piece);
+                r = buf_is_zero(buf, piece) ? block_pwrite_zeroes(n->file, start, piece, BLOCK_REQ_MAY_UNMAP)
+                                            : block_pwrite(n->file, start, buf, piece);
         }
         start += piece;
     }
@@ -80,7 +82,8 @@ static int copy_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct
     return r ? r : block_preadv(n->file, offset, iov, iovcnt);
 }
 
-static int copy_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int copy_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                        unsigned flags)
 {
     pthread_rwlock_rdlock(&copy_of(n)->lock);
     int r = filter_pwritev(n, offset, len, iov, iovcnt, flags);
@@ -97,8 +100,18 @@ static int copy_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsig
 }
 
 static const BlockDriver copy_driver = {
-    .name = "copy-on-read", .desc = "filter: what is read from a backing file is kept in the image", .instance_size = sizeof(CopyNode),
-    .filter = true, .open = copy_open, .close = copy_close, .preadv = copy_preadv, .pwritev = copy_pwritev, .pwrite_zeroes = copy_pwrite_zeroes,
-    .pdiscard = filter_pdiscard, .flush = filter_flush, .status = filter_status, .truncate = filter_truncate,
+    .name = "copy-on-read",
+    .desc = "filter: what is read from a backing file is kept in the image",
+    .instance_size = sizeof(CopyNode),
+    .filter = true,
+    .open = copy_open,
+    .close = copy_close,
+    .preadv = copy_preadv,
+    .pwritev = copy_pwritev,
+    .pwrite_zeroes = copy_pwrite_zeroes,
+    .pdiscard = filter_pdiscard,
+    .flush = filter_flush,
+    .status = filter_status,
+    .truncate = filter_truncate,
 };
 BLOCK_DRIVER_REGISTER(copy_driver)

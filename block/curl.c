@@ -12,7 +12,8 @@
 
 /* The functions that are used. */
 #define FUNCTIONS(X) \
-    X(curl_easy_init) X(curl_easy_setopt) X(curl_easy_perform) X(curl_easy_getinfo) X(curl_easy_cleanup) X(curl_easy_strerror) \
+    X(curl_easy_init) X(curl_easy_setopt) X(curl_easy_perform) X(curl_easy_getinfo) X(curl_easy_cleanup) \
+    X(curl_easy_strerror) \
     X(curl_global_init)
 LIBRARY(lib, "libcurl-gnutls.so.4", "libcurl3-gnutls", FUNCTIONS)
 
@@ -116,8 +117,9 @@ static void give_handle(CurlNode *d, CURL *h)
 
 static bool worth_a_retry(CURLcode r, long status)
 {
-    return r == CURLE_COULDNT_CONNECT || r == CURLE_PARTIAL_FILE || r == CURLE_RECV_ERROR || r == CURLE_SEND_ERROR || r == CURLE_GOT_NOTHING ||
-           r == CURLE_OPERATION_TIMEDOUT || (r == CURLE_HTTP_RETURNED_ERROR && (status >= 500 || status == 429));
+    return r == CURLE_COULDNT_CONNECT || r == CURLE_PARTIAL_FILE || r == CURLE_RECV_ERROR || r == CURLE_SEND_ERROR ||
+           r == CURLE_GOT_NOTHING || r == CURLE_OPERATION_TIMEDOUT ||
+           (r == CURLE_HTTP_RETURNED_ERROR && (status >= 500 || status == 429));
 }
 
 /* [offset, offset + f->want); CURLE_RANGE_ERROR: the server gave something else. */
@@ -125,7 +127,8 @@ static CURLcode fetch(CurlNode *d, uint64_t offset, Fetch *f, long *status)
 {
     CURLcode r = CURLE_FAILED_INIT;
     CURL *h = take_handle(d);
-    g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, (guint64)offset, (guint64)(offset + f->want - 1));
+    g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, (guint64)offset,
+                                             (guint64)(offset + f->want - 1));
     for (unsigned i = 0; h && i < TRIES; i++) {
         f->got = 0;
         f->error[0] = 0;
@@ -151,7 +154,8 @@ static CURLcode fetch(CurlNode *d, uint64_t offset, Fetch *f, long *status)
 
 /* --- reading, with what was read ahead --- */
 
-static bool from_segments(CurlNode *d, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, uint64_t skip)
+static bool from_segments(CurlNode *d, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                          uint64_t skip)
 {
     bool found = false;
     pthread_mutex_lock(&d->lock);
@@ -219,7 +223,8 @@ static bool secret_option(Opts *o, const char *key, char **out, Error **errp)
 /* The URL as errors show it. */
 static char *without_password(const char *url)
 {
-    const char *start = strstr(url, "://"), *at = start ? strchr(start, '@') : NULL, *colon = start ? strchr(start + 3, ':') : NULL;
+    const char *start = strstr(url, "://"), *at = start ? strchr(start, '@') : NULL,
+               *colon = start ? strchr(start + 3, ':') : NULL;
     const char *slash = start ? strchr(start + 3, '/') : NULL;
     if (!at || !colon || colon > at || (slash && slash < at))
         return g_strdup(url);
@@ -241,9 +246,11 @@ static bool take_options(BlockNode *n, Opts *o, Error **errp)
     d->http = g_str_has_prefix(url, "http");
     g_free(n->filename);
     n->filename = without_password(url);
-    if (!opts_get_size(o, "readahead", 256 * KiB, &d->readahead, errp) || !opts_get_bool(o, "sslverify", true, &d->verify, errp) ||
-        !opts_get_u64(o, "timeout", 5, &d->timeout, errp) || !secret_option(o, "password-secret", &d->password, errp) ||
-        !secret_option(o, "proxy-password-secret", &d->proxy_password, errp) || !secret_option(o, "cookie-secret", &secret_cookie, errp))
+    if (!opts_get_size(o, "readahead", 256 * KiB, &d->readahead, errp) ||
+        !opts_get_bool(o, "sslverify", true, &d->verify, errp) || !opts_get_u64(o, "timeout", 5, &d->timeout, errp) ||
+        !secret_option(o, "password-secret", &d->password, errp) ||
+        !secret_option(o, "proxy-password-secret", &d->proxy_password, errp) ||
+        !secret_option(o, "cookie-secret", &secret_cookie, errp))
         return false;
     d->cookie = secret_cookie ? secret_cookie : g_strdup(cookie);
     d->user = g_strdup(opts_get(o, "username"));
@@ -253,7 +260,8 @@ static bool take_options(BlockNode *n, Opts *o, Error **errp)
         return false;
     }
     if (n->flags & BLOCK_RDWR && !(n->flags & BLOCK_AUTO_RDONLY)) {
-        error_setf(errp, "image '%s': %s can only be read; use read-only=on, or snapshot=on", n->filename, n->drv->name);
+        error_setf(errp, "image '%s': %s can only be read; use read-only=on, or snapshot=on", n->filename,
+                   n->drv->name);
         return false;
     }
     n->flags &= ~(unsigned)BLOCK_RDWR;
@@ -331,13 +339,24 @@ static bool curl_open(BlockNode *n, Opts *o, Error **errp)
     return false;
 }
 
-static const char *const curl_options[] = { "url", "readahead", "sslverify", "timeout", "cookie", "cookie-secret", "username", "password-secret",
-                                            "proxy-username", "proxy-password-secret", NULL };
+static const char *const curl_options[] = { "url",
+                                            "readahead",
+                                            "sslverify",
+                                            "timeout",
+                                            "cookie",
+                                            "cookie-secret",
+                                            "username",
+                                            "password-secret",
+                                            "proxy-username",
+                                            "proxy-password-secret",
+                                            NULL };
 #define CURL_DRIVER(id) \
     static const char *const id##_schemes[] = { #id, NULL }; \
     static const BlockDriver id##_driver = { \
-        .name = #id, .desc = "a file of a server, read-only", .protocol = true, .instance_size = sizeof(CurlNode), .schemes = id##_schemes, \
-        .options = curl_options, .parse_filename = curl_parse, .open = curl_open, .close = curl_close, .preadv = curl_preadv, \
+        .name = #id, .desc = "a file of a server, read-only", .protocol = true, .instance_size = sizeof(CurlNode), \
+        .schemes = id##_schemes, \
+        .options = curl_options, .parse_filename = curl_parse, .open = curl_open, .close = curl_close, \
+        .preadv = curl_preadv, \
     }; \
     BLOCK_DRIVER_REGISTER(id##_driver)
 CURL_DRIVER(http)

@@ -19,7 +19,8 @@ char *block_size_text(uint64_t bytes)
 
 void block_describe_snapshots(const GArray *snapshots, GString *out)
 {
-    g_string_append_printf(out, "Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
+    g_string_append_printf(out, "Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE",
+                           "VM CLOCK", "ICOUNT");
     for (unsigned i = 0; i < snapshots->len; i++) {
         const BlockSnapshot *b = &g_array_index(snapshots, BlockSnapshot, i);
         g_autofree char *size = block_size_text(b->vm_state_size);
@@ -30,8 +31,9 @@ void block_describe_snapshots(const GArray *snapshots, GString *out)
         uint64_t s = b->vm_clock_ns / 1000000000;
         if (b->icount != UINT64_MAX)
             g_snprintf(icount, sizeof icount, "%" PRIu64, b->icount);
-        g_string_append_printf(out, "%-10s%-17s%8s%20s %02d:%02d:%02d.%03d%11s\n", b->id, b->name, size, date, (int)(s / 3600),
-                               (int)(s / 60 % 60), (int)(s % 60), (int)(b->vm_clock_ns / 1000000 % 1000), icount);
+        g_string_append_printf(out, "%-10s%-17s%8s%20s %02d:%02d:%02d.%03d%11s\n", b->id, b->name, size, date,
+                               (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
+                               (int)(b->vm_clock_ns / 1000000 % 1000), icount);
     }
 }
 
@@ -61,7 +63,8 @@ void block_json_string(GString *out, const char *text)
 /* Numbers, truth values, lists and objects stay as they are; what an image may fill with any text is a string. */
 static void json_value(GString *out, const char *key, const char *v)
 {
-    bool plain = !strcmp(v, "true") || !strcmp(v, "false") || *v == '{' || *v == '[' || (*v && strspn(v, "0123456789") == strlen(v));
+    bool plain = !strcmp(v, "true") || !strcmp(v, "false") || *v == '{' || *v == '[' ||
+                 (*v && strspn(v, "0123456789") == strlen(v));
     if (plain && strcmp(key, "compat") && strcmp(key, "data-file"))
         g_string_append(out, v);
     else
@@ -133,8 +136,8 @@ static void describe_details(const BlockInfo *i, GString *out)
 static void describe(BlockNode *n, const BlockInfo *i, const GArray *snapshots, GString *out)
 {
     g_autofree char *virtual = block_size_text(i->virtual_size), *actual = block_size_text(i->actual_size);
-    g_string_append_printf(out, "image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\n", block_filename(n), block_driver_name(n),
-                           virtual, i->virtual_size);
+    g_string_append_printf(out, "image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\n", block_filename(n),
+                           block_driver_name(n), virtual, i->virtual_size);
     g_string_append_printf(out, "disk size: %s\n", i->has_actual ? actual : "unavailable");
     if (i->encrypted)
         g_string_append(out, "encrypted: yes\n");

@@ -11,10 +11,17 @@
 #include "block/sparse/sparse.h"
 
 /*
- * The last 512 bytes ("koly", big endian) say where a property list stands; its "blkx" entries hold tables ("mish", base64) of chunks:
- * 40 bytes each: type, comment, first sector, sectors, offset, length.
+ * The last 512 bytes ("koly", big endian) say where a property list stands; its "blkx" entries hold tables ("mish",
+ * base64) of chunks: 40 bytes each: type, comment, first sector, sectors, offset, length.
  */
-enum { DMG_TRAILER = 512, DMG_TABLE = 204, DMG_ENTRY = 40, DMG_PLIST_MAX = 32 << 20, DMG_CHUNKS_MAX = 1 << 20, DMG_CHUNK_MAX = 64 << 20 };
+enum {
+    DMG_TRAILER = 512,
+    DMG_TABLE = 204,
+    DMG_ENTRY = 40,
+    DMG_PLIST_MAX = 32 << 20,
+    DMG_CHUNKS_MAX = 1 << 20,
+    DMG_CHUNK_MAX = 64 << 20
+};
 enum { K_DATA = 24, K_XML = 216, K_XML_LENGTH = 224 };
 enum { C_ZERO = 0, C_RAW = 1, C_IGNORE = 2, C_COMMENT = 0x7ffffffe };
 static const uint32_t C_ZLIB = 0x80000005, C_BZIP2 = 0x80000006, C_END = 0xffffffff;
@@ -43,7 +50,9 @@ static int dmg_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
             high = mid;
     }
     const Chunk *c = low < chunks->len ? &g_array_index(chunks, Chunk, low) : NULL;
-    *m = (SparseMap){ .kind = SPARSE_ZERO, .file = n->file, .len = len, .block = offset, .unit = len, .limit = block_size(n) };
+    *m = (SparseMap){
+        .kind = SPARSE_ZERO, .file = n->file, .len = len, .block = offset, .unit = len, .limit = block_size(n)
+    };
     if (!c || c->start > offset) { /* between chunks */
         m->len = c ? MIN(len, c->start - offset) : len;
         return 0;
@@ -75,7 +84,8 @@ static bool unpack(uint32_t type, const uint8_t *in, uint64_t in_len, uint8_t *o
 #endif
 }
 
-static int dmg_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at, size_t len)
+static int dmg_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at,
+                       size_t len)
 {
     Dmg *d = dmg_of(n);
     const Chunk *c = &g_array_index(d->chunks, Chunk, m->cookie);
@@ -108,13 +118,16 @@ static const SparseOps dmg_ops = { .map = dmg_map, .sync = dmg_sync, .inflate = 
 static bool add_chunk(BlockNode *n, const uint8_t *e, uint64_t first, uint64_t data, Error **errp)
 {
     Chunk c = { .type = (uint32_t)load_be(e, 4) };
-    uint64_t sector = load_be(e + 8, 8), count = load_be(e + 16, 8), offset = load_be(e + 24, 8), file = block_size(n->file);
+    uint64_t sector = load_be(e + 8, 8), count = load_be(e + 16, 8), offset = load_be(e + 24, 8),
+             file = block_size(n->file);
     c.packed = load_be(e + 32, 8);
     if (c.type == (uint32_t)C_COMMENT || c.type == C_END || !count)
         return true;
     bool packed = c.type == C_ZLIB || c.type == C_BZIP2, stored = packed || c.type == C_RAW;
     if (!stored && c.type != C_ZERO && c.type != C_IGNORE) {
-        error_setf(errp, "image '%s': chunks of type 0x%08x (ADC, LZFSE, LZMA …) can't be read here; convert it with macOS's hdiutil",
+        error_setf(errp,
+                   "image '%s': chunks of type 0x%08x (ADC, LZFSE, LZMA …) can't be read here; convert it with macOS's "
+                   "hdiutil",
                    block_filename(n), c.type);
         return false;
     }
@@ -187,7 +200,9 @@ static bool read_tables(BlockNode *n, Error **errp)
         return sparse_bad(n, errp, "it does not end with the format's trailer");
     uint64_t at = load_be(k + K_XML, 8), len = load_be(k + K_XML_LENGTH, 8);
     if (!len || len > DMG_PLIST_MAX || at > file || len > file - at)
-        return sparse_bad(n, errp, "its property list does not lie within the file (images of Mac OS 9 have none: convert them with hdiutil)");
+        return sparse_bad(
+            n, errp,
+            "its property list does not lie within the file (images of Mac OS 9 have none: convert them with hdiutil)");
     g_autofree char *xml = g_malloc0(len + 1);
     if (block_pread(n->file, at, xml, len))
         return sparse_bad(n, errp, "its property list can't be read");
@@ -234,10 +249,19 @@ static void dmg_close(BlockNode *n)
 }
 
 /* The head of the file says nothing: its name must do. */
-static unsigned dmg_probe(const uint8_t *head, size_t len, const char *filename) { return g_str_has_suffix(filename, ".dmg") ? 2 : 0; }
+static unsigned dmg_probe(const uint8_t *head, size_t len, const char *filename)
+{
+    return g_str_has_suffix(filename, ".dmg") ? 2 : 0;
+}
 
 static const BlockDriver dmg_driver = {
-    .name = "dmg", .desc = "Apple disk image (read-only)", .instance_size = sizeof(Dmg), .probe = dmg_probe, .open = dmg_open, .close = dmg_close,
-    .preadv = sparse_preadv, .status = sparse_status,
+    .name = "dmg",
+    .desc = "Apple disk image (read-only)",
+    .instance_size = sizeof(Dmg),
+    .probe = dmg_probe,
+    .open = dmg_open,
+    .close = dmg_close,
+    .preadv = sparse_preadv,
+    .status = sparse_status,
 };
 BLOCK_DRIVER_REGISTER(dmg_driver)

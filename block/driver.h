@@ -14,9 +14,9 @@ typedef struct BlockAio BlockAio;
 typedef struct BlockAioStep BlockAioStep;
 
 /*
- * All functions that do I/O may be called from several threads at once and lock for themselves. The core has checked ranges: offset + length
- * never passes the node's size for reads and writes, and is aligned to `request_align`. Files are untrusted: every field is checked before
- * it is used, no allocation follows a length from a file without a limit.
+ * All functions that do I/O may be called from several threads at once and lock for themselves. The core has checked
+ * ranges: offset + length never passes the node's size for reads and writes, and is aligned to `request_align`. Files
+ * are untrusted: every field is checked before it is used, no allocation follows a length from a file without a limit.
  */
 struct BlockDriver {
     const char *name, *desc;
@@ -37,24 +37,33 @@ struct BlockDriver {
     bool (*open)(BlockNode *n, Opts *options, Error **errp);
     void (*close)(BlockNode *n);
     bool (*inactivate)(BlockNode *n, Error **errp); /* write back all that is cached; before close */
-    /* The flags say another thing about writing now (block_reopen()). Protocols without it can't change; formats need it only for what opening does. */
+    /*
+     * The flags say another thing about writing now (block_reopen()). Protocols without it can't change; formats need
+     * it only for what opening does.
+     */
     bool (*reopened)(BlockNode *n, Error **errp);
 
     int (*preadv)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
     int (*pwritev)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags);
-    int (*preadv_nowait)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);  /* -EAGAIN: would wait */
+    /* -EAGAIN: would wait */
+    int (*preadv_nowait)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
     int (*pwritev_nowait)(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
-    /* block/aio.h: pass on by block_aio(), or carry out and end by block_aio_end(); -EAGAIN: nothing has happened. aio_ended: what aio made for step */
+    /*
+     * block/aio.h: pass on by block_aio(), or carry out and end by block_aio_end(); -EAGAIN: nothing has happened.
+     * aio_ended: what aio made for step
+     */
     int (*aio)(BlockNode *n, BlockAio *a, BlockAioStep *step);
     void (*aio_ended)(BlockNode *n, BlockAioStep *step);
-    int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags); /* -ENOTSUP: the core writes zeroes */
+    /* -ENOTSUP: the core writes zeroes */
+    int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags);
     int (*pdiscard)(BlockNode *n, uint64_t offset, uint64_t len);
     int (*flush)(BlockNode *n);
     int (*reserve)(BlockNode *n, uint64_t offset, uint64_t len); /* block_reserve(), block_write_out() */
     void (*write_out)(BlockNode *n);
     int (*scsi)(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt);
     bool (*passes_scsi)(BlockNode *n); /* SCSI commands are for its `file`: it shows all of it, as it is */
-    int (*status)(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out); /* absent: all data, allocated, same offset in file */
+    /* absent: all data, allocated, same offset in file */
+    int (*status)(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out);
     bool (*truncate)(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp);
     bool (*info)(BlockNode *n, BlockInfo *out, Error **errp);
 
@@ -75,12 +84,14 @@ struct BlockDriver {
     int (*vmstate_pwritev)(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
     int (*vmstate_reserve)(BlockNode *n, uint64_t offset, uint64_t len);
     int (*vmstate_discard)(BlockNode *n);
-    int (*snapshot_vmstate_preadv)(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
+    int (*snapshot_vmstate_preadv)(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov,
+                                   int iovcnt);
 };
 
 /*
- * Who looks at a node's writes (jobs): before() may wait, after() is called once the driver is done, both in the writer's thread. hold():
- * returns when the watcher itself has no request on its way and begins none until release(); block_drain_begin() calls it first.
+ * Who looks at a node's writes (jobs): before() may wait, after() is called once the driver is done, both in the
+ * writer's thread. hold(): returns when the watcher itself has no request on its way and begins none until release();
+ * block_drain_begin() calls it first.
  */
 typedef struct BlockWrite { uint64_t start, end; struct BlockWrite *next; } BlockWrite;
 typedef struct BlockWatch BlockWatch;
@@ -107,10 +118,15 @@ struct BlockNode {
     unsigned zero_align;         /* pwrite_zeroes and pdiscard work in these units; 0: any */
     InFlight in_flight;
     BlockWatch *watch;           /* or NULL; changes while drained, main thread */
-    InFlight aligned;            /* writes of whole units; blocked (by the holder of `partial`) while part of one is read, changed and written */
+    /* writes of whole units; blocked (by the holder of `partial`) while part of one is read, changed and written */
+    InFlight aligned;
     pthread_mutex_t partial;
     bool guessed;                /* nobody said which format it is */
-    bool merging;                /* a commit writes to it what an image above it holds, which must still take it for its backing file after a power cut */
+    /*
+     * a commit writes to it what an image above it holds, which must still take it for its backing file after a power
+     * cut
+     */
+    bool merging;
     bool aio;                    /* requests may be carried out without a thread that waits: block/aio.h */
     GPtrArray *bitmaps;          /* of BlockBitmap; NULL: none. Changes while drained */
 };

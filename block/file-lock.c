@@ -60,10 +60,15 @@ bool file_lock(int fd, bool write, const char *name, Error **errp)
         return true;
     if (r) {
         if (open_here(fd))
-            error_setf(errp, "image '%s' is opened twice by this program, and one of the two writes; give it to one drive only, or name one node "
-                       "(-blockdev) twice", name);
+            error_setf(errp,
+                       "image '%s' is opened twice by this program, and one of the two writes; give it to one drive "
+                       "only, or name one node "
+                       "(-blockdev) twice",
+                       name);
         else
-            error_setf(errp, "image '%s' is in use by another process%s; end that one, or look at the image read-only with -U / force-share=on",
+            error_setf(errp,
+                       "image '%s' is in use by another process%s; end that one, or look at the image read-only with "
+                       "-U / force-share=on",
                        name, write ? "" : " that writes to it");
         return false;
     }
@@ -72,6 +77,9 @@ bool file_lock(int fd, bool write, const char *name, Error **errp)
 
 void file_unlock(int fd)
 {
-    struct flock l = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = BASE_USED, .l_len = BASE_UNSHARED + PERM_RESIZE + 1 - BASE_USED };
+    struct flock l = { .l_type = F_UNLCK,
+                       .l_whence = SEEK_SET,
+                       .l_start = BASE_USED,
+                       .l_len = BASE_UNSHARED + PERM_RESIZE + 1 - BASE_USED };
     fcntl(fd, F_OFD_SETLK, &l);
 }

@@ -13,8 +13,9 @@
 #include "block/sg.h"
 
 /*
- * A file system that caches a write in pages as large as it can is slow where the host is a guest itself: free memory in pieces of 2 MiB is what
- * it has given back to its own host. In pieces of half that it is not, and the rest costs next to nothing.
+ * A file system that caches a write in pages as large as it can is slow where the host is a guest itself: free memory
+ * in pieces of 2 MiB is what it has given back to its own host. In pieces of half that it is not, and the rest costs
+ * next to nothing.
  */
 enum { WRITE_MAX = 1 << 20 };
 
@@ -24,7 +25,8 @@ typedef struct FileNode {
     bool no_nowait;
     _Atomic bool no_zero_range, no_punch, no_data_seek; /* the host refused once: don't ask again */
     pthread_mutex_t lock;     /* of what follows */
-    uint64_t data_from, data_to; /* data, as the host said last: looking for the next hole anew for every piece is slow on tmpfs */
+    /* data, as the host said last: looking for the next hole anew for every piece is slow on tmpfs */
+    uint64_t data_from, data_to;
     _Atomic int flush_error;  /* a failed fsync loses what it was to write: never say "durable" again */
 } FileNode;
 
@@ -81,7 +83,8 @@ static bool open_fd(BlockNode *n, const char *path, Error **errp)
     if (errno == EINVAL && n->flags & BLOCK_DIRECT)
         error_setf(errp, "image '%s': the file system has no direct I/O; use cache=writeback", path);
     else if (errno == EACCES && n->flags & BLOCK_RDWR && !access(path, R_OK))
-        error_setf(errp, "image '%s': Permission denied for writing; use read-only=on or change the file's permissions", path);
+        error_setf(errp, "image '%s': Permission denied for writing; use read-only=on or change the file's permissions",
+                   path);
     else
         error_set_errno(errp, errno, "image '%s'", path);
     return false;
@@ -91,7 +94,8 @@ static bool file_open(BlockNode *n, Opts *o, Error **errp)
 {
     FileNode *f = file_of(n);
     const char *path = opts_get(o, "filename"), *aio = opts_get(o, "aio"), *locking = opts_get(o, "locking");
-    static const char *const aios[] = { "threads", "native", "io_uring", NULL }, *const lockings[] = { "auto", "on", "off", NULL };
+    static const char *const aios[] = { "threads", "native", "io_uring", NULL }, *const lockings[] = { "auto", "on",
+                                                                                                       "off", NULL };
     f->fd = -1;
     pthread_mutex_init(&f->lock, NULL);
     if (!path) {
@@ -130,9 +134,11 @@ static bool file_reopened(BlockNode *n, Error **errp)
     FileNode *f = file_of(n);
     bool write = n->flags & BLOCK_RDWR;
     g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", f->fd);
-    int old = f->fd, fd = open(self, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | (n->flags & BLOCK_DIRECT ? O_DIRECT : 0));
+    int old = f->fd,
+        fd = open(self, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | (n->flags & BLOCK_DIRECT ? O_DIRECT : 0));
     if (fd < 0) {
-        error_set_errno(errp, errno, "image '%s': can't be opened %s", block_filename(n), write ? "for writing" : "again");
+        error_set_errno(errp, errno, "image '%s': can't be opened %s", block_filename(n),
+                        write ? "for writing" : "again");
         return false;
     }
     if (f->locked)
@@ -169,7 +175,8 @@ static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct io
         uint64_t piece = write && cached ? WRITE_MAX - (offset + done) % WRITE_MAX : len;
         int count = iov_part(part, iov, iovcnt, done, MIN(piece, len - done));
         count = MIN(count, BLOCK_IOV_MAX);
-        ssize_t got = write ? pwritev(fd, part, count, (off_t)(offset + done)) : preadv(fd, part, count, (off_t)(offset + done));
+        ssize_t got = write ? pwritev(fd, part, count, (off_t)(offset + done))
+                            : preadv(fd, part, count, (off_t)(offset + done));
         if (got > 0)
             done += (uint64_t)got;
         else if (got < 0 && errno != EINTR)
@@ -191,7 +198,8 @@ static int file_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct
     return transfer(n, offset, len, iov, iovcnt, false);
 }
 
-static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                        unsigned flags)
 {
     int r = transfer(n, offset, len, iov, iovcnt, true);
     if (!r)
@@ -205,7 +213,8 @@ static int once_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct
     FileNode *f = file_of(n);
     if (f->no_nowait || iovcnt > BLOCK_IOV_MAX || (!write && offset + len > block_size(n)))
         return -EAGAIN;
-    ssize_t got = write ? pwritev2(f->fd, iov, iovcnt, (off_t)offset, RWF_NOWAIT) : preadv2(f->fd, iov, iovcnt, (off_t)offset, RWF_NOWAIT);
+    ssize_t got = write ? pwritev2(f->fd, iov, iovcnt, (off_t)offset, RWF_NOWAIT)
+                        : preadv2(f->fd, iov, iovcnt, (off_t)offset, RWF_NOWAIT);
     if (got == (ssize_t)len)
         return 0;
     if (got < 0 && (errno == EOPNOTSUPP || errno == EINVAL))
@@ -252,7 +261,9 @@ static int do_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 static int device_range(FileNode *f, unsigned long request, uint64_t offset, uint64_t len)
 {
     uint64_t range[2] = { offset, len };
-    return !ioctl(f->fd, request, range) ? 0 : errno == ENOTTY || errno == EINVAL || errno == EOPNOTSUPP ? -ENOTSUP : -errno;
+    return !ioctl(f->fd, request, range)                               ? 0
+           : errno == ENOTTY || errno == EINVAL || errno == EOPNOTSUPP ? -ENOTSUP
+                                                                       : -errno;
 }
 
 static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
@@ -263,7 +274,8 @@ static int file_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned fla
     if (f->device)
         return f->no_zero_range ? -ENOTSUP : device_range(f, BLKZEROOUT, offset, len);
     know_data(f, 0, 0);
-    if (offset >= size) { /* new bytes of a file are zero; ftruncate() could cut off what another thread appends meanwhile */
+    /* new bytes of a file are zero; ftruncate() could cut off what another thread appends meanwhile */
+    if (offset >= size) {
         static const uint8_t last;
         if (pwrite(f->fd, &last, 1, (off_t)(offset + len - 1)) != 1)
             return -errno;
@@ -385,12 +397,18 @@ static int file_aio(BlockNode *n, BlockAio *a, BlockAioStep *step)
         mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     else if (a->op == BLK_WRITE_ZEROES)
         mode = FALLOC_FL_ZERO_RANGE;
-    if ((mode && (f->device || (a->op == BLK_WRITE_ZEROES && mode & FALLOC_FL_ZERO_RANGE && f->no_zero_range))) || a->iovcnt > BLOCK_IOV_MAX ||
-        (a->op == BLK_FLUSH && f->flush_error))
+    if ((mode && (f->device || (a->op == BLK_WRITE_ZEROES && mode & FALLOC_FL_ZERO_RANGE && f->no_zero_range))) ||
+        a->iovcnt > BLOCK_IOV_MAX || (a->op == BLK_FLUSH && f->flush_error))
         return -EAGAIN;
     if (mode)
         know_data(f, 0, 0);
-    *op = (UringOp){ .kind = kinds[a->op], .fd = f->fd, .mode = mode, .offset = step->offset, .len = a->bytes, .iov = a->iov, .iovcnt = a->iovcnt,
+    *op = (UringOp){ .kind = kinds[a->op],
+                     .fd = f->fd,
+                     .mode = mode,
+                     .offset = step->offset,
+                     .len = a->bytes,
+                     .iov = a->iov,
+                     .iovcnt = a->iovcnt,
                      .done = aio_done };
     return uring_submit(a->ring, op) ? 0 : -EAGAIN;
 }
@@ -421,7 +439,8 @@ static int preallocate(int fd, uint64_t from, uint64_t to, BlockPrealloc preallo
 static bool set_size(int fd, const char *name, uint64_t old, uint64_t size, BlockPrealloc prealloc, Error **errp)
 {
     if (prealloc == PREALLOC_METADATA) {
-        error_setf(errp, "image '%s': preallocation=metadata is for formats that have metadata; use falloc or full", name);
+        error_setf(errp, "image '%s': preallocation=metadata is for formats that have metadata; use falloc or full",
+                   name);
         return false;
     }
     int r = ftruncate(fd, (off_t)size) ? -errno : 0;
@@ -441,8 +460,10 @@ static bool file_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
     if (f->device) {
         if (size <= block_size(n))
             return true;
-        error_setf(errp, "block device '%s' has %" G_GUINT64_FORMAT " bytes, fewer than asked for; a device can't be resized here", block_filename(n),
-                   (guint64)block_size(n));
+        error_setf(errp,
+                   "block device '%s' has %" G_GUINT64_FORMAT
+                   " bytes, fewer than asked for; a device can't be resized here",
+                   block_filename(n), (guint64)block_size(n));
         return false;
     }
     know_data(f, 0, 0);
@@ -452,7 +473,10 @@ static bool file_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
     return true;
 }
 
-static int file_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt) { return sg_command(file_of(n)->fd, s, iov, iovcnt); }
+static int file_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt)
+{
+    return sg_command(file_of(n)->fd, s, iov, iovcnt);
+}
 
 static bool file_info(BlockNode *n, BlockInfo *out, Error **errp)
 {
@@ -514,17 +538,24 @@ static const BlockCreateOption file_create_options[] = {
 };
 
 #define FILE_FUNCTIONS \
-    .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, .preadv = file_preadv, \
-    .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, .aio = file_aio, \
-    .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .reopened = file_reopened, .flush = file_flush, .reserve = file_reserve, \
+    .protocol = true, .grows = true, .instance_size = sizeof(FileNode), .options = file_options, .close = file_close, \
+    .preadv = file_preadv, \
+    .pwritev = file_pwritev, .preadv_nowait = file_preadv_nowait, .pwritev_nowait = file_pwritev_nowait, \
+    .aio = file_aio, \
+    .pwrite_zeroes = file_zeroes, .pdiscard = file_discard, .reopened = file_reopened, .flush = file_flush, \
+    .reserve = file_reserve, \
     .write_out = file_write_out, .status = file_status, \
     .truncate = file_truncate, .scsi = file_scsi, .info = file_info
 static const BlockDriver file_driver = {
     .name = "file", .desc = "a file of the host", .schemes = file_schemes, .open = file_open, .create = file_create,
     .create_options = file_create_options, FILE_FUNCTIONS
 };
-static const BlockDriver device_driver = { .name = "host_device", .desc = "a block device of the host", .open = device_open, FILE_FUNCTIONS };
-static const BlockDriver cdrom_driver = { .name = "host_cdrom", .desc = "a CD drive of the host", .open = device_open, FILE_FUNCTIONS };
+static const BlockDriver device_driver = {
+    .name = "host_device", .desc = "a block device of the host", .open = device_open, FILE_FUNCTIONS
+};
+static const BlockDriver cdrom_driver = {
+    .name = "host_cdrom", .desc = "a CD drive of the host", .open = device_open, FILE_FUNCTIONS
+};
 BLOCK_DRIVER_REGISTER(file_driver)
 BLOCK_DRIVER_REGISTER(device_driver)
 BLOCK_DRIVER_REGISTER(cdrom_driver)

@@ -50,7 +50,10 @@ int filter_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned f
 }
 int filter_pdiscard(BlockNode *n, uint64_t offset, uint64_t len) { return block_pdiscard(n->file, offset, len); }
 int filter_flush(BlockNode *n) { return block_flush(n->file); }
-int filter_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out) { return block_status(n->file, offset, len, out); }
+int filter_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
+{
+    return block_status(n->file, offset, len, out);
+}
 
 bool filter_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
 {

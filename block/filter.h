@@ -22,7 +22,9 @@ int filter_flush(BlockNode *n);
 int filter_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out);
 bool filter_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp);
 #define BLOCK_FILTER_SLOW \
-    .filter = true, .preadv = filter_preadv, .pwritev = filter_pwritev, .pwrite_zeroes = filter_pwrite_zeroes, .pdiscard = filter_pdiscard, \
+    .filter = true, .preadv = filter_preadv, .pwritev = filter_pwritev, .pwrite_zeroes = filter_pwrite_zeroes, \
+    .pdiscard = filter_pdiscard, \
     .flush = filter_flush, .status = filter_status, .truncate = filter_truncate
-#define BLOCK_FILTER_FUNCTIONS BLOCK_FILTER_SLOW, .preadv_nowait = filter_preadv_nowait, .pwritev_nowait = filter_pwritev_nowait, .aio = filter_aio
+#define BLOCK_FILTER_FUNCTIONS \
+    BLOCK_FILTER_SLOW, .preadv_nowait = filter_preadv_nowait, .pwritev_nowait = filter_pwritev_nowait, .aio = filter_aio
 #endif

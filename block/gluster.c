@@ -9,7 +9,8 @@
 
 /* The functions that are used. */
 #define FUNCTIONS(X) \
-    X(glfs_new) X(glfs_set_volfile_server) X(glfs_set_logging) X(glfs_init) X(glfs_fini) X(glfs_open) X(glfs_close) X(glfs_lseek) X(glfs_preadv) \
+    X(glfs_new) X(glfs_set_volfile_server) X(glfs_set_logging) X(glfs_init) X(glfs_fini) X(glfs_open) X(glfs_close) \
+    X(glfs_lseek) X(glfs_preadv) \
     X(glfs_pwritev) X(glfs_fsync) X(glfs_ftruncate) X(glfs_discard) X(glfs_zerofill)
 LIBRARY(lib, "libgfapi.so.0", "libgfapi0", FUNCTIONS)
 
@@ -29,16 +30,19 @@ static GlusterNode *gluster_of(BlockNode *n) { return n->opaque; }
 static bool gluster_parse(const char *filename, Opts *o, Error **errp)
 {
     g_autoptr(GUri) uri = g_uri_parse(filename, G_URI_FLAGS_ENCODED_QUERY, NULL);
-    const char *path = uri ? g_uri_get_path(uri) : "", *host = uri ? g_uri_get_host(uri) : NULL, *query = uri ? g_uri_get_query(uri) : NULL;
+    const char *path = uri ? g_uri_get_path(uri) : "", *host = uri ? g_uri_get_host(uri) : NULL,
+               *query = uri ? g_uri_get_query(uri) : NULL;
     const char *file = strlen(path) > 1 ? strchr(path + 1, '/') : NULL;
     bool local = g_str_has_prefix(filename, "gluster+unix:");
     g_autoptr(GHashTable) params = query ? g_uri_parse_params(query, -1, "&", G_URI_PARAMS_NONE, NULL) : NULL;
     const char *socket = params ? g_hash_table_lookup(params, "socket") : NULL;
     if (!file || file == path + 1 || !file[1] || (local ? !socket : !host || !*host)) {
-        error_setf(errp, "image '%s': write %s", filename, local ? "gluster+unix:///VOLUME/PATH?socket=SOCKET" : "gluster://HOST[:PORT]/VOLUME/PATH");
+        error_setf(errp, "image '%s': write %s", filename,
+                   local ? "gluster+unix:///VOLUME/PATH?socket=SOCKET" : "gluster://HOST[:PORT]/VOLUME/PATH");
         return false;
     }
-    g_autofree char *volume = g_strndup(path + 1, (size_t)(file - path - 1)), *port = g_strdup_printf("%d", g_uri_get_port(uri));
+    g_autofree char *volume = g_strndup(path + 1, (size_t)(file - path - 1)),
+                    *port = g_strdup_printf("%d", g_uri_get_port(uri));
     opts_set(o, "volume", volume);
     opts_set(o, "path", file + 1);
     opts_set(o, "server.0.type", local ? "unix" : "inet");
@@ -66,7 +70,10 @@ static bool add_server(GlusterNode *g, Opts *o, unsigned i, Error **errp)
     if (!opts_all_used(server, prefix, keys, errp))
         return false;
     if (!where || port > 65535) {
-        error_setf(errp, "%s: %s", prefix, where ? "a port is below 65536" : type == 2 ? "which socket? give path=" : "which host? give host=");
+        error_setf(errp, "%s: %s", prefix,
+                   where       ? "a port is below 65536"
+                   : type == 2 ? "which socket? give path="
+                               : "which host? give host=");
         return false;
     }
     if (!lib.glfs_set_volfile_server(g->volume, type == 2 ? "unix" : "tcp", where, type == 2 ? 0 : (int)port))
@@ -130,7 +137,9 @@ static bool gluster_open(BlockNode *n, Opts *o, Error **errp)
     const char *volume = opts_get(o, "volume"), *path = opts_get(o, "path");
     opts_get(o, "filename");
     if (!volume || !path) {
-        error_setf(errp, "block driver 'gluster': which file? give volume=VOLUME,path=PATH,server.0.type=inet,server.0.host=HOST");
+        error_setf(
+            errp,
+            "block driver 'gluster': which file? give volume=VOLUME,path=PATH,server.0.type=inet,server.0.host=HOST");
         return false;
     }
     if (lib_load(errp) && connect_volume(gluster_of(n), o, volume, errp) && open_file(n, path, errp))
@@ -148,7 +157,8 @@ static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct io
     for (uint64_t done = 0; done < len;) {
         int count = MIN(iov_part(part, iov, iovcnt, done, len - done), (int)BLOCK_IOV_MAX);
         off_t at = (off_t)(offset + done);
-        ssize_t got = write ? lib.glfs_pwritev(g->file, part, count, at, 0) : lib.glfs_preadv(g->file, part, count, at, 0);
+        ssize_t got = write ? lib.glfs_pwritev(g->file, part, count, at, 0)
+                            : lib.glfs_preadv(g->file, part, count, at, 0);
         if (got < 0 && errno != EINTR)
             return -errno;
         if (!got && write)
@@ -167,7 +177,8 @@ static int gluster_preadv(BlockNode *n, uint64_t offset, uint64_t len, const str
     return transfer(n, offset, len, iov, iovcnt, false);
 }
 
-static int gluster_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int gluster_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                           unsigned flags)
 {
     int r = transfer(n, offset, len, iov, iovcnt, true);
     if (!r)
@@ -201,7 +212,9 @@ static int gluster_flush(BlockNode *n) { return lib.glfs_fsync(gluster_of(n)->fi
 
 static bool gluster_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **errp)
 {
-    int r = prealloc != PREALLOC_OFF ? -ENOTSUP : lib.glfs_ftruncate(gluster_of(n)->file, (off_t)size, NULL, NULL) ? -errno : 0;
+    int r = prealloc != PREALLOC_OFF                                           ? -ENOTSUP
+            : lib.glfs_ftruncate(gluster_of(n)->file, (off_t)size, NULL, NULL) ? -errno
+                                                                               : 0;
     if (r)
         error_set_errno(errp, -r, "image '%s': can't be resized", block_filename(n));
     else
@@ -210,11 +223,25 @@ static bool gluster_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc
 }
 
 static const char *const gluster_schemes[] = { "gluster", "gluster+tcp", "gluster+unix", NULL };
-static const char *const gluster_options[] = { "volume", "path", "server.0.type", "server.0.host", "server.0.port", "server.0.path", "debug", "logfile", NULL };
+static const char *const gluster_options[] = { "volume",        "path",          "server.0.type",
+                                               "server.0.host", "server.0.port", "server.0.path",
+                                               "debug",         "logfile",       NULL };
 static const BlockDriver gluster_driver = {
-    .name = "gluster", .desc = "a file on a GlusterFS volume", .protocol = true, .grows = true, .instance_size = sizeof(GlusterNode),
-    .schemes = gluster_schemes, .options = gluster_options, .parse_filename = gluster_parse, .open = gluster_open, .close = gluster_close,
-    .preadv = gluster_preadv, .pwritev = gluster_pwritev, .pwrite_zeroes = gluster_zeroes, .pdiscard = gluster_discard, .flush = gluster_flush,
+    .name = "gluster",
+    .desc = "a file on a GlusterFS volume",
+    .protocol = true,
+    .grows = true,
+    .instance_size = sizeof(GlusterNode),
+    .schemes = gluster_schemes,
+    .options = gluster_options,
+    .parse_filename = gluster_parse,
+    .open = gluster_open,
+    .close = gluster_close,
+    .preadv = gluster_preadv,
+    .pwritev = gluster_pwritev,
+    .pwrite_zeroes = gluster_zeroes,
+    .pdiscard = gluster_discard,
+    .flush = gluster_flush,
     .truncate = gluster_truncate,
 };
 BLOCK_DRIVER_REGISTER(gluster_driver)

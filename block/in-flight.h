@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* How many requests are on their way, and waiting until none is: two atomic operations a request, a lock only when somebody waits. */
+/*
+ * How many requests are on their way, and waiting until none is: two atomic operations a request, a lock only when
+ * somebody waits.
+ */
 #ifndef BLOCK_IN_FLIGHT_H
 #define BLOCK_IN_FLIGHT_H
 
@@ -8,8 +11,9 @@
 #include <stdint.h>
 
 /*
- * word: requests in the low half, those who wait in the high one. Leaving while somebody waits is done under the lock, so that the structure
- * may be freed as soon as in_flight_wait() or in_flight_block() has returned and nobody enters any more.
+ * word: requests in the low half, those who wait in the high one. Leaving while somebody waits is done under the lock,
+ * so that the structure may be freed as soon as in_flight_wait() or in_flight_block() has returned and nobody enters
+ * any more.
  */
 typedef struct InFlight {
     _Atomic uint64_t word;

@@ -105,7 +105,8 @@ void block_partial_end(BlockNode *n)
 }
 
 /* The same for writing; partial units are read first. Between block_partial_begin() and _end(). */
-static int write_bounced(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int write_bounced(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                         unsigned flags)
 {
     uint8_t *buf = bounce_alloc(n, BOUNCE_MAX);
     int r = buf ? 0 : -ENOMEM;
@@ -141,7 +142,8 @@ int block_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iov
     if (r || !len)
         return r;
     begin(n);
-    r = block_is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
+    r = block_is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt)
+                                                      : read_bounced(n, offset, len, iov, iovcnt);
     return end(n, r);
 }
 
@@ -151,10 +153,12 @@ int block_preadv_inner(BlockNode *n, uint64_t offset, const struct iovec *iov, i
     int r = check_range(n, offset, len);
     if (r || !len)
         return r;
-    return block_is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt) : read_bounced(n, offset, len, iov, iovcnt);
+    return block_is_aligned(n, offset, len, iov, iovcnt) ? n->drv->preadv(n, offset, len, iov, iovcnt)
+                                                         : read_bounced(n, offset, len, iov, iovcnt);
 }
 
-static int write_aligned(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int write_aligned(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                         unsigned flags)
 {
     if (n->request_align == 1)
         return n->drv->pwritev(n, offset, len, iov, iovcnt, flags);
@@ -204,7 +208,8 @@ int block_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int io
 int block_preadv_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
-    if (!n->drv->preadv_nowait || check_range(n, offset, len) || !len || !block_is_aligned(n, offset, len, iov, iovcnt) || !in_flight_try(&n->in_flight))
+    if (!n->drv->preadv_nowait || check_range(n, offset, len) || !len ||
+        !block_is_aligned(n, offset, len, iov, iovcnt) || !in_flight_try(&n->in_flight))
         return -EAGAIN;
     return end(n, n->drv->preadv_nowait(n, offset, len, iov, iovcnt));
 }
@@ -212,8 +217,8 @@ int block_preadv_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, 
 int block_pwritev_nowait(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
-    if (!n->drv->pwritev_nowait || !block_writable(n) || n->flags & (BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT) || n->request_align > 1 ||
-        check_range(n, offset, len) || !len || !in_flight_try(&n->in_flight))
+    if (!n->drv->pwritev_nowait || !block_writable(n) || n->flags & (BLOCK_WRITETHROUGH | BLOCK_ZERO_DETECT) ||
+        n->request_align > 1 || check_range(n, offset, len) || !len || !in_flight_try(&n->in_flight))
         return -EAGAIN;
     int r = G_UNLIKELY(n->watch) ? -EAGAIN : n->drv->pwritev_nowait(n, offset, len, iov, iovcnt);
     if (!r)
@@ -383,7 +388,8 @@ int block_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
     }
     len = MIN(len, size - offset);
     if (!n->drv->status) {
-        *out = (BlockStatus){ BLOCK_DATA | BLOCK_ALLOCATED | (n->file ? BLOCK_OFFSET_VALID : 0), len, offset, n->file, 0 };
+        *out = (BlockStatus){ BLOCK_DATA | BLOCK_ALLOCATED | (n->file ? BLOCK_OFFSET_VALID : 0), len, offset, n->file,
+                              0 };
         return 0;
     }
     begin(n);
@@ -409,7 +415,9 @@ int block_status_above(BlockNode *n, const BlockNode *base, uint64_t offset, uin
         depth++;
         uint64_t pnum = out->pnum;
         if (offset >= block_size(n)) { /* a shorter backing file reads as zeroes from here on */
-            *out = (BlockStatus){ .flags = BLOCK_ZERO | BLOCK_ALLOCATED | (first_eof ? BLOCK_EOF : 0), .pnum = pnum, .depth = depth };
+            *out = (BlockStatus){ .flags = BLOCK_ZERO | BLOCK_ALLOCATED | (first_eof ? BLOCK_EOF : 0),
+                                  .pnum = pnum,
+                                  .depth = depth };
             return 0;
         }
         r = block_status(n, offset, pnum, out);
@@ -431,11 +439,14 @@ bool block_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, bool sh
         return false;
     }
     if (size > INT64_MAX / 2) {
-        error_setf(errp, "image '%s': a size of %" G_GUINT64_FORMAT " bytes is too large", block_filename(n), (guint64)size);
+        error_setf(errp, "image '%s': a size of %" G_GUINT64_FORMAT " bytes is too large", block_filename(n),
+                   (guint64)size);
         return false;
     }
     if (size < block_size(n) && !shrink) {
-        error_setf(errp, "image '%s': shrinking would lose data beyond %" G_GUINT64_FORMAT " bytes; use --shrink if that is meant",
+        error_setf(errp,
+                   "image '%s': shrinking would lose data beyond %" G_GUINT64_FORMAT
+                   " bytes; use --shrink if that is meant",
                    block_filename(n), (guint64)size);
         return false;
     }

@@ -12,11 +12,14 @@
 
 /* The functions that are used. */
 #define FUNCTIONS(X) \
-    X(iscsi_get_error) X(iscsi_is_logged_in) X(iscsi_logout_sync) X(iscsi_destroy_context) X(iscsi_readcapacity16_sync) \
+    X(iscsi_get_error) X(iscsi_is_logged_in) X(iscsi_logout_sync) X(iscsi_destroy_context) \
+    X(iscsi_readcapacity16_sync) \
     X(scsi_free_scsi_task) X(scsi_datain_unmarshall) X(iscsi_set_initiator_username_pwd) X(iscsi_set_targetname) \
     X(iscsi_set_session_type) X(iscsi_set_header_digest) X(iscsi_set_timeout) X(iscsi_set_reconnect_max_retries) \
-    X(iscsi_set_noautoreconnect) X(iscsi_full_connect_sync) X(iscsi_create_context) X(iscsi_parse_full_url) X(iscsi_destroy_url) \
-    X(iscsi_write16_sync) X(iscsi_read16_sync) X(iscsi_synchronizecache16_sync) X(scsi_create_task) X(iscsi_scsi_command_sync)
+    X(iscsi_set_noautoreconnect) X(iscsi_full_connect_sync) X(iscsi_create_context) X(iscsi_parse_full_url) \
+    X(iscsi_destroy_url) \
+    X(iscsi_write16_sync) X(iscsi_read16_sync) X(iscsi_synchronizecache16_sync) X(scsi_create_task) \
+    X(iscsi_scsi_command_sync)
 LIBRARY(lib, "libiscsi.so.7", "libiscsi7", FUNCTIONS)
 
 enum { PIECE = 256 << 10, TIMEOUT = 30 };
@@ -66,7 +69,8 @@ static bool find_size(BlockNode *n, Error **errp)
         t = NULL;
     }
     struct scsi_readcapacity16 *c = t ? lib.scsi_datain_unmarshall(t) : NULL;
-    bool ok = c && is_pow2(c->block_length) && c->block_length >= 512 && c->block_length <= 64 << 10 && c->returned_lba < INT64_MAX / c->block_length;
+    bool ok = c && is_pow2(c->block_length) && c->block_length >= 512 && c->block_length <= 64 << 10 &&
+              c->returned_lba < INT64_MAX / c->block_length;
     if (ok) {
         d->block = c->block_length;
         n->size = (c->returned_lba + 1) * c->block_length;
@@ -107,13 +111,14 @@ static bool log_in(BlockNode *n, Opts *o, const struct iscsi_url *u, Error **err
 static bool iscsi_node_open(BlockNode *n, Opts *o, Error **errp)
 {
     IscsiNode *d = iscsi_of(n);
-    const char *url = opts_get(o, "url"), *initiator = opts_get(o, "initiator-name"), *portal = opts_get(o, "portal"), *target = opts_get(o, "target"),
-               *lun = opts_get(o, "lun");
+    const char *url = opts_get(o, "url"), *initiator = opts_get(o, "initiator-name"), *portal = opts_get(o, "portal"),
+               *target = opts_get(o, "target"), *lun = opts_get(o, "lun");
     if (!lib_load(errp))
         return false;
     opts_get(o, "filename");
     opts_get(o, "transport");
-    g_autofree char *made = portal && target ? g_strdup_printf("iscsi://%s/%s/%s", portal, target, lun ? lun : "0") : NULL;
+    g_autofree char *made = portal && target ? g_strdup_printf("iscsi://%s/%s/%s", portal, target, lun ? lun : "0")
+                                             : NULL;
     url = made ? made : url;
     if (!url) {
         error_setf(errp, "block driver 'iscsi': which unit? give portal=HOST[:PORT],target=NAME,lun=N");
@@ -152,8 +157,9 @@ static int piece(IscsiNode *d, uint64_t offset, uint32_t len, uint8_t *buf, bool
     int r = -EIO;
     pthread_mutex_lock(&d->lock);
     for (unsigned i = 0; i < 3 && r; i++) {
-        struct scsi_task *t = write ? lib.iscsi_write16_sync(d->iscsi, d->lun, offset / d->block, buf, len, (int)d->block, 0, 0, 0, 0, 0)
-                                    : lib.iscsi_read16_sync(d->iscsi, d->lun, offset / d->block, len, (int)d->block, 0, 0, 0, 0, 0);
+        struct scsi_task *t =
+            write ? lib.iscsi_write16_sync(d->iscsi, d->lun, offset / d->block, buf, len, (int)d->block, 0, 0, 0, 0, 0)
+                  : lib.iscsi_read16_sync(d->iscsi, d->lun, offset / d->block, len, (int)d->block, 0, 0, 0, 0, 0);
         bool good = t && t->status == SCSI_STATUS_GOOD && (write || t->datain.size >= (int)len);
         if (good && !write)
             memcpy(buf, t->datain.data, len);
@@ -187,7 +193,8 @@ static int iscsi_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struc
     return transfer(n, offset, len, iov, iovcnt, false);
 }
 
-static int iscsi_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int iscsi_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                         unsigned flags)
 {
     return transfer(n, offset, len, iov, iovcnt, true);
 }
@@ -204,7 +211,9 @@ static int iscsi_flush(BlockNode *n)
 /* What the unit said of a failure, as the library tells it: in fixed format. */
 static void put_sense(BlockScsi *s, const struct scsi_task *t)
 {
-    const uint8_t fixed[18] = { 0x70, [2] = (uint8_t)t->sense.key, [7] = 10, [12] = (uint8_t)(t->sense.ascq >> 8), [13] = (uint8_t)t->sense.ascq };
+    const uint8_t fixed[18] = {
+        0x70, [2] = (uint8_t)t->sense.key, [7] = 10, [12] = (uint8_t)(t->sense.ascq >> 8), [13] = (uint8_t)t->sense.ascq
+    };
     memcpy(s->sense, fixed, sizeof fixed);
     s->sense_len = sizeof fixed;
 }
@@ -215,7 +224,11 @@ static int iscsi_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int i
     size_t bytes = iov_bytes(iov, iovcnt);
     if (s->cdb_len > 16 || bytes > INT32_MAX)
         return -ENOTSUP;
-    struct scsi_task *t = lib.scsi_create_task(s->cdb_len, s->cdb, !bytes ? SCSI_XFER_NONE : s->out ? SCSI_XFER_WRITE : SCSI_XFER_READ, (int)bytes);
+    struct scsi_task *t = lib.scsi_create_task(s->cdb_len, s->cdb,
+                                               !bytes   ? SCSI_XFER_NONE
+                                               : s->out ? SCSI_XFER_WRITE
+                                                        : SCSI_XFER_READ,
+                                               (int)bytes);
     g_autofree uint8_t *buf = s->out && bytes ? g_malloc(bytes) : NULL;
     struct iscsi_data data = { .size = bytes, .data = buf };
     if (!t)
@@ -241,11 +254,22 @@ static int iscsi_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int i
 }
 
 static const char *const iscsi_schemes[] = { "iscsi", NULL };
-static const char *const iscsi_options[] = { "url", "portal", "target", "lun", "transport", "user", "password-secret", "initiator-name", NULL };
+static const char *const iscsi_options[] = { "url",  "portal",          "target",         "lun", "transport",
+                                             "user", "password-secret", "initiator-name", NULL };
 static const BlockDriver iscsi_driver = {
-    .name = "iscsi", .desc = "a unit of an iSCSI target", .protocol = true, .instance_size = sizeof(IscsiNode), .schemes = iscsi_schemes,
-    .options = iscsi_options, .parse_filename = iscsi_parse, .open = iscsi_node_open, .close = iscsi_node_close, .preadv = iscsi_preadv,
-    .pwritev = iscsi_pwritev, .flush = iscsi_flush, .scsi = iscsi_scsi,
+    .name = "iscsi",
+    .desc = "a unit of an iSCSI target",
+    .protocol = true,
+    .instance_size = sizeof(IscsiNode),
+    .schemes = iscsi_schemes,
+    .options = iscsi_options,
+    .parse_filename = iscsi_parse,
+    .open = iscsi_node_open,
+    .close = iscsi_node_close,
+    .preadv = iscsi_preadv,
+    .pwritev = iscsi_pwritev,
+    .flush = iscsi_flush,
+    .scsi = iscsi_scsi,
 };
 BLOCK_DRIVER_REGISTER(iscsi_driver)
 #endif

@@ -4,9 +4,9 @@
 #include "block/job-internal.h"
 
 /*
- * stream: the job's piece is its own while it is looked at and written: guest writes to it wait, those on their way are waited for.
- * commit, mirror: a guest's write marks its units when it has ended; the job clears the mark before it reads.
- * backup: a guest's write waits until what it will overwrite has been copied, by the job or by itself.
+ * stream: the job's piece is its own while it is looked at and written: guest writes to it wait, those on their way are
+ * waited for. commit, mirror: a guest's write marks its units when it has ended; the job clears the mark before it
+ * reads. backup: a guest's write waits until what it will overwrite has been copied, by the job or by itself.
  */
 
 /* --- guest writes --- */
@@ -86,7 +86,10 @@ static void disown(BlockJob *j)
 
 /* --- pieces --- */
 
-/* What [at, at + *len) is, of one kind: 0 nothing above the floor, BLOCK_ZERO, or BLOCK_DATA. floor NULL: the whole chain. */
+/*
+ * What [at, at + *len) is, of one kind: 0 nothing above the floor, BLOCK_ZERO, or BLOCK_DATA. floor NULL: the whole
+ * chain.
+ */
 static int kind_of(BlockNode *n, const BlockNode *floor, uint64_t at, uint64_t *len, unsigned *kind)
 {
     BlockStatus s;
@@ -167,7 +170,8 @@ static int follow_step(BlockJob *j, uint64_t *bytes)
         return 0;
     j->cursor = (first + count) % j->units;
     *bytes = count * JOB_UNIT;
-    int r = copy_range(j, j->target, j->full ? NULL : j->base, first * JOB_UNIT, MIN((first + count) * JOB_UNIT, block_size(j->node)), 0);
+    int r = copy_range(j, j->target, j->full ? NULL : j->base, first * JOB_UNIT,
+                       MIN((first + count) * JOB_UNIT, block_size(j->node)), 0);
     if (r) { /* still to be done */
         pthread_mutex_lock(&j->lock);
         for (uint64_t u = first; u < first + count; u++)
@@ -234,7 +238,10 @@ void job_alloc(BlockJob *j)
     j->copying = g_new0(uint64_t, j->units / 64 + 1);
 }
 
-/* Follow: units with something above the floor are due. Backup: those with nothing are done. Guest writes are noticed already. */
+/*
+ * Follow: units with something above the floor are due. Backup: those with nothing are done. Guest writes are noticed
+ * already.
+ */
 static int prepare(BlockJob *j)
 {
     uint64_t size = block_size(j->node);
@@ -245,7 +252,8 @@ static int prepare(BlockJob *j)
         if (r)
             return r;
         pthread_mutex_lock(&j->lock);
-        uint64_t first = follows(j) ? at / JOB_UNIT : (at + JOB_UNIT - 1) / JOB_UNIT, last = follows(j) ? (at + len - 1) / JOB_UNIT + 1 : (at + len) / JOB_UNIT;
+        uint64_t first = follows(j) ? at / JOB_UNIT : (at + JOB_UNIT - 1) / JOB_UNIT,
+                 last = follows(j) ? (at + len - 1) / JOB_UNIT + 1 : (at + len) / JOB_UNIT;
         for (uint64_t u = first; u < last && !kind != follows(j); u++) {
             j->length += follows(j) && !job_bit(j->map, u) ? JOB_UNIT : 0;
             job_set(j->map, u, true);

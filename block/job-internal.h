@@ -35,7 +35,10 @@ struct BlockJob {
 
 static inline bool follows(const BlockJob *j) { return j->type == JOB_COMMIT || j->type == JOB_MIRROR; }
 static inline bool job_bit(const uint64_t *map, uint64_t i) { return map[i / 64] >> (i % 64) & 1; }
-static inline void job_set(uint64_t *map, uint64_t i, bool on) { map[i / 64] = on ? map[i / 64] | BIT(i % 64) : map[i / 64] & ~BIT(i % 64); }
+static inline void job_set(uint64_t *map, uint64_t i, bool on)
+{
+    map[i / 64] = on ? map[i / 64] | BIT(i % 64) : map[i / 64] & ~BIT(i % 64);
+}
 
 /* job-copy.c: one piece of work in the job's thread; *bytes 0: nothing is left. What guest writes do to it. */
 int job_step(BlockJob *j, uint64_t *bytes);

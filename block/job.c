@@ -34,7 +34,8 @@ static bool may_go_on(BlockJob *j)
         pthread_cond_wait(&j->changed, &j->lock);
     while (j->held) /* the end waits, too: it gives nothing to the graph, but it reads */
         pthread_cond_wait(&j->changed, &j->lock);
-    bool go = !j->error && !(j->cancelled && (j->force || !follows(j) || !j->ready)) && !(j->ready && (j->completing || j->cancelled));
+    bool go = !j->error && !(j->cancelled && (j->force || !follows(j) || !j->ready)) &&
+              !(j->ready && (j->completing || j->cancelled));
     j->busy = go;
     pthread_mutex_unlock(&j->lock);
     return go;
@@ -261,7 +262,8 @@ static BlockNode *find_below(BlockNode *n, const char *file, Error **errp)
         if (!strcmp(have, want) || !strcmp(block_node_name(b), file))
             return b;
     }
-    error_setf(errp, "image '%s' does not stand on '%s'; 'info block -v' shows what it stands on", block_filename(n), file);
+    error_setf(errp, "image '%s' does not stand on '%s'; 'info block -v' shows what it stands on", block_filename(n),
+               file);
     return NULL;
 }
 
@@ -282,17 +284,20 @@ static bool set_base(BlockJob *j, const BlockJobSpec *s, Error **errp)
     if (!block_reopen(base, true, errp))
         return false;
     base->merging = true;
-    return block_size(base) >= block_size(j->node) || block_truncate(base, block_size(j->node), PREALLOC_OFF, false, errp);
+    return block_size(base) >= block_size(j->node) ||
+           block_truncate(base, block_size(j->node), PREALLOC_OFF, false, errp);
 }
 
 /* Flags of the drive's image that a new one on its place takes over. */
 static unsigned flags_like(const BlockNode *n)
 {
-    return BLOCK_RDWR | BLOCK_NO_BACKING | (block_flags(n) & (BLOCK_DIRECT | BLOCK_NO_FLUSH | BLOCK_WRITETHROUGH | BLOCK_UNMAP));
+    return BLOCK_RDWR | BLOCK_NO_BACKING |
+           (block_flags(n) & (BLOCK_DIRECT | BLOCK_NO_FLUSH | BLOCK_WRITETHROUGH | BLOCK_UNMAP));
 }
 
 /* A new or existing image of the size of n, on `backing` (NULL: alone). */
-static BlockNode *open_new(BlockNode *n, const char *file, const char *format, bool existing, BlockNode *backing, Error **errp)
+static BlockNode *open_new(BlockNode *n, const char *file, const char *format, bool existing, BlockNode *backing,
+                           Error **errp)
 {
     g_autoptr(Opts) create = opts_new(), open = opts_new();
     if (backing) {
@@ -308,7 +313,8 @@ static BlockNode *open_new(BlockNode *n, const char *file, const char *format, b
         t->backing = block_ref(backing);
     if (!t || block_size(t) >= block_size(n))
         return t;
-    error_setf(errp, "image '%s' is smaller than the drive; resize it to %" G_GUINT64_FORMAT " bytes", file, (guint64)block_size(n));
+    error_setf(errp, "image '%s' is smaller than the drive; resize it to %" G_GUINT64_FORMAT " bytes", file,
+               (guint64)block_size(n));
     block_unref(t);
     return NULL;
 }
@@ -322,7 +328,9 @@ static bool set_compression(BlockJob *j, Error **errp)
     if (cluster && cluster <= JOB_UNIT)
         j->compress = cluster;
     else
-        error_setf(errp, "image '%s': a compressed backup needs clusters of at most 64 KiB; make it with another cluster_size, or leave compress out",
+        error_setf(errp,
+                   "image '%s': a compressed backup needs clusters of at most 64 KiB; make it with another "
+                   "cluster_size, or leave compress out",
                    block_filename(j->target));
     return j->compress;
 }
@@ -397,7 +405,8 @@ BlockJobInfo block_job_info(unsigned i)
 {
     BlockJob *j = jobs->pdata[i];
     pthread_mutex_lock(&j->lock);
-    BlockJobInfo info = { type_names[j->type], j->drive, j->offset, MAX(j->length, j->offset), j->speed, j->paused, j->ready };
+    BlockJobInfo info = { type_names[j->type], j->drive, j->offset, MAX(j->length, j->offset), j->speed,
+                          j->paused,           j->ready };
     pthread_mutex_unlock(&j->lock);
     return info;
 }
@@ -449,8 +458,8 @@ bool block_job_complete(BlockJob *j, Error **errp)
     bool ready = j->ready;
     pthread_mutex_unlock(&j->lock);
     if (!ready) {
-        error_setf(errp, "the %s of drive '%s' %s", type_names[j->type], j->drive, follows(j) ? "is not ready; 'info block-jobs' tells" :
-                   "completes by itself");
+        error_setf(errp, "the %s of drive '%s' %s", type_names[j->type], j->drive,
+                   follows(j) ? "is not ready; 'info block-jobs' tells" : "completes by itself");
         return false;
     }
     change(j, &j->completing, true);
@@ -480,7 +489,8 @@ bool block_overlay(BlockBackend *b, const char *file, const char *format, bool e
 {
     if (!check_drive(b, errp))
         return false;
-    BlockNode *old = block_skip_filters(blk_node(b)), *n = open_new(old, file, format ? format : "qcow2", existing, old, errp);
+    BlockNode *old = block_skip_filters(blk_node(b)),
+              *n = open_new(old, file, format ? format : "qcow2", existing, old, errp);
     if (!n)
         return false;
     blk_hold(b);

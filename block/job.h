@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Long work on the images of a running machine: each job is a thread that copies between nodes while the guest reads and writes. */
+/*
+ * Long work on the images of a running machine: each job is a thread that copies between nodes while the guest reads
+ * and writes.
+ */
 #ifndef BLOCK_JOB_H
 #define BLOCK_JOB_H
 
@@ -7,8 +10,9 @@
 
 /*
  * stream: what backing files hold above `base` is copied into the drive's image, which then stands on `base`.
- * commit: what the drive's image, and those below it down to `base`, hold is copied into `base`; completed, the drive stands on that.
- * mirror: a copy that follows the drive; completed, the drive stands on it. backup: a copy of the moment when the job began.
+ * commit: what the drive's image, and those below it down to `base`, hold is copied into `base`; completed, the drive
+ * stands on that. mirror: a copy that follows the drive; completed, the drive stands on it. backup: a copy of the
+ * moment when the job began.
  */
 typedef enum BlockJobType { JOB_STREAM, JOB_COMMIT, JOB_MIRROR, JOB_BACKUP } BlockJobType;
 typedef struct BlockJob BlockJob;
@@ -16,14 +20,19 @@ typedef struct BlockJob BlockJob;
 typedef struct BlockJobSpec {
     BlockJobType type;
     uint64_t speed;          /* bytes a second, 0: no limit */
-    const char *base;        /* stream, commit: file name of the image below; NULL: stream: none, commit: the drive's backing file */
+    /* stream, commit: file name of the image below; NULL: stream: none, commit: the drive's backing file */
+    const char *base;
     const char *target, *format; /* mirror, backup: the image; format NULL: that of the drive's */
-    bool full;               /* mirror, backup: all data; else what the drive's own image holds, on the same backing file */
+    /* mirror, backup: all data; else what the drive's own image holds, on the same backing file */
+    bool full;
     bool existing;           /* the target is there */
     bool compress;           /* backup */
 } BlockJobSpec;
 
-/* All functions: main thread. One job at a time for a drive. A job ends by itself in the main loop, with a line when it has failed. */
+/*
+ * All functions: main thread. One job at a time for a drive. A job ends by itself in the main loop, with a line when it
+ * has failed.
+ */
 BlockJob *block_job_start(BlockBackend *b, const BlockJobSpec *spec, Error **errp);
 BlockJob *block_job_find(const char *drive, Error **errp);
 bool block_job_pause(BlockJob *j, Error **errp);

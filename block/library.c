@@ -3,7 +3,8 @@
 #include "block/library.h"
 #include <dlfcn.h>
 
-bool library_load(const char *soname, const char *package, const char *const *names, void **functions, bool *loaded, Error **errp)
+bool library_load(const char *soname, const char *package, const char *const *names, void **functions, bool *loaded,
+                  Error **errp)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);

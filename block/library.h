@@ -6,8 +6,9 @@
 #include "block/driver.h"
 
 /*
- * LIST is a macro of one argument X, which is X(function) for each function that is used: LIBRARY(lib, "libx.so.1", "libx1", LIST)
- * makes `lib`, whose fields have the functions' names, and lib_load(), which fills them or says what to install. Any thread.
+ * LIST is a macro of one argument X, which is X(function) for each function that is used: LIBRARY(lib, "libx.so.1",
+ * "libx1", LIST) makes `lib`, whose fields have the functions' names, and lib_load(), which fills them or says what to
+ * install. Any thread.
  */
 #define LIBRARY_FIELD_(f) __typeof__(f) *f;
 #define LIBRARY_NAME_(f) #f,
@@ -20,5 +21,6 @@
         return library_load(soname, package, names, (void **)&lib, &loaded, errp); \
     }
 
-bool library_load(const char *soname, const char *package, const char *const *names, void **functions, bool *loaded, Error **errp);
+bool library_load(const char *soname, const char *package, const char *const *names, void **functions, bool *loaded,
+                  Error **errp);
 #endif

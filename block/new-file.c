@@ -6,7 +6,9 @@ BlockNode *block_new_file(const char *filename, Error **errp)
 {
     g_autoptr(Opts) o = opts_new(), none = opts_new();
     opts_set(o, "driver", "file");
-    return block_driver_find("file")->create(filename, 0, none, errp) ? block_open(filename, o, BLOCK_RDWR | BLOCK_NO_FLUSH, errp) : NULL;
+    return block_driver_find("file")->create(filename, 0, none, errp)
+               ? block_open(filename, o, BLOCK_RDWR | BLOCK_NO_FLUSH, errp)
+               : NULL;
 }
 
 uint64_t block_used_units(BlockNode *n, uint64_t unit)

@@ -10,8 +10,10 @@
 
 /* The functions that are used. */
 #define FUNCTIONS(X) \
-    X(nfs_close) X(nfs_destroy_context) X(nfs_parse_url_full) X(nfs_destroy_url) X(nfs_set_uid) X(nfs_set_gid) X(nfs_mount) \
-    X(nfs_open) X(nfs_fstat64) X(nfs_get_error) X(nfs_get_readmax) X(nfs_get_writemax) X(nfs_init_context) X(nfs_pwrite) X(nfs_pread) \
+    X(nfs_close) X(nfs_destroy_context) X(nfs_parse_url_full) X(nfs_destroy_url) X(nfs_set_uid) X(nfs_set_gid) \
+    X(nfs_mount) \
+    X(nfs_open) X(nfs_fstat64) X(nfs_get_error) X(nfs_get_readmax) X(nfs_get_writemax) X(nfs_init_context) \
+    X(nfs_pwrite) X(nfs_pread) \
     X(nfs_fsync) X(nfs_ftruncate)
 LIBRARY(lib, "libnfs.so.13", "libnfs13", FUNCTIONS)
 
@@ -41,7 +43,10 @@ static bool nfs_parse(const char *filename, Opts *o, Error **errp)
     g_autoptr(GError) err = NULL;
     g_autoptr(GUri) uri = g_uri_parse(filename, G_URI_FLAGS_ENCODED_QUERY, &err);
     const char *host = uri ? g_uri_get_host(uri) : NULL, *query = uri ? g_uri_get_query(uri) : NULL;
-    static const char *const names[][2] = { { "uid", "user" }, { "gid", "group" }, { "version", "version" }, { "nfsport", "port" },
+    static const char *const names[][2] = { { "uid", "user" },
+                                            { "gid", "group" },
+                                            { "version", "version" },
+                                            { "nfsport", "port" },
                                             { "mountport", "mountport" } };
     if (!host || !*host || strlen(g_uri_get_path(uri)) < 2) {
         error_setf(errp, "image '%s': write nfs://HOST/EXPORT/FILE", filename);
@@ -63,7 +68,8 @@ static bool set_parameters(NfsNode *d, Opts *o, const char *host, const char *pa
 {
     uint64_t user, group, version, port, mountport;
     if (!opts_get_u64(o, "user", UINT64_MAX, &user, errp) || !opts_get_u64(o, "group", UINT64_MAX, &group, errp) ||
-        !opts_get_u64(o, "version", 3, &version, errp) || !opts_get_u64(o, "port", 0, &port, errp) || !opts_get_u64(o, "mountport", 0, &mountport, errp))
+        !opts_get_u64(o, "version", 3, &version, errp) || !opts_get_u64(o, "port", 0, &port, errp) ||
+        !opts_get_u64(o, "mountport", 0, &mountport, errp))
         return false;
     g_autoptr(GString) url = g_string_new(NULL);
     g_string_printf(url, "nfs://%s%s?version=%u", host, path, (unsigned)version);
@@ -86,7 +92,8 @@ static bool mount_and_open(BlockNode *n, const char *host, const char *path, Err
 {
     NfsNode *d = nfs_of(n);
     struct nfs_stat_64 st;
-    g_autofree char *dir = g_path_get_dirname(path), *base = g_path_get_basename(path), *file = g_strconcat("/", base, NULL);
+    g_autofree char *dir = g_path_get_dirname(path), *base = g_path_get_basename(path),
+                    *file = g_strconcat("/", base, NULL);
     int r = lib.nfs_mount(d->nfs, host, dir);
     if (!r)
         r = lib.nfs_open(d->nfs, file, n->flags & BLOCK_RDWR ? O_RDWR : O_RDONLY, &d->file);
@@ -136,7 +143,8 @@ static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct io
         if (write)
             iov_to_buf(iov, iovcnt, done, buf, part);
         pthread_mutex_lock(&d->lock);
-        int got = write ? lib.nfs_pwrite(d->nfs, d->file, offset + done, part, buf) : lib.nfs_pread(d->nfs, d->file, offset + done, part, buf);
+        int got = write ? lib.nfs_pwrite(d->nfs, d->file, offset + done, part, buf)
+                        : lib.nfs_pread(d->nfs, d->file, offset + done, part, buf);
         pthread_mutex_unlock(&d->lock);
         if (got < 0 || (write && !got)) {
             r = got < 0 ? got : -EIO;
@@ -156,7 +164,8 @@ static int nfs_node_preadv(BlockNode *n, uint64_t offset, uint64_t len, const st
     return transfer(n, offset, len, iov, iovcnt, false);
 }
 
-static int nfs_node_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int nfs_node_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                            unsigned flags)
 {
     int r = transfer(n, offset, len, iov, iovcnt, true);
     if (!r)
@@ -187,11 +196,23 @@ static bool nfs_node_truncate(BlockNode *n, uint64_t size, BlockPrealloc preallo
 }
 
 static const char *const nfs_schemes[] = { "nfs", NULL };
-static const char *const nfs_options[] = { "server.type", "server.host", "path", "user", "group", "version", "port", "mountport", NULL };
+static const char *const nfs_options[] = { "server.type", "server.host", "path",      "user", "group",
+                                           "version",     "port",        "mountport", NULL };
 static const BlockDriver nfs_driver = {
-    .name = "nfs", .desc = "a file on an NFS server", .protocol = true, .grows = true, .instance_size = sizeof(NfsNode), .schemes = nfs_schemes,
-    .options = nfs_options, .parse_filename = nfs_parse, .open = nfs_node_open, .close = nfs_node_close, .preadv = nfs_node_preadv,
-    .pwritev = nfs_node_pwritev, .flush = nfs_node_flush, .truncate = nfs_node_truncate,
+    .name = "nfs",
+    .desc = "a file on an NFS server",
+    .protocol = true,
+    .grows = true,
+    .instance_size = sizeof(NfsNode),
+    .schemes = nfs_schemes,
+    .options = nfs_options,
+    .parse_filename = nfs_parse,
+    .open = nfs_node_open,
+    .close = nfs_node_close,
+    .preadv = nfs_node_preadv,
+    .pwritev = nfs_node_pwritev,
+    .flush = nfs_node_flush,
+    .truncate = nfs_node_truncate,
 };
 BLOCK_DRIVER_REGISTER(nfs_driver)
 #endif

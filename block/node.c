@@ -163,8 +163,8 @@ void block_blockdev_free_all(void)
 
 /* --- functions that a format may have --- */
 
-/* An operation on the whole node, if the driver has it, and the node can be written where that is a `change` (else NULL): requests stand
- * until end(). */
+/* An operation on the whole node, if the driver has it, and the node can be written where that is a `change` (else
+ * NULL): requests stand until end(). */
 static bool begin(BlockNode *n, bool has, const char *what, const char *change, Error **errp)
 {
     if (!has)
@@ -218,7 +218,8 @@ static bool reopen_one(BlockNode *n, bool writable, Error **errp)
     if (block_writable(n) == writable)
         return true;
     if (n->drv->protocol && !n->drv->reopened) {
-        error_setf(errp, "image '%s': the %s protocol can't change between read-only and writable", block_filename(n), n->drv->name);
+        error_setf(errp, "image '%s': the %s protocol can't change between read-only and writable", block_filename(n),
+                   n->drv->name);
         return false;
     }
     if (!writable && n->drv->inactivate && !n->drv->inactivate(n, errp))
@@ -261,7 +262,8 @@ bool block_snapshot_list(BlockNode *n, GArray **out, Error **errp)
 bool block_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
 {
     n = block_skip_filters(n);
-    return begin(n, n->drv->snapshot_create, "internal snapshots; qcow2 has", "snapshot can be made", errp) && end(n, n->drv->snapshot_create(n, info, errp));
+    return begin(n, n->drv->snapshot_create, "internal snapshots; qcow2 has", "snapshot can be made", errp) &&
+           end(n, n->drv->snapshot_create(n, info, errp));
 }
 
 bool block_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp)
@@ -284,7 +286,8 @@ bool block_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp)
 bool block_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
 {
     n = block_skip_filters(n);
-    return begin(n, n->drv->snapshot_load, "internal snapshots; qcow2 has", NULL, errp) && end(n, n->drv->snapshot_load(n, id_or_name, errp));
+    return begin(n, n->drv->snapshot_load, "internal snapshots; qcow2 has", NULL, errp) &&
+           end(n, n->drv->snapshot_load(n, id_or_name, errp));
 }
 
 int block_vmstate_writev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt)
@@ -307,16 +310,19 @@ int block_vmstate_discard(BlockNode *n)
     return n->drv->vmstate_discard ? n->drv->vmstate_discard(n) : -ENOTSUP;
 }
 
-int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt)
+int block_snapshot_vmstate_readv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov,
+                                 int iovcnt)
 {
     n = block_skip_filters(n);
-    return n->drv->snapshot_vmstate_preadv ? n->drv->snapshot_vmstate_preadv(n, id_or_name, offset, iov, iovcnt) : -ENOTSUP;
+    return n->drv->snapshot_vmstate_preadv ? n->drv->snapshot_vmstate_preadv(n, id_or_name, offset, iov, iovcnt)
+                                           : -ENOTSUP;
 }
 
 bool block_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
 {
     n = block_skip_filters(n);
-    return begin(n, n->drv->check, "consistency check", fix ? "repair is possible" : NULL, errp) && end(n, n->drv->check(n, c, fix, errp));
+    return begin(n, n->drv->check, "consistency check", fix ? "repair is possible" : NULL, errp) &&
+           end(n, n->drv->check(n, c, fix, errp));
 }
 
 bool block_change_backing(BlockNode *n, const char *file, const char *format, Error **errp)
@@ -335,6 +341,7 @@ bool block_make_empty(BlockNode *n, Error **errp)
 bool block_amend(BlockNode *n, Opts *options, bool force, Error **errp)
 {
     n = block_skip_filters(n);
-    return begin(n, n->drv->amend, "options that can be changed", "option can be changed", errp)
-           && end(n, block_check_keys(n->drv, n->drv->amend_options, options, errp) && n->drv->amend(n, options, force, errp));
+    return begin(n, n->drv->amend, "options that can be changed", "option can be changed", errp) &&
+           end(n, block_check_keys(n->drv, n->drv->amend_options, options, errp) &&
+                      n->drv->amend(n, options, force, errp));
 }

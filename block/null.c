@@ -33,7 +33,8 @@ static int null_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct
     iov_zero(iov, iovcnt, 0, len);
     return 0;
 }
-static int null_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int null_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                        unsigned flags)
 {
     rest(n);
     return 0;
@@ -53,8 +54,10 @@ static int null_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus 
 static const char *const null_options[] = { "size", "latency-ns", "read-zeroes", NULL };
 #define NULL_DRIVER(id, text) \
     static const BlockDriver id##_driver = { \
-        .name = text, .desc = "nothing: zeroes", .protocol = true, .instance_size = sizeof(NullNode), .options = null_options, .open = null_open, \
-        .preadv = null_preadv, .pwritev = null_pwritev, .pwrite_zeroes = null_range, .flush = null_flush, .status = null_status, \
+        .name = text, .desc = "nothing: zeroes", .protocol = true, .instance_size = sizeof(NullNode), \
+        .options = null_options, .open = null_open, \
+        .preadv = null_preadv, .pwritev = null_pwritev, .pwrite_zeroes = null_range, .flush = null_flush, \
+        .status = null_status, \
     }; \
     BLOCK_DRIVER_REGISTER(id##_driver)
 NULL_DRIVER(null_co, "null-co")

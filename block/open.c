@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From a file name and options to a node: its protocol, its format (probed where none is given), filters, and the backing chain. */
+/*
+ * From a file name and options to a node: its protocol, its format (probed where none is given), filters, and the
+ * backing chain.
+ */
 #include <string.h>
 #include "block/node.h"
 
@@ -55,12 +58,14 @@ static const BlockDriver *protocol_for(const char *filename, Error **errp)
         return block_driver_find("file");
     const BlockDriver *d = block_driver_for_scheme(scheme);
     if (!d)
-        error_setf(errp, "image '%s': no protocol '%s' in this program; a file of that name is ./%s", filename, scheme, filename);
+        error_setf(errp, "image '%s': no protocol '%s' in this program; a file of that name is ./%s", filename, scheme,
+                   filename);
     return d;
 }
 
 /* "blkdebug:CONFIG:IMAGE": a filter between a format and its file. */
-static BlockNode *open_filter_name(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
+static BlockNode *open_filter_name(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags,
+                                   unsigned depth, Error **errp)
 {
     if (!drv->parse_filename(filename, o, errp))
         return NULL;
@@ -103,7 +108,8 @@ static BlockNode *open_below(const char *filename, Opts *o, unsigned flags, unsi
 }
 
 /* What a filter shows ("file", or its other name for that), with the format that it has. */
-static BlockNode *open_filtered(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, unsigned depth, Error **errp)
+static BlockNode *open_filtered(const BlockDriver *drv, const char *filename, Opts *o, unsigned flags, unsigned depth,
+                                Error **errp)
 {
     g_autofree char *prefix = g_strdup_printf("%s.", drv->child ? drv->child : "file");
     g_autoptr(Opts) sub = block_sub_options(o, prefix);
@@ -141,33 +147,41 @@ char *block_full_backing_name(const char *image, const char *backing, Error **er
         return g_strdup(backing);
     g_autofree char *image_scheme = block_scheme(image);
     if (g_str_has_prefix(image, "json:") || image_scheme) {
-        error_setf(errp, "image '%s': its backing file '%s' is a relative name, and the image itself is no plain file; name the backing file in "
-                   "full (rebase -u)", image, backing);
+        error_setf(errp,
+                   "image '%s': its backing file '%s' is a relative name, and the image itself is no plain file; name "
+                   "the backing file in "
+                   "full (rebase -u)",
+                   image, backing);
         return NULL;
     }
     g_autofree char *dir = g_path_get_dirname(image);
-    return !strcmp(dir, ".") && !g_str_has_prefix(image, "./") ? g_strdup(backing) : g_build_filename(dir, backing, NULL);
+    return !strcmp(dir, ".") && !g_str_has_prefix(image, "./") ? g_strdup(backing)
+                                                               : g_build_filename(dir, backing, NULL);
 }
 
 /* reference: a node's name, "" for none, NULL: as the image says, changed by `sub`. */
 static bool open_backing(BlockNode *n, const char *reference, Opts *sub, unsigned depth, Error **errp)
 {
-    unsigned flags = n->flags & ~(unsigned)(BLOCK_RDWR | BLOCK_CHECK | BLOCK_TEMPORARY | BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
+    unsigned flags = n->flags & ~(unsigned)(BLOCK_RDWR | BLOCK_CHECK | BLOCK_TEMPORARY | BLOCK_ZERO_DETECT |
+                                            BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH);
     if (reference && *reference) {
         BlockNode *b = block_node_find(reference);
         if (!b)
-            error_setf(errp, "backing='%s': there is no node of that name; define it by an earlier -blockdev", reference);
+            error_setf(errp, "backing='%s': there is no node of that name; define it by an earlier -blockdev",
+                       reference);
         n->backing = b ? block_ref(b) : NULL;
         return b;
     }
     if (reference || n->flags & BLOCK_NO_BACKING || (!n->backing_file && !opts_count(sub)))
         return true;
     if (depth >= BLOCK_CHAIN_MAX) {
-        error_setf(errp, "image '%s': its backing chain is longer than %d layers, or a loop; flatten it with convert", block_filename(n), BLOCK_CHAIN_MAX);
+        error_setf(errp, "image '%s': its backing chain is longer than %d layers, or a loop; flatten it with convert",
+                   block_filename(n), BLOCK_CHAIN_MAX);
         return false;
     }
     g_autofree char *full = NULL;
-    if (!opts_count(sub) || (!opts_has(sub, "file") && !opts_has(sub, "file.filename") && !opts_has(sub, "file.driver"))) {
+    if (!opts_count(sub) ||
+        (!opts_has(sub, "file") && !opts_has(sub, "file.filename") && !opts_has(sub, "file.driver"))) {
         full = n->backing_file ? block_full_backing_name(block_filename(n), n->backing_file, errp) : NULL;
         if (!full)
             return false;
@@ -203,7 +217,8 @@ BlockNode *block_open_depth(const char *filename, Opts *o, unsigned flags, unsig
         filename = opts_get(o, "filename");
     if (!block_common_options(o, &flags, errp))
         return NULL;
-    BlockNode *file = drv && (drv->filter || drv->child) ? open_filtered(drv, filename, o, flags, depth, errp) : open_below(filename, o, flags, depth, errp);
+    BlockNode *file = drv && (drv->filter || drv->child) ? open_filtered(drv, filename, o, flags, depth, errp)
+                                                         : open_below(filename, o, flags, depth, errp);
     if (!file)
         return NULL;
     if (!drv)
@@ -249,7 +264,8 @@ BlockNode *block_open_filter(const char *driver, BlockNode *file, Error **errp)
     g_autoptr(Opts) none = opts_new();
     if (!drv)
         return NULL;
-    BlockNode *n = block_node_new(drv, file->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH));
+    BlockNode *n = block_node_new(drv,
+                                  file->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH));
     n->file = block_ref(file);
     n->filename = g_strdup(block_filename(file));
     if (!open_driver(n, none, errp)) {

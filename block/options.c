@@ -35,7 +35,8 @@ static bool set_flag(Opts *o, const char *key, unsigned flag, bool inverted, uns
 bool block_cache_mode(const char *mode, unsigned *flags, Error **errp)
 {
     static const char *const modes[] = { "writeback", "writethrough", "none", "directsync", "unsafe", NULL };
-    static const unsigned bits[] = { 0, BLOCK_WRITETHROUGH, BLOCK_DIRECT, BLOCK_DIRECT | BLOCK_WRITETHROUGH, BLOCK_NO_FLUSH };
+    static const unsigned bits[] = { 0, BLOCK_WRITETHROUGH, BLOCK_DIRECT, BLOCK_DIRECT | BLOCK_WRITETHROUGH,
+                                     BLOCK_NO_FLUSH };
     unsigned i = 0;
     if (mode && !parse_enum("cache", mode, modes, &i, errp))
         return false;
@@ -54,7 +55,8 @@ bool block_common_options(Opts *o, unsigned *flags, Error **errp)
         !set_flag(o, "force-share", BLOCK_FORCE_SHARE, false, flags, errp) ||
         !set_flag(o, "cache.direct", BLOCK_DIRECT, false, flags, errp) ||
         !set_flag(o, "cache.no-flush", BLOCK_NO_FLUSH, false, flags, errp) ||
-        !set_flag(o, "cache.writeback", BLOCK_WRITETHROUGH, true, flags, errp) || !opts_get_enum(o, "discard", discards, &discard, errp) ||
+        !set_flag(o, "cache.writeback", BLOCK_WRITETHROUGH, true, flags, errp) ||
+        !opts_get_enum(o, "discard", discards, &discard, errp) ||
         !opts_get_enum(o, "detect-zeroes", zeroes, &detect, errp))
         return false;
     *flags &= ~(unsigned)(BLOCK_UNMAP | BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP);

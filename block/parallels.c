@@ -6,12 +6,26 @@
 #include "block/sparse/sparse.h"
 
 /*
- * Header (little endian, 64 bytes): magic, version, heads, cylinders, sectors of a cluster, entries of the block table, sectors of the disk, in-use
- * mark, first data sector, flags, extension. Table entries are of 4 bytes: sectors ("WithoutFreeSpace") or clusters ("WithouFreSpacExt").
- * Data and the table are written in order, so the mark of an image that was not closed only means that clusters may have leaked.
+ * Header (little endian, 64 bytes): magic, version, heads, cylinders, sectors of a cluster, entries of the block table,
+ * sectors of the disk, in-use mark, first data sector, flags, extension. Table entries are of 4 bytes: sectors
+ * ("WithoutFreeSpace") or clusters ("WithouFreSpacExt"). Data and the table are written in order, so the mark of an
+ * image that was not closed only means that clusters may have leaked.
  */
-enum { H_VERSION = 16, H_HEADS = 20, H_CYLINDERS = 24, H_TRACKS = 28, H_ENTRIES = 32, H_SECTORS = 36, H_INUSE = 44, H_DATA = 48, H_FLAGS = 52,
-       H_EXTENSION = 56, P_HEADER = 64, P_INUSE = 0x746f6e59, P_BAT_MAX = 512 << 20 };
+enum {
+    H_VERSION = 16,
+    H_HEADS = 20,
+    H_CYLINDERS = 24,
+    H_TRACKS = 28,
+    H_ENTRIES = 32,
+    H_SECTORS = 36,
+    H_INUSE = 44,
+    H_DATA = 48,
+    H_FLAGS = 52,
+    H_EXTENSION = 56,
+    P_HEADER = 64,
+    P_INUSE = 0x746f6e59,
+    P_BAT_MAX = 512 << 20
+};
 
 typedef struct Parallels {
     Sparse sparse;
@@ -27,8 +41,13 @@ static int par_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
     Parallels *p = par_of(n);
     uint64_t in = offset % p->cluster, e;
     int r = meta_load(&p->meta, P_HEADER + offset / p->cluster * 4, 4, false, &e);
-    *m = (SparseMap){ .kind = e ? SPARSE_DATA : SPARSE_ABSENT, .file = n->file, .host = e * p->unit + in, .len = p->cluster - in, .block = offset - in,
-                      .unit = p->cluster, .limit = p->entries * p->cluster };
+    *m = (SparseMap){ .kind = e ? SPARSE_DATA : SPARSE_ABSENT,
+                      .file = n->file,
+                      .host = e * p->unit + in,
+                      .len = p->cluster - in,
+                      .block = offset - in,
+                      .unit = p->cluster,
+                      .limit = p->entries * p->cluster };
     return r ? r : e && (e * p->unit < p->data || e * p->unit + p->cluster > p->next) ? -EIO : 0;
 }
 
@@ -46,7 +65,8 @@ static int par_alloc(BlockNode *n, SparseMap *m, bool *fresh)
 
 static int par_link(BlockNode *n, const SparseMap *m)
 {
-    return meta_store(&par_of(n)->meta, P_HEADER + m->block / par_of(n)->cluster * 4, 4, false, m->host / par_of(n)->unit, META_LEAF);
+    return meta_store(&par_of(n)->meta, P_HEADER + m->block / par_of(n)->cluster * 4, 4, false,
+                      m->host / par_of(n)->unit, META_LEAF);
 }
 
 static int par_sync(BlockNode *n)
@@ -66,15 +86,21 @@ static int set_mark(BlockNode *n, uint32_t mark)
 
 static int par_first_write(BlockNode *n) { return set_mark(n, P_INUSE); }
 
-static const SparseOps par_ops = { .map = par_map, .alloc = par_alloc, .link = par_link, .sync = par_sync, .full = par_full,
-                                   .first_write = par_first_write, .pads = true };
+static const SparseOps par_ops = { .map = par_map,
+                                   .alloc = par_alloc,
+                                   .link = par_link,
+                                   .sync = par_sync,
+                                   .full = par_full,
+                                   .first_write = par_first_write,
+                                   .pads = true };
 
 static bool find_end(BlockNode *n, Error **errp)
 {
     Parallels *p = par_of(n);
     uint64_t file = block_size(n->file);
     g_autofree uint8_t *buf = g_malloc(64 * KiB);
-    p->next = p->unit == p->cluster ? (MAX(file, p->data) + p->cluster - 1) / p->cluster * p->cluster : align_up(MAX(file, p->data), 512);
+    p->next = p->unit == p->cluster ? (MAX(file, p->data) + p->cluster - 1) / p->cluster * p->cluster
+                                    : align_up(MAX(file, p->data), 512);
     for (uint64_t at = 0; at < p->entries * 4; at += 64 * KiB) {
         size_t len = (size_t)MIN(p->entries * 4 - at, 64 * KiB);
         if (block_pread(n->file, P_HEADER + at, buf, len))
@@ -107,13 +133,17 @@ static bool par_open(BlockNode *n, Opts *o, Error **errp)
     p->dirty = load_le32(h + H_INUSE) == P_INUSE;
     if (!tracks || tracks > 128 * 1024)
         return sparse_bad(n, errp, "its cluster size is not between 512 bytes and 64 MiB");
-    if (sectors > INT64_MAX / 1024 || p->entries * 4 > P_BAT_MAX || (sectors * 512 + p->cluster - 1) / p->cluster > p->entries)
+    if (sectors > INT64_MAX / 1024 || p->entries * 4 > P_BAT_MAX ||
+        (sectors * 512 + p->cluster - 1) / p->cluster > p->entries)
         return sparse_bad(n, errp, "its block table is too short for the disk");
     if (P_HEADER + p->entries * 4 > align_up(file, 512))
         return sparse_bad(n, errp, "the file ends within its block table");
     p->data = MAX((uint64_t)load_le32(h + H_DATA) * 512, align_up(P_HEADER + p->entries * 4, 512));
     if (load_le64(h + H_EXTENSION) && block_writable(n) && !(n->flags & BLOCK_CHECK)) {
-        error_setf(errp, "image '%s' has extensions (dirty bitmaps) that writing would make wrong; use read-only=on, or convert it", block_filename(n));
+        error_setf(
+            errp,
+            "image '%s' has extensions (dirty bitmaps) that writing would make wrong; use read-only=on, or convert it",
+            block_filename(n));
         return false;
     }
     n->size = sectors * 512;
@@ -153,7 +183,9 @@ static bool par_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
     uint64_t places = p->next / 512, file = block_size(n->file), used = 0;
     g_autofree uint8_t *seen = places / p->cluster <= UINT32_MAX ? g_try_malloc0(p->next / p->cluster / 8 + 1) : NULL;
     if (!seen || fix) {
-        error_setf(errp, fix ? "image '%s': the parallels format can't be repaired here; convert it" : "image '%s': too large a file to be checked",
+        error_setf(errp,
+                   fix ? "image '%s': the parallels format can't be repaired here; convert it"
+                       : "image '%s': too large a file to be checked",
                    block_filename(n));
         return false;
     }
@@ -212,7 +244,8 @@ static bool par_create(const char *filename, uint64_t size, Opts *o, Error **err
     if (!f)
         return false;
     uint8_t h[P_HEADER] = { 0 };
-    uint64_t entries = (size + cluster - 1) / cluster, data = (P_HEADER + entries * 4 + cluster - 1) / cluster * cluster;
+    uint64_t entries = (size + cluster - 1) / cluster,
+             data = (P_HEADER + entries * 4 + cluster - 1) / cluster * cluster;
     memcpy(h, "WithouFreSpacExt", 16);
     store_le32(h + H_VERSION, 2);
     store_le32(h + H_HEADS, 16);
@@ -239,16 +272,33 @@ static bool par_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required
 
 static unsigned par_probe(const uint8_t *head, size_t len, const char *filename)
 {
-    return len >= 20 && (!memcmp(head, "WithoutFreeSpace", 16) || !memcmp(head, "WithouFreSpacExt", 16)) && load_le32(head + 16) == 2 ? 100 : 0;
+    return len >= 20 && (!memcmp(head, "WithoutFreeSpace", 16) || !memcmp(head, "WithouFreSpacExt", 16)) &&
+                   load_le32(head + 16) == 2
+               ? 100
+               : 0;
 }
 
-static const BlockCreateOption par_create_options[] = {
-    { "size", "size", "virtual disk size", NULL }, { "cluster_size", "size", "a multiple of 512 up to 64M", "1M" }, { NULL }
-};
+static const BlockCreateOption par_create_options[] = { { "size", "size", "virtual disk size", NULL },
+                                                        { "cluster_size", "size", "a multiple of 512 up to 64M", "1M" },
+                                                        { NULL } };
 static const BlockDriver parallels_driver = {
-    .name = "parallels", .desc = "Parallels disk", .instance_size = sizeof(Parallels), .create_options = par_create_options, .probe = par_probe,
-    .open = par_open, .close = par_close, .inactivate = par_inactivate, .preadv = sparse_preadv, .pwritev = sparse_pwritev,
-    .pwrite_zeroes = sparse_pwrite_zeroes, .pdiscard = sparse_pdiscard, .flush = sparse_flush, .status = sparse_status, .info = par_info,
-    .create = par_create, .measure = par_measure, .check = par_check,
+    .name = "parallels",
+    .desc = "Parallels disk",
+    .instance_size = sizeof(Parallels),
+    .create_options = par_create_options,
+    .probe = par_probe,
+    .open = par_open,
+    .close = par_close,
+    .inactivate = par_inactivate,
+    .preadv = sparse_preadv,
+    .pwritev = sparse_pwritev,
+    .pwrite_zeroes = sparse_pwrite_zeroes,
+    .pdiscard = sparse_pdiscard,
+    .flush = sparse_flush,
+    .status = sparse_status,
+    .info = par_info,
+    .create = par_create,
+    .measure = par_measure,
+    .check = par_check,
 };
 BLOCK_DRIVER_REGISTER(parallels_driver)

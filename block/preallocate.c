@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Filter "preallocate": a file that grows is given room ahead of what is written, and loses what was not used when it is closed. */
+/*
+ * Filter "preallocate": a file that grows is given room ahead of what is written, and loses what was not used when it
+ * is closed.
+ */
 #include "base/bits.h"
 #include "block/filter.h"
 
 /*
- * The node's size is where the data end; the file below may be longer. Room is what the protocol can reserve (block_reserve()): holes of a
- * file, which read as zeroes. After a crash the file keeps it: formats do not mind, a raw disk is longer.
+ * The node's size is where the data end; the file below may be longer. Room is what the protocol can reserve
+ * (block_reserve()): holes of a file, which read as zeroes. After a crash the file keeps it: formats do not mind, a raw
+ * disk is longer.
  */
 typedef struct PreNode {
     uint64_t align, ahead;
@@ -18,11 +22,13 @@ static PreNode *pre_of(BlockNode *n) { return n->opaque; }
 static bool pre_open(BlockNode *n, Opts *o, Error **errp)
 {
     PreNode *p = pre_of(n);
-    if (!opts_get_size(o, "prealloc-align", MiB, &p->align, errp) || !opts_get_size(o, "prealloc-size", 128 * MiB, &p->ahead, errp))
+    if (!opts_get_size(o, "prealloc-align", MiB, &p->align, errp) ||
+        !opts_get_size(o, "prealloc-size", 128 * MiB, &p->ahead, errp))
         return false;
     if (!p->align || p->align % 512 || p->align > 1024 * GiB || p->ahead > 1024 * GiB) {
-        error_setf(errp, "preallocate: %s", p->ahead > 1024 * GiB ? "prealloc-size= is more than 1 TiB" :
-                                                                    "prealloc-align= must be a multiple of 512, from 512 to 1 TiB");
+        error_setf(errp, "preallocate: %s",
+                   p->ahead > 1024 * GiB ? "prealloc-size= is more than 1 TiB"
+                                         : "prealloc-align= must be a multiple of 512, from 512 to 1 TiB");
         return false;
     }
     pthread_mutex_init(&p->lock, NULL);
@@ -97,9 +103,26 @@ static bool pre_reopened(BlockNode *n, Error **errp)
 
 static const char *const pre_options[] = { "prealloc-align", "prealloc-size", NULL };
 static const BlockDriver pre_driver = {
-    .name = "preallocate", .desc = "filter: makes room ahead of what is written", .instance_size = sizeof(PreNode), .options = pre_options,
-    .filter = true, .own_size = true, .grows = true, .open = pre_open, .close = pre_close, .inactivate = drop_room, .reopened = pre_reopened,
-    .preadv = filter_preadv, .pwritev = pre_pwritev, .preadv_nowait = filter_preadv_nowait, .pwritev_nowait = pre_pwritev_nowait, .aio = pre_aio,
-    .pwrite_zeroes = pre_pwrite_zeroes, .pdiscard = filter_pdiscard, .flush = filter_flush, .status = filter_status, .truncate = pre_truncate,
+    .name = "preallocate",
+    .desc = "filter: makes room ahead of what is written",
+    .instance_size = sizeof(PreNode),
+    .options = pre_options,
+    .filter = true,
+    .own_size = true,
+    .grows = true,
+    .open = pre_open,
+    .close = pre_close,
+    .inactivate = drop_room,
+    .reopened = pre_reopened,
+    .preadv = filter_preadv,
+    .pwritev = pre_pwritev,
+    .preadv_nowait = filter_preadv_nowait,
+    .pwritev_nowait = pre_pwritev_nowait,
+    .aio = pre_aio,
+    .pwrite_zeroes = pre_pwrite_zeroes,
+    .pdiscard = filter_pdiscard,
+    .flush = filter_flush,
+    .status = filter_status,
+    .truncate = pre_truncate,
 };
 BLOCK_DRIVER_REGISTER(pre_driver)

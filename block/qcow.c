@@ -8,12 +8,25 @@
 #include "block/sparse/sparse.h"
 
 /*
- * Header (big endian): magic, version 1, place and length of the backing file's name, time, disk size, log2 of the cluster size and of the entries
- * of an L2 table (a byte each), encryption (0, 1: AES), place of the L1 table. Entries have 8 bytes, 0: none. Bit 63 of an L2 entry: compressed, the
- * length stands below it in as many bits as a cluster's size has, then the place in bytes.
+ * Header (big endian): magic, version 1, place and length of the backing file's name, time, disk size, log2 of the
+ * cluster size and of the entries of an L2 table (a byte each), encryption (0, 1: AES), place of the L1 table. Entries
+ * have 8 bytes, 0: none. Bit 63 of an L2 entry: compressed, the length stands below it in as many bits as a cluster's
+ * size has, then the place in bytes.
  */
-enum { H_VERSION = 4, H_NAME = 8, H_NAME_SIZE = 16, H_SIZE = 24, H_CLUSTER_BITS = 32, H_L2_BITS = 33, H_CRYPT = 36, H_L1 = 40, Q_HEADER = 48,
-       Q_NAME_MAX = 1023, Q_L1_MAX = 1 << 30, Q_CLUSTERS_MAX = 1 << 30 };
+enum {
+    H_VERSION = 4,
+    H_NAME = 8,
+    H_NAME_SIZE = 16,
+    H_SIZE = 24,
+    H_CLUSTER_BITS = 32,
+    H_L2_BITS = 33,
+    H_CRYPT = 36,
+    H_L1 = 40,
+    Q_HEADER = 48,
+    Q_NAME_MAX = 1023,
+    Q_L1_MAX = 1 << 30,
+    Q_CLUSTERS_MAX = 1 << 30
+};
 #define Q_MAGIC 0x514649fbu
 #define Q_PACKED BIT(63)
 
@@ -21,7 +34,8 @@ typedef struct Qcow {
     Sparse sparse;
     Meta meta;
     unsigned cluster_bits, l2_bits;
-    uint64_t cluster, entries, table, l1, l1_entries, end; /* table: bytes of an L2 table; end: where the next cluster goes */
+    /* table: bytes of an L2 table; end: where the next cluster goes */
+    uint64_t cluster, entries, table, l1, l1_entries, end;
     uint32_t crypt;
     CryptoSectors *sectors;
     pthread_mutex_t inflate_lock;
@@ -33,7 +47,10 @@ static Qcow *qcow_of(BlockNode *n) { return n->opaque; }
 
 /* --- tables --- */
 
-static bool in_file(const Qcow *q, uint64_t offset, uint64_t len) { return offset >= Q_HEADER && offset <= q->end && len <= q->end - offset; }
+static bool in_file(const Qcow *q, uint64_t offset, uint64_t len)
+{
+    return offset >= Q_HEADER && offset <= q->end && len <= q->end - offset;
+}
 
 static int find_l2(BlockNode *n, uint64_t offset, uint64_t *l2)
 {
@@ -53,7 +70,11 @@ static int qcow_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
     Qcow *q = qcow_of(n);
     uint64_t in = offset & (q->cluster - 1), l2, e = 0, span = q->cluster * q->entries;
     int r = find_l2(n, offset, &l2);
-    *m = (SparseMap){ .file = n->file, .len = q->cluster - in, .block = offset - in, .unit = q->cluster, .limit = align_up(block_size(n), q->cluster) };
+    *m = (SparseMap){ .file = n->file,
+                      .len = q->cluster - in,
+                      .block = offset - in,
+                      .unit = q->cluster,
+                      .limit = align_up(block_size(n), q->cluster) };
     if (!r && l2)
         r = meta_load(&q->meta, l2 + ((offset >> q->cluster_bits) & (q->entries - 1)) * 8, 8, true, &e);
     if (r)
@@ -91,10 +112,13 @@ static int set_entry(BlockNode *n, uint64_t offset, uint64_t entry)
     if (!r && !l2) {
         l2 = align_up(q->end, q->cluster);
         r = meta_zero(&q->meta, l2, q->table, META_LEAF);
-        r = r ? r : meta_store(&q->meta, q->l1 + (offset >> (q->cluster_bits + q->l2_bits)) * 8, 8, true, l2, META_ROOT);
+        r = r ? r
+              : meta_store(&q->meta, q->l1 + (offset >> (q->cluster_bits + q->l2_bits)) * 8, 8, true, l2, META_ROOT);
         q->end = r ? q->end : l2 + q->table;
     }
-    return r ? r : meta_store(&q->meta, l2 + ((offset >> q->cluster_bits) & (q->entries - 1)) * 8, 8, true, entry, META_LEAF);
+    return r ? r
+             : meta_store(&q->meta, l2 + ((offset >> q->cluster_bits) & (q->entries - 1)) * 8, 8, true, entry,
+                          META_LEAF);
 }
 
 static int qcow_link(BlockNode *n, const SparseMap *m) { return set_entry(n, m->block, m->host); }
@@ -108,7 +132,8 @@ static int qcow_sync(BlockNode *n)
 static bool qcow_full(BlockNode *n) { return meta_is_full(&qcow_of(n)->meta); }
 static CryptoSectors *qcow_key(BlockNode *n) { return qcow_of(n)->sectors; }
 
-static int qcow_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at, size_t len)
+static int qcow_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at,
+                        size_t len)
 {
     Qcow *q = qcow_of(n);
     uint64_t host, size;
@@ -133,7 +158,8 @@ static int qcow_pack(BlockNode *n, const SparseMap *m, const uint8_t *block)
 {
     Qcow *q = qcow_of(n);
     g_autofree uint8_t *out = g_malloc(q->cluster);
-    ssize_t size = q->sectors ? -ENOSPC : raw_deflate(block, q->cluster, out, q->cluster - 1); /* it would stand there in the clear */
+    /* it would stand there in the clear */
+    ssize_t size = q->sectors ? -ENOSPC : raw_deflate(block, q->cluster, out, q->cluster - 1);
     if (size < 0)
         return size == -ENOSPC ? -ENOTSUP : (int)size;
     pthread_mutex_lock(&q->sparse.lock);
@@ -147,8 +173,15 @@ static int qcow_pack(BlockNode *n, const SparseMap *m, const uint8_t *block)
     return r;
 }
 
-static const SparseOps qcow_ops = { .map = qcow_map, .alloc = qcow_alloc, .link = qcow_link, .sync = qcow_sync, .full = qcow_full, .pads = true,
-                                    .inflate = qcow_inflate, .pack = qcow_pack, .key = qcow_key };
+static const SparseOps qcow_ops = { .map = qcow_map,
+                                    .alloc = qcow_alloc,
+                                    .link = qcow_link,
+                                    .sync = qcow_sync,
+                                    .full = qcow_full,
+                                    .pads = true,
+                                    .inflate = qcow_inflate,
+                                    .pack = qcow_pack,
+                                    .key = qcow_key };
 
 /* --- opening --- */
 
@@ -176,7 +209,8 @@ static bool parse(BlockNode *n, const uint8_t *h, Error **errp)
         return sparse_bad(n, errp, "the size of its disk is not possible");
     q->l1_entries = (size + span - 1) / span;
     q->end = align_up(block_size(n->file), q->cluster);
-    if (q->l1 < Q_HEADER || q->l1 & 7 || q->l1 > INT64_MAX / 2 || q->l1 + q->l1_entries * 8 > align_up(block_size(n->file), 512))
+    if (q->l1 < Q_HEADER || q->l1 & 7 || q->l1 > INT64_MAX / 2 ||
+        q->l1 + q->l1_entries * 8 > align_up(block_size(n->file), 512))
         return sparse_bad(n, errp, "its L1 table does not lie within the file");
     n->size = size;
     return true;
@@ -190,7 +224,8 @@ static bool read_name(BlockNode *n, const uint8_t *h, Error **errp)
     if (len > Q_NAME_MAX || at > file || len > file - at)
         return sparse_bad(n, errp, "the name of its backing file does not lie within the file");
     n->backing_file = g_malloc0(len + 1);
-    return !block_pread(n->file, at, n->backing_file, len) || sparse_bad(n, errp, "the name of its backing file can't be read");
+    return !block_pread(n->file, at, n->backing_file, len) ||
+           sparse_bad(n, errp, "the name of its backing file can't be read");
 }
 
 static bool open_key(BlockNode *n, Opts *o, Error **errp)
@@ -252,7 +287,8 @@ static int qcow_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct
     return qcow_of(n)->crypt && !qcow_of(n)->sectors ? -ENOKEY : sparse_preadv(n, offset, len, iov, iovcnt);
 }
 
-static int qcow_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int qcow_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                        unsigned flags)
 {
     return qcow_of(n)->crypt && !qcow_of(n)->sectors ? -ENOKEY : sparse_pwritev(n, offset, len, iov, iovcnt, flags);
 }
@@ -262,7 +298,10 @@ static int qcow_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsig
     return qcow_of(n)->crypt ? -ENOTSUP : sparse_pwrite_zeroes(n, offset, len, flags);
 }
 
-static int qcow_pdiscard(BlockNode *n, uint64_t offset, uint64_t len) { return qcow_of(n)->crypt ? 0 : sparse_pdiscard(n, offset, len); }
+static int qcow_pdiscard(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    return qcow_of(n)->crypt ? 0 : sparse_pdiscard(n, offset, len);
+}
 
 static bool qcow_info(BlockNode *n, BlockInfo *out, Error **errp)
 {
@@ -346,7 +385,8 @@ static bool qcow_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
     }
     w.used = w.clusters <= Q_CLUSTERS_MAX ? g_try_malloc0(w.clusters / 4 + 1) : NULL;
     if (!w.used) {
-        error_setf(errp, "image '%s': too large a file (%" PRIu64 " clusters) to be checked", block_filename(n), w.clusters);
+        error_setf(errp, "image '%s': too large a file (%" PRIu64 " clusters) to be checked", block_filename(n),
+                   w.clusters);
         return false;
     }
     take(&w, q, 0, q->l1 + q->l1_entries * 8, false, 0);
@@ -367,7 +407,12 @@ static bool qcow_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
 
 /* --- creation --- */
 
-typedef struct Params { const char *backing, *key; bool encrypted; unsigned cluster_bits, l2_bits; uint64_t l1, l1_entries; } Params;
+typedef struct Params {
+    const char *backing, *key;
+    bool encrypted;
+    unsigned cluster_bits, l2_bits;
+    uint64_t l1, l1_entries;
+} Params;
 
 static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
 {
@@ -377,7 +422,8 @@ static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
     opts_get(o, "size");
     opts_get(o, "backing_fmt"); /* the format has no place for it */
     *p = (Params){ .backing = opts_get(o, "backing_file"), .key = opts_get(o, "encrypt.key-secret") };
-    if (!opts_get_bool(o, "encryption", false, &legacy, errp) || !opts_get_enum(o, "encrypt.format", formats, &format, errp))
+    if (!opts_get_bool(o, "encryption", false, &legacy, errp) ||
+        !opts_get_enum(o, "encrypt.format", formats, &format, errp))
         return false;
     p->encrypted = legacy || format;
     p->backing = p->backing && *p->backing ? p->backing : NULL;
@@ -386,8 +432,9 @@ static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
     p->l1 = align_up(Q_HEADER + (p->backing ? strlen(p->backing) : 0), 8);
     p->l1_entries = (size + BIT(21) - 1) >> 21;
     if (p->encrypted != (p->key != NULL)) {
-        error_setf(errp, p->key ? "encrypt.key-secret needs encrypt.format=aes" : "an encrypted image needs a passphrase; add --object "
-                   "secret,id=NAME,file=PATH -o encrypt.key-secret=NAME");
+        error_setf(errp, p->key ? "encrypt.key-secret needs encrypt.format=aes"
+                                : "an encrypted image needs a passphrase; add --object "
+                                  "secret,id=NAME,file=PATH -o encrypt.key-secret=NAME");
         return false;
     }
     if (p->backing && strlen(p->backing) > Q_NAME_MAX) {
@@ -395,7 +442,8 @@ static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
         return false;
     }
     if (size < 2 || size > INT64_MAX / 4 || p->l1_entries * 8 > Q_L1_MAX) {
-        error_setf(errp, "qcow: a disk of %" PRIu64 " bytes is %s; use qcow2", size, size < 2 ? "too small for it" : "more than its tables can map");
+        error_setf(errp, "qcow: a disk of %" PRIu64 " bytes is %s; use qcow2", size,
+                   size < 2 ? "too small for it" : "more than its tables can map");
         return false;
     }
     return true;
@@ -414,7 +462,8 @@ static bool qcow_create(const char *filename, uint64_t size, Opts *o, Error **er
 {
     Params p;
     size = align_up(size, 512);
-    BlockNode *f = parse_create(o, size, &p, errp) && check_key(&p, filename, errp) ? block_new_file(filename, errp) : NULL;
+    BlockNode *f = parse_create(o, size, &p, errp) && check_key(&p, filename, errp) ? block_new_file(filename, errp)
+                                                                                    : NULL;
     if (!f)
         return false;
     g_autofree uint8_t *h = g_malloc0(p.l1);
@@ -462,9 +511,25 @@ static const BlockCreateOption qcow_create_options[] = {
 };
 static const char *const qcow_options[] = { "encrypt.format", "encrypt.key-secret", NULL };
 static const BlockDriver qcow_driver = {
-    .name = "qcow", .desc = "QEMU copy-on-write, version 1", .instance_size = sizeof(Qcow), .options = qcow_options,
-    .create_options = qcow_create_options, .probe = qcow_probe, .open = qcow_open, .close = qcow_close, .inactivate = sparse_inactivate,
-    .preadv = qcow_preadv, .pwritev = qcow_pwritev, .pwrite_zeroes = qcow_pwrite_zeroes, .pdiscard = qcow_pdiscard, .flush = sparse_flush,
-    .status = sparse_status, .info = qcow_info, .create = qcow_create, .measure = qcow_measure, .check = qcow_check, .make_empty = qcow_make_empty,
+    .name = "qcow",
+    .desc = "QEMU copy-on-write, version 1",
+    .instance_size = sizeof(Qcow),
+    .options = qcow_options,
+    .create_options = qcow_create_options,
+    .probe = qcow_probe,
+    .open = qcow_open,
+    .close = qcow_close,
+    .inactivate = sparse_inactivate,
+    .preadv = qcow_preadv,
+    .pwritev = qcow_pwritev,
+    .pwrite_zeroes = qcow_pwrite_zeroes,
+    .pdiscard = qcow_pdiscard,
+    .flush = sparse_flush,
+    .status = sparse_status,
+    .info = qcow_info,
+    .create = qcow_create,
+    .measure = qcow_measure,
+    .check = qcow_check,
+    .make_empty = qcow_make_empty,
 };
 BLOCK_DRIVER_REGISTER(qcow_driver)

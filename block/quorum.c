@@ -56,13 +56,19 @@ static bool parse(BlockNode *n, Opts *o, Error **errp)
     static const char *const patterns[] = { "quorum", "fifo", NULL };
     Quorum *q = quorum_of(n);
     bool verify;
-    if (!opts_get_u64(o, "vote-threshold", 0, &q->threshold, errp) || !opts_get_bool(o, "rewrite-corrupted", false, &q->rewrite, errp) ||
-        !opts_get_bool(o, "blkverify", false, &verify, errp) || !opts_get_enum(o, "read-pattern", patterns, &q->fifo, errp))
+    if (!opts_get_u64(o, "vote-threshold", 0, &q->threshold, errp) ||
+        !opts_get_bool(o, "rewrite-corrupted", false, &q->rewrite, errp) ||
+        !opts_get_bool(o, "blkverify", false, &verify, errp) ||
+        !opts_get_enum(o, "read-pattern", patterns, &q->fifo, errp))
         return false;
-    bool fits = q->threshold && q->threshold <= q->count && !(verify && (q->count != 2 || q->threshold != 2)) && !(q->rewrite && (verify || q->fifo));
+    bool fits = q->threshold && q->threshold <= q->count && !(verify && (q->count != 2 || q->threshold != 2)) &&
+                !(q->rewrite && (verify || q->fifo));
     if (!fits)
-        error_setf(errp, "quorum: vote-threshold= is a number of children (here 1 to %u); blkverify=on wants two, both to agree; rewrite-corrupted=on goes "
-                   "with neither blkverify=on nor read-pattern=fifo", q->count);
+        error_setf(errp,
+                   "quorum: vote-threshold= is a number of children (here 1 to %u); blkverify=on wants two, both to "
+                   "agree; rewrite-corrupted=on goes "
+                   "with neither blkverify=on nor read-pattern=fifo",
+                   q->count);
     return fits;
 }
 
@@ -125,8 +131,8 @@ static void outvoted(BlockNode *n, const Votes *v, unsigned winner, uint64_t off
     for (unsigned i = 0; i < q->count; i++) {
         if (!v->result[i] && !memcmp(v->data[i], v->data[winner], len))
             continue;
-        warn_reportf("quorum: image '%s' has other contents at %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, block_filename(q->child[i]), (guint64)offset,
-                     (guint64)(offset + len - 1));
+        warn_reportf("quorum: image '%s' has other contents at %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
+                     block_filename(q->child[i]), (guint64)offset, (guint64)(offset + len - 1));
         if (q->rewrite && block_writable(q->child[i]))
             block_pwrite(q->child[i], offset, v->data[winner], len);
     }
@@ -150,7 +156,8 @@ static int read_votes(BlockNode *n, Votes *v, uint64_t offset, uint64_t len, con
     if (most < q->threshold) {
         int r = elect(n, "reading", v->result);
         if (!r)
-            warn_reportf("quorum: no %u images agree on what is at %" G_GUINT64_FORMAT, (unsigned)q->threshold, (guint64)offset);
+            warn_reportf("quorum: no %u images agree on what is at %" G_GUINT64_FORMAT, (unsigned)q->threshold,
+                         (guint64)offset);
         return r ? r : -EIO;
     }
     iov_from_buf(iov, iovcnt, 0, v->data[winner], len);
@@ -181,7 +188,8 @@ static int quorum_preadv(BlockNode *n, uint64_t offset, uint64_t len, const stru
 
 /* --- writing --- */
 
-static int quorum_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int quorum_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                          unsigned flags)
 {
     Quorum *q = quorum_of(n);
     int result[CHILDREN_MAX];
@@ -202,7 +210,8 @@ static int quorum_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, uns
     int result[CHILDREN_MAX];
     pthread_mutex_lock(&q->lock);
     for (unsigned i = 0; i < q->count; i++)
-        result[i] = block_pwrite_zeroes(q->child[i], offset, len, flags & ~(unsigned)(BLOCK_REQ_FUA | BLOCK_REQ_NO_FALLBACK));
+        result[i] = block_pwrite_zeroes(q->child[i], offset, len,
+                                        flags & ~(unsigned)(BLOCK_REQ_FUA | BLOCK_REQ_NO_FALLBACK));
     pthread_mutex_unlock(&q->lock);
     return elect(n, "writing zeroes", result);
 }
@@ -216,10 +225,19 @@ static int quorum_flush(BlockNode *n)
     return elect(n, "flushing", result);
 }
 
-static const char *const quorum_options[] = { "children", "vote-threshold", "blkverify", "rewrite-corrupted", "read-pattern", NULL };
+static const char *const quorum_options[] = { "children",          "vote-threshold", "blkverify",
+                                              "rewrite-corrupted", "read-pattern",   NULL };
 static const BlockDriver quorum_driver = {
-    .name = "quorum", .desc = "several images with the same contents, by majority", .instance_size = sizeof(Quorum), .options = quorum_options,
-    .child = "children.0", .open = quorum_open, .close = quorum_close, .preadv = quorum_preadv, .pwritev = quorum_pwritev,
-    .pwrite_zeroes = quorum_pwrite_zeroes, .flush = quorum_flush,
+    .name = "quorum",
+    .desc = "several images with the same contents, by majority",
+    .instance_size = sizeof(Quorum),
+    .options = quorum_options,
+    .child = "children.0",
+    .open = quorum_open,
+    .close = quorum_close,
+    .preadv = quorum_preadv,
+    .pwritev = quorum_pwritev,
+    .pwrite_zeroes = quorum_pwrite_zeroes,
+    .flush = quorum_flush,
 };
 BLOCK_DRIVER_REGISTER(quorum_driver)

@@ -22,13 +22,15 @@ static bool raw_open(BlockNode *n, Opts *o, Error **errp)
     if (!opts_get_size(o, "offset", 0, &r->offset, errp))
         return false;
     if (r->offset > below) {
-        error_setf(errp, "image '%s': offset=%" G_GUINT64_FORMAT " lies beyond its end", block_filename(n), (guint64)r->offset);
+        error_setf(errp, "image '%s': offset=%" G_GUINT64_FORMAT " lies beyond its end", block_filename(n),
+                   (guint64)r->offset);
         return false;
     }
     if (!opts_get_size(o, "size", below - r->offset, &size, errp))
         return false;
     if (size > below - r->offset) {
-        error_setf(errp, "image '%s': size=%" G_GUINT64_FORMAT " is more than the file holds behind the offset", block_filename(n), (guint64)size);
+        error_setf(errp, "image '%s': size=%" G_GUINT64_FORMAT " is more than the file holds behind the offset",
+                   block_filename(n), (guint64)size);
         return false;
     }
     n->size = size;
@@ -39,10 +41,13 @@ static bool raw_open(BlockNode *n, Opts *o, Error **errp)
 }
 
 /*
- * A guest must not make an image look like one of another format when the format is guessed: at the next start the header that it wrote would
- * be believed, and name files of the host.
+ * A guest must not make an image look like one of another format when the format is guessed: at the next start the
+ * header that it wrote would be believed, and name files of the host.
  */
-static bool in_head(const BlockNode *n, uint64_t offset) { return n->guessed && !((RawNode *)n->opaque)->offset && offset < BLOCK_PROBE_SIZE; }
+static bool in_head(const BlockNode *n, uint64_t offset)
+{
+    return n->guessed && !((RawNode *)n->opaque)->offset && offset < BLOCK_PROBE_SIZE;
+}
 
 static int check_head(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
 {
@@ -56,8 +61,9 @@ static int check_head(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     if (looks == n->drv)
         return 0;
     if (!raw_of(n)->told)
-        warn_reportf("image '%s': a write that makes it look like %s is refused, because its format was guessed; add format=raw",
-                     block_filename(n), looks->name);
+        warn_reportf(
+            "image '%s': a write that makes it look like %s is refused, because its format was guessed; add format=raw",
+            block_filename(n), looks->name);
     raw_of(n)->told = true;
     return -EPERM;
 }
@@ -83,14 +89,18 @@ static int raw_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const
 }
 static int raw_aio(BlockNode *n, BlockAio *a, BlockAioStep *step)
 {
-    return a->op != BLK_READ && in_head(n, step->offset) ? -EAGAIN : block_aio(n->file, a, raw_of(n)->offset + step->offset);
+    return a->op != BLK_READ && in_head(n, step->offset) ? -EAGAIN
+                                                         : block_aio(n->file, a, raw_of(n)->offset + step->offset);
 }
 
 static int raw_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
 {
     return block_pwrite_zeroes(n->file, raw_of(n)->offset + offset, len, flags & ~(unsigned)BLOCK_REQ_FUA);
 }
-static int raw_discard(BlockNode *n, uint64_t offset, uint64_t len) { return block_pdiscard(n->file, raw_of(n)->offset + offset, len); }
+static int raw_discard(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    return block_pdiscard(n->file, raw_of(n)->offset + offset, len);
+}
 static int raw_flush(BlockNode *n) { return block_flush(n->file); }
 
 static bool raw_passes_scsi(BlockNode *n) { return !raw_of(n)->offset && !raw_of(n)->fixed; }
@@ -134,10 +144,24 @@ static const BlockCreateOption raw_create_options[] = {
     { "preallocation", "string", "off, falloc or full: what of the file is allocated at once", "off" }, { NULL }
 };
 static const BlockDriver raw_driver = {
-    .name = "raw", .desc = "the disk's bytes as they are", .instance_size = sizeof(RawNode), .options = raw_options,
-    .create_options = raw_create_options, .open = raw_open, .preadv = raw_preadv, .pwritev = raw_pwritev, .preadv_nowait = raw_preadv_nowait,
-    .pwritev_nowait = raw_pwritev_nowait, .aio = raw_aio, .pwrite_zeroes = raw_zeroes,
-    .pdiscard = raw_discard, .flush = raw_flush, .status = raw_status, .truncate = raw_truncate, .create = raw_create, .measure = raw_measure,
+    .name = "raw",
+    .desc = "the disk's bytes as they are",
+    .instance_size = sizeof(RawNode),
+    .options = raw_options,
+    .create_options = raw_create_options,
+    .open = raw_open,
+    .preadv = raw_preadv,
+    .pwritev = raw_pwritev,
+    .preadv_nowait = raw_preadv_nowait,
+    .pwritev_nowait = raw_pwritev_nowait,
+    .aio = raw_aio,
+    .pwrite_zeroes = raw_zeroes,
+    .pdiscard = raw_discard,
+    .flush = raw_flush,
+    .status = raw_status,
+    .truncate = raw_truncate,
+    .create = raw_create,
+    .measure = raw_measure,
     .passes_scsi = raw_passes_scsi,
 };
 BLOCK_DRIVER_REGISTER(raw_driver)

@@ -9,9 +9,12 @@
 #include <string.h>
 
 /* The functions that are used, by their names in librados and librbd. */
-#define RADOS(X) X(rados_create) X(rados_conf_read_file) X(rados_conf_set) X(rados_connect) X(rados_shutdown) X(rados_ioctx_create) \
+#define RADOS(X) \
+    X(rados_create) X(rados_conf_read_file) X(rados_conf_set) X(rados_connect) X(rados_shutdown) X(rados_ioctx_create) \
     X(rados_ioctx_destroy) X(rados_ioctx_set_namespace)
-#define RBD(X) X(rbd_open) X(rbd_open_read_only) X(rbd_close) X(rbd_get_size) X(rbd_read) X(rbd_write) X(rbd_discard) X(rbd_flush) X(rbd_resize)
+#define RBD(X) \
+    X(rbd_open) X(rbd_open_read_only) X(rbd_close) X(rbd_get_size) X(rbd_read) X(rbd_write) X(rbd_discard) \
+    X(rbd_flush) X(rbd_resize)
 static struct {
 #define X(name) __typeof__(name) *name;
     RADOS(X) RBD(X)
@@ -26,7 +29,8 @@ static bool load(Error **errp)
     static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
     static bool loaded;
     pthread_mutex_lock(&once);
-    void *rados = loaded ? NULL : dlopen("librados.so.2", RTLD_NOW | RTLD_GLOBAL), *rbd = rados ? dlopen("librbd.so.1", RTLD_NOW) : NULL;
+    void *rados = loaded ? NULL : dlopen("librados.so.2", RTLD_NOW | RTLD_GLOBAL),
+         *rbd = rados ? dlopen("librbd.so.1", RTLD_NOW) : NULL;
     if (rbd) {
         loaded = true;
 #define X(name) loaded &= (lib.name = (__typeof__(name) *)dlsym(rados, #name)) != NULL;
@@ -103,8 +107,8 @@ static int connect_cluster(RbdNode *d, const char *user, const char *conf, const
 static bool rbd_node_open(BlockNode *n, Opts *o, Error **errp)
 {
     RbdNode *d = rbd_of(n);
-    const char *pool = opts_get(o, "pool"), *image = opts_get(o, "image"), *snapshot = opts_get(o, "snapshot"), *user = opts_get(o, "user"),
-               *conf = opts_get(o, "conf"), *namespace = opts_get(o, "namespace");
+    const char *pool = opts_get(o, "pool"), *image = opts_get(o, "image"), *snapshot = opts_get(o, "snapshot"),
+               *user = opts_get(o, "user"), *conf = opts_get(o, "conf"), *namespace = opts_get(o, "namespace");
     uint64_t size = 0;
     opts_get(o, "filename");
     if (!pool || !image) {
@@ -116,9 +120,11 @@ static bool rbd_node_open(BlockNode *n, Opts *o, Error **errp)
     bool write = n->flags & BLOCK_RDWR && !snapshot;
     n->flags &= write ? ~0u : ~(unsigned)BLOCK_RDWR;
     int r = connect_cluster(d, user, conf, pool, namespace);
-    const char *where = r ? "the cluster can't be reached; is conf= right, and the keyring readable" : "the image can't be opened";
+    const char *where = r ? "the cluster can't be reached; is conf= right, and the keyring readable"
+                          : "the image can't be opened";
     if (!r)
-        r = write ? lib.rbd_open(d->pool, image, &d->image, snapshot) : lib.rbd_open_read_only(d->pool, image, &d->image, snapshot);
+        r = write ? lib.rbd_open(d->pool, image, &d->image, snapshot)
+                  : lib.rbd_open_read_only(d->pool, image, &d->image, snapshot);
     if (!r)
         r = lib.rbd_get_size(d->image, &size);
     n->size = size;
@@ -135,7 +141,8 @@ static int transfer(BlockNode *n, uint64_t offset, uint64_t len, const struct io
     char *buf = joined ? joined : iov->iov_base;
     if (write && joined)
         iov_to_buf(iov, iovcnt, 0, buf, len);
-    ssize_t r = write ? lib.rbd_write(rbd_of(n)->image, offset, len, buf) : lib.rbd_read(rbd_of(n)->image, offset, len, buf);
+    ssize_t r = write ? lib.rbd_write(rbd_of(n)->image, offset, len, buf)
+                      : lib.rbd_read(rbd_of(n)->image, offset, len, buf);
     if (r >= 0 && !write && joined)
         iov_from_buf(iov, iovcnt, 0, buf, len);
     return r < 0 ? (int)r : (uint64_t)r == len ? 0 : -EIO;
@@ -146,7 +153,8 @@ static int rbd_node_preadv(BlockNode *n, uint64_t offset, uint64_t len, const st
     return transfer(n, offset, len, iov, iovcnt, false);
 }
 
-static int rbd_node_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int rbd_node_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                            unsigned flags)
 {
     return transfer(n, offset, len, iov, iovcnt, true);
 }
@@ -171,9 +179,20 @@ static bool rbd_node_truncate(BlockNode *n, uint64_t size, BlockPrealloc preallo
 static const char *const rbd_schemes[] = { "rbd", NULL };
 static const char *const rbd_options[] = { "pool", "image", "namespace", "snapshot", "user", "conf", NULL };
 static const BlockDriver rbd_driver = {
-    .name = "rbd", .desc = "an image in a Ceph cluster", .protocol = true, .instance_size = sizeof(RbdNode), .schemes = rbd_schemes, .options = rbd_options,
-    .parse_filename = rbd_parse, .open = rbd_node_open, .close = rbd_node_close, .preadv = rbd_node_preadv, .pwritev = rbd_node_pwritev,
-    .pdiscard = rbd_node_discard, .flush = rbd_node_flush, .truncate = rbd_node_truncate,
+    .name = "rbd",
+    .desc = "an image in a Ceph cluster",
+    .protocol = true,
+    .instance_size = sizeof(RbdNode),
+    .schemes = rbd_schemes,
+    .options = rbd_options,
+    .parse_filename = rbd_parse,
+    .open = rbd_node_open,
+    .close = rbd_node_close,
+    .preadv = rbd_node_preadv,
+    .pwritev = rbd_node_pwritev,
+    .pdiscard = rbd_node_discard,
+    .flush = rbd_node_flush,
+    .truncate = rbd_node_truncate,
 };
 BLOCK_DRIVER_REGISTER(rbd_driver)
 #endif

@@ -49,8 +49,10 @@ const BlockDriver *block_driver_probe(const uint8_t *head, size_t len, const cha
 
 GPtrArray *block_driver_keys(const BlockDriver *d)
 {
-    static const char *const common[] = { "driver", "node-name", "filename", "file", "backing", "read-only", "auto-read-only", "force-share",
-                                          "cache.direct", "cache.no-flush", "cache.writeback", "discard", "detect-zeroes" };
+    static const char *const common[] = { "driver",       "node-name",      "filename",        "file",
+                                          "backing",      "read-only",      "auto-read-only",  "force-share",
+                                          "cache.direct", "cache.no-flush", "cache.writeback", "discard",
+                                          "detect-zeroes" };
     GPtrArray *keys = g_ptr_array_new();
     for (unsigned i = 0; i < ARRAY_LEN(common); i++)
         g_ptr_array_add(keys, (void *)common[i]);
@@ -60,7 +62,10 @@ GPtrArray *block_driver_keys(const BlockDriver *d)
     return keys;
 }
 
-static gint by_name(gconstpointer a, gconstpointer b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static const char *const *names(bool (*wanted)(const BlockDriver *d))
 {
@@ -149,7 +154,8 @@ bool block_create(const char *filename, const char *format, uint64_t size, Opts 
     return ok;
 }
 
-bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully, Error **errp)
+bool block_measure(const char *format, Opts *options, BlockNode *n, uint64_t size, uint64_t *required, uint64_t *fully,
+                   Error **errp)
 {
     const BlockDriver *d = for_creation(format, errp);
     g_autoptr(Opts) none = opts_new();

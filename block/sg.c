@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SCSI commands for a device of the host, by Linux's SG_IO (linux/Documentation/scsi/scsi-generic.rst; The Linux SCSI Generic HOWTO). */
+/*
+ * SCSI commands for a device of the host, by Linux's SG_IO (linux/Documentation/scsi/scsi-generic.rst; The Linux SCSI
+ * Generic HOWTO).
+ */
 #include "block/sg.h"
 #include <errno.h>
 #include <scsi/sg.h>
@@ -20,9 +23,19 @@ int sg_command(int fd, BlockScsi *s, const struct iovec *iov, int iovcnt)
     size_t bytes = iov_bytes(iov, iovcnt);
     if (bytes > UINT32_MAX || iovcnt > UINT16_MAX)
         return -EINVAL;
-    sg_io_hdr_t h = { .interface_id = 'S', .dxfer_direction = !bytes ? SG_DXFER_NONE : s->out ? SG_DXFER_TO_DEV : SG_DXFER_FROM_DEV,
-                      .cmd_len = s->cdb_len, .mx_sb_len = sizeof s->sense, .iovec_count = (unsigned short)(iovcnt > 1 ? iovcnt : 0),
-                      .dxfer_len = (unsigned)bytes, .dxferp = iovcnt > 1 ? (void *)iov : iovcnt ? iov->iov_base : NULL, .cmdp = s->cdb, .sbp = s->sense,
+    sg_io_hdr_t h = { .interface_id = 'S',
+                      .dxfer_direction = !bytes   ? SG_DXFER_NONE
+                                         : s->out ? SG_DXFER_TO_DEV
+                                                  : SG_DXFER_FROM_DEV,
+                      .cmd_len = s->cdb_len,
+                      .mx_sb_len = sizeof s->sense,
+                      .iovec_count = (unsigned short)(iovcnt > 1 ? iovcnt : 0),
+                      .dxfer_len = (unsigned)bytes,
+                      .dxferp = iovcnt > 1 ? (void *)iov
+                                : iovcnt   ? iov->iov_base
+                                           : NULL,
+                      .cmdp = s->cdb,
+                      .sbp = s->sense,
                       .timeout = s->timeout_ms ? s->timeout_ms : TIMEOUT_MS };
     int r;
     do {

@@ -11,10 +11,14 @@
 
 /* The functions that are used. */
 #define FUNCTIONS(X) \
-    X(ssh_get_server_publickey) X(ssh_get_publickey_hash) X(ssh_clean_pubkey_hash) X(ssh_key_free) X(ssh_session_is_known_server) \
-    X(ssh_get_error) X(ssh_userauth_none) X(ssh_userauth_publickey_auto) X(sftp_close) X(sftp_free) X(ssh_disconnect) X(ssh_free) \
-    X(ssh_new) X(ssh_options_set) X(ssh_options_parse_config) X(ssh_connect) X(sftp_new) X(sftp_init) X(sftp_open) X(sftp_fstat) \
-    X(sftp_get_error) X(sftp_attributes_free) X(sftp_seek64) X(sftp_write) X(sftp_read) X(sftp_extension_supported) X(sftp_fsync)
+    X(ssh_get_server_publickey) X(ssh_get_publickey_hash) X(ssh_clean_pubkey_hash) X(ssh_key_free) \
+    X(ssh_session_is_known_server) \
+    X(ssh_get_error) X(ssh_userauth_none) X(ssh_userauth_publickey_auto) X(sftp_close) X(sftp_free) X(ssh_disconnect) \
+    X(ssh_free) \
+    X(ssh_new) X(ssh_options_set) X(ssh_options_parse_config) X(ssh_connect) X(sftp_new) X(sftp_init) X(sftp_open) \
+    X(sftp_fstat) \
+    X(sftp_get_error) X(sftp_attributes_free) X(sftp_seek64) X(sftp_write) X(sftp_read) X(sftp_extension_supported) \
+    X(sftp_fsync)
 LIBRARY(lib, "libssh.so.4", "libssh-4", FUNCTIONS)
 
 enum { PIECE = 32 << 10 };
@@ -32,8 +36,10 @@ static SshNode *ssh_of(BlockNode *n) { return n->opaque; }
 
 static bool check_hash(ssh_session session, const char *kind, const char *want, Error **errp)
 {
-    static const struct { const char *name; enum ssh_publickey_hash_type type; } kinds[] = {
-        { "md5", SSH_PUBLICKEY_HASH_MD5 }, { "sha1", SSH_PUBLICKEY_HASH_SHA1 }, { "sha256", SSH_PUBLICKEY_HASH_SHA256 } };
+    static const struct { const char *name; enum ssh_publickey_hash_type type;
+    } kinds[] = { { "md5", SSH_PUBLICKEY_HASH_MD5 },
+                  { "sha1", SSH_PUBLICKEY_HASH_SHA1 },
+                  { "sha256", SSH_PUBLICKEY_HASH_SHA256 } };
     ssh_key key = NULL;
     unsigned char *hash = NULL;
     size_t len = 0;
@@ -68,9 +74,13 @@ static bool check_known(ssh_session session, Error **errp)
     switch (lib.ssh_session_is_known_server(session)) {
     case SSH_KNOWN_HOSTS_OK: return true;
     case SSH_KNOWN_HOSTS_CHANGED:
-    case SSH_KNOWN_HOSTS_OTHER: error_setf(errp, "the host's key is not the one in known_hosts; is it the right host?"); break;
+    case SSH_KNOWN_HOSTS_OTHER:
+        error_setf(errp, "the host's key is not the one in known_hosts; is it the right host?");
+        break;
     case SSH_KNOWN_HOSTS_ERROR: error_setf(errp, "%s", lib.ssh_get_error(session)); break;
-    default: error_setf(errp, "the host is not in known_hosts; connect once with ssh, or use host-key-check.mode=none where nobody can step in between");
+    default:
+        error_setf(errp, "the host is not in known_hosts; connect once with ssh, or use host-key-check.mode=none where "
+                         "nobody can step in between");
     }
     return false;
 }
@@ -78,7 +88,8 @@ static bool check_known(ssh_session session, Error **errp)
 /* "yes", "no", "md5:…", "sha1:…", "sha256:…" of URLs; or host-key-check.* */
 static bool check_host(ssh_session session, Opts *o, Error **errp)
 {
-    const char *mode = opts_get(o, "host-key-check.mode"), *type = opts_get(o, "host-key-check.type"), *hash = opts_get(o, "host-key-check.hash");
+    const char *mode = opts_get(o, "host-key-check.mode"), *type = opts_get(o, "host-key-check.type"),
+               *hash = opts_get(o, "host-key-check.hash");
     const char *old = opts_get(o, "host_key_check");
     if ((mode && !strcmp(mode, "none")) || (!mode && old && !strcmp(old, "no")))
         return true;
@@ -99,7 +110,8 @@ static bool check_host(ssh_session session, Opts *o, Error **errp)
 
 static bool authenticate(ssh_session session, Error **errp)
 {
-    if (lib.ssh_userauth_none(session, NULL) == SSH_AUTH_SUCCESS || lib.ssh_userauth_publickey_auto(session, NULL, NULL) == SSH_AUTH_SUCCESS)
+    if (lib.ssh_userauth_none(session, NULL) == SSH_AUTH_SUCCESS ||
+        lib.ssh_userauth_publickey_auto(session, NULL, NULL) == SSH_AUTH_SUCCESS)
         return true;
     error_setf(errp, "no key of yours lets us in; load one with ssh-add");
     return false;
@@ -111,7 +123,8 @@ static bool ssh_parse(const char *filename, Opts *o, Error **errp)
 {
     g_autoptr(GError) err = NULL;
     g_autoptr(GUri) uri = g_uri_parse(filename, G_URI_FLAGS_ENCODED_QUERY, &err);
-    const char *host = uri ? g_uri_get_host(uri) : NULL, *query = uri ? g_uri_get_query(uri) : NULL, *user = uri ? g_uri_get_userinfo(uri) : NULL;
+    const char *host = uri ? g_uri_get_host(uri) : NULL, *query = uri ? g_uri_get_query(uri) : NULL,
+               *user = uri ? g_uri_get_userinfo(uri) : NULL;
     if (!host || !*host || strlen(g_uri_get_path(uri)) < 2) {
         error_setf(errp, "image '%s': write ssh://[USER@]HOST[:PORT]/PATH", filename);
         return false;
@@ -181,8 +194,10 @@ static bool open_file(BlockNode *n, const char *path, Error **errp)
     sftp_attributes a = d->file ? lib.sftp_fstat(d->file) : NULL;
     if (!a || a->size > INT64_MAX) {
         int code = lib.sftp_get_error(d->sftp);
-        error_setf(errp, "%s", code == SSH_FX_NO_SUCH_FILE ? "there is no such file" : code == SSH_FX_PERMISSION_DENIED ? "Permission denied" :
-                   "the file can't be opened");
+        error_setf(errp, "%s",
+                   code == SSH_FX_NO_SUCH_FILE        ? "there is no such file"
+                   : code == SSH_FX_PERMISSION_DENIED ? "Permission denied"
+                                                      : "the file can't be opened");
     } else {
         n->size = a->size;
     }
@@ -194,7 +209,8 @@ static bool open_file(BlockNode *n, const char *path, Error **errp)
 static bool ssh_node_open(BlockNode *n, Opts *o, Error **errp)
 {
     SshNode *d = ssh_of(n);
-    const char *host = opts_get(o, "server.host"), *port = opts_get(o, "server.port"), *path = opts_get(o, "path"), *user = opts_get(o, "user");
+    const char *host = opts_get(o, "server.host"), *port = opts_get(o, "server.port"), *path = opts_get(o, "path"),
+               *user = opts_get(o, "user");
     if (!lib_load(errp))
         return false;
     opts_get(o, "filename");
@@ -263,11 +279,23 @@ static int ssh_flush(BlockNode *n)
 }
 
 static const char *const ssh_schemes[] = { "ssh", NULL };
-static const char *const ssh_options[] = { "server.host", "server.port", "path", "user", "host_key_check", "host-key-check.mode", "host-key-check.type",
-                                           "host-key-check.hash", NULL };
+static const char *const ssh_options[] = {
+    "server.host",         "server.port",         "path", "user", "host_key_check", "host-key-check.mode",
+    "host-key-check.type", "host-key-check.hash", NULL
+};
 static const BlockDriver ssh_driver = {
-    .name = "ssh", .desc = "a file of another host", .protocol = true, .grows = true, .instance_size = sizeof(SshNode), .schemes = ssh_schemes,
-    .options = ssh_options, .parse_filename = ssh_parse, .open = ssh_node_open, .close = ssh_node_close, .preadv = ssh_preadv, .pwritev = ssh_pwritev,
+    .name = "ssh",
+    .desc = "a file of another host",
+    .protocol = true,
+    .grows = true,
+    .instance_size = sizeof(SshNode),
+    .schemes = ssh_schemes,
+    .options = ssh_options,
+    .parse_filename = ssh_parse,
+    .open = ssh_node_open,
+    .close = ssh_node_close,
+    .preadv = ssh_preadv,
+    .pwritev = ssh_pwritev,
     .flush = ssh_flush,
 };
 BLOCK_DRIVER_REGISTER(ssh_driver)

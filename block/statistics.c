@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What is counted of a drive's requests, and how long they took: since the start, and in intervals of time that end now. */
+/*
+ * What is counted of a drive's requests, and how long they took: since the start, and in intervals of time that end
+ * now.
+ */
 #include <inttypes.h>
 #include "base/bits.h"
 #include "base/clock.h"
 #include "block/backend-internal.h"
 
 /*
- * An interval is ten slots of time, which are used in turn: what is older than the interval is forgotten a tenth of it at a time. Slot and bounds
- * are by the clock alone, so that nothing has to run when nothing is asked.
+ * An interval is ten slots of time, which are used in turn: what is older than the interval is forgotten a tenth of it
+ * at a time. Slot and bounds are by the clock alone, so that nothing has to run when nothing is asked.
  */
 enum { SLOTS = 10, INTERVALS_MAX = 16, SECONDS_MAX = 366 * 24 * 3600 };
 typedef struct Slot { int64_t number; uint64_t count[BLK_TIMED], sum[BLK_TIMED], min[BLK_TIMED], max[BLK_TIMED]; } Slot;
@@ -42,7 +45,8 @@ static void put_all(BlkIntervals *all, int64_t now, BlkOp op, uint64_t took)
 static void note_end(BlockBackend *b, const BlkRequest *r)
 {
     uint64_t end = r->offset + r->bytes, seen = b->stats.highest;
-    while (end > seen && !atomic_compare_exchange_weak_explicit(&b->stats.highest, &seen, end, memory_order_relaxed, memory_order_relaxed))
+    while (end > seen && !atomic_compare_exchange_weak_explicit(&b->stats.highest, &seen, end, memory_order_relaxed,
+                                                                memory_order_relaxed))
         continue;
 }
 
@@ -88,7 +92,9 @@ void blk_get_accounting(const BlockBackend *b, bool *failed, bool *invalid)
 BlkStats blk_stats(const BlockBackend *b)
 {
     uint64_t last = b->stats.last_ns;
-    BlkStats s = { .inline_ops = b->stats.inline_ops, .ring_ops = b->stats.ring_ops, .idle_ns = last ? (uint64_t)clock_ns(CLOCK_REALTIME_NS) - last : 0,
+    BlkStats s = { .inline_ops = b->stats.inline_ops,
+                   .ring_ops = b->stats.ring_ops,
+                   .idle_ns = last ? (uint64_t)clock_ns(CLOCK_REALTIME_NS) - last : 0,
                    .highest = b->stats.highest };
     for (unsigned op = 0; op < ARRAY_LEN(s.ops); op++) {
         s.bytes[op] = b->stats.bytes[op];
@@ -112,8 +118,8 @@ bool blk_add_interval(BlockBackend *b, uint64_t seconds, Error **errp)
     }
     BlkIntervals *all = b->intervals;
     if (!seconds || seconds > SECONDS_MAX || all->count >= INTERVALS_MAX) {
-        error_setf(errp, "stats-intervals: %" PRIu64 " seconds: %s", seconds, all->count >= INTERVALS_MAX ? "there are 16 already" :
-                   "an interval has from 1 second to a year");
+        error_setf(errp, "stats-intervals: %" PRIu64 " seconds: %s", seconds,
+                   all->count >= INTERVALS_MAX ? "there are 16 already" : "an interval has from 1 second to a year");
         return false;
     }
     all->interval[all->count++] = (Interval){ .seconds = seconds, .slot_ns = (int64_t)seconds * 1000000000 / SLOTS };
@@ -136,7 +142,8 @@ bool blk_interval_stats(const BlockBackend *b, unsigned i, BlkIntervalStats *out
     uint64_t count[BLK_TIMED] = { 0 }, sum[BLK_TIMED] = { 0 };
     *out = (BlkIntervalStats){ .seconds = v->seconds };
     pthread_mutex_lock(&all->lock);
-    int64_t now = clock_ns(CLOCK_REALTIME_NS), last = now / v->slot_ns, start = MAX((last - SLOTS + 1) * v->slot_ns, all->since_ns);
+    int64_t now = clock_ns(CLOCK_REALTIME_NS), last = now / v->slot_ns,
+            start = MAX((last - SLOTS + 1) * v->slot_ns, all->since_ns);
     for (unsigned k = 0; k < SLOTS; k++) {
         const Slot *s = &v->slot[k];
         for (unsigned op = 0; op < BLK_TIMED && s->number > last - SLOTS; op++) {

@@ -25,14 +25,19 @@ enum { VALUE_MAX_BITS = 50 };
 
 bool throttle_config_check(const ThrottleConfig *c, Error **errp)
 {
-    static const char *const names[] = { "iops-total", "iops-read", "iops-write", "bps-total", "bps-read", "bps-write" };
+    static const char *const names[] = {
+        "iops-total", "iops-read", "iops-write", "bps-total", "bps-read", "bps-write"
+    };
     for (unsigned i = 0; i < THROTTLE_KINDS; i++) {
         const ThrottleLimit *l = &c->limit[i];
-        const char *why = l->avg >> VALUE_MAX_BITS || l->max >> VALUE_MAX_BITS || l->length > UINT32_MAX ? "the value is too large" :
-                          l->max && !l->avg ? "-max needs the limit itself, too" :
-                          l->max && l->max < l->avg ? "-max is below the limit itself" :
-                          l->length > 1 && !l->max ? "-max-length needs -max, too" :
-                          l->length > 1 && l->max > (UINT64_C(1) << VALUE_MAX_BITS) / l->length ? "the burst is too long" : NULL;
+        const char *why = l->avg >> VALUE_MAX_BITS || l->max >> VALUE_MAX_BITS || l->length > UINT32_MAX
+                              ? "the value is too large"
+                          : l->max && !l->avg         ? "-max needs the limit itself, too"
+                          : l->max && l->max < l->avg ? "-max is below the limit itself"
+                          : l->length > 1 && !l->max  ? "-max-length needs -max, too"
+                          : l->length > 1 && l->max > (UINT64_C(1) << VALUE_MAX_BITS) / l->length
+                              ? "the burst is too long"
+                              : NULL;
         if (!why && i % 3 == 0 && l->avg && (c->limit[i + 1].avg || c->limit[i + 2].avg))
             why = "a total goes with neither a limit of reads nor of writes";
         if (why) {
@@ -251,10 +256,13 @@ void throttle_lanes_hurry(ThrottleLanes *l, bool on)
 #define LIMIT(prefix, name, kind) \
     DEFINE_PROP_U64(prefix name, ThrottleGroup, config.limit[kind].avg, 0, "limit a second, 0: none"), \
     DEFINE_PROP_U64(prefix name "-max", ThrottleGroup, config.limit[kind].max, 0, "limit in bursts"), \
-    DEFINE_PROP_U64(prefix name "-max-length", ThrottleGroup, config.limit[kind].length, 1, "seconds that a burst may last")
+    DEFINE_PROP_U64(prefix name "-max-length", ThrottleGroup, config.limit[kind].length, 1, \
+        "seconds that a burst may last")
 #define LIMITS(prefix) \
-    LIMIT(prefix, "iops-total", THROTTLE_OPS), LIMIT(prefix, "iops-read", THROTTLE_OPS_READ), LIMIT(prefix, "iops-write", THROTTLE_OPS_WRITE), \
-    LIMIT(prefix, "bps-total", THROTTLE_BPS), LIMIT(prefix, "bps-read", THROTTLE_BPS_READ), LIMIT(prefix, "bps-write", THROTTLE_BPS_WRITE), \
+    LIMIT(prefix, "iops-total", THROTTLE_OPS), LIMIT(prefix, "iops-read", THROTTLE_OPS_READ), \
+    LIMIT(prefix, "iops-write", THROTTLE_OPS_WRITE), \
+    LIMIT(prefix, "bps-total", THROTTLE_BPS), LIMIT(prefix, "bps-read", THROTTLE_BPS_READ), \
+    LIMIT(prefix, "bps-write", THROTTLE_BPS_WRITE), \
     DEFINE_PROP_U64(prefix "iops-size", ThrottleGroup, config.iops_size, 0, "bytes that count as one request, 0: any")
 static const Property throttle_props[] = { LIMITS("x-"), LIMITS("limits."), DEFINE_PROP_END };
 
@@ -266,7 +274,11 @@ static void finalize(Object *o)
 }
 
 static const ObjectType throttle_group_type = {
-    .name = "throttle-group", .desc = "limits that drives share", .size = sizeof(ThrottleGroup), .props = throttle_props, .complete = complete,
+    .name = "throttle-group",
+    .desc = "limits that drives share",
+    .size = sizeof(ThrottleGroup),
+    .props = throttle_props,
+    .complete = complete,
     .finalize = finalize,
 };
 OBJECT_REGISTER(throttle_group_type)
@@ -289,8 +301,13 @@ static void throttle_close(BlockNode *n) { object_release(&((ThrottleNode *)n->o
 
 static const char *const throttle_options[] = { "throttle-group", NULL };
 static const BlockDriver throttle_driver = {
-    .name = "throttle", .desc = "filter: limits of a -object throttle-group", .instance_size = sizeof(ThrottleNode), .options = throttle_options,
-    BLOCK_FILTER_FUNCTIONS, .open = throttle_open, .close = throttle_close,
+    .name = "throttle",
+    .desc = "filter: limits of a -object throttle-group",
+    .instance_size = sizeof(ThrottleNode),
+    .options = throttle_options,
+    BLOCK_FILTER_FUNCTIONS,
+    .open = throttle_open,
+    .close = throttle_close,
 };
 BLOCK_DRIVER_REGISTER(throttle_driver)
 

@@ -6,17 +6,33 @@
 #include "block/sparse/sparse.h"
 
 /*
- * Layout: a header of 512 bytes, a map with the number of the place of each block (little endian, 4 bytes), the blocks. VirtualBox and QEMU
- * take the next place from the count in the header, so places are used without gaps, and the count is in the file before the map has the blocks: after
- * a power cut it may be too large, which is a leak. Opening here finds the next place by the map itself.
+ * Layout: a header of 512 bytes, a map with the number of the place of each block (little endian, 4 bytes), the blocks.
+ * VirtualBox and QEMU take the next place from the count in the header, so places are used without gaps, and the count
+ * is in the file before the map has the blocks: after a power cut it may be too large, which is a leak. Opening here
+ * finds the next place by the map itself.
  */
 enum {
     VDI_SIGNATURE = (int)0xbeda107f, VDI_VERSION = 0x00010001, VDI_HEADER = 512, VDI_DYNAMIC = 1, VDI_STATIC = 2,
     VDI_BLOCK = 1 << 20, VDI_MAP_MAX = 512 << 20,
     VDI_FREE = (int)0xffffffff, VDI_ZERO = (int)0xfffffffe,
 };
-enum { O_SIGNATURE = 0x40, O_VERSION = 0x44, O_HEADER_SIZE = 0x48, O_TYPE = 0x4c, O_MAP = 0x154, O_DATA = 0x158, O_SECTOR = 0x168, O_SIZE = 0x170,
-       O_BLOCK = 0x178, O_EXTRA = 0x17c, O_BLOCKS = 0x180, O_ALLOCATED = 0x184, O_UUID = 0x188, O_UUID_SNAP = 0x198, O_UUID_LINK = 0x1a8 };
+enum {
+    O_SIGNATURE = 0x40,
+    O_VERSION = 0x44,
+    O_HEADER_SIZE = 0x48,
+    O_TYPE = 0x4c,
+    O_MAP = 0x154,
+    O_DATA = 0x158,
+    O_SECTOR = 0x168,
+    O_SIZE = 0x170,
+    O_BLOCK = 0x178,
+    O_EXTRA = 0x17c,
+    O_BLOCKS = 0x180,
+    O_ALLOCATED = 0x184,
+    O_UUID = 0x188,
+    O_UUID_SNAP = 0x198,
+    O_UUID_LINK = 0x1a8
+};
 
 typedef struct Vdi {
     Sparse sparse;
@@ -45,7 +61,11 @@ static int vdi_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
     int r = entry_of(n, offset / v->block_size, &e);
     if (r)
         return r;
-    *m = (SparseMap){ .kind = SPARSE_DATA, .file = n->file, .len = v->block_size - in, .block = offset - in, .unit = v->block_size,
+    *m = (SparseMap){ .kind = SPARSE_DATA,
+                      .file = n->file,
+                      .len = v->block_size - in,
+                      .block = offset - in,
+                      .unit = v->block_size,
                       .limit = v->blocks * v->block_size };
     if (e == (uint32_t)VDI_FREE || e == (uint32_t)VDI_ZERO)
         m->kind = e == (uint32_t)VDI_FREE ? SPARSE_ABSENT : SPARSE_ZERO;
@@ -88,7 +108,12 @@ static int vdi_sync(BlockNode *n)
 
 static bool vdi_full(BlockNode *n) { return meta_is_full(&vdi_of(n)->meta); }
 
-static const SparseOps vdi_ops = { .map = vdi_map, .alloc = vdi_alloc, .link = vdi_link, .sync = vdi_sync, .full = vdi_full, .can_zero = true,
+static const SparseOps vdi_ops = { .map = vdi_map,
+                                   .alloc = vdi_alloc,
+                                   .link = vdi_link,
+                                   .sync = vdi_sync,
+                                   .full = vdi_full,
+                                   .can_zero = true,
                                    .pads = true };
 
 /* --- opening --- */
@@ -101,7 +126,8 @@ static bool parse(BlockNode *n, const uint8_t *h, Error **errp)
     if (load_le32(h + O_SIGNATURE) != (uint32_t)VDI_SIGNATURE)
         return sparse_bad(n, errp, "it does not have the format's signature");
     if (load_le32(h + O_VERSION) != VDI_VERSION) {
-        error_setf(errp, "image '%s': VDI version %u.%u is not known here; 1.1 is", block_filename(n), load_le16(h + O_VERSION + 2), load_le16(h + O_VERSION));
+        error_setf(errp, "image '%s': VDI version %u.%u is not known here; 1.1 is", block_filename(n),
+                   load_le16(h + O_VERSION + 2), load_le16(h + O_VERSION));
         return false;
     }
     v->type = load_le32(h + O_TYPE);
@@ -129,11 +155,15 @@ static bool parse(BlockNode *n, const uint8_t *h, Error **errp)
     return true;
 }
 
-/* The next free place: the map is right, the count in the header may be older. Map entries beyond the file's end are no data. */
+/*
+ * The next free place: the map is right, the count in the header may be older. Map entries beyond the file's end are no
+ * data.
+ */
 static bool scan_map(BlockNode *n, Error **errp)
 {
     Vdi *v = vdi_of(n);
-    uint64_t file = block_size(n->file), last = 0, places = file > v->data_offset ? (file - v->data_offset + v->block_size - 1) / v->block_size : 0;
+    uint64_t file = block_size(n->file), last = 0,
+             places = file > v->data_offset ? (file - v->data_offset + v->block_size - 1) / v->block_size : 0;
     g_autofree uint8_t *buf = g_malloc(64 * KiB);
     for (uint64_t at = 0; at < v->blocks * 4; at += 64 * KiB) {
         size_t len = (size_t)MIN(v->blocks * 4 - at, 64 * KiB);
@@ -296,7 +326,9 @@ static bool vdi_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Er
     uint64_t room = (v->data_offset - v->map_offset) / 4, blocks = (size + v->block_size - 1) / v->block_size;
     size = align_up(size, 512);
     if (size < block_size(n) || blocks > room || prealloc != PREALLOC_OFF || v->type == VDI_STATIC) {
-        error_setf(errp, "image '%s': its block map has room for disks up to %" PRIu64 " bytes, and it can't become smaller; convert it instead",
+        error_setf(errp,
+                   "image '%s': its block map has room for disks up to %" PRIu64
+                   " bytes, and it can't become smaller; convert it instead",
                    block_filename(n), room * v->block_size);
         return false;
     }
@@ -327,9 +359,24 @@ static const BlockCreateOption vdi_create_options[] = {
     { "static", "bool", "all blocks have their place from the start", "off" }, { NULL }
 };
 static const BlockDriver vdi_driver = {
-    .name = "vdi", .desc = "VirtualBox disk image", .instance_size = sizeof(Vdi), .create_options = vdi_create_options, .probe = vdi_probe,
-    .open = vdi_open, .close = vdi_close, .inactivate = sparse_inactivate, .preadv = sparse_preadv, .pwritev = sparse_pwritev,
-    .pwrite_zeroes = sparse_pwrite_zeroes, .pdiscard = sparse_pdiscard, .flush = sparse_flush, .status = sparse_status, .truncate = vdi_truncate,
-    .info = vdi_info, .create = vdi_create, .measure = vdi_measure, .check = vdi_check,
+    .name = "vdi",
+    .desc = "VirtualBox disk image",
+    .instance_size = sizeof(Vdi),
+    .create_options = vdi_create_options,
+    .probe = vdi_probe,
+    .open = vdi_open,
+    .close = vdi_close,
+    .inactivate = sparse_inactivate,
+    .preadv = sparse_preadv,
+    .pwritev = sparse_pwritev,
+    .pwrite_zeroes = sparse_pwrite_zeroes,
+    .pdiscard = sparse_pdiscard,
+    .flush = sparse_flush,
+    .status = sparse_status,
+    .truncate = vdi_truncate,
+    .info = vdi_info,
+    .create = vdi_create,
+    .measure = vdi_measure,
+    .check = vdi_check,
 };
 BLOCK_DRIVER_REGISTER(vdi_driver)

@@ -7,14 +7,39 @@
 #include "block/sparse/sparse.h"
 
 /*
- * Microsoft, "Virtual Hard Disk Image Format Specification" 1.0. A footer of 512 bytes (big endian) ends the file; dynamic disks have a copy
- * of it at the start, then the dynamic header and the block allocation table (BAT). A block is a bitmap of its sectors and the sectors.
- * New blocks overwrite the footer; it is written behind them with the tables, and after a power cut its copy at the start tells the same.
+ * Microsoft, "Virtual Hard Disk Image Format Specification" 1.0. A footer of 512 bytes (big endian) ends the file;
+ * dynamic disks have a copy of it at the start, then the dynamic header and the block allocation table (BAT). A block
+ * is a bitmap of its sectors and the sectors. New blocks overwrite the footer; it is written behind them with the
+ * tables, and after a power cut its copy at the start tells the same.
  */
-enum { VPC_FOOTER = 512, VPC_HEADER = 1024, VPC_BLOCK = 2 << 20, VPC_FIXED = 2, VPC_DYNAMIC = 3, VPC_DIFFERENCING = 4, VPC_EPOCH = 946684800,
-       VPC_FREE = (int)0xffffffff, VPC_BAT_MAX = 64 << 20 };
-enum { F_FEATURES = 8, F_VERSION = 12, F_DATA = 16, F_TIME = 24, F_CREATOR = 28, F_CREATOR_VERSION = 32, F_OS = 36, F_ORIGINAL = 40, F_SIZE = 48,
-       F_CYLINDERS = 56, F_HEADS = 58, F_SECTORS = 59, F_TYPE = 60, F_CHECKSUM = 64, F_UUID = 68 };
+enum {
+    VPC_FOOTER = 512,
+    VPC_HEADER = 1024,
+    VPC_BLOCK = 2 << 20,
+    VPC_FIXED = 2,
+    VPC_DYNAMIC = 3,
+    VPC_DIFFERENCING = 4,
+    VPC_EPOCH = 946684800,
+    VPC_FREE = (int)0xffffffff,
+    VPC_BAT_MAX = 64 << 20
+};
+enum {
+    F_FEATURES = 8,
+    F_VERSION = 12,
+    F_DATA = 16,
+    F_TIME = 24,
+    F_CREATOR = 28,
+    F_CREATOR_VERSION = 32,
+    F_OS = 36,
+    F_ORIGINAL = 40,
+    F_SIZE = 48,
+    F_CYLINDERS = 56,
+    F_HEADS = 58,
+    F_SECTORS = 59,
+    F_TYPE = 60,
+    F_CHECKSUM = 64,
+    F_UUID = 68
+};
 enum { D_NEXT = 8, D_BAT = 16, D_VERSION = 24, D_ENTRIES = 28, D_BLOCK = 32, D_CHECKSUM = 36 };
 static const uint64_t VPC_CHS_MAX = UINT64_C(65535) * 16 * 255, VPC_MAX = UINT64_C(2040) << 30;
 
@@ -44,8 +69,13 @@ static int vpc_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
 {
     Vpc *v = vpc_of(n);
     uint64_t in = offset % v->block_size, e;
-    *m = (SparseMap){ .kind = SPARSE_DATA, .file = n->file, .len = v->block_size - in, .block = offset - in, .unit = v->block_size,
-                      .limit = align_up(block_size(n), v->block_size), .host = offset };
+    *m = (SparseMap){ .kind = SPARSE_DATA,
+                      .file = n->file,
+                      .len = v->block_size - in,
+                      .block = offset - in,
+                      .unit = v->block_size,
+                      .limit = align_up(block_size(n), v->block_size),
+                      .host = offset };
     if (v->fixed) {
         m->len = len;
         return 0;
@@ -102,7 +132,9 @@ static int vpc_sync(BlockNode *n)
 
 static bool vpc_full(BlockNode *n) { return meta_is_full(&vpc_of(n)->meta); }
 
-static const SparseOps vpc_ops = { .map = vpc_map, .alloc = vpc_alloc, .link = vpc_link, .sync = vpc_sync, .full = vpc_full, .apart = true };
+static const SparseOps vpc_ops = {
+    .map = vpc_map, .alloc = vpc_alloc, .link = vpc_link, .sync = vpc_sync, .full = vpc_full, .apart = true
+};
 
 /* --- opening --- */
 
@@ -166,13 +198,15 @@ static bool vpc_open(BlockNode *n, Opts *o, Error **errp)
     Vpc *v = vpc_of(n);
     unsigned force = 0;
     uint64_t file = block_size(n->file);
-    if (!opts_get_enum(o, "force-size-calc", forces, &force, errp) || !opts_get_enum(o, "force_size_calc", forces, &force, errp))
+    if (!opts_get_enum(o, "force-size-calc", forces, &force, errp) ||
+        !opts_get_enum(o, "force_size_calc", forces, &force, errp))
         return false;
     bool head = file >= VPC_FOOTER && !block_pread(n->file, 0, v->footer, VPC_FOOTER) && valid_footer(v->footer);
     if (!head) { /* fixed disks have it at the end only; 511 bytes are those of Virtual PC before 2004 */
         uint64_t at = file >= VPC_FOOTER ? (file - 1) / 512 * 512 : 0;
         memset(v->footer, 0, VPC_FOOTER);
-        if (file < VPC_FOOTER || block_pread(n->file, at, v->footer, MIN(file - at, (uint64_t)VPC_FOOTER)) || !valid_footer(v->footer))
+        if (file < VPC_FOOTER || block_pread(n->file, at, v->footer, MIN(file - at, (uint64_t)VPC_FOOTER)) ||
+            !valid_footer(v->footer))
             return sparse_bad(n, errp, "it has no footer");
     }
     if (checksum(v->footer, VPC_FOOTER, F_CHECKSUM) != load_be(v->footer + F_CHECKSUM, 4) && !(n->flags & BLOCK_CHECK))
@@ -260,10 +294,12 @@ static bool parse(Opts *o, uint64_t size, Params *p, Error **errp)
     static const char *const subformats[] = { "dynamic", "fixed", NULL };
     unsigned sub = 0;
     opts_get(o, "size");
-    if (!opts_get_enum(o, "subformat", subformats, &sub, errp) || !opts_get_bool(o, "force_size", false, &p->force, errp))
+    if (!opts_get_enum(o, "subformat", subformats, &sub, errp) ||
+        !opts_get_bool(o, "force_size", false, &p->force, errp))
         return false;
     if (size > VPC_MAX) {
-        error_setf(errp, "vpc: a disk of %" PRIu64 " bytes is larger than the format's limit of 2040 GiB; use vhdx", size);
+        error_setf(errp, "vpc: a disk of %" PRIu64 " bytes is larger than the format's limit of 2040 GiB; use vhdx",
+                   size);
         return false;
     }
     p->fixed = sub;
@@ -318,7 +354,8 @@ static bool vpc_create(const char *filename, uint64_t size, Opts *o, Error **err
     if (!f)
         return false;
     make_footer(footer, &p);
-    int r = p.fixed ? block_pwrite(f, p.size, footer, VPC_FOOTER) : write_dynamic(f, footer, (p.size + VPC_BLOCK - 1) / VPC_BLOCK);
+    int r = p.fixed ? block_pwrite(f, p.size, footer, VPC_FOOTER)
+                    : write_dynamic(f, footer, (p.size + VPC_BLOCK - 1) / VPC_BLOCK);
     return block_new_file_end(f, filename, r, true, errp);
 }
 
@@ -327,7 +364,8 @@ static bool vpc_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required
     Params p;
     if (!parse(o, size, &p, errp))
         return false;
-    uint64_t blocks = (p.size + VPC_BLOCK - 1) / VPC_BLOCK, head = 2 * VPC_FOOTER + VPC_HEADER + align_up(blocks * 4, 512);
+    uint64_t blocks = (p.size + VPC_BLOCK - 1) / VPC_BLOCK,
+             head = 2 * VPC_FOOTER + VPC_HEADER + align_up(blocks * 4, 512);
     *fully = p.fixed ? p.size + VPC_FOOTER : head + blocks * (VPC_BLOCK + 512);
     *required = p.fixed ? *fully : head + block_used_units(n, VPC_BLOCK) * (VPC_BLOCK + 512);
     return true;
@@ -342,12 +380,27 @@ static const char *const vpc_options[] = { "force-size-calc", "force_size_calc",
 static const BlockCreateOption vpc_create_options[] = {
     { "size", "size", "virtual disk size", NULL },
     { "subformat", "string", "dynamic or fixed", "dynamic" },
-    { "force_size", "bool", "exactly this size, not the next that cylinders, heads and sectors can tell", "off" }, { NULL }
+    { "force_size", "bool", "exactly this size, not the next that cylinders, heads and sectors can tell", "off" },
+    { NULL }
 };
 static const BlockDriver vpc_driver = {
-    .name = "vpc", .desc = "Virtual PC and Hyper-V disk (VHD)", .instance_size = sizeof(Vpc), .options = vpc_options, .create_options = vpc_create_options,
-    .probe = vpc_probe, .open = vpc_open, .close = vpc_close, .inactivate = sparse_inactivate, .preadv = sparse_preadv, .pwritev = sparse_pwritev,
-    .pwrite_zeroes = sparse_pwrite_zeroes, .pdiscard = sparse_pdiscard, .flush = sparse_flush, .status = sparse_status, .info = vpc_info,
-    .create = vpc_create, .measure = vpc_measure,
+    .name = "vpc",
+    .desc = "Virtual PC and Hyper-V disk (VHD)",
+    .instance_size = sizeof(Vpc),
+    .options = vpc_options,
+    .create_options = vpc_create_options,
+    .probe = vpc_probe,
+    .open = vpc_open,
+    .close = vpc_close,
+    .inactivate = sparse_inactivate,
+    .preadv = sparse_preadv,
+    .pwritev = sparse_pwritev,
+    .pwrite_zeroes = sparse_pwrite_zeroes,
+    .pdiscard = sparse_pdiscard,
+    .flush = sparse_flush,
+    .status = sparse_status,
+    .info = vpc_info,
+    .create = vpc_create,
+    .measure = vpc_measure,
 };
 BLOCK_DRIVER_REGISTER(vpc_driver)

@@ -22,7 +22,8 @@ typedef struct ChardevBackend {
     void (*accept_input)(Chardev *c);  /* main thread: the front end can take bytes again; optional */
     int (*wait_fd)(Chardev *c);        /* c->lock held: poll this for POLLOUT when write took too little; -1: no use */
     void (*send_break)(Chardev *c);    /* optional */
-    int (*take_fd)(Chardev *c);        /* optional: the connected unix socket, closed for the chardev; -1: there is none */
+    /* optional: the connected unix socket, closed for the chardev; -1: there is none */
+    int (*take_fd)(Chardev *c);
     bool (*attach)(Chardev *c, const ChardevFrontend *fe, Error **errp); /* mux only: more than one front end */
     void (*detach)(Chardev *c, void *opaque);
 } ChardevBackend;

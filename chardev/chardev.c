@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include "chardev/chardev-internal.h"
 
-static const ChardevBackend *const backends[] = { &chardev_file, &chardev_mux, &chardev_null, &chardev_pipe, &chardev_pty,
-                                                  &chardev_ringbuf, &chardev_socket, &chardev_stdio };
+static const ChardevBackend *const backends[] = { &chardev_file, &chardev_mux,     &chardev_null,   &chardev_pipe,
+                                                  &chardev_pty,  &chardev_ringbuf, &chardev_socket, &chardev_stdio };
 static GPtrArray *chardevs; /* main thread */
 
 /* How long chardev_write_all() waits for a peer before it counts as stuck. */
@@ -61,7 +61,8 @@ void chardev_print_list(GString *out)
     for (unsigned i = 0; i < ARRAY_LEN(backends); i++) {
         if (backends[i] == &chardev_mux)
             continue;
-        g_autofree char *options = backends[i]->options ? g_strjoinv(", ", (char **)backends[i]->options) : g_strdup("");
+        g_autofree char *options = backends[i]->options ? g_strjoinv(", ", (char **)backends[i]->options)
+                                                        : g_strdup("");
         g_string_append_printf(out, "  %-8s %s%s%s\n", backends[i]->name, backends[i]->help,
                                *options ? "; options: " : "", options);
     }
@@ -363,7 +364,10 @@ int chardev_take_socket(Chardev *c, Error **errp)
 {
     int fd = c->ops->take_fd && !c->has_fe ? c->ops->take_fd(c) : -1;
     if (fd < 0)
-        error_setf(errp, "chardev '%s': it is no unix socket that is connected and free; write -chardev socket,path=PATH,id=%s", c->id, c->id);
+        error_setf(
+            errp,
+            "chardev '%s': it is no unix socket that is connected and free; write -chardev socket,path=PATH,id=%s",
+            c->id, c->id);
     return fd;
 }
 

@@ -89,19 +89,35 @@ static void file_close(Chardev *c)
         close(f->out);
 }
 
-static size_t file_write(Chardev *c, const uint8_t *data, size_t len) { return fdport_write(&((FileChr *)c)->port, data, len); }
+static size_t file_write(Chardev *c, const uint8_t *data, size_t len)
+{
+    return fdport_write(&((FileChr *)c)->port, data, len);
+}
 static void file_accept_input(Chardev *c) { fdport_accept_input(&((FileChr *)c)->port); }
 static int file_wait_fd(Chardev *c) { return ((FileChr *)c)->port.out; }
 
 static const char *const file_options[] = { "path", "input-path", "append", NULL };
 const ChardevBackend chardev_file = {
-    .name = "file", .help = "output into a file, input from another", .options = file_options, .size = sizeof(FileChr),
-    .open = file_open, .close = file_close, .write = file_write, .accept_input = file_accept_input, .wait_fd = file_wait_fd,
+    .name = "file",
+    .help = "output into a file, input from another",
+    .options = file_options,
+    .size = sizeof(FileChr),
+    .open = file_open,
+    .close = file_close,
+    .write = file_write,
+    .accept_input = file_accept_input,
+    .wait_fd = file_wait_fd,
 };
 
 static const char *const pipe_options[] = { "path", NULL };
 const ChardevBackend chardev_pipe = {
-    .name = "pipe", .help = "a pair of FIFOs PATH.in and PATH.out, or one PATH", .options = pipe_options,
-    .size = sizeof(FileChr), .open = pipe_open, .close = file_close, .write = file_write, .accept_input = file_accept_input,
+    .name = "pipe",
+    .help = "a pair of FIFOs PATH.in and PATH.out, or one PATH",
+    .options = pipe_options,
+    .size = sizeof(FileChr),
+    .open = pipe_open,
+    .close = file_close,
+    .write = file_write,
+    .accept_input = file_accept_input,
     .wait_fd = file_wait_fd,
 };

@@ -150,8 +150,8 @@ static void look_again(void *opaque)
 }
 
 /*
- * A full queue stops the input, except that of a person whose front end is dead: after a second what is typed is dropped,
- * so that Ctrl-a gets through whatever the guest does.
+ * A full queue stops the input, except that of a person whose front end is dead: after a second what is typed is
+ * dropped, so that Ctrl-a gets through whatever the guest does.
  */
 static size_t mux_can_read(void *opaque)
 {
@@ -267,8 +267,8 @@ static size_t write_stamped(Mux *m, const uint8_t *data, size_t len)
     while (done < len) {
         if (m->line_begun) {
             int64_t ms = (clock_ns(CLOCK_REALTIME_NS) - m->stamps_start) / 1000000;
-            g_autofree char *stamp = g_strdup_printf("[%02d:%02d:%02d.%03d] ", (int)(ms / 3600000), (int)(ms / 60000 % 60),
-                                                     (int)(ms / 1000 % 60), (int)(ms % 1000));
+            g_autofree char *stamp = g_strdup_printf("[%02d:%02d:%02d.%03d] ", (int)(ms / 3600000),
+                                                     (int)(ms / 60000 % 60), (int)(ms / 1000 % 60), (int)(ms % 1000));
             chardev_write_all(m->base, stamp, strlen(stamp));
             m->line_begun = false;
         }
@@ -299,7 +299,14 @@ static int mux_wait_fd(Chardev *c)
 }
 
 const ChardevBackend chardev_mux = {
-    .name = "mux", .help = "several front ends on one chardev", .size = sizeof(Mux), .open = mux_open, .close = mux_close,
-    .write = mux_write, .accept_input = mux_accept_input, .wait_fd = mux_wait_fd, .attach = mux_attach,
+    .name = "mux",
+    .help = "several front ends on one chardev",
+    .size = sizeof(Mux),
+    .open = mux_open,
+    .close = mux_close,
+    .write = mux_write,
+    .accept_input = mux_accept_input,
+    .wait_fd = mux_wait_fd,
+    .attach = mux_attach,
     .detach = mux_detach,
 };

@@ -93,7 +93,9 @@ static bool unix_address(const Socket *s, struct sockaddr_un *un, Error **errp)
 
 static struct addrinfo *resolve(const Socket *s, Error **errp)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = s->server ? AI_PASSIVE : 0, .ai_family = AF_UNSPEC };
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+                              .ai_flags = s->server ? AI_PASSIVE : 0,
+                              .ai_family = AF_UNSPEC };
     struct addrinfo *list = NULL;
     if (!opts_port_ok(s->service, errp))
         return NULL;
@@ -288,9 +290,9 @@ static bool parse(Socket *s, Opts *o, bool *wait, Error **errp)
     if (!s->host)
         s->host = g_strdup("");
     if (!opts_get_bool(o, "server", false, &s->server, errp) || !opts_get_bool(o, "wait", s->server, wait, errp) ||
-        !opts_get_bool(o, "telnet", false, &s->telnet_on, errp) || !opts_get_bool(o, "nodelay", false, &s->nodelay, errp) ||
-        !opts_get_bool(o, "ipv4", false, &s->ipv4, errp) || !opts_get_bool(o, "ipv6", false, &s->ipv6, errp) ||
-        !opts_get_u64(o, "reconnect", 0, &s->reconnect_s, errp))
+        !opts_get_bool(o, "telnet", false, &s->telnet_on, errp) ||
+        !opts_get_bool(o, "nodelay", false, &s->nodelay, errp) || !opts_get_bool(o, "ipv4", false, &s->ipv4, errp) ||
+        !opts_get_bool(o, "ipv6", false, &s->ipv6, errp) || !opts_get_u64(o, "reconnect", 0, &s->reconnect_s, errp))
         return false;
     if (!s->path == !s->service) {
         error_setf(errp, "a socket needs either path=PATH or host=HOST,port=PORT");

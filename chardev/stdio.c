@@ -55,7 +55,10 @@ static void tty_make_raw(void)
     tty.raw = 1;
 }
 
-/* Suspended from outside or by Ctrl-Z: give the terminal back, stop, and take it again when continued in the foreground. */
+/*
+ * Suspended from outside or by Ctrl-Z: give the terminal back, stop, and take it again when continued in the
+ * foreground.
+ */
 static void on_stop(int sig)
 {
     int saved = errno;
@@ -104,7 +107,10 @@ static void tty_take(bool signals)
     sigaction(SIGCONT, &cont, NULL);
 }
 
-/* A descriptor for the same terminal or pipe that may be non-blocking without a change to the one we share with the shell. */
+/*
+ * A descriptor for the same terminal or pipe that may be non-blocking without a change to the one we share with the
+ * shell.
+ */
 static int own_output(void)
 {
     struct stat st;
@@ -148,7 +154,10 @@ static void stdio_close(Chardev *c)
     tty.in_use = false;
 }
 
-static size_t stdio_write(Chardev *c, const uint8_t *data, size_t len) { return fdport_write(&((Stdio *)c)->port, data, len); }
+static size_t stdio_write(Chardev *c, const uint8_t *data, size_t len)
+{
+    return fdport_write(&((Stdio *)c)->port, data, len);
+}
 static void stdio_accept_input(Chardev *c) { fdport_accept_input(&((Stdio *)c)->port); }
 static int stdio_wait_fd(Chardev *c) { return ((Stdio *)c)->port.out; }
 

@@ -7,14 +7,19 @@
 const char *const crypto_hash_names[] = { "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "ripemd160", NULL };
 const char *const crypto_mode_names[] = { "ecb", "cbc", "xts", "ctr", NULL };
 const char *const crypto_ivgen_names[] = { "plain", "plain64", "essiv", NULL };
-const char *const crypto_cipher_names[] = { "aes-128", "aes-192", "aes-256", "cast5-128", "serpent-128", "serpent-192", "serpent-256", "twofish-128",
+const char *const crypto_cipher_names[] = { "aes-128",     "aes-192",     "aes-256",     "cast5-128",
+                                            "serpent-128", "serpent-192", "serpent-256", "twofish-128",
                                             "twofish-192", "twofish-256", NULL };
 
-static const int hash_algo[CRYPTO_HASHES] = { GCRY_MD_MD5, GCRY_MD_SHA1, GCRY_MD_SHA224, GCRY_MD_SHA256, GCRY_MD_SHA384, GCRY_MD_SHA512, GCRY_MD_RMD160 };
-static const struct { const char *family; int algo; unsigned key; } ciphers[CRYPTO_CIPHERS] = {
-    { "aes", GCRY_CIPHER_AES128, 16 }, { "aes", GCRY_CIPHER_AES192, 24 }, { "aes", GCRY_CIPHER_AES256, 32 }, { "cast5", GCRY_CIPHER_CAST5, 16 },
-    { "serpent", GCRY_CIPHER_SERPENT128, 16 }, { "serpent", GCRY_CIPHER_SERPENT192, 24 }, { "serpent", GCRY_CIPHER_SERPENT256, 32 },
-    { "twofish", GCRY_CIPHER_TWOFISH128, 16 }, { "twofish", 0 /* not in libgcrypt */, 24 }, { "twofish", GCRY_CIPHER_TWOFISH, 32 },
+static const int hash_algo[CRYPTO_HASHES] = { GCRY_MD_MD5,    GCRY_MD_SHA1,   GCRY_MD_SHA224, GCRY_MD_SHA256,
+                                              GCRY_MD_SHA384, GCRY_MD_SHA512, GCRY_MD_RMD160 };
+static const struct { const char *family; int algo; unsigned key;
+} ciphers[CRYPTO_CIPHERS] = {
+    { "aes", GCRY_CIPHER_AES128, 16 },           { "aes", GCRY_CIPHER_AES192, 24 },
+    { "aes", GCRY_CIPHER_AES256, 32 },           { "cast5", GCRY_CIPHER_CAST5, 16 },
+    { "serpent", GCRY_CIPHER_SERPENT128, 16 },   { "serpent", GCRY_CIPHER_SERPENT192, 24 },
+    { "serpent", GCRY_CIPHER_SERPENT256, 32 },   { "twofish", GCRY_CIPHER_TWOFISH128, 16 },
+    { "twofish", 0 /* not in libgcrypt */, 24 }, { "twofish", GCRY_CIPHER_TWOFISH, 32 },
 };
 
 /* --- the library --- */
@@ -84,11 +89,12 @@ void crypto_hash(CryptoHash h, const void *data, size_t len, uint8_t *digest)
 
 /* --- key derivation --- */
 
-bool crypto_pbkdf2(CryptoHash h, const void *pass, size_t pass_len, const void *salt, size_t salt_len, uint64_t iterations, void *out, size_t out_len,
-                   Error **errp)
+bool crypto_pbkdf2(CryptoHash h, const void *pass, size_t pass_len, const void *salt, size_t salt_len,
+                   uint64_t iterations, void *out, size_t out_len, Error **errp)
 {
     crypto_init();
-    gcry_error_t e = gcry_kdf_derive(pass_len ? pass : "", pass_len, GCRY_KDF_PBKDF2, hash_algo[h], salt, salt_len, (unsigned long)iterations, out_len, out);
+    gcry_error_t e = gcry_kdf_derive(pass_len ? pass : "", pass_len, GCRY_KDF_PBKDF2, hash_algo[h], salt, salt_len,
+                                     (unsigned long)iterations, out_len, out);
     if (e)
         error_setf(errp, "PBKDF2 with %s: %s", crypto_hash_names[h], gcry_strerror(e));
     return !e;

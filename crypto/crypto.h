@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Ciphers for sectors, hashes, key derivation: thin over libgcrypt, which has the AES instructions and does several blocks at once. */
+/*
+ * Ciphers for sectors, hashes, key derivation: thin over libgcrypt, which has the AES instructions and does several
+ * blocks at once.
+ */
 #ifndef CRYPTO_CRYPTO_H
 #define CRYPTO_CRYPTO_H
 
@@ -9,14 +12,33 @@
 #include "base/error.h"
 
 /* Indices into the lists of names below (NULL-terminated, as QEMU has them). */
-typedef enum CryptoHash { HASH_MD5, HASH_SHA1, HASH_SHA224, HASH_SHA256, HASH_SHA384, HASH_SHA512, HASH_RIPEMD160, CRYPTO_HASHES } CryptoHash;
+typedef enum CryptoHash {
+    HASH_MD5,
+    HASH_SHA1,
+    HASH_SHA224,
+    HASH_SHA256,
+    HASH_SHA384,
+    HASH_SHA512,
+    HASH_RIPEMD160,
+    CRYPTO_HASHES
+} CryptoHash;
 typedef enum CryptoMode { MODE_ECB, MODE_CBC, MODE_XTS, MODE_CTR, CRYPTO_MODES } CryptoMode;
 typedef enum CryptoIvgen { IVGEN_PLAIN, IVGEN_PLAIN64, IVGEN_ESSIV, CRYPTO_IVGENS } CryptoIvgen;
 typedef enum CryptoCipher {
-    CIPHER_AES_128, CIPHER_AES_192, CIPHER_AES_256, CIPHER_CAST5_128, CIPHER_SERPENT_128, CIPHER_SERPENT_192, CIPHER_SERPENT_256,
-    CIPHER_TWOFISH_128, CIPHER_TWOFISH_192, CIPHER_TWOFISH_256, CRYPTO_CIPHERS
+    CIPHER_AES_128,
+    CIPHER_AES_192,
+    CIPHER_AES_256,
+    CIPHER_CAST5_128,
+    CIPHER_SERPENT_128,
+    CIPHER_SERPENT_192,
+    CIPHER_SERPENT_256,
+    CIPHER_TWOFISH_128,
+    CIPHER_TWOFISH_192,
+    CIPHER_TWOFISH_256,
+    CRYPTO_CIPHERS
 } CryptoCipher;
-extern const char *const crypto_hash_names[], *const crypto_mode_names[], *const crypto_ivgen_names[], *const crypto_cipher_names[];
+extern const char *const crypto_hash_names[], *const crypto_mode_names[], *const crypto_ivgen_names[],
+                                                                              *const crypto_cipher_names[];
 
 enum { CRYPTO_DIGEST_MAX = 64, CRYPTO_KEY_MAX = 64 };
 size_t crypto_digest_size(CryptoHash h);
@@ -26,8 +48,8 @@ const char *crypto_cipher_family(CryptoCipher c);      /* "aes": LUKS names it s
 bool crypto_cipher_find(const char *family, size_t key_size, CryptoMode m, CryptoCipher *out);
 
 void crypto_hash(CryptoHash h, const void *data, size_t len, uint8_t *digest);
-bool crypto_pbkdf2(CryptoHash h, const void *pass, size_t pass_len, const void *salt, size_t salt_len, uint64_t iterations, void *out, size_t out_len,
-                   Error **errp);
+bool crypto_pbkdf2(CryptoHash h, const void *pass, size_t pass_len, const void *salt, size_t salt_len,
+                   uint64_t iterations, void *out, size_t out_len, Error **errp);
 /* How many iterations this host does in a millisecond (of CPU time) for a key of key_len bytes. */
 bool crypto_pbkdf2_speed(CryptoHash h, size_t key_len, uint64_t *per_ms, Error **errp);
 void crypto_random(void *out, size_t len);
@@ -40,7 +62,10 @@ bool crypto_equal(const void *a, const void *b, size_t len); /* in a time that d
  */
 bool crypto_cbc(CryptoCipher c, const void *key, const void *iv, void *buf, size_t len, bool encrypt, Error **errp);
 
-/* Sectors of 512 bytes, each by itself under an IV from its number. Any thread may call run(); it takes a handle of its own. */
+/*
+ * Sectors of 512 bytes, each by itself under an IV from its number. Any thread may call run(); it takes a handle of its
+ * own.
+ */
 typedef struct CryptoSectors CryptoSectors;
 enum { CRYPTO_SECTOR = 512 };
 typedef struct CryptoSpec {

@@ -22,11 +22,14 @@ static bool refuse(Error **errp, const LuksIo *io, const char *what)
 static bool parse(Opts *o, const char *prefix, const LuksIo *io, Amend *a, Error **errp)
 {
     static const char *const states[] = { "active", "inactive", NULL };
-    g_autofree char *state = g_strconcat(prefix, "state", NULL), *slot = g_strconcat(prefix, "keyslot", NULL), *ms = g_strconcat(prefix, "iter-time", NULL);
-    g_autofree char *new_secret = g_strconcat(prefix, "new-secret", NULL), *old_secret = g_strconcat(prefix, "old-secret", NULL);
+    g_autofree char *state = g_strconcat(prefix, "state", NULL), *slot = g_strconcat(prefix, "keyslot", NULL),
+                    *ms = g_strconcat(prefix, "iter-time", NULL);
+    g_autofree char *new_secret = g_strconcat(prefix, "new-secret", NULL),
+                    *old_secret = g_strconcat(prefix, "old-secret", NULL);
     if (!opts_has(o, state))
         return refuse(errp, io, "what is to become of the key slot? add state=active or state=inactive");
-    if (!opts_get_enum(o, state, states, &a->inactive, errp) || !opts_get_u64(o, slot, 0, &a->slot, errp) || !opts_get_u64(o, ms, 2000, &a->iter_ms, errp))
+    if (!opts_get_enum(o, state, states, &a->inactive, errp) || !opts_get_u64(o, slot, 0, &a->slot, errp) ||
+        !opts_get_u64(o, ms, 2000, &a->iter_ms, errp))
         return false;
     a->has_slot = opts_has(o, slot);
     a->new_secret = opts_get(o, new_secret);
@@ -59,7 +62,8 @@ static bool add(Luks *l, const LuksIo *io, Amend *a, Error **errp)
     if (l->slot[a->slot].active && !a->force)
         return refuse(errp, io, "the key slot is in use; erase it first, or add --force");
     if (!l->unlocked)
-        return refuse(errp, io, "a key slot can be added only with a passphrase that opens the image; add key-secret=ID");
+        return refuse(errp, io,
+                      "a key slot can be added only with a passphrase that opens the image; add key-secret=ID");
     char *passphrase = secret_get_text(a->new_secret, errp);
     bool ok = passphrase && luks_fill_slot(l, io, (unsigned)a->slot, passphrase, a->iter_ms, errp);
     if (passphrase)
@@ -105,7 +109,9 @@ static bool erase_by_number(Luks *l, const LuksIo *io, const Amend *a, Error **e
     if (!active && !a->force)
         return refuse(errp, io, "the key slot is free already");
     if (active && count_active(l) == 1 && !a->force)
-        return refuse(errp, io, "this is the last key slot in use: without it the data is lost for ever; add --force if that is meant");
+        return refuse(
+            errp, io,
+            "this is the last key slot in use: without it the data is lost for ever; add --force if that is meant");
     return erase_slot(l, io, (unsigned)a->slot, errp);
 }
 
@@ -126,7 +132,9 @@ static bool erase_by_secret(Luks *l, const LuksIo *io, const Amend *a, Error **e
     if (ok && !found)
         ok = refuse(errp, io, "no key slot opens with the passphrase of old-secret");
     else if (ok && found == count_active(l) && !a->force)
-        ok = refuse(errp, io, "all key slots in use have this passphrase: without them the data is lost for ever; add --force if that is meant");
+        ok = refuse(errp, io,
+                    "all key slots in use have this passphrase: without them the data is lost for ever; add --force if "
+                    "that is meant");
     for (unsigned i = 0; ok && i < LUKS_SLOTS; i++)
         ok = !match[i] || erase_slot(l, io, i, errp);
     return ok;
@@ -137,5 +145,7 @@ bool luks_amend(Luks *l, const LuksIo *io, Opts *o, const char *prefix, bool for
     Amend a = { .force = force };
     if (!parse(o, prefix, io, &a, errp))
         return false;
-    return !a.inactive ? add(l, io, &a, errp) : a.old_secret ? erase_by_secret(l, io, &a, errp) : erase_by_number(l, io, &a, errp);
+    return !a.inactive    ? add(l, io, &a, errp)
+           : a.old_secret ? erase_by_secret(l, io, &a, errp)
+                          : erase_by_number(l, io, &a, errp);
 }

@@ -6,8 +6,16 @@
 #include "crypto/luks.h"
 
 #define LUKS_MAGIC "LUKS\xba\xbe"
-enum { LUKS_MAGIC_LEN = 6, LUKS_SALT = 32, LUKS_DIGEST = 20, LUKS_STRIPES = 4000, LUKS_STRIPES_MAX = 1 << 16, LUKS_ITERATIONS_MIN = 1000,
-       LUKS_KEY_ENABLED = 0x00ac71f3, LUKS_KEY_DISABLED = 0x0000dead };
+enum {
+    LUKS_MAGIC_LEN = 6,
+    LUKS_SALT = 32,
+    LUKS_DIGEST = 20,
+    LUKS_STRIPES = 4000,
+    LUKS_STRIPES_MAX = 1 << 16,
+    LUKS_ITERATIONS_MIN = 1000,
+    LUKS_KEY_ENABLED = 0x00ac71f3,
+    LUKS_KEY_DISABLED = 0x0000dead
+};
 
 typedef struct LuksSlot {
     bool active;
@@ -30,7 +38,8 @@ struct Luks {
 uint64_t luks_material_bytes(const Luks *l, const LuksSlot *s);
 int luks_write_header(const Luks *l, const LuksIo *io);
 /* Does the passphrase open the slot? Then key has the master key. false: it could not be tried. */
-bool luks_try_slot(const Luks *l, const LuksIo *io, unsigned slot, const char *passphrase, uint8_t *key, bool *matches, Error **errp);
+bool luks_try_slot(const Luks *l, const LuksIo *io, unsigned slot, const char *passphrase, uint8_t *key, bool *matches,
+                   Error **errp);
 /* Put the master key into the slot; durable. */
 bool luks_fill_slot(Luks *l, const LuksIo *io, unsigned slot, const char *passphrase, uint64_t iter_ms, Error **errp);
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* LUKS version 1: the header, its checks, new headers, unlocking. Section numbers: "LUKS1 On-Disk Format Specification", 1.2.3. */
+/*
+ * LUKS version 1: the header, its checks, new headers, unlocking. Section numbers: "LUKS1 On-Disk Format
+ * Specification", 1.2.3.
+ */
 #include <errno.h>
 #include <string.h>
 #include "base/bits.h"
@@ -45,7 +48,10 @@ static bool unpack(Luks *l, const LuksIo *io, const uint8_t *h, Error **errp)
         return bad(io, errp, "it does not start with the format's magic number");
     l->version = (unsigned)load_be(h + 6, 2);
     if (l->version != 1) {
-        error_setf(errp, "image '%s': LUKS version %u is not known here; cryptsetup convert --type luks1 makes version 1 of it", io->name, l->version);
+        error_setf(
+            errp,
+            "image '%s': LUKS version %u is not known here; cryptsetup convert --type luks1 makes version 1 of it",
+            io->name, l->version);
         return false;
     }
     memcpy(l->cipher_name, h + 8, 32);
@@ -57,7 +63,8 @@ static bool unpack(Luks *l, const LuksIo *io, const uint8_t *h, Error **errp)
     memcpy(l->digest_salt, h + 132, LUKS_SALT);
     l->digest_iterations = (uint32_t)load_be(h + 164, 4);
     memcpy(l->uuid, h + 168, 40);
-    if (!memchr(l->cipher_name, 0, 32) || !memchr(l->cipher_mode, 0, 32) || !memchr(l->hash_name, 0, 32) || !memchr(l->uuid, 0, 40))
+    if (!memchr(l->cipher_name, 0, 32) || !memchr(l->cipher_mode, 0, 32) || !memchr(l->hash_name, 0, 32) ||
+        !memchr(l->uuid, 0, 40))
         return bad(io, errp, "a name in it does not end");
     for (unsigned i = 0; i < LUKS_SLOTS; i++) {
         LuksSlot *s = &l->slot[i];
@@ -88,10 +95,13 @@ static bool find_word(const char *const *words, const char *text, size_t len, un
 /* "MODE-IVGEN[:HASH]" */
 static bool parse_mode(Luks *l, const LuksIo *io, Error **errp)
 {
-    const char *text = l->cipher_mode, *dash = strchr(text, '-'), *ivgen = dash ? dash + 1 : "", *colon = strchr(ivgen, ':');
-    size_t mode_len = dash ? (size_t)(dash - text) : strlen(text), ivgen_len = colon ? (size_t)(colon - ivgen) : strlen(ivgen);
+    const char *text = l->cipher_mode, *dash = strchr(text, '-'), *ivgen = dash ? dash + 1 : "",
+               *colon = strchr(ivgen, ':');
+    size_t mode_len = dash ? (size_t)(dash - text) : strlen(text),
+           ivgen_len = colon ? (size_t)(colon - ivgen) : strlen(ivgen);
     unsigned mode, iv = IVGEN_PLAIN64, hash = HASH_SHA256, header_hash;
-    bool ok = find_word(crypto_mode_names, text, mode_len, &mode) && (dash ? find_word(crypto_ivgen_names, ivgen, ivgen_len, &iv) : mode == MODE_ECB) &&
+    bool ok = find_word(crypto_mode_names, text, mode_len, &mode) &&
+              (dash ? find_word(crypto_ivgen_names, ivgen, ivgen_len, &iv) : mode == MODE_ECB) &&
               (colon ? find_word(crypto_hash_names, colon + 1, strlen(colon + 1), &hash) : iv != IVGEN_ESSIV);
     if (!ok) {
         error_setf(errp, "image '%s' is encrypted by '%s-%s', which is not known here", io->name, l->cipher_name, text);
@@ -105,7 +115,8 @@ static bool parse_mode(Luks *l, const LuksIo *io, Error **errp)
     l->spec = (CryptoSpec){ .mode = (CryptoMode)mode, .ivgen = (CryptoIvgen)iv, .ivhash = (CryptoHash)hash };
     if (crypto_cipher_find(l->cipher_name, l->key_bytes, l->spec.mode, &l->spec.cipher))
         return true;
-    error_setf(errp, "image '%s' is encrypted by '%s' with a key of %u bytes, which is not known here", io->name, l->cipher_name, l->key_bytes);
+    error_setf(errp, "image '%s' is encrypted by '%s' with a key of %u bytes, which is not known here", io->name,
+               l->cipher_name, l->key_bytes);
     return false;
 }
 
@@ -113,7 +124,10 @@ static bool parse_mode(Luks *l, const LuksIo *io, Error **errp)
 
 static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len) { return a < b + b_len && b < a + a_len; }
 
-uint64_t luks_material_bytes(const Luks *l, const LuksSlot *s) { return align_up((uint64_t)l->key_bytes * s->stripes, CRYPTO_SECTOR); }
+uint64_t luks_material_bytes(const Luks *l, const LuksSlot *s)
+{
+    return align_up((uint64_t)l->key_bytes * s->stripes, CRYPTO_SECTOR);
+}
 
 static bool check_slots(const Luks *l, const LuksIo *io, Error **errp)
 {
@@ -166,19 +180,22 @@ int luks_write_header(const Luks *l, const LuksIo *io)
 
 static bool digest_of(const Luks *l, const uint8_t *key, uint8_t *digest, Error **errp)
 {
-    return crypto_pbkdf2(l->hash, key, l->key_bytes, l->digest_salt, LUKS_SALT, l->digest_iterations, digest, LUKS_DIGEST, errp);
+    return crypto_pbkdf2(l->hash, key, l->key_bytes, l->digest_salt, LUKS_SALT, l->digest_iterations, digest,
+                         LUKS_DIGEST, errp);
 }
 
 static CryptoSectors *slot_cipher(const Luks *l, const LuksSlot *s, const char *passphrase, Error **errp)
 {
     uint8_t key[CRYPTO_KEY_MAX];
-    bool ok = crypto_pbkdf2(l->hash, passphrase, strlen(passphrase), s->salt, LUKS_SALT, s->iterations, key, l->key_bytes, errp);
+    bool ok = crypto_pbkdf2(l->hash, passphrase, strlen(passphrase), s->salt, LUKS_SALT, s->iterations, key,
+                            l->key_bytes, errp);
     CryptoSectors *c = ok ? crypto_sectors_new(&l->spec, key, l->key_bytes, errp) : NULL;
     crypto_wipe(key, sizeof key);
     return c;
 }
 
-bool luks_try_slot(const Luks *l, const LuksIo *io, unsigned slot, const char *passphrase, uint8_t *key, bool *matches, Error **errp)
+bool luks_try_slot(const Luks *l, const LuksIo *io, unsigned slot, const char *passphrase, uint8_t *key, bool *matches,
+                   Error **errp)
 {
     const LuksSlot *s = &l->slot[slot];
     uint64_t len = luks_material_bytes(l, s);
@@ -243,7 +260,8 @@ bool luks_fill_slot(Luks *l, const LuksIo *io, unsigned slot, const char *passph
 
 /* --- new headers --- */
 
-static bool option_enum(Opts *o, const char *prefix, const char *key, const char *const *words, unsigned *index, Error **errp)
+static bool option_enum(Opts *o, const char *prefix, const char *key, const char *const *words, unsigned *index,
+                        Error **errp)
 {
     g_autofree char *name = g_strconcat(prefix, key, NULL);
     return opts_get_enum(o, name, words, index, errp);
@@ -253,9 +271,12 @@ bool luks_params(Opts *o, const char *prefix, LuksParams *out, Error **errp)
 {
     unsigned cipher = CIPHER_AES_256, mode = MODE_XTS, ivgen = IVGEN_PLAIN64, ivhash = HASH_SHA256, hash = HASH_SHA256;
     g_autofree char *time_key = g_strconcat(prefix, "iter-time", NULL);
-    if (!option_enum(o, prefix, "cipher-alg", crypto_cipher_names, &cipher, errp) || !option_enum(o, prefix, "cipher-mode", crypto_mode_names, &mode, errp) ||
-        !option_enum(o, prefix, "ivgen-alg", crypto_ivgen_names, &ivgen, errp) || !option_enum(o, prefix, "ivgen-hash-alg", crypto_hash_names, &ivhash, errp) ||
-        !option_enum(o, prefix, "hash-alg", crypto_hash_names, &hash, errp) || !opts_get_u64(o, time_key, 2000, &out->iter_ms, errp))
+    if (!option_enum(o, prefix, "cipher-alg", crypto_cipher_names, &cipher, errp) ||
+        !option_enum(o, prefix, "cipher-mode", crypto_mode_names, &mode, errp) ||
+        !option_enum(o, prefix, "ivgen-alg", crypto_ivgen_names, &ivgen, errp) ||
+        !option_enum(o, prefix, "ivgen-hash-alg", crypto_hash_names, &ivhash, errp) ||
+        !option_enum(o, prefix, "hash-alg", crypto_hash_names, &hash, errp) ||
+        !opts_get_u64(o, time_key, 2000, &out->iter_ms, errp))
         return false;
     if (out->iter_ms < 1 || out->iter_ms > 3600000) {
         error_setf(errp, "%s: 1 to 3600000 milliseconds, please", time_key);
@@ -266,7 +287,10 @@ bool luks_params(Opts *o, const char *prefix, LuksParams *out, Error **errp)
     return true;
 }
 
-static uint64_t slot_bytes(const LuksParams *p) { return align_up(crypto_key_size(p->spec.cipher, p->spec.mode) * LUKS_STRIPES, 4096); }
+static uint64_t slot_bytes(const LuksParams *p)
+{
+    return align_up(crypto_key_size(p->spec.cipher, p->spec.mode) * LUKS_STRIPES, 4096);
+}
 uint64_t luks_header_size(const LuksParams *p) { return 4096 + LUKS_SLOTS * slot_bytes(p); }
 
 static void random_uuid(char *out)
@@ -278,12 +302,16 @@ static void random_uuid(char *out)
 static void init_header(Luks *l, const LuksParams *p)
 {
     bool essiv = p->spec.ivgen == IVGEN_ESSIV;
-    *l = (Luks){ .version = 1, .spec = p->spec, .hash = p->hash, .key_bytes = (uint32_t)crypto_key_size(p->spec.cipher, p->spec.mode),
-                 .payload_sector = (uint32_t)(luks_header_size(p) / 512), .unlocked = true };
+    *l = (Luks){ .version = 1,
+                 .spec = p->spec,
+                 .hash = p->hash,
+                 .key_bytes = (uint32_t)crypto_key_size(p->spec.cipher, p->spec.mode),
+                 .payload_sector = (uint32_t)(luks_header_size(p) / 512),
+                 .unlocked = true };
     g_strlcpy(l->cipher_name, crypto_cipher_family(p->spec.cipher), sizeof l->cipher_name);
     g_strlcpy(l->hash_name, crypto_hash_names[p->hash], sizeof l->hash_name);
-    g_snprintf(l->cipher_mode, sizeof l->cipher_mode, "%s-%s%s%s", crypto_mode_names[p->spec.mode], crypto_ivgen_names[p->spec.ivgen], essiv ? ":" : "",
-               essiv ? crypto_hash_names[p->spec.ivhash] : "");
+    g_snprintf(l->cipher_mode, sizeof l->cipher_mode, "%s-%s%s%s", crypto_mode_names[p->spec.mode],
+               crypto_ivgen_names[p->spec.ivgen], essiv ? ":" : "", essiv ? crypto_hash_names[p->spec.ivhash] : "");
     random_uuid(l->uuid);
     crypto_random(l->key, l->key_bytes);
     crypto_random(l->digest_salt, LUKS_SALT);
@@ -300,7 +328,8 @@ bool luks_create(const LuksIo *io, const LuksParams *p, const char *passphrase, 
     bool ok = usable && crypto_pbkdf2_speed(l->hash, LUKS_DIGEST, &per_ms, errp);
     crypto_sectors_free(usable);
     if (ok) /* an eighth of the time, as cryptsetup does it */
-        l->digest_iterations = (uint32_t)CLAMP(per_ms * p->iter_ms / 8, (uint64_t)LUKS_ITERATIONS_MIN, (uint64_t)UINT32_MAX);
+        l->digest_iterations = (uint32_t)CLAMP(per_ms * p->iter_ms / 8, (uint64_t)LUKS_ITERATIONS_MIN,
+                                               (uint64_t)UINT32_MAX);
     ok = ok && digest_of(l, l->key, l->digest, errp);
     if (ok) { /* what stood there is gone, and no free slot tells by its zeroes that it never was used */
         uint64_t len = luks_header_size(p);
@@ -325,7 +354,8 @@ char *luks_describe(const Luks *l, bool format)
     g_string_append_printf(s, "\"ivgen-alg\": \"%s\", ", crypto_ivgen_names[l->spec.ivgen]);
     if (l->spec.ivgen == IVGEN_ESSIV)
         g_string_append_printf(s, "\"ivgen-hash-alg\": \"%s\", ", crypto_hash_names[l->spec.ivhash]);
-    g_string_append_printf(s, "\"hash-alg\": \"%s\", \"cipher-alg\": \"%s\", \"uuid\": \"", crypto_hash_names[l->hash], crypto_cipher_names[l->spec.cipher]);
+    g_string_append_printf(s, "\"hash-alg\": \"%s\", \"cipher-alg\": \"%s\", \"uuid\": \"", crypto_hash_names[l->hash],
+                           crypto_cipher_names[l->spec.cipher]);
     for (const char *p = l->uuid; *p; p++)
         g_string_append_c(s, g_ascii_isalnum(*p) || *p == '-' ? *p : '?');
     g_string_append_printf(s, "\", \"cipher-mode\": \"%s\", \"slots\": [", crypto_mode_names[l->spec.mode]);
@@ -337,6 +367,7 @@ char *luks_describe(const Luks *l, bool format)
         g_string_append_printf(s, "\"key-offset\": %" G_GUINT64_FORMAT, (guint64)slot->sector * 512);
         g_string_append_printf(s, slot->active ? ", \"stripes\": %u}" : "}", slot->stripes);
     }
-    g_string_append_printf(s, "], \"payload-offset\": %" G_GUINT64_FORMAT ", \"master-key-iters\": %u}", (guint64)luks_payload_offset(l), l->digest_iterations);
+    g_string_append_printf(s, "], \"payload-offset\": %" G_GUINT64_FORMAT ", \"master-key-iters\": %u}",
+                           (guint64)luks_payload_offset(l), l->digest_iterations);
     return g_string_free(s, FALSE);
 }

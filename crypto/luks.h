@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* LUKS version 1: header, key slots, unlocking ("LUKS1 On-Disk Format Specification", version 1.2.3). Where the header stands is the caller's matter. */
+/*
+ * LUKS version 1: header, key slots, unlocking ("LUKS1 On-Disk Format Specification", version 1.2.3). Where the header
+ * stands is the caller's matter.
+ */
 #ifndef CRYPTO_LUKS_H
 #define CRYPTO_LUKS_H
 
@@ -37,11 +40,14 @@ void luks_free(Luks *l);
 /* Try the passphrase on all key slots: the cipher of the payload, which the caller frees. */
 CryptoSectors *luks_unlock(Luks *l, const LuksIo *io, const char *passphrase, Error **errp);
 uint64_t luks_payload_offset(const Luks *l);                 /* bytes */
-/* QCryptoBlockInfoLUKS's members as a JSON object; format: put {"format": "luks"} in front, as in qcow2's encrypt object. */
+/*
+ * QCryptoBlockInfoLUKS's members as a JSON object; format: put {"format": "luks"} in front, as in qcow2's encrypt
+ * object.
+ */
 char *luks_describe(const Luks *l, bool format);
 /*
- * Options state=active|inactive, new-secret, old-secret, keyslot, iter-time, with `prefix` in front. Adding needs an unlocked header. force: a slot in
- * use may be overwritten, and the last one be erased.
+ * Options state=active|inactive, new-secret, old-secret, keyslot, iter-time, with `prefix` in front. Adding needs an
+ * unlocked header. force: a slot in use may be overwritten, and the last one be erased.
  */
 bool luks_amend(Luks *l, const LuksIo *io, Opts *o, const char *prefix, bool force, Error **errp);
 #endif

@@ -56,14 +56,16 @@ static bool load_key(Secret *s, Error **errp)
     }
     if (len >= 0 && (size_t)len == s->len)
         return true;
-    error_set_errno(errp, len < 0 ? errno : EFBIG, "secret '%s': key %u of the kernel can't be read", s->object.id, s->serial);
+    error_set_errno(errp, len < 0 ? errno : EFBIG, "secret '%s': key %u of the kernel can't be read", s->object.id,
+                    s->serial);
     return false;
 }
 
 /* --- encodings --- */
 
 /* Blanks and line ends are fine, anything else is not. */
-static bool decode_base64(const Secret *s, const uint8_t *text, size_t text_len, uint8_t **out, size_t *len, Error **errp)
+static bool decode_base64(const Secret *s, const uint8_t *text, size_t text_len, uint8_t **out, size_t *len,
+                          Error **errp)
 {
     g_autoptr(GString) clean = g_string_sized_new(text_len + 1);
     for (size_t i = 0; i < text_len; i++) {
@@ -90,7 +92,8 @@ static bool decrypt(Secret *s, Error **errp)
     ok = ok && (s->iv || fail(s, errp, "keyid= needs iv=BASE64, too"));
     ok = ok && decode_base64(s, (uint8_t *)s->iv, strlen(s->iv), &iv, &iv_len, errp);
     ok = ok && (iv_len == 16 || fail(s, errp, "iv= must be 16 bytes"));
-    ok = ok && ((s->len && s->len % 16 == 0) || fail(s, errp, "its encrypted value must be a multiple of 16 bytes, and not empty"));
+    ok = ok && ((s->len && s->len % 16 == 0) ||
+                fail(s, errp, "its encrypted value must be a multiple of 16 bytes, and not empty"));
     ok = ok && crypto_cbc(CIPHER_AES_256, key, iv, s->value, s->len, false, errp);
     uint8_t padding = ok ? s->value[s->len - 1] : 0;
     ok = ok && ((padding >= 1 && padding <= 16) || fail(s, errp, "it can't be decrypted: another key or iv was used"));
@@ -159,13 +162,17 @@ char *secret_get_text(const char *id, Error **errp)
     if (!text || g_utf8_validate((char *)text, (gssize)len, NULL))
         return (char *)text;
     crypto_wipe_free(text, len);
-    error_setf(errp, "secret '%s': a passphrase must be text in UTF-8 without zero bytes; this one isn't (is format=base64 missing?)", id);
+    error_setf(errp,
+               "secret '%s': a passphrase must be text in UTF-8 without zero bytes; this one isn't (is format=base64 "
+               "missing?)",
+               id);
     return NULL;
 }
 
 #define COMMON_PROPS \
     DEFINE_PROP_ENUM("format", Secret, format, FORMAT_RAW, formats, "how the value is written: raw or base64"), \
-    DEFINE_PROP_STRING("keyid", Secret, keyid, NULL, "secret of 32 bytes that the value is encrypted with (AES-256-CBC)"), \
+    DEFINE_PROP_STRING("keyid", Secret, keyid, NULL, \
+        "secret of 32 bytes that the value is encrypted with (AES-256-CBC)"), \
     DEFINE_PROP_STRING("iv", Secret, iv, NULL, "with keyid: the initialization vector, 16 bytes in base64"), \
     DEFINE_PROP_END
 
@@ -173,10 +180,20 @@ static const Property secret_props[] = {
     DEFINE_PROP_STRING("data", Secret, data, NULL, "the value itself (other users see command lines: better use file)"),
     DEFINE_PROP_STRING("file", Secret, file, NULL, "file with the value"), COMMON_PROPS
 };
-static const Property keyring_props[] = { DEFINE_PROP_U32("serial", Secret, serial, 0, "number of the key"), COMMON_PROPS };
-static const ObjectType secret_type = { .name = "secret", .desc = "a password or key", .size = sizeof(Secret), .props = secret_props,
-                                        .complete = secret_complete, .finalize = secret_finalize };
-static const ObjectType keyring_type = { .name = "secret_keyring", .kind = "secret", .desc = "a key of the kernel's keyring", .size = sizeof(Secret),
-                                         .props = keyring_props, .complete = keyring_complete, .finalize = secret_finalize };
+static const Property keyring_props[] = { DEFINE_PROP_U32("serial", Secret, serial, 0, "number of the key"),
+                                          COMMON_PROPS };
+static const ObjectType secret_type = { .name = "secret",
+                                        .desc = "a password or key",
+                                        .size = sizeof(Secret),
+                                        .props = secret_props,
+                                        .complete = secret_complete,
+                                        .finalize = secret_finalize };
+static const ObjectType keyring_type = { .name = "secret_keyring",
+                                         .kind = "secret",
+                                         .desc = "a key of the kernel's keyring",
+                                         .size = sizeof(Secret),
+                                         .props = keyring_props,
+                                         .complete = keyring_complete,
+                                         .finalize = secret_finalize };
 OBJECT_REGISTER(secret_type)
 OBJECT_REGISTER(keyring_type)

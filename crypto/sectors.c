@@ -19,12 +19,15 @@ struct CryptoSectors {
     Handle idle[HANDLES_KEPT];
 };
 
-static const int gcry_mode[CRYPTO_MODES] = { GCRY_CIPHER_MODE_ECB, GCRY_CIPHER_MODE_CBC, GCRY_CIPHER_MODE_XTS, GCRY_CIPHER_MODE_CTR };
+static const int gcry_mode[CRYPTO_MODES] = { GCRY_CIPHER_MODE_ECB, GCRY_CIPHER_MODE_CBC, GCRY_CIPHER_MODE_XTS,
+                                             GCRY_CIPHER_MODE_CTR };
 
-static bool open_handle(gcry_cipher_hd_t *h, CryptoCipher c, CryptoMode m, const void *key, size_t key_len, Error **errp)
+static bool open_handle(gcry_cipher_hd_t *h, CryptoCipher c, CryptoMode m, const void *key, size_t key_len,
+                        Error **errp)
 {
     crypto_init();
-    gcry_error_t e = crypto_cipher_algo(c) ? gcry_cipher_open(h, crypto_cipher_algo(c), gcry_mode[m], 0) : gcry_error(GPG_ERR_CIPHER_ALGO);
+    gcry_error_t e = crypto_cipher_algo(c) ? gcry_cipher_open(h, crypto_cipher_algo(c), gcry_mode[m], 0)
+                                           : gcry_error(GPG_ERR_CIPHER_ALGO);
     if (!e) {
         e = gcry_cipher_setkey(*h, key, key_len);
         if (gcry_err_code(e) == GPG_ERR_WEAK_KEY) /* set all the same */
@@ -33,7 +36,8 @@ static bool open_handle(gcry_cipher_hd_t *h, CryptoCipher c, CryptoMode m, const
             gcry_cipher_close(*h);
     }
     if (e)
-        error_setf(errp, "cipher %s-%s: %s; choose another one", crypto_cipher_names[c], crypto_mode_names[m], gcry_strerror(e));
+        error_setf(errp, "cipher %s-%s: %s; choose another one", crypto_cipher_names[c], crypto_mode_names[m],
+                   gcry_strerror(e));
     return !e;
 }
 
@@ -98,7 +102,8 @@ CryptoSectors *crypto_sectors_new(const CryptoSpec *spec, const void *key, size_
 {
     crypto_init();
     if (key_len > CRYPTO_KEY_MAX || key_len != crypto_key_size(spec->cipher, spec->mode)) {
-        error_setf(errp, "cipher %s-%s takes no key of %zu bytes", crypto_cipher_names[spec->cipher], crypto_mode_names[spec->mode], key_len);
+        error_setf(errp, "cipher %s-%s takes no key of %zu bytes", crypto_cipher_names[spec->cipher],
+                   crypto_mode_names[spec->mode], key_len);
         return NULL;
     }
     CryptoSectors *s = g_new0(CryptoSectors, 1);
@@ -109,15 +114,16 @@ CryptoSectors *crypto_sectors_new(const CryptoSpec *spec, const void *key, size_
     pthread_mutex_init(&s->lock, NULL);
     bool ok = spec->mode != MODE_XTS || s->block == 16;
     if (!ok)
-        error_setf(errp, "cipher %s has blocks of %zu bytes, XTS needs 16; use cipher-mode=cbc", crypto_cipher_names[spec->cipher], s->block);
+        error_setf(errp, "cipher %s has blocks of %zu bytes, XTS needs 16; use cipher-mode=cbc",
+                   crypto_cipher_names[spec->cipher], s->block);
     if (ok && spec->ivgen == IVGEN_ESSIV && spec->mode != MODE_ECB) {
         s->iv_key_len = crypto_digest_size(spec->ivhash);
         ok = crypto_cipher_find(crypto_cipher_family(spec->cipher), s->iv_key_len, MODE_ECB, &s->iv_cipher);
         if (ok)
             crypto_hash(spec->ivhash, key, key_len, s->iv_key);
         else
-            error_setf(errp, "essiv: %s gives %zu bytes, which is no key of %s; use another ivgen-hash-alg", crypto_hash_names[spec->ivhash], s->iv_key_len,
-                       crypto_cipher_family(spec->cipher));
+            error_setf(errp, "essiv: %s gives %zu bytes, which is no key of %s; use another ivgen-hash-alg",
+                       crypto_hash_names[spec->ivhash], s->iv_key_len, crypto_cipher_family(spec->cipher));
     }
     if (ok && make(s, &s->idle[0], errp)) {
         s->idle_count = 1;
@@ -148,7 +154,8 @@ static gcry_error_t set_iv(const CryptoSectors *s, Handle *h, uint64_t sector)
     gcry_error_t e = h->iv ? gcry_cipher_encrypt(h->iv, iv, s->block, NULL, 0) : 0;
     if (e)
         return e;
-    return s->spec.mode == MODE_CTR ? gcry_cipher_setctr(h->data, iv, s->block) : gcry_cipher_setiv(h->data, iv, s->block);
+    return s->spec.mode == MODE_CTR ? gcry_cipher_setctr(h->data, iv, s->block)
+                                    : gcry_cipher_setiv(h->data, iv, s->block);
 }
 
 int crypto_sectors_run(CryptoSectors *s, uint64_t first, void *buf, size_t len, bool encrypt)
@@ -160,7 +167,9 @@ int crypto_sectors_run(CryptoSectors *s, uint64_t first, void *buf, size_t len, 
     for (size_t at = 0; !e && at < len; at += CRYPTO_SECTOR) {
         uint8_t *p = (uint8_t *)buf + at;
         e = set_iv(s, &h, first + at / CRYPTO_SECTOR);
-        e = e ? e : encrypt ? gcry_cipher_encrypt(h.data, p, CRYPTO_SECTOR, NULL, 0) : gcry_cipher_decrypt(h.data, p, CRYPTO_SECTOR, NULL, 0);
+        e = e         ? e
+            : encrypt ? gcry_cipher_encrypt(h.data, p, CRYPTO_SECTOR, NULL, 0)
+                      : gcry_cipher_decrypt(h.data, p, CRYPTO_SECTOR, NULL, 0);
     }
     give_back(s, &h);
     return e ? -EIO : 0;

@@ -65,8 +65,10 @@ static bool load_x509(TlsCreds *c, Error **errp)
     bool server = c->endpoint == 0, ok = true;
     g_autofree char *ca = creds_file(c, "ca-cert.pem", true, &ok, errp);
     g_autofree char *crl = ok ? creds_file(c, "ca-crl.pem", false, &ok, errp) : NULL;
-    g_autofree char *cert = ok ? creds_file(c, server ? "server-cert.pem" : "client-cert.pem", server, &ok, errp) : NULL;
-    g_autofree char *key = ok ? creds_file(c, server ? "server-key.pem" : "client-key.pem", cert != NULL, &ok, errp) : NULL;
+    g_autofree char *cert = ok ? creds_file(c, server ? "server-cert.pem" : "client-cert.pem", server, &ok, errp)
+                               : NULL;
+    g_autofree char *key = ok ? creds_file(c, server ? "server-key.pem" : "client-key.pem", cert != NULL, &ok, errp)
+                              : NULL;
     g_autofree char *password = ok && c->passwordid ? secret_get_text(c->passwordid, errp) : NULL;
     if (!ok || (c->passwordid && !password))
         return false;
@@ -75,7 +77,9 @@ static bool load_x509(TlsCreds *c, Error **errp)
     c->made = true;
     return gnutls_ok(c, gnutls_certificate_set_x509_trust_file(c->x509, ca, GNUTLS_X509_FMT_PEM), ca, errp) &&
            (!crl || gnutls_ok(c, gnutls_certificate_set_x509_crl_file(c->x509, crl, GNUTLS_X509_FMT_PEM), crl, errp)) &&
-           (!cert || gnutls_ok(c, gnutls_certificate_set_x509_key_file2(c->x509, cert, key, GNUTLS_X509_FMT_PEM, password, 0), cert, errp));
+           (!cert ||
+            gnutls_ok(c, gnutls_certificate_set_x509_key_file2(c->x509, cert, key, GNUTLS_X509_FMT_PEM, password, 0),
+                      cert, errp));
 }
 
 /* The client's own line of keys.psk: "username:hexkey". */
@@ -95,9 +99,11 @@ static bool psk_client_key(TlsCreds *c, const char *path, Error **errp)
             continue;
         g_strchomp(*l);
         gnutls_datum_t key = { (unsigned char *)*l + len + 1, (unsigned)strlen(*l + len + 1) };
-        return gnutls_ok(c, gnutls_psk_set_client_credentials(c->psk_client, user, &key, GNUTLS_PSK_KEY_HEX), "key", errp);
+        return gnutls_ok(c, gnutls_psk_set_client_credentials(c->psk_client, user, &key, GNUTLS_PSK_KEY_HEX), "key",
+                         errp);
     }
-    error_setf(errp, "object '%s': '%s' has no key for user '%s'; set username= or make one with psktool", c->base.id, path, user);
+    error_setf(errp, "object '%s': '%s' has no key for user '%s'; set username= or make one with psktool", c->base.id,
+               path, user);
     return false;
 }
 
@@ -107,7 +113,8 @@ static bool load_psk(TlsCreds *c, Error **errp)
     g_autofree char *keys = creds_file(c, "keys.psk", true, &ok, errp);
     if (!ok)
         return false;
-    int r = server ? gnutls_psk_allocate_server_credentials(&c->psk_server) : gnutls_psk_allocate_client_credentials(&c->psk_client);
+    int r = server ? gnutls_psk_allocate_server_credentials(&c->psk_server)
+                   : gnutls_psk_allocate_client_credentials(&c->psk_client);
     if (!gnutls_ok(c, r, "credentials", errp))
         return false;
     c->made = true;
@@ -119,7 +126,8 @@ static bool load_psk(TlsCreds *c, Error **errp)
 
 static bool load_anon(TlsCreds *c, Error **errp)
 {
-    int r = c->endpoint == 0 ? gnutls_anon_allocate_server_credentials(&c->anon_server) : gnutls_anon_allocate_client_credentials(&c->anon_client);
+    int r = c->endpoint == 0 ? gnutls_anon_allocate_server_credentials(&c->anon_server)
+                             : gnutls_anon_allocate_client_credentials(&c->anon_client);
     c->made = r >= 0;
     if (c->made && c->endpoint == 0)
         gnutls_anon_set_server_known_dh_params(c->anon_server, GNUTLS_SEC_PARAM_MEDIUM);
@@ -162,27 +170,36 @@ static void creds_finalize(Object *o)
         return;
     switch (c->kind) {
     case TLS_X509: gnutls_certificate_free_credentials(c->x509); break;
-    case TLS_PSK: server ? gnutls_psk_free_server_credentials(c->psk_server) : gnutls_psk_free_client_credentials(c->psk_client); break;
-    case TLS_ANON: server ? gnutls_anon_free_server_credentials(c->anon_server) : gnutls_anon_free_client_credentials(c->anon_client); break;
+    case TLS_PSK:
+        server ? gnutls_psk_free_server_credentials(c->psk_server) : gnutls_psk_free_client_credentials(c->psk_client);
+        break;
+    case TLS_ANON:
+        server ? gnutls_anon_free_server_credentials(c->anon_server)
+               : gnutls_anon_free_client_credentials(c->anon_client);
+        break;
     }
 }
 
 #define COMMON_PROPS \
     DEFINE_PROP_ENUM("endpoint", TlsCreds, endpoint, 1, endpoints, "the end of the connection they are for"), \
     DEFINE_PROP_STRING("priority", TlsCreds, priority, NULL, "a priority string of gnutls"), \
-    DEFINE_PROP_BOOL("verify-peer", TlsCreds, verify_peer, true, "the peer must show a certificate that the authority has signed")
+    DEFINE_PROP_BOOL("verify-peer", TlsCreds, verify_peer, true, \
+        "the peer must show a certificate that the authority has signed")
 static const Property x509_props[] = {
-    COMMON_PROPS, DEFINE_PROP_STRING("dir", TlsCreds, dir, NULL, "folder of ca-cert.pem, server-cert.pem, server-key.pem, client-…"),
+    COMMON_PROPS,
+    DEFINE_PROP_STRING("dir", TlsCreds, dir, NULL, "folder of ca-cert.pem, server-cert.pem, server-key.pem, client-…"),
     DEFINE_PROP_STRING("passwordid", TlsCreds, passwordid, NULL, "the key's password, a secret object"), DEFINE_PROP_END
 };
 static const Property psk_props[] = {
     COMMON_PROPS, DEFINE_PROP_STRING("dir", TlsCreds, dir, NULL, "folder of keys.psk (psktool makes it)"),
     DEFINE_PROP_STRING("username", TlsCreds, username, NULL, "the client's name (default qemu)"), DEFINE_PROP_END
 };
-static const Property anon_props[] = { COMMON_PROPS, DEFINE_PROP_STRING("dir", TlsCreds, dir, NULL, "not used"), DEFINE_PROP_END };
+static const Property anon_props[] = { COMMON_PROPS, DEFINE_PROP_STRING("dir", TlsCreds, dir, NULL, "not used"),
+                                       DEFINE_PROP_END };
 
 #define CREDS_TYPE(id, title, text) \
-    static const ObjectType creds_##id = { .name = title, .kind = "tls-creds", .desc = text, .size = sizeof(TlsCreds), .props = id##_props, \
+    static const ObjectType creds_##id = { .name = title, .kind = "tls-creds", .desc = text, .size = sizeof(TlsCreds), \
+        .props = id##_props, \
                                            .complete = complete_##id, .finalize = creds_finalize }; \
     OBJECT_REGISTER(creds_##id)
 CREDS_TYPE(x509, "tls-creds-x509", "TLS with certificates")
@@ -193,8 +210,8 @@ static bool right_end(const TlsCreds *c, bool server, Error **errp)
 {
     bool ok = (c->endpoint == 0) == server;
     if (!ok)
-        error_setf(errp, "object '%s' is for the %s's end of TLS; this is the %s: set endpoint=%s", c->base.id, endpoints[c->endpoint],
-                   endpoints[!server], endpoints[!server]);
+        error_setf(errp, "object '%s' is for the %s's end of TLS; this is the %s: set endpoint=%s", c->base.id,
+                   endpoints[c->endpoint], endpoints[!server], endpoints[!server]);
     return ok;
 }
 
@@ -218,8 +235,12 @@ static int set_credentials(TlsSession *s, const TlsCreds *c, bool server)
     if (r < 0)
         return r;
     switch (kind) {
-    case TLS_PSK: return gnutls_credentials_set(s->gnutls, GNUTLS_CRD_PSK, server ? (void *)c->psk_server : (void *)c->psk_client);
-    case TLS_ANON: return gnutls_credentials_set(s->gnutls, GNUTLS_CRD_ANON, server ? (void *)c->anon_server : (void *)c->anon_client);
+    case TLS_PSK:
+        return gnutls_credentials_set(s->gnutls, GNUTLS_CRD_PSK,
+                                      server ? (void *)c->psk_server : (void *)c->psk_client);
+    case TLS_ANON:
+        return gnutls_credentials_set(s->gnutls, GNUTLS_CRD_ANON,
+                                      server ? (void *)c->anon_server : (void *)c->anon_client);
     default: return gnutls_credentials_set(s->gnutls, GNUTLS_CRD_CERTIFICATE, x509);
     }
 }
@@ -277,7 +298,8 @@ bool tls_session_handshake(TlsSession *s, Error **errp)
         return true;
     if (r == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR) {
         gnutls_datum_t why = { NULL, 0 };
-        gnutls_certificate_verification_status_print(gnutls_session_get_verify_cert_status(s->gnutls), GNUTLS_CRT_X509, &why, 0);
+        gnutls_certificate_verification_status_print(gnutls_session_get_verify_cert_status(s->gnutls), GNUTLS_CRT_X509,
+                                                     &why, 0);
         if (why.data)
             g_strchomp((char *)why.data);
         error_setf(errp, "TLS: the peer's certificate was refused: %s", why.data ? (char *)why.data : "not valid");
@@ -292,7 +314,11 @@ bool tls_session_handshake(TlsSession *s, Error **errp)
 
 static ssize_t result(ssize_t r)
 {
-    return r >= 0 ? r : r == GNUTLS_E_AGAIN ? -EAGAIN : r == GNUTLS_E_INTERRUPTED ? -EINTR : r == GNUTLS_E_PREMATURE_TERMINATION ? 0 : -EIO;
+    return r >= 0                                ? r
+           : r == GNUTLS_E_AGAIN                 ? -EAGAIN
+           : r == GNUTLS_E_INTERRUPTED           ? -EINTR
+           : r == GNUTLS_E_PREMATURE_TERMINATION ? 0
+                                                 : -EIO;
 }
 
 ssize_t tls_session_recv(TlsSession *s, void *buf, size_t len)
@@ -337,8 +363,14 @@ static void *no_tls(Error **errp)
 }
 
 Object *tls_creds_take(const char *id, bool server, Error **errp) { return no_tls(errp); }
-TlsSession *tls_session_new(const char *creds, bool server, const char *hostname, int fd, Error **errp) { return no_tls(errp); }
-TlsSession *tls_session_new_for(Object *creds, bool server, const char *hostname, int fd, Error **errp) { return no_tls(errp); }
+TlsSession *tls_session_new(const char *creds, bool server, const char *hostname, int fd, Error **errp)
+{
+    return no_tls(errp);
+}
+TlsSession *tls_session_new_for(Object *creds, bool server, const char *hostname, int fd, Error **errp)
+{
+    return no_tls(errp);
+}
 bool tls_session_handshake(TlsSession *s, Error **errp) { return no_tls(errp); }
 ssize_t tls_session_recv(TlsSession *s, void *buf, size_t len) { return -ENOTSUP; }
 ssize_t tls_session_send(TlsSession *s, const void *buf, size_t len) { return -ENOTSUP; }

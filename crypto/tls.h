@@ -11,9 +11,9 @@
 typedef struct TlsSession TlsSession;
 
 /*
- * creds: the id of an object of kind "tls-creds" (counted as in use until the session is freed), NULL: the system's authorities (client
- * only). Its endpoint= must fit. hostname: whom the server's certificate must name; NULL for servers. fd stays the caller's.
- * Main thread or any, one at a time: see tls_creds_take() for users in other threads.
+ * creds: the id of an object of kind "tls-creds" (counted as in use until the session is freed), NULL: the system's
+ * authorities (client only). Its endpoint= must fit. hostname: whom the server's certificate must name; NULL for
+ * servers. fd stays the caller's. Main thread or any, one at a time: see tls_creds_take() for users in other threads.
  */
 TlsSession *tls_session_new(const char *creds, bool server, const char *hostname, int fd, Error **errp);
 /* The same by an object that the caller holds: any thread. NULL: the system's authorities. */

@@ -44,7 +44,8 @@ static bool read_one(const char *p)
 static bool write_one(const char *p)
 {
     uint64_t n;
-    return answer(gdb_get_number(&p, &n) && *p++ == '=' && n <= UINT16_MAX && gdb_write_reg(gdb_vcpu(gdb.reg_cpu), (unsigned)n, p));
+    return answer(gdb_get_number(&p, &n) && *p++ == '=' && n <= UINT16_MAX &&
+                  gdb_write_reg(gdb_vcpu(gdb.reg_cpu), (unsigned)n, p));
 }
 
 /* ---- memory ---- */
@@ -191,7 +192,8 @@ static DebugStep step_kind(void) { return gdb.sstep & GDB_SSTEP_NOIRQ ? DEBUG_ST
 static bool go(const char *actions)
 {
     RunState s = machine_run_state();
-    if (s == RUN_SHUTDOWN || s == RUN_GUEST_PANICKED || s == RUN_INTERNAL_ERROR) { /* it cannot go on: what happened is told again */
+    /* it cannot go on: what happened is told again */
+    if (s == RUN_SHUTDOWN || s == RUN_GUEST_PANICKED || s == RUN_INTERNAL_ERROR) {
         gdb_report_stop(s == RUN_SHUTDOWN ? 3 : 6, gdb_run_vcpu());
         return true;
     }
@@ -299,9 +301,10 @@ static const struct Command {
     char name;
     bool (*run)(const char *rest);
 } commands[] = {
-    { '?', why }, { 'g', read_all }, { 'G', write_all }, { 'p', read_one }, { 'P', write_one }, { 'm', read_memory },
-    { 'M', write_memory }, { 'Z', insert_point }, { 'z', remove_point }, { 'H', set_thread }, { 'T', thread_alive },
-    { 'c', proceed }, { 'C', proceed_signal }, { 's', step }, { 'S', step_signal }, { 'v', verbose }, { 'D', detach }, { 'k', kill_it },
+    { '?', why },          { 'g', read_all },     { 'G', write_all },      { 'p', read_one },     { 'P', write_one },
+    { 'm', read_memory },  { 'M', write_memory }, { 'Z', insert_point },   { 'z', remove_point }, { 'H', set_thread },
+    { 'T', thread_alive }, { 'c', proceed },      { 'C', proceed_signal }, { 's', step },         { 'S', step_signal },
+    { 'v', verbose },      { 'D', detach },       { 'k', kill_it },
 };
 
 bool gdb_command(const char *body, size_t len)

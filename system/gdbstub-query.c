@@ -9,8 +9,8 @@ static bool supported(const char *p)
     g_auto(GStrv) theirs = g_strsplit(p, ";", 64);
     gdb.swbreak = g_strv_contains((const char *const *)theirs, "swbreak+");
     gdb.hwbreak = g_strv_contains((const char *const *)theirs, "hwbreak+");
-    gdb_put("PacketSize=%x;QStartNoAckMode+;qXfer:features:read+;vContSupported+%s%s", GDB_PACKET_MAX, gdb.swbreak ? ";swbreak+" : "",
-            gdb.hwbreak ? ";hwbreak+" : "");
+    gdb_put("PacketSize=%x;QStartNoAckMode+;qXfer:features:read+;vContSupported+%s%s", GDB_PACKET_MAX,
+            gdb.swbreak ? ";swbreak+" : "", gdb.hwbreak ? ";hwbreak+" : "");
     return true;
 }
 
@@ -79,7 +79,10 @@ static bool thread_info(const char *p)
         gdb_put("E16");
         return true;
     }
-    g_autofree char *text = g_strdup_printf("CPU#%u [%s]", v->index, v->powered_off ? "off" : v->halted ? "halted" : "running");
+    g_autofree char *text = g_strdup_printf("CPU#%u [%s]", v->index,
+                                            v->powered_off ? "off"
+                                            : v->halted    ? "halted"
+                                                           : "running");
     gdb_put_hex(text, strlen(text));
     return true;
 }
@@ -183,11 +186,11 @@ static const struct Query {
     const char *name;
     bool (*run)(const char *rest);
 } queries[] = {
-    { "qSupported", supported }, { "QStartNoAckMode", no_ack }, { "qXfer:features:read:", features },
-    { "qfThreadInfo", first_threads }, { "qsThreadInfo", more_threads }, { "qThreadExtraInfo,", thread_info },
-    { "qAttached", attached }, { "qRcmd,", monitor_line }, { "qqemu.sstepbits", sstep_bits }, { "qqemu.sstep", get_sstep },
-    { "Qqemu.sstep=", set_sstep }, { "Qqemu.sstep:", set_sstep }, { "qqemu.PhyMemMode", get_phys }, { "Qqemu.PhyMemMode:", set_phys },
-    { "qqemu.Supported", qemu_supported },
+    { "qSupported", supported },       { "QStartNoAckMode", no_ack },     { "qXfer:features:read:", features },
+    { "qfThreadInfo", first_threads }, { "qsThreadInfo", more_threads },  { "qThreadExtraInfo,", thread_info },
+    { "qAttached", attached },         { "qRcmd,", monitor_line },        { "qqemu.sstepbits", sstep_bits },
+    { "qqemu.sstep", get_sstep },      { "Qqemu.sstep=", set_sstep },     { "Qqemu.sstep:", set_sstep },
+    { "qqemu.PhyMemMode", get_phys },  { "Qqemu.PhyMemMode:", set_phys }, { "qqemu.Supported", qemu_supported },
 };
 
 bool gdb_query(const char *body)

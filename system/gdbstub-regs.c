@@ -32,7 +32,8 @@ char *gdb_target_xml(void)
 {
     const GdbTarget *t = gdb_target();
     const Vcpu *v = vcpu_get(0);
-    GString *out = g_string_new("<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target version=\"1.0\">\n");
+    GString *out = g_string_new(
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target version=\"1.0\">\n");
     g_string_append_printf(out, "<architecture>%s</architecture>\n", t->architecture);
     if (t->osabi)
         g_string_append_printf(out, "<osabi>%s</osabi>\n", t->osabi);

@@ -104,7 +104,9 @@ void gdb_pause(void)
 
 void gdb_report_stop(unsigned signal, const Vcpu *v)
 {
-    const char *const watch[] = { [DEBUG_WATCH_WRITE] = "watch", [DEBUG_WATCH_READ] = "rwatch", [DEBUG_WATCH_ACCESS] = "awatch" };
+    const char *const watch[] = {
+        [DEBUG_WATCH_WRITE] = "watch", [DEBUG_WATCH_READ] = "rwatch", [DEBUG_WATCH_ACCESS] = "awatch"
+    };
     const DebugStop *s = &v->debug.stop;
     gdb.running = false;
     gdb.reg_cpu = gdb.run_cpu = v->index;
@@ -136,9 +138,12 @@ static void vcpu_stopped(void)
 static void state_changed(void *opaque)
 {
     RunState s = machine_run_state();
-    if (!gdb.chr || !gdb.running || s == RUN_RUNNING || s == RUN_DEBUG || s == RUN_SAVING || s == RUN_LOADING || run_suspended())
+    if (!gdb.chr || !gdb.running || s == RUN_RUNNING || s == RUN_DEBUG || s == RUN_SAVING || s == RUN_LOADING ||
+        run_suspended())
         return;
-    static const uint8_t signals[] = { [RUN_PAUSED] = 2, [RUN_SHUTDOWN] = 3, [RUN_GUEST_PANICKED] = 6, [RUN_INTERNAL_ERROR] = 6 };
+    static const uint8_t signals[] = {
+        [RUN_PAUSED] = 2, [RUN_SHUTDOWN] = 3, [RUN_GUEST_PANICKED] = 6, [RUN_INTERNAL_ERROR] = 6
+    };
     Vcpu *v = gdb_vcpu(gdb.run_cpu);
     if (v)
         report_now(s < G_N_ELEMENTS(signals) && signals[s] ? signals[s] : 2, v);
@@ -315,7 +320,8 @@ static void stop_stub(void)
 static char *as_server(const char *dev)
 {
     bool socket = g_str_has_prefix(dev, "tcp:") || g_str_has_prefix(dev, "unix:");
-    return g_strdup_printf("%s%s%s", dev, socket && !strstr(dev, "server") ? ",server=on" : "", socket && !strstr(dev, "wait") ? ",wait=off" : "");
+    return g_strdup_printf("%s%s%s", dev, socket && !strstr(dev, "server") ? ",server=on" : "",
+                           socket && !strstr(dev, "wait") ? ",wait=off" : "");
 }
 
 bool gdbstub_start(const char *dev, Error **errp)

@@ -48,7 +48,8 @@ static bool start(Settings *s, Error **errp)
         return false;
     info_reportf("%s", s->accel_note);
     if (s->blind)
-        info_reportf("this version has no display: the machine runs unseen; -nographic puts its console on this terminal");
+        info_reportf(
+            "this version has no display: the machine runs unseen; -nographic puts its console on this terminal");
     if (!background_ready(errp))
         return false;
     run_catch_signals();

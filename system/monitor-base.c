@@ -103,8 +103,8 @@ static bool do_trace_event(Monitor *mon, int argc, char **argv, Error **errp)
 }
 
 const MonitorCommand monitor_commands_base[] = {
-    { "help|?", "[COMMAND]", "list the commands, or explain one; 'help info' lists what info shows", 0, 1, false, do_help,
-      complete_help },
+    { "help|?", "[COMMAND]", "list the commands, or explain one; 'help info' lists what info shows", 0, 1, false,
+      do_help, complete_help },
     { "info", "[ITEM]", "show something of the machine", 0, 3, false, do_info, complete_info },
     { "log", "ITEM[,ITEM...]|none", "what goes to the log, as with -d", 1, 1, false, do_log },
     { "logfile", "FILE", "send the log there, as with -D", 1, 1, false, do_logfile },

@@ -22,7 +22,10 @@ static bool screendump(const char *file, const char *device, Error **errp)
     return ok;
 }
 
-static bool do_screendump(Monitor *mon, int argc, char **argv, Error **errp) { return screendump(argv[1], argc > 2 ? argv[2] : NULL, errp); }
+static bool do_screendump(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    return screendump(argv[1], argc > 2 ? argv[2] : NULL, errp);
+}
 
 const MonitorCommand monitor_commands_display[] = {
     { "screendump", "FILE [DEVICE]", "write the picture of a screen to a PPM file", 1, 2, false, do_screendump },

@@ -39,8 +39,9 @@ static void print_title(Monitor *mon, const char *name, BlockNode *n)
         return;
     }
     const char *node = block_node_name(n);
-    monitor_printf(mon, "%s%s%s%s: %s (%s%s)\n", name, *node && strcmp(node, name) ? " (" : "", strcmp(node, name) ? node : "",
-                   *node && strcmp(node, name) ? ")" : "", block_filename(block_skip_filters(n)), block_driver_name(n), block_writable(n) ? "" : ", read-only");
+    monitor_printf(mon, "%s%s%s%s: %s (%s%s)\n", name, *node && strcmp(node, name) ? " (" : "",
+                   strcmp(node, name) ? node : "", *node && strcmp(node, name) ? ")" : "",
+                   block_filename(block_skip_filters(n)), block_driver_name(n), block_writable(n) ? "" : ", read-only");
 }
 
 static void print_images(Monitor *mon, BlockNode *n)
@@ -67,9 +68,10 @@ static void print_node(Monitor *mon, BlockNode *n, bool verbose)
 
 static void print_limits(Monitor *mon, ThrottleGroup *g)
 {
-    static const struct { const char *name; ThrottleKind kind; } order[] = {
-        { "bps", THROTTLE_BPS }, { "bps_rd", THROTTLE_BPS_READ }, { "bps_wr", THROTTLE_BPS_WRITE }, { "iops", THROTTLE_OPS },
-        { "iops_rd", THROTTLE_OPS_READ }, { "iops_wr", THROTTLE_OPS_WRITE },
+    static const struct { const char *name; ThrottleKind kind;
+    } order[] = {
+        { "bps", THROTTLE_BPS },  { "bps_rd", THROTTLE_BPS_READ },  { "bps_wr", THROTTLE_BPS_WRITE },
+        { "iops", THROTTLE_OPS }, { "iops_rd", THROTTLE_OPS_READ }, { "iops_wr", THROTTLE_OPS_WRITE },
     };
     ThrottleConfig c = throttle_group_config(g);
     monitor_printf(mon, "    I/O throttling:  ");
@@ -90,7 +92,8 @@ static void print_drive(Monitor *mon, const BlockBackend *b, bool verbose)
     if (user)
         monitor_printf(mon, "    Attached to:      %s\n", user);
     if (blk_removable(b))
-        monitor_printf(mon, "    Removable device: %slocked, tray %s\n", blk_locked(b) ? "" : "not ", blk_tray_open(b) ? "open" : "closed");
+        monitor_printf(mon, "    Removable device: %slocked, tray %s\n", blk_locked(b) ? "" : "not ",
+                       blk_tray_open(b) ? "open" : "closed");
     if (n)
         print_node(mon, n, false);
     if (blk_throttle(b))
@@ -151,8 +154,11 @@ static void print_counts(Monitor *mon, const char *what, const uint64_t *counts)
     for (unsigned op = 0; op < BLK_SCSI; op++)
         any |= counts[op];
     if (any)
-        monitor_printf(mon, "    %s_rd_operations=%" PRIu64 " %s_wr_operations=%" PRIu64 " %s_flush_operations=%" PRIu64 " %s_unmap_operations=%" PRIu64 "\n",
-                       what, counts[BLK_READ], what, counts[BLK_WRITE] + counts[BLK_WRITE_ZEROES], what, counts[BLK_FLUSH], what, counts[BLK_DISCARD]);
+        monitor_printf(mon,
+                       "    %s_rd_operations=%" PRIu64 " %s_wr_operations=%" PRIu64 " %s_flush_operations=%" PRIu64
+                       " %s_unmap_operations=%" PRIu64 "\n",
+                       what, counts[BLK_READ], what, counts[BLK_WRITE] + counts[BLK_WRITE_ZEROES], what,
+                       counts[BLK_FLUSH], what, counts[BLK_DISCARD]);
 }
 
 static void print_interval(Monitor *mon, const BlkIntervalStats *v)
@@ -160,8 +166,8 @@ static void print_interval(Monitor *mon, const BlkIntervalStats *v)
     static const char *const names[BLK_TIMED] = { "rd", "wr", "flush" };
     monitor_printf(mon, "    interval_length=%" PRIu64, v->seconds);
     for (unsigned op = 0; op < BLK_TIMED; op++)
-        monitor_printf(mon, " min_%s_latency_ns=%" PRIu64 " max_%s_latency_ns=%" PRIu64 " avg_%s_latency_ns=%" PRIu64, names[op], v->min_ns[op], names[op],
-                       v->max_ns[op], names[op], v->avg_ns[op]);
+        monitor_printf(mon, " min_%s_latency_ns=%" PRIu64 " max_%s_latency_ns=%" PRIu64 " avg_%s_latency_ns=%" PRIu64,
+                       names[op], v->min_ns[op], names[op], v->max_ns[op], names[op], v->avg_ns[op]);
     monitor_printf(mon, " avg_rd_queue_depth=%.3f avg_wr_queue_depth=%.3f\n", v->depth[BLK_READ], v->depth[BLK_WRITE]);
 }
 
@@ -170,15 +176,21 @@ bool monitor_info_blockstats(Monitor *mon, int argc, char **argv, Error **errp)
     for (unsigned i = 0; i < blk_count(); i++) {
         const BlockBackend *b = blk_nth(i);
         BlkStats s = blk_stats(b);
-        monitor_printf(mon, "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64 " wr_operations=%" PRIu64
-                       " flush_operations=%" PRIu64 " wr_total_time_ns=%" PRIu64 " rd_total_time_ns=%" PRIu64 " flush_total_time_ns=%" PRIu64
-                       " rd_merged=0 wr_merged=0 idle_time_ns=%" PRIu64 "\n",
-                       *blk_name(b) ? blk_name(b) : blk_user(b) ? blk_user(b) : "drive", s.bytes[BLK_READ], s.bytes[BLK_WRITE], s.ops[BLK_READ],
-                       s.ops[BLK_WRITE], s.ops[BLK_FLUSH], s.time_ns[BLK_WRITE], s.time_ns[BLK_READ], s.time_ns[BLK_FLUSH], s.idle_ns);
+        monitor_printf(mon,
+                       "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64 " wr_operations=%" PRIu64
+                       " flush_operations=%" PRIu64 " wr_total_time_ns=%" PRIu64 " rd_total_time_ns=%" PRIu64
+                       " flush_total_time_ns=%" PRIu64 " rd_merged=0 wr_merged=0 idle_time_ns=%" PRIu64 "\n",
+                       *blk_name(b)  ? blk_name(b)
+                       : blk_user(b) ? blk_user(b)
+                                     : "drive",
+                       s.bytes[BLK_READ], s.bytes[BLK_WRITE], s.ops[BLK_READ], s.ops[BLK_WRITE], s.ops[BLK_FLUSH],
+                       s.time_ns[BLK_WRITE], s.time_ns[BLK_READ], s.time_ns[BLK_FLUSH], s.idle_ns);
         bool failed, invalid;
         blk_get_accounting(b, &failed, &invalid);
-        monitor_printf(mon, "    unmap_bytes=%" PRIu64 " unmap_operations=%" PRIu64 " unmap_total_time_ns=%" PRIu64 " wr_highest_offset=%" PRIu64
-                       " account_failed=%s account_invalid=%s\n", s.bytes[BLK_DISCARD], s.ops[BLK_DISCARD], s.time_ns[BLK_DISCARD], s.highest,
+        monitor_printf(mon,
+                       "    unmap_bytes=%" PRIu64 " unmap_operations=%" PRIu64 " unmap_total_time_ns=%" PRIu64
+                       " wr_highest_offset=%" PRIu64 " account_failed=%s account_invalid=%s\n",
+                       s.bytes[BLK_DISCARD], s.ops[BLK_DISCARD], s.time_ns[BLK_DISCARD], s.highest,
                        failed ? "on" : "off", invalid ? "on" : "off");
         print_counts(mon, "failed", s.failed);
         print_counts(mon, "invalid", s.invalid);
@@ -205,10 +217,11 @@ static bool parse_request(const char *text, HandRequest *r, Error **errp)
 {
     g_auto(GStrv) words = NULL;
     gint count;
-    const GOptionEntry entries[] = {
-        { "pattern", 'P', 0, G_OPTION_ARG_INT64, &r->pattern, NULL, NULL }, { "zeroes", 'z', 0, G_OPTION_ARG_NONE, &r->zeroes, NULL, NULL },
-        { "unmap", 'u', 0, G_OPTION_ARG_NONE, &r->unmap, NULL, NULL }, { "verbose", 'v', 0, G_OPTION_ARG_NONE, &r->verbose, NULL, NULL }, { NULL }
-    };
+    const GOptionEntry entries[] = { { "pattern", 'P', 0, G_OPTION_ARG_INT64, &r->pattern, NULL, NULL },
+                                     { "zeroes", 'z', 0, G_OPTION_ARG_NONE, &r->zeroes, NULL, NULL },
+                                     { "unmap", 'u', 0, G_OPTION_ARG_NONE, &r->unmap, NULL, NULL },
+                                     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &r->verbose, NULL, NULL },
+                                     { NULL } };
     g_autofree char *line = g_strdup_printf("qemu-io %s", text);
     if (!g_shell_parse_argv(line, &count, &words, errp))
         return false;
@@ -220,8 +233,13 @@ static bool parse_request(const char *text, HandRequest *r, Error **errp)
     count = (gint)g_strv_length(words);
     r->what = g_strdup(count > 1 ? words[1] : "");
     bool flush = !strcmp(r->what, "flush");
-    if (flush ? count != 2 : count != 4 || !parse_size(words[2], 1, &r->offset) || !parse_size(words[3], 1, &r->len) || r->len > IO_MAX) {
-        error_setf(errp, "qemu-io '%s': not understood; read|write|discard [-P BYTE] [-v] [-z] [-u] OFFSET LENGTH (up to 64 MiB), or flush", text);
+    if (flush ? count != 2
+              : count != 4 || !parse_size(words[2], 1, &r->offset) || !parse_size(words[3], 1, &r->len) ||
+                    r->len > IO_MAX) {
+        error_setf(errp,
+                   "qemu-io '%s': not understood; read|write|discard [-P BYTE] [-v] [-z] [-u] OFFSET LENGTH (up to 64 "
+                   "MiB), or flush",
+                   text);
         return false;
     }
     return true;
@@ -251,7 +269,8 @@ static int carry_out(Monitor *mon, BlockNode *n, const HandRequest *r)
     g_autofree uint8_t *buf = g_malloc(r->len + 1);
     memset(buf, r->pattern >= 0 ? (int)r->pattern : 0xcd, r->len);
     if (!strcmp(r->what, "write"))
-        return r->zeroes ? block_pwrite_zeroes(n, r->offset, r->len, r->unmap ? BLOCK_REQ_MAY_UNMAP : 0) : block_pwrite(n, r->offset, buf, r->len);
+        return r->zeroes ? block_pwrite_zeroes(n, r->offset, r->len, r->unmap ? BLOCK_REQ_MAY_UNMAP : 0)
+                         : block_pwrite(n, r->offset, buf, r->len);
     if (!strcmp(r->what, "discard"))
         return block_pdiscard(n, r->offset, r->len);
     if (!strcmp(r->what, "flush"))
@@ -260,7 +279,8 @@ static int carry_out(Monitor *mon, BlockNode *n, const HandRequest *r)
     if (!error && r->verbose)
         hex_dump(mon, r->offset, buf, r->len);
     if (!error && r->pattern >= 0 && !matches(buf, r->len, (uint8_t)r->pattern))
-        monitor_printf(mon, "Pattern verification failed at offset %" PRIu64 ", %" PRIu64 " bytes\n", r->offset, r->len);
+        monitor_printf(mon, "Pattern verification failed at offset %" PRIu64 ", %" PRIu64 " bytes\n", r->offset,
+                       r->len);
     return error;
 }
 
@@ -278,8 +298,8 @@ static bool do_qemu_io(Monitor *mon, int argc, char **argv, Error **errp)
     if (error)
         error_set_errno(errp, -error, "qemu-io: %s", r.what);
     else if (strcmp(r.what, "flush"))
-        monitor_printf(mon, "%s %" PRIu64 "/%" PRIu64 " bytes at offset %" PRIu64 "\n", !strcmp(r.what, "write") ? "wrote" : r.what, r.len, r.len,
-                       r.offset);
+        monitor_printf(mon, "%s %" PRIu64 "/%" PRIu64 " bytes at offset %" PRIu64 "\n",
+                       !strcmp(r.what, "write") ? "wrote" : r.what, r.len, r.len, r.offset);
     g_free(r.what);
     return !error;
 }
@@ -300,7 +320,8 @@ static bool do_block_resize(Monitor *mon, int argc, char **argv, Error **errp)
 /* bps bps_rd bps_wr iops iops_rd iops_wr: all other settings of the group go back to their defaults. */
 static bool do_set_throttle(Monitor *mon, int argc, char **argv, Error **errp)
 {
-    static const ThrottleKind kinds[] = { THROTTLE_BPS, THROTTLE_BPS_READ, THROTTLE_BPS_WRITE, THROTTLE_OPS, THROTTLE_OPS_READ, THROTTLE_OPS_WRITE };
+    static const ThrottleKind kinds[] = { THROTTLE_BPS, THROTTLE_BPS_READ, THROTTLE_BPS_WRITE,
+                                          THROTTLE_OPS, THROTTLE_OPS_READ, THROTTLE_OPS_WRITE };
     BlockBackend *b = monitor_find_drive(argv[1], errp);
     ThrottleConfig c = { 0 };
     if (!b)
@@ -323,9 +344,11 @@ static bool do_set_throttle(Monitor *mon, int argc, char **argv, Error **errp)
 }
 
 const MonitorCommand monitor_commands_drives[] = {
-    { "block_set_io_throttle", "DRIVE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR", "limits of bytes and requests a second, 0: none", 7, 7, false,
-      do_set_throttle, monitor_complete_drive },
-    { "block_resize", "DRIVE SIZE", "make a drive's image larger or smaller, and tell the guest", 2, 2, false, do_block_resize, monitor_complete_drive },
-    { "qemu-io", "DRIVE \"REQUEST\"", "a request by hand: read|write|discard [-P BYTE] OFFSET LENGTH, flush", 2, 2, false, do_qemu_io, monitor_complete_drive },
+    { "block_set_io_throttle", "DRIVE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR",
+      "limits of bytes and requests a second, 0: none", 7, 7, false, do_set_throttle, monitor_complete_drive },
+    { "block_resize", "DRIVE SIZE", "make a drive's image larger or smaller, and tell the guest", 2, 2, false,
+      do_block_resize, monitor_complete_drive },
+    { "qemu-io", "DRIVE \"REQUEST\"", "a request by hand: read|write|discard [-P BYTE] OFFSET LENGTH, flush", 2, 2,
+      false, do_qemu_io, monitor_complete_drive },
     { 0 },
 };

@@ -34,8 +34,9 @@ bool monitor_info_balloon(Monitor *mon, int argc, char **argv, Error **errp)
     BalloonInfo b;
     if (!balloon_info(&b, errp))
         return false;
-    monitor_printf(mon, "balloon: actual=%" PRIu64 " target=%" PRIu64 " inflated=%" PRIu64 " reported=%" PRIu64 " (MiB)\n", b.actual / MiB,
-                   b.target / MiB, b.inflated / MiB, b.reported / MiB);
+    monitor_printf(mon,
+                   "balloon: actual=%" PRIu64 " target=%" PRIu64 " inflated=%" PRIu64 " reported=%" PRIu64 " (MiB)\n",
+                   b.actual / MiB, b.target / MiB, b.inflated / MiB, b.reported / MiB);
     if (!b.stats_ns)
         return true;
     monitor_printf(mon, "  last-update=%.1f s ago\n", (double)(clock_ns(CLOCK_VIRTUAL_NS) - b.stats_ns) / 1e9);
@@ -69,7 +70,9 @@ bool monitor_info_memdev(Monitor *mon, int argc, char **argv, Error **errp)
         const MemoryBackend *m = (MemoryBackend *)o;
         monitor_printf(mon, "memory backend: %s\n  type: %s\n  size: %" PRIu64 "\n", o->id, o->type->name, m->size);
         for (const Property *p = o->type->props; p->name; p++) {
-            g_autofree char *value = p->kind == PROP_BOOL || p->kind == PROP_ENUM ? props_get(o->type->props, o, p->name) : NULL;
+            g_autofree char *value = p->kind == PROP_BOOL || p->kind == PROP_ENUM
+                                         ? props_get(o->type->props, o, p->name)
+                                         : NULL;
             if (value)
                 monitor_printf(mon, "  %s: %s\n", p->name, value);
         }
@@ -83,8 +86,8 @@ bool monitor_info_memory_devices(Monitor *mon, int argc, char **argv, Error **er
         monitor_printf(mon, "Memory device [%s]: \"%s\"\n  addr: 0x%" PRIx64 "\n", d->kind, d->dev->id, d->addr);
         if (d->slot >= 0)
             monitor_printf(mon, "  slot: %d\n", d->slot);
-        monitor_printf(mon, "  node: %u\n  size: %" PRIu64 "\n  plugged: %" PRIu64 "\n  hotplugged: %s\n", d->node, d->size, d->plugged,
-                       d->hotplugged ? "true" : "false");
+        monitor_printf(mon, "  node: %u\n  size: %" PRIu64 "\n  plugged: %" PRIu64 "\n  hotplugged: %s\n", d->node,
+                       d->size, d->plugged, d->hotplugged ? "true" : "false");
     }
     return true;
 }
@@ -94,7 +97,8 @@ bool monitor_info_memory_size(Monitor *mon, int argc, char **argv, Error **errp)
     uint64_t plugged = 0;
     for (const MemoryDevice *d = memory_device_first(); d; d = d->next)
         plugged += d->plugged;
-    monitor_printf(mon, "base memory: %" PRIu64 "\nplugged memory: %" PRIu64 "\n", machine_current()->config.ram_size, plugged);
+    monitor_printf(mon, "base memory: %" PRIu64 "\nplugged memory: %" PRIu64 "\n", machine_current()->config.ram_size,
+                   plugged);
     return true;
 }
 
@@ -111,7 +115,8 @@ static bool do_qom_set(Monitor *mon, int argc, char **argv, Error **errp)
         error_setf(errp, "qom-set: '%s' is not a number", argv[3]);
         return false;
     }
-    return !strcmp(argv[2], valid[0]) ? virtio_mem_request(argv[1], v, errp) : balloon_poll((uint32_t)MIN(v, 86400u), errp);
+    return !strcmp(argv[2], valid[0]) ? virtio_mem_request(argv[1], v, errp)
+                                      : balloon_poll((uint32_t)MIN(v, 86400u), errp);
 }
 
 /* ---- objects while the machine stands or runs ---- */
@@ -126,8 +131,10 @@ static bool do_object_del(Monitor *mon, int argc, char **argv, Error **errp) { r
 
 const MonitorCommand monitor_commands_guestmem[] = {
     { "balloon", "SIZE", "ask the guest to keep SIZE (MiB) and give the rest back", 1, 1, false, do_balloon },
-    { "balloon_stats", "SECONDS", "ask the guest for statistics every SECONDS; 0: no more", 1, 1, false, do_balloon_stats },
-    { "qom-set", "ID PROPERTY VALUE", "requested-size of a virtio-mem device, guest-stats-polling-interval of the balloon", 3, 3, false, do_qom_set },
+    { "balloon_stats", "SECONDS", "ask the guest for statistics every SECONDS; 0: no more", 1, 1, false,
+      do_balloon_stats },
+    { "qom-set", "ID PROPERTY VALUE",
+      "requested-size of a virtio-mem device, guest-stats-polling-interval of the balloon", 3, 3, false, do_qom_set },
     { "object_add", "TYPE,id=ID[,PROPERTY=VALUE...]", "make an object, as -object does", 1, 1, true, do_object_add },
     { "object_del", "ID", "remove an object that nobody uses", 1, 1, false, do_object_del },
     { 0 },

@@ -64,10 +64,14 @@ static bool info_iothreads(Monitor *mon, int argc, char **argv, Error **errp)
             continue;
         IoThreadInfo i;
         iothread_info(o, &i);
-        monitor_printf(mon, "%s:\n  thread_id=%d\n  poll-max-ns=%" PRIu64 "\n  poll-grow=%" PRIu64 "\n  poll-shrink=%" PRIu64 "\n  aio-max-batch=%" PRIu64
-                       "\n", i.id, i.thread_id, i.poll_max_ns, i.poll_grow, i.poll_shrink, i.aio_max_batch);
-        monitor_printf(mon, "  queues served: %" PRIu64 " when rung, %" PRIu64 " by descriptor; io_uring: %" PRIu64 " batches of ended requests\n", i.calls,
-                       i.watched, i.reaped);
+        monitor_printf(mon,
+                       "%s:\n  thread_id=%d\n  poll-max-ns=%" PRIu64 "\n  poll-grow=%" PRIu64 "\n  poll-shrink=%" PRIu64
+                       "\n  aio-max-batch=%" PRIu64 "\n",
+                       i.id, i.thread_id, i.poll_max_ns, i.poll_grow, i.poll_shrink, i.aio_max_batch);
+        monitor_printf(mon,
+                       "  queues served: %" PRIu64 " when rung, %" PRIu64 " by descriptor; io_uring: %" PRIu64
+                       " batches of ended requests\n",
+                       i.calls, i.watched, i.reaped);
     }
     return true;
 }
@@ -126,7 +130,10 @@ static bool info_jit(Monitor *mon, int argc, char **argv, Error **errp)
 static bool info_kvm(Monitor *mon, int argc, char **argv, Error **errp)
 {
     const AccelType *a = accel_current();
-    monitor_printf(mon, "kvm support: %s\n", a && !strcmp(a->name, "kvm") ? "enabled" : accel_find("kvm") ? "disabled" : "not compiled");
+    monitor_printf(mon, "kvm support: %s\n",
+                   a && !strcmp(a->name, "kvm") ? "enabled"
+                   : accel_find("kvm")          ? "disabled"
+                                                : "not compiled");
     return true;
 }
 
@@ -331,9 +338,11 @@ const MonitorCommand monitor_info_items[] = {
     { "devices", "[ID]", "the devices, or registers and state of one", 0, 1, false, info_devices },
     { "pci", NULL, "functions on the PCI buses, their BARs and interrupts", 0, 0, false, info_pci },
     { "roms", NULL, "files that firmware can read", 0, 0, false, info_roms },
-    { "block", "[-n] [-v] [NAME]", "the drives and their images; -n: the named nodes; -v: more", 0, 3, false, monitor_info_block },
+    { "block", "[-n] [-v] [NAME]", "the drives and their images; -n: the named nodes; -v: more", 0, 3, false,
+      monitor_info_block },
     { "iothreads", NULL, "the threads of -object iothread, and what they have done", 0, 0, false, info_iothreads },
-    { "blockstats", NULL, "how many requests the drives had, and how long they took", 0, 0, false, monitor_info_blockstats },
+    { "blockstats", NULL, "how many requests the drives had, and how long they took", 0, 0, false,
+      monitor_info_blockstats },
     { "chardev", NULL, "the character devices", 0, 0, false, info_chardev },
     { "mice", NULL, "pointing devices", 0, 0, false, info_mice },
     { "snapshots", NULL, "snapshots of the machine in its disk images", 0, 0, false, monitor_info_snapshots },
@@ -342,7 +351,8 @@ const MonitorCommand monitor_info_items[] = {
     { "balloon", NULL, "how much memory the guest has, and its statistics", 0, 0, false, monitor_info_balloon },
     { "numa", NULL, "NUMA nodes of the guest", 0, 0, false, monitor_info_numa },
     { "memdev", NULL, "memory back ends", 0, 0, false, monitor_info_memdev },
-    { "memory-devices", NULL, "memory modules and other devices that are memory", 0, 0, false, monitor_info_memory_devices },
+    { "memory-devices", NULL, "memory modules and other devices that are memory", 0, 0, false,
+      monitor_info_memory_devices },
     { "memory_size_summary", NULL, "bytes of RAM and of memory devices", 0, 0, false, monitor_info_memory_size },
     { "history", NULL, "the last commands", 0, 0, false, info_history },
     { 0 },

@@ -51,8 +51,9 @@ static void print_snapshots(Monitor *mon, const GArray *list, const char *id)
         char date[32];
         strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
         uint64_t s = b->vm_clock_ns / 1000000000;
-        monitor_printf(mon, "%-10s%-16s %8s%20s %02u:%02u:%02u.%03u%11s\n", id ? id : b->id, b->name, size, date, (unsigned)(s / 3600),
-                       (unsigned)(s / 60 % 60), (unsigned)(s % 60), (unsigned)(b->vm_clock_ns / 1000000 % 1000), icount);
+        monitor_printf(mon, "%-10s%-16s %8s%20s %02u:%02u:%02u.%03u%11s\n", id ? id : b->id, b->name, size, date,
+                       (unsigned)(s / 3600), (unsigned)(s / 60 % 60), (unsigned)(s % 60),
+                       (unsigned)(b->vm_clock_ns / 1000000 % 1000), icount);
     }
 }
 
@@ -87,7 +88,8 @@ bool monitor_info_savevm(Monitor *mon, int argc, char **argv, Error **errp)
 {
     SnapshotProgress p;
     if (snapshot_progress(&p))
-        monitor_printf(mon, "snapshot '%s': %" PRIu64 " MiB written, %u passes done\n", p.name, p.written / MiB, p.passes);
+        monitor_printf(mon, "snapshot '%s': %" PRIu64 " MiB written, %u passes done\n", p.name, p.written / MiB,
+                       p.passes);
     else
         monitor_printf(mon, "no snapshot is being saved in the background\n");
     return true;
@@ -104,9 +106,11 @@ static void complete_snapshot(unsigned n, GPtrArray *out)
 }
 
 const MonitorCommand monitor_commands_live[] = {
-    { "savevm", "[-z] [-b] [NAME|FILE]", "save the machine as a snapshot in its disk images (-z: compressed, -b: while the guest runs); FILE has a '/'", 0, 3,
-      false, do_savevm, complete_snapshot },
-    { "loadvm", "NAME|FILE", "go back to a snapshot, disks and all; or load the machine from a file", 1, 1, false, do_loadvm, complete_snapshot },
+    { "savevm", "[-z] [-b] [NAME|FILE]",
+      "save the machine as a snapshot in its disk images (-z: compressed, -b: while the guest runs); FILE has a '/'", 0,
+      3, false, do_savevm, complete_snapshot },
+    { "loadvm", "NAME|FILE", "go back to a snapshot, disks and all; or load the machine from a file", 1, 1, false,
+      do_loadvm, complete_snapshot },
     { "delvm", "NAME", "delete a snapshot from all disk images", 1, 1, false, do_delvm, complete_snapshot },
     { "savevm_cancel", NULL, "end the save in the background", 0, 0, false, do_savevm_cancel },
     { 0 },

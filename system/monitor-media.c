@@ -75,8 +75,10 @@ static bool do_change(Monitor *mon, int argc, char **argv, Error **errp)
 }
 
 const MonitorCommand monitor_commands_media[] = {
-    { "eject", "[-f] DRIVE", "take the medium out of a CD or floppy drive; -f: though the guest has locked it", 1, 2, false, do_eject, complete_removable },
-    { "change", "[-f] DRIVE FILE [FORMAT [MODE]]", "another medium in a CD or floppy drive; MODE: retain, read-only, read-write", 2, 5, false, do_change,
+    { "eject", "[-f] DRIVE", "take the medium out of a CD or floppy drive; -f: though the guest has locked it", 1, 2,
+      false, do_eject, complete_removable },
+    { "change", "[-f] DRIVE FILE [FORMAT [MODE]]",
+      "another medium in a CD or floppy drive; MODE: retain, read-only, read-write", 2, 5, false, do_change,
       complete_removable },
     { 0 },
 };

@@ -42,7 +42,9 @@ static bool parse_format(const char *text, Format *f, Error **errp)
             break;
     }
     if (*p || !f->count || f->count > MAX_COUNT) {
-        error_setf(errp, "format '%s': write /COUNT FORMAT SIZE, with format one of x d u o c i and size one of b h w g", text);
+        error_setf(errp,
+                   "format '%s': write /COUNT FORMAT SIZE, with format one of x d u o c i and size one of b h w g",
+                   text);
         return false;
     }
     if (f->format == 'c')
@@ -314,7 +316,8 @@ static bool do_memsave(Monitor *mon, int argc, char **argv, Error **errp)
 }
 
 const MonitorCommand monitor_commands_memory[] = {
-    { "x", "[/FMT] ADDRESS", "show memory at a virtual address; FMT is COUNT, one of x d u o c i, one of b h w g", 1, 1, true, do_x },
+    { "x", "[/FMT] ADDRESS", "show memory at a virtual address; FMT is COUNT, one of x d u o c i, one of b h w g", 1, 1,
+      true, do_x },
     { "xp", "[/FMT] ADDRESS", "show memory at a physical address", 1, 1, true, do_xp },
     { "print|p", "[/FMT] EXPRESSION", "evaluate; registers are $rip, $rax ...", 1, 1, true, do_print },
     { "i", "[/FMT] PORT", "read an I/O port", 1, 1, true, do_i },

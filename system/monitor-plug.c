@@ -32,7 +32,10 @@ static void complete_type(unsigned n, GPtrArray *out)
     }
 }
 
-static bool do_device_del(Monitor *mon, int argc, char **argv, Error **errp) { return snapshot_idle(errp) && device_del(argv[1], errp); }
+static bool do_device_del(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    return snapshot_idle(errp) && device_del(argv[1], errp);
+}
 
 static void complete_device(unsigned n, GPtrArray *out)
 {
@@ -77,9 +80,12 @@ static void complete_drive(unsigned n, GPtrArray *out)
 }
 
 const MonitorCommand monitor_commands_plug[] = {
-    { "device_add", "TYPE[,PROPERTY=VALUE...]", "add a device to the running machine, as -device does at start", 1, 1, false, do_device_add, complete_type },
-    { "device_del", "ID", "ask the guest to let go of a device, which is removed then", 1, 1, false, do_device_del, complete_device },
-    { "drive_add", "[ADDRESS] id=ID,file=FILE[,KEY=VALUE...]", "open an image as -drive if=none does, for device_add", 1, 2, false, do_drive_add },
+    { "device_add", "TYPE[,PROPERTY=VALUE...]", "add a device to the running machine, as -device does at start", 1, 1,
+      false, do_device_add, complete_type },
+    { "device_del", "ID", "ask the guest to let go of a device, which is removed then", 1, 1, false, do_device_del,
+      complete_device },
+    { "drive_add", "[ADDRESS] id=ID,file=FILE[,KEY=VALUE...]", "open an image as -drive if=none does, for device_add",
+      1, 2, false, do_drive_add },
     { "drive_del", "DRIVE", "close a drive that no device uses", 1, 1, false, do_drive_del, complete_drive },
     { 0 },
 };

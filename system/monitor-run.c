@@ -237,7 +237,10 @@ static bool do_ringbuf_write(Monitor *mon, int argc, char **argv, Error **errp)
     return c != NULL;
 }
 
-static bool do_watchdog_action(Monitor *mon, int argc, char **argv, Error **errp) { return policy_set_action(NULL, "watchdog", argv[1], errp); }
+static bool do_watchdog_action(Monitor *mon, int argc, char **argv, Error **errp)
+{
+    return policy_set_action(NULL, "watchdog", argv[1], errp);
+}
 
 const MonitorCommand monitor_commands_run[] = {
     { "quit|q", NULL, "end the program", 0, 0, false, do_quit },
@@ -248,7 +251,8 @@ const MonitorCommand monitor_commands_run[] = {
     { "system_powerdown", NULL, "press the power button", 0, 0, false, do_system_powerdown },
     { "system_wakeup", NULL, "wake a guest that sleeps (S3)", 0, 0, false, do_system_wakeup },
     { "nmi", NULL, "send a non-maskable interrupt", 0, 0, false, do_nmi },
-    { "watchdog_action", "ACTION", "what a watchdog leads to from now on, as -action watchdog=ACTION", 1, 1, false, do_watchdog_action },
+    { "watchdog_action", "ACTION", "what a watchdog leads to from now on, as -action watchdog=ACTION", 1, 1, false,
+      do_watchdog_action },
     { "cpu", "N", "commands are about CPU N from now on", 1, 1, false, do_cpu },
     { "sendkey", "KEY[-KEY...] [MS]", "press keys together, for MS milliseconds (100)", 1, 2, false, do_sendkey,
       complete_sendkey },

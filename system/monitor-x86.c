@@ -64,7 +64,8 @@ static void walk_table(Walk *w, unsigned level, uint64_t table, uint64_t va, uin
             continue;
         if (!pdpte && is_leaf(w, level, e)) {
             uint64_t size = UINT64_C(1) << shift;
-            uint64_t pa = w->shape.entry == 4 && level ? (e & 0xffc00000) | (e & 0x1fe000) << 19 : e & ADDRESS_MASK & ~(size - 1);
+            uint64_t pa = w->shape.entry == 4 && level ? (e & 0xffc00000) | (e & 0x1fe000) << 19
+                                                       : e & ADDRESS_MASK & ~(size - 1);
             w->found(w, &(Mapping){ canonical(w, at), pa, size, e, now });
         } else {
             walk_table(w, level - 1, e & ADDRESS_MASK & (w->shape.entry == 4 ? 0xfffff000 : ~UINT64_C(0)), at, now);
@@ -74,9 +75,10 @@ static void walk_table(Walk *w, unsigned level, uint64_t table, uint64_t va, uin
 
 static void print_mapping(Walk *w, const Mapping *m)
 {
-    static const struct { uint64_t bit; char letter; } flags[] = {
-        { PTE_NX, 'X' }, { PTE_G, 'G' }, { PTE_PS, 'P' }, { PTE_D, 'D' }, { PTE_A, 'A' }, { PTE_PCD, 'C' }, { PTE_PWT, 'T' },
-        { PTE_U, 'U' }, { PTE_W, 'W' },
+    static const struct { uint64_t bit; char letter;
+    } flags[] = {
+        { PTE_NX, 'X' },  { PTE_G, 'G' },   { PTE_PS, 'P' }, { PTE_D, 'D' }, { PTE_A, 'A' },
+        { PTE_PCD, 'C' }, { PTE_PWT, 'T' }, { PTE_U, 'U' },  { PTE_W, 'W' },
     };
     w->lines++;
     g_string_append_printf(w->out, "%016" PRIx64 ": %016" PRIx64 " ", m->va, m->pa);
@@ -92,8 +94,9 @@ static void print_range(Walk *w)
     if (w->start == w->end)
         return;
     w->lines++;
-    g_string_append_printf(w->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %cr%c%c\n", w->start, w->end, w->end - w->start,
-                           w->rights & PTE_U ? 'u' : '-', w->rights & PTE_W ? 'w' : '-', w->rights & PTE_NX ? '-' : 'x');
+    g_string_append_printf(w->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %cr%c%c\n", w->start, w->end,
+                           w->end - w->start, w->rights & PTE_U ? 'u' : '-', w->rights & PTE_W ? 'w' : '-',
+                           w->rights & PTE_NX ? '-' : 'x');
 }
 
 static void merge_mapping(Walk *w, const Mapping *m)

@@ -20,10 +20,11 @@ struct Monitor {
 };
 static Monitor *monitors;
 
-static const MonitorCommand *const tables[] = { monitor_commands_base, monitor_commands_run, monitor_commands_drives,
-                                                monitor_commands_media, monitor_commands_live, monitor_commands_jobs,
-                                                monitor_commands_nbd, monitor_commands_guestmem, monitor_commands_memory,
-                                                monitor_commands_plug, monitor_commands_display };
+static const MonitorCommand *const tables[] = {
+    monitor_commands_base,   monitor_commands_run,  monitor_commands_drives, monitor_commands_media,
+    monitor_commands_live,   monitor_commands_jobs, monitor_commands_nbd,    monitor_commands_guestmem,
+    monitor_commands_memory, monitor_commands_plug, monitor_commands_display
+};
 
 const MonitorCommand *const *monitor_command_tables(unsigned *count)
 {
@@ -110,8 +111,8 @@ static void unknown_command(const char *name, Error **errp)
         add_names(tables[t], names);
     g_ptr_array_add(names, NULL);
     const char *near = nearest_name(name, (const char *const *)names->pdata);
-    error_setf(errp, "command '%s': not known; %s%s%s", name, near ? "did you mean '" : "help lists all", near ? near : "",
-               near ? "'?" : "");
+    error_setf(errp, "command '%s': not known; %s%s%s", name, near ? "did you mean '" : "help lists all",
+               near ? near : "", near ? "'?" : "");
 }
 
 /* The next word, quotes removed; NULL at the end of the line. */
@@ -167,7 +168,8 @@ static bool run_line(Monitor *mon, const char *line, Error **errp)
             break;
     }
     if (args->len - 1 < c->min_args || args->len - 1 > c->max_args) {
-        error_setf(errp, "%s: wrong number of arguments; usage: %s%s%s", name, name, c->args ? " " : "", c->args ? c->args : "");
+        error_setf(errp, "%s: wrong number of arguments; usage: %s%s%s", name, name, c->args ? " " : "",
+                   c->args ? c->args : "");
         return false;
     }
     g_ptr_array_add(args, NULL);

@@ -16,8 +16,8 @@ bool monitor_new(Chardev *c, Error **errp);
 void monitors_free(void); /* at exit, after chardevs_close_all() */
 
 /*
- * Commands: main thread, no lock held. Output goes to mon's text, which is sent when the command returns. argv[0] is the
- * command's name; arguments are split at blanks ("..." keeps them), except for the last of a command with `rest`.
+ * Commands: main thread, no lock held. Output goes to mon's text, which is sent when the command returns. argv[0] is
+ * the command's name; arguments are split at blanks ("..." keeps them), except for the last of a command with `rest`.
  */
 typedef struct MonitorCommand {
     const char *names; /* "quit|q" */
@@ -30,14 +30,16 @@ typedef struct MonitorCommand {
     void (*complete)(unsigned n, GPtrArray *out);
 } MonitorCommand;
 
-extern const MonitorCommand monitor_commands_base[], monitor_commands_memory[], monitor_commands_run[], monitor_commands_drives[],
-    monitor_commands_live[], monitor_commands_jobs[], monitor_commands_nbd[], monitor_commands_guestmem[], monitor_commands_plug[],
-    monitor_commands_display[], monitor_commands_media[];
+extern const MonitorCommand monitor_commands_base[], monitor_commands_memory[], monitor_commands_run[],
+    monitor_commands_drives[], monitor_commands_live[], monitor_commands_jobs[], monitor_commands_nbd[],
+    monitor_commands_guestmem[], monitor_commands_plug[], monitor_commands_display[], monitor_commands_media[];
 extern const MonitorCommand monitor_info_items[]; /* `info NAME`; each ended by names NULL */
 /* Items that stand in other files. */
 typedef bool MonitorRun(Monitor *mon, int argc, char **argv, Error **errp);
-MonitorRun monitor_info_block, monitor_info_blockstats, monitor_info_snapshots, monitor_info_savevm, monitor_info_block_jobs;
-MonitorRun monitor_info_balloon, monitor_info_numa, monitor_info_memdev, monitor_info_memory_devices, monitor_info_memory_size;
+MonitorRun monitor_info_block, monitor_info_blockstats, monitor_info_snapshots, monitor_info_savevm,
+    monitor_info_block_jobs;
+MonitorRun monitor_info_balloon, monitor_info_numa, monitor_info_memdev, monitor_info_memory_devices,
+    monitor_info_memory_size;
 
 /* A drive by its name; an error that tells the names. */
 struct BlockBackend;
@@ -59,8 +61,8 @@ const GPtrArray *monitor_history(const Monitor *mon);
 void monitor_execute(const char *line, unsigned cpu, GString *out);
 
 /*
- * Expressions of print, x, xp: numbers (0x hex, 0 octal, decimal), $register, + - * / % & ^ | << >> ~ ( ). *text moves behind
- * the expression.
+ * Expressions of print, x, xp: numbers (0x hex, 0 octal, decimal), $register, + - * / % & ^ | << >> ~ ( ). *text moves
+ * behind the expression.
  */
 bool monitor_eval(Monitor *mon, const char **text, uint64_t *value, Error **errp);
 

@@ -54,7 +54,9 @@ bool nbd_export_start(const char *address, const char *creds, unsigned max_clien
         return false;
     }
     run.creds = creds ? tls_creds_take(creds, true, errp) : NULL;
-    unsigned n = (creds && !run.creds) || !parse_address(address, &run.address, errp) ? 0 : nbd_listen(&run.address, fds, ARRAY_LEN(fds), errp);
+    unsigned n = (creds && !run.creds) || !parse_address(address, &run.address, errp)
+                     ? 0
+                     : nbd_listen(&run.address, fds, ARRAY_LEN(fds), errp);
     if (!n) {
         forget();
         return false;
@@ -100,7 +102,8 @@ bool nbd_export_print(GString *out)
     g_autofree char *where = run.server ? nbd_address_text(&run.address) : NULL;
     if (!run.server)
         return false;
-    g_string_append_printf(out, "NBD server at %s%s, %u clients\n", where, run.creds ? " with TLS" : "", nbd_server_clients(run.server));
+    g_string_append_printf(out, "NBD server at %s%s, %u clients\n", where, run.creds ? " with TLS" : "",
+                           nbd_server_clients(run.server));
     nbd_server_print(run.server, out);
     return true;
 }
@@ -130,7 +133,8 @@ static bool do_start(Monitor *mon, int argc, char **argv, Error **errp)
     if (!take_flags(&argc, &argv, "aw", set, errp))
         return false;
     if (argc != 2 || (set[1] && !set[0])) {
-        error_setf(errp, argc != 2 ? "nbd_server_start [-a [-w]] HOST:PORT or unix:PATH" : "nbd_server_start: -w goes with -a");
+        error_setf(errp, argc != 2 ? "nbd_server_start [-a [-w]] HOST:PORT or unix:PATH"
+                                   : "nbd_server_start: -w goes with -a");
         return false;
     }
     if (!nbd_export_start(argv[1], NULL, 100, errp))
@@ -185,8 +189,10 @@ static void complete_drive(unsigned n, GPtrArray *out)
 }
 
 const MonitorCommand monitor_commands_nbd[] = {
-    { "nbd_server_start", "[-a [-w]] HOST:PORT|unix:PATH", "export drives by NBD; -a: all there are; -w: writable", 1, 3, false, do_start },
-    { "nbd_server_add", "[-w] DRIVE [NAME]", "export a drive, read-only or (-w) writable", 1, 3, false, do_add, complete_drive },
+    { "nbd_server_start", "[-a [-w]] HOST:PORT|unix:PATH", "export drives by NBD; -a: all there are; -w: writable", 1,
+      3, false, do_start },
+    { "nbd_server_add", "[-w] DRIVE [NAME]", "export a drive, read-only or (-w) writable", 1, 3, false, do_add,
+      complete_drive },
     { "nbd_server_remove", "[-f] NAME", "end an export; -f: even when it has clients", 1, 2, false, do_remove },
     { "nbd_server_stop", NULL, "end the NBD server and all exports", 0, 0, false, do_stop },
     { "nbd_server_show", NULL, "what the NBD server exports, and its clients", 0, 0, false, do_show },

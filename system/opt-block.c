@@ -26,8 +26,10 @@ static bool set_pflash(Settings *s, Opts *o, const char *arg, Error **errp)
         return false;
     }
     c->pflash[n] = g_strdup(file);
-    return opts_get_bool(o, "readonly", opts_get_bool(o, "read-only", false, &c->pflash_readonly[n], errp) && c->pflash_readonly[n],
-                         &c->pflash_readonly[n], errp) && opts_all_used(o, "-drive", keys, errp);
+    return opts_get_bool(o, "readonly",
+                         opts_get_bool(o, "read-only", false, &c->pflash_readonly[n], errp) && c->pflash_readonly[n],
+                         &c->pflash_readonly[n], errp) &&
+           opts_all_used(o, "-drive", keys, errp);
 }
 
 /* --- the options --- */
@@ -134,9 +136,12 @@ static bool opt_blockdev(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_block[] = {
-    { "drive", "file=FILE[,if=none|virtio|ide|scsi|floppy|sd|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,snapshot=,…]",
+    { "drive",
+      "file=FILE[,if=none|virtio|ide|scsi|floppy|sd|pflash,media=disk|cdrom,index=,id=,format=,cache=,discard=,"
+      "snapshot=,…]",
       "a disk; if=none: for a -device with drive=ID", opt_drive },
-    { "blockdev", "[driver=]FORMAT,node-name=NAME,file.driver=file,file.filename=FILE", "a node for drive=NAME of a -device; or JSON", opt_blockdev },
+    { "blockdev", "[driver=]FORMAT,node-name=NAME,file.driver=file,file.filename=FILE",
+      "a node for drive=NAME of a -device; or JSON", opt_blockdev },
     { "fda", "FILE", "a disk for floppy drive A", opt_fda },
     { "fdb", "FILE", "a disk for floppy drive B", opt_fdb },
     { "hda", "FILE", "the first disk, of the machine's usual kind", opt_hda },
@@ -152,9 +157,28 @@ const Option options_block[] = {
 
 /* --- from options to drives --- */
 
-static const char *const drive_keys[] = { "if", "file", "id", "format", "cache", "aio", "discard", "detect-zeroes", "snapshot", "readonly", "read-only",
-                                          "serial", "werror", "rerror", "media", "index", "bus", "unit", "copy-on-read", "stats-account-failed",
-                                          "stats-account-invalid", NULL };
+static const char *const drive_keys[] = { "if",
+                                          "file",
+                                          "id",
+                                          "format",
+                                          "cache",
+                                          "aio",
+                                          "discard",
+                                          "detect-zeroes",
+                                          "snapshot",
+                                          "readonly",
+                                          "read-only",
+                                          "serial",
+                                          "werror",
+                                          "rerror",
+                                          "media",
+                                          "index",
+                                          "bus",
+                                          "unit",
+                                          "copy-on-read",
+                                          "stats-account-failed",
+                                          "stats-account-invalid",
+                                          NULL };
 static bool interval_key(const char *key) { return g_str_has_prefix(key, "stats-intervals."); }
 
 static bool on_error(Opts *o, const char *key, BlkOnError dflt, BlkOnError *out, Error **errp)
@@ -178,13 +202,16 @@ static BlockNode *temporary_overlay(BlockNode *below, Error **errp)
     }
     close(fd);
     g_autofree char *scheme = block_scheme(block_filename(below));
-    g_autofree char *name = scheme ? g_strdup(block_filename(below)) : g_canonicalize_filename(block_filename(below), NULL);
+    g_autofree char *name = scheme ? g_strdup(block_filename(below))
+                                   : g_canonicalize_filename(block_filename(below), NULL);
     g_autoptr(Opts) create = opts_new(), open = opts_new();
     opts_set(create, "backing_file", name);
     opts_set(create, "backing_fmt", block_driver_name(below));
     opts_set(open, "driver", "qcow2");
     bool ok = block_create(path, "qcow2", block_size(below), create, errp);
-    BlockNode *n = ok ? block_open(path, open, BLOCK_RDWR | BLOCK_UNMAP | BLOCK_NO_FLUSH | BLOCK_TEMPORARY | BLOCK_NO_BACKING, errp) : NULL;
+    BlockNode *n = ok ? block_open(path, open,
+                                   BLOCK_RDWR | BLOCK_UNMAP | BLOCK_NO_FLUSH | BLOCK_TEMPORARY | BLOCK_NO_BACKING, errp)
+                      : NULL;
     if (n)
         block_set_backing(n, below);
     unlink(path);
@@ -205,7 +232,8 @@ static BlockNode *with_copy_on_read(BlockNode *n, Error **errp)
 static bool on_host_file(const char *file, const Opts *node)
 {
     g_autofree char *scheme = file ? block_scheme(file) : NULL;
-    return file && !g_str_has_prefix(file, "json:") && (!scheme || !strcmp(scheme, "file")) && !opts_has(node, "file.driver");
+    return file && !g_str_has_prefix(file, "json:") && (!scheme || !strcmp(scheme, "file")) &&
+           !opts_has(node, "file.driver");
 }
 
 /* Keys that are the drive's own are taken out; the rest goes to the node ("file.…", "driver" …). */
@@ -213,9 +241,12 @@ static BlockNode *open_drive(Settings *s, Opts *o, Error **errp)
 {
     bool readonly, snapshot, copy_on_read;
     unsigned flags = 0;
-    const char *file = opts_get(o, "file"), *format = opts_get(o, "format"), *media = opts_get(o, "media"), *aio = opts_get(o, "aio");
-    if (!opts_get_bool(o, "readonly", false, &readonly, errp) || !opts_get_bool(o, "read-only", readonly, &readonly, errp) ||
-        !opts_get_bool(o, "copy-on-read", false, &copy_on_read, errp) || !opts_get_bool(o, "snapshot", s->snapshot, &snapshot, errp) ||
+    const char *file = opts_get(o, "file"), *format = opts_get(o, "format"), *media = opts_get(o, "media"),
+               *aio = opts_get(o, "aio");
+    if (!opts_get_bool(o, "readonly", false, &readonly, errp) ||
+        !opts_get_bool(o, "read-only", readonly, &readonly, errp) ||
+        !opts_get_bool(o, "copy-on-read", false, &copy_on_read, errp) ||
+        !opts_get_bool(o, "snapshot", s->snapshot, &snapshot, errp) ||
         !block_cache_mode(opts_get(o, "cache"), &flags, errp))
         return NULL;
     readonly |= media && !strcmp(media, "cdrom");
@@ -272,10 +303,12 @@ static bool find_place(const Interface *i, const MachineType *t, Opts *o, Place 
     uint64_t index, bus, unit, *used = used_by(i);
     unsigned units = is_ide(i) ? t->ide_units : i->units, places = is_ide(i) ? units == 1 ? 6 : 4 : i->places;
     if (is_ide(i) && !units) {
-        error_setf(errp, "-drive if=ide: machine '%s' has no IDE or SATA controller; use if=none and a -device", t->name);
+        error_setf(errp, "-drive if=ide: machine '%s' has no IDE or SATA controller; use if=none and a -device",
+                   t->name);
         return false;
     }
-    if (!opts_get_u64(o, "index", 0, &index, errp) || !opts_get_u64(o, "bus", 0, &bus, errp) || !opts_get_u64(o, "unit", 0, &unit, errp))
+    if (!opts_get_u64(o, "index", 0, &index, errp) || !opts_get_u64(o, "bus", 0, &bus, errp) ||
+        !opts_get_u64(o, "unit", 0, &unit, errp))
         return false;
     bool by_unit = opts_has(o, "bus") || opts_has(o, "unit");
     bool there = !by_unit || (units ? unit < units && bus < places : !bus && unit < places);
@@ -285,23 +318,26 @@ static bool find_place(const Interface *i, const MachineType *t, Opts *o, Place 
         for (index = 0; index < 63 && *used >> index & 1;)
             index++;
     if (!there || index >= places) {
-        error_setf(errp, "-drive if=%s: there is no such place on machine '%s'; index= is from 0 to %u%s", i->name, t->name, places - 1,
-                   is_ide(i) || i->places == 2 ? "" : "; more of them with if=none and a -device");
+        error_setf(errp, "-drive if=%s: there is no such place on machine '%s'; index= is from 0 to %u%s", i->name,
+                   t->name, places - 1, is_ide(i) || i->places == 2 ? "" : "; more of them with if=none and a -device");
         return false;
     }
     if (*used >> index & 1) {
-        error_setf(errp, "-drive if=%s,index=%u: the place is taken; use another index=, of 0 to %u", i->name, (unsigned)index, places - 1);
+        error_setf(errp, "-drive if=%s,index=%u: the place is taken; use another index=, of 0 to %u", i->name,
+                   (unsigned)index, places - 1);
         return false;
     }
     *used |= BIT(index);
-    *at = (Place){ units ? (unsigned)index / units : 0, (unsigned)(units ? index % units : index), by_unit || opts_has(o, "index") };
+    *at = (Place){ units ? (unsigned)index / units : 0, (unsigned)(units ? index % units : index),
+                   by_unit || opts_has(o, "index") };
     return true;
 }
 
 /* As QEMU names them: ide0-hd1, scsi0-cd2, virtio0, sd0, floppy1. */
 static char *place_name(const Interface *i, const Place *at, bool cdrom)
 {
-    return i->units || is_ide(i) ? g_strdup_printf("%s%u-%s%u", i->name, at->bus, cdrom ? "cd" : "hd", at->unit) : g_strdup_printf("%s%u", i->name, at->unit);
+    return i->units || is_ide(i) ? g_strdup_printf("%s%u-%s%u", i->name, at->bus, cdrom ? "cd" : "hd", at->unit)
+                                 : g_strdup_printf("%s%u", i->name, at->unit);
 }
 
 static const Interface *interface_of(const MachineType *t, const char *name)
@@ -335,7 +371,8 @@ static void add_device(Settings *s, const Interface *i, const Place *at, bool cd
     }
     Opts *device = opts_new();
     opts_set(device, "driver", cdrom ? i->cdrom : i->disk);
-    g_autofree char *bus = i->bus_format ? g_strdup_printf(i->bus_format, at->bus) : NULL, *unit = g_strdup_printf("%u", at->unit);
+    g_autofree char *bus = i->bus_format ? g_strdup_printf(i->bus_format, at->bus) : NULL,
+                    *unit = g_strdup_printf("%u", at->unit);
     if (bus) {
         opts_set(device, "bus", bus);
         opts_set(device, "unit", unit);
@@ -353,7 +390,8 @@ static void add_device(Settings *s, const Interface *i, const Place *at, bool cd
 static bool drive_statistics(Opts *o, BlockBackend *b, Error **errp)
 {
     bool failed, invalid, ok = true;
-    if (!opts_get_bool(o, "stats-account-failed", true, &failed, errp) || !opts_get_bool(o, "stats-account-invalid", true, &invalid, errp))
+    if (!opts_get_bool(o, "stats-account-failed", true, &failed, errp) ||
+        !opts_get_bool(o, "stats-account-invalid", true, &invalid, errp))
         return false;
     blk_set_accounting(b, failed, invalid);
     for (unsigned i = 0; ok && i < opts_count(o); i++) {
@@ -387,9 +425,11 @@ static bool setup_drive(Settings *s, const MachineType *t, Opts *o, unsigned num
         error_setf(errp, "-drive id=%s: the name is in use; give each drive its own", name);
         return false;
     }
-    if (!on_error(o, "rerror", BLK_ERROR_REPORT, &rerror, errp) || !on_error(o, "werror", BLK_ERROR_ENOSPC, &werror, errp))
+    if (!on_error(o, "rerror", BLK_ERROR_REPORT, &rerror, errp) ||
+        !on_error(o, "werror", BLK_ERROR_ENOSPC, &werror, errp))
         return false;
-    bool empty = !opts_has(o, "file") && !opts_has(o, "file.filename") && !opts_has(o, "file.driver") && !opts_has(o, "driver");
+    bool empty = !opts_has(o, "file") && !opts_has(o, "file.filename") && !opts_has(o, "file.driver") &&
+                 !opts_has(o, "driver");
     BlockNode *n = empty ? NULL : open_drive(s, o, errp);
     if (!n && !empty) {
         error_prependf(errp, "-drive");
@@ -436,7 +476,10 @@ bool drive_add_running(const char *text, Error **errp)
         return false;
     const char *id = opts_get(o, "id"), *interface = opts_get(o, "if");
     if (!id || (interface && strcmp(interface, "none"))) {
-        error_setf(errp, "drive_add '%s': a drive without device is wanted: if=none,id=NAME,file=...; device_add makes the device", text);
+        error_setf(
+            errp,
+            "drive_add '%s': a drive without device is wanted: if=none,id=NAME,file=...; device_add makes the device",
+            text);
         return false;
     }
     opts_set(o, "if", "none");

@@ -16,8 +16,10 @@ static bool check_order(const char *what, const char *order, Error **errp)
 {
     for (const char *p = order; *p; p++) {
         if (*p < 'a' || *p > 'p') {
-            error_setf(errp, "-boot %s '%s': '%c' is no boot device; use letters a (floppy), c (disk), d (CD-ROM), n (network)",
-                       what, order, *p);
+            error_setf(
+                errp,
+                "-boot %s '%s': '%c' is no boot device; use letters a (floppy), c (disk), d (CD-ROM), n (network)",
+                what, order, *p);
             return false;
         }
         if (strchr(p + 1, *p)) {
@@ -78,7 +80,9 @@ static bool opt_fw_cfg(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_boot[] = {
-    { "kernel", "FILE", "boot this kernel: Linux bzImage, ELF with PVH note, multiboot; Arm: Image, zImage, uImage, ELF, raw", FIELD(config.kernel) },
+    { "kernel", "FILE",
+      "boot this kernel: Linux bzImage, ELF with PVH note, multiboot; Arm: Image, zImage, uImage, ELF, raw",
+      FIELD(config.kernel) },
     { "initrd", "FILE", "its initial RAM disk (multiboot: \"FILE ARGS,FILE2\" modules)", FIELD(config.initrd) },
     { "append", "TEXT", "its command line", FIELD(config.append) },
     { "dtb", "FILE", "device tree (machines that have one)", FIELD(config.dtb) },

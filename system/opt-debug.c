@@ -11,7 +11,8 @@ static bool opt_help(Settings *s, const char *arg, Error **errp)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     options_print_help(text);
-    printf("usage: %s [options]\n%s\nExample: %s -M q35 -m 512 -kernel vmlinuz -initrd initrd -append console=ttyS0 -nographic\n",
+    printf("usage: %s [options]\n%s\nExample: %s -M q35 -m 512 -kernel vmlinuz -initrd initrd -append console=ttyS0 "
+           "-nographic\n",
            s->program, text->str, s->program);
     s->done = true;
     return true;
@@ -110,7 +111,8 @@ static const struct Action {
     { "reboot", { "reset", "shutdown" }, set_reboot },
     { "shutdown", { "poweroff", "pause" }, set_shutdown },
     { "panic", { "shutdown", "pause", "exit-failure", "none" }, set_panic }, /* in the order of PanicAction */
-    { "watchdog", { "reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi" }, set_watchdog }, /* in that of WatchdogAction */
+    /* in that of WatchdogAction */
+    { "watchdog", { "reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi" }, set_watchdog },
 };
 
 bool policy_set_action(RunPolicy *p, const char *event, const char *value, Error **errp)
@@ -155,7 +157,9 @@ const Option options_debug[] = {
     { "action", "reboot=,shutdown=,panic=,watchdog=", "what these events of the guest lead to", opt_action },
     { "watchdog-action", "ACTION", "the same as -action watchdog=ACTION", opt_watchdog_action },
     { "S", NULL, "do not start the CPUs; 'cont' in the monitor does", FIELD(config.start_paused) },
-    { "gdb", "DEV", "wait for GDB there: tcp::1234, unix:PATH, stdio, chardev:ID, none; -S lets it see the first instruction", FIELD(gdb) },
+    { "gdb", "DEV",
+      "wait for GDB there: tcp::1234, unix:PATH, stdio, chardev:ID, none; -S lets it see the first instruction",
+      FIELD(gdb) },
     { "s", NULL, "the same as -gdb tcp::1234", opt_s },
     { "d", "ITEM[,ITEM...]", "log these; -d help lists them", opt_d },
     { "D", "FILE", "write the log there instead of to stderr", opt_D },

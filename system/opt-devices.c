@@ -100,12 +100,16 @@ static bool opt_mon(Settings *s, const char *arg, Error **errp)
 
 #define FIELD(f) .offset = offsetof(Settings, f)
 const Option options_devices[] = {
-    { "object", "TYPE,id=ID[,PROPERTY=VALUE...]", "make an object that devices and drives name; -object help lists types", opt_object },
-    { "device", "TYPE[,PROPERTY=VALUE...]", "add a device; -device help lists types, -device TYPE,help properties", opt_device },
+    { "object", "TYPE,id=ID[,PROPERTY=VALUE...]",
+      "make an object that devices and drives name; -object help lists types", opt_object },
+    { "device", "TYPE[,PROPERTY=VALUE...]", "add a device; -device help lists types, -device TYPE,help properties",
+      opt_device },
     { "global", "TYPE.PROPERTY=VALUE", "default of a property of all devices of a type", opt_global },
-    { "nodefaults", NULL, "only the devices that the machine always has, and those of options", FIELD(config.no_defaults) },
+    { "nodefaults", NULL, "only the devices that the machine always has, and those of options",
+      FIELD(config.no_defaults) },
     { "chardev", "BACKEND,id=ID[,KEY=VALUE...]", "a character device; -chardev help lists back ends", opt_chardev },
-    { "serial", "DEV", "serial port, up to four times: stdio, mon:stdio, pty, file:F, unix:P, tcp:H:P, null, none", opt_serial },
+    { "serial", "DEV", "serial port, up to four times: stdio, mon:stdio, pty, file:F, unix:P, tcp:H:P, null, none",
+      opt_serial },
     { "parallel", "DEV", "parallel port, up to three times", opt_parallel },
     { "debugcon", "DEV", "debug console at I/O port 0xe9", NULL, offsetof(Settings, debugcon) },
     { "monitor", "DEV", "the monitor on a character device", opt_monitor },

@@ -115,8 +115,8 @@ static bool opt_overcommit(Settings *s, const char *arg, Error **errp)
     static const char *const keys[] = { "mem-lock", "cpu-pm", NULL };
     bool cpu_pm = false;
     g_autoptr(Opts) o = opts_parse(arg, NULL, errp);
-    if (!o || !opts_get_bool(o, "mem-lock", false, &s->mem_lock, errp) || !opts_get_bool(o, "cpu-pm", false, &cpu_pm, errp) ||
-        !opts_all_used(o, "-overcommit", keys, errp))
+    if (!o || !opts_get_bool(o, "mem-lock", false, &s->mem_lock, errp) ||
+        !opts_get_bool(o, "cpu-pm", false, &cpu_pm, errp) || !opts_all_used(o, "-overcommit", keys, errp))
         return false;
     if (cpu_pm)
         error_setf(errp, "-overcommit: cpu-pm=on: guests do not get the host's idle states here; leave it out");
@@ -200,7 +200,8 @@ bool topology_parse(Opts *smp, Topology *t, Error **errp)
     fill_in(t);
     uint64_t product = (uint64_t)t->sockets * t->dies * t->cores * t->threads;
     if (!product || product > MAX_CPUS || (want && product != want)) {
-        error_setf(errp, "sockets * dies * cores * threads = %u * %u * %u * %u is not the %u CPUs asked for; leave some out",
+        error_setf(errp,
+                   "sockets * dies * cores * threads = %u * %u * %u * %u is not the %u CPUs asked for; leave some out",
                    t->sockets, t->dies, t->cores, t->threads, want);
         return false;
     }
@@ -322,7 +323,8 @@ static bool opt_rtc(Settings *s, const char *arg, Error **errp)
         return false;
     const char *base = opts_get(o, "base"), *clock = opts_get(o, "clock");
     if (!check_choice("-rtc clock", clock, clocks, errp) ||
-        !check_choice("-rtc driftfix", opts_get(o, "driftfix"), driftfix, errp) || !opts_all_used(o, "-rtc", keys, errp)) {
+        !check_choice("-rtc driftfix", opts_get(o, "driftfix"), driftfix, errp) ||
+        !opts_all_used(o, "-rtc", keys, errp)) {
         return false;
     }
     if (base && strcmp(base, "utc") && strcmp(base, "localtime") && !is_date(base)) {
@@ -370,22 +372,28 @@ static bool opt_net(Settings *s, const char *arg, Error **errp)
 
 #define FLAG(f) .offset = offsetof(Settings, f)
 const Option options_machine[] = {
-    { "machine", "[type=]NAME[,KEY=VALUE...]", "the machine; -M help lists them, -M NAME,help its options", opt_machine },
+    { "machine", "[type=]NAME[,KEY=VALUE...]", "the machine; -M help lists them, -M NAME,help its options",
+      opt_machine },
     { "M", "NAME", NULL, opt_machine },
-    { "icount", "[shift=]N|auto[,sleep=on|off][,align=on|off]", "virtual time from executed instructions, 2^N ns each; repeats exactly", opt_icount },
-    { "accel", "NAME[:NAME...][,KEY=VALUE...]", "who runs the CPUs; several or repeated: the first that works; -accel help", opt_accel },
+    { "icount", "[shift=]N|auto[,sleep=on|off][,align=on|off]",
+      "virtual time from executed instructions, 2^N ns each; repeats exactly", opt_icount },
+    { "accel", "NAME[:NAME...][,KEY=VALUE...]",
+      "who runs the CPUs; several or repeated: the first that works; -accel help", opt_accel },
     { "enable-kvm", NULL, "-accel kvm", opt_enable_kvm },
     { "cpu", "MODEL[,+FEATURE,-FEATURE]", "CPU model; -cpu help lists them", opt_cpu },
     { "smp", "[cpus=]N[,sockets=,dies=,cores=,threads=,maxcpus=]", "number and topology of the CPUs (1)", opt_smp },
-    { "m", "[size=]SIZE[,slots=N,maxmem=SIZE]", "memory, in MiB or with a suffix M, G, T; maxmem: with memory devices", opt_m },
+    { "m", "[size=]SIZE[,slots=N,maxmem=SIZE]", "memory, in MiB or with a suffix M, G, T; maxmem: with memory devices",
+      opt_m },
     { "mem-path", "PATH", "RAM in a file, or in a folder of tmpfs or hugetlbfs", FLAG(mem_path) },
     { "mem-prealloc", NULL, "allocate all RAM at the start", FLAG(mem_prealloc) },
-    { "overcommit", "[mem-lock=on|off]", "mem-lock: the program's memory, the guest's included, is never swapped out", opt_overcommit },
+    { "overcommit", "[mem-lock=on|off]", "mem-lock: the program's memory, the guest's included, is never swapped out",
+      opt_overcommit },
     { "numa", "node[,memdev=ID|mem=SIZE][,cpus=A-B][,nodeid=N] | dist,src=,dst=,val= | cpu,node-id=,socket-id=...",
       "NUMA nodes of the guest, their distances and CPUs", opt_numa },
     { "name", "[guest=]NAME[,process=NAME]", "name of the guest, and of the process", opt_name },
     { "uuid", "UUID", "the machine's UUID", opt_uuid },
-    { "rtc", "[base=]utc|localtime|DATE[,clock=host|rt|vm]", "what the real-time clock starts with and counts", opt_rtc },
+    { "rtc", "[base=]utc|localtime|DATE[,clock=host|rt|vm]", "what the real-time clock starts with and counts",
+      opt_rtc },
     { "nographic", NULL, "no display; serial port and monitor on this terminal (Ctrl-a h helps)", opt_nographic },
     { "display", "none", "kind of display; -display help", opt_display },
     { "vga", "none", "display adapter", opt_vga },

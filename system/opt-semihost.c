@@ -25,7 +25,8 @@ static bool set_target(const char *name, Error **errp)
             semihost_config.target = (SemihostTarget)i;
             if (i != SEMIHOST_GDB)
                 return true;
-            error_setf(errp, "-semihosting-config target=gdb: calls are not passed on to a debugger here; use target=native");
+            error_setf(errp,
+                       "-semihosting-config target=gdb: calls are not passed on to a debugger here; use target=native");
             return false;
         }
     }
@@ -44,7 +45,8 @@ static bool opt_semihosting_config(Settings *s, const char *arg, Error **errp)
     if (!o)
         return false;
     if (!opts_get_bool(o, "enable", true, &semihost_config.enabled, errp) ||
-        !opts_get_bool(o, "userspace", semihost_config.userspace, &semihost_config.userspace, errp) || !set_target(opts_get(o, "target"), errp))
+        !opts_get_bool(o, "userspace", semihost_config.userspace, &semihost_config.userspace, errp) ||
+        !set_target(opts_get(o, "target"), errp))
         return false;
     if (opts_get(o, "chardev")) {
         g_free(chardev_name);
@@ -55,7 +57,9 @@ static bool opt_semihosting_config(Settings *s, const char *arg, Error **errp)
 }
 
 const Option options_semihost[] = {
-    { "semihosting", NULL, "let an Arm guest call the host's files and console; the same as -semihosting-config enable=on", opt_semihosting },
+    { "semihosting", NULL,
+      "let an Arm guest call the host's files and console; the same as -semihosting-config enable=on",
+      opt_semihosting },
     { "semihosting-config", "enable=on|off,target=native|auto,chardev=,userspace=on|off,arg=",
       "the same with a console, calls from unprivileged code, words of the command line", opt_semihosting_config },
     { 0 },
@@ -100,7 +104,8 @@ bool setup_semihosting(Error **errp)
         return true;
     Chardev *c = chardev_find(chardev_name);
     if (!c) {
-        error_setf(errp, "-semihosting-config chardev '%s': no such character device; add -chardev ...,id=%s", chardev_name, chardev_name);
+        error_setf(errp, "-semihosting-config chardev '%s': no such character device; add -chardev ...,id=%s",
+                   chardev_name, chardev_name);
         return false;
     }
     input = g_byte_array_new();

@@ -18,7 +18,8 @@ static char *group_key(const char *key)
         return g_strdup("x-iops-size");
     for (unsigned i = 0; i < G_N_ELEMENTS(limits); i++) {
         for (unsigned e = 0; e < G_N_ELEMENTS(endings) && (modern || old_endings[e]); e++) {
-            g_autofree char *known = g_strconcat(modern ? limits[i] : old_names[i], modern ? endings[e] : old_endings[e], NULL);
+            g_autofree char *known = g_strconcat(modern ? limits[i] : old_names[i],
+                                                 modern ? endings[e] : old_endings[e], NULL);
             if (!strcmp(name, known))
                 return g_strconcat("x-", limits[i], endings[e], NULL);
         }

@@ -17,7 +17,8 @@ static const OptionGroup groups[] = {
 Settings *settings_new(const char *program)
 {
     Settings *s = g_new0(Settings, 1);
-    GPtrArray **opts[] = { &s->accels, &s->chardevs, &s->mons, &s->devices, &s->objects, &s->fw_cfg, &s->drives, &s->blockdevs };
+    GPtrArray **opts[] = { &s->accels,  &s->chardevs, &s->mons,   &s->devices,
+                           &s->objects, &s->fw_cfg,   &s->drives, &s->blockdevs };
     GPtrArray **texts[] = { &s->numa, &s->serials, &s->parallels, &s->monitors };
     s->program = program;
     s->machine_opts = opts_new();

@@ -201,7 +201,10 @@ static void csi(Readline *r, uint8_t c)
     if (at)
         control(r, keys[at - letters]);
     else if (c == '~')
-        control(r, r->csi_number == 3 ? CTRL('d') : r->csi_number == 1 ? CTRL('a') : r->csi_number == 4 ? CTRL('e') : 0);
+        control(r, r->csi_number == 3   ? CTRL('d')
+                   : r->csi_number == 1 ? CTRL('a')
+                   : r->csi_number == 4 ? CTRL('e')
+                                        : 0);
 }
 
 void readline_input(Readline *r, const uint8_t *data, size_t len)

@@ -14,7 +14,8 @@
 typedef struct ReadlineOps {
     void (*write)(void *opaque, const char *text, size_t len);
     void (*line)(void *opaque, const char *line);                     /* Enter was pressed */
-    void (*complete)(void *opaque, const char *head, GPtrArray *out); /* add (owned) words that the line up to the cursor may end with */
+    /* add (owned) words that the line up to the cursor may end with */
+    void (*complete)(void *opaque, const char *head, GPtrArray *out);
 } ReadlineOps;
 
 typedef struct Readline {

@@ -48,7 +48,10 @@ bool run_load(const char *name, Error **errp)
     return strchr(name, '/') ? machine_load(name, errp) : snapshot_load(name, errp);
 }
 
-static bool from_host(ShutdownCause cause) { return cause == CAUSE_HOST_SIGNAL || cause == CAUSE_HOST_UI || cause == CAUSE_HOST_QMP_QUIT; }
+static bool from_host(ShutdownCause cause)
+{
+    return cause == CAUSE_HOST_SIGNAL || cause == CAUSE_HOST_UI || cause == CAUSE_HOST_QMP_QUIT;
+}
 
 static void shut_down(ShutdownCause cause)
 {
@@ -127,10 +130,14 @@ static gboolean on_signal(gpointer number)
     return G_SOURCE_CONTINUE;
 }
 
-/* Memory that the host has promised is not there: guest RAM in a file that was cut short, huge pages that others have taken, a broken module. */
+/*
+ * Memory that the host has promised is not there: guest RAM in a file that was cut short, huge pages that others have
+ * taken, a broken module.
+ */
 static void on_bus_error(int number)
 {
-    static const char line[] = "rhea: the host has no memory for an address of the guest's (a backing file was cut short, huge pages are used up, or memory is "
+    static const char line[] = "rhea: the host has no memory for an address of the guest's (a backing file was cut "
+                               "short, huge pages are used up, or memory is "
                                "broken); give it enough, or leave out mem-path\n";
     ssize_t n = write(STDERR_FILENO, line, sizeof(line) - 1);
     chardev_restore_terminal();

@@ -65,7 +65,8 @@ typedef struct OptionGroup {
     const Option *rows;
 } OptionGroup;
 
-extern const Option options_machine[], options_devices[], options_boot[], options_block[], options_semihost[], options_debug[];
+extern const Option options_machine[], options_devices[], options_boot[], options_block[], options_semihost[],
+    options_debug[];
 /* The console of -semihosting-config chardev= (opt-semihost.c). */
 bool setup_semihosting(Error **errp);
 
@@ -77,7 +78,8 @@ void options_print_help(GString *out);
 bool option_is_help(const char *text);      /* "help" or "?" */
 bool option_asks_help(const Opts *o);       /* one of the keys is that */
 bool option_answer(Settings *s, GString *text); /* print a help text; the program ends with it. True */
-bool option_keep(GPtrArray *list, const char *option, const char *arg, const char *implied, Error **errp); /* dotted keys or JSON, parsed */
+/* dotted keys or JSON, parsed */
+bool option_keep(GPtrArray *list, const char *option, const char *arg, const char *implied, Error **errp);
 
 /* -smp into counts (opt-machine.c). All zero fields are worked out; errors name the field. */
 typedef struct Topology {

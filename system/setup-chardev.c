@@ -7,9 +7,9 @@
 
 /*
  * Defaults, when no option says otherwise (and -nodefaults is not given):
- *  -nographic: first serial port and monitor share the terminal (mon:stdio); with a -serial of the user's the monitor alone
- *  has it, with a -monitor of the user's the serial port alone.
- *  else: as there is no display yet to show them, serial port and monitor are connected to nothing.
+ *  -nographic: first serial port and monitor share the terminal (mon:stdio); with a -serial of the user's the monitor
+ * alone has it, with a -monitor of the user's the serial port alone. else: as there is no display yet to show them,
+ * serial port and monitor are connected to nothing.
  */
 static void add_defaults(Settings *s)
 {
@@ -75,7 +75,10 @@ static bool check_background(const Settings *s, Error **errp)
     }
     if (!s->daemonize || !user)
         return true;
-    error_setf(errp, "-daemonize: the terminal cannot be used ('%s'); give -serial and -monitor another device, or -nodefaults", user);
+    error_setf(
+        errp,
+        "-daemonize: the terminal cannot be used ('%s'); give -serial and -monitor another device, or -nodefaults",
+        user);
     return false;
 }
 
@@ -112,7 +115,8 @@ static bool open_mon(Opts *o, Error **errp)
     }
     Chardev *c = id ? chardev_find(id) : NULL;
     if (!c) {
-        error_setf(errp, "-mon '%s': no such character device; make one with -chardev ...,id=%s", id ? id : "", id ? id : "ID");
+        error_setf(errp, "-mon '%s': no such character device; make one with -chardev ...,id=%s", id ? id : "",
+                   id ? id : "ID");
         return false;
     }
     return monitor_new(c, errp);

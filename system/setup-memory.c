@@ -35,8 +35,8 @@ static bool use_backend(Settings *s, Machine *m, const char *id, Error **errp)
     if (!b)
         return false;
     if (s->ram_size && s->ram_size != b->size) {
-        error_setf(errp, "-m %" PRIu64 "M is not the size of memory back end '%s' (%" PRIu64 "M); leave -m out", s->ram_size / MiB, id,
-                   b->size / MiB);
+        error_setf(errp, "-m %" PRIu64 "M is not the size of memory back end '%s' (%" PRIu64 "M); leave -m out",
+                   s->ram_size / MiB, id, b->size / MiB);
         return false;
     }
     m->config.ram_size = b->size;
@@ -51,9 +51,10 @@ static bool use_path(Settings *s, Machine *m, Error **errp)
     const char *name = m->type->ram_name, *prealloc = s->mem_prealloc ? "on" : "off";
     if (!need_flexible_ram(m, s->mem_path ? "-mem-path" : "-mem-prealloc", errp))
         return false;
-    Object *o = s->mem_path ? object_new("memory-backend-file", name, errp, "size", size, "mem-path", s->mem_path, "prealloc", prealloc,
-                                         NULL)
-                            : object_new("memory-backend-ram", name, errp, "size", size, "prealloc", prealloc, "reserve", "off", NULL);
+    Object *o = s->mem_path ? object_new("memory-backend-file", name, errp, "size", size, "mem-path", s->mem_path,
+                                         "prealloc", prealloc, NULL)
+                            : object_new("memory-backend-ram", name, errp, "size", size, "prealloc", prealloc,
+                                         "reserve", "off", NULL);
     return o && use_backend(s, m, name, errp);
 }
 
@@ -65,8 +66,10 @@ static bool add_cpus(Numa *n, unsigned node, const GPtrArray *lists, Error **err
     for (unsigned i = 0; i < lists->len; i++) {
         g_auto(GStrv) ends = g_strsplit(lists->pdata[i], "-", 2);
         uint64_t first, last;
-        if (!parse_u64(ends[0], &first) || !parse_u64(ends[1] ? ends[1] : ends[0], &last) || first > last || last >= max) {
-            error_setf(errp, "-numa node: cpus=%s is no range of CPUs below %u; see -smp", (char *)lists->pdata[i], max);
+        if (!parse_u64(ends[0], &first) || !parse_u64(ends[1] ? ends[1] : ends[0], &last) || first > last ||
+            last >= max) {
+            error_setf(errp, "-numa node: cpus=%s is no range of CPUs below %u; see -smp", (char *)lists->pdata[i],
+                       max);
             return false;
         }
         for (; first <= last; first++) {
@@ -92,7 +95,8 @@ static bool add_node(Numa *n, Opts *o, const GPtrArray *cpus, Error **errp)
         !opts_get_u64(o, "nodeid", id, &id, errp) || !opts_all_used(o, "-numa node", keys, errp))
         return false;
     if (id >= NUMA_NODES_MAX || n->present[id]) {
-        error_setf(errp, "-numa node: nodeid=%" PRIu64 " %s", id, id < NUMA_NODES_MAX ? "is there already" : "is not below 128");
+        error_setf(errp, "-numa node: nodeid=%" PRIu64 " %s", id,
+                   id < NUMA_NODES_MAX ? "is there already" : "is not below 128");
         return false;
     }
     if (size && !parse_size(size, MiB, &mem)) {
@@ -123,7 +127,9 @@ static bool get_node(Numa *n, Opts *o, const char *key, unsigned *node, Error **
     if (!opts_get_u64(o, key, NUMA_NODES_MAX, &v, errp))
         return false;
     if (v >= NUMA_NODES_MAX || !n->present[v]) {
-        error_setf(errp, "-numa: %s= is missing or names a node that is not there; -numa node,nodeid= makes one before it", key);
+        error_setf(errp,
+                   "-numa: %s= is missing or names a node that is not there; -numa node,nodeid= makes one before it",
+                   key);
         return false;
     }
     *node = (unsigned)v;
@@ -135,11 +141,13 @@ static bool add_distance(Numa *n, Opts *o, Error **errp)
     static const char *const keys[] = { "type", "src", "dst", "val", NULL };
     unsigned src, dst;
     uint64_t v;
-    if (!get_node(n, o, "src", &src, errp) || !get_node(n, o, "dst", &dst, errp) || !opts_get_u64(o, "val", 0, &v, errp) ||
-        !opts_all_used(o, "-numa dist", keys, errp))
+    if (!get_node(n, o, "src", &src, errp) || !get_node(n, o, "dst", &dst, errp) ||
+        !opts_get_u64(o, "val", 0, &v, errp) || !opts_all_used(o, "-numa dist", keys, errp))
         return false;
     if (v < NUMA_DISTANCE_LOCAL || v > NUMA_UNREACHABLE || (src == dst) != (v == NUMA_DISTANCE_LOCAL)) {
-        error_setf(errp, "-numa dist: val=%" PRIu64 " from node %u to %u: it is 10 to the node itself, 11 to 254 to another, 255: not reachable",
+        error_setf(errp,
+                   "-numa dist: val=%" PRIu64
+                   " from node %u to %u: it is 10 to the node itself, 11 to 254 to another, 255: not reachable",
                    v, src, dst);
         return false;
     }
@@ -223,7 +231,8 @@ static bool take_memdevs(Numa *n, Settings *s, Error **errp)
     Machine *m = n->machine;
     uint64_t at = 0;
     if (m->config.ram) {
-        error_setf(errp, "-numa node,memdev=: the machine's memory-backend= is its whole memory; leave one of them out");
+        error_setf(errp,
+                   "-numa node,memdev=: the machine's memory-backend= is its whole memory; leave one of them out");
         return false;
     }
     MemRegion *all = mem_container_new(m->type->ram_name, UINT64_MAX / 2);
@@ -237,7 +246,8 @@ static bool take_memdevs(Numa *n, Settings *s, Error **errp)
         at += b->size;
     }
     if (s->ram_size && s->ram_size != at) {
-        error_setf(errp, "-m %" PRIu64 "M is not the sum of the nodes' memory (%" PRIu64 "M); make them equal", s->ram_size / MiB, at / MiB);
+        error_setf(errp, "-m %" PRIu64 "M is not the sum of the nodes' memory (%" PRIu64 "M); make them equal",
+                   s->ram_size / MiB, at / MiB);
         return false;
     }
     m->config.ram_size = at;
@@ -253,12 +263,17 @@ static bool share_memory(Numa *n, Error **errp)
         sum += n->c->memory[i];
         if (n->c->memory[i] % 4096 == 0 && sum <= all)
             continue;
-        error_setf(errp, "-numa node,mem=: the nodes have more than the machine (%" PRIu64 "M), or no multiple of 4 KiB; see -m", all / MiB);
+        error_setf(errp,
+                   "-numa node,mem=: the nodes have more than the machine (%" PRIu64
+                   "M), or no multiple of 4 KiB; see -m",
+                   all / MiB);
         return false;
     }
     if (sum == all)
         return true;
-    error_setf(errp, "-numa node,mem=: the nodes have %" PRIu64 "M of the machine's %" PRIu64 "M; make the sum equal to -m", sum / MiB, all / MiB);
+    error_setf(errp,
+               "-numa node,mem=: the nodes have %" PRIu64 "M of the machine's %" PRIu64 "M; make the sum equal to -m",
+               sum / MiB, all / MiB);
     return false;
 }
 
@@ -272,7 +287,10 @@ static bool complete_distances(Numa *n, Error **errp)
             if (i == k)
                 *d = NUMA_DISTANCE_LOCAL;
             else if (!*d && c->has_distances && !c->distance[k][i]) {
-                error_setf(errp, "-numa dist: the distance between nodes %u and %u is missing; add -numa dist,src=%u,dst=%u,val=", i, k, i, k);
+                error_setf(
+                    errp,
+                    "-numa dist: the distance between nodes %u and %u is missing; add -numa dist,src=%u,dst=%u,val=", i,
+                    k, i, k);
                 return false;
             } else if (!*d)
                 *d = c->distance[k][i] ? c->distance[k][i] : NUMA_DISTANCE_REMOTE;
@@ -350,7 +368,10 @@ bool setup_memory(Settings *s, Machine *m, Error **errp)
 {
     const char *backend = opts_get(s->machine_opts, "memory-backend");
     if (backend && (s->mem_path || s->mem_prealloc)) {
-        error_setf(errp, "-machine memory-backend=%s: leave -mem-path and -mem-prealloc out; they are properties of the back end", backend);
+        error_setf(
+            errp,
+            "-machine memory-backend=%s: leave -mem-path and -mem-prealloc out; they are properties of the back end",
+            backend);
         return false;
     }
     if (backend ? !use_backend(s, m, backend, errp) : (s->mem_path || s->mem_prealloc) && !use_path(s, m, errp))

@@ -295,7 +295,9 @@ static bool check_address_bits(const Machine *m, Error **errp)
     unsigned bits = family && family->phys_bits ? family->phys_bits((Machine *)m) : 64;
     if (bits >= 64 || MAX(m->config.ram_size, m->config.ram_max) <= BIT(bits) - (bits > 32 ? 4 * GiB : 0))
         return true;
-    error_setf(errp, "-m: %" G_GUINT64_FORMAT " GiB are more than the CPU's %u address bits reach; use a smaller size or -cpu MODEL,phys-bits=48",
+    error_setf(errp,
+               "-m: %" G_GUINT64_FORMAT
+               " GiB are more than the CPU's %u address bits reach; use a smaller size or -cpu MODEL,phys-bits=48",
                (guint64)(MAX(m->config.ram_size, m->config.ram_max) / GiB), bits);
     return false;
 }
@@ -338,7 +340,8 @@ Machine *setup_machine(Settings *s, Error **errp)
     run_init(&s->policy);
     Machine *m = machine_new(type);
     bool ok = apply_config(s, m, errp) && add_objects(s, errp) && setup_memory(s, m, errp) && setup_accel(s, m, errp) &&
-              setup_blocks(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) && add_fw_cfg_files(s, errp);
+              setup_blocks(s, m, errp) && machine_build(m, errp) && check_address_bits(m, errp) &&
+              add_fw_cfg_files(s, errp);
     if (ok)
         settle_drive_devices(s);
     ok = ok && add_devices(s, errp) && machine_complete(m, errp) && setup_monitors(s, errp);

@@ -34,7 +34,9 @@ static bool find_disks(GArray **out, Error **errp)
             continue;
         if (!block_has_snapshots(d.node)) {
             const char *format = block_driver_name(d.node);
-            error_setf(errp, "drive '%s' is writable, and its format (%s) has no snapshots; convert the image to qcow2, or add readonly=on or snapshot=on",
+            error_setf(errp,
+                       "drive '%s' is writable, and its format (%s) has no snapshots; convert the image to qcow2, or "
+                       "add readonly=on or snapshot=on",
                        blk_name(b), format);
             return false;
         }
@@ -49,7 +51,9 @@ static bool need_disks(GArray **out, Error **errp)
         return false;
     if ((*out)->len)
         return true;
-    error_setf(errp, "no disk can hold a snapshot; add a drive of format=qcow2, or save to a file by its path (savevm ./NAME)");
+    error_setf(
+        errp,
+        "no disk can hold a snapshot; add a drive of format=qcow2, or save to a file by its path (savevm ./NAME)");
     return false;
 }
 
@@ -74,9 +78,15 @@ static bool find_snapshot(BlockNode *n, const char *name, BlockSnapshot *out, Er
 
 typedef struct Source { BlockNode *node; char id[128]; } Source;
 
-static int state_write(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return block_vmstate_writev(opaque, offset, iov, iovcnt); }
+static int state_write(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    return block_vmstate_writev(opaque, offset, iov, iovcnt);
+}
 
-static int state_reserve(void *opaque, uint64_t offset, uint64_t len) { return block_vmstate_reserve(opaque, offset, len); }
+static int state_reserve(void *opaque, uint64_t offset, uint64_t len)
+{
+    return block_vmstate_reserve(opaque, offset, len);
+}
 static void state_write_out(void *opaque) { block_write_out(opaque); }
 
 static int state_read(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt)
@@ -145,7 +155,8 @@ static bool finish_save(Save *s, GArray *disks, const char *name, Error **errp)
     ok = ok && snapshot_disks(disks, name, size, errp);
     int r = block_vmstate_discard(disk(disks, 0)->node);
     if (r && ok)
-        warn_reportf("image '%s': the saved state's second copy could not be given back: %s", block_filename(disk(disks, 0)->node), g_strerror(-r));
+        warn_reportf("image '%s': the saved state's second copy could not be given back: %s",
+                     block_filename(disk(disks, 0)->node), g_strerror(-r));
     return ok;
 }
 
@@ -190,7 +201,10 @@ static struct Background {
 bool snapshot_idle(Error **errp)
 {
     if (bg.name)
-        error_setf(errp, "the machine is being saved as '%s' while it runs: wait until that has ended (info savevm), or stop it by savevm_cancel", bg.name);
+        error_setf(errp,
+                   "the machine is being saved as '%s' while it runs: wait until that has ended (info savevm), or stop "
+                   "it by savevm_cancel",
+                   bg.name);
     return !bg.name;
 }
 
@@ -236,8 +250,10 @@ static void background_last(void)
         background_failed(err);
         return;
     }
-    info_reportf("snapshot '%s' is saved: %" G_GUINT64_FORMAT " MiB in %u passes while the guest ran, %" G_GUINT64_FORMAT " KiB in a pause of %"
-                 G_GINT64_FORMAT " ms", bg.name, (guint64)(written / MiB), bg.passes, (guint64)((save_written(bg.save) - written) / KiB),
+    info_reportf("snapshot '%s' is saved: %" G_GUINT64_FORMAT
+                 " MiB in %u passes while the guest ran, %" G_GUINT64_FORMAT " KiB in a pause of %" G_GINT64_FORMAT
+                 " ms",
+                 bg.name, (guint64)(written / MiB), bg.passes, (guint64)((save_written(bg.save) - written) / KiB),
                  (gint64)((clock_ns(CLOCK_REALTIME_NS) - start) / 1000000));
     background_free();
 }
@@ -311,7 +327,9 @@ bool snapshot_progress(SnapshotProgress *out)
 
 static bool save_now(GArray *disks, const char *name, const SnapshotOptions *o, Error **errp)
 {
-    SaveIo io = { .write = state_write, .reserve = state_reserve, .write_out = state_write_out, .opaque = disk(disks, 0)->node };
+    SaveIo io = {
+        .write = state_write, .reserve = state_reserve, .write_out = state_write_out, .opaque = disk(disks, 0)->node
+    };
     int r = block_vmstate_discard(disk(disks, 0)->node); /* what a load may have left there */
     Save *s = r ? NULL : save_new(&io, o->compress, errp);
     if (r)
@@ -337,21 +355,24 @@ bool snapshot_save(const char *name, const SnapshotOptions *o, Error **errp)
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autofree char *dflt = g_date_time_format(now, "vm-%Y%m%d%H%M%S");
     name = name ? name : dflt;
-    if (not_busy(errp) && check_name(name, errp) && device_check_savable(errp) && need_disks(&disks, errp) && save_now(disks, name, o, errp))
+    if (not_busy(errp) && check_name(name, errp) && device_check_savable(errp) && need_disks(&disks, errp) &&
+        save_now(disks, name, o, errp))
         return true;
     error_prependf(errp, "savevm '%s'", name);
     return false;
 }
 
 /* The snapshot on every disk; the machine's state in one of them. */
-static bool find_everywhere(GArray *disks, const char *name, char (*id)[128], Source *source, uint64_t *size, Error **errp)
+static bool find_everywhere(GArray *disks, const char *name, char (*id)[128], Source *source, uint64_t *size,
+                            Error **errp)
 {
     *source = (Source){ 0 };
     for (unsigned i = 0; i < disks->len; i++) {
         BlockSnapshot s;
         if (!find_snapshot(disk(disks, i)->node, name, &s, errp)) {
             if (!errp || !*errp)
-                error_setf(errp, "drive '%s' has no snapshot of that name; 'info snapshots' lists them", blk_name(disk(disks, i)->blk));
+                error_setf(errp, "drive '%s' has no snapshot of that name; 'info snapshots' lists them",
+                           blk_name(disk(disks, i)->blk));
             return false;
         }
         g_strlcpy(id[i], s.id, 128);
@@ -362,7 +383,8 @@ static bool find_everywhere(GArray *disks, const char *name, char (*id)[128], So
         }
     }
     if (!source->node)
-        error_setf(errp, "it is a snapshot of the disks alone, without a machine; apply it while the machine is off (rhea-img snapshot -a)");
+        error_setf(errp, "it is a snapshot of the disks alone, without a machine; apply it while the machine is off "
+                         "(rhea-img snapshot -a)");
     return source->node;
 }
 

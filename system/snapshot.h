@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots of the whole machine inside its disk images: RAM, devices and all disks at one point (savevm, loadvm, delvm). */
+/*
+ * Snapshots of the whole machine inside its disk images: RAM, devices and all disks at one point (savevm, loadvm,
+ * delvm).
+ */
 #ifndef SYSTEM_SNAPSHOT_H
 #define SYSTEM_SNAPSHOT_H
 
@@ -13,9 +16,9 @@ typedef struct SnapshotOptions {
 } SnapshotOptions;
 
 /*
- * Main thread. name NULL: "vm-" and the time. A snapshot of the same name is replaced when the new one stands. A save that fails leaves nothing
- * behind and the machine as it was. A load that fails before it has changed anything leaves the machine paused, one that fails later in state
- * `internal-error`.
+ * Main thread. name NULL: "vm-" and the time. A snapshot of the same name is replaced when the new one stands. A save
+ * that fails leaves nothing behind and the machine as it was. A load that fails before it has changed anything leaves
+ * the machine paused, one that fails later in state `internal-error`.
  */
 bool snapshot_save(const char *name, const SnapshotOptions *o, Error **errp);
 bool snapshot_load(const char *name, Error **errp);

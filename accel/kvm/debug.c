@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Debugging under KVM: breakpoints are instructions written into guest memory, watchpoints (and breakpoints where no memory is) take
- * the CPU's debug registers, steps are the kernel's (kernel documentation: virt/kvm/api.rst, 4.87).
+ * Debugging under KVM: breakpoints are instructions written into guest memory, watchpoints (and breakpoints where no
+ * memory is) take the CPU's debug registers, steps are the kernel's (kernel documentation: virt/kvm/api.rst, 4.87).
  */
 #include "accel/kvm/kvm.h"
 
@@ -78,7 +78,8 @@ static void point_changed(const DebugPoint *p, bool added)
             return;
         g_array_append_val(hard, *p);
         if (hard->len > kvm.arch->hard_points)
-            warn_reportf("debugger: the CPU has %u debug registers; a breakpoint or watchpoint at 0x%" G_GINT64_MODIFIER "x has none left",
+            warn_reportf("debugger: the CPU has %u debug registers; a breakpoint or watchpoint at 0x%" G_GINT64_MODIFIER
+                         "x has none left",
                          kvm.arch->hard_points, (guint64)p->va);
         return;
     }
@@ -123,7 +124,9 @@ static bool debug_write_around(Vcpu *v, uint64_t va, const void *buf, unsigned l
     return guest_debug_write(v, va, out, len);
 }
 
-const AccelDebugOps kvm_debug_ops = { .changed = point_changed, .read = debug_read_hiding, .write = debug_write_around };
+const AccelDebugOps kvm_debug_ops = { .changed = point_changed,
+                                      .read = debug_read_hiding,
+                                      .write = debug_write_around };
 
 void kvm_debug_apply(KvmVcpu *k)
 {
@@ -132,7 +135,8 @@ void kvm_debug_apply(KvmVcpu *k)
         return;
     k->debug_generation = generation;
     k->debug_stepping = step != DEBUG_RUN;
-    if (kvm.arch->set_debug && !kvm.arch->set_debug(k, hard ? (const DebugPoint *)hard->data : NULL, hard ? hard->len : 0, patches && patches->len))
+    if (kvm.arch->set_debug && !kvm.arch->set_debug(k, hard ? (const DebugPoint *)hard->data : NULL,
+                                                    hard ? hard->len : 0, patches && patches->len))
         log_unimp("kvm", "this kernel does not debug guests");
 }
 
@@ -145,7 +149,8 @@ void kvm_debug_stopped(KvmVcpu *k, KvmDebugHit hit, uint64_t at)
         break;
     case KVM_HIT_POINT:
         p = &g_array_index(hard, DebugPoint, hit.point);
-        debug_stop_here(k->v, p->kind <= DEBUG_BREAK_HW ? DEBUG_AT_BREAKPOINT : DEBUG_AT_WATCHPOINT, p, p->kind <= DEBUG_BREAK_HW ? at : p->va);
+        debug_stop_here(k->v, p->kind <= DEBUG_BREAK_HW ? DEBUG_AT_BREAKPOINT : DEBUG_AT_WATCHPOINT, p,
+                        p->kind <= DEBUG_BREAK_HW ? at : p->va);
         break;
     case KVM_HIT_STEP:
         debug_stop_here(k->v, p ? DEBUG_AT_BREAKPOINT : DEBUG_STEPPED, p, at);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages that guests write: logs of the slots, or rings of the vCPUs (kernel documentation: virt/kvm/api.rst, 4.8, 4.117, 8.29). */
+/*
+ * Pages that guests write: logs of the slots, or rings of the vCPUs (kernel documentation: virt/kvm/api.rst, 4.8,
+ * 4.117, 8.29).
+ */
 #include "accel/kvm/kvm.h"
 
 #include <errno.h>
@@ -83,13 +86,15 @@ static bool ring_init(unsigned entries, Error **errp)
         kvm.ring_entries = entries;
         return true;
     }
-    error_set_errno(errp, most > 0 ? errno : ENOTTY, "kvm: dirty-ring-size=%u: this kernel has no such rings; leave it out", entries);
+    error_set_errno(errp, most > 0 ? errno : ENOTTY,
+                    "kvm: dirty-ring-size=%u: this kernel has no such rings; leave it out", entries);
     return false;
 }
 
 bool kvm_dirty_init(unsigned ring_entries, Error **errp)
 {
-    struct kvm_enable_cap cap = { .cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE } };
+    struct kvm_enable_cap cap = { .cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+                                  .args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE } };
     ram_set_dirty_ops(&dirty_ops);
     kvm.ring_entries = 0;
     kvm.manual_clear = false;
@@ -104,9 +109,11 @@ bool kvm_dirty_vcpu_init(KvmVcpu *k, Error **errp)
     if (!kvm.ring_entries)
         return true;
     long page = sysconf(_SC_PAGESIZE);
-    void *ring = mmap(NULL, kvm.ring_entries * sizeof(*k->ring), PROT_READ | PROT_WRITE, MAP_SHARED, k->fd, page * KVM_DIRTY_LOG_PAGE_OFFSET);
+    void *ring = mmap(NULL, kvm.ring_entries * sizeof(*k->ring), PROT_READ | PROT_WRITE, MAP_SHARED, k->fd,
+                      page * KVM_DIRTY_LOG_PAGE_OFFSET);
     if (ring == MAP_FAILED) {
-        error_set_errno(errp, errno, "kvm: vCPU %u: mapping its ring of written pages; leave dirty-ring-size out", k->v->index);
+        error_set_errno(errp, errno, "kvm: vCPU %u: mapping its ring of written pages; leave dirty-ring-size out",
+                        k->v->index);
         return false;
     }
     k->ring = ring;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices of the host that the guest has: the kernel's KVM must know their files (kernel documentation: virt/kvm/devices/vfio.rst). */
+/*
+ * Devices of the host that the guest has: the kernel's KVM must know their files (kernel documentation:
+ * virt/kvm/devices/vfio.rst).
+ */
 #include "accel/kvm/kvm.h"
 
 #include <errno.h>
@@ -20,7 +23,9 @@ static bool make_device(void)
 static void tell(int fd, bool there)
 {
     int32_t file = fd;
-    struct kvm_device_attr a = { .group = KVM_DEV_VFIO_GROUP, .attr = there ? KVM_DEV_VFIO_GROUP_ADD : KVM_DEV_VFIO_GROUP_DEL, .addr = (uintptr_t)&file };
+    struct kvm_device_attr a = { .group = KVM_DEV_VFIO_GROUP,
+                                 .attr = there ? KVM_DEV_VFIO_GROUP_ADD : KVM_DEV_VFIO_GROUP_DEL,
+                                 .addr = (uintptr_t)&file };
     if (kvm.vm >= 0 && (!make_device() || kvm_ioctl(device, KVM_SET_DEVICE_ATTR, &a) < 0))
         log_unimp("kvm", "the kernel does not take note of a device of the host: %s", g_strerror(errno));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accesses that come close after each other: instead of an exit for each, the vCPU's thread goes on behind the first with the translator's
- * interpreter, as long as device accesses are what the guest does, then gives the registers back. For a loop that polls a register that
- * is one exit in some hundred accesses.
+ * Accesses that come close after each other: instead of an exit for each, the vCPU's thread goes on behind the first
+ * with the translator's interpreter, as long as device accesses are what the guest does, then gives the registers back.
+ * For a loop that polls a register that is one exit in some hundred accesses.
  */
 #include "accel/kvm/kvm.h"
 
@@ -14,7 +14,8 @@ enum {
     PATIENCE = 16, PAUSE_MAX = 4096, /* exits until it is tried: first, and at most after it did not pay */
     WORTH = 6,                       /* accesses that pay: entering and leaving takes up to three ioctls */
     STRAY = 64,                      /* instructions in a row without an access */
-    TURN_NS = 50000, LOOK = 16,      /* interrupts that the kernel holds wait that long at most; the clock is read each LOOK accesses */
+    /* interrupts that the kernel holds wait that long at most; the clock is read each LOOK accesses */
+    TURN_NS = 50000, LOOK = 16,
     CACHE = 256, OPS = 12, FETCH = 16,
 };
 
@@ -65,7 +66,9 @@ static void translate(Vcpu *v, Insn *i, const uint8_t *code, unsigned avail, uin
 {
     TcgVcpu *t = tcg_vcpu(v);
     uint8_t *copy = t->code_copy + (linear & ~TCG_PAGE_MASK);
-    CodeMap map = { .vpage = f->page, .ram = NO_PAGE, .host = t->code_copy, .phys = f->phys, .page_bits = TCG_PAGE_BITS };
+    CodeMap map = {
+        .vpage = f->page, .ram = NO_PAGE, .host = t->code_copy, .phys = f->phys, .page_bits = TCG_PAGE_BITS
+    };
     memcpy(copy, code, avail);
     *i = (Insn){ .pc = v->pc, .linear = linear, .mode = v->mode, .len = (uint8_t)avail };
     memcpy(i->code, copy, avail);
@@ -87,7 +90,8 @@ static const Insn *next_insn(Vcpu *v, struct KvmFollow *f)
     if (!find_page(v, f, linear, bank))
         return NULL;
     const uint8_t *code = f->host + offset;
-    unsigned avail = MIN(FETCH, (unsigned)(TCG_PAGE_SIZE - offset)); /* an instruction that goes on in the next page is the kernel's */
+    /* an instruction that goes on in the next page is the kernel's */
+    unsigned avail = MIN(FETCH, (unsigned)(TCG_PAGE_SIZE - offset));
     Insn *i = &f->cache[v->pc & (CACHE - 1)];
     if (!i->len || i->pc != v->pc || i->linear != linear || i->mode != v->mode || memcmp(i->code, code, i->len))
         translate(v, i, code, avail, linear, f);
@@ -97,8 +101,8 @@ static const Insn *next_insn(Vcpu *v, struct KvmFollow *f)
 /* Something wants the vCPU's loop, or the kernel's view of it has changed. */
 static bool must_stop(Vcpu *v, const struct KvmFollow *f)
 {
-    return atomic_load_explicit(&v->exit_request, memory_order_relaxed) || kvm_slots_changes() != f->map || kvm_interrupts() != f->interrupts ||
-           (!(f->accesses % LOOK) && clock_ns(CLOCK_REALTIME_NS) > f->until);
+    return atomic_load_explicit(&v->exit_request, memory_order_relaxed) || kvm_slots_changes() != f->map ||
+           kvm_interrupts() != f->interrupts || (!(f->accesses % LOOK) && clock_ns(CLOCK_REALTIME_NS) > f->until);
 }
 
 static void run(Vcpu *v, struct KvmFollow *f)
@@ -117,7 +121,10 @@ static void run(Vcpu *v, struct KvmFollow *f)
     }
 }
 
-/* In an RCU read section. An instruction that faults, or accesses what is the kernel's, is left to the kernel: nothing of it has been done. */
+/*
+ * In an RCU read section. An instruction that faults, or accesses what is the kernel's, is left to the kernel: nothing
+ * of it has been done.
+ */
 static void run_guarded(Vcpu *v, struct KvmFollow *f)
 {
     if (!sigsetjmp(v->unwind, 0))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes of the guest that only signal an eventfd, or that the kernel collects in a ring which all vCPUs share (kernel documentation:
- * virt/kvm/api.rst, 4.59, 4.116): follows the memory and port maps.
+ * Writes of the guest that only signal an eventfd, or that the kernel collects in a ring which all vCPUs share (kernel
+ * documentation: virt/kvm/api.rst, 4.59, 4.116): follows the memory and port maps.
  */
 #include "accel/kvm/kvm.h"
 
@@ -59,7 +59,8 @@ void kvm_ioevents_flush(void)
     struct kvm_coalesced_mmio_ring *r = atomic_load_explicit(&ring, memory_order_relaxed);
     if (!r || __atomic_load_n(&r->first, __ATOMIC_ACQUIRE) == __atomic_load_n(&r->last, __ATOMIC_ACQUIRE))
         return;
-    const uint32_t entries = (uint32_t)((kvm_page() - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio));
+    const uint32_t entries = (uint32_t)((kvm_page() - sizeof(struct kvm_coalesced_mmio_ring)) /
+                                        sizeof(struct kvm_coalesced_mmio));
     pthread_mutex_lock(&ring_lock);
     for (uint32_t at = r->first; at != __atomic_load_n(&r->last, __ATOMIC_ACQUIRE); at = (at + 1) % entries) {
         struct kvm_coalesced_mmio w = r->coalesced_mmio[at];
@@ -86,14 +87,15 @@ static bool tell_kernel(const IoEvent *e, bool assign)
     if (!can_signal)
         return false;
     struct kvm_ioeventfd i = { .addr = e->at, .len = e->n.size, .fd = e->n.fd, .datamatch = e->n.value };
-    i.flags = (e->port ? KVM_IOEVENTFD_FLAG_PIO : 0) | (e->n.match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) | (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN);
+    i.flags = (e->port ? KVM_IOEVENTFD_FLAG_PIO : 0) | (e->n.match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) |
+              (assign ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN);
     return !kvm_ioctl(kvm.vm, KVM_IOEVENTFD, &i);
 }
 
 static bool same(const IoEvent *a, const IoEvent *b)
 {
-    return a->at == b->at && a->port == b->port && a->n.size == b->n.size && a->n.match == b->n.match && a->n.value == b->n.value &&
-           a->n.fd == b->n.fd;
+    return a->at == b->at && a->port == b->port && a->n.size == b->n.size && a->n.match == b->n.match &&
+           a->n.value == b->n.value && a->n.fd == b->n.fd;
 }
 
 static int find(const GArray *in, const IoEvent *e)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupts that the kernel carries: lines, messages, the routing table, file descriptors (kernel documentation: virt/kvm/api.rst, 4.25, 4.52, 4.75, 4.24). */
+/*
+ * Interrupts that the kernel carries: lines, messages, the routing table, file descriptors (kernel documentation:
+ * virt/kvm/api.rst, 4.25, 4.52, 4.75, 4.24).
+ */
 #include "accel/kvm/kvm.h"
 
 #include <errno.h>
@@ -66,7 +69,8 @@ bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data, uint32_t r
     if (added)
         e = add_entry(gsi, KVM_IRQ_ROUTING_MSI);
     requester = requesters ? requester : 0;
-    if (added || e->u.msi.data != data || e->u.msi.devid != requester || e->u.msi.address_lo != (uint32_t)address || e->u.msi.address_hi != address >> 32) {
+    if (added || e->u.msi.data != data || e->u.msi.devid != requester || e->u.msi.address_lo != (uint32_t)address ||
+        e->u.msi.address_hi != address >> 32) {
         e->u.msi.address_lo = (uint32_t)address;
         e->u.msi.address_hi = (uint32_t)(address >> 32);
         e->u.msi.data = data;
@@ -198,7 +202,9 @@ static bool line_fd(unsigned gsi, int fd, int resample_fd, bool assign)
     return true;
 }
 
-static const EventDoors doors = { .msi_fd_new = msi_fd_new, .msi_fd_set = msi_fd_set, .msi_fd_free = msi_fd_free, .line_fd = line_fd };
+static const EventDoors doors = {
+    .msi_fd_new = msi_fd_new, .msi_fd_set = msi_fd_set, .msi_fd_free = msi_fd_free, .line_fd = line_fd
+};
 
 static EventDoors offered;
 
@@ -225,16 +231,22 @@ void kvm_irq_messages_by_requester(void)
         offered.msi_fd_new = msi_fd_new;
 }
 
-uint64_t kvm_interrupts(void) { return __atomic_load_n(&messages_sent, __ATOMIC_RELAXED) + __atomic_load_n(&lines_set, __ATOMIC_RELAXED); }
+uint64_t kvm_interrupts(void)
+{
+    return __atomic_load_n(&messages_sent, __ATOMIC_RELAXED) + __atomic_load_n(&lines_set, __ATOMIC_RELAXED);
+}
 
 void kvm_irq_info(GString *out)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < G_N_ELEMENTS(taken); i++)
         n += (unsigned)__builtin_popcountll(taken[i]);
-    g_string_append_printf(out, "interrupts: messages sent %" G_GUINT64_FORMAT ", lines set %" G_GUINT64_FORMAT ", messages by file descriptor %u, lines %u\n",
-                           __atomic_load_n(&messages_sent, __ATOMIC_RELAXED), __atomic_load_n(&lines_set, __ATOMIC_RELAXED), n,
+    g_string_append_printf(out,
+                           "interrupts: messages sent %" G_GUINT64_FORMAT ", lines set %" G_GUINT64_FORMAT
+                           ", messages by file descriptor %u, lines %u\n",
+                           __atomic_load_n(&messages_sent, __ATOMIC_RELAXED),
+                           __atomic_load_n(&lines_set, __ATOMIC_RELAXED), n,
                            __atomic_load_n(&lines_wired, __ATOMIC_RELAXED));
-    g_string_append_printf(out, "doorbells by file descriptor %u (no exits), writes collected %" G_GUINT64_FORMAT "\n", kvm_ioevents_count(),
-                           kvm_ioevents_collected());
+    g_string_append_printf(out, "doorbells by file descriptor %u (no exits), writes collected %" G_GUINT64_FORMAT "\n",
+                           kvm_ioevents_count(), kvm_ioevents_collected());
 }

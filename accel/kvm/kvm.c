@@ -64,7 +64,8 @@ static int open_device(char **why_not)
     if (version < 0)
         *why_not = g_strdup_printf("%s: not KVM: %s", DEVICE, g_strerror(errno));
     else
-        *why_not = g_strdup_printf("%s: interface version %d instead of %d; use another kernel", DEVICE, version, API_VERSION);
+        *why_not = g_strdup_printf("%s: interface version %d instead of %d; use another kernel", DEVICE, version,
+                                   API_VERSION);
     close(fd);
     return -1;
 }
@@ -106,9 +107,11 @@ enum { IRQCHIP_OF_BOARD = KVM_IRQCHIP_ON + 1 };
 static const char *const irqchip_modes[] = {
     [KVM_IRQCHIP_OFF] = "off", [KVM_IRQCHIP_SPLIT] = "split", [KVM_IRQCHIP_ON] = "on", [IRQCHIP_OF_BOARD] = "auto", NULL
 };
-static const char *const notify_modes[] = {
-    [KVM_NOTIFY_AUTO] = "auto", [KVM_NOTIFY_RUN] = "run", [KVM_NOTIFY_ERROR] = "internal-error", [KVM_NOTIFY_OFF] = "disable", NULL
-};
+static const char *const notify_modes[] = { [KVM_NOTIFY_AUTO] = "auto",
+                                            [KVM_NOTIFY_RUN] = "run",
+                                            [KVM_NOTIFY_ERROR] = "internal-error",
+                                            [KVM_NOTIFY_OFF] = "disable",
+                                            NULL };
 
 static struct Asked { int irqchip; uint32_t ring; bool follow; KvmTuning tuning; } asked;
 typedef struct Asked Asked;
@@ -116,20 +119,29 @@ typedef struct Asked Asked;
 static const Property kvm_props[] = {
     DEFINE_PROP_ENUM("kernel-irqchip", Asked, irqchip, IRQCHIP_OF_BOARD, irqchip_modes,
                      "interrupt controllers in the kernel: all, the local ones, none; auto: as -machine says"),
-    DEFINE_PROP_U32("dirty-ring-size", Asked, ring, 0, "written pages told by a ring of that many entries for each vCPU; 0: by logs"),
-    DEFINE_PROP_BOOL("follow-io", Asked, follow, true, "run what comes behind a device access here while more accesses follow"),
-    DEFINE_PROP_SIZE("kvm-shadow-mem", Asked, tuning.shadow_mem, 0, "x86: memory of the kernel's own tables of the guest; 0: as it likes"),
-    DEFINE_PROP_ENUM("notify-vmexit", Asked, tuning.notify, KVM_NOTIFY_AUTO, notify_modes,
-                     "x86: a guest that lets no event in goes on, ends, is not looked for; auto: run where the CPU knows it"),
-    DEFINE_PROP_U32("notify-window", Asked, tuning.notify_window, 0, "x86: how long beyond the CPU's own limit, in turns of the TSC"),
+    DEFINE_PROP_U32("dirty-ring-size", Asked, ring, 0,
+                    "written pages told by a ring of that many entries for each vCPU; 0: by logs"),
+    DEFINE_PROP_BOOL("follow-io", Asked, follow, true,
+                     "run what comes behind a device access here while more accesses follow"),
+    DEFINE_PROP_SIZE("kvm-shadow-mem", Asked, tuning.shadow_mem, 0,
+                     "x86: memory of the kernel's own tables of the guest; 0: as it likes"),
+    DEFINE_PROP_ENUM(
+        "notify-vmexit", Asked, tuning.notify, KVM_NOTIFY_AUTO, notify_modes,
+        "x86: a guest that lets no event in goes on, ends, is not looked for; auto: run where the CPU knows it"),
+    DEFINE_PROP_U32("notify-window", Asked, tuning.notify_window, 0,
+                    "x86: how long beyond the CPU's own limit, in turns of the TSC"),
     DEFINE_PROP_END
 };
 
-/* What the user wants, of -accel or the board's property (on by default); a kernel that lacks the default gets the next best. */
+/*
+ * What the user wants, of -accel or the board's property (on by default); a kernel that lacks the default gets the next
+ * best.
+ */
 static bool make_irqchip(Machine *m, Error **errp)
 {
     const Property *props = m->type->props;
-    g_autofree char *board = props && props_find(props, "kernel-irqchip") ? props_get(props, m, "kernel-irqchip") : NULL;
+    g_autofree char *board = props && props_find(props, "kernel-irqchip") ? props_get(props, m, "kernel-irqchip")
+                                                                          : NULL;
     bool meant = asked.irqchip != IRQCHIP_OF_BOARD;
     const char *want = meant ? irqchip_modes[asked.irqchip] : board ? board : "off";
     for (unsigned mode = 0; mode < IRQCHIP_OF_BOARD; mode++) {
@@ -140,7 +152,10 @@ static bool make_irqchip(Machine *m, Error **errp)
         kvm.irqchip = KVM_IRQCHIP_OFF;
     while (kvm.arch->make_irqchip && !kvm.arch->make_irqchip(kvm.irqchip)) {
         if (meant || strcmp(want, "on")) {
-            error_setf(errp, "kvm: this kernel has no interrupt controllers of the kind kernel-irqchip=%s; use kernel-irqchip=off", want);
+            error_setf(
+                errp,
+                "kvm: this kernel has no interrupt controllers of the kind kernel-irqchip=%s; use kernel-irqchip=off",
+                want);
             return false;
         }
         kvm.irqchip--;
@@ -148,7 +163,10 @@ static bool make_irqchip(Machine *m, Error **errp)
     return true;
 }
 
-/* System management mode needs an address space of its own in the kernel. Boards offer it where it is there, unless the user does not want it. */
+/*
+ * System management mode needs an address space of its own in the kernel. Boards offer it where it is there, unless the
+ * user does not want it.
+ */
 static bool choose_smm(Machine *m, Error **errp)
 {
     const Property *props = m->type->props;
@@ -158,7 +176,9 @@ static bool choose_smm(Machine *m, Error **errp)
     g_autofree char *asked = props_get(props, m, "smm");
     if (g_strcmp0(asked, "on"))
         return props_set(props, m, "machine", "smm", "off", errp);
-    error_setf(errp, "machine '%s': smm=on: this host's kernel does not run system management mode; use smm=off or -accel tcg", m->type->name);
+    error_setf(
+        errp, "machine '%s': smm=on: this host's kernel does not run system management mode; use smm=off or -accel tcg",
+        m->type->name);
     return false;
 }
 
@@ -200,7 +220,9 @@ static bool make_vm(Machine *m, Error **errp)
         return false;
     kvm.vm = kvm_ioctl(kvm.fd, KVM_CREATE_VM, (void *)vm_type);
     if (kvm.vm < 0) {
-        error_set_errno(errp, errno, "kvm: the kernel refuses a virtual machine (another hypervisor, a limit of memory?); use -accel tcg");
+        error_set_errno(
+            errp, errno,
+            "kvm: the kernel refuses a virtual machine (another hypervisor, a limit of memory?); use -accel tcg");
         return false;
     }
     int slots = kvm_check(KVM_CAP_NR_MEMSLOTS), size = kvm_ioctl(kvm.fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
@@ -210,7 +232,8 @@ static bool make_vm(Machine *m, Error **errp)
         return false;
     }
     kvm.run_size = (size_t)size;
-    return need(KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", errp) && need(KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", errp) &&
+    return need(KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", errp) &&
+           need(KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", errp) &&
            need(KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM", errp);
 }
 
@@ -230,8 +253,8 @@ static bool kvm_init(Machine *m, Error **errp)
     kvm.arch = known_arch;
     kvm.machine = m;
     close_all();
-    if (!make_vm(m, errp) || !choose_smm(m, errp) || !make_irqchip(m, errp) || !kvm_dirty_init(asked.ring, errp) || !tune(errp) ||
-        !kvm.arch->vm_init(errp)) {
+    if (!make_vm(m, errp) || !choose_smm(m, errp) || !make_irqchip(m, errp) || !kvm_dirty_init(asked.ring, errp) ||
+        !tune(errp) || !kvm.arch->vm_init(errp)) {
         close_all();
         return false;
     }
@@ -284,7 +307,8 @@ static bool kvm_vcpu_init(Vcpu *v, Error **errp)
     k->v = v;
     k->fd = take_vcpu(kernel_id(v), &k->reused);
     if (k->fd < 0) {
-        error_set_errno(errp, errno, "kvm: vCPU %u (id %u): the kernel makes no more; use fewer CPUs", v->index, v->port.arch_id);
+        error_set_errno(errp, errno, "kvm: vCPU %u (id %u): the kernel makes no more; use fewer CPUs", v->index,
+                        v->port.arch_id);
         g_free(k);
         return false;
     }
@@ -327,17 +351,27 @@ static void kvm_vcpu_free(Vcpu *v)
 /* --- info --- */
 
 static const char *const exit_names[] = {
-    [KVM_EXIT_IO] = "port I/O", [KVM_EXIT_MMIO] = "memory-mapped I/O", [KVM_EXIT_HLT] = "HLT", [KVM_EXIT_DEBUG] = "debug",
-    [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window", [KVM_EXIT_SHUTDOWN] = "shutdown", [KVM_EXIT_SET_TPR] = "TPR",
-    [KVM_EXIT_IOAPIC_EOI] = "EOI", [KVM_EXIT_DIRTY_RING_FULL] = "dirty ring full",
-    [KVM_EXIT_INTERNAL_ERROR] = "internal error", [KVM_EXIT_FAIL_ENTRY] = "failed entry", [KVM_EXIT_UNKNOWN] = "unknown",
-    [KVM_EXIT_SYSTEM_EVENT] = "system event", [KVM_EXIT_ARM_NISV] = "access without syndrome", [KVM_EXIT_NOTIFY] = "notify",
+    [KVM_EXIT_IO] = "port I/O",
+    [KVM_EXIT_MMIO] = "memory-mapped I/O",
+    [KVM_EXIT_HLT] = "HLT",
+    [KVM_EXIT_DEBUG] = "debug",
+    [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window",
+    [KVM_EXIT_SHUTDOWN] = "shutdown",
+    [KVM_EXIT_SET_TPR] = "TPR",
+    [KVM_EXIT_IOAPIC_EOI] = "EOI",
+    [KVM_EXIT_DIRTY_RING_FULL] = "dirty ring full",
+    [KVM_EXIT_INTERNAL_ERROR] = "internal error",
+    [KVM_EXIT_FAIL_ENTRY] = "failed entry",
+    [KVM_EXIT_UNKNOWN] = "unknown",
+    [KVM_EXIT_SYSTEM_EVENT] = "system event",
+    [KVM_EXIT_ARM_NISV] = "access without syndrome",
+    [KVM_EXIT_NOTIFY] = "notify",
 };
 
 static void kvm_info(GString *out)
 {
-    g_string_append_printf(out, "KVM: kernel-irqchip=%s, smm=%s, %u memory slots of %u\n", irqchip_modes[kvm.irqchip], kvm.smm ? "on" : "off",
-                           kvm_slots_count(), kvm.slot_limit);
+    g_string_append_printf(out, "KVM: kernel-irqchip=%s, smm=%s, %u memory slots of %u\n", irqchip_modes[kvm.irqchip],
+                           kvm.smm ? "on" : "off", kvm_slots_count(), kvm.slot_limit);
     kvm_irq_info(out);
     for (unsigned i = 0; i < vcpu_count(); i++) {
         const KvmVcpu *k = vcpu_get(i) ? vcpu_get(i)->kvm : NULL;
@@ -353,7 +387,8 @@ static void kvm_info(GString *out)
                 g_string_append_printf(out, ", reason %u %" G_GUINT64_FORMAT, r, k->exits[r]);
         }
         if (k->followed)
-            g_string_append_printf(out, ", followed accesses %" G_GUINT64_FORMAT " in %" G_GUINT64_FORMAT " turns", k->followed, k->turns);
+            g_string_append_printf(out, ", followed accesses %" G_GUINT64_FORMAT " in %" G_GUINT64_FORMAT " turns",
+                                   k->followed, k->turns);
         g_string_append_c(out, '\n');
     }
 }

@@ -72,7 +72,10 @@ enum { KVM_BREAK_MAX = 4 };
 /* Made by target/<arch>. */
 struct KvmArch {
     const char *arch;       /* as in MachineType.arch */
-    /* The argument of KVM_CREATE_VM for this machine, which may be refused (kvm.fd is open, no VM yet). Optional: 0, any machine. */
+    /*
+     * The argument of KVM_CREATE_VM for this machine, which may be refused (kvm.fd is open, no VM yet). Optional: 0,
+     * any machine.
+     */
     bool (*choose)(Machine *m, unsigned long *vm_type, Error **errp);
     bool vcpu_by_index;        /* the kernel numbers vCPUs by their index, else by CpuPort.arch_id */
     unsigned first_message;    /* interrupt numbers below are pins; 0: 32 */
@@ -86,18 +89,22 @@ struct KvmArch {
     void (*vcpu_free)(KvmVcpu *k);
     bool (*put)(KvmVcpu *k, Error **errp);          /* Vcpu -> kernel */
     bool (*get)(KvmVcpu *k, Error **errp);          /* kernel -> Vcpu */
-    bool (*get_late)(KvmVcpu *k, Error **errp);     /* again when all vCPUs stand: what they have sent each other; main thread; optional */
+    /* again when all vCPUs stand: what they have sent each other; main thread; optional */
+    bool (*get_late)(KvmVcpu *k, Error **errp);
     /* Events and interrupts that are due. false: the CPU waits, do not enter the guest. */
     bool (*before_run)(KvmVcpu *k);
     void (*after_run)(KvmVcpu *k);                  /* whatever the reason */
     bool (*handle_exit)(KvmVcpu *k);                /* reasons of this architecture; false: unknown */
     bool (*system_event)(KvmVcpu *k);               /* of this architecture; false: unknown; may be NULL */
-    /* Debugger: points for debug registers (as many as there are), breakpoint instructions are in memory, v->debug.step. */
+    /*
+     * Debugger: points for debug registers (as many as there are), breakpoint instructions are in memory,
+     * v->debug.step.
+     */
     bool (*set_debug)(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns);
     /*
-     * follow.c; NULL: not possible. follow: an access has been answered: finish it, take the registers, kvm_follow_run(), give them back;
-     * its result. may_follow: the length of the instruction if it needs nothing but registers, memory and at most one device, else 0.
-     * kernel_has: a device that the kernel answers for.
+     * follow.c; NULL: not possible. follow: an access has been answered: finish it, take the registers,
+     * kvm_follow_run(), give them back; its result. may_follow: the length of the instruction if it needs nothing but
+     * registers, memory and at most one device, else 0. kernel_has: a device that the kernel answers for.
      */
     unsigned (*follow)(KvmVcpu *k);
     unsigned (*may_follow)(Vcpu *v, const uint8_t *code, unsigned avail);
@@ -124,7 +131,8 @@ unsigned kvm_slots_count(void);
 bool kvm_slots_set_logging(bool on, Error **errp);
 bool kvm_slots_logging(void);
 unsigned kvm_slots_changes(void);                    /* grows with each change of the memory map */
-void kvm_slots_collect(void);                        /* any thread: the kernel's logs of written pages go to hw/core/ram.h */
+/* any thread: the kernel's logs of written pages go to hw/core/ram.h */
+void kvm_slots_collect(void);
 void kvm_slots_note(uint32_t number, uint64_t page); /* one page of the kernel's slot; from kvm_dirty_harvest() */
 
 /* dirty.c: which pages guests write (hw/core/ram.h). */
@@ -137,7 +145,8 @@ void kvm_dirty_harvest(void);                             /* all rings; called b
 void kvm_irq_init(bool messages, bool lines); /* what the kernel's controllers take from file descriptors */
 void kvm_route_pin(uint32_t gsi, uint32_t chip, uint32_t pin);
 bool kvm_route_message(uint32_t gsi, uint64_t address, uint32_t data, uint32_t requester);
-void kvm_irq_messages_by_requester(void); /* an interrupt controller is there that takes messages, and wants to know whose they are */
+/* an interrupt controller is there that takes messages, and wants to know whose they are */
+void kvm_irq_messages_by_requester(void);
 bool kvm_routes_publish(void);
 void kvm_routes_forget(void);
 void kvm_send_msi(uint64_t address, uint32_t data);
@@ -157,11 +166,15 @@ void kvm_ioevents_vcpu_init(const KvmVcpu *k);
 uint64_t kvm_ioevents_collected(void);
 void kvm_ioevents_forget(void);
 unsigned kvm_ioevents_count(void);
-bool kvm_ioevents_at(bool port, uint64_t at); /* does the kernel signal a descriptor for (some) writes there? In an RCU read section */
+/* does the kernel signal a descriptor for (some) writes there? In an RCU read section */
+bool kvm_ioevents_at(bool port, uint64_t at);
 
 /* follow.c. An access that exited has been answered: go on behind it without the kernel, if that is likely to pay. */
 void kvm_follow(KvmVcpu *k);
-/* For KvmArch.follow, the registers are the Vcpu's: run guest code until something else is due; how many accesses that were. */
+/*
+ * For KvmArch.follow, the registers are the Vcpu's: run guest code until something else is due; how many accesses that
+ * were.
+ */
 unsigned kvm_follow_run(KvmVcpu *k);
 void kvm_follow_init(KvmVcpu *k);
 void kvm_follow_free(KvmVcpu *k);
@@ -183,7 +196,10 @@ void kvm_kick(Vcpu *v);
 void kvm_fail(KvmVcpu *k, const char *hint, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
 /* What KVM_RUN came back with: os_errno (0: k->run tells). */
 void kvm_handle(KvmVcpu *k, int os_errno);
-/* An answered access is taken by the kernel: enter without running guest code. false: it has not been (the next entry tells why). */
+/*
+ * An answered access is taken by the kernel: enter without running guest code. false: it has not been (the next entry
+ * tells why).
+ */
 bool kvm_finish_access(KvmVcpu *k);
 /* The Vcpu's fields are true from here on, until the next KVM_RUN. */
 void kvm_fetch_state(KvmVcpu *k);

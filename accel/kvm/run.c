@@ -31,8 +31,9 @@ static void catch_kicks(void)
 }
 
 /*
- * The kicker publishes its reason and v->exit_request before it comes here. A vCPU on its way in has either cleared immediate_exit
- * before that store, and the kernel sees it, or it looks for reasons afterwards. One that is inside takes the signal.
+ * The kicker publishes its reason and v->exit_request before it comes here. A vCPU on its way in has either cleared
+ * immediate_exit before that store, and the kernel sees it, or it looks for reasons afterwards. One that is inside
+ * takes the signal.
  */
 void kvm_kick(Vcpu *v)
 {
@@ -185,15 +186,18 @@ static void system_event(KvmVcpu *k)
 static void internal_error(KvmVcpu *k)
 {
     unsigned sub = k->run->internal.suberror;
-    static const char *const texts[] = { [KVM_INTERNAL_ERROR_EMULATION] = "the kernel cannot emulate the guest's instruction",
-                                         [KVM_INTERNAL_ERROR_SIMUL_EX] = "an exception while another was delivered",
-                                         [KVM_INTERNAL_ERROR_DELIVERY_EV] = "an exit while an event was delivered",
-                                         [KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "the CPU left the guest for an unknown reason" };
+    static const char *const texts[] = {
+        [KVM_INTERNAL_ERROR_EMULATION] = "the kernel cannot emulate the guest's instruction",
+        [KVM_INTERNAL_ERROR_SIMUL_EX] = "an exception while another was delivered",
+        [KVM_INTERNAL_ERROR_DELIVERY_EV] = "an exit while an event was delivered",
+        [KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "the CPU left the guest for an unknown reason"
+    };
     g_autoptr(GString) data = g_string_new(NULL);
     for (unsigned i = 0; i < MIN(k->run->internal.ndata, G_N_ELEMENTS(k->run->internal.data)); i++)
-        g_string_append_printf(data, "%s%" G_GINT64_MODIFIER "x", i ? " " : ", data ", (guint64)k->run->internal.data[i]);
-    kvm_fail(k, "a CPU model with fewer features may avoid it, -accel tcg runs the guest", "internal error %u (%s%s)", sub,
-             sub < G_N_ELEMENTS(texts) && texts[sub] ? texts[sub] : "unknown", data->str);
+        g_string_append_printf(data, "%s%" G_GINT64_MODIFIER "x", i ? " " : ", data ",
+                               (guint64)k->run->internal.data[i]);
+    kvm_fail(k, "a CPU model with fewer features may avoid it, -accel tcg runs the guest", "internal error %u (%s%s)",
+             sub, sub < G_N_ELEMENTS(texts) && texts[sub] ? texts[sub] : "unknown", data->str);
 }
 
 enum { SHORT_TRIES = 200, SHORT_US = 10000 };
@@ -211,17 +215,23 @@ static void run_failed(KvmVcpu *k, int os_errno)
             g_usleep(SHORT_US);
             break;
         }
-        kvm_fail(k, "the host is out of memory or of another resource; end other machines, or use -accel tcg", "KVM_RUN: %s", g_strerror(os_errno));
+        kvm_fail(k, "the host is out of memory or of another resource; end other machines, or use -accel tcg",
+                 "KVM_RUN: %s", g_strerror(os_errno));
         break;
     case EFAULT:
         if (k->run->exit_reason == EXIT_MEMORY_FAULT)
-            kvm_fail(k, "the host has no memory for it (hugepages or a backing file used up?)", "guest memory at 0x%" G_GINT64_MODIFIER "x cannot be had",
+            kvm_fail(k, "the host has no memory for it (hugepages or a backing file used up?)",
+                     "guest memory at 0x%" G_GINT64_MODIFIER "x cannot be had",
                      (guint64)load_le64(k->run->padding + 8));
         else
-            kvm_fail(k, "the host has no memory for the guest (hugepages or a backing file used up?), or uses its own wrongly", "KVM_RUN: bad address");
+            kvm_fail(
+                k,
+                "the host has no memory for the guest (hugepages or a backing file used up?), or uses its own wrongly",
+                "KVM_RUN: bad address");
         break;
     default:
-        kvm_fail(k, "the host's kernel cannot go on with this guest; -accel tcg runs it", "KVM_RUN: %s", g_strerror(os_errno));
+        kvm_fail(k, "the host's kernel cannot go on with this guest; -accel tcg runs it", "KVM_RUN: %s",
+                 g_strerror(os_errno));
     }
 }
 
@@ -236,7 +246,8 @@ void kvm_handle(KvmVcpu *k, int os_errno)
     switch (r->exit_reason) {
     case KVM_EXIT_IO:
         k->unfinished = true;
-        kvm_port_io(k, r->io.port, r->io.size, r->io.count, r->io.direction == KVM_EXIT_IO_IN, (uint8_t *)r + r->io.data_offset);
+        kvm_port_io(k, r->io.port, r->io.size, r->io.count, r->io.direction == KVM_EXIT_IO_IN,
+                    (uint8_t *)r + r->io.data_offset);
         break;
     case KVM_EXIT_MMIO:
         k->unfinished = true;
@@ -252,8 +263,8 @@ void kvm_handle(KvmVcpu *k, int os_errno)
         kvm_fail(k, "-accel tcg runs the guest", "the CPU met exception %u on the guest's behalf", r->ex.exception);
         break;
     case EXIT_MEMORY_FAULT:
-        kvm_fail(k, "this guest does not use private memory; -accel tcg runs it", "a fault of private memory at 0x%" G_GINT64_MODIFIER "x",
-                 (guint64)load_le64(r->padding + 8));
+        kvm_fail(k, "this guest does not use private memory; -accel tcg runs it",
+                 "a fault of private memory at 0x%" G_GINT64_MODIFIER "x", (guint64)load_le64(r->padding + 8));
         break;
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN:
@@ -265,16 +276,19 @@ void kvm_handle(KvmVcpu *k, int os_errno)
         internal_error(k);
         break;
     case KVM_EXIT_FAIL_ENTRY:
-        kvm_fail(k, "the state may be one that this CPU cannot run; -accel tcg runs it", "the CPU refuses to enter the guest, reason 0x%" G_GINT64_MODIFIER "x",
+        kvm_fail(k, "the state may be one that this CPU cannot run; -accel tcg runs it",
+                 "the CPU refuses to enter the guest, reason 0x%" G_GINT64_MODIFIER "x",
                  (guint64)r->fail_entry.hardware_entry_failure_reason);
         break;
     case KVM_EXIT_UNKNOWN:
-        kvm_fail(k, "-accel tcg runs the guest", "the CPU left the guest for an unknown reason, 0x%" G_GINT64_MODIFIER "x",
+        kvm_fail(k, "-accel tcg runs the guest",
+                 "the CPU left the guest for an unknown reason, 0x%" G_GINT64_MODIFIER "x",
                  (guint64)r->hw.hardware_exit_reason);
         break;
     default:
         if (!kvm.arch->handle_exit(k))
-            kvm_fail(k, "the kernel is newer than this program; -accel tcg runs the guest", "exit for reason %u, which is not known here", r->exit_reason);
+            kvm_fail(k, "the kernel is newer than this program; -accel tcg runs the guest",
+                     "exit for reason %u, which is not known here", r->exit_reason);
     }
 }
 

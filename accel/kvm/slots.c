@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory slots: RAM and ROM of the flat views, as the kernel maps them; the rest of an address space exits. A kernel that knows system
- * management mode has two address spaces, and the second is what a CPU in that mode sees.
+ * Memory slots: RAM and ROM of the flat views, as the kernel maps them; the rest of an address space exits. A kernel
+ * that knows system management mode has two address spaces, and the second is what a CPU in that mode sees.
  */
 #include "accel/kvm/kvm.h"
 
@@ -80,11 +80,15 @@ static bool same(const Slot *a, const Slot *b)
 
 static bool tell_kernel(uint32_t number, const Slot *s, uint64_t size, Error **errp)
 {
-    struct kvm_userspace_memory_region r = { .slot = number, .guest_phys_addr = s->at, .memory_size = size, .userspace_addr = (uintptr_t)s->host };
+    struct kvm_userspace_memory_region r = {
+        .slot = number, .guest_phys_addr = s->at, .memory_size = size, .userspace_addr = (uintptr_t)s->host
+    };
     r.flags = s->readonly ? KVM_MEM_READONLY : logging ? KVM_MEM_LOG_DIRTY_PAGES : 0;
     if (!kvm_ioctl(kvm.vm, KVM_SET_USER_MEMORY_REGION, &r))
         return true;
-    error_set_errno(errp, errno, "kvm: guest memory at 0x%" G_GINT64_MODIFIER "x, 0x%" G_GINT64_MODIFIER "x bytes: the kernel refuses it; use -accel tcg",
+    error_set_errno(errp, errno,
+                    "kvm: guest memory at 0x%" G_GINT64_MODIFIER "x, 0x%" G_GINT64_MODIFIER
+                    "x bytes: the kernel refuses it; use -accel tcg",
                     (guint64)s->at, (guint64)s->size);
     return false;
 }
@@ -119,7 +123,9 @@ static void collect(const View *w, unsigned i)
         return;
     }
     note_pages(s, bits);
-    struct kvm_clear_dirty_log clear = { .slot = get.slot, .num_pages = (uint32_t)(s->size / kvm_page()), .dirty_bitmap = bits };
+    struct kvm_clear_dirty_log clear = { .slot = get.slot,
+                                         .num_pages = (uint32_t)(s->size / kvm_page()),
+                                         .dirty_bitmap = bits };
     if (kvm.manual_clear && kvm_ioctl(kvm.vm, KVM_CLEAR_DIRTY_LOG, &clear) < 0)
         log_unimp("kvm", "the kernel does not clear the log of slot %u: %s", get.slot, g_strerror(errno));
 }
@@ -198,7 +204,10 @@ static bool add_new(const View *w, const GArray *want, Error **errp)
         if (there)
             continue;
         if (place >= kvm.slot_limit) {
-            error_setf(errp, "kvm: the memory map needs more than the kernel's %u slots; use fewer memory devices or -accel tcg", kvm.slot_limit);
+            error_setf(
+                errp,
+                "kvm: the memory map needs more than the kernel's %u slots; use fewer memory devices or -accel tcg",
+                kvm.slot_limit);
             return false;
         }
         if (!tell_kernel(number_of(w, place), n, n->size, errp))
@@ -236,8 +245,8 @@ bool kvm_slots_refresh(Error **errp)
 }
 
 /*
- * While vCPUs stand it is enough to do it before the next one runs; else the others must not run on with the old map: the change
- * is done here, before the access that asked for it returns.
+ * While vCPUs stand it is enough to do it before the next one runs; else the others must not run on with the old map:
+ * the change is done here, before the access that asked for it returns.
  */
 static void changed(void *opaque)
 {

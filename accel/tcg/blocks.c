@@ -5,15 +5,17 @@
 
 /*
  * Invariants:
- *  1. A block is reachable (hash, page list, jump caches, links) only while !invalid; block_invalidate_locked() makes it
- *     unreachable everywhere. Its memory stays until its segment is reused, which waits for an RCU grace period, and vCPUs
- *     are in an RCU read section while they run generated code.
- *  2. A page's bitmap covers all pieces of its reachable blocks (code_watch()); PAGE_CODE is set before a translation reads the page.
- *  3. A store to a PAGE_CODE page reaches tcg_ram_written() after the store; a translation publishes only when the pages'
- *     write counters have not moved since before it read them. So no reachable block is older than a completed store.
- *     A store counts itself and then looks at the bitmap; a translation sets its bits there and then looks at the counter.
- *  4. Whoever finds a page without PAGE_CODE may store there unnoticed until its next safe point: a page that loses PAGE_CODE
- *     becomes PAGE_WRITE_MAPPED at once, so that page_protect() waits for the safe points again.
+ *  1. A block is reachable (hash, page list, jump caches, links) only while !invalid; block_invalidate_locked() makes
+ * it unreachable everywhere. Its memory stays until its segment is reused, which waits for an RCU grace period, and
+ * vCPUs are in an RCU read section while they run generated code.
+ *  2. A page's bitmap covers all pieces of its reachable blocks (code_watch()); PAGE_CODE is set before a translation
+ * reads the page.
+ *  3. A store to a PAGE_CODE page reaches tcg_ram_written() after the store; a translation publishes only when the
+ * pages' write counters have not moved since before it read them. So no reachable block is older than a completed
+ * store. A store counts itself and then looks at the bitmap; a translation sets its bits there and then looks at the
+ * counter.
+ *  4. Whoever finds a page without PAGE_CODE may store there unnoticed until its next safe point: a page that loses
+ * PAGE_CODE becomes PAGE_WRITE_MAPPED at once, so that page_protect() waits for the safe points again.
  */
 
 static size_t pages_bytes(void) { return (size_t)RAM_PAGES_MAX * sizeof(CodePage *); }
@@ -135,7 +137,10 @@ static CodePage *page_of(const Block *b, unsigned k)
 
 static unsigned page_slot(const Block *b, const CodePage *p) { return code_page(b->ram) == p ? 0 : 1; }
 
-/* A page of a library has blocks for each address that processes see it at: lists are long, and all but stores do without going through them. */
+/*
+ * A page of a library has blocks for each address that processes see it at: lists are long, and all but stores do
+ * without going through them.
+ */
 static void page_insert(CodePage *p, Block *b, unsigned k)
 {
     b->page_next[k] = p->blocks;

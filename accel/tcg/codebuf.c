@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The code buffer: one memory file mapped twice (writable and executable), used in segments that are recycled in turn. */
+/*
+ * The code buffer: one memory file mapped twice (writable and executable), used in segments that are recycled in turn.
+ */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -56,11 +58,13 @@ bool codebuf_init(uint64_t size, bool executable, Error **errp)
     buf.recycling = false;
     buf.fd = memfd_create("rhea-code", MFD_CLOEXEC);
     if (buf.fd < 0 || ftruncate(buf.fd, (off_t)buf.size) < 0) {
-        error_set_errno(errp, errno, "cannot make a code buffer of %" G_GUINT64_FORMAT " MiB; use a smaller tb-size", size / MiB);
+        error_set_errno(errp, errno, "cannot make a code buffer of %" G_GUINT64_FORMAT " MiB; use a smaller tb-size",
+                        size / MiB);
         return false;
     }
     codebuf_rw = mmap(NULL, buf.size, PROT_READ | PROT_WRITE, MAP_SHARED, buf.fd, 0);
-    codebuf_rx = executable && codebuf_rw != MAP_FAILED ? map_near(buf.fd, buf.size, PROT_READ | PROT_EXEC) : codebuf_rw;
+    codebuf_rx = executable && codebuf_rw != MAP_FAILED ? map_near(buf.fd, buf.size, PROT_READ | PROT_EXEC)
+                                                        : codebuf_rw;
     if (codebuf_rw == MAP_FAILED || codebuf_rx == MAP_FAILED) {
         error_set_errno(errp, errno, "cannot map the code buffer; use backend=interp or a smaller tb-size");
         codebuf_rw = codebuf_rx = NULL;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Debugging under the translator: breakpoints end blocks, watched pages stay out of the fast TLB, steps are interpreted. */
+/*
+ * Debugging under the translator: breakpoints end blocks, watched pages stay out of the fast TLB, steps are
+ * interpreted.
+ */
 #include "accel/tcg/tcg.h"
 
 /*
- * Breakpoints: no block holds one beyond its start, and the run loop looks before it runs or looks for a block; so nothing is jumped
- * to without that look: blocks at and over a new breakpoint are invalidated, which takes them out of links and jump caches.
- * Watchpoints: pages that hold watched data are marked in the second TLB level (PERM_WATCH) and never get into the first. An access that
- * meets one unwinds before it has any effect; then the whole instruction runs alone with watchpoints off, unless the debugger
- * wants to stop before it.
+ * Breakpoints: no block holds one beyond its start, and the run loop looks before it runs or looks for a block; so
+ * nothing is jumped to without that look: blocks at and over a new breakpoint are invalidated, which takes them out of
+ * links and jump caches. Watchpoints: pages that hold watched data are marked in the second TLB level (PERM_WATCH) and
+ * never get into the first. An access that meets one unwinds before it has any effect; then the whole instruction runs
+ * alone with watchpoints off, unless the debugger wants to stop before it.
  */
 
 bool tcg_at_breakpoint(Vcpu *v)

@@ -3,8 +3,9 @@
 #include "accel/tcg/tcg.h"
 
 /*
- * --- jump cache keys: a number per (flush generation, mode, asid), in bits 62:48, so that tags = pc ^ key of canonical addresses never
- * collide; the bits below are random, so that a guest can't make a pc that is not canonical look like another one's tag ---
+ * --- jump cache keys: a number per (flush generation, mode, asid), in bits 62:48, so that tags = pc ^ key of canonical
+ * addresses never collide; the bits below are random, so that a guest can't make a pc that is not canonical look like
+ * another one's tag ---
  */
 enum { JC_GENERATIONS = 1 << 15 };
 
@@ -21,17 +22,20 @@ static uint64_t new_key(Vcpu *v)
 
 static unsigned jc_mode_slot(uint64_t mode, uint32_t base, uint32_t asid)
 {
-    return (unsigned)((mode ^ (uint64_t)base << 24 ^ (uint64_t)asid << 40) * UINT64_C(0x9e3779b97f4a7c15) >> 58) & (JC_MODES - 1);
+    return (unsigned)((mode ^ (uint64_t)base << 24 ^ (uint64_t)asid << 40) * UINT64_C(0x9e3779b97f4a7c15) >> 58) &
+           (JC_MODES - 1);
 }
 
 /* The key of this mode: of its own asid when it has entries on pages that are not global, else of all. */
 static uint64_t jc_key_of(Vcpu *v, uint64_t mode, uint32_t base)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    typeof(&t->jc_mode[0]) local = &t->jc_mode[jc_mode_slot(mode, base, t->asid)], all = &t->jc_mode[jc_mode_slot(mode, base, TLB_ANY_ASID)];
+    typeof(&t->jc_mode[0]) local = &t->jc_mode[jc_mode_slot(mode, base, t->asid)],
+                           all = &t->jc_mode[jc_mode_slot(mode, base, TLB_ANY_ASID)];
     if (local->key && local->local && local->mode == mode && local->base == base && local->asid == t->asid)
         return local->key;
-    if (!all->key || all->local || all->mode != mode || all->base != base) { /* forgets a key, not its use: its entries no longer match */
+    /* forgets a key, not its use: its entries no longer match */
+    if (!all->key || all->local || all->mode != mode || all->base != base) {
         uint64_t key = new_key(v);
         all->mode = mode, all->base = base, all->key = key, all->local = false;
     }
@@ -87,7 +91,10 @@ void jump_cache_flush_asid(Vcpu *v, uint32_t asid)
     vcpu_set_mode(v, v->mode);
 }
 
-unsigned page_hash(uint64_t vpage) { return (unsigned)((vpage << 8 >> (8 + TCG_PAGE_BITS)) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PAGE_HASH_BITS)); }
+unsigned page_hash(uint64_t vpage)
+{
+    return (unsigned)((vpage << 8 >> (8 + TCG_PAGE_BITS)) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PAGE_HASH_BITS));
+}
 
 void jump_cache_flush_page(Vcpu *v, uint64_t vpage)
 {
@@ -110,9 +117,18 @@ static void jc_note(Vcpu *v, const Block *b)
     jc_make_local(v);
 }
 
-/* Variants have entries, too, that only the run loop finds: elsewhere, with a bit of the tag that no key and, so far as keys are random, no pc gives. */
-static JumpCacheEntry *jc_entry(Vcpu *v, uint64_t pc, unsigned variant) { return &v->jump_cache[jc_index(pc) ^ (variant ? 0x5555u : 0)]; }
-static uint64_t jc_tag(const Vcpu *v, uint64_t pc, unsigned variant) { return pc ^ v->jc_key ^ (variant ? BIT(63) : 0); }
+/*
+ * Variants have entries, too, that only the run loop finds: elsewhere, with a bit of the tag that no key and, so far as
+ * keys are random, no pc gives.
+ */
+static JumpCacheEntry *jc_entry(Vcpu *v, uint64_t pc, unsigned variant)
+{
+    return &v->jump_cache[jc_index(pc) ^ (variant ? 0x5555u : 0)];
+}
+static uint64_t jc_tag(const Vcpu *v, uint64_t pc, unsigned variant)
+{
+    return pc ^ v->jc_key ^ (variant ? BIT(63) : 0);
+}
 static const void *jc_target(const Block *b) { return tcg.opt.jit ? b->entry : (const void *)b; }
 
 void jump_cache_drop(const Block *b)
@@ -193,7 +209,8 @@ void vcpu_unwind(Vcpu *v)
 static void log_exec(Vcpu *v, const Block *b)
 {
     if (log_enabled(LOG_EXEC))
-        log_write("cpu %u: 0x%016" G_GINT64_MODIFIER "x mode 0x%" G_GINT64_MODIFIER "x%s\n", v->index, v->pc, v->mode, b ? "" : " (uncached)");
+        log_write("cpu %u: 0x%016" G_GINT64_MODIFIER "x mode 0x%" G_GINT64_MODIFIER "x%s\n", v->index, v->pc, v->mode,
+                  b ? "" : " (uncached)");
     if (log_enabled(LOG_CPU) && v->arch->print_regs) {
         g_autoptr(GString) s = g_string_new(NULL);
         v->arch->print_regs(v, s);
@@ -224,7 +241,8 @@ static RunResult run_block(Vcpu *v, unsigned variant)
     TcgVcpu *t = tcg_vcpu(v);
     const JumpCacheEntry *e = jc_entry(v, v->pc, variant);
     Block *b = NULL;
-    if (__atomic_load_n(&e->tag, __ATOMIC_RELAXED) == jc_tag(v, v->pc, variant) && fits_tag(v->pc) && !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN)) {
+    if (__atomic_load_n(&e->tag, __ATOMIC_RELAXED) == jc_tag(v, v->pc, variant) && fits_tag(v->pc) &&
+        !log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN)) {
         if (tcg.opt.jit)
             return jit_run(v, e->host);
         b = (Block *)e->host;
@@ -319,7 +337,8 @@ bool tcg_any_has_work(Vcpu *unused)
 {
     for (unsigned i = 0; i < vcpu_count(); i++) {
         Vcpu *v = vcpu_get(i);
-        if (v && !atomic_load(&v->debug.held) && (!tcg_vcpu(v)->halted || v->arch->has_work(v) || atomic_load(&v->exit_request)))
+        if (v && !atomic_load(&v->debug.held) &&
+            (!tcg_vcpu(v)->halted || v->arch->has_work(v) || atomic_load(&v->exit_request)))
             return true;
     }
     return false;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Evaluation of lazily held flags. Built with general registers only: generated code calls it with guest vectors live. */
+/*
+ * Evaluation of lazily held flags. Built with general registers only: generated code calls it with guest vectors live.
+ */
 #include "accel/tcg/flags.h"
 
 typedef struct FlagIn { uint64_t dst, src, src2, mask; unsigned bits; } FlagIn;
@@ -27,7 +29,8 @@ static uint32_t flags_sub(const FlagIn *f, uint64_t a, uint64_t b, unsigned borr
 {
     uint64_t result = (a - b - borrow) & f->mask;
     bool c = borrow ? a <= b : a < b;
-    return zsp(f, result) | (c ? FLAG_C : 0) | ((a ^ b ^ result) & FLAG_A) | (top(f, (a ^ b) & (a ^ result)) ? FLAG_O : 0);
+    return zsp(f, result) | (c ? FLAG_C : 0) | ((a ^ b ^ result) & FLAG_A) |
+           (top(f, (a ^ b) & (a ^ result)) ? FLAG_O : 0);
 }
 static uint32_t flags_shl(const FlagIn *f)
 {

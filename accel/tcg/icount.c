@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* -icount: virtual time driven by executed guest instructions. One thread runs all vCPUs, and the timers between their slices. */
+/*
+ * -icount: virtual time driven by executed guest instructions. One thread runs all vCPUs, and the timers between their
+ * slices.
+ */
 #include "accel/tcg/tcg.h"
 #include "base/clock.h"
 
 /*
  * Each guest instruction starts with IR_COUNT, which takes one from v->icount_left; at 0 the slice ends before the
- * instruction. So virtual time is exact wherever C code runs, and a timer runs after exactly the instructions that its deadline is
- * away. Time at any moment: bias + (limit - left) << shift.
+ * instruction. So virtual time is exact wherever C code runs, and a timer runs after exactly the instructions that its
+ * deadline is away. Time at any moment: bias + (limit - left) << shift.
  */
-enum { SHIFT_MAX = 10, SHIFT_AUTO_START = 3, SLICE_ALONE = 1 << 22, SLICE_SHARED = 1 << 14, ADJUST_NS = 100000000, ALIGN_SLACK_NS = 1000000 };
+enum {
+    SHIFT_MAX = 10,
+    SHIFT_AUTO_START = 3,
+    SLICE_ALONE = 1 << 22,
+    SLICE_SHARED = 1 << 14,
+    ADJUST_NS = 100000000,
+    ALIGN_SLACK_NS = 1000000
+};
 
 static struct {
     bool automatic, sleep, align;
@@ -189,7 +199,10 @@ static void idle(Vcpu *first)
     }
 }
 
-/* With several vCPUs slices differ in length (the same way in each run): else one could always be left where it holds a lock. */
+/*
+ * With several vCPUs slices differ in length (the same way in each run): else one could always be left where it holds a
+ * lock.
+ */
 static int64_t slice_length(void)
 {
     static uint32_t r;

@@ -49,7 +49,8 @@ unsigned ir_new_label(TransCtx *t)
     return t->b->labels++;
 }
 
-static const char *const cond_names[16] = { "o", "no", "c", "nc", "z", "nz", "be", "a", "s", "ns", "p", "np", "lt", "ge", "le", "gt" };
+static const char *const cond_names[16] = { "o", "no", "c", "nc", "z",  "nz", "be", "a",
+                                            "s", "ns", "p", "np", "lt", "ge", "le", "gt" };
 
 static void print_mem(const IrMem *m, GString *out)
 {
@@ -59,8 +60,10 @@ static void print_mem(const IrMem *m, GString *out)
     if (m->base != IR_NONE)
         g_string_append_printf(out, "%c%u", ir_kind(m->base) == IR_KIND_G ? 'g' : 't', ir_num(m->base));
     if (m->index != IR_NONE)
-        g_string_append_printf(out, " + %c%u*%u", ir_kind(m->index) == IR_KIND_G ? 'g' : 't', ir_num(m->index), 1u << m->scale);
-    g_string_append_printf(out, " %c 0x%x]", m->disp < 0 ? '-' : '+', m->disp < 0 ? -(unsigned)m->disp : (unsigned)m->disp);
+        g_string_append_printf(out, " + %c%u*%u", ir_kind(m->index) == IR_KIND_G ? 'g' : 't', ir_num(m->index),
+                               1u << m->scale);
+    g_string_append_printf(out, " %c 0x%x]", m->disp < 0 ? '-' : '+',
+                           m->disp < 0 ? -(unsigned)m->disp : (unsigned)m->disp);
     if (m->asize != 8)
         g_string_append_printf(out, ".a%u", m->asize);
     if (m->align)
@@ -74,7 +77,10 @@ static void print_ref(const IrInsn *i, IrRef r, GString *out)
     case IR_KIND_GH: g_string_append_printf(out, "g%uh", ir_num(r)); break;
     case IR_KIND_T: g_string_append_printf(out, "t%u", ir_num(r)); break;
     case IR_KIND_V: g_string_append_printf(out, "v%u", ir_num(r)); break;
-    case IR_KIND_IMM: g_string_append_printf(out, "0x%" G_GINT64_MODIFIER "x", i->op == IR_STE || i->op == IR_CALL ? i->imm2 : i->imm); break;
+    case IR_KIND_IMM:
+        g_string_append_printf(out, "0x%" G_GINT64_MODIFIER "x",
+                               i->op == IR_STE || i->op == IR_CALL ? i->imm2 : i->imm);
+        break;
     case IR_KIND_MEM: print_mem(&i->m, out); break;
     default: g_string_append_c(out, '-'); break;
     }
@@ -94,8 +100,8 @@ static void print_insn(const IrInsn *i, GString *out)
     g_string_append_printf(out, ".%u", i->size);
     if (i->size2)
         g_string_append_printf(out, ">%u", i->size2);
-    if (op_info[i->op].effects & EF_f && (i->op == IR_BRCC || i->op == IR_GOTOCC || i->op == IR_SETCC || i->op == IR_CMOV ||
-                                              i->op == IR_CCMP || i->op == IR_CCMN))
+    if (op_info[i->op].effects & EF_f && (i->op == IR_BRCC || i->op == IR_GOTOCC || i->op == IR_SETCC ||
+                                          i->op == IR_CMOV || i->op == IR_CCMP || i->op == IR_CCMN))
         g_string_append_printf(out, ".%s", cond_names[i->cond & 15]);
     if (i->flags & IR_SETF)
         g_string_append(out, i->flags & IR_NOTC ? ".fn" : ".f");
@@ -113,15 +119,18 @@ static void print_insn(const IrInsn *i, GString *out)
     }
     if (i->imm2 && (i->op == IR_GOTOZ || i->op == IR_GOTONZ || i->op == IR_TRAPNZ))
         g_string_append_printf(out, " & 0x%" G_GINT64_MODIFIER "x", i->imm2);
-    if (op_info[i->op].effects & EF_E || i->op == IR_TRAPNZ || (i->op >= IR_LDE && i->op <= IR_BRNZ) || i->op == IR_CALL)
+    if (op_info[i->op].effects & EF_E || i->op == IR_TRAPNZ || (i->op >= IR_LDE && i->op <= IR_BRNZ) ||
+        i->op == IR_CALL)
         g_string_append_printf(out, " @0x%" G_GINT64_MODIFIER "x", i->imm);
     g_string_append_c(out, '\n');
 }
 
 void ir_print(const IrBlock *b, GString *out)
 {
-    g_string_append_printf(out, "IR of 0x%" G_GINT64_MODIFIER "x (linear 0x%" G_GINT64_MODIFIER "x, mode 0x%" G_GINT64_MODIFIER
-                           "x): %u insns, %u ops\n", b->pc, b->linear, b->mode, b->guest_insns, b->count);
+    g_string_append_printf(out,
+                           "IR of 0x%" G_GINT64_MODIFIER "x (linear 0x%" G_GINT64_MODIFIER
+                           "x, mode 0x%" G_GINT64_MODIFIER "x): %u insns, %u ops\n",
+                           b->pc, b->linear, b->mode, b->guest_insns, b->count);
     for (unsigned k = 0; k < b->count; k++)
         print_insn(&b->insn[k], out);
 }

@@ -16,8 +16,15 @@ typedef enum IrOp {
 
 /* An operand: kind in the high byte, number in the low byte. */
 typedef uint16_t IrRef;
-enum { IR_KIND_G = 0x000, IR_KIND_GH = 0x100, IR_KIND_T = 0x200, IR_KIND_V = 0x300, IR_KIND_IMM = 0x400, IR_KIND_MEM = 0x500,
-       IR_KIND_NONE = 0xff00 };
+enum {
+    IR_KIND_G = 0x000,
+    IR_KIND_GH = 0x100,
+    IR_KIND_T = 0x200,
+    IR_KIND_V = 0x300,
+    IR_KIND_IMM = 0x400,
+    IR_KIND_MEM = 0x500,
+    IR_KIND_NONE = 0xff00
+};
 #define IR_G(n) ((IrRef)(IR_KIND_G | (n)))
 #define IR_GH(n) ((IrRef)(IR_KIND_GH | (n)))
 #define IR_T(n) ((IrRef)(IR_KIND_T | (n)))
@@ -29,8 +36,24 @@ enum { IR_KIND_G = 0x000, IR_KIND_GH = 0x100, IR_KIND_T = 0x200, IR_KIND_V = 0x3
 #define ir_num(r) ((r) & 0xff)
 
 /* Conditions over the flags: x86's encoding, of which other guests use what they need. */
-typedef enum IrCond { IRC_O, IRC_NO, IRC_C, IRC_NC, IRC_Z, IRC_NZ, IRC_CZ /* below or equal */, IRC_NCZ, IRC_S, IRC_NS, IRC_P,
-                      IRC_NP, IRC_LT, IRC_GE, IRC_LE, IRC_GT } IrCond;
+typedef enum IrCond {
+    IRC_O,
+    IRC_NO,
+    IRC_C,
+    IRC_NC,
+    IRC_Z,
+    IRC_NZ,
+    IRC_CZ /* below or equal */,
+    IRC_NCZ,
+    IRC_S,
+    IRC_NS,
+    IRC_P,
+    IRC_NP,
+    IRC_LT,
+    IRC_GE,
+    IRC_LE,
+    IRC_GT
+} IrCond;
 
 enum { /* insn.flags */
     IR_SETF = 1 << 0,
@@ -38,12 +61,14 @@ enum { /* insn.flags */
     IR_BE = 1 << 2,              /* the memory operand is big-endian */
     IR_NOTC = 1 << 8,            /* with IR_SETF: C is inverted, see ir.def */
     IR_FP_SLOW = 1 << 9,         /* SIMD: fp_rules has what host FP does not do */
-    IR_FP_STANDARD = 1 << 10,    /* SIMD: round to nearest, default NaN, denormals are zero, whatever the control says */
+    /* SIMD: round to nearest, default NaN, denormals are zero, whatever the control says */
+    IR_FP_STANDARD = 1 << 10,
     IR_CALL_RAISES = 1 << 3,     /* CALL: the helper may unwind or call vcpu_sync() (a call-site record is made) */
     IR_CALL_GPR_ONLY = 1 << 4,   /* CALL: built with general registers only: vector registers are not saved around it */
     IR_CALL_READS_FLAGS = 1 << 5,/* CALL: v->fl must be up to date before it */
     IR_CALL_WRITES_FLAGS = 1 << 6,/* CALL: v->fl is the flags afterwards */
-    IR_CALL_PURE = 1 << 7,       /* CALL: neither reads nor writes g[], v[]: homes survive in registers where the ABI lets them */
+    /* CALL: neither reads nor writes g[], v[]: homes survive in registers where the ABI lets them */
+    IR_CALL_PURE = 1 << 7,
 };
 
 /* Address = wrap(base + (index << scale) + disp) [+ 64-bit field at byte offset `segment` of the Vcpu]. */
@@ -82,7 +107,9 @@ struct IrBlock {
 
 const char *ir_op_name(IrOp op);
 void ir_print(const IrBlock *b, GString *out);
-/* Check the rules of ir.def (operand kinds, sizes, labels defined, block ended): asserts; for tests and debug builds. */
+/*
+ * Check the rules of ir.def (operand kinds, sizes, labels defined, block ended): asserts; for tests and debug builds.
+ */
 void ir_validate(const IrBlock *b);
 
 /* The interpreter: runs the block on v; same contract as generated code. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Portable cryptographic rows of simd.def: AES (FIPS 197), SHA (FIPS 180-4, 202), SM3 and SM4 steps as DDI 0487 divides them. */
+/*
+ * Portable cryptographic rows of simd.def: AES (FIPS 197), SHA (FIPS 180-4, 202), SM3 and SM4 steps as DDI 0487 divides
+ * them.
+ */
 #include "accel/tcg/simd-fn.h"
 #include "accel/tcg/vec.h"
 
@@ -86,16 +89,19 @@ SIMD_FN(SHA256SU1)
 SIMD_FN(SHA512H)
 {
     uint64_t x0 = x->a->u64[0], x1 = x->a->u64[1], y0 = x->b->u64[0], y1 = x->b->u64[1];
-    uint64_t high = ((y1 & x0) ^ (~y1 & x1)) + (ror64(y1, 14) ^ ror64(y1, 18) ^ ror64(y1, 41)) + x->c->u64[1], t = high + y0;
+    uint64_t high = ((y1 & x0) ^ (~y1 & x1)) + (ror64(y1, 14) ^ ror64(y1, 18) ^ ror64(y1, 41)) + x->c->u64[1],
+             t = high + y0;
     x->d.u64[1] = high;
     x->d.u64[0] = ((t & y1) ^ (~t & x0)) + (ror64(t, 14) ^ ror64(t, 18) ^ ror64(t, 41)) + x->c->u64[0];
 }
 SIMD_FN(SHA512H2)
 {
     uint64_t x0 = x->a->u64[0], y0 = x->b->u64[0], y1 = x->b->u64[1];
-    uint64_t high = ((x0 & y1) ^ (x0 & y0) ^ (y1 & y0)) + (ror64(y0, 28) ^ ror64(y0, 34) ^ ror64(y0, 39)) + x->c->u64[1];
+    uint64_t high = ((x0 & y1) ^ (x0 & y0) ^ (y1 & y0)) + (ror64(y0, 28) ^ ror64(y0, 34) ^ ror64(y0, 39)) +
+                    x->c->u64[1];
     x->d.u64[1] = high;
-    x->d.u64[0] = ((high & y0) ^ (high & y1) ^ (y1 & y0)) + (ror64(high, 28) ^ ror64(high, 34) ^ ror64(high, 39)) + x->c->u64[0];
+    x->d.u64[0] = ((high & y0) ^ (high & y1) ^ (y1 & y0)) + (ror64(high, 28) ^ ror64(high, 34) ^ ror64(high, 39)) +
+                  x->c->u64[0];
 }
 static uint64_t sha512_s0(uint64_t v) { return ror64(v, 1) ^ ror64(v, 8) ^ v >> 7; }
 static uint64_t sha512_s1(uint64_t v) { return ror64(v, 19) ^ ror64(v, 61) ^ v >> 6; }

@@ -9,7 +9,10 @@ static FpEnv fp_begin(const SimdArgs *x)
         return (FpEnv){ .rmode = FP_ROUND_NEAREST, .dn = true, .fz = true, .fz16 = x->v->fp_rules & FP_RULE_FZ16,
                         .ahp = x->v->fp_rules & FP_RULE_AHP };
     uint32_t r = x->v->fp_rules;
-    return (FpEnv){ .rmode = x->v->fp_control >> 13 & 3, .dn = r & FP_RULE_DN, .fz = r & FP_RULE_FZ, .fz16 = r & FP_RULE_FZ16,
+    return (FpEnv){ .rmode = x->v->fp_control >> 13 & 3,
+                    .dn = r & FP_RULE_DN,
+                    .fz = r & FP_RULE_FZ,
+                    .fz16 = r & FP_RULE_FZ16,
                     .ahp = r & FP_RULE_AHP };
 }
 static void fp_end(SimdArgs *x, const FpEnv *e)
@@ -115,14 +118,16 @@ FP_FN(FCVTXN, e->rmode = FP_ROUND_ODD; narrow(x, e, 2 * es, es);)
 FP_FN(BFCVT, put_lane(&x->d, 2, 0, fp_convert(e, 4, FP_BF16, x->a->u32[0]));)
 FP_FN(BFCVTN, narrow(x, e, 4, FP_BF16);)
 
-FP_FN(FTOI, unsigned rmode = rounding(e, x->imm); bool is_unsigned = x->imm >> 3 & 1; unsigned fraction = x->imm >> 8 & 255;
-    if (x->imm >> 4 & 1) x->out = fp_to_int(e, es, lane(x->a, es, 0), rmode, 8 * x->bytes, is_unsigned, fraction);
-    else for (unsigned i = 0; i < n; i++)
-        put_lane(&x->d, es, i, fp_to_int(e, es, lane(x->a, es, i), rmode, 8 * es, is_unsigned, fraction));)
-FP_FN(ITOF, bool is_unsigned = x->imm >> 3 & 1; unsigned fraction = x->imm >> 8 & 255; unsigned from = (unsigned)(x->imm >> 16);
-    if (from) put_lane(&x->d, es, 0, fp_from_int(e, es, x->a->u64[0], 8 * from, is_unsigned, fraction));
-    else for (unsigned i = 0; i < n; i++)
-        put_lane(&x->d, es, i, fp_from_int(e, es, lane(x->a, es, i), 8 * es, is_unsigned, fraction));)
+FP_FN(FTOI, unsigned rmode = rounding(e, x->imm); bool is_unsigned = x->imm >> 3 & 1;
+      unsigned fraction = x->imm >> 8 & 255;
+      if (x->imm >> 4 & 1) x->out = fp_to_int(e, es, lane(x->a, es, 0), rmode, 8 * x->bytes, is_unsigned, fraction);
+      else for (unsigned i = 0; i < n; i++)
+          put_lane(&x->d, es, i, fp_to_int(e, es, lane(x->a, es, i), rmode, 8 * es, is_unsigned, fraction));)
+FP_FN(ITOF, bool is_unsigned = x->imm >> 3 & 1; unsigned fraction = x->imm >> 8 & 255;
+      unsigned from = (unsigned)(x->imm >> 16);
+      if (from) put_lane(&x->d, es, 0, fp_from_int(e, es, x->a->u64[0], 8 * from, is_unsigned, fraction));
+      else for (unsigned i = 0; i < n; i++)
+          put_lane(&x->d, es, i, fp_from_int(e, es, lane(x->a, es, i), 8 * es, is_unsigned, fraction));)
 FP_FN(FJCVTZS, bool exact; uint64_t r = fp_jcvt(e, x->a->u64[0], &exact); x->out = x->imm ? exact : r;)
 FP_FN(FCMP, static const uint8_t code[4] = { 0, 1, 2, 0x80 };
     x->out = code[fp_compare(e, es, lane(x->a, es, 0), lane(x->b, es, 0), x->imm) + 1];)
@@ -180,7 +185,8 @@ SIMD_FN(BFMMLA)
 {
     for (unsigned i = 0; i < 4; i++)
         for (unsigned k = 0; k < 2; k++)
-            x->d.u32[i] = bf_dot(k ? x->d.u32[i] : x->c->u32[i], &x->a->u16[i / 2 * 4 + 2 * k], &x->b->u16[i % 2 * 4 + 2 * k]);
+            x->d.u32[i] = bf_dot(k ? x->d.u32[i] : x->c->u32[i], &x->a->u16[i / 2 * 4 + 2 * k],
+                                 &x->b->u16[i % 2 * 4 + 2 * k]);
 }
 FP_FN(BFMLAL, for (unsigned i = 0; i < 4; i++)
     x->d.u32[i] = (uint32_t)fp_muladd(e, 4, 4, x->c->u32[i], (uint64_t)x->a->u16[2 * i + (x->imm & 1)] << 16,

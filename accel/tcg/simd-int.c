@@ -251,7 +251,8 @@ PERMUTE(REV, false, i ^ ((unsigned)x->imm / es - 1))
     { \
         unsigned es = x->es; \
         for (unsigned i = 0; i < x->bytes / (2 * es); i++) \
-            put_lane(&x->d, 2 * es, i, (add ? lane(x->c, 2 * es, i) : 0) + (uint64_t)get(x->a, es, 2 * i) + (uint64_t)get(x->a, es, 2 * i + 1)); \
+            put_lane(&x->d, 2 * es, i, (add ? lane(x->c, 2 * es, i) : 0) + (uint64_t)get(x->a, es, 2 * i) + \
+                (uint64_t)get(x->a, es, 2 * i + 1)); \
     }
 ADDLP(SADDLP, slane, false)
 ADDLP(UADDLP, lane, false)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Exact IEEE 754 arithmetic on integers. IEEE 754-2008; DDI 0487 J1.3 "shared/functions/float" for what it leaves open. */
+/*
+ * Exact IEEE 754 arithmetic on integers. IEEE 754-2008; DDI 0487 J1.3 "shared/functions/float" for what it leaves open.
+ */
 #include "accel/tcg/simd.h"
 #include "accel/tcg/softfp.h"
 #include "base/bits.h"
@@ -12,7 +14,9 @@ typedef struct Format { uint8_t ebits, mbits, bits; } Format;
 
 static Format format_of(unsigned es)
 {
-    static const Format f[9] = { [2] = { 5, 10, 16 }, [FP_BF16] = { 8, 7, 16 }, [4] = { 8, 23, 32 }, [8] = { 11, 52, 64 } };
+    static const Format f[9] = {
+        [2] = { 5, 10, 16 }, [FP_BF16] = { 8, 7, 16 }, [4] = { 8, 23, 32 }, [8] = { 11, 52, 64 }
+    };
     return f[es];
 }
 static int bias(Format f) { return (1 << (f.ebits - 1)) - 1; }
@@ -85,7 +89,8 @@ static const Num *pick_nan(const Num *a, const Num *b, const Num *c)
     return NULL;
 }
 
-static bool rounds_up(unsigned rmode, bool sign, bool odd, int half /* remainder against one half: -2 exact, -1, 0, 1 */)
+static bool rounds_up(unsigned rmode, bool sign, bool odd,
+                      int half /* remainder against one half: -2 exact, -1, 0, 1 */)
 {
     switch (rmode) {
     case FP_ROUND_NEAREST: return half > 0 || (half == 0 && odd);
@@ -164,7 +169,10 @@ static u128 shift_sticky(u128 m, unsigned n)
     return n > 127 ? m != 0 : m >> n | ((m & (((u128)1 << n) - 1)) != 0);
 }
 
-/* The exact sum of ma * 2^(ea - 126) and mb * 2^(eb - 126) (bits 126 and 127 may both be the first of an operand's up to bit 126), rounded. */
+/*
+ * The exact sum of ma * 2^(ea - 126) and mb * 2^(eb - 126) (bits 126 and 127 may both be the first of an operand's up
+ * to bit 126), rounded.
+ */
 static uint64_t add_finite(FpEnv *e, unsigned es, bool sa, int ea, u128 ma, bool sb, int eb, u128 mb)
 {
     if (ea < eb || (ea == eb && ma < mb)) {
@@ -331,7 +339,8 @@ uint64_t fp_recps(FpEnv *e, unsigned es, uint64_t a, uint64_t b)
 uint64_t fp_rsqrts(FpEnv *e, unsigned es, uint64_t a, uint64_t b)
 {
     Format f = format_of(es);
-    uint64_t three = (uint64_t)(bias(f) + 1) << f.mbits | quiet_bit(f), one_and_half = (uint64_t)bias(f) << f.mbits | quiet_bit(f);
+    uint64_t three = (uint64_t)(bias(f) + 1) << f.mbits | quiet_bit(f),
+             one_and_half = (uint64_t)bias(f) << f.mbits | quiet_bit(f);
     return step(e, es, a, b, three, 1, one_and_half);
 }
 
@@ -344,8 +353,11 @@ static int order(const Num *x, const Num *y) /* no NaNs */
         return (x->cls == ZERO ? !y->sign : x->sign) ? -1 : 1;
     if (y->cls == ZERO)
         return x->sign ? -1 : 1;
-    int r = x->cls != y->cls ? (x->cls > y->cls ? 1 : -1) : x->cls == INF ? 0 : x->exp != y->exp ? (x->exp > y->exp ? 1 : -1)
-            : x->frac != y->frac ? (x->frac > y->frac ? 1 : -1) : 0;
+    int r = x->cls != y->cls     ? (x->cls > y->cls ? 1 : -1)
+            : x->cls == INF      ? 0
+            : x->exp != y->exp   ? (x->exp > y->exp ? 1 : -1)
+            : x->frac != y->frac ? (x->frac > y->frac ? 1 : -1)
+                                 : 0;
     return x->sign ? -r : r;
 }
 
@@ -500,7 +512,8 @@ uint64_t fp_rint_sized(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, unsign
     Num x = unpack(e, es, a);
     bool inexact;
     uint64_t q = 0, limit = UINT64_C(1) << (bits - 1);
-    if (x.cls >= INF || !round_to_int(&x, 0, rmode, &q, &inexact) || q > limit - !x.sign) { /* the most negative integer */
+    /* the most negative integer */
+    if (x.cls >= INF || !round_to_int(&x, 0, rmode, &q, &inexact) || q > limit - !x.sign) {
         e->flags |= FPF_INVALID;
         return sign_bit(f, true) | (uint64_t)(bias(f) + (int)bits - 1) << f.mbits;
     }
@@ -509,7 +522,8 @@ uint64_t fp_rint_sized(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, unsign
     return q ? round_pack(e, es, x.sign, 63, (u128)q << 64) : sign_bit(f, x.sign);
 }
 
-uint64_t fp_to_int(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, unsigned bits, bool is_unsigned, unsigned fraction_bits)
+uint64_t fp_to_int(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, unsigned bits, bool is_unsigned,
+                   unsigned fraction_bits)
 {
     Num x = unpack(e, es, a);
     if (is_nan(&x)) {

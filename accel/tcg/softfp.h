@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Exact IEEE 754 arithmetic on integers, for half, BF16, single and double: the oracle of FP in generated code.
  *
- * Numbers are bit patterns; `es` names the format: 2 half, 4 single, 8 double, FP_BF16. Rules that IEEE 754 leaves open are those of
- * Arm DDI 0487 (NaN priority and default NaN, tininess before rounding, input denormals).
+ * Numbers are bit patterns; `es` names the format: 2 half, 4 single, 8 double, FP_BF16. Rules that IEEE 754 leaves open
+ * are those of Arm DDI 0487 (NaN priority and default NaN, tininess before rounding, input denormals).
  */
 #ifndef ACCEL_TCG_SOFTFP_H
 #define ACCEL_TCG_SOFTFP_H
@@ -42,7 +42,8 @@ uint64_t fp_rsqrts(FpEnv *e, unsigned es, uint64_t a, uint64_t b); /* (3 - a * b
 uint64_t fp_rint(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, bool exact);
 uint64_t fp_rint_sized(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, unsigned bits); /* FRINT32, FRINT64 */
 uint64_t fp_convert(FpEnv *e, unsigned from, unsigned to, uint64_t a);
-uint64_t fp_to_int(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, unsigned bits, bool is_unsigned, unsigned fraction_bits);
+uint64_t fp_to_int(FpEnv *e, unsigned es, uint64_t a, unsigned rmode, unsigned bits, bool is_unsigned,
+                   unsigned fraction_bits);
 uint64_t fp_from_int(FpEnv *e, unsigned es, uint64_t a, unsigned bits, bool is_unsigned, unsigned fraction_bits);
 uint64_t fp_jcvt(FpEnv *e, uint64_t a, bool *exact);
 uint32_t fp_recip_estimate(uint32_t a);      /* 9 bits -> 9 bits */

@@ -227,7 +227,8 @@ void *guest_host(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank)
     if (p)
         return p;
     const TlbEntry *e = entry_or_unwind(v, va, kind, bank);
-    bool plain = e->host && !tlb_is_slow(e) && (kind != ACCESS_WRITE || (!(e->perm & PERM_ROM) && !page_is_code(e->ram)));
+    bool plain = e->host && !tlb_is_slow(e) &&
+                 (kind != ACCESS_WRITE || (!(e->perm & PERM_ROM) && !page_is_code(e->ram)));
     return plain ? e->host + (va & ~TCG_PAGE_MASK) : NULL;
 }
 
@@ -305,7 +306,10 @@ static bool debug_copy(Vcpu *v, uint64_t va, uint8_t *buf, unsigned len, bool wr
 }
 
 bool guest_debug_read(Vcpu *v, uint64_t va, void *buf, unsigned len) { return debug_copy(v, va, buf, len, false); }
-bool guest_debug_write(Vcpu *v, uint64_t va, const void *buf, unsigned len) { return debug_copy(v, va, (uint8_t *)buf, len, true); }
+bool guest_debug_write(Vcpu *v, uint64_t va, const void *buf, unsigned len)
+{
+    return debug_copy(v, va, (uint8_t *)buf, len, true);
+}
 
 /* --- atomics --- */
 static uint64_t apply(unsigned op, uint64_t old, uint64_t value)
@@ -321,7 +325,8 @@ static uint64_t apply(unsigned op, uint64_t old, uint64_t value)
 
 #define HOST_CAS(type) ({ \
     type old_ = (type)*expected; \
-    bool ok_ = __atomic_compare_exchange_n((type *)p, &old_, (type)desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+    bool ok_ = __atomic_compare_exchange_n((type *)p, &old_, (type)desired, false, __ATOMIC_SEQ_CST, \
+        __ATOMIC_SEQ_CST); \
     *expected = old_; \
     ok_; })
 static bool host_cas(uint8_t *p, unsigned size, uint64_t *expected, uint64_t desired)
@@ -412,8 +417,8 @@ static bool cas16(uint8_t *p, uint64_t expected[2], const uint64_t desired[2])
                      "cmp %[l], %[el]\n\tccmp %[h], %[eh], #0, eq\n\tcset %w[ok], eq\n\t"
                      "csel %[nl], %[dl], %[l], eq\n\tcsel %[nh], %[dh], %[h], eq\n\t"
                      "stlxp %w[f], %[nl], %[nh], %[m]\n\tcbnz %w[f], 1b"
-                     : [l] "=&r"(low), [h] "=&r"(high), [nl] "=&r"(new_low), [nh] "=&r"(new_high), [f] "=&r"(failed), [ok] "=&r"(ok),
-                       [m] "+Q"(*(char(*)[16])p)
+                     : [l] "=&r"(low), [h] "=&r"(high), [nl] "=&r"(new_low), [nh] "=&r"(new_high), [f] "=&r"(failed),
+                       [ok] "=&r"(ok), [m] "+Q"(*(char(*)[16])p)
                      : [el] "r"(expected[0]), [eh] "r"(expected[1]), [dl] "r"(desired[0]), [dh] "r"(desired[1])
                      : "cc", "memory");
     expected[0] = low;

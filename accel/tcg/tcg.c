@@ -8,7 +8,9 @@ Tcg tcg;
 enum { TB_SIZE_MIN = 4, TB_SIZE_MAX = 1024, TB_SIZE_DEFAULT = 256 }; /* MiB; the maximum keeps jumps within 2 GiB */
 enum { BACKEND_BEST, BACKEND_JIT, BACKEND_INTERP };
 static const char *const threads[] = { "multi", "single", NULL };
-static const char *const backends[] = { [BACKEND_BEST] = "auto", [BACKEND_JIT] = "jit", [BACKEND_INTERP] = "interp", NULL };
+static const char *const backends[] = {
+    [BACKEND_BEST] = "auto", [BACKEND_JIT] = "jit", [BACKEND_INTERP] = "interp", NULL
+};
 
 /* What users set; TcgOptions is what follows from it. */
 static struct Asked {
@@ -20,9 +22,15 @@ typedef struct Asked Asked;
 
 static const Property props[] = {
     DEFINE_PROP_ENUM("thread", Asked, thread, 0, threads, "threads that run the vCPUs: one each, or one for all"),
-    { .name = "tb-size", .kind = PROP_U32, .offset = offsetof(Asked, tb_size), .max = TB_SIZE_MAX, .help = "MiB for translated code; 0: 256" },
-    DEFINE_PROP_BOOL("one-insn-per-tb", Asked, one_insn, false, "blocks of one guest instruction (slow; for debugging)"),
-    DEFINE_PROP_ENUM("backend", Asked, backend, BACKEND_BEST, backends, "host code, or an interpreter where there is none"),
+    { .name = "tb-size",
+      .kind = PROP_U32,
+      .offset = offsetof(Asked, tb_size),
+      .max = TB_SIZE_MAX,
+      .help = "MiB for translated code; 0: 256" },
+    DEFINE_PROP_BOOL("one-insn-per-tb", Asked, one_insn, false,
+                     "blocks of one guest instruction (slow; for debugging)"),
+    DEFINE_PROP_ENUM("backend", Asked, backend, BACKEND_BEST, backends,
+                     "host code, or an interpreter where there is none"),
     DEFINE_PROP_BOOL("jit-stats", Asked, stats, false, "count the runs of each block, for info jit"),
     DEFINE_PROP_BOOL("opt-flags", Asked, opt_flags, true, "leave out flags that nobody reads"),
     DEFINE_PROP_BOOL("opt-coalesce", Asked, opt_coalesce, true, "one check for neighbouring accesses"),
@@ -30,9 +38,15 @@ static const Property props[] = {
     DEFINE_PROP_BOOL("opt-jump-cache", Asked, opt_jump_cache, true, "indirect jumps find their blocks by a cache"),
     DEFINE_PROP_BOOL("opt-simd", Asked, opt_simd, true, "the host's vector unit for the guest's"),
     DEFINE_PROP_BOOL("opt-avx512", Asked, opt_avx512, true, "the host's AVX-512, too"),
-    { .name = "tlb-size", .kind = PROP_U32, .offset = offsetof(Asked, tlb_size), .dflt = TLB_SIZE, .min = 1, .max = UINT32_MAX,
+    { .name = "tlb-size",
+      .kind = PROP_U32,
+      .offset = offsetof(Asked, tlb_size),
+      .dflt = TLB_SIZE,
+      .min = 1,
+      .max = UINT32_MAX,
       .help = "entries of a TLB's first level that are used before it is emptied (for tests)" },
-    DEFINE_PROP_U32("evict-every", Asked, evict_every, 0, "drop all code after that many translations (for tests); 0: never"),
+    DEFINE_PROP_U32("evict-every", Asked, evict_every, 0,
+                    "drop all code after that many translations (for tests); 0: never"),
     DEFINE_PROP_END
 };
 
@@ -49,10 +63,19 @@ static bool read_options(TcgOptions *t, Error **errp)
         error_setf(errp, "tcg: backend=jit: %s; use backend=interp", why);
         return false;
     }
-    *t = (TcgOptions){ .jit = jit && asked.backend != BACKEND_INTERP, .single_thread = asked.thread, .one_insn = asked.one_insn, .stats = asked.stats,
-                       .opt_flags = asked.opt_flags, .opt_coalesce = asked.opt_coalesce, .opt_link = asked.opt_link,
-                       .opt_jump_cache = asked.opt_jump_cache, .opt_simd = asked.opt_simd, .opt_avx512 = asked.opt_avx512,
-                       .buffer_size = tb_size * MiB, .tlb_size = MIN(asked.tlb_size, TLB_SIZE), .evict_every = asked.evict_every };
+    *t = (TcgOptions){ .jit = jit && asked.backend != BACKEND_INTERP,
+                       .single_thread = asked.thread,
+                       .one_insn = asked.one_insn,
+                       .stats = asked.stats,
+                       .opt_flags = asked.opt_flags,
+                       .opt_coalesce = asked.opt_coalesce,
+                       .opt_link = asked.opt_link,
+                       .opt_jump_cache = asked.opt_jump_cache,
+                       .opt_simd = asked.opt_simd,
+                       .opt_avx512 = asked.opt_avx512,
+                       .buffer_size = tb_size * MiB,
+                       .tlb_size = MIN(asked.tlb_size, TLB_SIZE),
+                       .evict_every = asked.evict_every };
     return true;
 }
 
@@ -168,8 +191,10 @@ static void print_executed(GString *out)
     }
     pthread_mutex_unlock(&tcg.lock);
     if (runs)
-        g_string_append_printf(out, "executed (blocks still cached)  %" G_GUINT64_FORMAT " blocks, at most %" G_GUINT64_FORMAT
-                               " guest insns, %.2f host insns each\n", runs, guest, (double)host / (double)guest);
+        g_string_append_printf(out,
+                               "executed (blocks still cached)  %" G_GUINT64_FORMAT
+                               " blocks, at most %" G_GUINT64_FORMAT " guest insns, %.2f host insns each\n",
+                               runs, guest, (double)host / (double)guest);
 }
 
 static void tcg_info(GString *out)
@@ -188,7 +213,8 @@ static void tcg_info(GString *out)
         s.guest_insns ? (double)s.translate_ns / (double)s.guest_insns : 0.0);
     ROW(U64 ", translated " U64 ", uncached " U64, "look-ups", s.lookups, s.lookup_misses, s.uncached);
     ROW(U64 " made, jump cache fills " U64, "links", s.links, s.jc_fills);
-    ROW(U64 " fills, " U64 " walks, " U64 " flushes, " U64 " page flushes", "TLB", s.tlb_fills, s.tlb_walks, s.tlb_flushes, s.tlb_page_flushes);
+    ROW(U64 " fills, " U64 " walks, " U64 " flushes, " U64 " page flushes", "TLB", s.tlb_fills, s.tlb_walks,
+        s.tlb_flushes, s.tlb_page_flushes);
     ROW(U64 ", devices " U64 ", plain exits " U64, "slow accesses", s.slow_accesses, s.mmio, s.plain_exits);
     ROW(U64 " blocks, segments recycled " U64, "invalidated", s.invalidations, s.evictions);
     ROW(U64 ", unwinds " U64, "block exits to the loop", s.exits, s.unwinds);

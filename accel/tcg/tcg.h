@@ -16,14 +16,16 @@
 enum {
     TLB_USED = 512,           /* filled slots of a bank that are remembered, so that a flush need not clear all */
     TLB2_BITS = 13, TLB2_SIZE = 1 << TLB2_BITS,
-    LARGE_FILTER = 1 << 17, PAGE_HASH_BITS = 17, JC_FILTER = 1 << PAGE_HASH_BITS, /* bits: sparse, a false hit flushes all */
+    /* bits: sparse, a false hit flushes all */
+    LARGE_FILTER = 1 << 17, PAGE_HASH_BITS = 17, JC_FILTER = 1 << PAGE_HASH_BITS,
     PHYS_CACHE = 64,
     CODE_MAP = 1 << CODE_TLB_BITS,
     BLOCK_HASH_BITS = 18,
     RAM_PAGES_MAX = 1 << 26,  /* 256 GiB of guest RAM and ROM */
     CODE_PIECE_BITS = 6,      /* the bitmap of a code page has a bit per 64 bytes */
     JC_MODES = 64,
-    CODE_LOCAL = 1024,        /* code map entries of pages that are not global, listed so that a switch need not look at all */
+    /* code map entries of pages that are not global, listed so that a switch need not look at all */
+    CODE_LOCAL = 1024,
     FLUSH_QUEUE = 32,         /* requests of other vCPUs; more: everything is flushed */
 };
 #define NO_PAGE (~UINT64_C(0))
@@ -105,7 +107,10 @@ typedef struct TcgStats {
     uint64_t lookups, lookup_misses, jc_fills, links, invalidations, page_stores, evictions, exits, unwinds, uncached;
 } TcgStats;
 
-/* How the run loop goes on: look up v->pc; poll events first; take the BLOCK_PLAIN variant; one instruction by interpreter. */
+/*
+ * How the run loop goes on: look up v->pc; poll events first; take the BLOCK_PLAIN variant; one instruction by
+ * interpreter.
+ */
 typedef enum RunResult { RUN_LOOKUP, RUN_POLL, RUN_PLAIN, RUN_STEP } RunResult;
 
 /* Of one vCPU (Vcpu.accel_data). Own thread only but for the atomics. */
@@ -117,7 +122,8 @@ typedef struct TcgVcpu {
     uint16_t used[TLB_BANKS][TLB_USED];  /* slots of the fast level filled since it was empty */
     unsigned used_count[TLB_BANKS];      /* beyond TLB_USED: not listed */
     bool bank_local[TLB_BANKS];          /* the fast level has entries there that are not global */
-    uint32_t bank_asid[TLB_BANKS];       /* own_banks: whose they are, in the code map too; checked when a mode is entered */
+    /* own_banks: whose they are, in the code map too; checked when a mode is entered */
+    uint32_t bank_asid[TLB_BANKS];
     unsigned fills;                      /* since the last flush of the fast level, for tlb-size */
     uint64_t local_filter[JC_FILTER / 64]; /* pages that have had entries that are not global */
     uint64_t large_filter[LARGE_FILTER / 64]; /* regions that have had entries of large mappings */
@@ -125,7 +131,8 @@ typedef struct TcgVcpu {
     struct { hwaddr page; uint8_t *host; uint64_t ram; bool readonly; } phys[PHYS_CACHE];
     CodeMap code_map[CODE_MAP];
     struct { uint64_t vpage_bank, ram; uint32_t id; } map_id[4096]; /* mapping_id()s met */
-    struct { uint64_t mode, key; uint32_t base, asid; bool local; } jc_mode[JC_MODES]; /* hashed; key 0: empty; local: see jc_key_of() */
+    /* hashed; key 0: empty; local: see jc_key_of() */
+    struct { uint64_t mode, key; uint32_t base, asid; bool local; } jc_mode[JC_MODES];
     uint64_t jc_filter[JC_FILTER / 64];  /* pages that jump cache entries stand for */
     unsigned jc_generation;
     uint16_t code_local[2][CODE_LOCAL];  /* slots of code_map that are not global; [1]: of own_banks */
@@ -135,16 +142,22 @@ typedef struct TcgVcpu {
     _Atomic bool flush_queued;
     _Atomic bool in_guest;               /* may use fast TLB entries without looking at the requests below */
     _Atomic bool map_changed;            /* the memory map has changed: flush before the next guest access */
-    _Atomic bool drop_writes;            /* a page became a code page: empty the fast level before the next guest access */
+    /* a page became a code page: empty the fast level before the next guest access */
+    _Atomic bool drop_writes;
     bool split_locked;
     bool halted;                         /* poll said so */
     Block *running;                      /* block that the interpreter is in */
     uint64_t slow_va;                    /* start of the range of the slow access in progress */
-    uint64_t commit_va, commit_ram;      /* slow store in progress: bounce buffer -> va, or (ram != NO_PAGE) code page written */
+    /* slow store in progress: bounce buffer -> va, or (ram != NO_PAGE) code page written */
+    uint64_t commit_va, commit_ram;
     unsigned commit_size, commit_bank;
-    /* Another accelerator's: before an access of a device; false: the instruction shall not be done here (it unwinds). NULL: none. */
+    /*
+     * Another accelerator's: before an access of a device; false: the instruction shall not be done here (it unwinds).
+     * NULL: none.
+     */
     bool (*allow_access)(Vcpu *v, const AddressSpace *as, hwaddr at);
-    bool watch_off, watch_met;           /* debugger: watchpoints do not count now; the next instruction meets one and stops after it */
+    /* debugger: watchpoints do not count now; the next instruction meets one and stops after it */
+    bool watch_off, watch_met;
     RunResult next_run;                  /* how the loop goes on */
     IrBlock *ir;
     TransCtx trans;
@@ -182,12 +195,19 @@ extern Tcg tcg;
 
 /* --- softmmu --- */
 unsigned tlb2_slot(uint64_t vpage, unsigned bank, uint32_t asid); /* global pages: TLB_ANY_ASID */
-const TlbEntry *tlb2_find(Vcpu *v, uint64_t vpage, unsigned bank, unsigned perm); /* valid and with that permission, else NULL */
-/* The entry for va after a walk if need be, and in the fast level when it can be. NULL: fault (recorded unless probe). */
+/* valid and with that permission, else NULL */
+const TlbEntry *tlb2_find(Vcpu *v, uint64_t vpage, unsigned bank, unsigned perm);
+/*
+ * The entry for va after a walk if need be, and in the fast level when it can be. NULL: fault (recorded unless probe).
+ */
 const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe);
-void tlb_fill_fast(Vcpu *v, const TlbEntry *e, uint64_t vpage, bool for_write); /* vpage: with the top byte that the access had */
+/* vpage: with the top byte that the access had */
+void tlb_fill_fast(Vcpu *v, const TlbEntry *e, uint64_t vpage, bool for_write);
 /* The access must not stand in the fast level: each one is checked. */
-static inline bool tlb_is_slow(const TlbEntry *e) { return e->page_bits < TCG_PAGE_BITS || e->perm & (PERM_ALIGNED | PERM_WATCH); }
+static inline bool tlb_is_slow(const TlbEntry *e)
+{
+    return e->page_bits < TCG_PAGE_BITS || e->perm & (PERM_ALIGNED | PERM_WATCH);
+}
 /* After tlb_lookup() for va: the rest of an access within the page, when the entry does not say all. Unwinds. */
 void tlb_check_slow(Vcpu *v, const TlbEntry *e, uint64_t va, unsigned size, AccessKind kind, unsigned bank);
 void tlb_flush_fast(Vcpu *v);
@@ -226,7 +246,10 @@ void split_unlock(Vcpu *v);
 void blocks_init(void);
 void blocks_reset(void);
 Block *block_find(uint64_t ram, uint64_t pc, uint64_t mode, unsigned variant); /* under RCU */
-/* tcg.lock held. Stores to this code count from now on, also before its block is inserted (with the lock held throughout). */
+/*
+ * tcg.lock held. Stores to this code count from now on, also before its block is inserted (with the lock held
+ * throughout).
+ */
 void code_watch(uint64_t ram, uint64_t ram2, unsigned guest_bytes);
 /* tcg.lock held. Publish b, whose code is watched; it is found from now on. */
 void block_insert(Block *b);
@@ -263,7 +286,10 @@ static inline const uint8_t *codebuf_exec(const uint8_t *rw) { return codebuf_rx
 uint64_t codebuf_used(void);
 
 /* --- translation and execution --- */
-/* In the run loop: the block at v->pc, translated if need be; NULL: run ts->ir with the interpreter instead. May unwind. */
+/*
+ * In the run loop: the block at v->pc, translated if need be; NULL: run ts->ir with the interpreter instead. May
+ * unwind.
+ */
 Block *tcg_block_at(Vcpu *v, unsigned variant);
 /* Make the IR of the code at `linear` in ts->ir. */
 void tcg_make_ir(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned max_insns);
@@ -297,7 +323,10 @@ static inline void tcg_watch(Vcpu *v, uint64_t va, unsigned size, bool write)
     if (__builtin_expect(debug_watchpoints, 0))
         tcg_watch_slow(v, va, size, write);
 }
-/* A step of a CPU that sleeps: one without power stands where it is (true: stopped); others wake if waiting is only a hint. */
+/*
+ * A step of a CPU that sleeps: one without power stands where it is (true: stopped); others wake if waiting is only a
+ * hint.
+ */
 bool tcg_debug_asleep(Vcpu *v);
 /* Run loop: deal with break, watch or step. True: go back to the thread's loop. */
 bool tcg_debug_turn(Vcpu *v);
@@ -315,14 +344,16 @@ bool jit_init(const GuestArch *arch, Error **errp);
 void jit_vcpu_init(Vcpu *v);
 /* tcg.lock held: compile ir into a new block (not yet published); NULL: no room left in this segment. */
 Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant);
-void jit_retry_ranges(int64_t now); /* tcg.lock held; now and then: code that has lost optimisations is dropped, to be compiled with all of them */
+/* tcg.lock held; now and then: code that has lost optimisations is dropped, to be compiled with all of them */
+void jit_retry_ranges(int64_t now);
 RunResult jit_run(Vcpu *v, const void *entry); /* a Block's, which is valid now */
 void jit_link(Vcpu *v, BlockLink *l, Block *to);
 void jit_unlink(BlockLink *l);
 void jit_sync(Vcpu *v); /* vcpu_sync() for the call site in v->call_site */
 /*
- * For another accelerator: the tables with which page walks and accesses by virtual address work (the debugger's, the monitor's), without
- * code generation. The vCPU's are in v->accel_data; whoever changed its state flushes with tlb_flush_all().
+ * For another accelerator: the tables with which page walks and accesses by virtual address work (the debugger's, the
+ * monitor's), without code generation. The vCPU's are in v->accel_data; whoever changed its state flushes with
+ * tlb_flush_all().
  */
 void tcg_tables_init(void);
 bool tcg_vcpu_tables_init(Vcpu *v, Error **errp);

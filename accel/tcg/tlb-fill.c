@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Refilling the fast TLB level from the second. Built with general registers only: generated code gets here with the guest's
- * vectors in the host's registers. */
+/* Refilling the fast TLB level from the second. Built with general registers only: generated code gets here with the
+ * guest's vectors in the host's registers. */
 #include "accel/tcg/tcg.h"
 #include "hw/core/ram.h"
 
@@ -10,7 +10,10 @@ unsigned tlb2_slot(uint64_t vpage, unsigned bank, uint32_t asid)
     uint64_t n = vpage << 8 >> (8 + TCG_PAGE_BITS);
     return (n ^ n >> TLB2_BITS ^ bank * 0x555 ^ asid * 0x9e5) & (TLB2_SIZE - 1);
 }
-static uint64_t asid_stamp(const TcgVcpu *t, uint32_t asid) { return t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)]; }
+static uint64_t asid_stamp(const TcgVcpu *t, uint32_t asid)
+{
+    return t->asid_stamp[asid & (ARRAY_LEN(t->asid_stamp) - 1)];
+}
 
 static bool tlb2_valid(const TcgVcpu *t, const TlbEntry *e)
 {
@@ -54,7 +57,8 @@ static bool is_entry_of(const TcgVcpu *t, const TlbEntry *e, uint64_t vpage, uns
 const TlbEntry *tlb2_find(Vcpu *v, uint64_t vpage, unsigned bank, unsigned perm)
 {
     TcgVcpu *t = tcg_vcpu(v);
-    const TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank, t->asid)], *all = &t->tlb2[tlb2_slot(vpage, bank, TLB_ANY_ASID)];
+    const TlbEntry *e = &t->tlb2[tlb2_slot(vpage, bank, t->asid)],
+                   *all = &t->tlb2[tlb2_slot(vpage, bank, TLB_ANY_ASID)];
     return is_entry_of(t, e, vpage, bank, perm) ? e : is_entry_of(t, all, vpage, bank, perm) ? all : NULL;
 }
 
@@ -74,7 +78,8 @@ void tlb_fill_fast(Vcpu *v, const TlbEntry *e, uint64_t vpage, bool for_write)
 {
     if (!e->host)
         return;
-    if (tlb_is_slow(e) || !tlb_bank_is_current(v, e->bank)) { /* every access takes the slow way, also to be noticed by translations */
+    /* every access takes the slow way, also to be noticed by translations */
+    if (tlb_is_slow(e) || !tlb_bank_is_current(v, e->bank)) {
         if (for_write && (e->perm & (PERM_W | PERM_ROM)) == PERM_W)
             claim_writable(e->ram);
         return;

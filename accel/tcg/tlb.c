@@ -6,7 +6,8 @@
 /*
  * Invariants:
  *  1. A fast entry is a copy of what the second level could give now; flushing the fast level is always safe.
- *  2. A page is in some `write` array only while it is PAGE_WRITE_MAPPED and not PAGE_CODE (page_protect() restores this).
+ *  2. A page is in some `write` array only while it is PAGE_WRITE_MAPPED and not PAGE_CODE (page_protect() restores
+ * this).
  *  3. A second-level entry is valid when its stamp is not older than the flushes that concern it; stamps only grow.
  *  4. code_tlb[slot] is code_map[slot].id while that entry is valid, else 0.
  */
@@ -108,13 +109,15 @@ void tlb_enter_mode(Vcpu *v, unsigned bank)
 }
 
 /*
- * Large mappings: an entry stands for 4 KiB of one, and a page flush must drop all entries of the same mapping. A filter by
- * 2 MiB region (1 GiB for larger ones) tells when that cannot be needed; it only fills up until everything is flushed.
+ * Large mappings: an entry stands for 4 KiB of one, and a page flush must drop all entries of the same mapping. A
+ * filter by 2 MiB region (1 GiB for larger ones) tells when that cannot be needed; it only fills up until everything is
+ * flushed.
  */
 static unsigned large_hash(uint64_t va, unsigned bits)
 {
     unsigned shift = bits <= 22 ? 21 : 30;
-    return (unsigned)((va << 8 >> 8 >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (LARGE_FILTER / 2) + (shift == 30 ? LARGE_FILTER / 2 : 0);
+    return (unsigned)((va << 8 >> 8 >> shift) * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (LARGE_FILTER / 2) +
+           (shift == 30 ? LARGE_FILTER / 2 : 0);
 }
 static void remember_large(TcgVcpu *t, uint64_t va, unsigned bits)
 {
@@ -129,8 +132,8 @@ static bool maybe_large(const TcgVcpu *t, uint64_t va)
 }
 
 /*
- * Drops the page's entries, large or not: the filter may be wrong. True: fast entries of such a mapping may exist, also of pieces that the second
- * level has forgotten.
+ * Drops the page's entries, large or not: the filter may be wrong. True: fast entries of such a mapping may exist, also
+ * of pieces that the second level has forgotten.
  */
 static bool drop_maybe_large(TcgVcpu *t, uint64_t va)
 {
@@ -145,8 +148,8 @@ static bool drop_maybe_large(TcgVcpu *t, uint64_t va)
 }
 
 /*
- * Bits 63:56 may be a tag that translation ignores. All entries for such a page stand in the same slots; those of walks that do
- * look at the top byte are told apart by it and share the fate.
+ * Bits 63:56 may be a tag that translation ignores. All entries for such a page stand in the same slots; those of walks
+ * that do look at the top byte are told apart by it and share the fate.
  */
 static bool same_page(uint64_t a, uint64_t b) { return !((a ^ b) << 8 >> (8 + TCG_PAGE_BITS)); }
 
@@ -258,7 +261,8 @@ static void fill_section(Vcpu *v, TlbEntry *e)
     as_translate(v->as, e->phys, &s);
     e->host = NULL;
     e->ram = NO_PAGE;
-    if (s.host && s.len >= TCG_PAGE_SIZE && s.ram_addr >> TCG_PAGE_BITS < RAM_PAGES_MAX && !(s.ram_addr & ~TCG_PAGE_MASK)) {
+    if (s.host && s.len >= TCG_PAGE_SIZE && s.ram_addr >> TCG_PAGE_BITS < RAM_PAGES_MAX &&
+        !(s.ram_addr & ~TCG_PAGE_MASK)) {
         e->host = s.host;
         e->ram = s.ram_addr;
         e->perm |= s.readonly ? PERM_ROM : 0;
@@ -292,7 +296,8 @@ const TlbEntry *tlb_lookup(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank,
             e->perm |= PERM_WATCH;
         if (w.page_bits > TCG_PAGE_BITS)
             remember_large(t, va, w.page_bits);
-        e->stamp = probe || w.page_bits < TCG_PAGE_BITS ? 0 : t->stamp; /* a probe's answer is not kept: A/D bits were not set */
+        /* a probe's answer is not kept: A/D bits were not set */
+        e->stamp = probe || w.page_bits < TCG_PAGE_BITS ? 0 : t->stamp;
     }
     if (kind != ACCESS_FETCH && !probe) {
         t->stats.tlb_fills++;
@@ -324,8 +329,13 @@ const CodeMap *code_map_lookup(Vcpu *v, uint64_t linear, unsigned bank, bool pro
     if (!e)
         return NULL;
     bool global = e->perm & PERM_GLOBAL, small = e->page_bits < TCG_PAGE_BITS;
-    *c = (CodeMap){ .vpage = vpage, .ram = small ? NO_PAGE : e->ram, .host = e->host, .phys = e->phys, .bank = (uint8_t)bank,
-                    .global = global, .page_bits = e->page_bits,
+    *c = (CodeMap){ .vpage = vpage,
+                    .ram = small ? NO_PAGE : e->ram,
+                    .host = e->host,
+                    .phys = e->phys,
+                    .bank = (uint8_t)bank,
+                    .global = global,
+                    .page_bits = e->page_bits,
                     .id = small ? 0 : cached_id(t, vpage | bank, e->ram != NO_PAGE ? e->ram : e->phys | 1) };
     v->code_tlb[slot] = c->id;
     if (global)
@@ -402,7 +412,8 @@ bool phys_cmpxchg(Vcpu *v, hwaddr pa, unsigned size, uint64_t expected, uint64_t
     bool ok;
     if (size == 4) {
         uint32_t old = (uint32_t)expected;
-        ok = __atomic_compare_exchange_n((uint32_t *)p, &old, (uint32_t)desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        ok = __atomic_compare_exchange_n((uint32_t *)p, &old, (uint32_t)desired, false, __ATOMIC_SEQ_CST,
+                                         __ATOMIC_SEQ_CST);
     } else {
         ok = __atomic_compare_exchange_n((uint64_t *)p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     }

@@ -21,10 +21,10 @@ struct TransCtx {
 };
 
 /*
- * Code byte(s) at linear address `at`, which lies in the block's first page or the one after. When the second page can't be
- * fetched: returns 0 and sets fetch_failed. The front end then drops the instruction: if it is the block's first, it ends
- * the block with a CALL to trans_fetch_fault (raises the page fault for `at`), else it ends the block before it with GOTO.
- * A block never starts an instruction beyond the first page.
+ * Code byte(s) at linear address `at`, which lies in the block's first page or the one after. When the second page
+ * can't be fetched: returns 0 and sets fetch_failed. The front end then drops the instruction: if it is the block's
+ * first, it ends the block with a CALL to trans_fetch_fault (raises the page fault for `at`), else it ends the block
+ * before it with GOTO. A block never starts an instruction beyond the first page.
  */
 uint8_t trans_fetch8(TransCtx *t, uint64_t at);
 uint16_t trans_fetch16(TransCtx *t, uint64_t at);
@@ -40,7 +40,8 @@ unsigned ir_new_label(TransCtx *t);
 static inline bool ir_room_left(const TransCtx *t, unsigned ops, unsigned labels)
 {
     const IrBlock *b = t->b;
-    return b->guest_insns < t->max_insns && b->guest_insns < IR_MAX_GUEST_INSNS && b->count < IR_MAX_INSNS - ops && b->labels < IR_MAX_LABELS - labels;
+    return b->guest_insns < t->max_insns && b->guest_insns < IR_MAX_GUEST_INSNS && b->count < IR_MAX_INSNS - ops &&
+           b->labels < IR_MAX_LABELS - labels;
 }
 
 /* Shorthands; the result is the insn, for flags. x_imm forms take b as immediate. */
@@ -103,7 +104,8 @@ static inline IrInsn *ir_stei(TransCtx *t, unsigned size, size_t offset, uint64_
     return i;
 }
 /* Helper call: fn(v, a, b, c) -> d; each argument G, T (64 bits), IMM (one at most: imm2) or IR_NONE. */
-static inline IrInsn *ir_call(TransCtx *t, const void *fn, unsigned flags, IrRef d, IrRef a, IrRef b, IrRef c, uint64_t imm_arg)
+static inline IrInsn *ir_call(TransCtx *t, const void *fn, unsigned flags, IrRef d, IrRef a, IrRef b, IrRef c,
+                              uint64_t imm_arg)
 {
     IrInsn *i = ir_emit(t, IR_CALL, 8);
     i->imm = (uintptr_t)fn, i->flags = flags, i->d = d, i->a = a, i->b = b, i->c = c, i->imm2 = imm_arg;

@@ -60,7 +60,8 @@ void trans_fetch_fault(Vcpu *v, uint64_t linear)
     unsigned bank;
     vcpu_sync(v);
     v->arch->code_address(v, &bank);
-    tlb_lookup(v, linear, ACCESS_FETCH, bank, false); /* records the fault, unless it has gone away: then the insn is tried again */
+    /* records the fault, unless it has gone away: then the insn is tried again */
+    tlb_lookup(v, linear, ACCESS_FETCH, bank, false);
     vcpu_unwind(v);
 }
 
@@ -81,7 +82,8 @@ static void check_piece(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned l
 {
     uint64_t last = linear + len - 1;
     unsigned bank;
-    if (!len || map->page_bits >= TCG_PAGE_BITS || !((linear ^ last) >> map->page_bits) || (linear ^ last) >> TCG_PAGE_BITS)
+    if (!len || map->page_bits >= TCG_PAGE_BITS || !((linear ^ last) >> map->page_bits) ||
+        (linear ^ last) >> TCG_PAGE_BITS)
         return;
     v->arch->code_address(v, &bank);
     if (!tlb_lookup(v, last, ACCESS_FETCH, bank, false))
@@ -100,8 +102,12 @@ void tcg_make_ir(Vcpu *v, uint64_t linear, const CodeMap *map, unsigned max_insn
         b->overflow = false;
         b->pc = v->pc, b->linear = linear, b->mode = v->mode;
         const uint8_t *second = t->page[1];
-        *t = (TransCtx){ .v = v, .b = b, .max_insns = max_insns, .linear_page = linear & TCG_PAGE_MASK,
-                         .page_end = (linear & TCG_PAGE_MASK) + TCG_PAGE_SIZE, .page = { code, tv->second_page ? second : NULL },
+        *t = (TransCtx){ .v = v,
+                         .b = b,
+                         .max_insns = max_insns,
+                         .linear_page = linear & TCG_PAGE_MASK,
+                         .page_end = (linear & TCG_PAGE_MASK) + TCG_PAGE_SIZE,
+                         .page = { code, tv->second_page ? second : NULL },
                          .second_page = tv->second_page != NULL };
         v->arch->translate(v, t);
         if (tcg.opt.icount && !b->overflow)

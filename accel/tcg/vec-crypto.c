@@ -52,7 +52,10 @@ static void aes_mix(VecReg *s, const uint8_t m[4])
     }
 }
 static const uint8_t aes_forward[4] = { 2, 3, 1, 1 }, aes_backward[4] = { 14, 11, 13, 9 };
-void vec_aes_sub_rows(VecReg *s, bool inverse) { aes_rows_sub(s, inverse ? aes_tables()->inverse : aes_tables()->sbox, inverse); }
+void vec_aes_sub_rows(VecReg *s, bool inverse)
+{
+    aes_rows_sub(s, inverse ? aes_tables()->inverse : aes_tables()->sbox, inverse);
+}
 void vec_aes_mix(VecReg *s, bool inverse) { aes_mix(s, inverse ? aes_backward : aes_forward); }
 static void aes_add_key(VecArgs *x)
 {

@@ -112,7 +112,8 @@ VEC_FN(DPPD)
         x->d->f64[i] = x->imm >> i & 1 ? sum : 0.0;
 }
 
-uint32_t vec_run(VecOp op, VecReg *d, const VecReg *a, const VecReg *v0, unsigned imm, bool a_is_mem, uint32_t *fp_control)
+uint32_t vec_run(VecOp op, VecReg *d, const VecReg *a, const VecReg *v0, unsigned imm, bool a_is_mem,
+                 uint32_t *fp_control)
 {
     static VecFn *const fn[VEC_OP_COUNT] = {
 #define X(id, mn, shape, msize, prefix, map, opcode, ext, flags) [VEC_##id] = vec_fn_##id,

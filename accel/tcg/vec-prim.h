@@ -112,8 +112,8 @@ static inline uint32_t fp_control_swap_out(uint32_t control, uint32_t host)
 }
 #else
 /*
- * Other hosts: C under fenv. Rounding, sticky flags and NaN choice follow the x86 rules; flush-to-zero and denormals-are-zero
- * are not modelled, nor the Denormal flag (docs/deviations.md).
+ * Other hosts: C under fenv. Rounding, sticky flags and NaN choice follow the x86 rules; flush-to-zero and
+ * denormals-are-zero are not modelled, nor the Denormal flag (docs/deviations.md).
  */
 #define FP_NAN_RULES(w, type, bits, quiet) \
     static inline type f##w##_quieten(type v) \

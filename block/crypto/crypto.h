@@ -6,9 +6,14 @@
 #include "block/driver.h"
 #include "crypto/luks.h"
 
-/* Whole sectors (read: any range) at `host` in the layer below; the IV is that of sector iv_offset / 512. iov: of any shape. 0 or a negative errno. */
-int crypt_preadv(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt);
-int crypt_pwritev(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt);
+/*
+ * Whole sectors (read: any range) at `host` in the layer below; the IV is that of sector iv_offset / 512. iov: of any
+ * shape. 0 or a negative errno.
+ */
+int crypt_preadv(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov,
+                 int iovcnt);
+int crypt_pwritev(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov,
+                  int iovcnt);
 
 /* What was read to iov becomes plain there; possible when every piece of iov is made of whole sectors. */
 bool crypt_fits(const struct iovec *iov, int iovcnt);

@@ -35,7 +35,8 @@ int crypt_decrypt(CryptoSectors *s, uint64_t iv_offset, const struct iovec *iov,
 }
 
 /* A range that starts or ends inside a sector: all of its sectors are read. */
-static int read_around(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
+static int read_around(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov,
+                       int iovcnt)
 {
     uint64_t skip = host % CRYPTO_SECTOR, len = iov_bytes(iov, iovcnt);
     struct iovec whole = { NULL, align_up(skip + len, CRYPTO_SECTOR) };
@@ -47,7 +48,8 @@ static int read_around(BlockNode *below, CryptoSectors *s, uint64_t host, uint64
     return r;
 }
 
-int crypt_preadv(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
+int crypt_preadv(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov,
+                 int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
     if ((host | len) % CRYPTO_SECTOR)
@@ -69,7 +71,8 @@ int crypt_preadv(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_
     return r;
 }
 
-int crypt_pwritev(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov, int iovcnt)
+int crypt_pwritev(BlockNode *below, CryptoSectors *s, uint64_t host, uint64_t iv_offset, const struct iovec *iov,
+                  int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
     uint8_t *buf = piece_buffer(len);
@@ -90,7 +93,8 @@ char *crypt_passphrase(BlockNode *n, const char *id, Error **errp)
 {
     if (id)
         return secret_get_text(id, errp);
-    error_setf(errp, "image '%s' is encrypted; add -object secret,id=NAME,file=PATH and encrypt.key-secret=NAME", block_filename(n));
+    error_setf(errp, "image '%s' is encrypted; add -object secret,id=NAME,file=PATH and encrypt.key-secret=NAME",
+               block_filename(n));
     return NULL;
 }
 
@@ -115,7 +119,8 @@ static int header_read(void *opaque, uint64_t offset, void *buf, size_t len)
 static int header_write(void *opaque, uint64_t offset, const void *buf, size_t len)
 {
     CryptIo *c = opaque;
-    return offset > c->io.size || len > c->io.size - offset ? -EIO : block_pwrite(c->node, c->offset + offset, buf, len);
+    return offset > c->io.size || len > c->io.size - offset ? -EIO
+                                                            : block_pwrite(c->node, c->offset + offset, buf, len);
 }
 
 static int header_flush(void *opaque) { return block_flush(((CryptIo *)opaque)->node); }

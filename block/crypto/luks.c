@@ -19,7 +19,8 @@ static bool unlock(BlockNode *n, const LuksIo *io, const char *id, Error **errp)
 {
     LuksNode *l = luks_of(n);
     if (!id) {
-        error_setf(errp, "image '%s' is encrypted; add -object secret,id=NAME,file=PATH and key-secret=NAME", block_filename(n));
+        error_setf(errp, "image '%s' is encrypted; add -object secret,id=NAME,file=PATH and key-secret=NAME",
+                   block_filename(n));
         return false;
     }
     char *passphrase = secret_get_text(id, errp);
@@ -73,10 +74,13 @@ static int luks_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct
     return l->sectors ? crypt_preadv(n->file, l->sectors, l->payload + offset, offset, iov, iovcnt) : -ENOKEY;
 }
 
-static int luks_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int luks_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                        unsigned flags)
 {
     LuksNode *l = luks_of(n);
-    return flags & BLOCK_REQ_COMPRESSED ? -ENOTSUP : l->sectors ? crypt_pwritev(n->file, l->sectors, l->payload + offset, offset, iov, iovcnt) : -ENOKEY;
+    return flags & BLOCK_REQ_COMPRESSED ? -ENOTSUP
+           : l->sectors                 ? crypt_pwritev(n->file, l->sectors, l->payload + offset, offset, iov, iovcnt)
+                                        : -ENOKEY;
 }
 
 static int luks_flush(BlockNode *n) { return block_flush(n->file); }
@@ -93,7 +97,8 @@ static bool luks_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
 /* Holes of the file are no zeroes of the disk. */
 static int luks_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
 {
-    *out = (BlockStatus){ BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID, len, luks_of(n)->payload + offset, n->file, 0 };
+    *out = (BlockStatus){ BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID, len, luks_of(n)->payload + offset, n->file,
+                          0 };
     return 0;
 }
 
@@ -131,8 +136,11 @@ static bool luks_node_create(const char *filename, uint64_t size, Opts *o, Error
     if (!luks_params(o, "", &p, errp) || (text && !block_parse_prealloc(text, &prealloc, errp)))
         return false;
     if (!id || prealloc == PREALLOC_METADATA) {
-        error_setf(errp, id ? "image '%s': luks has no preallocation=metadata; use falloc or full"
-                            : "image '%s': a luks image needs a passphrase; add --object secret,id=NAME,file=PATH -o key-secret=NAME", filename);
+        error_setf(errp,
+                   id ? "image '%s': luks has no preallocation=metadata; use falloc or full"
+                      : "image '%s': a luks image needs a passphrase; add --object secret,id=NAME,file=PATH -o "
+                        "key-secret=NAME",
+                   filename);
         return false;
     }
     char *passphrase = secret_get_text(id, errp);
@@ -165,11 +173,24 @@ static const BlockCreateOption luks_create_options[] = {
 };
 static const BlockCreateOption luks_amend_options[] = { LUKS_AMEND_OPTIONS(""), { NULL } };
 static const BlockDriver luks_driver = {
-    .name = "luks", .desc = "LUKS version 1: encrypted, as cryptsetup makes it", .new_is_noise = true, .instance_size = sizeof(LuksNode),
+    .name = "luks",
+    .desc = "LUKS version 1: encrypted, as cryptsetup makes it",
+    .new_is_noise = true,
+    .instance_size = sizeof(LuksNode),
     .options = luks_options,
-    .create_options = luks_create_options, .amend_options = luks_amend_options,
-    .probe = luks_probe, .open = luks_node_open, .close = luks_close, .preadv = luks_preadv,
-    .pwritev = luks_pwritev, .flush = luks_flush, .status = luks_status, .truncate = luks_truncate, .info = luks_info, .create = luks_node_create,
-    .amend = luks_node_amend, .measure = luks_measure,
+    .create_options = luks_create_options,
+    .amend_options = luks_amend_options,
+    .probe = luks_probe,
+    .open = luks_node_open,
+    .close = luks_close,
+    .preadv = luks_preadv,
+    .pwritev = luks_pwritev,
+    .flush = luks_flush,
+    .status = luks_status,
+    .truncate = luks_truncate,
+    .info = luks_info,
+    .create = luks_node_create,
+    .amend = luks_node_amend,
+    .measure = luks_measure,
 };
 BLOCK_DRIVER_REGISTER(luks_driver)

@@ -26,7 +26,8 @@ void nbd_address_clear(NbdAddress *a)
 
 char *nbd_address_text(const NbdAddress *a)
 {
-    return a->path ? g_strdup_printf("unix:%s", a->path) : g_strdup_printf(strchr(a->host, ':') ? "[%s]:%s" : "%s:%s", a->host, a->port);
+    return a->path ? g_strdup_printf("unix:%s", a->path)
+                   : g_strdup_printf(strchr(a->host, ':') ? "[%s]:%s" : "%s:%s", a->host, a->port);
 }
 
 char *nbd_address_uri(const NbdAddress *a, const char *export, bool tls)
@@ -45,16 +46,21 @@ static bool parse_uri(const char *name, Opts *o, Error **errp)
     g_autoptr(GError) err = NULL;
     g_autoptr(GUri) uri = g_uri_parse(name, G_URI_FLAGS_ENCODED_QUERY, &err);
     if (!uri) {
-        error_setf(errp, "image '%s': %s; write nbd://HOST[:PORT][/EXPORT] or nbd+unix:///[EXPORT]?socket=PATH", name, err->message);
+        error_setf(errp, "image '%s': %s; write nbd://HOST[:PORT][/EXPORT] or nbd+unix:///[EXPORT]?socket=PATH", name,
+                   err->message);
         return false;
     }
-    const char *scheme = g_uri_get_scheme(uri), *path = g_uri_get_path(uri), *host = g_uri_get_host(uri), *query = g_uri_get_query(uri);
+    const char *scheme = g_uri_get_scheme(uri), *path = g_uri_get_path(uri), *host = g_uri_get_host(uri),
+               *query = g_uri_get_query(uri);
     g_autoptr(GHashTable) params = query ? g_uri_parse_params(query, -1, "&", G_URI_PARAMS_NONE, NULL) : NULL;
     const char *socket = params ? g_hash_table_lookup(params, "socket") : NULL;
     bool is_unix = g_str_has_suffix(scheme, "+unix");
     if (is_unix != (socket != NULL) || (is_unix && host && *host)) {
-        error_setf(errp, is_unix ? "image '%s': a nbd+unix URI has no host, and names its socket: nbd+unix:///EXPORT?socket=PATH"
-                                 : "image '%s': socket= is for nbd+unix:// URIs", name);
+        error_setf(errp,
+                   is_unix
+                       ? "image '%s': a nbd+unix URI has no host, and names its socket: nbd+unix:///EXPORT?socket=PATH"
+                       : "image '%s': socket= is for nbd+unix:// URIs",
+                   name);
         return false;
     }
     if (!is_unix && (!host || !*host)) {
@@ -65,7 +71,8 @@ static bool parse_uri(const char *name, Opts *o, Error **errp)
     if (is_unix) {
         opts_set(o, "server.path", socket);
     } else {
-        g_autofree char *port = g_uri_get_port(uri) > 0 ? g_strdup_printf("%d", g_uri_get_port(uri)) : g_strdup(DEFAULT_PORT);
+        g_autofree char *port = g_uri_get_port(uri) > 0 ? g_strdup_printf("%d", g_uri_get_port(uri))
+                                                        : g_strdup(DEFAULT_PORT);
         opts_set(o, "server.host", host);
         opts_set(o, "server.port", port);
     }
@@ -92,7 +99,10 @@ static bool parse_colons(const char *name, Opts *o, Error **errp)
     }
     char *colon = strrchr(where, ':');
     if (!colon || colon == where || !colon[1]) {
-        error_setf(errp, "image '%s': write nbd:HOST:PORT or nbd:unix:PATH, with :exportname=NAME where the server has several", name);
+        error_setf(
+            errp,
+            "image '%s': write nbd:HOST:PORT or nbd:unix:PATH, with :exportname=NAME where the server has several",
+            name);
         return false;
     }
     *colon = 0;
@@ -115,7 +125,8 @@ bool nbd_parse_name(const char *name, Opts *o, Error **errp)
 bool nbd_address_from_options(NbdAddress *a, Opts *o, Error **errp)
 {
     static const char *const types[] = { "inet", "unix", NULL };
-    const char *path = opts_get(o, "server.path"), *host = opts_get(o, "server.host"), *port = opts_get(o, "server.port");
+    const char *path = opts_get(o, "server.path"), *host = opts_get(o, "server.host"),
+               *port = opts_get(o, "server.port");
     const char *short_path = opts_get(o, "path"), *short_host = opts_get(o, "host"), *short_port = opts_get(o, "port");
     path = path ? path : short_path;
     host = host ? host : short_host;
@@ -124,11 +135,14 @@ bool nbd_address_from_options(NbdAddress *a, Opts *o, Error **errp)
     if (!opts_get_enum(o, "server.type", types, &type, errp))
         return false;
     if (type ? !path : !host) {
-        error_setf(errp, "block driver 'nbd': where is the server? give %s", type ? "server.path=SOCKET" : "server.type=unix,server.path=SOCKET, "
-                   "or server.type=inet,server.host=HOST,server.port=PORT");
+        error_setf(errp, "block driver 'nbd': where is the server? give %s",
+                   type ? "server.path=SOCKET"
+                        : "server.type=unix,server.path=SOCKET, "
+                          "or server.type=inet,server.host=HOST,server.port=PORT");
         return false;
     }
-    *a = type ? (NbdAddress){ .path = g_strdup(path) } : (NbdAddress){ .host = g_strdup(host), .port = g_strdup(port ? port : DEFAULT_PORT) };
+    *a = type ? (NbdAddress){ .path = g_strdup(path) }
+              : (NbdAddress){ .host = g_strdup(host), .port = g_strdup(port ? port : DEFAULT_PORT) };
     return true;
 }
 
@@ -138,7 +152,8 @@ static bool unix_address(const NbdAddress *a, struct sockaddr_un *out, socklen_t
 {
     *out = (struct sockaddr_un){ .sun_family = AF_UNIX };
     if (strlen(a->path) >= sizeof out->sun_path) {
-        error_setf(errp, "socket '%s': the path is longer than %zu characters; use a shorter one", a->path, sizeof out->sun_path - 1);
+        error_setf(errp, "socket '%s': the path is longer than %zu characters; use a shorter one", a->path,
+                   sizeof out->sun_path - 1);
         return false;
     }
     strcpy(out->sun_path, a->path);
@@ -148,7 +163,8 @@ static bool unix_address(const NbdAddress *a, struct sockaddr_un *out, socklen_t
 
 static struct addrinfo *resolve(const NbdAddress *a, bool passive, Error **errp)
 {
-    struct addrinfo hints = { .ai_flags = passive ? AI_PASSIVE : AI_ADDRCONFIG, .ai_socktype = SOCK_STREAM }, *list = NULL;
+    struct addrinfo hints = { .ai_flags = passive ? AI_PASSIVE : AI_ADDRCONFIG, .ai_socktype = SOCK_STREAM },
+                    *list = NULL;
     if (!opts_port_ok(a->port, errp))
         return NULL;
     int r = getaddrinfo(*a->host ? a->host : NULL, a->port, &hints, &list);
@@ -158,7 +174,8 @@ static struct addrinfo *resolve(const NbdAddress *a, bool passive, Error **errp)
     }
     if (!r)
         return list;
-    error_setf(errp, "host '%s', port '%s': %s", a->host, a->port, r == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(r));
+    error_setf(errp, "host '%s', port '%s': %s", a->host, a->port,
+               r == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(r));
     return NULL;
 }
 
@@ -269,8 +286,10 @@ unsigned nbd_listen(const NbdAddress *a, int *fds, unsigned max, Error **errp)
     }
     if (!n) {
         g_autofree char *text = nbd_address_text(a);
-        error_setf(errp, "can't listen at '%s': %s%s", text, g_strerror(why), why == EADDRINUSE ? "; another server runs there: choose another one with "
-                   "--socket or --port" : "");
+        error_setf(errp, "can't listen at '%s': %s%s", text, g_strerror(why),
+                   why == EADDRINUSE ? "; another server runs there: choose another one with "
+                                       "--socket or --port"
+                                     : "");
     }
     return n;
 }

@@ -164,16 +164,33 @@ int nbd_send(NbdChannel *c, const void *buf, size_t len)
 
 const char *nbd_option_name(uint32_t option)
 {
-    static const char *const names[] = { "", "EXPORT_NAME", "ABORT", "LIST", "PEEK_EXPORT", "STARTTLS", "INFO", "GO", "STRUCTURED_REPLY",
-                                         "LIST_META_CONTEXT", "SET_META_CONTEXT", "EXTENDED_HEADERS" };
+    static const char *const names[] = { "",
+                                         "EXPORT_NAME",
+                                         "ABORT",
+                                         "LIST",
+                                         "PEEK_EXPORT",
+                                         "STARTTLS",
+                                         "INFO",
+                                         "GO",
+                                         "STRUCTURED_REPLY",
+                                         "LIST_META_CONTEXT",
+                                         "SET_META_CONTEXT",
+                                         "EXTENDED_HEADERS" };
     return option < sizeof names / sizeof *names ? names[option] : "?";
 }
 
 const char *nbd_reply_text(uint32_t reply)
 {
-    static const char *const texts[] = { "an unknown error", "it does not know the option", "its policy forbids it", "it finds the option invalid",
-                                         "its platform can't", "it wants TLS first; use tls-creds=", "it has no export of that name",
-                                         "it is shutting down", "it wants block sizes to be asked for", "the request is too large" };
+    static const char *const texts[] = { "an unknown error",
+                                         "it does not know the option",
+                                         "its policy forbids it",
+                                         "it finds the option invalid",
+                                         "its platform can't",
+                                         "it wants TLS first; use tls-creds=",
+                                         "it has no export of that name",
+                                         "it is shutting down",
+                                         "it wants block sizes to be asked for",
+                                         "the request is too large" };
     uint32_t n = reply - NBD_REP_ERR(0);
     return texts[n < sizeof texts / sizeof *texts ? n : 0];
 }

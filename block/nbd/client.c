@@ -43,8 +43,8 @@ static bool same_export(const NbdNode *d, const NbdRemote *m, Error **errp)
     if (m->size >= d->size && !(d->writes && m->flags & NBD_FLAG_READ_ONLY))
         return true;
     g_autofree char *text = nbd_address_text(&d->address);
-    error_setf(errp, "NBD server '%s': export '%s' is no longer what it was (%" G_GUINT64_FORMAT " bytes%s)", text, d->export, (guint64)m->size,
-               m->flags & NBD_FLAG_READ_ONLY ? ", read-only" : "");
+    error_setf(errp, "NBD server '%s': export '%s' is no longer what it was (%" G_GUINT64_FORMAT " bytes%s)", text,
+               d->export, (guint64)m->size, m->flags & NBD_FLAG_READ_ONLY ? ", read-only" : "");
     return false;
 }
 
@@ -102,7 +102,8 @@ static NbdLink *best_link(NbdNode *d)
         if (!best || d->links[i]->in_flight < best->in_flight)
             best = d->links[i];
     }
-    if (best && best->in_flight >= BUSY && d->count < d->connections && !d->adding && d->flags & NBD_FLAG_CAN_MULTI_CONN) {
+    if (best && best->in_flight >= BUSY && d->count < d->connections && !d->adding &&
+        d->flags & NBD_FLAG_CAN_MULTI_CONN) {
         d->adding = true;
         pthread_detach(thread_start("nbd connect", add_link, d));
     }
@@ -210,7 +211,11 @@ static int transfer(BlockNode *n, NbdCommand type, uint64_t offset, uint64_t len
     int r = 0;
     for (uint64_t done = 0; done < len && !r; done += d->max_block) {
         uint32_t size = (uint32_t)MIN(len - done, (uint64_t)d->max_block);
-        NbdCall c = { .type = type, .offset = offset + done, .len = size, .iov = part, .iovcnt = iov_part(part, iov, iovcnt, done, size) };
+        NbdCall c = { .type = type,
+                      .offset = offset + done,
+                      .len = size,
+                      .iov = part,
+                      .iovcnt = iov_part(part, iov, iovcnt, done, size) };
         r = call(d, &c);
     }
     return r;
@@ -230,7 +235,9 @@ static int range(BlockNode *n, NbdCommand type, uint16_t flags, uint64_t offset,
 {
     int r = 0;
     for (uint64_t done = 0; done < len && !r; done += RANGE_MAX) {
-        NbdCall c = { .type = type, .flags = flags, .offset = offset + done, .len = (uint32_t)MIN(len - done, (uint64_t)RANGE_MAX) };
+        NbdCall c = {
+            .type = type, .flags = flags, .offset = offset + done, .len = (uint32_t)MIN(len - done, (uint64_t)RANGE_MAX)
+        };
         r = call(nbd_of(n), &c);
     }
     return r;
@@ -242,7 +249,8 @@ static int nbd_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flag
     bool fast = nbd_of(n)->flags & NBD_FLAG_SEND_FAST_ZERO;
     if (!(nbd_of(n)->flags & NBD_FLAG_SEND_WRITE_ZEROES) || (flags & BLOCK_REQ_NO_FALLBACK && !fast))
         return -ENOTSUP;
-    int r = range(n, NBD_CMD_WRITE_ZEROES, f | (flags & BLOCK_REQ_NO_FALLBACK ? NBD_CMD_FLAG_FAST_ZERO : 0), offset, len);
+    int r = range(n, NBD_CMD_WRITE_ZEROES, f | (flags & BLOCK_REQ_NO_FALLBACK ? NBD_CMD_FLAG_FAST_ZERO : 0), offset,
+                  len);
     return r == -EINVAL ? -ENOTSUP : r; /* old nbdkit announces what it then refuses */
 }
 
@@ -259,7 +267,10 @@ static int nbd_flush(BlockNode *n)
 
 static int nbd_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
 {
-    NbdCall c = { .type = NBD_CMD_BLOCK_STATUS, .flags = NBD_CMD_FLAG_REQ_ONE, .offset = offset, .len = (uint32_t)MIN(len, (uint64_t)RANGE_MAX) };
+    NbdCall c = { .type = NBD_CMD_BLOCK_STATUS,
+                  .flags = NBD_CMD_FLAG_REQ_ONE,
+                  .offset = offset,
+                  .len = (uint32_t)MIN(len, (uint64_t)RANGE_MAX) };
     *out = (BlockStatus){ BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID, len, offset, n, 0 };
     int r = call(nbd_of(n), &c);
     if (r == -EIO)
@@ -269,8 +280,8 @@ static int nbd_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *
     out->pnum = MIN(len, (uint64_t)c.extent_len);
     if (offset + c.extent_len > block_size(n))
         out->pnum = MIN(len, block_size(n) - offset);
-    out->flags = (c.extent_flags & NBD_STATE_HOLE ? 0 : BLOCK_DATA) | (c.extent_flags & NBD_STATE_ZERO ? BLOCK_ZERO : 0) | BLOCK_ALLOCATED |
-                 BLOCK_OFFSET_VALID;
+    out->flags = (c.extent_flags & NBD_STATE_HOLE ? 0 : BLOCK_DATA) |
+                 (c.extent_flags & NBD_STATE_ZERO ? BLOCK_ZERO : 0) | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID;
     if (!(out->flags & (BLOCK_DATA | BLOCK_ZERO)) && !nbd_of(n)->bitmap)
         out->flags |= BLOCK_DATA; /* a hole that does not read as zeroes has contents all the same */
     return 0;
@@ -301,7 +312,8 @@ static bool nbd_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Er
 static bool take_options(BlockNode *n, Opts *o, Error **errp)
 {
     NbdNode *d = nbd_of(n);
-    const char *creds = opts_get(o, "tls-creds"), *export = opts_get(o, "export"), *context = opts_get(o, "x-dirty-bitmap");
+    const char *creds = opts_get(o, "tls-creds"), *export = opts_get(o, "export"),
+               *context = opts_get(o, "x-dirty-bitmap");
     uint64_t reconnect, open;
     opts_get(o, "filename");
     if (!nbd_address_from_options(&d->address, o, errp) || !opts_get_bool(o, "tls", creds != NULL, &d->tls, errp) ||
@@ -309,7 +321,8 @@ static bool take_options(BlockNode *n, Opts *o, Error **errp)
         !opts_get_u64(o, "connections", CONNECTIONS, &d->connections, errp))
         return false;
     if (reconnect > G_MAXINT32 || open > G_MAXINT32 || !d->connections || d->connections > CONNECTIONS) {
-        error_setf(errp, "block driver 'nbd': connections= is 1 to %d; reconnect-delay= and open-timeout= are seconds", CONNECTIONS);
+        error_setf(errp, "block driver 'nbd': connections= is 1 to %d; reconnect-delay= and open-timeout= are seconds",
+                   CONNECTIONS);
         return false;
     }
     d->reconnect_ms = reconnect * 1000;
@@ -400,11 +413,26 @@ static bool nbd_open(BlockNode *n, Opts *o, Error **errp)
 }
 
 static const char *const nbd_schemes[] = { "nbd", "nbds", "nbd+unix", "nbds+unix", "nbd+tcp", "nbds+tcp", NULL };
-static const char *const nbd_options[] = { "server.type", "server.path", "server.host", "server.port", "path", "host", "port", "export", "tls",
-                                           "tls-creds", "tls-hostname", "reconnect-delay", "open-timeout", "connections", "x-dirty-bitmap", NULL };
+static const char *const nbd_options[] = { "server.type",  "server.path", "server.host",    "server.port",
+                                           "path",         "host",        "port",           "export",
+                                           "tls",          "tls-creds",   "tls-hostname",   "reconnect-delay",
+                                           "open-timeout", "connections", "x-dirty-bitmap", NULL };
 static const BlockDriver nbd_driver = {
-    .name = "nbd", .desc = "an NBD server", .protocol = true, .instance_size = sizeof(NbdNode), .schemes = nbd_schemes, .options = nbd_options,
-    .parse_filename = nbd_parse_name, .open = nbd_open, .close = nbd_close, .preadv = nbd_preadv, .pwritev = nbd_pwritev,
-    .pwrite_zeroes = nbd_zeroes, .pdiscard = nbd_discard, .flush = nbd_flush, .status = nbd_status, .truncate = nbd_truncate,
+    .name = "nbd",
+    .desc = "an NBD server",
+    .protocol = true,
+    .instance_size = sizeof(NbdNode),
+    .schemes = nbd_schemes,
+    .options = nbd_options,
+    .parse_filename = nbd_parse_name,
+    .open = nbd_open,
+    .close = nbd_close,
+    .preadv = nbd_preadv,
+    .pwritev = nbd_pwritev,
+    .pwrite_zeroes = nbd_zeroes,
+    .pdiscard = nbd_discard,
+    .flush = nbd_flush,
+    .status = nbd_status,
+    .truncate = nbd_truncate,
 };
 BLOCK_DRIVER_REGISTER(nbd_driver)

@@ -33,7 +33,8 @@ static uint16_t export_flags(NbdConn *c, const NbdExport *e)
     if (!e->writable)
         f |= NBD_FLAG_READ_ONLY;
     else
-        f |= NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO | (e->offset || e->fixed_size ? 0 : NBD_FLAG_SEND_RESIZE);
+        f |= NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO |
+             (e->offset || e->fixed_size ? 0 : NBD_FLAG_SEND_RESIZE);
     return (uint16_t)f;
 }
 
@@ -61,7 +62,8 @@ static char *take_string(const uint8_t **p, uint32_t *left)
 
 static Verdict do_export_name(NbdConn *c, const Option *o)
 {
-    NbdExport *e = o->len <= NBD_NAME_MAX && !memchr(o->data, 0, o->len) ? nbd_export_find(c->server, (char *)o->data) : NULL;
+    NbdExport *e = o->len <= NBD_NAME_MAX && !memchr(o->data, 0, o->len) ? nbd_export_find(c->server, (char *)o->data)
+                                                                         : NULL;
     if (!e) {
         nbd_server_log(c->server, "a client asks for export '%s', which there is not", o->data);
         return HANG_UP; /* there is no way to tell */
@@ -163,7 +165,8 @@ static Verdict do_starttls(NbdConn *c, const Option *o)
         return answer(c, o, NBD_REP_ERR_POLICY, "the server has no TLS");
     if (c->ch->tls)
         return answer(c, o, NBD_REP_ERR_INVALID, "TLS has begun already");
-    if (reply(c, o, NBD_REP_ACK, NULL, 0) || nbd_has(c->ch, 1)) /* what was sent in the clear must not count as said inside */
+    /* what was sent in the clear must not count as said inside */
+    if (reply(c, o, NBD_REP_ACK, NULL, 0) || nbd_has(c->ch, 1))
         return HANG_UP;
     TlsSession *tls = tls_session_new_for(creds, true, NULL, c->ch->fd, &err);
     if (!tls || !tls_session_handshake(tls, &err)) {
@@ -183,8 +186,11 @@ static Verdict do_starttls(NbdConn *c, const Option *o)
 static char *context_name(const NbdExport *e, unsigned id)
 {
     if (id < NBD_CONTEXT_BITMAP)
-        return id == NBD_CONTEXT_DEPTH ? e->depth ? g_strdup("qemu:allocation-depth") : NULL : g_strdup("base:allocation");
-    return id - NBD_CONTEXT_BITMAP < e->bitmaps->len ? g_strconcat("qemu:dirty-bitmap:", e->bitmap_names->pdata[id - NBD_CONTEXT_BITMAP], NULL) : NULL;
+        return id == NBD_CONTEXT_DEPTH ? e->depth ? g_strdup("qemu:allocation-depth") : NULL
+                                       : g_strdup("base:allocation");
+    return id - NBD_CONTEXT_BITMAP < e->bitmaps->len
+               ? g_strconcat("qemu:dirty-bitmap:", e->bitmap_names->pdata[id - NBD_CONTEXT_BITMAP], NULL)
+               : NULL;
 }
 
 /* Bits of the contexts that a query means; those that end in ':' are for lists. */
@@ -294,7 +300,8 @@ bool nbd_haggle(NbdConn *c)
     Verdict v = GO_ON;
     gint64 end = g_get_monotonic_time() + NBD_HANDSHAKE_SECONDS * G_USEC_PER_SEC;
     for (unsigned n = 0; v == GO_ON && n < NBD_OPTIONS && g_get_monotonic_time() < end; n++) {
-        if (nbd_recv(c->ch, head, sizeof head) || be64_get(head) != NBD_OPTS_MAGIC || be32_get(head + 12) > NBD_OPTION_MAX)
+        if (nbd_recv(c->ch, head, sizeof head) || be64_get(head) != NBD_OPTS_MAGIC ||
+            be32_get(head + 12) > NBD_OPTION_MAX)
             return false;
         Option o = { be32_get(head + 8), be32_get(head + 12), NULL };
         g_autofree uint8_t *data = g_malloc0(o.len + 1);

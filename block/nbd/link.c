@@ -5,9 +5,9 @@
 #include "block/nbd/link.h"
 
 /*
- * There is no thread for replies: one of those who wait for an answer reads (l->reading), for all of them, until it has its own;
- * then it wakes another one, who reads on. Data goes from the socket into the caller's vectors. Only the reader declares a connection
- * dead, when it no longer writes to anybody's buffers.
+ * There is no thread for replies: one of those who wait for an answer reads (l->reading), for all of them, until it has
+ * its own; then it wakes another one, who reads on. Data goes from the socket into the caller's vectors. Only the
+ * reader declares a connection dead, when it no longer writes to anybody's buffers.
  */
 
 enum { MESSAGE_MAX = 64 << 10 };
@@ -76,8 +76,8 @@ static void finish_call(NbdLink *l, NbdCall *c)
 
 static bool within(const NbdCall *c, uint64_t offset, uint64_t len)
 {
-    return c->type == NBD_CMD_READ && len && offset >= c->offset && offset - c->offset <= c->len && len <= c->len - (offset - c->offset) &&
-           c->received + len <= c->len;
+    return c->type == NBD_CMD_READ && len && offset >= c->offset && offset - c->offset <= c->len &&
+           len <= c->len - (offset - c->offset) && c->received + len <= c->len;
 }
 
 static int take_data(NbdLink *l, NbdCall *c, uint32_t len)
@@ -104,7 +104,8 @@ static int take_hole(NbdLink *l, NbdCall *c, uint32_t len)
 static int take_status(NbdLink *l, NbdCall *c, uint32_t len)
 {
     uint8_t in[12];
-    int r = len >= sizeof in && len % 8 == 4 && c->type == NBD_CMD_BLOCK_STATUS ? nbd_recv(l->m.ch, in, sizeof in) : -EPROTO;
+    int r = len >= sizeof in && len % 8 == 4 && c->type == NBD_CMD_BLOCK_STATUS ? nbd_recv(l->m.ch, in, sizeof in)
+                                                                                : -EPROTO;
     if (!r && be32_get(in) == l->m.context_id && !c->extent_len) {
         c->extent_len = be32_get(in + 4);
         c->extent_flags = be32_get(in + 8);

@@ -16,8 +16,17 @@ enum { NBD_PORT = 10809 };
 enum { NBD_FLAG_FIXED_NEWSTYLE = 1, NBD_FLAG_NO_ZEROES = 2 }; /* the server's; the client's have the same values */
 
 typedef enum NbdOption {
-    NBD_OPT_EXPORT_NAME = 1, NBD_OPT_ABORT, NBD_OPT_LIST, NBD_OPT_PEEK_EXPORT, NBD_OPT_STARTTLS, NBD_OPT_INFO, NBD_OPT_GO,
-    NBD_OPT_STRUCTURED_REPLY, NBD_OPT_LIST_META_CONTEXT, NBD_OPT_SET_META_CONTEXT, NBD_OPT_EXTENDED_HEADERS
+    NBD_OPT_EXPORT_NAME = 1,
+    NBD_OPT_ABORT,
+    NBD_OPT_LIST,
+    NBD_OPT_PEEK_EXPORT,
+    NBD_OPT_STARTTLS,
+    NBD_OPT_INFO,
+    NBD_OPT_GO,
+    NBD_OPT_STRUCTURED_REPLY,
+    NBD_OPT_LIST_META_CONTEXT,
+    NBD_OPT_SET_META_CONTEXT,
+    NBD_OPT_EXTENDED_HEADERS
 } NbdOption;
 
 #define NBD_REP_ERR(n) (UINT32_C(0x80000000) + (n))
@@ -39,9 +48,17 @@ enum { NBD_INFO_EXPORT, NBD_INFO_NAME, NBD_INFO_DESCRIPTION, NBD_INFO_BLOCK_SIZE
 
 /* Transmission flags of an export */
 enum {
-    NBD_FLAG_HAS_FLAGS = 1 << 0, NBD_FLAG_READ_ONLY = 1 << 1, NBD_FLAG_SEND_FLUSH = 1 << 2, NBD_FLAG_SEND_FUA = 1 << 3,
-    NBD_FLAG_ROTATIONAL = 1 << 4, NBD_FLAG_SEND_TRIM = 1 << 5, NBD_FLAG_SEND_WRITE_ZEROES = 1 << 6, NBD_FLAG_SEND_DF = 1 << 7,
-    NBD_FLAG_CAN_MULTI_CONN = 1 << 8, NBD_FLAG_SEND_RESIZE = 1 << 9 /* the resize extension */, NBD_FLAG_SEND_CACHE = 1 << 10,
+    NBD_FLAG_HAS_FLAGS = 1 << 0,
+    NBD_FLAG_READ_ONLY = 1 << 1,
+    NBD_FLAG_SEND_FLUSH = 1 << 2,
+    NBD_FLAG_SEND_FUA = 1 << 3,
+    NBD_FLAG_ROTATIONAL = 1 << 4,
+    NBD_FLAG_SEND_TRIM = 1 << 5,
+    NBD_FLAG_SEND_WRITE_ZEROES = 1 << 6,
+    NBD_FLAG_SEND_DF = 1 << 7,
+    NBD_FLAG_CAN_MULTI_CONN = 1 << 8,
+    NBD_FLAG_SEND_RESIZE = 1 << 9 /* the resize extension */,
+    NBD_FLAG_SEND_CACHE = 1 << 10,
     NBD_FLAG_SEND_FAST_ZERO = 1 << 11,
 };
 
@@ -50,12 +67,31 @@ enum {
 #define NBD_SIMPLE_MAGIC     UINT32_C(0x67446698)
 #define NBD_STRUCTURED_MAGIC UINT32_C(0x668e33ef)
 typedef enum NbdCommand {
-    NBD_CMD_READ, NBD_CMD_WRITE, NBD_CMD_DISC, NBD_CMD_FLUSH, NBD_CMD_TRIM, NBD_CMD_CACHE, NBD_CMD_WRITE_ZEROES, NBD_CMD_BLOCK_STATUS, NBD_CMD_RESIZE
+    NBD_CMD_READ,
+    NBD_CMD_WRITE,
+    NBD_CMD_DISC,
+    NBD_CMD_FLUSH,
+    NBD_CMD_TRIM,
+    NBD_CMD_CACHE,
+    NBD_CMD_WRITE_ZEROES,
+    NBD_CMD_BLOCK_STATUS,
+    NBD_CMD_RESIZE
 } NbdCommand;
-enum { NBD_CMD_FLAG_FUA = 1, NBD_CMD_FLAG_NO_HOLE = 2, NBD_CMD_FLAG_DF = 4, NBD_CMD_FLAG_REQ_ONE = 8, NBD_CMD_FLAG_FAST_ZERO = 16 };
+enum {
+    NBD_CMD_FLAG_FUA = 1,
+    NBD_CMD_FLAG_NO_HOLE = 2,
+    NBD_CMD_FLAG_DF = 4,
+    NBD_CMD_FLAG_REQ_ONE = 8,
+    NBD_CMD_FLAG_FAST_ZERO = 16
+};
 enum { NBD_REPLY_FLAG_DONE = 1 };
 enum {
-    NBD_REPLY_NONE, NBD_REPLY_OFFSET_DATA, NBD_REPLY_OFFSET_HOLE, NBD_REPLY_BLOCK_STATUS = 5, NBD_REPLY_ERROR = 0x8001, NBD_REPLY_ERROR_OFFSET
+    NBD_REPLY_NONE,
+    NBD_REPLY_OFFSET_DATA,
+    NBD_REPLY_OFFSET_HOLE,
+    NBD_REPLY_BLOCK_STATUS = 5,
+    NBD_REPLY_ERROR = 0x8001,
+    NBD_REPLY_ERROR_OFFSET
 };
 enum { NBD_STATE_HOLE = 1, NBD_STATE_ZERO = 2 }; /* of base:allocation */
 
@@ -90,8 +126,11 @@ static inline uint32_t nbd_error(int negative_errno)
 
 static inline int nbd_errno(uint32_t wire)
 {
-    static const struct { uint32_t wire; int err; } table[] = { { 0, 0 }, { 1, EPERM }, { 5, EIO }, { 12, ENOMEM }, { 22, EINVAL }, { 28, ENOSPC },
-                                                                { 75, EOVERFLOW }, { 95, ENOTSUP }, { 108, ESHUTDOWN } };
+    static const struct {
+        uint32_t wire;
+        int err;
+    } table[] = { { 0, 0 },       { 1, EPERM },      { 5, EIO },      { 12, ENOMEM },    { 22, EINVAL },
+                  { 28, ENOSPC }, { 75, EOVERFLOW }, { 95, ENOTSUP }, { 108, ESHUTDOWN } };
     for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
         if (table[i].wire == wire)
             return -table[i].err;

@@ -13,7 +13,10 @@ typedef struct Reply { uint32_t type, len; uint8_t *data; } Reply;
 static bool fail(const NbdWant *w, Error **errp, int r, const char *what)
 {
     g_autofree char *where = nbd_address_text(w->address);
-    const char *why = r == -ENODATA || r == -EPIPE ? "it hung up" : r == -ETIMEDOUT ? "no answer in time" : r ? g_strerror(-r) : NULL;
+    const char *why = r == -ENODATA || r == -EPIPE ? "it hung up"
+                      : r == -ETIMEDOUT            ? "no answer in time"
+                      : r                          ? g_strerror(-r)
+                                                   : NULL;
     error_setf(errp, "NBD server '%s': %s%s%s", where, what, why ? ": " : "", why ? why : "");
     return false;
 }
@@ -47,12 +50,15 @@ static bool receive_reply(const NbdWant *w, NbdRemote *m, uint32_t id, Reply *ou
 static bool refused(const NbdWant *w, uint32_t id, const Reply *a, Error **errp)
 {
     g_autofree char *where = nbd_address_text(w->address);
-    g_autofree char *said = a->len && g_utf8_validate((char *)a->data, -1, NULL) ? g_strdup_printf(" (\"%s\")", a->data) : g_strdup("");
+    g_autofree char *said = a->len && g_utf8_validate((char *)a->data, -1, NULL) ? g_strdup_printf(" (\"%s\")", a->data)
+                                                                                 : g_strdup("");
     g_strdelimit(said, "\n\r", ' ');
     if (a->type == NBD_REP_ERR_UNKNOWN)
-        error_setf(errp, "NBD server '%s' has no export '%s'%s; rhea-nbd --list tells its exports", where, w->export, said);
+        error_setf(errp, "NBD server '%s' has no export '%s'%s; rhea-nbd --list tells its exports", where, w->export,
+                   said);
     else if (a->type == NBD_REP_ERR_TLS_REQD)
-        error_setf(errp, "NBD server '%s' wants TLS; add tls-creds=ID and -object tls-creds-x509 or tls-creds-psk", where);
+        error_setf(errp, "NBD server '%s' wants TLS; add tls-creds=ID and -object tls-creds-x509 or tls-creds-psk",
+                   where);
     else
         error_setf(errp, "NBD server '%s' refuses %s: %s%s", where, nbd_option_name(id), nbd_reply_text(a->type), said);
     return false;
@@ -78,7 +84,10 @@ static bool start_tls(const NbdWant *w, NbdRemote *m, Error **errp)
     if (!simple_option(w, m, NBD_OPT_STARTTLS, &agreed, errp))
         return false;
     if (!agreed || nbd_has(m->ch, 1)) {
-        error_setf(errp, "NBD server '%s' has no TLS, which tls-creds= asks for; leave tls-creds= out if a clear connection will do", where);
+        error_setf(
+            errp,
+            "NBD server '%s' has no TLS, which tls-creds= asks for; leave tls-creds= out if a clear connection will do",
+            where);
         return false;
     }
     const char *name = w->tls_hostname ? w->tls_hostname : w->address->path ? "localhost" : w->address->host;
@@ -140,7 +149,8 @@ static bool ask_export(const NbdWant *w, NbdRemote *m, uint32_t id, const char *
 }
 
 /* LIST or SET_META_CONTEXT with one query, or none. */
-static bool ask_contexts(const NbdWant *w, NbdRemote *m, uint32_t id, const char *name, const char *query, GPtrArray *names, Error **errp)
+static bool ask_contexts(const NbdWant *w, NbdRemote *m, uint32_t id, const char *name, const char *query,
+                         GPtrArray *names, Error **errp)
 {
     size_t n = strlen(name), q = query ? strlen(query) : 0;
     g_autoptr(GByteArray) data = g_byte_array_new();
@@ -222,7 +232,9 @@ static Greeting greet(const NbdWant *w, NbdRemote *m, bool *zeroes, Error **errp
         uint8_t old[8 + 4 + 124];
         r = nbd_recv(m->ch, old, sizeof old);
         if (r || w->tls || *w->export)
-            return fail(w, errp, r, r ? "it breaks off the handshake" : "it is an old one, without export names and TLS"), GREET_FAILED;
+            return fail(w, errp, r,
+                        r ? "it breaks off the handshake" : "it is an old one, without export names and TLS"),
+                   GREET_FAILED;
         m->size = be64_get(old);
         m->flags = be16_get(old + 10);
         return GREET_OLD;
@@ -308,7 +320,8 @@ bool nbd_remote_open(const NbdWant *w, NbdRemote *out, Error **errp)
 
 static void print_flags(GString *out, uint16_t flags)
 {
-    static const char *const names[] = { "", "readonly", "flush", "fua", "rotational", "trim", "zeroes", "df", "multi", "resize", "cache", "fast-zero" };
+    static const char *const names[] = { "",       "readonly", "flush", "fua",    "rotational", "trim",
+                                         "zeroes", "df",       "multi", "resize", "cache",      "fast-zero" };
     g_string_append_printf(out, "  flags: 0x%x (", flags);
     for (unsigned i = 1; i < ARRAY_LEN(names); i++) {
         if (flags >> i & 1)
@@ -330,7 +343,8 @@ static bool print_export(const NbdWant *w, NbdRemote *m, const char *name, const
         return true;
     g_string_append_printf(out, "  size:  %" G_GUINT64_FORMAT "\n", (guint64)m->size);
     print_flags(out, m->flags);
-    g_string_append_printf(out, "  min block: %u\n  opt block: %u\n  max block: %u\n", m->min_block, m->preferred, m->max_block);
+    g_string_append_printf(out, "  min block: %u\n  opt block: %u\n  max block: %u\n", m->min_block, m->preferred,
+                           m->max_block);
     if (m->structured && !ask_contexts(w, m, NBD_OPT_LIST_META_CONTEXT, name, NULL, contexts, errp))
         return false;
     if (contexts->len)
@@ -372,8 +386,8 @@ bool nbd_remote_list(const NbdWant *w, GString *out, Error **errp)
     bool ok = g == GREET_FIXED;
     if (!ok && g != GREET_FAILED)
         fail(w, errp, 0, "it is an old one, which has no list of exports");
-    ok = ok && (!w->tls || start_tls(w, &m, errp)) && simple_option(w, &m, NBD_OPT_STRUCTURED_REPLY, &m.structured, errp) &&
-         receive_names(w, &m, names, errp);
+    ok = ok && (!w->tls || start_tls(w, &m, errp)) &&
+         simple_option(w, &m, NBD_OPT_STRUCTURED_REPLY, &m.structured, errp) && receive_names(w, &m, names, errp);
     if (ok)
         g_string_append_printf(out, "exports available: %u\n", names->len / 2);
     for (unsigned i = 0; ok && i + 1 < names->len; i += 2)

@@ -132,12 +132,15 @@ static bool check_config(const NbdExportConfig *c, Error **errp)
         return false;
     }
     if (c->offset > size || c->size > size - c->offset) {
-        error_setf(errp, "export '%s': offset %" G_GUINT64_FORMAT " and size %" G_GUINT64_FORMAT " reach beyond the image '%s' of %" G_GUINT64_FORMAT
-                   " bytes", c->name, (guint64)c->offset, (guint64)c->size, block_filename(c->node), (guint64)size);
+        error_setf(errp,
+                   "export '%s': offset %" G_GUINT64_FORMAT " and size %" G_GUINT64_FORMAT
+                   " reach beyond the image '%s' of %" G_GUINT64_FORMAT " bytes",
+                   c->name, (guint64)c->offset, (guint64)c->size, block_filename(c->node), (guint64)size);
         return false;
     }
     if (c->writable && !block_writable(c->node)) {
-        error_setf(errp, "export '%s': image '%s' is open read-only; export it read-only", c->name, block_filename(c->node));
+        error_setf(errp, "export '%s': image '%s' is open read-only; export it read-only", c->name,
+                   block_filename(c->node));
         return false;
     }
     return true;
@@ -170,8 +173,18 @@ bool nbd_server_add(NbdServer *s, const NbdExportConfig *c, Error **errp)
     if (!check_config(c, errp))
         return false;
     NbdExport *e = g_new0(NbdExport, 1);
-    *e = (NbdExport){ g_strdup(c->name), g_strdup(c->description), block_ref(c->node), c->writable, c->depth, false, c->offset, c->size,
-                      g_ptr_array_new(), g_ptr_array_new_with_free_func(g_free), 1, 0 };
+    *e = (NbdExport){ g_strdup(c->name),
+                      g_strdup(c->description),
+                      block_ref(c->node),
+                      c->writable,
+                      c->depth,
+                      false,
+                      c->offset,
+                      c->size,
+                      g_ptr_array_new(),
+                      g_ptr_array_new_with_free_func(g_free),
+                      1,
+                      0 };
     if (!hold_bitmaps(e, c, errp)) {
         export_free(e);
         return false;
@@ -233,8 +246,9 @@ void nbd_server_print(NbdServer *s, GString *out)
     pthread_mutex_lock(&s->lock);
     for (unsigned i = 0; i < s->exports->len; i++) {
         NbdExport *e = s->exports->pdata[i];
-        g_string_append_printf(out, "'%s': %s, %" G_GUINT64_FORMAT " bytes, %s, %u client%s\n", e->name, block_filename(e->node),
-                               (guint64)nbd_export_size(e), e->writable ? "writable" : "read-only", e->clients, e->clients == 1 ? "" : "s");
+        g_string_append_printf(out, "'%s': %s, %" G_GUINT64_FORMAT " bytes, %s, %u client%s\n", e->name,
+                               block_filename(e->node), (guint64)nbd_export_size(e),
+                               e->writable ? "writable" : "read-only", e->clients, e->clients == 1 ? "" : "s");
     }
     pthread_mutex_unlock(&s->lock);
 }

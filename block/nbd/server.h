@@ -13,15 +13,16 @@ typedef struct NbdExportConfig {
     const char *name, *description;  /* description may be NULL */
     BlockNode *node;                 /* the export takes a reference of its own */
     bool writable;
-    uint64_t offset, size;           /* the part of the image; size 0: up to its end, and following it when it is resized */
+    /* the part of the image; size 0: up to its end, and following it when it is resized */
+    uint64_t offset, size;
     bool depth;                      /* qemu:allocation-depth */
     const char *const *bitmaps;      /* names, NULL at the end; NULL: none */
 } NbdExportConfig;
 
 /*
- * Serves from nbd_server_start() on, in threads of its own, until nbd_server_free(), which cuts all connections. creds: a tls-creds object, for which the
- * caller keeps a use until the server is freed; with it clients must begin TLS. max_clients: further ones wait; 0: no limit. fds: sockets
- * that listen already (nbd_listen), taken.
+ * Serves from nbd_server_start() on, in threads of its own, until nbd_server_free(), which cuts all connections. creds:
+ * a tls-creds object, for which the caller keeps a use until the server is freed; with it clients must begin TLS.
+ * max_clients: further ones wait; 0: no limit. fds: sockets that listen already (nbd_listen), taken.
  */
 NbdServer *nbd_server_new(const int *fds, unsigned count, Object *creds, unsigned max_clients);
 void nbd_server_start(NbdServer *s);

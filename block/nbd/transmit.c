@@ -7,9 +7,9 @@
 #include "block/nbd/server-internal.h"
 
 /*
- * One thread of a connection leads: it receives. What can be answered at once it answers itself; before it does something that may take
- * long it gives the lead away when more requests are there, and a thread that has finished takes the lead when nobody has it. Threads are
- * started as they are needed.
+ * One thread of a connection leads: it receives. What can be answered at once it answers itself; before it does
+ * something that may take long it gives the lead away when more requests are there, and a thread that has finished
+ * takes the lead when nobody has it. Threads are started as they are needed.
  */
 enum { KEEP_BUFFER = 2 << 20, EXTENTS = 8192, DRAIN_MAX = 64 << 20, PIECE = 1 << 20 };
 
@@ -194,7 +194,8 @@ static int do_cache(const NbdExport *e, const Request *q, Buffer *b)
 
 static int do_zeroes(const NbdExport *e, const Request *q)
 {
-    unsigned flags = (q->flags & NBD_CMD_FLAG_NO_HOLE ? 0 : BLOCK_REQ_MAY_UNMAP) | (q->flags & NBD_CMD_FLAG_FUA ? BLOCK_REQ_FUA : 0) |
+    unsigned flags = (q->flags & NBD_CMD_FLAG_NO_HOLE ? 0 : BLOCK_REQ_MAY_UNMAP) |
+                     (q->flags & NBD_CMD_FLAG_FUA ? BLOCK_REQ_FUA : 0) |
                      (q->flags & NBD_CMD_FLAG_FAST_ZERO ? BLOCK_REQ_NO_FALLBACK : 0);
     return block_pwrite_zeroes(e->node, e->offset + q->offset, q->len, flags);
 }
@@ -213,13 +214,18 @@ static int do_resize(NbdConn *c, const Request *q)
 static int check(const NbdConn *c, const Request *q)
 {
     static const uint16_t flags[] = {
-        [NBD_CMD_READ] = NBD_CMD_FLAG_DF | NBD_CMD_FLAG_FUA, [NBD_CMD_WRITE] = NBD_CMD_FLAG_FUA, [NBD_CMD_FLUSH] = NBD_CMD_FLAG_FUA,
-        [NBD_CMD_TRIM] = NBD_CMD_FLAG_FUA, [NBD_CMD_CACHE] = NBD_CMD_FLAG_FUA,
+        [NBD_CMD_READ] = NBD_CMD_FLAG_DF | NBD_CMD_FLAG_FUA,
+        [NBD_CMD_WRITE] = NBD_CMD_FLAG_FUA,
+        [NBD_CMD_FLUSH] = NBD_CMD_FLAG_FUA,
+        [NBD_CMD_TRIM] = NBD_CMD_FLAG_FUA,
+        [NBD_CMD_CACHE] = NBD_CMD_FLAG_FUA,
         [NBD_CMD_WRITE_ZEROES] = NBD_CMD_FLAG_FUA | NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FAST_ZERO,
-        [NBD_CMD_BLOCK_STATUS] = NBD_CMD_FLAG_REQ_ONE | NBD_CMD_FLAG_FUA, [NBD_CMD_RESIZE] = NBD_CMD_FLAG_FUA,
+        [NBD_CMD_BLOCK_STATUS] = NBD_CMD_FLAG_REQ_ONE | NBD_CMD_FLAG_FUA,
+        [NBD_CMD_RESIZE] = NBD_CMD_FLAG_FUA,
     };
     const NbdExport *e = c->export;
-    bool changes = q->type == NBD_CMD_WRITE || q->type == NBD_CMD_TRIM || q->type == NBD_CMD_WRITE_ZEROES || q->type == NBD_CMD_RESIZE;
+    bool changes = q->type == NBD_CMD_WRITE || q->type == NBD_CMD_TRIM || q->type == NBD_CMD_WRITE_ZEROES ||
+                   q->type == NBD_CMD_RESIZE;
     if (q->type >= ARRAY_LEN(flags) || q->type == NBD_CMD_DISC || q->flags & ~flags[q->type])
         return -EINVAL;
     if (changes && !e->writable)
@@ -237,7 +243,9 @@ static int check(const NbdConn *c, const Request *q)
 static int do_read(NbdConn *c, const Request *q, Buffer *b)
 {
     uint8_t *data = q->len ? buffer_for(b, q->len) : NULL;
-    int r = !q->len ? -EINVAL : !data ? -ENOMEM : block_pread(c->export->node, c->export->offset + q->offset, data, q->len);
+    int r = !q->len ? -EINVAL
+            : !data ? -ENOMEM
+                    : block_pread(c->export->node, c->export->offset + q->offset, data, q->len);
     return r ? send_status(c, q, r) : send_data(c, q, data);
 }
 
@@ -250,7 +258,9 @@ static int carry_out(NbdConn *c, const Request *q, Buffer *b)
     switch (q->type) {
     case NBD_CMD_READ: return do_read(c, q, b);
     case NBD_CMD_BLOCK_STATUS: return send_extents(c, q);
-    case NBD_CMD_WRITE: r = block_pwritev(e->node, e->offset + q->offset, &one, 1, q->flags & NBD_CMD_FLAG_FUA ? BLOCK_REQ_FUA : 0); break;
+    case NBD_CMD_WRITE:
+        r = block_pwritev(e->node, e->offset + q->offset, &one, 1, q->flags & NBD_CMD_FLAG_FUA ? BLOCK_REQ_FUA : 0);
+        break;
     case NBD_CMD_FLUSH: r = block_flush(e->node); break;
     case NBD_CMD_TRIM: r = flush_if(e, q, block_pdiscard(e->node, e->offset + q->offset, q->len)); break;
     case NBD_CMD_CACHE: r = do_cache(e, q, b); break;
@@ -271,7 +281,8 @@ static int receive(NbdConn *c, Request *q, Buffer *b)
         return r;
     if (be32_get(head) != NBD_REQUEST_MAGIC)
         return -EPROTO;
-    *q = (Request){ be16_get(head + 4), be16_get(head + 6), be64_get(head + 8), be64_get(head + 16), be32_get(head + 24), 0 };
+    *q = (Request){ be16_get(head + 4),  be16_get(head + 6),  be64_get(head + 8),
+                    be64_get(head + 16), be32_get(head + 24), 0 };
     if (q->type == NBD_CMD_DISC)
         return -ENODATA;
     int error = check(c, q);
@@ -353,7 +364,10 @@ static bool take_lead(NbdConn *c)
     return go;
 }
 
-/* Receives until a request is to be carried out, after which the lead is somebody else's; false: the connection is over. */
+/*
+ * Receives until a request is to be carried out, after which the lead is somebody else's; false: the connection is
+ * over.
+ */
 static bool lead(NbdConn *c, Request *q, Buffer *b)
 {
     for (;;) {

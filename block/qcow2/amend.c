@@ -35,8 +35,10 @@ static bool parse(BlockNode *n, Opts *o, Changes *c, Error **errp)
     const Qcow2 *q = q2_of(n);
     unsigned compat = q->version == 3;
     uint64_t bits;
-    if (!opts_get_enum(o, "compat", compats, &compat, errp) || !opts_get_bool(o, "lazy_refcounts", q->compatible & COMPAT_LAZY_REFCOUNTS, &c->lazy, errp) ||
-        !opts_get_bool(o, "data_file_raw", q->raw_external, &c->raw, errp) || !opts_get_size(o, "size", block_size(n), &c->size, errp) ||
+    if (!opts_get_enum(o, "compat", compats, &compat, errp) ||
+        !opts_get_bool(o, "lazy_refcounts", q->compatible & COMPAT_LAZY_REFCOUNTS, &c->lazy, errp) ||
+        !opts_get_bool(o, "data_file_raw", q->raw_external, &c->raw, errp) ||
+        !opts_get_size(o, "size", block_size(n), &c->size, errp) ||
         !opts_get_u64(o, "refcount_bits", BIT(q->refcount_order), &bits, errp))
         return false;
     const char *file = opts_get(o, "backing_file"), *format = opts_get(o, "backing_fmt");
@@ -48,11 +50,15 @@ static bool parse(BlockNode *n, Opts *o, Changes *c, Error **errp)
         return cannot(n, errp, "can't have that: refcount_bits is 1, 2, 4, 8, 16, 32 or 64");
     c->refcount_order = (unsigned)__builtin_ctzll(bits);
     if (c->version == 2 && bits != 16)
-        return cannot(n, errp, "would have refcounts of another width than 16 bits, which version 2 lacks; add refcount_bits=16, or leave out compat");
+        return cannot(n, errp,
+                      "would have refcounts of another width than 16 bits, which version 2 lacks; add "
+                      "refcount_bits=16, or leave out compat");
     if (c->version == 2 && c->lazy)
         return cannot(n, errp, "can't have lazy_refcounts in version 2; leave one of them out");
     if (c->raw && !q->raw_external)
-        return cannot(n, errp, "holds data already, which need not stand where a raw image has them; convert it with -o data_file_raw=on");
+        return cannot(
+            n, errp,
+            "holds data already, which need not stand where a raw image has them; convert it with -o data_file_raw=on");
     if (opts_has(o, "data_file") && !q->data_node)
         return cannot(n, errp, "holds its data itself; convert it with -o data_file=FILE");
     return true;
@@ -65,16 +71,21 @@ static bool downgrade(BlockNode *n, Error **errp)
     if (q->subclusters > 1 || q->data_node || q->compression || q->incompatible & ~(uint64_t)INCOMPAT_DIRTY)
         return cannot(n, errp, "uses features that version 2 does not have; convert it instead");
     if (q->snapshots->len)
-        return cannot(n, errp, "has snapshots, which may hold what version 2 does not have; delete them first, or convert it");
+        return cannot(n, errp,
+                      "has snapshots, which may hold what version 2 does not have; delete them first, or convert it");
     if (q->autoclear & AUTOCLEAR_BITMAPS)
-        return cannot(n, errp, "has bitmaps, which version 2 does not have; remove them first (rhea-img bitmap --remove), or convert it");
+        return cannot(
+            n, errp,
+            "has bitmaps, which version 2 does not have; remove them first (rhea-img bitmap --remove), or convert it");
     for (uint64_t at = 0, size = align_up(block_size(n), q->cluster_size); at < size;) {
         Q2Map m;
         if (q2_map(n, at, size - at, &m))
             return cannot(n, errp, "can't be read; rhea-img check tells more");
         if (m.kind == Q2_ZERO || m.kind == Q2_ZERO_ALLOCATED) {
             if (n->backing_file)
-                return cannot(n, errp, "has zero clusters above a backing file, which version 2 can't express; convert it instead");
+                return cannot(
+                    n, errp,
+                    "has zero clusters above a backing file, which version 2 can't express; convert it instead");
             q2_discard_range(n, at, m.len, true);
         }
         at += m.len;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* qcow2: persistent dirty bitmaps (specification, "Bitmaps"): loaded at opening, in memory while in use, stored anew at closing. */
+/*
+ * qcow2: persistent dirty bitmaps (specification, "Bitmaps"): loaded at opening, in memory while in use, stored anew at
+ * closing.
+ */
 #include <string.h>
 #include "block/bitmap.h"
 #include "block/qcow2/qcow2.h"
@@ -24,7 +27,8 @@ typedef struct Directory { uint32_t count; uint64_t offset, size; uint8_t *data;
 
 static bool bad(BlockNode *n, Error **errp, const char *what)
 {
-    error_setf(errp, "image '%s': its bitmaps can't be used: %s; rhea-img check -r all, or remove them", block_filename(n), what);
+    error_setf(errp, "image '%s': its bitmaps can't be used: %s; rhea-img check -r all, or remove them",
+               block_filename(n), what);
     return false;
 }
 
@@ -54,11 +58,18 @@ static bool parse_entry(const Directory *d, uint64_t *at, Entry *e)
     const uint8_t *p = d->data + *at;
     if (*at + ENTRY_HEAD > d->size)
         return false;
-    uint64_t name_len = load_be(p + 18, 2), extra = load_be(p + 20, 4), len = align_up(ENTRY_HEAD + extra + name_len, 8);
+    uint64_t name_len = load_be(p + 18, 2), extra = load_be(p + 20, 4),
+             len = align_up(ENTRY_HEAD + extra + name_len, 8);
     if (len > d->size - *at || !name_len || name_len > BLOCK_BITMAP_NAME_MAX)
         return false;
-    *e = (Entry){ .table = load_be(p, 8), .words = (uint32_t)load_be(p + 8, 4), .flags = (uint32_t)load_be(p + 12, 4), .type = p[16], .bits = p[17],
-                  .name = g_strndup((const char *)p + ENTRY_HEAD + extra, name_len), .at = p, .len = len };
+    *e = (Entry){ .table = load_be(p, 8),
+                  .words = (uint32_t)load_be(p + 8, 4),
+                  .flags = (uint32_t)load_be(p + 12, 4),
+                  .type = p[16],
+                  .bits = p[17],
+                  .name = g_strndup((const char *)p + ENTRY_HEAD + extra, name_len),
+                  .at = p,
+                  .len = len };
     *at += len;
     return e->type == TYPE_DIRTY && e->bits >= GRANULARITY_MIN && e->bits <= GRANULARITY_MAX;
 }
@@ -76,7 +87,8 @@ static bool read_directory(BlockNode *n, Directory *d, Error **errp)
     d->offset = load_be(e->data + 16, 8);
     uint32_t count = d->count;
     d->count = 0;
-    if (!count || count > BITMAPS_MAX || d->size > QCOW2_MAX_BITMAP_DIRECTORY || d->size < (uint64_t)count * ENTRY_HEAD || d->offset & (q->cluster_size - 1))
+    if (!count || count > BITMAPS_MAX || d->size > QCOW2_MAX_BITMAP_DIRECTORY ||
+        d->size < (uint64_t)count * ENTRY_HEAD || d->offset & (q->cluster_size - 1))
         return bad(n, errp, "the directory's place or size is not possible");
     d->data = g_try_malloc(d->size);
     d->entry = g_try_new0(Entry, count);
@@ -135,7 +147,9 @@ bool q2_load_bitmaps(BlockNode *n, Error **errp)
         const Entry *e = &d.entry[i];
         bool old = e->flags & FLAG_IN_USE;
         BlockBitmap *b = block_bitmap_add(n, e->name, BIT(e->bits),
-                                          BITMAP_PERSISTENT | (old ? BITMAP_INCONSISTENT : 0) | (e->flags & FLAG_AUTO ? 0 : BITMAP_DISABLED), errp);
+                                          BITMAP_PERSISTENT | (old ? BITMAP_INCONSISTENT : 0) |
+                                              (e->flags & FLAG_AUTO ? 0 : BITMAP_DISABLED),
+                                          errp);
         ok = b && (old || n->flags & BLOCK_NO_IO || load_one(n, b, e, errp));
     }
     int r = ok && d.count && block_writable(n) && !(n->flags & BLOCK_NO_IO) ? mark_in_use(n, &d) : 0;
@@ -224,7 +238,8 @@ static void free_old(BlockNode *n, const Directory *d)
         const Entry *e = &d->entry[i];
         uint64_t bytes = e->words * 8ull;
         g_autofree uint8_t *table = bytes <= TABLE_BYTES_MAX ? g_try_malloc(MAX(bytes, 1u)) : NULL;
-        if (!table || !bytes || e->kept || e->table & (q->cluster_size - 1) || block_pread(n->file, e->table, table, bytes))
+        if (!table || !bytes || e->kept || e->table & (q->cluster_size - 1) ||
+            block_pread(n->file, e->table, table, bytes))
             continue;
         for (uint64_t k = 0; k < e->words; k++) {
             uint64_t host = load_be(table + k * 8, 8) & OFFSET_MASK;
@@ -293,7 +308,8 @@ bool q2_store_bitmaps(BlockNode *n, Error **errp)
     }
     directory_free(&old);
     if (r && !(errp && *errp))
-        error_set_errno(errp, -r, "image '%s': its bitmaps can't be stored; they are inconsistent now", block_filename(n));
+        error_set_errno(errp, -r, "image '%s': its bitmaps can't be stored; they are inconsistent now",
+                        block_filename(n));
     return !r;
 }
 
@@ -327,8 +343,8 @@ char *q2_bitmaps_info(BlockNode *n)
     for (uint32_t i = 0; i < d.count; i++) {
         const Entry *e = &d.entry[i];
         bool in_use = e->flags & FLAG_IN_USE, is_auto = e->flags & FLAG_AUTO;
-        g_string_append_printf(s, "%s{\"flags\": [%s%s%s], \"name\": ", i ? ", " : "", in_use ? "\"in-use\"" : "", in_use && is_auto ? ", " : "",
-                               is_auto ? "\"auto\"" : "");
+        g_string_append_printf(s, "%s{\"flags\": [%s%s%s], \"name\": ", i ? ", " : "", in_use ? "\"in-use\"" : "",
+                               in_use && is_auto ? ", " : "", is_auto ? "\"auto\"" : "");
         block_json_string(s, e->name);
         g_string_append_printf(s, ", \"granularity\": %" PRIu64 "}", BIT(e->bits));
     }

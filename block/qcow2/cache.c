@@ -5,7 +5,9 @@
 
 void q2_cache_init(Qcow2 *q, Q2Cache *c, unsigned tables)
 {
-    *c = (Q2Cache){ .table = g_new0(Q2Table, tables), .count = tables, .by_offset = g_hash_table_new(g_int64_hash, g_int64_equal) };
+    *c = (Q2Cache){ .table = g_new0(Q2Table, tables),
+                    .count = tables,
+                    .by_offset = g_hash_table_new(g_int64_hash, g_int64_equal) };
 }
 
 void q2_cache_free(Q2Cache *c)
@@ -190,7 +192,8 @@ static int write_in_order(BlockNode *n)
     int r = lazy ? 0 : write_tables(n, &q->refblocks);
     if (!r && q->reftable_dirty && !lazy) {
         r = block_flush(n->file);
-        r = r ? r : write_words(n, q->reftable_offset, q->reftable, q->reftable_first, q->reftable_last, Q2_IS_REFTABLE);
+        r = r ? r
+              : write_words(n, q->reftable_offset, q->reftable, q->reftable_first, q->reftable_last, Q2_IS_REFTABLE);
         q->reftable_dirty = r != 0;
     }
     if (!r && (q->l2.dirty || q->l1_dirty))

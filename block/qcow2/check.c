@@ -163,7 +163,8 @@ static bool count_snapshots(Check *c, Error **errp)
         const Q2Snapshot *s = &g_array_index(q->snapshots, Q2Snapshot, i);
         tables += q2_clusters(q, s->l1_size * 8ull);
         if (tables > c->clusters) { /* would be looked through again and again */
-            error_setf(errp, "image '%s': the L1 tables of its snapshots stand upon each other; it can't be checked", block_filename(c->n));
+            error_setf(errp, "image '%s': the L1 tables of its snapshots stand upon each other; it can't be checked",
+                       block_filename(c->n));
             c->out->check_errors++;
             return false;
         }
@@ -172,7 +173,8 @@ static bool count_snapshots(Check *c, Error **errp)
         for (uint32_t k = 0; !r && k < s->l1_size; k++)
             l1[k] = GUINT64_FROM_BE(l1[k]);
         if (r) {
-            error_set_errno(errp, -r, "image '%s': the L1 table of snapshot '%s' can't be read", block_filename(c->n), s->name);
+            error_set_errno(errp, -r, "image '%s': the L1 table of snapshot '%s' can't be read", block_filename(c->n),
+                            s->name);
             return false;
         }
         count_l1(c, l1, s->l1_size, s->l1_offset, false);
@@ -253,7 +255,8 @@ static int stored_count(Check *c, uint64_t cluster, uint64_t *count)
 {
     uint64_t i = cluster >> c->q->refblock_bits;
     *count = 0;
-    if (i >= c->q->reftable_size || c->q->reftable[i] & (c->q->cluster_size - 1) || c->q->reftable[i] >> c->q->cluster_bits >= c->clusters)
+    if (i >= c->q->reftable_size || c->q->reftable[i] & (c->q->cluster_size - 1) ||
+        c->q->reftable[i] >> c->q->cluster_bits >= c->clusters)
         return 0;
     return q2_refcount(c->n, cluster, count);
 }
@@ -274,7 +277,11 @@ static bool compare(Check *c, Error **errp)
         if (!have && (b >= c->q->reftable_size || !c->q->reftable[b]))
             c->rebuild = true; /* a new block could land on a cluster whose count is lost */
         bool leak = have > want, fix = c->fix & (leak ? BLOCK_FIX_LEAKS : BLOCK_FIX_ERRORS) && !c->rebuild;
-        say(c, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64, fix ? "Repairing" : leak ? "Leaked" : "ERROR", i, have, want);
+        say(c, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64,
+            fix    ? "Repairing"
+            : leak ? "Leaked"
+                   : "ERROR",
+            i, have, want);
         if (fix && !q2_set_refcount(c->n, i, want))
             leak ? c->out->leaks_fixed++ : c->out->corruptions_fixed++;
         else
@@ -287,8 +294,8 @@ static bool compare(Check *c, Error **errp)
 }
 
 /*
- * COPIED must say whether a cluster has just one user. Without it a cluster is copied for nothing: that is how a crash may leave the
- * tables of version 2, which has no dirty bit, amid a snapshot.
+ * COPIED must say whether a cluster has just one user. Without it a cluster is copied for nothing: that is how a crash
+ * may leave the tables of version 2, which has no dirty bit, amid a snapshot.
  */
 static bool copied_fits(const Check *c, uint64_t host, bool copied)
 {
@@ -402,8 +409,9 @@ static bool rebuild(Check *c, Error **errp)
             break;
         blocks = need;
     }
-    int r = table_clusters << q->cluster_bits > QCOW2_MAX_REFTABLE ? -EFBIG
-                                                                   : write_rebuilt(c, start, blocks, table_clusters, start + blocks + table_clusters);
+    int r = table_clusters << q->cluster_bits > QCOW2_MAX_REFTABLE
+                ? -EFBIG
+                : write_rebuilt(c, start, blocks, table_clusters, start + blocks + table_clusters);
     if (r) {
         error_set_errno(errp, -r, "image '%s': its refcounts can't be made anew", block_filename(c->n));
         return false;
@@ -420,13 +428,15 @@ static bool pass(Check *c, Error **errp)
     uint64_t size = block_size(c->n->file);
     c->clusters = q2_clusters(q, size);
     if (c->clusters > CHECK_MAX_CLUSTERS) {
-        error_setf(errp, "image '%s' has %" PRIu64 " clusters, more than can be checked", block_filename(c->n), c->clusters);
+        error_setf(errp, "image '%s' has %" PRIu64 " clusters, more than can be checked", block_filename(c->n),
+                   c->clusters);
         return false;
     }
     g_free(c->count);
     c->count = g_try_malloc0_n(c->clusters + 2, sizeof *c->count);
     if (!c->count) {
-        error_setf(errp, "image '%s': not enough memory to count %" PRIu64 " clusters", block_filename(c->n), c->clusters);
+        error_setf(errp, "image '%s': not enough memory to count %" PRIu64 " clusters", block_filename(c->n),
+                   c->clusters);
         return false;
     }
     c->out->total_clusters = q2_clusters(q, block_size(c->n));
@@ -512,8 +522,10 @@ bool q2_change_refcount_width(BlockNode *n, unsigned order, Error **errp)
     set_width(q, order);
     for (uint64_t i = 0; ok && i < c.clusters; i++) {
         if (c.count[i] > q2_refcount_max(q)) {
-            error_setf(errp, "image '%s': its snapshots share clusters up to %u times; use more refcount_bits, or delete snapshots",
-                       block_filename(n), c.count[i]);
+            error_setf(
+                errp,
+                "image '%s': its snapshots share clusters up to %u times; use more refcount_bits, or delete snapshots",
+                block_filename(n), c.count[i]);
             ok = false;
         }
     }

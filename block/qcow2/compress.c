@@ -71,5 +71,6 @@ int q2_inflate(BlockNode *n, uint64_t entry, unsigned skip, const struct iovec *
 
 ssize_t q2_deflate(const Qcow2 *q, const uint8_t *in, uint8_t *out, size_t out_size)
 {
-    return q->compression ? deflate_zstd(in, q->cluster_size, out, out_size) : raw_deflate(in, q->cluster_size, out, out_size);
+    return q->compression ? deflate_zstd(in, q->cluster_size, out, out_size)
+                          : raw_deflate(in, q->cluster_size, out, out_size);
 }

@@ -40,15 +40,21 @@ static bool fits(bool ok, Error **errp, const char *what)
 
 static bool parse(Opts *o, Params *p, Error **errp)
 {
-    static const char *const compats[] = { "0.10", "1.1", "v2", "v3", NULL }, *const compressions[] = { "zlib", "zstd", NULL };
+    static const char *const compats[] = { "0.10", "1.1", "v2", "v3", NULL }, *const compressions[] = { "zlib", "zstd",
+                                                                                                        NULL };
     uint64_t cluster, bits;
     unsigned compat = 1;
     const char *prealloc = opts_get(o, "preallocation");
-    *p = (Params){ .backing_file = opts_get(o, "backing_file"), .backing_fmt = opts_get(o, "backing_fmt"), .data_file = opts_get(o, "data_file") };
+    *p = (Params){ .backing_file = opts_get(o, "backing_file"),
+                   .backing_fmt = opts_get(o, "backing_fmt"),
+                   .data_file = opts_get(o, "data_file") };
     opts_get(o, "size");
-    if (!opts_get_enum(o, "compat", compats, &compat, errp) || !opts_get_enum(o, "compression_type", compressions, &p->compression, errp) ||
-        !opts_get_bool(o, "extended_l2", false, &p->extended, errp) || !opts_get_size(o, "cluster_size", 64 * KiB, &cluster, errp) ||
-        !opts_get_u64(o, "refcount_bits", 16, &bits, errp) || !opts_get_bool(o, "lazy_refcounts", false, &p->lazy, errp) ||
+    if (!opts_get_enum(o, "compat", compats, &compat, errp) ||
+        !opts_get_enum(o, "compression_type", compressions, &p->compression, errp) ||
+        !opts_get_bool(o, "extended_l2", false, &p->extended, errp) ||
+        !opts_get_size(o, "cluster_size", 64 * KiB, &cluster, errp) ||
+        !opts_get_u64(o, "refcount_bits", 16, &bits, errp) ||
+        !opts_get_bool(o, "lazy_refcounts", false, &p->lazy, errp) ||
         !opts_get_bool(o, "data_file_raw", false, &p->raw_external, errp) ||
         (prealloc && !block_parse_prealloc(prealloc, &p->prealloc, errp)) || !q2_crypt_params(o, &p->crypt, errp))
         return false;
@@ -56,7 +62,8 @@ static bool parse(Opts *o, Params *p, Error **errp)
     p->cluster_bits = (unsigned)__builtin_ctzll(cluster ? cluster : 1);
     p->refcount_order = (unsigned)__builtin_ctzll(bits ? bits : 1);
     bool v3 = p->version >= 3;
-    return fits(is_pow2(cluster) && cluster >= 512 && cluster <= 2 * MiB, errp, "cluster_size: a power of two from 512 to 2M, please") &&
+    return fits(is_pow2(cluster) && cluster >= 512 && cluster <= 2 * MiB, errp,
+                "cluster_size: a power of two from 512 to 2M, please") &&
            fits(is_pow2(bits) && bits <= 64, errp, "refcount_bits: 1, 2, 4, 8, 16, 32 or 64, please") &&
            fits(v3 || bits == 16, errp, "refcount_bits: version 2 images have 16; use compat=1.1") &&
            fits(v3 || !p->lazy, errp, "lazy_refcounts: version 2 images have none; use compat=1.1") &&
@@ -67,13 +74,17 @@ static bool parse(Opts *o, Params *p, Error **errp)
            fits(!p->raw_external || p->data_file, errp, "data_file_raw: needs data_file=") &&
            fits(!p->raw_external || !p->backing_file, errp, "data_file_raw: no backing file is possible with it") &&
            fits(q2_compression_known(p->compression), errp, "compression_type: this program was built without zstd") &&
-           fits(!p->raw_external || !p->crypt.method, errp, "data_file_raw: an encrypted file is no raw image; leave one of them out") &&
+           fits(!p->raw_external || !p->crypt.method, errp,
+                "data_file_raw: an encrypted file is no raw image; leave one of them out") &&
            fits(v3 || !p->crypt.method || !p->prealloc, errp,
                 "preallocation: what is preallocated in an encrypted version 2 image is noise; use compat=1.1") &&
            fits(!p->backing_fmt || p->backing_file, errp, "backing_fmt: needs backing_file=");
 }
 
-/* Tables of an image of `size` bytes: what the header, L1, refcount table and blocks take; also with all clusters allocated. */
+/*
+ * Tables of an image of `size` bytes: what the header, L1, refcount table and blocks take; also with all clusters
+ * allocated.
+ */
 static uint64_t metadata_size(const Params *p, uint64_t size, uint64_t data_clusters, bool external)
 {
     uint64_t cs = BIT(p->cluster_bits), entries = cs / (p->extended ? 16 : 8), per_block = cs * 8 >> p->refcount_order;
@@ -133,7 +144,8 @@ static bool create_data_file(const char *filename, const Params *p, uint64_t siz
 bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
 {
     Params p;
-    if (!parse(o, &p, errp) || !write_minimal(filename, &p, errp) || (p.data_file && !create_data_file(filename, &p, size, errp)))
+    if (!parse(o, &p, errp) || !write_minimal(filename, &p, errp) ||
+        (p.data_file && !create_data_file(filename, &p, size, errp)))
         return false;
     g_autoptr(Opts) open = opts_new();
     opts_set(open, "driver", "qcow2");
@@ -148,7 +160,8 @@ bool q2_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     q->data_file_name = g_strdup(p.data_file);
     size = p.crypt.method ? align_up(size, CRYPTO_SECTOR) : size;
     bool ok = q2_crypt_create(n, &p.crypt, errp) && q2_truncate(n, size, p.prealloc, errp);
-    n->backing_file = p.backing_file && *p.backing_file ? g_strdup(p.backing_file) : NULL; /* only now: growing hides it */
+    /* only now: growing hides it */
+    n->backing_file = p.backing_file && *p.backing_file ? g_strdup(p.backing_file) : NULL;
     n->backing_format = g_strdup(p.backing_fmt);
     ok = ok && q2_write_header(n, errp);
     block_unref(n);
@@ -172,15 +185,20 @@ bool q2_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint64
 
 /* --- preallocation and size --- */
 
-/* Map every cluster of the range, in steps that bound what is held in memory. The file has the clusters before a table says so. */
+/*
+ * Map every cluster of the range, in steps that bound what is held in memory. The file has the clusters before a table
+ * says so.
+ */
 static int map_all(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc prealloc, Error **errp)
 {
     Qcow2 *q = q2_of(n);
     BlockPrealloc below = prealloc == PREALLOC_METADATA ? PREALLOC_OFF : prealloc;
     uint64_t used = block_size(q->data); /* what is allocated below it may hold anything */
     /* in the cluster that the old end lies in there may be the backing file's data */
-    for (uint64_t at = n->backing_file ? align_up(from, q->cluster_size) : align_down(from, q->cluster_size); at < to;) {
-        uint64_t stop = MIN(align_up(to, q->cluster_size), align_down(at, BIT(q->cluster_bits + q->l2_bits)) + BIT(q->cluster_bits + q->l2_bits));
+    for (uint64_t at = n->backing_file ? align_up(from, q->cluster_size) : align_down(from, q->cluster_size);
+         at < to;) {
+        uint64_t stop = MIN(align_up(to, q->cluster_size),
+                            align_down(at, BIT(q->cluster_bits + q->l2_bits)) + BIT(q->cluster_bits + q->l2_bits));
         uint64_t clusters = (stop - at) >> q->cluster_bits;
         int64_t host = q->data_node ? (int64_t)at : q2_alloc(n, clusters);
         if (host < 0)
@@ -188,7 +206,9 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc preal
         uint64_t end = q->data_node ? MIN(stop, to) : (uint64_t)host + (clusters << q->cluster_bits);
         if (end > block_size(q->data) && !block_truncate(q->data, end, below, false, errp))
             return -EIO;
-        int e = (uint64_t)host < used && !q->data_node ? block_pwrite_zeroes(q->data, (uint64_t)host, MIN(stop - at, used - (uint64_t)host), 0) : 0;
+        int e = (uint64_t)host < used && !q->data_node
+                    ? block_pwrite_zeroes(q->data, (uint64_t)host, MIN(stop - at, used - (uint64_t)host), 0)
+                    : 0;
         if (e)
             return e;
         for (uint64_t i = 0; i < clusters; i++) {
@@ -200,7 +220,8 @@ static int map_all(BlockNode *n, uint64_t from, uint64_t to, BlockPrealloc preal
             uint64_t old = q2_entry(q, t, index), own = (uint64_t)host + (i << q->cluster_bits);
             bool mapped = old & (OFFSET_MASK | OFLAG_COMPRESSED) || (q->data_node && old & OFLAG_COPIED);
             if (!mapped && q->crypt_method) /* zeroes of the file are none of the disk */
-                q2_set_entry(q, t, index, own | OFLAG_COPIED | (q->subclusters > 1 ? 0 : OFLAG_ZERO), UINT64_C(0xffffffff) << 32);
+                q2_set_entry(q, t, index, own | OFLAG_COPIED | (q->subclusters > 1 ? 0 : OFLAG_ZERO),
+                             UINT64_C(0xffffffff) << 32);
             else if (!mapped)
                 q2_set_entry(q, t, index, own | OFLAG_COPIED, UINT32_MAX);
             else if (!q->data_node)
@@ -246,11 +267,16 @@ static int write_zeroes(BlockNode *n, uint64_t from, uint64_t to)
     return r;
 }
 
-/* What the disk gains is zero: neither what once stood in the last cluster or behind the disk, nor what a longer backing file has there. */
+/*
+ * What the disk gains is zero: neither what once stood in the last cluster or behind the disk, nor what a longer
+ * backing file has there.
+ */
 static int clear_gain(BlockNode *n, uint64_t old, uint64_t size)
 {
     Qcow2 *q = q2_of(n);
-    uint64_t edge = MIN(align_up(old, q->cluster_size), size), below = n->backing ? block_size(n->backing) : n->backing_file ? size : 0;
+    uint64_t edge = MIN(align_up(old, q->cluster_size), size), below = n->backing        ? block_size(n->backing)
+                                                                       : n->backing_file ? size
+                                                                                         : 0;
     int r = write_zeroes(n, old, edge);
     if (r || edge == size) /* no other cluster */
         return r;
@@ -284,16 +310,21 @@ bool q2_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Error **er
     if (size & 511 && (q->version < 3 || q->crypt_method))
         size = align_up(size, 512);
     if (q->snapshots->len && q->version < 3) {
-        error_setf(errp, "image '%s' has snapshots: a version 2 image can't be resized then; amend it to compat=1.1", block_filename(n));
+        error_setf(errp, "image '%s' has snapshots: a version 2 image can't be resized then; amend it to compat=1.1",
+                   block_filename(n));
         return false;
     }
     if (prealloc && q->crypt_method && q->version < 3) {
-        error_setf(errp, "image '%s': what is preallocated in an encrypted version 2 image is noise; amend it to compat=1.1", block_filename(n));
+        error_setf(errp,
+                   "image '%s': what is preallocated in an encrypted version 2 image is noise; amend it to compat=1.1",
+                   block_filename(n));
         return false;
     }
     if (q2_l1_needed(q, size) > QCOW2_MAX_L1 / 8) {
-        error_setf(errp, "image '%s': %" PRIu64 " bytes are more than clusters of %" PRIu64 " can hold; use a larger cluster_size", block_filename(n), size,
-                   q->cluster_size);
+        error_setf(errp,
+                   "image '%s': %" PRIu64 " bytes are more than clusters of %" PRIu64
+                   " can hold; use a larger cluster_size",
+                   block_filename(n), size, q->cluster_size);
         return false;
     }
     pthread_mutex_lock(&q->lock);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* qcow2: encryption of guest data (specification, "Data encryption"): LUKS by host offsets, the legacy AES by guest offsets. */
+/*
+ * qcow2: encryption of guest data (specification, "Data encryption"): LUKS by host offsets, the legacy AES by guest
+ * offsets.
+ */
 #include <string.h>
 #include "block/crypto/crypto.h"
 #include "block/qcow2/qcow2.h"
@@ -8,7 +11,10 @@ enum { METHOD_AES = 1, METHOD_LUKS = 2 };
 
 /* --- guest data --- */
 
-static uint64_t iv_offset(const Qcow2 *q, uint64_t guest, uint64_t host) { return q->crypt_method == METHOD_AES ? guest : host; }
+static uint64_t iv_offset(const Qcow2 *q, uint64_t guest, uint64_t host)
+{
+    return q->crypt_method == METHOD_AES ? guest : host;
+}
 
 int q2_data_preadv(BlockNode *n, uint64_t guest, uint64_t host, const struct iovec *iov, int iovcnt)
 {
@@ -52,11 +58,13 @@ static bool luks_place(BlockNode *n, CryptIo *c, Error **errp)
     Qcow2 *q = q2_of(n);
     const Q2Extension *e = luks_extension(q);
     uint64_t offset = e ? load_be(e->data, 8) : 0, len = e ? load_be(e->data + 8, 8) : 0;
-    if (e && offset && !(offset & (q->cluster_size - 1)) && len >= LUKS_HEADER_BYTES && offset <= INT64_MAX / 2 && len <= INT64_MAX / 2) {
+    if (e && offset && !(offset & (q->cluster_size - 1)) && len >= LUKS_HEADER_BYTES && offset <= INT64_MAX / 2 &&
+        len <= INT64_MAX / 2) {
         crypt_io(c, n->file, offset, len, block_filename(n));
         return true;
     }
-    error_setf(errp, "image '%s' is no valid qcow2 image: it is encrypted, and does not say by which LUKS header", block_filename(n));
+    error_setf(errp, "image '%s' is no valid qcow2 image: it is encrypted, and does not say by which LUKS header",
+               block_filename(n));
     return false;
 }
 
@@ -70,14 +78,16 @@ bool q2_crypt_open(BlockNode *n, Opts *o, Error **errp)
     if (!opts_get_enum(o, "encrypt.format", formats, &format, errp))
         return false;
     if (format != q->crypt_method || (id && !q->crypt_method)) {
-        error_setf(errp, "image '%s' is %s%s; leave encrypt.%s out", block_filename(n), q->crypt_method ? "encrypted by " : "not encrypted",
-                   formats[q->crypt_method], format != q->crypt_method ? "format" : "key-secret");
+        error_setf(errp, "image '%s' is %s%s; leave encrypt.%s out", block_filename(n),
+                   q->crypt_method ? "encrypted by " : "not encrypted", formats[q->crypt_method],
+                   format != q->crypt_method ? "format" : "key-secret");
         return false;
     }
     if (!q->crypt_method || n->flags & BLOCK_CHECK)
         return true;
     if (block_size(n) % CRYPTO_SECTOR) {
-        error_setf(errp, "image '%s' is no valid qcow2 image: it is encrypted, and its size is no multiple of 512", block_filename(n));
+        error_setf(errp, "image '%s' is no valid qcow2 image: it is encrypted, and its size is no multiple of 512",
+                   block_filename(n));
         return false;
     }
     n->request_align = CRYPTO_SECTOR;
@@ -103,7 +113,10 @@ void q2_crypt_close(Qcow2 *q)
     luks_free(q->luks);
 }
 
-char *q2_crypt_info(const Qcow2 *q) { return q->luks ? luks_describe(q->luks, true) : g_strdup("{\"format\": \"aes\"}"); }
+char *q2_crypt_info(const Qcow2 *q)
+{
+    return q->luks ? luks_describe(q->luks, true) : g_strdup("{\"format\": \"aes\"}");
+}
 
 /* --- creation --- */
 
@@ -113,15 +126,17 @@ bool q2_crypt_params(Opts *o, Q2CryptParams *p, Error **errp)
     bool legacy;
     unsigned method = 0;
     *p = (Q2CryptParams){ .key_secret = opts_get(o, "encrypt.key-secret") };
-    if (!opts_get_bool(o, "encryption", false, &legacy, errp) || !opts_get_enum(o, "encrypt.format", formats, &method, errp) ||
-        !luks_params(o, "encrypt.", &p->luks, errp))
+    if (!opts_get_bool(o, "encryption", false, &legacy, errp) ||
+        !opts_get_enum(o, "encrypt.format", formats, &method, errp) || !luks_params(o, "encrypt.", &p->luks, errp))
         return false;
     p->method = legacy ? METHOD_AES : method;
     bool any = p->key_secret;
     for (unsigned i = 0; i < opts_count(o); i++)
         any |= g_str_has_prefix(opts_key(o, i), "encrypt.");
     if (p->method && !p->key_secret)
-        error_setf(errp, "an encrypted image needs a passphrase; add --object secret,id=NAME,file=PATH -o encrypt.key-secret=NAME");
+        error_setf(
+            errp,
+            "an encrypted image needs a passphrase; add --object secret,id=NAME,file=PATH -o encrypt.key-secret=NAME");
     else if (!p->method && any)
         error_setf(errp, "options encrypt.* need encrypt.format=luks");
     else
@@ -129,7 +144,10 @@ bool q2_crypt_params(Opts *o, Q2CryptParams *p, Error **errp)
     return false;
 }
 
-uint64_t q2_crypt_header_size(const Q2CryptParams *p) { return p->method == METHOD_LUKS ? luks_header_size(&p->luks) : 0; }
+uint64_t q2_crypt_header_size(const Q2CryptParams *p)
+{
+    return p->method == METHOD_LUKS ? luks_header_size(&p->luks) : 0;
+}
 
 static bool create_luks(BlockNode *n, const Q2CryptParams *p, const char *passphrase, Error **errp)
 {

@@ -66,7 +66,8 @@ int q2_corrupt(BlockNode *n, const char *fmt, ...)
     g_autofree char *what = g_strdup_vprintf(fmt, ap);
     va_end(ap);
     if (!q->broken && !(n->flags & BLOCK_CHECK)) {
-        warn_reportf("image '%s' is corrupt: %s; writing to it ends here, rhea-img check -r all repairs what can be", block_filename(n), what);
+        warn_reportf("image '%s' is corrupt: %s; writing to it ends here, rhea-img check -r all repairs what can be",
+                     block_filename(n), what);
         if (block_writable(n) && q->version >= 3) {
             q->incompatible |= INCOMPAT_CORRUPT;
             q2_set_features(n);
@@ -179,8 +180,9 @@ static void add_extensions(GByteArray *b, const Qcow2 *q, const BlockNode *n, si
 }
 
 /*
- * A power cut leaves any of the sectors that were being written. So the header is its first sector: the table of the features' names, which others
- * can do without, is left out where there is no room for it, and only a long name stands behind, durable before the first sector says so.
+ * A power cut leaves any of the sectors that were being written. So the header is its first sector: the table of the
+ * features' names, which others can do without, is left out where there is no room for it, and only a long name stands
+ * behind, durable before the first sector says so.
  */
 bool q2_write_header(BlockNode *n, Error **errp)
 {
@@ -192,7 +194,10 @@ bool q2_write_header(BlockNode *n, Error **errp)
     add_extensions(b, q, n, name_len);
     int r = name_place(n, b->len, name_len, &place);
     if (!r && (name_len > 1023 || place + name_len > q->cluster_size)) {
-        error_setf(errp, "image '%s': the header with the backing file's name does not fit into one cluster; use a shorter name", block_filename(n));
+        error_setf(
+            errp,
+            "image '%s': the header with the backing file's name does not fit into one cluster; use a shorter name",
+            block_filename(n));
         return false;
     }
     guint used = b->len;

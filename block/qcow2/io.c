@@ -80,14 +80,16 @@ static int read_run(BlockNode *n, const Q2Map *m, uint64_t offset, const struct 
     }
     struct iovec small[16], *part = iovcnt > 16 ? g_new(struct iovec, iovcnt) : small;
     int count = iov_part(part, iov, iovcnt, skip, len);
-    int r = m->kind == Q2_DATA ? q2_data_preadv(n, offset, m->host, part, count) : block_read_backing(n, offset, part, count);
+    int r = m->kind == Q2_DATA ? q2_data_preadv(n, offset, m->host, part, count)
+                               : block_read_backing(n, offset, part, count);
     if (part != small)
         g_free(part);
     return r;
 }
 
 /* l1 NULL: the active one. */
-int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt)
+int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len,
+                 const struct iovec *iov, int iovcnt)
 {
     Qcow2 *q = q2_of(n);
     int r = 0;
@@ -194,8 +196,12 @@ static int allocate(BlockNode *n, uint64_t offset, uint64_t *bytes, Alloc *a)
     return 0;
 }
 
-/* Bytes in front of and behind the written range that must come from the old contents: to the edges of subclusters or clusters. */
-static void cow_range(const Qcow2 *q, const Alloc *a, bool moved, uint64_t offset, uint64_t bytes, uint64_t *from, uint64_t *to)
+/*
+ * Bytes in front of and behind the written range that must come from the old contents: to the edges of subclusters or
+ * clusters.
+ */
+static void cow_range(const Qcow2 *q, const Alloc *a, bool moved, uint64_t offset, uint64_t bytes, uint64_t *from,
+                      uint64_t *to)
 {
     uint64_t unit = BIT(q->subcluster_bits);
     *from = moved ? a->start : align_down(offset, unit);
@@ -211,7 +217,8 @@ static bool old_is_zero(BlockNode *n, uint64_t from, uint64_t to)
         pthread_mutex_lock(&q->lock);
         int r = q2_map(n, from, to - from, &m);
         pthread_mutex_unlock(&q->lock);
-        if (r || m.kind == Q2_DATA || m.kind == Q2_COMPRESSED || (m.kind == Q2_UNALLOCATED && n->backing && from < block_size(n->backing)))
+        if (r || m.kind == Q2_DATA || m.kind == Q2_COMPRESSED ||
+            (m.kind == Q2_UNALLOCATED && n->backing && from < block_size(n->backing)))
             return false;
         from += m.len;
     }
@@ -233,8 +240,8 @@ static int fill(BlockNode *n, uint64_t from, uint64_t to, void **buf)
 }
 
 /* Old contents around, new contents between: one write. */
-static int write_with_cow(BlockNode *n, const Alloc *a, uint64_t from, uint64_t to, uint64_t offset, uint64_t bytes, const struct iovec *iov,
-                          int iovcnt, size_t skip)
+static int write_with_cow(BlockNode *n, const Alloc *a, uint64_t from, uint64_t to, uint64_t offset, uint64_t bytes,
+                          const struct iovec *iov, int iovcnt, size_t skip)
 {
     Qcow2 *q = q2_of(n);
     uint64_t data_at = a->host + (offset - a->start);
@@ -281,7 +288,8 @@ static int link_clusters(BlockNode *n, const Alloc *a, uint64_t from, uint64_t t
             bitmap = q->subclusters > 1 && !(old & OFLAG_COMPRESSED) ? bitmap : 0;
         uint64_t first = MAX(from, at), last = MIN(to, at + q->cluster_size);
         if (q->subclusters > 1 && first < last) {
-            unsigned s = (unsigned)((first - at) >> q->subcluster_bits), e = (unsigned)((last - 1 - at) >> q->subcluster_bits);
+            unsigned s = (unsigned)((first - at) >> q->subcluster_bits),
+                     e = (unsigned)((last - 1 - at) >> q->subcluster_bits);
             uint64_t mask = bits_mask(e - s + 1) << s;
             bitmap = (bitmap & ~(mask << 32)) | mask;
         }
@@ -291,7 +299,9 @@ static int link_clusters(BlockNode *n, const Alloc *a, uint64_t from, uint64_t t
     return 0;
 }
 
-/* Does the pass move clusters that have contents (a snapshot's, a compressed one)? Then all of each is copied. (locked) */
+/*
+ * Does the pass move clusters that have contents (a snapshot's, a compressed one)? Then all of each is copied. (locked)
+ */
 static int moves_data(BlockNode *n, const Alloc *a, bool *moved)
 {
     Qcow2 *q = q2_of(n);
@@ -319,7 +329,8 @@ static int check_in_place(BlockNode *n, uint64_t host, uint64_t len)
 }
 
 /* One pass of a write; returns how much it did. */
-static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip, uint64_t *did)
+static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip,
+                      uint64_t *did)
 {
     Qcow2 *q = q2_of(n);
     Q2Request request;
@@ -344,7 +355,8 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
     if (r)
         goto out;
     uint64_t first = align_down(offset, q->cluster_size);
-    q2_request_begin(q, &request, first, align_up(offset + MIN(len, (uint64_t)ALLOC_MAX), q->cluster_size) - first, Q2_ALLOCATES);
+    q2_request_begin(q, &request, first, align_up(offset + MIN(len, (uint64_t)ALLOC_MAX), q->cluster_size) - first,
+                     Q2_ALLOCATES);
     bool moved = false;
     r = q->lazy && !q->dirty_written ? q2_mark_dirty(n) : 0;
     r = r ? r : needs_alloc(n, offset, MIN(len, (uint64_t)ALLOC_MAX), &a.in_place, &bytes, &a.host);
@@ -369,7 +381,10 @@ out:
     return r;
 }
 
-/* One step of q2_reserve(): clusters that nothing was written to yet, and how far they go. (locked, but while the host makes room) */
+/*
+ * One step of q2_reserve(): clusters that nothing was written to yet, and how far they go. (locked, but while the host
+ * makes room)
+ */
 static int reserve_some(BlockNode *n, uint64_t offset, uint64_t len, uint64_t *did)
 {
     Qcow2 *q = q2_of(n);
@@ -413,7 +428,8 @@ static int write_compressed(BlockNode *n, uint64_t offset, uint64_t len, const s
     Qcow2 *q = q2_of(n);
     if (q->crypt_method)
         return -ENOSPC; /* compressed clusters would stand there in the clear */
-    if (q->data_node || offset & (q->cluster_size - 1) || len > q->cluster_size || (len < q->cluster_size && offset + len != block_size(n)))
+    if (q->data_node || offset & (q->cluster_size - 1) || len > q->cluster_size ||
+        (len < q->cluster_size && offset + len != block_size(n)))
         return -EINVAL;
     g_autofree uint8_t *in = g_malloc0(q->cluster_size), *out = g_malloc(q->cluster_size);
     iov_to_buf(iov, iovcnt, 0, in, len);

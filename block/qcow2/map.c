@@ -3,7 +3,10 @@
 #include <string.h>
 #include "block/qcow2/qcow2.h"
 
-uint64_t q2_entry(const Qcow2 *q, const Q2Table *t, unsigned index) { return load_be(t->data + (size_t)index * q->l2_entry_size, 8); }
+uint64_t q2_entry(const Qcow2 *q, const Q2Table *t, unsigned index)
+{
+    return load_be(t->data + (size_t)index * q->l2_entry_size, 8);
+}
 uint64_t q2_bitmap(const Qcow2 *q, const Q2Table *t, unsigned index)
 {
     return q->subclusters > 1 ? load_be(t->data + (size_t)index * q->l2_entry_size + 8, 8) : 0;
@@ -187,7 +190,9 @@ int q2_map_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offse
     uint64_t entry = q2_entry(q, t, index), bitmap = q2_bitmap(q, t, index);
     uint64_t start = align_down(offset, sub_size), want = offset + MIN(len, reach);
     *m = (Q2Map){ .kind = q2_kind(q, entry, bitmap, sub), .copied = entry & OFLAG_COPIED, .entry = entry };
-    m->host = m->kind == Q2_DATA || m->kind == Q2_ZERO_ALLOCATED ? (entry & OFFSET_MASK) + ((uint64_t)sub << q->subcluster_bits) : 0;
+    m->host = m->kind == Q2_DATA || m->kind == Q2_ZERO_ALLOCATED
+                  ? (entry & OFFSET_MASK) + ((uint64_t)sub << q->subcluster_bits)
+                  : 0;
     if (m->kind == Q2_COMPRESSED) {
         m->len = align_down(offset, q->cluster_size) + q->cluster_size - start;
     } else {
@@ -205,7 +210,8 @@ int q2_map_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offse
     q2_cache_put(t);
     m->host += offset - start;
     m->len = MIN(m->len - (offset - start), want - offset);
-    if (m->kind == Q2_INVALID || ((m->kind == Q2_DATA || m->kind == Q2_ZERO_ALLOCATED) && (m->entry & OFFSET_MASK & (q->cluster_size - 1))))
+    if (m->kind == Q2_INVALID ||
+        ((m->kind == Q2_DATA || m->kind == Q2_ZERO_ALLOCATED) && (m->entry & OFFSET_MASK & (q->cluster_size - 1))))
         return q2_corrupt(n, "L2 entry 0x%" PRIx64 " of guest offset 0x%" PRIx64 " is not valid", m->entry, offset);
     return 0;
 }
@@ -214,7 +220,8 @@ int q2_map_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offse
 
 /* Applies fn to the entry of each cluster of the range, which may start and end inside one. */
 static int each_cluster(BlockNode *n, uint64_t offset, uint64_t len, bool create,
-                        void (*fn)(BlockNode *n, Q2Table *t, unsigned index, uint32_t subclusters, unsigned how), unsigned how)
+                        void (*fn)(BlockNode *n, Q2Table *t, unsigned index, uint32_t subclusters, unsigned how),
+                        unsigned how)
 {
     Qcow2 *q = q2_of(n);
     for (uint64_t at = offset; at < offset + len;) {
@@ -285,7 +292,8 @@ static void discard_entry(BlockNode *n, Q2Table *t, unsigned index, uint32_t mas
     uint64_t keep = q->raw_external || (q->data_node && zero) ? entry & (OFFSET_MASK | OFLAG_COPIED) : 0;
     if (!keep)
         q2_free_entry(n, entry);
-    q2_set_entry(q, t, index, keep | (zero && q->subclusters == 1 ? OFLAG_ZERO : 0), zero ? UINT64_C(0xffffffff) << 32 : 0);
+    q2_set_entry(q, t, index, keep | (zero && q->subclusters == 1 ? OFLAG_ZERO : 0),
+                 zero ? UINT64_C(0xffffffff) << 32 : 0);
 }
 
 int q2_discard_range(BlockNode *n, uint64_t offset, uint64_t len, bool full)

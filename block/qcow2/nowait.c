@@ -13,8 +13,10 @@ static bool begin(BlockNode *n, uint64_t offset, uint64_t len, bool write, Q2Req
         return false;
     bool ok = !q->broken && !(write && q->crypt_method) && q2_l2_cached(q, offset) && !q2_request_conflicts(q, r) &&
               !q2_map(n, offset, len, m) && m->len == len;
-    bool zero = ok && !write && (m->kind == Q2_ZERO || m->kind == Q2_ZERO_ALLOCATED || (m->kind == Q2_UNALLOCATED && !n->backing));
-    ok = ok && (zero || (m->kind == Q2_DATA && (!write || (m->copied && (q->data_node || q2_overlap_clear(q, m->host, len))))));
+    bool zero = ok && !write &&
+                (m->kind == Q2_ZERO || m->kind == Q2_ZERO_ALLOCATED || (m->kind == Q2_UNALLOCATED && !n->backing));
+    ok = ok && (zero ||
+                (m->kind == Q2_DATA && (!write || (m->copied && (q->data_node || q2_overlap_clear(q, m->host, len))))));
     if (ok)
         q2_request_begin(q, r, offset, len, r->use);
     pthread_mutex_unlock(&q->lock);
@@ -32,7 +34,8 @@ static int run(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *
     if (m.kind != Q2_DATA)
         iov_zero(iov, iovcnt, 0, len);
     else
-        r = write ? block_pwritev_nowait(q->data, m.host, iov, iovcnt) : q2_data_preadv_nowait(n, offset, m.host, iov, iovcnt);
+        r = write ? block_pwritev_nowait(q->data, m.host, iov, iovcnt)
+                  : q2_data_preadv_nowait(n, offset, m.host, iov, iovcnt);
     q2_request_end(q, &request);
     return r;
 }

@@ -1,21 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* qcow2: does a write hit the image's own metadata? It can't but where tables contradict each other; then it is not carried out. */
+/*
+ * qcow2: does a write hit the image's own metadata? It can't but where tables contradict each other; then it is not
+ * carried out.
+ */
 #include <string.h>
 #include "block/qcow2/qcow2.h"
 
 /*
- * The clusters of all metadata stand in one table (cluster → what is there). It is filled when it is first asked, gets what is allocated later, and may
- * hold what has become free meanwhile: so a hit counts only if it is found again in a table that was made anew.
+ * The clusters of all metadata stand in one table (cluster → what is there). It is filled when it is first asked, gets
+ * what is allocated later, and may hold what has become free meanwhile: so a hit counts only if it is found again in a
+ * table that was made anew.
  */
-enum { CONSTANT = Q2_IS_HEADER | Q2_IS_L1 | Q2_IS_REFTABLE | Q2_IS_SNAPSHOTS | Q2_IS_BITMAPS, CACHED = CONSTANT | Q2_IS_L2 | Q2_IS_REFBLOCK | Q2_IS_OLD_L1,
-       ALL = CACHED | Q2_IS_OLD_L2 };
+enum {
+    CONSTANT = Q2_IS_HEADER | Q2_IS_L1 | Q2_IS_REFTABLE | Q2_IS_SNAPSHOTS | Q2_IS_BITMAPS,
+    CACHED = CONSTANT | Q2_IS_L2 | Q2_IS_REFBLOCK | Q2_IS_OLD_L1,
+    ALL = CACHED | Q2_IS_OLD_L2
+};
 enum { SNAPSHOT_L1_MAX = 256 << 20, CLUSTERS_MAX = 8 << 20 };
 
-static const struct { const char *option, *name; unsigned bit; } parts[] = {
-    { "overlap-check.main-header", "the header", Q2_IS_HEADER }, { "overlap-check.active-l1", "the L1 table", Q2_IS_L1 },
-    { "overlap-check.active-l2", "an L2 table", Q2_IS_L2 }, { "overlap-check.refcount-table", "the refcount table", Q2_IS_REFTABLE },
-    { "overlap-check.refcount-block", "a refcount block", Q2_IS_REFBLOCK }, { "overlap-check.snapshot-table", "the snapshot table", Q2_IS_SNAPSHOTS },
-    { "overlap-check.inactive-l1", "a snapshot's L1 table", Q2_IS_OLD_L1 }, { "overlap-check.inactive-l2", "a snapshot's L2 table", Q2_IS_OLD_L2 },
+static const struct { const char *option, *name; unsigned bit;
+} parts[] = {
+    { "overlap-check.main-header", "the header", Q2_IS_HEADER },
+    { "overlap-check.active-l1", "the L1 table", Q2_IS_L1 },
+    { "overlap-check.active-l2", "an L2 table", Q2_IS_L2 },
+    { "overlap-check.refcount-table", "the refcount table", Q2_IS_REFTABLE },
+    { "overlap-check.refcount-block", "a refcount block", Q2_IS_REFBLOCK },
+    { "overlap-check.snapshot-table", "the snapshot table", Q2_IS_SNAPSHOTS },
+    { "overlap-check.inactive-l1", "a snapshot's L1 table", Q2_IS_OLD_L1 },
+    { "overlap-check.inactive-l2", "a snapshot's L2 table", Q2_IS_OLD_L2 },
     { "overlap-check.bitmap-directory", "the bitmap directory", Q2_IS_BITMAPS },
 };
 
@@ -27,7 +39,9 @@ bool q2_overlap_options(BlockNode *n, Opts *o, Error **errp)
     const char *plain = opts_get(o, "overlap-check"), *dotted = opts_get(o, "overlap-check.template");
     unsigned plate = 2;
     if (plain && dotted && strcmp(plain, dotted)) {
-        error_setf(errp, "image '%s': overlap-check='%s' and overlap-check.template='%s' contradict each other; give one", block_filename(n), plain, dotted);
+        error_setf(errp,
+                   "image '%s': overlap-check='%s' and overlap-check.template='%s' contradict each other; give one",
+                   block_filename(n), plain, dotted);
         return false;
     }
     if (!opts_get_enum(o, plain ? "overlap-check" : "overlap-check.template", plates, &plate, errp))
@@ -81,7 +95,8 @@ static void add_snapshots(BlockNode *n)
     uint64_t bytes = q2_snapshot_table_bytes(q), l1_bytes = 0;
     if (q->snapshots_offset && bytes)
         q2_overlap_add(q, q->snapshots_offset, bytes, Q2_IS_SNAPSHOTS);
-    for (unsigned i = 0; i < q->snapshots->len && l1_bytes < SNAPSHOT_L1_MAX && g_hash_table_size(q->layout) < CLUSTERS_MAX; i++) {
+    for (unsigned i = 0;
+         i < q->snapshots->len && l1_bytes < SNAPSHOT_L1_MAX && g_hash_table_size(q->layout) < CLUSTERS_MAX; i++) {
         const Q2Snapshot *s = &g_array_index(q->snapshots, Q2Snapshot, i);
         l1_bytes += s->l1_size * UINT64_C(8);
         if (s->l1_size && s->l1_size <= QCOW2_MAX_L1 / 8)
@@ -111,7 +126,9 @@ static void make_layout(BlockNode *n)
     }
     for (unsigned i = 0; i < q->extensions->len; i++) {
         const Q2Extension *e = &g_array_index(q->extensions, Q2Extension, i);
-        uint64_t bytes = e->magic == EXT_BITMAPS && e->len >= 24 && q->autoclear & AUTOCLEAR_BITMAPS ? load_be(e->data + 8, 8) : 0;
+        uint64_t bytes = e->magic == EXT_BITMAPS && e->len >= 24 && q->autoclear & AUTOCLEAR_BITMAPS
+                             ? load_be(e->data + 8, 8)
+                             : 0;
         if (bytes && bytes <= QCOW2_MAX_BITMAP_DIRECTORY)
             q2_overlap_add(q, load_be(e->data + 16, 8), bytes, Q2_IS_BITMAPS);
     }

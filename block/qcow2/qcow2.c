@@ -11,7 +11,8 @@ static bool bad(BlockNode *n, Error **errp, const char *what)
     return false;
 }
 
-static bool parse_fixed(BlockNode *n, const uint8_t *h, uint64_t *backing_offset, uint32_t *backing_len, uint32_t *snapshots, Error **errp)
+static bool parse_fixed(BlockNode *n, const uint8_t *h, uint64_t *backing_offset, uint32_t *backing_len,
+                        uint32_t *snapshots, Error **errp)
 {
     Qcow2 *q = q2_of(n);
     if (load_be(h, 4) != QCOW2_MAGIC)
@@ -61,7 +62,8 @@ static bool refuse_features(BlockNode *n, uint64_t unknown, const uint8_t *table
         if (!name)
             g_string_append_printf(names, "incompatible feature %u", bit);
     }
-    error_setf(errp, "image '%s' uses what this program does not know: %s; a newer version may", block_filename(n), names->str);
+    error_setf(errp, "image '%s' uses what this program does not know: %s; a newer version may", block_filename(n),
+               names->str);
     return false;
 }
 
@@ -83,7 +85,8 @@ static bool derive(BlockNode *n, Error **errp)
     if (!(q->incompatible & INCOMPAT_COMPRESSION) && q->compression)
         return bad(n, errp, "it names a compression type but lacks the feature bit for it");
     if (!q2_compression_known(q->compression)) {
-        error_setf(errp, "image '%s' is compressed by a method (%u) that this program was built without", block_filename(n), q->compression);
+        error_setf(errp, "image '%s' is compressed by a method (%u) that this program was built without",
+                   block_filename(n), q->compression);
         return false;
     }
     q->l2_entry_size = extended ? 16 : 8;
@@ -160,9 +163,11 @@ static bool read_header(BlockNode *n, Error **errp)
     q->cluster_size = BIT(q->cluster_bits);
     g_autoptr(GByteArray) features = g_byte_array_new();
     bool named = backing_offset && backing_len;
-    if (named && (backing_len > 1023 || backing_offset > q->cluster_size || backing_offset + backing_len > q->cluster_size))
+    if (named &&
+        (backing_len > 1023 || backing_offset > q->cluster_size || backing_offset + backing_len > q->cluster_size))
         return bad(n, errp, "the name of its backing file does not lie in the header");
-    if (q->header_length <= q->cluster_size && !read_extensions(n, named ? backing_offset : q->cluster_size, features, errp))
+    if (q->header_length <= q->cluster_size &&
+        !read_extensions(n, named ? backing_offset : q->cluster_size, features, errp))
         return false;
     uint64_t unknown = q->incompatible & ~(uint64_t)INCOMPAT_KNOWN;
     if (unknown)
@@ -208,17 +213,21 @@ static bool open_data_file(BlockNode *n, Opts *o, Error **errp)
         if (!d)
             error_setf(errp, "data-file='%s': there is no node of that name", reference);
     } else {
-        g_autofree char *name = q->data_file_name && !opts_count(sub) ? block_full_backing_name(block_filename(n), q->data_file_name, errp) : NULL;
+        g_autofree char *name = q->data_file_name && !opts_count(sub)
+                                    ? block_full_backing_name(block_filename(n), q->data_file_name, errp)
+                                    : NULL;
         if (!name && !opts_count(sub)) {
             if (!q->data_file_name)
-                error_setf(errp, "image '%s' does not say where its external data file is; give data-file.filename=", block_filename(n));
+                error_setf(errp, "image '%s' does not say where its external data file is; give data-file.filename=",
+                           block_filename(n));
             return false;
         }
         if (!opts_has(sub, "driver"))
             opts_set(sub, "driver", "file");
         if (name) /* an image may name a file, but no options ("json:...") and no other protocol */
             opts_set(sub, "filename", name);
-        unsigned flags = n->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH | BLOCK_CHECK);
+        unsigned flags = n->flags &
+                         ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH | BLOCK_CHECK);
         q->data_node = block_open(NULL, sub, flags, errp);
     }
     q->data = q->data_node;
@@ -260,7 +269,8 @@ static bool recover(BlockNode *n, Error **errp)
     if (n->flags & (BLOCK_CHECK | BLOCK_NO_IO) || !block_writable(n))
         return true;
     if (q->incompatible & INCOMPAT_CORRUPT) {
-        error_setf(errp, "image '%s' is marked corrupt and can't be written to; repair it with rhea-img check -r all", block_filename(n));
+        error_setf(errp, "image '%s' is marked corrupt and can't be written to; repair it with rhea-img check -r all",
+                   block_filename(n));
         return false;
     }
     if (q->incompatible & INCOMPAT_DIRTY) {
@@ -271,7 +281,8 @@ static bool recover(BlockNode *n, Error **errp)
         if (!ok)
             return false;
     }
-    if (q->autoclear & ~(uint64_t)(AUTOCLEAR_RAW_EXTERNAL | AUTOCLEAR_BITMAPS)) { /* bits whose data we don't keep current */
+    /* bits whose data we don't keep current */
+    if (q->autoclear & ~(uint64_t)(AUTOCLEAR_RAW_EXTERNAL | AUTOCLEAR_BITMAPS)) {
         q->autoclear &= AUTOCLEAR_RAW_EXTERNAL | AUTOCLEAR_BITMAPS;
         return !q2_set_features(n) || bad(n, errp, "its feature bits can't be written");
     }
@@ -289,12 +300,13 @@ static bool q2_open(BlockNode *n, Opts *o, Error **errp)
     q->extensions = g_array_new(false, true, sizeof(Q2Extension));
     q->pending = g_array_new(false, true, sizeof(Q2Free));
     q->snapshots = g_array_new(false, true, sizeof(Q2Snapshot));
-    bool ok = read_header(n, errp) && read_l1(n, errp) && (!q->reftable_clusters || !q2_read_reftable(n, errp)) && open_data_file(n, o, errp) &&
-              opts_get_bool(o, "lazy-refcounts", q->lazy, &lazy, errp);
+    bool ok = read_header(n, errp) && read_l1(n, errp) && (!q->reftable_clusters || !q2_read_reftable(n, errp)) &&
+              open_data_file(n, o, errp) && opts_get_bool(o, "lazy-refcounts", q->lazy, &lazy, errp);
     if (ok) {
         q->lazy = lazy && q->version >= 3;
         n->zero_align = (unsigned)q->cluster_size;
-        ok = q2_apply_options(n, o, errp) && q2_crypt_open(n, o, errp) && q2_read_snapshots(n, errp) && recover(n, errp) && q2_load_bitmaps(n, errp);
+        ok = q2_apply_options(n, o, errp) && q2_crypt_open(n, o, errp) && q2_read_snapshots(n, errp) &&
+             recover(n, errp) && q2_load_bitmaps(n, errp);
     }
     if (!ok) {
         free_all(n);
@@ -327,7 +339,8 @@ static void q2_close(BlockNode *n) { free_all(n); }
 
 /* --- requests --- */
 
-static int locked_range(BlockNode *n, uint64_t offset, uint64_t len, int (*fn)(BlockNode *n, uint64_t offset, uint64_t len, bool how), bool how)
+static int locked_range(BlockNode *n, uint64_t offset, uint64_t len,
+                        int (*fn)(BlockNode *n, uint64_t offset, uint64_t len, bool how), bool how)
 {
     Qcow2 *q = q2_of(n);
     Q2Request request;
@@ -351,7 +364,8 @@ static int q2_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigne
         return -ENOTSUP;
     if (q->version < 3) /* no zero flag: without a backing file unallocated clusters are zero */
         return locked_range(n, offset, len, q2_discard_range, true);
-    int r = q->raw_external ? block_pwrite_zeroes(q->data, offset, len, flags & BLOCK_REQ_MAY_UNMAP) : 0; /* raw by itself: must hold them */
+    /* raw by itself: must hold them */
+    int r = q->raw_external ? block_pwrite_zeroes(q->data, offset, len, flags & BLOCK_REQ_MAY_UNMAP) : 0;
     return r ? r : locked_range(n, offset, len, q2_zero_range, flags & BLOCK_REQ_MAY_UNMAP);
 }
 
@@ -364,7 +378,10 @@ static int discard_both(BlockNode *n, uint64_t offset, uint64_t len, bool full)
     return !r && end > offset ? block_pdiscard(q->data, offset, end - offset) : r;
 }
 
-static int q2_pdiscard(BlockNode *n, uint64_t offset, uint64_t len) { return locked_range(n, offset, len, discard_both, false); }
+static int q2_pdiscard(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    return locked_range(n, offset, len, discard_both, false);
+}
 
 static int q2_flush(BlockNode *n)
 {
@@ -383,8 +400,11 @@ static int q2_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *o
     int r = q2_map(n, offset, len, &m);
     pthread_mutex_unlock(&q->lock);
     static const unsigned flags[] = {
-        [Q2_UNALLOCATED] = 0, [Q2_ZERO] = BLOCK_ZERO | BLOCK_ALLOCATED, [Q2_ZERO_ALLOCATED] = BLOCK_ZERO | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID,
-        [Q2_DATA] = BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID, [Q2_COMPRESSED] = BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_COMPRESSED,
+        [Q2_UNALLOCATED] = 0,
+        [Q2_ZERO] = BLOCK_ZERO | BLOCK_ALLOCATED,
+        [Q2_ZERO_ALLOCATED] = BLOCK_ZERO | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID,
+        [Q2_DATA] = BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID,
+        [Q2_COMPRESSED] = BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_COMPRESSED,
         [Q2_INVALID] = 0,
     };
     *out = (BlockStatus){ flags[m.kind], m.len, m.host, q->data, 0 };
@@ -475,23 +495,70 @@ static unsigned q2_probe(const uint8_t *head, size_t len, const char *filename)
     return len >= 8 && load_be(head, 4) == QCOW2_MAGIC && load_be(head + 4, 4) >= 2 ? 100 : 0;
 }
 
-static const char *const q2_options[] = { "lazy-refcounts", "data-file", "l2-cache-size", "refcount-cache-size", "cache-size",
-                                          "cache-clean-interval", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
-                                          "l2-cache-entry-size", "overlap-check", "overlap-check.template",
-                                          "overlap-check.main-header", "overlap-check.active-l1", "overlap-check.active-l2", "overlap-check.refcount-table",
-                                          "overlap-check.refcount-block", "overlap-check.snapshot-table", "overlap-check.inactive-l1",
-                                          "overlap-check.inactive-l2", "overlap-check.bitmap-directory", "discard-no-unref", "encrypt.format",
-                                          "encrypt.key-secret", NULL };
+static const char *const q2_options[] = { "lazy-refcounts",
+                                          "data-file",
+                                          "l2-cache-size",
+                                          "refcount-cache-size",
+                                          "cache-size",
+                                          "cache-clean-interval",
+                                          "pass-discard-request",
+                                          "pass-discard-snapshot",
+                                          "pass-discard-other",
+                                          "l2-cache-entry-size",
+                                          "overlap-check",
+                                          "overlap-check.template",
+                                          "overlap-check.main-header",
+                                          "overlap-check.active-l1",
+                                          "overlap-check.active-l2",
+                                          "overlap-check.refcount-table",
+                                          "overlap-check.refcount-block",
+                                          "overlap-check.snapshot-table",
+                                          "overlap-check.inactive-l1",
+                                          "overlap-check.inactive-l2",
+                                          "overlap-check.bitmap-directory",
+                                          "discard-no-unref",
+                                          "encrypt.format",
+                                          "encrypt.key-secret",
+                                          NULL };
 static const BlockDriver qcow2_driver = {
-    .name = "qcow2", .desc = "QEMU copy-on-write, version 2 and 3", .instance_size = sizeof(Qcow2), .options = q2_options,
-    .create_options = q2_create_options, .amend_options = q2_amend_options, .probe = q2_probe, .open = q2_open, .close = q2_close, .inactivate = q2_inactivate,
-    .reopened = q2_reopened, .preadv = q2_preadv,
-    .pwritev = q2_pwritev, .preadv_nowait = q2_preadv_nowait, .pwritev_nowait = q2_pwritev_nowait, .aio = q2_aio, .aio_ended = q2_aio_ended,
-    .pwrite_zeroes = q2_pwrite_zeroes, .pdiscard = q2_pdiscard, .flush = q2_flush, .status = q2_status,
-    .truncate = q2_truncate, .info = q2_info, .create = q2_create, .amend = q2_amend, .measure = q2_measure, .check = q2_check,
-    .change_backing = q2_change_backing_file, .make_empty = q2_make_empty, .snapshot_list = q2_snapshot_list, .snapshot_create = q2_snapshot_create,
-    .snapshot_apply = q2_snapshot_apply, .snapshot_delete = q2_snapshot_delete, .snapshot_load = q2_snapshot_load, .vmstate_pwritev = q2_vmstate_pwritev,
-    .vmstate_reserve = q2_vmstate_reserve, .vmstate_discard = q2_vmstate_discard, .snapshot_vmstate_preadv = q2_snapshot_vmstate_preadv,
+    .name = "qcow2",
+    .desc = "QEMU copy-on-write, version 2 and 3",
+    .instance_size = sizeof(Qcow2),
+    .options = q2_options,
+    .create_options = q2_create_options,
+    .amend_options = q2_amend_options,
+    .probe = q2_probe,
+    .open = q2_open,
+    .close = q2_close,
+    .inactivate = q2_inactivate,
+    .reopened = q2_reopened,
+    .preadv = q2_preadv,
+    .pwritev = q2_pwritev,
+    .preadv_nowait = q2_preadv_nowait,
+    .pwritev_nowait = q2_pwritev_nowait,
+    .aio = q2_aio,
+    .aio_ended = q2_aio_ended,
+    .pwrite_zeroes = q2_pwrite_zeroes,
+    .pdiscard = q2_pdiscard,
+    .flush = q2_flush,
+    .status = q2_status,
+    .truncate = q2_truncate,
+    .info = q2_info,
+    .create = q2_create,
+    .amend = q2_amend,
+    .measure = q2_measure,
+    .check = q2_check,
+    .change_backing = q2_change_backing_file,
+    .make_empty = q2_make_empty,
+    .snapshot_list = q2_snapshot_list,
+    .snapshot_create = q2_snapshot_create,
+    .snapshot_apply = q2_snapshot_apply,
+    .snapshot_delete = q2_snapshot_delete,
+    .snapshot_load = q2_snapshot_load,
+    .vmstate_pwritev = q2_vmstate_pwritev,
+    .vmstate_reserve = q2_vmstate_reserve,
+    .vmstate_discard = q2_vmstate_discard,
+    .snapshot_vmstate_preadv = q2_snapshot_vmstate_preadv,
     .bitmap_can_store = q2_bitmap_can_store,
 };
 BLOCK_DRIVER_REGISTER(qcow2_driver)

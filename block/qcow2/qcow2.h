@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Private to the qcow2 format: the image in memory, and what its files offer each other. Source: the qcow2 specification ("docs/interop/qcow2"). */
+/*
+ * Private to the qcow2 format: the image in memory, and what its files offer each other. Source: the qcow2
+ * specification ("docs/interop/qcow2").
+ */
 #ifndef BLOCK_QCOW2_QCOW2_H
 #define BLOCK_QCOW2_QCOW2_H
 
@@ -10,29 +13,49 @@
 #include "crypto/luks.h"
 
 /*
- * Locking: everything in Qcow2 belongs to q->lock, which is held during metadata I/O, never during I/O of guest data. Functions marked
- * (locked) want it held.
+ * Locking: everything in Qcow2 belongs to q->lock, which is held during metadata I/O, never during I/O of guest data.
+ * Functions marked (locked) want it held.
  *
- * What a crash may leave (any subset of the writes since the last flush of the host file): leaked clusters, never two users of one.
- * So metadata goes to the file in this order, with a flush of the host file wherever the next step depends on the one before:
- *   1. refcount blocks  2. refcount table  3. guest data and L2 tables that nothing points to yet  4. L2 entries  5. L1 entries
- * and a cluster that is no longer used is given back (q->pending) only when the entry that pointed to it is known to be overwritten on disk,
- * and no request that may have looked it up is still running.
+ * What a crash may leave (any subset of the writes since the last flush of the host file): leaked clusters, never two
+ * users of one. So metadata goes to the file in this order, with a flush of the host file wherever the next step
+ * depends on the one before:
+ *   1. refcount blocks  2. refcount table  3. guest data and L2 tables that nothing points to yet  4. L2 entries  5. L1
+ * entries and a cluster that is no longer used is given back (q->pending) only when the entry that pointed to it is
+ * known to be overwritten on disk, and no request that may have looked it up is still running.
  */
 #define QCOW2_MAGIC 0x514649fbu
 enum { /* incompatible, compatible, autoclear feature bits */
-    INCOMPAT_DIRTY = 1, INCOMPAT_CORRUPT = 2, INCOMPAT_DATA_FILE = 4, INCOMPAT_COMPRESSION = 8, INCOMPAT_EXTENDED_L2 = 16, INCOMPAT_KNOWN = 31,
-    COMPAT_LAZY_REFCOUNTS = 1, AUTOCLEAR_BITMAPS = 1, AUTOCLEAR_RAW_EXTERNAL = 2,
+       INCOMPAT_DIRTY = 1,
+       INCOMPAT_CORRUPT = 2,
+       INCOMPAT_DATA_FILE = 4,
+       INCOMPAT_COMPRESSION = 8,
+       INCOMPAT_EXTENDED_L2 = 16,
+       INCOMPAT_KNOWN = 31,
+       COMPAT_LAZY_REFCOUNTS = 1,
+       AUTOCLEAR_BITMAPS = 1,
+       AUTOCLEAR_RAW_EXTERNAL = 2,
 };
-enum { EXT_END = 0, EXT_BACKING_FORMAT = (int)0xe2792acau, EXT_FEATURES = 0x6803f857, EXT_BITMAPS = 0x23852875, EXT_LUKS = 0x0537be77,
-       EXT_DATA_FILE = 0x44415441 };
+enum {
+    EXT_END = 0,
+    EXT_BACKING_FORMAT = (int)0xe2792acau,
+    EXT_FEATURES = 0x6803f857,
+    EXT_BITMAPS = 0x23852875,
+    EXT_LUKS = 0x0537be77,
+    EXT_DATA_FILE = 0x44415441
+};
 #define OFLAG_COPIED BIT(63)
 #define OFLAG_COMPRESSED BIT(62)
 #define OFLAG_ZERO BIT(0)
 #define OFFSET_MASK UINT64_C(0x00fffffffffffe00)
-enum { QCOW2_MAX_L1 = 32 << 20, QCOW2_MAX_REFTABLE = 8 << 20, QCOW2_MAX_SNAPSHOTS = 65536, QCOW2_MAX_SNAPSHOT_TABLE = 64 << 20,
-       QCOW2_MAX_SNAPSHOT_EXTRA = 1024, QCOW2_SUBCLUSTERS = 32,
-       QCOW2_MAX_BITMAP_DIRECTORY = 64 << 20 };
+enum {
+    QCOW2_MAX_L1 = 32 << 20,
+    QCOW2_MAX_REFTABLE = 8 << 20,
+    QCOW2_MAX_SNAPSHOTS = 65536,
+    QCOW2_MAX_SNAPSHOT_TABLE = 64 << 20,
+    QCOW2_MAX_SNAPSHOT_EXTRA = 1024,
+    QCOW2_SUBCLUSTERS = 32,
+    QCOW2_MAX_BITMAP_DIRECTORY = 64 << 20
+};
 
 /* --- cache.c: whole clusters of metadata in memory --- */
 typedef struct Q2Table {
@@ -108,7 +131,8 @@ typedef struct Qcow2 {
     uint64_t free_hint;  /* cluster number: none below is free */
     GArray *pending;     /* of Q2Free */
     uint64_t stamp;
-    pthread_mutex_t requests_lock; /* of the list alone, taken after `lock`, never held during I/O: a request ends without waiting for a flush */
+    /* of the list alone, taken after `lock`, never held during I/O: a request ends without waiting for a flush */
+    pthread_mutex_t requests_lock;
     Q2Request *requests; /* added under both locks */
     bool lazy, dirty_written;
     unsigned overlap;    /* Q2_IS_...: what writes must not hit */
@@ -126,7 +150,10 @@ typedef struct Qcow2 {
 } Qcow2;
 
 static inline Qcow2 *q2_of(BlockNode *n) { return n->opaque; }
-static inline uint64_t q2_clusters(const Qcow2 *q, uint64_t bytes) { return (bytes + q->cluster_size - 1) >> q->cluster_bits; }
+static inline uint64_t q2_clusters(const Qcow2 *q, uint64_t bytes)
+{
+    return (bytes + q->cluster_size - 1) >> q->cluster_bits;
+}
 static inline uint64_t q2_l2_entries(const Qcow2 *q) { return BIT(q->l2_bits); }
 static inline uint64_t q2_l1_needed(const Qcow2 *q, uint64_t size)
 {
@@ -152,10 +179,14 @@ bool q2_cache_has(Q2Cache *c, uint64_t offset);
 static inline void q2_cache_put(Q2Table *t) { t->pins--; }
 void q2_cache_dirty(Q2Cache *c, Q2Table *t);
 void q2_cache_forget(Q2Cache *c, uint64_t offset);             /* the cluster is no longer such a table */
-/* Every so many seconds the memory of tables that nobody asked for meanwhile is given back; 0: never. Main thread, once; q2_clean_end() before close. */
+/*
+ * Every so many seconds the memory of tables that nobody asked for meanwhile is given back; 0: never. Main thread,
+ * once; q2_clean_end() before close.
+ */
 void q2_clean_every(BlockNode *n, uint64_t seconds);
 void q2_clean_end(Qcow2 *q);
-int q2_writeback(BlockNode *n);                                /* all metadata, in order; what was written may not be durable yet */
+/* all metadata, in order; what was written may not be durable yet */
+int q2_writeback(BlockNode *n);
 int q2_sync(BlockNode *n);                                     /* the same, durable; gives pending clusters back */
 int q2_sync_shared(BlockNode *n);                              /* the same, without the lock while the host flushes */
 int q2_flush_file(BlockNode *n);
@@ -188,7 +219,10 @@ typedef struct Q2Map {
 int q2_map(BlockNode *n, uint64_t offset, uint64_t len, Q2Map *out);
 /* By another L1 table (a snapshot's), host byte order. */
 int q2_map_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, Q2Map *out);
-/* The L2 table of a guest offset, pinned. for_write: made or copied if need be, and *index is the entry's. NULL with *error 0: none there. */
+/*
+ * The L2 table of a guest offset, pinned. for_write: made or copied if need be, and *index is the entry's. NULL with
+ * *error 0: none there.
+ */
 Q2Table *q2_l2(BlockNode *n, uint64_t offset, bool for_write, unsigned *index, int *error);
 uint64_t q2_entry(const Qcow2 *q, const Q2Table *t, unsigned index);
 uint64_t q2_bitmap(const Qcow2 *q, const Q2Table *t, unsigned index);
@@ -199,10 +233,12 @@ int q2_grow_l1(BlockNode *n, uint64_t entries, bool exact);
 void q2_l1_dirty(Qcow2 *q, uint32_t index);
 void q2_compressed_range(const Qcow2 *q, uint64_t entry, uint64_t *offset, uint64_t *len);
 int q2_zero_range(BlockNode *n, uint64_t offset, uint64_t len, bool unmap);      /* whole clusters or subclusters */
-int q2_discard_range(BlockNode *n, uint64_t offset, uint64_t len, bool full);    /* full: unallocated even with a backing file */
+/* full: unallocated even with a backing file */
+int q2_discard_range(BlockNode *n, uint64_t offset, uint64_t len, bool full);
 
 /* io.c */
-void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Use use); /* (locked) waits for overlapping ones, without the lock */
+/* (locked) waits for overlapping ones, without the lock */
+void q2_request_begin(Qcow2 *q, Q2Request *r, uint64_t start, uint64_t len, Q2Use use);
 bool q2_request_conflicts(Qcow2 *q, const Q2Request *r);                                 /* (locked) would it wait? */
 void q2_request_end(Qcow2 *q, Q2Request *r);                                             /* locked or not */
 int q2_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
@@ -211,12 +247,16 @@ int q2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct i
 int q2_pwritev_nowait(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
 int q2_aio(BlockNode *n, BlockAio *a, BlockAioStep *step);
 void q2_aio_ended(BlockNode *n, BlockAioStep *step);
-int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
-int q2_read_range(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt); /* inside another request */
-int q2_reserve(BlockNode *n, uint64_t offset, uint64_t len); /* own clusters, all to be written before anybody reads them */
+int q2_preadv_in(BlockNode *n, const uint64_t *l1, uint32_t l1_size, uint64_t offset, uint64_t len,
+                 const struct iovec *iov, int iovcnt);
+/* inside another request */
+int q2_read_range(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt);
+/* own clusters, all to be written before anybody reads them */
+int q2_reserve(BlockNode *n, uint64_t offset, uint64_t len);
 
 /* vmstate.c */
-uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size); /* guest offset of the machine's state: behind the disk */
+/* guest offset of the machine's state: behind the disk */
+uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size);
 int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt);
 int q2_vmstate_reserve(BlockNode *n, uint64_t offset, uint64_t len);
 int q2_vmstate_discard(BlockNode *n);
@@ -225,14 +265,28 @@ int q2_vmstate_discard(BlockNode *n);
 bool q2_apply_options(BlockNode *n, Opts *o, Error **errp); /* makes the caches */
 
 /* overlap.c */
-enum { Q2_IS_HEADER = 1, Q2_IS_L1 = 2, Q2_IS_L2 = 4, Q2_IS_REFTABLE = 8, Q2_IS_REFBLOCK = 16, Q2_IS_SNAPSHOTS = 32, Q2_IS_OLD_L1 = 64 /* of snapshots */,
-       Q2_IS_OLD_L2 = 128, Q2_IS_BITMAPS = 256 };
+enum {
+    Q2_IS_HEADER = 1,
+    Q2_IS_L1 = 2,
+    Q2_IS_L2 = 4,
+    Q2_IS_REFTABLE = 8,
+    Q2_IS_REFBLOCK = 16,
+    Q2_IS_SNAPSHOTS = 32,
+    Q2_IS_OLD_L1 = 64 /* of snapshots */,
+    Q2_IS_OLD_L2 = 128,
+    Q2_IS_BITMAPS = 256
+};
 bool q2_overlap_options(BlockNode *n, Opts *o, Error **errp);
 void q2_overlap_free(Qcow2 *q);
-void q2_overlap_add(Qcow2 *q, uint64_t offset, uint64_t bytes, unsigned what);                 /* (locked) new metadata */
-/* (locked) May the file's bytes be written, `own`: by whom they are? -EIO: there are tables; the image is marked corrupt. */
+/* (locked) new metadata */
+void q2_overlap_add(Qcow2 *q, uint64_t offset, uint64_t bytes, unsigned what);
+/*
+ * (locked) May the file's bytes be written, `own`: by whom they are? -EIO: there are tables; the image is marked
+ * corrupt.
+ */
 int q2_overlap_check(BlockNode *n, uint64_t offset, uint64_t bytes, unsigned own);
-bool q2_overlap_clear(const Qcow2 *q, uint64_t offset, uint64_t bytes);                        /* (locked) false: ask q2_overlap_check() */
+/* (locked) false: ask q2_overlap_check() */
+bool q2_overlap_clear(const Qcow2 *q, uint64_t offset, uint64_t bytes);
 
 /* compress.c */
 bool q2_compression_known(unsigned type);
@@ -247,7 +301,8 @@ int q2_data_preadv_nowait(BlockNode *n, uint64_t guest, uint64_t host, const str
 typedef struct Q2CryptParams { unsigned method; const char *key_secret; LuksParams luks; } Q2CryptParams;
 bool q2_crypt_params(Opts *o, Q2CryptParams *p, Error **errp);
 uint64_t q2_crypt_header_size(const Q2CryptParams *p);
-bool q2_crypt_create(BlockNode *n, const Q2CryptParams *p, Error **errp); /* in memory and beside the header; the caller writes the header */
+/* in memory and beside the header; the caller writes the header */
+bool q2_crypt_create(BlockNode *n, const Q2CryptParams *p, Error **errp);
 bool q2_crypt_open(BlockNode *n, Opts *o, Error **errp);
 void q2_crypt_close(Qcow2 *q);
 char *q2_crypt_info(const Qcow2 *q);                           /* JSON */
@@ -267,13 +322,15 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp);
 bool q2_snapshot_apply(BlockNode *n, const char *id_or_name, Error **errp);
 bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp);
 bool q2_snapshot_delete(BlockNode *n, const char *id_or_name, Error **errp);
-int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt);
+int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov,
+                               int iovcnt);
 uint64_t q2_snapshot_table_bytes(const Qcow2 *q);
 int q2_write_snapshots(BlockNode *n);                          /* (locked) the table, at a new place */
 
 /* check.c */
 bool q2_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp);
-bool q2_change_refcount_width(BlockNode *n, unsigned order, Error **errp); /* (locked) counts of 1 << order bits; version 3 */
+/* (locked) counts of 1 << order bits; version 3 */
+bool q2_change_refcount_width(BlockNode *n, unsigned order, Error **errp);
 
 /* create.c */
 extern const BlockCreateOption q2_create_options[], q2_amend_options[];

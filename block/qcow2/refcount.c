@@ -5,7 +5,10 @@
 
 /* --- entries of 1 to 64 bits (specification, "Refcount tables") --- */
 
-uint64_t q2_refcount_max(const Qcow2 *q) { return q->refcount_order == 6 ? ~UINT64_C(0) : BIT(1u << q->refcount_order) - 1; }
+uint64_t q2_refcount_max(const Qcow2 *q)
+{
+    return q->refcount_order == 6 ? ~UINT64_C(0) : BIT(1u << q->refcount_order) - 1;
+}
 
 uint64_t q2_get_count(const Qcow2 *q, const uint8_t *block, uint64_t index)
 {
@@ -106,8 +109,8 @@ static int end_of_image(BlockNode *n, uint64_t *cluster)
 }
 
 /*
- * A larger refcount table that reaches `cluster`: it and the blocks that count it stand together at the end of the image, written
- * and flushed before the header points there.
+ * A larger refcount table that reaches `cluster`: it and the blocks that count it stand together at the end of the
+ * image, written and flushed before the header points there.
  */
 static int grow_reftable(BlockNode *n, uint64_t cluster)
 {
@@ -120,7 +123,8 @@ static int grow_reftable(BlockNode *n, uint64_t cluster)
     start = align_up(MAX(start, q->reftable_size * per_block), per_block); /* a block of its own */
     uint64_t blocks = 1, table_clusters, entries;
     for (;;) { /* until the new blocks cover themselves and the table */
-        entries = MAX(MAX(start / per_block + blocks, block_index(q, cluster) + 1), q->reftable_size + q->reftable_size / 2);
+        entries = MAX(MAX(start / per_block + blocks, block_index(q, cluster) + 1),
+                      q->reftable_size + q->reftable_size / 2);
         table_clusters = q2_clusters(q, entries * 8);
         uint64_t need = (blocks + table_clusters + per_block - 1) / per_block;
         if (need <= blocks)
@@ -215,7 +219,9 @@ int q2_change_refcount(BlockNode *n, uint64_t first, uint64_t clusters, bool up)
             t = error ? NULL : refblock(n, c, &error);
         }
         if (!t)
-            return error ? error : up ? -EIO : q2_corrupt(n, "cluster %" PRIu64 " is given back but was not counted", c);
+            return error ? error
+                   : up  ? -EIO
+                         : q2_corrupt(n, "cluster %" PRIu64 " is given back but was not counted", c);
         uint64_t index = index_in_block(q, c), count = q2_get_count(q, t->data, index);
         if (up && count == q2_refcount_max(q)) { /* too narrow: as if nothing had been asked */
             q2_cache_put(t);

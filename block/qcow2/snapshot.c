@@ -32,8 +32,12 @@ static int read_one(BlockNode *n, uint64_t *at, Q2Snapshot *s)
     if (r)
         return r;
     unsigned id_len = load_be(h + 12, 2), name_len = load_be(h + 14, 2);
-    *s = (Q2Snapshot){ .l1_offset = load_be(h, 8), .l1_size = (uint32_t)load_be(h + 8, 4), .date_sec = (uint32_t)load_be(h + 16, 4),
-                       .date_nsec = (uint32_t)load_be(h + 20, 4), .vm_clock_ns = load_be(h + 24, 8), .vm_state_size32 = (uint32_t)load_be(h + 32, 4),
+    *s = (Q2Snapshot){ .l1_offset = load_be(h, 8),
+                       .l1_size = (uint32_t)load_be(h + 8, 4),
+                       .date_sec = (uint32_t)load_be(h + 16, 4),
+                       .date_nsec = (uint32_t)load_be(h + 20, 4),
+                       .vm_clock_ns = load_be(h + 24, 8),
+                       .vm_state_size32 = (uint32_t)load_be(h + 32, 4),
                        .extra_len = (uint32_t)load_be(h + 36, 4) };
     if (s->extra_len > QCOW2_MAX_SNAPSHOT_EXTRA)
         return -EINVAL;
@@ -64,8 +68,9 @@ bool q2_read_snapshots(BlockNode *n, Error **errp)
         if (!r && at - q->snapshots_offset > QCOW2_MAX_SNAPSHOT_TABLE)
             r = -EINVAL;
         if (r) {
-            error_setf(errp, "image '%s': snapshot %u of %u can't be read from its table (%s); rhea-img check -r all may help",
-                       block_filename(n), i + 1, q->snapshots->len, r == -EINVAL ? "a field is not possible" : g_strerror(-r));
+            error_setf(
+                errp, "image '%s': snapshot %u of %u can't be read from its table (%s); rhea-img check -r all may help",
+                block_filename(n), i + 1, q->snapshots->len, r == -EINVAL ? "a field is not possible" : g_strerror(-r));
             return false;
         }
     }
@@ -138,7 +143,10 @@ int q2_write_snapshots(BlockNode *n)
 
 /* --- counting what an L1 table reaches --- */
 
-/* A private copy of a snapshot's L1 table, host byte order, with room for `size` entries; none is the active table's own. */
+/*
+ * A private copy of a snapshot's L1 table, host byte order, with room for `size` entries; none is the active table's
+ * own.
+ */
 static uint64_t *read_l1(BlockNode *n, const Q2Snapshot *s, uint32_t size, int *error)
 {
     uint64_t *l1 = g_try_malloc0(MAX(size, 1u) * 8u);
@@ -207,11 +215,15 @@ static int count_part(BlockNode *n, const uint64_t *l1, uint32_t *tables, uint64
     return r;
 }
 
-/* Every cluster that the table reaches counts one more or one less. -EOVERFLOW: the counts are too narrow, nothing has changed. */
+/*
+ * Every cluster that the table reaches counts one more or one less. -EOVERFLOW: the counts are too narrow, nothing has
+ * changed.
+ */
 static int count_l1(BlockNode *n, const uint64_t *l1, uint32_t size, bool up)
 {
     uint64_t entries = 0;
-    int r = count_part(n, l1, &size, &entries, up), undone = r == -EOVERFLOW ? count_part(n, l1, &size, &entries, false) : 0;
+    int r = count_part(n, l1, &size, &entries, up),
+        undone = r == -EOVERFLOW ? count_part(n, l1, &size, &entries, false) : 0;
     return undone ? undone : r;
 }
 
@@ -254,7 +266,9 @@ static int write_l1(BlockNode *n, uint64_t at, const uint64_t *l1, uint32_t size
     return raw ? block_pwrite(n->file, at, raw, bytes) : -ENOMEM;
 }
 
-/* Until the end the counts and the flags don't fit: a crash in between is mended when the image is opened (version 3). */
+/*
+ * Until the end the counts and the flags don't fit: a crash in between is mended when the image is opened (version 3).
+ */
 static int begin_change(BlockNode *n)
 {
     Qcow2 *q = q2_of(n);
@@ -292,8 +306,8 @@ static int end_change(BlockNode *n, int r)
 
 static bool too_narrow(BlockNode *n, Error **errp)
 {
-    error_setf(errp, "image '%s': its %u-bit reference counts can't hold that; convert it with refcount_bits=16", block_filename(n),
-               1u << q2_of(n)->refcount_order);
+    error_setf(errp, "image '%s': its %u-bit reference counts can't hold that; convert it with refcount_bits=16",
+               block_filename(n), 1u << q2_of(n)->refcount_order);
     return false;
 }
 
@@ -346,7 +360,9 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
 {
     Qcow2 *q = q2_of(n);
     if (q->data_node) {
-        error_setf(errp, "image '%s' has an external data file, which internal snapshots don't cover; use an overlay image", block_filename(n));
+        error_setf(errp,
+                   "image '%s' has an external data file, which internal snapshots don't cover; use an overlay image",
+                   block_filename(n));
         return false;
     }
     if (q->snapshots->len + 2 > q2_refcount_max(q))
@@ -361,9 +377,15 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
     }
     pthread_mutex_lock(&q->lock);
     int r = begin_change(n);
-    Q2Snapshot s = { .id = info->id[0] ? g_strdup(info->id) : next_id(q), .name = g_strdup(info->name), .l1_size = q->l1_size,
-                     .vm_state_size = info->vm_state_size, .disk_size = block_size(n), .date_sec = info->date_sec, .date_nsec = info->date_nsec,
-                     .vm_clock_ns = info->vm_clock_ns, .icount = info->icount };
+    Q2Snapshot s = { .id = info->id[0] ? g_strdup(info->id) : next_id(q),
+                     .name = g_strdup(info->name),
+                     .l1_size = q->l1_size,
+                     .vm_state_size = info->vm_state_size,
+                     .disk_size = block_size(n),
+                     .date_sec = info->date_sec,
+                     .date_nsec = info->date_nsec,
+                     .vm_clock_ns = info->vm_clock_ns,
+                     .icount = info->icount };
     int64_t at = r ? r : q2_alloc(n, MAX(q2_clusters(q, q->l1_size * 8u), 1u));
     r = at < 0 ? (int)at : count_l1(n, q->l1, q->l1_size, true);
     if (!r) {
@@ -371,7 +393,8 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
         r = refresh_copied(n);
         r = r ? r : write_l1(n, s.l1_offset, q->l1, q->l1_size);
         g_array_append_val(q->snapshots, s);
-        uint64_t old = q->snapshots_offset, old_bytes = q2_snapshot_table_bytes(q) - align_up(64 + strlen(s.id) + strlen(s.name), 8);
+        uint64_t old = q->snapshots_offset,
+                 old_bytes = q2_snapshot_table_bytes(q) - align_up(64 + strlen(s.id) + strlen(s.name), 8);
         r = r ? r : q2_write_snapshots(n);
         if (!r && old)
             q2_free_later(n, old, q2_clusters(q, old_bytes));
@@ -387,8 +410,9 @@ bool q2_snapshot_create(BlockNode *n, const BlockSnapshot *info, Error **errp)
 }
 
 /*
- * The active table becomes `l1`, with its own place for it at `at`, by one sector of the header: a crash leaves the one state or the other.
- * Narrow counts may only suffice when those of the old table go first (the dirty bit stands). -EOVERFLOW: nothing has changed. Takes l1.
+ * The active table becomes `l1`, with its own place for it at `at`, by one sector of the header: a crash leaves the one
+ * state or the other. Narrow counts may only suffice when those of the old table go first (the dirty bit stands).
+ * -EOVERFLOW: nothing has changed. Takes l1.
  */
 static int exchange(BlockNode *n, uint64_t *l1, uint32_t size, uint64_t at, uint64_t disk_size)
 {
@@ -505,7 +529,8 @@ bool q2_snapshot_load(BlockNode *n, const char *id_or_name, Error **errp)
     return true;
 }
 
-int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov, int iovcnt)
+int q2_snapshot_vmstate_preadv(BlockNode *n, const char *id_or_name, uint64_t offset, const struct iovec *iov,
+                               int iovcnt)
 {
     Qcow2 *q = q2_of(n);
     uint64_t len = iov_bytes(iov, iovcnt);
@@ -524,8 +549,12 @@ bool q2_snapshot_list(BlockNode *n, GArray *out, Error **errp)
     Qcow2 *q = q2_of(n);
     for (unsigned i = 0; i < q->snapshots->len; i++) {
         const Q2Snapshot *s = nth(q, i);
-        BlockSnapshot b = { .vm_state_size = s->vm_state_size, .disk_size = s->disk_size, .date_sec = s->date_sec, .date_nsec = s->date_nsec,
-                            .vm_clock_ns = s->vm_clock_ns, .icount = s->icount };
+        BlockSnapshot b = { .vm_state_size = s->vm_state_size,
+                            .disk_size = s->disk_size,
+                            .date_sec = s->date_sec,
+                            .date_nsec = s->date_nsec,
+                            .vm_clock_ns = s->vm_clock_ns,
+                            .icount = s->icount };
         g_strlcpy(b.id, s->id, sizeof b.id);
         g_strlcpy(b.name, s->name, sizeof b.name);
         g_array_append_val(out, b);

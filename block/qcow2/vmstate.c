@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include "block/qcow2/qcow2.h"
 
-uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size) { return q2_l1_needed(q, disk_size) << (q->cluster_bits + q->l2_bits); }
+uint64_t q2_vmstate_start(const Qcow2 *q, uint64_t disk_size)
+{
+    return q2_l1_needed(q, disk_size) << (q->cluster_bits + q->l2_bits);
+}
 
 /* Encrypted: whole sectors around the range; what is around it is read first. */
 static int vmstate_sectors(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int iovcnt)
@@ -30,7 +33,10 @@ int q2_vmstate_pwritev(BlockNode *n, uint64_t offset, const struct iovec *iov, i
     return q2_pwritev(n, at, len, iov, iovcnt, 0);
 }
 
-int q2_vmstate_reserve(BlockNode *n, uint64_t offset, uint64_t len) { return q2_reserve(n, q2_vmstate_start(q2_of(n), block_size(n)) + offset, len); }
+int q2_vmstate_reserve(BlockNode *n, uint64_t offset, uint64_t len)
+{
+    return q2_reserve(n, q2_vmstate_start(q2_of(n), block_size(n)) + offset, len);
+}
 
 int q2_vmstate_discard(BlockNode *n)
 {

@@ -63,8 +63,10 @@ static void walk(Walk *w)
         if (!check_entry(w, q->l1 + i * 8, q->table, i * span, META_ROOT, &l2))
             continue;
         for (uint64_t k = 0; k < q->entries; k++) {
-            w->c->allocated_clusters += check_entry(w, l2 + k * 8, q->cluster, i * span + k * q->cluster, META_LEAF, &cluster);
-            if (w->fix && meta_is_full(&q->meta)) { /* more damage than is kept in memory: what was found so far goes to the file */
+            w->c->allocated_clusters += check_entry(w, l2 + k * 8, q->cluster, i * span + k * q->cluster, META_LEAF,
+                                                    &cluster);
+            /* more damage than is kept in memory: what was found so far goes to the file */
+            if (w->fix && meta_is_full(&q->meta)) {
                 Meta *m = &q->meta;
                 w->c->check_errors += sparse_sync_tables(&m, 1) != 0;
             }
@@ -78,7 +80,8 @@ bool qed_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
     Walk w = { n, q, c, NULL, q->end / q->cluster, fix & BLOCK_FIX_ERRORS };
     w.used = w.clusters <= CLUSTERS_MAX ? g_try_malloc0(w.clusters / 8 + 1) : NULL;
     if (!w.used) {
-        error_setf(errp, "image '%s': too large a file (%" PRIu64 " clusters) to be checked", block_filename(n), w.clusters);
+        error_setf(errp, "image '%s': too large a file (%" PRIu64 " clusters) to be checked", block_filename(n),
+                   w.clusters);
         return false;
     }
     mark(&w, 0, q->header);

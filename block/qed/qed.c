@@ -5,13 +5,25 @@
 #include "block/qed/qed.h"
 
 /*
- * Header (little endian): magic, cluster size, table size and header size in clusters, features, compatible features, autoclear bits, L1
- * table, disk size, backing file name. Tables have entries of 8 bytes: an offset; 0: not allocated; in L2 tables 1: zero.
- * New clusters and tables are in the file before what points to them, so an image that was not closed has leaks at worst; the
- * need-check bit is set while tables change for other programs' sake, and opening an image with it checks it.
+ * Header (little endian): magic, cluster size, table size and header size in clusters, features, compatible features,
+ * autoclear bits, L1 table, disk size, backing file name. Tables have entries of 8 bytes: an offset; 0: not allocated;
+ * in L2 tables 1: zero. New clusters and tables are in the file before what points to them, so an image that was not
+ * closed has leaks at worst; the need-check bit is set while tables change for other programs' sake, and opening an
+ * image with it checks it.
  */
-enum { H_MAGIC = 0, H_CLUSTER = 4, H_TABLE = 8, H_HEADER = 12, H_FEATURES = 16, H_COMPATIBLE = 24, H_AUTOCLEAR = 32, H_L1 = 40, H_SIZE = 48,
-       H_NAME = 56, H_NAME_SIZE = 60 };
+enum {
+    H_MAGIC = 0,
+    H_CLUSTER = 4,
+    H_TABLE = 8,
+    H_HEADER = 12,
+    H_FEATURES = 16,
+    H_COMPATIBLE = 24,
+    H_AUTOCLEAR = 32,
+    H_L1 = 40,
+    H_SIZE = 48,
+    H_NAME = 56,
+    H_NAME_SIZE = 60
+};
 
 bool qed_valid_offset(const Qed *q, uint64_t offset, uint64_t len, uint64_t end)
 {
@@ -38,7 +50,11 @@ static int qed_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
     Qed *q = qed_of(n);
     uint64_t in = offset & (q->cluster - 1), l2, e = 0;
     int r = find_l2(n, offset, &l2);
-    *m = (SparseMap){ .file = n->file, .len = q->cluster - in, .block = offset - in, .unit = q->cluster, .limit = align_up(block_size(n), q->cluster) };
+    *m = (SparseMap){ .file = n->file,
+                      .len = q->cluster - in,
+                      .block = offset - in,
+                      .unit = q->cluster,
+                      .limit = align_up(block_size(n), q->cluster) };
     if (!r && l2)
         r = load_entry(n, l2, offset / q->cluster % q->entries, &e);
     if (r)
@@ -73,7 +89,9 @@ static int qed_link(BlockNode *n, const SparseMap *m)
         r = r ? r : meta_store(&q->meta, q->l1 + cluster / q->entries * 8, 8, false, l2, META_ROOT);
         q->end += r ? 0 : q->table;
     }
-    return r ? r : meta_store(&q->meta, l2 + cluster % q->entries * 8, 8, false, m->kind == SPARSE_ZERO ? 1 : m->host, META_LEAF);
+    return r ? r
+             : meta_store(&q->meta, l2 + cluster % q->entries * 8, 8, false, m->kind == SPARSE_ZERO ? 1 : m->host,
+                          META_LEAF);
 }
 
 static int qed_sync(BlockNode *n)
@@ -93,8 +111,14 @@ static int qed_first_write(BlockNode *n)
     return r ? r : block_flush(n->file);
 }
 
-static const SparseOps qed_ops = { .map = qed_map, .alloc = qed_alloc, .link = qed_link, .sync = qed_sync, .full = qed_full,
-                                   .first_write = qed_first_write, .can_zero = true, .pads = true };
+static const SparseOps qed_ops = { .map = qed_map,
+                                   .alloc = qed_alloc,
+                                   .link = qed_link,
+                                   .sync = qed_sync,
+                                   .full = qed_full,
+                                   .first_write = qed_first_write,
+                                   .can_zero = true,
+                                   .pads = true };
 
 /* --- header --- */
 
@@ -137,7 +161,8 @@ static bool parse(BlockNode *n, const uint8_t *h, uint32_t *name, uint32_t *name
     *name = load_le32(h + H_NAME);
     *name_size = load_le32(h + H_NAME_SIZE);
     if (q->features & ~(uint64_t)QED_KNOWN) {
-        error_setf(errp, "image '%s' has QED features (0x%" PRIx64 ") that this program does not know", block_filename(n), q->features);
+        error_setf(errp, "image '%s' has QED features (0x%" PRIx64 ") that this program does not know",
+                   block_filename(n), q->features);
         return false;
     }
     if (!is_pow2(q->cluster) || q->cluster < 4096 || q->cluster > 64 * MiB)
@@ -255,7 +280,10 @@ static bool qed_change_backing(BlockNode *n, const char *file, const char *forma
 static int clear_gain(BlockNode *n, uint64_t old, uint64_t size)
 {
     Qed *q = qed_of(n);
-    uint64_t end = n->backing ? MIN(block_size(n->backing), size) : n->backing_file ? size : 0, edge = MIN(align_up(old, q->cluster), end);
+    uint64_t end = n->backing        ? MIN(block_size(n->backing), size)
+                   : n->backing_file ? size
+                                     : 0,
+             edge = MIN(align_up(old, q->cluster), end);
     g_autofree uint8_t *zeroes = g_malloc0(q->cluster);
     int r = old < edge ? sparse_pwritev(n, old, edge - old, &(struct iovec){ zeroes, edge - old }, 1, 0) : 0;
     return !r && edge < end ? sparse_pwrite_zeroes(n, edge, align_up(end, q->cluster) - edge, 0) : r;
@@ -266,7 +294,9 @@ static bool qed_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Er
     Qed *q = qed_of(n);
     size = align_up(size, 512);
     if (size < block_size(n) || prealloc != PREALLOC_OFF || size / q->cluster > q->entries * q->entries) {
-        error_setf(errp, "image '%s': a qed image can only be made larger, without preallocation, up to %" PRIu64 " clusters; convert it instead",
+        error_setf(errp,
+                   "image '%s': a qed image can only be made larger, without preallocation, up to %" PRIu64
+                   " clusters; convert it instead",
                    block_filename(n), q->entries * q->entries);
         return false;
     }
@@ -292,7 +322,8 @@ static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
     opts_get(o, "size");
     p->backing = opts_get(o, "backing_file");
     p->format = opts_get(o, "backing_fmt");
-    if (!opts_get_size(o, "cluster_size", 64 * KiB, &p->cluster, errp) || !opts_get_u64(o, "table_size", 4, &p->table, errp))
+    if (!opts_get_size(o, "cluster_size", 64 * KiB, &p->cluster, errp) ||
+        !opts_get_u64(o, "table_size", 4, &p->table, errp))
         return false;
     p->cluster = p->cluster ? p->cluster : 64 * KiB;
     p->table = p->table ? p->table : 4;
@@ -306,7 +337,10 @@ static bool parse_create(Opts *o, uint64_t size, Params *p, Error **errp)
     }
     uint64_t entries = p->table * p->cluster / 8;
     if (size / p->cluster > entries * entries) {
-        error_setf(errp, "qed: a disk of %" PRIu64 " bytes is more than tables of this size can map; use a larger cluster_size", size);
+        error_setf(errp,
+                   "qed: a disk of %" PRIu64
+                   " bytes is more than tables of this size can map; use a larger cluster_size",
+                   size);
         return false;
     }
     if (p->backing && strlen(p->backing) > QED_NAME_MAX) {
@@ -325,7 +359,11 @@ static bool qed_create(const char *filename, uint64_t size, Opts *o, Error **err
     if (!f)
         return false;
     Qed q = { .cluster = p.cluster, .table = p.table * p.cluster, .header = p.cluster, .l1 = p.cluster };
-    BlockNode fake = { .drv = &qed_driver, .opaque = &q, .file = f, .size = align_up(size, 512), .backing_file = (char *)p.backing,
+    BlockNode fake = { .drv = &qed_driver,
+                       .opaque = &q,
+                       .file = f,
+                       .size = align_up(size, 512),
+                       .backing_file = (char *)p.backing,
                        .backing_format = (char *)p.format };
     int r = qed_write_header(&fake);
     bool ok = !r && block_truncate(f, p.cluster + q.table, PREALLOC_OFF, false, errp);
@@ -337,7 +375,8 @@ static bool qed_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required
     Params p;
     if (!parse_create(o, size, &p, errp))
         return false;
-    uint64_t table = p.table * p.cluster, span = p.cluster * (table / 8), all = (size + p.cluster - 1) / p.cluster, used = block_used_units(n, p.cluster);
+    uint64_t table = p.table * p.cluster, span = p.cluster * (table / 8), all = (size + p.cluster - 1) / p.cluster,
+             used = block_used_units(n, p.cluster);
     uint64_t tables = (size + span - 1) / span;
     *fully = p.cluster + table + tables * table + all * p.cluster;
     *required = p.cluster + table + MIN(tables, used) * table + used * p.cluster;
@@ -357,9 +396,25 @@ static const BlockCreateOption qed_create_options[] = {
     { "table_size", "number", "clusters of a table: 1, 2, 4, 8 or 16", "4" }, { NULL }
 };
 static const BlockDriver qed_driver = {
-    .name = "qed", .desc = "QEMU enhanced disk", .instance_size = sizeof(Qed), .create_options = qed_create_options, .probe = qed_probe,
-    .open = qed_open, .close = qed_close, .inactivate = qed_inactivate, .preadv = sparse_preadv, .pwritev = sparse_pwritev,
-    .pwrite_zeroes = sparse_pwrite_zeroes, .pdiscard = sparse_pdiscard, .flush = sparse_flush, .status = sparse_status, .truncate = qed_truncate,
-    .info = qed_info, .create = qed_create, .measure = qed_measure, .check = qed_check, .change_backing = qed_change_backing,
+    .name = "qed",
+    .desc = "QEMU enhanced disk",
+    .instance_size = sizeof(Qed),
+    .create_options = qed_create_options,
+    .probe = qed_probe,
+    .open = qed_open,
+    .close = qed_close,
+    .inactivate = qed_inactivate,
+    .preadv = sparse_preadv,
+    .pwritev = sparse_pwritev,
+    .pwrite_zeroes = sparse_pwrite_zeroes,
+    .pdiscard = sparse_pdiscard,
+    .flush = sparse_flush,
+    .status = sparse_status,
+    .truncate = qed_truncate,
+    .info = qed_info,
+    .create = qed_create,
+    .measure = qed_measure,
+    .check = qed_check,
+    .change_backing = qed_change_backing,
 };
 BLOCK_DRIVER_REGISTER(qed_driver)

@@ -6,7 +6,14 @@
 #include "base/bits.h"
 #include "block/sparse/sparse.h"
 
-enum { QED_MAGIC = 0x00444551, QED_BACKING = 1, QED_NEED_CHECK = 2, QED_BACKING_RAW = 4, QED_KNOWN = 7, QED_NAME_MAX = 1023 };
+enum {
+    QED_MAGIC = 0x00444551,
+    QED_BACKING = 1,
+    QED_NEED_CHECK = 2,
+    QED_BACKING_RAW = 4,
+    QED_KNOWN = 7,
+    QED_NAME_MAX = 1023
+};
 enum { QED_HEADER = 64 };
 
 typedef struct Qed {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests to images with mapped blocks: what each kind of block is read from, new blocks, order of requests that overlap. */
+/*
+ * Requests to images with mapped blocks: what each kind of block is read from, new blocks, order of requests that
+ * overlap.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
@@ -28,13 +31,15 @@ void sparse_destroy(BlockNode *n)
 
 static CryptoSectors *key_of(BlockNode *n) { return sparse_of(n)->ops->key ? sparse_of(n)->ops->key(n) : NULL; }
 
-static int data_read(BlockNode *n, const SparseMap *m, uint64_t disk, uint64_t host, const struct iovec *iov, int iovcnt)
+static int data_read(BlockNode *n, const SparseMap *m, uint64_t disk, uint64_t host, const struct iovec *iov,
+                     int iovcnt)
 {
     CryptoSectors *key = key_of(n);
     return key ? crypt_preadv(m->file, key, host, disk, iov, iovcnt) : block_preadv(m->file, host, iov, iovcnt);
 }
 
-static int data_write(BlockNode *n, const SparseMap *m, uint64_t disk, uint64_t host, const struct iovec *iov, int iovcnt)
+static int data_write(BlockNode *n, const SparseMap *m, uint64_t disk, uint64_t host, const struct iovec *iov,
+                      int iovcnt)
 {
     CryptoSectors *key = key_of(n);
     return key ? crypt_pwritev(m->file, key, host, disk, iov, iovcnt) : block_pwritev(m->file, host, iov, iovcnt, 0);
@@ -48,7 +53,9 @@ static bool has_backing(const BlockNode *n) { return n->backing || n->backing_fi
 typedef enum Use { READS, WRITES, ALLOCATES, ZEROES } Use;
 struct SparseRequest { uint64_t start, end; Use use; SparseRequest *next, *prev; };
 
-/* Reads and writes of what is mapped go along with each other; who maps a block is alone among those who write to it. */
+/*
+ * Reads and writes of what is mapped go along with each other; who maps a block is alone among those who write to it.
+ */
 static bool conflict(const SparseRequest *a, const SparseRequest *b)
 {
     bool plain_a = a->use == READS || a->use == WRITES, plain_b = b->use == READS || b->use == WRITES;
@@ -220,7 +227,8 @@ static int allocate(BlockNode *n, uint64_t offset, uint64_t len, Pass *p)
         int r = ops->map(n, at, end - at, &m);
         if (r)
             return p->blocks ? 0 : r;
-        if (m.kind == SPARSE_DATA || (p->blocks && (m.block != p->first.block + p->blocks * p->first.unit || m.unit != p->first.unit)))
+        if (m.kind == SPARSE_DATA ||
+            (p->blocks && (m.block != p->first.block + p->blocks * p->first.unit || m.unit != p->first.unit)))
             break;
         if (p->blocks && p->blocks * m.unit >= ALLOC_MAX)
             break;
@@ -258,7 +266,8 @@ static int link_all(BlockNode *n, const Pass *p)
     return r;
 }
 
-static int write_new(BlockNode *n, const Pass *p, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt, size_t skip)
+static int write_new(BlockNode *n, const Pass *p, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt,
+                     size_t skip)
 {
     const SparseMap *m = &p->first;
     uint64_t end = m->block + p->blocks * m->unit;
@@ -274,7 +283,8 @@ static int write_new(BlockNode *n, const Pass *p, uint64_t offset, uint64_t byte
 }
 
 /* One pass of a write; *did: how much it did. */
-static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip, uint64_t *did)
+static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip,
+                      uint64_t *did)
 {
     Sparse *s = sparse_of(n);
     SparseRequest request;
@@ -314,7 +324,8 @@ static int write_some(BlockNode *n, uint64_t offset, uint64_t len, const struct 
 }
 
 /* A block that is compressed: old contents around, then as a whole. */
-static int write_packed(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip, uint64_t *did)
+static int write_packed(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, size_t skip,
+                        uint64_t *did)
 {
     Sparse *s = sparse_of(n);
     SparseRequest request;
@@ -421,7 +432,10 @@ static int zero_locked(BlockNode *n, uint64_t offset, uint64_t len, unsigned fla
     return r;
 }
 
-int sparse_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags) { return zero_locked(n, offset, len, flags, false); }
+int sparse_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t len, unsigned flags)
+{
+    return zero_locked(n, offset, len, flags, false);
+}
 int sparse_pdiscard(BlockNode *n, uint64_t offset, uint64_t len) { return zero_locked(n, offset, len, 0, true); }
 
 /* --- the rest --- */
@@ -448,7 +462,9 @@ int sparse_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
     Sparse *s = sparse_of(n);
     SparseMap m;
     static const unsigned flags[] = {
-        [SPARSE_ABSENT] = 0, [SPARSE_ZERO] = BLOCK_ZERO | BLOCK_ALLOCATED, [SPARSE_DATA] = BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID,
+        [SPARSE_ABSENT] = 0,
+        [SPARSE_ZERO] = BLOCK_ZERO | BLOCK_ALLOCATED,
+        [SPARSE_DATA] = BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_OFFSET_VALID,
         [SPARSE_PACKED] = BLOCK_DATA | BLOCK_ALLOCATED | BLOCK_COMPRESSED,
     };
     pthread_mutex_lock(&s->lock);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What formats share that map blocks of the disk to places in a file by tables: requests, allocation, cached tables and their order. */
+/*
+ * What formats share that map blocks of the disk to places in a file by tables: requests, allocation, cached tables and
+ * their order.
+ */
 #ifndef BLOCK_SPARSE_H
 #define BLOCK_SPARSE_H
 
@@ -7,8 +10,8 @@
 #include "crypto/crypto.h"
 
 /*
- * Tables are changed in memory only; sparse_flush() (and closing) brings them to the file: data and new tables first, then, behind a flush
- * of the file, what points to them. So a power cut leaves blocks that nothing points to at worst.
+ * Tables are changed in memory only; sparse_flush() (and closing) brings them to the file: data and new tables first,
+ * then, behind a flush of the file, what points to them. So a power cut leaves blocks that nothing points to at worst.
  */
 
 /* --- tables in memory, by sectors of 512 bytes --- */
@@ -25,7 +28,10 @@ enum { META_PAGE = 4096, META_PAGES_MAX = 4096, META_DIRTY_MAX = 1024 };
 enum { META_LEAF, META_ROOT }; /* order of writing */
 void meta_init(Meta *m, BlockNode *file);
 void meta_free(Meta *m);
-/* An entry of 4 or 8 bytes, aligned to its size. 0 or a negative errno; beyond the end of the file: 0. The caller locks. */
+/*
+ * An entry of 4 or 8 bytes, aligned to its size. 0 or a negative errno; beyond the end of the file: 0. The caller
+ * locks.
+ */
 int meta_load(Meta *m, uint64_t offset, unsigned size, bool big_endian, uint64_t *out);
 int meta_store(Meta *m, uint64_t offset, unsigned size, bool big_endian, uint64_t v, unsigned level);
 /* A new table of zeroes; offset and len in sectors' multiples. */
@@ -41,7 +47,12 @@ void meta_clean(Meta *m);
 
 /* --- blocks --- */
 
-typedef enum SparseKind { SPARSE_ABSENT /* the backing file's, or zero */, SPARSE_ZERO, SPARSE_DATA, SPARSE_PACKED } SparseKind;
+typedef enum SparseKind {
+    SPARSE_ABSENT /* the backing file's, or zero */,
+    SPARSE_ZERO,
+    SPARSE_DATA,
+    SPARSE_PACKED
+} SparseKind;
 
 typedef struct SparseMap {
     SparseKind kind;
@@ -54,21 +65,29 @@ typedef struct SparseMap {
 } SparseMap;
 
 typedef struct SparseOps {
-    /* All but inflate and pack are called with the lock held. map: len at most to the end of the disk; asked for more than a block it may tell of one. */
+    /*
+     * All but inflate and pack are called with the lock held. map: len at most to the end of the disk; asked for more
+     * than a block it may tell of one.
+     */
     int (*map)(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *out);
     /* A place for the block that *m tells of (its host and file are set); *fresh: it reads as zeroes. */
     int (*alloc)(BlockNode *n, SparseMap *m, bool *fresh);
-    int (*link)(BlockNode *n, const SparseMap *m); /* the block's kind (DATA: host is the block's start; ZERO) into the table */
-    int (*sync)(BlockNode *n);                     /* tables to the file, in order, durable; data that is written is durable then as well */
+    /* the block's kind (DATA: host is the block's start; ZERO) into the table */
+    int (*link)(BlockNode *n, const SparseMap *m);
+    /* tables to the file, in order, durable; data that is written is durable then as well */
+    int (*sync)(BlockNode *n);
     bool (*full)(BlockNode *n);                    /* time for sync */
     int (*first_write)(BlockNode *n);              /* before anything changes; > 0: again before the next change */
     bool can_zero;                                 /* link takes ZERO */
     bool apart;                                    /* there is something between blocks: alloc gives one at a time */
     bool pads;                                     /* the file reaches to the end of its last block */
     bool packs_all;                                /* every write is packed, not only those with BLOCK_REQ_COMPRESSED */
-    CryptoSectors *(*key)(BlockNode *n);           /* DATA are encrypted by sectors of the disk; NULL (or returns NULL): they are not */
-    int (*inflate)(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at, size_t len);
-    int (*pack)(BlockNode *n, const SparseMap *m, const uint8_t *block); /* not locked: compress, write, link; -ENOTSUP: write it plain */
+    /* DATA are encrypted by sectors of the disk; NULL (or returns NULL): they are not */
+    CryptoSectors *(*key)(BlockNode *n);
+    int (*inflate)(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at,
+                   size_t len);
+    /* not locked: compress, write, link; -ENOTSUP: write it plain */
+    int (*pack)(BlockNode *n, const SparseMap *m, const uint8_t *block);
 } SparseOps;
 
 typedef struct SparseRequest SparseRequest;

@@ -25,7 +25,8 @@ static bool parse(Opts *o, uint64_t size, Params *p, Error **errp)
     unsigned sub = 0;
     opts_get(o, "size");
     if (!opts_get_enum(o, "subformat", subformats, &sub, errp) || !opts_get_size(o, "block_size", 0, &p->block, errp) ||
-        !opts_get_size(o, "log_size", MiB, &p->log, errp) || !opts_get_bool(o, "block_state_zero", true, &p->zero, errp))
+        !opts_get_size(o, "log_size", MiB, &p->log, errp) ||
+        !opts_get_bool(o, "block_state_zero", true, &p->zero, errp))
         return false;
     p->fixed = sub;
     p->size = align_up(size, 512);
@@ -73,8 +74,10 @@ static int write_headers(BlockNode *f, const Params *p)
     memset(b, 0, VHDX_REGION_SIZE);
     memcpy(b, "regi", 4);
     store_le32(b + 8, 2);
-    const struct { const uint8_t *guid; uint64_t offset, length; } regions[] = {
-        { vhdx_guid_bat, VHDX_ALIGN + p->log, p->bat_length }, { vhdx_guid_metadata, VHDX_ALIGN + p->log + p->bat_length, VHDX_ALIGN },
+    const struct { const uint8_t *guid; uint64_t offset, length;
+    } regions[] = {
+        { vhdx_guid_bat, VHDX_ALIGN + p->log, p->bat_length },
+        { vhdx_guid_metadata, VHDX_ALIGN + p->log + p->bat_length, VHDX_ALIGN },
     };
     for (unsigned i = 0; i < 2; i++) {
         uint8_t *e = b + 16 + i * 32;
@@ -123,7 +126,10 @@ static int write_bat(BlockNode *f, const Params *p)
         uint64_t run = MIN(p->entries - i, 64 * KiB / 8);
         for (uint64_t k = 0; k < run; k++) {
             bool bitmap = (i + k) % (ratio + 1) == ratio;
-            uint64_t e = bitmap ? 0 : p->fixed ? (p->data + block * p->block) | ST_FULL : p->zero ? ST_ZERO : ST_NOT_PRESENT;
+            uint64_t e = bitmap     ? 0
+                         : p->fixed ? (p->data + block * p->block) | ST_FULL
+                         : p->zero  ? ST_ZERO
+                                    : ST_NOT_PRESENT;
             store_le64(buf + k * 8, e);
             block += !bitmap;
         }

@@ -5,11 +5,23 @@
 #include "block/vhdx/vhdx.h"
 
 /*
- * [MS-VHDX] 2.3. What is changed in tables goes to the log first. Our entries stand for themselves (their tail is their own place): data is
- * durable before one is written, the entry is durable before the tables are written in place, and those are before the next entry is.
+ * [MS-VHDX] 2.3. What is changed in tables goes to the log first. Our entries stand for themselves (their tail is their
+ * own place): data is durable before one is written, the entry is durable before the tables are written in place, and
+ * those are before the next entry is.
  */
-enum { LE_CHECKSUM = 4, LE_LENGTH = 8, LE_TAIL = 12, LE_SEQUENCE = 16, LE_DESCRIPTORS = 24, LE_GUID = 32, LE_FLUSHED = 48, LE_LAST = 56, LE_HEADER = 64,
-       DESCRIPTOR = 32, ENTRY_PAGES_MAX = 126 };
+enum {
+    LE_CHECKSUM = 4,
+    LE_LENGTH = 8,
+    LE_TAIL = 12,
+    LE_SEQUENCE = 16,
+    LE_DESCRIPTORS = 24,
+    LE_GUID = 32,
+    LE_FLUSHED = 48,
+    LE_LAST = 56,
+    LE_HEADER = 64,
+    DESCRIPTOR = 32,
+    ENTRY_PAGES_MAX = 126
+};
 
 /* --- checksums --- */
 
@@ -105,16 +117,19 @@ static const Entry *entry_at(Log *g, uint64_t page)
     e->length = load_le32(h + LE_LENGTH);
     e->tail = load_le32(h + LE_TAIL);
     e->sequence = load_le64(h + LE_SEQUENCE);
-    if (memcmp(h, "loge", 4) || memcmp(h + LE_GUID, g->v->header + HE_LOG_GUID, 16) || !e->length || e->length % VHDX_PAGE ||
-        e->length > g->v->log_length || e->tail % VHDX_PAGE || e->tail >= g->v->log_length || !e->sequence ||
-        descriptor_bytes(load_le32(h + LE_DESCRIPTORS)) > e->length || e->length > g->budget)
+    if (memcmp(h, "loge", 4) || memcmp(h + LE_GUID, g->v->header + HE_LOG_GUID, 16) || !e->length ||
+        e->length % VHDX_PAGE || e->length > g->v->log_length || e->tail % VHDX_PAGE || e->tail >= g->v->log_length ||
+        !e->sequence || descriptor_bytes(load_le32(h + LE_DESCRIPTORS)) > e->length || e->length > g->budget)
         return NULL;
     g->budget -= e->length;
     e->valid = sum_entry(g, page * VHDX_PAGE, e->length) == load_le32(h + LE_CHECKSUM);
     return e->valid ? e : NULL;
 }
 
-/* The newest complete sequence: entries one behind the other, numbers rising by one, the last one's tail being one of them (2.3.2). */
+/*
+ * The newest complete sequence: entries one behind the other, numbers rising by one, the last one's tail being one of
+ * them (2.3.2).
+ */
 static bool find_sequence(Log *g, uint64_t *tail, uint64_t *head)
 {
     uint64_t best = 0;
@@ -123,7 +138,8 @@ static bool find_sequence(Log *g, uint64_t *tail, uint64_t *head)
         uint64_t at = start, seen = 0;
         while (e && seen < g->pages) {
             seen += e->length / VHDX_PAGE;
-            uint64_t distance = (e->tail / VHDX_PAGE + g->pages - start) % g->pages; /* the tail must lie in [start, at] */
+            /* the tail must lie in [start, at] */
+            uint64_t distance = (e->tail / VHDX_PAGE + g->pages - start) % g->pages;
             if (distance <= (at + g->pages - start) % g->pages && e->sequence > best) {
                 best = e->sequence;
                 *tail = e->tail / VHDX_PAGE;
@@ -131,7 +147,8 @@ static bool find_sequence(Log *g, uint64_t *tail, uint64_t *head)
             }
             uint64_t next = (at + e->length / VHDX_PAGE) % g->pages;
             const Entry *f = entry_at(g, next);
-            if (!f || f->sequence != e->sequence + 1 || (g->budget = g->budget > VHDX_PAGE ? g->budget - VHDX_PAGE : 0) == 0)
+            if (!f || f->sequence != e->sequence + 1 ||
+                (g->budget = g->budget > VHDX_PAGE ? g->budget - VHDX_PAGE : 0) == 0)
                 break;
             e = f;
             at = next;
@@ -166,8 +183,10 @@ static int replay_descriptor(const Log *g, const uint8_t *d, const Entry *e, uin
 static bool replay_entry(Log *g, uint64_t page, Error **errp)
 {
     const Entry *e = entry_at(g, page);
-    uint64_t at = page * VHDX_PAGE, count = load_le32(g->ring + at + LE_DESCRIPTORS), last = load_le64(g->ring + at + LE_LAST);
-    uint64_t flushed = load_le64(g->ring + at + LE_FLUSHED), size = block_size(g->n->file), data = descriptor_bytes(count);
+    uint64_t at = page * VHDX_PAGE, count = load_le32(g->ring + at + LE_DESCRIPTORS),
+             last = load_le64(g->ring + at + LE_LAST);
+    uint64_t flushed = load_le64(g->ring + at + LE_FLUSHED), size = block_size(g->n->file),
+             data = descriptor_bytes(count);
     if (flushed > size)
         return sparse_bad(g->n, errp, "the file is shorter than its log says: it was cut off");
     if (last > size && (last - size > 16 * GiB || !block_truncate(g->n->file, last, PREALLOC_OFF, false, NULL)))
@@ -194,7 +213,10 @@ bool vhdx_replay(BlockNode *n, Error **errp)
     if (vhdx_log_is_empty(v))
         return true;
     if (!block_writable(n)) {
-        error_setf(errp, "image '%s' was not closed and has a log to be replayed; open it for writing, or run rhea-img check -r all", block_filename(n));
+        error_setf(
+            errp,
+            "image '%s' was not closed and has a log to be replayed; open it for writing, or run rhea-img check -r all",
+            block_filename(n));
         return false;
     }
     g.ring = g_try_malloc(v->log_length);
@@ -227,7 +249,8 @@ typedef struct Batch { BlockNode *n; uint8_t *buf; uint64_t offsets[ENTRY_PAGES_
 static int write_batch(Batch *b)
 {
     Vhdx *v = vhdx_of(b->n);
-    uint64_t length = (UINT64_C(1) + b->count) * VHDX_PAGE, at = v->log_next + length <= v->log_length ? v->log_next : 0;
+    uint64_t length = (UINT64_C(1) + b->count) * VHDX_PAGE,
+             at = v->log_next + length <= v->log_length ? v->log_next : 0;
     uint8_t *h = b->buf;
     if (!b->count)
         return 0;

@@ -4,8 +4,10 @@
 #include <string.h>
 #include "block/vhdx/vhdx.h"
 
-const uint8_t vhdx_guid_bat[16] = { 0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08 };
-const uint8_t vhdx_guid_metadata[16] = { 0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e };
+const uint8_t vhdx_guid_bat[16] = { 0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42,
+                                    0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08 };
+const uint8_t vhdx_guid_metadata[16] = { 0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b,
+                                         0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e };
 const uint8_t vhdx_items[6][16] = {
     { 0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b },
     { 0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48, 0xb2, 0x11, 0x5d, 0xbe, 0xd8, 0x3b, 0xf4, 0xb8 },
@@ -19,9 +21,15 @@ const uint8_t vhdx_items[6][16] = {
 
 /* Behind each chunk_ratio payload entries there is one for the chunk's sector bitmap ([MS-VHDX] 2.5). */
 static uint64_t payload_entry(const Vhdx *v, uint64_t block) { return v->bat + (block + block / v->chunk_ratio) * 8; }
-static uint64_t bitmap_entry(const Vhdx *v, uint64_t block) { return v->bat + ((block / v->chunk_ratio + 1) * (v->chunk_ratio + 1) - 1) * 8; }
+static uint64_t bitmap_entry(const Vhdx *v, uint64_t block)
+{
+    return v->bat + ((block / v->chunk_ratio + 1) * (v->chunk_ratio + 1) - 1) * 8;
+}
 
-/* The block's own sectors and the parent's are mixed: the kind of the one at `offset`, up to where the bitmap's word changes. */
+/*
+ * The block's own sectors and the parent's are mixed: the kind of the one at `offset`, up to where the bitmap's word
+ * changes.
+ */
 static int map_partial(BlockNode *n, uint64_t offset, uint64_t block, SparseMap *m)
 {
     Vhdx *v = vhdx_of(n);
@@ -96,14 +104,20 @@ static int vhdx_first_write(BlockNode *n)
     return vhdx_write_header(n);
 }
 
-static const SparseOps vhdx_ops = { .map = vhdx_map, .alloc = vhdx_alloc, .link = vhdx_link, .sync = vhdx_sync, .full = vhdx_full,
-                                    .first_write = vhdx_first_write, .pads = true };
+static const SparseOps vhdx_ops = { .map = vhdx_map,
+                                    .alloc = vhdx_alloc,
+                                    .link = vhdx_link,
+                                    .sync = vhdx_sync,
+                                    .full = vhdx_full,
+                                    .first_write = vhdx_first_write,
+                                    .pads = true };
 
 /* --- opening --- */
 
 static bool valid_header(const uint8_t *h)
 {
-    return !memcmp(h, "head", 4) && load_le16(h + HE_VERSION) == 1 && vhdx_checksum(h, VHDX_HEADER, HE_CHECKSUM) == load_le32(h + HE_CHECKSUM);
+    return !memcmp(h, "head", 4) && load_le16(h + HE_VERSION) == 1 &&
+           vhdx_checksum(h, VHDX_HEADER, HE_CHECKSUM) == load_le32(h + HE_CHECKSUM);
 }
 
 static bool read_headers(BlockNode *n, Error **errp)
@@ -123,8 +137,8 @@ static bool read_headers(BlockNode *n, Error **errp)
     if (load_le16(v->header + HE_LOG_VERSION) && !vhdx_log_is_empty(v))
         return sparse_bad(n, errp, "its log is of an unknown version");
     uint64_t file = block_size(n->file);
-    if (!v->log_length || v->log_length % VHDX_ALIGN || v->log_length > VHDX_LOG_MAX || v->log % VHDX_ALIGN || v->log < VHDX_ALIGN || v->log > file ||
-        v->log_length > file - v->log)
+    if (!v->log_length || v->log_length % VHDX_ALIGN || v->log_length > VHDX_LOG_MAX || v->log % VHDX_ALIGN ||
+        v->log < VHDX_ALIGN || v->log > file || v->log_length > file - v->log)
         return sparse_bad(n, errp, "the place or size of its log is not possible");
     return true;
 }
@@ -146,7 +160,8 @@ static bool read_regions(BlockNode *n, Error **errp)
         bool bat = !memcmp(e, vhdx_guid_bat, 16), metadata = !memcmp(e, vhdx_guid_metadata, 16);
         if (!bat && !metadata && load_le32(e + 28) & 1)
             return sparse_bad(n, errp, "it needs a kind of region that this program does not know");
-        if ((bat || metadata) && (offset < VHDX_ALIGN || offset % VHDX_ALIGN || !length || length % VHDX_ALIGN || offset > file || length > file - offset))
+        if ((bat || metadata) && (offset < VHDX_ALIGN || offset % VHDX_ALIGN || !length || length % VHDX_ALIGN ||
+                                  offset > file || length > file - offset))
             return sparse_bad(n, errp, "a region does not lie within the file");
         if (bat) {
             v->bat = offset;
@@ -179,11 +194,14 @@ static bool read_parent(BlockNode *n, const uint8_t *item, uint32_t len, Error *
 {
     g_autofree char *path = locator_value(item, len, "relative_path");
     if (block_writable(n) && !(n->flags & BLOCK_CHECK)) {
-        error_setf(errp, "image '%s': differencing vhdx images can only be read; convert it, or open it with read-only=on", block_filename(n));
+        error_setf(errp,
+                   "image '%s': differencing vhdx images can only be read; convert it, or open it with read-only=on",
+                   block_filename(n));
         return false;
     }
     if (!path || !*path)
-        return sparse_bad(n, errp, "it has a parent but does not say where in a relative path; give backing.file.filename=");
+        return sparse_bad(n, errp,
+                          "it has a parent but does not say where in a relative path; give backing.file.filename=");
     g_strdelimit(path, "\\", '/');
     n->backing_file = g_strdup(g_str_has_prefix(path, "./") ? path + 2 : path);
     n->backing_format = g_strdup("vhdx");
@@ -210,13 +228,15 @@ static bool read_metadata(BlockNode *n, Error **errp)
             return sparse_bad(n, errp, "it needs metadata that this program does not know");
         if (which == 6)
             continue;
-        if (offset < VHDX_REGION_SIZE || offset > v->metadata_length || len > v->metadata_length - offset || len > 64 * KiB)
+        if (offset < VHDX_REGION_SIZE || offset > v->metadata_length || len > v->metadata_length - offset ||
+            len > 64 * KiB)
             return sparse_bad(n, errp, "an item of its metadata does not lie within the region");
         if (which == IT_PARENT) {
             parent = g_malloc(MAX(len, 1u));
             parent_len = len;
         }
-        if (block_pread(n->file, v->metadata + offset, which == IT_PARENT ? parent : values[which], which == IT_PARENT ? len : MIN(len, 16u)))
+        if (block_pread(n->file, v->metadata + offset, which == IT_PARENT ? parent : values[which],
+                        which == IT_PARENT ? len : MIN(len, 16u)))
             return sparse_bad(n, errp, "its metadata can't be read");
         if (which == IT_SIZE)
             v->size_offset = v->metadata + offset;
@@ -229,7 +249,8 @@ static bool read_metadata(BlockNode *n, Error **errp)
     v->sector = load_le32(values[IT_SECTOR]);
     v->physical = load_le32(values[IT_PHYSICAL]);
     n->size = load_le64(values[IT_SIZE]);
-    return !(v->flags & 2) || (parent ? read_parent(n, parent, parent_len, errp) : sparse_bad(n, errp, "its parent locator is missing"));
+    return !(v->flags & 2) ||
+           (parent ? read_parent(n, parent, parent_len, errp) : sparse_bad(n, errp, "its parent locator is missing"));
 }
 
 static bool derive(BlockNode *n, Error **errp)
@@ -244,7 +265,8 @@ static bool derive(BlockNode *n, Error **errp)
     v->chunk_ratio = (UINT64_C(1) << 23) * v->sector / v->block_size;
     v->blocks = (block_size(n) + v->block_size - 1) / v->block_size;
     uint64_t chunks = (v->blocks + v->chunk_ratio - 1) / v->chunk_ratio;
-    uint64_t entries = v->flags & 2 ? chunks * (v->chunk_ratio + 1) : v->blocks + (v->blocks ? (v->blocks - 1) / v->chunk_ratio : 0);
+    uint64_t entries = v->flags & 2 ? chunks * (v->chunk_ratio + 1)
+                                    : v->blocks + (v->blocks ? (v->blocks - 1) / v->chunk_ratio : 0);
     if (entries * 8 > v->bat_length)
         return sparse_bad(n, errp, "its BAT is too short for the disk");
     return true;
@@ -277,7 +299,8 @@ static bool vhdx_open(BlockNode *n, Opts *o, Error **errp)
     uint8_t head[8] = { 0 };
     if (block_size(n->file) < VHDX_ALIGN || block_pread(n->file, 0, head, 8) || memcmp(head, "vhdxfile", 8))
         return sparse_bad(n, errp, "it does not start with the format's signature");
-    if (!read_headers(n, errp) || !vhdx_replay(n, errp) || !read_regions(n, errp) || !read_metadata(n, errp) || !derive(n, errp) || !find_end(n, errp))
+    if (!read_headers(n, errp) || !vhdx_replay(n, errp) || !read_regions(n, errp) || !read_metadata(n, errp) ||
+        !derive(n, errp) || !find_end(n, errp))
         return false;
     meta_init(&v->meta, n->file);
     sparse_init(n, &vhdx_ops);
@@ -323,7 +346,9 @@ static bool vhdx_check(BlockNode *n, BlockCheck *c, unsigned fix, Error **errp)
         error_setf(errp, "image '%s': too large a file to be checked", block_filename(n));
         return false;
     }
-    const uint64_t fixed[][2] = { { 0, VHDX_ALIGN }, { v->log, v->log_length }, { v->bat, v->bat_length }, { v->metadata, v->metadata_length } };
+    const uint64_t fixed[][2] = {
+        { 0, VHDX_ALIGN }, { v->log, v->log_length }, { v->bat, v->bat_length }, { v->metadata, v->metadata_length }
+    };
     for (unsigned k = 0; k < ARRAY_LEN(fixed); k++) {
         for (uint64_t p = fixed[k][0] / VHDX_ALIGN; p < (fixed[k][0] + fixed[k][1]) / VHDX_ALIGN && p < places; p++)
             seen[p / 8] |= (uint8_t)(1u << (p % 8));
@@ -362,9 +387,14 @@ static bool vhdx_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
     Vhdx *v = vhdx_of(n);
     size = align_up(size, v->sector);
     uint64_t blocks = (size + v->block_size - 1) / v->block_size, room = v->bat_length / 8;
-    if (size < block_size(n) || prealloc != PREALLOC_OFF || v->flags & 1 || blocks + blocks / v->chunk_ratio > room || size > 64 * 1024 * GiB) {
-        error_setf(errp, "image '%s': its block table has room for disks up to %" PRIu64 " bytes, and it can't become smaller or be preallocated; "
-                   "convert it instead", block_filename(n), v->flags & 1 ? block_size(n) : (room - room / (v->chunk_ratio + 1) - 1) * v->block_size);
+    if (size < block_size(n) || prealloc != PREALLOC_OFF || v->flags & 1 || blocks + blocks / v->chunk_ratio > room ||
+        size > 64 * 1024 * GiB) {
+        error_setf(errp,
+                   "image '%s': its block table has room for disks up to %" PRIu64
+                   " bytes, and it can't become smaller or be preallocated; "
+                   "convert it instead",
+                   block_filename(n),
+                   v->flags & 1 ? block_size(n) : (room - room / (v->chunk_ratio + 1) - 1) * v->block_size);
         return false;
     }
     pthread_mutex_lock(&v->sparse.lock);
@@ -384,12 +414,30 @@ static bool vhdx_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
     return !r;
 }
 
-static unsigned vhdx_probe(const uint8_t *head, size_t len, const char *filename) { return len >= 8 && !memcmp(head, "vhdxfile", 8) ? 100 : 0; }
+static unsigned vhdx_probe(const uint8_t *head, size_t len, const char *filename)
+{
+    return len >= 8 && !memcmp(head, "vhdxfile", 8) ? 100 : 0;
+}
 
 static const BlockDriver vhdx_driver = {
-    .name = "vhdx", .desc = "Hyper-V virtual disk", .instance_size = sizeof(Vhdx), .create_options = vhdx_create_options, .probe = vhdx_probe,
-    .open = vhdx_open, .close = vhdx_close, .inactivate = vhdx_inactivate, .preadv = sparse_preadv, .pwritev = sparse_pwritev,
-    .pwrite_zeroes = sparse_pwrite_zeroes, .pdiscard = sparse_pdiscard, .flush = sparse_flush, .status = sparse_status, .truncate = vhdx_truncate,
-    .info = vhdx_info, .create = vhdx_create, .measure = vhdx_measure, .check = vhdx_check,
+    .name = "vhdx",
+    .desc = "Hyper-V virtual disk",
+    .instance_size = sizeof(Vhdx),
+    .create_options = vhdx_create_options,
+    .probe = vhdx_probe,
+    .open = vhdx_open,
+    .close = vhdx_close,
+    .inactivate = vhdx_inactivate,
+    .preadv = sparse_preadv,
+    .pwritev = sparse_pwritev,
+    .pwrite_zeroes = sparse_pwrite_zeroes,
+    .pdiscard = sparse_pdiscard,
+    .flush = sparse_flush,
+    .status = sparse_status,
+    .truncate = vhdx_truncate,
+    .info = vhdx_info,
+    .create = vhdx_create,
+    .measure = vhdx_measure,
+    .check = vhdx_check,
 };
 BLOCK_DRIVER_REGISTER(vhdx_driver)

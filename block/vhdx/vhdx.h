@@ -6,11 +6,28 @@
 #include "base/bits.h"
 #include "block/sparse/sparse.h"
 
-enum { VHDX_HEADER = 4096, VHDX_HEADER1 = 64 << 10, VHDX_HEADER2 = 128 << 10, VHDX_REGIONS = 192 << 10, VHDX_REGION_SIZE = 64 << 10,
-       VHDX_ALIGN = 1 << 20, VHDX_LOG_MAX = 256 << 20, VHDX_PAGE = 4096 };
+enum {
+    VHDX_HEADER = 4096,
+    VHDX_HEADER1 = 64 << 10,
+    VHDX_HEADER2 = 128 << 10,
+    VHDX_REGIONS = 192 << 10,
+    VHDX_REGION_SIZE = 64 << 10,
+    VHDX_ALIGN = 1 << 20,
+    VHDX_LOG_MAX = 256 << 20,
+    VHDX_PAGE = 4096
+};
 /* Header fields ([MS-VHDX] 2.2.2). */
-enum { HE_CHECKSUM = 4, HE_SEQUENCE = 8, HE_FILE_GUID = 16, HE_DATA_GUID = 32, HE_LOG_GUID = 48, HE_LOG_VERSION = 64, HE_VERSION = 66, HE_LOG_LENGTH = 68,
-       HE_LOG_OFFSET = 72 };
+enum {
+    HE_CHECKSUM = 4,
+    HE_SEQUENCE = 8,
+    HE_FILE_GUID = 16,
+    HE_DATA_GUID = 32,
+    HE_LOG_GUID = 48,
+    HE_LOG_VERSION = 64,
+    HE_VERSION = 66,
+    HE_LOG_LENGTH = 68,
+    HE_LOG_OFFSET = 72
+};
 /* States of blocks in the BAT (2.5.1). */
 enum { ST_NOT_PRESENT, ST_UNDEFINED, ST_ZERO, ST_UNMAPPED, ST_FULL = 6, ST_PARTIAL = 7 };
 
@@ -29,9 +46,12 @@ static inline Vhdx *vhdx_of(BlockNode *n) { return n->opaque; }
 extern const uint8_t vhdx_guid_bat[16], vhdx_guid_metadata[16], vhdx_items[6][16];
 enum { IT_PARAMETERS, IT_SIZE, IT_PAGE83, IT_SECTOR, IT_PHYSICAL, IT_PARENT };
 
-uint32_t vhdx_crc(uint32_t crc, const void *data, size_t len);       /* CRC-32C, without the final inversion when chained: start with ~0 */
-uint32_t vhdx_checksum(const void *data, size_t len, size_t at);      /* of a structure with its checksum at `at` taken as zero */
-int vhdx_write_header(BlockNode *n);                                  /* the other one, with the next sequence number; durable */
+/* CRC-32C, without the final inversion when chained: start with ~0 */
+uint32_t vhdx_crc(uint32_t crc, const void *data, size_t len);
+/* of a structure with its checksum at `at` taken as zero */
+uint32_t vhdx_checksum(const void *data, size_t len, size_t at);
+/* the other one, with the next sequence number; durable */
+int vhdx_write_header(BlockNode *n);
 bool vhdx_replay(BlockNode *n, Error **errp);                         /* when the log is not empty */
 bool vhdx_log_is_empty(const Vhdx *v);
 int vhdx_sync(BlockNode *n);

@@ -14,13 +14,16 @@ const BlockCreateOption vmdk_create_options[] = {
     { "backing_fmt", "string", "its format: vmdk", NULL },
     { "compat6", "bool", "hardware version 6", "off" },
     { "hwversion", "string", "virtual hardware version", "4" },
-    { "subformat", "string", "monolithicSparse, monolithicFlat, twoGbMaxExtentSparse, twoGbMaxExtentFlat or streamOptimized", "monolithicSparse" },
+    { "subformat", "string",
+      "monolithicSparse, monolithicFlat, twoGbMaxExtentSparse, twoGbMaxExtentFlat or streamOptimized",
+      "monolithicSparse" },
     { "toolsversion", "string", "version of the guest's tools", "2147483647" },
     { "zeroed_grain", "bool", "grains can be marked as zero without being stored", "off" },
     { NULL }
 };
 
-static const char *const subformats[] = { "monolithicSparse", "monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat", "streamOptimized", NULL };
+static const char *const subformats[] = { "monolithicSparse",   "monolithicFlat",  "twoGbMaxExtentSparse",
+                                          "twoGbMaxExtentFlat", "streamOptimized", NULL };
 
 typedef struct Params {
     const char *backing, *hwversion, *tools, *subformat;
@@ -61,12 +64,16 @@ static bool parse(Opts *o, Params *p, Error **errp)
     const char *format = opts_get(o, "backing_fmt");
     unsigned sub = 0;
     bool compat6;
-    *p = (Params){ .backing = opts_get(o, "backing_file"), .hwversion = opts_get(o, "hwversion"), .tools = opts_get(o, "toolsversion") };
+    *p = (Params){ .backing = opts_get(o, "backing_file"),
+                   .hwversion = opts_get(o, "hwversion"),
+                   .tools = opts_get(o, "toolsversion") };
     opts_get(o, "size");
     p->backing = p->backing && *p->backing ? p->backing : NULL;
-    if (!opts_get_enum(o, "subformat", subformats, &sub, errp) || !opts_get_enum(o, "adapter_type", adapters, &p->adapter, errp) ||
-        !opts_get_bool(o, "compat6", false, &compat6, errp) || !opts_get_bool(o, "zeroed_grain", false, &p->zeroed, errp) ||
-        !plain("hwversion", p->hwversion, errp) || !plain("toolsversion", p->tools, errp) || !plain("backing_file", p->backing, errp))
+    if (!opts_get_enum(o, "subformat", subformats, &sub, errp) ||
+        !opts_get_enum(o, "adapter_type", adapters, &p->adapter, errp) ||
+        !opts_get_bool(o, "compat6", false, &compat6, errp) ||
+        !opts_get_bool(o, "zeroed_grain", false, &p->zeroed, errp) || !plain("hwversion", p->hwversion, errp) ||
+        !plain("toolsversion", p->tools, errp) || !plain("backing_file", p->backing, errp))
         return false;
     p->subformat = subformats[sub];
     p->flat = sub == 1 || sub == 3;
@@ -117,7 +124,8 @@ static int write_sparse(BlockNode *f, uint64_t sectors, const Params *p, const c
     Layout l = layout(sectors);
     store_le32(h, VMDK_MAGIC);
     store_le32(h + VH_VERSION, p->stream ? 3 : p->zeroed ? 2 : 1);
-    store_le32(h + VH_FLAGS, 3 | (p->zeroed ? VMDK_FLAG_ZEROED : 0) | (p->stream ? VMDK_FLAG_COMPRESSED | VMDK_FLAG_MARKERS : 0));
+    store_le32(h + VH_FLAGS,
+               3 | (p->zeroed ? VMDK_FLAG_ZEROED : 0) | (p->stream ? VMDK_FLAG_COMPRESSED | VMDK_FLAG_MARKERS : 0));
     store_le64(h + VH_CAPACITY, sectors);
     store_le64(h + VH_GRAIN, GRAIN);
     store_le64(h + VH_DESC, 1);
@@ -163,9 +171,12 @@ static char *make_descriptor(const Params *p, uint64_t sectors, const char *exte
     if (p->backing)
         g_string_append_printf(s, "parentFileNameHint=\"%s\"\n", p->backing);
     g_string_append_printf(s, "\n# Extent description\n%s\n# The Disk Data Base\n#DDB\n\n", extents);
-    g_string_append_printf(s, "ddb.virtualHWVersion = \"%s\"\nddb.geometry.cylinders = \"%" PRIu64 "\"\nddb.geometry.heads = \"%u\"\n", p->hwversion,
-                           cylinders, heads);
-    g_string_append_printf(s, "ddb.geometry.sectors = \"63\"\nddb.adapterType = \"%s\"\nddb.toolsVersion = \"%s\"\n", adapters[p->adapter], p->tools);
+    g_string_append_printf(s,
+                           "ddb.virtualHWVersion = \"%s\"\nddb.geometry.cylinders = \"%" PRIu64
+                           "\"\nddb.geometry.heads = \"%u\"\n",
+                           p->hwversion, cylinders, heads);
+    g_string_append_printf(s, "ddb.geometry.sectors = \"63\"\nddb.adapterType = \"%s\"\nddb.toolsVersion = \"%s\"\n",
+                           adapters[p->adapter], p->tools);
     return g_string_free(s, FALSE);
 }
 
@@ -190,11 +201,13 @@ static bool create_parts(const char *filename, uint64_t sectors, const Params *p
     unsigned i = 0;
     for (uint64_t at = 0; at < sectors || !i; at += part) {
         uint64_t len = MIN(sectors - at, part);
-        g_autofree char *name = p->split ? g_strdup_printf("%s-%c%03u%s", stem, p->flat ? 'f' : 's', ++i, end) : g_strdup_printf("%s-flat%s", stem, end);
+        g_autofree char *name = p->split ? g_strdup_printf("%s-%c%03u%s", stem, p->flat ? 'f' : 's', ++i, end)
+                                         : g_strdup_printf("%s-flat%s", stem, end);
         g_autofree char *base = g_path_get_basename(name);
         if (!create_extent(name, len, p, NULL, errp))
             return false;
-        g_string_append_printf(lines, "RW %" PRIu64 " %s \"%s\"%s\n", len, p->flat ? "FLAT" : "SPARSE", base, p->flat ? " 0" : "");
+        g_string_append_printf(lines, "RW %" PRIu64 " %s \"%s\"%s\n", len, p->flat ? "FLAT" : "SPARSE", base,
+                               p->flat ? " 0" : "");
         i = MAX(i, 1u);
     }
     g_autofree char *text = make_descriptor(p, sectors, lines->str);
@@ -209,7 +222,10 @@ bool vmdk_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     uint64_t sectors = (size + VMDK_SECTOR - 1) / VMDK_SECTOR;
     bool sparse_single = !p.split && !p.flat;
     if (sparse_single && sectors > UINT32_MAX - layout(sectors).data) {
-        error_setf(errp, "vmdk: a disk of %" PRIu64 " bytes is too large for one sparse file (2T); use subformat=twoGbMaxExtentSparse", size);
+        error_setf(errp,
+                   "vmdk: a disk of %" PRIu64
+                   " bytes is too large for one sparse file (2T); use subformat=twoGbMaxExtentSparse",
+                   size);
         return false;
     }
     if (p.split && sectors / (SPLIT / VMDK_SECTOR) >= VMDK_EXTENTS_MAX) {
@@ -218,7 +234,8 @@ bool vmdk_create(const char *filename, uint64_t size, Opts *o, Error **errp)
     }
     if (!sparse_single)
         return create_parts(filename, sectors, &p, errp);
-    g_autofree char *base = g_path_get_basename(filename), *line = g_strdup_printf("RW %" PRIu64 " SPARSE \"%s\"\n", sectors, base);
+    g_autofree char *base = g_path_get_basename(filename),
+                    *line = g_strdup_printf("RW %" PRIu64 " SPARSE \"%s\"\n", sectors, base);
     g_autofree char *text = make_descriptor(&p, sectors, line);
     if (strlen(text) > DESC_SECTORS * VMDK_SECTOR) {
         error_setf(errp, "vmdk: the descriptor does not fit; shorter names, please");
@@ -232,7 +249,8 @@ bool vmdk_measure(Opts *o, BlockNode *n, uint64_t size, uint64_t *required, uint
     Params p;
     if (!parse(o, &p, errp))
         return false;
-    uint64_t sectors = (size + VMDK_SECTOR - 1) / VMDK_SECTOR, part = p.split ? SPLIT / VMDK_SECTOR : MAX(sectors, 1u), head = 0;
+    uint64_t sectors = (size + VMDK_SECTOR - 1) / VMDK_SECTOR, part = p.split ? SPLIT / VMDK_SECTOR : MAX(sectors, 1u),
+             head = 0;
     for (uint64_t at = 0; at < sectors && !p.flat; at += part)
         head += layout(MIN(sectors - at, part)).data * VMDK_SECTOR;
     uint64_t grain = GRAIN * VMDK_SECTOR + (p.stream ? VMDK_SECTOR : 0); /* incompressible data grows a little */

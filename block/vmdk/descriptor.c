@@ -86,29 +86,37 @@ bool vmdk_write_descriptor(BlockNode *n, Error **errp)
 /* --- extents --- */
 
 /*
- * Where an extent may be: an image that came from elsewhere must not make us open what is not its own. A name is relative to the descriptor,
- * has no "..", and is a plain file, unless the user says any-extent-path=on.
+ * Where an extent may be: an image that came from elsewhere must not make us open what is not its own. A name is
+ * relative to the descriptor, has no "..", and is a plain file, unless the user says any-extent-path=on.
  */
 static char *extent_path(BlockNode *n, const char *name, Error **errp)
 {
     Vmdk *v = vmdk_of(n);
     g_auto(GStrv) parts = g_strsplit(name, "/", -1);
     if (!v->any_path && (g_path_is_absolute(name) || g_strv_contains((const char *const *)parts, ".."))) {
-        error_setf(errp, "image '%s': its extent '%s' lies outside the image's folder, which may be a trap; if you trust the image, open it with "
-                   "driver=vmdk,any-extent-path=on", block_filename(n), name);
+        error_setf(errp,
+                   "image '%s': its extent '%s' lies outside the image's folder, which may be a trap; if you trust the "
+                   "image, open it with "
+                   "driver=vmdk,any-extent-path=on",
+                   block_filename(n), name);
         return NULL;
     }
     char *colon = strpbrk(block_filename(n), ":/");
-    if (!g_path_is_absolute(name) && (g_str_has_prefix(block_filename(n), "json:") || (colon && *colon == ':' && colon[1] == '/'))) {
-        error_setf(errp, "image '%s': its extent '%s' is a relative name, and the image itself is no plain file", block_filename(n), name);
+    if (!g_path_is_absolute(name) &&
+        (g_str_has_prefix(block_filename(n), "json:") || (colon && *colon == ':' && colon[1] == '/'))) {
+        error_setf(errp, "image '%s': its extent '%s' is a relative name, and the image itself is no plain file",
+                   block_filename(n), name);
         return NULL;
     }
     g_autofree char *dir = g_path_get_dirname(block_filename(n));
-    char *path = g_path_is_absolute(name) ? g_strdup(name) : !strcmp(dir, ".") && !g_str_has_prefix(block_filename(n), "./") ? g_strdup(name)
-               : g_build_filename(dir, name, NULL);
+    char *path = g_path_is_absolute(name)                                          ? g_strdup(name)
+                 : !strcmp(dir, ".") && !g_str_has_prefix(block_filename(n), "./") ? g_strdup(name)
+                                                                                   : g_build_filename(dir, name, NULL);
     struct stat st;
     if (!v->any_path && !stat(path, &st) && !S_ISREG(st.st_mode)) {
-        error_setf(errp, "image '%s': its extent '%s' is no plain file; if you trust the image, open it with driver=vmdk,any-extent-path=on",
+        error_setf(errp,
+                   "image '%s': its extent '%s' is no plain file; if you trust the image, open it with "
+                   "driver=vmdk,any-extent-path=on",
                    block_filename(n), path);
         g_free(path);
         return NULL;
@@ -124,7 +132,8 @@ static BlockNode *open_extent(BlockNode *n, const char *name, Error **errp)
     g_autoptr(Opts) o = opts_new();
     opts_set(o, "driver", "file");
     opts_set(o, "filename", path);
-    unsigned flags = n->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH | BLOCK_CHECK | BLOCK_TEMPORARY);
+    unsigned flags = n->flags & ~(unsigned)(BLOCK_ZERO_DETECT | BLOCK_ZERO_UNMAP | BLOCK_WRITETHROUGH | BLOCK_CHECK |
+                                            BLOCK_TEMPORARY);
     BlockNode *f = block_open(NULL, o, flags, errp);
     if (!f)
         error_prependf(errp, "image '%s': extent", block_filename(n));
@@ -137,7 +146,8 @@ static bool parse_line(BlockNode *n, const char *line, VmdkExtent *e, uint64_t *
     char access[12], type[20];
     int at = 0;
     if (sscanf(line, "%11s %" SCNu64 " %19s%n", access, sectors, type, &at) != 3 || *sectors > INT64_MAX / 1024) {
-        error_setf(errp, "image '%s': its descriptor has an extent line that can't be read: %.80s", block_filename(n), line);
+        error_setf(errp, "image '%s': its descriptor has an extent line that can't be read: %.80s", block_filename(n),
+                   line);
         return false;
     }
     if (!strcmp(access, "NOACCESS")) {
@@ -162,7 +172,9 @@ static bool parse_line(BlockNode *n, const char *line, VmdkExtent *e, uint64_t *
     } else if (!strcmp(type, "ZERO")) {
         e->kind = VMDK_ZERO;
     } else {
-        error_setf(errp, "image '%s': extents of type %s can't be opened here; FLAT, SPARSE, VMFS, VMFSSPARSE and ZERO can", block_filename(n), type);
+        error_setf(errp,
+                   "image '%s': extents of type %s can't be opened here; FLAT, SPARSE, VMFS, VMFSSPARSE and ZERO can",
+                   block_filename(n), type);
         return false;
     }
     if (e->kind != VMDK_ZERO && !(e->name && *e->name))

@@ -6,8 +6,9 @@
 #include "block/vmdk/vmdk.h"
 
 /*
- * VDF "Hosted sparse extents": the grain directory (GD) has the sectors of the grain tables (GT), those the sectors of the grains; 0: none.
- * A second copy of both is kept (redundant GD). ESX "COWD" extents are the same with another header.
+ * VDF "Hosted sparse extents": the grain directory (GD) has the sectors of the grain tables (GT), those the sectors of
+ * the grains; 0: none. A second copy of both is kept (redundant GD). ESX "COWD" extents are the same with another
+ * header.
  */
 
 /* --- opening --- */
@@ -54,9 +55,10 @@ static bool find_footer(BlockNode *n, VmdkExtent *e, uint8_t *h, Error **errp)
 {
     uint8_t tail[3 * VMDK_SECTOR];
     uint64_t size = block_size(e->file);
-    if (size < sizeof tail || block_pread(e->file, size - sizeof tail, tail, sizeof tail) || load_le32(tail + VMDK_SECTOR) != VMDK_MAGIC ||
-        load_le32(tail + 8) != 0 || load_le32(tail + 12) != 3)
-        return sparse_bad(n, errp, "its directory should be at the end, but there is no footer; the file may be cut short");
+    if (size < sizeof tail || block_pread(e->file, size - sizeof tail, tail, sizeof tail) ||
+        load_le32(tail + VMDK_SECTOR) != VMDK_MAGIC || load_le32(tail + 8) != 0 || load_le32(tail + 12) != 3)
+        return sparse_bad(n, errp,
+                          "its directory should be at the end, but there is no footer; the file may be cut short");
     memcpy(h, tail + VMDK_SECTOR, VMDK_SECTOR);
     e->at_end = true;
     return true;
@@ -78,7 +80,8 @@ bool vmdk_open_sparse(BlockNode *n, VmdkExtent *e, Error **errp)
     uint32_t version = load_le32(h + VH_VERSION), flags = load_le32(h + VH_FLAGS);
     unsigned compression = load_le16(h + VH_COMPRESSION);
     if (!version || version > 3) {
-        error_setf(errp, "image '%s': vmdk extents of version %u are not known here; 1 to 3 are", block_filename(n), version);
+        error_setf(errp, "image '%s': vmdk extents of version %u are not known here; 1 to 3 are", block_filename(n),
+                   version);
         return false;
     }
     if (compression > 1 || (compression == 1) != !!(flags & VMDK_FLAG_COMPRESSED))
@@ -90,7 +93,8 @@ bool vmdk_open_sparse(BlockNode *n, VmdkExtent *e, Error **errp)
     e->compressed = compression;
     e->markers = flags & VMDK_FLAG_MARKERS;
     e->zeroed = flags & VMDK_FLAG_ZEROED && version >= 2;
-    uint64_t gd = load_le64(h + VH_GD), rgd = flags & VMDK_FLAG_RGD ? load_le64(h + VH_RGD) : 0, over = load_le64(h + VH_OVERHEAD);
+    uint64_t gd = load_le64(h + VH_GD), rgd = flags & VMDK_FLAG_RGD ? load_le64(h + VH_RGD) : 0,
+             over = load_le64(h + VH_OVERHEAD);
     if (gd > INT64_MAX / 1024 || rgd > INT64_MAX / 1024 || !gd)
         return sparse_bad(n, errp, "the place of its grain directory is not possible");
     e->gd = gd * VMDK_SECTOR;
@@ -133,8 +137,9 @@ static int check_parent(BlockNode *n)
     if (!v->parent_checked && n->backing && !strcmp(n->backing->drv->name, "vmdk")) {
         uint32_t cid = vmdk_of(n->backing)->cid;
         if (cid != v->parent_cid) {
-            warn_reportf("image '%s' was made above a parent with content ID %08x, but '%s' has %08x: the parent was changed", block_filename(n),
-                         v->parent_cid, block_filename(n->backing), cid);
+            warn_reportf(
+                "image '%s' was made above a parent with content ID %08x, but '%s' has %08x: the parent was changed",
+                block_filename(n), v->parent_cid, block_filename(n->backing), cid);
             return -EINVAL;
         }
     }
@@ -148,7 +153,12 @@ static int vmdk_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
     if (!e)
         return -EIO;
     uint64_t in = offset - e->start, gt, entry = 0;
-    *m = (SparseMap){ .kind = SPARSE_ZERO, .file = e->file, .len = e->size - in, .block = offset, .unit = e->size - in, .limit = e->start + e->size };
+    *m = (SparseMap){ .kind = SPARSE_ZERO,
+                      .file = e->file,
+                      .len = e->size - in,
+                      .block = offset,
+                      .unit = e->size - in,
+                      .limit = e->start + e->size };
     if (e->kind == VMDK_ZERO)
         return 0;
     if (e->kind == VMDK_FLAT) {
@@ -169,7 +179,10 @@ static int vmdk_map(BlockNode *n, uint64_t offset, uint64_t len, SparseMap *m)
     if (!gt) /* nothing in the range of the whole table */
         m->len = MIN(e->size - in, e->gtes * e->grain - in % (e->gtes * e->grain));
     uint64_t host = entry * VMDK_SECTOR;
-    m->kind = !entry ? SPARSE_ABSENT : entry == 1 && e->zeroed ? SPARSE_ZERO : e->compressed ? SPARSE_PACKED : SPARSE_DATA;
+    m->kind = !entry                    ? SPARSE_ABSENT
+              : entry == 1 && e->zeroed ? SPARSE_ZERO
+              : e->compressed           ? SPARSE_PACKED
+                                        : SPARSE_DATA;
     if (m->kind == SPARSE_ABSENT)
         return n->backing ? check_parent(n) : 0;
     if (m->kind == SPARSE_DATA && host + e->grain > align_up(e->next, e->grain))
@@ -292,7 +305,8 @@ static int read_packed(VmdkExtent *e, uint64_t host, uint8_t *out)
     return 0;
 }
 
-static int vmdk_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at, size_t len)
+static int vmdk_inflate(BlockNode *n, const SparseMap *m, size_t skip, const struct iovec *iov, int iovcnt, size_t at,
+                        size_t len)
 {
     Vmdk *v = vmdk_of(n);
     VmdkExtent *e = vmdk_extent(n, m->block);
@@ -342,7 +356,9 @@ static int vmdk_pack(BlockNode *n, const SparseMap *m, const uint8_t *block)
     return r;
 }
 
-#define COMMON_OPS .map = vmdk_map, .alloc = vmdk_alloc, .link = vmdk_link, .sync = vmdk_sync, .full = vmdk_full, .first_write = vmdk_first_write, \
+#define COMMON_OPS \
+    .map = vmdk_map, .alloc = vmdk_alloc, .link = vmdk_link, .sync = vmdk_sync, .full = vmdk_full, \
+    .first_write = vmdk_first_write, \
     .inflate = vmdk_inflate
 const SparseOps vmdk_flat_ops = { COMMON_OPS, .can_zero = true, .pads = true };
 const SparseOps vmdk_packed_ops = { COMMON_OPS, .pack = vmdk_pack, .packs_all = true };
@@ -373,7 +389,9 @@ static void check_extent(BlockNode *n, VmdkExtent *e, BlockCheck *c)
         c->allocated_clusters += !r;
         c->compressed_clusters += !r && e->compressed;
         c->corruptions += what != NULL;
-        g_autofree char *line = what ? g_strdup_printf("ERROR: grain at the disk's offset %" PRIu64 ": %s", e->start + i * e->grain, what) : NULL;
+        g_autofree char *line = what ? g_strdup_printf("ERROR: grain at the disk's offset %" PRIu64 ": %s",
+                                                       e->start + i * e->grain, what)
+                                     : NULL;
         if (line && c->say)
             c->say(c->opaque, line);
         if (r)

@@ -6,8 +6,10 @@
 
 /* --- opening --- */
 
-static const char *const create_types[] = { "monolithicFlat", "vmfs", "vmfsSparse", "monolithicSparse", "twoGbMaxExtentSparse",
-                                            "twoGbMaxExtentFlat", "streamOptimized", "custom", NULL };
+static const char *const create_types[] = {
+    "monolithicFlat",  "vmfs",   "vmfsSparse", "monolithicSparse", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat",
+    "streamOptimized", "custom", NULL
+};
 
 static char *read_text(BlockNode *n, uint64_t at, uint64_t len, Error **errp)
 {
@@ -30,7 +32,8 @@ static bool parse_descriptor(BlockNode *n, Error **errp)
     if (!v->create_type)
         return sparse_bad(n, errp, "its descriptor has no createType");
     if (!g_strv_contains(create_types, v->create_type)) {
-        error_setf(errp, "image '%s': vmdk disks of type '%.40s' can't be opened here", block_filename(n), v->create_type);
+        error_setf(errp, "image '%s': vmdk disks of type '%.40s' can't be opened here", block_filename(n),
+                   v->create_type);
         return false;
     }
     if (v->parent_cid != UINT32_MAX) {
@@ -50,13 +53,16 @@ static bool open_single(BlockNode *n, const uint8_t *head, Error **errp)
     bool cowd = load_le32(head) == COWD_MAGIC;
     v->extents = g_new0(VmdkExtent, 1);
     v->count = 1;
-    v->extents[0] = (VmdkExtent){ .kind = VMDK_SPARSE, .file = n->file, .name = g_strdup(block_filename(n)), .type = g_strdup("SPARSE") };
+    v->extents[0] = (VmdkExtent){
+        .kind = VMDK_SPARSE, .file = n->file, .name = g_strdup(block_filename(n)), .type = g_strdup("SPARSE")
+    };
     if (!vmdk_open_sparse(n, &v->extents[0], errp))
         return false;
     n->size = v->extents[0].size;
     if (cowd || !at || !room)
         return true;
-    if (room > VMDK_DESCRIPTOR_MAX / VMDK_SECTOR || at > file / VMDK_SECTOR || room * VMDK_SECTOR > file - at * VMDK_SECTOR)
+    if (room > VMDK_DESCRIPTOR_MAX / VMDK_SECTOR || at > file / VMDK_SECTOR ||
+        room * VMDK_SECTOR > file - at * VMDK_SECTOR)
         return sparse_bad(n, errp, "its descriptor does not lie within the file");
     v->desc_offset = at * VMDK_SECTOR;
     v->desc_room = room * VMDK_SECTOR;
@@ -88,12 +94,16 @@ static bool choose_ops(BlockNode *n, Error **errp)
         sparse += e->kind == VMDK_SPARSE;
         grain = MAX(grain, (unsigned)e->grain);
         if (e->at_end && block_writable(n) && !(n->flags & BLOCK_CHECK)) {
-            error_setf(errp, "image '%s': stream-optimised images with their directory at the end can only be read; convert it", block_filename(n));
+            error_setf(
+                errp,
+                "image '%s': stream-optimised images with their directory at the end can only be read; convert it",
+                block_filename(n));
             return false;
         }
     }
     if (packed && packed != v->count) {
-        error_setf(errp, "image '%s': some of its extents are compressed and some are not, which is not supported", block_filename(n));
+        error_setf(errp, "image '%s': some of its extents are compressed and some are not, which is not supported",
+                   block_filename(n));
         return false;
     }
     n->zero_align = sparse ? grain : 0;
@@ -130,7 +140,8 @@ static bool vmdk_open(BlockNode *n, Opts *o, Error **errp)
         error_set_errno(errp, -r, "image '%s': its header can't be read", block_filename(n));
     uint32_t magic = load_le32(head);
     bool ok = !r && opts_get_bool(o, "any-extent-path", false, &v->any_path, errp) &&
-              (magic == VMDK_MAGIC || magic == COWD_MAGIC ? open_single(n, head, errp) : open_text(n, errp)) && choose_ops(n, errp);
+              (magic == VMDK_MAGIC || magic == COWD_MAGIC ? open_single(n, head, errp) : open_text(n, errp)) &&
+              choose_ops(n, errp);
     if (!ok)
         free_all(n);
     return ok;
@@ -253,7 +264,8 @@ static bool is_descriptor(const uint8_t *head, size_t len)
             i++;
         i++;
     }
-    return len >= i + 9 && !g_ascii_strncasecmp((const char *)head + i, "version=", 8) && head[i + 8] >= '1' && head[i + 8] <= '3';
+    return len >= i + 9 && !g_ascii_strncasecmp((const char *)head + i, "version=", 8) && head[i + 8] >= '1' &&
+           head[i + 8] <= '3';
 }
 
 static unsigned vmdk_probe(const uint8_t *head, size_t len, const char *filename)
@@ -264,9 +276,25 @@ static unsigned vmdk_probe(const uint8_t *head, size_t len, const char *filename
 
 static const char *const vmdk_options[] = { "any-extent-path", NULL };
 static const BlockDriver vmdk_driver = {
-    .name = "vmdk", .desc = "VMware virtual disk", .instance_size = sizeof(Vmdk), .options = vmdk_options, .create_options = vmdk_create_options,
-    .probe = vmdk_probe, .open = vmdk_open, .close = vmdk_close, .inactivate = sparse_inactivate, .preadv = sparse_preadv,
-    .pwritev = sparse_pwritev, .pwrite_zeroes = sparse_pwrite_zeroes, .pdiscard = sparse_pdiscard, .flush = sparse_flush, .status = sparse_status,
-    .info = vmdk_info, .create = vmdk_create, .measure = vmdk_measure, .check = vmdk_check, .change_backing = vmdk_change_backing,
+    .name = "vmdk",
+    .desc = "VMware virtual disk",
+    .instance_size = sizeof(Vmdk),
+    .options = vmdk_options,
+    .create_options = vmdk_create_options,
+    .probe = vmdk_probe,
+    .open = vmdk_open,
+    .close = vmdk_close,
+    .inactivate = sparse_inactivate,
+    .preadv = sparse_preadv,
+    .pwritev = sparse_pwritev,
+    .pwrite_zeroes = sparse_pwrite_zeroes,
+    .pdiscard = sparse_pdiscard,
+    .flush = sparse_flush,
+    .status = sparse_status,
+    .info = vmdk_info,
+    .create = vmdk_create,
+    .measure = vmdk_measure,
+    .check = vmdk_check,
+    .change_backing = vmdk_change_backing,
 };
 BLOCK_DRIVER_REGISTER(vmdk_driver)

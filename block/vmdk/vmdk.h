@@ -7,13 +7,34 @@
 #include "block/sparse/sparse.h"
 
 enum {
-    VMDK_MAGIC = 0x564d444b, COWD_MAGIC = 0x44574f43, VMDK_SECTOR = 512, VMDK_DESCRIPTOR_MAX = 1 << 20, VMDK_EXTENTS_MAX = 4096,
-    VMDK_FLAG_RGD = 2, VMDK_FLAG_ZEROED = 4, VMDK_FLAG_COMPRESSED = 1 << 16, VMDK_FLAG_MARKERS = 1 << 17,
-    VMDK_GD_MAX = 64 << 20, COWD_GT_ENTRIES = 4096,
+    VMDK_MAGIC = 0x564d444b,
+    COWD_MAGIC = 0x44574f43,
+    VMDK_SECTOR = 512,
+    VMDK_DESCRIPTOR_MAX = 1 << 20,
+    VMDK_EXTENTS_MAX = 4096,
+    VMDK_FLAG_RGD = 2,
+    VMDK_FLAG_ZEROED = 4,
+    VMDK_FLAG_COMPRESSED = 1 << 16,
+    VMDK_FLAG_MARKERS = 1 << 17,
+    VMDK_GD_MAX = 64 << 20,
+    COWD_GT_ENTRIES = 4096,
 };
 /* VDF "Hosted sparse extent header" (little endian). */
-enum { VH_VERSION = 4, VH_FLAGS = 8, VH_CAPACITY = 12, VH_GRAIN = 20, VH_DESC = 28, VH_DESC_SIZE = 36, VH_GTES = 44, VH_RGD = 48, VH_GD = 56,
-       VH_OVERHEAD = 64, VH_UNCLEAN = 72, VH_LINE_ENDS = 73, VH_COMPRESSION = 77 };
+enum {
+    VH_VERSION = 4,
+    VH_FLAGS = 8,
+    VH_CAPACITY = 12,
+    VH_GRAIN = 20,
+    VH_DESC = 28,
+    VH_DESC_SIZE = 36,
+    VH_GTES = 44,
+    VH_RGD = 48,
+    VH_GD = 56,
+    VH_OVERHEAD = 64,
+    VH_UNCLEAN = 72,
+    VH_LINE_ENDS = 73,
+    VH_COMPRESSION = 77
+};
 #define VMDK_GD_AT_END UINT64_MAX
 
 typedef enum VmdkKind { VMDK_FLAT, VMDK_SPARSE, VMDK_ZERO } VmdkKind;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vvfat: where everything stands: partition, boot sector, FATs, root, clusters [Boot Sector and BPB, FAT Data Structure, FAT Type Determination]. */
+/*
+ * vvfat: where everything stands: partition, boot sector, FATs, root, clusters [Boot Sector and BPB, FAT Data
+ * Structure, FAT Type Determination].
+ */
 #include <inttypes.h>
 #include <string.h>
 #include "block/vvfat/vvfat.h"
@@ -47,11 +50,15 @@ static void divide(FatDisk *d)
 /* As large as what it holds, with clusters as Microsoft's table has them. */
 static bool grow_fat32(FatDisk *d)
 {
-    static const struct { uint32_t cluster; uint64_t below; } sizes[] = { { 8, 8 * GiB }, { 16, 16 * GiB }, { 32, 32 * GiB }, { 64, 2048 * GiB } };
+    static const struct {
+        uint32_t cluster;
+        uint64_t below;
+    } sizes[] = { { 8, 8 * GiB }, { 16, 16 * GiB }, { 32, 32 * GiB }, { 64, 2048 * GiB } };
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
         d->cluster = sizes[i].cluster;
         uint64_t need = clusters_needed(d), cylinder = (uint64_t)d->heads * d->track;
-        uint64_t sectors = need * d->cluster + FAT_COUNT * ((need + 2 + 2048) * 4 / FAT_SECTOR + 1) + FAT32_RESERVED + d->start + MiB / FAT_SECTOR;
+        uint64_t sectors = need * d->cluster + FAT_COUNT * ((need + 2 + 2048) * 4 / FAT_SECTOR + 1) + FAT32_RESERVED +
+                           d->start + MiB / FAT_SECTOR;
         sectors = MAX((sectors + cylinder - 1) / cylinder, (uint64_t)d->cylinders) * cylinder;
         if (sectors * FAT_SECTOR >= sizes[i].below || sectors > UINT32_MAX)
             continue;
@@ -79,7 +86,9 @@ static bool shape_disk(FatDisk *d, const Shape *s)
         return false;
     divide(d);
     /* the number of clusters is what tells the type */
-    bool valid = d->type == 12 ? d->clusters < 4085 : d->type == 16 ? d->clusters >= 4085 && d->clusters < 65525 : d->clusters >= 65525;
+    bool valid = d->type == 12   ? d->clusters < 4085
+                 : d->type == 16 ? d->clusters >= 4085 && d->clusters < 65525
+                                 : d->clusters >= 65525;
     return valid && clusters_needed(d) <= d->clusters;
 }
 
@@ -117,7 +126,8 @@ static void place_all(FatDisk *d)
         FatEntry *e = fat_entry(d, i);
         if (e->folder) {
             set_cluster(e->table, 0, e->first);
-            set_cluster(e->table, FAT_DIRENT, e->parent ? fat_entry(d, e->parent)->first : 0); /* the root is 0 for all types */
+            /* the root is 0 for all types */
+            set_cluster(e->table, FAT_DIRENT, e->parent ? fat_entry(d, e->parent)->first : 0);
         }
     }
 }
@@ -245,8 +255,11 @@ bool fat_lay_out(FatDisk *d, unsigned type, const char *path, Error **errp)
     }
     if (!shape_disk(d, s) && (type || !wide || !shape_disk(d, wide))) {
         error_setf(errp, "folder '%s' does not fit: it needs %" PRIu64 " KiB, a FAT%u %s has %" PRIu64 "; %s", path,
-                   clusters_needed(d) * d->cluster / 2, d->type, d->floppy ? "floppy disk" : "disk", (uint64_t)d->clusters * d->cluster / 2,
-                   type == 32 ? "choose a part of it" : d->floppy ? "leave floppy out" : "use fat-type=32");
+                   clusters_needed(d) * d->cluster / 2, d->type, d->floppy ? "floppy disk" : "disk",
+                   (uint64_t)d->clusters * d->cluster / 2,
+                   type == 32  ? "choose a part of it"
+                   : d->floppy ? "leave floppy out"
+                               : "use fat-type=32");
         return false;
     }
     place_all(d);

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* vvfat: names of the host as long and short names, and the tables of folders [FAT Directory Structure, FAT Long Directory Entries]. */
+/*
+ * vvfat: names of the host as long and short names, and the tables of folders [FAT Directory Structure, FAT Long
+ * Directory Entries].
+ */
 #include <string.h>
 #include <time.h>
 #include "block/vvfat/vvfat.h"
 
 enum { SHORT = 11, UNITS = 13 /* of an entry of a long name */, UNITS_MAX = 255 };
 
-/* A folder's names while it is made: `taken` by long names without case, `shorts` by what stands in the entry; `next` number of a short name's start. */
+/*
+ * A folder's names while it is made: `taken` by long names without case, `shorts` by what stands in the entry; `next`
+ * number of a short name's start.
+ */
 typedef struct Names { GHashTable *taken, *shorts, *next; } Names;
 
 /* --- long names --- */
@@ -33,7 +39,8 @@ static char *allowed(const char *host)
 static char *numbered(const char *name, unsigned number)
 {
     const char *dot = strrchr(name, '.');
-    size_t stem = dot && dot != name && strlen(dot) < 100 ? (size_t)(dot - name) : strlen(name), rest = strlen(name + stem);
+    size_t stem = dot && dot != name && strlen(dot) < 100 ? (size_t)(dot - name) : strlen(name),
+           rest = strlen(name + stem);
     for (stem = MIN(stem, UNITS_MAX - 12 - rest); (name[stem] & 0xc0) == 0x80;) /* not amid a character */
         stem--;
     const char *end = name + strlen(name) - rest;
@@ -62,7 +69,10 @@ static char *unique_long(Names *n, const char *host)
 
 /* --- short names --- */
 
-static bool short_char(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("$%'-_@~`!(){}^#&", c)); }
+static bool short_char(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("$%'-_@~`!(){}^#&", c));
+}
 
 /* Up to max characters from [from, to) in upper case; lossy: it is not all of them, or not as they were. */
 static unsigned squeeze(const char *from, const char *to, char *out, unsigned max, bool *lossy)
@@ -206,7 +216,8 @@ static bool put_child(FatEntry *e, GByteArray *table, Names *n, const char *name
     if (!whole || strcmp(plain, name))
         put_long_name(table, units, (unsigned)len, form);
     e->dirent = table->len;
-    put_entry(table, form, (e->folder ? FAT_DIRECTORY : FAT_ARCHIVE) | (e->read_only && !e->folder ? FAT_READ_ONLY : 0), e);
+    put_entry(table, form, (e->folder ? FAT_DIRECTORY : FAT_ARCHIVE) | (e->read_only && !e->folder ? FAT_READ_ONLY : 0),
+              e);
     return true;
 }
 
@@ -229,7 +240,8 @@ static bool put_children(FatDisk *d, FatEntry *folder, Names *n, Error **errp)
 bool fat_make_table(FatDisk *d, uint32_t number, Error **errp)
 {
     FatEntry *folder = fat_entry(d, number);
-    Names n = { g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL), g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+    Names n = { g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
                 g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free) };
     folder->table = g_byte_array_new();
     if (number) {
@@ -241,7 +253,10 @@ bool fat_make_table(FatDisk *d, uint32_t number, Error **errp)
     }
     bool ok = put_children(d, folder, &n, errp);
     if (ok && folder->table->len > FAT_TABLE_MAX) {
-        error_setf(errp, "'%s' has more files than a folder of a FAT disk can hold (65536 entries, long names take several); split it", folder->name);
+        error_setf(errp,
+                   "'%s' has more files than a folder of a FAT disk can hold (65536 entries, long names take several); "
+                   "split it",
+                   folder->name);
         ok = false;
     }
     folder->size = folder->table->len;

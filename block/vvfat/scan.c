@@ -61,13 +61,17 @@ static bool look(int at, const char *name, FatEntry *e, Skipped *skipped)
     return true;
 }
 
-static gint by_name(gconstpointer a, gconstpointer b) { return strcmp(((const FatEntry *)a)->name, ((const FatEntry *)b)->name); }
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(((const FatEntry *)a)->name, ((const FatEntry *)b)->name);
+}
 
 static bool too_large(const char *path, const FatEntry *e, Error **errp)
 {
     if (e->size <= UINT32_MAX)
         return false;
-    error_setf(errp, "folder '%s': '%s' is 4 GiB or more, which no FAT disk can hold; move it elsewhere", path, e->name);
+    error_setf(errp, "folder '%s': '%s' is 4 GiB or more, which no FAT disk can hold; move it elsewhere", path,
+               e->name);
     return true;
 }
 
@@ -92,8 +96,10 @@ static bool read_folder(FatDisk *d, uint32_t number, const char *path, Skipped *
         e.name = h->d_name;
         ok = !too_large(path, &e, errp);
         if (ok && (d->entries->len >= FAT_ENTRIES_MAX || (e.folder && depth >= FAT_DEPTH_MAX))) {
-            error_setf(errp, e.folder && depth >= FAT_DEPTH_MAX ? "folder '%s' has folders in more than %u layers; choose one of them"
-                                                                 : "folder '%s' has more than %u files; choose a part of it",
+            error_setf(errp,
+                       e.folder && depth >= FAT_DEPTH_MAX
+                           ? "folder '%s' has folders in more than %u layers; choose one of them"
+                           : "folder '%s' has more than %u files; choose a part of it",
                        path, e.folder && depth >= FAT_DEPTH_MAX ? (unsigned)FAT_DEPTH_MAX : (unsigned)FAT_ENTRIES_MAX);
             ok = false;
         }
@@ -107,7 +113,8 @@ static bool read_folder(FatDisk *d, uint32_t number, const char *path, Skipped *
     folder->child = first;
     folder->children = d->entries->len - first;
     if (ok && folder->children)
-        qsort(fat_entry(d, first), folder->children, sizeof(FatEntry), by_name); /* their own entries come later: nobody refers to them yet */
+        /* their own entries come later: nobody refers to them yet */
+        qsort(fat_entry(d, first), folder->children, sizeof(FatEntry), by_name);
     return ok;
 }
 
@@ -128,6 +135,7 @@ bool fat_scan(FatDisk *d, const char *path, Error **errp)
             return false;
     }
     if (skipped.special || skipped.unreadable)
-        warn_reportf("folder '%s': not shown as FAT: %u links and special files, %u that can't be read", path, skipped.special, skipped.unreadable);
+        warn_reportf("folder '%s': not shown as FAT: %u links and special files, %u that can't be read", path,
+                     skipped.special, skipped.unreadable);
     return true;
 }

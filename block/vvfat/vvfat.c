@@ -7,8 +7,9 @@
 #include "block/vvfat/vvfat.h"
 
 /*
- * What there is, its names, sizes and times are those of the moment of opening; files' contents are read when the guest reads them. A file
- * that is longer by then is cut off, one that is shorter ends in zeroes, one that has gone is an I/O error.
+ * What there is, its names, sizes and times are those of the moment of opening; files' contents are read when the guest
+ * reads them. A file that is longer by then is cut off, one that is shorter ends in zeroes, one that has gone is an I/O
+ * error.
  */
 enum { PIECE = 256 << 10 };
 
@@ -103,7 +104,8 @@ static void read_fats(const FatDisk *d, uint64_t at, uint8_t *buf, size_t len)
 /* From one area; *len: how much it was. */
 static int read_some(FatDisk *d, uint64_t at, uint8_t *buf, size_t *len)
 {
-    uint64_t volume = d->start * FAT_SECTOR, fat = volume + (uint64_t)d->reserved * FAT_SECTOR, root = fat + (uint64_t)FAT_COUNT * d->fat * FAT_SECTOR;
+    uint64_t volume = d->start * FAT_SECTOR, fat = volume + (uint64_t)d->reserved * FAT_SECTOR,
+             root = fat + (uint64_t)FAT_COUNT * d->fat * FAT_SECTOR;
     uint64_t data = root + (uint64_t)d->root_area * FAT_SECTOR;
     const uint64_t end = at < volume ? volume : at < fat ? fat : at < root ? root : at < data ? data : UINT64_MAX;
     *len = (size_t)MIN((uint64_t)*len, end - at);
@@ -137,9 +139,11 @@ static int vvfat_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struc
 static int vvfat_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *out)
 {
     const FatDisk *d = disk_of(n);
-    uint64_t end = d->start + d->reserved + (uint64_t)FAT_COUNT * d->fat + d->root_area + (uint64_t)(d->used - 2) * d->cluster;
+    uint64_t end = d->start + d->reserved + (uint64_t)FAT_COUNT * d->fat + d->root_area +
+                   (uint64_t)(d->used - 2) * d->cluster;
     bool data = offset < end * FAT_SECTOR;
-    *out = (BlockStatus){ (data ? BLOCK_DATA : BLOCK_ZERO) | BLOCK_ALLOCATED, data ? MIN(len, end * FAT_SECTOR - offset) : len, 0, NULL, 0 };
+    *out = (BlockStatus){ (data ? BLOCK_DATA : BLOCK_ZERO) | BLOCK_ALLOCATED,
+                          data ? MIN(len, end * FAT_SECTOR - offset) : len, 0, NULL, 0 };
     return 0;
 }
 
@@ -175,7 +179,10 @@ static bool set_label(FatDisk *d, const char *label, Error **errp)
     for (const char *p = label; good && *p; p++)
         good = *p >= ' ' && *p < 0x7f && !strchr("\"*+,./:;<=>?[\\]|", *p);
     if (!good) {
-        error_setf(errp, "label '%s': a FAT disk's label has 1 to 11 characters of ASCII, letters, digits, blanks and none of \"*+,./:;<=>?[\\]|", label);
+        error_setf(errp,
+                   "label '%s': a FAT disk's label has 1 to 11 characters of ASCII, letters, digits, blanks and none "
+                   "of \"*+,./:;<=>?[\\]|",
+                   label);
         return false;
     }
     memset(d->label, ' ', 11);
@@ -202,8 +209,11 @@ static bool parse_options(BlockNode *n, Opts *o, unsigned *type, const char **pa
         return false;
     }
     if (writable && block_writable(n)) {
-        error_setf(errp, "folder '%s': a guest can't write to the host's files through a FAT disk; leave rw out, or add snapshot=on, which forgets what "
-                   "is written", *path);
+        error_setf(errp,
+                   "folder '%s': a guest can't write to the host's files through a FAT disk; leave rw out, or add "
+                   "snapshot=on, which forgets what "
+                   "is written",
+                   *path);
         return false;
     }
     n->flags &= ~(unsigned)BLOCK_RDWR;
@@ -266,7 +276,16 @@ static bool vvfat_open(BlockNode *n, Opts *o, Error **errp)
 static const char *const vvfat_schemes[] = { "fat", NULL };
 static const char *const vvfat_options[] = { "dir", "fat-type", "floppy", "label", "rw", NULL };
 static const BlockDriver vvfat_driver = {
-    .name = "vvfat", .desc = "a folder of the host as a FAT disk (read-only)", .protocol = true, .instance_size = sizeof(FatDisk), .schemes = vvfat_schemes,
-    .options = vvfat_options, .parse_filename = vvfat_parse, .open = vvfat_open, .close = vvfat_close, .preadv = vvfat_preadv, .status = vvfat_status,
+    .name = "vvfat",
+    .desc = "a folder of the host as a FAT disk (read-only)",
+    .protocol = true,
+    .instance_size = sizeof(FatDisk),
+    .schemes = vvfat_schemes,
+    .options = vvfat_options,
+    .parse_filename = vvfat_parse,
+    .open = vvfat_open,
+    .close = vvfat_close,
+    .preadv = vvfat_preadv,
+    .status = vvfat_status,
 };
 BLOCK_DRIVER_REGISTER(vvfat_driver)

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Private to block/vvfat: a host's folder as a FAT file system. Source: Microsoft's FAT specification ("fatgen103"), its sections in brackets. */
+/*
+ * Private to block/vvfat: a host's folder as a FAT file system. Source: Microsoft's FAT specification ("fatgen103"),
+ * its sections in brackets.
+ */
 #ifndef BLOCK_VVFAT_VVFAT_H
 #define BLOCK_VVFAT_VVFAT_H
 
 #include "base/bits.h"
 #include "block/driver.h"
 
-enum { FAT_SECTOR = 512, FAT_DIRENT = 32, FAT_TABLE_MAX = 65536 * FAT_DIRENT, FAT_ENTRIES_MAX = 1 << 20, FAT_DEPTH_MAX = 60, FAT_COUNT = 2 };
+enum {
+    FAT_SECTOR = 512,
+    FAT_DIRENT = 32,
+    FAT_TABLE_MAX = 65536 * FAT_DIRENT,
+    FAT_ENTRIES_MAX = 1 << 20,
+    FAT_DEPTH_MAX = 60,
+    FAT_COUNT = 2
+};
 enum { FAT_READ_ONLY = 0x01, FAT_VOLUME = 0x08, FAT_LONG_NAME = 0x0f, FAT_DIRECTORY = 0x10, FAT_ARCHIVE = 0x20 };
 
 /* A file or folder as it was when the disk was opened. The root is entry 0; a folder's entries stand side by side. */
@@ -44,7 +54,10 @@ typedef struct FatDisk {
 
 static inline FatEntry *fat_entry(const FatDisk *d, uint32_t i) { return &g_array_index(d->entries, FatEntry, i); }
 
-/* scan.c: what the folder holds; links and special files are left out. A file or folder below it, by its entry: a descriptor or a negative errno. */
+/*
+ * scan.c: what the folder holds; links and special files are left out. A file or folder below it, by its entry: a
+ * descriptor or a negative errno.
+ */
 bool fat_scan(FatDisk *d, const char *path, Error **errp);
 int fat_open_host(const FatDisk *d, uint32_t entry, int flags);
 /* names.c: names that are unique and valid, and the folder's table of them, without clusters */

@@ -322,7 +322,10 @@ void aml_res_bus(Aml *a, uint16_t first, uint16_t last) { address_space(a, 0x88,
 void aml_res_word_io(Aml *a, uint16_t first, uint16_t last) { address_space(a, 0x88, 2, 1, 3, first, last, 0); }
 void aml_res_dword_memory(Aml *a, uint32_t first, uint32_t last) { address_space(a, 0x87, 4, 0, 3, first, last, 0); }
 void aml_res_qword_memory(Aml *a, uint64_t first, uint64_t last) { address_space(a, 0x8a, 8, 0, 3, first, last, 0); }
-void aml_res_dword_io(Aml *a, uint16_t first, uint16_t last, uint32_t at) { address_space(a, 0x87, 4, 1, 3, first, last, at); }
+void aml_res_dword_io(Aml *a, uint16_t first, uint16_t last, uint32_t at)
+{
+    address_space(a, 0x87, 4, 1, 3, first, last, at);
+}
 
 /* Section 6.4.3.8.1: the pin table follows the 23 fixed bytes, then the name. */
 void aml_res_gpio_int(Aml *a, uint16_t pin, const char *source)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A writer of ACPI machine language (ACPI 6.4 chapter 20): terms are emitted in order, packages are closed with aml_end(). */
+/*
+ * A writer of ACPI machine language (ACPI 6.4 chapter 20): terms are emitted in order, packages are closed with
+ * aml_end().
+ */
 #ifndef HW_ACPI_AML_H
 #define HW_ACPI_AML_H
 
@@ -17,14 +20,33 @@ Aml *aml_new(void);
 GByteArray *aml_finish(Aml *a); /* frees a; all packages must be closed */
 
 typedef enum AmlOp {
-    AML_STORE = 0x70, AML_ADD = 0x72, AML_CONCATENATE = 0x73, AML_MID = 0x9e, AML_SUBTRACT = 0x74, AML_SHIFT_LEFT = 0x79,
-        AML_SHIFT_RIGHT = 0x7a, AML_AND = 0x7b,
-    AML_OR = 0x7d, AML_XOR = 0x7f, AML_INCREMENT = 0x75, AML_DECREMENT = 0x76,
-        AML_FIND_SET_LEFT = 0x81, AML_DEREF_OF = 0x83,
-    AML_NOTIFY = 0x86, AML_SIZE_OF = 0x87, AML_INDEX = 0x88, AML_CREATE_DWORD_FIELD = 0x8a, AML_CREATE_QWORD_FIELD = 0x8f,
-        AML_LAND = 0x90, AML_LOR = 0x91,
-    AML_LNOT = 0x92, AML_LEQUAL = 0x93, AML_LGREATER = 0x94, AML_LLESS = 0x95, AML_BREAK = 0xa5,
-        AML_RETURN = 0xa4,
+    AML_STORE = 0x70,
+    AML_ADD = 0x72,
+    AML_CONCATENATE = 0x73,
+    AML_MID = 0x9e,
+    AML_SUBTRACT = 0x74,
+    AML_SHIFT_LEFT = 0x79,
+    AML_SHIFT_RIGHT = 0x7a,
+    AML_AND = 0x7b,
+    AML_OR = 0x7d,
+    AML_XOR = 0x7f,
+    AML_INCREMENT = 0x75,
+    AML_DECREMENT = 0x76,
+    AML_FIND_SET_LEFT = 0x81,
+    AML_DEREF_OF = 0x83,
+    AML_NOTIFY = 0x86,
+    AML_SIZE_OF = 0x87,
+    AML_INDEX = 0x88,
+    AML_CREATE_DWORD_FIELD = 0x8a,
+    AML_CREATE_QWORD_FIELD = 0x8f,
+    AML_LAND = 0x90,
+    AML_LOR = 0x91,
+    AML_LNOT = 0x92,
+    AML_LEQUAL = 0x93,
+    AML_LGREATER = 0x94,
+    AML_LLESS = 0x95,
+    AML_BREAK = 0xa5,
+    AML_RETURN = 0xa4,
 } AmlOp;
 void aml_op(Aml *a, AmlOp op);
 void aml_null_target(Aml *a);
@@ -65,7 +87,8 @@ typedef enum AmlAccess {
 } AmlAccess;
 void aml_field(Aml *a, const char *region, AmlAccess access); /* lock: none; update: preserve; closed by aml_end() */
 void aml_field_unit(Aml *a, const char *name, unsigned bits); /* NULL: skip bits */
-void aml_dword_fields(Aml *a, const char *region, const char *const *names, unsigned count); /* from the region's start; NULL: one without name */
+/* from the region's start; NULL: one without name */
+void aml_dword_fields(Aml *a, const char *region, const char *const *names, unsigned count);
 
 /* Resource templates (ACPI 6.4 section 6.4): between begin and end, only resources. */
 void aml_resources(Aml *a);

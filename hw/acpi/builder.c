@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ACPI tables under construction: headers, pointers, RSDT, XSDT, RSDP, and the script that links them (ACPI 6.4 chapter 5). */
+/*
+ * ACPI tables under construction: headers, pointers, RSDT, XSDT, RSDP, and the script that links them (ACPI 6.4 chapter
+ * 5).
+ */
 #include "hw/acpi/builder.h"
 
 #include <string.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* "acpi-cpu-hotplug": places for CPUs as registers (QEMU's interface, its docs/specs/acpi_cpu_hotplug: the one that is not legacy). */
+/*
+ * "acpi-cpu-hotplug": places for CPUs as registers (QEMU's interface, its docs/specs/acpi_cpu_hotplug: the one that is
+ * not legacy).
+ */
 #include "hw/acpi/cpu-hotplug.h"
 
 #include <string.h>
@@ -110,13 +113,27 @@ static void reset(Device *d, ResetPhase phase)
     memset(h->firmware, 0, sizeof(h->firmware));
 }
 
-static const StateField state[] = { STATE_U8(Hotplug, command), STATE_U64_ARRAY(Hotplug, firmware), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U8(Hotplug, command), STATE_U64_ARRAY(Hotplug, firmware),
+                                    STATE_END_OF_TABLE };
 static const char *const provides[] = { "cpu-slot", NULL };
-static const AcpiSlotsClass class = { .bus = { .kind = "cpu-slot", ACPI_SLOTS_BUS }, .bus_name = "cpu-slots", .what = "CPU", .find = find,
-                                      .in_slot = in_slot, .filled = filled, .gone = gone };
+static const AcpiSlotsClass class = { .bus = { .kind = "cpu-slot", ACPI_SLOTS_BUS },
+                                      .bus_name = "cpu-slots",
+                                      .what = "CPU",
+                                      .find = find,
+                                      .in_slot = in_slot,
+                                      .filled = filled,
+                                      .gone = gone };
 static const DeviceType type = {
-    .name = "acpi-cpu-hotplug", .desc = "ACPI CPU hot plug", .category = "Misc", .size = sizeof(Hotplug), .base = &acpi_slots_type, .state = state,
-    .provides = provides, .start = start, .reset = reset, .class_data = &class,
+    .name = "acpi-cpu-hotplug",
+    .desc = "ACPI CPU hot plug",
+    .category = "Misc",
+    .size = sizeof(Hotplug),
+    .base = &acpi_slots_type,
+    .state = state,
+    .provides = provides,
+    .start = start,
+    .reset = reset,
+    .class_data = &class,
 };
 DEVICE_REGISTER(type)
 
@@ -137,7 +154,12 @@ static void fields(Aml *a, uint16_t port)
     aml_end(a);
 }
 
-static const AcpiSlotsNames names = { .select = "CSEL", .flags = "CFLG", .status = "CSTA", .eject = "CEJ0", .ost = "COST", .scan = "CSCN",
+static const AcpiSlotsNames names = { .select = "CSEL",
+                                      .flags = "CFLG",
+                                      .status = "CSTA",
+                                      .eject = "CEJ0",
+                                      .ost = "COST",
+                                      .scan = "CSCN",
                                       .device = "C%03X" };
 
 /* An entry of the MADT as if the CPU were there: the system takes the APIC id from it when the CPU comes. */

@@ -10,6 +10,9 @@
 /* Device "acpi-cpu-hotplug": region 0 are its registers; pin "event": something happened. */
 enum { ACPI_CPUHP_SIZE = 12, ACPI_CPUHP_PORT_PC = 0xaf00, ACPI_CPUHP_PORT_Q35 = 0x0cd8, ACPI_CPUHP_GPE = 2 };
 
-/* The devices of all CPUs (p->cpu_hotplug_port is not 0) and \_SB.CPUS.CSCN, which looks at all of them. Inside of the scope \_SB. */
+/*
+ * The devices of all CPUs (p->cpu_hotplug_port is not 0) and \_SB.CPUS.CSCN, which looks at all of them. Inside of the
+ * scope \_SB.
+ */
 void acpi_cpu_hotplug_aml(Aml *a, const AcpiPlatform *p);
 #endif

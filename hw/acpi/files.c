@@ -6,7 +6,10 @@
 static struct { FwCfg *fw; AcpiBuildFn *build; Machine *m; } source; /* the machine's */
 
 static const char *const names[] = { ACPI_FILE_TABLES, ACPI_FILE_RSDP, ACPI_FILE_LOADER };
-static const GByteArray *blob(const AcpiBlobs *b, unsigned i) { return i == 0 ? b->tables : i == 1 ? b->rsdp : b->loader; }
+static const GByteArray *blob(const AcpiBlobs *b, unsigned i)
+{
+    return i == 0 ? b->tables : i == 1 ? b->rsdp : b->loader;
+}
 
 static void rebuild(void *opaque)
 {

@@ -7,7 +7,10 @@
 #include "hw/core/machine.h"
 #include "hw/firmware/fw_cfg.h"
 
-/* build() is called now and each time that firmware begins to read: then it has placed its registers, and modules have come and gone. */
+/*
+ * build() is called now and each time that firmware begins to read: then it has placed its registers, and modules have
+ * come and gone.
+ */
 typedef AcpiBlobs AcpiBuildFn(Machine *m);
 bool acpi_files_add(FwCfg *fw, AcpiBuildFn *build, Machine *m, Error **errp);
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* "acpi-pm": ACPI fixed hardware without a chipset around it: PM1, PM timer and a reset register, always in ACPI mode. */
+/*
+ * "acpi-pm": ACPI fixed hardware without a chipset around it: PM1, PM timer and a reset register, always in ACPI mode.
+ */
 #include "base/bits.h"
 #include "hw/acpi/fixed.h"
 #include "hw/core/machine.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* "acpi-pm": ACPI fixed hardware for boards without a chipset. Region 0 is mapped by the machine; pin "sci" is level. */
+/*
+ * "acpi-pm": ACPI fixed hardware for boards without a chipset. Region 0 is mapped by the machine; pin "sci" is level.
+ */
 #ifndef HW_ACPI_FIXED_H
 #define HW_ACPI_FIXED_H
 

@@ -86,7 +86,9 @@ static void put_caches(AcpiBuilder *b, unsigned node, const NumaCache *cache)
         acpi_put(b, 4, node);
         acpi_put(b, 4, 0);
         acpi_put(b, 8, cache[i].size);
-        acpi_put(b, 4, levels | (i + 1) << 4 | (uint32_t)cache[i].associativity << 8 | (uint32_t)cache[i].policy << 12 | (uint32_t)cache[i].line << 16);
+        acpi_put(b, 4,
+                 levels | (i + 1) << 4 | (uint32_t)cache[i].associativity << 8 | (uint32_t)cache[i].policy << 12 |
+                     (uint32_t)cache[i].line << 16);
         acpi_put(b, 2, 0);
         acpi_put(b, 2, 0);
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* "acpi-memory-hotplug": slots of memory modules as registers (the interface that ACPI tables of virtual machines use for PNP0C80). */
+/*
+ * "acpi-memory-hotplug": slots of memory modules as registers (the interface that ACPI tables of virtual machines use
+ * for PNP0C80).
+ */
 #include "hw/acpi/memory-hotplug.h"
 
 #include "base/bits.h"
@@ -10,7 +13,15 @@
 #include "hw/mem/nvdimm.h"
 
 enum { SLOTS_MAX = 256, PIN_NVDIMM = 1 };
-enum { AT_SELECT = 0, AT_ADDRESS = 0, AT_OST_EVENT = 4, AT_OST_STATUS = 8, AT_LENGTH = 8, AT_NODE = 0x10, AT_FLAGS = 0x14 };
+enum {
+    AT_SELECT = 0,
+    AT_ADDRESS = 0,
+    AT_OST_EVENT = 4,
+    AT_OST_STATUS = 8,
+    AT_LENGTH = 8,
+    AT_NODE = 0x10,
+    AT_FLAGS = 0x14
+};
 
 typedef struct Hotplug {
     AcpiSlots slots; /* always first */
@@ -101,7 +112,8 @@ static bool ask_unplug(Bus *b, Device *d, Error **errp)
 {
     if (!is_nvdimm(&((Dimm *)d)->mem))
         return acpi_slots_ask_unplug(b, d, errp);
-    error_setf(errp, "device '%s': guests can't let a persistent module go; power the machine off and start it without", d->id);
+    error_setf(errp, "device '%s': guests can't let a persistent module go; power the machine off and start it without",
+               d->id);
     return false;
 }
 
@@ -125,15 +137,35 @@ static void reset(Device *d, ResetPhase phase)
     acpi_fit_reset(&h->fit);
 }
 
-static const StateField state[] = { STATE_U32(Hotplug, ged), STATE_STRUCT(Hotplug, fit, acpi_fit_state), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U32(Hotplug, ged), STATE_STRUCT(Hotplug, fit, acpi_fit_state),
+                                    STATE_END_OF_TABLE };
 static const char *const provides[] = { "memory-slot", NULL }, *const pins[] = { "nvdimm", NULL };
 static const AcpiSlotsClass class = {
-    .bus = { .kind = "memory-slot", .may_hot_plug = acpi_slots_may_hot_plug, .hot_plugged = hot_plugged, .ask_unplug = ask_unplug },
-    .bus_name = "memory-slots", .what = "slot", .find = find, .in_slot = in_slot, .filled = filled, .told = told,
+    .bus = { .kind = "memory-slot",
+             .may_hot_plug = acpi_slots_may_hot_plug,
+             .hot_plugged = hot_plugged,
+             .ask_unplug = ask_unplug },
+    .bus_name = "memory-slots",
+    .what = "slot",
+    .find = find,
+    .in_slot = in_slot,
+    .filled = filled,
+    .told = told,
 };
 static const DeviceType type = {
-    .name = "acpi-memory-hotplug", .desc = "ACPI memory hot plug", .category = "Misc", .size = sizeof(Hotplug), .base = &acpi_slots_type, .state = state,
-    .provides = provides, .out_pins = pins, .init = init, .start = start, .reset = reset, .stop = stop, .class_data = &class,
+    .name = "acpi-memory-hotplug",
+    .desc = "ACPI memory hot plug",
+    .category = "Misc",
+    .size = sizeof(Hotplug),
+    .base = &acpi_slots_type,
+    .state = state,
+    .provides = provides,
+    .out_pins = pins,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .stop = stop,
+    .class_data = &class,
 };
 DEVICE_REGISTER(type)
 
@@ -141,7 +173,8 @@ DEVICE_REGISTER(type)
 
 static void fields(Aml *a, AmlSpace space, uint64_t base)
 {
-    static const char *const reads[] = { "MRBL", "MRBH", "MRLL", "MRLH", "MPX" }, *const writes[] = { "MSEL", "MOEV", "MOSC" };
+    static const char *const reads[] = { "MRBL", "MRBH", "MRLL", "MRLH", "MPX" }, *const writes[] = { "MSEL", "MOEV",
+                                                                                                      "MOSC" };
     aml_region(a, "MHPR", space, base, ACPI_MEMHP_SIZE);
     aml_dword_fields(a, "MHPR", reads, ARRAY_LEN(reads));
     aml_dword_fields(a, "MHPR", writes, ARRAY_LEN(writes));
@@ -151,7 +184,12 @@ static void fields(Aml *a, AmlSpace space, uint64_t base)
     aml_end(a);
 }
 
-static const AcpiSlotsNames names = { .select = "MSEL", .flags = "MFLG", .status = "MSTA", .eject = "MEJT", .ost = "MOST", .scan = "MSCN",
+static const AcpiSlotsNames names = { .select = "MSEL",
+                                      .flags = "MFLG",
+                                      .status = "MSTA",
+                                      .eject = "MEJT",
+                                      .ost = "MOST",
+                                      .scan = "MSCN",
                                       .device = "MP%02X" };
 
 /* local = low | high << 32 */

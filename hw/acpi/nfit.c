@@ -1,18 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * NFIT: for each module its range of addresses, what of the module lies there, and how it is driven (ACPI 6.4 sections 5.2.25 and 9.20). A module
- * that comes later is announced, and the system reads the table's structures again by _FIT. Labels are read and written by the functions of Intel's
- * _DSM ("NVDIMM DSM Interface"), which is what QEMU's guests know.
+ * NFIT: for each module its range of addresses, what of the module lies there, and how it is driven (ACPI 6.4
+ * sections 5.2.25 and 9.20). A module that comes later is announced, and the system reads the table's structures again
+ * by _FIT. Labels are read and written by the functions of Intel's _DSM ("NVDIMM DSM Interface"), which is what QEMU's
+ * guests know.
  */
 #include "hw/acpi/nfit.h"
 #include "base/bits.h"
 #include "hw/acpi/slots.h"
 #include "hw/mem/nvdimm.h"
 
-enum { SPA_RANGE = 0, REGION_MAPPING = 1, CONTROL_REGION = 4, DOMAIN_VALID = 2, FORMAT_BYTE_ADDRESSABLE = 0x0301, STRUCTURES_SIZE = 56 + 48 + 32 };
+enum {
+    SPA_RANGE = 0,
+    REGION_MAPPING = 1,
+    CONTROL_REGION = 4,
+    DOMAIN_VALID = 2,
+    FORMAT_BYTE_ADDRESSABLE = 0x0301,
+    STRUCTURES_SIZE = 56 + 48 + 32
+};
 enum { SLOTS_MAX = 256, FIT_MAX = SLOTS_MAX * STRUCTURES_SIZE };
-enum { AT_TAKE = 0, AT_SIZE = 0, AT_OFFSET = 4, AT_BYTE = 4, AT_SLOT = 8, AT_LABELS = 8, AT_LABELS_HIGH = 12, AT_LABEL_SIZE = 16 };
-enum { DSM_FUNCTIONS = 0, DSM_LABEL_SIZE = 4, DSM_LABEL_READ = 5, DSM_LABEL_WRITE = 6, DSM_BAD_INPUT = 3, TRANSFER_MAX = 4096 };
+enum {
+    AT_TAKE = 0,
+    AT_SIZE = 0,
+    AT_OFFSET = 4,
+    AT_BYTE = 4,
+    AT_SLOT = 8,
+    AT_LABELS = 8,
+    AT_LABELS_HIGH = 12,
+    AT_LABEL_SIZE = 16
+};
+enum {
+    DSM_FUNCTIONS = 0,
+    DSM_LABEL_SIZE = 4,
+    DSM_LABEL_READ = 5,
+    DSM_LABEL_WRITE = 6,
+    DSM_BAD_INPUT = 3,
+    TRANSFER_MAX = 4096
+};
 #define ATTRIBUTES (UINT64_C(8) | UINT64_C(0x8000)) /* EFI_MEMORY_WB, EFI_MEMORY_NV */
 
 /* The first one from m on. */
@@ -31,7 +55,8 @@ static unsigned handle(unsigned slot) { return slot + 1; }
 static void put_range(AcpiBuilder *b, const MemoryDevice *m, unsigned n)
 {
     /* 66f0d379-b4f3-4074-ac43-0d3318b78cdb: persistent memory */
-    static const uint8_t persistent[16] = { 0x79, 0xd3, 0xf0, 0x66, 0xf3, 0xb4, 0x74, 0x40, 0xac, 0x43, 0x0d, 0x33, 0x18, 0xb7, 0x8c, 0xdb };
+    static const uint8_t persistent[16] = { 0x79, 0xd3, 0xf0, 0x66, 0xf3, 0xb4, 0x74, 0x40,
+                                            0xac, 0x43, 0x0d, 0x33, 0x18, 0xb7, 0x8c, 0xdb };
     acpi_put(b, 2, SPA_RANGE);
     acpi_put(b, 2, 56);
     acpi_put(b, 2, n);
@@ -136,7 +161,8 @@ static MemResult fit_write(void *opaque, hwaddr at, unsigned size, uint64_t valu
 }
 const MemOps acpi_fit_ops = { .read = fit_read, .write = fit_write, .min_size = 4, .max_size = 4 };
 
-const StateField acpi_fit_state[] = { STATE_BUF(AcpiFit, table, FIT_MAX), STATE_U32(AcpiFit, at), STATE_U32(AcpiFit, slot), STATE_END_OF_TABLE };
+const StateField acpi_fit_state[] = { STATE_BUF(AcpiFit, table, FIT_MAX), STATE_U32(AcpiFit, at),
+                                      STATE_U32(AcpiFit, slot), STATE_END_OF_TABLE };
 
 void acpi_fit_init(AcpiFit *f) { f->table = g_byte_array_new(); }
 void acpi_fit_free(AcpiFit *f) { g_byte_array_unref(f->table); }
@@ -151,7 +177,8 @@ void acpi_fit_reset(AcpiFit *f)
 
 static void fields(Aml *a, AmlSpace space, uint64_t base)
 {
-    static const char *const reads[] = { "FSIZ", "FBYT", "LLOW", "LHGH", "LSIZ" }, *const writes[] = { "FTAK", "FOFS", "NSEL" };
+    static const char *const reads[] = { "FSIZ", "FBYT", "LLOW", "LHGH", "LSIZ" }, *const writes[] = { "FTAK", "FOFS",
+                                                                                                       "NSEL" };
     aml_region(a, "FITR", space, base, ACPI_NVDIMM_SIZE);
     aml_dword_fields(a, "FITR", reads, ARRAY_LEN(reads));
     aml_dword_fields(a, "FITR", writes, ARRAY_LEN(writes));
@@ -168,7 +195,8 @@ static void fit_method(Aml *a)
     aml_while(a);
     aml_op(a, AML_LLESS), aml_local(a, 2), aml_local(a, 0);
     aml_op(a, AML_STORE), aml_local(a, 2), aml_name(a, "FOFS");
-    aml_op(a, AML_STORE), aml_name(a, "FBYT"), aml_op(a, AML_INDEX), aml_local(a, 1), aml_local(a, 2), aml_null_target(a);
+    aml_op(a, AML_STORE), aml_name(a, "FBYT"), aml_op(a, AML_INDEX), aml_local(a, 1), aml_local(a, 2),
+        aml_null_target(a);
     aml_op(a, AML_INCREMENT), aml_local(a, 2);
     aml_end(a);
     aml_op(a, AML_RETURN), aml_local(a, 1);
@@ -195,8 +223,9 @@ static void label_size_method(Aml *a)
 static void mid(Aml *a) { aml_op(a, AML_MID), aml_name(a, "LBUF"); }
 
 /*
- * NLRW (area, size, function, parameters): offset, length, bytes to write. The bytes are looked at through a window of TRANSFER_MAX bytes that holds
- * them, for a field has a length that does not change. Local0 is where the window begins in the area, Local1 where the bytes do in the window.
+ * NLRW (area, size, function, parameters): offset, length, bytes to write. The bytes are looked at through a window of
+ * TRANSFER_MAX bytes that holds them, for a field has a length that does not change. Local0 is where the window begins
+ * in the area, Local1 where the bytes do in the window.
  */
 static void label_method(Aml *a)
 {
@@ -206,7 +235,8 @@ static void label_method(Aml *a)
     aml_if(a);
     aml_op(a, AML_LOR);
     aml_op(a, AML_LGREATER), aml_name(a, "LLEN"), aml_int(a, TRANSFER_MAX);
-    aml_op(a, AML_LGREATER), aml_op(a, AML_ADD), aml_name(a, "LOFS"), aml_name(a, "LLEN"), aml_null_target(a), aml_arg(a, 1);
+    aml_op(a, AML_LGREATER), aml_op(a, AML_ADD), aml_name(a, "LOFS"), aml_name(a, "LLEN"), aml_null_target(a),
+        aml_arg(a, 1);
     aml_op(a, AML_RETURN), status(a, DSM_BAD_INPUT);
     aml_end(a);
     aml_op(a, AML_SUBTRACT), aml_arg(a, 1), aml_int(a, TRANSFER_MAX), aml_local(a, 0);
@@ -222,14 +252,16 @@ static void label_method(Aml *a)
     aml_end(a);
     aml_if(a);
     aml_op(a, AML_LEQUAL), aml_arg(a, 2), aml_int(a, DSM_LABEL_READ);
-    aml_op(a, AML_CONCATENATE), status(a, 0), mid(a), aml_local(a, 1), aml_name(a, "LLEN"), aml_null_target(a), aml_local(a, 3);
+    aml_op(a, AML_CONCATENATE), status(a, 0), mid(a), aml_local(a, 1), aml_name(a, "LLEN"), aml_null_target(a),
+        aml_local(a, 3);
     aml_op(a, AML_RETURN), aml_local(a, 3);
     aml_end(a);
     /* what stands before, what is new, what stands behind */
     aml_op(a, AML_CONCATENATE), mid(a), aml_int(a, 0), aml_local(a, 1), aml_null_target(a);
     aml_op(a, AML_MID), aml_arg(a, 3), aml_int(a, 8), aml_name(a, "LLEN"), aml_null_target(a), aml_local(a, 3);
     aml_op(a, AML_ADD), aml_local(a, 1), aml_name(a, "LLEN"), aml_local(a, 4);
-    aml_op(a, AML_CONCATENATE), aml_local(a, 3), mid(a), aml_local(a, 4), aml_int(a, TRANSFER_MAX), aml_null_target(a), aml_local(a, 5);
+    aml_op(a, AML_CONCATENATE), aml_local(a, 3), mid(a), aml_local(a, 4), aml_int(a, TRANSFER_MAX), aml_null_target(a),
+        aml_local(a, 5);
     aml_op(a, AML_STORE), aml_local(a, 5), aml_name(a, "LBUF");
     aml_op(a, AML_RETURN), status(a, 0);
     aml_end(a);
@@ -238,12 +270,14 @@ static void label_method(Aml *a)
 /* NDSM (slot, the arguments of _DSM): which functions a module knows depends on whether it has labels. */
 static void dsm_method(Aml *a)
 {
-    static const uint8_t some = 1 << DSM_FUNCTIONS | 1 << DSM_LABEL_SIZE | 1 << DSM_LABEL_READ | 1 << DSM_LABEL_WRITE, none = 0;
+    static const uint8_t some = 1 << DSM_FUNCTIONS | 1 << DSM_LABEL_SIZE | 1 << DSM_LABEL_READ | 1 << DSM_LABEL_WRITE,
+                         none = 0;
     aml_method(a, "NDSM", 5, true);
     aml_store_arg(a, 0, "NSEL");
     aml_op(a, AML_STORE), aml_name(a, "LSIZ"), aml_local(a, 0);
     aml_if(a);
-    aml_op(a, AML_LAND), aml_op(a, AML_LEQUAL), aml_arg(a, 1), aml_uuid(a, "4309ac30-0d11-11e4-9191-0800200c9a66"), aml_local(a, 0);
+    aml_op(a, AML_LAND), aml_op(a, AML_LEQUAL), aml_arg(a, 1), aml_uuid(a, "4309ac30-0d11-11e4-9191-0800200c9a66"),
+        aml_local(a, 0);
     aml_if(a);
     aml_op(a, AML_LEQUAL), aml_arg(a, 3), aml_int(a, DSM_FUNCTIONS);
     aml_op(a, AML_RETURN), aml_buffer(a, &some, 1);
@@ -257,7 +291,8 @@ static void dsm_method(Aml *a)
     aml_op(a, AML_LEQUAL), aml_arg(a, 3), aml_int(a, DSM_LABEL_WRITE);
     aml_op(a, AML_SHIFT_LEFT), aml_name(a, "LHGH"), aml_int(a, 32), aml_local(a, 1);
     aml_op(a, AML_OR), aml_local(a, 1), aml_name(a, "LLOW"), aml_local(a, 1);
-    aml_op(a, AML_STORE), aml_op(a, AML_DEREF_OF), aml_op(a, AML_INDEX), aml_arg(a, 4), aml_int(a, 0), aml_null_target(a), aml_local(a, 2);
+    aml_op(a, AML_STORE), aml_op(a, AML_DEREF_OF), aml_op(a, AML_INDEX), aml_arg(a, 4), aml_int(a, 0),
+        aml_null_target(a), aml_local(a, 2);
     aml_op(a, AML_RETURN), aml_name(a, "NLRW"), aml_local(a, 1), aml_local(a, 0), aml_arg(a, 3), aml_local(a, 2);
     aml_end(a);
     aml_end(a);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Persistent memory modules in ACPI: the NFIT, their root device, and the registers by which its methods learn of modules that come later. */
+/*
+ * Persistent memory modules in ACPI: the NFIT, their root device, and the registers by which its methods learn of
+ * modules that come later.
+ */
 #ifndef HW_ACPI_NFIT_H
 #define HW_ACPI_NFIT_H
 
@@ -9,7 +12,10 @@
 #include "hw/core/state.h"
 
 void acpi_build_nfit(AcpiBuilder *b); /* nothing when there is no module */
-/* \_SB.NVDR with a device for each slot and the method CAME, which tells the system to look again. Inside of the scope \_SB. */
+/*
+ * \_SB.NVDR with a device for each slot and the method CAME, which tells the system to look again. Inside of the scope
+ * \_SB.
+ */
 void acpi_nfit_aml(Aml *a, unsigned slots, AmlSpace space, uint64_t base);
 
 /* The registers are ours: nobody but those methods uses them. */

@@ -22,8 +22,8 @@ enum { ACPI_SLP_S5 = 0, ACPI_SLP_S3 = 1, ACPI_SLP_S4 = 2 };
 enum { ACPI_APM_ENABLE = 2, ACPI_APM_DISABLE = 3 };
 
 /*
- * Embedded in a device; the registers are rows of one of its banks (ACPI_PM_ROWS), so that the core dispatches, resets and
- * saves them. All functions are called with the device's domain held.
+ * Embedded in a device; the registers are rows of one of its banks (ACPI_PM_ROWS), so that the core dispatches, resets
+ * and saves them. All functions are called with the device's domain held.
  */
 typedef struct AcpiPm {
     uint16_t pm1_sts, pm1_en;
@@ -35,7 +35,8 @@ typedef struct AcpiPm {
     Timer *timer;
     Device *owner;
     void (*set_sci)(Device *owner, bool level);
-    void (*raise_gpe)(Device *owner, unsigned gpe); /* optional: how a status bit is set, where gpe_sts is only a copy */
+    /* optional: how a status bit is set, where gpe_sts is only a copy */
+    void (*raise_gpe)(Device *owner, unsigned gpe);
     void (*suspending)(void *opaque); /* the guest enters S3; optional, set by the board */
     void *suspending_opaque;
 } AcpiPm;
@@ -63,9 +64,11 @@ void acpi_pm_gpe_en_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
       .ro = 0xffff & ~ACPI_PM1_STS_MASK, .read = acpi_pm_sts_read, .wrote = acpi_pm_sts_wrote }, \
     { .name = "PM1_EN", .at = 0x02, .size = 2, .field = offsetof(T, f.pm1_en), .ro = 0xffff & ~ACPI_PM1_EN_MASK, \
       .wrote = acpi_pm_en_wrote }, \
-    { .name = "PM1_CNT", .at = 0x04, .size = 4, .field = offsetof(T, f.pm1_cnt), .ro = ~ACPI_PM1_CNT_MASK & UINT32_MAX, \
+    { .name = "PM1_CNT", .at = 0x04, .size = 4, .field = offsetof(T, f.pm1_cnt), \
+        .ro = ~ACPI_PM1_CNT_MASK & UINT32_MAX, \
       .wrote = acpi_pm_cnt_wrote }, \
-    { .name = "PM1_TMR", .at = 0x08, .size = 4, .field = offsetof(T, f.pm1_tmr), .access = REG_RO, .read = acpi_pm_tmr_read }
+    { .name = "PM1_TMR", .at = 0x08, .size = 4, .field = offsetof(T, f.pm1_tmr), .access = REG_RO, \
+        .read = acpi_pm_tmr_read }
 #define ACPI_PM1_CNT_MASK UINT32_C(0x1c07) /* SLP_EN is handled and never stored */
 
 #define ACPI_PM_STATE(T, f) STATE_U64(T, f.overflow_ns), STATE_BOOL(T, f.suspended)

@@ -11,7 +11,10 @@ enum { OST_EJECT_REQUEST = 3, OST_EJECT = 0x103 }; /* ACPI 6.4 section 6.3.5 */
 
 static const AcpiSlotsClass *class_of(const AcpiSlots *s) { return s->dev.type->class_data; }
 
-void slot_set_bit(uint64_t *map, uint32_t n, bool on) { map[n / 64] = on ? map[n / 64] | BIT(n % 64) : map[n / 64] & ~BIT(n % 64); }
+void slot_set_bit(uint64_t *map, uint32_t n, bool on)
+{
+    map[n / 64] = on ? map[n / 64] | BIT(n % 64) : map[n / 64] & ~BIT(n % 64);
+}
 
 /* ---- registers ---- */
 
@@ -106,18 +109,32 @@ static void stop(Device *d)
         bus_fini(&((AcpiSlots *)d)->bus);
 }
 
-static const StateField state[] = { STATE_U32(AcpiSlots, selector), STATE_U32(AcpiSlots, ost_event), STATE_U64_ARRAY(AcpiSlots, inserting),
-                                    STATE_U64_ARRAY(AcpiSlots, removing), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U32(AcpiSlots, selector), STATE_U32(AcpiSlots, ost_event),
+                                    STATE_U64_ARRAY(AcpiSlots, inserting), STATE_U64_ARRAY(AcpiSlots, removing),
+                                    STATE_END_OF_TABLE };
 static const char *const pins[] = { "event", NULL };
 const DeviceType acpi_slots_type = {
-    .name = "acpi-slots", .desc = "slots with ACPI hot plug", .category = "Misc", .size = sizeof(AcpiSlots), .state = state, .out_pins = pins,
-    .start = start, .reset = reset, .stop = stop,
+    .name = "acpi-slots",
+    .desc = "slots with ACPI hot plug",
+    .category = "Misc",
+    .size = sizeof(AcpiSlots),
+    .state = state,
+    .out_pins = pins,
+    .start = start,
+    .reset = reset,
+    .stop = stop,
 };
 
 /* ---- AML ---- */
 
-void aml_store_int(Aml *a, uint64_t value, const char *field) { aml_op(a, AML_STORE), aml_int(a, value), aml_name(a, field); }
-void aml_store_arg(Aml *a, unsigned arg, const char *field) { aml_op(a, AML_STORE), aml_arg(a, arg), aml_name(a, field); }
+void aml_store_int(Aml *a, uint64_t value, const char *field)
+{
+    aml_op(a, AML_STORE), aml_int(a, value), aml_name(a, field);
+}
+void aml_store_arg(Aml *a, unsigned arg, const char *field)
+{
+    aml_op(a, AML_STORE), aml_arg(a, arg), aml_name(a, field);
+}
 
 /* If (And (Local0, flag)) { Notify (device, event); acknowledge } */
 static void notify_if(Aml *a, const AcpiSlotsNames *n, unsigned flag, const char *device, unsigned event)
@@ -129,7 +146,10 @@ static void notify_if(Aml *a, const AcpiSlotsNames *n, unsigned flag, const char
     aml_end(a);
 }
 
-static void device_name(const AcpiSlotsNames *n, unsigned slot, char out[5]) { g_snprintf(out, 5, n->device, slot & 0xfff); }
+static void device_name(const AcpiSlotsNames *n, unsigned slot, char out[5])
+{
+    g_snprintf(out, 5, n->device, slot & 0xfff);
+}
 
 void acpi_slots_aml_methods(Aml *a, const AcpiSlotsNames *n, unsigned first, unsigned count)
 {

@@ -17,11 +17,14 @@ typedef struct AcpiSlotsClass {
     int (*find)(const Device *d);         /* the slot of a device on the bus; -1: none */
     Device *(*in_slot)(uint32_t n);       /* what may go from slot n, or NULL */
     bool (*filled)(uint32_t n);
-    void (*told)(AcpiSlots *s, Device *d); /* d has come or shall go, the guest is to look: optional, before the event */
+    /* d has come or shall go, the guest is to look: optional, before the event */
+    void (*told)(AcpiSlots *s, Device *d);
     void (*gone)(AcpiSlots *s, uint32_t n); /* slot n is empty now: optional */
 } AcpiSlotsClass;
 
-/* First member of such a device; its domain is held in all calls. Pin 0, "event", pulses when something has happened. */
+/*
+ * First member of such a device; its domain is held in all calls. Pin 0, "event", pulses when something has happened.
+ */
 struct AcpiSlots {
     Device dev; /* always first */
     Bus bus;
@@ -33,7 +36,10 @@ extern const DeviceType acpi_slots_type;
 static inline bool slot_bit(const uint64_t *map, uint32_t n) { return map[n / 64] >> n % 64 & 1; }
 void slot_set_bit(uint64_t *map, uint32_t n, bool on);
 
-/* Of the selected slot, which is below ACPI_SLOTS_MAX: the four flags; what the guest writes there; the end of what it was asked for (_OST). */
+/*
+ * Of the selected slot, which is below ACPI_SLOTS_MAX: the four flags; what the guest writes there; the end of what it
+ * was asked for (_OST).
+ */
 uint8_t acpi_slots_flags(const AcpiSlots *s);
 void acpi_slots_wrote_flags(AcpiSlots *s, uint8_t flags);
 void acpi_slots_wrote_status(AcpiSlots *s, uint32_t status);
@@ -42,7 +48,8 @@ void acpi_slots_wrote_status(AcpiSlots *s, uint32_t status);
 bool acpi_slots_may_hot_plug(Bus *b, Device *d, Error **errp);
 void acpi_slots_hot_plugged(Bus *b, Device *d);
 bool acpi_slots_ask_unplug(Bus *b, Device *d, Error **errp);
-#define ACPI_SLOTS_BUS .may_hot_plug = acpi_slots_may_hot_plug, .hot_plugged = acpi_slots_hot_plugged, .ask_unplug = acpi_slots_ask_unplug
+#define ACPI_SLOTS_BUS \
+    .may_hot_plug = acpi_slots_may_hot_plug, .hot_plugged = acpi_slots_hot_plugged, .ask_unplug = acpi_slots_ask_unplug
 
 /* ---- AML ---- */
 

@@ -17,7 +17,10 @@ typedef struct SmbiosFacts {
     bool entry_64;          /* the 64-bit entry point of SMBIOS 3.0: for firmware only, smbios_link() is not for it */
 } SmbiosFacts;
 
-/* The structure table, and the entry point (31 bytes, 64-bit form: 24) whose table address is 0 and whose checksums are not yet set. */
+/*
+ * The structure table, and the entry point (31 bytes, 64-bit form: 24) whose table address is 0 and whose checksums are
+ * not yet set.
+ */
 typedef struct SmbiosBlobs {
     GByteArray *tables, *anchor;
 } SmbiosBlobs;

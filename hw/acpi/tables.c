@@ -147,7 +147,8 @@ static void madt_override(AcpiBuilder *b, uint8_t irq, uint32_t gsi, uint16_t fl
 
 static void build_madt(AcpiBuilder *b)
 {
-    static const uint8_t level_irqs[] = { 9, 5, 10, 11 }; /* the SCI, and what PCI interrupts may use: level, active high */
+    /* the SCI, and what PCI interrupts may use: level, active high */
+    static const uint8_t level_irqs[] = { 9, 5, 10, 11 };
     const AcpiPlatform *p = b->p;
     uint32_t at = acpi_table_begin(b, "APIC", 3);
 

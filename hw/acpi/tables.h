@@ -12,8 +12,8 @@
 #define ACPI_FILE_LOADER "etc/table-loader"
 
 /*
- * Three blobs: all tables but the RSDP (pointers hold offsets inside the blob, checksums are open), the RSDP, and the script
- * of 128-byte commands that makes them whole at the addresses that the firmware chooses.
+ * Three blobs: all tables but the RSDP (pointers hold offsets inside the blob, checksums are open), the RSDP, and the
+ * script of 128-byte commands that makes them whole at the addresses that the firmware chooses.
  */
 typedef struct AcpiBlobs {
     GByteArray *tables, *rsdp, *loader;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* VIOT: which PCI functions the virtio-iommu translates (the Virtual I/O Translation table, ACPI 6.5 section 5.2.33). */
+/*
+ * VIOT: which PCI functions the virtio-iommu translates (the Virtual I/O Translation table, ACPI 6.5 section 5.2.33).
+ */
 #include "base/bits.h"
 #include "hw/acpi/viot.h"
 #include "hw/pci/pci-host.h"

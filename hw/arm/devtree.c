@@ -109,7 +109,10 @@ void dt_bytes(DevTree *f, const char *path, const char *name, const void *data, 
 }
 
 void dt_empty(DevTree *f, const char *path, const char *name) { dt_bytes(f, path, name, "", 0); }
-void dt_string(DevTree *f, const char *path, const char *name, const char *v) { dt_bytes(f, path, name, v, strlen(v) + 1); }
+void dt_string(DevTree *f, const char *path, const char *name, const char *v)
+{
+    dt_bytes(f, path, name, v, strlen(v) + 1);
+}
 
 void dt_cells(DevTree *f, const char *path, const char *name, unsigned count, const uint32_t *cells)
 {

@@ -9,8 +9,8 @@
 #include "base/error.h"
 
 /*
- * A tree in memory that grows as needed. Nodes are made with their parents by the first property; setting one again replaces it.
- * Properties are big-endian cells on the wire; values here are host integers.
+ * A tree in memory that grows as needed. Nodes are made with their parents by the first property; setting one again
+ * replaces it. Properties are big-endian cells on the wire; values here are host integers.
  */
 typedef struct DevTree DevTree;
 DevTree *dt_new(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ACPI tables of the virt machine (ACPI 6.4 chapter 5, hardware-reduced; SPCR and DBG2: Microsoft's documents; IORT: DEN 0049;
- * MCFG: PCI Firmware 3.2).
+ * ACPI tables of the virt machine (ACPI 6.4 chapter 5, hardware-reduced; SPCR and DBG2: Microsoft's documents; IORT:
+ * DEN 0049; MCFG: PCI Firmware 3.2).
  */
 #include "hw/arm/virt-acpi.h"
 #include "hw/acpi/nfit.h"
@@ -104,7 +104,8 @@ static void build_madt(AcpiBuilder *b, const VirtFacts *v)
 static void build_gtdt(AcpiBuilder *b)
 {
     enum { ALWAYS_ON = 4 };
-    static const uint32_t irqs[] = { VIRT_PPI_SECURE_TIMER, VIRT_PPI_PHYS_TIMER, VIRT_PPI_VIRT_TIMER, VIRT_PPI_HYP_TIMER };
+    static const uint32_t irqs[] = { VIRT_PPI_SECURE_TIMER, VIRT_PPI_PHYS_TIMER, VIRT_PPI_VIRT_TIMER,
+                                     VIRT_PPI_HYP_TIMER };
     uint32_t at = acpi_table_begin(b, "GTDT", 2);
     acpi_put(b, 8, UINT64_MAX); /* no memory-mapped counter */
     acpi_put(b, 4, 0);
@@ -252,8 +253,12 @@ static void cpu_affinity(AcpiBuilder *b, const void *board, unsigned i, uint8_t 
 
 static void build_numa(AcpiBuilder *b, const VirtFacts *v)
 {
-    AcpiNuma n = { .config = v->numa, .ram = { { VIRT_RAM, v->ram_size } }, .devices = { v->devices.base, v->devices.size },
-                   .cpus = v->cpus, .cpu = cpu_affinity, .board = v };
+    AcpiNuma n = { .config = v->numa,
+                   .ram = { { VIRT_RAM, v->ram_size } },
+                   .devices = { v->devices.base, v->devices.size },
+                   .cpus = v->cpus,
+                   .cpu = cpu_affinity,
+                   .board = v };
     acpi_build_numa(b, &n);
     acpi_build_nfit(b);
 }

@@ -4,7 +4,15 @@
 #include <string.h>
 #include "hw/arm/virt.h"
 
-enum { PHANDLE_CLOCK = 0x8000, PHANDLE_GIC, PHANDLE_MSI, PHANDLE_GPIO, PHANDLE_SECURE_GPIO, PHANDLE_IOMMU, PHANDLE_CPU0 };
+enum {
+    PHANDLE_CLOCK = 0x8000,
+    PHANDLE_GIC,
+    PHANDLE_MSI,
+    PHANDLE_GPIO,
+    PHANDLE_SECURE_GPIO,
+    PHANDLE_IOMMU,
+    PHANDLE_CPU0
+};
 enum { SPI = 0, PPI = 1, EDGE = 1, LEVEL = 4 };
 
 static void secure_only(DevTree *t, const char *path)
@@ -45,7 +53,8 @@ static void add_cpus(DevTree *t, const VirtFacts *v)
         dt_set(t, path, "phandle", PHANDLE_CPU0 + i);
     }
     for (unsigned i = v->cpus; i-- > 0;) {
-        unsigned thread = i % v->threads, core = i / v->threads % v->cores, cluster = i / v->threads / v->cores % v->clusters;
+        unsigned thread = i % v->threads, core = i / v->threads % v->cores,
+                 cluster = i / v->threads / v->cores % v->clusters;
         unsigned socket = i / v->threads / v->cores / v->clusters;
         int n = snprintf(path, sizeof(path), "/cpus/cpu-map/socket%u/cluster%u/core%u", socket, cluster, core);
         if (v->threads > 1)
@@ -68,8 +77,8 @@ static void add_gic(DevTree *t, const VirtFacts *v)
     if (v->gic_version == 2) {
         dt_string(t, gic, "compatible", "arm,cortex-a15-gic");
         if (v->virtualization)
-            dt_set(t, gic, "reg", 0, VIRT_GIC_DIST, 0, 0x10000, 0, VIRT_GIC_CPU, 0, 0x10000, 0, VIRT_GIC_HYP, 0, 0x10000,
-                   0, VIRT_GIC_VCPU, 0, 0x10000);
+            dt_set(t, gic, "reg", 0, VIRT_GIC_DIST, 0, 0x10000, 0, VIRT_GIC_CPU, 0, 0x10000, 0, VIRT_GIC_HYP, 0,
+                   0x10000, 0, VIRT_GIC_VCPU, 0, 0x10000);
         else
             dt_set(t, gic, "reg", 0, VIRT_GIC_DIST, 0, 0x10000, 0, VIRT_GIC_CPU, 0, 0x10000);
     } else {
@@ -242,7 +251,9 @@ static void add_interrupt_map(DevTree *t, const char *path)
     uint32_t map[16 * 10], *p = map;
     for (unsigned slot = 0; slot < 4; slot++) {
         for (unsigned pin = 0; pin < 4; pin++) {
-            const uint32_t row[10] = { slot << 11, 0, 0, pin + 1, PHANDLE_GIC, 0, 0, SPI, VIRT_SPI_PCIE + (slot + pin) % 4, LEVEL };
+            const uint32_t row[10] = {
+                slot << 11, 0, 0, pin + 1, PHANDLE_GIC, 0, 0, SPI, VIRT_SPI_PCIE + (slot + pin) % 4, LEVEL
+            };
             memcpy(p, row, sizeof(row));
             p += 10;
         }
@@ -261,7 +272,8 @@ static void add_pcie(DevTree *t, const VirtFacts *v)
     const VirtRange *h = &v->mmio_high;
     memcpy(ranges, low, sizeof(low));
     if (h->size) {
-        const uint32_t high[] = { 0x03000000, HI32(h->base), LO32(h->base), HI32(h->base), LO32(h->base), HI32(h->size), LO32(h->size) };
+        const uint32_t high[] = { 0x03000000,    HI32(h->base), LO32(h->base), HI32(h->base),
+                                  LO32(h->base), HI32(h->size), LO32(h->size) };
         memcpy(ranges + n, high, sizeof(high));
         n += ARRAY_LEN(high);
     }

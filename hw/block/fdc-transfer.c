@@ -128,7 +128,11 @@ static void submit(Fdc *f, FdcPhase phase)
     f->data_at = 0;
     f->data_len = FDC_SECTOR;
     f->iov = (struct iovec){ f->data, FDC_SECTOR };
-    f->req = (DriveRequest){ .blk = { .op = phase == FDC_READING ? BLK_READ : BLK_WRITE, .offset = offset, .bytes = FDC_SECTOR, .iov = &f->iov, .iovcnt = 1 },
+    f->req = (DriveRequest){ .blk = { .op = phase == FDC_READING ? BLK_READ : BLK_WRITE,
+                                      .offset = offset,
+                                      .bytes = FDC_SECTOR,
+                                      .iov = &f->iov,
+                                      .iovcnt = 1 },
                              .done = disk_done };
     drive_submit(&d->queue, &f->req);
 }
@@ -333,7 +337,8 @@ void fdc_read_id(Fdc *f)
     f->c = d ? d->track : 0;
     f->h = f->head;
     f->n = 2;
-    if (!format || (d->check_rate && format->rate != fdc_rate(f)) || f->c >= format->tracks || f->head >= format->heads) {
+    if (!format || (d->check_rate && format->rate != fdc_rate(f)) || f->c >= format->tracks ||
+        f->head >= format->heads) {
         fail(f, ST1_MISSING_MARK, 0);
         return;
     }

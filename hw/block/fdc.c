@@ -6,10 +6,22 @@
 #include "base/log.h"
 
 enum { REG_SRA, REG_SRB, REG_DOR, REG_TDR, REG_MSR, REG_FIFO, REG_DIR = 7 };
-enum { DOR_RUN = 4, DOR_GATE = 8, DSR_RESET = 0x80, MSR_RQM = 0x80, MSR_DIO = 0x40, MSR_NON_DMA = 0x20, MSR_BUSY = 0x10, DIR_CHANGED = 0x80 };
+enum {
+    DOR_RUN = 4,
+    DOR_GATE = 8,
+    DSR_RESET = 0x80,
+    MSR_RQM = 0x80,
+    MSR_DIO = 0x40,
+    MSR_NON_DMA = 0x20,
+    MSR_BUSY = 0x10,
+    DIR_CHANGED = 0x80
+};
 enum { VERSION = 0x90, PART = 0x41, PIN_IRQ = 0 };
 
-Floppy *fdc_drive(const Fdc *f, unsigned n) { return n < FDC_DRIVES && f->unit[n] && f->unit[n]->type != FLOPPY_NONE ? f->unit[n] : NULL; }
+Floppy *fdc_drive(const Fdc *f, unsigned n)
+{
+    return n < FDC_DRIVES && f->unit[n] && f->unit[n]->type != FLOPPY_NONE ? f->unit[n] : NULL;
+}
 uint8_t fdc_rate(const Fdc *f) { return f->ccr & 3; }
 
 static void update_irq(Fdc *f) { device_out(&f->dev, PIN_IRQ, f->int_pending && f->dor & DOR_GATE); }
@@ -90,14 +102,14 @@ static void sense_interrupt(Fdc *f)
 
 static void dump_registers(Fdc *f)
 {
-    REPLY(f, track_of(f, 0), track_of(f, 1), 0, 0, f->specify1, f->specify2, f->eot, (uint8_t)(f->lock << 7 | f->perpendicular), f->config,
-          f->precompensation);
+    REPLY(f, track_of(f, 0), track_of(f, 1), 0, 0, f->specify1, f->specify2, f->eot,
+          (uint8_t)(f->lock << 7 | f->perpendicular), f->config, f->precompensation);
 }
 
 static void save(Fdc *f)
 {
-    REPLY(f, 0, 0, track_of(f, 0), track_of(f, 1), 0, 0, f->specify1, f->specify2, f->eot, (uint8_t)(f->lock << 7 | f->perpendicular), f->config,
-          f->precompensation, 0, 0, 0);
+    REPLY(f, 0, 0, track_of(f, 0), track_of(f, 1), 0, 0, f->specify1, f->specify2, f->eot,
+          (uint8_t)(f->lock << 7 | f->perpendicular), f->config, f->precompensation, 0, 0, 0);
 }
 
 static void restore(Fdc *f)
@@ -147,14 +159,34 @@ static void drive_specification(Fdc *f)
 typedef struct Command { uint8_t value, mask, len; void (*run)(Fdc *f); } Command;
 enum { DRIVE_SPECIFICATION = 0x8e };
 static const Command commands[] = {
-    { 0x03, 0xff, 3, specify }, { 0x04, 0xff, 2, sense_drive }, { 0x07, 0xff, 2, recalibrate }, { 0x08, 0xff, 1, sense_interrupt },
-    { 0x0f, 0xff, 3, do_seek }, { 0x8f, 0xbf, 3, relative_seek }, { 0x0e, 0xff, 1, dump_registers }, { 0x10, 0xff, 1, version },
-    { 0x12, 0xff, 2, set_perpendicular }, { 0x13, 0xff, 4, configure }, { 0x14, 0x7f, 1, lock }, { 0x17, 0xff, 2, power_down }, { 0x18, 0xff, 1, part },
-    { 0x2e, 0xff, 1, save }, { 0x4e, 0xff, 17, restore }, { 0x33, 0xff, 2, nothing }, { DRIVE_SPECIFICATION, 0xff, 6, drive_specification },
-    { 0x02, 0x9f, 9, fdc_transfer_start }, { 0x05, 0x3f, 9, fdc_transfer_start }, { 0x06, 0x1f, 9, fdc_transfer_start },
-    { 0x09, 0x3f, 9, fdc_transfer_start }, { 0x0c, 0x1f, 9, fdc_transfer_start }, { 0x16, 0x1f, 9, fdc_transfer_start },
-    { 0x11, 0x1f, 9, fdc_transfer_start }, { 0x19, 0x1f, 9, fdc_transfer_start }, { 0x1d, 0x1f, 9, fdc_transfer_start },
-    { 0x0d, 0xbf, 6, fdc_transfer_start }, { 0x0a, 0xbf, 2, fdc_read_id },
+    { 0x03, 0xff, 3, specify },
+    { 0x04, 0xff, 2, sense_drive },
+    { 0x07, 0xff, 2, recalibrate },
+    { 0x08, 0xff, 1, sense_interrupt },
+    { 0x0f, 0xff, 3, do_seek },
+    { 0x8f, 0xbf, 3, relative_seek },
+    { 0x0e, 0xff, 1, dump_registers },
+    { 0x10, 0xff, 1, version },
+    { 0x12, 0xff, 2, set_perpendicular },
+    { 0x13, 0xff, 4, configure },
+    { 0x14, 0x7f, 1, lock },
+    { 0x17, 0xff, 2, power_down },
+    { 0x18, 0xff, 1, part },
+    { 0x2e, 0xff, 1, save },
+    { 0x4e, 0xff, 17, restore },
+    { 0x33, 0xff, 2, nothing },
+    { DRIVE_SPECIFICATION, 0xff, 6, drive_specification },
+    { 0x02, 0x9f, 9, fdc_transfer_start },
+    { 0x05, 0x3f, 9, fdc_transfer_start },
+    { 0x06, 0x1f, 9, fdc_transfer_start },
+    { 0x09, 0x3f, 9, fdc_transfer_start },
+    { 0x0c, 0x1f, 9, fdc_transfer_start },
+    { 0x16, 0x1f, 9, fdc_transfer_start },
+    { 0x11, 0x1f, 9, fdc_transfer_start },
+    { 0x19, 0x1f, 9, fdc_transfer_start },
+    { 0x1d, 0x1f, 9, fdc_transfer_start },
+    { 0x0d, 0xbf, 6, fdc_transfer_start },
+    { 0x0a, 0xbf, 2, fdc_read_id },
 };
 
 static const Command *find_command(uint8_t opcode)
@@ -270,7 +302,10 @@ static MemResult port_read(void *opaque, hwaddr at, unsigned size, uint64_t *val
     Fdc *f = opaque;
     const Floppy *d = fdc_drive(f, f->dor & 3);
     switch (at) {
-    case REG_SRA: *value = (uint8_t)(f->int_pending << 7 | (f->unit[1] ? 0 : 0x40) | (d && !d->track ? 0 : 0x10) | f->head << 3 | 6); break;
+    case REG_SRA:
+        *value = (uint8_t)(f->int_pending << 7 | (f->unit[1] ? 0 : 0x40) | (d && !d->track ? 0 : 0x10) | f->head << 3 |
+                           6);
+        break;
     case REG_SRB: *value = 0xc0 | (f->dor & 1) << 5 | (f->dor >> 4 & 3); break;
     case REG_DOR: *value = f->dor; break;
     case REG_TDR: *value = f->tdr; break;
@@ -351,8 +386,10 @@ static bool loaded(Device *d, Error **errp)
 {
     Fdc *f = (Fdc *)d;
     bool data = f->phase == FDC_TO_HOST || f->phase == FDC_FROM_HOST;
-    bool ok = f->phase <= FDC_RESULT && f->len <= FDC_FIFO && f->at < FDC_FIFO && (f->phase != FDC_RESULT || f->at < f->len) && f->drive < 4 && f->head < 2 &&
-              f->data_len <= FDC_SECTOR && f->data_at <= f->data_len && (!data || f->data_at < f->data_len) && f->reset_sense <= 4 && f->seek_drive < 4;
+    bool ok = f->phase <= FDC_RESULT && f->len <= FDC_FIFO && f->at < FDC_FIFO &&
+              (f->phase != FDC_RESULT || f->at < f->len) && f->drive < 4 && f->head < 2 && f->data_len <= FDC_SECTOR &&
+              f->data_at <= f->data_len && (!data || f->data_at < f->data_len) && f->reset_sense <= 4 &&
+              f->seek_drive < 4;
     if (ok && f->phase == FDC_COMMAND && f->at) { /* in the midst of a command */
         const Command *c = find_command(f->fifo[0]);
         ok = c && f->at < c->len;
@@ -381,18 +418,57 @@ static const Property props[] = {
     PROP_(PROP_U8, "dma", Fdc, dma, 2, "ISA DMA channel", .max = 3),
     DEFINE_PROP_END,
 };
-static const StateField state[] = {
-    STATE_U8(Fdc, dor), STATE_U8(Fdc, tdr), STATE_U8(Fdc, dsr), STATE_U8(Fdc, ccr), STATE_BOOL(Fdc, int_pending), STATE_U8(Fdc, reset_sense),
-    STATE_BOOL(Fdc, seek_done), STATE_U8(Fdc, seek_st0), STATE_U8(Fdc, seek_drive), STATE_U8(Fdc, phase), STATE_BYTES(Fdc, fifo), STATE_U8(Fdc, at),
-    STATE_U8(Fdc, len), STATE_U8(Fdc, st1), STATE_U8(Fdc, st2), STATE_U8(Fdc, head), STATE_U8(Fdc, c), STATE_U8(Fdc, h), STATE_U8(Fdc, r),
-    STATE_U8(Fdc, n), STATE_U8(Fdc, eot), STATE_U8(Fdc, drive), STATE_BOOL(Fdc, multi), STATE_BOOL(Fdc, ended), STATE_U16(Fdc, verify_left),
-    STATE_BYTES(Fdc, data), STATE_U16(Fdc, data_at), STATE_U16(Fdc, data_len), STATE_U8(Fdc, specify1), STATE_U8(Fdc, specify2), STATE_U8(Fdc, config),
-    STATE_U8(Fdc, precompensation), STATE_U8(Fdc, perpendicular), STATE_BOOL(Fdc, lock), STATE_END_OF_TABLE
-};
+static const StateField state[] = { STATE_U8(Fdc, dor),
+                                    STATE_U8(Fdc, tdr),
+                                    STATE_U8(Fdc, dsr),
+                                    STATE_U8(Fdc, ccr),
+                                    STATE_BOOL(Fdc, int_pending),
+                                    STATE_U8(Fdc, reset_sense),
+                                    STATE_BOOL(Fdc, seek_done),
+                                    STATE_U8(Fdc, seek_st0),
+                                    STATE_U8(Fdc, seek_drive),
+                                    STATE_U8(Fdc, phase),
+                                    STATE_BYTES(Fdc, fifo),
+                                    STATE_U8(Fdc, at),
+                                    STATE_U8(Fdc, len),
+                                    STATE_U8(Fdc, st1),
+                                    STATE_U8(Fdc, st2),
+                                    STATE_U8(Fdc, head),
+                                    STATE_U8(Fdc, c),
+                                    STATE_U8(Fdc, h),
+                                    STATE_U8(Fdc, r),
+                                    STATE_U8(Fdc, n),
+                                    STATE_U8(Fdc, eot),
+                                    STATE_U8(Fdc, drive),
+                                    STATE_BOOL(Fdc, multi),
+                                    STATE_BOOL(Fdc, ended),
+                                    STATE_U16(Fdc, verify_left),
+                                    STATE_BYTES(Fdc, data),
+                                    STATE_U16(Fdc, data_at),
+                                    STATE_U16(Fdc, data_len),
+                                    STATE_U8(Fdc, specify1),
+                                    STATE_U8(Fdc, specify2),
+                                    STATE_U8(Fdc, config),
+                                    STATE_U8(Fdc, precompensation),
+                                    STATE_U8(Fdc, perpendicular),
+                                    STATE_BOOL(Fdc, lock),
+                                    STATE_END_OF_TABLE };
 static const char *const pins[] = { "irq", NULL };
 static const char *const provides[] = { "floppy-bus", NULL };
 static const DeviceType fdc_type = {
-    .name = "isa-fdc", .desc = "floppy disk controller (82078)", .category = "Storage", .size = sizeof(Fdc), .bus = "isa", .user_creatable = true,
-    .provides = provides, .props = props, .state = state, .out_pins = pins, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "isa-fdc",
+    .desc = "floppy disk controller (82078)",
+    .category = "Storage",
+    .size = sizeof(Fdc),
+    .bus = "isa",
+    .user_creatable = true,
+    .provides = provides,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(fdc_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Private to the floppy disk controller: its state, its drives, and what its files offer each other. Source: Intel 82078 data sheet. */
+/*
+ * Private to the floppy disk controller: its state, its drives, and what its files offer each other. Source: Intel
+ * 82078 data sheet.
+ */
 #ifndef HW_BLOCK_FDC_H
 #define HW_BLOCK_FDC_H
 
@@ -9,8 +12,21 @@
 enum { FDC_DRIVES = 2, FDC_SECTOR = 512, FDC_FIFO = 17 };
 /* Status registers (5.0) */
 enum { ST0_ABNORMAL = 0x40, ST0_INVALID = 0x80, ST0_READY_CHANGED = 0xc0, ST0_SEEK = 0x20, ST0_EQUIPMENT = 0x10 };
-enum { ST1_MISSING_MARK = 0x01, ST1_NOT_WRITABLE = 0x02, ST1_NO_DATA = 0x04, ST1_OVERRUN = 0x10, ST1_DATA_ERROR = 0x20, ST1_END = 0x80 };
-enum { ST2_SCAN_NOT = 0x04, ST2_SCAN_HIT = 0x08, ST2_WRONG_CYLINDER = 0x10, ST2_DATA_ERROR = 0x20, ST2_CONTROL_MARK = 0x40 };
+enum {
+    ST1_MISSING_MARK = 0x01,
+    ST1_NOT_WRITABLE = 0x02,
+    ST1_NO_DATA = 0x04,
+    ST1_OVERRUN = 0x10,
+    ST1_DATA_ERROR = 0x20,
+    ST1_END = 0x80
+};
+enum {
+    ST2_SCAN_NOT = 0x04,
+    ST2_SCAN_HIT = 0x08,
+    ST2_WRONG_CYLINDER = 0x10,
+    ST2_DATA_ERROR = 0x20,
+    ST2_CONTROL_MARK = 0x40
+};
 enum { ST3_PROTECTED = 0x40, ST3_READY = 0x20, ST3_TRACK0 = 0x10, ST3_TWO_SIDES = 0x08 };
 
 typedef struct Fdc Fdc;
@@ -37,7 +53,14 @@ typedef struct Floppy {
     bool changed;          /* disk change line */
 } Floppy;
 
-typedef enum FdcPhase { FDC_COMMAND, FDC_READING /* of the disk */, FDC_TO_HOST, FDC_FROM_HOST, FDC_WRITING, FDC_RESULT } FdcPhase;
+typedef enum FdcPhase {
+    FDC_COMMAND,
+    FDC_READING /* of the disk */,
+    FDC_TO_HOST,
+    FDC_FROM_HOST,
+    FDC_WRITING,
+    FDC_RESULT
+} FdcPhase;
 
 struct Fdc {
     Device dev;
@@ -75,8 +98,17 @@ Floppy *fdc_drive(const Fdc *f, unsigned n);          /* NULL: none there */
 uint8_t fdc_rate(const Fdc *f);
 void fdc_interrupt(Fdc *f, bool on);
 /* fdc-transfer.c: commands that move data; from FDC_COMMAND with all bytes in fifo[] to FDC_RESULT */
-typedef enum FdcTransfer { FDC_READ, FDC_READ_TRACK, FDC_READ_DELETED, FDC_WRITE, FDC_FORMAT, FDC_VERIFY, FDC_SCAN_EQUAL, FDC_SCAN_LOW,
-                           FDC_SCAN_HIGH } FdcTransfer;
+typedef enum FdcTransfer {
+    FDC_READ,
+    FDC_READ_TRACK,
+    FDC_READ_DELETED,
+    FDC_WRITE,
+    FDC_FORMAT,
+    FDC_VERIFY,
+    FDC_SCAN_EQUAL,
+    FDC_SCAN_LOW,
+    FDC_SCAN_HIGH
+} FdcTransfer;
 FdcTransfer fdc_transfer_of(uint8_t opcode);
 void fdc_transfer_start(Fdc *f);
 void fdc_transfer_give(Fdc *f, uint8_t v);            /* without DMA: a byte of the host */

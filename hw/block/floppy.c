@@ -6,14 +6,15 @@
 
 /* The first row of a drive's type is what it takes a disk for whose size is not here. */
 static const FloppyFormat formats[] = {
-    { FLOPPY_144, 18, 80, 2, 0 }, { FLOPPY_144, 20, 80, 2, 0 }, { FLOPPY_144, 21, 80, 2, 0 }, { FLOPPY_144, 21, 82, 2, 0 }, { FLOPPY_144, 21, 83, 2, 0 },
-    { FLOPPY_144, 22, 80, 2, 0 }, { FLOPPY_144, 23, 80, 2, 0 }, { FLOPPY_144, 24, 80, 2, 0 },
-    { FLOPPY_288, 36, 80, 2, 3 }, { FLOPPY_288, 39, 80, 2, 3 }, { FLOPPY_288, 40, 80, 2, 3 }, { FLOPPY_288, 44, 80, 2, 3 }, { FLOPPY_288, 48, 80, 2, 3 },
-    { FLOPPY_144, 9, 80, 2, 2 }, { FLOPPY_144, 10, 80, 2, 2 }, { FLOPPY_144, 10, 82, 2, 2 }, { FLOPPY_144, 10, 83, 2, 2 }, { FLOPPY_144, 13, 80, 2, 2 },
-    { FLOPPY_144, 14, 80, 2, 2 },
-    { FLOPPY_120, 15, 80, 2, 0 }, { FLOPPY_120, 18, 82, 2, 0 },
-    { FLOPPY_120, 9, 40, 2, 1 }, { FLOPPY_120, 9, 40, 1, 1 }, { FLOPPY_120, 10, 41, 2, 1 }, { FLOPPY_120, 10, 42, 2, 1 },
-    { FLOPPY_120, 8, 40, 2, 1 }, { FLOPPY_120, 8, 40, 1, 1 },
+    { FLOPPY_144, 18, 80, 2, 0 }, { FLOPPY_144, 20, 80, 2, 0 }, { FLOPPY_144, 21, 80, 2, 0 },
+    { FLOPPY_144, 21, 82, 2, 0 }, { FLOPPY_144, 21, 83, 2, 0 }, { FLOPPY_144, 22, 80, 2, 0 },
+    { FLOPPY_144, 23, 80, 2, 0 }, { FLOPPY_144, 24, 80, 2, 0 }, { FLOPPY_288, 36, 80, 2, 3 },
+    { FLOPPY_288, 39, 80, 2, 3 }, { FLOPPY_288, 40, 80, 2, 3 }, { FLOPPY_288, 44, 80, 2, 3 },
+    { FLOPPY_288, 48, 80, 2, 3 }, { FLOPPY_144, 9, 80, 2, 2 },  { FLOPPY_144, 10, 80, 2, 2 },
+    { FLOPPY_144, 10, 82, 2, 2 }, { FLOPPY_144, 10, 83, 2, 2 }, { FLOPPY_144, 13, 80, 2, 2 },
+    { FLOPPY_144, 14, 80, 2, 2 }, { FLOPPY_120, 15, 80, 2, 0 }, { FLOPPY_120, 18, 82, 2, 0 },
+    { FLOPPY_120, 9, 40, 2, 1 },  { FLOPPY_120, 9, 40, 1, 1 },  { FLOPPY_120, 10, 41, 2, 1 },
+    { FLOPPY_120, 10, 42, 2, 1 }, { FLOPPY_120, 8, 40, 2, 1 },  { FLOPPY_120, 8, 40, 1, 1 },
 };
 
 static uint64_t bytes_of(const FloppyFormat *f) { return (uint64_t)f->sectors * f->tracks * f->heads * FDC_SECTOR; }
@@ -66,7 +67,8 @@ static void save_held(DriveRequest *r, GByteArray *out) { g_byte_array_append(ou
 static bool restart_held(Device *dev, const uint8_t *bytes, size_t len)
 {
     Floppy *d = (Floppy *)dev;
-    if (len != 1 || !d->fdc || fdc_drive(d->fdc, d->fdc->drive) != d || (d->fdc->phase != FDC_READING && d->fdc->phase != FDC_WRITING))
+    if (len != 1 || !d->fdc || fdc_drive(d->fdc, d->fdc->drive) != d ||
+        (d->fdc->phase != FDC_READING && d->fdc->phase != FDC_WRITING))
         return false;
     fdc_transfer_restart(d->fdc);
     return true;
@@ -93,7 +95,10 @@ static bool plug(Bus *bus, Device *dev, Error **errp)
 
 static void unplug(Bus *bus, Device *dev) { container_of(bus, Fdc, bus)->unit[((Floppy *)dev)->unit] = NULL; }
 
-static void path(Bus *bus, const Device *dev, GString *out) { g_string_append_printf(out, "/floppy@%u", ((const Floppy *)dev)->unit); }
+static void path(Bus *bus, const Device *dev, GString *out)
+{
+    g_string_append_printf(out, "/floppy@%u", ((const Floppy *)dev)->unit);
+}
 
 const BusType floppy_bus_type = { .kind = "floppy-bus", .plug = plug, .unplug = unplug, .path = path };
 
@@ -163,14 +168,26 @@ static const char *const types[] = { "auto", "none", "120", "144", "288", NULL }
 static const Property props[] = {
     DRIVE_PROPS(Floppy, drive),
     PROP_(PROP_U32, "unit", Floppy, unit, UINT32_MAX, "0: A, 1: B; without it the first free one", .max = UINT32_MAX),
-    DEFINE_PROP_ENUM("drive-type", Floppy, type, FLOPPY_AUTO, types, "kind of drive; auto: by the disk in it, 2.88 MB without one"),
+    DEFINE_PROP_ENUM("drive-type", Floppy, type, FLOPPY_AUTO, types,
+                     "kind of drive; auto: by the disk in it, 2.88 MB without one"),
     DEFINE_PROP_BOOL("check_media_rate", Floppy, check_rate, true, "data can be read at the disk's rate only"),
     DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_STRUCT(Floppy, queue, drive_queue_state), STATE_U8(Floppy, track), STATE_BOOL(Floppy, changed),
-                                    STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT(Floppy, queue, drive_queue_state), STATE_U8(Floppy, track),
+                                    STATE_BOOL(Floppy, changed), STATE_END_OF_TABLE };
 static const DeviceType floppy_type = {
-    .name = "floppy", .desc = "floppy drive", .category = "Storage", .size = sizeof(Floppy), .bus = "floppy-bus", .user_creatable = true,
-    .props = props, .state = state, .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop,
+    .name = "floppy",
+    .desc = "floppy drive",
+    .category = "Storage",
+    .size = sizeof(Floppy),
+    .bus = "floppy-bus",
+    .user_creatable = true,
+    .props = props,
+    .state = state,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(floppy_type)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * NOR flash with the Intel command set (Intel StrataFlash P30 data sheet 306666; JEDEC JESD68.01 for the query table).
- * In read-array mode guests read the contents as ROM; in all others a window over it answers. The back end is a plain file
- * until there is a block layer.
+ * In read-array mode guests read the contents as ROM; in all others a window over it answers. The back end is a plain
+ * file until there is a block layer.
  */
 #include "hw/block/pflash.h"
 #include <errno.h>
@@ -13,8 +13,15 @@
 #include "base/log.h"
 
 enum { MODE_ARRAY = 0xff, MODE_STATUS = 0x70, MODE_ID = 0x90, MODE_QUERY = 0x98 };
-enum { CMD_PROGRAM = 0x40, CMD_PROGRAM_ALT = 0x10, CMD_ERASE = 0x20, CMD_CLEAR_STATUS = 0x50, CMD_LOCK = 0x60, CMD_BUFFER = 0xe8,
-       CMD_CONFIRM = 0xd0 };
+enum {
+    CMD_PROGRAM = 0x40,
+    CMD_PROGRAM_ALT = 0x10,
+    CMD_ERASE = 0x20,
+    CMD_CLEAR_STATUS = 0x50,
+    CMD_LOCK = 0x60,
+    CMD_BUFFER = 0xe8,
+    CMD_CONFIRM = 0xd0
+};
 enum { STEP_COMMAND, STEP_PROGRAM, STEP_ERASE, STEP_LOCK, STEP_COUNT, STEP_FILL, STEP_CONFIRM };
 enum { STATUS_READY = 0x80, STATUS_ERASE_ERROR = 0x20, STATUS_PROGRAM_ERROR = 0x10, STATUS_SEQUENCE = 0x30 };
 enum { BUFFER = 2048, QUERY_SIZE = 0x52 };
@@ -49,7 +56,8 @@ static void write_back(Pflash *s, uint64_t at, uint64_t len)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            warn_reportf("flash file '%s': cannot be written: %s; changes stay in memory only", s->file, g_strerror(errno));
+            warn_reportf("flash file '%s': cannot be written: %s; changes stay in memory only", s->file,
+                         g_strerror(errno));
             close(s->fd);
             s->fd = -1;
             return;
@@ -221,7 +229,9 @@ static const MemOps flash_ops = { flash_read, flash_write, 1, 4 };
 
 static void make_query(Pflash *s)
 {
-    static const uint8_t fixed[] = { 'Q', 'R', 'Y', 1, 0, 0x31, 0, 0, 0, 0, 0, 0x45, 0x55, 0, 0, 7, 7, 10, 0, 4, 4, 4, 0 };
+    static const uint8_t fixed[] = {
+        'Q', 'R', 'Y', 1, 0, 0x31, 0, 0, 0, 0, 0, 0x45, 0x55, 0, 0, 7, 7, 10, 0, 4, 4, 4, 0
+    };
     static const uint8_t primary[] = { 'P', 'R', 'I', '1', '0', 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 };
     unsigned chips = s->width / s->chip_width;
     uint64_t chip_size = s->size / chips, block = s->sector / chips;
@@ -311,7 +321,9 @@ static bool check_geometry(Pflash *s, Error **errp)
     if (is_pow2(s->sector) && s->sector >= 4096 && s->sector <= 16 * MiB && is_pow2(s->size) && s->size <= MAX_FLASH &&
         is_pow2(s->width) && s->width <= 4 && is_pow2(s->chip_width) && s->chip_width <= s->width)
         return true;
-    error_setf(errp, "device '%s': num-blocks, sector-length, width or device-width: not a power of two, or out of range", s->dev.id);
+    error_setf(errp,
+               "device '%s': num-blocks, sector-length, width or device-width: not a power of two, or out of range",
+               s->dev.id);
     return false;
 }
 
@@ -382,15 +394,21 @@ static void pflash_stop(Device *d)
 static const Property pflash_props[] = {
     DEFINE_PROP_STRING("file", Pflash, file, NULL, "contents, written back; none: zeros, and lost at the end"),
     DEFINE_PROP_BOOL("readonly", Pflash, readonly, false, "programming and erasing fail"),
-    { .name = "num-blocks", .kind = PROP_U32, .offset = offsetof(Pflash, num_blocks), .dflt = 16, .min = 1, .max = 65536, .help = "erase blocks" },
+    { .name = "num-blocks",
+      .kind = PROP_U32,
+      .offset = offsetof(Pflash, num_blocks),
+      .dflt = 16,
+      .min = 1,
+      .max = 65536,
+      .help = "erase blocks" },
     DEFINE_PROP_SIZE("sector-length", Pflash, sector, 65536, "bytes of an erase block of the whole bank"),
     DEFINE_PROP_U32("width", Pflash, width, 4, "bytes of the bank"),
     DEFINE_PROP_U32("device-width", Pflash, chip_width, 2, "bytes of each chip"),
     DEFINE_PROP_END,
 };
 static const StateField pflash_state[] = {
-    STATE_U8(Pflash, mode), STATE_U8(Pflash, step), STATE_U8(Pflash, status), STATE_U32(Pflash, left), STATE_U64(Pflash, base),
-    STATE_BOOL(Pflash, based), STATE_BYTES(Pflash, buffer), STATE_END_OF_TABLE,
+    STATE_U8(Pflash, mode),  STATE_U8(Pflash, step),    STATE_U8(Pflash, status),    STATE_U32(Pflash, left),
+    STATE_U64(Pflash, base), STATE_BOOL(Pflash, based), STATE_BYTES(Pflash, buffer), STATE_END_OF_TABLE,
 };
 
 static const DeviceType pflash_type = {

@@ -23,7 +23,10 @@ static void changed(Device *d)
     update(s);
 }
 
-static uint64_t irq_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return receives((Aux *)d) || sends((Aux *)d); }
+static uint64_t irq_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return receives((Aux *)d) || sends((Aux *)d);
+}
 static void enables_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update((Aux *)d); }
 
 static uint64_t io_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
@@ -101,22 +104,33 @@ static void cntl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 static uint64_t stat_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     const Aux *s = (Aux *)d;
-    return (uart_port_has(&s->port) ? 1 : 0) | (uart_port_room(&s->port) ? 0x302 | 8 : 0x20) | (uint64_t)MIN(s->port.rx_count, 8) << 16;
+    return (uart_port_has(&s->port) ? 1 : 0) | (uart_port_room(&s->port) ? 0x302 | 8 : 0x20) |
+           (uint64_t)MIN(s->port.rx_count, 8) << 16;
 }
 
 #define A(name_, at_, ...) { .name = name_, .at = at_, .size = 4, __VA_ARGS__ }
 #define F(f) .field = offsetof(Aux, f)
 #define NONE .field = REG_NO_FIELD
 static const Reg regs[] = {
-    A("IRQ", 0x00, NONE, .read = irq_read, .access = REG_RO), A("ENABLES", 0x04, F(enables), .rsvd = 0xfffffff8, .wrote = enables_wrote),
-    A("IO", 0x40, NONE, .read = io_read, .wrote = io_wrote), A("IER", 0x44, NONE, .read = ier_read, .wrote = ier_wrote),
-    A("IIR", 0x48, NONE, .read = iir_read, .wrote = iir_wrote), A("LCR", 0x4c, F(lcr)), A("MCR", 0x50, F(mcr)),
-    A("LSR", 0x54, NONE, .read = lsr_read), A("MSR", 0x58, NONE, .read = msr_read), A("SCRATCH", 0x5c, F(scratch)),
-    A("CNTL", 0x60, F(cntl), .reset = 3, .wrote = cntl_wrote), A("STAT", 0x64, NONE, .read = stat_read), A("BAUD", 0x68, F(baud)), { .name = NULL },
+    A("IRQ", 0x00, NONE, .read = irq_read, .access = REG_RO),
+    A("ENABLES", 0x04, F(enables), .rsvd = 0xfffffff8, .wrote = enables_wrote),
+    A("IO", 0x40, NONE, .read = io_read, .wrote = io_wrote),
+    A("IER", 0x44, NONE, .read = ier_read, .wrote = ier_wrote),
+    A("IIR", 0x48, NONE, .read = iir_read, .wrote = iir_wrote),
+    A("LCR", 0x4c, F(lcr)),
+    A("MCR", 0x50, F(mcr)),
+    A("LSR", 0x54, NONE, .read = lsr_read),
+    A("MSR", 0x58, NONE, .read = msr_read),
+    A("SCRATCH", 0x5c, F(scratch)),
+    A("CNTL", 0x60, F(cntl), .reset = 3, .wrote = cntl_wrote),
+    A("STAT", 0x64, NONE, .read = stat_read),
+    A("BAUD", 0x68, F(baud)),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x100, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
-static const StateField state[] = { STATE_STRUCT(Aux, port, uart_port_state), STATE_U32(Aux, ier), STATE_BOOL(Aux, tx_told), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT(Aux, port, uart_port_state), STATE_U32(Aux, ier),
+                                    STATE_BOOL(Aux, tx_told), STATE_END_OF_TABLE };
 
 static void init(Device *d) { uart_port_init(&((Aux *)d)->port, d, 8, changed); }
 static bool start(Device *d, Error **errp) { return uart_port_start(&((Aux *)d)->port, errp); }
@@ -138,7 +152,18 @@ static void reset(Device *d, ResetPhase phase)
 static const Property props[] = { DEFINE_PROP_CHARDEV("chardev", Aux, port.chr), DEFINE_PROP_END };
 static const char *const pins[] = { "irq", NULL };
 static const DeviceType aux_type = {
-    .name = "bcm2835-aux", .desc = "BCM2835 mini UART", .category = "Misc", .size = sizeof(Aux), .banks = banks, .props = props,
-    .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "bcm2835-aux",
+    .desc = "BCM2835 mini UART",
+    .category = "Misc",
+    .size = sizeof(Aux),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(aux_type)

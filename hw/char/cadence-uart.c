@@ -66,13 +66,23 @@ static void fifo_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 #define F(f) .field = offsetof(CadenceUart, f)
 #define NONE .field = REG_NO_FIELD
 static const Reg regs[] = {
-    R("CR", 0x00, F(cr), .reset = 0x128, .rsvd = 0xfffffe00, .wrote = cr_wrote), R("MR", 0x04, F(mr), .rsvd = 0xfffffc00),
-    R("IER", 0x08, NONE, .wrote = ier_wrote, .access = REG_WO), R("IDR", 0x0c, NONE, .wrote = ier_wrote, .access = REG_WO),
-    R("IMR", 0x10, F(imr), .access = REG_RO), R("ISR", 0x14, F(isr), .w1c = ISR_MASK, .rsvd = 0xffffe000, .wrote = wrote),
-    R("BRGR", 0x18, F(brgr), .reset = 0x28b, .rsvd = 0xffff0000), R("RTOR", 0x1c, F(rtout), .rsvd = 0xffffff00),
-    R("RTRIG", 0x20, F(rtrig), .reset = 0x20, .rsvd = 0xffffffc0), R("MCR", 0x24, F(mcr)), R("MSR", 0x28, F(msr)),
-    R("SR", 0x2c, NONE, .read = sr_read, .access = REG_RO), R("FIFO", 0x30, NONE, .read = fifo_read, .wrote = fifo_wrote),
-    R("BDIV", 0x34, F(bdiv), .reset = 0xf, .rsvd = 0xffffff00), R("FDEL", 0x38, F(fdel)), R("TTRIG", 0x44, F(ttrig), .reset = 0x20), { .name = NULL },
+    R("CR", 0x00, F(cr), .reset = 0x128, .rsvd = 0xfffffe00, .wrote = cr_wrote),
+    R("MR", 0x04, F(mr), .rsvd = 0xfffffc00),
+    R("IER", 0x08, NONE, .wrote = ier_wrote, .access = REG_WO),
+    R("IDR", 0x0c, NONE, .wrote = ier_wrote, .access = REG_WO),
+    R("IMR", 0x10, F(imr), .access = REG_RO),
+    R("ISR", 0x14, F(isr), .w1c = ISR_MASK, .rsvd = 0xffffe000, .wrote = wrote),
+    R("BRGR", 0x18, F(brgr), .reset = 0x28b, .rsvd = 0xffff0000),
+    R("RTOR", 0x1c, F(rtout), .rsvd = 0xffffff00),
+    R("RTRIG", 0x20, F(rtrig), .reset = 0x20, .rsvd = 0xffffffc0),
+    R("MCR", 0x24, F(mcr)),
+    R("MSR", 0x28, F(msr)),
+    R("SR", 0x2c, NONE, .read = sr_read, .access = REG_RO),
+    R("FIFO", 0x30, NONE, .read = fifo_read, .wrote = fifo_wrote),
+    R("BDIV", 0x34, F(bdiv), .reset = 0xf, .rsvd = 0xffffff00),
+    R("FDEL", 0x38, F(fdel)),
+    R("TTRIG", 0x44, F(ttrig), .reset = 0x20),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
@@ -95,7 +105,18 @@ static void reset(Device *d, ResetPhase phase)
 static const Property props[] = { DEFINE_PROP_CHARDEV("chardev", CadenceUart, port.chr), DEFINE_PROP_END };
 static const char *const pins[] = { "irq", NULL };
 static const DeviceType cadence_uart_type = {
-    .name = "cadence_uart", .desc = "Cadence UART", .category = "Misc", .size = sizeof(CadenceUart), .banks = banks, .props = props,
-    .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "cadence_uart",
+    .desc = "Cadence UART",
+    .category = "Misc",
+    .size = sizeof(CadenceUart),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(cadence_uart_type)

@@ -93,8 +93,19 @@ static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 static const Reg regs[] = {
     { .name = "DATA", .at = 0x0, .size = 4, .field = REG_NO_FIELD, .read = data_read, .wrote = data_wrote },
     { .name = "STATE", .at = 0x4, .size = 4, .field = REG_NO_FIELD, .read = state_read, .wrote = state_wrote },
-    { .name = "CTRL", .at = 0x8, .size = 4, .field = offsetof(CmsdkUart, ctrl), .rsvd = 0xffffff80, .wrote = ctrl_wrote },
-    { .name = "INTSTATUS", .at = 0xc, .size = 4, .field = offsetof(CmsdkUart, intstatus), .w1c = 15, .rsvd = 0xfffffff0, .wrote = int_wrote },
+    { .name = "CTRL",
+      .at = 0x8,
+      .size = 4,
+      .field = offsetof(CmsdkUart, ctrl),
+      .rsvd = 0xffffff80,
+      .wrote = ctrl_wrote },
+    { .name = "INTSTATUS",
+      .at = 0xc,
+      .size = 4,
+      .field = offsetof(CmsdkUart, intstatus),
+      .w1c = 15,
+      .rsvd = 0xfffffff0,
+      .wrote = int_wrote },
     { .name = "BAUDDIV", .at = 0x10, .size = 4, .field = offsetof(CmsdkUart, bauddiv), .rsvd = 0xfff00000 },
     { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = id_read, .access = REG_RO },
     { .name = NULL },
@@ -102,7 +113,10 @@ static const Reg regs[] = {
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const StateField state[] = {
-    STATE_STRUCT(CmsdkUart, port, uart_port_state), STATE_U32(CmsdkUart, over), STATE_BOOL(CmsdkUart, was_full), STATE_END_OF_TABLE,
+    STATE_STRUCT(CmsdkUart, port, uart_port_state),
+    STATE_U32(CmsdkUart, over),
+    STATE_BOOL(CmsdkUart, was_full),
+    STATE_END_OF_TABLE,
 };
 
 static void init(Device *d) { uart_port_init(&((CmsdkUart *)d)->port, d, 1, changed); }
@@ -126,7 +140,18 @@ static void reset(Device *d, ResetPhase phase)
 static const Property props[] = { DEFINE_PROP_CHARDEV("chardev", CmsdkUart, port.chr), DEFINE_PROP_END };
 static const char *const pins[] = { "irq*5", NULL };
 static const DeviceType cmsdk_uart_type = {
-    .name = "cmsdk-apb-uart", .desc = "Arm CMSDK UART", .category = "Misc", .size = sizeof(CmsdkUart), .banks = banks, .props = props,
-    .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "cmsdk-apb-uart",
+    .desc = "Arm CMSDK UART",
+    .category = "Misc",
+    .size = sizeof(CmsdkUart),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(cmsdk_uart_type)

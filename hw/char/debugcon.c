@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A port whose writes go to a character back end; reads tell that it is there (the protocol that Bochs' port E9 started). */
+/*
+ * A port whose writes go to a character back end; reads tell that it is there (the protocol that Bochs' port E9
+ * started).
+ */
 #include "chardev/chardev.h"
 #include "hw/isa/isa.h"
 

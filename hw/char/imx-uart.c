@@ -1,11 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* The UART of i.MX (IMX6DQRM, chapter 64). Output is not paced: the transmitter is always empty while the back end takes bytes. */
+/*
+ * The UART of i.MX (IMX6DQRM, chapter 64). Output is not paced: the transmitter is always empty while the back end
+ * takes bytes.
+ */
 #include "base/bits.h"
 #include "hw/char/uart-port.h"
 
-enum { UCR1_UARTEN = 1, UCR1_TXMPTYEN = 0x40, UCR1_RRDYEN = 0x200, UCR1_TRDYEN = 0x2000, UCR2_SRST = 1, UCR2_RXEN = 2, UCR2_TXEN = 4 };
+enum {
+    UCR1_UARTEN = 1,
+    UCR1_TXMPTYEN = 0x40,
+    UCR1_RRDYEN = 0x200,
+    UCR1_TRDYEN = 0x2000,
+    UCR2_SRST = 1,
+    UCR2_RXEN = 2,
+    UCR2_TXEN = 4
+};
 enum { UCR4_DREN = 1, UCR4_TCEN = 8, URXD_CHARRDY = 0x8000, USR1_RRDY = 0x200, USR1_TRDY = 0x2000 };
-enum { USR2_RDR = 1, USR2_TXDC = 8, USR2_TXFE = 0x4000, UTS_LOOP = 0x1000, UTS_TXEMPTY = 0x40, UTS_RXEMPTY = 0x20, UTS_TXFULL = 0x10 };
+enum {
+    USR2_RDR = 1,
+    USR2_TXDC = 8,
+    USR2_TXFE = 0x4000,
+    UTS_LOOP = 0x1000,
+    UTS_TXEMPTY = 0x40,
+    UTS_RXEMPTY = 0x20,
+    UTS_TXFULL = 0x10
+};
 
 typedef struct ImxUart {
     Device dev; /* always first */
@@ -79,11 +98,20 @@ static uint64_t uts_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 #define F(f) .field = offsetof(ImxUart, f)
 #define NONE .field = REG_NO_FIELD
 static const Reg regs[] = {
-    R("URXD", 0x00, NONE, .read = rx_read, .access = REG_RO), R("UTXD", 0x40, NONE, .wrote = tx_wrote, .access = REG_WO),
-    R("UCR", 0x80, F(ucr), .count = 4, .stride = 4, .wrote = ucr_wrote), R("UFCR", 0x90, F(ufcr), .reset = 0x801),
-    R("USR1", 0x94, NONE, .read = usr1_read), R("USR2", 0x98, NONE, .read = usr2_read), R("UESC", 0x9c, F(uesc), .reset = 0x2b), R("UTIM", 0xa0, F(utim)),
-    R("UBIR", 0xa4, F(ubir)), R("UBMR", 0xa8, F(ubmr)), R("UBRC", 0xac, NONE, .access = REG_RO), R("ONEMS", 0xb0, F(onems)),
-    R("UTS", 0xb4, F(uts), .read = uts_read), { .name = NULL },
+    R("URXD", 0x00, NONE, .read = rx_read, .access = REG_RO),
+    R("UTXD", 0x40, NONE, .wrote = tx_wrote, .access = REG_WO),
+    R("UCR", 0x80, F(ucr), .count = 4, .stride = 4, .wrote = ucr_wrote),
+    R("UFCR", 0x90, F(ufcr), .reset = 0x801),
+    R("USR1", 0x94, NONE, .read = usr1_read),
+    R("USR2", 0x98, NONE, .read = usr2_read),
+    R("UESC", 0x9c, F(uesc), .reset = 0x2b),
+    R("UTIM", 0xa0, F(utim)),
+    R("UBIR", 0xa4, F(ubir)),
+    R("UBMR", 0xa8, F(ubmr)),
+    R("UBRC", 0xac, NONE, .access = REG_RO),
+    R("ONEMS", 0xb0, F(onems)),
+    R("UTS", 0xb4, F(uts), .read = uts_read),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
@@ -110,7 +138,18 @@ static void reset(Device *d, ResetPhase phase)
 static const Property props[] = { DEFINE_PROP_CHARDEV("chardev", ImxUart, port.chr), DEFINE_PROP_END };
 static const char *const pins[] = { "irq", NULL };
 static const DeviceType imx_uart_type = {
-    .name = "imx.serial", .desc = "i.MX UART", .category = "Misc", .size = sizeof(ImxUart), .banks = banks, .props = props,
-    .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "imx.serial",
+    .desc = "i.MX UART",
+    .category = "Misc",
+    .size = sizeof(ImxUart),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(imx_uart_type)

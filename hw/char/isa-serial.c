@@ -14,7 +14,10 @@ typedef struct IsaSerial {
     Serial serial;
 } IsaSerial;
 
-static const struct { uint16_t iobase; uint8_t irq; } ports[] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
+static const struct {
+    uint16_t iobase;
+    uint8_t irq;
+} ports[] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
 
 static const DeviceType isa_serial_type;
 

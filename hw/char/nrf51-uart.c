@@ -48,7 +48,11 @@ static uint32_t *field(NrfUart *s, uint32_t at)
 {
     if (at >= 0x508 && at <= 0x514)
         return &s->psel[(at - 0x508) / 4];
-    return at == NRF_ENABLE ? &s->enable : at == 0x524 ? &s->baudrate : at == 0x56c ? &s->config : at == 0x480 ? &s->errorsrc : NULL;
+    return at == NRF_ENABLE ? &s->enable
+           : at == 0x524    ? &s->baudrate
+           : at == 0x56c    ? &s->config
+           : at == 0x480    ? &s->errorsrc
+                            : NULL;
 }
 
 static uint32_t read_reg(NrfPeriph *p, uint32_t at)
@@ -98,14 +102,32 @@ static void reset(Device *d, ResetPhase phase)
 }
 
 static const StateField state[] = {
-    STATE_STRUCT(NrfUart, port, uart_port_state), STATE_U32(NrfUart, enable), STATE_U32_ARRAY(NrfUart, psel), STATE_U32(NrfUart, baudrate),
-    STATE_U32(NrfUart, config), STATE_U32(NrfUart, errorsrc), STATE_BOOL(NrfUart, rx), STATE_BOOL(NrfUart, tx), STATE_BOOL(NrfUart, rx_shown),
+    STATE_STRUCT(NrfUart, port, uart_port_state),
+    STATE_U32(NrfUart, enable),
+    STATE_U32_ARRAY(NrfUart, psel),
+    STATE_U32(NrfUart, baudrate),
+    STATE_U32(NrfUart, config),
+    STATE_U32(NrfUart, errorsrc),
+    STATE_BOOL(NrfUart, rx),
+    STATE_BOOL(NrfUart, tx),
+    STATE_BOOL(NrfUart, rx_shown),
     STATE_END_OF_TABLE,
 };
 static const Property props[] = { DEFINE_PROP_CHARDEV("chardev", NrfUart, port.chr), DEFINE_PROP_END };
 static const NrfType class = { .task = task, .read = read_reg, .write = write_reg };
 static const DeviceType nrf51_uart_type = {
-    .name = "nrf51-uart", .desc = "nRF51 UART", .category = "Misc", .size = sizeof(NrfUart), .base = &nrf51_base_type, .props = props,
-    .state = state, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop, .class_data = &class,
+    .name = "nrf51-uart",
+    .desc = "nRF51 UART",
+    .category = "Misc",
+    .size = sizeof(NrfUart),
+    .base = &nrf51_base_type,
+    .props = props,
+    .state = state,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
+    .class_data = &class,
 };
 DEVICE_REGISTER(nrf51_uart_type)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The PrimeCell UART PL011 (DDI 0183G). Output is not paced by the baud rate: a character is gone as soon as it lies in the
- * batch for the back end, which goes out at the end of a line, when it is half full, or after a millisecond.
+ * The PrimeCell UART PL011 (DDI 0183G). Output is not paced by the baud rate: a character is gone as soon as it lies in
+ * the batch for the back end, which goes out at the end of a line, when it is half full, or after a millisecond.
  */
 #include "base/bits.h"
 #include "base/log.h"
@@ -13,10 +13,28 @@ enum { FIFO_DEPTH = 16, BATCH = 256, MAX_RETRIES = 1000 };
 #define CLOCK_HZ UINT64_C(24000000)
 
 enum { DR_FE = 1 << 8, DR_PE = 1 << 9, DR_BE = 1 << 10, DR_OE = 1 << 11 };
-enum { FR_CTS = 1, FR_DSR = 2, FR_DCD = 4, FR_BUSY = 8, FR_RXFE = 0x10, FR_TXFF = 0x20, FR_RXFF = 0x40, FR_TXFE = 0x80 };
+enum {
+    FR_CTS = 1,
+    FR_DSR = 2,
+    FR_DCD = 4,
+    FR_BUSY = 8,
+    FR_RXFE = 0x10,
+    FR_TXFF = 0x20,
+    FR_RXFF = 0x40,
+    FR_TXFE = 0x80
+};
 enum { LCR_BRK = 1, LCR_PEN = 2, LCR_EPS = 4, LCR_STP2 = 8, LCR_FEN = 0x10 };
 enum { CR_UARTEN = 1, CR_LBE = 0x80, CR_TXE = 0x100, CR_RXE = 0x200 };
-enum { INT_RX = 0x10, INT_TX = 0x20, INT_RT = 0x40, INT_FE = 0x80, INT_PE = 0x100, INT_BE = 0x200, INT_OE = 0x400, INT_ALL = 0x7ff };
+enum {
+    INT_RX = 0x10,
+    INT_TX = 0x20,
+    INT_RT = 0x40,
+    INT_FE = 0x80,
+    INT_PE = 0x100,
+    INT_BE = 0x200,
+    INT_OE = 0x400,
+    INT_ALL = 0x7ff
+};
 
 typedef struct Pl011 {
     Device dev; /* always first */
@@ -60,7 +78,8 @@ static void restart_timeout(Pl011 *s)
 {
     uint64_t baud = MAX(baud_of(s), 1200);
     if (s->rx_count)
-        timer_arm(s->timeout, clock_ns(CLOCK_VIRTUAL_NS) + (int64_t)(UINT64_C(32000000000) / baud)); /* 32 bit periods */
+        /* 32 bit periods */
+        timer_arm(s->timeout, clock_ns(CLOCK_VIRTUAL_NS) + (int64_t)(UINT64_C(32000000000) / baud));
     else
         timer_cancel(s->timeout);
 }
@@ -191,7 +210,10 @@ static uint64_t fr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 }
 
 static void rsr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { ((Pl011 *)d)->rsr = 0; }
-static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t v) { return ((Pl011 *)d)->ris & ((Pl011 *)d)->imsc; }
+static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t v)
+{
+    return ((Pl011 *)d)->ris & ((Pl011 *)d)->imsc;
+}
 static uint64_t ris_read(Device *d, const Reg *r, unsigned i, uint64_t v) { return ((Pl011 *)d)->ris; }
 static void int_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update_irq((Pl011 *)d); }
 
@@ -250,13 +272,25 @@ static const Reg pl011_regs[] = {
     { .name = "UARTFBRD", .at = 0x28, .size = 4, .field = FIELD(fbrd), .rsvd = 0xffffffc0 },
     { .name = "UARTLCR_H", .at = 0x2c, .size = 4, .field = FIELD(lcr), .rsvd = 0xffffff00, .wrote = lcr_wrote },
     { .name = "UARTCR", .at = 0x30, .size = 4, .field = FIELD(cr), .reset = CR_TXE | CR_RXE, .rsvd = 0xffff0000 },
-    { .name = "UARTIFLS", .at = 0x34, .size = 4, .field = FIELD(ifls), .reset = 0x12, .rsvd = 0xffffffc0, .wrote = ifls_wrote },
+    { .name = "UARTIFLS",
+      .at = 0x34,
+      .size = 4,
+      .field = FIELD(ifls),
+      .reset = 0x12,
+      .rsvd = 0xffffffc0,
+      .wrote = ifls_wrote },
     { .name = "UARTIMSC", .at = 0x38, .size = 4, .field = FIELD(imsc), .rsvd = 0xfffff800, .wrote = int_wrote },
     { .name = "UARTRIS", .at = 0x3c, .size = 4, .field = REG_NO_FIELD, .read = ris_read, .access = REG_RO },
     { .name = "UARTMIS", .at = 0x40, .size = 4, .field = REG_NO_FIELD, .read = mis_read, .access = REG_RO },
     { .name = "UARTICR", .at = 0x44, .size = 4, .field = REG_NO_FIELD, .wrote = icr_wrote, .access = REG_WO },
     { .name = "UARTDMACR", .at = 0x48, .size = 4, .field = FIELD(dmacr), .rsvd = 0xfffffff8 },
-    { .name = "UARTPeriphID", .at = 0xfe0, .size = 4, .count = 8, .field = REG_NO_FIELD, .read = id_read, .access = REG_RO },
+    { .name = "UARTPeriphID",
+      .at = 0xfe0,
+      .size = 4,
+      .count = 8,
+      .field = REG_NO_FIELD,
+      .read = id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank pl011_bank = { .name = "regs", .size = 0x1000, .regs = pl011_regs };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The 16550A UART. Source: National Semiconductor PC16550D data sheet (TL/C/8652).
- * Output is not paced by the baud rate. A character is gone as soon as it lies in the batch for the back end, which goes out
- * at the end of a line, when it is half full, or after a millisecond. While the back end is full and the batch too, THRE
- * stays low, so nothing gets lost.
+ * Output is not paced by the baud rate. A character is gone as soon as it lies in the batch for the back end, which
+ * goes out at the end of a line, when it is half full, or after a millisecond. While the back end is full and the batch
+ * too, THRE stays low, so nothing gets lost.
  */
 #include "hw/char/serial.h"
 #include "base/bits.h"
@@ -11,12 +11,29 @@
 
 enum { R_DATA, R_IER, R_IIR_FCR, R_LCR, R_MCR, R_LSR, R_MSR, R_SCR };
 enum { IER_RX = 1, IER_THRE = 2, IER_LINE = 4, IER_MODEM = 8 };
-enum { IIR_MODEM = 0x0, IIR_NONE = 0x1, IIR_THRE = 0x2, IIR_RX = 0x4, IIR_LINE = 0x6, IIR_TIMEOUT = 0xc, IIR_FIFO = 0xc0 };
+enum {
+    IIR_MODEM = 0x0,
+    IIR_NONE = 0x1,
+    IIR_THRE = 0x2,
+    IIR_RX = 0x4,
+    IIR_LINE = 0x6,
+    IIR_TIMEOUT = 0xc,
+    IIR_FIFO = 0xc0
+};
 enum { FCR_ENABLE = 1, FCR_CLEAR_RX = 2, FCR_CLEAR_TX = 4, FCR_STORED = 0xc9 };
 enum { LCR_STOP = 4, LCR_PARITY = 8, LCR_EVEN = 0x10, LCR_BREAK = 0x40, LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 0x10 };
-enum { LSR_DR = 1, LSR_OE = 2, LSR_PE = 4, LSR_FE = 8, LSR_BI = 0x10, LSR_THRE = 0x20, LSR_TEMT = 0x40, LSR_FIFO_ERROR = 0x80,
-       LSR_ERRORS = LSR_OE | LSR_PE | LSR_FE | LSR_BI };
+enum {
+    LSR_DR = 1,
+    LSR_OE = 2,
+    LSR_PE = 4,
+    LSR_FE = 8,
+    LSR_BI = 0x10,
+    LSR_THRE = 0x20,
+    LSR_TEMT = 0x40,
+    LSR_FIFO_ERROR = 0x80,
+    LSR_ERRORS = LSR_OE | LSR_PE | LSR_FE | LSR_BI
+};
 enum { MSR_DELTAS = 0xf, MSR_TERI = 4, MSR_CTS = 0x10, MSR_DSR = 0x20, MSR_RI = 0x40, MSR_DCD = 0x80 };
 
 #define FLUSH_NS INT64_C(1000000)

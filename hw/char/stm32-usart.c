@@ -4,7 +4,16 @@
 #include "hw/char/uart-port.h"
 
 enum { SR_ORE = 8, SR_RXNE = 0x20, SR_TC = 0x40, SR_TXE = 0x80 };
-enum { CR1_RE = 4, CR1_TE = 8, CR1_RXNEIE = 0x20, CR1_TCIE = 0x40, CR1_TXEIE = 0x80, CR1_UE = 0x2000, CR3_DMAR = 0x40, CR3_DMAT = 0x80 };
+enum {
+    CR1_RE = 4,
+    CR1_TE = 8,
+    CR1_RXNEIE = 0x20,
+    CR1_TCIE = 0x40,
+    CR1_TXEIE = 0x80,
+    CR1_UE = 0x2000,
+    CR3_DMAR = 0x40,
+    CR3_DMAT = 0x80
+};
 enum { PIN_RX = 1, PIN_TX = 2 }; /* requests to the DMA */
 
 typedef struct Stm32Usart {
@@ -22,7 +31,8 @@ static void update(Device *d)
 {
     const Stm32Usart *s = (Stm32Usart *)d;
     uint32_t sr = status(s);
-    device_out(d, 0, (sr & s->cr1 & (CR1_RXNEIE | CR1_TCIE | CR1_TXEIE)) != 0); /* flags and enables stand in the same places */
+    /* flags and enables stand in the same places */
+    device_out(d, 0, (sr & s->cr1 & (CR1_RXNEIE | CR1_TCIE | CR1_TXEIE)) != 0);
     device_out(d, PIN_RX, s->cr3 & CR3_DMAR && sr & SR_RXNE);
     device_out(d, PIN_TX, s->cr3 & CR3_DMAT && sr & SR_TXE && (s->cr1 & (CR1_TE | CR1_UE)) == (CR1_TE | CR1_UE));
 }
@@ -73,7 +83,8 @@ static const Reg regs[] = {
 };
 static const RegBank bank = { .name = "regs", .size = 0x400, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
-static const StateField state[] = { STATE_STRUCT(Stm32Usart, port, uart_port_state), STATE_U32(Stm32Usart, tc), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT(Stm32Usart, port, uart_port_state), STATE_U32(Stm32Usart, tc),
+                                    STATE_END_OF_TABLE };
 
 static void init(Device *d) { uart_port_init(&((Stm32Usart *)d)->port, d, 1, update); }
 static bool start(Device *d, Error **errp) { return uart_port_start(&((Stm32Usart *)d)->port, errp); }
@@ -93,7 +104,18 @@ static void reset(Device *d, ResetPhase phase)
 static const Property props[] = { DEFINE_PROP_CHARDEV("chardev", Stm32Usart, port.chr), DEFINE_PROP_END };
 static const char *const pins[] = { "irq", "dma*2", NULL };
 static const DeviceType stm32_usart_type = {
-    .name = "stm32f2xx-usart", .desc = "STM32F1/F2/F4 USART", .category = "Misc", .size = sizeof(Stm32Usart), .banks = banks, .props = props,
-    .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "stm32f2xx-usart",
+    .desc = "STM32F1/F2/F4 USART",
+    .category = "Misc",
+    .size = sizeof(Stm32Usart),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(stm32_usart_type)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the UARTs of microcontrollers share: a batch towards the back end and a receive FIFO. Under the device's domain. */
+/*
+ * What the UARTs of microcontrollers share: a batch towards the back end and a receive FIFO. Under the device's domain.
+ */
 #ifndef HW_CHAR_UART_PORT_H
 #define HW_CHAR_UART_PORT_H
 
@@ -8,7 +10,10 @@
 
 enum { UART_PORT_RX = 16, UART_PORT_BATCH = 256 };
 
-/* Output is not paced: a byte is gone as soon as it lies in the batch. While the back end takes nothing, there is no room. */
+/*
+ * Output is not paced: a byte is gone as soon as it lies in the batch. While the back end takes nothing, there is no
+ * room.
+ */
 typedef struct UartPort {
     Chardev *chr;                  /* property "chardev" of the device */
     Device *dev;

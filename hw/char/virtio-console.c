@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The ports of virtio-serial: virtconsole, which guests take for a terminal, and virtserialport, a channel with a name. */
+/*
+ * The ports of virtio-serial: virtconsole, which guests take for a terminal, and virtserialport, a channel with a name.
+ */
 #include "base/bits.h"
 #include "hw/char/virtio-serial.h"
 
@@ -48,7 +50,10 @@ void vserial_port_emergency(VserialPort *p, uint8_t c)
 
 /* ---- to the guest ---- */
 
-static bool listens(const VserialPort *p) { return virtio_running(&p->serial->v) && (!vserial_multiport(p->serial) || p->guest_open); }
+static bool listens(const VserialPort *p)
+{
+    return virtio_running(&p->serial->v) && (!vserial_multiport(p->serial) || p->guest_open);
+}
 
 static size_t can_receive(void *opaque)
 {
@@ -106,7 +111,9 @@ static void init(Device *d)
 static bool start(Device *d, Error **errp)
 {
     VserialPort *p = (VserialPort *)d;
-    const ChardevFrontend fe = { .can_read = can_receive, .receive = receive, .event = event, .domain = d->domain, .opaque = p };
+    const ChardevFrontend fe = {
+        .can_read = can_receive, .receive = receive, .event = event, .domain = d->domain, .opaque = p
+    };
     p->retry = timer_new(CLOCK_VIRTUAL_NS, d->domain, retry, p);
     p->host_open = vserial_is_console(p);
     return !p->chr || chardev_attach(p->chr, &fe, errp);
@@ -124,7 +131,8 @@ static void saving(Device *d)
 static bool loaded(Device *d, Error **errp)
 {
     VserialPort *p = (VserialPort *)d;
-    if (!virtq_held_loaded(&p->rx, vserial_rx(p->serial, p->nr), errp) || !virtq_held_loaded(&p->tx, vserial_tx(p->serial, p->nr), errp))
+    if (!virtq_held_loaded(&p->rx, vserial_rx(p->serial, p->nr), errp) ||
+        !virtq_held_loaded(&p->tx, vserial_tx(p->serial, p->nr), errp))
         return false;
     if (p->tx_at && (!p->tx.have || p->tx_at > p->tx.buffer.out.bytes)) {
         error_setf(errp, "device '%s': more is sent than its buffer holds", d->id);
@@ -152,11 +160,13 @@ static const Property props[] = {
     DEFINE_PROP_U32("nr", VserialPort, nr, VSERIAL_AUTO, "number on its virtio-serial; none: the next that is free"),
     DEFINE_PROP_END,
 };
-static const StateField state[] = {
-    STATE_BOOL(VserialPort, ready), STATE_BOOL(VserialPort, guest_open), STATE_BOOL(VserialPort, told_open), STATE_U32(VserialPort, tx_at),
-    VIRTQ_HELD_STATE(VserialPort, rx), VIRTQ_HELD_STATE(VserialPort, tx), STATE_TIMER(VserialPort, retry), STATE_END_OF_TABLE
-};
-#define COMMON .category = "Input", .size = sizeof(VserialPort), .bus = "virtio-serial-bus", .user_creatable = true, .props = props, .state = state, \
+static const StateField state[] = { STATE_BOOL(VserialPort, ready),     STATE_BOOL(VserialPort, guest_open),
+                                    STATE_BOOL(VserialPort, told_open), STATE_U32(VserialPort, tx_at),
+                                    VIRTQ_HELD_STATE(VserialPort, rx),  VIRTQ_HELD_STATE(VserialPort, tx),
+                                    STATE_TIMER(VserialPort, retry),    STATE_END_OF_TABLE };
+#define COMMON \
+    .category = "Input", .size = sizeof(VserialPort), .bus = "virtio-serial-bus", .user_creatable = true, \
+    .props = props, .state = state, \
     .init = init, .start = start, .saving = saving, .loaded = loaded, .stop = stop
 static const DeviceType console_type = { .name = "virtconsole", .desc = "console on a virtio-serial", COMMON };
 DEVICE_REGISTER(console_type)

@@ -8,7 +8,16 @@
 
 #define F_MULTIPORT BIT(1)
 #define F_EMERG_WRITE BIT(2)
-enum { CONFIG_SIZE = 12, CONTROL_SIZE = 8, CONTROL_RX = 2, CONTROL_TX = 3, QUEUE_SIZE = 128, CONTROL_QUEUE_SIZE = 32, MESSAGES_MAX = 256, NAME_MAX_LEN = 256 };
+enum {
+    CONFIG_SIZE = 12,
+    CONTROL_SIZE = 8,
+    CONTROL_RX = 2,
+    CONTROL_TX = 3,
+    QUEUE_SIZE = 128,
+    CONTROL_QUEUE_SIZE = 32,
+    MESSAGES_MAX = 256,
+    NAME_MAX_LEN = 256
+};
 enum { DEVICE_READY, PORT_ADD, PORT_REMOVE, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME };
 
 static VirtioSerial *serial_of(VirtioDevice *v) { return container_of(v, VirtioSerial, v); }
@@ -21,9 +30,10 @@ VirtQueue *vserial_tx(VirtioSerial *s, unsigned nr) { return vserial_rx(s, nr) +
 
 static unsigned message(const VserialPort *p, unsigned nr, uint8_t bit, uint8_t *out)
 {
-    static const struct { uint8_t bit, event; } events[] = {
-        { VSERIAL_REMOVE, PORT_REMOVE }, { VSERIAL_ADD, PORT_ADD }, { VSERIAL_CONSOLE, CONSOLE_PORT }, { VSERIAL_NAME, PORT_NAME },
-        { VSERIAL_OPEN, PORT_OPEN },
+    static const struct { uint8_t bit, event;
+    } events[] = {
+        { VSERIAL_REMOVE, PORT_REMOVE }, { VSERIAL_ADD, PORT_ADD },   { VSERIAL_CONSOLE, CONSOLE_PORT },
+        { VSERIAL_NAME, PORT_NAME },     { VSERIAL_OPEN, PORT_OPEN },
     };
     unsigned i = 0, len = CONTROL_SIZE;
     while (events[i].bit != bit)
@@ -77,7 +87,9 @@ void vserial_tell(VirtioSerial *s, unsigned nr, uint8_t bits)
 static void port_ready(VirtioSerial *s, VserialPort *p)
 {
     p->ready = true;
-    vserial_tell(s, p->nr, (vserial_is_console(p) ? VSERIAL_CONSOLE : 0) | (p->name ? VSERIAL_NAME : 0) | (p->host_open ? VSERIAL_OPEN : 0));
+    vserial_tell(s, p->nr,
+                 (vserial_is_console(p) ? VSERIAL_CONSOLE : 0) | (p->name ? VSERIAL_NAME : 0) |
+                     (p->host_open ? VSERIAL_OPEN : 0));
 }
 
 static void device_ready(VirtioSerial *s, bool ready)
@@ -189,8 +201,14 @@ static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned 
 }
 
 static const VirtioClass serial_class = {
-    .name = "virtio-serial", .id = VIRTIO_ID_CONSOLE, .config_size = CONFIG_SIZE, .get_features = get_features, .get_config = get_config,
-    .set_config = set_config, .queue_notified = queue_notified, .reset = serial_reset,
+    .name = "virtio-serial",
+    .id = VIRTIO_ID_CONSOLE,
+    .config_size = CONFIG_SIZE,
+    .get_features = get_features,
+    .get_config = get_config,
+    .set_config = set_config,
+    .queue_notified = queue_notified,
+    .reset = serial_reset,
 };
 
 /* ---- the bus ---- */
@@ -204,7 +222,8 @@ static bool choose_number(VirtioSerial *s, VserialPort *p, Error **errp)
             p->nr = i;
     }
     if (p->nr == VSERIAL_AUTO)
-        error_setf(errp, "all %u ports of '%s' are taken; add another virtio-serial device", s->max_ports, s->bus.bus.name);
+        error_setf(errp, "all %u ports of '%s' are taken; add another virtio-serial device", s->max_ports,
+                   s->bus.bus.name);
     else if (p->nr >= s->max_ports)
         error_setf(errp, "nr=%u: '%s' has ports 0 to %u; see its max_ports=", p->nr, s->bus.bus.name, s->max_ports - 1);
     else if (!p->nr && !console)
@@ -249,7 +268,10 @@ static void hot_plugged(Bus *b, Device *d)
     lock_domain_unlock(d->domain);
 }
 
-static const BusType serial_bus_type = { .kind = "virtio-serial-bus", .plug = plug, .unplug = unplug, .may_hot_plug = may_hot_plug,
+static const BusType serial_bus_type = { .kind = "virtio-serial-bus",
+                                         .plug = plug,
+                                         .unplug = unplug,
+                                         .may_hot_plug = may_hot_plug,
                                          .hot_plugged = hot_plugged };
 
 /* ---- the device ---- */
@@ -275,20 +297,37 @@ static bool loaded(Device *d, Error **errp) { return virtio_loaded(&((VirtioSeri
 static void stop(Device *d) { bus_fini(&((VirtioSerial *)d)->bus.bus); }
 
 static const Property props[] = {
-    PROP_(PROP_U32, "max_ports", VirtioSerial, max_ports, VSERIAL_PORTS - 1, "ports that it may have", .min = 1, .max = VSERIAL_PORTS - 1),
-    DEFINE_PROP_BOOL("emergency-write", VirtioSerial, emergency_write, true, "drivers may write single characters without a queue"),
+    PROP_(PROP_U32, "max_ports", VirtioSerial, max_ports, VSERIAL_PORTS - 1, "ports that it may have", .min = 1,
+          .max = VSERIAL_PORTS - 1),
+    DEFINE_PROP_BOOL("emergency-write", VirtioSerial, emergency_write, true,
+                     "drivers may write single characters without a queue"),
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_STRUCT(VirtioSerial, v, virtio_state), STATE_U8_ARRAY(VirtioSerial, pending),
                                     STATE_BOOL(VirtioSerial, driver_ready), STATE_END_OF_TABLE };
 static const char *const provides[] = { "virtio-serial-bus", NULL };
-static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1003, .class_code = 0x078000, .subsystem_vendor = 0x1af4,
-                                        .subsystem = VIRTIO_ID_CONSOLE, .interrupt_pin = 1, .express = true };
-#define COMMON .category = "Input", .size = sizeof(VirtioSerial), .user_creatable = true, .provides = provides, .props = props, .state = state, \
+static const PciDeviceInfo pci_info = { .vendor = 0x1af4,
+                                        .device = 0x1003,
+                                        .class_code = 0x078000,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = VIRTIO_ID_CONSOLE,
+                                        .interrupt_pin = 1,
+                                        .express = true };
+#define COMMON \
+    .category = "Input", .size = sizeof(VirtioSerial), .user_creatable = true, .provides = provides, .props = props, \
+    .state = state, \
     .init = init, .start = start, .loaded = loaded, .stop = stop
-static const DeviceType serial_pci = { .name = "virtio-serial-pci", .alias = "virtio-serial", .desc = "virtio serial ports and consoles", .bus = "pci",
-                                       .base = &virtio_pci_type, .class_data = &pci_info, COMMON };
+static const DeviceType serial_pci = { .name = "virtio-serial-pci",
+                                       .alias = "virtio-serial",
+                                       .desc = "virtio serial ports and consoles",
+                                       .bus = "pci",
+                                       .base = &virtio_pci_type,
+                                       .class_data = &pci_info,
+                                       COMMON };
 DEVICE_REGISTER(serial_pci)
-static const DeviceType serial_mmio = { .name = "virtio-serial-device", .desc = "virtio serial ports, behind a virtio-bus", .bus = "virtio-bus",
-                                        .base = &virtio_device_type, COMMON };
+static const DeviceType serial_mmio = { .name = "virtio-serial-device",
+                                        .desc = "virtio serial ports, behind a virtio-bus",
+                                        .bus = "virtio-bus",
+                                        .base = &virtio_device_type,
+                                        COMMON };
 DEVICE_REGISTER(serial_mmio)

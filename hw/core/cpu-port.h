@@ -27,7 +27,8 @@ typedef struct CpuPort CpuPort;
 typedef struct CpuPortOps {
     void (*set_line)(CpuPort *p, CpuLine line, bool level); /* event lines: level is true */
     void (*sipi)(CpuPort *p, uint8_t vector);
-    void (*set_pc)(CpuPort *p, uint64_t pc);   /* machine paused: where it goes on (Arm: bit 0 selects T32); may be NULL */
+    /* machine paused: where it goes on (Arm: bit 0 selects T32); may be NULL */
+    void (*set_pc)(CpuPort *p, uint64_t pc);
     void (*set_a20)(CpuPort *p, bool enabled); /* x86: false masks physical address bit 20; may be NULL */
 } CpuPortOps;
 
@@ -45,19 +46,24 @@ typedef struct CpuIntcOps {
     bool (*msr_read)(void *intc, uint32_t msr, uint64_t *value); /* x2APIC 0x800.., TSC deadline 0x6e0; false: #GP */
     bool (*msr_write)(void *intc, uint32_t msr, uint64_t value);
     void (*cpu_reset)(void *intc, bool init); /* INIT reached the CPU */
-    void (*fetch)(void *intc);           /* the accelerator runs it and the vCPU has stopped: take the registers (irqchip-host.h) */
+    /* the accelerator runs it and the vCPU has stopped: take the registers (irqchip-host.h) */
+    void (*fetch)(void *intc);
     /*
-     * Arm: the interrupt controller's system registers (AArch64 ICC_*, ICH_* keys op0<<14|op1<<11|CRn<<7|CRm<<3|op2; AArch32 accesses come with
-     * the key of the AArch64 register of the same function); el, secure: of the access. false: UNDEFINED. Absent: the CPU has no GIC system
-     * registers, and ID_AA64PFR0_EL1.GIC (ID_PFR1.GIC) reads 0, else 1. The CPU has checked what its own registers trap (SCR_EL3.IRQ/FIQ,
-     * HCR_EL2.IMO/FMO for the SGI registers). Accesses at EL1 while the effective HCR_EL2.IMO / FMO is set carry the bits below: the
-     * controller gives the virtual registers (ICV_*) then.
+     * Arm: the interrupt controller's system registers (AArch64 ICC_*, ICH_* keys op0<<14|op1<<11|CRn<<7|CRm<<3|op2;
+     * AArch32 accesses come with the key of the AArch64 register of the same function); el, secure: of the access.
+     * false: UNDEFINED. Absent: the CPU has no GIC system registers, and ID_AA64PFR0_EL1.GIC (ID_PFR1.GIC) reads 0,
+     * else 1. The CPU has checked what its own registers trap (SCR_EL3.IRQ/FIQ, HCR_EL2.IMO/FMO for the SGI registers).
+     * Accesses at EL1 while the effective HCR_EL2.IMO / FMO is set carry the bits below: the controller gives the
+     * virtual registers (ICV_*) then.
      */
 #define CPU_SYSREG_IMO (UINT32_C(1) << 24) /* ARM_SYS_KEY_VIRQ */
 #define CPU_SYSREG_FMO (UINT32_C(1) << 25) /* ARM_SYS_KEY_VFIQ */
     bool (*sysreg_read)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t *value);
     bool (*sysreg_write)(void *intc, uint32_t key, unsigned el, bool secure, uint64_t value);
-    /* Arm, optional: the CPU went to another exception level of another Security state; decides whether group 1 is IRQ or FIQ. */
+    /*
+     * Arm, optional: the CPU went to another exception level of another Security state; decides whether group 1 is IRQ
+     * or FIQ.
+     */
     void (*state_changed)(void *intc, unsigned el, bool secure);
 } CpuIntcOps;
 
@@ -84,9 +90,10 @@ void cpu_port_remove(CpuPort *p);
 void cpu_ports_clear(void);
 
 /*
- * A family of CPUs: target/<arch> registers one, so that boards make CPUs without knowing the target. create() is called
- * by the board in index order, with the machine's spaces made (Machine.as_memory, as_io, as_smm); it makes the vCPU and adds its
- * port; it stands in reset until the machine runs. The board then makes the interrupt controller of that port.
+ * A family of CPUs: target/<arch> registers one, so that boards make CPUs without knowing the target. create() is
+ * called by the board in index order, with the machine's spaces made (Machine.as_memory, as_io, as_smm); it makes the
+ * vCPU and adds its port; it stands in reset until the machine runs. The board then makes the interrupt controller of
+ * that port.
  */
 typedef struct Machine Machine;
 typedef struct CpuFamily {
@@ -94,14 +101,16 @@ typedef struct CpuFamily {
     /* model: "name,+feature,..."; arch_id: APIC id / affinity. An error names the model and the nearest one. */
     bool (*create)(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp);
     void (*destroy_all)(Machine *m);   /* frees what create() made; optional */
-    void (*destroy)(Machine *m, unsigned index); /* one of them, while the others stand; optional: CPUs stay. None of that index: no-op */
+    /* one of them, while the others stand; optional: CPUs stay. None of that index: no-op */
+    void (*destroy)(Machine *m, unsigned index);
     void (*print_help)(GString *out);  /* -cpu help */
     /* Bits of a guest-physical address that this model implements (after create). */
     unsigned (*phys_bits)(Machine *m); /* optional: 40 */
 } CpuFamily;
 void cpu_family_register(const CpuFamily *family);
 const CpuFamily *cpu_family_find(const char *arch);
-bool cpu_unknown_property(const char *name, GPtrArray *known, Error **errp); /* false, with the error of -cpu; known: const char *, gets a NULL */
+/* false, with the error of -cpu; known: const char *, gets a NULL */
+bool cpu_unknown_property(const char *name, GPtrArray *known, Error **errp);
 #define CPU_FAMILY_REGISTER(family_) \
     static void __attribute__((constructor)) family_##_register(void) { cpu_family_register(&family_); }
 

@@ -221,7 +221,8 @@ static void info_chain(Device *d, const DeviceType *t, GString *out)
 void device_print_info(Device *d, GString *out)
 {
     lock_domain_lock(d->domain);
-    g_string_append_printf(out, "%s (%s)%s%s\n", d->id, d->type->name, d->bus ? " on " : "", d->bus ? d->bus->name : "");
+    g_string_append_printf(out, "%s (%s)%s%s\n", d->id, d->type->name, d->bus ? " on " : "",
+                           d->bus ? d->bus->name : "");
     info_chain(d, d->type, out);
     lock_domain_unlock(d->domain);
 }

@@ -259,7 +259,8 @@ void device_print_list(GString *out)
                 g_string_append_printf(out, "%s%s devices:\n", out->len ? "\n" : "", categories[c]);
             any = true;
             const char *bus = device_type_bus(all[i]);
-            g_string_append_printf(out, "  %-24s %-8s %s\n", all[i]->name, bus ? bus : "", all[i]->desc ? all[i]->desc : "");
+            g_string_append_printf(out, "  %-24s %-8s %s\n", all[i]->name, bus ? bus : "",
+                                   all[i]->desc ? all[i]->desc : "");
         }
     }
 }

@@ -42,7 +42,8 @@ const DeviceType *const *device_types(unsigned *count)
 
 static bool is_named(const DeviceType *t, const char *name, size_t len)
 {
-    return (strlen(t->name) == len && !strncmp(t->name, name, len)) || (t->alias && strlen(t->alias) == len && !strncmp(t->alias, name, len));
+    return (strlen(t->name) == len && !strncmp(t->name, name, len)) ||
+           (t->alias && strlen(t->alias) == len && !strncmp(t->alias, name, len));
 }
 
 static const DeviceVariant *variant_of(const DeviceType *t, const char *name)
@@ -282,7 +283,8 @@ static void set_no_bus(const Device *d, const char *kind, Error **errp)
     const DeviceType *const *all = device_types(&count);
     for (unsigned i = 0; i < count; i++) {
         if (all[i]->user_creatable && all[i]->provides && g_strv_contains(all[i]->provides, kind))
-            g_string_append_printf(makers, "%s-device %s", makers->len ? ", " : "; put one of these before it: ", all[i]->name);
+            g_string_append_printf(makers, "%s-device %s",
+                                   makers->len ? ", " : "; put one of these before it: ", all[i]->name);
     }
     if (!strcmp(kind, "memory-slot"))
         g_string_assign(makers, "; make room: -m SIZE,slots=N,maxmem=MAX, on a machine that takes memory modules");
@@ -307,8 +309,8 @@ static bool plug(Device *d, Error **errp)
         return false;
     }
     if (kind && strcmp(kind, d->bus->type->kind)) {
-        error_setf(errp, "device '%s': it needs a bus of kind '%s', but '%s' is of kind '%s'", d->id, kind, d->bus->name,
-                   d->bus->type->kind);
+        error_setf(errp, "device '%s': it needs a bus of kind '%s', but '%s' is of kind '%s'", d->id, kind,
+                   d->bus->name, d->bus->type->kind);
         return false;
     }
     if (d->bus->type->plug && !d->bus->type->plug(d->bus, d, errp)) {

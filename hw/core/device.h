@@ -21,9 +21,9 @@ typedef struct DeviceType DeviceType;
 typedef struct Bus Bus;
 
 /*
- * Reset in three phases over the whole machine: every device ENTERs (state to reset values; touch nobody else), then all
- * HOLD (drive output lines to their reset level), then all EXIT (start activity). A type with register banks has them
- * reset in ENTER before its own hook.
+ * Reset in three phases over the whole machine: every device ENTERs (state to reset values; touch nobody else), then
+ * all HOLD (drive output lines to their reset level), then all EXIT (start activity). A type with register banks has
+ * them reset in ENTER before its own hook.
  */
 typedef enum ResetPhase { RESET_ENTER, RESET_HOLD, RESET_EXIT } ResetPhase;
 
@@ -34,15 +34,17 @@ struct DeviceType {
     const char *name;      /* as -device has it: "isa-serial" */
     const char *alias;     /* another name for -device, or NULL */
     const char *desc;      /* one line for -device help */
-    const char *category;  /* "Bridge", "Storage", "Network", "Input", "Display", "Sound", "CPU", "Misc", "Watchdog", "USB" */
+    const char
+        *category; /* "Bridge", "Storage", "Network", "Input", "Display", "Sound", "CPU", "Misc", "Watchdog", "USB" */
     size_t size;           /* of the instance structure, whose first member is a Device (or a PciDevice ...) */
-    const char *bus;       /* kind of bus it plugs into: "isa", "pci", "system" ... ; NULL: placed by the machine only */
+    const char *bus; /* kind of bus it plugs into: "isa", "pci", "system" ... ; NULL: placed by the machine only */
     const char *const *provides; /* kinds of bus that it makes, NULL-terminated; bus objects made in new()/start() */
     bool user_creatable;   /* may stand in -device */
     const RegBank *const *banks; /* NULL-terminated; region i of the device dispatches bank i */
     const Property *props;
     const StateField *state; /* all guest-visible state that is not in the banks */
-    const char *const *out_pins; /* names of output pins, NULL-terminated; "irq" is the usual one. "intx*4": four of them */
+    const char *const
+        *out_pins; /* names of output pins, NULL-terminated; "irq" is the usual one. "intx*4": four of them */
     const char *const *in_pins;
     const DeviceVariant *variants; /* of a base: ended by suffix NULL, or NULL */
     const struct DeviceType *base; /* a bus's common part (e.g. PCI): its props, state and hooks come first */
@@ -52,7 +54,8 @@ struct DeviceType {
     void (*reset)(Device *d, ResetPhase phase);
     void (*input)(Device *d, unsigned pin, int level); /* an input pin changed */
     void (*saving)(Device *d);               /* before state is read: bring fields up to date */
-    bool (*loaded)(Device *d, Error **errp); /* after state is written, even if some was refused: check it (untrusted!), re-derive the rest */
+    /* after state is written, even if some was refused: check it (untrusted!), re-derive the rest */
+    bool (*loaded)(Device *d, Error **errp);
     void (*stop)(Device *d);                 /* end: free what init and start made; also after a failed start */
     void (*info)(Device *d, GString *out);   /* extra lines for the monitor */
     bool load_first;                         /* others' addresses mean nothing before this one is loaded */
@@ -81,7 +84,8 @@ struct Device {
 /* Registry. Types register before main (DEVICE_REGISTER); names are unique. */
 void device_register(const DeviceType *type);
 const DeviceType *device_type_find(const char *name); /* also by alias, and by a variant's name */
-const char *device_variant_props(const DeviceType *t, const char *name); /* what `name` means beyond the type, or NULL */
+/* what `name` means beyond the type, or NULL */
+const char *device_variant_props(const DeviceType *t, const char *name);
 const DeviceType *const *device_types(unsigned *count); /* sorted by name */
 #define DEVICE_REGISTER(type_) \
     static void __attribute__((constructor)) type_##_register(void) { device_register(&type_); }
@@ -142,13 +146,16 @@ typedef struct BusType {
     /* Check and take the device's address property; wire it. Called by device_start before type->start. */
     bool (*plug)(Bus *b, Device *d, Error **errp);
     void (*unplug)(Bus *b, Device *d);
-    /* Optional: the piece of an Open Firmware path that stands for d ("/scsi@3"); behind the piece of the bus's parent. */
+    /*
+     * Optional: the piece of an Open Firmware path that stands for d ("/scsi@3"); behind the piece of the bus's parent.
+     */
     void (*path)(Bus *b, const Device *d, GString *out);
     bool (*full)(const Bus *b); /* optional: a device that names no bus goes to the first of the kind that is not */
     bool latest; /* it goes to the last of them */
     /*
-     * Hot plug. may_hot_plug: may d come or go now? NULL: never. hot_plugged: d is started and reset; tell the guest. ask_unplug: ask the guest
-     * to let d go; when it does, call device_unplugged(). NULL: d goes at once. All in the main thread while the vCPUs stand, no lock held.
+     * Hot plug. may_hot_plug: may d come or go now? NULL: never. hot_plugged: d is started and reset; tell the guest.
+     * ask_unplug: ask the guest to let d go; when it does, call device_unplugged(). NULL: d goes at once. All in the
+     * main thread while the vCPUs stand, no lock held.
      */
     bool (*may_hot_plug)(Bus *b, Device *d, Error **errp);
     void (*hot_plugged)(Bus *b, Device *d);
@@ -175,18 +182,20 @@ char *device_firmware_path(const Device *d);
 bool device_add_global(const char *driver, const char *prop, const char *value, Error **errp);
 bool device_check_globals(Error **errp);
 /*
- * -device TYPE,id=..,bus=..,prop=..: make, set, plug and start. Once the machine was reset for the first time: hot plug, on a bus that takes it;
- * the device is reset and the guest told.
+ * -device TYPE,id=..,bus=..,prop=..: make, set, plug and start. Once the machine was reset for the first time: hot
+ * plug, on a bus that takes it; the device is reset and the guest told.
  */
 Device *device_add(Opts *opts, Error **errp);
 /*
- * Hot unplug (hw/core/hotplug.c). device_del: true: the device is gone, or the guest has been asked; it goes when the guest has answered, or at the
- * next reset. Devices on its buses go with it. Main thread. device_unplugged: any thread; it is freed soon, in the main thread.
+ * Hot unplug (hw/core/hotplug.c). device_del: true: the device is gone, or the guest has been asked; it goes when the
+ * guest has answered, or at the next reset. Devices on its buses go with it. Main thread. device_unplugged: any thread;
+ * it is freed soon, in the main thread.
  */
 bool device_del(const char *id, Error **errp);
 void device_unplugged(Device *d);
 void device_finish_unplugs(void); /* main thread, machine paused: those that were asked for are done now */
-void device_keep_all(bool keep);  /* main thread; keep: what leaves stays, for the guest it is gone, until this is called with false */
+/* main thread; keep: what leaves stays, for the guest it is gone, until this is called with false */
+void device_keep_all(bool keep);
 bool device_live(void);           /* has the machine been reset: is what comes now hot plug? */
 /* Called in the main thread when a device that device_del() was asked for is gone: QMP's event DEVICE_DELETED. */
 void device_add_deleted_listener(void (*deleted)(const char *id));

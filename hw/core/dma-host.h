@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Devices of the host that reach the guest's memory by themselves (VFIO), for an accelerator that must know of them: with some the guest's caches have to
- * behave as on bare hardware.
+ * Devices of the host that reach the guest's memory by themselves (VFIO), for an accelerator that must know of them:
+ * with some the guest's caches have to behave as on bare hardware.
  */
 #ifndef HW_CORE_DMA_HOST_H
 #define HW_CORE_DMA_HOST_H

@@ -57,7 +57,9 @@ bool dma_vec_add(DmaVec *v, hwaddr addr, uint64_t len)
         as_translate_for(v->as, addr, v->to_memory ? MEM_WRITE : MEM_READ, &s);
         bool direct = s.host && (!v->to_memory || !s.readonly) && s.ram_addr != ~UINT64_C(0);
         uint64_t n = MIN(len, direct ? s.len : MIN(s.len, 4096u));
-        ok = s.region && (direct ? append(v, s.host, n, (DmaPiece){ .region = s.region, .ram_addr = s.ram_addr, .addr = addr }) : append_copy(v, addr, n));
+        ok = s.region &&
+             (direct ? append(v, s.host, n, (DmaPiece){ .region = s.region, .ram_addr = s.ram_addr, .addr = addr })
+                     : append_copy(v, addr, n));
         addr += n;
         len -= n;
     }

@@ -7,12 +7,13 @@
 #include "hw/core/memory.h"
 
 /*
- * A scatter list of guest memory as host addresses, valid from dma_vec_add() until dma_vec_finish(), in any thread, even if the device that has
- * the memory is unplugged meanwhile. What is not RAM goes through a copy. to_memory: the device writes. At most DMA_VEC_MAX pieces and
- * DMA_COPY_MAX copied bytes: guests choose lists.
+ * A scatter list of guest memory as host addresses, valid from dma_vec_add() until dma_vec_finish(), in any thread,
+ * even if the device that has the memory is unplugged meanwhile. What is not RAM goes through a copy. to_memory: the
+ * device writes. At most DMA_VEC_MAX pieces and DMA_COPY_MAX copied bytes: guests choose lists.
  */
 enum { DMA_VEC_MAX = 1024, DMA_COPY_MAX = 4 << 20 };
-typedef struct DmaPiece { MemRegion *region; uint64_t ram_addr; hwaddr addr; uint8_t *copy; } DmaPiece; /* region: whose RAM it is; NULL: a copy */
+/* region: whose RAM it is; NULL: a copy */
+typedef struct DmaPiece { MemRegion *region; uint64_t ram_addr; hwaddr addr; uint8_t *copy; } DmaPiece;
 typedef struct DmaVec {
     AddressSpace *as;
     MemAttrs attrs;

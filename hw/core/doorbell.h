@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Doorbells of queues that are no exits: where the accelerator can, the guest's write signals an eventfd. The main loop or an I/O thread serves the queue. */
+/*
+ * Doorbells of queues that are no exits: where the accelerator can, the guest's write signals an eventfd. The main loop
+ * or an I/O thread serves the queue.
+ */
 #ifndef HW_CORE_DOORBELL_H
 #define HW_CORE_DOORBELL_H
 
@@ -9,7 +12,10 @@
 typedef struct Doorbell Doorbell;
 
 bool doorbells_possible(void);
-/* All under `domain`. new: served by that thread, NULL: by the main loop. NULL when the host has no descriptor left; then the writes arrive as writes. */
+/*
+ * All under `domain`. new: served by that thread, NULL: by the main loop. NULL when the host has no descriptor left;
+ * then the writes arrive as writes.
+ */
 Doorbell *doorbell_new(LockDomain *domain, IoThread *thread, EventFn *rung, void *opaque, unsigned number);
 /* A place that rings it: `where` without fd. May be called for several. */
 void doorbell_add_place(Doorbell *b, MemRegion *r, MemNotifier where);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ways between guest and process that need no exit of the vCPU, where the accelerator has them: interrupts that an eventfd sends, and
- * writes of the guest that only signal an eventfd (mem_add_notifier() in memory.h). Devices work without them.
+ * Ways between guest and process that need no exit of the vCPU, where the accelerator has them: interrupts that an
+ * eventfd sends, and writes of the guest that only signal an eventfd (mem_add_notifier() in memory.h). Devices work
+ * without them.
  */
 #ifndef HW_CORE_EVENT_DOORS_H
 #define HW_CORE_EVENT_DOORS_H
@@ -10,15 +11,19 @@
 #include <stdint.h>
 #include "hw/core/irq.h"
 
-/* NULL functions: not possible here; then send the message or set the line yourself. Main thread or the device's domain. */
+/*
+ * NULL functions: not possible here; then send the message or set the line yourself. Main thread or the device's
+ * domain.
+ */
 typedef struct EventDoors {
     /* Each signal of the eventfd sends this message, as if the PCI function `requester` had; a handle >= 0, or -1. */
     int (*msi_fd_new)(int fd, uint64_t address, uint32_t data, uint32_t requester);
-    bool (*msi_fd_set)(int handle, uint64_t address, uint32_t data, uint32_t requester); /* another message from now on */
+    /* another message from now on */
+    bool (*msi_fd_set)(int handle, uint64_t address, uint32_t data, uint32_t requester);
     void (*msi_fd_free)(int handle, int fd);
     /*
-     * Each signal of the eventfd raises the line; resample_fd >= 0: level-triggered, it is lowered by the guest's EOI, which signals
-     * resample_fd. assign false: undo.
+     * Each signal of the eventfd raises the line; resample_fd >= 0: level-triggered, it is lowered by the guest's EOI,
+     * which signals resample_fd. assign false: undo.
      */
     bool (*line_fd)(unsigned gsi, int fd, int resample_fd, bool assign);
     bool notifiers; /* mem_add_notifier() has an effect */

@@ -22,9 +22,11 @@ static bool may_hot_plug(Device *d, Error **errp)
     if (!d->bus && h)
         return h->may_hot_plug(machine_current(), d, errp);
     if (d->bus)
-        error_setf(errp, "device '%s': bus '%s' takes and gives no devices while the machine runs; add it with -device", d->id, d->bus->name);
+        error_setf(errp, "device '%s': bus '%s' takes and gives no devices while the machine runs; add it with -device",
+                   d->id, d->bus->name);
     else
-        error_setf(errp, "device '%s': a %s can't come or go while the machine runs; add it with -device", d->id, d->type->name);
+        error_setf(errp, "device '%s': a %s can't come or go while the machine runs; add it with -device", d->id,
+                   d->type->name);
     return false;
 }
 

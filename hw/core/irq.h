@@ -7,9 +7,9 @@
 #include <stddef.h>
 
 /*
- * An input pin: whoever owns the input fills it in. `set` is called with the level on each change request (also when the
- * level stays the same), under the raiser's lock domain; an input that belongs to another domain must be lock-free or
- * take its own lock there (interrupt controllers do).
+ * An input pin: whoever owns the input fills it in. `set` is called with the level on each change request (also when
+ * the level stays the same), under the raiser's lock domain; an input that belongs to another domain must be lock-free
+ * or take its own lock there (interrupt controllers do).
  */
 typedef struct Irq {
     void (*set)(void *opaque, int n, int level);

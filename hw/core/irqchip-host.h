@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt controllers that an accelerator runs by itself (KVM: in the kernel). The models of hw/intc and hw/timer stay: they hold
- * the state for reset, save and load, under the same names, and hand it over in the images below. NULL: the models do it all.
+ * Interrupt controllers that an accelerator runs by itself (KVM: in the kernel). The models of hw/intc and hw/timer
+ * stay: they hold the state for reset, save and load, under the same names, and hand it over in the images below. NULL:
+ * the models do it all.
  */
 #ifndef HW_CORE_IRQCHIP_HOST_H
 #define HW_CORE_IRQCHIP_HOST_H
@@ -45,8 +46,9 @@ typedef struct IrqchipPit {
 } IrqchipPit;
 
 /*
- * A GIC is handed over by its registers, at their architectural places, with the differences that the kernel's documentation gives
- * (virt/kvm/devices/arm-vgic*.rst): pending bits are latches, levels are apart, what is written to a set-register only sets.
+ * A GIC is handed over by its registers, at their architectural places, with the differences that the kernel's
+ * documentation gives (virt/kvm/devices/arm-vgic*.rst): pending bits are latches, levels are apart, what is written to
+ * a set-register only sets.
  */
 typedef enum IrqchipGicPart {
     IRQCHIP_GIC_DIST,   /* 32 bits; v2: `cpu` says whose banked registers */
@@ -60,7 +62,12 @@ typedef struct IrqchipGicMap {
     uint64_t dist, cpu /* v2 */;
     struct { uint64_t base; unsigned count; } redist[2]; /* v3 */
 } IrqchipGicMap;
-typedef enum IrqchipGicOrder { IRQCHIP_LPIS_TO_RAM, IRQCHIP_ITS_TO_RAM, IRQCHIP_ITS_FROM_RAM, IRQCHIP_ITS_RESET } IrqchipGicOrder;
+typedef enum IrqchipGicOrder {
+    IRQCHIP_LPIS_TO_RAM,
+    IRQCHIP_ITS_TO_RAM,
+    IRQCHIP_ITS_FROM_RAM,
+    IRQCHIP_ITS_RESET
+} IrqchipGicOrder;
 
 /* get and put: machine paused, or for get any thread that does not mind waiting for the vCPU to stand. */
 typedef struct IrqchipHost {
@@ -78,7 +85,10 @@ typedef struct IrqchipHost {
     void (*pit_get)(IrqchipPit *out);
     void (*pit_put)(const IrqchipPit *in);
     void (*pit_legacy)(bool hpet);                /* the HPET has taken interrupt line 0 over */
-    /* The I/O APIC is not there: what a pin sends, so that the EOI of a level-triggered one is told (apic_broadcast_eoi). */
+    /*
+     * The I/O APIC is not there: what a pin sends, so that the EOI of a level-triggered one is told
+     * (apic_broadcast_eoi).
+     */
     void (*ioapic_pin)(unsigned pin, uint64_t address, uint32_t data);
     /* Arm. */
     unsigned gic_versions;                        /* bit per version that CPUs here can have */
@@ -96,7 +106,9 @@ const IrqchipHost *irqchip_host(void);
 const IrqchipHost *irqchip_host_gic(void); /* the same where it runs GICs, else NULL */
 void irqchip_host_set(const IrqchipHost *host); /* before the machine is built; NULL after it is gone */
 
-/* The way back: a local APIC that is run elsewhere has had an EOI of a level-triggered vector. vCPU's thread, no lock. */
+/*
+ * The way back: a local APIC that is run elsewhere has had an EOI of a level-triggered vector. vCPU's thread, no lock.
+ */
 void irqchip_eoi(uint8_t vector);
 void irqchip_set_eoi_sink(void (*sink)(uint8_t vector));
 #endif

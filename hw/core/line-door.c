@@ -43,7 +43,9 @@ LineDoor *line_door_new(const Irq *wire, LockDomain *domain, bool (*wants)(void 
     if (gsi < 0)
         return NULL;
     LineDoor *l = g_new(LineDoor, 1);
-    *l = (LineDoor){ .gsi = (unsigned)gsi, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .wants = wants, .opaque = opaque };
+    *l = (LineDoor){
+        .gsi = (unsigned)gsi, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .wants = wants, .opaque = opaque
+    };
     l->ended = event_watch_new(-1, domain, NULL, ended, l, 0);
     if (l->fd >= 0 && l->ended && event_doors()->line_fd(l->gsi, l->fd, event_watch_fd(l->ended), true))
         return l;

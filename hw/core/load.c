@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading a saved machine, which is not trusted: everything is checked before it is used, and memory is allocated for what this machine has. */
+/*
+ * Loading a saved machine, which is not trusted: everything is checked before it is used, and memory is allocated for
+ * what this machine has.
+ */
 #include <errno.h>
 #include <string.h>
 #include "hw/core/device.h"
@@ -39,12 +42,16 @@ static bool damaged(int r, const char *what, Error **errp)
 }
 
 /* [at, at + len) lies in what is saved. */
-static bool inside(const Load *l, uint64_t at, uint64_t len) { return at >= SAVE_HEADER && at <= l->size && len <= l->size - at; }
+static bool inside(const Load *l, uint64_t at, uint64_t len)
+{
+    return at >= SAVE_HEADER && at <= l->size && len <= l->size - at;
+}
 
 static bool read_header(Load *l, uint8_t *h, Error **errp)
 {
     if (l->io.size < SAVE_HEADER) {
-        error_setf(errp, l->io.size ? "it is damaged or cut short (shorter than its header)" : "there is no saved machine in it");
+        error_setf(errp, l->io.size ? "it is damaged or cut short (shorter than its header)"
+                                    : "there is no saved machine in it");
         return false;
     }
     int r = read_at(l, 0, h, SAVE_HEADER);
@@ -55,7 +62,8 @@ static bool read_header(Load *l, uint8_t *h, Error **errp)
         return false;
     }
     if (load_le32(h + H_VERSION) != SAVE_VERSION) {
-        error_setf(errp, "it was saved by another version of rhea (format %u, this one reads %d); use that version", load_le32(h + H_VERSION), SAVE_VERSION);
+        error_setf(errp, "it was saved by another version of rhea (format %u, this one reads %d); use that version",
+                   load_le32(h + H_VERSION), SAVE_VERSION);
         return false;
     }
     if (load_le64(h + H_SUM) != save_sum(0, h, H_SUM))
@@ -84,7 +92,8 @@ static bool same_blocks(const Load *l, const uint8_t *index)
 {
     bool same = true;
     for (unsigned b = 0; b < l->blocks.count; b++)
-        same = same && load_le64(index + b * 16) == l->blocks.block[b].start && load_le64(index + b * 16 + 8) == l->blocks.block[b].size;
+        same = same && load_le64(index + b * 16) == l->blocks.block[b].start &&
+               load_le64(index + b * 16 + 8) == l->blocks.block[b].size;
     return same;
 }
 
@@ -101,10 +110,13 @@ static bool take_entries(Load *l, const uint8_t *p)
         if (b == l->blocks.count || e.start < l->blocks.block[b].start || (i && e.start <= last))
             return false;
         uint64_t offset = e.start - l->blocks.block[b].start, left = l->blocks.block[b].size - offset;
-        unsigned pages = (unsigned)(MIN(left, (uint64_t)SAVE_UNIT) / SAVE_PAGE), plain = (unsigned)__builtin_popcount(e.mask & SAVE_ALL_PAGES) * SAVE_PAGE;
+        unsigned pages = (unsigned)(MIN(left, (uint64_t)SAVE_UNIT) / SAVE_PAGE),
+                 plain = (unsigned)__builtin_popcount(e.mask & SAVE_ALL_PAGES) * SAVE_PAGE;
         bool packed = e.mask & SAVE_ZSTD;
-        if (offset % SAVE_UNIT || !plain || e.mask & ~(uint32_t)(SAVE_ALL_PAGES | SAVE_ZSTD) || e.mask & SAVE_ALL_PAGES & ~(BIT(pages) - 1) ||
-            (packed ? !e.stored || e.stored >= plain : e.stored != plain) || e.at % 8 || !inside(l, e.at, align_up(e.stored, 8)))
+        if (offset % SAVE_UNIT || !plain || e.mask & ~(uint32_t)(SAVE_ALL_PAGES | SAVE_ZSTD) ||
+            e.mask & SAVE_ALL_PAGES & ~(BIT(pages) - 1) ||
+            (packed ? !e.stored || e.stored >= plain : e.stored != plain) || e.at % 8 ||
+            !inside(l, e.at, align_up(e.stored, 8)))
             return false;
         last = e.start;
         l->entry[i] = e;

@@ -135,7 +135,8 @@ bool machine_complete(Machine *m, Error **errp) { return !m->type->complete || m
 
 bool machine_make_ram(Machine *m, Error **errp)
 {
-    m->ram = m->config.ram ? m->config.ram : mem_ram_new(m->type->ram_name ? m->type->ram_name : "ram", m->config.ram_size, errp);
+    m->ram = m->config.ram ? m->config.ram
+                           : mem_ram_new(m->type->ram_name ? m->type->ram_name : "ram", m->config.ram_size, errp);
     m->config.ram = NULL;
     return m->ram;
 }
@@ -146,8 +147,9 @@ static void free_config(MachineConfig *c)
         g_free(c->numa->cpu_node);
     g_free(c->numa);
     mem_region_free(c->ram);
-    char **strings[] = { &c->cpu_model, &c->kernel, &c->initrd, &c->append, &c->dtb, &c->bios, &c->firmware_dir, &c->name,
-                         &c->uuid, &c->rtc_base, &c->rtc_clock, &c->boot_order, &c->boot_once, &c->pflash[0], &c->pflash[1] };
+    char **strings[] = { &c->cpu_model, &c->kernel,       &c->initrd,    &c->append,    &c->dtb,
+                         &c->bios,      &c->firmware_dir, &c->name,      &c->uuid,      &c->rtc_base,
+                         &c->rtc_clock, &c->boot_order,   &c->boot_once, &c->pflash[0], &c->pflash[1] };
     for (unsigned i = 0; i < ARRAY_LEN(strings); i++)
         g_free(*strings[i]);
 }
@@ -257,7 +259,10 @@ void machine_stand_still(void)
         run_ops->pause_cpus();
 }
 
-/* A request that ends in a pause was made by a vCPU that must not run on: then they stand until the main loop has dealt with it. */
+/*
+ * A request that ends in a pause was made by a vCPU that must not run on: then they stand until the main loop has dealt
+ * with it.
+ */
 void machine_go_on(void)
 {
     pthread_mutex_lock(&request_lock);
@@ -290,7 +295,10 @@ static void stand_by(void)
 }
 
 void machine_request_reset(ShutdownCause cause) { STOPPING_REQUEST(requests.reset = true; requests.cause = cause); }
-void machine_request_shutdown(ShutdownCause cause) { STOPPING_REQUEST(requests.shutdown = true; requests.cause = cause); }
+void machine_request_shutdown(ShutdownCause cause)
+{
+    STOPPING_REQUEST(requests.shutdown = true; requests.cause = cause);
+}
 void machine_request_exit(int status) { STOPPING_REQUEST(requests.exit = true; requests.exit_status = status); }
 void machine_request_suspend(void) { STOPPING_REQUEST(requests.suspend = true); }
 void machine_request_pause(RunState s) { STOPPING_REQUEST(requests.pause = true; requests.pause_state = s); }

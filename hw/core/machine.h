@@ -38,14 +38,14 @@ typedef struct MachineConfig {
 } MachineConfig;
 
 /*
- * In which state the boot CPU leaves reset. BOOT_RESET_VECTOR: as the architecture says (firmware). Else, at RESET_EXIT,
- * the CPU takes this state over its reset values, all other CPUs wait as usual (x86: for INIT/SIPI):
- *  - BOOT_PM32: protected mode, paging off, flat 4 GiB segments CS 0x10 (code), DS=ES=FS=GS=SS 0x18 (data), interrupts off,
- *    GDTR as given, LDTR null, TR a 32-bit busy TSS of base 0 limit 0x67;
+ * In which state the boot CPU leaves reset. BOOT_RESET_VECTOR: as the architecture says (firmware). Else, at
+ * RESET_EXIT, the CPU takes this state over its reset values, all other CPUs wait as usual (x86: for INIT/SIPI):
+ *  - BOOT_PM32: protected mode, paging off, flat 4 GiB segments CS 0x10 (code), DS=ES=FS=GS=SS 0x18 (data), interrupts
+ * off, GDTR as given, LDTR null, TR a 32-bit busy TSS of base 0 limit 0x67;
  *  - BOOT_LONG64: the same segments with CS.L, CR4.PAE, CR3 = cr3, EFER.LME|LMA, CR0.PG;
- *  - BOOT_ARM: pc = rip (bit 0: T32), r[0..3] in X0-X3 / R0-R3, at exception level arm_el (0: the highest below the emulator's firmware:
- *    EL2 when the CPU has it, else EL1; AArch32: Hyp or SVC), in AArch64 when arm_a64, MMU and caches off, DAIF masked, non-secure when
- *    the CPU has EL3 (unless arm_secure).
+ *  - BOOT_ARM: pc = rip (bit 0: T32), r[0..3] in X0-X3 / R0-R3, at exception level arm_el (0: the highest below the
+ * emulator's firmware: EL2 when the CPU has it, else EL1; AArch32: Hyp or SVC), in AArch64 when arm_a64, MMU and caches
+ * off, DAIF masked, non-secure when the CPU has EL3 (unless arm_secure).
  */
 typedef enum MachineBootMode { BOOT_RESET_VECTOR, BOOT_PM32, BOOT_LONG64, BOOT_ARM } MachineBootMode;
 typedef struct MachineBoot {
@@ -59,7 +59,10 @@ typedef struct MachineBoot {
     bool arm_a64, arm_secure;
 } MachineBoot;
 
-/* Hot plug of devices that sit on no bus (memory modules): as the functions of BusType; plugged and ask_unplug are optional. */
+/*
+ * Hot plug of devices that sit on no bus (memory modules): as the functions of BusType; plugged and ask_unplug are
+ * optional.
+ */
 typedef struct MachineHotplug {
     bool (*may_hot_plug)(Machine *m, Device *d, Error **errp);
     void (*hot_plugged)(Machine *m, Device *d);
@@ -77,7 +80,8 @@ typedef struct MachineType {
     const char *ram_name;  /* of its RAM; NULL: a board whose memory can't come from back ends or have nodes */
     size_t size;        /* of the structure whose first member is Machine */
     const char *disk_if;   /* of a -drive without if=; NULL: virtio */
-    unsigned ide_units;    /* of each of its IDE buses "ide.N"; 0: it has none. It has an empty CD drive at index 2 unless -nodefaults */
+    unsigned ide_units; /* of each of its IDE buses "ide.N"; 0: it has none. It has an empty CD drive at index 2 unless
+                           -nodefaults */
     const Property *props; /* -machine options of this board */
     bool (*build)(Machine *m, Error **errp); /* make, wire and start all devices and CPUs */
     bool (*complete)(Machine *m, Error **errp); /* devices of the command line are there, too; optional */
@@ -95,7 +99,10 @@ struct Machine {
     MemRegion *io;          /* root of the I/O port space (x86), or NULL */
     AddressSpace *as_memory, *as_io;
     MemRegion *ram;
-    /* x86: what a CPU in system management mode sees: "memory" with SMRAM on top. NULL: the board has no SMM. Made by build(). */
+    /*
+     * x86: what a CPU in system management mode sees: "memory" with SMRAM on top. NULL: the board has no SMM. Made by
+     * build().
+     */
     MemRegion *smm;
     AddressSpace *as_smm;
     struct CpuSlots *cpu_slots; /* cpu-slots.h: CPUs may come and go; NULL: no. The board's */
@@ -116,10 +123,21 @@ bool machine_make_ram(Machine *m, Error **errp);
 void machine_free(Machine *m);
 Machine *machine_current(void);
 
-/* Run states. Requests may come from any thread (a vCPU that writes a reset register); the main loop carries them out. */
-typedef enum RunState { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_GUEST_PANICKED, RUN_SAVING, RUN_LOADING,
-                        RUN_INTERNAL_ERROR, RUN_DEBUG /* the debugger's client decides how it goes on */,
-                        RUN_IO_ERROR /* a disk failed, and rerror= or werror= says stop */ } RunState;
+/*
+ * Run states. Requests may come from any thread (a vCPU that writes a reset register); the main loop carries them out.
+ */
+typedef enum RunState {
+    RUN_PRELAUNCH,
+    RUN_RUNNING,
+    RUN_PAUSED,
+    RUN_SHUTDOWN,
+    RUN_GUEST_PANICKED,
+    RUN_SAVING,
+    RUN_LOADING,
+    RUN_INTERNAL_ERROR,
+    RUN_DEBUG /* the debugger's client decides how it goes on */,
+    RUN_IO_ERROR /* a disk failed, and rerror= or werror= says stop */
+} RunState;
 RunState machine_run_state(void);
 const char *run_state_name(RunState s); /* QMP's names */
 typedef enum ShutdownCause { CAUSE_NONE, CAUSE_HOST_SIGNAL, CAUSE_HOST_UI, CAUSE_HOST_QMP_QUIT, CAUSE_HOST_QMP_RESET,
@@ -135,8 +153,8 @@ void machine_guest_panicked(const char *how); /* pvpanic */
 void machine_pause(RunState s);   /* main thread: stops vCPUs and the virtual clock; returns when they stand still */
 void machine_resume(void);        /* main thread */
 /*
- * Main thread: every vCPU stands outside guest code between the two, for changes of what they see; the run state and the clocks stay as they are.
- * They nest.
+ * Main thread: every vCPU stands outside guest code between the two, for changes of what they see; the run state and
+ * the clocks stay as they are. They nest.
  */
 void machine_stand_still(void);
 void machine_go_on(void);
@@ -147,7 +165,8 @@ void machine_add_state_listener(void (*changed)(RunState s));
 typedef struct MachineRunOps {
     void (*pause_cpus)(void);  /* returns when every vCPU stands outside guest code */
     void (*resume_cpus)(void);
-    void (*stand_by)(void);    /* a vCPU has asked for something that pauses the machine: guest code need not go on till then; optional */
+    /* a vCPU has asked for something that pauses the machine: guest code need not go on till then; optional */
+    void (*stand_by)(void);
     void (*request)(void);     /* wake the main loop: a request flag is set; see machine_take_requests() */
     bool (*panic_pauses)(void); /* whether a panic of the guest is the end of its running; optional: it is not */
 } MachineRunOps;

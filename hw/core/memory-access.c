@@ -70,7 +70,10 @@ static inline void look_up_for(AddressSpace *as, hwaddr addr, unsigned access, M
 }
 
 void as_translate(AddressSpace *as, hwaddr addr, MemSection *out) { look_up(as, addr, out); }
-void as_translate_for(AddressSpace *as, hwaddr addr, unsigned access, MemSection *out) { look_up_for(as, addr, access, out); }
+void as_translate_for(AddressSpace *as, hwaddr addr, unsigned access, MemSection *out)
+{
+    look_up_for(as, addr, access, out);
+}
 
 void as_foreach_section(AddressSpace *as, MemSectionFn *fn, void *opaque)
 {
@@ -119,8 +122,8 @@ static MemResult hook_write(const MemRegion *r, hwaddr offset, unsigned size, ui
 }
 
 /*
- * Cut [offset, offset + size) into calls of n bytes. Unless the region takes unaligned accesses each call is aligned, so the
- * first and the last one may reach beyond the access: a read drops the excess, a write fills it with zeros.
+ * Cut [offset, offset + size) into calls of n bytes. Unless the region takes unaligned accesses each call is aligned,
+ * so the first and the last one may reach beyond the access: a read drops the excess, a write fills it with zeros.
  */
 static bool region_fits(const MemRegion *r, hwaddr offset, unsigned n)
 {

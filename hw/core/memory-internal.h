@@ -10,7 +10,15 @@
 #include "hw/core/ram.h"
 #include "hw/core/ram-source.h"
 
-typedef enum RegionKind { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_ROMD, REGION_IO, REGION_ALIAS, REGION_IOMMU } RegionKind;
+typedef enum RegionKind {
+    REGION_CONTAINER,
+    REGION_RAM,
+    REGION_ROM,
+    REGION_ROMD,
+    REGION_IO,
+    REGION_ALIAS,
+    REGION_IOMMU
+} RegionKind;
 
 struct MemRegion {
     struct rcu_head rcu;
@@ -68,8 +76,8 @@ struct AddressSpace {
 };
 
 /*
- * RAM that a transfer is on its way to or from outlives mem_region_free(): guests eject devices amid it. Pin it inside the read section that
- * found it, and unpin it in a thread that RCU knows.
+ * RAM that a transfer is on its way to or from outlives mem_region_free(): guests eject devices amid it. Pin it inside
+ * the read section that found it, and unpin it in a thread that RCU knows.
  */
 static inline void mem_region_pin(MemRegion *r) { __atomic_fetch_add(&r->pins, 1, __ATOMIC_RELAXED); }
 void mem_region_unpin(MemRegion *r);

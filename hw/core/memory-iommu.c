@@ -60,7 +60,8 @@ void mem_iommu_translate(MemSection *s, unsigned access)
     if (!find(r, at, &e) || !allows(&e, access)) {
         if (!(access & MEM_QUIET))
             r->iommu->fault(r->opaque, at, access);
-        *s = (MemSection){ .len = MIN(len, ((uint64_t)1 << PAGE_BITS) - (at & (((uint64_t)1 << PAGE_BITS) - 1))), .ram_addr = UINT64_MAX };
+        *s = (MemSection){ .len = MIN(len, ((uint64_t)1 << PAGE_BITS) - (at & (((uint64_t)1 << PAGE_BITS) - 1))),
+                           .ram_addr = UINT64_MAX };
         return;
     }
     as_translate(r->iommu_to, e.to + (at - e.first), s);

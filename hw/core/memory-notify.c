@@ -30,7 +30,8 @@ void mem_add_notifier(MemRegion *r, const MemNotifier *n)
 
 static bool same(const MemNotifier *a, const MemNotifier *b)
 {
-    return a->offset == b->offset && a->size == b->size && a->match == b->match && a->value == b->value && a->fd == b->fd;
+    return a->offset == b->offset && a->size == b->size && a->match == b->match && a->value == b->value &&
+           a->fd == b->fd;
 }
 
 void mem_remove_notifier(MemRegion *r, const MemNotifier *n)

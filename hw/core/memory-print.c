@@ -8,8 +8,8 @@ static const char *const kind_name[] = { "container", "ram", "rom", "romd", "i/o
 static void print_region(const MemRegion *r, hwaddr at, unsigned depth, GString *out)
 {
     hwaddr last = at + (r->size == UINT64_MAX ? UINT64_MAX : r->size - 1);
-    g_string_append_printf(out, "%*s%016" PRIx64 "-%016" PRIx64 " (prio %d, %s): %s", (int)(2 * depth), "", at, last, r->priority,
-                           kind_name[r->kind], r->name);
+    g_string_append_printf(out, "%*s%016" PRIx64 "-%016" PRIx64 " (prio %d, %s): %s", (int)(2 * depth), "", at, last,
+                           r->priority, kind_name[r->kind], r->name);
     if (r->kind == REGION_ALIAS)
         g_string_append_printf(out, " -> %s @%" PRIx64, r->target->name, r->target_offset);
     g_string_append_printf(out, "%s%s\n", r->readonly ? " [readonly]" : "", r->enabled ? "" : " [disabled]");

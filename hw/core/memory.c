@@ -278,7 +278,8 @@ MemRegion *mem_io_new(const char *name, uint64_t size, const MemOps *ops, void *
     return r;
 }
 
-MemRegion *mem_romd_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain, Error **errp)
+MemRegion *mem_romd_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain,
+                        Error **errp)
 {
     MemRegion *r = backed_new(name, size, REGION_ROMD, errp);
     if (r) {

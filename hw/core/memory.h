@@ -27,8 +27,9 @@ typedef struct MemAttrs {
 
 /*
  * Hooks of an I/O region, called with the region's lock domain held; offset < region size, size 1, 2, 4 or 8. The core
- * splits and joins accesses to min_size..max_size (0: 1 and 8... as the guest asked), naturally aligned unless `unaligned`.
- * big_endian: the device's registers are big-endian (values are swapped on the way). Values are in the low bits.
+ * splits and joins accesses to min_size..max_size (0: 1 and 8... as the guest asked), naturally aligned unless
+ * `unaligned`. big_endian: the device's registers are big-endian (values are swapped on the way). Values are in the low
+ * bits.
  */
 typedef struct MemOps {
     MemResult (*read)(void *opaque, hwaddr offset, unsigned size, uint64_t *value, MemAttrs attrs);
@@ -48,7 +49,8 @@ MemRegion *mem_ram_new(const char *name, uint64_t size, Error **errp);
 /* Contents never change by guest writes (they are ignored); data (may be NULL) is copied in. */
 MemRegion *mem_rom_new(const char *name, uint64_t size, const void *data, uint64_t data_size, Error **errp);
 /* Reads come from host memory, writes go to ops->write: flash and PAM-style shadowing. */
-MemRegion *mem_romd_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain, Error **errp);
+MemRegion *mem_romd_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain,
+                        Error **errp);
 MemRegion *mem_io_new(const char *name, uint64_t size, const MemOps *ops, void *opaque, LockDomain *domain);
 /* Shows [offset, offset + size) of target. */
 MemRegion *mem_alias_new(const char *name, MemRegion *target, uint64_t offset, uint64_t size);
@@ -68,12 +70,14 @@ void mem_begin(void);
 void mem_commit(void);
 
 /*
- * A write of the guest at this place that only has to be noticed: where the accelerator can (event_doors()->notifiers), it signals the
- * eventfd and ops->write is not called. size: of the access, 1 to 8; 0: any. match: only this value. Undone by
- * mem_remove_notifier() with the same values before fd is closed and the region freed. Main thread or the region's domain.
+ * A write of the guest at this place that only has to be noticed: where the accelerator can (event_doors()->notifiers),
+ * it signals the eventfd and ops->write is not called. size: of the access, 1 to 8; 0: any. match: only this value.
+ * Undone by mem_remove_notifier() with the same values before fd is closed and the region freed. Main thread or the
+ * region's domain.
  *
- * fd MEM_COALESCED: nobody can tell when writes to these `size` bytes (of any width) arrive, as long as they do before whatever the guest
- * does next that leaves it: index and argument registers. The accelerator may collect them; ops->write gets them in order.
+ * fd MEM_COALESCED: nobody can tell when writes to these `size` bytes (of any width) arrive, as long as they do before
+ * whatever the guest does next that leaves it: index and argument registers. The accelerator may collect them;
+ * ops->write gets them in order.
  */
 enum { MEM_COALESCED = -1 };
 typedef struct MemNotifier {
@@ -85,7 +89,9 @@ typedef struct MemNotifier {
 } MemNotifier;
 void mem_add_notifier(MemRegion *r, const MemNotifier *n);
 void mem_remove_notifier(MemRegion *r, const MemNotifier *n);
-/* For accelerators: every notifier that `as` shows now (map lock held), and a hook for changes of them (map lock held). */
+/*
+ * For accelerators: every notifier that `as` shows now (map lock held), and a hook for changes of them (map lock held).
+ */
 typedef void MemNotifierFn(hwaddr at, const MemNotifier *n, void *opaque);
 void as_foreach_notifier(AddressSpace *as, MemNotifierFn *fn, void *opaque);
 void mem_set_notifier_hook(void (*changed)(void));
@@ -94,7 +100,10 @@ void mem_set_notifier_hook(void (*changed)(void));
 AddressSpace *as_new(const char *name, MemRegion *root);
 void as_free(AddressSpace *as);
 
-/* Counts every published change of any view, and every flush of an IOMMU; a reader that caches a translation compares it. */
+/*
+ * Counts every published change of any view, and every flush of an IOMMU; a reader that caches a translation compares
+ * it.
+ */
 uint64_t mem_generation(void);
 /* Called (map lock held, new view published) after each commit that changed `as`: e.g. the vCPUs flush their TLBs. */
 typedef void MemChangedFn(void *opaque);
@@ -115,8 +124,9 @@ typedef struct MemSection {
 } MemSection;
 void as_translate(AddressSpace *as, hwaddr addr, MemSection *out);
 /*
- * The same for an access of a device, whose space may lead through an IOMMU: MEM_READ, MEM_WRITE or both. What the IOMMU does not allow is
- * unmapped, and it has noted the fault unless MEM_QUIET. Translations hold until mem_generation() is another.
+ * The same for an access of a device, whose space may lead through an IOMMU: MEM_READ, MEM_WRITE or both. What the
+ * IOMMU does not allow is unmapped, and it has noted the fault unless MEM_QUIET. Translations hold until
+ * mem_generation() is another.
  */
 enum { MEM_READ = 1, MEM_WRITE = 2, MEM_QUIET = 4 };
 void as_translate_for(AddressSpace *as, hwaddr addr, unsigned access, MemSection *out);
@@ -125,9 +135,10 @@ typedef void MemSectionFn(hwaddr at, const MemSection *s, void *opaque);
 void as_foreach_section(AddressSpace *as, MemSectionFn *fn, void *opaque);
 
 /*
- * A region that an IOMMU translates, all 2^64 bytes: accesses of devices go on in `to`. find: the mapping that holds addr, false: none. fault: an
- * access that there was no mapping for, or that the mapping does not allow. Both are called in any thread, under any device's domain and inside
- * rcu_read_lock(): leaf locks only. Mappings are kept per thread: after one has gone or has become another, flush.
+ * A region that an IOMMU translates, all 2^64 bytes: accesses of devices go on in `to`. find: the mapping that holds
+ * addr, false: none. fault: an access that there was no mapping for, or that the mapping does not allow. Both are
+ * called in any thread, under any device's domain and inside rcu_read_lock(): leaf locks only. Mappings are kept per
+ * thread: after one has gone or has become another, flush.
  */
 typedef struct IommuEntry {
     hwaddr first, last, to; /* first is at `to` */

@@ -77,11 +77,17 @@ static bool map(RamBlock *b, const RamSource *src, Error **errp)
     if (src->pmem && err == EOPNOTSUPP)
         error_setf(errp, "memory '%s': pmem=on needs a file on a DAX file system; use pmem=off", b->name);
     else if (b->page_size > host_page() && err == ENOMEM)
-        error_setf(errp, "memory '%s': the host has no %" PRIu64 " free huge pages of %" PRIu64 " KiB; raise nr_hugepages under "
-                   "/sys/kernel/mm/hugepages", b->name, b->mapped / b->page_size, b->page_size / KiB);
+        error_setf(errp,
+                   "memory '%s': the host has no %" PRIu64 " free huge pages of %" PRIu64
+                   " KiB; raise nr_hugepages under "
+                   "/sys/kernel/mm/hugepages",
+                   b->name, b->mapped / b->page_size, b->page_size / KiB);
     else
-        error_setf(errp, "memory '%s': the host refuses %" PRIu64 " MiB (%s)%s", b->name, b->mapped / MiB, g_strerror(err),
-                   err != ENOMEM && src->fd >= 0 ? "; is it a file that can be mapped, as on tmpfs?" : src->reserve ? "; give less, or reserve=off" : "");
+        error_setf(errp, "memory '%s': the host refuses %" PRIu64 " MiB (%s)%s", b->name, b->mapped / MiB,
+                   g_strerror(err),
+                   err != ENOMEM && src->fd >= 0 ? "; is it a file that can be mapped, as on tmpfs?"
+                   : src->reserve                ? "; give less, or reserve=off"
+                                                 : "");
     return false;
 }
 
@@ -118,8 +124,10 @@ static uint64_t host_available(void)
 
 static bool refuse_prealloc(const RamBlock *b, int err, Error **errp)
 {
-    error_setf(errp, "memory '%s': not all of its %" PRIu64 " MiB can be allocated now (%s); give less memory, or prealloc=off", b->name,
-               b->mapped / MiB, g_strerror(err));
+    error_setf(errp,
+               "memory '%s': not all of its %" PRIu64
+               " MiB can be allocated now (%s); give less memory, or prealloc=off",
+               b->name, b->mapped / MiB, g_strerror(err));
     return false;
 }
 
@@ -128,7 +136,8 @@ static bool preallocate(const RamBlock *b, const RamSource *src, Error **errp)
     Touch part[64];
     GThread *thread[ARRAY_LEN(part)];
     uint64_t pages = b->mapped / b->page_size, available = host_available();
-    uint64_t count = MIN(MIN(MAX(src->prealloc_threads, 1u), ARRAY_LEN(part)), pages), each = (pages + count - 1) / count * b->page_size;
+    uint64_t count = MIN(MIN(MAX(src->prealloc_threads, 1u), ARRAY_LEN(part)), pages),
+             each = (pages + count - 1) / count * b->page_size;
     int err = 0;
     if (b->page_size == host_page() && available && b->mapped > available && !(src->fd >= 0 && src->shared))
         return refuse_prealloc(b, ENOMEM, errp); /* the kernel would kill somebody rather than refuse */
@@ -159,10 +168,11 @@ static bool set_policy(const RamBlock *b, const RamSource *src, Error **errp)
                              : "memory '%s': policy= needs host-nodes=; add host-nodes=0", b->name);
         return false;
     }
-    if (!any || !syscall(SYS_mbind, b->host, b->mapped, (int)src->policy, src->nodes, (unsigned long)RAM_NODES_MAX + 1, STRICT | MOVE))
+    if (!any || !syscall(SYS_mbind, b->host, b->mapped, (int)src->policy, src->nodes, (unsigned long)RAM_NODES_MAX + 1,
+                         STRICT | MOVE))
         return true;
-    error_setf(errp, "memory '%s': the host refuses the policy (%s); `numactl -H` shows which host-nodes there are", b->name,
-               g_strerror(errno));
+    error_setf(errp, "memory '%s': the host refuses the policy (%s); `numactl -H` shows which host-nodes there are",
+               b->name, g_strerror(errno));
     return false;
 }
 
@@ -183,8 +193,8 @@ bool ram_source_map(RamBlock *b, RamSource *src, Error **errp)
         return false;
     }
     if (src->align && (!is_pow2(src->align) || src->align % b->page_size)) {
-        error_setf(errp, "memory '%s': align=%" PRIu64 " is not a power of two of at least a page (%" PRIu64 ")", b->name, src->align,
-                   b->page_size);
+        error_setf(errp, "memory '%s': align=%" PRIu64 " is not a power of two of at least a page (%" PRIu64 ")",
+                   b->name, src->align, b->page_size);
         return false;
     }
     if (!map(b, src, errp))
@@ -213,7 +223,8 @@ void ram_discard_inhibit(bool inhibit)
 uint64_t ram_discard(uint64_t ram_addr, uint64_t len)
 {
     RamBlock b;
-    if (!len || __atomic_load_n(&discard_inhibited, __ATOMIC_ACQUIRE) || !ram_block_find(ram_addr, &b) || b.readonly || b.foreign)
+    if (!len || __atomic_load_n(&discard_inhibited, __ATOMIC_ACQUIRE) || !ram_block_find(ram_addr, &b) || b.readonly ||
+        b.foreign)
         return 0;
     uint64_t from = ram_addr - b.start, end = MIN(b.size - from, len) + from;
     from = align_up(from, b.page_size);

@@ -9,7 +9,8 @@
 #include "hw/core/memory.h"
 
 enum { RAM_NODES_MAX = 128 };
-typedef enum RamPolicy { RAM_POLICY_DEFAULT, RAM_POLICY_PREFERRED, RAM_POLICY_BIND, RAM_POLICY_INTERLEAVE } RamPolicy; /* mbind()'s modes */
+/* mbind()'s modes */
+typedef enum RamPolicy { RAM_POLICY_DEFAULT, RAM_POLICY_PREFERRED, RAM_POLICY_BIND, RAM_POLICY_INTERLEAVE } RamPolicy;
 
 typedef struct RamSource {
     int fd;                    /* -1: anonymous; taken over when the region is made */
@@ -19,7 +20,8 @@ typedef struct RamSource {
     uint32_t prealloc_threads; /* at least 1 */
     uint64_t page_size;        /* of the file system behind fd; 0: the host's */
     uint64_t align;            /* of the mapping; 0: as is best */
-    uint8_t *host;             /* mapped already, of a device of the host (taken over, as fd): no memory that is saved or given back; else NULL */
+    /* mapped already, of a device of the host (taken over, as fd): no memory that is saved or given back; else NULL */
+    uint8_t *host;
     RamPolicy policy;
     uint64_t nodes[RAM_NODES_MAX / 64]; /* host nodes of the policy */
 } RamSource;

@@ -11,12 +11,13 @@ typedef struct Device Device;
 typedef struct Reg Reg;
 
 /*
- * One register (or `count` equal ones, `stride` bytes apart in the bank, consecutive in storage). Storage is an unsigned
- * integer of `size` bytes at `field` in the device's structure (REG_NO_FIELD: none, hooks do all).
+ * One register (or `count` equal ones, `stride` bytes apart in the bank, consecutive in storage). Storage is an
+ * unsigned integer of `size` bytes at `field` in the device's structure (REG_NO_FIELD: none, hooks do all).
  *  - read: NULL = stored value; else gives the value the guest sees (stored passed in).
- *  - wrote: called after the stored value has been updated by the masks; `old` is what it was, `value` what the guest wrote.
- * Masks are in register bits: `ro` bits keep their value, `w1c` bits clear on 1, `rsvd` bits always read as zero (a guest
- * that sets them gets a counted log line). Accesses narrower than the register are merged; wider ones are split.
+ *  - wrote: called after the stored value has been updated by the masks; `old` is what it was, `value` what the guest
+ * wrote. Masks are in register bits: `ro` bits keep their value, `w1c` bits clear on 1, `rsvd` bits always read as zero
+ * (a guest that sets them gets a counted log line). Accesses narrower than the register are merged; wider ones are
+ * split.
  */
 struct Reg {
     const char *name; /* as the datasheet spells it */

@@ -34,8 +34,14 @@ static int transfer(int fd, uint64_t offset, const struct iovec *iov, int iovcnt
     return 0;
 }
 
-static int file_read(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return transfer(*(int *)opaque, offset, iov, iovcnt, false); }
-static int file_write(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt) { return transfer(*(int *)opaque, offset, iov, iovcnt, true); }
+static int file_read(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    return transfer(*(int *)opaque, offset, iov, iovcnt, false);
+}
+static int file_write(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt)
+{
+    return transfer(*(int *)opaque, offset, iov, iovcnt, true);
+}
 
 static int file_reserve(void *opaque, uint64_t offset, uint64_t len)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Private to save.c and load.c: what a saved machine looks like (docs/state.md), and work that several threads share. */
+/*
+ * Private to save.c and load.c: what a saved machine looks like (docs/state.md), and work that several threads share.
+ */
 #ifndef HW_CORE_SAVE_FORMAT_H
 #define HW_CORE_SAVE_FORMAT_H
 
@@ -10,14 +12,35 @@
 #include "hw/core/save.h"
 
 #define SAVE_MAGIC "RHEASAVE"
-enum { SAVE_VERSION = 2, SAVE_PAGE = 4096, SAVE_UNIT = 4 * SAVE_PAGE, SAVE_HEADER = 4096, SAVE_CHUNK = 4 << 20, SAVE_ENTRY = 32,
-       SAVE_IOV = SAVE_CHUNK / SAVE_PAGE };
+enum {
+    SAVE_VERSION = 2,
+    SAVE_PAGE = 4096,
+    SAVE_UNIT = 4 * SAVE_PAGE,
+    SAVE_HEADER = 4096,
+    SAVE_CHUNK = 4 << 20,
+    SAVE_ENTRY = 32,
+    SAVE_IOV = SAVE_CHUNK / SAVE_PAGE
+};
 #define SAVE_STREAM_MAX (256 * MiB)
 enum { SAVE_ALL_PAGES = 15, SAVE_ZSTD = 1 << 8 };
 
-/* Header: offsets of its fields. All little-endian; the sum, at the end, covers what is before it. Pages follow the header. */
-enum { H_MAGIC = 0, H_VERSION = 8, H_BLOCKS = 12, H_SIZE = 16, H_STREAM = 24, H_STREAM_LEN = 32, H_STREAM_SUM = 40, H_INDEX = 48, H_UNITS = 56,
-       H_INDEX_SUM = 64, H_SUM = SAVE_HEADER - 8 };
+/*
+ * Header: offsets of its fields. All little-endian; the sum, at the end, covers what is before it. Pages follow the
+ * header.
+ */
+enum {
+    H_MAGIC = 0,
+    H_VERSION = 8,
+    H_BLOCKS = 12,
+    H_SIZE = 16,
+    H_STREAM = 24,
+    H_STREAM_LEN = 32,
+    H_STREAM_SUM = 40,
+    H_INDEX = 48,
+    H_UNITS = 56,
+    H_INDEX_SUM = 64,
+    H_SUM = SAVE_HEADER - 8
+};
 
 typedef struct SaveBlocks { RamBlock *block; unsigned count; uint64_t units; } SaveBlocks;
 void save_blocks_init(SaveBlocks *b);

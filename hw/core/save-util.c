@@ -31,7 +31,8 @@ static inline uint64_t mix(uint64_t lane, const uint8_t *p, uint64_t odd)
 /* Each of four lanes is a chain of bijections: it ends elsewhere when one of its words differs. */
 uint64_t save_sum(uint64_t start, const void *data, size_t len)
 {
-    static const uint64_t odd[4] = { UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xc2b2ae3d27d4eb4f), UINT64_C(0x165667b19e3779f9), UINT64_C(0xd6e8feb86659fd93) };
+    static const uint64_t odd[4] = { UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xc2b2ae3d27d4eb4f),
+                                     UINT64_C(0x165667b19e3779f9), UINT64_C(0xd6e8feb86659fd93) };
     uint64_t lane[4] = { start ^ odd[0], start ^ odd[1], start ^ odd[2], start ^ odd[3] };
     const uint8_t *p = data;
     for (; len >= 32; p += 32, len -= 32) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving a machine: pages that are not zero, devices, an index. Pages may be saved while the guest runs, and again once it has changed them. */
+/*
+ * Saving a machine: pages that are not zero, devices, an index. Pages may be saved while the guest runs, and again once
+ * it has changed them.
+ */
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -224,8 +227,9 @@ static int write_packed(void *opaque, unsigned chunk) { return -ENOTSUP; }
 #endif
 
 /*
- * One thread writes: the host lets one at a time write to a file, and others would wait for it spinning. Another follows it: it sums up what
- * was written, while caches have it, and lets the host write to the disk, so that little is left when all of it must be there.
+ * One thread writes: the host lets one at a time write to a file, and others would wait for it spinning. Another
+ * follows it: it sums up what was written, while caches have it, and lets the host write to the disk, so that little is
+ * left when all of it must be there.
  */
 enum { WRITE_OUT_CHUNKS = 16 };
 
@@ -379,7 +383,8 @@ bool save_end(Save *s, uint64_t *size, Error **errp)
     device_save_all(w); /* what devices still had to do is in RAM after it */
     g_autoptr(GBytes) stream = state_writer_finish(w);
     if (g_bytes_get_size(stream) > SAVE_STREAM_MAX) {
-        error_setf(errp, "the devices' state is larger than %" G_GUINT64_FORMAT " MiB", (guint64)(SAVE_STREAM_MAX / MiB));
+        error_setf(errp, "the devices' state is larger than %" G_GUINT64_FORMAT " MiB",
+                   (guint64)(SAVE_STREAM_MAX / MiB));
         return false;
     }
     ram_dirty_sync();

@@ -13,7 +13,8 @@
 #define HEADER_SIZE (sizeof(MAGIC) - 1 + 4)
 #define NAME_MAX_LEN 255
 
-static const struct { const char *name; uint8_t width; } kinds[] = { /* width: of one element in the stream; 0: varies */
+/* width: of one element in the stream; 0: varies */
+static const struct { const char *name; uint8_t width; } kinds[] = {
     [STATE_U8] = { "u8", 1 }, [STATE_U16] = { "u16", 2 }, [STATE_U32] = { "u32", 4 }, [STATE_U64] = { "u64", 8 },
     [STATE_BOOL] = { "bool", 1 }, [STATE_BYTES] = { "bytes", 1 }, [STATE_STRUCT] = { "struct", 0 },
     [STATE_TIMER] = { "timer", 8 }, [STATE_BUF] = { "buffer", 0 },
@@ -358,7 +359,8 @@ static bool load_fields(Cursor c, const StateField *table, void *object, const c
         }
         const StateField *f = find_field(table, name, &index);
         if (!f || seen[index]) {
-            error_setf(errp, "state stream: %s.%s: %s", path, name, f ? "stands twice" : "no such field in this version");
+            error_setf(errp, "state stream: %s.%s: %s", path, name,
+                       f ? "stands twice" : "no such field in this version");
             return false;
         }
         if (kind != f->kind || elements != f->count) {
@@ -385,7 +387,8 @@ bool state_load_section(StateReader *r, const char *section, const StateField *t
 {
     Section *s = g_hash_table_lookup(r->sections, section);
     if (!s) {
-        error_setf(errp, "state stream: section '%s' is missing; was it saved by a machine with other devices?", section);
+        error_setf(errp, "state stream: section '%s' is missing; was it saved by a machine with other devices?",
+                   section);
         return false;
     }
     s->used = true;
@@ -399,7 +402,8 @@ bool state_reader_all_used(StateReader *r, Error **errp)
     g_hash_table_iter_init(&it, r->sections);
     while (g_hash_table_iter_next(&it, &name, &section)) {
         if (!((Section *)section)->used) {
-            error_setf(errp, "state stream: section '%s' belongs to nothing in this machine; it was saved by another one",
+            error_setf(errp,
+                       "state stream: section '%s' belongs to nothing in this machine; it was saved by another one",
                        (char *)name);
             return false;
         }

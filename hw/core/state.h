@@ -27,22 +27,29 @@ typedef struct StateField {
 } StateField;
 
 #define STATE_SIZEOF(T, f) ((uint32_t)sizeof(((T *)0)->f))
-#define STATE_SCALAR_(k, T, f) { .name = #f, .kind = k, .offset = offsetof(T, f), .count = 1, .stride = STATE_SIZEOF(T, f) }
+#define STATE_SCALAR_(k, T, f) \
+    { .name = #f, .kind = k, .offset = offsetof(T, f), .count = 1, .stride = STATE_SIZEOF(T, f) }
 #define STATE_ARRAY_(k, T, f) { .name = #f, .kind = k, .offset = offsetof(T, f), \
     .count = STATE_SIZEOF(T, f) / STATE_SIZEOF(T, f[0]), .stride = STATE_SIZEOF(T, f[0]) }
 /* The static assertion in each keeps the declared width equal to the field's. */
 #define STATE_W_(n, T, f) (sizeof(char[1 - 2 * !!(STATE_SIZEOF(T, f) != (n))]) * 0)
-#define STATE_U8(T, f) { .name = #f, .kind = STATE_U8, .offset = offsetof(T, f) + STATE_W_(1, T, f), .count = 1, .stride = 1 }
-#define STATE_U16(T, f) { .name = #f, .kind = STATE_U16, .offset = offsetof(T, f) + STATE_W_(2, T, f), .count = 1, .stride = 2 }
-#define STATE_U32(T, f) { .name = #f, .kind = STATE_U32, .offset = offsetof(T, f) + STATE_W_(4, T, f), .count = 1, .stride = 4 }
-#define STATE_U64(T, f) { .name = #f, .kind = STATE_U64, .offset = offsetof(T, f) + STATE_W_(8, T, f), .count = 1, .stride = 8 }
-#define STATE_BOOL(T, f) { .name = #f, .kind = STATE_BOOL, .offset = offsetof(T, f) + STATE_W_(1, T, f), .count = 1, .stride = 1 }
+#define STATE_U8(T, f) \
+    { .name = #f, .kind = STATE_U8, .offset = offsetof(T, f) + STATE_W_(1, T, f), .count = 1, .stride = 1 }
+#define STATE_U16(T, f) \
+    { .name = #f, .kind = STATE_U16, .offset = offsetof(T, f) + STATE_W_(2, T, f), .count = 1, .stride = 2 }
+#define STATE_U32(T, f) \
+    { .name = #f, .kind = STATE_U32, .offset = offsetof(T, f) + STATE_W_(4, T, f), .count = 1, .stride = 4 }
+#define STATE_U64(T, f) \
+    { .name = #f, .kind = STATE_U64, .offset = offsetof(T, f) + STATE_W_(8, T, f), .count = 1, .stride = 8 }
+#define STATE_BOOL(T, f) \
+    { .name = #f, .kind = STATE_BOOL, .offset = offsetof(T, f) + STATE_W_(1, T, f), .count = 1, .stride = 1 }
 #define STATE_U8_ARRAY(T, f) STATE_ARRAY_(STATE_U8, T, f)
 #define STATE_U16_ARRAY(T, f) STATE_ARRAY_(STATE_U16, T, f)
 #define STATE_U32_ARRAY(T, f) STATE_ARRAY_(STATE_U32, T, f)
 #define STATE_U64_ARRAY(T, f) STATE_ARRAY_(STATE_U64, T, f)
 #define STATE_BOOL_ARRAY(T, f) STATE_ARRAY_(STATE_BOOL, T, f)
-#define STATE_BYTES(T, f) { .name = #f, .kind = STATE_BYTES, .offset = offsetof(T, f), .count = STATE_SIZEOF(T, f), .stride = 1 }
+#define STATE_BYTES(T, f) \
+    { .name = #f, .kind = STATE_BYTES, .offset = offsetof(T, f), .count = STATE_SIZEOF(T, f), .stride = 1 }
 #define STATE_STRUCT(T, f, table) { .name = #f, .kind = STATE_STRUCT, .offset = offsetof(T, f), .count = 1, \
     .stride = STATE_SIZEOF(T, f), .sub = table }
 #define STATE_STRUCT_ARRAY(T, f, table) { .name = #f, .kind = STATE_STRUCT, .offset = offsetof(T, f), \
@@ -53,8 +60,8 @@ typedef struct StateField {
 #define STATE_END_OF_TABLE { .name = NULL, .kind = STATE_END }
 
 /*
- * A stream of named sections, each a list of named, typed fields (format in docs/state.md). Loading is by name: an unknown
- * name, a wrong type or length, a missing field is an error that names section and field. Input is untrusted.
+ * A stream of named sections, each a list of named, typed fields (format in docs/state.md). Loading is by name: an
+ * unknown name, a wrong type or length, a missing field is an error that names section and field. Input is untrusted.
  */
 typedef struct StateWriter StateWriter;
 typedef struct StateReader StateReader;

@@ -16,7 +16,8 @@ static MemResult unmodelled_read(void *opaque, hwaddr offset, unsigned size, uin
     Unmodelled *u = opaque;
     *value = u->reads;
     if (log_enabled(LOG_UNIMP) && !u->range->quiet)
-        log_limited(&u->limit, LOG_UNIMP, u->range->name, "read of %u bytes at %#" PRIx64 ": not modelled", size, u->range->base + offset);
+        log_limited(&u->limit, LOG_UNIMP, u->range->name, "read of %u bytes at %#" PRIx64 ": not modelled", size,
+                    u->range->base + offset);
     return MEM_OK;
 }
 
@@ -24,7 +25,8 @@ static MemResult unmodelled_write(void *opaque, hwaddr offset, unsigned size, ui
 {
     Unmodelled *u = opaque;
     if (log_enabled(LOG_UNIMP) && !u->range->quiet)
-        log_limited(&u->limit, LOG_UNIMP, u->range->name, "write of %#" PRIx64 " at %#" PRIx64 ": not modelled", value, u->range->base + offset);
+        log_limited(&u->limit, LOG_UNIMP, u->range->name, "write of %#" PRIx64 " at %#" PRIx64 ": not modelled", value,
+                    u->range->base + offset);
     return MEM_OK;
 }
 

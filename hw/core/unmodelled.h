@@ -14,6 +14,8 @@ typedef struct UnmodelledRange {
     bool quiet; /* by design: delay ports */
 } UnmodelledRange;
 
-/* A region of u->size bytes that reads as `reads` (cut to the access's size) and ignores writes. *u must live as long. */
+/*
+ * A region of u->size bytes that reads as `reads` (cut to the access's size) and ignores writes. *u must live as long.
+ */
 MemRegion *unmodelled_new(const UnmodelledRange *u, uint64_t reads);
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "bcm2835-dma" (BCM2835 ARM Peripherals, chapter 4): 15 channels of control blocks, paced by the requests of peripherals. All that a request asks for
- * moves at once; what nobody paces moves in steps, so that an endless list cannot hold the machine up.
+ * "bcm2835-dma" (BCM2835 ARM Peripherals, chapter 4): 15 channels of control blocks, paced by the requests of
+ * peripherals. All that a request asks for moves at once; what nobody paces moves in steps, so that an endless list
+ * cannot hold the machine up.
  */
 #include <inttypes.h>
 #include "base/bits.h"
@@ -9,9 +10,26 @@
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
 
-enum { CHANNELS = 15, SHARED = 11 /* channels 11 to 14 have one interrupt */, STEP = 256 * KiB, STEP_NS = 20000, BLOCK_COST = 256, CHUNK = 4096, ROUNDS = 64 };
-enum { CS_ACTIVE = 1, CS_END = 2, CS_INT = 4, CS_DREQ = 8, CS_PAUSED = 0x10, CS_STOPPED = 0x20, CS_ERROR = 0x100, CS_KEPT = 0x30ff0000,
-       CS_ABORT = 1 << 30 };
+enum {
+    CHANNELS = 15,
+    SHARED = 11 /* channels 11 to 14 have one interrupt */,
+    STEP = 256 * KiB,
+    STEP_NS = 20000,
+    BLOCK_COST = 256,
+    CHUNK = 4096,
+    ROUNDS = 64
+};
+enum {
+    CS_ACTIVE = 1,
+    CS_END = 2,
+    CS_INT = 4,
+    CS_DREQ = 8,
+    CS_PAUSED = 0x10,
+    CS_STOPPED = 0x20,
+    CS_ERROR = 0x100,
+    CS_KEPT = 0x30ff0000,
+    CS_ABORT = 1 << 30
+};
 #define CS_RESET (1u << 31)
 enum { TI_INTEN = 1, TI_2D = 2, TI_DEST_INC = 0x10, TI_DEST_DREQ = 0x40, TI_DEST_IGNORE = 0x80,
        TI_SRC_INC = 0x100, TI_SRC_DREQ = 0x400, TI_SRC_IGNORE = 0x800 };
@@ -19,8 +37,8 @@ enum { DEBUG_READ_ERROR = 4, DEBUG_LITE = 1 << 28, DEBUG_VERSION = 2 << 25, FIRS
 
 typedef struct Dma {
     Device dev; /* always first */
-    uint32_t cs[CHANNELS], block[CHANNELS], ti[CHANNELS], source[CHANNELS], dest[CHANNELS], length[CHANNELS], stride[CHANNELS], next[CHANNELS],
-        debug[CHANNELS];
+    uint32_t cs[CHANNELS], block[CHANNELS], ti[CHANNELS], source[CHANNELS], dest[CHANNELS], length[CHANNELS],
+        stride[CHANNELS], next[CHANNELS], debug[CHANNELS];
     uint32_t x[CHANNELS], y[CHANNELS]; /* bytes left in the row, rows left after it */
     uint32_t enable, requests;
     uint32_t peripherals;              /* where the CPU sees bus address 0x7e000000 */
@@ -105,7 +123,8 @@ static uint32_t move(Dma *s, unsigned n)
     AddressSpace *as = machine_current()->as_memory;
     uint8_t buf[CHUNK] = { 0 };
     uint64_t from = cpu_address(s, s->source[n]), to = cpu_address(s, s->dest[n]);
-    bool paced = s->ti[n] & (TI_DEST_DREQ | TI_SRC_DREQ), bulk = !paced && s->ti[n] & TI_SRC_INC && s->ti[n] & TI_DEST_INC;
+    bool paced = s->ti[n] & (TI_DEST_DREQ | TI_SRC_DREQ),
+         bulk = !paced && s->ti[n] & TI_SRC_INC && s->ti[n] & TI_DEST_INC;
     uint32_t len = MIN(s->x[n], bulk ? (uint32_t)CHUNK : 4);
     if (!(s->ti[n] & TI_SRC_IGNORE) && as_read(as, from, buf, len, MEM_ATTRS_DEVICE) != MEM_OK) {
         fault(s, n, from);
@@ -183,7 +202,8 @@ static uint64_t cs_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 
 static void reset_channel(Dma *s, unsigned n)
 {
-    s->cs[n] = s->block[n] = s->ti[n] = s->source[n] = s->dest[n] = s->length[n] = s->stride[n] = s->next[n] = s->x[n] = s->y[n] = 0;
+    s->cs[n] = s->block[n] = s->ti[n] = s->source[n] = s->dest[n] = s->length[n] = s->stride[n] = s->next[n] = s->x[n] =
+        s->y[n] = 0;
     s->debug[n] = DEBUG_VERSION | n << 8 | (lite(n) ? DEBUG_LITE : 0);
 }
 
@@ -229,22 +249,32 @@ static uint64_t ints_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
     return v;
 }
 
-#define C(name_, at_, f, ...) { .name = name_, .at = at_, .size = 4, .count = CHANNELS, .stride = 0x100, .field = offsetof(Dma, f), __VA_ARGS__ }
+#define C(name_, at_, f, ...) \
+    { .name = name_, .at = at_, .size = 4, .count = CHANNELS, .stride = 0x100, .field = offsetof(Dma, f), __VA_ARGS__ }
 static const Reg regs[] = {
-    C("CS", 0x00, cs, .read = cs_read, .wrote = cs_wrote), C("CONBLK_AD", 0x04, block, .rsvd = 31, .wrote = block_wrote), C("TI", 0x08, ti, .access = REG_RO),
-    C("SOURCE_AD", 0x0c, source, .access = REG_RO), C("DEST_AD", 0x10, dest, .access = REG_RO), C("TXFR_LEN", 0x14, length, .access = REG_RO),
-    C("STRIDE", 0x18, stride, .access = REG_RO), C("NEXTCONBK", 0x1c, next, .rsvd = 31), C("DEBUG", 0x20, debug, .wrote = debug_wrote),
+    C("CS", 0x00, cs, .read = cs_read, .wrote = cs_wrote),
+    C("CONBLK_AD", 0x04, block, .rsvd = 31, .wrote = block_wrote),
+    C("TI", 0x08, ti, .access = REG_RO),
+    C("SOURCE_AD", 0x0c, source, .access = REG_RO),
+    C("DEST_AD", 0x10, dest, .access = REG_RO),
+    C("TXFR_LEN", 0x14, length, .access = REG_RO),
+    C("STRIDE", 0x18, stride, .access = REG_RO),
+    C("NEXTCONBK", 0x1c, next, .rsvd = 31),
+    C("DEBUG", 0x20, debug, .wrote = debug_wrote),
     { .name = "INT_STATUS", .at = 0xfe0, .size = 4, .field = REG_NO_FIELD, .read = ints_read, .access = REG_RO },
-    { .name = "ENABLE", .at = 0xff0, .size = 4, .field = offsetof(Dma, enable), .reset = 0x7fff, .rsvd = 0xffff8000 }, { .name = NULL },
+    { .name = "ENABLE", .at = 0xff0, .size = 4, .field = offsetof(Dma, enable), .reset = 0x7fff, .rsvd = 0xffff8000 },
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const char *const out_pins[] = { "irq*12", NULL }, *const in_pins[] = { "dreq*32", NULL };
 static const StateField state[] = {
-    STATE_U32_ARRAY(Dma, x), STATE_U32_ARRAY(Dma, y), STATE_U32(Dma, requests), STATE_TIMER(Dma, timer), STATE_END_OF_TABLE,
+    STATE_U32_ARRAY(Dma, x), STATE_U32_ARRAY(Dma, y), STATE_U32(Dma, requests),
+    STATE_TIMER(Dma, timer), STATE_END_OF_TABLE,
 };
 static const Property props[] = {
-    DEFINE_PROP_U32("peripherals", Dma, peripherals, 0x20000000, "where the CPU sees bus address 0x7e000000"), DEFINE_PROP_END,
+    DEFINE_PROP_U32("peripherals", Dma, peripherals, 0x20000000, "where the CPU sees bus address 0x7e000000"),
+    DEFINE_PROP_END,
 };
 
 static void init(Device *d) { ((Dma *)d)->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, go_on, d); }
@@ -273,7 +303,19 @@ static bool loaded(Device *d, Error **errp)
 }
 
 static const DeviceType dma_type = {
-    .name = "bcm2835-dma", .desc = "BCM2835 DMA controller", .category = "Misc", .size = sizeof(Dma), .banks = banks, .props = props, .state = state,
-    .out_pins = out_pins, .in_pins = in_pins, .init = init, .input = request, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "bcm2835-dma",
+    .desc = "BCM2835 DMA controller",
+    .category = "Misc",
+    .size = sizeof(Dma),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = out_pins,
+    .in_pins = in_pins,
+    .init = init,
+    .input = request,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(dma_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The two 8237A DMA controllers of a PC, with their page registers (Intel 8237A data sheet; IBM AT technical reference). */
+/*
+ * The two 8237A DMA controllers of a PC, with their page registers (Intel 8237A data sheet; IBM AT technical
+ * reference).
+ */
 #include "hw/dma/i8237.h"
 #include <string.h>
 #include "base/bits.h"
@@ -8,7 +11,15 @@
 
 enum { CHIPS = 2, CHANNELS = 4, BYTE_PORTS = 0x00, WORD_PORTS = 0xc0, PAGE_PORTS = 0x81, PAGES = 15, CASCADE = 4 };
 enum { R_STATUS = 8, R_REQUEST, R_MASK, R_MODE, R_FLIP_FLOP, R_MASTER_CLEAR, R_CLEAR_MASK, R_ALL_MASK };
-enum { COMMAND_DISABLE = 4, MODE_AUTO = 1 << 4, MODE_DOWN = 1 << 5, MODE_CASCADE = 3 << 6, TYPE_VERIFY = 0, TYPE_WRITE = 1, TYPE_READ = 2 };
+enum {
+    COMMAND_DISABLE = 4,
+    MODE_AUTO = 1 << 4,
+    MODE_DOWN = 1 << 5,
+    MODE_CASCADE = 3 << 6,
+    TYPE_VERIFY = 0,
+    TYPE_WRITE = 1,
+    TYPE_READ = 2
+};
 
 typedef struct Channel {
     uint16_t base_addr, base_count, addr, count;
@@ -20,7 +31,8 @@ typedef struct Channel {
 
 typedef struct Chip {
     Channel ch[CHANNELS];
-    uint8_t command, mask, reached, asked; /* bit per channel: masked; terminal count since it was read; asked for by software */
+    /* bit per channel: masked; terminal count since it was read; asked for by software */
+    uint8_t command, mask, reached, asked;
     bool high;                             /* flip-flop: the next byte is the high one */
 } Chip;
 
@@ -33,8 +45,9 @@ typedef struct I8237 {
 } I8237;
 
 /* Offsets in the page registers, by channel. */
-static const uint8_t page_of[CHIPS * CHANNELS] = { 0x87 - PAGE_PORTS, 0x83 - PAGE_PORTS, 0x81 - PAGE_PORTS, 0x82 - PAGE_PORTS,
-                                                   0x8f - PAGE_PORTS, 0x8b - PAGE_PORTS, 0x89 - PAGE_PORTS, 0x8a - PAGE_PORTS };
+static const uint8_t page_of[CHIPS * CHANNELS] = { 0x87 - PAGE_PORTS, 0x83 - PAGE_PORTS, 0x81 - PAGE_PORTS,
+                                                   0x82 - PAGE_PORTS, 0x8f - PAGE_PORTS, 0x8b - PAGE_PORTS,
+                                                   0x89 - PAGE_PORTS, 0x8a - PAGE_PORTS };
 
 static const DeviceType i8237_type;
 
@@ -53,7 +66,8 @@ static bool open_for(const I8237 *s, unsigned n)
     const Chip *c = &s->chip[n / CHANNELS];
     const Channel *ch = &c->ch[n % CHANNELS];
     bool through = n >= CASCADE || (!(s->chip[1].mask & 1) && !(s->chip[1].command & COMMAND_DISABLE));
-    return through && !(c->command & COMMAND_DISABLE) && !(c->mask >> n % CHANNELS & 1) && (ch->mode & MODE_CASCADE) != MODE_CASCADE;
+    return through && !(c->command & COMMAND_DISABLE) && !(c->mask >> n % CHANNELS & 1) &&
+           (ch->mode & MODE_CASCADE) != MODE_CASCADE;
 }
 
 static void serve_once(I8237 *s)
@@ -113,7 +127,8 @@ unsigned isa_dma_move(Device *d, unsigned channel, void *buf, unsigned len, bool
     while (done < units) {
         bool down = ch->mode & MODE_DOWN;
         unsigned piece = down ? 1 : MIN(units - done, 0x10000u - ch->addr);
-        uint64_t page = s->page[page_of[channel]], at = shift ? (page & 0xfe) << 16 | (uint64_t)ch->addr << 1 : page << 16 | ch->addr;
+        uint64_t page = s->page[page_of[channel]],
+                 at = shift ? (page & 0xfe) << 16 | (uint64_t)ch->addr << 1 : page << 16 | ch->addr;
         copy(ch, at, (uint8_t *)buf + (done << shift), piece << shift, to_memory);
         ch->addr = (uint16_t)(down ? ch->addr - 1 : ch->addr + piece);
         done += piece;
@@ -139,7 +154,8 @@ bool isa_dma_exists(const Device *d) { return of_bus(d) != NULL; }
 bool isa_dma_take(Device *d, unsigned channel, IsaDmaFn *ready, void *opaque, Error **errp)
 {
     I8237 *s = of_bus(d);
-    if (!s || channel >= CHIPS * CHANNELS || channel == CASCADE || s->chip[channel / CHANNELS].ch[channel % CHANNELS].ready) {
+    if (!s || channel >= CHIPS * CHANNELS || channel == CASCADE ||
+        s->chip[channel / CHANNELS].ch[channel % CHANNELS].ready) {
         error_setf(errp, !s ? "device '%s': DMA channel %u: the bus has no DMA controller" :
                    "device '%s': DMA channel %u is taken, or not one of 0 to 3 and 5 to 7", d->id, channel);
         return false;
@@ -173,7 +189,10 @@ static uint8_t read_half(Chip *c, uint16_t value)
     return c->high ? (uint8_t)value : (uint8_t)(value >> 8);
 }
 
-static uint16_t write_half(const Chip *c, uint16_t old, uint8_t value) { return c->high ? (uint16_t)((old & 0xff) | value << 8) : (old & 0xff00) | value; }
+static uint16_t write_half(const Chip *c, uint16_t old, uint8_t value)
+{
+    return c->high ? (uint16_t)((old & 0xff) | value << 8) : (old & 0xff00) | value;
+}
 
 static uint8_t chip_read(I8237 *s, unsigned n, unsigned at)
 {
@@ -191,7 +210,10 @@ static uint8_t chip_read(I8237 *s, unsigned n, unsigned at)
     return v;
 }
 
-static void set_bit(uint8_t *field, uint8_t value) { *field = (uint8_t)(value & 4 ? *field | 1u << (value & 3) : *field & ~(1u << (value & 3))); }
+static void set_bit(uint8_t *field, uint8_t value)
+{
+    *field = (uint8_t)(value & 4 ? *field | 1u << (value & 3) : *field & ~(1u << (value & 3)));
+}
 
 static void chip_write(I8237 *s, unsigned n, unsigned at, uint8_t v)
 {
@@ -252,7 +274,8 @@ static MemResult page_write(void *o, hwaddr at, unsigned size, uint64_t v, MemAt
     ((I8237 *)o)->page[at] = (uint8_t)v;
     return MEM_OK;
 }
-static const MemOps byte_ops = { byte_read, byte_write, 1, 1 }, word_ops = { word_read, word_write, 1, 1 }, page_ops = { page_read, page_write, 1, 1 };
+static const MemOps byte_ops = { byte_read, byte_write, 1, 1 }, word_ops = { word_read, word_write, 1, 1 },
+                    page_ops = { page_read, page_write, 1, 1 };
 
 /* --- the device --- */
 
@@ -284,13 +307,26 @@ static void reset(Device *d, ResetPhase phase)
     memset(s->page, 0, sizeof s->page);
 }
 
-static const StateField channel_state[] = { STATE_U16(Channel, base_addr), STATE_U16(Channel, base_count), STATE_U16(Channel, addr),
-                                            STATE_U16(Channel, count), STATE_U8(Channel, mode), STATE_END_OF_TABLE };
-static const StateField chip_state[] = { STATE_STRUCT_ARRAY(Chip, ch, channel_state), STATE_U8(Chip, command), STATE_U8(Chip, mask),
-                                         STATE_U8(Chip, reached), STATE_U8(Chip, asked), STATE_BOOL(Chip, high), STATE_END_OF_TABLE };
-static const StateField state[] = { STATE_STRUCT_ARRAY(I8237, chip, chip_state), STATE_BYTES(I8237, page), STATE_U8(I8237, wanted), STATE_END_OF_TABLE };
+static const StateField channel_state[] = { STATE_U16(Channel, base_addr), STATE_U16(Channel, base_count),
+                                            STATE_U16(Channel, addr),      STATE_U16(Channel, count),
+                                            STATE_U8(Channel, mode),       STATE_END_OF_TABLE };
+static const StateField chip_state[] = { STATE_STRUCT_ARRAY(Chip, ch, channel_state),
+                                         STATE_U8(Chip, command),
+                                         STATE_U8(Chip, mask),
+                                         STATE_U8(Chip, reached),
+                                         STATE_U8(Chip, asked),
+                                         STATE_BOOL(Chip, high),
+                                         STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT_ARRAY(I8237, chip, chip_state), STATE_BYTES(I8237, page),
+                                    STATE_U8(I8237, wanted), STATE_END_OF_TABLE };
 static const DeviceType i8237_type = {
-    .name = "i8257", .desc = "ISA DMA controllers (two 8237A)", .category = "Misc", .size = sizeof(I8237), .bus = "isa", .state = state, .start = start,
+    .name = "i8257",
+    .desc = "ISA DMA controllers (two 8237A)",
+    .category = "Misc",
+    .size = sizeof(I8237),
+    .bus = "isa",
+    .state = state,
+    .start = start,
     .reset = reset,
 };
 DEVICE_REGISTER(i8237_type)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * DMA of STM32F1 (channels; RM0041, chapter 9) and F4 (streams; RM0090, chapter 10). An item moves when the peripheral asks for it; all
- * requests that stand are served at once, but after each half of a circular buffer the CPU gets time to look at it.
+ * DMA of STM32F1 (channels; RM0041, chapter 9) and F4 (streams; RM0090, chapter 10). An item moves when the peripheral
+ * asks for it; all requests that stand are served at once, but after each half of a circular buffer the CPU gets time
+ * to look at it.
  */
 #include "hw/dma/stm32-dma.h"
 
@@ -38,11 +39,25 @@ static const Lines f4_lines[2][8][CHANNELS] = {
         { { T(4, 1) }, { 0 }, { 0 }, { T(4, 2) }, { 0 }, { 0 }, { T(4, 0) }, { T(4, 3) } },
         { { 0 }, { T(2, 0), T(2, 3) }, { 0 }, { 0 }, { 0 }, { T(2, 1) }, { T(2, 2), T(2, 4) }, { T(2, 0), T(2, 4) } },
         { { U(5, 0) }, { U(3, 0) }, { U(4, 0) }, { U(3, 1) }, { U(4, 1) }, { U(2, 0) }, { U(2, 1) }, { U(5, 1) } },
-        { { U(8, 1) }, { U(7, 1) }, { T(3, 4), T(3, 0) }, { U(7, 0) }, { T(3, 1) }, { T(3, 2) }, { U(8, 0) }, { T(3, 3) } },
+        { { U(8, 1) },
+          { U(7, 1) },
+          { T(3, 4), T(3, 0) },
+          { U(7, 0) },
+          { T(3, 1) },
+          { T(3, 2) },
+          { U(8, 0) },
+          { T(3, 3) } },
         { { T(5, 3), T(5, 0) }, { T(5, 4) }, { T(5, 1) }, { T(5, 4) }, { T(5, 2) }, { 0 }, { T(5, 0) } },
         { { 0 }, { T(6, 0) }, { 0 }, { 0 }, { U(3, 1) } },
-    }, {
-        { { DMA_ADC(1) }, { 0 }, { T(8, 1), T(8, 2), T(8, 3) }, { 0 }, { DMA_ADC(1) }, { 0 }, { T(1, 1), T(1, 2), T(1, 3) } },
+    },
+    {
+        { { DMA_ADC(1) },
+          { 0 },
+          { T(8, 1), T(8, 2), T(8, 3) },
+          { 0 },
+          { DMA_ADC(1) },
+          { 0 },
+          { T(1, 1), T(1, 2), T(1, 3) } },
         { { 0 }, { 0 }, { DMA_ADC(2) }, { DMA_ADC(2) } },
         { { DMA_ADC(3) }, { DMA_ADC(3) } },
         { { S(1, 0) }, { 0 }, { S(1, 0) }, { S(1, 1) }, { 0 }, { S(1, 1) } },
@@ -89,7 +104,11 @@ static bool asked(Stm32Dma *s, unsigned n, bool take)
 /* --- control registers --- */
 
 /* A control register of either kind, taken apart. */
-typedef struct Control { bool on, to_memory, m2m, circular, two_buffers, pinc, minc; unsigned psize, msize; uint8_t enabled; } Control;
+typedef struct Control {
+    bool on, to_memory, m2m, circular, two_buffers, pinc, minc;
+    unsigned psize, msize;
+    uint8_t enabled;
+} Control;
 
 static Control control(const Stm32Dma *s, unsigned n)
 {
@@ -97,11 +116,13 @@ static Control control(const Stm32Dma *s, unsigned n)
     Control c = { .on = cr & 1 };
     unsigned psize, msize;
     if (s->f1) {
-        c.m2m = cr >> 14 & 1, c.to_memory = !(cr >> 4 & 1), c.circular = cr >> 5 & 1, c.pinc = cr >> 6 & 1, c.minc = cr >> 7 & 1;
+        c.m2m = cr >> 14 & 1, c.to_memory = !(cr >> 4 & 1), c.circular = cr >> 5 & 1, c.pinc = cr >> 6 & 1,
+        c.minc = cr >> 7 & 1;
         psize = cr >> 8 & 3, msize = cr >> 10 & 3;
         c.enabled = (cr >> 1 & 1 ? FLAG_TC : 0) | (cr >> 2 & 1 ? FLAG_HT : 0) | (cr >> 3 & 1 ? FLAG_TE : 0);
     } else {
-        c.m2m = (cr >> 6 & 3) == 2, c.to_memory = (cr >> 6 & 3) != 1, c.circular = cr >> 8 & 1, c.two_buffers = cr >> 18 & 1;
+        c.m2m = (cr >> 6 & 3) == 2, c.to_memory = (cr >> 6 & 3) != 1, c.circular = cr >> 8 & 1,
+        c.two_buffers = cr >> 18 & 1;
         c.pinc = cr >> 9 & 1, c.minc = cr >> 10 & 1;
         psize = msize = cr >> 11 & 3; /* the FIFO packs: a stream of items of the peripheral's size */
         c.enabled = (cr >> 4 & 1 ? FLAG_TC : 0) | (cr >> 3 & 1 ? FLAG_HT : 0) | (cr >> 2 & 1 ? FLAG_TE : 0);
@@ -167,7 +188,10 @@ static void item(Stm32Dma *s, unsigned n, const Control *c)
     }
 }
 
-/* Ends: each channel has at most 65535 items before it stops or pauses. What transfers set off meanwhile is seen by the same loop. */
+/*
+ * Ends: each channel has at most 65535 items before it stops or pauses. What transfers set off meanwhile is seen by the
+ * same loop.
+ */
 static void serve(Stm32Dma *s)
 {
     if (s->busy || !machine_current())
@@ -234,7 +258,10 @@ static void ndtr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
         s->ndtr[i] = (uint32_t)old;
 }
 
-/* F1: four bits a channel: GIF, TCIF, HTIF, TEIF. F4: FEIF 0, DMEIF 2, TEIF 3, HTIF 4, TCIF 5 of four streams in two words. */
+/*
+ * F1: four bits a channel: GIF, TCIF, HTIF, TEIF. F4: FEIF 0, DMEIF 2, TEIF 3, HTIF 4, TCIF 5 of four streams in two
+ * words.
+ */
 static uint64_t isr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     static const uint8_t shift[4] = { 0, 6, 16, 22 };
@@ -266,28 +293,40 @@ static void ifcr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
     update(s);
 }
 
-#define CH(n, a, f, st, cnt, ...) { .name = n, .at = a, .size = 4, .count = cnt, .stride = st, .field = offsetof(Stm32Dma, f), __VA_ARGS__ }
+#define CH(n, a, f, st, cnt, ...) \
+    { .name = n, .at = a, .size = 4, .count = cnt, .stride = st, .field = offsetof(Stm32Dma, f), __VA_ARGS__ }
 static const Reg f1_regs[] = {
     { .name = "ISR", .at = 0, .size = 4, .field = REG_NO_FIELD, .read = isr_read, .access = REG_RO },
     { .name = "IFCR", .at = 4, .size = 4, .field = REG_NO_FIELD, .wrote = ifcr_wrote },
-    CH("CCR", 0x08, cr, 20, 7, .wrote = cr_wrote), CH("CNDTR", 0x0c, ndtr, 20, 7, .rsvd = 0xffff0000, .wrote = ndtr_wrote),
-    CH("CPAR", 0x10, par, 20, 7), CH("CMAR", 0x14, m0ar, 20, 7), { .name = NULL },
+    CH("CCR", 0x08, cr, 20, 7, .wrote = cr_wrote),
+    CH("CNDTR", 0x0c, ndtr, 20, 7, .rsvd = 0xffff0000, .wrote = ndtr_wrote),
+    CH("CPAR", 0x10, par, 20, 7),
+    CH("CMAR", 0x14, m0ar, 20, 7),
+    { .name = NULL },
 };
 static const Reg f4_regs[] = {
     { .name = "ISR", .at = 0, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = isr_read, .access = REG_RO },
     { .name = "IFCR", .at = 8, .size = 4, .count = 2, .field = REG_NO_FIELD, .wrote = ifcr_wrote },
-    CH("CR", 0x10, cr, 24, 8, .wrote = cr_wrote), CH("NDTR", 0x14, ndtr, 24, 8, .rsvd = 0xffff0000, .wrote = ndtr_wrote),
-    CH("PAR", 0x18, par, 24, 8), CH("M0AR", 0x1c, m0ar, 24, 8), CH("M1AR", 0x20, m1ar, 24, 8), CH("FCR", 0x24, fcr, 24, 8, .reset = 0x21),
+    CH("CR", 0x10, cr, 24, 8, .wrote = cr_wrote),
+    CH("NDTR", 0x14, ndtr, 24, 8, .rsvd = 0xffff0000, .wrote = ndtr_wrote),
+    CH("PAR", 0x18, par, 24, 8),
+    CH("M0AR", 0x1c, m0ar, 24, 8),
+    CH("M1AR", 0x20, m1ar, 24, 8),
+    CH("FCR", 0x24, fcr, 24, 8, .reset = 0x21),
     { .name = NULL },
 };
-static const RegBank f1_bank = { .name = "regs", .size = 0x400, .regs = f1_regs }, f4_bank = { .name = "regs", .size = 0x400, .regs = f4_regs };
+static const RegBank f1_bank = { .name = "regs", .size = 0x400, .regs = f1_regs },
+                     f4_bank = { .name = "regs", .size = 0x400, .regs = f4_regs };
 static const RegBank *const f1_banks[] = { &f1_bank, NULL }, *const f4_banks[] = { &f4_bank, NULL };
 static const StateField state[] = {
-    STATE_U32_ARRAY(Stm32Dma, total), STATE_U32_ARRAY(Stm32Dma, done), STATE_U8_ARRAY(Stm32Dma, flags), STATE_BOOL_ARRAY(Stm32Dma, paused),
-    STATE_U8_ARRAY(Stm32Dma, level), STATE_U8_ARRAY(Stm32Dma, pulses), STATE_TIMER(Stm32Dma, timer), STATE_END_OF_TABLE,
+    STATE_U32_ARRAY(Stm32Dma, total), STATE_U32_ARRAY(Stm32Dma, done),
+    STATE_U8_ARRAY(Stm32Dma, flags),  STATE_BOOL_ARRAY(Stm32Dma, paused),
+    STATE_U8_ARRAY(Stm32Dma, level),  STATE_U8_ARRAY(Stm32Dma, pulses),
+    STATE_TIMER(Stm32Dma, timer),     STATE_END_OF_TABLE,
 };
 static const char *const pins[] = { "irq*8", NULL }, *const in_pins[] = { "req*128", NULL };
-static const Property f4_props[] = { DEFINE_PROP_BOOL("second", Stm32Dma, second, 0, "DMA2: its own requests"), DEFINE_PROP_END };
+static const Property f4_props[] = { DEFINE_PROP_BOOL("second", Stm32Dma, second, 0, "DMA2: its own requests"),
+                                     DEFINE_PROP_END };
 
 static void init(Device *d) { ((Stm32Dma *)d)->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, go_on, d); }
 static void stop(Device *d) { timer_free(((Stm32Dma *)d)->timer); }
@@ -323,9 +362,15 @@ static bool loaded(Device *d, Error **errp)
     return true;
 }
 
-#define COMMON .category = "Misc", .size = sizeof(Stm32Dma), .state = state, .out_pins = pins, .in_pins = in_pins, .input = request, \
+#define COMMON \
+    .category = "Misc", .size = sizeof(Stm32Dma), .state = state, .out_pins = pins, .in_pins = in_pins, \
+    .input = request, \
                .reset = reset, .loaded = loaded, .stop = stop
-static const DeviceType f1_type = { .name = "stm32f1xx-dma", .desc = "STM32F1 DMA", COMMON, .banks = f1_banks, .init = f1_init };
-static const DeviceType f4_type = { .name = "stm32f4xx-dma", .desc = "STM32F4 DMA", COMMON, .banks = f4_banks, .init = init, .props = f4_props };
+static const DeviceType f1_type = {
+    .name = "stm32f1xx-dma", .desc = "STM32F1 DMA", COMMON, .banks = f1_banks, .init = f1_init
+};
+static const DeviceType f4_type = {
+    .name = "stm32f4xx-dma", .desc = "STM32F4 DMA", COMMON, .banks = f4_banks, .init = init, .props = f4_props
+};
 DEVICE_REGISTER(f1_type)
 DEVICE_REGISTER(f4_type)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arm images. Sources: Linux Documentation/arm64/booting and arm/booting, the legacy U-Boot image header, the EFI zboot header,
- * PE/COFF 8.3, System V ABI for ELF. All files are untrusted.
+ * Arm images. Sources: Linux Documentation/arm64/booting and arm/booting, the legacy U-Boot image header, the EFI zboot
+ * header, PE/COFF 8.3, System V ABI for ELF. All files are untrusted.
  */
 #include "hw/firmware/arm.h"
 #include <elf.h>
@@ -18,8 +18,15 @@
 
 enum { IMAGE_TEXT_OFFSET = 8, IMAGE_SIZE = 16, IMAGE_MAGIC = 56, IMAGE_HEADER = 64 };
 enum { ZIMAGE_MAGIC_AT = 0x24, ZIMAGE_LOAD = 0x10000 };
-enum { UIMAGE_HEADER = 64, UIMAGE_OS_LINUX = 5, UIMAGE_ARCH_ARM = 2, UIMAGE_ARCH_ARM64 = 22, UIMAGE_KERNEL = 2, UIMAGE_NOLOAD = 14,
-       UIMAGE_STANDALONE = 1 };
+enum {
+    UIMAGE_HEADER = 64,
+    UIMAGE_OS_LINUX = 5,
+    UIMAGE_ARCH_ARM = 2,
+    UIMAGE_ARCH_ARM64 = 22,
+    UIMAGE_KERNEL = 2,
+    UIMAGE_NOLOAD = 14,
+    UIMAGE_STANDALONE = 1
+};
 
 typedef struct Source {
     const char *name;
@@ -69,8 +76,10 @@ static GBytes *unpack_zboot(const Source *s, Error **errp)
 {
     uint64_t at = load_le32(s->p + 8), len = load_le32(s->p + 12);
     if (memcmp(s->p + 24, "gzip", 5)) {
-        error_setf(errp, "kernel '%s': EFI image packed with %.8s; only gzip is unpacked here; boot it through firmware (-bios)",
-                   s->name, s->p + 24);
+        error_setf(
+            errp,
+            "kernel '%s': EFI image packed with %.8s; only gzip is unpacked here; boot it through firmware (-bios)",
+            s->name, s->p + 24);
         return NULL;
     }
     if (at > s->len || len > s->len - at) {
@@ -103,8 +112,10 @@ static bool check_place(const ArmBoot *b, const Source *s, uint64_t at, uint64_t
     uint64_t base = b->board.ram_base, size = b->board.ram_size;
     if (at >= base && at - base <= size && len <= size - (at - base))
         return true;
-    error_setf(errp, "kernel '%s': needs memory from 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER "x, RAM is 0x%" G_GINT64_MODIFIER
-               "x to 0x%" G_GINT64_MODIFIER "x; see -m", s->name, at, at + len, base, base + size);
+    error_setf(errp,
+               "kernel '%s': needs memory from 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER
+               "x, RAM is 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER "x; see -m",
+               s->name, at, at + len, base, base + size);
     return false;
 }
 
@@ -177,7 +188,8 @@ static bool check_uimage(const ArmBoot *b, const Source *s, uint32_t len, Error 
 
 static bool load_uimage(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
 {
-    uint32_t len = (uint32_t)load_be(s->p + 12, 4), at = (uint32_t)load_be(s->p + 16, 4), entry = (uint32_t)load_be(s->p + 20, 4);
+    uint32_t len = (uint32_t)load_be(s->p + 12, 4), at = (uint32_t)load_be(s->p + 16, 4),
+             entry = (uint32_t)load_be(s->p + 20, 4);
     b->format = "uImage";
     b->linux_protocol = s->p[28] == UIMAGE_OS_LINUX;
     if (!check_uimage(b, s, len, errp))
@@ -204,9 +216,13 @@ static bool check_elf(const ArmBoot *b, const Source *s, const FirmwareImage *i,
 {
     unsigned machine = i->machine;
     if (machine != (b->board.a64 ? EM_AARCH64 : EM_ARM)) {
-        error_setf(errp, "kernel '%s': ELF file for machine %u (%s), the CPU is %s; choose another -cpu", s->name, machine,
-                   machine == EM_AARCH64 ? "64-bit Arm" : machine == EM_ARM ? "32-bit Arm" : machine == EM_X86_64 || machine == EM_386
-                   ? "x86" : "not Arm", b->board.a64 ? "64-bit Arm" : "32-bit Arm");
+        error_setf(errp, "kernel '%s': ELF file for machine %u (%s), the CPU is %s; choose another -cpu", s->name,
+                   machine,
+                   machine == EM_AARCH64                       ? "64-bit Arm"
+                   : machine == EM_ARM                         ? "32-bit Arm"
+                   : machine == EM_X86_64 || machine == EM_386 ? "x86"
+                                                               : "not Arm",
+                   b->board.a64 ? "64-bit Arm" : "32-bit Arm");
         return false;
     }
     if (i->big)
@@ -261,7 +277,9 @@ static bool load_kernel(ArmBoot *b, const Source *s, GBytes *file, Error **errp)
 
 /* ---- places ---- */
 
-/* Half of RAM, at most 128 MiB, stays for the kernel to unpack itself into; then initrd; then the tree, 2 MiB aligned. */
+/*
+ * Half of RAM, at most 128 MiB, stays for the kernel to unpack itself into; then initrd; then the tree, 2 MiB aligned.
+ */
 static bool place_initrd(ArmBoot *b, const MachineConfig *c, Error **errp)
 {
     uint64_t ram_end = b->board.ram_base + b->board.ram_size;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Starting a kernel or a bare program on an Arm board: images, initrd, device tree, and the state that the CPU starts in. */
+/*
+ * Starting a kernel or a bare program on an Arm board: images, initrd, device tree, and the state that the CPU starts
+ * in.
+ */
 #ifndef HW_FIRMWARE_ARM_H
 #define HW_FIRMWARE_ARM_H
 
@@ -28,9 +31,9 @@ typedef struct ArmBoot {
 } ArmBoot;
 
 /*
- * Take config->kernel (arm64 Image, also gzip and EFI zboot; zImage; uImage; ELF, Intel hex, S-record, UF2: bare programs, anywhere in the
- * machine's memory, which is there already; anything else: raw) and config->initrd apart and choose their places. Errors name the file. The
- * caller then makes the device tree (initrd_at, size) and hands it over.
+ * Take config->kernel (arm64 Image, also gzip and EFI zboot; zImage; uImage; ELF, Intel hex, S-record, UF2: bare
+ * programs, anywhere in the machine's memory, which is there already; anything else: raw) and config->initrd apart and
+ * choose their places. Errors name the file. The caller then makes the device tree (initrd_at, size) and hands it over.
  */
 ArmBoot *arm_boot_new(const MachineConfig *config, const ArmBootBoard *board, Error **errp);
 bool arm_boot_set_dtb(ArmBoot *b, GBytes *dtb, Error **errp); /* takes the reference */

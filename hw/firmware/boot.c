@@ -49,7 +49,9 @@ bool check_in_ram(const KernelSource *s, uint64_t addr, uint64_t len, Error **er
 {
     uint64_t end = layout_low_end(s->layout) + s->layout->ram_base;
     if (s->layout->ram_base && (addr < s->layout->ram_base || addr > end || len > end - addr)) {
-        error_setf(errp, "kernel '%s': wants 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER "x, where this machine has no RAM",
+        error_setf(errp,
+                   "kernel '%s': wants 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER
+                   "x, where this machine has no RAM",
                    s->config->kernel, addr, addr + len);
         return false;
     }
@@ -60,8 +62,10 @@ bool check_in_ram(const KernelSource *s, uint64_t addr, uint64_t len, Error **er
     }
     if (addr > end || len > end - addr) {
         bool possible = addr < 3 * GiB && len < 3 * GiB - addr;
-        error_setf(errp, possible ? "kernel '%s': RAM is too small for it; use at least -m %" G_GUINT64_FORMAT "M"
-                                  : "kernel '%s': wants to be loaded above the RAM below 4 GiB (at %" G_GUINT64_FORMAT " MiB)",
+        error_setf(errp,
+                   possible ? "kernel '%s': RAM is too small for it; use at least -m %" G_GUINT64_FORMAT "M"
+                            : "kernel '%s': wants to be loaded above the RAM below 4 GiB (at %" G_GUINT64_FORMAT
+                              " MiB)",
                    s->config->kernel,
                    (guint64)(possible ? align_up(addr + len + s->layout->reserve, MiB) / MiB : addr / MiB));
         return false;
@@ -94,8 +98,9 @@ static bool kernel_load(Kernel *k, const MachineConfig *config, const BootLayout
             return formats[i].parse(&s, k, errp);
         }
     }
-    error_setf(errp, "kernel '%s': unknown format; give a Linux bzImage, an ELF kernel with a PVH note, or a multiboot kernel",
-               config->kernel);
+    error_setf(
+        errp, "kernel '%s': unknown format; give a Linux bzImage, an ELF kernel with a PVH note, or a multiboot kernel",
+        config->kernel);
     return false;
 }
 
@@ -144,7 +149,8 @@ bool boot_through_firmware(FwCfg *f, const MachineConfig *config, const BootLayo
 /* Null, unused, flat code (64-bit or 32-bit), flat data: selectors 0x10 and 0x18 (Intel SDM volume 3, 3.4.5). */
 static void make_gdt(BootPlan *p)
 {
-    store_le64(p->gdt + 0x10, p->kernel.boot.mode == BOOT_LONG64 ? UINT64_C(0x00af9b000000ffff) : UINT64_C(0x00cf9b000000ffff));
+    store_le64(p->gdt + 0x10,
+               p->kernel.boot.mode == BOOT_LONG64 ? UINT64_C(0x00af9b000000ffff) : UINT64_C(0x00cf9b000000ffff));
     store_le64(p->gdt + 0x18, UINT64_C(0x00cf93000000ffff));
     p->kernel.boot.gdt_base = LOW_GDT;
     p->kernel.boot.gdt_limit = sizeof(p->gdt) - 1;

@@ -51,7 +51,8 @@ static bool elf_segment(const Elf *e, unsigned n, Segment *s)
     const uint8_t *h = e->p + e->phoff + (size_t)n * e->phentsize;
 #define FIELD(f) (e->is64 ? load_le(h + offsetof(Elf64_Phdr, f), sizeof(((Elf64_Phdr *)0)->f)) \
                           : load_le(h + offsetof(Elf32_Phdr, f), sizeof(((Elf32_Phdr *)0)->f)))
-    *s = (Segment){ (uint32_t)FIELD(p_type), FIELD(p_offset), FIELD(p_vaddr), FIELD(p_paddr), FIELD(p_filesz), FIELD(p_memsz) };
+    *s = (Segment){ (uint32_t)FIELD(p_type), FIELD(p_offset), FIELD(p_vaddr),
+                    FIELD(p_paddr),          FIELD(p_filesz), FIELD(p_memsz) };
 #undef FIELD
     return s->offset <= e->len && s->filesz <= e->len - s->offset;
 }
@@ -103,7 +104,8 @@ bool elf_load(const KernelSource *s, ElfImage *out, Error **errp)
         return false;
     uint8_t *image = g_try_malloc0(high - low);
     if (!image) {
-        error_setf(errp, "kernel '%s': no memory for its %" G_GUINT64_FORMAT " bytes", s->config->kernel, (guint64)(high - low));
+        error_setf(errp, "kernel '%s': no memory for its %" G_GUINT64_FORMAT " bytes", s->config->kernel,
+                   (guint64)(high - low));
         return false;
     }
     for (unsigned n = 0; n < e.phnum; n++) {

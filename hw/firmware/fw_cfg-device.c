@@ -61,8 +61,8 @@ static void dma_run(FwCfg *f)
     f->dma_busy = true;
     if (control & DMA_SELECT)
         fw_cfg_select(f, control >> 16);
-    TRACE(fw_cfg_dma, "key 0x%x offset %u control 0x%x length %u address 0x%" G_GINT64_MODIFIER "x", f->selected, f->offset,
-          control & 0xffff, len, addr);
+    TRACE(fw_cfg_dma, "key 0x%x offset %u control 0x%x length %u address 0x%" G_GINT64_MODIFIER "x", f->selected,
+          f->offset, control & 0xffff, len, addr);
     if (control & DMA_READ)
         ok = dma_read(f, addr, len);
     else if (control & DMA_WRITE)
@@ -70,7 +70,8 @@ static void dma_run(FwCfg *f)
     else if (control & DMA_SKIP)
         f->offset = (uint32_t)MIN((uint64_t)f->offset + len, UINT32_MAX);
     if (!ok) {
-        log_guest_error(f->dev.id, "DMA of key 0x%x, %u bytes at 0x%" G_GINT64_MODIFIER "x refused", f->selected, len, addr);
+        log_guest_error(f->dev.id, "DMA of key 0x%x, %u bytes at 0x%" G_GINT64_MODIFIER "x refused", f->selected, len,
+                        addr);
     }
     store_be(d, 4, ok ? 0 : DMA_ERROR);
     as_write(f->dma_as, at, d, 4, MEM_ATTRS_DEVICE);
@@ -116,7 +117,9 @@ static MemResult data_write(void *opaque, hwaddr offset, unsigned size, uint64_t
     return MEM_OK;
 }
 
-/* Ports 0x510 (select, 16 bits) and 0x511 (data, 8 bits) share one region; a 16-bit write selects, a byte read reads. */
+/*
+ * Ports 0x510 (select, 16 bits) and 0x511 (data, 8 bits) share one region; a 16-bit write selects, a byte read reads.
+ */
 static MemResult ports_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
 {
     if (size == 2)
@@ -324,11 +327,13 @@ static const StateField fw_cfg_state[] = {
 };
 
 #define FW_CFG_TYPE(name_, desc_, start_) { \
-    .name = name_, .desc = desc_, .category = "Misc", .size = sizeof(FwCfg), .props = fw_cfg_props, .state = fw_cfg_state, \
+    .name = name_, .desc = desc_, .category = "Misc", .size = sizeof(FwCfg), .props = fw_cfg_props, \
+    .state = fw_cfg_state, \
     .init = fw_cfg_init, .start = start_, .reset = fw_cfg_reset, .saving = fw_cfg_saving, .loaded = fw_cfg_loaded, \
     .stop = fw_cfg_stop, .info = fw_cfg_info }
 
 static const DeviceType fw_cfg_io_type = FW_CFG_TYPE("fw_cfg_io", "firmware configuration, I/O ports", fw_cfg_io_start);
-static const DeviceType fw_cfg_mem_type = FW_CFG_TYPE("fw_cfg_mem", "firmware configuration, memory-mapped", fw_cfg_mem_start);
+static const DeviceType fw_cfg_mem_type = FW_CFG_TYPE("fw_cfg_mem", "firmware configuration, memory-mapped",
+                                                      fw_cfg_mem_start);
 DEVICE_REGISTER(fw_cfg_io_type)
 DEVICE_REGISTER(fw_cfg_mem_type)

@@ -111,7 +111,8 @@ bool fw_cfg_add_boot_devices(FwCfg *f, Error **errp)
             continue;
         for (const Device *o = device_first(); o != d; o = o->next) {
             if (boot_index(o) == index) {
-                error_setf(errp, "device '%s': bootindex=%d is that of device '%s', too; give each its own", d->id, index, o->id);
+                error_setf(errp, "device '%s': bootindex=%d is that of device '%s', too; give each its own", d->id,
+                           index, o->id);
                 return false;
             }
         }

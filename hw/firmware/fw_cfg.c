@@ -154,8 +154,8 @@ bool fw_cfg_add_file(FwCfg *f, const char *name, const void *data, size_t len, E
     return fw_cfg_add_file_gbytes(f, name, b, errp);
 }
 
-bool fw_cfg_add_file_ops(FwCfg *f, const char *name, const void *data, size_t len, bool writable, const FwCfgFileOps *ops,
-                         void *opaque, Error **errp)
+bool fw_cfg_add_file_ops(FwCfg *f, const char *name, const void *data, size_t len, bool writable,
+                         const FwCfgFileOps *ops, void *opaque, Error **errp)
 {
     if (!fw_cfg_add_file(f, name, data, len, errp))
         return false;

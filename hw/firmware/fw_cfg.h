@@ -75,28 +75,35 @@ void fw_cfg_set_u64(FwCfg *f, uint16_t key, uint64_t v);
 GBytes *fw_cfg_get(FwCfg *f, uint16_t key); /* borrowed; NULL: no such key */
 
 /*
- * Files. The directory is sorted by name; keys are given out in that order when the machine is first reset, so add files
- * before that. A name must be shorter than 56 bytes; adding a name again replaces its contents. `fw_cfg_add_file` fails only
- * for a bad name or too many files (the user can provoke neither but through -fw_cfg).
+ * Files. The directory is sorted by name; keys are given out in that order when the machine is first reset, so add
+ * files before that. A name must be shorter than 56 bytes; adding a name again replaces its contents. `fw_cfg_add_file`
+ * fails only for a bad name or too many files (the user can provoke neither but through -fw_cfg).
  */
 bool fw_cfg_add_file(FwCfg *f, const char *name, const void *data, size_t len, Error **errp);
 bool fw_cfg_add_file_gbytes(FwCfg *f, const char *name, GBytes *data, Error **errp);
 /*
  * A file with hooks; both are called under the device's lock domain.
  *  - select: the guest selects the file (from the start): the hook may call fw_cfg_replace_file().
- *  - wrote: only for writable files (the guest may write by DMA, inside the file's size): bytes offset .. offset+len changed.
+ *  - wrote: only for writable files (the guest may write by DMA, inside the file's size): bytes offset .. offset+len
+ * changed.
  */
 typedef struct FwCfgFileOps {
     void (*select)(void *opaque);
     void (*wrote)(void *opaque, const uint8_t *contents, size_t offset, size_t len);
 } FwCfgFileOps;
-bool fw_cfg_add_file_ops(FwCfg *f, const char *name, const void *data, size_t len, bool writable, const FwCfgFileOps *ops,
-                         void *opaque, Error **errp);
-/* Change the contents of a file later (e.g. tables rebuilt when firmware has set up PCI); becomes part of the saved state. */
+bool fw_cfg_add_file_ops(FwCfg *f, const char *name, const void *data, size_t len, bool writable,
+                         const FwCfgFileOps *ops, void *opaque, Error **errp);
+/*
+ * Change the contents of a file later (e.g. tables rebuilt when firmware has set up PCI); becomes part of the saved
+ * state.
+ */
 void fw_cfg_replace_file(FwCfg *f, const char *name, const void *data, size_t len);
 GBytes *fw_cfg_get_file(FwCfg *f, const char *name); /* borrowed; NULL: no such file */
 
-/* Signature, id, uuid, ram size, cpu counts, nographic, boot menu: what m->config says. Called by the *_create functions. */
+/*
+ * Signature, id, uuid, ram size, cpu counts, nographic, boot menu: what m->config says. Called by the *_create
+ * functions.
+ */
 void fw_cfg_add_machine_keys(FwCfg *f, const Machine *m);
 
 /* "etc/e820": usable and reserved ranges, in the order given. */

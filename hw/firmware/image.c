@@ -148,7 +148,8 @@ static bool parse_hex(Parse *s)
 
 static bool probe_srec(const Parse *s)
 {
-    return s->len >= 10 && s->p[0] == 'S' && s->p[1] >= '0' && s->p[1] <= '9' && g_ascii_isxdigit(s->p[2]) && g_ascii_isxdigit(s->p[3]);
+    return s->len >= 10 && s->p[0] == 'S' && s->p[1] >= '0' && s->p[1] <= '9' && g_ascii_isxdigit(s->p[2]) &&
+           g_ascii_isxdigit(s->p[3]);
 }
 
 static bool parse_srec(Parse *s)
@@ -186,7 +187,10 @@ static bool parse_srec(Parse *s)
 #define UF2_MAGIC2 0x9e5d5157u
 #define UF2_END 0x0ab16f30u
 
-static bool probe_uf2(const Parse *s) { return s->len >= 512 && load_le32(s->p) == UF2_MAGIC && load_le32(s->p + 4) == UF2_MAGIC2; }
+static bool probe_uf2(const Parse *s)
+{
+    return s->len >= 512 && load_le32(s->p) == UF2_MAGIC && load_le32(s->p + 4) == UF2_MAGIC2;
+}
 
 static bool parse_uf2(Parse *s)
 {
@@ -240,7 +244,8 @@ static void elf_symbols(const Elf *e, uint64_t table)
         return;
     for (uint64_t i = 0; i < MIN(size / entry, MAX_SYMBOLS); i++) {
         uint64_t sym = at + i * entry, name = AT(e, sym, Sym, st_name), value = AT(e, sym, Sym, st_value);
-        if ((AT(e, sym, Sym, st_info) & 15) != STT_FUNC || name >= str_size || !memchr(e->p + str_at + name, 0, str_size - name))
+        if ((AT(e, sym, Sym, st_info) & 15) != STT_FUNC || name >= str_size ||
+            !memchr(e->p + str_at + name, 0, str_size - name))
             continue;
         if (!e->is64) /* T32 functions have bit 0 set */
             value &= ~UINT64_C(1);
@@ -279,7 +284,8 @@ static bool parse_elf(Parse *s)
             entry = i->entry - runs_at + addr;
     }
     if (!i->pieces->len)
-        return bad(s, EHDR(&e, e_type) == ET_REL ? "an object file that is not linked: nothing to load" : "nothing to load");
+        return bad(s, EHDR(&e, e_type) == ET_REL ? "an object file that is not linked: nothing to load"
+                                                 : "nothing to load");
     i->entry = entry;
     uint64_t shoff = EHDR(&e, e_shoff), shnum = EHDR(&e, e_shnum), shsize = EHDR(&e, e_shentsize);
     for (uint64_t n = 0; n < shnum && shoff <= s->len && shnum * shsize <= s->len - shoff; n++) {
@@ -315,7 +321,8 @@ FirmwareImage *image_read(const char *object, const char *path, uint64_t raw_bas
     return file ? image_parse(object, path, file, raw_base, force_raw, errp) : NULL;
 }
 
-FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, uint64_t raw_base, bool force_raw, Error **errp)
+FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, uint64_t raw_base, bool force_raw,
+                           Error **errp)
 {
     FirmwareImage *i = g_new0(FirmwareImage, 1);
     i->what = g_strdup_printf("%s '%s'", object, path);
@@ -361,7 +368,9 @@ bool image_check(const FirmwareImage *i, AddressSpace *as, Error **errp)
             as_translate(as, at, &s);
             rcu_read_unlock();
             if (!s.host || !s.len) {
-                error_setf(errp, "%s: %" PRIu64 " bytes for 0x%08" PRIx64 ": there is no memory at 0x%08" PRIx64 "; link it for this machine's memory",
+                error_setf(errp,
+                           "%s: %" PRIu64 " bytes for 0x%08" PRIx64 ": there is no memory at 0x%08" PRIx64
+                           "; link it for this machine's memory",
                            i->what, g_bytes_get_size(piece->data) + piece->zeros, piece->addr, at);
                 return false;
             }

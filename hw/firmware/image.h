@@ -24,13 +24,18 @@ typedef struct FirmwareImage {
 } FirmwareImage;
 
 /*
- * Read and take apart a file; `object` ("kernel", "loader file") names it in errors. A file of no known format is raw and is placed
- * at raw_base; force_raw: do not look at the format. ELF symbols of functions are added to base/symbols.h.
+ * Read and take apart a file; `object` ("kernel", "loader file") names it in errors. A file of no known format is raw
+ * and is placed at raw_base; force_raw: do not look at the format. ELF symbols of functions are added to
+ * base/symbols.h.
  */
 FirmwareImage *image_read(const char *object, const char *path, uint64_t raw_base, bool force_raw, Error **errp);
-/* The same of bytes that were read already. Files of no known format: NULL without an error if raw_base is IMAGE_NO_RAW. */
+/*
+ * The same of bytes that were read already. Files of no known format: NULL without an error if raw_base is
+ * IMAGE_NO_RAW.
+ */
 #define IMAGE_NO_RAW UINT64_MAX
-FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, uint64_t raw_base, bool force_raw, Error **errp);
+FirmwareImage *image_parse(const char *object, const char *path, GBytes *file, uint64_t raw_base, bool force_raw,
+                           Error **errp);
 void image_free(FirmwareImage *i);
 /* Its entry, or where it begins. */
 uint64_t image_start(const FirmwareImage *i);

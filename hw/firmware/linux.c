@@ -38,7 +38,8 @@ typedef struct LinuxHeader {
 
 bool linux_probe(const KernelSource *s)
 {
-    return s->len >= HDR_VERSION + 2 && load_le16(s->p + HDR_BOOT_FLAG) == 0xaa55 && load_le32(s->p + HDR_MAGIC) == HDRS;
+    return s->len >= HDR_VERSION + 2 && load_le16(s->p + HDR_BOOT_FLAG) == 0xaa55 &&
+           load_le32(s->p + HDR_MAGIC) == HDRS;
 }
 
 static bool bad(const KernelSource *s, Error **errp, const char *why)
@@ -117,8 +118,11 @@ static bool place_initrd(const KernelSource *s, const LinuxHeader *h, Kernel *k,
     k->initrd.data = b;
     uint64_t size = g_bytes_get_size(b), end = MIN(layout_low_end(s->layout), h->initrd_max + 1);
     if (size >= end || align_down(end - size, 4096) < h->run_end) {
-        error_setf(errp, "initrd '%s': %" G_GUINT64_FORMAT " bytes do not fit above the kernel; use at least -m %" G_GUINT64_FORMAT "M",
-                   s->config->initrd, (guint64)size, (guint64)(align_up(h->run_end + size + s->layout->reserve + 4096, MiB) / MiB));
+        error_setf(errp,
+                   "initrd '%s': %" G_GUINT64_FORMAT
+                   " bytes do not fit above the kernel; use at least -m %" G_GUINT64_FORMAT "M",
+                   s->config->initrd, (guint64)size,
+                   (guint64)(align_up(h->run_end + size + s->layout->reserve + 4096, MiB) / MiB));
         return false;
     }
     k->initrd.addr = align_down(end - size, 4096);

@@ -95,8 +95,8 @@ GBytes *firmware_read(const MachineConfig *config, const char *name, uint64_t ma
     for (unsigned i = 0; !path && !strchr(name, '/') && i < ARRAY_LEN(firmware_dirs); i++)
         path = find_in(firmware_dirs[i], name);
     if (!path) {
-        error_setf(errp, "firmware '%s': no such file%s; install the package seabios, or use -bios FILE or -L DIR", name,
-                   strchr(name, '/') ? "" : " in the firmware folders");
+        error_setf(errp, "firmware '%s': no such file%s; install the package seabios, or use -bios FILE or -L DIR",
+                   name, strchr(name, '/') ? "" : " in the firmware folders");
         return NULL;
     }
     return loader_read_file("firmware", path, max, errp);

@@ -13,7 +13,14 @@
 /* Header flags (3.1.1) */
 enum { MB_PAGE_ALIGN = 0x1, MB_MEMORY_INFO = 0x2, MB_VIDEO = 0x4, MB_MANDATORY = 0xffff, MB_AOUT = 0x10000 };
 /* Information structure (3.3) */
-enum { MBI_MEM = 0x1, MBI_BOOT_DEVICE = 0x2, MBI_CMDLINE = 0x4, MBI_MODS = 0x8, MBI_MMAP = 0x40, MBI_LOADER_NAME = 0x200 };
+enum {
+    MBI_MEM = 0x1,
+    MBI_BOOT_DEVICE = 0x2,
+    MBI_CMDLINE = 0x4,
+    MBI_MODS = 0x8,
+    MBI_MMAP = 0x40,
+    MBI_LOADER_NAME = 0x200
+};
 enum {
     MBI_MEM_LOWER = 4, MBI_MEM_UPPER = 8, MBI_DEVICE = 12, MBI_CMDLINE_AT = 16, MBI_MODS_COUNT = 20, MBI_MODS_ADDR = 24,
     MBI_MMAP_LENGTH = 44, MBI_MMAP_ADDR = 48, MBI_LOADER_NAME_AT = 64, MBI_SIZE = 120,
@@ -80,7 +87,8 @@ static bool load_image(const KernelSource *s, Kernel *k, Error **errp)
     k->image = elf.image;
     k->entry = elf.entry;
     if (elf.is64 || elf.machine != EM_386)
-        return bad(s, errp, "it starts in 32-bit mode, but the ELF file is not for i386; make it with objcopy -O elf32-i386");
+        return bad(s, errp,
+                   "it starts in 32-bit mode, but the ELF file is not for i386; make it with objcopy -O elf32-i386");
     return true;
 }
 

@@ -9,8 +9,17 @@
 
 /* struct hvm_start_info, version 1 */
 enum {
-    HSI_MAGIC = 0, HSI_VERSION = 4, HSI_NR_MODULES = 12, HSI_MODLIST = 16, HSI_CMDLINE = 24, HSI_RSDP = 32, HSI_MEMMAP = 40,
-    HSI_MEMMAP_ENTRIES = 48, HSI_SIZE = 56, MODULE_SIZE = 32, MEMMAP_SIZE = 24,
+    HSI_MAGIC = 0,
+    HSI_VERSION = 4,
+    HSI_NR_MODULES = 12,
+    HSI_MODLIST = 16,
+    HSI_CMDLINE = 24,
+    HSI_RSDP = 32,
+    HSI_MEMMAP = 40,
+    HSI_MEMMAP_ENTRIES = 48,
+    HSI_SIZE = 56,
+    MODULE_SIZE = 32,
+    MEMMAP_SIZE = 24,
 };
 
 bool pvh_probe(const KernelSource *s)
@@ -29,8 +38,11 @@ static bool load_initrd(const KernelSource *s, Kernel *k, GByteArray *info, Erro
     k->initrd.addr = align_up(k->image.addr + g_bytes_get_size(k->image.data), 4096);
     uint64_t size = g_bytes_get_size(b), end = layout_low_end(s->layout);
     if (k->initrd.addr > end || size > end - k->initrd.addr) {
-        error_setf(errp, "initrd '%s': %" G_GUINT64_FORMAT " bytes do not fit above the kernel; use at least -m %" G_GUINT64_FORMAT "M",
-                   s->config->initrd, (guint64)size, (guint64)(align_up(k->initrd.addr + size + s->layout->reserve, MiB) / MiB));
+        error_setf(errp,
+                   "initrd '%s': %" G_GUINT64_FORMAT
+                   " bytes do not fit above the kernel; use at least -m %" G_GUINT64_FORMAT "M",
+                   s->config->initrd, (guint64)size,
+                   (guint64)(align_up(k->initrd.addr + size + s->layout->reserve, MiB) / MiB));
         return false;
     }
     store_le64(module, k->initrd.addr);
@@ -66,7 +78,8 @@ bool pvh_parse(const KernelSource *s, Kernel *k, Error **errp)
     uint64_t entry;
     ElfImage elf = { 0 };
     if (!elf_find_note(s->p, s->len, "Xen", XEN_ELFNOTE_PHYS32_ENTRY, &entry)) {
-        error_setf(errp, "kernel '%s': ELF file without a PVH entry note; use the bzImage, or build Linux with CONFIG_PVH",
+        error_setf(errp,
+                   "kernel '%s': ELF file without a PVH entry note; use the bzImage, or build Linux with CONFIG_PVH",
                    s->config->kernel);
         return false;
     }

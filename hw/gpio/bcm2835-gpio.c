@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "bcm2835_gpio" (BCM2835 ARM Peripherals, chapter 6): functions, outputs that read back, event detection, and the SD slot on pins 48 to 53: their
- * function 0 is sdhost, 3 the Arasan SDHCI (table 6-31).
+ * "bcm2835_gpio" (BCM2835 ARM Peripherals, chapter 6): functions, outputs that read back, event detection, and the SD
+ * slot on pins 48 to 53: their function 0 is sdhost, 3 the Arasan SDHCI (table 6-31).
  */
 #include <string.h>
 #include "base/bits.h"
@@ -69,8 +69,9 @@ static void update(Gpio *g)
 static void detect(Gpio *g, unsigned b, uint32_t before)
 {
     uint32_t now = level(g, b), rose = now & ~before, fell = before & ~now;
-    g->event[b] |= (rose & (g->detect[RISING][b] | g->detect[ASYNC_RISING][b])) | (fell & (g->detect[FALLING][b] | g->detect[ASYNC_FALLING][b])) |
-                   (now & g->detect[HIGH][b]) | (~now & g->detect[LOW][b]);
+    g->event[b] |= (rose & (g->detect[RISING][b] | g->detect[ASYNC_RISING][b])) |
+                   (fell & (g->detect[FALLING][b] | g->detect[ASYNC_FALLING][b])) | (now & g->detect[HIGH][b]) |
+                   (~now & g->detect[LOW][b]);
     update(g);
 }
 
@@ -104,22 +105,34 @@ static void clear_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint6
     g->out[i] &= ~(uint32_t)value;
     detect(g, i, before);
 }
-static void detect_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { detect((Gpio *)d, i, level((Gpio *)d, i)); }
+static void detect_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    detect((Gpio *)d, i, level((Gpio *)d, i));
+}
 
 #define G(name_, at_, n, ...) { .name = name_, .at = at_, .size = 4, .count = n, .stride = 4, __VA_ARGS__ }
 #define F(f) .field = offsetof(Gpio, f)
 #define DETECT(name_, at_, which) G(name_, at_, 2, F(detect[which]), .wrote = detect_wrote)
 static const Reg regs[] = {
-    G("GPFSEL", 0x00, 6, F(fsel), .wrote = fsel_wrote), G("GPSET", 0x1c, 2, .field = REG_NO_FIELD, .wrote = set_wrote, .access = REG_WO),
+    G("GPFSEL", 0x00, 6, F(fsel), .wrote = fsel_wrote),
+    G("GPSET", 0x1c, 2, .field = REG_NO_FIELD, .wrote = set_wrote, .access = REG_WO),
     G("GPCLR", 0x28, 2, .field = REG_NO_FIELD, .wrote = clear_wrote, .access = REG_WO),
     G("GPLEV", 0x34, 2, .field = REG_NO_FIELD, .read = level_read, .access = REG_RO),
-    G("GPEDS", 0x40, 2, F(event), .w1c = 0xffffffff, .wrote = detect_wrote), DETECT("GPREN", 0x4c, RISING), DETECT("GPFEN", 0x58, FALLING),
-    DETECT("GPHEN", 0x64, HIGH), DETECT("GPLEN", 0x70, LOW), DETECT("GPAREN", 0x7c, ASYNC_RISING), DETECT("GPAFEN", 0x88, ASYNC_FALLING),
-    G("GPPUD", 0x94, 1, F(pud)), G("GPPUDCLK", 0x98, 2, F(pudclk)), { .name = NULL },
+    G("GPEDS", 0x40, 2, F(event), .w1c = 0xffffffff, .wrote = detect_wrote),
+    DETECT("GPREN", 0x4c, RISING),
+    DETECT("GPFEN", 0x58, FALLING),
+    DETECT("GPHEN", 0x64, HIGH),
+    DETECT("GPLEN", 0x70, LOW),
+    DETECT("GPAREN", 0x7c, ASYNC_RISING),
+    DETECT("GPAFEN", 0x88, ASYNC_FALLING),
+    G("GPPUD", 0x94, 1, F(pud)),
+    G("GPPUDCLK", 0x98, 2, F(pudclk)),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
-static const char *const out_pins[] = { "irq*2", NULL }, *const in_pins[] = { "pin*54", NULL }, *const makes[] = { "sd", NULL };
+static const char *const out_pins[] = { "irq*2", NULL }, *const in_pins[] = { "pin*54", NULL },
+                         *const makes[] = { "sd", NULL };
 static const StateField state[] = { STATE_U32_ARRAY(Gpio, out), STATE_U32_ARRAY(Gpio, in), STATE_END_OF_TABLE };
 
 static bool start(Device *d, Error **errp)
@@ -149,7 +162,19 @@ static bool loaded(Device *d, Error **errp)
 static void stop(Device *d) { sd_bus_fini(&((Gpio *)d)->slot); }
 
 static const DeviceType gpio_type = {
-    .name = "bcm2835_gpio", .desc = "BCM2835 GPIO with the SD slot", .category = "Misc", .size = sizeof(Gpio), .provides = makes, .banks = banks,
-    .state = state, .out_pins = out_pins, .in_pins = in_pins, .input = input, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "bcm2835_gpio",
+    .desc = "BCM2835 GPIO with the SD slot",
+    .category = "Misc",
+    .size = sizeof(Gpio),
+    .provides = makes,
+    .banks = banks,
+    .state = state,
+    .out_pins = out_pins,
+    .in_pins = in_pins,
+    .input = input,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(gpio_type)

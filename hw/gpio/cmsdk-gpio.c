@@ -69,19 +69,41 @@ static void wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t v)
     update(s);
 }
 
-#define R(n, a, ...) { .name = n, .at = a, .size = 4, .field = REG_NO_FIELD, .read = read_reg, .wrote = wrote, __VA_ARGS__ }
+#define R(n, a, ...) \
+    { .name = n, .at = a, .size = 4, .field = REG_NO_FIELD, .read = read_reg, .wrote = wrote, __VA_ARGS__ }
 static const Reg regs[] = {
-    R("DATA", 0x000), R("DATAOUT", 0x004), R("OUTENSET", 0x010), R("OUTENCLR", 0x014), R("ALTFUNCSET", 0x018), R("ALTFUNCCLR", 0x01c),
-    R("INTENSET", 0x020), R("INTENCLR", 0x024), R("INTTYPESET", 0x028), R("INTTYPECLR", 0x02c), R("INTPOLSET", 0x030), R("INTPOLCLR", 0x034),
-    R("INTSTATUS", 0x038), R("MASKLOWBYTE", 0x400, .count = 256), R("MASKHIGHBYTE", 0x800, .count = 256),
-    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = read_reg, .access = REG_RO }, { .name = NULL },
+    R("DATA", 0x000),
+    R("DATAOUT", 0x004),
+    R("OUTENSET", 0x010),
+    R("OUTENCLR", 0x014),
+    R("ALTFUNCSET", 0x018),
+    R("ALTFUNCCLR", 0x01c),
+    R("INTENSET", 0x020),
+    R("INTENCLR", 0x024),
+    R("INTTYPESET", 0x028),
+    R("INTTYPECLR", 0x02c),
+    R("INTPOLSET", 0x030),
+    R("INTPOLCLR", 0x034),
+    R("INTSTATUS", 0x038),
+    R("MASKLOWBYTE", 0x400, .count = 256),
+    R("MASKHIGHBYTE", 0x800, .count = 256),
+    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = read_reg, .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const StateField state[] = {
-    STATE_U32(CmsdkGpio, out), STATE_U32(CmsdkGpio, outen), STATE_U32(CmsdkGpio, altfunc), STATE_U32(CmsdkGpio, inten), STATE_U32(CmsdkGpio, inttype),
-    STATE_U32(CmsdkGpio, intpol), STATE_U32(CmsdkGpio, latched), STATE_U32(CmsdkGpio, driven), STATE_U32(CmsdkGpio, level),
-    STATE_U32(CmsdkGpio, seen), STATE_END_OF_TABLE,
+    STATE_U32(CmsdkGpio, out),
+    STATE_U32(CmsdkGpio, outen),
+    STATE_U32(CmsdkGpio, altfunc),
+    STATE_U32(CmsdkGpio, inten),
+    STATE_U32(CmsdkGpio, inttype),
+    STATE_U32(CmsdkGpio, intpol),
+    STATE_U32(CmsdkGpio, latched),
+    STATE_U32(CmsdkGpio, driven),
+    STATE_U32(CmsdkGpio, level),
+    STATE_U32(CmsdkGpio, seen),
+    STATE_END_OF_TABLE,
 };
 static const char *const outs[] = { "irq", "out*16", NULL }, *const ins[] = { "in*16", NULL };
 
@@ -103,7 +125,15 @@ static void reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType cmsdk_gpio_type = {
-    .name = "cmsdk-ahb-gpio", .desc = "CMSDK general purpose I/O", .category = "Misc", .size = sizeof(CmsdkGpio), .banks = banks, .state = state,
-    .out_pins = outs, .in_pins = ins, .input = input, .reset = reset,
+    .name = "cmsdk-ahb-gpio",
+    .desc = "CMSDK general purpose I/O",
+    .category = "Misc",
+    .size = sizeof(CmsdkGpio),
+    .banks = banks,
+    .state = state,
+    .out_pins = outs,
+    .in_pins = ins,
+    .input = input,
+    .reset = reset,
 };
 DEVICE_REGISTER(cmsdk_gpio_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The GPIO block of i.MX (IMX6DQRM, chapter 28): 32 lines, inputs "gpio", interrupts "irq" 0 for lines 0 to 15 and 1 for the others. */
+/*
+ * The GPIO block of i.MX (IMX6DQRM, chapter 28): 32 lines, inputs "gpio", interrupts "irq" 0 for lines 0 to 15 and 1
+ * for the others.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
@@ -34,10 +37,17 @@ static void input(Device *d, unsigned pin, int level)
 static void wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update((ImxGpio *)d); }
 static uint64_t pads_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return pads((ImxGpio *)d); }
 
-#define R(name_, at_, f, ...) { .name = name_, .at = at_, .size = 4, .field = offsetof(ImxGpio, f), .wrote = wrote, __VA_ARGS__ }
+#define R(name_, at_, f, ...) \
+    { .name = name_, .at = at_, .size = 4, .field = offsetof(ImxGpio, f), .wrote = wrote, __VA_ARGS__ }
 static const Reg regs[] = {
-    R("DR", 0x00, dr), R("GDIR", 0x04, gdir), { .name = "PSR", .at = 0x08, .size = 4, .field = REG_NO_FIELD, .read = pads_read, .access = REG_RO },
-    R("ICR", 0x0c, icr, .count = 2, .stride = 4), R("IMR", 0x14, imr), R("ISR", 0x18, isr, .w1c = UINT32_MAX), R("EDGE", 0x1c, edge), { .name = NULL },
+    R("DR", 0x00, dr),
+    R("GDIR", 0x04, gdir),
+    { .name = "PSR", .at = 0x08, .size = 4, .field = REG_NO_FIELD, .read = pads_read, .access = REG_RO },
+    R("ICR", 0x0c, icr, .count = 2, .stride = 4),
+    R("IMR", 0x14, imr),
+    R("ISR", 0x18, isr, .w1c = UINT32_MAX),
+    R("EDGE", 0x1c, edge),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
@@ -51,6 +61,14 @@ static void reset(Device *d, ResetPhase phase)
     else if (phase == RESET_HOLD)
         update(s);
 }
-static const DeviceType type = { .name = "imx.gpio", .desc = "i.MX GPIO", .category = "Misc", .size = sizeof(ImxGpio), .banks = banks, .state = state,
-                                 .in_pins = in_pins, .out_pins = out_pins, .input = input, .reset = reset };
+static const DeviceType type = { .name = "imx.gpio",
+                                 .desc = "i.MX GPIO",
+                                 .category = "Misc",
+                                 .size = sizeof(ImxGpio),
+                                 .banks = banks,
+                                 .state = state,
+                                 .in_pins = in_pins,
+                                 .out_pins = out_pins,
+                                 .input = input,
+                                 .reset = reset };
 DEVICE_REGISTER(type)

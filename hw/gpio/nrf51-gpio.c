@@ -91,14 +91,23 @@ static const Reg regs[] = {
     { .name = "DIR", .at = 0x514, .size = 4, .field = offsetof(NrfGpio, dir), .wrote = wrote },
     { .name = "DIRSET", .at = 0x518, .size = 4, .field = REG_NO_FIELD, .read = dir_read, .wrote = wrote },
     { .name = "DIRCLR", .at = 0x51c, .size = 4, .field = REG_NO_FIELD, .read = dir_read, .wrote = wrote },
-    { .name = "PIN_CNF", .at = 0x700, .size = 4, .count = PINS, .field = offsetof(NrfGpio, cnf), .reset = 2, .rsvd = 0xfffcf8f0, .wrote = wrote },
+    { .name = "PIN_CNF",
+      .at = 0x700,
+      .size = 4,
+      .count = PINS,
+      .field = offsetof(NrfGpio, cnf),
+      .reset = 2,
+      .rsvd = 0xfffcf8f0,
+      .wrote = wrote },
     { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const StateField state[] = { STATE_U32(NrfGpio, driven), STATE_U32(NrfGpio, level), STATE_U32(NrfGpio, taken),
                                     STATE_U32(NrfGpio, taken_level), STATE_U32(NrfGpio, seen), STATE_END_OF_TABLE };
-static const Property props[] = { DEFINE_PROP_U32("pulled-up", NrfGpio, pulled_up, 0, "inputs that resistors on the board pull up"), DEFINE_PROP_END };
+static const Property props[] = {
+    DEFINE_PROP_U32("pulled-up", NrfGpio, pulled_up, 0, "inputs that resistors on the board pull up"), DEFINE_PROP_END
+};
 static const char *const outs[] = { "out*32", "detect", "level*32", NULL }, *const ins[] = { "in*32", NULL };
 
 static void input_pin(Device *d, unsigned pin, int level)
@@ -125,7 +134,17 @@ static void info(Device *d, GString *out)
 }
 
 static const DeviceType nrf51_gpio_type = {
-    .name = "nrf51-gpio", .desc = "nRF51 general purpose I/O", .category = "Misc", .size = sizeof(NrfGpio), .banks = banks, .props = props,
-    .state = state, .out_pins = outs, .in_pins = ins, .reset = reset, .input = input_pin, .info = info,
+    .name = "nrf51-gpio",
+    .desc = "nRF51 general purpose I/O",
+    .category = "Misc",
+    .size = sizeof(NrfGpio),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = outs,
+    .in_pins = ins,
+    .reset = reset,
+    .input = input_pin,
+    .info = info,
 };
 DEVICE_REGISTER(nrf51_gpio_type)

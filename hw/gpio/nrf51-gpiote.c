@@ -89,12 +89,21 @@ void nrf_gpiote_attach(Device *gpiote, Device *gpio)
 }
 
 static const StateField state[] = {
-    STATE_U32_ARRAY(NrfGpiote, config), STATE_U32(NrfGpiote, level), STATE_U32(NrfGpiote, driven), STATE_BOOL(NrfGpiote, detect), STATE_END_OF_TABLE,
+    STATE_U32_ARRAY(NrfGpiote, config), STATE_U32(NrfGpiote, level), STATE_U32(NrfGpiote, driven),
+    STATE_BOOL(NrfGpiote, detect),      STATE_END_OF_TABLE,
 };
 static const char *const ins[] = { "in*32", "detect", NULL };
 static const NrfType gpiote_class = { .task = task, .read = read_reg, .write = write_reg };
 static const DeviceType nrf51_gpiote_type = {
-    .name = "nrf51-gpiote", .desc = "nRF51 GPIO tasks and events", .category = "Misc", .size = sizeof(NrfGpiote), .base = &nrf51_base_type,
-    .state = state, .in_pins = ins, .input = input, .reset = reset, .class_data = &gpiote_class,
+    .name = "nrf51-gpiote",
+    .desc = "nRF51 GPIO tasks and events",
+    .category = "Misc",
+    .size = sizeof(NrfGpiote),
+    .base = &nrf51_base_type,
+    .state = state,
+    .in_pins = ins,
+    .input = input,
+    .reset = reset,
+    .class_data = &gpiote_class,
 };
 DEVICE_REGISTER(nrf51_gpiote_type)

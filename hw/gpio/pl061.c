@@ -46,7 +46,10 @@ static void data_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 
 static void any_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update((Pl061 *)d); }
 static uint64_t ris_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Pl061 *)d)->ris; }
-static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t v) { return ((Pl061 *)d)->ris & ((Pl061 *)d)->ie; }
+static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t v)
+{
+    return ((Pl061 *)d)->ris & ((Pl061 *)d)->ie;
+}
 
 static void ic_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -65,20 +68,35 @@ static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 #define FIELD(f) offsetof(Pl061, f)
 #define ROW(n, a, f) { .name = n, .at = a, .size = 4, .field = FIELD(f), .rsvd = 0xffffff00, .wrote = any_wrote }
 static const Reg pl061_regs[] = {
-    { .name = "GPIODATA", .at = 0x000, .size = 4, .count = 256, .field = REG_NO_FIELD, .read = data_read, .wrote = data_wrote },
-    ROW("GPIODIR", 0x400, dir), ROW("GPIOIS", 0x404, is), ROW("GPIOIBE", 0x408, ibe), ROW("GPIOIEV", 0x40c, iev),
+    { .name = "GPIODATA",
+      .at = 0x000,
+      .size = 4,
+      .count = 256,
+      .field = REG_NO_FIELD,
+      .read = data_read,
+      .wrote = data_wrote },
+    ROW("GPIODIR", 0x400, dir),
+    ROW("GPIOIS", 0x404, is),
+    ROW("GPIOIBE", 0x408, ibe),
+    ROW("GPIOIEV", 0x40c, iev),
     ROW("GPIOIE", 0x410, ie),
     { .name = "GPIORIS", .at = 0x414, .size = 4, .field = REG_NO_FIELD, .read = ris_read, .access = REG_RO },
     { .name = "GPIOMIS", .at = 0x418, .size = 4, .field = REG_NO_FIELD, .read = mis_read, .access = REG_RO },
     { .name = "GPIOIC", .at = 0x41c, .size = 4, .field = REG_NO_FIELD, .wrote = ic_wrote, .access = REG_WO },
     { .name = "GPIOAFSEL", .at = 0x420, .size = 4, .field = FIELD(afsel), .rsvd = 0xffffff00 },
-    { .name = "GPIOPeriphID", .at = 0xfe0, .size = 4, .count = 8, .field = REG_NO_FIELD, .read = id_read, .access = REG_RO },
+    { .name = "GPIOPeriphID",
+      .at = 0xfe0,
+      .size = 4,
+      .count = 8,
+      .field = REG_NO_FIELD,
+      .read = id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank pl061_bank = { .name = "regs", .size = 0x1000, .regs = pl061_regs };
 static const RegBank *const pl061_banks[] = { &pl061_bank, NULL };
-static const StateField pl061_state[] = { STATE_U32(Pl061, ris), STATE_U8(Pl061, in), STATE_U8(Pl061, out), STATE_U8(Pl061, last),
-                                          STATE_END_OF_TABLE };
+static const StateField pl061_state[] = { STATE_U32(Pl061, ris), STATE_U8(Pl061, in), STATE_U8(Pl061, out),
+                                          STATE_U8(Pl061, last), STATE_END_OF_TABLE };
 
 static void pl061_reset(Device *d, ResetPhase phase)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* GPIO ports of STM32F4 (RM0090, chapter 8) and STM32F1 (RM0041, chapter 7). Inputs that nothing drives follow their pull. */
+/*
+ * GPIO ports of STM32F4 (RM0090, chapter 8) and STM32F1 (RM0041, chapter 7). Inputs that nothing drives follow their
+ * pull.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
@@ -49,7 +52,10 @@ static void bsrr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
     update(s);
 }
 
-static void brr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { bsrr_wrote(d, r, i, old, value << 16); }
+static void brr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    bsrr_wrote(d, r, i, old, value << 16);
+}
 
 #define R(n, a, f) { .name = n, .at = a, .size = 4, .field = offsetof(Stm32Gpio, f), .wrote = wrote }
 static const Reg f4_regs[] = {
@@ -61,14 +67,22 @@ static const Reg f4_regs[] = {
     { .name = NULL },
 };
 static const Reg f1_regs[] = {
-    { .name = "CR", .at = 0x00, .size = 4, .count = 2, .field = offsetof(Stm32Gpio, cr), .reset = 0x44444444, .wrote = wrote },
+    { .name = "CR",
+      .at = 0x00,
+      .size = 4,
+      .count = 2,
+      .field = offsetof(Stm32Gpio, cr),
+      .reset = 0x44444444,
+      .wrote = wrote },
     { .name = "IDR", .at = 0x08, .size = 4, .field = REG_NO_FIELD, .read = idr_read, .access = REG_RO },
     { .name = "ODR", .at = 0x0c, .size = 4, .field = offsetof(Stm32Gpio, odr), .rsvd = 0xffff0000, .wrote = wrote },
     { .name = "BSRR", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .wrote = bsrr_wrote },
-    { .name = "BRR", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .wrote = brr_wrote }, R("LCKR", 0x18, lckr),
+    { .name = "BRR", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .wrote = brr_wrote },
+    R("LCKR", 0x18, lckr),
     { .name = NULL },
 };
-static const RegBank f4_bank = { .name = "regs", .size = 0x400, .regs = f4_regs }, f1_bank = { .name = "regs", .size = 0x400, .regs = f1_regs };
+static const RegBank f4_bank = { .name = "regs", .size = 0x400, .regs = f4_regs },
+                     f1_bank = { .name = "regs", .size = 0x400, .regs = f1_regs };
 static const RegBank *const f4_banks[] = { &f4_bank, NULL }, *const f1_banks[] = { &f1_bank, NULL };
 static const StateField state[] = { STATE_U32(Stm32Gpio, driven), STATE_U32(Stm32Gpio, level), STATE_END_OF_TABLE };
 static const Property props[] = {
@@ -96,8 +110,14 @@ static void reset(Device *d, ResetPhase phase)
         update(s);
 }
 
-#define COMMON .category = "Misc", .size = sizeof(Stm32Gpio), .state = state, .out_pins = outs, .in_pins = ins, .reset = reset, .input = input_pin
-static const DeviceType f4_type = { .name = "stm32f4xx-gpio", .desc = "STM32F4 GPIO port", COMMON, .banks = f4_banks, .props = props };
-static const DeviceType f1_type = { .name = "stm32f1xx-gpio", .desc = "STM32F1 GPIO port", COMMON, .banks = f1_banks, .init = f1_init };
+#define COMMON \
+    .category = "Misc", .size = sizeof(Stm32Gpio), .state = state, .out_pins = outs, .in_pins = ins, .reset = reset, \
+        .input = input_pin
+static const DeviceType f4_type = {
+    .name = "stm32f4xx-gpio", .desc = "STM32F4 GPIO port", COMMON, .banks = f4_banks, .props = props
+};
+static const DeviceType f1_type = {
+    .name = "stm32f1xx-gpio", .desc = "STM32F1 GPIO port", COMMON, .banks = f1_banks, .init = f1_init
+};
 DEVICE_REGISTER(f4_type)
 DEVICE_REGISTER(f1_type)

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The I2C controller of i.MX (IMX6DQRM, chapter 35); nothing is on the bus, so every byte is sent and not acknowledged. */
+/*
+ * The I2C controller of i.MX (IMX6DQRM, chapter 35); nothing is on the bus, so every byte is sent and not acknowledged.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
-enum { CR_IEN = 0x80, CR_IIEN = 0x40, CR_MSTA = 0x20, SR_ICF = 0x80, SR_IBB = 0x20, SR_IAL = 0x10, SR_IIF = 2, SR_RXAK = 1 };
+enum {
+    CR_IEN = 0x80,
+    CR_IIEN = 0x40,
+    CR_MSTA = 0x20,
+    SR_ICF = 0x80,
+    SR_IBB = 0x20,
+    SR_IAL = 0x10,
+    SR_IIF = 2,
+    SR_RXAK = 1
+};
 
 typedef struct ImxI2c {
     Device dev; /* always first */
@@ -42,8 +53,12 @@ static uint64_t dr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 
 #define R(name_, at_, f, ...) { .name = name_, .at = at_, .size = 2, .field = offsetof(ImxI2c, f), __VA_ARGS__ }
 static const Reg regs[] = {
-    R("IADR", 0x00, iadr), R("IFDR", 0x04, ifdr), R("I2CR", 0x08, i2cr, .wrote = cr_wrote), R("I2SR", 0x0c, i2sr, .reset = SR_ICF | SR_RXAK, .wrote = sr_wrote),
-    R("I2DR", 0x10, i2dr, .read = dr_read, .wrote = dr_wrote), { .name = NULL },
+    R("IADR", 0x00, iadr),
+    R("IFDR", 0x04, ifdr),
+    R("I2CR", 0x08, i2cr, .wrote = cr_wrote),
+    R("I2SR", 0x0c, i2sr, .reset = SR_ICF | SR_RXAK, .wrote = sr_wrote),
+    R("I2DR", 0x10, i2dr, .read = dr_read, .wrote = dr_wrote),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
@@ -53,6 +68,11 @@ static void reset(Device *d, ResetPhase phase)
     if (phase == RESET_HOLD)
         update((ImxI2c *)d);
 }
-static const DeviceType type = { .name = "imx.i2c", .desc = "i.MX I2C controller", .category = "Misc", .size = sizeof(ImxI2c), .banks = banks,
-                                 .out_pins = pins, .reset = reset };
+static const DeviceType type = { .name = "imx.i2c",
+                                 .desc = "i.MX I2C controller",
+                                 .category = "Misc",
+                                 .size = sizeof(ImxI2c),
+                                 .banks = banks,
+                                 .out_pins = pins,
+                                 .reset = reset };
 DEVICE_REGISTER(type)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TWI of the nRF51 (Reference Manual 3.0, chapter 28), and the two sensors of the micro:bit behind it: the accelerometer MMA8653FC at
- * 0x1d and the magnetometer MAG3110 at 0x0e, at rest (identity, 1 g downwards).
+ * TWI of the nRF51 (Reference Manual 3.0, chapter 28), and the two sensors of the micro:bit behind it: the
+ * accelerometer MMA8653FC at 0x1d and the magnetometer MAG3110 at 0x0e, at rest (identity, 1 g downwards).
  */
 #include "hw/misc/nrf51.h"
 
@@ -146,13 +146,22 @@ static void reset(Device *d, ResetPhase phase)
 }
 
 static const StateField state[] = {
-    STATE_U32(NrfTwi, enable), STATE_U32_ARRAY(NrfTwi, psel), STATE_U32(NrfTwi, frequency), STATE_U32(NrfTwi, address), STATE_U32(NrfTwi, errorsrc),
-    STATE_BYTES(NrfTwi, regs), STATE_BYTES(NrfTwi, pointer), STATE_U8(NrfTwi, rxd), STATE_BOOL(NrfTwi, reading), STATE_BOOL(NrfTwi, writing),
+    STATE_U32(NrfTwi, enable),        STATE_U32_ARRAY(NrfTwi, psel),
+    STATE_U32(NrfTwi, frequency),     STATE_U32(NrfTwi, address),
+    STATE_U32(NrfTwi, errorsrc),      STATE_BYTES(NrfTwi, regs),
+    STATE_BYTES(NrfTwi, pointer),     STATE_U8(NrfTwi, rxd),
+    STATE_BOOL(NrfTwi, reading),      STATE_BOOL(NrfTwi, writing),
     STATE_BOOL(NrfTwi, pointer_next), STATE_END_OF_TABLE,
 };
 static const NrfType class = { .task = task, .read = read_reg, .write = write_reg };
 static const DeviceType nrf51_twi_type = {
-    .name = "nrf51-twi", .desc = "nRF51 two-wire interface with the micro:bit's sensors", .category = "Misc", .size = sizeof(NrfTwi),
-    .base = &nrf51_base_type, .state = state, .reset = reset, .class_data = &class,
+    .name = "nrf51-twi",
+    .desc = "nRF51 two-wire interface with the micro:bit's sensors",
+    .category = "Misc",
+    .size = sizeof(NrfTwi),
+    .base = &nrf51_base_type,
+    .state = state,
+    .reset = reset,
+    .class_data = &class,
 };
 DEVICE_REGISTER(nrf51_twi_type)

@@ -7,8 +7,8 @@
 #include "hw/pci/pci-host.h"
 
 /*
- * First member of both host bridge devices: the root bus and configuration ports. The board fills `spaces` and `io`, starts
- * the device, and then its bus "pcie.0" / "pci.0" exists.
+ * First member of both host bridge devices: the root bus and configuration ports. The board fills `spaces` and `io`,
+ * starts the device, and then its bus "pcie.0" / "pci.0" exists.
  */
 typedef struct HostBridge {
     Device dev;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* "ICH9-LPC": D31:F0 of ICH9: ISA bus, PCI interrupt routing, power management, SMI, reset (Intel ICH9 datasheet, 316972, chapter 13). */
+/*
+ * "ICH9-LPC": D31:F0 of ICH9: ISA bus, PCI interrupt routing, power management, SMI, reset (Intel ICH9 datasheet,
+ * 316972, chapter 13).
+ */
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/machine.h"

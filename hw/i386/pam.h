@@ -31,7 +31,9 @@ void shadow_start(Shadow *s, const SmramSpaces *spaces);
 void shadow_stop(Shadow *s);
 /* The seven PAM registers: two bits (read enable, write enable) per segment; PAM0[5:4] is 0xf0000-0xfffff. */
 void shadow_set_pam(Shadow *s, const uint8_t pam[7]);
-/* At reset: the registers lose their contents, but not when RAM has been kept in S3 (firmware resumes from its shadow). */
+/*
+ * At reset: the registers lose their contents, but not when RAM has been kept in S3 (firmware resumes from its shadow).
+ */
 void shadow_reset_pam(Shadow *s, uint8_t pam[7], bool keep);
 /* open: CPUs outside SMM see SMRAM; enabled: SMM sees it (else PCI). */
 void shadow_set_smram(Shadow *s, bool enabled, bool open);

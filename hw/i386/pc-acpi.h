@@ -7,12 +7,15 @@
 
 /* The board's facts, from its devices as they are now. */
 void pc_acpi_facts(PcBoard *b);
-/* Files for the firmware; the tables are built again when it selects one, since it has placed the chipset's registers then. */
+/*
+ * Files for the firmware; the tables are built again when it selects one, since it has placed the chipset's registers
+ * then.
+ */
 bool pc_acpi_setup(PcBoard *b, Error **errp);
 bool pc_smbios_setup(PcBoard *b, Error **errp);
 /*
- * Without firmware: ACPI and SMBIOS tables into RAM. Entry points lie in 0xf0000-0xfffff (the RSDP at PC_RSDP_AT), the rest in
- * the last PC_TABLES_RESERVE bytes of low RAM.
+ * Without firmware: ACPI and SMBIOS tables into RAM. Entry points lie in 0xf0000-0xfffff (the RSDP at PC_RSDP_AT), the
+ * rest in the last PC_TABLES_RESERVE bytes of low RAM.
  */
 #define PC_RSDP_AT 0xf0000u
 #define PC_TABLES_RESERVE (256 * KiB)

@@ -155,8 +155,9 @@ static void set_boot_order(PcBoard *b, const char *order)
 }
 
 /*
- * The first four disks in the CMOS RAM, as BIOSes of PC/ATs keep them: type 47 with its geometry for two, and for each whether the BIOS
- * shows its geometry or one made from the number of sectors (byte 39h: two bits a disk; 0: its own, 1: LBA).
+ * The first four disks in the CMOS RAM, as BIOSes of PC/ATs keep them: type 47 with its geometry for two, and for each
+ * whether the BIOS shows its geometry or one made from the number of sectors (byte 39h: two bits a disk; 0: its own, 1:
+ * LBA).
  */
 static void fill_cmos_disks(PcBoard *b)
 {
@@ -173,8 +174,9 @@ static void fill_cmos_disks(PcBoard *b)
         if (n > 1)
             continue;
         const uint8_t cyls[] = { a->geometry.cyls & 0xff, (uint8_t)(a->geometry.cyls >> 8) };
-        const uint8_t entry[TABLE_SIZE] = { cyls[0], cyls[1], (uint8_t)a->geometry.heads, 0xff, 0xff, 0xc0 | (a->geometry.heads > 8 ? 8 : 0), cyls[0], cyls[1],
-                                            (uint8_t)a->geometry.secs };
+        const uint8_t entry[TABLE_SIZE] = { cyls[0], cyls[1], (uint8_t)a->geometry.heads,
+                                            0xff,    0xff,    0xc0 | (a->geometry.heads > 8 ? 8 : 0),
+                                            cyls[0], cyls[1], (uint8_t)a->geometry.secs };
         types |= n ? 0x0f : 0xf0;
         mc146818_set(b->rtc, EXTENDED + n, USER_TYPE);
         for (unsigned i = 0; i < TABLE_SIZE; i++)
@@ -189,7 +191,8 @@ static void fill_cmos_floppies(PcBoard *b)
     uint8_t a = floppy_cmos_type(0), second = floppy_cmos_type(1);
 
     mc146818_set(b->rtc, 0x10, (uint8_t)(a << 4 | second));
-    mc146818_set(b->rtc, 0x14, (uint8_t)(0x06 | (a || second) | (a && second) << 6)); /* equipment: FPU, PS/2 mouse, floppy drives */
+    /* equipment: FPU, PS/2 mouse, floppy drives */
+    mc146818_set(b->rtc, 0x14, (uint8_t)(0x06 | (a || second) | (a && second) << 6));
 }
 
 void pc_board_reset(Machine *m)
@@ -330,7 +333,8 @@ bool pc_board_add_fw_cfg(PcBoard *b, Error **errp)
     if (b->pm && !b->pm->disable_s4)
         states[4] |= 0x80;
     uint64_t base, size, end = memory_devices_end(&b->machine, 4 * GiB + b->above_4g);
-    if (memory_devices_range(&base, &size) && !fw_cfg_add_file(b->fw, "etc/reserved-memory-end", &end, sizeof(end), errp))
+    if (memory_devices_range(&base, &size) &&
+        !fw_cfg_add_file(b->fw, "etc/reserved-memory-end", &end, sizeof(end), errp))
         return false; /* firmware places the 64-bit window of PCI behind it */
     return fw_cfg_add_e820(b->fw, e820, pc_board_e820(b, e820), errp) &&
            fw_cfg_add_file(b->fw, "etc/system-states", states, sizeof(states), errp);
@@ -368,8 +372,8 @@ bool pc_board_build(Machine *m, const PcModel *model, Error **errp)
     if (!pc_board_add_cpus(b, errp) || !add_chipset(b, errp))
         return false;
     b->isa = isa_bus_first();
-    if (!connect_south(b, errp) || !pc_board_add_timers(b, errp) || !add_keyboard(b, errp) || !pc_board_isa_device(b, "i8257", "dma", errp, NULL) ||
-        !pc_board_add_serial(b, errp))
+    if (!connect_south(b, errp) || !pc_board_add_timers(b, errp) || !add_keyboard(b, errp) ||
+        !pc_board_isa_device(b, "i8257", "dma", errp, NULL) || !pc_board_add_serial(b, errp))
         return false;
     fill_cmos(b);
     if (!pc_board_add_memory_slots(b, errp) || !pc_board_add_cpu_hotplug(b, errp))

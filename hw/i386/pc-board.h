@@ -45,9 +45,11 @@ static inline PcBoard *pc_board(Machine *m) { return (PcBoard *)m; }
 
 #define PC_BOARD_PROPS \
     DEFINE_PROP_ENUM("smm", PcBoard, smm, PC_AUTO, pc_switch_names, "system management mode"), \
-    DEFINE_PROP_ENUM("vmport", PcBoard, vmport, PC_AUTO, pc_switch_names, "the back door port (accepted, not modelled)"), \
+    DEFINE_PROP_ENUM("vmport", PcBoard, vmport, PC_AUTO, pc_switch_names, \
+        "the back door port (accepted, not modelled)"), \
     DEFINE_PROP_ENUM("pit", PcBoard, pit_switch, PC_AUTO, pc_switch_names, "8254 interval timer"), \
-    DEFINE_PROP_ENUM("kernel-irqchip", PcBoard, irqchip, 0, pc_irqchip_names, "where KVM keeps the interrupt controllers"), \
+    DEFINE_PROP_ENUM("kernel-irqchip", PcBoard, irqchip, 0, pc_irqchip_names, \
+        "where KVM keeps the interrupt controllers"), \
     DEFINE_PROP_BOOL("i8042", PcBoard, i8042, true, "PS/2 keyboard and mouse controller"), \
     DEFINE_PROP_BOOL("usb", PcBoard, usb, false, "USB controller (none in this version)"), \
     DEFINE_PROP_BOOL("smbus", PcBoard, smbus, true, "SMBus with memory-module EEPROMs"), \

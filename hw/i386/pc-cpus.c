@@ -11,12 +11,16 @@ static unsigned width_of(unsigned count) { return count > 1 ? 32u - (unsigned)__
 /* Each topology level has a whole number of bits in the APIC id (SDM vol. 3A, 9.9.1). */
 static uint32_t apic_id_of(const MachineConfig *c, const CpuSlot *s)
 {
-    unsigned core_at = width_of(c->threads), die_at = core_at + width_of(c->cores), socket_at = die_at + width_of(MAX(c->dies, 1));
+    unsigned core_at = width_of(c->threads), die_at = core_at + width_of(c->cores),
+             socket_at = die_at + width_of(MAX(c->dies, 1));
 
     return s->thread | s->core << core_at | s->die << die_at | s->socket << socket_at;
 }
 
-static const char *model_of(const Machine *m) { return m->config.cpu_model ? m->config.cpu_model : m->type->default_cpu; }
+static const char *model_of(const Machine *m)
+{
+    return m->config.cpu_model ? m->config.cpu_model : m->type->default_cpu;
+}
 
 static char *apic_name(unsigned n) { return g_strdup_printf("apic%u", n); }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* "PIIX3": PCI-to-ISA bridge of the pc machine: ISA bus, PIRQ routing, reset control (Intel 82371SB datasheet, 290550). */
+/*
+ * "PIIX3": PCI-to-ISA bridge of the pc machine: ISA bus, PIRQ routing, reset control (Intel 82371SB datasheet, 290550).
+ */
 #include "base/bits.h"
 #include "hw/i386/host-bridge.h"
 #include "hw/i386/southbridge.h"

@@ -195,7 +195,10 @@ static const Property pm_props[] = {
     DEFINE_PROP_END,
 };
 static const StateField pm_state[] = {
-    ACPI_PM_STATE(Piix4Pm, pm), STATE_STRUCT(Piix4Pm, smbus, smbus_host_state), ACPI_PCIHP_STATE(Piix4Pm, pcihp), STATE_END_OF_TABLE,
+    ACPI_PM_STATE(Piix4Pm, pm),
+    STATE_STRUCT(Piix4Pm, smbus, smbus_host_state),
+    ACPI_PCIHP_STATE(Piix4Pm, pcihp),
+    STATE_END_OF_TABLE,
 };
 static const char *const pm_pins[] = { "sci", "smbus", NULL };
 

@@ -160,9 +160,16 @@ const MemOps smbus_host_ops = { .read = host_read, .write = host_write, .min_siz
                                 .max_size = 1 };
 
 const StateField smbus_host_state[] = {
-    STATE_U8(SmbusHost, status), STATE_U8(SmbusHost, control), STATE_U8(SmbusHost, command), STATE_U8(SmbusHost, address),
-    STATE_U8(SmbusHost, data0), STATE_U8(SmbusHost, data1), STATE_U8(SmbusHost, aux_control),
-    STATE_U8(SmbusHost, block_index), STATE_BYTES(SmbusHost, block), STATE_BYTES(SmbusHost, eeprom_at),
+    STATE_U8(SmbusHost, status),
+    STATE_U8(SmbusHost, control),
+    STATE_U8(SmbusHost, command),
+    STATE_U8(SmbusHost, address),
+    STATE_U8(SmbusHost, data0),
+    STATE_U8(SmbusHost, data1),
+    STATE_U8(SmbusHost, aux_control),
+    STATE_U8(SmbusHost, block_index),
+    STATE_BYTES(SmbusHost, block),
+    STATE_BYTES(SmbusHost, eeprom_at),
     STATE_END_OF_TABLE,
 };
 
@@ -184,7 +191,9 @@ bool smbus_host_loaded(SmbusHost *s, Error **errp)
     return false;
 }
 
-/* JEDEC Standard 21-C appendix X: the bytes that firmware and decode tools read of a DDR2 DIMM with one or two ranks. */
+/*
+ * JEDEC Standard 21-C appendix X: the bytes that firmware and decode tools read of a DDR2 DIMM with one or two ranks.
+ */
 static void fill_spd(uint8_t spd[SMBUS_EEPROM_SIZE], uint64_t bytes)
 {
     static const char part[] = "RHEA RAM";

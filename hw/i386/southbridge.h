@@ -8,8 +8,8 @@
 #include "hw/pci/pci-host.h"
 
 /*
- * The board connects output pins "gsi" 0..23 of the bridge to the interrupt lines, then starts it; started, it has an ISA bus
- * whose lines are the board's (isa_bus_init's irq), and answers PCI interrupt routing of its bus.
+ * The board connects output pins "gsi" 0..23 of the bridge to the interrupt lines, then starts it; started, it has an
+ * ISA bus whose lines are the board's (isa_bus_init's irq), and answers PCI interrupt routing of its bus.
  */
 AcpiPm *ich9_lpc_pm(PciDevice *lpc);
 uint16_t ich9_lpc_pmbase(const PciDevice *lpc);

@@ -27,7 +27,8 @@ void tco_rld_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t v
 void tco_cnt_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value);
 
 #define TCO_ROWS(T, f) \
-    { .name = "TCO_RLD", .at = 0x60, .size = 2, .field = offsetof(T, f.rld), .read = tco_rld_read, .wrote = tco_rld_wrote }, \
+    { .name = "TCO_RLD", .at = 0x60, .size = 2, .field = offsetof(T, f.rld), .read = tco_rld_read, \
+        .wrote = tco_rld_wrote }, \
     { .name = "TCO_DAT_IN", .at = 0x62, .size = 1, .field = offsetof(T, f.dat_in) }, \
     { .name = "TCO_DAT_OUT", .at = 0x63, .size = 1, .field = offsetof(T, f.dat_out) }, \
     { .name = "TCO1_STS", .at = 0x64, .size = 2, .field = offsetof(T, f.tco1_sts), .w1c = 0x117b, .ro = 0xee84 }, \

@@ -1,14 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* A port of an AHCI controller: registers, FISes, command lists, PRDTs (AHCI 1.3.1, 3.3, 4 and 5; Serial ATA 3.1, 10.5). */
+/*
+ * A port of an AHCI controller: registers, FISes, command lists, PRDTs (AHCI 1.3.1, 3.3, 4 and 5; Serial ATA 3.1,
+ * 10.5).
+ */
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/ide/ahci.h"
 
-enum { CLB = 0x00, CLBU = 0x04, FB = 0x08, FBU = 0x0c, IS = 0x10, IE = 0x14, CMD = 0x18, TFD = 0x20, SIG = 0x24, SSTS = 0x28, SCTL = 0x2c,
-       SERR = 0x30, SACT = 0x34, CI = 0x38, SNTF = 0x3c };
-enum { CMD_ST = 1, CMD_SUD = 2, CMD_POD = 4, CMD_CLO = 8, CMD_FRE = 0x10, CMD_FR = 0x4000, CMD_CR = 0x8000, CMD_KEPT = CMD_ST | CMD_SUD | CMD_POD | CMD_FRE |
-       0x03000000 /* ATAPI, DLAE */ };
+enum {
+    CLB = 0x00,
+    CLBU = 0x04,
+    FB = 0x08,
+    FBU = 0x0c,
+    IS = 0x10,
+    IE = 0x14,
+    CMD = 0x18,
+    TFD = 0x20,
+    SIG = 0x24,
+    SSTS = 0x28,
+    SCTL = 0x2c,
+    SERR = 0x30,
+    SACT = 0x34,
+    CI = 0x38,
+    SNTF = 0x3c
+};
+enum {
+    CMD_ST = 1,
+    CMD_SUD = 2,
+    CMD_POD = 4,
+    CMD_CLO = 8,
+    CMD_FRE = 0x10,
+    CMD_FR = 0x4000,
+    CMD_CR = 0x8000,
+    CMD_KEPT = CMD_ST | CMD_SUD | CMD_POD | CMD_FRE | 0x03000000 /* ATAPI, DLAE */
+};
 #define IS_DHRS BIT(0)
 #define IS_PSS BIT(1)
 #define IS_SDBS BIT(3)
@@ -53,8 +79,8 @@ static void put_fis(AhciPort *p, unsigned at, const uint8_t *fis, unsigned len)
 
 static void fill_registers(uint8_t f[20], const AtaRegs *r)
 {
-    const uint8_t values[] = { r->status, r->error, r->low[0], r->mid[0], r->high[0], r->device, r->low[1], r->mid[1], r->high[1], 0,
-                               r->count[0], r->count[1] };
+    const uint8_t values[] = { r->status, r->error,  r->low[0],  r->mid[0], r->high[0],  r->device,
+                               r->low[1], r->mid[1], r->high[1], 0,         r->count[0], r->count[1] };
     memcpy(f + 2, values, sizeof values);
 }
 
@@ -146,7 +172,10 @@ static void finished(AtaDrive *a, AtaCommand *c, bool interrupt)
 
 /* --- data: the PRDT (4.2.3.3) --- */
 
-/* The entries hold what a guest wrote: lengths are 1 to 4 MiB, their number at most 65535; the cursor only goes forward. */
+/*
+ * The entries hold what a guest wrote: lengths are 1 to 4 MiB, their number at most 65535; the cursor only goes
+ * forward.
+ */
 static uint64_t map(AtaDrive *a, AtaCommand *c, DmaVec *v, uint64_t at, uint64_t len)
 {
     AhciPort *p = a->bus->host;
@@ -164,7 +193,8 @@ static uint64_t map(AtaDrive *a, AtaCommand *c, DmaVec *v, uint64_t at, uint64_t
             return got;
         }
         for (uint32_t i = 0; i < n && got < len; i++) {
-            uint64_t addr = load_le64(prd + i * PRD_SIZE) & ~UINT64_C(1), size = (load_le32(prd + i * PRD_SIZE + 12) & 0x3fffff) + 1;
+            uint64_t addr = load_le64(prd + i * PRD_SIZE) & ~UINT64_C(1),
+                     size = (load_le32(prd + i * PRD_SIZE + 12) & 0x3fffff) + 1;
             s->interrupt |= prd[i * PRD_SIZE + 15] >> 7;
             if (at + got < s->base + size) {
                 uint64_t skip = at + got - s->base, piece = MIN(size - skip, len - got);
@@ -212,8 +242,15 @@ static void control_fis(AhciPort *p, AtaDrive *a, unsigned n, const uint8_t *f)
 
 static void load_registers(AtaRegs *r, const uint8_t *f)
 {
-    *r = (AtaRegs){ .feature = { f[3], f[11] }, .count = { f[12], f[13] }, .low = { f[4], f[8] }, .mid = { f[5], f[9] }, .high = { f[6], f[10] },
-                    .device = f[7], .control = f[15], .status = r->status, .error = r->error };
+    *r = (AtaRegs){ .feature = { f[3], f[11] },
+                    .count = { f[12], f[13] },
+                    .low = { f[4], f[8] },
+                    .mid = { f[5], f[9] },
+                    .high = { f[6], f[10] },
+                    .device = f[7],
+                    .control = f[15],
+                    .status = r->status,
+                    .error = r->error };
 }
 
 static void issue(AhciPort *p, AtaDrive *a, unsigned n)
@@ -231,7 +268,8 @@ static void issue(AhciPort *p, AtaDrive *a, unsigned n)
         return;
     }
     if ((header[0] & 0x1f) < 5 || f[0] != FIS_H2D) {
-        log_guest_error(p->hba->pci.dev.id, "AHCI: port %u: slot %u holds no command FIS (type 0x%02x)", p->number, n, f[0]);
+        log_guest_error(p->hba->pci.dev.id, "AHCI: port %u: slot %u holds no command FIS (type 0x%02x)", p->number, n,
+                        f[0]);
         p->ci &= ~(uint32_t)BIT(n);
         return;
     }
@@ -272,7 +310,8 @@ static void process(AhciPort *p)
     for (unsigned rounds = 0; rounds < 4 * AHCI_SLOTS; rounds++) {
         AtaDrive *a = drive(p);
         int n = next_slot(p);
-        if (!a || n < 0 || !(p->cmd & CMD_ST) || p->halted || p->resetting || p->current >= 0 || a->cmd.active || a->quiescing)
+        if (!a || n < 0 || !(p->cmd & CMD_ST) || p->halted || p->resetting || p->current >= 0 || a->cmd.active ||
+            a->quiescing)
             break;
         issue(p, a, (unsigned)n);
     }
@@ -299,9 +338,13 @@ static bool fetch_again(AtaDrive *a, uint8_t n)
     return true;
 }
 
-const AtaHostOps ahci_host_ops = {
-    .sata = true, .map = map, .finished = finished, .packet = packet, .idle = idle, .slot = slot, .fetch_again = fetch_again
-};
+const AtaHostOps ahci_host_ops = { .sata = true,
+                                   .map = map,
+                                   .finished = finished,
+                                   .packet = packet,
+                                   .idle = idle,
+                                   .slot = slot,
+                                   .fetch_again = fetch_again };
 
 /* --- registers --- */
 
@@ -356,7 +399,8 @@ static void write_sctl(AhciPort *p, uint32_t value)
 
 static uint32_t status_bits(const AhciPort *p)
 {
-    return (p->is & ~(uint32_t)(IS_PCS | IS_PRCS)) | (p->serr & SERR_X ? (uint32_t)IS_PCS : 0) | (p->serr & SERR_N ? (uint32_t)IS_PRCS : 0);
+    return (p->is & ~(uint32_t)(IS_PCS | IS_PRCS)) | (p->serr & SERR_X ? (uint32_t)IS_PCS : 0) |
+           (p->serr & SERR_N ? (uint32_t)IS_PRCS : 0);
 }
 
 uint32_t ahci_port_read(AhciPort *p, unsigned at)
@@ -371,7 +415,8 @@ uint32_t ahci_port_read(AhciPort *p, unsigned at)
     case IS: return status_bits(p);
     case IE: return p->ie;
     case CMD:
-        return p->cmd | (p->cmd & CMD_FRE ? CMD_FR : 0) | (p->cmd & CMD_ST ? CMD_CR : 0) | (uint32_t)(p->cmd & CMD_ST ? p->last & 31 : 0) << 8;
+        return p->cmd | (p->cmd & CMD_FRE ? CMD_FR : 0) | (p->cmd & CMD_ST ? CMD_CR : 0) |
+               (uint32_t)(p->cmd & CMD_ST ? p->last & 31 : 0) << 8;
     case TFD: return a ? a->r.status | (uint32_t)a->r.error << 8 : 0x7f;
     case SIG: return !a ? 0xffffffff : a->cd ? 0xeb140101 : 0x00000101;
     case SSTS: return !a || (p->sctl & 0xf) == 4 ? 0 : (p->sctl & 0xf) == 1 ? 1 : 0x123; /* active, generation 2 */

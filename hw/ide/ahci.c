@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* "ich9-ahci" and "ahci": the SATA controller of ICH9 in AHCI mode (AHCI 1.3.1; Intel ICH9 datasheet, 316972, chapter 15). */
+/*
+ * "ich9-ahci" and "ahci": the SATA controller of ICH9 in AHCI mode (AHCI 1.3.1; Intel ICH9 datasheet, 316972, chapter
+ * 15).
+ */
 #include "hw/ide/ahci.h"
 #include "base/bits.h"
 
@@ -10,8 +13,9 @@ enum { VERSION = 0x00010301, GHC_HR = 1, GHC_IE = 2 };
 
 static uint32_t capabilities(const Ahci *h)
 {
-    return (h->ports - 1) | (AHCI_SLOTS - 1) << 8 | (uint32_t)BIT(15) /* several DRQ blocks */ | (uint32_t)BIT(18) /* AHCI only */ |
-           2u << 20 /* 3 Gbit/s */ | (uint32_t)BIT(24) /* CLO */ | (uint32_t)BIT(30) /* queues */ | (uint32_t)BIT(31) /* 64 bits */;
+    return (h->ports - 1) | (AHCI_SLOTS - 1) << 8 | (uint32_t)BIT(15) /* several DRQ blocks */ |
+           (uint32_t)BIT(18) /* AHCI only */ | 2u << 20 /* 3 Gbit/s */ | (uint32_t)BIT(24) /* CLO */ |
+           (uint32_t)BIT(30) /* queues */ | (uint32_t)BIT(31) /* 64 bits */;
 }
 
 /* --- interrupts --- */
@@ -213,23 +217,29 @@ static void stop(Device *d)
     mem_region_free(h->idp);
 }
 
-static const StateField port_state[] = {
-    STATE_U64(AhciPort, clb), STATE_U64(AhciPort, fb), STATE_U32(AhciPort, is), STATE_U32(AhciPort, ie), STATE_U32(AhciPort, cmd),
-    STATE_U32(AhciPort, sctl), STATE_U32(AhciPort, serr), STATE_U32(AhciPort, sact), STATE_U32(AhciPort, ci), STATE_BOOL(AhciPort, halted),
-    STATE_BOOL(AhciPort, srst), STATE_BOOL(AhciPort, signature_due), STATE_U8(AhciPort, last), STATE_END_OF_TABLE
-};
-static const StateField state[] = {
-    STATE_U32(Ahci, ghc), STATE_U32(Ahci, is), STATE_U32(Ahci, idp_index), STATE_STRUCT_ARRAY(Ahci, port, port_state), STATE_END_OF_TABLE
-};
+static const StateField port_state[] = { STATE_U64(AhciPort, clb),   STATE_U64(AhciPort, fb),
+                                         STATE_U32(AhciPort, is),    STATE_U32(AhciPort, ie),
+                                         STATE_U32(AhciPort, cmd),   STATE_U32(AhciPort, sctl),
+                                         STATE_U32(AhciPort, serr),  STATE_U32(AhciPort, sact),
+                                         STATE_U32(AhciPort, ci),    STATE_BOOL(AhciPort, halted),
+                                         STATE_BOOL(AhciPort, srst), STATE_BOOL(AhciPort, signature_due),
+                                         STATE_U8(AhciPort, last),   STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U32(Ahci, ghc), STATE_U32(Ahci, is), STATE_U32(Ahci, idp_index),
+                                    STATE_STRUCT_ARRAY(Ahci, port, port_state), STATE_END_OF_TABLE };
 static const Property props[] = {
-    PROP_(PROP_U32, "ports", Ahci, ports, ICH9_PORTS, "SATA ports: buses ID.0, ID.1, …", .min = 1, .max = AHCI_PORTS_MAX - 1),
+    PROP_(PROP_U32, "ports", Ahci, ports, ICH9_PORTS, "SATA ports: buses ID.0, ID.1, …", .min = 1,
+          .max = AHCI_PORTS_MAX - 1),
     DEFINE_PROP_END,
 };
 static const char *const provides[] = { "IDE", NULL };
-static const PciDeviceInfo info = { .vendor = PCI_VENDOR_INTEL, .device = 0x2922, .revision = 2, .class_code = 0x010601, .interrupt_pin = 1 };
+static const PciDeviceInfo info = {
+    .vendor = PCI_VENDOR_INTEL, .device = 0x2922, .revision = 2, .class_code = 0x010601, .interrupt_pin = 1
+};
 #define AHCI_TYPE(name_, desc_) { \
-    .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Ahci), .bus = "pci", .provides = provides, .user_creatable = true, \
-    .base = &pci_device_type, .props = props, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, .loaded = loaded, \
+    .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Ahci), .bus = "pci", .provides = provides, \
+    .user_creatable = true, \
+    .base = &pci_device_type, .props = props, .state = state, .init = init, .start = start, .reset = reset, \
+    .saving = saving, .loaded = loaded, \
     .stop = stop, .class_data = &info }
 static const DeviceType ich9_type = AHCI_TYPE("ich9-ahci", "SATA controller of ICH9 (AHCI)");
 DEVICE_REGISTER(ich9_type)

@@ -147,10 +147,17 @@ static void cmd_packet(AtaDrive *a, AtaCommand *c)
 }
 
 const AtaRow ata_cd_rows[] = {
-    { 0x20, 0, cmd_no_disk }, { 0xec, 0, cmd_no_disk },
+    { 0x20, 0, cmd_no_disk },
+    { 0xec, 0, cmd_no_disk },
     { 0x90, 0, ata_cmd_diagnostic },
-    { ATA_CMD_PACKET, 0, cmd_packet }, { 0xa1, 0, cmd_identify },
-    { 0xe0, 0, ata_cmd_ok }, { 0xe1, 0, ata_cmd_ok }, { 0xe2, 0, ata_cmd_ok }, { 0xe3, 0, ata_cmd_ok }, { 0xe5, 0, ata_cmd_check_power },
-    { 0xe6, 0, ata_cmd_ok }, { 0xef, 0, ata_cmd_set_features },
+    { ATA_CMD_PACKET, 0, cmd_packet },
+    { 0xa1, 0, cmd_identify },
+    { 0xe0, 0, ata_cmd_ok },
+    { 0xe1, 0, ata_cmd_ok },
+    { 0xe2, 0, ata_cmd_ok },
+    { 0xe3, 0, ata_cmd_ok },
+    { 0xe5, 0, ata_cmd_check_power },
+    { 0xe6, 0, ata_cmd_ok },
+    { 0xef, 0, ata_cmd_set_features },
     { 0 },
 };

@@ -214,7 +214,8 @@ uint32_t ata_data_read(AtaDrive *a, unsigned size)
     AtaCommand *c = &a->cmd;
     uint32_t v = 0;
 
-    if (a->quiescing || !(a->r.status & ATA_DRQ) || (c->flow != FLOW_READ && c->flow != FLOW_IN) || c->waiting || c->dma)
+    if (a->quiescing || !(a->r.status & ATA_DRQ) || (c->flow != FLOW_READ && c->flow != FLOW_IN) || c->waiting ||
+        c->dma)
         return 0;
     uint32_t n = MIN(size, a->buf_end - a->buf_at);
     memcpy(&v, a->data + a->buf_at, n);
@@ -231,7 +232,8 @@ void ata_data_write(AtaDrive *a, unsigned size, uint32_t value)
 {
     AtaCommand *c = &a->cmd;
 
-    if (a->quiescing || !(a->r.status & ATA_DRQ) || (c->flow != FLOW_CDB && (c->dma || (c->flow != FLOW_WRITE && c->flow != FLOW_OUT))) || c->waiting)
+    if (a->quiescing || !(a->r.status & ATA_DRQ) ||
+        (c->flow != FLOW_CDB && (c->dma || (c->flow != FLOW_WRITE && c->flow != FLOW_OUT))) || c->waiting)
         return;
     uint32_t n = MIN(size, a->buf_end - a->buf_at), v = GUINT32_TO_LE(value);
     memcpy(a->data + a->buf_at, &v, n);

@@ -5,8 +5,17 @@
 #include "hw/ide/ata.h"
 
 enum { TRIM_BLOCKS = ATA_BUFFER / ATA_SECTOR, LOG_NCQ_ERROR = 0x10 };
-enum { SMART_READ_DATA = 0xd0, SMART_THRESHOLDS, SMART_AUTOSAVE, SMART_SAVE, SMART_OFFLINE, SMART_READ_LOG, SMART_ENABLE = 0xd8,
-       SMART_DISABLE, SMART_STATUS };
+enum {
+    SMART_READ_DATA = 0xd0,
+    SMART_THRESHOLDS,
+    SMART_AUTOSAVE,
+    SMART_SAVE,
+    SMART_OFFLINE,
+    SMART_READ_LOG,
+    SMART_ENABLE = 0xd8,
+    SMART_DISABLE,
+    SMART_STATUS
+};
 
 static uint8_t checksum(const uint8_t *d)
 {
@@ -99,7 +108,8 @@ void ata_identify_disk(const AtaDrive *a, uint8_t d[ATA_SECTOR])
         set_word(d, 69, 1 << 14 | 1 << 5); /* TRIM: what it leaves is defined, and zero */
     set_word(d, 80, 0x01f0);  /* ATA-4 to ATA8 */
     set_word(d, 81, 0x16);
-    set_word(d, 82, 0x4021 | 1 << 3 | 1 << 6);                 /* NOP, write cache, look-ahead, SMART, power management */
+    /* NOP, write cache, look-ahead, SMART, power management */
+    set_word(d, 82, 0x4021 | 1 << 3 | 1 << 6);
     set_word(d, 83, 0x7400 | (1 << 3));                        /* FLUSH CACHE (EXT), 48-bit, APM */
     set_word(d, 84, 0x4000 | 1 << 6 | (a->wwn ? 1 << 8 : 0));  /* FUA EXT */
     set_word(d, 85, 0x4000 | a->smart | 1 << 3 | (a->write_cache ? 1 << 5 : 0) | (a->look_ahead ? 1 << 6 : 0));
@@ -223,7 +233,8 @@ bool ata_disk_ranges(AtaCommand *c)
         return false;
     }
     for (; a->buf_at < c->bytes; a->buf_at += 8) {
-        uint64_t range = load_le64(a->data + a->buf_at), lba = range & bits_mask(48), count = range >> 48, sectors = ata_sectors(a);
+        uint64_t range = load_le64(a->data + a->buf_at), lba = range & bits_mask(48), count = range >> 48,
+                 sectors = ata_sectors(a);
         if (!count)
             continue;
         if (count > sectors || lba > sectors - count) {
@@ -289,8 +300,10 @@ static void cmd_read_log(AtaDrive *a, AtaCommand *c)
 }
 
 /* One row for each attribute: id, flags, value = worst, threshold. */
-static const struct { uint8_t id, flags, value, threshold; } attributes[] = {
-    { 1, 3, 100, 6 }, { 3, 3, 100, 0 }, { 4, 2, 100, 20 }, { 5, 3, 100, 36 }, { 9, 3, 100, 0 }, { 12, 3, 100, 0 }, { 190, 3, 69, 50 },
+static const struct { uint8_t id, flags, value, threshold;
+} attributes[] = {
+    { 1, 3, 100, 6 }, { 3, 3, 100, 0 },  { 4, 2, 100, 20 },  { 5, 3, 100, 36 },
+    { 9, 3, 100, 0 }, { 12, 3, 100, 0 }, { 190, 3, 69, 50 },
 };
 
 static void smart_data(uint8_t *d, bool thresholds)
@@ -360,7 +373,8 @@ void ata_cmd_set_features(AtaDrive *a, AtaCommand *c)
         ata_start_stage(c, STAGE_PLAIN, BLK_FLUSH);
         return;
     case 0x03:
-        if (!(value <= 1 || (value >= 0x08 && value <= 0x0c) || (value >= 0x20 && value <= 0x22) || (value >= 0x40 && value <= 0x45))) {
+        if (!(value <= 1 || (value >= 0x08 && value <= 0x0c) || (value >= 0x20 && value <= 0x22) ||
+              (value >= 0x40 && value <= 0x45))) {
             ata_finish(c, ATA_ABRT);
             return;
         }
@@ -443,24 +457,51 @@ void ata_cmd_ok(AtaDrive *a, AtaCommand *c) { ata_finish(c, 0); }
 const AtaRow ata_disk_rows[] = {
     { 0x06, ROW_EXT, cmd_dsm },
     { 0x10, 0, ata_cmd_ok }, /* RECALIBRATE */
-    { 0x20, 0, cmd_read }, { 0x21, 0, cmd_read },
-    { 0x24, ROW_EXT, cmd_read }, { 0x25, ROW_EXT, cmd_read_dma }, { 0x27, ROW_EXT, cmd_native_max }, { 0x29, ROW_EXT, cmd_read_multiple },
-    { 0x2f, ROW_EXT, cmd_read_log }, { 0x47, ROW_EXT, cmd_read_log },
-    { 0x30, 0, cmd_write }, { 0x31, 0, cmd_write },
-    { 0x34, ROW_EXT, cmd_write }, { 0x35, ROW_EXT, cmd_write_dma }, { 0x39, ROW_EXT, cmd_write_multiple },
-    { 0x3d, ROW_EXT, cmd_write_fua }, { 0xce, ROW_EXT, cmd_write_fua },
-    { 0x40, 0, cmd_verify }, { 0x41, 0, cmd_verify }, { 0x42, ROW_EXT, cmd_verify },
+    { 0x20, 0, cmd_read },
+    { 0x21, 0, cmd_read },
+    { 0x24, ROW_EXT, cmd_read },
+    { 0x25, ROW_EXT, cmd_read_dma },
+    { 0x27, ROW_EXT, cmd_native_max },
+    { 0x29, ROW_EXT, cmd_read_multiple },
+    { 0x2f, ROW_EXT, cmd_read_log },
+    { 0x47, ROW_EXT, cmd_read_log },
+    { 0x30, 0, cmd_write },
+    { 0x31, 0, cmd_write },
+    { 0x34, ROW_EXT, cmd_write },
+    { 0x35, ROW_EXT, cmd_write_dma },
+    { 0x39, ROW_EXT, cmd_write_multiple },
+    { 0x3d, ROW_EXT, cmd_write_fua },
+    { 0xce, ROW_EXT, cmd_write_fua },
+    { 0x40, 0, cmd_verify },
+    { 0x41, 0, cmd_verify },
+    { 0x42, ROW_EXT, cmd_verify },
     { 0x70, 0, ata_cmd_ok }, /* SEEK */
-    { 0x90, 0, ata_cmd_diagnostic }, { 0x91, 0, cmd_init_parameters },
+    { 0x90, 0, ata_cmd_diagnostic },
+    { 0x91, 0, cmd_init_parameters },
     { 0xb0, 0, cmd_smart },
-    { 0xc4, 0, cmd_read_multiple }, { 0xc5, 0, cmd_write_multiple }, { 0xc6, 0, cmd_set_multiple },
-    { 0xc8, 0, cmd_read_dma }, { 0xc9, 0, cmd_read_dma }, { 0xca, 0, cmd_write_dma }, { 0xcb, 0, cmd_write_dma },
-    { 0xe0, 0, cmd_standby }, { 0xe1, 0, cmd_idle }, { 0xe2, 0, cmd_standby }, { 0xe3, 0, cmd_idle },
-    { 0x94, 0, cmd_standby }, { 0x95, 0, cmd_idle }, { 0x96, 0, cmd_standby }, { 0x97, 0, cmd_idle }, { 0x98, 0, ata_cmd_check_power },
+    { 0xc4, 0, cmd_read_multiple },
+    { 0xc5, 0, cmd_write_multiple },
+    { 0xc6, 0, cmd_set_multiple },
+    { 0xc8, 0, cmd_read_dma },
+    { 0xc9, 0, cmd_read_dma },
+    { 0xca, 0, cmd_write_dma },
+    { 0xcb, 0, cmd_write_dma },
+    { 0xe0, 0, cmd_standby },
+    { 0xe1, 0, cmd_idle },
+    { 0xe2, 0, cmd_standby },
+    { 0xe3, 0, cmd_idle },
+    { 0x94, 0, cmd_standby },
+    { 0x95, 0, cmd_idle },
+    { 0x96, 0, cmd_standby },
+    { 0x97, 0, cmd_idle },
+    { 0x98, 0, ata_cmd_check_power },
     { 0x99, 0, cmd_standby },
-    { 0xe5, 0, ata_cmd_check_power }, { 0xe6, 0, cmd_standby },
-    { 0xe7, 0, cmd_flush }, { 0xea, ROW_EXT, cmd_flush },
-    { 0xec, 0, cmd_identify }, { 0xef, 0, ata_cmd_set_features },
+    { 0xe5, 0, ata_cmd_check_power },
+    { 0xe6, 0, cmd_standby },
+    { 0xe7, 0, cmd_flush },
+    { 0xea, ROW_EXT, cmd_flush },
+    { 0xec, 0, cmd_identify },
+    { 0xef, 0, ata_cmd_set_features },
     { 0xf8, 0, cmd_native_max },
     { 0 },
 };

@@ -19,7 +19,8 @@ static bool plug(Bus *bus, Device *d, Error **errp)
         return false;
     }
     if (b->drive[unit]) {
-        error_setf(errp, "unit %u of bus '%s' is taken by device '%s'; use another bus= or unit=", unit, bus->name, b->drive[unit]->dev.id);
+        error_setf(errp, "unit %u of bus '%s' is taken by device '%s'; use another bus= or unit=", unit, bus->name,
+                   b->drive[unit]->dev.id);
         return false;
     }
     a->unit = (int32_t)unit;
@@ -44,7 +45,8 @@ static void unplug(Bus *bus, Device *d)
 
 static void path(Bus *bus, const Device *d, GString *out)
 {
-    g_string_append_printf(out, "/drive@%x/disk@%x", container_of(bus, IdeBus, bus)->index, ((const AtaDrive *)d)->unit);
+    g_string_append_printf(out, "/drive@%x/disk@%x", container_of(bus, IdeBus, bus)->index,
+                           ((const AtaDrive *)d)->unit);
 }
 
 static bool bus_full(const Bus *bus)
@@ -56,14 +58,20 @@ static bool bus_full(const Bus *bus)
 
 const BusType ide_bus_type = { .kind = "IDE", .plug = plug, .unplug = unplug, .full = bus_full, .path = path };
 
-void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHostOps *ops, void *host, unsigned *guard, unsigned units,
-                  unsigned index)
+void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHostOps *ops, void *host, unsigned *guard,
+                  unsigned units, unsigned index)
 {
     unsigned before = 0;
 
     for (Bus *other = bus_first(); other; other = other->next)
         before += other->type == &ide_bus_type;
-    *b = (IdeBus){ .controller = controller, .ops = ops, .host = host, .guard = guard, .units = units, .index = index, .number = before };
+    *b = (IdeBus){ .controller = controller,
+                   .ops = ops,
+                   .host = host,
+                   .guard = guard,
+                   .units = units,
+                   .index = index,
+                   .number = before };
     bus_init(&b->bus, &ide_bus_type, name, controller);
 }
 
@@ -84,21 +92,27 @@ static bool check(AtaDrive *a, Error **errp)
     const char *id = a->dev.id, *serial = a->drive.serial ? a->drive.serial : a->blk ? blk_serial(a->blk) : NULL;
 
     if (!a->bus) {
-        error_setf(errp, "device '%s': there is no IDE or SATA controller for it; add -device ahci,id=ahci0 and bus=ahci0.0", id);
+        error_setf(errp,
+                   "device '%s': there is no IDE or SATA controller for it; add -device ahci,id=ahci0 and bus=ahci0.0",
+                   id);
         return false;
     }
     if (a->drive.logical_block_size != ATA_SECTOR) {
-        error_setf(errp, "device '%s': logical_block_size=%" G_GUINT64_FORMAT ": ATA drives have sectors of 512 bytes", id,
-                   (guint64)a->drive.logical_block_size);
+        error_setf(errp, "device '%s': logical_block_size=%" G_GUINT64_FORMAT ": ATA drives have sectors of 512 bytes",
+                   id, (guint64)a->drive.logical_block_size);
         return false;
     }
     if ((serial && strlen(serial) > SERIAL_MAX) || strlen(a->model) > MODEL_MAX || strlen(a->version) > 8) {
-        error_setf(errp, "device '%s': a serial number has at most %u characters, a model %u, a version 8", id, SERIAL_MAX, MODEL_MAX);
+        error_setf(errp, "device '%s': a serial number has at most %u characters, a model %u, a version 8", id,
+                   SERIAL_MAX, MODEL_MAX);
         return false;
     }
-    if (a->drive.discard_granularity && a->drive.discard_granularity != DRIVE_DISCARD_AUTO && a->drive.discard_granularity != ATA_SECTOR) {
-        error_setf(errp, "device '%s': discard_granularity=%" G_GUINT64_FORMAT ": TRIM has sectors of 512 bytes, or is not there (0)", id,
-                   (guint64)a->drive.discard_granularity);
+    if (a->drive.discard_granularity && a->drive.discard_granularity != DRIVE_DISCARD_AUTO &&
+        a->drive.discard_granularity != ATA_SECTOR) {
+        error_setf(errp,
+                   "device '%s': discard_granularity=%" G_GUINT64_FORMAT
+                   ": TRIM has sectors of 512 bytes, or is not there (0)",
+                   id, (guint64)a->drive.discard_granularity);
         return false;
     }
     if (!drive_check_geometry(&a->dev, a->geometry, (DriveGeometry){ 65535, 16, 255 }, errp))
@@ -173,14 +187,18 @@ static bool loaded(Device *d, Error **errp)
     uint64_t size = a->blk ? blk_size(a->blk) : 0, step = a->cd ? MMC_SECTOR : ATA_SECTOR;
     bool medium = c->flow == FLOW_READ || c->flow == FLOW_WRITE;
     bool port = !a->bus->ops->sata && (!c->dma || c->flow == FLOW_CDB); /* buf_end counts */
-    bool ok = c->flow <= FLOW_CDB && a->buf_at <= (port ? a->buf_end : ATA_BUFFER) && a->buf_end <= ATA_BUFFER && a->data_len <= ATA_BUFFER &&
-              c->at <= c->bytes && c->map_base <= c->at && c->drq <= ATA_MULTIPLE_MAX && a->multiple <= ATA_MULTIPLE_MAX && c->offset % step == 0;
+    bool ok = c->flow <= FLOW_CDB && a->buf_at <= (port ? a->buf_end : ATA_BUFFER) && a->buf_end <= ATA_BUFFER &&
+              a->data_len <= ATA_BUFFER && c->at <= c->bytes && c->map_base <= c->at && c->drq <= ATA_MULTIPLE_MAX &&
+              a->multiple <= ATA_MULTIPLE_MAX && c->offset % step == 0;
 
     ok = ok && a->cur_secs && a->cur_heads;
-    ok = ok && (c->flow != FLOW_IN || c->bytes == a->data_len) && (c->flow != FLOW_OUT || a->buf_at + (c->bytes - c->at) <= ATA_BUFFER);
+    ok = ok && (c->flow != FLOW_IN || c->bytes == a->data_len) &&
+         (c->flow != FLOW_OUT || a->buf_at + (c->bytes - c->at) <= ATA_BUFFER);
     ok = ok && (!medium || (c->bytes <= size + UINT32_MAX && (a->cd || c->offset + c->bytes <= size)));
-    ok = ok && (!a->cd || (mmc_loaded(&a->mmc) && a->cd_sector_bytes <= MMC_RAW_SECTOR && (c->flow != FLOW_READ || a->cd_sector_bytes)));
-    ok = ok && (!a->cd || c->flow != FLOW_WRITE) && ((c->flow != FLOW_READ && c->flow != FLOW_IN) || a->buf_at <= a->data_len);
+    ok = ok && (!a->cd || (mmc_loaded(&a->mmc) && a->cd_sector_bytes <= MMC_RAW_SECTOR &&
+                           (c->flow != FLOW_READ || a->cd_sector_bytes)));
+    ok = ok && (!a->cd || c->flow != FLOW_WRITE) &&
+         ((c->flow != FLOW_READ && c->flow != FLOW_IN) || a->buf_at <= a->data_len);
     if (!ok)
         error_setf(errp, "%s '%s': the saved state is not one that this drive can be in", d->type->name, d->id);
     c->stage = STAGE_DATA;
@@ -200,55 +218,104 @@ static void stop(Device *d)
     a->blk = NULL;
 }
 
-static const StateField regs_state[] = {
-    STATE_BYTES(AtaRegs, feature), STATE_BYTES(AtaRegs, count), STATE_BYTES(AtaRegs, low), STATE_BYTES(AtaRegs, mid), STATE_BYTES(AtaRegs, high),
-    STATE_U8(AtaRegs, device), STATE_U8(AtaRegs, control), STATE_U8(AtaRegs, status), STATE_U8(AtaRegs, error), STATE_END_OF_TABLE
-};
-static const StateField command_state[] = {
-    STATE_BOOL(AtaCommand, active), STATE_BOOL(AtaCommand, dma), STATE_BOOL(AtaCommand, ext), STATE_BOOL(AtaCommand, waiting),
-    STATE_BOOL(AtaCommand, fua), STATE_U8(AtaCommand, opcode), STATE_U8(AtaCommand, flow), STATE_U8(AtaCommand, drq), STATE_U64(AtaCommand, offset),
-    STATE_U64(AtaCommand, bytes), STATE_U64(AtaCommand, at), STATE_U64(AtaCommand, map_base), STATE_END_OF_TABLE
-};
-static const StateField ncq_error_state[] = {
-    STATE_U8(AtaNcqError, tag), STATE_U8(AtaNcqError, status), STATE_U8(AtaNcqError, error), STATE_U8(AtaNcqError, device),
-    STATE_U16(AtaNcqError, count), STATE_U64(AtaNcqError, lba), STATE_END_OF_TABLE
-};
+static const StateField regs_state[] = { STATE_BYTES(AtaRegs, feature), STATE_BYTES(AtaRegs, count),
+                                         STATE_BYTES(AtaRegs, low),     STATE_BYTES(AtaRegs, mid),
+                                         STATE_BYTES(AtaRegs, high),    STATE_U8(AtaRegs, device),
+                                         STATE_U8(AtaRegs, control),    STATE_U8(AtaRegs, status),
+                                         STATE_U8(AtaRegs, error),      STATE_END_OF_TABLE };
+static const StateField command_state[] = { STATE_BOOL(AtaCommand, active),
+                                            STATE_BOOL(AtaCommand, dma),
+                                            STATE_BOOL(AtaCommand, ext),
+                                            STATE_BOOL(AtaCommand, waiting),
+                                            STATE_BOOL(AtaCommand, fua),
+                                            STATE_U8(AtaCommand, opcode),
+                                            STATE_U8(AtaCommand, flow),
+                                            STATE_U8(AtaCommand, drq),
+                                            STATE_U64(AtaCommand, offset),
+                                            STATE_U64(AtaCommand, bytes),
+                                            STATE_U64(AtaCommand, at),
+                                            STATE_U64(AtaCommand, map_base),
+                                            STATE_END_OF_TABLE };
+static const StateField ncq_error_state[] = { STATE_U8(AtaNcqError, tag),
+                                              STATE_U8(AtaNcqError, status),
+                                              STATE_U8(AtaNcqError, error),
+                                              STATE_U8(AtaNcqError, device),
+                                              STATE_U16(AtaNcqError, count),
+                                              STATE_U64(AtaNcqError, lba),
+                                              STATE_END_OF_TABLE };
 #define DRIVE_STATE \
-    STATE_STRUCT(AtaDrive, r, regs_state), STATE_STRUCT(AtaDrive, cmd, command_state), STATE_U32(AtaDrive, data_len), STATE_U32(AtaDrive, buf_at), \
-    STATE_U32(AtaDrive, buf_end), STATE_BYTES(AtaDrive, cdb), STATE_U8(AtaDrive, multiple), STATE_U8(AtaDrive, dma_mode), STATE_U8(AtaDrive, apm), \
-    STATE_U8(AtaDrive, cur_heads), STATE_U8(AtaDrive, cur_secs), STATE_BOOL(AtaDrive, intrq), STATE_BOOL(AtaDrive, write_cache), \
-    STATE_BOOL(AtaDrive, look_ahead), STATE_BOOL(AtaDrive, smart), STATE_BOOL(AtaDrive, standby), STATE_BOOL(AtaDrive, ncq_halted), \
-    STATE_STRUCT(AtaDrive, ncq_error, ncq_error_state), STATE_BYTES(AtaDrive, data), STATE_STRUCT(AtaDrive, queue, drive_queue_state)
+    STATE_STRUCT(AtaDrive, r, regs_state), STATE_STRUCT(AtaDrive, cmd, command_state), STATE_U32(AtaDrive, data_len), \
+    STATE_U32(AtaDrive, buf_at), \
+    STATE_U32(AtaDrive, buf_end), STATE_BYTES(AtaDrive, cdb), STATE_U8(AtaDrive, multiple), \
+    STATE_U8(AtaDrive, dma_mode), STATE_U8(AtaDrive, apm), \
+    STATE_U8(AtaDrive, cur_heads), STATE_U8(AtaDrive, cur_secs), STATE_BOOL(AtaDrive, intrq), \
+    STATE_BOOL(AtaDrive, write_cache), \
+    STATE_BOOL(AtaDrive, look_ahead), STATE_BOOL(AtaDrive, smart), STATE_BOOL(AtaDrive, standby), \
+    STATE_BOOL(AtaDrive, ncq_halted), \
+    STATE_STRUCT(AtaDrive, ncq_error, ncq_error_state), STATE_BYTES(AtaDrive, data), \
+    STATE_STRUCT(AtaDrive, queue, drive_queue_state)
 static const StateField disk_state[] = { DRIVE_STATE, STATE_END_OF_TABLE };
-static const StateField cd_state[] = {
-    DRIVE_STATE, STATE_STRUCT(AtaDrive, mmc, mmc_state), STATE_BOOL(AtaDrive, cd_raw), STATE_U8(AtaDrive, cd_fields), STATE_U16(AtaDrive, cd_limit),
-    STATE_U32(AtaDrive, cd_lba), STATE_U32(AtaDrive, cd_sector_bytes), STATE_END_OF_TABLE
-};
+static const StateField cd_state[] = { DRIVE_STATE,
+                                       STATE_STRUCT(AtaDrive, mmc, mmc_state),
+                                       STATE_BOOL(AtaDrive, cd_raw),
+                                       STATE_U8(AtaDrive, cd_fields),
+                                       STATE_U16(AtaDrive, cd_limit),
+                                       STATE_U32(AtaDrive, cd_lba),
+                                       STATE_U32(AtaDrive, cd_sector_bytes),
+                                       STATE_END_OF_TABLE };
 
 #define COMMON_PROPS(model_) \
     DRIVE_PROPS(AtaDrive, drive), \
     DEFINE_PROP_STRING("model", AtaDrive, model, model_, "model that the guest sees"), \
     DEFINE_PROP_STRING("ver", AtaDrive, version, "2.5+", "firmware version that the guest sees"), \
     DEFINE_PROP_U64("wwn", AtaDrive, wwn, 0, "world wide name"), \
-    { .name = "unit", .kind = PROP_I32, .offset = offsetof(AtaDrive, unit), .dflt = -1, .help = "place on the bus; -1: the next" }
-static const char *const translations[] = { [ATA_TRANS_NONE] = "none", [ATA_TRANS_LBA] = "lba", [ATA_TRANS_LARGE] = "large", [ATA_TRANS_RECHS] = "rechs",
-                                            [ATA_TRANS_AUTO] = "auto", NULL };
+    { .name = "unit", .kind = PROP_I32, .offset = offsetof(AtaDrive, unit), .dflt = -1, \
+        .help = "place on the bus; -1: the next" }
+static const char *const translations[] = {
+    [ATA_TRANS_NONE] = "none",   [ATA_TRANS_LBA] = "lba",   [ATA_TRANS_LARGE] = "large",
+    [ATA_TRANS_RECHS] = "rechs", [ATA_TRANS_AUTO] = "auto", NULL
+};
 static const Property disk_props[] = {
     COMMON_PROPS("QEMU HARDDISK"),
     DRIVE_GEOMETRY_PROPS(AtaDrive, geometry),
-    DEFINE_PROP_ENUM("bios-chs-trans", AtaDrive, translation, ATA_TRANS_AUTO, translations, "how a PC's BIOS makes another geometry of it"),
+    DEFINE_PROP_ENUM("bios-chs-trans", AtaDrive, translation, ATA_TRANS_AUTO, translations,
+                     "how a PC's BIOS makes another geometry of it"),
     DEFINE_PROP_U16("rotation_rate", AtaDrive, rotation_rate, 0, "revolutions per minute; 1: an SSD, 0: not said"),
     DEFINE_PROP_END,
 };
 static const Property cd_props[] = { COMMON_PROPS("QEMU DVD-ROM"), DEFINE_PROP_END };
 
 static const DeviceType disk_type = {
-    .name = "ide-hd", .desc = "ATA or SATA disk", .category = "Storage", .size = sizeof(AtaDrive), .bus = "IDE", .user_creatable = true,
-    .props = disk_props, .state = disk_state, .init = init_disk, .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop,
+    .name = "ide-hd",
+    .desc = "ATA or SATA disk",
+    .category = "Storage",
+    .size = sizeof(AtaDrive),
+    .bus = "IDE",
+    .user_creatable = true,
+    .props = disk_props,
+    .state = disk_state,
+    .init = init_disk,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(disk_type)
 static const DeviceType cd_type = {
-    .name = "ide-cd", .desc = "ATAPI CD/DVD drive", .category = "Storage", .size = sizeof(AtaDrive), .bus = "IDE", .user_creatable = true,
-    .props = cd_props, .state = cd_state, .init = init_cd, .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop,
+    .name = "ide-cd",
+    .desc = "ATAPI CD/DVD drive",
+    .category = "Storage",
+    .size = sizeof(AtaDrive),
+    .bus = "IDE",
+    .user_creatable = true,
+    .props = cd_props,
+    .state = cd_state,
+    .init = init_cd,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(cd_type)

@@ -55,7 +55,12 @@ bool ata_go(AtaCommand *c, BlkOp op, uint64_t offset, uint64_t bytes, const stru
     bool through = op == BLK_WRITE && (c->fua || !a->write_cache);
 
     c->ended_inline = false;
-    c->req = (DriveRequest){ .blk = { .op = op, .offset = offset, .bytes = bytes, .iov = iov, .iovcnt = n, .flags = through ? BLOCK_REQ_FUA : 0 },
+    c->req = (DriveRequest){ .blk = { .op = op,
+                                      .offset = offset,
+                                      .bytes = bytes,
+                                      .iov = iov,
+                                      .iovcnt = n,
+                                      .flags = through ? BLOCK_REQ_FUA : 0 },
                              .done = done };
     drive_submit(&a->queue, &c->req);
     return c->ended_inline;
@@ -83,7 +88,8 @@ void ata_finish(AtaCommand *c, uint8_t error)
 {
     AtaDrive *a = c->a;
     /* A PIO data-in command has interrupted for its last block already. */
-    bool pio_in = !a->bus->ops->sata && !c->dma && (c->flow == FLOW_READ || c->flow == FLOW_IN) && c->opcode != ATA_CMD_PACKET;
+    bool pio_in = !a->bus->ops->sata && !c->dma && (c->flow == FLOW_READ || c->flow == FLOW_IN) &&
+                  c->opcode != ATA_CMD_PACKET;
 
     ata_drop_vec(c, 0);
     c->active = c->waiting = false;
@@ -95,7 +101,11 @@ void ata_finish(AtaCommand *c, uint8_t error)
     a->r.status = ATA_DRDY | ATA_DSC | (error ? ATA_ERR : 0);
     a->r.error = error;
     if (c->queued && error)
-        a->ncq_error = (AtaNcqError){ .tag = c->tag, .status = a->r.status, .error = error, .device = c->device, .count = c->count,
+        a->ncq_error = (AtaNcqError){ .tag = c->tag,
+                                      .status = a->r.status,
+                                      .error = error,
+                                      .device = c->device,
+                                      .count = c->count,
                                       .lba = (c->offset + c->at) / ATA_SECTOR };
     a->bus->ops->finished(a, c, error || !pio_in);
     c->flow = FLOW_NONE;
@@ -236,11 +246,13 @@ static bool go_on(AtaCommand *c, uint8_t stage)
         return false;
     if (stage == STAGE_PLAIN) {
         ata_start_stage(c, STAGE_PLAIN, BLK_FLUSH);
-    } else if (stage == STAGE_RANGES && !a->cd && c->flow == FLOW_OUT && a->buf_at >= 8 && !(a->buf_at % 8) && !(c->bytes % 8)) {
+    } else if (stage == STAGE_RANGES && !a->cd && c->flow == FLOW_OUT && a->buf_at >= 8 && !(a->buf_at % 8) &&
+               !(c->bytes % 8)) {
         a->buf_at -= 8; /* this range again */
         c->stage = STAGE_RANGES;
         ata_run(c);
-    } else if (stage == STAGE_DATA && c->flow == FLOW_WRITE && !c->dma && a->data_len && a->data_len <= c->bytes - c->at) {
+    } else if (stage == STAGE_DATA && c->flow == FLOW_WRITE && !c->dma && a->data_len &&
+               a->data_len <= c->bytes - c->at) {
         ata_write_block(c);
     } else if (stage == STAGE_DATA && (c->flow == FLOW_READ || (c->flow == FLOW_WRITE && c->dma))) {
         ata_run(c);

@@ -10,8 +10,10 @@
 enum { ATA_SECTOR = 512, ATA_MULTIPLE_MAX = 16, ATA_TAGS = 32, ATA_BUFFER = MMC_DATA_MAX };
 enum { ATA_ERR = 0x01, ATA_DRQ = 0x08, ATA_DSC = 0x10, ATA_DF = 0x20, ATA_DRDY = 0x40, ATA_BSY = 0x80 };   /* status */
 enum { ATA_ABRT = 0x04, ATA_IDNF = 0x10, ATA_UNC = 0x40 };                                                  /* error */
-enum { ATA_COD = 1, ATA_IO = 2 };                                                                           /* interrupt reason: count of ATAPI */
-enum { ATA_NIEN = 0x02, ATA_SRST = 0x04, ATA_HOB = 0x80 };                                                  /* device control */
+/* interrupt reason: count of ATAPI */
+enum { ATA_COD = 1, ATA_IO = 2 };
+/* device control */
+enum { ATA_NIEN = 0x02, ATA_SRST = 0x04, ATA_HOB = 0x80 };
 enum { ATA_LBA_MODE = 0x40, ATA_DEV = 0x10 };                                                               /* device */
 enum { ATA_CMD_PACKET = 0xa0, ATA_CMD_DEVICE_RESET = 0x08, ATA_CMD_READ_FPDMA = 0x60, ATA_CMD_WRITE_FPDMA = 0x61 };
 
@@ -61,7 +63,10 @@ struct AtaCommand {
 /* What a channel or port does for its drives. Under the controller's domain. */
 typedef struct AtaHostOps {
     bool sata;              /* all data goes through map(); queued commands */
-    /* Make v: memory of bytes [at, at + len) of the command's data. How many were added; fewer: the guest's list ends, or v is full. */
+    /*
+     * Make v: memory of bytes [at, at + len) of the command's data. How many were added; fewer: the guest's list ends,
+     * or v is full.
+     */
     uint64_t (*map)(AtaDrive *a, AtaCommand *c, DmaVec *v, uint64_t at, uint64_t len);
     bool (*dma_ready)(AtaDrive *a); /* PATA: the bus master runs */
     void (*dma_short)(AtaDrive *a); /* PATA: the list ended before the data */
@@ -79,7 +84,8 @@ typedef struct IdeBus {
     Device *controller;
     const AtaHostOps *ops;
     void *host;
-    unsigned *guard; /* of the controller: not 0 while memory is accessed for it: its registers must not be reached then */
+    /* of the controller: not 0 while memory is accessed for it: its registers must not be reached then */
+    unsigned *guard;
     unsigned units, index, number; /* index: of the controller's, number: of the machine's IDE buses */
     AtaDrive *drive[2];
     void (*changed)(struct IdeBus *b); /* a drive came or went; may be NULL */
@@ -87,8 +93,8 @@ typedef struct IdeBus {
 extern const BusType ide_bus_type;
 /* Drive `unit` of the machine's IDE bus `number` (of all controllers, in the order they were made), if it is a disk. */
 const AtaDrive *ide_disk(unsigned number, unsigned unit);
-void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHostOps *ops, void *host, unsigned *guard, unsigned units,
-                  unsigned index);
+void ide_bus_init(IdeBus *b, const char *name, Device *controller, const AtaHostOps *ops, void *host, unsigned *guard,
+                  unsigned units, unsigned index);
 
 typedef struct AtaNcqError { uint8_t tag, status, error, device; uint16_t count; uint64_t lba; } AtaNcqError;
 
@@ -140,7 +146,10 @@ uint32_t ata_data_read(AtaDrive *a, unsigned size);
 void ata_data_write(AtaDrive *a, unsigned size, uint32_t value);
 /* The bus master stops: what is on its way ends, what is held because of an error waits for another start. */
 void ata_dma_stop(AtaDrive *a);
-/* Wait for what is in flight; its completions are not reported, and what is held is dropped. Gives up the domain while it waits. */
+/*
+ * Wait for what is in flight; its completions are not reported, and what is held is dropped. Gives up the domain while
+ * it waits.
+ */
 void ata_quiesce(AtaDrive *a);
 /* Wait until it has completed, with completions, or is held. */
 void ata_drain(AtaDrive *a);
@@ -166,7 +175,8 @@ void ata_finish(AtaCommand *c, uint8_t error);            /* 0: well */
 void ata_out_of_range(AtaCommand *c, BlkOp op);           /* it ends: there are no such sectors */
 void ata_start(AtaCommand *c, AtaFlow flow, bool dma, uint64_t bytes); /* the data phase; c->offset is set */
 void ata_start_stage(AtaCommand *c, AtaStage stage, BlkOp op);         /* without data */
-bool ata_go(AtaCommand *c, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int n); /* true: it has ended already */
+/* true: it has ended already */
+bool ata_go(AtaCommand *c, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int n);
 void ata_run(AtaCommand *c);                              /* as many steps as can be made now */
 void ata_drop_vec(AtaCommand *c, uint64_t written);       /* its list of memory is no longer used */
 bool ata_data_step(AtaCommand *c);                        /* true: another step can be made at once */

@@ -8,7 +8,10 @@ enum { DATA, FEATURE, COUNT, LOW, MID, HIGH, DEVICE, COMMAND };
 enum { PRD_SIZE = 8, PRD_TABLE_MAX = 65536 };
 #define PRD_END 0x80000000u
 
-static AtaDrive *unit(const PataChannel *ch, unsigned n) { return ch->bus.drive[n] && ch->bus.drive[n]->blk ? ch->bus.drive[n] : NULL; }
+static AtaDrive *unit(const PataChannel *ch, unsigned n)
+{
+    return ch->bus.drive[n] && ch->bus.drive[n]->blk ? ch->bus.drive[n] : NULL;
+}
 static AtaDrive *selected(const PataChannel *ch) { return unit(ch, ch->select & ATA_DEV ? 1 : 0); }
 
 static void update_irq(PataChannel *ch)
@@ -57,7 +60,8 @@ static void dma_short(AtaDrive *a)
 static bool fetch(PataChannel *ch, uint8_t prd[PRD_SIZE])
 {
     return ch->dma && ch->may_dma(ch->owner) &&
-           as_read(ch->dma, (uint64_t)ch->bm_table + (uint64_t)ch->index * PRD_SIZE, prd, PRD_SIZE, ch->attrs) == MEM_OK;
+           as_read(ch->dma, (uint64_t)ch->bm_table + (uint64_t)ch->index * PRD_SIZE, prd, PRD_SIZE, ch->attrs) ==
+               MEM_OK;
 }
 
 /* Entries: address, length (0: 64 KiB), end mark. A table has 64 KiB at most, whatever marks it lacks. */
@@ -94,7 +98,9 @@ static uint64_t map(AtaDrive *a, AtaCommand *c, DmaVec *v, uint64_t at, uint64_t
     return got;
 }
 
-static const AtaHostOps pata_host_ops = { .map = map, .dma_ready = dma_ready, .dma_short = dma_short, .data_ready = data_ready, .finished = finished };
+static const AtaHostOps pata_host_ops = {
+    .map = map, .dma_ready = dma_ready, .dma_short = dma_short, .data_ready = data_ready, .finished = finished
+};
 
 /* --- command block --- */
 
@@ -263,7 +269,8 @@ const MemOps pata_control_ops = { control_read, control_write, 1, 1 };
 
 static void write_bm_command(PataChannel *ch, uint8_t value)
 {
-    bool start = value & BM_START && !(ch->bm_command & BM_START), stop = !(value & BM_START) && ch->bm_command & BM_START;
+    bool start = value & BM_START && !(ch->bm_command & BM_START),
+         stop = !(value & BM_START) && ch->bm_command & BM_START;
 
     ch->bm_command = value & (BM_START | BM_TO_MEMORY);
     if (stop) {
@@ -307,9 +314,13 @@ static MemResult bm_write(void *opaque, hwaddr at, unsigned size, uint64_t value
     switch (at) {
     case 0: write_bm_command(ch, (uint8_t)value); break;
     case 2: /* write 1 to clear; the capability bits are the BIOS's */
-        ch->bm_status = (uint8_t)((value & BM_CAPABLE) | (ch->bm_status & BM_ACTIVE) | (ch->bm_status & ~value & (BM_ERROR | BM_INTERRUPT)));
+        ch->bm_status = (uint8_t)((value & BM_CAPABLE) | (ch->bm_status & BM_ACTIVE) |
+                                  (ch->bm_status & ~value & (BM_ERROR | BM_INTERRUPT)));
         break;
-    case 4: case 5: case 6: case 7: ch->bm_table = (uint32_t)bits_set(ch->bm_table, 8 * ((unsigned)at - 4), 8, value) & ~3u; break;
+    case 4:
+    case 5:
+    case 6:
+    case 7: ch->bm_table = (uint32_t)bits_set(ch->bm_table, 8 * ((unsigned)at - 4), 8, value) & ~3u; break;
     default: break;
     }
     return MEM_OK;
@@ -355,7 +366,10 @@ void pata_stop(PataChannel *ch)
         bus_fini(&ch->bus.bus);
 }
 
-const StateField pata_state[] = {
-    STATE_U8(PataChannel, select), STATE_U8(PataChannel, control), STATE_U8(PataChannel, bm_command), STATE_U8(PataChannel, bm_status),
-    STATE_U32(PataChannel, bm_table), STATE_BOOL(PataChannel, irq), STATE_END_OF_TABLE
-};
+const StateField pata_state[] = { STATE_U8(PataChannel, select),
+                                  STATE_U8(PataChannel, control),
+                                  STATE_U8(PataChannel, bm_command),
+                                  STATE_U8(PataChannel, bm_status),
+                                  STATE_U32(PataChannel, bm_table),
+                                  STATE_BOOL(PataChannel, irq),
+                                  STATE_END_OF_TABLE };

@@ -25,7 +25,8 @@ typedef struct PataChannel {
     bool list_done, failed;
 } PataChannel;
 extern const StateField pata_state[];
-extern const MemOps pata_command_ops, pata_control_ops, pata_bm_ops; /* opaque: PataChannel; ports 1f0-1f7, 3f6, and 8 of a bus master */
+/* opaque: PataChannel; ports 1f0-1f7, 3f6, and 8 of a bus master */
+extern const MemOps pata_command_ops, pata_control_ops, pata_bm_ops;
 
 void pata_init(PataChannel *ch, const char *bus_name, Device *owner, unsigned pin, unsigned *guard);
 void pata_reset(PataChannel *ch);

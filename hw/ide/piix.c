@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* "piix3-ide" and "piix4-ide": two channels at the legacy ports, with bus master (Intel 82371SB, 290550, 2.3; 82371AB, 290562). */
+/*
+ * "piix3-ide" and "piix4-ide": two channels at the legacy ports, with bus master (Intel 82371SB, 290550, 2.3; 82371AB,
+ * 290562).
+ */
 #include "base/bits.h"
 #include "hw/ide/pata.h"
 #include "hw/isa/isa.h"
 #include "hw/pci/pci.h"
 
 enum { CHANNELS = 2, BM_SIZE = 16, IDETIM = 0x40, SIDETIM = 0x44, UDMACTL = 0x48, BAR_BM = 4 };
-static const struct { uint16_t command, control; uint8_t irq; } legacy[CHANNELS] = { { 0x1f0, 0x3f6, 14 }, { 0x170, 0x376, 15 } };
+static const struct {
+    uint16_t command, control;
+    uint8_t irq;
+} legacy[CHANNELS] = { { 0x1f0, 0x3f6, 14 }, { 0x170, 0x376, 15 } };
 
 typedef struct Piix {
     PciDevice pci;
@@ -22,7 +28,8 @@ static void map_legacy(Piix *p, IsaBus *isa, unsigned i)
     Device *d = &p->pci.dev;
 
     p->command[i] = mem_io_new("ide-command", 8, &pata_command_ops, &p->channel[i], d->domain);
-    mem_add_notifier(p->command[i], &(MemNotifier){ .offset = 1, .size = 5, .fd = MEM_COALESCED }); /* a command's arguments */
+    /* a command's arguments */
+    mem_add_notifier(p->command[i], &(MemNotifier){ .offset = 1, .size = 5, .fd = MEM_COALESCED });
     p->control[i] = mem_io_new("ide-control", 1, &pata_control_ops, &p->channel[i], d->domain);
     if (!isa)
         return;
@@ -54,7 +61,8 @@ static bool start(Device *d, Error **errp)
         ch->attrs = pci_attrs(&p->pci);
         ch->may_dma = may_dma;
         p->bm[i] = mem_io_new("ide-bm-channel", 8, &pata_bm_ops, ch, d->domain);
-        mem_add_notifier(p->bm[i], &(MemNotifier){ .offset = 4, .size = 4, .fd = MEM_COALESCED }); /* where the table is */
+        /* where the table is */
+        mem_add_notifier(p->bm[i], &(MemNotifier){ .offset = 4, .size = 4, .fd = MEM_COALESCED });
         mem_map(p->bar, i * 8, p->bm[i], 0);
         map_legacy(p, isa, i);
     }
@@ -106,8 +114,10 @@ static const char *const provides[] = { "IDE", NULL };
 static const PciDeviceInfo piix3_info = { .vendor = PCI_VENDOR_INTEL, .device = 0x7010, .class_code = 0x010180 };
 static const PciDeviceInfo piix4_info = { .vendor = PCI_VENDOR_INTEL, .device = 0x7111, .class_code = 0x010180 };
 #define PIIX_TYPE(name_, desc_, info_) { \
-    .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Piix), .bus = "pci", .provides = provides, .user_creatable = true, \
-    .base = &pci_device_type, .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, .saving = saving, .loaded = loaded, \
+    .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Piix), .bus = "pci", .provides = provides, \
+    .user_creatable = true, \
+    .base = &pci_device_type, .state = state, .out_pins = pins, .init = init, .start = start, .reset = reset, \
+    .saving = saving, .loaded = loaded, \
     .stop = stop, .class_data = &info_ }
 static const DeviceType piix3_type = PIIX_TYPE("piix3-ide", "IDE controller of PIIX3", piix3_info);
 DEVICE_REGISTER(piix3_type)

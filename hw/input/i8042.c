@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The 8042 keyboard controller of a PC with its mouse port: ports 60h and 64h, A20 gate, reset line, keyboard and mouse.
- * Source: IBM PS/2 Hardware Interface Technical Reference, keyboard and auxiliary device controller.
+ * The 8042 keyboard controller of a PC with its mouse port: ports 60h and 64h, A20 gate, reset line, keyboard and
+ * mouse. Source: IBM PS/2 Hardware Interface Technical Reference, keyboard and auxiliary device controller.
  */
 #include "base/bits.h"
 #include "base/log.h"
@@ -304,8 +304,9 @@ static bool i8042_loaded(Device *d, Error **errp)
 static void i8042_info(Device *d, GString *out)
 {
     I8042 *s = (I8042 *)d;
-    g_string_append_printf(out, "mode 0x%x status 0x%x keyboard: set %u leds %u; mouse: id %u %s\n", s->ram[0], s->status,
-                           s->keyboard.set, s->keyboard.leds, s->mouse.id, s->mouse.status & 0x20 ? "on" : "off");
+    g_string_append_printf(out, "mode 0x%x status 0x%x keyboard: set %u leds %u; mouse: id %u %s\n", s->ram[0],
+                           s->status, s->keyboard.set, s->keyboard.leds, s->mouse.id,
+                           s->mouse.status & 0x20 ? "on" : "off");
 }
 
 static const char *const out_pins[] = { "irq*2", "a20", NULL }; /* irq 0: keyboard, 1: mouse */

@@ -63,15 +63,21 @@ static const Reg pl050_regs[] = {
     { .name = "KMIDATA", .at = 8, .size = 4, .field = REG_NO_FIELD, .read = data_read, .wrote = data_wrote },
     { .name = "KMICLKDIV", .at = 12, .size = 4, .field = offsetof(Pl050, clk) },
     { .name = "KMIIR", .at = 16, .size = 4, .field = REG_NO_FIELD, .read = ir_read, .access = REG_RO },
-    { .name = "ID", .at = 0xfe0, .size = 4, .count = 8, .stride = 4, .field = REG_NO_FIELD, .read = id_read, .access = REG_RO },
+    { .name = "ID",
+      .at = 0xfe0,
+      .size = 4,
+      .count = 8,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank pl050_bank = { .name = "regs", .size = 0x1000, .regs = pl050_regs };
 static const RegBank *const pl050_banks[] = { &pl050_bank, NULL };
 static const char *const pl050_pins[] = { "irq", NULL };
-static const StateField pl050_state[] = {
-    STATE_U32(Pl050, last), STATE_STRUCT(Pl050, keyboard, ps2_keyboard_state), STATE_STRUCT(Pl050, pointer, ps2_mouse_state), STATE_END_OF_TABLE
-};
+static const StateField pl050_state[] = { STATE_U32(Pl050, last), STATE_STRUCT(Pl050, keyboard, ps2_keyboard_state),
+                                          STATE_STRUCT(Pl050, pointer, ps2_mouse_state), STATE_END_OF_TABLE };
 
 static void pl050_init(Device *d)
 {
@@ -104,8 +110,10 @@ static void pl050_mouse_init(Device *d)
 }
 
 #define PL050(var_, name_, desc_, init_) \
-    static const DeviceType var_ = { .name = name_, .desc = desc_, .category = "Input", .size = sizeof(Pl050), .banks = pl050_banks, \
-                                     .state = pl050_state, .out_pins = pl050_pins, .init = init_, .reset = pl050_reset, .loaded = pl050_loaded }; \
+    static const DeviceType var_ = { .name = name_, .desc = desc_, .category = "Input", .size = sizeof(Pl050), \
+        .banks = pl050_banks, \
+                                     .state = pl050_state, .out_pins = pl050_pins, .init = init_, \
+                                     .reset = pl050_reset, .loaded = pl050_loaded }; \
     DEVICE_REGISTER(var_)
 PL050(pl050_keyboard, "pl050_keyboard", "Arm PL050 with a keyboard", pl050_init)
 PL050(pl050_mouse, "pl050_mouse", "Arm PL050 with a mouse", pl050_mouse_init)

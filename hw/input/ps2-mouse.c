@@ -9,9 +9,22 @@
 #include "hw/input/ps2-internal.h"
 
 enum {
-    CMD_SCALE_1 = 0xe6, CMD_SCALE_2 = 0xe7, CMD_RESOLUTION = 0xe8, CMD_STATUS = 0xe9, CMD_STREAM = 0xea, CMD_POLL = 0xeb,
-    CMD_UNWRAP = 0xec, CMD_WRAP = 0xee, CMD_REMOTE = 0xf0, CMD_ID = 0xf2, CMD_RATE = 0xf3, CMD_ENABLE = 0xf4,
-    CMD_DISABLE = 0xf5, CMD_DEFAULTS = 0xf6, CMD_RESEND = 0xfe, CMD_RESET = 0xff,
+    CMD_SCALE_1 = 0xe6,
+    CMD_SCALE_2 = 0xe7,
+    CMD_RESOLUTION = 0xe8,
+    CMD_STATUS = 0xe9,
+    CMD_STREAM = 0xea,
+    CMD_POLL = 0xeb,
+    CMD_UNWRAP = 0xec,
+    CMD_WRAP = 0xee,
+    CMD_REMOTE = 0xf0,
+    CMD_ID = 0xf2,
+    CMD_RATE = 0xf3,
+    CMD_ENABLE = 0xf4,
+    CMD_DISABLE = 0xf5,
+    CMD_DEFAULTS = 0xf6,
+    CMD_RESEND = 0xfe,
+    CMD_RESET = 0xff,
 };
 enum { STATUS_SCALE_2 = 0x10, STATUS_ENABLED = 0x20, STATUS_REMOTE = 0x40 };
 enum { ID_STANDARD = 0, ID_WHEEL = 3, ID_EXPLORER = 4 };
@@ -137,7 +150,8 @@ static void write_parameter(Ps2Mouse *m, uint8_t v)
 
 static void send_status(Ps2Mouse *m)
 {
-    uint8_t buttons = (m->buttons & PS2_LEFT ? 4 : 0) | (m->buttons & PS2_MIDDLE ? 2 : 0) | (m->buttons & PS2_RIGHT ? 1 : 0);
+    uint8_t buttons = (m->buttons & PS2_LEFT ? 4 : 0) | (m->buttons & PS2_MIDDLE ? 2 : 0) |
+                      (m->buttons & PS2_RIGHT ? 1 : 0);
     ps2_reply(&m->port, (uint8_t[]){ PS2_ACK, m->status | buttons, m->resolution, m->rate }, 4);
 }
 

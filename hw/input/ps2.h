@@ -54,8 +54,8 @@ bool ps2_keyboard_loaded(Ps2Keyboard *k, Error **errp);
 bool ps2_mouse_loaded(Ps2Mouse *m, Error **errp);
 
 /*
- * User input (monitor's sendkey, displays), main thread, no lock held: to the machine's keyboard controller. Key names are
- * QEMU's QKeyCode names ("a", "ret", "shift", "ctrl_r", "kp_1" ...). false: no such key, or no keyboard.
+ * User input (monitor's sendkey, displays), main thread, no lock held: to the machine's keyboard controller. Key names
+ * are QEMU's QKeyCode names ("a", "ret", "shift", "ctrl_r", "kp_1" ...). false: no such key, or no keyboard.
  */
 bool ps2_send_key(const char *name, bool down);
 typedef enum Ps2Button { PS2_LEFT = 1, PS2_RIGHT = 2, PS2_MIDDLE = 4, PS2_SIDE = 8, PS2_EXTRA = 16 } Ps2Button;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC as a device: IA32_APIC_BASE, reset, saved state, and its registers to and from an accelerator that runs it. */
+/*
+ * The local APIC as a device: IA32_APIC_BASE, reset, saved state, and its registers to and from an accelerator that
+ * runs it.
+ */
 #include "hw/intc/apic-internal.h"
 #include <inttypes.h>
 #include "base/log.h"
@@ -105,15 +108,23 @@ static void cpu_reset(void *intc, bool init)
     Apic *a = intc;
 
     if (!init)
-        __atomic_store_n(&a->base, APIC_DEFAULT_BASE | BASE_ENABLE | (a->port && a->port->bsp ? BASE_BSP : 0), __ATOMIC_RELAXED);
+        __atomic_store_n(&a->base, APIC_DEFAULT_BASE | BASE_ENABLE | (a->port && a->port->bsp ? BASE_BSP : 0),
+                         __ATOMIC_RELAXED);
     reset_registers(a);
     export_registers(a);
     apic_sync(a);
 }
 
 const CpuIntcOps apic_intc_ops = {
-    .acknowledge = apic_acknowledge, .pending = apic_pending, .get_tpr = get_tpr, .set_tpr = set_tpr, .get_base = get_base,
-    .set_base = set_base, .msr_read = apic_msr_read, .msr_write = apic_msr_write, .cpu_reset = cpu_reset,
+    .acknowledge = apic_acknowledge,
+    .pending = apic_pending,
+    .get_tpr = get_tpr,
+    .set_tpr = set_tpr,
+    .get_base = get_base,
+    .set_base = set_base,
+    .msr_read = apic_msr_read,
+    .msr_write = apic_msr_write,
+    .cpu_reset = cpu_reset,
     .fetch = fetch,
 };
 

@@ -24,13 +24,13 @@ enum { ESR_SEND_VECTOR = 1 << 5, ESR_RECEIVE_VECTOR = 1 << 6, ESR_REGISTER = 1 <
 #define APIC_VERSION_VALUE (0x14u | 5u << 16 | 1u << 24) /* six LVT entries; EOI broadcast can be suppressed */
 
 /*
- * Threads. IRR, TMR, pins, extint and errors are changed by any thread with atomic operations; all other registers only by
- * the vCPU's own thread (or while it stands still), and read by any. The timer's fields are under dev.domain, which belongs
- * to this APIC alone.
+ * Threads. IRR, TMR, pins, extint and errors are changed by any thread with atomic operations; all other registers only
+ * by the vCPU's own thread (or while it stands still), and read by any. The timer's fields are under dev.domain, which
+ * belongs to this APIC alone.
  *
- * The INTR line: whoever changes something that apic_pending() depends on calls apic_sync() afterwards. It sets the line to
- * what it computes and then computes again; so of two racing threads the one whose set_line() came last has looked after
- * that, and the line ends up right without a lock.
+ * The INTR line: whoever changes something that apic_pending() depends on calls apic_sync() afterwards. It sets the
+ * line to what it computes and then computes again; so of two racing threads the one whose set_line() came last has
+ * looked after that, and the line ends up right without a lock.
  */
 typedef struct Apic {
     Device dev;
@@ -101,7 +101,8 @@ uint32_t apic_timer_count(Apic *a);
 void apic_timer_write(Apic *a, unsigned r, uint32_t value); /* R_LVT_TIMER, R_TMICT, R_TDCR */
 uint64_t apic_timer_read_deadline(Apic *a);
 void apic_timer_write_deadline(Apic *a, uint64_t tsc);
-void apic_timer_restore(Apic *a, uint32_t count, uint64_t deadline); /* as fetched; the timer runs elsewhere and here only its deadline is noted */
+/* as fetched; the timer runs elsewhere and here only its deadline is noted */
+void apic_timer_restore(Apic *a, uint32_t count, uint64_t deadline);
 void apic_timer_loaded(Apic *a);
 
 /* apic-bus.c */

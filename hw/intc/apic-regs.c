@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC's registers in memory and as MSRs, xAPIC and x2APIC (Intel SDM vol. 3A, sections 11.4, 11.5 and 11.12). */
+/*
+ * The local APIC's registers in memory and as MSRs, xAPIC and x2APIC (Intel SDM vol. 3A, sections 11.4, 11.5 and
+ * 11.12).
+ */
 #include "hw/intc/apic-internal.h"
 
 enum { RD = 1, WR = 2, XAPIC = 4, X2APIC = 8, BOTH = XAPIC | X2APIC, RW = RD | WR };
@@ -10,16 +13,32 @@ typedef struct RegInfo {
     uint32_t valid;
 } RegInfo;
 static const RegInfo info_of[R_COUNT] = {
-    [R_ID] = { RD | BOTH, 0 }, [R_VERSION] = { RD | BOTH, 0 }, [R_TPR] = { RW | BOTH, 0xff }, [R_APR] = { RD | XAPIC, 0 },
-    [R_PPR] = { RD | BOTH, 0 }, [R_EOI] = { WR | BOTH, 0 }, [R_RRD] = { RD | XAPIC, 0 },
-    [R_LDR] = { RW | BOTH, 0xff000000 }, [R_DFR] = { RW | XAPIC, 0xf0000000 }, [R_SVR] = { RW | BOTH, 0x13ff },
-    [R_ISR ... R_ISR + 7] = { RD | BOTH, 0 }, [R_TMR ... R_TMR + 7] = { RD | BOTH, 0 },
-    [R_IRR ... R_IRR + 7] = { RD | BOTH, 0 }, [R_ESR] = { RW | BOTH, 0 }, [R_ICR] = { RW | BOTH, 0x000ccfff },
-    [R_ICR2] = { RW | XAPIC, 0xff000000 }, [R_LVT_TIMER] = { RW | BOTH, 0x000700ff },
-    [R_LVT_THERMAL] = { RW | BOTH, 0x000107ff }, [R_LVT_PERF] = { RW | BOTH, 0x000107ff },
-    [R_LVT_LINT0] = { RW | BOTH, 0x0001a7ff }, [R_LVT_LINT1] = { RW | BOTH, 0x0001a7ff },
-    [R_LVT_ERROR] = { RW | BOTH, 0x000100ff }, [R_TMICT] = { RW | BOTH, 0xffffffff }, [R_TMCCT] = { RD | BOTH, 0 },
-    [R_TDCR] = { RW | BOTH, 0xb }, [R_SELF_IPI] = { WR | X2APIC, 0xff },
+    [R_ID] = { RD | BOTH, 0 },
+    [R_VERSION] = { RD | BOTH, 0 },
+    [R_TPR] = { RW | BOTH, 0xff },
+    [R_APR] = { RD | XAPIC, 0 },
+    [R_PPR] = { RD | BOTH, 0 },
+    [R_EOI] = { WR | BOTH, 0 },
+    [R_RRD] = { RD | XAPIC, 0 },
+    [R_LDR] = { RW | BOTH, 0xff000000 },
+    [R_DFR] = { RW | XAPIC, 0xf0000000 },
+    [R_SVR] = { RW | BOTH, 0x13ff },
+    [R_ISR... R_ISR + 7] = { RD | BOTH, 0 },
+    [R_TMR... R_TMR + 7] = { RD | BOTH, 0 },
+    [R_IRR... R_IRR + 7] = { RD | BOTH, 0 },
+    [R_ESR] = { RW | BOTH, 0 },
+    [R_ICR] = { RW | BOTH, 0x000ccfff },
+    [R_ICR2] = { RW | XAPIC, 0xff000000 },
+    [R_LVT_TIMER] = { RW | BOTH, 0x000700ff },
+    [R_LVT_THERMAL] = { RW | BOTH, 0x000107ff },
+    [R_LVT_PERF] = { RW | BOTH, 0x000107ff },
+    [R_LVT_LINT0] = { RW | BOTH, 0x0001a7ff },
+    [R_LVT_LINT1] = { RW | BOTH, 0x0001a7ff },
+    [R_LVT_ERROR] = { RW | BOTH, 0x000100ff },
+    [R_TMICT] = { RW | BOTH, 0xffffffff },
+    [R_TMCCT] = { RD | BOTH, 0 },
+    [R_TDCR] = { RW | BOTH, 0xb },
+    [R_SELF_IPI] = { WR | X2APIC, 0xff },
 };
 
 uint32_t apic_reg_valid(unsigned r) { return info_of[r].valid; }

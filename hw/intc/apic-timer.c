@@ -177,8 +177,9 @@ void apic_timer_write_deadline(Apic *a, uint64_t tsc)
 }
 
 /*
- * The timer is armed as well, so that what is saved is what our own would save; where it fires it finds nothing to do. A count that has
- * run out may not have become an interrupt yet, since the CPU stood: it comes then, as the kernel does it with such a count.
+ * The timer is armed as well, so that what is saved is what our own would save; where it fires it finds nothing to do.
+ * A count that has run out may not have become an interrupt yet, since the CPU stood: it comes then, as the kernel does
+ * it with such a count.
  */
 void apic_timer_restore(Apic *a, uint32_t count, uint64_t deadline)
 {

@@ -13,17 +13,17 @@
 enum { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_RESERVED3, APIC_NMI, APIC_INIT, APIC_SIPI, APIC_EXTINT };
 
 /*
- * Make the local APIC of this vCPU: sets port->intc_ops and port->intc when started. port->arch_id is the APIC id (below
- * 4096); port->bsp sets the BSP bit and, as firmware would, starts in virtual-wire mode (LINT0 = ExtINT). Not started yet.
- * Property "x2apic" (on): whether the mode may be entered.
+ * Make the local APIC of this vCPU: sets port->intc_ops and port->intc when started. port->arch_id is the APIC id
+ * (below 4096); port->bsp sets the BSP bit and, as firmware would, starts in virtual-wire mode (LINT0 = ExtINT). Not
+ * started yet. Property "x2apic" (on): whether the mode may be entered.
  */
 Device *apic_new(CpuPort *port, const char *id);
 /* Wire the 8259 pair's INTR to LINT0 of this APIC and take vectors from the pair on ExtINT. */
 void apic_connect_pic(Device *apic, Device *pic);
 
 /*
- * The register window (1 MiB, to be mapped once at APIC_DEFAULT_BASE in system memory). A vCPU's access reaches the local
- * APIC of the vCPU in whose thread it is made; a device's write is an MSI.
+ * The register window (1 MiB, to be mapped once at APIC_DEFAULT_BASE in system memory). A vCPU's access reaches the
+ * local APIC of the vCPU in whose thread it is made; a device's write is an MSI.
  */
 MemRegion *apic_window_new(void);
 

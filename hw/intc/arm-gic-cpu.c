@@ -2,8 +2,23 @@
 /* GICv2 CPU interface (IHI 0048B chapter 4.4): acknowledge, priority drop, deactivation, preemption. */
 #include "hw/intc/arm-gic-internal.h"
 
-enum { R_CTLR = 0x00, R_PMR = 0x04, R_BPR = 0x08, R_IAR = 0x0c, R_EOIR = 0x10, R_RPR = 0x14, R_HPPIR = 0x18, R_ABPR = 0x1c,
-       R_AIAR = 0x20, R_AEOIR = 0x24, R_AHPPIR = 0x28, R_APR = 0xd0, R_NSAPR = 0xe0, R_IIDR = 0xfc, R_DIR = 0x1000 };
+enum {
+    R_CTLR = 0x00,
+    R_PMR = 0x04,
+    R_BPR = 0x08,
+    R_IAR = 0x0c,
+    R_EOIR = 0x10,
+    R_RPR = 0x14,
+    R_HPPIR = 0x18,
+    R_ABPR = 0x1c,
+    R_AIAR = 0x20,
+    R_AEOIR = 0x24,
+    R_AHPPIR = 0x28,
+    R_APR = 0xd0,
+    R_NSAPR = 0xe0,
+    R_IIDR = 0xfc,
+    R_DIR = 0x1000
+};
 
 /* ---- priorities ---- */
 
@@ -56,8 +71,8 @@ static unsigned acknowledge(Gic *g, unsigned cpu, unsigned irq, unsigned priorit
 }
 
 /*
- * What a read of IAR or HPPIR may see (section 3.2.? of tables 3-8): secure reads of the primary register see group 0, and
- * group 1 with AckCtl; the aliased register and Non-secure reads see group 1.
+ * What a read of IAR or HPPIR may see (section 3.2.? of tables 3-8): secure reads of the primary register see group 0,
+ * and group 1 with AckCtl; the aliased register and Non-secure reads see group 1.
  */
 static unsigned visible_irq(Gic *g, unsigned cpu, bool secure, bool alias, unsigned *priority)
 {
@@ -145,8 +160,8 @@ static void ctlr_write(GicCpu *c, uint32_t v, bool secure)
     if (secure)
         c->ctlr = v & CTLR_SECURE;
     else
-        c->ctlr = (c->ctlr & ~(GICC_EN1 | CTLR_NS_BYPASS | GICC_EOIMODE_NS)) | (v & 1) << 1 | (v << 2 & CTLR_NS_BYPASS) |
-                  (v << 1 & GICC_EOIMODE_NS);
+        c->ctlr = (c->ctlr & ~(GICC_EN1 | CTLR_NS_BYPASS | GICC_EOIMODE_NS)) | (v & 1) << 1 |
+                  (v << 2 & CTLR_NS_BYPASS) | (v << 1 & GICC_EOIMODE_NS);
 }
 
 /* The Non-secure side sees the lower half of the priorities, shifted (section 3.8.4). */

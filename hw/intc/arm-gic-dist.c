@@ -2,12 +2,35 @@
 /* GICv2 distributor registers (IHI 0048B chapter 4.3). */
 #include "hw/intc/arm-gic-internal.h"
 
-enum { R_CTLR = 0x000, R_TYPER = 0x004, R_IIDR = 0x008, R_GROUP = 0x080, R_PRIORITY = 0x400, R_TARGETS = 0x800, R_CONFIG = 0xc00,
-       R_NSAC = 0xe00, R_SGI = 0xf00, R_CPENDSGI = 0xf10, R_SPENDSGI = 0xf20, R_ID = 0xfd0 };
-enum { BANK_GROUP, BANK_SET_ENABLE, BANK_CLEAR_ENABLE, BANK_SET_PENDING, BANK_CLEAR_PENDING, BANK_SET_ACTIVE, BANK_CLEAR_ACTIVE };
+enum {
+    R_CTLR = 0x000,
+    R_TYPER = 0x004,
+    R_IIDR = 0x008,
+    R_GROUP = 0x080,
+    R_PRIORITY = 0x400,
+    R_TARGETS = 0x800,
+    R_CONFIG = 0xc00,
+    R_NSAC = 0xe00,
+    R_SGI = 0xf00,
+    R_CPENDSGI = 0xf10,
+    R_SPENDSGI = 0xf20,
+    R_ID = 0xfd0
+};
+enum {
+    BANK_GROUP,
+    BANK_SET_ENABLE,
+    BANK_CLEAR_ENABLE,
+    BANK_SET_PENDING,
+    BANK_CLEAR_PENDING,
+    BANK_SET_ACTIVE,
+    BANK_CLEAR_ACTIVE
+};
 
 /* Interrupts of a word that the access may touch: the Non-secure side sees group 1 only (section 4.3.4 and others). */
-static uint32_t visible(const Gic *g, const GicWord *w, MemAttrs attrs) { return gic_secure(g, attrs) ? UINT32_MAX : w->group; }
+static uint32_t visible(const Gic *g, const GicWord *w, MemAttrs attrs)
+{
+    return gic_secure(g, attrs) ? UINT32_MAX : w->group;
+}
 
 static uint32_t bank_read(Gic *g, unsigned bank, unsigned word, MemAttrs attrs)
 {
@@ -224,8 +247,8 @@ static MemResult dist_write(void *opaque, hwaddr offset, unsigned size, uint64_t
     unsigned at = (unsigned)offset, shift = 8 * (at & 3);
     g_mutex_lock(&g->lock);
     if (at >= R_GROUP && at < R_PRIORITY)
-        bank_write(g, (at - R_GROUP) / 0x80, at % 0x80 / 4, (uint32_t)(value << shift), (uint32_t)(bits_mask(size * 8) << shift),
-                   attrs);
+        bank_write(g, (at - R_GROUP) / 0x80, at % 0x80 / 4, (uint32_t)(value << shift),
+                   (uint32_t)(bits_mask(size * 8) << shift), attrs);
     else if (at == R_CTLR)
         ctlr_write(g, (uint32_t)value, attrs);
     else if (at == R_SGI && size == 4)

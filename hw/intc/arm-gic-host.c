@@ -6,9 +6,22 @@
 #include "hw/core/irqchip-host.h"
 #include "hw/intc/arm-gic-internal.h"
 
-enum { R_CTLR = 0x000, R_IIDR = 0x008, R_GROUP = 0x080, R_SET_ENABLE = 0x100, R_CLEAR_ENABLE = 0x180, R_SET_PENDING = 0x200,
-       R_CLEAR_PENDING = 0x280, R_SET_ACTIVE = 0x300, R_CLEAR_ACTIVE = 0x380, R_PRIORITY = 0x400, R_TARGETS = 0x800, R_CONFIG = 0xc00,
-       R_CLEAR_SGI = 0xf10, R_SET_SGI = 0xf20 };
+enum {
+    R_CTLR = 0x000,
+    R_IIDR = 0x008,
+    R_GROUP = 0x080,
+    R_SET_ENABLE = 0x100,
+    R_CLEAR_ENABLE = 0x180,
+    R_SET_PENDING = 0x200,
+    R_CLEAR_PENDING = 0x280,
+    R_SET_ACTIVE = 0x300,
+    R_CLEAR_ACTIVE = 0x380,
+    R_PRIORITY = 0x400,
+    R_TARGETS = 0x800,
+    R_CONFIG = 0xc00,
+    R_CLEAR_SGI = 0xf10,
+    R_SET_SGI = 0xf20
+};
 enum { C_CTLR = 0x00, C_PMR = 0x04, C_BPR = 0x08, C_ABPR = 0x1c, C_APR = 0xd0, PMR_SHIFT = 3 };
 
 uint64_t gic_host_reg(IrqchipGicPart part, unsigned cpu, unsigned at)
@@ -18,7 +31,10 @@ uint64_t gic_host_reg(IrqchipGicPart part, unsigned cpu, unsigned at)
     return v;
 }
 
-void gic_host_set_reg(IrqchipGicPart part, unsigned cpu, unsigned at, uint64_t value) { irqchip_host_gic()->gic_reg(part, cpu, at, true, &value); }
+void gic_host_set_reg(IrqchipGicPart part, unsigned cpu, unsigned at, uint64_t value)
+{
+    irqchip_host_gic()->gic_reg(part, cpu, at, true, &value);
+}
 
 static uint32_t reg(IrqchipGicPart part, unsigned cpu, unsigned at) { return (uint32_t)gic_host_reg(part, cpu, at); }
 
@@ -58,7 +74,8 @@ static void fetch_word(GicWord *w, unsigned cpu, unsigned word)
     w->group = reg(IRQCHIP_GIC_DIST, cpu, R_GROUP + 4 * word);
     w->enabled = reg(IRQCHIP_GIC_DIST, cpu, R_SET_ENABLE + 4 * word);
     w->active = reg(IRQCHIP_GIC_DIST, cpu, R_SET_ACTIVE + 4 * word);
-    w->edge = gic_edges(reg(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word), reg(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word + 4));
+    w->edge = gic_edges(reg(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word),
+                        reg(IRQCHIP_GIC_DIST, cpu, R_CONFIG + 8 * word + 4));
     uint32_t pending = reg(IRQCHIP_GIC_DIST, cpu, R_SET_PENDING + 4 * word);
     if (!word) /* whoever drives the private ones in there: a level, which its owner drives anew */
         w->level = pending & ~w->edge & 0xffff0000;

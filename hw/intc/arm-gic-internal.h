@@ -14,7 +14,15 @@ enum { GIC_CPUS = 8, GIC_IRQS = 1020, GIC_WORDS = 32, GIC_SPURIOUS = 1023, GIC_G
        GIC_PRIORITY_MASK = 0xf8, GIC_MIN_BPR = 2, GIC_LRS = 4 };
 
 /* GICC_CTLR, the Secure view */
-enum { GICC_EN0 = 1, GICC_EN1 = 2, GICC_ACK_CTL = 4, GICC_FIQ_EN = 8, GICC_CBPR = 0x10, GICC_EOIMODE = 0x200, GICC_EOIMODE_NS = 0x400 };
+enum {
+    GICC_EN0 = 1,
+    GICC_EN1 = 2,
+    GICC_ACK_CTL = 4,
+    GICC_FIQ_EN = 8,
+    GICC_CBPR = 0x10,
+    GICC_EOIMODE = 0x200,
+    GICC_EOIMODE_NS = 0x400
+};
 
 /* 32 interrupts. An interrupt is pending when latched, or when level-sensitive and its line is high. */
 typedef struct GicWord {

@@ -8,7 +8,8 @@ int gic_lr_highest(GicLrs l, uint32_t vmcr)
 {
     int best = -1;
     for (unsigned i = 0; i < l.count; i++) {
-        if (l.lr[i].pending && !l.lr[i].active && vmcr & (l.lr[i].group1 ? VM_G1 : VM_G0) && (best < 0 || l.lr[i].priority < l.lr[best].priority))
+        if (l.lr[i].pending && !l.lr[i].active && vmcr & (l.lr[i].group1 ? VM_G1 : VM_G0) &&
+            (best < 0 || l.lr[i].priority < l.lr[best].priority))
             best = (int)i;
     }
     return best;

@@ -3,7 +3,16 @@
 #include "hw/intc/arm-gic-internal.h"
 #include "hw/intc/arm-gic-lr.h"
 
-enum { H_HCR = 0x00, H_VTR = 0x04, H_VMCR = 0x08, H_MISR = 0x10, H_EISR = 0x20, H_ELRSR = 0x30, H_APR = 0xf0, H_LR = 0x100 };
+enum {
+    H_HCR = 0x00,
+    H_VTR = 0x04,
+    H_VMCR = 0x08,
+    H_MISR = 0x10,
+    H_EISR = 0x20,
+    H_ELRSR = 0x30,
+    H_APR = 0xf0,
+    H_LR = 0x100
+};
 enum { LR_PENDING = 1 << 28, LR_ACTIVE = 1 << 29, LR_GROUP1 = 1 << 30, LR_EOI = 1 << 19 };
 #define LR_HW UINT32_C(0x80000000)
 
@@ -28,7 +37,8 @@ static GicLrs take_apart(const GicCpu *c)
     GicLrs l = { .count = GIC_LRS };
     for (unsigned i = 0; i < GIC_LRS; i++) {
         uint32_t v = c->lr[i];
-        l.lr[i] = (GicLr){ (v & LR_PENDING) != 0, (v & LR_ACTIVE) != 0, (v & LR_HW) != 0, (v & LR_GROUP1) != 0, (v & LR_EOI) != 0, (uint8_t)lr_priority(v) };
+        l.lr[i] = (GicLr){ (v & LR_PENDING) != 0, (v & LR_ACTIVE) != 0, (v & LR_HW) != 0,
+                           (v & LR_GROUP1) != 0,  (v & LR_EOI) != 0,    (uint8_t)lr_priority(v) };
     }
     return l;
 }
@@ -194,7 +204,10 @@ static MemResult v_read(void *opaque, hwaddr at, unsigned size, uint64_t *value,
     return MEM_OK;
 }
 
-static void set_field(uint32_t *word, unsigned start, unsigned len, uint32_t v) { *word = (uint32_t)bits_set(*word, start, len, v); }
+static void set_field(uint32_t *word, unsigned start, unsigned len, uint32_t v)
+{
+    *word = (uint32_t)bits_set(*word, start, len, v);
+}
 
 static MemResult v_write(void *opaque, hwaddr at, unsigned size, uint64_t value, MemAttrs attrs)
 {

@@ -5,7 +5,10 @@
 
 /* ---- selection ---- */
 
-static bool group_enabled(const Gic *g, const GicCpu *c, unsigned group) { return g->ctlr >> group & c->ctlr >> group & 1; }
+static bool group_enabled(const Gic *g, const GicCpu *c, unsigned group)
+{
+    return g->ctlr >> group & c->ctlr >> group & 1;
+}
 
 /* The highest-priority interrupt that may be delivered, GIC_SPURIOUS: none. Section 3.2. */
 static unsigned scan_word(Gic *g, unsigned cpu, unsigned word, unsigned best, unsigned *best_priority)
@@ -60,7 +63,10 @@ void gic_update_all(Gic *g)
 
 /* ---- inputs ---- */
 
-static void set_bit(uint32_t *word, unsigned bit, bool on) { *word = on ? *word | BIT(bit) : *word & ~(uint32_t)BIT(bit); }
+static void set_bit(uint32_t *word, unsigned bit, bool on)
+{
+    *word = on ? *word | BIT(bit) : *word & ~(uint32_t)BIT(bit);
+}
 
 static void set_line(GicWord *w, unsigned bit, bool level)
 {
@@ -106,7 +112,9 @@ static void ppi_set(void *opaque, int n, int level)
 Irq arm_gic_spi(Device *gic, unsigned n)
 {
     g_assert(n + GIC_INTERNAL < ((Gic *)gic)->num_irq);
-    return (Irq){ .set = spi_set, .opaque = gic, .n = (int)(n + GIC_INTERNAL), .host_line = irqchip_host_gic() ? (int)n + 1 : 0 };
+    return (Irq){
+        .set = spi_set, .opaque = gic, .n = (int)(n + GIC_INTERNAL), .host_line = irqchip_host_gic() ? (int)n + 1 : 0
+    };
 }
 
 Irq arm_gic_ppi(Device *gic, unsigned cpu, unsigned n)
@@ -123,8 +131,11 @@ static void gic_init(Device *d) { g_mutex_init(&((Gic *)d)->lock); }
 
 static bool gic_start(Device *d, Error **errp)
 {
-    static const struct { const char *name; uint64_t size; const MemOps *ops; } frame[] = {
-        { "gic_dist", 0x1000, &gic_dist_ops }, { "gic_cpu", 0x2000, &gic_cpu_ops }, { "gic_viface", 0x1000, &gic_hyp_ops },
+    static const struct { const char *name; uint64_t size; const MemOps *ops;
+    } frame[] = {
+        { "gic_dist", 0x1000, &gic_dist_ops },
+        { "gic_cpu", 0x2000, &gic_cpu_ops },
+        { "gic_viface", 0x1000, &gic_hyp_ops },
         { "gic_vcpu", 0x2000, &gic_vcpu_ops },
     };
     Gic *g = (Gic *)d;
@@ -211,14 +222,24 @@ static const StateField word_state[] = {
     STATE_U32(GicWord, level), STATE_U32(GicWord, edge), STATE_END_OF_TABLE,
 };
 static const StateField cpu_state[] = {
-    STATE_STRUCT(GicCpu, word, word_state), STATE_BYTES(GicCpu, priority), STATE_BYTES(GicCpu, sgi_source),
-    STATE_U32(GicCpu, ctlr), STATE_U32(GicCpu, pmr), STATE_U32(GicCpu, bpr), STATE_U32(GicCpu, abpr), STATE_U32(GicCpu, apr),
-    STATE_U32(GicCpu, nsapr), STATE_U32(GicCpu, hcr), STATE_U32(GicCpu, vmcr), STATE_U32(GicCpu, vapr),
-    STATE_U32_ARRAY(GicCpu, lr), STATE_END_OF_TABLE,
+    STATE_STRUCT(GicCpu, word, word_state),
+    STATE_BYTES(GicCpu, priority),
+    STATE_BYTES(GicCpu, sgi_source),
+    STATE_U32(GicCpu, ctlr),
+    STATE_U32(GicCpu, pmr),
+    STATE_U32(GicCpu, bpr),
+    STATE_U32(GicCpu, abpr),
+    STATE_U32(GicCpu, apr),
+    STATE_U32(GicCpu, nsapr),
+    STATE_U32(GicCpu, hcr),
+    STATE_U32(GicCpu, vmcr),
+    STATE_U32(GicCpu, vapr),
+    STATE_U32_ARRAY(GicCpu, lr),
+    STATE_END_OF_TABLE,
 };
 static const StateField gic_state[] = {
-    STATE_U32(Gic, ctlr), STATE_STRUCT_ARRAY(Gic, shared, word_state), STATE_BYTES(Gic, priority), STATE_BYTES(Gic, target),
-    STATE_STRUCT_ARRAY(Gic, cpu, cpu_state), STATE_END_OF_TABLE,
+    STATE_U32(Gic, ctlr),     STATE_STRUCT_ARRAY(Gic, shared, word_state), STATE_BYTES(Gic, priority),
+    STATE_BYTES(Gic, target), STATE_STRUCT_ARRAY(Gic, cpu, cpu_state),     STATE_END_OF_TABLE,
 };
 static const Property gic_props[] = {
     { .name = "num-cpu", .kind = PROP_U32, .offset = offsetof(Gic, num_cpu), .dflt = 1, .min = 1, .max = GIC_CPUS,
@@ -231,8 +252,17 @@ static const Property gic_props[] = {
 };
 
 static const DeviceType gic_type = {
-    .name = "arm_gic", .desc = "Arm generic interrupt controller, version 2", .category = "Misc", .size = sizeof(Gic),
-    .props = gic_props, .state = gic_state, .init = gic_init, .start = gic_start, .reset = gic_reset, .saving = gic_saving, .loaded = gic_loaded,
+    .name = "arm_gic",
+    .desc = "Arm generic interrupt controller, version 2",
+    .category = "Misc",
+    .size = sizeof(Gic),
+    .props = gic_props,
+    .state = gic_state,
+    .init = gic_init,
+    .start = gic_start,
+    .reset = gic_reset,
+    .saving = gic_saving,
+    .loaded = gic_loaded,
     .stop = gic_stop,
 };
 DEVICE_REGISTER(gic_type)

@@ -8,22 +8,26 @@
 enum { GIC_INTERNAL = 32 /* SGIs and PPIs of each CPU */, GIC_MAINTENANCE_PPI = 25 };
 
 /*
- * "arm_gic" (GICv2): regions 0 distributor, 1 CPU interface; with virtualization also 2 GICH, 3 GICV. Made after the CPUs:
- * start() takes their ports. Properties num-cpu, num-irq (32 internal ones included), has-security-extensions,
+ * "arm_gic" (GICv2): regions 0 distributor, 1 CPU interface; with virtualization also 2 GICH, 3 GICV. Made after the
+ * CPUs: start() takes their ports. Properties num-cpu, num-irq (32 internal ones included), has-security-extensions,
  * has-virtualization-extensions.
  */
 Irq arm_gic_spi(Device *gic, unsigned n);               /* n from 0 */
 Irq arm_gic_ppi(Device *gic, unsigned cpu, unsigned n); /* n: interrupt id 16..31 */
 /* A kernel is booted directly in Non-secure state: every interrupt is reset into group 1. */
 void arm_gic_reset_nonsecure(Device *gic);
-/* Where its frames are mapped: an accelerator that runs the GIC makes its own there, and may refuse. Nothing else otherwise. */
+/*
+ * Where its frames are mapped: an accelerator that runs the GIC makes its own there, and may refuse. Nothing else
+ * otherwise.
+ */
 bool arm_gic_place(Device *gic, hwaddr dist, hwaddr cpu, Error **errp);
 
 /* "arm-gicv3": regions 0 distributor, 1.. redistributors. The same, for GICv3; property lists in arm-gicv3.c. */
 Irq arm_gicv3_spi(Device *gic, unsigned n);
 Irq arm_gicv3_ppi(Device *gic, unsigned cpu, unsigned n);
 void arm_gicv3_reset_nonsecure(Device *gic);
-bool arm_gicv3_place(Device *gic, hwaddr dist, hwaddr low, unsigned low_count, hwaddr high, Error **errp); /* as arm_gicv3_map_redistributors() */
+/* as arm_gicv3_map_redistributors() */
+bool arm_gicv3_place(Device *gic, hwaddr dist, hwaddr low, unsigned low_count, hwaddr high, Error **errp);
 
 /* "arm-gicv2m": an MSI frame (SBSA appendix E): region 0; "spi" output pins in order from its base-spi. */
 

@@ -46,7 +46,12 @@ static const Property gicv2m_props[] = {
 static const char *const gicv2m_pins[] = { "spi*128", NULL };
 
 static const DeviceType gicv2m_type = {
-    .name = "arm-gicv2m", .desc = "MSI frame of a GICv2", .category = "Misc", .size = sizeof(Gicv2m), .banks = gicv2m_banks,
-    .props = gicv2m_props, .out_pins = gicv2m_pins,
+    .name = "arm-gicv2m",
+    .desc = "MSI frame of a GICv2",
+    .category = "Misc",
+    .size = sizeof(Gicv2m),
+    .banks = gicv2m_banks,
+    .props = gicv2m_props,
+    .out_pins = gicv2m_pins,
 };
 DEVICE_REGISTER(gicv2m_type)

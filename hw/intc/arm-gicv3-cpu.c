@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* GICv3 CPU interface: the ICC_* system registers (IHI 0069G sections 4.8, 12.2). Five priority bits, so one active-priorities word a group. */
+/*
+ * GICv3 CPU interface: the ICC_* system registers (IHI 0069G sections 4.8, 12.2). Five priority bits, so one
+ * active-priorities word a group.
+ */
 #include "hw/intc/arm-gicv3-internal.h"
 
 typedef struct Access {
@@ -166,7 +169,8 @@ static void send_to(Gic3Cpu *c, unsigned irq, Gic3Group wanted, bool secure)
     Gic3Group group = gic3_group(g, &c->word, irq);
     unsigned permission = c->nsacr >> 2 * irq & 3;
     bool ok = group == wanted || (secure && wanted == GROUP_1S && group == GROUP_0);
-    if (g->security && !secure && !ok) /* the Secure side may let the other one raise its interrupts (section 12.11.? GICR_NSACR) */
+    /* the Secure side may let the other one raise its interrupts (section 12.11.? GICR_NSACR) */
+    if (g->security && !secure && !ok)
         ok = group == GROUP_0 ? permission >= 1 : permission >= 2;
     if (!ok)
         return;
@@ -178,12 +182,14 @@ static void send_to(Gic3Cpu *c, unsigned irq, Gic3Group wanted, bool secure)
 static void send_sgi(const Access *a, uint64_t v, Gic3Group wanted)
 {
     Gic3 *g = a->c->gic;
-    uint32_t cluster = (uint32_t)(v >> 16 & 0xff) << 8 | (uint32_t)(v >> 32 & 0xff) << 16 | (uint32_t)(v >> 48 & 0xff) << 24;
+    uint32_t cluster = (uint32_t)(v >> 16 & 0xff) << 8 | (uint32_t)(v >> 32 & 0xff) << 16 |
+                       (uint32_t)(v >> 48 & 0xff) << 24;
     unsigned base = (unsigned)(v >> 44 & 15) * 16;
     for (unsigned i = 0; i < g->num_cpu; i++) {
         Gic3Cpu *c = &g->cpu[i];
         uint32_t affinity = c->port ? c->port->arch_id : i, level0 = affinity & 0xff;
-        bool hit = v >> 40 & 1 ? c != a->c : (affinity & ~0xffu) == cluster && level0 - base < 16 && v >> (level0 - base) & 1;
+        bool hit = v >> 40 & 1 ? c != a->c
+                               : (affinity & ~0xffu) == cluster && level0 - base < 16 && v >> (level0 - base) & 1;
         if (hit)
             send_to(c, v >> 24 & 15, wanted, gic3_secure(g, a->secure));
     }
@@ -201,7 +207,8 @@ static uint64_t ctlr_read(const Access *a) { return ICC_CTLR_FIXED | a->c->cpu_c
 
 static void ctlr_write(const Access *a, uint64_t v)
 {
-    uint32_t writable = ICC_CTLR_EOIMODE | (limited(a) ? 0 : ICC_CTLR_CBPR | ICC_CTLR_PMHE), *p = &a->c->cpu_ctlr[bank_of(a)];
+    uint32_t writable = ICC_CTLR_EOIMODE | (limited(a) ? 0 : ICC_CTLR_CBPR | ICC_CTLR_PMHE),
+             *p = &a->c->cpu_ctlr[bank_of(a)];
     *p = (*p & ~writable) | ((uint32_t)v & writable);
 }
 
@@ -209,8 +216,8 @@ static void ctlr_write(const Access *a, uint64_t v)
 static uint64_t ctlr3_read(const Gic3Cpu *c)
 {
     const uint32_t *b = c->cpu_ctlr;
-    return ICC_CTLR_FIXED | (b[0] & 1) | (b[1] & 1) << 1 | (c->eoimode_el3 & 1) << 2 | (b[0] >> 1 & 1) << 3 | (b[1] >> 1 & 1) << 4 |
-           (b[0] & ICC_CTLR_PMHE);
+    return ICC_CTLR_FIXED | (b[0] & 1) | (b[1] & 1) << 1 | (c->eoimode_el3 & 1) << 2 | (b[0] >> 1 & 1) << 3 |
+           (b[1] >> 1 & 1) << 4 | (b[0] & ICC_CTLR_PMHE);
 }
 
 static void ctlr3_write(Gic3Cpu *c, uint64_t v)
@@ -328,7 +335,8 @@ static bool sysreg_read(void *intc, uint32_t key, unsigned el, bool secure, uint
     *value = 0;
     g_mutex_lock(&c->gic->lock);
     note_state(c, el, secure);
-    bool ok = is_virtual(plain, key & CPU_SYSREG_IMO, key & CPU_SYSREG_FMO) ? gic3_virtual_read(c, plain, value) : icc_read(&a, plain, value);
+    bool ok = is_virtual(plain, key & CPU_SYSREG_IMO, key & CPU_SYSREG_FMO) ? gic3_virtual_read(c, plain, value)
+                                                                            : icc_read(&a, plain, value);
     g_mutex_unlock(&c->gic->lock);
     return ok;
 }
@@ -340,7 +348,8 @@ static bool sysreg_write(void *intc, uint32_t key, unsigned el, bool secure, uin
     uint32_t plain = key & ~(CPU_SYSREG_IMO | CPU_SYSREG_FMO);
     g_mutex_lock(&c->gic->lock);
     note_state(c, el, secure);
-    bool ok = is_virtual(plain, key & CPU_SYSREG_IMO, key & CPU_SYSREG_FMO) ? gic3_virtual_write(c, plain, value) : icc_write(&a, plain, value);
+    bool ok = is_virtual(plain, key & CPU_SYSREG_IMO, key & CPU_SYSREG_FMO) ? gic3_virtual_write(c, plain, value)
+                                                                            : icc_write(&a, plain, value);
     g_mutex_unlock(&c->gic->lock);
     return ok;
 }
@@ -355,4 +364,6 @@ static void state_changed(void *intc, unsigned el, bool secure)
     g_mutex_unlock(&c->gic->lock);
 }
 
-const CpuIntcOps gic3_intc_ops = { .sysreg_read = sysreg_read, .sysreg_write = sysreg_write, .state_changed = state_changed };
+const CpuIntcOps gic3_intc_ops = { .sysreg_read = sysreg_read,
+                                   .sysreg_write = sysreg_write,
+                                   .state_changed = state_changed };

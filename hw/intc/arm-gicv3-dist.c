@@ -1,17 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* GICv3 distributor (IHI 0069G section 12.9), and the register banks that it shares with the redistributors. Affinity routing is always on. */
+/*
+ * GICv3 distributor (IHI 0069G section 12.9), and the register banks that it shares with the redistributors. Affinity
+ * routing is always on.
+ */
 #include "hw/intc/arm-gicv3-internal.h"
 
-enum { R_CTLR = 0x0000, R_TYPER = 0x0004, R_IIDR = 0x0008, R_SETSPI_NS = 0x0040, R_CLRSPI_NS = 0x0048, R_SETSPI_S = 0x0050,
-       R_CLRSPI_S = 0x0058, R_BANKS = 0x0080, R_PRIORITY = 0x0400, R_TARGETS = 0x0800, R_CONFIG = 0x0c00, R_MODIFIER = 0x0d00,
-       R_NSAC = 0x0e00, R_ROUTE = 0x6000, R_ROUTE_END = 0x8000, R_ID = 0xffd0 };
-enum { BANK_GROUP, BANK_SET_ENABLE, BANK_CLEAR_ENABLE, BANK_SET_PENDING, BANK_CLEAR_PENDING, BANK_SET_ACTIVE, BANK_CLEAR_ACTIVE };
+enum {
+    R_CTLR = 0x0000,
+    R_TYPER = 0x0004,
+    R_IIDR = 0x0008,
+    R_SETSPI_NS = 0x0040,
+    R_CLRSPI_NS = 0x0048,
+    R_SETSPI_S = 0x0050,
+    R_CLRSPI_S = 0x0058,
+    R_BANKS = 0x0080,
+    R_PRIORITY = 0x0400,
+    R_TARGETS = 0x0800,
+    R_CONFIG = 0x0c00,
+    R_MODIFIER = 0x0d00,
+    R_NSAC = 0x0e00,
+    R_ROUTE = 0x6000,
+    R_ROUTE_END = 0x8000,
+    R_ID = 0xffd0
+};
+enum {
+    BANK_GROUP,
+    BANK_SET_ENABLE,
+    BANK_CLEAR_ENABLE,
+    BANK_SET_PENDING,
+    BANK_CLEAR_PENDING,
+    BANK_SET_ACTIVE,
+    BANK_CLEAR_ACTIVE
+};
 enum { CTLR_ARE_S = 0x10, CTLR_ARE_NS = 0x20, CTLR_DS = 0x40 };
 
 /* ---- banks ---- */
 
 /* The Non-secure side sees group 1 of its own only. */
-static uint32_t visible(const Gic3 *g, const Gic3Word *w, bool secure) { return gic3_secure(g, secure) ? UINT32_MAX : w->group; }
+static uint32_t visible(const Gic3 *g, const Gic3Word *w, bool secure)
+{
+    return gic3_secure(g, secure) ? UINT32_MAX : w->group;
+}
 
 uint32_t gic3_bank_read(const Gic3 *g, const Gic3Word *w, unsigned at, bool secure)
 {
@@ -125,7 +154,8 @@ static uint32_t reg_read(Gic3 *g, unsigned at, bool secure)
         return route_allowed(g, irq, secure) ? (uint32_t)(g->route[irq] >> 8 * (at & 4)) : 0;
     }
     if (at >= R_BANKS && at < R_PRIORITY)
-        return irq >= GIC_INTERNAL && irq < g->num_irq ? gic3_bank_read(g, &g->shared[irq / 32], at - R_BANKS, secure) : 0;
+        return irq >= GIC_INTERNAL && irq < g->num_irq ? gic3_bank_read(g, &g->shared[irq / 32], at - R_BANKS, secure)
+                                                       : 0;
     if (at >= R_PRIORITY && at < R_TARGETS) {
         uint32_t v = 0;
         for (unsigned i = 0; i < 4; i++) {
@@ -137,7 +167,8 @@ static uint32_t reg_read(Gic3 *g, unsigned at, bool secure)
     }
     if (at >= R_CONFIG && at < R_MODIFIER) {
         irq = (at - R_CONFIG) * 4;
-        return irq >= GIC_INTERNAL && irq < g->num_irq ? gic3_config_read(g, &g->shared[irq / 32], irq / 16 & 1, secure) : 0;
+        return irq >= GIC_INTERNAL && irq < g->num_irq ? gic3_config_read(g, &g->shared[irq / 32], irq / 16 & 1, secure)
+                                                       : 0;
     }
     if (at >= R_MODIFIER && at < R_MODIFIER + 0x80)
         return g->security && secure && irq >= GIC_INTERNAL && irq < g->num_irq ? g->shared[irq / 32].modifier : 0;
@@ -187,7 +218,8 @@ static void reg_write(Gic3 *g, unsigned at, uint32_t v, uint32_t mask, bool secu
         irq = (at - R_CONFIG) * 4;
         if (irq >= GIC_INTERNAL && irq < g->num_irq)
             gic3_config_write(g, &g->shared[irq / 32], irq / 16 & 1, v, mask, secure);
-    } else if (at >= R_MODIFIER && at < R_MODIFIER + 0x80 && g->security && secure && irq >= GIC_INTERNAL && irq < g->num_irq) {
+    } else if (at >= R_MODIFIER && at < R_MODIFIER + 0x80 && g->security && secure && irq >= GIC_INTERNAL &&
+               irq < g->num_irq) {
         g->shared[irq / 32].modifier = (g->shared[irq / 32].modifier & ~mask) | (v & mask);
     } else if (at < R_TARGETS || at >= R_ID) {
         log_guest_error(g->dev.id, "write to distributor register 0x%x", at);
@@ -208,7 +240,8 @@ static MemResult dist_write(void *opaque, hwaddr at, unsigned size, uint64_t val
     Gic3 *g = opaque;
     unsigned shift = 8 * (at & 3);
     g_mutex_lock(&g->lock);
-    reg_write(g, (unsigned)at & ~3u, (uint32_t)(value << shift), (uint32_t)(bits_mask(8 * size) << shift), attrs.secure);
+    reg_write(g, (unsigned)at & ~3u, (uint32_t)(value << shift), (uint32_t)(bits_mask(8 * size) << shift),
+              attrs.secure);
     gic3_update_all(g);
     g_mutex_unlock(&g->lock);
     return MEM_OK;

@@ -7,9 +7,24 @@
 #include "hw/intc/arm-gic-internal.h"
 #include "hw/intc/arm-gicv3-internal.h"
 
-enum { D_CTLR = 0x0000, D_IIDR = 0x0008, R_GROUP = 0x080, R_SET_ENABLE = 0x100, R_CLEAR_ENABLE = 0x180, R_SET_PENDING = 0x200,
-       R_SET_ACTIVE = 0x300, R_CLEAR_ACTIVE = 0x380, R_PRIORITY = 0x400, R_CONFIG = 0xc00, D_ROUTE = 0x6000,
-       RD_CTLR = 0x0000, RD_WAKER = 0x0014, RD_PROPBASE = 0x0070, RD_PENDBASE = 0x0078, SGI_FRAME = 0x10000 };
+enum {
+    D_CTLR = 0x0000,
+    D_IIDR = 0x0008,
+    R_GROUP = 0x080,
+    R_SET_ENABLE = 0x100,
+    R_CLEAR_ENABLE = 0x180,
+    R_SET_PENDING = 0x200,
+    R_SET_ACTIVE = 0x300,
+    R_CLEAR_ACTIVE = 0x380,
+    R_PRIORITY = 0x400,
+    R_CONFIG = 0xc00,
+    D_ROUTE = 0x6000,
+    RD_CTLR = 0x0000,
+    RD_WAKER = 0x0014,
+    RD_PROPBASE = 0x0070,
+    RD_PENDBASE = 0x0078,
+    SGI_FRAME = 0x10000
+};
 enum { CTLR_GROUP1 = 2, CTLR_LPIS = 1, PRIORITY_BITS = 5 };
 #define PENDBASE_PTZ BIT(62)
 
@@ -32,7 +47,8 @@ static void fetch_word(Gic3Word *w, IrqchipGicPart part, unsigned cpu, unsigned 
     w->enabled = (uint32_t)gic_host_reg(part, cpu, at + R_SET_ENABLE + 4 * word);
     w->latch = (uint32_t)gic_host_reg(part, cpu, at + R_SET_PENDING + 4 * word);
     w->active = (uint32_t)gic_host_reg(part, cpu, at + R_SET_ACTIVE + 4 * word);
-    w->edge = gic_edges((uint32_t)gic_host_reg(part, cpu, at + R_CONFIG + 8 * word), (uint32_t)gic_host_reg(part, cpu, at + R_CONFIG + 8 * word + 4));
+    w->edge = gic_edges((uint32_t)gic_host_reg(part, cpu, at + R_CONFIG + 8 * word),
+                        (uint32_t)gic_host_reg(part, cpu, at + R_CONFIG + 8 * word + 4));
     w->level = (uint32_t)gic_host_reg(IRQCHIP_GIC_LEVEL, cpu, 32 * word);
     w->modifier = 0;
 }
@@ -170,7 +186,9 @@ void gic3_host_fetch(Gic3 *g)
         fetch_interface(&g->cpu[i]);
         group0 |= uses_group0(&g->cpu[i].word);
     }
-    g->enabled = !(gic_host_reg(IRQCHIP_GIC_DIST, 0, D_CTLR) & CTLR_GROUP1) ? 0 : 1u << GROUP_1NS | (group0 ? 1u << GROUP_0 : 0);
+    g->enabled = !(gic_host_reg(IRQCHIP_GIC_DIST, 0, D_CTLR) & CTLR_GROUP1)
+                     ? 0
+                     : 1u << GROUP_1NS | (group0 ? 1u << GROUP_0 : 0);
 }
 
 void gic3_host_put(Gic3 *g)

@@ -65,7 +65,10 @@ struct Gic3 {
     AddressSpace *memory;        /* where tables lie */
 };
 
-static inline Gic3Word *gic3_word(Gic3 *g, Gic3Cpu *c, unsigned irq) { return irq < GIC_INTERNAL ? &c->word : &g->shared[irq / 32]; }
+static inline Gic3Word *gic3_word(Gic3 *g, Gic3Cpu *c, unsigned irq)
+{
+    return irq < GIC_INTERNAL ? &c->word : &g->shared[irq / 32];
+}
 static inline uint32_t gic3_pending(const Gic3Word *w) { return w->latch | (w->level & ~w->edge); }
 static inline bool gic3_secure(const Gic3 *g, bool secure) { return !g->security || secure; }
 static inline Gic3Group gic3_group(const Gic3 *g, const Gic3Word *w, unsigned bit)
@@ -87,8 +90,8 @@ void gic3_lpi_best(Gic3Cpu *c, uint32_t *irq, unsigned *priority);
 bool gic3_lpi_pending(const Gic3Cpu *c, uint32_t id);
 
 /*
- * The register banks that distributor and redistributor have alike; `own` says which of the 32 interrupts the access may
- * touch. at: offset of the register from IGROUPR (0x80), value and mask: the bytes that were written, in place.
+ * The register banks that distributor and redistributor have alike; `own` says which of the 32 interrupts the access
+ * may touch. at: offset of the register from IGROUPR (0x80), value and mask: the bytes that were written, in place.
  */
 uint32_t gic3_bank_read(const Gic3 *g, const Gic3Word *w, unsigned at, bool secure);
 void gic3_bank_write(Gic3 *g, Gic3Word *w, unsigned at, uint32_t value, uint32_t mask, bool secure, uint32_t settable);
@@ -135,5 +138,10 @@ enum {
     ICH_MISR = GIC3_KEY(4, 12, 11, 2), ICH_EISR = GIC3_KEY(4, 12, 11, 3), ICH_ELRSR = GIC3_KEY(4, 12, 11, 5),
     ICH_VMCR = GIC3_KEY(4, 12, 11, 7), ICH_LR0 = GIC3_KEY(4, 12, 12, 0), ICH_LR15 = GIC3_KEY(4, 12, 13, 7),
 };
-enum { ICC_CTLR_CBPR = 1, ICC_CTLR_EOIMODE = 2, ICC_CTLR_PMHE = 0x40, ICC_CTLR_FIXED = 0x8400 /* A3V, five priority bits */ };
+enum {
+    ICC_CTLR_CBPR = 1,
+    ICC_CTLR_EOIMODE = 2,
+    ICC_CTLR_PMHE = 0x40,
+    ICC_CTLR_FIXED = 0x8400 /* A3V, five priority bits */
+};
 #endif

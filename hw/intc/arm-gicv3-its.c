@@ -1,20 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GICv3 interrupt translation service (IHI 0069G chapter 5, section 12.18): MSIs become LPIs by tables in guest RAM.
- * Entries are 8 bytes, laid out as in KVM's tables (kernel documentation: virt/kvm/devices/arm-vgic-its.rst, revision 0), so that a saved
- * guest may go on there. Device, by its number: valid 63, distance to the next one 62:49, ITT address / 256 in 48:5, size 4:0. ITT, by event:
- * distance 63:48, LPI 47:16 (0: none), collection 15:0. Collections, a list that an invalid one ends: valid 63, processor number 51:16,
- * collection 15:0. The distances are made before saving. All of it is the guest's: whatever stands there is checked.
+ * Entries are 8 bytes, laid out as in KVM's tables (kernel documentation: virt/kvm/devices/arm-vgic-its.rst, revision
+ * 0), so that a saved guest may go on there. Device, by its number: valid 63, distance to the next one 62:49, ITT
+ * address / 256 in 48:5, size 4:0. ITT, by event: distance 63:48, LPI 47:16 (0: none), collection 15:0. Collections, a
+ * list that an invalid one ends: valid 63, processor number 51:16, collection 15:0. The distances are made before
+ * saving. All of it is the guest's: whatever stands there is checked.
  */
 #include "hw/intc/arm-gicv3-internal.h"
 #include "hw/core/irqchip-host.h"
 #include "hw/core/machine.h"
 
-enum { R_CTLR = 0x0000, R_IIDR = 0x0004, R_TYPER = 0x0008, R_CBASER = 0x0080, R_CWRITER = 0x0088, R_CREADR = 0x0090, R_BASER = 0x0100,
-       R_ID = 0xffd0, R_TRANSLATER = 0x10040 };
-enum { CMD_MOVI = 1, CMD_INT = 3, CMD_CLEAR = 4, CMD_SYNC = 5, CMD_MAPD = 8, CMD_MAPC = 9, CMD_MAPTI = 10, CMD_MAPI = 11, CMD_INV = 12,
-       CMD_INVALL = 13, CMD_MOVALL = 14, CMD_DISCARD = 15 };
-enum { TABLE_DEVICES, TABLE_COLLECTIONS, TABLES, ENTRY = 8, MAX_EVENTS_LINKED = 1 << 20, COMMAND = 32, EVENT_BITS = 16, DEVICE_BITS = 16 };
+enum {
+    R_CTLR = 0x0000,
+    R_IIDR = 0x0004,
+    R_TYPER = 0x0008,
+    R_CBASER = 0x0080,
+    R_CWRITER = 0x0088,
+    R_CREADR = 0x0090,
+    R_BASER = 0x0100,
+    R_ID = 0xffd0,
+    R_TRANSLATER = 0x10040
+};
+enum {
+    CMD_MOVI = 1,
+    CMD_INT = 3,
+    CMD_CLEAR = 4,
+    CMD_SYNC = 5,
+    CMD_MAPD = 8,
+    CMD_MAPC = 9,
+    CMD_MAPTI = 10,
+    CMD_MAPI = 11,
+    CMD_INV = 12,
+    CMD_INVALL = 13,
+    CMD_MOVALL = 14,
+    CMD_DISCARD = 15
+};
+enum {
+    TABLE_DEVICES,
+    TABLE_COLLECTIONS,
+    TABLES,
+    ENTRY = 8,
+    MAX_EVENTS_LINKED = 1 << 20,
+    COMMAND = 32,
+    EVENT_BITS = 16,
+    DEVICE_BITS = 16
+};
 #define VALID BIT(63)
 #define BASER_INDIRECT BIT(62)
 #define CREADR_STALLED 1u
@@ -52,8 +83,8 @@ static bool entry_at(Its *s, unsigned table, uint32_t n, hwaddr *at)
     }
     unsigned per_page = page_size(b) / ENTRY;
     uint8_t first[8];
-    if ((uint64_t)(n / per_page) * 8 >= bytes || !gic3_ram_read(s->gic, base_address(b) + n / per_page * UINT64_C(8), first, 8) ||
-        !(load_le64(first) & VALID))
+    if ((uint64_t)(n / per_page) * 8 >= bytes ||
+        !gic3_ram_read(s->gic, base_address(b) + n / per_page * UINT64_C(8), first, 8) || !(load_le64(first) & VALID))
         return false;
     *at = (load_le64(first) & UINT64_C(0x000ffffffffff000)) + (hwaddr)(n % per_page) * ENTRY;
     return true;
@@ -99,7 +130,10 @@ static uint32_t lpi_of(uint64_t ite) { return (uint32_t)(ite >> 16); }
 static uint64_t ite_of(uint32_t lpi, uint64_t collection) { return (uint64_t)lpi << 16 | (collection & 0xffff); }
 static unsigned cpu_of(uint64_t cte) { return (unsigned)(cte >> 16 & bits_mask(36)); }
 
-/* The place of a collection in the list, else of the entry that ends it; its contents in *cte. Guests number them as they come. */
+/*
+ * The place of a collection in the list, else of the entry that ends it; its contents in *cte. Guests number them as
+ * they come.
+ */
 static bool collection_at(Its *s, uint32_t id, uint32_t *place, uint64_t *cte)
 {
     *cte = table_entry(s, TABLE_COLLECTIONS, *place = id);
@@ -152,7 +186,8 @@ static bool map_collection(Its *s, const uint64_t c[4])
     if (c[2] & VALID) {
         if (!table_set(s, TABLE_COLLECTIONS, place, VALID | cpu << 16 | id))
             return false;
-        if (!there && table_entry(s, TABLE_COLLECTIONS, place + 1) & VALID) /* what stood in the table before ends the list */
+        /* what stood in the table before ends the list */
+        if (!there && table_entry(s, TABLE_COLLECTIONS, place + 1) & VALID)
             table_set(s, TABLE_COLLECTIONS, place + 1, 0);
         return true;
     }
@@ -271,8 +306,8 @@ static void run_queue(Its *s)
         for (unsigned i = 0; i < 4; i++)
             c[i] = load_le64(raw + 8 * i);
         if (!run_command(s, c))
-            log_guest_error(s->dev.id, "command 0x%x for device 0x%x, event %u cannot be carried out", (unsigned)c[0] & 0xff,
-                            (unsigned)(c[0] >> 32), (unsigned)c[1]);
+            log_guest_error(s->dev.id, "command 0x%x for device 0x%x, event %u cannot be carried out",
+                            (unsigned)c[0] & 0xff, (unsigned)(c[0] >> 32), (unsigned)c[1]);
         s->creadr = (s->creadr + COMMAND) % size;
     }
 }
@@ -285,7 +320,10 @@ static uint64_t typer(void)
 }
 
 /* Fixed: entry size, and the kind of table. */
-static uint64_t baser_fixed(unsigned n) { return (uint64_t)(n == TABLE_DEVICES ? 1 : 4) << 56 | (uint64_t)(ENTRY - 1) << 48; }
+static uint64_t baser_fixed(unsigned n)
+{
+    return (uint64_t)(n == TABLE_DEVICES ? 1 : 4) << 56 | (uint64_t)(ENTRY - 1) << 48;
+}
 
 static uint32_t reg_read(const Its *s, unsigned at)
 {
@@ -368,7 +406,8 @@ static MemResult its_write(void *opaque, hwaddr at, unsigned size, uint64_t valu
     g_mutex_lock(&s->gic->lock);
     if (at < 0x10000)
         reg_write(s, (unsigned)at, (uint32_t)value);
-    else if (at == R_TRANSLATER && attrs.cpu == 0xffff && s->ctlr & 1 && !set_event(s, attrs.requester, (uint32_t)value, true))
+    else if (at == R_TRANSLATER && attrs.cpu == 0xffff && s->ctlr & 1 &&
+             !set_event(s, attrs.requester, (uint32_t)value, true))
         log_guest_error(s->dev.id, "MSI %u of requester 0x%x is mapped to nothing", (unsigned)value, attrs.requester);
     g_mutex_unlock(&s->gic->lock);
     return MEM_OK;
@@ -419,7 +458,10 @@ static void link_tables(Its *s)
 
 /* ---- one that the accelerator runs: registers and tables as the kernel's documentation says, arm-vgic-its.rst ---- */
 
-static void host_reg(unsigned at, bool write, uint64_t *value) { irqchip_host_gic()->gic_reg(IRQCHIP_GIC_ITS, 0, at, write, value); }
+static void host_reg(unsigned at, bool write, uint64_t *value)
+{
+    irqchip_host_gic()->gic_reg(IRQCHIP_GIC_ITS, 0, at, write, value);
+}
 
 static void host_fetch(Its *s)
 {
@@ -509,12 +551,20 @@ static const Property its_props[] = {
     DEFINE_PROP_END,
 };
 static const StateField its_state[] = {
-    STATE_U32(Its, ctlr), STATE_U64(Its, cbaser), STATE_U64(Its, cwriter), STATE_U64(Its, creadr), STATE_U64_ARRAY(Its, baser),
-    STATE_END_OF_TABLE,
+    STATE_U32(Its, ctlr),   STATE_U64(Its, cbaser),      STATE_U64(Its, cwriter),
+    STATE_U64(Its, creadr), STATE_U64_ARRAY(Its, baser), STATE_END_OF_TABLE,
 };
 
 static const DeviceType its_type = {
-    .name = "arm-gicv3-its", .desc = "GICv3 interrupt translation service", .category = "Misc", .size = sizeof(Its),
-    .props = its_props, .state = its_state, .start = its_start, .reset = its_reset, .saving = its_saving, .loaded = its_loaded,
+    .name = "arm-gicv3-its",
+    .desc = "GICv3 interrupt translation service",
+    .category = "Misc",
+    .size = sizeof(Its),
+    .props = its_props,
+    .state = its_state,
+    .start = its_start,
+    .reset = its_reset,
+    .saving = its_saving,
+    .loaded = its_loaded,
 };
 DEVICE_REGISTER(its_type)

@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* GICv3 redistributors (IHI 0069G section 12.11): private interrupts, and LPIs with their tables in guest RAM (chapter 5). */
+/*
+ * GICv3 redistributors (IHI 0069G section 12.11): private interrupts, and LPIs with their tables in guest RAM (chapter
+ * 5).
+ */
 #include "hw/intc/arm-gicv3-internal.h"
 
-enum { R_CTLR = 0x0000, R_IIDR = 0x0004, R_TYPER = 0x0008, R_WAKER = 0x0014, R_SETLPI = 0x0040, R_CLRLPI = 0x0048,
-       R_PROPBASE = 0x0070, R_PENDBASE = 0x0078, R_INVLPI = 0x00a0, R_INVALL = 0x00b0, R_ID = 0xffd0, SGI_FRAME = 0x10000,
-       R_BANKS = 0x0080, R_PRIORITY = 0x0400, R_CONFIG = 0x0c00, R_MODIFIER = 0x0d00, R_NSAC = 0x0e00 };
+enum {
+    R_CTLR = 0x0000,
+    R_IIDR = 0x0004,
+    R_TYPER = 0x0008,
+    R_WAKER = 0x0014,
+    R_SETLPI = 0x0040,
+    R_CLRLPI = 0x0048,
+    R_PROPBASE = 0x0070,
+    R_PENDBASE = 0x0078,
+    R_INVLPI = 0x00a0,
+    R_INVALL = 0x00b0,
+    R_ID = 0xffd0,
+    SGI_FRAME = 0x10000,
+    R_BANKS = 0x0080,
+    R_PRIORITY = 0x0400,
+    R_CONFIG = 0x0c00,
+    R_MODIFIER = 0x0d00,
+    R_NSAC = 0x0e00
+};
 enum { CTLR_ENABLE_LPIS = 1, CTLR_CES = 2, WAKER_SLEEP = 2, WAKER_ASLEEP = 4 };
 #define PENDBASE_PTZ BIT(62)
 #define TABLE_ADDRESS UINT64_C(0x000ffffffffff000)
@@ -30,7 +49,8 @@ void gic3_lpi_set(Gic3Cpu *c, uint32_t id, bool pending)
 static void consider_lpi(Gic3Cpu *c, uint32_t id, uint32_t *irq, unsigned *priority)
 {
     uint8_t config;
-    if (id >= lpi_ids(c) || !gic3_ram_read(c->gic, (c->propbaser & TABLE_ADDRESS) + id - GIC3_LPI_FIRST, &config, 1) || !(config & 1))
+    if (id >= lpi_ids(c) || !gic3_ram_read(c->gic, (c->propbaser & TABLE_ADDRESS) + id - GIC3_LPI_FIRST, &config, 1) ||
+        !(config & 1))
         return;
     unsigned p = config & GIC3_PRIORITY_MASK;
     if (c->gic->security) /* priorities of LPIs are the Non-secure view */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* GICv3 virtual CPU interface: ICV_* as a VM sees it, ICH_* as its hypervisor programs it (IHI 0069G chapter 6, section 12.4). */
+/*
+ * GICv3 virtual CPU interface: ICV_* as a VM sees it, ICH_* as its hypervisor programs it (IHI 0069G chapter 6, section
+ * 12.4).
+ */
 #include "hw/intc/arm-gicv3-internal.h"
 #include "hw/intc/arm-gic-lr.h"
 
@@ -34,7 +37,8 @@ static GicLrs take_apart(const Gic3Cpu *c)
     GicLrs l = { .count = GIC3_LRS };
     for (unsigned i = 0; i < GIC3_LRS; i++) {
         uint64_t v = c->lr[i];
-        l.lr[i] = (GicLr){ (v & LR_PENDING) != 0, (v & LR_ACTIVE) != 0, (v & LR_HW) != 0, (v & LR_GROUP1) != 0, (v & LR_EOI) != 0, (uint8_t)lr_priority(v) };
+        l.lr[i] = (GicLr){ (v & LR_PENDING) != 0, (v & LR_ACTIVE) != 0, (v & LR_HW) != 0,
+                           (v & LR_GROUP1) != 0,  (v & LR_EOI) != 0,    (uint8_t)lr_priority(v) };
     }
     return l;
 }
@@ -44,7 +48,8 @@ static uint32_t misr(const Gic3Cpu *c) { return gic_lr_misr(take_apart(c), c->hc
 
 static bool deliverable(const Gic3Cpu *c, int n)
 {
-    return n >= 0 && c->hcr & HCR_EN && lr_priority(c->lr[n]) < c->vmcr >> 24 && group_priority(c, c->lr[n]) < running(c);
+    return n >= 0 && c->hcr & HCR_EN && lr_priority(c->lr[n]) < c->vmcr >> 24 &&
+           group_priority(c, c->lr[n]) < running(c);
 }
 
 void gic3_virtual_update(Gic3Cpu *c)
@@ -170,7 +175,10 @@ bool gic3_virtual_read(Gic3Cpu *c, uint32_t key, uint64_t *v)
     return true;
 }
 
-static void set_field(Gic3Cpu *c, unsigned start, unsigned len, uint64_t v) { c->vmcr = (uint32_t)bits_set(c->vmcr, start, len, v); }
+static void set_field(Gic3Cpu *c, unsigned start, unsigned len, uint64_t v)
+{
+    c->vmcr = (uint32_t)bits_set(c->vmcr, start, len, v);
+}
 
 bool gic3_virtual_write(Gic3Cpu *c, uint32_t key, uint64_t v)
 {

@@ -33,8 +33,14 @@ static bool ram_access(Gic3 *g, hwaddr at, void *buf, uint64_t len, bool write)
     return ok;
 }
 
-bool gic3_ram_read(Gic3 *g, hwaddr at, void *buf, uint64_t len) { return g->memory && ram_access(g, at, buf, len, false); }
-bool gic3_ram_write(Gic3 *g, hwaddr at, const void *buf, uint64_t len) { return g->memory && ram_access(g, at, (void *)buf, len, true); }
+bool gic3_ram_read(Gic3 *g, hwaddr at, void *buf, uint64_t len)
+{
+    return g->memory && ram_access(g, at, buf, len, false);
+}
+bool gic3_ram_write(Gic3 *g, hwaddr at, const void *buf, uint64_t len)
+{
+    return g->memory && ram_access(g, at, (void *)buf, len, true);
+}
 
 /* ---- selection (section 4.8) ---- */
 
@@ -189,7 +195,9 @@ static void ppi_set(void *opaque, int n, int level)
 Irq arm_gicv3_spi(Device *gic, unsigned n)
 {
     g_assert(n + GIC_INTERNAL < ((Gic3 *)gic)->num_irq);
-    return (Irq){ .set = spi_set, .opaque = gic, .n = (int)(n + GIC_INTERNAL), .host_line = irqchip_host_gic() ? (int)n + 1 : 0 };
+    return (Irq){
+        .set = spi_set, .opaque = gic, .n = (int)(n + GIC_INTERNAL), .host_line = irqchip_host_gic() ? (int)n + 1 : 0
+    };
 }
 
 Irq arm_gicv3_ppi(Device *gic, unsigned cpu, unsigned n)
@@ -204,7 +212,8 @@ void arm_gicv3_map_redistributors(Device *gic, MemRegion *into, hwaddr low, unsi
 {
     Gic3 *g = (Gic3 *)gic;
     for (unsigned i = 0; i < g->num_cpu; i++) {
-        hwaddr at = i < low_count ? low + (hwaddr)i * GIC3_REDIST_SIZE : high + (hwaddr)(i - low_count) * GIC3_REDIST_SIZE;
+        hwaddr at = i < low_count ? low + (hwaddr)i * GIC3_REDIST_SIZE
+                                  : high + (hwaddr)(i - low_count) * GIC3_REDIST_SIZE;
         mem_map(into, at, i ? g->redist[i] : gic->region[1], 0);
     }
     if (low_count && low_count < g->num_cpu)
@@ -361,15 +370,34 @@ static const StateField word_state[] = {
     STATE_U32(Gic3Word, active), STATE_U32(Gic3Word, level), STATE_U32(Gic3Word, edge), STATE_END_OF_TABLE,
 };
 static const StateField cpu_state[] = {
-    STATE_STRUCT(Gic3Cpu, word, word_state), STATE_BYTES(Gic3Cpu, priority), STATE_U32(Gic3Cpu, nsacr), STATE_U32(Gic3Cpu, ctlr),
-    STATE_U32(Gic3Cpu, waker), STATE_U64(Gic3Cpu, propbaser), STATE_U64(Gic3Cpu, pendbaser), STATE_BOOL(Gic3Cpu, was_secure),
-    STATE_U32(Gic3Cpu, pmr), STATE_U32_ARRAY(Gic3Cpu, bpr), STATE_U32_ARRAY(Gic3Cpu, apr), STATE_U32_ARRAY(Gic3Cpu, enabled),
-    STATE_U32_ARRAY(Gic3Cpu, cpu_ctlr), STATE_U32(Gic3Cpu, eoimode_el3), STATE_U32(Gic3Cpu, hcr), STATE_U32(Gic3Cpu, vmcr),
-    STATE_U32_ARRAY(Gic3Cpu, vapr), STATE_U64_ARRAY(Gic3Cpu, lr), STATE_END_OF_TABLE,
+    STATE_STRUCT(Gic3Cpu, word, word_state),
+    STATE_BYTES(Gic3Cpu, priority),
+    STATE_U32(Gic3Cpu, nsacr),
+    STATE_U32(Gic3Cpu, ctlr),
+    STATE_U32(Gic3Cpu, waker),
+    STATE_U64(Gic3Cpu, propbaser),
+    STATE_U64(Gic3Cpu, pendbaser),
+    STATE_BOOL(Gic3Cpu, was_secure),
+    STATE_U32(Gic3Cpu, pmr),
+    STATE_U32_ARRAY(Gic3Cpu, bpr),
+    STATE_U32_ARRAY(Gic3Cpu, apr),
+    STATE_U32_ARRAY(Gic3Cpu, enabled),
+    STATE_U32_ARRAY(Gic3Cpu, cpu_ctlr),
+    STATE_U32(Gic3Cpu, eoimode_el3),
+    STATE_U32(Gic3Cpu, hcr),
+    STATE_U32(Gic3Cpu, vmcr),
+    STATE_U32_ARRAY(Gic3Cpu, vapr),
+    STATE_U64_ARRAY(Gic3Cpu, lr),
+    STATE_END_OF_TABLE,
 };
 static const StateField gic3_state[] = {
-    STATE_U32(Gic3, enabled), STATE_STRUCT_ARRAY(Gic3, shared, word_state), STATE_BYTES(Gic3, priority), STATE_U64_ARRAY(Gic3, route),
-    STATE_BUF(Gic3, pending_lpis, MAX_SAVED_LPIS), STATE_STRUCT_ARRAY(Gic3, cpu, cpu_state), STATE_END_OF_TABLE,
+    STATE_U32(Gic3, enabled),
+    STATE_STRUCT_ARRAY(Gic3, shared, word_state),
+    STATE_BYTES(Gic3, priority),
+    STATE_U64_ARRAY(Gic3, route),
+    STATE_BUF(Gic3, pending_lpis, MAX_SAVED_LPIS),
+    STATE_STRUCT_ARRAY(Gic3, cpu, cpu_state),
+    STATE_END_OF_TABLE,
 };
 static const Property gic3_props[] = {
     { .name = "num-cpu", .kind = PROP_U32, .offset = offsetof(Gic3, num_cpu), .dflt = 1, .min = 1, .max = GIC3_CPUS,
@@ -382,8 +410,17 @@ static const Property gic3_props[] = {
 };
 
 static const DeviceType gic3_type = {
-    .name = "arm-gicv3", .desc = "Arm generic interrupt controller, version 3", .category = "Misc", .size = sizeof(Gic3),
-    .props = gic3_props, .state = gic3_state, .init = gic3_init, .start = gic3_start, .reset = gic3_reset, .saving = gic3_saving,
-    .loaded = gic3_loaded, .stop = gic3_stop,
+    .name = "arm-gicv3",
+    .desc = "Arm generic interrupt controller, version 3",
+    .category = "Misc",
+    .size = sizeof(Gic3),
+    .props = gic3_props,
+    .state = gic3_state,
+    .init = gic3_init,
+    .start = gic3_start,
+    .reset = gic3_reset,
+    .saving = gic3_saving,
+    .loaded = gic3_loaded,
+    .stop = gic3_stop,
 };
 DEVICE_REGISTER(gic3_type)

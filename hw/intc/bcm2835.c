@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupt controllers of the Raspberry Pi: BCM2835's (ARM Peripherals, chapter 7) and the per-core one of BCM2836/7 (QA7, revision 3.4). */
+/*
+ * Interrupt controllers of the Raspberry Pi: BCM2835's (ARM Peripherals, chapter 7) and the per-core one of BCM2836/7
+ * (QA7, revision 3.4).
+ */
 #include "base/bits.h"
 #include "hw/core/cpu-port.h"
 #include "hw/core/device.h"
@@ -70,17 +73,38 @@ static void fiq_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 
 static const Reg ic_regs[] = {
     { .name = "BASIC", .at = 0x00, .size = 4, .field = REG_NO_FIELD, .read = basic_read, .access = REG_RO },
-    { .name = "PENDING", .at = 0x04, .size = 4, .count = 2, .stride = 4, .field = REG_NO_FIELD, .read = pending_read, .access = REG_RO },
+    { .name = "PENDING",
+      .at = 0x04,
+      .size = 4,
+      .count = 2,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = pending_read,
+      .access = REG_RO },
     { .name = "FIQ", .at = 0x0c, .size = 4, .field = offsetof(Ic2835, fiq), .rsvd = 0xffffff00, .wrote = fiq_wrote },
-    { .name = "ENABLE", .at = 0x10, .size = 4, .count = 3, .stride = 4, .field = REG_NO_FIELD, .read = enable_read, .wrote = enable_wrote },
-    { .name = "DISABLE", .at = 0x1c, .size = 4, .count = 3, .stride = 4, .field = REG_NO_FIELD, .read = enable_read, .wrote = enable_wrote },
+    { .name = "ENABLE",
+      .at = 0x10,
+      .size = 4,
+      .count = 3,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = enable_read,
+      .wrote = enable_wrote },
+    { .name = "DISABLE",
+      .at = 0x1c,
+      .size = 4,
+      .count = 3,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = enable_read,
+      .wrote = enable_wrote },
     { .name = NULL },
 };
 static const RegBank ic_bank = { .name = "regs", .size = 0x200, .regs = ic_regs };
 static const RegBank *const ic_banks[] = { &ic_bank, NULL };
 static const char *const ic_in[] = { "gpu*64", "arm*8", NULL }, *const ic_out[] = { "irq", "fiq", NULL };
-static const StateField ic_state[] = { STATE_U64(Ic2835, level), STATE_U64(Ic2835, enabled), STATE_U8(Ic2835, arm_level), STATE_U8(Ic2835, arm_enabled),
-                                       STATE_END_OF_TABLE };
+static const StateField ic_state[] = { STATE_U64(Ic2835, level), STATE_U64(Ic2835, enabled),
+                                       STATE_U8(Ic2835, arm_level), STATE_U8(Ic2835, arm_enabled), STATE_END_OF_TABLE };
 
 static void ic_reset(Device *d, ResetPhase phase)
 {
@@ -92,8 +116,16 @@ static void ic_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType ic_type = {
-    .name = "bcm2835-ic", .desc = "BCM2835 interrupt controller", .category = "Misc", .size = sizeof(Ic2835), .banks = ic_banks, .state = ic_state,
-    .in_pins = ic_in, .out_pins = ic_out, .input = ic_input, .reset = ic_reset,
+    .name = "bcm2835-ic",
+    .desc = "BCM2835 interrupt controller",
+    .category = "Misc",
+    .size = sizeof(Ic2835),
+    .banks = ic_banks,
+    .state = ic_state,
+    .in_pins = ic_in,
+    .out_pins = ic_out,
+    .input = ic_input,
+    .reset = ic_reset,
 };
 DEVICE_REGISTER(ic_type)
 
@@ -103,7 +135,8 @@ enum { CORES = 4, SOURCE_MAILBOX = 4, SOURCE_GPU = 8, SOURCE_PMU = 9 };
 
 typedef struct Local {
     Device dev; /* always first */
-    uint32_t control, prescaler, gpu_route, pmu_route, local_route, local_ctl, timer_ctl[CORES], mailbox_ctl[CORES], mailbox[CORES * 4];
+    uint32_t control, prescaler, gpu_route, pmu_route, local_route, local_ctl, timer_ctl[CORES], mailbox_ctl[CORES],
+        mailbox[CORES * 4];
     uint8_t timers[CORES], pmu; /* levels */
     bool gpu_irq, gpu_fiq;
 } Local;
@@ -150,7 +183,10 @@ static void local_input(Device *d, unsigned pin, int level)
 }
 
 static void local_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { local_update((Local *)d); }
-static uint64_t source_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return sources((Local *)d, i, r->at == 0x70); }
+static uint64_t source_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return sources((Local *)d, i, r->at == 0x70);
+}
 static void pmu_route_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     Local *s = (Local *)d;
@@ -181,26 +217,29 @@ static uint64_t core_time_read(Device *d, const Reg *r, unsigned i, uint64_t sto
 #define L(name_, at_, n, ...) { .name = name_, .at = at_, .size = 4, .count = n, .stride = 4, __VA_ARGS__ }
 #define F(f) .field = offsetof(Local, f)
 static const Reg local_regs[] = {
-    L("CONTROL", 0x00, 1, F(control)), L("PRESCALER", 0x08, 1, F(prescaler)),
+    L("CONTROL", 0x00, 1, F(control)),
+    L("PRESCALER", 0x08, 1, F(prescaler)),
     L("GPU_ROUTING", 0x0c, 1, F(gpu_route), .rsvd = 0xfffffff0, .wrote = local_wrote),
     L("PMU_ROUTING_SET", 0x10, 1, .field = REG_NO_FIELD, .wrote = pmu_route_wrote),
     L("PMU_ROUTING_CLR", 0x14, 1, .field = REG_NO_FIELD, .wrote = pmu_route_wrote),
-    L("CORE_TIMER", 0x1c, 2, .field = REG_NO_FIELD, .read = core_time_read), L("LOCAL_ROUTING", 0x24, 1, F(local_route)),
+    L("CORE_TIMER", 0x1c, 2, .field = REG_NO_FIELD, .read = core_time_read),
+    L("LOCAL_ROUTING", 0x24, 1, F(local_route)),
     L("LOCAL_TIMER", 0x34, 1, F(local_ctl)),
     L("TIMER_CONTROL", 0x40, CORES, F(timer_ctl), .rsvd = 0xffffff00, .wrote = local_wrote),
     L("MAILBOX_CONTROL", 0x50, CORES, F(mailbox_ctl), .rsvd = 0xffffff00, .wrote = local_wrote),
     L("IRQ_SOURCE", 0x60, CORES, .field = REG_NO_FIELD, .read = source_read, .access = REG_RO),
     L("FIQ_SOURCE", 0x70, CORES, .field = REG_NO_FIELD, .read = source_read, .access = REG_RO),
     L("MAILBOX_SET", 0x80, CORES * 4, .field = REG_NO_FIELD, .wrote = mailbox_set, .access = REG_WO),
-    L("MAILBOX_CLR", 0xc0, CORES * 4, .field = REG_NO_FIELD, .read = mailbox_read, .wrote = mailbox_clear), { .name = NULL },
+    L("MAILBOX_CLR", 0xc0, CORES * 4, .field = REG_NO_FIELD, .read = mailbox_read, .wrote = mailbox_clear),
+    { .name = NULL },
 };
 static const RegBank local_bank = { .name = "regs", .size = 0x100, .regs = local_regs };
 static const RegBank *const local_banks[] = { &local_bank, NULL };
 static const char *const local_in[] = { "timer*16", "pmu*4", "gpu-irq", "gpu-fiq", NULL };
 static const char *const local_out[] = { "irq*4", "fiq*4", "start*4", NULL };
 static const StateField local_state[] = {
-    STATE_U32_ARRAY(Local, mailbox), STATE_U32(Local, pmu_route), STATE_BYTES(Local, timers), STATE_U8(Local, pmu), STATE_BOOL(Local, gpu_irq),
-    STATE_BOOL(Local, gpu_fiq), STATE_END_OF_TABLE
+    STATE_U32_ARRAY(Local, mailbox), STATE_U32(Local, pmu_route), STATE_BYTES(Local, timers), STATE_U8(Local, pmu),
+    STATE_BOOL(Local, gpu_irq),      STATE_BOOL(Local, gpu_fiq),  STATE_END_OF_TABLE
 };
 
 static void local_reset(Device *d, ResetPhase phase)
@@ -215,7 +254,15 @@ static void local_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType local_type = {
-    .name = "bcm2836-control", .desc = "BCM2836 per-core interrupt controller", .category = "Misc", .size = sizeof(Local), .banks = local_banks,
-    .state = local_state, .in_pins = local_in, .out_pins = local_out, .input = local_input, .reset = local_reset,
+    .name = "bcm2836-control",
+    .desc = "BCM2836 per-core interrupt controller",
+    .category = "Misc",
+    .size = sizeof(Local),
+    .banks = local_banks,
+    .state = local_state,
+    .in_pins = local_in,
+    .out_pins = local_out,
+    .input = local_input,
+    .reset = local_reset,
 };
 DEVICE_REGISTER(local_type)

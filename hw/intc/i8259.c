@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pair of 8259A interrupt controllers of a PC, with the edge/level control registers of the south bridges.
- * Sources: Intel 8259A data sheet (231468-003); Intel ICH9 data sheet 316972, sections 5.8 and 13.4 (PIC and ELCR registers).
- * As in those south bridges, ICW1's LTIM bit has no effect: ELCR decides for each line.
+ * Sources: Intel 8259A data sheet (231468-003); Intel ICH9 data sheet 316972, sections 5.8 and 13.4 (PIC and ELCR
+ * registers). As in those south bridges, ICW1's LTIM bit has no effect: ELCR decides for each line.
  */
 #include "hw/intc/i8259.h"
 #include "base/bits.h"
@@ -144,10 +144,21 @@ static void export_state(const I8259 *s)
         return;
     for (unsigned i = 0; i < 2; i++) {
         const Pic *p = &s->pic[i];
-        image[i] = (IrqchipPic){ .irr = p->irr, .imr = p->imr, .isr = p->isr, .lines = p->lines, .elcr = p->elcr, .vector = p->vector,
-                                 .highest = p->highest, .init = p->init, .need_icw4 = p->need_icw4, .auto_eoi = p->auto_eoi,
-                                 .rotate_aeoi = p->rotate_aeoi, .special_nested = p->special_nested, .special_mask = p->special_mask,
-                                 .read_isr = p->read_isr, .poll = p->poll };
+        image[i] = (IrqchipPic){ .irr = p->irr,
+                                 .imr = p->imr,
+                                 .isr = p->isr,
+                                 .lines = p->lines,
+                                 .elcr = p->elcr,
+                                 .vector = p->vector,
+                                 .highest = p->highest,
+                                 .init = p->init,
+                                 .need_icw4 = p->need_icw4,
+                                 .auto_eoi = p->auto_eoi,
+                                 .rotate_aeoi = p->rotate_aeoi,
+                                 .special_nested = p->special_nested,
+                                 .special_mask = p->special_mask,
+                                 .read_isr = p->read_isr,
+                                 .poll = p->poll };
     }
     image[MASTER].lines |= image[MASTER].irr & BIT(CASCADE_LINE);
     h->pic_put(image);
@@ -165,10 +176,22 @@ static void i8259_saving(Device *d)
     image[MASTER].lines &= (uint8_t)~BIT(CASCADE_LINE);
     for (unsigned i = 0; i < 2; i++) {
         const IrqchipPic *g = &image[i];
-        s->pic[i] = (Pic){ .irr = g->irr, .imr = g->imr, .isr = g->isr, .lines = g->lines, .elcr = g->elcr & elcr_writable[i],
-                           .vector = g->vector & 0xf8, .highest = g->highest & 7, .init = g->init & 3, .single = s->pic[i].single,
-                           .need_icw4 = g->need_icw4, .auto_eoi = g->auto_eoi, .rotate_aeoi = g->rotate_aeoi,
-                           .special_nested = g->special_nested, .special_mask = g->special_mask, .read_isr = g->read_isr, .poll = g->poll };
+        s->pic[i] = (Pic){ .irr = g->irr,
+                           .imr = g->imr,
+                           .isr = g->isr,
+                           .lines = g->lines,
+                           .elcr = g->elcr & elcr_writable[i],
+                           .vector = g->vector & 0xf8,
+                           .highest = g->highest & 7,
+                           .init = g->init & 3,
+                           .single = s->pic[i].single,
+                           .need_icw4 = g->need_icw4,
+                           .auto_eoi = g->auto_eoi,
+                           .rotate_aeoi = g->rotate_aeoi,
+                           .special_nested = g->special_nested,
+                           .special_mask = g->special_mask,
+                           .read_isr = g->read_isr,
+                           .poll = g->poll };
     }
     s->intr = request(&s->pic[MASTER], true) >= 0;
 }
@@ -387,7 +410,8 @@ static void i8259_info(Device *d, GString *out)
     i8259_saving(d);
     for (unsigned i = 0; i < 2; i++) {
         const Pic *p = &s->pic[i];
-        g_string_append_printf(out, "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n",
+        g_string_append_printf(out,
+                               "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n",
                                i, p->irr, p->imr, p->isr, p->highest, p->vector, p->read_isr, p->elcr,
                                p->special_nested);
     }

@@ -42,14 +42,18 @@ static void send(const IoApic *s, unsigned pin)
     apic_deliver8(e >> 56, e & RTE_LOGICAL, bits_get(e, 8, 3), e & 0xff, e & RTE_LEVEL);
 }
 
-/* Local APICs that run elsewhere must know which vectors are level-triggered. A masked pin keeps its last message: its EOI may be due. */
+/*
+ * Local APICs that run elsewhere must know which vectors are level-triggered. A masked pin keeps its last message: its
+ * EOI may be due.
+ */
 static void tell_host(const IoApic *s, unsigned pin)
 {
     const IrqchipHost *h = irqchip_host();
     uint64_t e = s->redirect[pin];
 
     if (h && h->ioapic_pin && !(e & RTE_MASKED))
-        h->ioapic_pin(pin, apic_msi_address(e >> 56, e & RTE_LOGICAL), apic_msi_data(bits_get(e, 8, 3), e & 0xff, e & RTE_LEVEL));
+        h->ioapic_pin(pin, apic_msi_address(e >> 56, e & RTE_LOGICAL),
+                      apic_msi_data(bits_get(e, 8, 3), e & 0xff, e & RTE_LEVEL));
 }
 
 static bool is_fixed(uint64_t e)

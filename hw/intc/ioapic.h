@@ -9,13 +9,13 @@
 #define IOAPIC_DEFAULT_BASE 0xfec00000u
 
 /*
- * "ioapic": input pins "irq" 0..23 (level = asserted, whatever the polarity); region 0 is its 4 KiB register window, mapped
- * by the machine. It has a lock domain of its own; lines may be set from any thread.
+ * "ioapic": input pins "irq" 0..23 (level = asserted, whatever the polarity); region 0 is its 4 KiB register window,
+ * mapped by the machine. It has a lock domain of its own; lines may be set from any thread.
  */
 
 /*
- * Global system interrupts: line n goes to 8259 input n (n < 16, not the cascade) and to I/O APIC pin n, except that line 0
- * (ISA timer interrupt) goes to pin 2. Either device may be NULL.
+ * Global system interrupts: line n goes to 8259 input n (n < 16, not the cascade) and to I/O APIC pin n, except that
+ * line 0 (ISA timer interrupt) goes to pin 2. Either device may be NULL.
  */
 typedef struct GsiRouter {
     Irq irq[IOAPIC_PINS]; /* the lines, for bridges and the ISA bus */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectored interrupt controller PL190 (DDI 0181E), and the secondary controller of the Versatile boards (DUI 0225D, 4.9). */
+/*
+ * Vectored interrupt controller PL190 (DDI 0181E), and the secondary controller of the Versatile boards (DUI 0225D,
+ * 4.9).
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
@@ -46,7 +49,10 @@ static uint64_t status_read(Device *d, const Reg *r, unsigned i, uint64_t stored
 }
 
 /* Offsets 0x10 and 0x18 set bits, 0x14 and 0x1c clear them. */
-static uint64_t bits_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return r->at == 0x10 ? ((Pl190 *)d)->enable : ((Pl190 *)d)->soft; }
+static uint64_t bits_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return r->at == 0x10 ? ((Pl190 *)d)->enable : ((Pl190 *)d)->soft;
+}
 static void bits_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     Pl190 *s = (Pl190 *)d;
@@ -86,19 +92,25 @@ static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 #define F(f) .field = offsetof(Pl190, f)
 #define NONE .field = REG_NO_FIELD
 static const Reg pl190_regs[] = {
-    R("STATUS", 0x00, 3, NONE, .read = status_read, .access = REG_RO), R("INTSELECT", 0x0c, 1, F(select), .wrote = wrote),
-    R("INTENABLE", 0x10, 1, NONE, .read = bits_read, .wrote = bits_wrote), R("INTENCLEAR", 0x14, 1, NONE, .wrote = bits_wrote, .access = REG_WO),
-    R("SOFTINT", 0x18, 1, NONE, .read = bits_read, .wrote = bits_wrote), R("SOFTINTCLEAR", 0x1c, 1, NONE, .wrote = bits_wrote, .access = REG_WO),
-    R("PROTECTION", 0x20, 1, F(protection), .rsvd = 0xfffffffe), R("VECTADDR", 0x30, 1, NONE, .read = vector_read, .wrote = vector_wrote),
-    R("DEFVECTADDR", 0x34, 1, F(default_address)), R("VECTADDRS", 0x100, VECTORS, F(address)),
-    R("VECTCNTL", 0x200, VECTORS, F(control), .rsvd = 0xffffffc0, .wrote = wrote), R("ID", 0xfe0, 8, NONE, .read = id_read, .access = REG_RO),
+    R("STATUS", 0x00, 3, NONE, .read = status_read, .access = REG_RO),
+    R("INTSELECT", 0x0c, 1, F(select), .wrote = wrote),
+    R("INTENABLE", 0x10, 1, NONE, .read = bits_read, .wrote = bits_wrote),
+    R("INTENCLEAR", 0x14, 1, NONE, .wrote = bits_wrote, .access = REG_WO),
+    R("SOFTINT", 0x18, 1, NONE, .read = bits_read, .wrote = bits_wrote),
+    R("SOFTINTCLEAR", 0x1c, 1, NONE, .wrote = bits_wrote, .access = REG_WO),
+    R("PROTECTION", 0x20, 1, F(protection), .rsvd = 0xfffffffe),
+    R("VECTADDR", 0x30, 1, NONE, .read = vector_read, .wrote = vector_wrote),
+    R("DEFVECTADDR", 0x34, 1, F(default_address)),
+    R("VECTADDRS", 0x100, VECTORS, F(address)),
+    R("VECTCNTL", 0x200, VECTORS, F(control), .rsvd = 0xffffffc0, .wrote = wrote),
+    R("ID", 0xfe0, 8, NONE, .read = id_read, .access = REG_RO),
     { .name = NULL },
 };
 static const RegBank pl190_bank = { .name = "regs", .size = 0x1000, .regs = pl190_regs };
 static const RegBank *const pl190_banks[] = { &pl190_bank, NULL };
 static const char *const pl190_in[] = { "in*32", NULL }, *const pl190_out[] = { "irq", "fiq", NULL };
-static const StateField pl190_state[] = { STATE_U32(Pl190, level), STATE_U32(Pl190, soft), STATE_U32(Pl190, enable), STATE_U8(Pl190, active),
-                                          STATE_BYTES(Pl190, outer), STATE_END_OF_TABLE };
+static const StateField pl190_state[] = { STATE_U32(Pl190, level), STATE_U32(Pl190, soft),    STATE_U32(Pl190, enable),
+                                          STATE_U8(Pl190, active), STATE_BYTES(Pl190, outer), STATE_END_OF_TABLE };
 
 static void pl190_reset(Device *d, ResetPhase phase)
 {
@@ -124,12 +136,24 @@ static bool pl190_loaded(Device *d, Error **errp)
 }
 
 static const DeviceType pl190_type = {
-    .name = "pl190", .desc = "Arm PL190 vectored interrupt controller", .category = "Misc", .size = sizeof(Pl190), .banks = pl190_banks,
-    .state = pl190_state, .in_pins = pl190_in, .out_pins = pl190_out, .input = input, .reset = pl190_reset, .loaded = pl190_loaded,
+    .name = "pl190",
+    .desc = "Arm PL190 vectored interrupt controller",
+    .category = "Misc",
+    .size = sizeof(Pl190),
+    .banks = pl190_banks,
+    .state = pl190_state,
+    .in_pins = pl190_in,
+    .out_pins = pl190_out,
+    .input = input,
+    .reset = pl190_reset,
+    .loaded = pl190_loaded,
 };
 DEVICE_REGISTER(pl190_type)
 
-/* ---- secondary controller: "irq" for all that is enabled, "out" for lines 21 to 30 that are passed on as they are ---- */
+/*
+ * ---- secondary controller: "irq" for all that is enabled, "out" for lines 21 to 30 that are passed on as they are
+ * ----
+ */
 
 enum { PASS_FIRST = 21, PASS_COUNT = 10, PASS_MASK = 0x7fe00000 };
 
@@ -164,7 +188,11 @@ static uint64_t sic_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 static void sic_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     Sic *s = (Sic *)d;
-    uint32_t *bits = i == 2 || i == 3 ? &s->enable : i == 4 || i == 5 ? &s->soft : i == 8 || i == 9 ? &s->pass : NULL, v = (uint32_t)value;
+    uint32_t *bits = i == 2 || i == 3   ? &s->enable
+                     : i == 4 || i == 5 ? &s->soft
+                     : i == 8 || i == 9 ? &s->pass
+                                        : NULL,
+             v = (uint32_t)value;
     if (bits == &s->pass)
         v &= PASS_MASK;
     if (bits)
@@ -178,7 +206,8 @@ static const Reg sic_regs[] = {
 static const RegBank sic_bank = { .name = "regs", .size = 0x1000, .regs = sic_regs };
 static const RegBank *const sic_banks[] = { &sic_bank, NULL };
 static const char *const sic_in[] = { "in*32", NULL }, *const sic_out[] = { "irq", "out*10", NULL };
-static const StateField sic_state[] = { STATE_U32(Sic, level), STATE_U32(Sic, soft), STATE_U32(Sic, enable), STATE_U32(Sic, pass), STATE_END_OF_TABLE };
+static const StateField sic_state[] = { STATE_U32(Sic, level), STATE_U32(Sic, soft), STATE_U32(Sic, enable),
+                                        STATE_U32(Sic, pass), STATE_END_OF_TABLE };
 
 static void sic_reset(Device *d, ResetPhase phase)
 {
@@ -190,7 +219,15 @@ static void sic_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType sic_type = {
-    .name = "versatilepb_sic", .desc = "Versatile secondary interrupt controller", .category = "Misc", .size = sizeof(Sic), .banks = sic_banks,
-    .state = sic_state, .in_pins = sic_in, .out_pins = sic_out, .input = sic_input, .reset = sic_reset,
+    .name = "versatilepb_sic",
+    .desc = "Versatile secondary interrupt controller",
+    .category = "Misc",
+    .size = sizeof(Sic),
+    .banks = sic_banks,
+    .state = sic_state,
+    .in_pins = sic_in,
+    .out_pins = sic_out,
+    .input = sic_input,
+    .reset = sic_reset,
 };
 DEVICE_REGISTER(sic_type)

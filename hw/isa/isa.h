@@ -24,8 +24,9 @@ IsaBus *isa_bus_first(void);
 Device *isa_new(IsaBus *b, const char *type, const char *id, Error **errp);
 
 /*
- * For device authors, in start(): make an I/O region of the device (its lock domain) and map it at port `base`. The region
- * is kept in d->region[], from the first free slot on, and freed with the device. On a device without a bus it stays unmapped (tests do that).
+ * For device authors, in start(): make an I/O region of the device (its lock domain) and map it at port `base`. The
+ * region is kept in d->region[], from the first free slot on, and freed with the device. On a device without a bus it
+ * stays unmapped (tests do that).
  */
 MemRegion *isa_io_new(Device *d, const char *name, uint16_t base, uint32_t size, const MemOps *ops);
 /* Map a region of the device's that exists already (a register bank's). */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the A-profile boards share: memory, parts and interrupt lines from tables, unmodelled ranges, kernels and device trees. */
+/*
+ * What the A-profile boards share: memory, parts and interrupt lines from tables, unmodelled ranges, kernels and device
+ * trees.
+ */
 #include "hw/machine/aboard.h"
 
 #include <inttypes.h>
@@ -28,7 +31,8 @@ static MemRegion *alias_of(ABoardMachine *m, const AMem *row)
 {
     const ABoard *b = m->board;
     if (row->of >= b->ram_at && row->of - b->ram_at < m->machine.config.ram_size)
-        return mem_alias_new(row->name, m->machine.ram, row->of - b->ram_at, MIN(row->size, m->machine.config.ram_size));
+        return mem_alias_new(row->name, m->machine.ram, row->of - b->ram_at,
+                             MIN(row->size, m->machine.config.ram_size));
     for (const AMem *t = b->mem; t->kind; t++)
         if (t->kind != AMEM_ALIAS && row->of >= t->at && row->of - t->at < t->size)
             return mem_alias_new(row->name, m->regions->pdata[t - b->mem], row->of - t->at, row->size);
@@ -40,7 +44,8 @@ static bool add_memory(ABoardMachine *m, Error **errp)
     const ABoard *b = m->board;
     uint64_t size = m->machine.config.ram_size;
     if (size > b->ram_max) {
-        error_setf(errp, "machine '%s': -m: it has room for %" PRIu64 " MiB at most", m->machine.type->name, b->ram_max / MiB);
+        error_setf(errp, "machine '%s': -m: it has room for %" PRIu64 " MiB at most", m->machine.type->name,
+                   b->ram_max / MiB);
         return false;
     }
     m->machine.ram = mem_ram_new("ram", size, errp);
@@ -81,7 +86,8 @@ static bool set_flash_file(ABoardMachine *m, Device *d, Error **errp)
     const MachineConfig *c = &m->machine.config;
     unsigned unit = m->flashes++;
     return unit >= ARRAY_LEN(c->pflash) || !c->pflash[unit] ||
-           (device_set(d, "file", c->pflash[unit], errp) && device_set(d, "readonly", c->pflash_readonly[unit] ? "on" : "off", errp));
+           (device_set(d, "file", c->pflash[unit], errp) &&
+            device_set(d, "readonly", c->pflash_readonly[unit] ? "on" : "off", errp));
 }
 
 static bool check_flash_files(ABoardMachine *m, Error **errp)
@@ -89,8 +95,8 @@ static bool check_flash_files(ABoardMachine *m, Error **errp)
     const MachineConfig *c = &m->machine.config;
     for (unsigned unit = m->flashes; unit < ARRAY_LEN(c->pflash); unit++) {
         if (c->pflash[unit]) {
-            error_setf(errp, "flash '%s': machine '%s' has %u of them; leave out -drive if=pflash,unit=%u", c->pflash[unit], m->machine.type->name,
-                       m->flashes, unit);
+            error_setf(errp, "flash '%s': machine '%s' has %u of them; leave out -drive if=pflash,unit=%u",
+                       c->pflash[unit], m->machine.type->name, m->flashes, unit);
             return false;
         }
     }
@@ -155,7 +161,10 @@ static GBytes *device_tree(ABoardMachine *m, Error **errp)
     if (!t)
         return NULL;
     g_autofree char *node = g_strdup_printf("/memory@%" PRIx64, m->board->ram_at);
-    const char *memory = dt_has(t, node) ? node : dt_has(t, "/memory@0") && !m->board->ram_at ? "/memory@0" : dt_has(t, "/memory") ? "/memory" : node;
+    const char *memory = dt_has(t, node)                               ? node
+                         : dt_has(t, "/memory@0") && !m->board->ram_at ? "/memory@0"
+                         : dt_has(t, "/memory")                        ? "/memory"
+                                                                       : node;
     dt_string(t, memory, "device_type", "memory");
     if (!dt_root_reg(t, memory, m->board->ram_at, kernel_ram(m)))
         warn_reportf("device tree '%s': its cells are too narrow for this machine's memory", c->dtb);
@@ -172,8 +181,11 @@ static GBytes *device_tree(ABoardMachine *m, Error **errp)
 static bool load_kernel(ABoardMachine *m, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
-    ArmBootBoard where = { .ram_base = m->board->ram_at, .ram_size = kernel_ram(m), .a64 = !strcmp(m->machine.type->arch, "aarch64"),
-                           .has_el3 = m->board->cpu.el3, .board_id = m->board->id };
+    ArmBootBoard where = { .ram_base = m->board->ram_at,
+                           .ram_size = kernel_ram(m),
+                           .a64 = !strcmp(m->machine.type->arch, "aarch64"),
+                           .has_el3 = m->board->cpu.el3,
+                           .board_id = m->board->id };
     m->boot = arm_boot_new(c, &where, errp);
     if (!m->boot)
         return false;
@@ -187,7 +199,8 @@ static bool load_firmware(ABoardMachine *m, Error **errp)
 {
     const MachineConfig *c = &m->machine.config;
     if (m->board->boot_flash && c->pflash[0]) {
-        error_setf(errp, "firmware '%s': both -bios and the first -drive if=pflash are the boot flash; leave out one", c->bios);
+        error_setf(errp, "firmware '%s': both -bios and the first -drive if=pflash are the boot flash; leave out one",
+                   c->bios);
         return false;
     }
     g_autoptr(GBytes) file = firmware_read(c, c->bios, 64 * MiB, errp);
@@ -207,7 +220,10 @@ static bool prepare_boot(ABoardMachine *m, Error **errp)
     if (c->kernel)
         return load_kernel(m, errp);
     if (c->initrd || c->append || c->dtb) {
-        error_setf(errp, "%s: only with -kernel; add -kernel FILE", c->initrd ? "-initrd" : c->dtb ? "-dtb" : "-append");
+        error_setf(errp, "%s: only with -kernel; add -kernel FILE",
+                   c->initrd ? "-initrd"
+                   : c->dtb  ? "-dtb"
+                             : "-append");
         return false;
     }
     return true;

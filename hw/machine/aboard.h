@@ -10,7 +10,12 @@
 
 typedef struct ABoardMachine ABoardMachine;
 
-typedef enum AMemKind { AMEM_END, AMEM_RAM, AMEM_ROM, AMEM_ALIAS /* shows what is at `of` (RAM of -m, or a row above) */ } AMemKind;
+typedef enum AMemKind {
+    AMEM_END,
+    AMEM_RAM,
+    AMEM_ROM,
+    AMEM_ALIAS /* shows what is at `of` (RAM of -m, or a row above) */
+} AMemKind;
 typedef struct AMem {
     const char *name;
     AMemKind kind;
@@ -67,7 +72,9 @@ MemRegion *aboard_own(ABoardMachine *m, MemRegion *r);
 
 #define ABOARD_MACHINE(var_, name_, desc_, arch_, cpu_, board_, cpus_, ram_) \
     static bool var_##_build(Machine *m, Error **errp) { return aboard_build(m, &board_, errp); } \
-    static const MachineType var_ = { .name = name_, .desc = desc_, .arch = arch_, .default_cpu = cpu_, .max_cpus = cpus_, .default_ram = ram_, \
-                                      .size = sizeof(ABoardMachine), .build = var_##_build, .reset = aboard_reset, .destroy = aboard_destroy }; \
+    static const MachineType var_ = { .name = name_, .desc = desc_, .arch = arch_, .default_cpu = cpu_, \
+        .max_cpus = cpus_, .default_ram = ram_, \
+                                      .size = sizeof(ABoardMachine), .build = var_##_build, .reset = aboard_reset, \
+                                      .destroy = aboard_destroy }; \
     MACHINE_REGISTER(var_)
 #endif

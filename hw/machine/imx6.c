@@ -24,8 +24,11 @@ static void start_core(void *opaque, int core, int level)
 }
 
 /* The slots' switches: a card pulls its line down; a protected one lets go of the other. */
-static const struct { const char *host, *gpio, *pin; unsigned line; bool inverted; } switches[] = {
-    { "usdhc3", "gpio7", "card-inserted", 0, true }, { "usdhc3", "gpio7", "card-read-only", 1, false }, { "usdhc4", "gpio2", "card-inserted", 6, true },
+static const struct { const char *host, *gpio, *pin; unsigned line; bool inverted;
+} switches[] = {
+    { "usdhc3", "gpio7", "card-inserted", 0, true },
+    { "usdhc3", "gpio7", "card-read-only", 1, false },
+    { "usdhc4", "gpio2", "card-inserted", 6, true },
 };
 static void switched(void *opaque, int n, int level)
 {
@@ -45,10 +48,13 @@ static bool wire(ABoardMachine *m, Error **errp)
 }
 
 static const AMem mem[] = {
-    { "ocram", AMEM_RAM, 0x00900000, 256 * KiB, 0 }, { "caam-ram", AMEM_RAM, 0x00100000, 16 * KiB, 0 }, { NULL, AMEM_END, 0, 0, 0 },
+    { "ocram", AMEM_RAM, 0x00900000, 256 * KiB, 0 },
+    { "caam-ram", AMEM_RAM, 0x00100000, 16 * KiB, 0 },
+    { NULL, AMEM_END, 0, 0, 0 },
 };
 #define UART(n, at, line) { "imx.serial", "uart" #n, at, { AIRQ(line) }, n, NULL }
-#define GPIO(n) { "imx.gpio", "gpio" #n, 0x0209c000 + 0x4000 * (n - 1), { AIRQ(64 + 2 * n), AIRQ(65 + 2 * n) }, 0, NULL }
+#define GPIO(n) \
+    { "imx.gpio", "gpio" #n, 0x0209c000 + 0x4000 * (n - 1), { AIRQ(64 + 2 * n), AIRQ(65 + 2 * n) }, 0, NULL }
 static const APart parts[] = {
     { "a9-scu", "scu", 0x00a00000, { 0 }, 0, NULL },
     { "arm.cortex-a9-global-timer", "gtimer", 0x00a00200, { 0 }, 0, NULL },
@@ -63,8 +69,18 @@ static const APart parts[] = {
     { "imx.epit", "epit2", 0x020d4000, { AIRQ(57) }, 0, NULL },
     { "imx2.wdt", "wdog1", 0x020bc000, { 0 }, 0, NULL },
     { "imx2.wdt", "wdog2", 0x020c0000, { 0 }, 0, NULL },
-    UART(1, 0x02020000, 26), UART(2, 0x021e8000, 27), UART(3, 0x021ec000, 28), UART(4, 0x021f0000, 29), UART(5, 0x021f4000, 30),
-    GPIO(1), GPIO(2), GPIO(3), GPIO(4), GPIO(5), GPIO(6), GPIO(7),
+    UART(1, 0x02020000, 26),
+    UART(2, 0x021e8000, 27),
+    UART(3, 0x021ec000, 28),
+    UART(4, 0x021f0000, 29),
+    UART(5, 0x021f4000, 30),
+    GPIO(1),
+    GPIO(2),
+    GPIO(3),
+    GPIO(4),
+    GPIO(5),
+    GPIO(6),
+    GPIO(7),
     { "imx-usdhc", "usdhc3", 0x02198000, { AIRQ(24) }, 0, NULL }, /* -sd: the slots that the board has come first */
     { "imx-usdhc", "usdhc4", 0x0219c000, { AIRQ(25) }, 0, NULL },
     { "imx-usdhc", "usdhc1", 0x02190000, { AIRQ(22) }, 0, NULL },
@@ -75,8 +91,8 @@ static const APart parts[] = {
     { 0 },
 };
 static const UnmodelledRange ranges[] = {
-    { "peripherals", 0x00100000, 0x00700000 }, { "aips1", 0x02000000, 0x100000 }, { "aips2", 0x02100000, 0x100000 }, { "sata-ipu", 0x02200000, 0xa00000 },
-    { "pcie", 0x01ffc000, 0x4000 }, { NULL, 0, 0 },
+    { "peripherals", 0x00100000, 0x00700000 }, { "aips1", 0x02000000, 0x100000 }, { "aips2", 0x02100000, 0x100000 },
+    { "sata-ipu", 0x02200000, 0xa00000 },      { "pcie", 0x01ffc000, 0x4000 },    { NULL, 0, 0 },
 };
 static const ABoard board = {
     .ram_at = 0x10000000, .ram_max = 0xf0000000, .id = 3769, .mem = mem, .parts = parts, .unmodelled = ranges,

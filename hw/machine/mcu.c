@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the microcontroller boards share: memory, bit-band, unmodelled ranges, parts and interrupt lines from tables, firmware. */
+/*
+ * What the microcontroller boards share: memory, bit-band, unmodelled ranges, parts and interrupt lines from tables,
+ * firmware.
+ */
 #include "hw/machine/mcu.h"
 
 #include <inttypes.h>
@@ -25,7 +28,8 @@ static void line_set(void *opaque, int n, int level)
     McuLines *l = opaque;
     unsigned line = (unsigned)n / MAX_INPUTS, input = (unsigned)n % MAX_INPUTS;
     uint32_t bit = 1u << input;
-    uint32_t now = level ? __atomic_or_fetch(&l->level[line], bit, __ATOMIC_SEQ_CST) : __atomic_and_fetch(&l->level[line], ~bit, __ATOMIC_SEQ_CST);
+    uint32_t now = level ? __atomic_or_fetch(&l->level[line], bit, __ATOMIC_SEQ_CST)
+                         : __atomic_and_fetch(&l->level[line], ~bit, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < l->cpus; i++) {
         Irq to = arm_board_nvic_input(i, line);
         irq_set(&to, now != 0);
@@ -40,7 +44,10 @@ Irq mcu_irq(McuMachine *m, unsigned n)
 
 static const StateField line_state[] = { STATE_U32_ARRAY(McuLines, level), STATE_END_OF_TABLE };
 static void lines_save(void *opaque, StateWriter *w) { state_save_section(w, "mcu-lines", line_state, opaque); }
-static bool lines_load(void *opaque, StateReader *r, Error **errp) { return state_load_section(r, "mcu-lines", line_state, opaque, errp); }
+static bool lines_load(void *opaque, StateReader *r, Error **errp)
+{
+    return state_load_section(r, "mcu-lines", line_state, opaque, errp);
+}
 static const MachinePart lines_part = { .name = "mcu-lines", .save = lines_save, .load = lines_load };
 
 /* --- memory --- */
@@ -90,7 +97,8 @@ static MemRegion *bitband_new(McuMachine *m, const McuMem *row)
 static MemRegion *find_mem(McuMachine *m, const McuMem *table, uint32_t at, uint64_t *offset)
 {
     for (unsigned i = 0; table[i].kind; i++) {
-        if ((table[i].kind == MCU_RAM || table[i].kind == MCU_ROM) && at >= table[i].at && at - table[i].at < table[i].size) {
+        if ((table[i].kind == MCU_RAM || table[i].kind == MCU_ROM) && at >= table[i].at &&
+            at - table[i].at < table[i].size) {
             *offset = at - table[i].at;
             return m->regions->pdata[i];
         }
@@ -137,11 +145,13 @@ static bool add_cpus(McuMachine *m, const McuBoard *board, Error **errp)
     unsigned cpus = MAX(board->cpus, 1u);
     const CpuFamily *family = cpu_family_find(t->arch);
     if (strlen(t->default_cpu) != len || strncmp(model, t->default_cpu, len)) {
-        error_setf(errp, "machine '%s': -cpu '%.*s': this part has a %s; leave out -cpu", t->name, (int)len, model, t->default_cpu);
+        error_setf(errp, "machine '%s': -cpu '%.*s': this part has a %s; leave out -cpu", t->name, (int)len, model,
+                   t->default_cpu);
         return false;
     }
     if (m->machine.config.cpus > cpus) {
-        error_setf(errp, "machine '%s': -smp %u: this part has %u CPU%s", t->name, m->machine.config.cpus, cpus, cpus > 1 ? "s" : "");
+        error_setf(errp, "machine '%s': -smp %u: this part has %u CPU%s", t->name, m->machine.config.cpus, cpus,
+                   cpus > 1 ? "s" : "");
         return false;
     }
     arm_board_configure(&board->cpu);
@@ -158,7 +168,9 @@ bool mcu_add_part(McuMachine *m, const McuPart *p, Error **errp)
     Device *d = device_new_named(p->type, p->id, errp);
     if (!d || !device_set_list(d, p->props, errp))
         return false;
-    Chardev *chr = p->serial && p->serial <= ARRAY_LEN(m->machine.config.serial) ? m->machine.config.serial[p->serial - 1] : NULL;
+    Chardev *chr = p->serial && p->serial <= ARRAY_LEN(m->machine.config.serial)
+                       ? m->machine.config.serial[p->serial - 1]
+                       : NULL;
     if (chr)
         device_set_default(d, "chardev", chardev_id(chr));
     for (unsigned i = 0; i < ARRAY_LEN(p->irq); i++) {
@@ -170,7 +182,8 @@ bool mcu_add_part(McuMachine *m, const McuPart *p, Error **errp)
     if (p->at)
         mem_map(m->machine.memory, p->at, d->region[0], 0);
     if (p->alias)
-        mem_map(m->machine.memory, p->alias, mcu_own(m, mem_alias_new(p->id, d->region[0], 0, mem_size(d->region[0]))), 0);
+        mem_map(m->machine.memory, p->alias, mcu_own(m, mem_alias_new(p->id, d->region[0], 0, mem_size(d->region[0]))),
+                0);
     return true;
 }
 
@@ -181,8 +194,13 @@ static bool load_firmware(McuMachine *m, const McuBoard *board, Error **errp)
     const MachineConfig *c = &m->machine.config;
     uint32_t base = board->cpu.m_init_svtor;
     if (c->initrd || c->dtb || c->bios || c->pflash[0] || c->pflash[1]) {
-        error_setf(errp, "machine '%s': firmware is given with -kernel (ELF, hex, S-record, UF2 or raw); -%s has no use here",
-                   m->machine.type->name, c->initrd ? "initrd" : c->dtb ? "dtb" : c->bios ? "bios" : "drive if=pflash");
+        error_setf(errp,
+                   "machine '%s': firmware is given with -kernel (ELF, hex, S-record, UF2 or raw); -%s has no use here",
+                   m->machine.type->name,
+                   c->initrd ? "initrd"
+                   : c->dtb  ? "dtb"
+                   : c->bios ? "bios"
+                             : "drive if=pflash");
         return false;
     }
     if (!c->kernel)
@@ -191,8 +209,8 @@ static bool load_firmware(McuMachine *m, const McuBoard *board, Error **errp)
     if (!m->image)
         return false;
     if (m->image->machine && m->image->machine != EM_ARM_32) {
-        error_setf(errp, "%s: this is an ELF file for another CPU (machine number %u); '%s' runs 32-bit Arm", m->image->what, m->image->machine,
-                   m->machine.type->name);
+        error_setf(errp, "%s: this is an ELF file for another CPU (machine number %u); '%s' runs 32-bit Arm",
+                   m->image->what, m->image->machine, m->machine.type->name);
         return false;
     }
     return image_check(m->image, m->machine.as_memory, errp);

@@ -8,8 +8,13 @@
 #include "hw/core/unmodelled.h"
 #include "target/arm/board.h"
 
-typedef enum McuMemKind { MCU_END, MCU_RAM, MCU_ROM /* flash: guest writes are ignored */, MCU_ALIAS /* shows what is at `of` */,
-                          MCU_BITBAND /* 32 MiB of bits of the first MiB at `of` */ } McuMemKind;
+typedef enum McuMemKind {
+    MCU_END,
+    MCU_RAM,
+    MCU_ROM /* flash: guest writes are ignored */,
+    MCU_ALIAS /* shows what is at `of` */,
+    MCU_BITBAND /* 32 MiB of bits of the first MiB at `of` */
+} McuMemKind;
 typedef struct McuMem {
     const char *name;
     McuMemKind kind;
@@ -62,7 +67,9 @@ void mcu_unmodelled(McuMachine *m, const UnmodelledRange *r);
 
 #define MCU_MACHINE(var_, name_, desc_, cpu_, board_, ram_) \
     static bool var_##_build(Machine *m, Error **errp) { return mcu_build(m, &board_, errp); } \
-    static const MachineType var_ = { .name = name_, .desc = desc_, .arch = "arm", .default_cpu = cpu_, .max_cpus = 2, .default_ram = ram_, \
-                                      .size = sizeof(McuMachine), .build = var_##_build, .reset = mcu_reset, .destroy = mcu_destroy }; \
+    static const MachineType var_ = { .name = name_, .desc = desc_, .arch = "arm", .default_cpu = cpu_, .max_cpus = 2, \
+        .default_ram = ram_, \
+                                      .size = sizeof(McuMachine), .build = var_##_build, .reset = mcu_reset, \
+                                      .destroy = mcu_destroy }; \
     MACHINE_REGISTER(var_)
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The microvm machine: CPUs, interrupt controllers, timers and serial ports; a kernel is started directly, without firmware. */
+/*
+ * The microvm machine: CPUs, interrupt controllers, timers and serial ports; a kernel is started directly, without
+ * firmware.
+ */
 #include <inttypes.h>
 #include "base/bits.h"
 #include "hw/acpi/fixed.h"
@@ -171,7 +174,8 @@ static void microvm_destroy(Machine *m)
 static const Property microvm_props[] = {
     DEFINE_PROP_ENUM("smm", PcBoard, smm, PC_OFF, pc_switch_names, "system management mode"),
     DEFINE_PROP_ENUM("pit", PcBoard, pit_switch, PC_AUTO, pc_switch_names, "8254 interval timer"),
-    DEFINE_PROP_ENUM("kernel-irqchip", PcBoard, irqchip, 0, pc_irqchip_names, "where KVM keeps the interrupt controllers"),
+    DEFINE_PROP_ENUM("kernel-irqchip", PcBoard, irqchip, 0, pc_irqchip_names,
+                     "where KVM keeps the interrupt controllers"),
     DEFINE_PROP_SIZE("max-ram-below-4g", PcBoard, max_ram_below_4g, 0, "upper bound of RAM below 4 GiB"),
     DEFINE_PROP_END,
 };

@@ -13,8 +13,10 @@
     UART(0, 0x40004000, 0, 1), UART(1, 0x40005000, 2, 3), UART(2, 0x40006000, 4, 5), UART(3, 0x40007000, 18, 19), \
     UART(4, 0x40009000, 20, 21), \
     { "cmsdk-apb-watchdog", "watchdog", 0x40008000, { MCU_NMI } }, \
-    { "cmsdk-ahb-gpio", "gpio0", 0x40010000, { MCU_IRQ(6) } }, { "cmsdk-ahb-gpio", "gpio1", 0x40011000, { MCU_IRQ(7) } }, \
-    { "cmsdk-ahb-gpio", "gpio2", 0x40012000, { MCU_IRQ(16) } }, { "cmsdk-ahb-gpio", "gpio3", 0x40013000, { MCU_IRQ(17) } }, \
+    { "cmsdk-ahb-gpio", "gpio0", 0x40010000, { MCU_IRQ(6) } }, \
+    { "cmsdk-ahb-gpio", "gpio1", 0x40011000, { MCU_IRQ(7) } }, \
+    { "cmsdk-ahb-gpio", "gpio2", 0x40012000, { MCU_IRQ(16) } }, \
+    { "cmsdk-ahb-gpio", "gpio3", 0x40013000, { MCU_IRQ(17) } }, \
     { "pl022", "spi0", 0x40020000, { MCU_IRQ(11) } }, \
     { "pl022", "spi1", 0x40021000, { MCU_IRQ(11) } }, \
     { "pl022", "spi2", 0x40025000, { MCU_IRQ(11) } }, \
@@ -29,18 +31,31 @@ static const McuPart an386_parts[] = { COMMON_PARTS, ETHERNET(0x40200000), SCC("
 static const McuPart an500_parts[] = { COMMON_PARTS, ETHERNET(0xa0000000), SCC("0x41045000"), { 0 } };
 
 static const UnmodelledRange unmodelled[] = {
-    { "cmsdk-ahb-default", 0x40003000, 0x1000 }, { "i2c0", 0x40022000, 0x1000 }, { "i2c1", 0x40023000, 0x1000 }, { "i2s0", 0x40024000, 0x1000 },
-    { "i2c2", 0x40029000, 0x1000 }, { "i2c3", 0x4002a000, 0x1000 }, { "extra-gpio", 0x40030000, 0x1000 }, { "rtc", 0x4002b000, 0x1000 },
-    { "block-ram-control", 0x41000000, 0x1000 }, { "vga", 0x41100000, 0x10000 }, { NULL },
+    { "cmsdk-ahb-default", 0x40003000, 0x1000 },
+    { "i2c0", 0x40022000, 0x1000 },
+    { "i2c1", 0x40023000, 0x1000 },
+    { "i2s0", 0x40024000, 0x1000 },
+    { "i2c2", 0x40029000, 0x1000 },
+    { "i2c3", 0x4002a000, 0x1000 },
+    { "extra-gpio", 0x40030000, 0x1000 },
+    { "rtc", 0x4002b000, 0x1000 },
+    { "block-ram-control", 0x41000000, 0x1000 },
+    { "vga", 0x41100000, 0x10000 },
+    { NULL },
 };
 #define SSRAM \
     { "ssram1", MCU_RAM, 0x00000000, 4 * MiB }, { "ssram1-again", MCU_ALIAS, 0x00400000, 4 * MiB, 0x00000000 }, \
     { "ssram23", MCU_RAM, 0x20000000, 4 * MiB }, { "ssram23-again", MCU_ALIAS, 0x20400000, 4 * MiB, 0x20000000 }
 static const McuMem an385_mem[] = {
-    SSRAM, { "psram", MCU_RAM, 0x21000000, 16 * MiB },
-    { "sram-bits", MCU_BITBAND, 0x22000000, 32 * MiB, 0x20000000 }, { "periph-bits", MCU_BITBAND, 0x42000000, 32 * MiB, 0x40000000 },
-    { "blockram", MCU_RAM, 0x01000000, 16 * KiB }, { "blockram-2", MCU_ALIAS, 0x01004000, 16 * KiB, 0x01000000 },
-    { "blockram-3", MCU_ALIAS, 0x01008000, 16 * KiB, 0x01000000 }, { "blockram-4", MCU_ALIAS, 0x0100c000, 16 * KiB, 0x01000000 }, { 0 },
+    SSRAM,
+    { "psram", MCU_RAM, 0x21000000, 16 * MiB },
+    { "sram-bits", MCU_BITBAND, 0x22000000, 32 * MiB, 0x20000000 },
+    { "periph-bits", MCU_BITBAND, 0x42000000, 32 * MiB, 0x40000000 },
+    { "blockram", MCU_RAM, 0x01000000, 16 * KiB },
+    { "blockram-2", MCU_ALIAS, 0x01004000, 16 * KiB, 0x01000000 },
+    { "blockram-3", MCU_ALIAS, 0x01008000, 16 * KiB, 0x01000000 },
+    { "blockram-4", MCU_ALIAS, 0x0100c000, 16 * KiB, 0x01000000 },
+    { 0 },
 };
 static const McuMem an500_mem[] = { SSRAM, { "psram", MCU_RAM, 0x60000000, 16 * MiB }, { 0 } };
 

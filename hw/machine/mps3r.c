@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arm's MPS3 with the AN536 image: one or two Cortex-R52. Each core sees its own UART and 4 KiB of RAM at the same addresses. The
- * interrupts of the FPGA's peripherals are not wired.
+ * Arm's MPS3 with the AN536 image: one or two Cortex-R52. Each core sees its own UART and 4 KiB of RAM at the same
+ * addresses. The interrupts of the FPGA's peripherals are not wired.
  */
 #include "hw/intc/arm-gic.h"
 #include "hw/machine/aboard.h"
@@ -92,10 +92,16 @@ static bool intc(ABoardMachine *m, Error **errp)
 /* --- the board --- */
 
 static const AMem mem[] = {
-    { "atcm", AMEM_RAM, 0x00000000, 32 * KiB, 0 }, { "qspi", AMEM_ROM, 0x08000000, 8 * MiB, 0 }, { "bram", AMEM_RAM, 0x10000000, 512 * KiB, 0 },
-    { "core0-tcm-a", AMEM_ALIAS, 0xee000000, 32 * KiB, 0x00000000 }, { "core0-tcm-b", AMEM_RAM, 0xee100000, 32 * KiB, 0 },
-    { "core0-tcm-c", AMEM_RAM, 0xee200000, 32 * KiB, 0 }, { "core1-tcm-a", AMEM_RAM, 0xee400000, 32 * KiB, 0 },
-    { "core1-tcm-b", AMEM_RAM, 0xee500000, 32 * KiB, 0 }, { "core1-tcm-c", AMEM_RAM, 0xee600000, 32 * KiB, 0 }, { NULL, AMEM_END, 0, 0, 0 },
+    { "atcm", AMEM_RAM, 0x00000000, 32 * KiB, 0 },
+    { "qspi", AMEM_ROM, 0x08000000, 8 * MiB, 0 },
+    { "bram", AMEM_RAM, 0x10000000, 512 * KiB, 0 },
+    { "core0-tcm-a", AMEM_ALIAS, 0xee000000, 32 * KiB, 0x00000000 },
+    { "core0-tcm-b", AMEM_RAM, 0xee100000, 32 * KiB, 0 },
+    { "core0-tcm-c", AMEM_RAM, 0xee200000, 32 * KiB, 0 },
+    { "core1-tcm-a", AMEM_RAM, 0xee400000, 32 * KiB, 0 },
+    { "core1-tcm-b", AMEM_RAM, 0xee500000, 32 * KiB, 0 },
+    { "core1-tcm-c", AMEM_RAM, 0xee600000, 32 * KiB, 0 },
+    { NULL, AMEM_END, 0, 0, 0 },
 };
 static const APart parts[] = {
     { "cmsdk-apb-uart", "uart0", 0, { 0 }, 1, NULL },
@@ -110,7 +116,16 @@ static const APart parts[] = {
 };
 static const UnmodelledRange ranges[] = { { "peripherals", 0xe0000000, 0x300000 }, { NULL, 0, 0 } };
 static const ABoard board = {
-    .ram_at = 0x20000000, .ram_max = 3 * GiB, .id = ~0u, .mem = mem, .parts = parts, .unmodelled = ranges, .cpu = { .cntfrq = 100000000, .el2 = true },
-    .intc = intc, .irq = spi, .wire = wire,
+    .ram_at = 0x20000000,
+    .ram_max = 3 * GiB,
+    .id = ~0u,
+    .mem = mem,
+    .parts = parts,
+    .unmodelled = ranges,
+    .cpu = { .cntfrq = 100000000, .el2 = true },
+    .intc = intc,
+    .irq = spi,
+    .wire = wire,
 };
-ABOARD_MACHINE(mps3_an536, "mps3-an536", "Arm MPS3 with the AN536 image, Cortex-R52", "arm", "cortex-r52", board, CORES, 1 * GiB)
+ABOARD_MACHINE(mps3_an536, "mps3-an536", "Arm MPS3 with the AN536 image, Cortex-R52", "arm", "cortex-r52", board, CORES,
+               1 * GiB)

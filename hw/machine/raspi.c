@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Raspberry Pi: BCM2835 (raspi0, raspi1ap), BCM2836 (raspi2b), BCM2837 (raspi3b). Kernels come with -kernel and their device tree with -dtb. */
+/*
+ * Raspberry Pi: BCM2835 (raspi0, raspi1ap), BCM2836 (raspi2b), BCM2837 (raspi3b). Kernels come with -kernel and their
+ * device tree with -dtb.
+ */
 #include "base/bits.h"
 #include "hw/machine/aboard.h"
 #include "hw/misc/bcm2835.h"
@@ -46,7 +49,8 @@ static void start_core(void *opaque, int core, int level)
 {
     uint64_t pc = 0;
     AddressSpace *as = machine_current()->as_memory;
-    if (!level || as_load(as, 0x400000cc + 16u * (unsigned)core, 4, &pc, MEM_ATTRS_DEVICE) != MEM_OK || (unsigned)core >= cpu_port_count())
+    if (!level || as_load(as, 0x400000cc + 16u * (unsigned)core, 4, &pc, MEM_ATTRS_DEVICE) != MEM_OK ||
+        (unsigned)core >= cpu_port_count())
         return;
     as_store(as, 0x400000cc + 16u * (unsigned)core, 4, pc, MEM_ATTRS_DEVICE);
     arm_board_cpu_on((unsigned)core, pc, 0);
@@ -136,12 +140,28 @@ static const APart parts_1ap[] = { PERIPHERALS(0x20000000, "0x900021"), { 0 } };
 static const APart parts_2b[] = { PERIPHERALS(0x3f000000, "0xa21041"), { 0 } };
 static const APart parts_3b[] = { PERIPHERALS(0x3f000000, "0xa02082"), { 0 } };
 static const UnmodelledRange ranges_2835[] = { UNMODELLED(0x20000000), { NULL, 0, 0 } };
-static const UnmodelledRange ranges_2836[] = { UNMODELLED(0x3f000000), { "local", 0x40000000, 0x40000 }, { NULL, 0, 0 } };
+static const UnmodelledRange ranges_2836[] = { UNMODELLED(0x3f000000),
+                                               { "local", 0x40000000, 0x40000 },
+                                               { NULL, 0, 0 } };
 
-static const ABoard board_0 = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kept = 64 * MiB, .id = 3138, .parts = parts_2835,
-                                .unmodelled = ranges_2835, .intc = intc_2835, .irq = line, .wire = wire };
-static const ABoard board_1ap = { .ram_at = 0, .ram_max = 512 * MiB, .ram_kept = 64 * MiB, .id = 3138, .parts = parts_1ap,
-                                  .unmodelled = ranges_2835, .intc = intc_2835, .irq = line, .wire = wire };
+static const ABoard board_0 = { .ram_at = 0,
+                                .ram_max = 512 * MiB,
+                                .ram_kept = 64 * MiB,
+                                .id = 3138,
+                                .parts = parts_2835,
+                                .unmodelled = ranges_2835,
+                                .intc = intc_2835,
+                                .irq = line,
+                                .wire = wire };
+static const ABoard board_1ap = { .ram_at = 0,
+                                  .ram_max = 512 * MiB,
+                                  .ram_kept = 64 * MiB,
+                                  .id = 3138,
+                                  .parts = parts_1ap,
+                                  .unmodelled = ranges_2835,
+                                  .intc = intc_2835,
+                                  .irq = line,
+                                  .wire = wire };
 static uint32_t core_affinity(unsigned cpu) { return cpu | 0xf00; }
 static const ABoard board_2b = {
     .ram_at = 0, .ram_max = 1 * GiB, .ram_kept = 64 * MiB, .id = 3139, .parts = parts_2b,
@@ -149,9 +169,17 @@ static const ABoard board_2b = {
     .cpu = { .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line, .wire = wire,
 };
 static const ABoard board_3b = {
-    .ram_at = 0, .ram_max = 1 * GiB, .ram_kept = 64 * MiB, .id = UINT32_MAX, .parts = parts_3b,
-    .unmodelled = ranges_2836, .min_cpus = 4,
-    .cpu = { .el2 = true, .secondaries_off = true, .cntfrq = 19200000 }, .intc = intc_2836, .irq = line, .wire = wire_3b,
+    .ram_at = 0,
+    .ram_max = 1 * GiB,
+    .ram_kept = 64 * MiB,
+    .id = UINT32_MAX,
+    .parts = parts_3b,
+    .unmodelled = ranges_2836,
+    .min_cpus = 4,
+    .cpu = { .el2 = true, .secondaries_off = true, .cntfrq = 19200000 },
+    .intc = intc_2836,
+    .irq = line,
+    .wire = wire_3b,
 };
 ABOARD_MACHINE(raspi0, "raspi0", "Raspberry Pi Zero", "arm", "arm1176", board_0, 1, 512 * MiB)
 ABOARD_MACHINE(raspi1ap, "raspi1ap", "Raspberry Pi A+", "arm", "arm1176", board_1ap, 1, 512 * MiB)

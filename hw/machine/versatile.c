@@ -4,7 +4,10 @@
 
 enum { SIC = 32 }; /* lines of the secondary controller follow the 32 of the first */
 
-static Irq line(ABoardMachine *m, unsigned n) { return n < SIC ? device_input(m->intc, "in", n) : device_input(device_find("sic"), "in", n - SIC); }
+static Irq line(ABoardMachine *m, unsigned n)
+{
+    return n < SIC ? device_input(m->intc, "in", n) : device_input(device_find("sic"), "in", n - SIC);
+}
 
 static void cpu_line(void *opaque, int fiq, int level)
 {
@@ -57,10 +60,10 @@ static const APart parts[] = {
     { 0 },
 };
 static const UnmodelledRange ranges[] = {
-    { "pci-control", 0x10001000, 0x1000 }, { "i2c", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 },
-    { "charlcd", 0x10008000, 0x1000 }, { "sci1", 0x1000a000, 0x1000 }, { "usb", 0x10020000, 0x10000 },
-    { "ssmc", 0x10100000, 0x10000 }, { "mpmc", 0x10110000, 0x10000 }, { "pl080", 0x10130000, 0x1000 }, { "sci0", 0x101f0000, 0x1000 },
-    { "pci", 0x41000000, 0x3000000 }, { NULL, 0, 0 },
+    { "pci-control", 0x10001000, 0x1000 }, { "i2c", 0x10002000, 0x1000 },    { "pl041", 0x10004000, 0x1000 },
+    { "charlcd", 0x10008000, 0x1000 },     { "sci1", 0x1000a000, 0x1000 },   { "usb", 0x10020000, 0x10000 },
+    { "ssmc", 0x10100000, 0x10000 },       { "mpmc", 0x10110000, 0x10000 },  { "pl080", 0x10130000, 0x1000 },
+    { "sci0", 0x101f0000, 0x1000 },        { "pci", 0x41000000, 0x3000000 }, { NULL, 0, 0 },
 };
 static const ABoard board = {
     .ram_at = 0, .ram_max = 256 * MiB, .id = 387, .parts = parts, .unmodelled = ranges, .intc = intc, .irq = line,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Versatile Express: the motherboard (DUI 0447J) with a Cortex-A9x4 (DUI 0448I) or a Cortex-A15x2 daughterboard (DUI 0604E). */
+/*
+ * Versatile Express: the motherboard (DUI 0447J) with a Cortex-A9x4 (DUI 0448I) or a Cortex-A15x2 daughterboard (DUI
+ * 0604E).
+ */
 #include "hw/core/irq.h"
 #include "hw/intc/arm-gic.h"
 #include "hw/machine/aboard.h"
@@ -8,8 +11,8 @@
 static Irq spi(ABoardMachine *m, unsigned n) { return arm_gic_spi(m->intc, n); }
 
 /*
- * Secondary CPUs: the boot monitor leaves them waiting until SYS_FLAGS holds an address. Here they are off until then; kernels for this
- * board have a pen of their own behind that address.
+ * Secondary CPUs: the boot monitor leaves them waiting until SYS_FLAGS holds an address. Here they are off until then;
+ * kernels for this board have a pen of their own behind that address.
  */
 static void flags_written(void *opaque, int n, int level)
 {
@@ -45,7 +48,9 @@ static bool a15_intc(ABoardMachine *m, Error **errp)
 
 #define FLASH "num-blocks=256,sector-length=256k,width=4,device-width=2"
 static const AMem a15_mem[] = {
-    { "sram", AMEM_RAM, 0x14000000, 32 * MiB, 0 }, { "vram", AMEM_RAM, 0x18000000, 8 * MiB, 0 }, { "a15sram", AMEM_RAM, 0x2e000000, 64 * KiB, 0 },
+    { "sram", AMEM_RAM, 0x14000000, 32 * MiB, 0 },
+    { "vram", AMEM_RAM, 0x18000000, 8 * MiB, 0 },
+    { "a15sram", AMEM_RAM, 0x2e000000, 64 * KiB, 0 },
     { NULL, AMEM_END, 0, 0, 0 },
 };
 static const APart a15_parts[] = {
@@ -68,11 +73,11 @@ static const APart a15_parts[] = {
     { 0 },
 };
 static const UnmodelledRange a15_unmodelled[] = {
-    { "usb", 0x1b000000, 0x20000 }, { "i2c-pci", 0x1c030000, 0x1000 }, { "pl041", 0x1c040000, 0x1000 },
+    { "usb", 0x1b000000, 0x20000 },    { "i2c-pci", 0x1c030000, 0x1000 }, { "pl041", 0x1c040000, 0x1000 },
     { "virtio", 0x1c130000, 0x10000 }, { "i2c-dvi", 0x1c160000, 0x1000 }, { "compact-flash", 0x1c1a0000, 0x1000 },
-    { "pl111", 0x1c1f0000, 0x1000 }, { "dap", 0x20000000, 0x8000000 }, { "dma-pl330", 0x7ffb0000, 0x1000 }, { "hdlcd", 0x2b000000, 0x1000 },
-    { "pl341", 0x2b0a0000, 0x1000 }, { "sp805-tile", 0x2b060000, 0x1000 }, { "pl354", 0x7ffd0000, 0x1000 }, { "scc", 0x7fff0000, 0x1000 },
-    { NULL, 0, 0 },
+    { "pl111", 0x1c1f0000, 0x1000 },   { "dap", 0x20000000, 0x8000000 },  { "dma-pl330", 0x7ffb0000, 0x1000 },
+    { "hdlcd", 0x2b000000, 0x1000 },   { "pl341", 0x2b0a0000, 0x1000 },   { "sp805-tile", 0x2b060000, 0x1000 },
+    { "pl354", 0x7ffd0000, 0x1000 },   { "scc", 0x7fff0000, 0x1000 },     { NULL, 0, 0 },
 };
 /* The CPU starts in the first flash, which shows at 0 too. */
 static bool a15_wire(ABoardMachine *m, Error **errp)
@@ -83,11 +88,20 @@ static bool a15_wire(ABoardMachine *m, Error **errp)
 }
 
 static const ABoard a15_board = {
-    .ram_at = 0x80000000, .ram_max = 30 * GiB, .id = 2272, .mem = a15_mem, .parts = a15_parts, .unmodelled = a15_unmodelled,
-    .cpu = { .secondaries_off = true, .cntfrq = 24000000, .reset_cbar = 0x2c000000 }, .intc = a15_intc, .irq = spi, .wire = a15_wire,
+    .ram_at = 0x80000000,
+    .ram_max = 30 * GiB,
+    .id = 2272,
+    .mem = a15_mem,
+    .parts = a15_parts,
+    .unmodelled = a15_unmodelled,
+    .cpu = { .secondaries_off = true, .cntfrq = 24000000, .reset_cbar = 0x2c000000 },
+    .intc = a15_intc,
+    .irq = spi,
+    .wire = a15_wire,
     .boot_flash = "flash0",
 };
-ABOARD_MACHINE(vexpress_a15, "vexpress-a15", "Arm Versatile Express, Cortex-A15", "arm", "cortex-a15", a15_board, 4, 1 * GiB)
+ABOARD_MACHINE(vexpress_a15, "vexpress-a15", "Arm Versatile Express, Cortex-A15", "arm", "cortex-a15", a15_board, 4,
+               1 * GiB)
 
 /* ---- Cortex-A9: private peripherals at 0x1e000000, the motherboard in the legacy map ---- */
 
@@ -136,13 +150,23 @@ static const APart a9_parts[] = {
     { 0 },
 };
 static const UnmodelledRange a9_unmodelled[] = {
-    { "i2c-pci", 0x10002000, 0x1000 }, { "pl041", 0x10004000, 0x1000 },
-    { "virtio", 0x10013000, 0x1000 }, { "i2c-dvi", 0x10016000, 0x1000 }, { "compact-flash", 0x1001a000, 0x1000 }, { "pl111", 0x1001f000, 0x1000 },
-    { "pl111-tile", 0x10020000, 0x1000 }, { "pl341", 0x100e0000, 0x1000 }, { "pl354", 0x100e1000, 0x1000 }, { "sp805-tile", 0x100e5000, 0x1000 },
-    { "pl330", 0x100e8000, 0x4000 }, { "usb", 0x4f000000, 0x20000 }, { NULL, 0, 0 },
+    { "i2c-pci", 0x10002000, 0x1000 },
+    { "pl041", 0x10004000, 0x1000 },
+    { "virtio", 0x10013000, 0x1000 },
+    { "i2c-dvi", 0x10016000, 0x1000 },
+    { "compact-flash", 0x1001a000, 0x1000 },
+    { "pl111", 0x1001f000, 0x1000 },
+    { "pl111-tile", 0x10020000, 0x1000 },
+    { "pl341", 0x100e0000, 0x1000 },
+    { "pl354", 0x100e1000, 0x1000 },
+    { "sp805-tile", 0x100e5000, 0x1000 },
+    { "pl330", 0x100e8000, 0x4000 },
+    { "usb", 0x4f000000, 0x20000 },
+    { NULL, 0, 0 },
 };
 static const ABoard a9_board = {
     .ram_at = 0x60000000, .ram_max = 1 * GiB, .id = 2272, .mem = a9_mem, .parts = a9_parts, .unmodelled = a9_unmodelled,
     .cpu = { .secondaries_off = true, .reset_cbar = 0x1e000000 }, .intc = a9_intc, .irq = spi, .wire = a9_wire,
 };
-ABOARD_MACHINE(vexpress_a9, "vexpress-a9", "Arm Versatile Express, Cortex-A9", "arm", "cortex-a9", a9_board, 4, 128 * MiB)
+ABOARD_MACHINE(vexpress_a9, "vexpress-a9", "Arm Versatile Express, Cortex-A9", "arm", "cortex-a9", a9_board, 4,
+               128 * MiB)

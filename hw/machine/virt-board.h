@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The virt machine between its files: virt.c (options, memory map), virt-devices.c (parts), virt-boot.c (device tree, tables, kernel). */
+/*
+ * The virt machine between its files: virt.c (options, memory map), virt-devices.c (parts), virt-boot.c (device tree,
+ * tables, kernel).
+ */
 #ifndef HW_MACHINE_VIRT_BOARD_H
 #define HW_MACHINE_VIRT_BOARD_H
 

@@ -82,9 +82,16 @@ static AcpiBlobs build_acpi(Machine *m) { return virt_acpi_build(&((VirtBoard *)
 static bool tables_for_firmware(VirtBoard *b, Error **errp)
 {
     const MachineConfig *c = &b->machine.config;
-    SmbiosFacts facts = { .product = "Arm virtual machine", .version = b->machine.type->name, .cpu_version = b->cpu_name, .uuid = c->uuid,
-                          .sockets = c->sockets, .cores = c->cores * MAX(c->dies, 1), .threads = c->threads, .below_4g = c->ram_size,
-                          .base = VIRT_RAM, .entry_64 = true };
+    SmbiosFacts facts = { .product = "Arm virtual machine",
+                          .version = b->machine.type->name,
+                          .cpu_version = b->cpu_name,
+                          .uuid = c->uuid,
+                          .sockets = c->sockets,
+                          .cores = c->cores * MAX(c->dies, 1),
+                          .threads = c->threads,
+                          .below_4g = c->ram_size,
+                          .base = VIRT_RAM,
+                          .entry_64 = true };
     SmbiosBlobs smbios = smbios_build(&facts);
     bool ok = add_blob(b, "etc/smbios/smbios-tables", smbios.tables, errp) &&
               add_blob(b, "etc/smbios/smbios-anchor", smbios.anchor, errp);
@@ -94,7 +101,10 @@ static bool tables_for_firmware(VirtBoard *b, Error **errp)
 
 static bool load_kernel(VirtBoard *b, Error **errp)
 {
-    ArmBootBoard board = { .ram_base = VIRT_RAM, .ram_size = b->facts.ram_size, .a64 = b->facts.a64, .has_el3 = b->secure,
+    ArmBootBoard board = { .ram_base = VIRT_RAM,
+                           .ram_size = b->facts.ram_size,
+                           .a64 = b->facts.a64,
+                           .has_el3 = b->secure,
                            .board_id = UINT32_MAX };
     b->boot = arm_boot_new(&b->machine.config, &board, errp);
     if (!b->boot)

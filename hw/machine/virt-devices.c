@@ -35,8 +35,13 @@ bool virt_add_cpus(VirtBoard *b, Error **errp)
     const CpuFamily *family = cpu_family_find(m->type->arch);
     const char *model = m->config.cpu_model ? m->config.cpu_model : m->type->default_cpu;
     unsigned cluster = f->gic_version == 2 ? V2_CLUSTER : V3_CLUSTER;
-    ArmBoardCpus board = { .el2 = b->virtualization, .el3 = b->secure, .mte = b->mte, .secondaries_off = f->psci != NULL,
-                           .psci = !f->psci ? ARM_PSCI_NONE : b->virtualization ? ARM_PSCI_SMC : ARM_PSCI_HVC };
+    ArmBoardCpus board = { .el2 = b->virtualization,
+                           .el3 = b->secure,
+                           .mte = b->mte,
+                           .secondaries_off = f->psci != NULL,
+                           .psci = !f->psci            ? ARM_PSCI_NONE
+                                   : b->virtualization ? ARM_PSCI_SMC
+                                                       : ARM_PSCI_HVC };
     if (b->secure) {
         board.secure_only[0].base = VIRT_SECURE_RAM, board.secure_only[0].size = VIRT_SECURE_RAM_SIZE;
         board.secure_only[1].base = VIRT_SECURE_UART, board.secure_only[1].size = 0x1000;
@@ -87,8 +92,8 @@ static Irq spi(VirtBoard *b, unsigned n)
 
 static void connect_cpu(VirtBoard *b, unsigned cpu)
 {
-    static const uint8_t timer[] = { VIRT_PPI_PHYS_TIMER, VIRT_PPI_VIRT_TIMER, VIRT_PPI_HYP_TIMER, VIRT_PPI_SECURE_TIMER,
-                                     VIRT_PPI_HYPVIRT_TIMER };
+    static const uint8_t timer[] = { VIRT_PPI_PHYS_TIMER, VIRT_PPI_VIRT_TIMER, VIRT_PPI_HYP_TIMER,
+                                     VIRT_PPI_SECURE_TIMER, VIRT_PPI_HYPVIRT_TIMER };
     Irq (*ppi)(Device *, unsigned, unsigned) = b->facts.gic_version == 2 ? arm_gic_ppi : arm_gicv3_ppi;
     for (unsigned i = 0; i < ARRAY_LEN(timer); i++)
         arm_board_timer_irq(cpu, i, ppi(b->gic, cpu, timer[i]));
@@ -100,8 +105,9 @@ static bool add_gicv2(VirtBoard *b, Error **errp)
     static const uint64_t frame[] = { VIRT_GIC_DIST, VIRT_GIC_CPU, VIRT_GIC_HYP, VIRT_GIC_VCPU };
     char cpus[12];
     g_snprintf(cpus, sizeof(cpus), "%u", b->facts.cpus);
-    b->gic = add_device(b, "arm_gic", "gic", VIRT_GIC_DIST, errp, "num-cpu", cpus, "num-irq", "288", "has-security-extensions",
-                        b->secure ? "on" : "off", "has-virtualization-extensions", b->virtualization ? "on" : "off", NULL);
+    b->gic = add_device(b, "arm_gic", "gic", VIRT_GIC_DIST, errp, "num-cpu", cpus, "num-irq", "288",
+                        "has-security-extensions", b->secure ? "on" : "off", "has-virtualization-extensions",
+                        b->virtualization ? "on" : "off", NULL);
     if (!b->gic)
         return false;
     for (unsigned i = 1; i < ARRAY_LEN(frame) && b->gic->region[i]; i++)
@@ -121,8 +127,9 @@ static bool add_gicv3(VirtBoard *b, Error **errp)
     if (b->facts.cpus > low && !b->facts.redist_high.size)
         return virt_refuse(b, errp, "more than 123 CPUs need highmem=on and a CPU that addresses 40 bits");
     g_snprintf(cpus, sizeof(cpus), "%u", b->facts.cpus);
-    b->gic = add_device(b, "arm-gicv3", "gic", VIRT_GIC_DIST, errp, "num-cpu", cpus, "num-irq", "288", "has-security-extensions",
-                        b->secure ? "on" : "off", "has-lpi", b->facts.its ? "on" : "off", NULL);
+    b->gic = add_device(b, "arm-gicv3", "gic", VIRT_GIC_DIST, errp, "num-cpu", cpus, "num-irq", "288",
+                        "has-security-extensions", b->secure ? "on" : "off", "has-lpi", b->facts.its ? "on" : "off",
+                        NULL);
     if (!b->gic)
         return false;
     arm_gicv3_map_redistributors(b->gic, b->machine.memory, VIRT_GIC_REDIST, low, b->facts.redist_high.base);
@@ -159,8 +166,8 @@ static bool add_flash(VirtBoard *b, Error **errp)
     const MachineConfig *c = &b->machine.config;
     for (unsigned i = 0; i < ARRAY_LEN(at); i++) {
         g_autofree char *id = g_strdup_printf("virt.flash%u", i);
-        b->flash[i] = add_device(b, "cfi.pflash01", id, at[i], errp, "num-blocks", "256", "sector-length", "256k", "file", c->pflash[i],
-                                 "readonly", c->pflash_readonly[i] ? "on" : "off", NULL);
+        b->flash[i] = add_device(b, "cfi.pflash01", id, at[i], errp, "num-blocks", "256", "sector-length", "256k",
+                                 "file", c->pflash[i], "readonly", c->pflash_readonly[i] ? "on" : "off", NULL);
         if (!b->flash[i])
             return false;
     }
@@ -249,7 +256,8 @@ static bool add_virtio(VirtBoard *b, Error **errp)
 {
     for (unsigned i = VIRT_MMIO_COUNT; i-- > 0;) { /* the first -device sits on the last of them, as people know it */
         uint64_t at = VIRT_MMIO + i * VIRT_MMIO_SIZE;
-        g_autofree char *id = g_strdup_printf("virtio-mmio%u", i), *index = g_strdup_printf("%u", i), *addr = g_strdup_printf("%" PRIu64, at);
+        g_autofree char *id = g_strdup_printf("virtio-mmio%u", i), *index = g_strdup_printf("%u", i),
+                        *addr = g_strdup_printf("%" PRIu64, at);
         Device *d = add_device(b, "virtio-mmio", id, at, errp, "index", index, "addr", addr, NULL);
         if (!d)
             return false;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The virt machine: the board that only exists as an emulator's, for Arm kernels and firmware (memory map: hw/arm/virt.h). */
+/*
+ * The virt machine: the board that only exists as an emulator's, for Arm kernels and firmware (memory map:
+ * hw/arm/virt.h).
+ */
 #include <string.h>
 #include "hw/core/cpu-port.h"
 #include "hw/core/irqchip-host.h"
@@ -31,8 +34,10 @@ static bool choose_gic(VirtBoard *b, Error **errp)
         f->gic_version = 5 - f->gic_version; /* the other one */
     f->its = f->gic_version == 3 && b->its && (!h || h->its_new);
     if (!(offered >> f->gic_version & 1)) {
-        error_setf(errp, "machine '%s': gic-version=%u: KVM does not have it %s; use gic-version=host%s", b->machine.type->name, f->gic_version,
-                   irqchip_host_gic() ? "on this host" : "with kernel-irqchip=off", irqchip_host_gic() ? "" : " or kernel-irqchip=on");
+        error_setf(errp, "machine '%s': gic-version=%u: KVM does not have it %s; use gic-version=host%s",
+                   b->machine.type->name, f->gic_version,
+                   irqchip_host_gic() ? "on this host" : "with kernel-irqchip=off",
+                   irqchip_host_gic() ? "" : " or kernel-irqchip=on");
         return false;
     }
     if (f->gic_version == 2 && cpus > V2_CPUS)
@@ -66,7 +71,8 @@ static bool choose_facts(VirtBoard *b, Error **errp)
     if (b->usb)
         return virt_refuse(b, errp, "usb=on: there is no USB controller in this version; leave it out");
     if (c->pflash[0] && c->bios)
-        return virt_refuse(b, errp, "the first flash takes its contents from -bios or from -drive if=pflash, not from both");
+        return virt_refuse(b, errp,
+                           "the first flash takes its contents from -bios or from -drive if=pflash, not from both");
     f->cpus = c->cpus;
     f->sockets = c->sockets;
     f->clusters = MAX(c->dies, 1);
@@ -91,11 +97,15 @@ static void choose_high_ranges(VirtBoard *b)
     const CpuFamily *family = cpu_family_find(b->machine.type->arch);
     unsigned phys_bits = family->phys_bits ? family->phys_bits(&b->machine) : 40;
     VirtFacts *f = &b->facts;
-    uint64_t at = MAX(256 * GiB, align_up(memory_devices_end(&b->machine, VIRT_RAM + f->ram_size), GiB)), limit = phys_bits < 64 ? BIT(phys_bits) : UINT64_MAX;
+    uint64_t at = MAX(256 * GiB, align_up(memory_devices_end(&b->machine, VIRT_RAM + f->ram_size), GiB)),
+             limit = phys_bits < 64 ? BIT(phys_bits) : UINT64_MAX;
     VirtRange high_ecam = { 0 };
-    const struct { VirtRange *range; uint64_t size; bool on; } want[] = {
-        { &f->redist_high, VIRT_HIGH_REDIST_SIZE, b->high_redist && f->gic_version == 3 && f->cpus > VIRT_REDIST_LOW_CPUS },
-        { &high_ecam, VIRT_HIGH_ECAM_SIZE, b->high_ecam }, { &f->mmio_high, VIRT_HIGH_MMIO_SIZE, b->high_mmio },
+    const struct { VirtRange *range; uint64_t size; bool on;
+    } want[] = {
+        { &f->redist_high, VIRT_HIGH_REDIST_SIZE,
+          b->high_redist && f->gic_version == 3 && f->cpus > VIRT_REDIST_LOW_CPUS },
+        { &high_ecam, VIRT_HIGH_ECAM_SIZE, b->high_ecam },
+        { &f->mmio_high, VIRT_HIGH_MMIO_SIZE, b->high_mmio },
     };
     for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
         at = align_up(at, want[i].size);
@@ -138,7 +148,9 @@ static void virt_power_button(Machine *m)
 static void virt_destroy(Machine *m)
 {
     VirtBoard *b = (VirtBoard *)m;
-    MemRegion **regions[] = { &b->secure_ram, &b->steal, &b->pio, &b->mmio, &b->mmio_high, &b->nothing, &b->nothing_high };
+    MemRegion **regions[] = {
+        &b->secure_ram, &b->steal, &b->pio, &b->mmio, &b->mmio_high, &b->nothing, &b->nothing_high
+    };
     memory_devices_free();
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++)
         g_clear_pointer(regions[i], mem_region_free);
@@ -150,8 +162,10 @@ static void virt_destroy(Machine *m)
 
 #define SWITCH(name, f, dflt, help) DEFINE_PROP_BOOL(name, VirtBoard, f, dflt, help)
 static const Property virt_props[] = {
-    DEFINE_PROP_ENUM("gic-version", VirtBoard, gic_version, GIC_AUTO, gic_names, "2 (up to 8 CPUs), 3; 4 and max are 3; host is what KVM has"),
-    DEFINE_PROP_ENUM("kernel-irqchip", VirtBoard, irqchip, 0, irqchip_names, "whether KVM keeps the interrupt controller"),
+    DEFINE_PROP_ENUM("gic-version", VirtBoard, gic_version, GIC_AUTO, gic_names,
+                     "2 (up to 8 CPUs), 3; 4 and max are 3; host is what KVM has"),
+    DEFINE_PROP_ENUM("kernel-irqchip", VirtBoard, irqchip, 0, irqchip_names,
+                     "whether KVM keeps the interrupt controller"),
     SWITCH("secure", secure, false, "EL3 and the Secure state"),
     SWITCH("virtualization", virtualization, false, "EL2, for hypervisors inside"),
     SWITCH("highmem", highmem, true, "use addresses above 4 GiB"),
@@ -170,13 +184,26 @@ static const Property virt_props[] = {
 };
 
 static const char *const virt_aliases[] = {
-    "virt-7.2", "virt-7.1", "virt-7.0", "virt-6.2", "virt-6.1", "virt-6.0", "virt-5.2", "virt-5.1", "virt-5.0", "virt-4.2", "virt-4.1",
-    "virt-4.0", "virt-3.1", "virt-3.0", "virt-2.12", "virt-2.11", "virt-2.10", "virt-2.9", "virt-2.8", "virt-2.7", "virt-2.6", NULL,
+    "virt-7.2",  "virt-7.1", "virt-7.0", "virt-6.2", "virt-6.1", "virt-6.0", "virt-5.2",  "virt-5.1",
+    "virt-5.0",  "virt-4.2", "virt-4.1", "virt-4.0", "virt-3.1", "virt-3.0", "virt-2.12", "virt-2.11",
+    "virt-2.10", "virt-2.9", "virt-2.8", "virt-2.7", "virt-2.6", NULL,
 };
 
 static const MachineType virt_machine = {
-    .name = "virt", .desc = "Arm virtual machine", .aliases = virt_aliases, .arch = "aarch64", .default_cpu = "cortex-a57",
-    .max_cpus = 512, .default_ram = 128 * MiB, .ram_name = "mach-virt.ram", .size = sizeof(VirtBoard), .props = virt_props, .build = virt_build,
-    .complete = virt_complete, .reset = virt_reset, .power_button = virt_power_button, .destroy = virt_destroy,
+    .name = "virt",
+    .desc = "Arm virtual machine",
+    .aliases = virt_aliases,
+    .arch = "aarch64",
+    .default_cpu = "cortex-a57",
+    .max_cpus = 512,
+    .default_ram = 128 * MiB,
+    .ram_name = "mach-virt.ram",
+    .size = sizeof(VirtBoard),
+    .props = virt_props,
+    .build = virt_build,
+    .complete = virt_complete,
+    .reset = virt_reset,
+    .power_button = virt_power_button,
+    .destroy = virt_destroy,
 };
 MACHINE_REGISTER(virt_machine)

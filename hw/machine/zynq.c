@@ -47,9 +47,11 @@ static const APart parts[] = {
     { 0 },
 };
 static const UnmodelledRange ranges[] = {
-    { "peripherals", 0xe0002000, 0xd000 }, { "smc", 0xe1000000, 0x4000000 }, { "dma-pl330", 0xf8003000, 0x2000 },
-    { "swdt", 0xf8005000, 0x1000 }, { "devcfg", 0xf8007000, 0x1000 }, { "axi-hp", 0xf8008000, 0x8000 }, { "coresight", 0xf8800000, 0x200000 },
-    { "qos", 0xf8900000, 0x100000 }, { "qspi-linear", 0xfc000000, 0x2000000 }, { NULL, 0, 0 },
+    { "peripherals", 0xe0002000, 0xd000 },    { "smc", 0xe1000000, 0x4000000 },
+    { "dma-pl330", 0xf8003000, 0x2000 },      { "swdt", 0xf8005000, 0x1000 },
+    { "devcfg", 0xf8007000, 0x1000 },         { "axi-hp", 0xf8008000, 0x8000 },
+    { "coresight", 0xf8800000, 0x200000 },    { "qos", 0xf8900000, 0x100000 },
+    { "qspi-linear", 0xfc000000, 0x2000000 }, { NULL, 0, 0 },
 };
 static const ABoard board = {
     .ram_at = 0, .ram_max = 1 * GiB, .id = 0xd32, .mem = mem, .parts = parts, .unmodelled = ranges,

@@ -29,8 +29,8 @@ static bool parse_nodes(const MemoryBackend *m, RamSource *src, Error **errp)
         if (dash)
             *dash++ = 0;
         if (!parse_u64(*p, &first) || !parse_u64(dash ? dash : *p, &last) || first > last || last >= RAM_NODES_MAX) {
-            error_setf(errp, "object '%s': host-nodes=%s: not a list of nodes below %d, as in 0-1", m->object.id, m->host_nodes,
-                       RAM_NODES_MAX);
+            error_setf(errp, "object '%s': host-nodes=%s: not a list of nodes below %d, as in 0-1", m->object.id,
+                       m->host_nodes, RAM_NODES_MAX);
             return false;
         }
         for (; first <= last; first++)
@@ -44,9 +44,18 @@ static bool parse_nodes(const MemoryBackend *m, RamSource *src, Error **errp)
 static bool make(MemoryBackend *m, int fd, uint64_t page_size, Error **errp)
 {
     const RamSource dflt = ram_source_default();
-    RamSource src = { .fd = fd, .shared = m->share, .readonly = m->readonly, .pmem = m->pmem, .merge = m->merge && dflt.merge, .dump = m->dump && dflt.dump,
-                      .reserve = m->reserve, .prealloc = m->prealloc, .prealloc_threads = m->prealloc_threads, .page_size = page_size,
-                      .align = m->align, .policy = (RamPolicy)m->policy };
+    RamSource src = { .fd = fd,
+                      .shared = m->share,
+                      .readonly = m->readonly,
+                      .pmem = m->pmem,
+                      .merge = m->merge && dflt.merge,
+                      .dump = m->dump && dflt.dump,
+                      .reserve = m->reserve,
+                      .prealloc = m->prealloc,
+                      .prealloc_threads = m->prealloc_threads,
+                      .page_size = page_size,
+                      .align = m->align,
+                      .policy = (RamPolicy)m->policy };
     g_autofree char *name = m->canonical ? g_strdup_printf("/objects/%s", m->object.id) : g_strdup(m->object.id);
     if (parse_nodes(m, &src, errp))
         m->region = mem_ram_new_from(name, m->size, &src, errp);
@@ -112,13 +121,17 @@ static bool fit_file(MemoryBackend *m, int fd, uint64_t page, Error **errp)
     if (S_ISCHR(st.st_mode) && g_str_has_prefix(m->path, "/dev/dax"))
         return true;
     if (!S_ISREG(st.st_mode)) {
-        error_setf(errp, "object '%s': mem-path=%s is neither a file, nor a folder, nor a DAX device; give one of these", m->object.id, m->path);
+        error_setf(errp,
+                   "object '%s': mem-path=%s is neither a file, nor a folder, nor a DAX device; give one of these",
+                   m->object.id, m->path);
         return false;
     }
     uint64_t have = (uint64_t)st.st_size;
     if (have && have < m->size) {
-        error_setf(errp, "object '%s': file '%s' is too small: it has %" PRIu64 " of %" PRIu64 " bytes; give size=%" PRIu64
-                   " or another file", m->object.id, m->path, have, m->size, align_down(have, 4096));
+        error_setf(errp,
+                   "object '%s': file '%s' is too small: it has %" PRIu64 " of %" PRIu64 " bytes; give size=%" PRIu64
+                   " or another file",
+                   m->object.id, m->path, have, m->size, align_down(have, 4096));
         return false;
     }
     if (!have && m->readonly) {
@@ -127,8 +140,10 @@ static bool fit_file(MemoryBackend *m, int fd, uint64_t page, Error **errp)
     }
     if (have || !ftruncate(fd, (off_t)align_up(m->size, page)))
         return true;
-    error_setf(errp, "object '%s': mem-path=%s can't grow to %" PRIu64 " MiB (%s); give one on tmpfs, hugetlbfs or a disk with room", m->object.id, m->path,
-               m->size / MiB, g_strerror(errno));
+    error_setf(errp,
+               "object '%s': mem-path=%s can't grow to %" PRIu64
+               " MiB (%s); give one on tmpfs, hugetlbfs or a disk with room",
+               m->object.id, m->path, m->size / MiB, g_strerror(errno));
     return false;
 }
 
@@ -144,8 +159,11 @@ static bool file_complete(Object *o, Error **errp)
     }
     int fd = open_file(m);
     if (fd < 0) {
-        error_setf(errp, "object '%s': can't open mem-path=%s: %s; give a file that can be opened for writing (readonly=on: for reading), or made, "
-                   "or a folder of tmpfs or hugetlbfs", o->id, m->path, g_strerror(errno));
+        error_setf(errp,
+                   "object '%s': can't open mem-path=%s: %s; give a file that can be opened for writing (readonly=on: "
+                   "for reading), or made, "
+                   "or a folder of tmpfs or hugetlbfs",
+                   o->id, m->path, g_strerror(errno));
         return false;
     }
     uint64_t page = !fstatfs(fd, &fs) && (unsigned)fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : 0;
@@ -179,8 +197,10 @@ static bool memfd_complete(Object *o, Error **errp)
     flags |= page ? (unsigned)__builtin_ctzll(page) << MFD_HUGE_SHIFT : 0;
     int fd = memfd_create(o->id, flags);
     if (fd < 0 && m->hugetlb) {
-        error_setf(errp, "object '%s': the host has no huge pages of this size (%s); see /sys/kernel/mm/hugepages for hugetlbsize=", o->id,
-                   g_strerror(errno));
+        error_setf(
+            errp,
+            "object '%s': the host has no huge pages of this size (%s); see /sys/kernel/mm/hugepages for hugetlbsize=",
+            o->id, g_strerror(errno));
         return false;
     }
     if (fd < 0)
@@ -238,20 +258,23 @@ static const char *const policies[] = { "default", "preferred", "bind", "interle
     DEFINE_PROP_BOOL("merge", MemoryBackend, merge, true, "the host may merge equal pages (KSM)"), \
     DEFINE_PROP_BOOL("dump", MemoryBackend, dump, true, "part of core dumps"), \
     DEFINE_PROP_BOOL("prealloc", MemoryBackend, prealloc, false, "allocate all pages at the start"), \
-    PROP_(PROP_U32, "prealloc-threads", MemoryBackend, prealloc_threads, 1, "threads that do so", .min = 1, .max = 64), \
+    PROP_(PROP_U32, "prealloc-threads", MemoryBackend, prealloc_threads, 1, "threads that do so", .min = 1, \
+        .max = 64), \
     DEFINE_PROP_STRING("prealloc-context", MemoryBackend, prealloc_context, NULL, "accepted, not needed"), \
     DEFINE_PROP_STRING("host-nodes", MemoryBackend, host_nodes, NULL, "host NUMA nodes, as in 0-1"), \
     DEFINE_PROP_ENUM("policy", MemoryBackend, policy, RAM_POLICY_DEFAULT, policies, "how the host nodes are used"), \
     DEFINE_PROP_BOOL("reserve", MemoryBackend, reserve, true, "reserve swap or huge pages for all of it"), \
     DEFINE_PROP_BOOL("share", MemoryBackend, share, share_default, "other processes see what the guest writes"), \
-    DEFINE_PROP_BOOL("x-use-canonical-path-for-ramblock-id", MemoryBackend, canonical, false, "name the block /objects/ID")
+    DEFINE_PROP_BOOL("x-use-canonical-path-for-ramblock-id", MemoryBackend, canonical, false, \
+        "name the block /objects/ID")
 
 static const Property ram_props[] = { BACKEND_PROPS(false), DEFINE_PROP_END };
 static const Property file_props[] = {
     BACKEND_PROPS(false),
     DEFINE_PROP_STRING("mem-path", MemoryBackend, path, NULL, "file, or folder where one is made"),
     DEFINE_PROP_SIZE("align", MemoryBackend, align, 0, "alignment of the mapping"),
-    DEFINE_PROP_BOOL("discard-data", MemoryBackend, discard_data, false, "the file's contents are not needed at the end"),
+    DEFINE_PROP_BOOL("discard-data", MemoryBackend, discard_data, false,
+                     "the file's contents are not needed at the end"),
     DEFINE_PROP_BOOL("readonly", MemoryBackend, readonly, false, "map the file without write access"),
     DEFINE_PROP_BOOL("pmem", MemoryBackend, pmem, false, "the file is on persistent memory (DAX)"),
     DEFINE_PROP_END,
@@ -265,7 +288,8 @@ static const Property memfd_props[] = {
 };
 
 #define BACKEND_TYPE(var, name_, desc_, props_, complete_) \
-    static const ObjectType var = { .name = name_, .kind = MEMORY_BACKEND_KIND, .desc = desc_, .size = sizeof(MemoryBackend), \
+    static const ObjectType var = { .name = name_, .kind = MEMORY_BACKEND_KIND, .desc = desc_, \
+        .size = sizeof(MemoryBackend), \
                                     .props = props_, .complete = complete_, .finalize = finalize }; \
     OBJECT_REGISTER(var)
 BACKEND_TYPE(ram_type, "memory-backend-ram", "guest memory from anonymous host memory", ram_props, ram_complete)

@@ -17,12 +17,22 @@ static bool start(Device *d, Error **errp)
 static void stop(Device *d) { memory_device_unplug(&((Dimm *)d)->mem); }
 
 static const Property props[] = {
-    MEMORY_DEVICE_PROPS(Dimm, mem, "addr"), MEMORY_DEVICE_NODE_PROP(Dimm, mem), PROP_(PROP_I32, "slot", Dimm, mem.slot, -1, "slot, -1: any"),
+    MEMORY_DEVICE_PROPS(Dimm, mem, "addr"),
+    MEMORY_DEVICE_NODE_PROP(Dimm, mem),
+    PROP_(PROP_I32, "slot", Dimm, mem.slot, -1, "slot, -1: any"),
     DEFINE_PROP_END,
 };
 static const DimmClass class = { .kind = "dimm", .align = DIMM_UNIT };
 const DeviceType dimm_type = {
-    .name = "pc-dimm", .desc = "memory module", .category = "Misc", .size = sizeof(Dimm), .bus = "memory-slot", .user_creatable = true, .props = props,
-    .start = start, .stop = stop, .class_data = &class,
+    .name = "pc-dimm",
+    .desc = "memory module",
+    .category = "Misc",
+    .size = sizeof(Dimm),
+    .bus = "memory-slot",
+    .user_creatable = true,
+    .props = props,
+    .start = start,
+    .stop = stop,
+    .class_data = &class,
 };
 DEVICE_REGISTER(dimm_type)

@@ -13,7 +13,8 @@ MemoryDevice *memory_device_first(void) { return devices; }
 /* Every slot may waste up to a GiB by alignment. */
 static uint64_t range_size(const Machine *m)
 {
-    return m->config.ram_max ? align_up(m->config.ram_max - m->config.ram_size + (m->config.ram_slots + 1) * GiB, GiB) : 0;
+    return m->config.ram_max ? align_up(m->config.ram_max - m->config.ram_size + (m->config.ram_slots + 1) * GiB, GiB)
+                             : 0;
 }
 
 hwaddr memory_devices_end(const Machine *m, hwaddr at)
@@ -58,7 +59,8 @@ static bool take_slot(MemoryDevice *d, const Machine *m, Error **errp)
             d->slot = i;
     }
     if (d->slot < 0 || d->slot >= (int)m->config.ram_slots) {
-        error_setf(errp, "device '%s': the machine has %u memory slots, and none is left for it; raise -m slots=", d->dev->id,
+        error_setf(errp,
+                   "device '%s': the machine has %u memory slots, and none is left for it; raise -m slots=", d->dev->id,
                    m->config.ram_slots);
         return false;
     }
@@ -72,8 +74,10 @@ static bool take_address(MemoryDevice *d, uint64_t align, Error **errp)
 {
     hwaddr first = range.at, end = first + mem_size(range.region), at = align_up(d->addr ? d->addr : first, align);
     if (d->addr && (d->addr % align || d->addr < first || d->addr >= end || d->size > end - d->addr)) {
-        error_setf(errp, "device '%s': 0x%" PRIx64 " is no multiple of 0x%" PRIx64 " in the range for memory devices, 0x%" PRIx64
-                   " to 0x%" PRIx64, d->dev->id, d->addr, align, first, end - 1);
+        error_setf(errp,
+                   "device '%s': 0x%" PRIx64 " is no multiple of 0x%" PRIx64
+                   " in the range for memory devices, 0x%" PRIx64 " to 0x%" PRIx64,
+                   d->dev->id, d->addr, align, first, end - 1);
         return false;
     }
     for (const MemoryDevice *o = devices; o; o = o->next) { /* sorted: the first gap that is wide enough */
@@ -82,7 +86,8 @@ static bool take_address(MemoryDevice *d, uint64_t align, Error **errp)
         if (at < o->addr && o->addr - at >= d->size)
             break;
         if (d->addr) {
-            error_setf(errp, "device '%s': its place at 0x%" PRIx64 " is taken by '%s'; leave the address out", d->dev->id, d->addr, o->dev->id);
+            error_setf(errp, "device '%s': its place at 0x%" PRIx64 " is taken by '%s'; leave the address out",
+                       d->dev->id, d->addr, o->dev->id);
             return false;
         }
         at = align_up(o->addr + o->size, align);
@@ -101,8 +106,9 @@ static bool check_sum(const MemoryDevice *d, const Machine *m, Error **errp)
         all += o->size;
     if (all <= m->config.ram_max && d->size <= m->config.ram_max - all)
         return true;
-    error_setf(errp, "device '%s': %" PRIu64 " MiB on top of %" PRIu64 " MiB are more than -m maxmem=%" PRIu64 "M; raise it", d->dev->id,
-               d->size / MiB, all / MiB, m->config.ram_max / MiB);
+    error_setf(errp,
+               "device '%s': %" PRIu64 " MiB on top of %" PRIu64 " MiB are more than -m maxmem=%" PRIu64 "M; raise it",
+               d->dev->id, d->size / MiB, all / MiB, m->config.ram_max / MiB);
     return false;
 }
 
@@ -122,12 +128,15 @@ bool memory_device_plug(MemoryDevice *d, uint64_t align, Error **errp)
 {
     const Machine *m = machine_current();
     if (!range.region) {
-        error_setf(errp, "device '%s': machine '%s' has no room for memory devices; q35, pc and virt do with -m SIZE,slots=N,maxmem=SIZE",
+        error_setf(errp,
+                   "device '%s': machine '%s' has no room for memory devices; q35, pc and virt do with -m "
+                   "SIZE,slots=N,maxmem=SIZE",
                    d->dev->id, m->type->name);
         return false;
     }
     if (m->config.numa && d->node >= m->config.numa->nodes) {
-        error_setf(errp, "device '%s': node=%u: the machine has nodes 0 to %u; see -numa", d->dev->id, d->node, m->config.numa->nodes - 1);
+        error_setf(errp, "device '%s': node=%u: the machine has nodes 0 to %u; see -numa", d->dev->id, d->node,
+                   m->config.numa->nodes - 1);
         return false;
     }
     if (!check_sum(d, m, errp) || !take_slot(d, m, errp) || !take_address(d, align, errp))

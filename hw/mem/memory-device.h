@@ -28,12 +28,14 @@ enum { MEMORY_DEVICE_NO_SLOT = -2 };
 
 /* f: the MemoryDevice in T. */
 #define MEMORY_DEVICE_PROPS(T, f, addr_name) \
-    DEFINE_PROP_STRING("memdev", T, f.memdev, NULL, "id of the memory back end"), DEFINE_PROP_U64(addr_name, T, f.addr, 0, "guest address, 0: any")
+    DEFINE_PROP_STRING("memdev", T, f.memdev, NULL, "id of the memory back end"), \
+    DEFINE_PROP_U64(addr_name, T, f.addr, 0, "guest address, 0: any")
 #define MEMORY_DEVICE_NODE_PROP(T, f) DEFINE_PROP_U32("node", T, f.node, 0, "NUMA node")
 
 /*
- * All in the main thread. take: the back end that `memdev` names becomes d's memory. plug: give it an address and a slot and map it; fails when -m
- * leaves no room, or the place asked for is taken. unplug undoes both, whatever of them was done.
+ * All in the main thread. take: the back end that `memdev` names becomes d's memory. plug: give it an address and a
+ * slot and map it; fails when -m leaves no room, or the place asked for is taken. unplug undoes both, whatever of them
+ * was done.
  */
 bool memory_device_take(MemoryDevice *d, Device *dev, const char *kind, Error **errp);
 bool memory_device_plug(MemoryDevice *d, uint64_t align, Error **errp);

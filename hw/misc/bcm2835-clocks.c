@@ -14,18 +14,23 @@ typedef struct Cprman {
 } Cprman;
 
 /*
- * The oscillator has 19.2 MHz. Loops: multiplier in the control word (bit 17: runs), fraction of 2^20; PLLC 1 GHz, PLLD 2 GHz, PLLB 1.4 GHz,
- * PLLA and PLLH 1.08 GHz. Clocks: source (1 oscillator, 5 PLLC, 6 PLLD's peripheral output) and enable bit; divisors with 12 bits of fraction.
+ * The oscillator has 19.2 MHz. Loops: multiplier in the control word (bit 17: runs), fraction of 2^20; PLLC 1 GHz, PLLD
+ * 2 GHz, PLLB 1.4 GHz, PLLA and PLLH 1.08 GHz. Clocks: source (1 oscillator, 5 PLLC, 6 PLLD's peripheral output) and
+ * enable bit; divisors with 12 bits of fraction.
  */
-static const struct { uint16_t at; uint32_t value; } left_by_firmware[] = {
-    { 0x1100, 0x21038 }, { 0x1200, 0x40000 }, { 0x1120, 0x21034 }, { 0x1220, 0x15555 }, { 0x1140, 0x21068 }, { 0x1240, 0x2aaab },
-    { 0x1160, 0x21038 }, { 0x1260, 0x40000 }, { 0x11e0, 0x21048 }, { 0x12e0, 0xeaaab }, { 0x1190, 0x3f },
-    { 0x1300, 0x100 }, { 0x1400, 2 }, { 0x1500, 4 }, { 0x1600, 0x100 }, { 0x1320, 5 }, { 0x1420, 5 }, { 0x1520, 4 }, { 0x1620, 2 },
-    { 0x1340, 0x100 }, { 0x1440, 4 }, { 0x1540, 4 }, { 0x1640, 0x100 }, { 0x1360, 4 }, { 0x1460, 0x100 }, { 0x1560, 10 }, { 0x13e0, 2 },
-    { 0x104, 0x2aa }, { 0x108, 0x0 }, { 0x10c, 0x2a }, { 0x110, 0x0 },
-    { 0x008, 0x15 }, { 0x00c, 0x2000 }, { 0x028, 0x15 }, { 0x02c, 0x2000 }, { 0x030, 0x15 }, { 0x034, 0x2000 }, { 0x038, 0x15 }, { 0x03c, 0x2000 },
-    { 0x088, 0x16 }, { 0x08c, 0x3100 }, { 0x090, 0x11 }, { 0x094, 0x4000 }, { 0x0e0, 0x11 }, { 0x0e4, 0xa000 }, { 0x0e8, 0x11 }, { 0x0ec, 0x13333 },
-    { 0x0f0, 0x16 }, { 0x0f4, 0xa6aa }, { 0x0f8, 0x16 }, { 0x0fc, 0x4a00 }, { 0x1b0, 0x14 }, { 0x1c0, 0x16 }, { 0x1c4, 0xa000 },
+static const struct { uint16_t at; uint32_t value;
+} left_by_firmware[] = {
+    { 0x1100, 0x21038 }, { 0x1200, 0x40000 }, { 0x1120, 0x21034 }, { 0x1220, 0x15555 }, { 0x1140, 0x21068 },
+    { 0x1240, 0x2aaab }, { 0x1160, 0x21038 }, { 0x1260, 0x40000 }, { 0x11e0, 0x21048 }, { 0x12e0, 0xeaaab },
+    { 0x1190, 0x3f },    { 0x1300, 0x100 },   { 0x1400, 2 },       { 0x1500, 4 },       { 0x1600, 0x100 },
+    { 0x1320, 5 },       { 0x1420, 5 },       { 0x1520, 4 },       { 0x1620, 2 },       { 0x1340, 0x100 },
+    { 0x1440, 4 },       { 0x1540, 4 },       { 0x1640, 0x100 },   { 0x1360, 4 },       { 0x1460, 0x100 },
+    { 0x1560, 10 },      { 0x13e0, 2 },       { 0x104, 0x2aa },    { 0x108, 0x0 },      { 0x10c, 0x2a },
+    { 0x110, 0x0 },      { 0x008, 0x15 },     { 0x00c, 0x2000 },   { 0x028, 0x15 },     { 0x02c, 0x2000 },
+    { 0x030, 0x15 },     { 0x034, 0x2000 },   { 0x038, 0x15 },     { 0x03c, 0x2000 },   { 0x088, 0x16 },
+    { 0x08c, 0x3100 },   { 0x090, 0x11 },     { 0x094, 0x4000 },   { 0x0e0, 0x11 },     { 0x0e4, 0xa000 },
+    { 0x0e8, 0x11 },     { 0x0ec, 0x13333 },  { 0x0f0, 0x16 },     { 0x0f4, 0xa6aa },   { 0x0f8, 0x16 },
+    { 0x0fc, 0x4a00 },   { 0x1b0, 0x14 },     { 0x1c0, 0x16 },     { 0x1c4, 0xa000 },
 };
 
 /* Loops A, C, D, H, B: bits 8 to 12 in the order A, B, C, D, H. */
@@ -53,7 +58,15 @@ static void cm_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t
 }
 
 static const Reg cm_regs[] = {
-    { .name = "CM", .at = 0, .size = 4, .count = WORDS, .stride = 4, .field = offsetof(Cprman, reg), .read = cm_read, .wrote = cm_wrote }, { .name = NULL },
+    { .name = "CM",
+      .at = 0,
+      .size = 4,
+      .count = WORDS,
+      .stride = 4,
+      .field = offsetof(Cprman, reg),
+      .read = cm_read,
+      .wrote = cm_wrote },
+    { .name = NULL },
 };
 static const RegBank cm_bank = { .name = "regs", .size = 0x2000, .regs = cm_regs };
 static const RegBank *const cm_banks[] = { &cm_bank, NULL };
@@ -64,8 +77,12 @@ static void cm_reset(Device *d, ResetPhase phase)
         ((Cprman *)d)->reg[left_by_firmware[i].at / 4] = left_by_firmware[i].value;
 }
 
-static const DeviceType cm_type = { .name = "bcm2835-cprman", .desc = "BCM2835 clock manager", .category = "Misc", .size = sizeof(Cprman),
-                                    .banks = cm_banks, .reset = cm_reset };
+static const DeviceType cm_type = { .name = "bcm2835-cprman",
+                                    .desc = "BCM2835 clock manager",
+                                    .category = "Misc",
+                                    .size = sizeof(Cprman),
+                                    .banks = cm_banks,
+                                    .reset = cm_reset };
 DEVICE_REGISTER(cm_type)
 
 /* ---- temperature: 25 degrees ---- */
@@ -75,13 +92,19 @@ typedef struct Thermal {
     uint32_t ctl;
 } Thermal;
 
-static uint64_t temperature_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return 0x400 | (407000 - 25000) / 538; /* valid */ }
+static uint64_t temperature_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return 0x400 | (407000 - 25000) / 538; /* valid */
+}
 static const Reg thermal_regs[] = {
     { .name = "TSENSCTL", .at = 0, .size = 4, .field = offsetof(Thermal, ctl) },
     { .name = "TSENSSTAT", .at = 4, .size = 4, .field = REG_NO_FIELD, .read = temperature_read }, { .name = NULL },
 };
 static const RegBank thermal_bank = { .name = "regs", .size = 8, .regs = thermal_regs };
 static const RegBank *const thermal_banks[] = { &thermal_bank, NULL };
-static const DeviceType thermal_type = { .name = "bcm2835-thermal", .desc = "BCM2835 temperature sensor", .category = "Misc", .size = sizeof(Thermal),
+static const DeviceType thermal_type = { .name = "bcm2835-thermal",
+                                         .desc = "BCM2835 temperature sensor",
+                                         .category = "Misc",
+                                         .size = sizeof(Thermal),
                                          .banks = thermal_banks };
 DEVICE_REGISTER(thermal_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The Raspberry Pi's frame buffer: its settings and its picture (firmware wiki, "Mailbox property interface", "Framebuffer"). */
+/*
+ * The Raspberry Pi's frame buffer: its settings and its picture (firmware wiki, "Mailbox property interface",
+ * "Framebuffer").
+ */
 #include "hw/misc/bcm2835-fb.h"
 
 #include <string.h>
@@ -55,7 +58,8 @@ bool bcm2835_fb_picture(const Bcm2835Fb *f, uint64_t at, Picture *out)
     g_autofree uint8_t *row = g_malloc0(pitch);
     picture_new(out, f->size[0], f->size[1]);
     for (unsigned y = 0; y < out->height && !f->blank; y++) {
-        if (as_read(machine_current()->as_memory, at + (uint64_t)(f->offset[1] + y) * pitch, row, pitch, MEM_ATTRS_DEVICE) != MEM_OK)
+        if (as_read(machine_current()->as_memory, at + (uint64_t)(f->offset[1] + y) * pitch, row, pitch,
+                    MEM_ATTRS_DEVICE) != MEM_OK)
             break;
         for (unsigned x = 0; x < out->width; x++)
             out->pixels[(size_t)y * out->width + x] = pixel(f, row + (f->offset[0] + x) * step);
@@ -64,7 +68,15 @@ bool bcm2835_fb_picture(const Bcm2835Fb *f, uint64_t at, Picture *out)
 }
 
 const StateField bcm2835_fb_state[] = {
-    STATE_U32_ARRAY(Bcm2835Fb, size), STATE_U32_ARRAY(Bcm2835Fb, virtual_size), STATE_U32_ARRAY(Bcm2835Fb, offset), STATE_U32(Bcm2835Fb, depth),
-    STATE_U32(Bcm2835Fb, order), STATE_U32(Bcm2835Fb, alpha), STATE_U32_ARRAY(Bcm2835Fb, overscan), STATE_U32(Bcm2835Fb, blank), STATE_U32(Bcm2835Fb, on),
-    STATE_U32_ARRAY(Bcm2835Fb, palette), STATE_END_OF_TABLE,
+    STATE_U32_ARRAY(Bcm2835Fb, size),
+    STATE_U32_ARRAY(Bcm2835Fb, virtual_size),
+    STATE_U32_ARRAY(Bcm2835Fb, offset),
+    STATE_U32(Bcm2835Fb, depth),
+    STATE_U32(Bcm2835Fb, order),
+    STATE_U32(Bcm2835Fb, alpha),
+    STATE_U32_ARRAY(Bcm2835Fb, overscan),
+    STATE_U32(Bcm2835Fb, blank),
+    STATE_U32(Bcm2835Fb, on),
+    STATE_U32_ARRAY(Bcm2835Fb, palette),
+    STATE_END_OF_TABLE,
 };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The frame buffer that the firmware of the Raspberry Pi keeps in the GPU's memory, as the property channel sets it up. */
+/*
+ * The frame buffer that the firmware of the Raspberry Pi keeps in the GPU's memory, as the property channel sets it up.
+ */
 #ifndef HW_MISC_BCM2835_FB_H
 #define HW_MISC_BCM2835_FB_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The mailboxes between Arm and GPU of the Raspberry Pi (firmware wiki, "Mailboxes", "Accessing mailboxes"); channels 1, frame buffer, and 8, properties. */
+/*
+ * The mailboxes between Arm and GPU of the Raspberry Pi (firmware wiki, "Mailboxes", "Accessing mailboxes"); channels
+ * 1, frame buffer, and 8, properties.
+ */
 #include <string.h>
 #include "base/log.h"
 #include "hw/misc/bcm2835-mbox.h"
@@ -95,15 +98,23 @@ static const Reg regs[] = {
     { .name = "MAIL0", .at = 0x00, .size = 4, .field = REG_NO_FIELD, .read = mail_read, .access = REG_RO },
     { .name = "PEEK0", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .read = mail_read, .access = REG_RO },
     { .name = "STATUS0", .at = 0x18, .size = 4, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO },
-    { .name = "CONFIG0", .at = 0x1c, .size = 4, .field = offsetof(Mbox, config), .rsvd = 0xfffffff8, .wrote = config_wrote },
+    { .name = "CONFIG0",
+      .at = 0x1c,
+      .size = 4,
+      .field = offsetof(Mbox, config),
+      .rsvd = 0xfffffff8,
+      .wrote = config_wrote },
     { .name = "MAIL1", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .wrote = mail_wrote, .access = REG_WO },
-    { .name = "STATUS1", .at = 0x38, .size = 4, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO }, { .name = NULL },
+    { .name = "STATUS1", .at = 0x38, .size = 4, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x40, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const char *const pins[] = { "irq", NULL };
-static const StateField state[] = { STATE_U32_ARRAY(Mbox, fifo), STATE_U32(Mbox, head), STATE_U32(Mbox, count), STATE_STRUCT(Mbox, fb, bcm2835_fb_state),
-                                    STATE_U32(Mbox, power), STATE_U32_ARRAY(Mbox, clock), STATE_U32(Mbox, clocks_off), STATE_U32_ARRAY(Mbox, expander),
+static const StateField state[] = { STATE_U32_ARRAY(Mbox, fifo), STATE_U32(Mbox, head),
+                                    STATE_U32(Mbox, count),      STATE_STRUCT(Mbox, fb, bcm2835_fb_state),
+                                    STATE_U32(Mbox, power),      STATE_U32_ARRAY(Mbox, clock),
+                                    STATE_U32(Mbox, clocks_off), STATE_U32_ARRAY(Mbox, expander),
                                     STATE_END_OF_TABLE };
 
 static bool picture(Device *d, Picture *out)
@@ -147,10 +158,21 @@ static bool loaded(Device *d, Error **errp)
 
 static const Property props[] = {
     DEFINE_PROP_U32("board-rev", Mbox, revision, 0xa21041, "board revision code"),
-    DEFINE_PROP_U32("vcram-size", Mbox, vc_size, 0x4000000, "bytes of RAM that the GPU has, at the end"), DEFINE_PROP_END,
+    DEFINE_PROP_U32("vcram-size", Mbox, vc_size, 0x4000000, "bytes of RAM that the GPU has, at the end"),
+    DEFINE_PROP_END,
 };
 static const DeviceType mbox_type = {
-    .name = "bcm2835-mbox", .desc = "BCM2835 mailboxes with properties and frame buffer", .category = "Misc", .size = sizeof(Mbox), .banks = banks,
-    .props = props, .state = state, .out_pins = pins, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "bcm2835-mbox",
+    .desc = "BCM2835 mailboxes with properties and frame buffer",
+    .category = "Misc",
+    .size = sizeof(Mbox),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(mbox_type)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the firmware of the Raspberry Pi answers on the property channel (firmware wiki, "Mailbox property interface"). */
+/*
+ * What the firmware of the Raspberry Pi answers on the property channel (firmware wiki, "Mailbox property interface").
+ */
 #include <string.h>
 #include "base/log.h"
 #include "hw/misc/bcm2835-mbox.h"
@@ -43,10 +45,14 @@ static int power(Mbox *s, uint32_t tag, const uint32_t *in, unsigned words, uint
 /* ---- clocks ---- */
 
 static const uint32_t rates[MBOX_CLOCKS] = {
-    [1] = 50000000 /* EMMC */, [2] = 48000000 /* UART */, [3] = 700000000 /* ARM */, [4] = 350000000 /* core */, [5] = 250000000 /* V3D */,
-    [6] = 250000000 /* H264 */, [7] = 250000000 /* ISP */, [8] = 400000000 /* SDRAM */, [9] = 148500000 /* pixel */, [10] = 0 /* PWM */,
+    [1] = 50000000 /* EMMC */,   [2] = 48000000 /* UART */,  [3] = 700000000 /* ARM */, [4] = 350000000 /* core */,
+    [5] = 250000000 /* V3D */,   [6] = 250000000 /* H264 */, [7] = 250000000 /* ISP */, [8] = 400000000 /* SDRAM */,
+    [9] = 148500000 /* pixel */, [10] = 0 /* PWM */,
 };
-static uint32_t rate(const Mbox *s, uint32_t id) { return id >= MBOX_CLOCKS ? 0 : s->clock[id] ? s->clock[id] : rates[id]; }
+static uint32_t rate(const Mbox *s, uint32_t id)
+{
+    return id >= MBOX_CLOCKS ? 0 : s->clock[id] ? s->clock[id] : rates[id];
+}
 
 static int clock_list(Mbox *s, uint32_t tag, const uint32_t *in, unsigned words, uint32_t *out)
 {
@@ -85,7 +91,10 @@ static int clock_limit(Mbox *s, uint32_t tag, const uint32_t *in, unsigned words
 
 /* ---- GPIOs behind the firmware ---- */
 
-static uint32_t *expander(Mbox *s, uint32_t pin) { return pin - EXPANDER_FIRST < MBOX_EXPANDER ? &s->expander[pin - EXPANDER_FIRST] : NULL; }
+static uint32_t *expander(Mbox *s, uint32_t pin)
+{
+    return pin - EXPANDER_FIRST < MBOX_EXPANDER ? &s->expander[pin - EXPANDER_FIRST] : NULL;
+}
 
 /* The pin's number comes back as 0: no error. */
 static int gpio_state(Mbox *s, uint32_t tag, const uint32_t *in, unsigned words, uint32_t *out)
@@ -195,32 +204,85 @@ static const struct Tag {
     Answer *answer;                   /* NULL: `bytes` of `value` */
     uint32_t bytes, value[2];
 } tags[] = {
-    { 0x00000001, .bytes = 4, .value = { 346337 } },  /* firmware revision */
-    { 0x00010001, .bytes = 4 },                       /* board model */
-    { 0x00010002, revision }, { 0x00010003, .bytes = 6, .value = { 0x12005452, 0x5634 } }, /* MAC address 52:54:00:12:34:56 */
-    { 0x00010004, .bytes = 8 },                       /* serial number */
-    { 0x00010005, arm_memory }, { 0x00010006, vc_memory }, { 0x00010007, clock_list },
-    { 0x00020001, power }, { 0x00028001, power }, { 0x00020002, .bytes = 8, .value = { 0, 1 } }, /* us to wait */
-    { 0x00030001, clock_state }, { 0x00038001, clock_state }, { 0x00030002, clock_rate }, { 0x00038002, clock_rate }, { 0x00030047, clock_rate },
-    { 0x00030004, clock_limit }, { 0x00030007, clock_limit }, { 0x00030009, .bytes = 8 }, { 0x00038009, .bytes = 8 }, /* turbo: off */
-    { 0x00030003, .bytes = 8 }, { 0x00038003, .bytes = 8 }, { 0x00030005, .bytes = 8 }, { 0x00030008, .bytes = 8 }, /* voltages: no offset */
-    { 0x00030006, .bytes = 8, .value = { 0, 25000 } }, { 0x0003000a, .bytes = 8, .value = { 0, 85000 } }, /* temperature, and its limit */
-    { 0x00030020, .bytes = 136, .value = { 0, 1 } },  /* EDID: there is none */
-    { 0x00030030, .bytes = 0 }, { 0x00038030, .bytes = 0 }, { 0x00030048, .bytes = 0 }, /* the system restarts; XHCI */
-    { 0x00030041, gpio_state }, { 0x00038041, gpio_state }, { 0x00030043, gpio_config }, { 0x00038043, gpio_config },
-    { 0x00030046, .bytes = 4 } /* throttled */, { 0x00030058, .bytes = 4 },
-    { 0x00040001, fb_allocate }, { 0x00048001, fb_allocate }, { 0x00040002, fb_blank },
-    { 0x00040003, fb_pair }, { 0x00044003, fb_pair }, { 0x00048003, fb_pair }, { 0x00040004, fb_pair }, { 0x00044004, fb_pair }, { 0x00048004, fb_pair },
-    { 0x00040005, fb_word }, { 0x00044005, fb_word }, { 0x00048005, fb_word }, { 0x00040006, fb_word }, { 0x00044006, fb_word }, { 0x00048006, fb_word },
-    { 0x00040007, fb_word }, { 0x00044007, fb_word }, { 0x00048007, fb_word }, { 0x00040008, fb_pitch },
-    { 0x00040009, fb_pair }, { 0x00044009, fb_pair }, { 0x00048009, fb_pair },
-    { 0x0004000a, fb_overscan }, { 0x0004400a, fb_overscan }, { 0x0004800a, fb_overscan },
-    { 0x0004000b, fb_palette }, { 0x0004400b, fb_palette }, { 0x0004800b, fb_palette },
-    { 0x00040013, .bytes = 4, .value = { 1 } }, { 0x00040016, .bytes = 4 }, { 0x00048013, .bytes = 4 }, /* displays: one, number 0 */
-    { 0x0004800e, .bytes = 4 }, { 0x0004800f, .bytes = 4 }, { 0x00048010, .bytes = 4, .value = { 1 } }, { 0x00008010, .bytes = 4, .value = { 1 } },
+    { 0x00000001, .bytes = 4, .value = { 346337 } }, /* firmware revision */
+    { 0x00010001, .bytes = 4 }, /* board model */
+    /* MAC address 52:54:00:12:34:56 */
+    { 0x00010002, revision },
+    { 0x00010003, .bytes = 6, .value = { 0x12005452, 0x5634 } },
+    { 0x00010004, .bytes = 8 }, /* serial number */
+    { 0x00010005, arm_memory },
+    { 0x00010006, vc_memory },
+    { 0x00010007, clock_list },
+    { 0x00020001, power },
+    { 0x00028001, power },
+    { 0x00020002, .bytes = 8, .value = { 0, 1 } }, /* us to wait */
+    { 0x00030001, clock_state },
+    { 0x00038001, clock_state },
+    { 0x00030002, clock_rate },
+    { 0x00038002, clock_rate },
+    { 0x00030047, clock_rate },
+    /* turbo: off */
+    { 0x00030004, clock_limit },
+    { 0x00030007, clock_limit },
+    { 0x00030009, .bytes = 8 },
+    { 0x00038009, .bytes = 8 },
+    /* voltages: no offset */
+    { 0x00030003, .bytes = 8 },
+    { 0x00038003, .bytes = 8 },
+    { 0x00030005, .bytes = 8 },
+    { 0x00030008, .bytes = 8 },
+    /* temperature, and its limit */
+    { 0x00030006, .bytes = 8, .value = { 0, 25000 } },
+    { 0x0003000a, .bytes = 8, .value = { 0, 85000 } },
+    { 0x00030020, .bytes = 136, .value = { 0, 1 } }, /* EDID: there is none */
+    { 0x00030030, .bytes = 0 },
+    { 0x00038030, .bytes = 0 },
+    { 0x00030048, .bytes = 0 }, /* the system restarts; XHCI */
+    { 0x00030041, gpio_state },
+    { 0x00038041, gpio_state },
+    { 0x00030043, gpio_config },
+    { 0x00038043, gpio_config },
+    { 0x00030046, .bytes = 4 } /* throttled */,
+    { 0x00030058, .bytes = 4 },
+    { 0x00040001, fb_allocate },
+    { 0x00048001, fb_allocate },
+    { 0x00040002, fb_blank },
+    { 0x00040003, fb_pair },
+    { 0x00044003, fb_pair },
+    { 0x00048003, fb_pair },
+    { 0x00040004, fb_pair },
+    { 0x00044004, fb_pair },
+    { 0x00048004, fb_pair },
+    { 0x00040005, fb_word },
+    { 0x00044005, fb_word },
+    { 0x00048005, fb_word },
+    { 0x00040006, fb_word },
+    { 0x00044006, fb_word },
+    { 0x00048006, fb_word },
+    { 0x00040007, fb_word },
+    { 0x00044007, fb_word },
+    { 0x00048007, fb_word },
+    { 0x00040008, fb_pitch },
+    { 0x00040009, fb_pair },
+    { 0x00044009, fb_pair },
+    { 0x00048009, fb_pair },
+    { 0x0004000a, fb_overscan },
+    { 0x0004400a, fb_overscan },
+    { 0x0004800a, fb_overscan },
+    { 0x0004000b, fb_palette },
+    { 0x0004400b, fb_palette },
+    { 0x0004800b, fb_palette },
+    /* displays: one, number 0 */
+    { 0x00040013, .bytes = 4, .value = { 1 } },
+    { 0x00040016, .bytes = 4 },
+    { 0x00048013, .bytes = 4 },
+    { 0x0004800e, .bytes = 4 },
+    { 0x0004800f, .bytes = 4 },
+    { 0x00048010, .bytes = 4, .value = { 1 } },
+    { 0x00008010, .bytes = 4, .value = { 1 } },
     { 0x00008011, .bytes = 4, .value = { 1 } }, /* vertical sync, backlight; cursor: there is none */
-    { 0x00050001, .bytes = 0 },                       /* command line */
-    { 0x00060001, .bytes = 4, .value = { 0x003c } },  /* DMA channels */
+    { 0x00050001, .bytes = 0 }, /* command line */
+    { 0x00060001, .bytes = 4, .value = { 0x003c } }, /* DMA channels */
 };
 
 static int answer(Mbox *s, uint32_t tag, const uint32_t *in, unsigned words, uint32_t *out)

@@ -23,8 +23,8 @@ static void systimer_update(SysTimer *s)
 }
 
 /*
- * The next match; `fresh`: of a value just written. A guest that the host has held up between reading the count and writing the sum would wait
- * 71 minutes: a value up to a second in the past matches at once.
+ * The next match; `fresh`: of a value just written. A guest that the host has held up between reading the count and
+ * writing the sum would wait 71 minutes: a value up to a second in the past matches at once.
  */
 enum { LATE_US = 1000000 };
 static void systimer_arm(SysTimer *s, unsigned i, bool fresh)
@@ -44,21 +44,50 @@ static void systimer_expired(void *opaque)
     systimer_arm(slot->owner, slot->n, false);
 }
 
-static uint64_t count_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (uint32_t)(us_now() >> 32 * i); }
-static void cs_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { systimer_update((SysTimer *)d); }
-static void compare_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { systimer_arm((SysTimer *)d, i, true); }
+static uint64_t count_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return (uint32_t)(us_now() >> 32 * i);
+}
+static void cs_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    systimer_update((SysTimer *)d);
+}
+static void compare_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    systimer_arm((SysTimer *)d, i, true);
+}
 
 static const Reg systimer_regs[] = {
-    { .name = "CS", .at = 0, .size = 4, .field = offsetof(SysTimer, cs), .w1c = 15, .rsvd = 0xfffffff0, .wrote = cs_wrote },
-    { .name = "COUNT", .at = 4, .size = 4, .count = 2, .stride = 4, .field = REG_NO_FIELD, .read = count_read, .access = REG_RO },
-    { .name = "COMPARE", .at = 12, .size = 4, .count = 4, .stride = 4, .field = offsetof(SysTimer, compare), .wrote = compare_wrote },
+    { .name = "CS",
+      .at = 0,
+      .size = 4,
+      .field = offsetof(SysTimer, cs),
+      .w1c = 15,
+      .rsvd = 0xfffffff0,
+      .wrote = cs_wrote },
+    { .name = "COUNT",
+      .at = 4,
+      .size = 4,
+      .count = 2,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = count_read,
+      .access = REG_RO },
+    { .name = "COMPARE",
+      .at = 12,
+      .size = 4,
+      .count = 4,
+      .stride = 4,
+      .field = offsetof(SysTimer, compare),
+      .wrote = compare_wrote },
     { .name = NULL },
 };
 static const RegBank systimer_bank = { .name = "regs", .size = 0x20, .regs = systimer_regs };
 static const RegBank *const systimer_banks[] = { &systimer_bank, NULL };
 static const char *const systimer_pins[] = { "irq*4", NULL };
-static const StateField systimer_state[] = { STATE_TIMER(SysTimer, timer[0]), STATE_TIMER(SysTimer, timer[1]), STATE_TIMER(SysTimer, timer[2]),
-                                             STATE_TIMER(SysTimer, timer[3]), STATE_END_OF_TABLE };
+static const StateField systimer_state[] = { STATE_TIMER(SysTimer, timer[0]), STATE_TIMER(SysTimer, timer[1]),
+                                             STATE_TIMER(SysTimer, timer[2]), STATE_TIMER(SysTimer, timer[3]),
+                                             STATE_END_OF_TABLE };
 
 static void systimer_init(Device *d)
 {
@@ -84,8 +113,16 @@ static void systimer_stop(Device *d)
 }
 
 static const DeviceType systimer_type = {
-    .name = "bcm2835-sys-timer", .desc = "BCM2835 system timer", .category = "Misc", .size = sizeof(SysTimer), .banks = systimer_banks,
-    .state = systimer_state, .out_pins = systimer_pins, .init = systimer_init, .reset = systimer_reset, .stop = systimer_stop,
+    .name = "bcm2835-sys-timer",
+    .desc = "BCM2835 system timer",
+    .category = "Misc",
+    .size = sizeof(SysTimer),
+    .banks = systimer_banks,
+    .state = systimer_state,
+    .out_pins = systimer_pins,
+    .init = systimer_init,
+    .reset = systimer_reset,
+    .stop = systimer_stop,
 };
 DEVICE_REGISTER(systimer_type)
 
@@ -118,7 +155,11 @@ static const Reg pm_regs[] = {
 };
 static const RegBank pm_bank = { .name = "regs", .size = 0x1000, .regs = pm_regs };
 static const RegBank *const pm_banks[] = { &pm_bank, NULL };
-static const DeviceType pm_type = { .name = "bcm2835-powermgt", .desc = "BCM2835 power management", .category = "Misc", .size = sizeof(Pm), .banks = pm_banks };
+static const DeviceType pm_type = { .name = "bcm2835-powermgt",
+                                    .desc = "BCM2835 power management",
+                                    .category = "Misc",
+                                    .size = sizeof(Pm),
+                                    .banks = pm_banks };
 DEVICE_REGISTER(pm_type)
 
 /* ---- random numbers ---- */
@@ -128,7 +169,10 @@ typedef struct Rng {
     uint32_t ctrl, status;
 } Rng;
 static uint64_t rng_data(Device *d, const Reg *r, unsigned i, uint64_t stored) { return g_random_int(); }
-static uint64_t rng_status(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (stored & 0xfffff) | 1u << 24; }
+static uint64_t rng_status(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return (stored & 0xfffff) | 1u << 24;
+}
 static const Reg rng_regs[] = {
     { .name = "CTRL", .at = 0, .size = 4, .field = offsetof(Rng, ctrl) },
     { .name = "STATUS", .at = 4, .size = 4, .field = offsetof(Rng, status), .read = rng_status },
@@ -136,5 +180,7 @@ static const Reg rng_regs[] = {
 };
 static const RegBank rng_bank = { .name = "regs", .size = 0x10, .regs = rng_regs };
 static const RegBank *const rng_banks[] = { &rng_bank, NULL };
-static const DeviceType rng_type = { .name = "bcm2835-rng", .desc = "BCM2835 random numbers", .category = "Misc", .size = sizeof(Rng), .banks = rng_banks };
+static const DeviceType rng_type = {
+    .name = "bcm2835-rng", .desc = "BCM2835 random numbers", .category = "Misc", .size = sizeof(Rng), .banks = rng_banks
+};
 DEVICE_REGISTER(rng_type)

@@ -106,7 +106,14 @@ static const Property loader_props[] = {
     DEFINE_PROP_END,
 };
 static const DeviceType loader_type = {
-    .name = "loader", .desc = "Puts a file or a number into memory, or starts a CPU there", .category = "Misc", .size = sizeof(Loader),
-    .user_creatable = true, .props = loader_props, .start = loader_start, .reset = loader_reset, .stop = loader_stop,
+    .name = "loader",
+    .desc = "Puts a file or a number into memory, or starts a CPU there",
+    .category = "Misc",
+    .size = sizeof(Loader),
+    .user_creatable = true,
+    .props = loader_props,
+    .start = loader_start,
+    .reset = loader_reset,
+    .stop = loader_stop,
 };
 DEVICE_REGISTER(loader_type)

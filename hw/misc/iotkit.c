@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SSE-200 and SSE-300 subsystems (101104; 101773): security control registers with the peripheral protection controllers that they
- * steer, system control. A gate stands in front of each protected peripheral. The memory protection controllers: tz-mpc.c.
+ * SSE-200 and SSE-300 subsystems (101104; 101773): security control registers with the peripheral protection
+ * controllers that they steer, system control. A gate stands in front of each protected peripheral. The memory
+ * protection controllers: tz-mpc.c.
  */
 #include "hw/misc/iotkit.h"
 
@@ -24,8 +25,8 @@ static bool allowed(IotGate *g, hwaddr offset, MemAttrs attrs, bool write)
 {
     bool ok = ppc_allows(g, attrs, g->secure_alias);
     if (!ok)
-        log_guest_error(g->name, "%s %s at offset 0x%x is blocked by the protection controller", g->secure_alias ? "Secure" : "Non-secure",
-                        write ? "write" : "read", (unsigned)offset);
+        log_guest_error(g->name, "%s %s at offset 0x%x is blocked by the protection controller",
+                        g->secure_alias ? "Secure" : "Non-secure", write ? "write" : "read", (unsigned)offset);
     return ok;
 }
 
@@ -61,10 +62,12 @@ MemRegion *iot_gate_new(const IotGate *gate)
 }
 
 /* --- security control: the secure and the non-secure privilege block --- */
-static const struct { uint16_t at; uint8_t ppc; } ppc_regs[] = {
-    { 0x00, IOT_AHB_PPC0 }, { 0x10, IOT_AHB_PPCEXP0 }, { 0x14, IOT_AHB_PPCEXP0 + 1 }, { 0x18, IOT_AHB_PPCEXP0 + 2 }, { 0x1c, IOT_AHB_PPCEXP0 + 3 },
-    { 0x20, IOT_APB_PPC0 }, { 0x24, IOT_APB_PPC0 + 1 }, { 0x30, IOT_APB_PPCEXP0 }, { 0x34, IOT_APB_PPCEXP0 + 1 }, { 0x38, IOT_APB_PPCEXP0 + 2 },
-    { 0x3c, IOT_APB_PPCEXP0 + 3 },
+static const struct { uint16_t at; uint8_t ppc;
+} ppc_regs[] = {
+    { 0x00, IOT_AHB_PPC0 },        { 0x10, IOT_AHB_PPCEXP0 },     { 0x14, IOT_AHB_PPCEXP0 + 1 },
+    { 0x18, IOT_AHB_PPCEXP0 + 2 }, { 0x1c, IOT_AHB_PPCEXP0 + 3 }, { 0x20, IOT_APB_PPC0 },
+    { 0x24, IOT_APB_PPC0 + 1 },    { 0x30, IOT_APB_PPCEXP0 },     { 0x34, IOT_APB_PPCEXP0 + 1 },
+    { 0x38, IOT_APB_PPCEXP0 + 2 }, { 0x3c, IOT_APB_PPCEXP0 + 3 },
 };
 
 static uint32_t *ppc_field(uint32_t *array, uint32_t at)
@@ -156,15 +159,30 @@ static void sec_reset(Device *d, ResetPhase phase)
 }
 
 static const StateField sec_state[] = {
-    STATE_U32_ARRAY(IotSec, nsppc), STATE_U32_ARRAY(IotSec, spppc), STATE_U32_ARRAY(IotSec, nspppc), STATE_U32(IotSec, secrespcfg),
-    STATE_U32(IotSec, mpc_stat), STATE_U32(IotSec, nsccfg), STATE_U32(IotSec, ppcinten), STATE_U32(IotSec, mscinten),
-    STATE_U32(IotSec, brginten), STATE_U32(IotSec, nsmscexp),
+    STATE_U32_ARRAY(IotSec, nsppc),
+    STATE_U32_ARRAY(IotSec, spppc),
+    STATE_U32_ARRAY(IotSec, nspppc),
+    STATE_U32(IotSec, secrespcfg),
+    STATE_U32(IotSec, mpc_stat),
+    STATE_U32(IotSec, nsccfg),
+    STATE_U32(IotSec, ppcinten),
+    STATE_U32(IotSec, mscinten),
+    STATE_U32(IotSec, brginten),
+    STATE_U32(IotSec, nsmscexp),
     STATE_END_OF_TABLE,
 };
 static const char *const sec_in[] = { "mpc*32", NULL }, *const sec_out[] = { "mpc-irq", NULL };
 static const DeviceType sec_type = {
-    .name = "iotkit-secctl", .desc = "SSE-200 security control", .category = "Misc", .size = sizeof(IotSec), .state = sec_state, .start = sec_start,
-    .reset = sec_reset, .in_pins = sec_in, .out_pins = sec_out, .input = sec_input,
+    .name = "iotkit-secctl",
+    .desc = "SSE-200 security control",
+    .category = "Misc",
+    .size = sizeof(IotSec),
+    .state = sec_state,
+    .start = sec_start,
+    .reset = sec_reset,
+    .in_pins = sec_in,
+    .out_pins = sec_out,
+    .input = sec_input,
 };
 DEVICE_REGISTER(sec_type)
 
@@ -172,11 +190,15 @@ DEVICE_REGISTER(sec_type)
 
 typedef struct SysCtl {
     Device dev; /* always first */
-    uint32_t secdbgset, scsecctrl, clk, ewctrl, reset_mask, gretreg, initsvtor[2], cpuwait, nmi_enable, wicctrl, id, version, reset_syndrome;
+    uint32_t secdbgset, scsecctrl, clk, ewctrl, reset_mask, gretreg, initsvtor[2], cpuwait, nmi_enable, wicctrl, id,
+        version, reset_syndrome;
     uint32_t cpuwait_reset;
 } SysCtl;
 
-/* A CPU that waits starts when its bit is cleared; setting it has no effect before the next reset. Pin "start": with its vector table. */
+/*
+ * A CPU that waits starts when its bit is cleared; setting it has no effect before the next reset. Pin "start": with
+ * its vector table.
+ */
 static void cpuwait_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
     SysCtl *s = (SysCtl *)d;
@@ -192,26 +214,47 @@ static void ctl_reset(Device *d, ResetPhase phase)
         ((SysCtl *)d)->cpuwait = ((SysCtl *)d)->cpuwait_reset;
 }
 
-static uint64_t info_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return i ? ((SysCtl *)d)->id : ((SysCtl *)d)->version; }
+static uint64_t info_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return i ? ((SysCtl *)d)->id : ((SysCtl *)d)->version;
+}
 #define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(SysCtl, f), __VA_ARGS__ }
 static const Reg ctl_regs[] = {
-    R("SECDBGSET", 0x004, secdbgset), R("SCSECCTRL", 0x00c, scsecctrl), R("CLK_CFG0", 0x014, clk), R("RESET_SYNDROME", 0x100, reset_syndrome, .reset = 1),
-    R("RESET_MASK", 0x104, reset_mask), R("GRETREG", 0x10c, gretreg), R("INITSVTOR", 0x110, initsvtor, .count = 2, .reset = 0x10000000),
+    R("SECDBGSET", 0x004, secdbgset),
+    R("SCSECCTRL", 0x00c, scsecctrl),
+    R("CLK_CFG0", 0x014, clk),
+    R("RESET_SYNDROME", 0x100, reset_syndrome, .reset = 1),
+    R("RESET_MASK", 0x104, reset_mask),
+    R("GRETREG", 0x10c, gretreg),
+    R("INITSVTOR", 0x110, initsvtor, .count = 2, .reset = 0x10000000),
     R("CPUWAIT", 0x118, cpuwait, .wrote = cpuwait_wrote),
-    R("NMI_ENABLE", 0x11c, nmi_enable), R("WICCTRL", 0x120, wicctrl), R("EWCTRL", 0x124, ewctrl), { .name = NULL },
+    R("NMI_ENABLE", 0x11c, nmi_enable),
+    R("WICCTRL", 0x120, wicctrl),
+    R("EWCTRL", 0x124, ewctrl),
+    { .name = NULL },
 };
 static const Reg info_regs[] = {
-    { .name = "SYS", .at = 0, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = info_read, .access = REG_RO }, { .name = NULL },
+    { .name = "SYS", .at = 0, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = info_read, .access = REG_RO },
+    { .name = NULL },
 };
-static const RegBank ctl_bank = { .name = "ctl", .size = 0x1000, .regs = ctl_regs }, info_bank = { .name = "info", .size = 0x1000, .regs = info_regs };
+static const RegBank ctl_bank = { .name = "ctl", .size = 0x1000, .regs = ctl_regs },
+                     info_bank = { .name = "info", .size = 0x1000, .regs = info_regs };
 static const RegBank *const ctl_banks[] = { &ctl_bank, &info_bank, NULL };
 static const Property ctl_props[] = {
-    DEFINE_PROP_U32("sys-version", SysCtl, version, 0x41743, "SYS_VERSION"), DEFINE_PROP_U32("sys-config", SysCtl, id, 0x31, "SYS_CONFIG"),
-    DEFINE_PROP_U32("cpuwait-reset", SysCtl, cpuwait_reset, 0, "CPUs that wait after a reset"), DEFINE_PROP_END,
+    DEFINE_PROP_U32("sys-version", SysCtl, version, 0x41743, "SYS_VERSION"),
+    DEFINE_PROP_U32("sys-config", SysCtl, id, 0x31, "SYS_CONFIG"),
+    DEFINE_PROP_U32("cpuwait-reset", SysCtl, cpuwait_reset, 0, "CPUs that wait after a reset"),
+    DEFINE_PROP_END,
 };
 static const char *const ctl_pins[] = { "start*2", NULL };
 static const DeviceType ctl_type = {
-    .name = "iotkit-sysctl", .desc = "SSE-200 system control and information", .category = "Misc", .size = sizeof(SysCtl), .banks = ctl_banks,
-    .props = ctl_props, .out_pins = ctl_pins, .reset = ctl_reset,
+    .name = "iotkit-sysctl",
+    .desc = "SSE-200 system control and information",
+    .category = "Misc",
+    .size = sizeof(SysCtl),
+    .banks = ctl_banks,
+    .props = ctl_props,
+    .out_pins = ctl_pins,
+    .reset = ctl_reset,
 };
 DEVICE_REGISTER(ctl_type)

@@ -16,7 +16,10 @@ typedef struct IotSec {
     uint32_t mpc_stat, secrespcfg, nsccfg, ppcinten, mscinten, brginten, nsmscexp;
 } IotSec;
 
-/* What a memory protection controller guards: `memory` (RAM) from `offset` on, which `container` shows at both addresses. */
+/*
+ * What a memory protection controller guards: `memory` (RAM) from `offset` on, which `container` shows at both
+ * addresses.
+ */
 typedef struct IotMpcPlace {
     MemRegion *container, *memory;
     hwaddr offset, nonsecure_at, secure_at;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Talking with the server of ivshmem-doorbell: messages of eight bytes, little-endian, with file descriptors beside them. */
+/*
+ * Talking with the server of ivshmem-doorbell: messages of eight bytes, little-endian, with file descriptors beside
+ * them.
+ */
 #include "hw/misc/ivshmem.h"
 
 #include <errno.h>
@@ -44,7 +47,9 @@ static ssize_t receive(IvshmemLink *l, bool wait)
 {
     union { char bytes[CMSG_SPACE(4 * sizeof(int))]; struct cmsghdr align; } control;
     struct iovec iov = { l->part + l->have, sizeof(l->part) - l->have };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+    };
     struct pollfd pfd = { .fd = l->socket, .events = POLLIN };
     if (wait && poll(&pfd, 1, WAIT_MS) <= 0)
         return -2;

@@ -90,7 +90,9 @@ static void add_vector(Ivshmem *s, Peer *p, uint16_t id, int fd)
     if (p == &s->own) {
         v->event = event_watch_new(fd, s->pci.dev.domain, NULL, ours_rang, s, number);
     } else if (s->ioeventfd && event_doors()->notifiers) {
-        v->bell = (MemNotifier){ .offset = DOORBELL, .size = 4, .match = true, .value = (uint64_t)id << 16 | number, .fd = fd };
+        v->bell = (MemNotifier){
+            .offset = DOORBELL, .size = 4, .match = true, .value = (uint64_t)id << 16 | number, .fd = fd
+        };
         mem_add_notifier(s->regs, &v->bell);
         v->noticed = true;
     }
@@ -274,10 +276,16 @@ static void info(Device *d, GString *out)
 
 static const StateField state[] = { STATE_U32(Ivshmem, mask), STATE_U32(Ivshmem, status), STATE_END_OF_TABLE };
 static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1110, .revision = 1, .class_code = 0x050000 };
-#define COMMON .category = "Misc", .size = sizeof(Ivshmem), .bus = "pci", .base = &pci_device_type, .user_creatable = true, .state = state, .reset = reset, \
+#define COMMON \
+    .category = "Misc", .size = sizeof(Ivshmem), .bus = "pci", .base = &pci_device_type, .user_creatable = true, \
+    .state = state, .reset = reset, \
     .stop = stop, .info = info, .class_data = &pci_info
-static const Property plain_props[] = { DEFINE_PROP_STRING("memdev", Ivshmem, memdev, NULL, "id of the memory back end"), DEFINE_PROP_END };
-static const DeviceType plain_type = { .name = "ivshmem-plain", .desc = "memory that machines share", .props = plain_props, .start = plain_start, COMMON };
+static const Property plain_props[] = {
+    DEFINE_PROP_STRING("memdev", Ivshmem, memdev, NULL, "id of the memory back end"), DEFINE_PROP_END
+};
+static const DeviceType plain_type = {
+    .name = "ivshmem-plain", .desc = "memory that machines share", .props = plain_props, .start = plain_start, COMMON
+};
 DEVICE_REGISTER(plain_type)
 static const Property doorbell_props[] = {
     DEFINE_PROP_CHARDEV("chardev", Ivshmem, chr),
@@ -285,6 +293,9 @@ static const Property doorbell_props[] = {
     DEFINE_PROP_BOOL("ioeventfd", Ivshmem, ioeventfd, true, "doorbells that are no exits, where the accelerator can"),
     DEFINE_PROP_END,
 };
-static const DeviceType doorbell_type = { .name = "ivshmem-doorbell", .desc = "memory that machines share, with interrupts", .props = doorbell_props,
-                                          .start = doorbell_start, COMMON };
+static const DeviceType doorbell_type = { .name = "ivshmem-doorbell",
+                                          .desc = "memory that machines share, with interrupts",
+                                          .props = doorbell_props,
+                                          .start = doorbell_start,
+                                          COMMON };
 DEVICE_REGISTER(doorbell_type)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The server that tells machines of shared memory of each other (QEMU docs/specs/ivshmem-spec, "Interrupting peers"). */
+/*
+ * The server that tells machines of shared memory of each other (QEMU docs/specs/ivshmem-spec, "Interrupting peers").
+ */
 #ifndef HW_MISC_IVSHMEM_H
 #define HW_MISC_IVSHMEM_H
 

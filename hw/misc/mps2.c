@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The MPS2/MPS3 FPGA boards' own blocks: FPGAIO and the Serial Communication Controller (application notes AN385, AN505, AN547). */
+/*
+ * The MPS2/MPS3 FPGA boards' own blocks: FPGAIO and the Serial Communication Controller (application notes AN385,
+ * AN505, AN547).
+ */
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/device.h"
@@ -25,7 +28,10 @@ static uint64_t ticks_read_at(const FpgaIo *s, uint32_t at)
     }
 }
 
-static uint64_t io_ticks_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ticks_read_at((FpgaIo *)d, r->at); }
+static uint64_t io_ticks_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ticks_read_at((FpgaIo *)d, r->at);
+}
 
 static void io_ticks_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -45,18 +51,31 @@ static void io_prescale_wrote(Device *d, const Reg *r, unsigned i, uint64_t old,
     ticks_rate(&s->counter, s->prescale_clk, (uint64_t)s->prescale + 1);
 }
 
-static uint64_t io_switch_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((FpgaIo *)d)->has_switches ? stored : 0; }
+static uint64_t io_switch_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ((FpgaIo *)d)->has_switches ? stored : 0;
+}
 
 static const Reg io_regs[] = {
     { .name = "LED0", .at = 0x00, .size = 4, .field = offsetof(FpgaIo, led0) },
     { .name = "DBGCTRL", .at = 0x04, .size = 4, .field = offsetof(FpgaIo, dbgctrl) },
     { .name = "BUTTON", .at = 0x08, .size = 4, .field = REG_NO_FIELD, .access = REG_RO },
     { .name = "CLK1HZ", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .read = io_ticks_read, .wrote = io_ticks_wrote },
-    { .name = "CLK100HZ", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .read = io_ticks_read, .wrote = io_ticks_wrote },
+    { .name = "CLK100HZ",
+      .at = 0x14,
+      .size = 4,
+      .field = REG_NO_FIELD,
+      .read = io_ticks_read,
+      .wrote = io_ticks_wrote },
     { .name = "COUNTER", .at = 0x18, .size = 4, .field = REG_NO_FIELD, .read = io_ticks_read, .wrote = io_ticks_wrote },
     { .name = "PRESCALE", .at = 0x1c, .size = 4, .field = offsetof(FpgaIo, prescale), .wrote = io_prescale_wrote },
     { .name = "PSCNTR", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .read = io_ticks_read, .wrote = io_ticks_wrote },
-    { .name = "SWITCH", .at = 0x28, .size = 4, .field = offsetof(FpgaIo, switches), .read = io_switch_read, .access = REG_RO },
+    { .name = "SWITCH",
+      .at = 0x28,
+      .size = 4,
+      .field = offsetof(FpgaIo, switches),
+      .read = io_switch_read,
+      .access = REG_RO },
     { .name = "MISC", .at = 0x4c, .size = 4, .field = offsetof(FpgaIo, misc) },
     { .name = NULL },
 };
@@ -69,8 +88,11 @@ static const Property io_props[] = {
     DEFINE_PROP_BOOL("has-dbgctrl", FpgaIo, has_dbgctrl, 0, "the DBGCTRL register is there"), DEFINE_PROP_END,
 };
 static const StateField io_state[] = {
-    STATE_STRUCT(FpgaIo, clk1hz, ticks_state), STATE_STRUCT(FpgaIo, clk100hz, ticks_state), STATE_STRUCT(FpgaIo, counter, ticks_state),
-    STATE_STRUCT(FpgaIo, prescaler, ticks_state), STATE_END_OF_TABLE,
+    STATE_STRUCT(FpgaIo, clk1hz, ticks_state),
+    STATE_STRUCT(FpgaIo, clk100hz, ticks_state),
+    STATE_STRUCT(FpgaIo, counter, ticks_state),
+    STATE_STRUCT(FpgaIo, prescaler, ticks_state),
+    STATE_END_OF_TABLE,
 };
 
 static Ticks running(uint64_t hz)
@@ -108,8 +130,16 @@ static void io_info(Device *d, GString *out)
 }
 
 static const DeviceType fpgaio_type = {
-    .name = "mps2-fpgaio", .desc = "MPS2 LEDs, buttons and counters", .category = "Misc", .size = sizeof(FpgaIo), .banks = io_banks,
-    .props = io_props, .state = io_state, .reset = io_reset, .loaded = io_loaded, .info = io_info,
+    .name = "mps2-fpgaio",
+    .desc = "MPS2 LEDs, buttons and counters",
+    .category = "Misc",
+    .size = sizeof(FpgaIo),
+    .banks = io_banks,
+    .props = io_props,
+    .state = io_state,
+    .reset = io_reset,
+    .loaded = io_loaded,
+    .info = io_info,
 };
 DEVICE_REGISTER(fpgaio_type)
 
@@ -141,7 +171,10 @@ static void scc_ctrl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, ui
 }
 
 static uint64_t scc_cfg4_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Scc *)d)->cfg4; }
-static uint64_t scc_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return i ? ((Scc *)d)->id : ((Scc *)d)->aid; }
+static uint64_t scc_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return i ? ((Scc *)d)->id : ((Scc *)d)->aid;
+}
 
 static const Reg scc_regs[] = {
     { .name = "CFG_REG0", .at = 0x00, .size = 4, .count = 4, .field = offsetof(Scc, cfg[0]) },
@@ -149,7 +182,12 @@ static const Reg scc_regs[] = {
     { .name = "CFG_REG5", .at = 0x14, .size = 4, .count = 2, .field = offsetof(Scc, cfg[5]) },
     { .name = "SYS_CFGDATA_RTN", .at = 0xa0, .size = 4, .field = offsetof(Scc, cfgdata_rtn) },
     { .name = "SYS_CFGDATA_OUT", .at = 0xa4, .size = 4, .field = offsetof(Scc, cfgdata_out) },
-    { .name = "SYS_CFGCTRL", .at = 0xa8, .size = 4, .field = offsetof(Scc, cfgctrl), .reset = 0x100000, .wrote = scc_ctrl_wrote },
+    { .name = "SYS_CFGCTRL",
+      .at = 0xa8,
+      .size = 4,
+      .field = offsetof(Scc, cfgctrl),
+      .reset = 0x100000,
+      .wrote = scc_ctrl_wrote },
     { .name = "SYS_CFGSTAT", .at = 0xac, .size = 4, .field = offsetof(Scc, cfgstat) },
     { .name = "SYS_DLL", .at = 0x100, .size = 4, .field = offsetof(Scc, dll), .reset = 0xffff0001 },
     { .name = "AID", .at = 0xff8, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = scc_id_read, .access = REG_RO },
@@ -158,8 +196,10 @@ static const Reg scc_regs[] = {
 static const RegBank scc_bank = { .name = "regs", .size = 0x1000, .regs = scc_regs };
 static const RegBank *const scc_banks[] = { &scc_bank, NULL };
 static const Property scc_props[] = {
-    DEFINE_PROP_U32("scc-cfg4", Scc, cfg4, 0, "board revision"), DEFINE_PROP_U32("scc-aid", Scc, aid, 0, "application note"),
-    DEFINE_PROP_U32("scc-id", Scc, id, 0, "identification"), DEFINE_PROP_END,
+    DEFINE_PROP_U32("scc-cfg4", Scc, cfg4, 0, "board revision"),
+    DEFINE_PROP_U32("scc-aid", Scc, aid, 0, "application note"),
+    DEFINE_PROP_U32("scc-id", Scc, id, 0, "identification"),
+    DEFINE_PROP_END,
 };
 static const StateField scc_state[] = { STATE_U32_ARRAY(Scc, cfg_dev), STATE_END_OF_TABLE };
 
@@ -174,7 +214,13 @@ static void scc_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType scc_type = {
-    .name = "mps2-scc", .desc = "MPS2 serial communication controller", .category = "Misc", .size = sizeof(Scc), .banks = scc_banks,
-    .props = scc_props, .state = scc_state, .reset = scc_reset,
+    .name = "mps2-scc",
+    .desc = "MPS2 serial communication controller",
+    .category = "Misc",
+    .size = sizeof(Scc),
+    .banks = scc_banks,
+    .props = scc_props,
+    .state = scc_state,
+    .reset = scc_reset,
 };
 DEVICE_REGISTER(scc_type)

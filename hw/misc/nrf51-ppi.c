@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* PPI of the nRF51 (Reference Manual 3.0, chapter 16): events trigger tasks. Of the fixed channels those without the radio are there. */
+/*
+ * PPI of the nRF51 (Reference Manual 3.0, chapter 16): events trigger tasks. Of the fixed channels those without the
+ * radio are there.
+ */
 #include "base/log.h"
 #include "hw/core/machine.h"
 #include "hw/misc/nrf51.h"
@@ -13,7 +16,10 @@ typedef struct NrfPpi {
 } NrfPpi;
 
 /* RTC0 COMPARE0 to TIMER0 CLEAR and START. */
-static const struct { uint8_t channel; uint32_t event, task; } fixed[] = { { 30, 0x4000b140, 0x4000800c }, { 31, 0x4000b140, 0x40008000 } };
+static const struct {
+    uint8_t channel;
+    uint32_t event, task;
+} fixed[] = { { 30, 0x4000b140, 0x4000800c }, { 31, 0x4000b140, 0x40008000 } };
 
 static void trigger(uint32_t task)
 {
@@ -66,6 +72,10 @@ static const Reg regs[] = {
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs, .min_size = 4, .max_size = 4 };
 static const RegBank *const banks[] = { &bank, NULL };
 static const DeviceType nrf51_ppi_type = {
-    .name = "nrf51-ppi", .desc = "nRF51 programmable peripheral interconnect", .category = "Misc", .size = sizeof(NrfPpi), .banks = banks,
+    .name = "nrf51-ppi",
+    .desc = "nRF51 programmable peripheral interconnect",
+    .category = "Misc",
+    .size = sizeof(NrfPpi),
+    .banks = banks,
 };
 DEVICE_REGISTER(nrf51_ppi_type)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* nRF51: the common part, and the small peripherals: CLOCK and POWER, RNG, TEMP, WDT, FICR, UICR, NVMC with the flash. */
+/*
+ * nRF51: the common part, and the small peripherals: CLOCK and POWER, RNG, TEMP, WDT, FICR, UICR, NVMC with the flash.
+ */
 #include "hw/misc/nrf51.h"
 
 #include <sys/random.h>
@@ -85,8 +87,14 @@ static const StateField periph_state[] = {
 };
 static const char *const periph_pins[] = { "irq", NULL };
 const DeviceType nrf51_base_type = {
-    .name = "nrf51-peripheral", .desc = "nRF51: common part", .category = "Misc", .size = sizeof(NrfPeriph), .state = periph_state,
-    .out_pins = periph_pins, .start = periph_start, .reset = periph_reset,
+    .name = "nrf51-peripheral",
+    .desc = "nRF51: common part",
+    .category = "Misc",
+    .size = sizeof(NrfPeriph),
+    .state = periph_state,
+    .out_pins = periph_pins,
+    .start = periph_start,
+    .reset = periph_reset,
 };
 
 /* --- CLOCK and POWER (chapters 12 and 13): clocks start at once --- */
@@ -161,13 +169,22 @@ static void clock_reset(Device *d, ResetPhase phase)
 }
 
 static const StateField clock_state[] = {
-    STATE_BOOL(NrfClock, hf), STATE_BOOL(NrfClock, lf), STATE_U32(NrfClock, lfsrc), STATE_U32(NrfClock, xtalfreq), STATE_U32(NrfClock, gpregret),
-    STATE_U32(NrfClock, ramon), STATE_U32(NrfClock, ramonb), STATE_U32(NrfClock, pofcon), STATE_U32(NrfClock, dcdcen), STATE_END_OF_TABLE,
+    STATE_BOOL(NrfClock, hf),      STATE_BOOL(NrfClock, lf),
+    STATE_U32(NrfClock, lfsrc),    STATE_U32(NrfClock, xtalfreq),
+    STATE_U32(NrfClock, gpregret), STATE_U32(NrfClock, ramon),
+    STATE_U32(NrfClock, ramonb),   STATE_U32(NrfClock, pofcon),
+    STATE_U32(NrfClock, dcdcen),   STATE_END_OF_TABLE,
 };
 static const NrfType clock_class = { .task = clock_task, .read = clock_read, .write = clock_write };
 static const DeviceType clock_type = {
-    .name = "nrf51-clock", .desc = "nRF51 clock and power management", .category = "Misc", .size = sizeof(NrfClock), .base = &nrf51_base_type,
-    .state = clock_state, .reset = clock_reset, .class_data = &clock_class,
+    .name = "nrf51-clock",
+    .desc = "nRF51 clock and power management",
+    .category = "Misc",
+    .size = sizeof(NrfClock),
+    .base = &nrf51_base_type,
+    .state = clock_state,
+    .reset = clock_reset,
+    .class_data = &clock_class,
 };
 DEVICE_REGISTER(clock_type)
 
@@ -232,12 +249,21 @@ static void rng_reset(Device *d, ResetPhase phase)
 }
 
 static const StateField rng_state[] = {
-    STATE_U32(NrfRng, config), STATE_U8(NrfRng, value), STATE_BOOL(NrfRng, running), STATE_TIMER(NrfRng, timer), STATE_END_OF_TABLE,
+    STATE_U32(NrfRng, config),  STATE_U8(NrfRng, value), STATE_BOOL(NrfRng, running),
+    STATE_TIMER(NrfRng, timer), STATE_END_OF_TABLE,
 };
 static const NrfType rng_class = { .task = rng_task, .read = rng_read, .write = rng_write };
 static const DeviceType rng_type = {
-    .name = "nrf51-rng", .desc = "nRF51 random number generator", .category = "Misc", .size = sizeof(NrfRng), .base = &nrf51_base_type,
-    .state = rng_state, .init = rng_init, .reset = rng_reset, .stop = rng_stop, .class_data = &rng_class,
+    .name = "nrf51-rng",
+    .desc = "nRF51 random number generator",
+    .category = "Misc",
+    .size = sizeof(NrfRng),
+    .base = &nrf51_base_type,
+    .state = rng_state,
+    .init = rng_init,
+    .reset = rng_reset,
+    .stop = rng_stop,
+    .class_data = &rng_class,
 };
 DEVICE_REGISTER(rng_type)
 
@@ -251,7 +277,11 @@ static void temp_task(NrfPeriph *p, unsigned n)
 static uint32_t temp_read(NrfPeriph *p, uint32_t at) { return at == 0x508 ? 21 * 4 : 0; } /* 21 degrees in quarters */
 static const NrfType temp_class = { .task = temp_task, .read = temp_read };
 static const DeviceType temp_type = {
-    .name = "nrf51-temp", .desc = "nRF51 temperature sensor", .category = "Misc", .size = sizeof(NrfPeriph), .base = &nrf51_base_type,
+    .name = "nrf51-temp",
+    .desc = "nRF51 temperature sensor",
+    .category = "Misc",
+    .size = sizeof(NrfPeriph),
+    .base = &nrf51_base_type,
     .class_data = &temp_class,
 };
 DEVICE_REGISTER(temp_type)
@@ -335,19 +365,35 @@ static void wdt_reset(Device *d, ResetPhase phase)
 }
 
 static const StateField wdt_state[] = {
-    STATE_U32(NrfWdt, crv), STATE_U32(NrfWdt, rren), STATE_U32(NrfWdt, config), STATE_U32(NrfWdt, requests), STATE_BOOL(NrfWdt, running),
-    STATE_TIMER(NrfWdt, timer), STATE_END_OF_TABLE,
+    STATE_U32(NrfWdt, crv),      STATE_U32(NrfWdt, rren),    STATE_U32(NrfWdt, config), STATE_U32(NrfWdt, requests),
+    STATE_BOOL(NrfWdt, running), STATE_TIMER(NrfWdt, timer), STATE_END_OF_TABLE,
 };
 static const NrfType wdt_class = { .task = wdt_task, .read = wdt_read, .write = wdt_write };
 static const DeviceType wdt_type = {
-    .name = "nrf51-wdt", .desc = "nRF51 watchdog", .category = "Watchdog", .size = sizeof(NrfWdt), .base = &nrf51_base_type, .state = wdt_state,
-    .init = wdt_init, .reset = wdt_reset, .stop = wdt_stop, .class_data = &wdt_class,
+    .name = "nrf51-wdt",
+    .desc = "nRF51 watchdog",
+    .category = "Watchdog",
+    .size = sizeof(NrfWdt),
+    .base = &nrf51_base_type,
+    .state = wdt_state,
+    .init = wdt_init,
+    .reset = wdt_reset,
+    .stop = wdt_stop,
+    .class_data = &wdt_class,
 };
 DEVICE_REGISTER(wdt_type)
 
 /* --- NVMC with the flash, FICR and UICR (chapters 6 to 8) --- */
 
-enum { NVMC_WEN = 1, NVMC_EEN = 2, FLASH_PAGE = 1024, UICR_SIZE = 4096, UICR_AT = 0x10001000, REGION_UICR = 2, REGION_FLASH = 3 };
+enum {
+    NVMC_WEN = 1,
+    NVMC_EEN = 2,
+    FLASH_PAGE = 1024,
+    UICR_SIZE = 4096,
+    UICR_AT = 0x10001000,
+    REGION_UICR = 2,
+    REGION_FLASH = 3
+};
 
 typedef struct NrfNvm {
     Device dev; /* always first */
@@ -417,15 +463,18 @@ static const RegBank nvm_bank = { .name = "regs", .size = 0x1000, .regs = nvm_re
 static uint64_t ficr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     static const uint32_t ficr[64] = {
-        [0x10 / 4] = FLASH_PAGE, [0x14 / 4] = 0x100, [0x28 / 4] = 0xffffffff, [0x2c / 4] = 0xffffffff, [0x34 / 4] = 2, [0x38 / 4] = 0x2000,
-        [0x3c / 4] = 0x2000, [0x5c / 4] = 0x3c, [0x60 / 4] = 0x12345678, [0x64 / 4] = 0x9abcdef1, [0x80 / 4] = 0x12345678, [0x84 / 4] = 0x9abcdef1,
-        [0x88 / 4] = 0x12345678, [0x8c / 4] = 0x9abcdef1, [0x90 / 4] = 0x12345678, [0x94 / 4] = 0x9abcdef1, [0x98 / 4] = 0x12345678,
-        [0x9c / 4] = 0x9abcdef1, [0xa0 / 4] = 1, [0xa4 / 4] = 0x12345678, [0xa8 / 4] = 0x1234, [0xac / 4] = 0xfffffffb,
+        [0x10 / 4] = FLASH_PAGE, [0x14 / 4] = 0x100,      [0x28 / 4] = 0xffffffff, [0x2c / 4] = 0xffffffff,
+        [0x34 / 4] = 2,          [0x38 / 4] = 0x2000,     [0x3c / 4] = 0x2000,     [0x5c / 4] = 0x3c,
+        [0x60 / 4] = 0x12345678, [0x64 / 4] = 0x9abcdef1, [0x80 / 4] = 0x12345678, [0x84 / 4] = 0x9abcdef1,
+        [0x88 / 4] = 0x12345678, [0x8c / 4] = 0x9abcdef1, [0x90 / 4] = 0x12345678, [0x94 / 4] = 0x9abcdef1,
+        [0x98 / 4] = 0x12345678, [0x9c / 4] = 0x9abcdef1, [0xa0 / 4] = 1,          [0xa4 / 4] = 0x12345678,
+        [0xa8 / 4] = 0x1234,     [0xac / 4] = 0xfffffffb,
     };
     return ficr[i];
 }
 static const Reg ficr_regs[] = {
-    { .name = "FICR", .at = 0, .size = 4, .count = 64, .field = REG_NO_FIELD, .read = ficr_read, .access = REG_RO }, { .name = NULL },
+    { .name = "FICR", .at = 0, .size = 4, .count = 64, .field = REG_NO_FIELD, .read = ficr_read, .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank ficr_bank = { .name = "ficr", .size = 0x1000, .regs = ficr_regs, .unmapped_ones = true };
 
@@ -487,10 +536,16 @@ static bool nvm_start(Device *d, Error **errp)
 }
 
 static const Property nvm_props[] = {
-    PROP_(PROP_U32, "flash-size", NrfNvm, size, 256 * 1024, "bytes of flash", .min = 4096, .max = 1 << 20), DEFINE_PROP_END,
+    PROP_(PROP_U32, "flash-size", NrfNvm, size, 256 * 1024, "bytes of flash", .min = 4096, .max = 1 << 20),
+    DEFINE_PROP_END,
 };
 static const DeviceType nvm_type = {
-    .name = "nrf51-nvm", .desc = "nRF51 flash, its controller, factory and user information", .category = "Misc", .size = sizeof(NrfNvm),
-    .banks = nvm_banks, .props = nvm_props, .start = nvm_start,
+    .name = "nrf51-nvm",
+    .desc = "nRF51 flash, its controller, factory and user information",
+    .category = "Misc",
+    .size = sizeof(NrfNvm),
+    .banks = nvm_banks,
+    .props = nvm_props,
+    .start = nvm_start,
 };
 DEVICE_REGISTER(nvm_type)

@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* What the peripherals of the nRF51 have in common (nRF51 Series Reference Manual 3.0, chapter 10): tasks, events, interrupts. */
+/*
+ * What the peripherals of the nRF51 have in common (nRF51 Series Reference Manual 3.0, chapter 10): tasks, events,
+ * interrupts.
+ */
 #ifndef HW_MISC_NRF51_H
 #define HW_MISC_NRF51_H
 
 #include "base/bits.h"
 #include "hw/core/device.h"
 
-enum { NRF_TASKS = 0x000, NRF_EVENTS = 0x100, NRF_SHORTS = 0x200, NRF_INTEN = 0x300, NRF_INTENSET = 0x304, NRF_INTENCLR = 0x308, NRF_ENABLE = 0x500 };
+enum {
+    NRF_TASKS = 0x000,
+    NRF_EVENTS = 0x100,
+    NRF_SHORTS = 0x200,
+    NRF_INTEN = 0x300,
+    NRF_INTENSET = 0x304,
+    NRF_INTENCLR = 0x308,
+    NRF_ENABLE = 0x500
+};
 
 /* First member of each peripheral. Event n stands at 0x100 + 4n, bit n of the masks. */
 typedef struct NrfPeriph {

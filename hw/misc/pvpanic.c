@@ -37,7 +37,8 @@ static MemResult pvpanic_write(void *events, hwaddr at, unsigned size, uint64_t 
 
 static const MemOps pvpanic_ops = { .read = pvpanic_read, .write = pvpanic_write, .min_size = 1, .max_size = 1 };
 
-#define EVENTS_PROP(T) PROP_(PROP_U8, "events", T, events, ALL_EVENTS, "mask: 1 panicked, 2 crash kernel loaded, 4 shutdown", .max = 7)
+#define EVENTS_PROP(T) \
+    PROP_(PROP_U8, "events", T, events, ALL_EVENTS, "mask: 1 panicked, 2 crash kernel loaded, 4 shutdown", .max = 7)
 
 /* ---- ISA ---- */
 
@@ -57,10 +58,17 @@ static bool isa_start(Device *d, Error **errp)
     return true;
 }
 
-static const Property props[] = { DEFINE_PROP_U16("ioport", PvPanic, ioport, 0x505, "the I/O port"), EVENTS_PROP(PvPanic), DEFINE_PROP_END };
+static const Property props[] = { DEFINE_PROP_U16("ioport", PvPanic, ioport, 0x505, "the I/O port"),
+                                  EVENTS_PROP(PvPanic), DEFINE_PROP_END };
 static const DeviceType pvpanic_type = {
-    .name = "pvpanic", .desc = "Guest panic notification port", .category = "Misc", .size = sizeof(PvPanic), .bus = "isa",
-    .user_creatable = true, .props = props, .start = isa_start,
+    .name = "pvpanic",
+    .desc = "Guest panic notification port",
+    .category = "Misc",
+    .size = sizeof(PvPanic),
+    .bus = "isa",
+    .user_creatable = true,
+    .props = props,
+    .start = isa_start,
 };
 DEVICE_REGISTER(pvpanic_type)
 
@@ -81,7 +89,15 @@ static bool pci_start(Device *d, Error **errp)
 static const Property pci_props[] = { EVENTS_PROP(PvPanicPci), DEFINE_PROP_END };
 static const PciDeviceInfo pci_info = { .vendor = 0x1b36, .device = 0x0011, .revision = 1, .class_code = 0x088000 };
 static const DeviceType pvpanic_pci = {
-    .name = "pvpanic-pci", .desc = "Guest panic notification, a PCI function", .category = "Misc", .size = sizeof(PvPanicPci), .bus = "pci",
-    .base = &pci_device_type, .user_creatable = true, .props = pci_props, .start = pci_start, .class_data = &pci_info,
+    .name = "pvpanic-pci",
+    .desc = "Guest panic notification, a PCI function",
+    .category = "Misc",
+    .size = sizeof(PvPanicPci),
+    .bus = "pci",
+    .base = &pci_device_type,
+    .user_creatable = true,
+    .props = pci_props,
+    .start = pci_start,
+    .class_data = &pci_info,
 };
 DEVICE_REGISTER(pvpanic_pci)

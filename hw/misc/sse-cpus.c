@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the CPUs of an SSE-200 have for each other (101104, chapters 3 and 4): identity block and message handling units. */
+/*
+ * What the CPUs of an SSE-200 have for each other (101104, chapters 3 and 4): identity block and message handling
+ * units.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
@@ -22,7 +25,11 @@ static bool id_start(Device *d, Error **errp)
 }
 
 static const DeviceType id_type = {
-    .name = "armsse-cpuid", .desc = "SSE-200 CPU identity", .category = "Misc", .size = sizeof(Device), .start = id_start,
+    .name = "armsse-cpuid",
+    .desc = "SSE-200 CPU identity",
+    .category = "Misc",
+    .size = sizeof(Device),
+    .start = id_start,
 };
 DEVICE_REGISTER(id_type)
 
@@ -59,8 +66,11 @@ static uint64_t mhu_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored
 
 #define R(n, a, ...) { .name = n, .at = a, .size = 4, .count = 2, .stride = 16, .field = REG_NO_FIELD, __VA_ARGS__ }
 static const Reg mhu_regs[] = {
-    R("CPUINTR_STAT", 0, .read = mhu_read, .access = REG_RO), R("CPUINTR_SET", 4, .wrote = mhu_wrote), R("CPUINTR_CLR", 8, .wrote = mhu_wrote),
-    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = mhu_id_read, .access = REG_RO }, { .name = NULL },
+    R("CPUINTR_STAT", 0, .read = mhu_read, .access = REG_RO),
+    R("CPUINTR_SET", 4, .wrote = mhu_wrote),
+    R("CPUINTR_CLR", 8, .wrote = mhu_wrote),
+    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = mhu_id_read, .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank mhu_bank = { .name = "regs", .size = 0x1000, .regs = mhu_regs };
 static const RegBank *const mhu_banks[] = { &mhu_bank, NULL };
@@ -76,7 +86,13 @@ static void mhu_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType mhu_type = {
-    .name = "armsse-mhu", .desc = "SSE-200 message handling unit", .category = "Misc", .size = sizeof(Mhu), .banks = mhu_banks, .state = mhu_state,
-    .out_pins = mhu_pins, .reset = mhu_reset,
+    .name = "armsse-mhu",
+    .desc = "SSE-200 message handling unit",
+    .category = "Misc",
+    .size = sizeof(Mhu),
+    .banks = mhu_banks,
+    .state = mhu_state,
+    .out_pins = mhu_pins,
+    .reset = mhu_reset,
 };
 DEVICE_REGISTER(mhu_type)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ADC of the LM3S6965 (data sheet DS-LM3S6965, chapter 12): four sample sequencers that the processor starts. A sequence takes no time; input n
- * gives n + 1 fifths of the range, the temperature sensor 25 degrees.
+ * ADC of the LM3S6965 (data sheet DS-LM3S6965, chapter 12): four sample sequencers that the processor starts. A
+ * sequence takes no time; input n gives n + 1 fifths of the range, the temperature sensor 25 degrees.
  */
 #include "base/bits.h"
 #include "hw/core/device.h"
@@ -54,10 +54,14 @@ static uint64_t fifo_read(Device *d, const Reg *r, unsigned n, uint64_t stored)
 static uint64_t fstat_read(Device *d, const Reg *r, unsigned n, uint64_t stored)
 {
     const StellarisAdc *s = (StellarisAdc *)d;
-    return (uint32_t)s->head[n] | (s->head[n] + s->count[n]) % depth[n] << 4 | (s->count[n] ? 0 : EMPTY) | (s->count[n] == depth[n] ? FULL : 0);
+    return (uint32_t)s->head[n] | (s->head[n] + s->count[n]) % depth[n] << 4 | (s->count[n] ? 0 : EMPTY) |
+           (s->count[n] == depth[n] ? FULL : 0);
 }
 
-static uint64_t isc_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((StellarisAdc *)d)->ris & ((StellarisAdc *)d)->im; }
+static uint64_t isc_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ((StellarisAdc *)d)->ris & ((StellarisAdc *)d)->im;
+}
 
 static void wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -71,21 +75,33 @@ static void wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t va
     update(s);
 }
 
-#define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(StellarisAdc, f), .wrote = wrote, __VA_ARGS__ }
+#define R(n, a, f, ...) \
+    { .name = n, .at = a, .size = 4, .field = offsetof(StellarisAdc, f), .wrote = wrote, __VA_ARGS__ }
 #define N(n, a, ...) { .name = n, .at = a, .size = 4, .count = SEQUENCERS, .stride = 0x20, __VA_ARGS__ }
 static const Reg regs[] = {
-    R("ADCACTSS", 0x00, actss, .rsvd = 0xfffffff0), R("ADCRIS", 0x04, ris, .access = REG_RO), R("ADCIM", 0x08, im, .rsvd = 0xfffffff0),
-    { .name = "ADCISC", .at = 0x0c, .size = 4, .field = REG_NO_FIELD, .read = isc_read, .wrote = wrote }, R("ADCOSTAT", 0x10, ostat, .w1c = 15),
-    R("ADCEMUX", 0x14, emux), R("ADCUSTAT", 0x18, ustat, .w1c = 15), R("ADCSSPRI", 0x20, sspri, .reset = 0x3210),
-    { .name = "ADCPSSI", .at = 0x28, .size = 4, .field = REG_NO_FIELD, .wrote = wrote, .access = REG_WO }, R("ADCSAC", 0x30, sac),
-    N("ADCSSMUX", 0x40, .field = offsetof(StellarisAdc, mux)), N("ADCSSCTL", 0x44, .field = offsetof(StellarisAdc, ctl)),
+    R("ADCACTSS", 0x00, actss, .rsvd = 0xfffffff0),
+    R("ADCRIS", 0x04, ris, .access = REG_RO),
+    R("ADCIM", 0x08, im, .rsvd = 0xfffffff0),
+    { .name = "ADCISC", .at = 0x0c, .size = 4, .field = REG_NO_FIELD, .read = isc_read, .wrote = wrote },
+    R("ADCOSTAT", 0x10, ostat, .w1c = 15),
+    R("ADCEMUX", 0x14, emux),
+    R("ADCUSTAT", 0x18, ustat, .w1c = 15),
+    R("ADCSSPRI", 0x20, sspri, .reset = 0x3210),
+    { .name = "ADCPSSI", .at = 0x28, .size = 4, .field = REG_NO_FIELD, .wrote = wrote, .access = REG_WO },
+    R("ADCSAC", 0x30, sac),
+    N("ADCSSMUX", 0x40, .field = offsetof(StellarisAdc, mux)),
+    N("ADCSSCTL", 0x44, .field = offsetof(StellarisAdc, ctl)),
     N("ADCSSFIFO", 0x48, .field = REG_NO_FIELD, .read = fifo_read, .access = REG_RO),
-    N("ADCSSFSTAT", 0x4c, .field = REG_NO_FIELD, .read = fstat_read, .access = REG_RO), { .name = NULL },
+    N("ADCSSFSTAT", 0x4c, .field = REG_NO_FIELD, .read = fstat_read, .access = REG_RO),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const StateField state[] = {
-    STATE_U16_ARRAY(StellarisAdc, fifo), STATE_U8_ARRAY(StellarisAdc, head), STATE_U8_ARRAY(StellarisAdc, count), STATE_END_OF_TABLE,
+    STATE_U16_ARRAY(StellarisAdc, fifo),
+    STATE_U8_ARRAY(StellarisAdc, head),
+    STATE_U8_ARRAY(StellarisAdc, count),
+    STATE_END_OF_TABLE,
 };
 static const char *const pins[] = { "irq*4", NULL };
 
@@ -111,7 +127,14 @@ static bool loaded(Device *d, Error **errp)
 }
 
 static const DeviceType stellaris_adc_type = {
-    .name = "stellaris-adc", .desc = "Stellaris ADC", .category = "Misc", .size = sizeof(StellarisAdc), .banks = banks, .state = state,
-    .out_pins = pins, .reset = reset, .loaded = loaded,
+    .name = "stellaris-adc",
+    .desc = "Stellaris ADC",
+    .category = "Misc",
+    .size = sizeof(StellarisAdc),
+    .banks = banks,
+    .state = state,
+    .out_pins = pins,
+    .reset = reset,
+    .loaded = loaded,
 };
 DEVICE_REGISTER(stellaris_adc_type)

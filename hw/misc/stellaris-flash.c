@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Flash controller of the LM3S6965 (data sheet DS-LM3S6965, chapter 7): words are programmed, pages of 1 KiB or all of it erased, at once. */
+/*
+ * Flash controller of the LM3S6965 (data sheet DS-LM3S6965, chapter 7): words are programmed, pages of 1 KiB or all of
+ * it erased, at once.
+ */
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/rcu.h"
@@ -56,7 +59,10 @@ static void fmc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
     update(s);
 }
 
-static uint64_t misc_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((StellarisFlash *)d)->ris & ((StellarisFlash *)d)->cim; }
+static uint64_t misc_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ((StellarisFlash *)d)->ris & ((StellarisFlash *)d)->cim;
+}
 
 static void wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -70,13 +76,19 @@ static const Reg regs[] = {
     { .name = "FMD", .at = 0x04, .size = 4, .field = offsetof(StellarisFlash, fmd) },
     { .name = "FMC", .at = 0x08, .size = 4, .field = REG_NO_FIELD, .wrote = fmc_wrote },
     { .name = "FCRIS", .at = 0x0c, .size = 4, .field = offsetof(StellarisFlash, ris), .access = REG_RO },
-    { .name = "FCIM", .at = 0x10, .size = 4, .field = offsetof(StellarisFlash, cim), .rsvd = 0xfffffffc, .wrote = wrote },
+    { .name = "FCIM",
+      .at = 0x10,
+      .size = 4,
+      .field = offsetof(StellarisFlash, cim),
+      .rsvd = 0xfffffffc,
+      .wrote = wrote },
     { .name = "FCMISC", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .read = misc_read, .wrote = wrote },
     { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
-static const Property props[] = { DEFINE_PROP_U32("size", StellarisFlash, size, 256 << 10, "bytes of flash"), DEFINE_PROP_END };
+static const Property props[] = { DEFINE_PROP_U32("size", StellarisFlash, size, 256 << 10, "bytes of flash"),
+                                  DEFINE_PROP_END };
 static const char *const pins[] = { "irq", NULL };
 
 static void reset(Device *d, ResetPhase phase)
@@ -86,7 +98,13 @@ static void reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType stellaris_flash_type = {
-    .name = "stellaris-flash", .desc = "Stellaris flash controller", .category = "Misc", .size = sizeof(StellarisFlash), .banks = banks,
-    .props = props, .out_pins = pins, .reset = reset,
+    .name = "stellaris-flash",
+    .desc = "Stellaris flash controller",
+    .category = "Misc",
+    .size = sizeof(StellarisFlash),
+    .banks = banks,
+    .props = props,
+    .out_pins = pins,
+    .reset = reset,
 };
 DEVICE_REGISTER(stellaris_flash_type)

@@ -26,7 +26,10 @@ static void ctl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
     ctl_update(s);
 }
 
-static uint64_t ctl_misc_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((SysCtl *)d)->ris & ((SysCtl *)d)->imc; }
+static uint64_t ctl_misc_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ((SysCtl *)d)->ris & ((SysCtl *)d)->imc;
+}
 static uint64_t ctl_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     const SysCtl *s = (SysCtl *)d;
@@ -34,25 +37,41 @@ static uint64_t ctl_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored
 }
 
 #define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(SysCtl, f), .wrote = ctl_wrote, __VA_ARGS__ }
-#define ID(n, a, c) { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = ctl_id_read, .access = REG_RO }
+#define ID(n, a, c) \
+    { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = ctl_id_read, .access = REG_RO }
 static const Reg ctl_regs[] = {
-    ID("DID0", 0x000, 1), ID("DID1", 0x004, 1), ID("DC0", 0x008, 1), ID("DC1", 0x010, 4),
-    R("PBORCTL", 0x030, pborctl, .reset = 0x7ffd), R("LDOPCTL", 0x034, ldopctl), R("SRCR", 0x040, srcr, .count = 3),
-    R("RIS", 0x050, ris, .access = REG_RO), R("IMC", 0x054, imc),
+    ID("DID0", 0x000, 1),
+    ID("DID1", 0x004, 1),
+    ID("DC0", 0x008, 1),
+    ID("DC1", 0x010, 4),
+    R("PBORCTL", 0x030, pborctl, .reset = 0x7ffd),
+    R("LDOPCTL", 0x034, ldopctl),
+    R("SRCR", 0x040, srcr, .count = 3),
+    R("RIS", 0x050, ris, .access = REG_RO),
+    R("IMC", 0x054, imc),
     { .name = "MISC", .at = 0x058, .size = 4, .field = REG_NO_FIELD, .read = ctl_misc_read, .wrote = ctl_wrote },
-    R("RESC", 0x05c, resc), R("RCC", 0x060, rcc, .reset = 0x078e3ad1),
-    { .name = "PLLCFG", .at = 0x064, .size = 4, .field = REG_NO_FIELD, .access = REG_RO }, R("RCC2", 0x070, rcc2, .reset = 0x07802810),
-    R("RCGC", 0x100, rcgc, .count = 3), R("SCGC", 0x110, scgc, .count = 3), R("DCGC", 0x120, dcgc, .count = 3),
-    R("DSLPCLKCFG", 0x144, dslpclkcfg, .reset = 0x07800000), { .name = NULL },
+    R("RESC", 0x05c, resc),
+    R("RCC", 0x060, rcc, .reset = 0x078e3ad1),
+    { .name = "PLLCFG", .at = 0x064, .size = 4, .field = REG_NO_FIELD, .access = REG_RO },
+    R("RCC2", 0x070, rcc2, .reset = 0x07802810),
+    R("RCGC", 0x100, rcgc, .count = 3),
+    R("SCGC", 0x110, scgc, .count = 3),
+    R("DCGC", 0x120, dcgc, .count = 3),
+    R("DSLPCLKCFG", 0x144, dslpclkcfg, .reset = 0x07800000),
+    { .name = NULL },
 };
 #undef R
 static const RegBank ctl_bank = { .name = "regs", .size = 0x1000, .regs = ctl_regs };
 static const RegBank *const ctl_banks[] = { &ctl_bank, NULL };
 static const Property ctl_props[] = {
-    DEFINE_PROP_U32("did0", SysCtl, did0, 0x10010002, "device identification 0"), DEFINE_PROP_U32("did1", SysCtl, did1, 0x1073402e, "and 1"),
-    DEFINE_PROP_U32("dc0", SysCtl, dc[0], 0x00ff007f, "capabilities 0"), DEFINE_PROP_U32("dc1", SysCtl, dc[1], 0x001133ff, "and 1"),
-    DEFINE_PROP_U32("dc2", SysCtl, dc[2], 0x030f5317, "and 2"), DEFINE_PROP_U32("dc3", SysCtl, dc[3], 0x0f0f87ff, "and 3"),
-    DEFINE_PROP_U32("dc4", SysCtl, dc[4], 0x5000007f, "and 4"), DEFINE_PROP_END,
+    DEFINE_PROP_U32("did0", SysCtl, did0, 0x10010002, "device identification 0"),
+    DEFINE_PROP_U32("did1", SysCtl, did1, 0x1073402e, "and 1"),
+    DEFINE_PROP_U32("dc0", SysCtl, dc[0], 0x00ff007f, "capabilities 0"),
+    DEFINE_PROP_U32("dc1", SysCtl, dc[1], 0x001133ff, "and 1"),
+    DEFINE_PROP_U32("dc2", SysCtl, dc[2], 0x030f5317, "and 2"),
+    DEFINE_PROP_U32("dc3", SysCtl, dc[3], 0x0f0f87ff, "and 3"),
+    DEFINE_PROP_U32("dc4", SysCtl, dc[4], 0x5000007f, "and 4"),
+    DEFINE_PROP_END,
 };
 static const char *const irq_pin[] = { "irq", NULL };
 
@@ -66,8 +85,14 @@ static void ctl_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType ctl_type = {
-    .name = "stellaris-sys", .desc = "Stellaris system control", .category = "Misc", .size = sizeof(SysCtl), .banks = ctl_banks,
-    .props = ctl_props, .out_pins = irq_pin, .reset = ctl_reset,
+    .name = "stellaris-sys",
+    .desc = "Stellaris system control",
+    .category = "Misc",
+    .size = sizeof(SysCtl),
+    .banks = ctl_banks,
+    .props = ctl_props,
+    .out_pins = irq_pin,
+    .reset = ctl_reset,
 };
 DEVICE_REGISTER(ctl_type)
 
@@ -149,22 +174,39 @@ static void gptm_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
     gptm_update(s);
 }
 
-static uint64_t gptm_mis_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Gptm *)d)->ris & ((Gptm *)d)->imr; }
+static uint64_t gptm_mis_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ((Gptm *)d)->ris & ((Gptm *)d)->imr;
+}
 
 #define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(Gptm, f), .wrote = gptm_wrote, __VA_ARGS__ }
 static const Reg gptm_regs[] = {
-    R("CFG", 0x00, cfg), R("TMR", 0x04, mode, .count = 2), R("CTL", 0x0c, ctl), R("IMR", 0x18, imr), R("RIS", 0x1c, ris, .access = REG_RO),
+    R("CFG", 0x00, cfg),
+    R("TMR", 0x04, mode, .count = 2),
+    R("CTL", 0x0c, ctl),
+    R("IMR", 0x18, imr),
+    R("RIS", 0x1c, ris, .access = REG_RO),
     { .name = "MIS", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .read = gptm_mis_read, .access = REG_RO },
     { .name = "ICR", .at = 0x24, .size = 4, .field = REG_NO_FIELD, .wrote = gptm_wrote },
-    R("ILR", 0x28, ilr, .count = 2, .reset = 0xffffffff), R("MATCHR", 0x30, match, .count = 2, .reset = 0xffffffff),
+    R("ILR", 0x28, ilr, .count = 2, .reset = 0xffffffff),
+    R("MATCHR", 0x30, match, .count = 2, .reset = 0xffffffff),
     R("PR", 0x38, prescale, .count = 2),
-    { .name = "R", .at = 0x48, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = gptm_value_read, .access = REG_RO }, { .name = NULL },
+    { .name = "R",
+      .at = 0x48,
+      .size = 4,
+      .count = 2,
+      .field = REG_NO_FIELD,
+      .read = gptm_value_read,
+      .access = REG_RO },
+    { .name = NULL },
 };
 #undef R
 static const RegBank gptm_bank = { .name = "regs", .size = 0x1000, .regs = gptm_regs };
 static const RegBank *const gptm_banks[] = { &gptm_bank, NULL };
-static const Property gptm_props[] = { DEFINE_PROP_U32("clock-frequency", Gptm, hz, 50000000, "Hz of the system clock"), DEFINE_PROP_END };
-static const StateField half_state[] = { STATE_STRUCT(Half, t, ticks_state), STATE_U64(Half, reload), STATE_TIMER(Half, timer), STATE_END_OF_TABLE };
+static const Property gptm_props[] = { DEFINE_PROP_U32("clock-frequency", Gptm, hz, 50000000, "Hz of the system clock"),
+                                       DEFINE_PROP_END };
+static const StateField half_state[] = { STATE_STRUCT(Half, t, ticks_state), STATE_U64(Half, reload),
+                                         STATE_TIMER(Half, timer), STATE_END_OF_TABLE };
 static const StateField gptm_state[] = { STATE_STRUCT_ARRAY(Gptm, half, half_state), STATE_END_OF_TABLE };
 static const char *const irq_pins[] = { "irq*2", NULL };
 
@@ -203,7 +245,17 @@ static void gptm_stop(Device *d)
 }
 
 static const DeviceType gptm_type = {
-    .name = "stellaris-gptm", .desc = "Stellaris general-purpose timer", .category = "Misc", .size = sizeof(Gptm), .banks = gptm_banks,
-    .props = gptm_props, .state = gptm_state, .out_pins = irq_pins, .init = gptm_init, .reset = gptm_reset, .loaded = gptm_loaded, .stop = gptm_stop,
+    .name = "stellaris-gptm",
+    .desc = "Stellaris general-purpose timer",
+    .category = "Misc",
+    .size = sizeof(Gptm),
+    .banks = gptm_banks,
+    .props = gptm_props,
+    .state = gptm_state,
+    .out_pins = irq_pins,
+    .init = gptm_init,
+    .reset = gptm_reset,
+    .loaded = gptm_loaded,
+    .stop = gptm_stop,
 };
 DEVICE_REGISTER(gptm_type)

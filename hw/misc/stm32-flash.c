@@ -102,17 +102,31 @@ static void optcr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint6
 }
 
 /* F1: nothing is protected. */
-static uint64_t option_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return !((Stm32Flash *)d)->f1 ? 0 : i ? UINT32_MAX : 0x03fffffc; }
+static uint64_t option_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return !((Stm32Flash *)d)->f1 ? 0 : i ? UINT32_MAX : 0x03fffffc;
+}
 
 static const Reg regs[] = {
     { .name = "ACR", .at = 0x00, .size = 4, .field = offsetof(Stm32Flash, acr) },
     { .name = "KEYR", .at = 0x04, .size = 4, .field = REG_NO_FIELD, .wrote = key_wrote },
     { .name = "OPTKEYR", .at = 0x08, .size = 4, .field = REG_NO_FIELD, .wrote = opt_key_wrote },
-    { .name = "SR", .at = 0x0c, .size = 4, .field = offsetof(Stm32Flash, sr), .w1c = 0xfe | SR_EOP_F4, .ro = 0xffffff00 },
+    { .name = "SR",
+      .at = 0x0c,
+      .size = 4,
+      .field = offsetof(Stm32Flash, sr),
+      .w1c = 0xfe | SR_EOP_F4,
+      .ro = 0xffffff00 },
     { .name = "CR", .at = 0x10, .size = 4, .field = offsetof(Stm32Flash, cr), .wrote = cr_wrote },
     { .name = "OPTCR_AR", .at = 0x14, .size = 4, .field = offsetof(Stm32Flash, ar), .wrote = optcr_wrote },
     { .name = "OPTCR1", .at = 0x18, .size = 4, .field = offsetof(Stm32Flash, optcr) },
-    { .name = "OBR_WRPR", .at = 0x1c, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = option_read, .access = REG_RO },
+    { .name = "OBR_WRPR",
+      .at = 0x1c,
+      .size = 4,
+      .count = 2,
+      .field = REG_NO_FIELD,
+      .read = option_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x400, .regs = regs };
@@ -168,7 +182,14 @@ static void reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType stm32_flash_type = {
-    .name = "stm32-flash", .desc = "STM32 flash and its controller", .category = "Misc", .size = sizeof(Stm32Flash), .banks = banks,
-    .props = props, .state = state, .start = start, .reset = reset,
+    .name = "stm32-flash",
+    .desc = "STM32 flash and its controller",
+    .category = "Misc",
+    .size = sizeof(Stm32Flash),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .start = start,
+    .reset = reset,
 };
 DEVICE_REGISTER(stm32_flash_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* STM32F1 and F4: RCC, PWR, SYSCFG/AFIO, EXTI, ADC (RM0041; RM0090, chapters 5-7, 9, 12, 13). Oscillators and regulators are ready at once. */
+/*
+ * STM32F1 and F4: RCC, PWR, SYSCFG/AFIO, EXTI, ADC (RM0041; RM0090, chapters 5-7, 9, 12, 13). Oscillators and
+ * regulators are ready at once.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
@@ -29,7 +32,9 @@ static uint64_t rcc_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
     return v;
 }
 
-/* Hz of the RTC's clock, as BDCR selects it (RM0041, 6.3.9; RM0090, 7.3.20): LSE, LSI, divided HSE, each if it is on. */
+/*
+ * Hz of the RTC's clock, as BDCR selects it (RM0041, 6.3.9; RM0090, 7.3.20): LSE, LSI, divided HSE, each if it is on.
+ */
 static uint32_t rtc_clock(const Rcc *s)
 {
     uint32_t bdcr = s->reg[(s->f1 ? F1_BDCR : F4_BDCR) / 4], csr = s->reg[(s->f1 ? F1_BDCR : F4_BDCR) / 4 + 1];
@@ -61,12 +66,20 @@ static void rcc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 }
 
 static const Reg rcc_regs[] = {
-    { .name = "RCC", .at = 0, .size = 4, .count = RCC_WORDS, .field = offsetof(Rcc, reg), .read = rcc_read, .wrote = rcc_wrote }, { .name = NULL },
+    { .name = "RCC",
+      .at = 0,
+      .size = 4,
+      .count = RCC_WORDS,
+      .field = offsetof(Rcc, reg),
+      .read = rcc_read,
+      .wrote = rcc_wrote },
+    { .name = NULL },
 };
 static const RegBank rcc_bank = { .name = "regs", .size = 0x400, .regs = rcc_regs };
 static const RegBank *const rcc_banks[] = { &rcc_bank, NULL };
 static const Property rcc_props[] = {
-    DEFINE_PROP_BOOL("f1", Rcc, f1, 0, "the layout of STM32F1"), DEFINE_PROP_U32("hse-frequency", Rcc, hse, 8000000, "Hz of the board's crystal"),
+    DEFINE_PROP_BOOL("f1", Rcc, f1, 0, "the layout of STM32F1"),
+    DEFINE_PROP_U32("hse-frequency", Rcc, hse, 8000000, "Hz of the board's crystal"),
     DEFINE_PROP_END,
 };
 static const char *const rcc_pins[] = { "rtc", NULL };
@@ -98,8 +111,15 @@ static void rcc_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType rcc_type = {
-    .name = "stm32-rcc", .desc = "STM32 reset and clock control", .category = "Misc", .size = sizeof(Rcc), .banks = rcc_banks, .props = rcc_props,
-    .state = rcc_state, .out_pins = rcc_pins, .reset = rcc_reset,
+    .name = "stm32-rcc",
+    .desc = "STM32 reset and clock control",
+    .category = "Misc",
+    .size = sizeof(Rcc),
+    .banks = rcc_banks,
+    .props = rcc_props,
+    .state = rcc_state,
+    .out_pins = rcc_pins,
+    .reset = rcc_reset,
 };
 DEVICE_REGISTER(rcc_type)
 
@@ -117,7 +137,10 @@ static uint64_t pwr_csr_read(Device *d, const Reg *r, unsigned i, uint64_t store
 }
 
 /* Pin "open": DBP, which opens the backup domain for writing. */
-static void pwr_cr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { device_out(d, 0, ((Pwr *)d)->cr >> 8 & 1); }
+static void pwr_cr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    device_out(d, 0, ((Pwr *)d)->cr >> 8 & 1);
+}
 
 static void pwr_reset(Device *d, ResetPhase phase)
 {
@@ -135,8 +158,14 @@ static const Reg pwr_regs[] = {
 };
 static const RegBank pwr_bank = { .name = "regs", .size = 0x400, .regs = pwr_regs };
 static const RegBank *const pwr_banks[] = { &pwr_bank, NULL };
-static const DeviceType pwr_type = { .name = "stm32-pwr", .desc = "STM32 power control", .category = "Misc", .size = sizeof(Pwr), .banks = pwr_banks,
-                                     .props = pwr_props, .out_pins = pwr_pins, .reset = pwr_reset };
+static const DeviceType pwr_type = { .name = "stm32-pwr",
+                                     .desc = "STM32 power control",
+                                     .category = "Misc",
+                                     .size = sizeof(Pwr),
+                                     .banks = pwr_banks,
+                                     .props = pwr_props,
+                                     .out_pins = pwr_pins,
+                                     .reset = pwr_reset };
 DEVICE_REGISTER(pwr_type)
 
 /* --- SYSCFG (F4), AFIO (F1): which port's pin goes to which EXTI line --- */
@@ -155,7 +184,10 @@ static void syscfg_update(Syscfg *s)
     }
 }
 
-static void syscfg_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { syscfg_update((Syscfg *)d); }
+static void syscfg_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    syscfg_update((Syscfg *)d);
+}
 
 static void syscfg_input(Device *d, unsigned pin, int level)
 {
@@ -172,15 +204,24 @@ static void syscfg_reset(Device *d, ResetPhase phase)
 }
 
 static const Reg syscfg_regs[] = {
-    { .name = "SYSCFG", .at = 0, .size = 4, .count = 9, .field = offsetof(Syscfg, reg), .wrote = syscfg_wrote }, { .name = NULL },
+    { .name = "SYSCFG", .at = 0, .size = 4, .count = 9, .field = offsetof(Syscfg, reg), .wrote = syscfg_wrote },
+    { .name = NULL },
 };
 static const RegBank syscfg_bank = { .name = "regs", .size = 0x400, .regs = syscfg_regs };
 static const RegBank *const syscfg_banks[] = { &syscfg_bank, NULL };
 static const StateField syscfg_state[] = { STATE_U32_ARRAY(Syscfg, level), STATE_END_OF_TABLE };
 static const char *const syscfg_out[] = { "exti*16", NULL }, *const syscfg_in[] = { "gpio*144", NULL };
 static const DeviceType syscfg_type = {
-    .name = "stm32-syscfg", .desc = "STM32 system configuration", .category = "Misc", .size = sizeof(Syscfg), .banks = syscfg_banks,
-    .state = syscfg_state, .out_pins = syscfg_out, .in_pins = syscfg_in, .input = syscfg_input, .reset = syscfg_reset,
+    .name = "stm32-syscfg",
+    .desc = "STM32 system configuration",
+    .category = "Misc",
+    .size = sizeof(Syscfg),
+    .banks = syscfg_banks,
+    .state = syscfg_state,
+    .out_pins = syscfg_out,
+    .in_pins = syscfg_in,
+    .input = syscfg_input,
+    .reset = syscfg_reset,
 };
 DEVICE_REGISTER(syscfg_type)
 
@@ -229,7 +270,8 @@ static void exti_reset(Device *d, ResetPhase phase)
         exti_update((Exti *)d);
 }
 
-#define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(Exti, f), .rsvd = 0xff800000, .wrote = exti_wrote, __VA_ARGS__ }
+#define R(n, a, f, ...) \
+    { .name = n, .at = a, .size = 4, .field = offsetof(Exti, f), .rsvd = 0xff800000, .wrote = exti_wrote, __VA_ARGS__ }
 static const Reg exti_regs[] = {
     R("IMR", 0x00, imr), R("EMR", 0x04, emr), R("RTSR", 0x08, rtsr), R("FTSR", 0x0c, ftsr), R("SWIER", 0x10, swier),
     R("PR", 0x14, pr, .w1c = 0x7fffff), { .name = NULL },
@@ -240,17 +282,35 @@ static const RegBank *const exti_banks[] = { &exti_bank, NULL };
 static const StateField exti_state[] = { STATE_U32(Exti, level), STATE_END_OF_TABLE };
 static const char *const exti_out[] = { "irq*7", "line*7", NULL }, *const exti_in[] = { "in*23", NULL };
 static const DeviceType exti_type = {
-    .name = "stm32-exti", .desc = "STM32 external interrupts", .category = "Misc", .size = sizeof(Exti), .banks = exti_banks, .state = exti_state,
-    .out_pins = exti_out, .in_pins = exti_in, .input = exti_input, .reset = exti_reset,
+    .name = "stm32-exti",
+    .desc = "STM32 external interrupts",
+    .category = "Misc",
+    .size = sizeof(Exti),
+    .banks = exti_banks,
+    .state = exti_state,
+    .out_pins = exti_out,
+    .in_pins = exti_in,
+    .input = exti_input,
+    .reset = exti_reset,
 };
 DEVICE_REGISTER(exti_type)
 
 /*
- * --- ADC: a conversion takes no time; channels give a quarter, a half ... of the range, the temperature sensor 25 degrees. A scan goes on
- * with the next rank when the data register has been read, if somebody looks at each result (DMA, EOCS), else at once. ---
+ * --- ADC: a conversion takes no time; channels give a quarter, a half ... of the range, the temperature sensor 25
+ * degrees. A scan goes on with the next rank when the data register has been read, if somebody looks at each result
+ * (DMA, EOCS), else at once. ---
  */
 
-enum { ADC_EOC = 2, ADC_STRT = 16, ADC_EOCIE = 32, ADC_SCAN = 0x100, ADC_CONT = 2, ADC_DMA = 0x100, ADC_EOCS = 0x400, ADC_LEFT = 0x800 };
+enum {
+    ADC_EOC = 2,
+    ADC_STRT = 16,
+    ADC_EOCIE = 32,
+    ADC_SCAN = 0x100,
+    ADC_CONT = 2,
+    ADC_DMA = 0x100,
+    ADC_EOCS = 0x400,
+    ADC_LEFT = 0x800
+};
 typedef struct Adc {
     Device dev; /* always first */
     uint32_t sr, cr1, cr2, smpr[2], jofr[4], htr, ltr, sqr[3], jsqr, jdr[4], dr;
@@ -317,9 +377,17 @@ static uint64_t adc_dr_read(Device *d, const Reg *r, unsigned i, uint64_t stored
 
 #define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(Adc, f), .wrote = adc_wrote, __VA_ARGS__ }
 static const Reg adc_regs[] = {
-    R("SR", 0x00, sr), R("CR1", 0x04, cr1), R("CR2", 0x08, cr2), R("SMPR", 0x0c, smpr, .count = 2), R("JOFR", 0x14, jofr, .count = 4),
-    R("HTR", 0x24, htr, .reset = 0xfff), R("LTR", 0x28, ltr), R("SQR", 0x2c, sqr, .count = 3), R("JSQR", 0x38, jsqr),
-    R("JDR", 0x3c, jdr, .count = 4), { .name = "DR", .at = 0x4c, .size = 4, .field = offsetof(Adc, dr), .read = adc_dr_read, .access = REG_RO },
+    R("SR", 0x00, sr),
+    R("CR1", 0x04, cr1),
+    R("CR2", 0x08, cr2),
+    R("SMPR", 0x0c, smpr, .count = 2),
+    R("JOFR", 0x14, jofr, .count = 4),
+    R("HTR", 0x24, htr, .reset = 0xfff),
+    R("LTR", 0x28, ltr),
+    R("SQR", 0x2c, sqr, .count = 3),
+    R("JSQR", 0x38, jsqr),
+    R("JDR", 0x3c, jdr, .count = 4),
+    { .name = "DR", .at = 0x4c, .size = 4, .field = offsetof(Adc, dr), .read = adc_dr_read, .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank adc_bank = { .name = "regs", .size = 0x100, .regs = adc_regs };
@@ -344,12 +412,23 @@ static void adc_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType adc_type = {
-    .name = "stm32-adc", .desc = "STM32 analogue to digital converter", .category = "Misc", .size = sizeof(Adc), .banks = adc_banks,
-    .props = adc_props, .state = adc_state, .out_pins = adc_out, .reset = adc_reset, .loaded = adc_loaded,
+    .name = "stm32-adc",
+    .desc = "STM32 analogue to digital converter",
+    .category = "Misc",
+    .size = sizeof(Adc),
+    .banks = adc_banks,
+    .props = adc_props,
+    .state = adc_state,
+    .out_pins = adc_out,
+    .reset = adc_reset,
+    .loaded = adc_loaded,
 };
 DEVICE_REGISTER(adc_type)
 
-/* --- identification: DBGMCU (RM0041, 25.6; RM0090, 38.16) and, as region 1, the electronic signature (RM0041, 26; RM0090, 39) --- */
+/*
+ * --- identification: DBGMCU (RM0041, 25.6; RM0090, 38.16) and, as region 1, the electronic signature (RM0041, 26;
+ * RM0090, 39) ---
+ */
 
 typedef struct Ident {
     Device dev; /* always first */
@@ -373,15 +452,28 @@ static const Reg debug_regs[] = {
     { .name = "CR", .at = 4, .size = 4, .count = 3, .field = offsetof(Ident, debug) }, { .name = NULL },
 };
 static const Reg signature_regs[] = {
-    { .name = "SIGNATURE", .at = 0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = signature_read, .access = REG_RO }, { .name = NULL },
+    { .name = "SIGNATURE",
+      .at = 0,
+      .size = 4,
+      .count = 12,
+      .field = REG_NO_FIELD,
+      .read = signature_read,
+      .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank debug_bank = { .name = "dbgmcu", .size = 0x400, .regs = debug_regs },
                      signature_bank = { .name = "signature", .size = 0x30, .regs = signature_regs };
 static const RegBank *const ident_banks[] = { &debug_bank, &signature_bank, NULL };
 static const Property ident_props[] = {
-    DEFINE_PROP_U32("idcode", Ident, idcode, 0x10076413, "DBGMCU_IDCODE"), DEFINE_PROP_U32("flash-kib", Ident, kib, 1024, "KiB of flash"),
-    DEFINE_PROP_BOOL("f1", Ident, f1, 0, "the layout of STM32F1"), DEFINE_PROP_END,
+    DEFINE_PROP_U32("idcode", Ident, idcode, 0x10076413, "DBGMCU_IDCODE"),
+    DEFINE_PROP_U32("flash-kib", Ident, kib, 1024, "KiB of flash"),
+    DEFINE_PROP_BOOL("f1", Ident, f1, 0, "the layout of STM32F1"),
+    DEFINE_PROP_END,
 };
-static const DeviceType ident_type = { .name = "stm32-ident", .desc = "STM32 identification", .category = "Misc", .size = sizeof(Ident),
-                                       .banks = ident_banks, .props = ident_props };
+static const DeviceType ident_type = { .name = "stm32-ident",
+                                       .desc = "STM32 identification",
+                                       .category = "Misc",
+                                       .size = sizeof(Ident),
+                                       .banks = ident_banks,
+                                       .props = ident_props };
 DEVICE_REGISTER(ident_type)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory protection controller of the SSE subsystems (CoreLink SIE-200, DDI 0571, chapter 4): each block of a memory is Secure or Non-secure
- * and open to transactions of that state only. The map has a view of its own for Non-secure transactions (ArmBoardCpus.m_ns_window), so
- * what is refused is a window in front of the memory in one of the views; what is allowed stays plain RAM.
+ * Memory protection controller of the SSE subsystems (CoreLink SIE-200, DDI 0571, chapter 4): each block of a memory is
+ * Secure or Non-secure and open to transactions of that state only. The map has a view of its own for Non-secure
+ * transactions (ArmBoardCpus.m_ns_window), so what is refused is a window in front of the memory in one of the views;
+ * what is allowed stays plain RAM.
  */
 #include <string.h>
 #include "base/log.h"
@@ -30,12 +31,13 @@ static MemResult refuse(const MpcWindow *w, hwaddr offset, MemAttrs attrs, bool 
 {
     IotMpc *s = w->mpc;
     hwaddr at = w->offset + offset;
-    log_guest_error(s->dev.id, "%s %s of block 0x%x is refused by the memory protection controller", w->secure ? "Secure" : "Non-secure",
-                    write ? "write" : "read", (unsigned)(at / s->block_size));
+    log_guest_error(s->dev.id, "%s %s of block 0x%x is refused by the memory protection controller",
+                    w->secure ? "Secure" : "Non-secure", write ? "write" : "read", (unsigned)(at / s->block_size));
     if (!s->int_stat) { /* the first one is kept */
         s->int_stat = 1;
         s->int_info[0] = (uint32_t)at;
-        s->int_info[1] = attrs.cpu | (w->secure ? 0 : INFO_NONSEC) | (is_nonsecure(s, (unsigned)(at / s->block_size)) ? INFO_CFG_NS : 0);
+        s->int_info[1] = attrs.cpu | (w->secure ? 0 : INFO_NONSEC) |
+                         (is_nonsecure(s, (unsigned)(at / s->block_size)) ? INFO_CFG_NS : 0);
         update_irq(s);
     }
     return s->ctrl & CTRL_SEC_RESP ? MEM_ERROR : MEM_OK;
@@ -63,7 +65,9 @@ static MemResult window_write(void *opaque, hwaddr offset, unsigned size, uint64
 
 static const MemOps window_ops = { .read = window_read, .write = window_write, .unaligned = true };
 
-/* The view of Non-secure transactions (priority 2) shows the memory itself again, above what Secure ones are refused. */
+/*
+ * The view of Non-secure transactions (priority 2) shows the memory itself again, above what Secure ones are refused.
+ */
 static void add_window(IotMpc *s, hwaddr at, bool secure, unsigned from, unsigned to)
 {
     hwaddr offset = (hwaddr)from * s->block_size;
@@ -171,7 +175,10 @@ static void int_en_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint
 }
 
 static uint64_t max_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return word_count((IotMpc *)d) - 1; }
-static uint64_t cfg_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (uint64_t)__builtin_ctz(((IotMpc *)d)->block_size) - 5; }
+static uint64_t cfg_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return (uint64_t)__builtin_ctz(((IotMpc *)d)->block_size) - 5;
+}
 static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     static const uint8_t id[12] = { 4, 0, 0, 0, 0x60, 0xb8, 0x1b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
@@ -179,7 +186,12 @@ static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 }
 
 static const Reg mpc_regs[] = {
-    { .name = "CTRL", .at = 0x00, .size = 4, .field = offsetof(IotMpc, ctrl), .reset = CTRL_AUTO_INCREMENT, .wrote = ctrl_wrote },
+    { .name = "CTRL",
+      .at = 0x00,
+      .size = 4,
+      .field = offsetof(IotMpc, ctrl),
+      .reset = CTRL_AUTO_INCREMENT,
+      .wrote = ctrl_wrote },
     { .name = "BLK_MAX", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .read = max_read, .access = REG_RO },
     { .name = "BLK_CFG", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .read = cfg_read, .access = REG_RO },
     { .name = "BLK_IDX", .at = 0x18, .size = 4, .field = offsetof(IotMpc, blk_idx), .wrote = idx_wrote },
@@ -197,7 +209,8 @@ static const RegBank *const mpc_banks[] = { &mpc_bank, NULL };
 static const StateField mpc_state[] = { STATE_U32_ARRAY(IotMpc, lut), STATE_END_OF_TABLE };
 static const Property mpc_props[] = {
     PROP_(PROP_U32, "size", IotMpc, size, 4 << 20, "bytes of the memory behind it", .min = 32 << 10, .max = 32 << 20),
-    PROP_(PROP_U32, "block-size", IotMpc, block_size, 32 << 10, "bytes of a block, a power of two", .min = 4 << 10, .max = 1 << 20),
+    PROP_(PROP_U32, "block-size", IotMpc, block_size, 32 << 10, "bytes of a block, a power of two", .min = 4 << 10,
+          .max = 1 << 20),
     DEFINE_PROP_END,
 };
 
@@ -205,8 +218,8 @@ static bool mpc_start(Device *d, Error **errp)
 {
     IotMpc *s = (IotMpc *)d;
     if (s->block_size & (s->block_size - 1) || s->size % s->block_size || word_count(s) > IOT_MPC_WORDS) {
-        error_setf(errp, "tz-mpc '%s': block-size=%u: must be a power of two that divides size=%u into 1 to %u blocks", d->id, s->block_size, s->size,
-                   IOT_MPC_WORDS * 32);
+        error_setf(errp, "tz-mpc '%s': block-size=%u: must be a power of two that divides size=%u into 1 to %u blocks",
+                   d->id, s->block_size, s->size, IOT_MPC_WORDS * 32);
         return false;
     }
     return true;
@@ -240,7 +253,17 @@ static void mpc_stop(Device *d)
 
 static const char *const mpc_pins[] = { "irq", NULL };
 static const DeviceType mpc_type = {
-    .name = "tz-mpc", .desc = "TrustZone memory protection controller", .category = "Misc", .size = sizeof(IotMpc), .out_pins = mpc_pins,
-    .banks = mpc_banks, .props = mpc_props, .state = mpc_state, .start = mpc_start, .reset = mpc_reset, .loaded = mpc_loaded, .stop = mpc_stop,
+    .name = "tz-mpc",
+    .desc = "TrustZone memory protection controller",
+    .category = "Misc",
+    .size = sizeof(IotMpc),
+    .out_pins = mpc_pins,
+    .banks = mpc_banks,
+    .props = mpc_props,
+    .state = mpc_state,
+    .start = mpc_start,
+    .reset = mpc_reset,
+    .loaded = mpc_loaded,
+    .stop = mpc_stop,
 };
 DEVICE_REGISTER(mpc_type)

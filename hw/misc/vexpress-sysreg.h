@@ -5,6 +5,9 @@
 
 #include "hw/core/device.h"
 
-/* "realview_sysctl": properties sys_id, proc_id. Pin "flags" pulses when SYS_FLAGS was written; then this is their value. */
+/*
+ * "realview_sysctl": properties sys_id, proc_id. Pin "flags" pulses when SYS_FLAGS was written; then this is their
+ * value.
+ */
 uint32_t vexpress_sysreg_flags(const Device *d);
 #endif

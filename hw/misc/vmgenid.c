@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* "vmgenid": the identifier lies in a page of its own; loading a saved machine gives another one and tells the guest by ACPI. */
+/*
+ * "vmgenid": the identifier lies in a page of its own; loading a saved machine gives another one and tells the guest by
+ * ACPI.
+ */
 #include "hw/misc/vmgenid.h"
 #include <string.h>
 #include "base/bits.h"
@@ -59,7 +62,8 @@ static bool start(Device *d, Error **errp)
         return false;
     }
     if (!g->guid_prop || (!is_auto(g) && !g_uuid_string_is_valid(g->guid_prop))) {
-        error_setf(errp, "device '%s': guid=%s: write auto or 12345678-1234-1234-1234-123456789abc", d->id, g->guid_prop ? g->guid_prop : "");
+        error_setf(errp, "device '%s': guid=%s: write auto or 12345678-1234-1234-1234-123456789abc", d->id,
+                   g->guid_prop ? g->guid_prop : "");
         return false;
     }
     g->page = mem_rom_new("vmgenid", PAGE_SIZE, NULL, 0, errp);
@@ -82,7 +86,15 @@ static void stop(Device *d)
 
 static void info(Device *d, GString *out) { g_string_append_printf(out, "guid: %s\n", ((VmGenId *)d)->guid); }
 
-static const Property props[] = { DEFINE_PROP_STRING("guid", VmGenId, guid_prop, "auto", "the identifier, or auto"), DEFINE_PROP_END };
-static const DeviceType type = { .name = "vmgenid", .desc = "generation identifier of the machine", .category = "Misc", .size = sizeof(VmGenId),
-                                 .user_creatable = true, .props = props, .start = start, .stop = stop, .info = info };
+static const Property props[] = { DEFINE_PROP_STRING("guid", VmGenId, guid_prop, "auto", "the identifier, or auto"),
+                                  DEFINE_PROP_END };
+static const DeviceType type = { .name = "vmgenid",
+                                 .desc = "generation identifier of the machine",
+                                 .category = "Misc",
+                                 .size = sizeof(VmGenId),
+                                 .user_creatable = true,
+                                 .props = props,
+                                 .start = start,
+                                 .stop = stop,
+                                 .info = info };
 DEVICE_REGISTER(type)

@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* The Gigabit Ethernet controller of Zynq-7000 (UG585, chapter 16 and B.18) without a PHY and without a cable: registers and management frames only. */
+/*
+ * The Gigabit Ethernet controller of Zynq-7000 (UG585, chapter 16 and B.18) without a PHY and without a cable:
+ * registers and management frames only.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
-enum { WORDS = 0x2a0 / 4, NWSTATUS = 0x08, TXSTATUS = 0x14, RXSTATUS = 0x20, ISR = 0x24, IER = 0x28, IDR = 0x2c, IMR = 0x30, PHYMNTNC = 0x34,
-       MODID = 0xfc, DESCONF2 = 0x284, ISR_MGMT = 1 };
+enum {
+    WORDS = 0x2a0 / 4,
+    NWSTATUS = 0x08,
+    TXSTATUS = 0x14,
+    RXSTATUS = 0x20,
+    ISR = 0x24,
+    IER = 0x28,
+    IDR = 0x2c,
+    IMR = 0x30,
+    PHYMNTNC = 0x34,
+    MODID = 0xfc,
+    DESCONF2 = 0x284,
+    ISR_MGMT = 1
+};
 
 typedef struct Gem {
     Device dev; /* always first */
@@ -47,21 +62,36 @@ static void gem_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 }
 
 static const Reg regs[] = {
-    { .name = "GEM", .at = 0, .size = 4, .count = WORDS, .stride = 4, .field = offsetof(Gem, reg), .read = gem_read, .wrote = gem_wrote }, { .name = NULL },
+    { .name = "GEM",
+      .at = 0,
+      .size = 4,
+      .count = WORDS,
+      .stride = 4,
+      .field = offsetof(Gem, reg),
+      .read = gem_read,
+      .wrote = gem_wrote },
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const char *const pins[] = { "irq", NULL };
 static void reset(Device *d, ResetPhase phase)
 {
-    static const struct { uint16_t at; uint32_t value; } presets[] = {
-        { 0x04, 0x00080000 }, { 0x10, 0x00020784 }, { IMR, 0x07ffffff }, { MODID, 0x00020118 }, { 0x280, 0x02500111 }, { DESCONF2, 0x2ab13fff },
+    static const struct { uint16_t at; uint32_t value;
+    } presets[] = {
+        { 0x04, 0x00080000 },  { 0x10, 0x00020784 },  { IMR, 0x07ffffff },
+        { MODID, 0x00020118 }, { 0x280, 0x02500111 }, { DESCONF2, 0x2ab13fff },
     };
     for (unsigned i = 0; phase == RESET_ENTER && i < ARRAY_LEN(presets); i++)
         ((Gem *)d)->reg[presets[i].at / 4] = presets[i].value;
     if (phase == RESET_HOLD)
         update((Gem *)d);
 }
-static const DeviceType gem_type = { .name = "cadence_gem", .desc = "Cadence GEM without a cable", .category = "Network", .size = sizeof(Gem), .banks = banks,
-                                     .out_pins = pins, .reset = reset };
+static const DeviceType gem_type = { .name = "cadence_gem",
+                                     .desc = "Cadence GEM without a cable",
+                                     .category = "Network",
+                                     .size = sizeof(Gem),
+                                     .banks = banks,
+                                     .out_pins = pins,
+                                     .reset = reset };
 DEVICE_REGISTER(gem_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* LAN9118 Ethernet controller (SMSC datasheet rev. 1.5) without a cable: registers, MAC and PHY management; frames sent go nowhere. */
+/*
+ * LAN9118 Ethernet controller (SMSC datasheet rev. 1.5) without a cable: registers, MAC and PHY management; frames sent
+ * go nowhere.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
@@ -9,7 +12,8 @@ enum { TX_WORDS = 1152, STATUS_DEPTH = 128 };
 
 typedef struct Lan9118 {
     Device dev; /* always first */
-    uint32_t irq_cfg, int_sts, int_en, fifo_int, rx_cfg, tx_cfg, hw_cfg, pmt, gpio, gpt_cfg, afc, e2p_cmd, e2p_data, mac_cmd, mac_data, word_swap;
+    uint32_t irq_cfg, int_sts, int_en, fifo_int, rx_cfg, tx_cfg, hw_cfg, pmt, gpio, gpt_cfg, afc, e2p_cmd, e2p_data,
+        mac_cmd, mac_data, word_swap;
     uint32_t mac[MAC_REGS], phy[PHY_REGS];
     uint32_t tx_state;  /* words of the frame in progress that are still to come */
     uint32_t tx_left, tx_cmd_a, tx_status[STATUS_DEPTH], tx_status_head, tx_status_count;
@@ -131,7 +135,9 @@ static void e2p_cmd_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
 static void reset_chip(Lan9118 *s)
 {
     static const uint32_t mac[MAC_REGS] = { [1] = 0x00040000, [2] = 0xffff, [3] = 0xffffffff, [9] = 0xffffffff };
-    static const uint32_t phy[PHY_REGS] = { [0] = 0x3000, [1] = 0x7809, [2] = 0x0007, [3] = 0xc0d1, [4] = 0x01e1, [31] = 0x0040 };
+    static const uint32_t phy[PHY_REGS] = {
+        [0] = 0x3000, [1] = 0x7809, [2] = 0x0007, [3] = 0xc0d1, [4] = 0x01e1, [31] = 0x0040
+    };
     memcpy(s->mac, mac, sizeof mac);
     memcpy(s->phy, phy, sizeof phy);
     s->tx_state = s->tx_left = s->tx_cmd_a = s->tx_status_head = s->tx_status_count = 0;
@@ -147,7 +153,10 @@ static void hw_cfg_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint
     update(s);
 }
 
-static uint64_t free_run_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (uint64_t)clock_ns(CLOCK_VIRTUAL_NS) / 40; }
+static uint64_t free_run_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return (uint64_t)clock_ns(CLOCK_VIRTUAL_NS) / 40;
+}
 static uint64_t constant_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     return r->at == 0x50 ? 0x01180001 : r->at == 0x64 ? 0x87654321 : 0;
@@ -160,25 +169,41 @@ static const Reg lan_regs[] = {
     R("RX_DATA", 0x00, NONE, .read = constant_read, .access = REG_RO, .count = 8, .stride = 4),
     R("TX_DATA", 0x20, NONE, .wrote = tx_wrote, .access = REG_WO, .count = 8, .stride = 4),
     R("RX_STATUS", 0x40, NONE, .read = constant_read, .access = REG_RO, .count = 2, .stride = 4),
-    R("TX_STATUS", 0x48, NONE, .read = tx_status_read, .access = REG_RO), R("TX_STATUS_PEEK", 0x4c, NONE, .read = tx_status_read, .access = REG_RO),
-    R("ID_REV", 0x50, NONE, .read = constant_read, .access = REG_RO), R("IRQ_CFG", 0x54, F(irq_cfg), .wrote = changed),
-    R("INT_STS", 0x58, F(int_sts), .w1c = 0xffffffff, .wrote = changed), R("INT_EN", 0x5c, F(int_en), .wrote = int_en_wrote),
-    R("BYTE_TEST", 0x64, NONE, .read = constant_read, .access = REG_RO), R("FIFO_INT", 0x68, F(fifo_int), .reset = 0x48000000),
-    R("RX_CFG", 0x6c, F(rx_cfg)), R("TX_CFG", 0x70, F(tx_cfg), .rsvd = 0xc004), R("HW_CFG", 0x74, F(hw_cfg), .reset = 0x00050004, .wrote = hw_cfg_wrote),
-    R("RX_DP_CTRL", 0x78, NONE), R("RX_FIFO_INF", 0x7c, NONE, .access = REG_RO), R("TX_FIFO_INF", 0x80, NONE, .read = tx_inf_read, .access = REG_RO),
-    R("PMT_CTRL", 0x84, F(pmt), .reset = 1, .ro = 1), R("GPIO_CFG", 0x88, F(gpio)), R("GPT_CFG", 0x8c, F(gpt_cfg), .reset = 0xffff),
-    R("GPT_CNT", 0x90, NONE, .access = REG_RO), R("WORD_SWAP", 0x98, F(word_swap)),
-    R("FREE_RUN", 0x9c, NONE, .read = free_run_read, .access = REG_RO), R("RX_DROP", 0xa0, NONE, .access = REG_RO),
-    R("MAC_CSR_CMD", 0xa4, F(mac_cmd), .wrote = mac_cmd_wrote), R("MAC_CSR_DATA", 0xa8, F(mac_data)), R("AFC_CFG", 0xac, F(afc)),
-    R("E2P_CMD", 0xb0, F(e2p_cmd), .wrote = e2p_cmd_wrote), R("E2P_DATA", 0xb4, F(e2p_data)), { .name = NULL },
+    R("TX_STATUS", 0x48, NONE, .read = tx_status_read, .access = REG_RO),
+    R("TX_STATUS_PEEK", 0x4c, NONE, .read = tx_status_read, .access = REG_RO),
+    R("ID_REV", 0x50, NONE, .read = constant_read, .access = REG_RO),
+    R("IRQ_CFG", 0x54, F(irq_cfg), .wrote = changed),
+    R("INT_STS", 0x58, F(int_sts), .w1c = 0xffffffff, .wrote = changed),
+    R("INT_EN", 0x5c, F(int_en), .wrote = int_en_wrote),
+    R("BYTE_TEST", 0x64, NONE, .read = constant_read, .access = REG_RO),
+    R("FIFO_INT", 0x68, F(fifo_int), .reset = 0x48000000),
+    R("RX_CFG", 0x6c, F(rx_cfg)),
+    R("TX_CFG", 0x70, F(tx_cfg), .rsvd = 0xc004),
+    R("HW_CFG", 0x74, F(hw_cfg), .reset = 0x00050004, .wrote = hw_cfg_wrote),
+    R("RX_DP_CTRL", 0x78, NONE),
+    R("RX_FIFO_INF", 0x7c, NONE, .access = REG_RO),
+    R("TX_FIFO_INF", 0x80, NONE, .read = tx_inf_read, .access = REG_RO),
+    R("PMT_CTRL", 0x84, F(pmt), .reset = 1, .ro = 1),
+    R("GPIO_CFG", 0x88, F(gpio)),
+    R("GPT_CFG", 0x8c, F(gpt_cfg), .reset = 0xffff),
+    R("GPT_CNT", 0x90, NONE, .access = REG_RO),
+    R("WORD_SWAP", 0x98, F(word_swap)),
+    R("FREE_RUN", 0x9c, NONE, .read = free_run_read, .access = REG_RO),
+    R("RX_DROP", 0xa0, NONE, .access = REG_RO),
+    R("MAC_CSR_CMD", 0xa4, F(mac_cmd), .wrote = mac_cmd_wrote),
+    R("MAC_CSR_DATA", 0xa8, F(mac_data)),
+    R("AFC_CFG", 0xac, F(afc)),
+    R("E2P_CMD", 0xb0, F(e2p_cmd), .wrote = e2p_cmd_wrote),
+    R("E2P_DATA", 0xb4, F(e2p_data)),
+    { .name = NULL },
 };
 static const RegBank lan_bank = { .name = "regs", .size = 0x100, .regs = lan_regs };
 static const RegBank *const lan_banks[] = { &lan_bank, NULL };
 static const char *const lan_pins[] = { "irq", NULL };
 static const StateField lan_state[] = {
-    STATE_U32_ARRAY(Lan9118, mac), STATE_U32_ARRAY(Lan9118, phy), STATE_U32(Lan9118, tx_state), STATE_U32(Lan9118, tx_left),
-    STATE_U32(Lan9118, tx_cmd_a), STATE_U32_ARRAY(Lan9118, tx_status), STATE_U32(Lan9118, tx_status_head), STATE_U32(Lan9118, tx_status_count),
-    STATE_END_OF_TABLE
+    STATE_U32_ARRAY(Lan9118, mac),      STATE_U32_ARRAY(Lan9118, phy),       STATE_U32(Lan9118, tx_state),
+    STATE_U32(Lan9118, tx_left),        STATE_U32(Lan9118, tx_cmd_a),        STATE_U32_ARRAY(Lan9118, tx_status),
+    STATE_U32(Lan9118, tx_status_head), STATE_U32(Lan9118, tx_status_count), STATE_END_OF_TABLE
 };
 
 static void lan_reset(Device *d, ResetPhase phase)
@@ -192,14 +217,22 @@ static void lan_reset(Device *d, ResetPhase phase)
 static bool lan_loaded(Device *d, Error **errp)
 {
     Lan9118 *s = (Lan9118 *)d;
-    if (s->tx_state <= 2 && (s->tx_state < 2 || s->tx_left) && s->tx_status_count <= STATUS_DEPTH && s->tx_status_head < STATUS_DEPTH)
+    if (s->tx_state <= 2 && (s->tx_state < 2 || s->tx_left) && s->tx_status_count <= STATUS_DEPTH &&
+        s->tx_status_head < STATUS_DEPTH)
         return true;
     error_setf(errp, "lan9118: impossible state of the transmitter");
     return false;
 }
 
 static const DeviceType lan_type = {
-    .name = "lan9118", .desc = "SMSC LAN9118 without a cable", .category = "Network", .size = sizeof(Lan9118), .banks = lan_banks,
-    .state = lan_state, .out_pins = lan_pins, .reset = lan_reset, .loaded = lan_loaded,
+    .name = "lan9118",
+    .desc = "SMSC LAN9118 without a cable",
+    .category = "Network",
+    .size = sizeof(Lan9118),
+    .banks = lan_banks,
+    .state = lan_state,
+    .out_pins = lan_pins,
+    .reset = lan_reset,
+    .loaded = lan_loaded,
 };
 DEVICE_REGISTER(lan_type)

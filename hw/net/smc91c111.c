@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* SMSC LAN91C111 Ethernet (data sheet DS00002276) without a cable: frames are taken and count as sent, none ever comes. */
+/*
+ * SMSC LAN91C111 Ethernet (data sheet DS00002276) without a cable: frames are taken and count as sent, none ever comes.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
@@ -12,7 +14,10 @@ typedef struct Smc {
     uint8_t done[PACKETS], done_count, level, mask;
 } Smc;
 
-static uint16_t half(const Smc *s, unsigned bank, unsigned at) { return (uint16_t)(s->regs[bank][at] | s->regs[bank][at + 1] << 8); }
+static uint16_t half(const Smc *s, unsigned bank, unsigned at)
+{
+    return (uint16_t)(s->regs[bank][at] | s->regs[bank][at + 1] << 8);
+}
 
 static void update(Smc *s)
 {
@@ -22,10 +27,11 @@ static void update(Smc *s)
 
 static void reset_chip(Smc *s)
 {
-    static const struct { uint8_t bank, at, value; } start[] = {
-        { 0, 8, PACKETS }, { 1, 0, 0xb1 }, { 1, 1, 0xa0 }, { 1, 2, 0x01 }, { 1, 3, 0x18 }, { 1, 4, 0x52 }, { 1, 5, 0x54 }, { 1, 7, 0x12 },
-        { 1, 8, 0x34 }, { 1, 9, 0x56 }, { 1, 12, 0x10 }, { 1, 13, 0x12 }, { 2, 3, FIFO_EMPTY },
-        { 3, 8, 0x30 }, { 3, 9, 0x33 }, { 3, 10, 0x91 }, { 3, 11, 0x33 }, { 3, 12, 0x1f },
+    static const struct { uint8_t bank, at, value;
+    } start[] = {
+        { 0, 8, PACKETS },    { 1, 0, 0xb1 }, { 1, 1, 0xa0 }, { 1, 2, 0x01 },  { 1, 3, 0x18 },  { 1, 4, 0x52 },
+        { 1, 5, 0x54 },       { 1, 7, 0x12 }, { 1, 8, 0x34 }, { 1, 9, 0x56 },  { 1, 12, 0x10 }, { 1, 13, 0x12 },
+        { 2, 3, FIFO_EMPTY }, { 3, 8, 0x30 }, { 3, 9, 0x33 }, { 3, 10, 0x91 }, { 3, 11, 0x33 }, { 3, 12, 0x1f },
     };
     s->bank = 0;
     s->busy = s->done_count = s->mask = 0;
@@ -170,11 +176,18 @@ static bool loaded(Device *d, Error **errp)
 
 static const char *const pins[] = { "irq", NULL };
 static const StateField state[] = {
-    STATE_U8(Smc, bank), STATE_BYTES(Smc, regs), STATE_U8(Smc, busy), STATE_BYTES(Smc, done), STATE_U8(Smc, done_count), STATE_U8(Smc, level),
-    STATE_U8(Smc, mask), STATE_END_OF_TABLE,
+    STATE_U8(Smc, bank),       STATE_BYTES(Smc, regs), STATE_U8(Smc, busy), STATE_BYTES(Smc, done),
+    STATE_U8(Smc, done_count), STATE_U8(Smc, level),   STATE_U8(Smc, mask), STATE_END_OF_TABLE,
 };
 static const DeviceType smc_type = {
-    .name = "smc91c111", .desc = "SMSC LAN91C111 without a cable", .category = "Network", .size = sizeof(Smc), .state = state, .out_pins = pins,
-    .start = start, .reset = reset, .loaded = loaded,
+    .name = "smc91c111",
+    .desc = "SMSC LAN91C111 without a cable",
+    .category = "Network",
+    .size = sizeof(Smc),
+    .state = state,
+    .out_pins = pins,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
 };
 DEVICE_REGISTER(smc_type)

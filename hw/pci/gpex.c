@@ -28,7 +28,12 @@ static bool gpex_start(Device *d, Error **errp)
     if (!g->dma)
         return true;
     g->mem = mem_container_new("pcie.memory", UINT64_MAX);
-    PciRootSpaces spaces = { .mem = g->mem, .io = g->io, .dma_region = g->dma_region, .dma = g->dma, .msi_first = g->msi_first, .msi_last = g->msi_last };
+    PciRootSpaces spaces = { .mem = g->mem,
+                             .io = g->io,
+                             .dma_region = g->dma_region,
+                             .dma = g->dma,
+                             .msi_first = g->msi_first,
+                             .msi_last = g->msi_last };
     pci_root_bus_init(&g->bus, "pcie.0", d, &spaces, true);
     pci_root_bus_set_intx(&g->bus, &intx_ops, g);
     d->region[0] = pci_ecam_new(&g->bus, g->buses);
@@ -50,7 +55,13 @@ bool gpex_add_root(Gpex *g, Error **errp)
 }
 
 static const Property gpex_props[] = {
-    { .name = "buses", .kind = PROP_U32, .offset = offsetof(Gpex, buses), .dflt = 256, .min = 1, .max = 256, .help = "that ECAM reaches" },
+    { .name = "buses",
+      .kind = PROP_U32,
+      .offset = offsetof(Gpex, buses),
+      .dflt = 256,
+      .min = 1,
+      .max = 256,
+      .help = "that ECAM reaches" },
     DEFINE_PROP_END,
 };
 static const char *const gpex_pins[] = { "irq*4", NULL }, *const provides[] = { "pci", NULL };
@@ -61,9 +72,16 @@ static const DeviceType gpex_type = {
 };
 DEVICE_REGISTER(gpex_type)
 
-static const PciDeviceInfo root_info = { .vendor = PCI_VENDOR_REDHAT, .device = 0x0008, .class_code = PCI_CLASS_HOST_BRIDGE };
+static const PciDeviceInfo root_info = { .vendor = PCI_VENDOR_REDHAT,
+                                         .device = 0x0008,
+                                         .class_code = PCI_CLASS_HOST_BRIDGE };
 static const DeviceType root_type = {
-    .name = "gpex-root", .desc = "generic PCI Express root", .category = "Bridge", .size = sizeof(PciDevice), .bus = "pci",
-    .base = &pci_device_type, .class_data = &root_info,
+    .name = "gpex-root",
+    .desc = "generic PCI Express root",
+    .category = "Bridge",
+    .size = sizeof(PciDevice),
+    .bus = "pci",
+    .base = &pci_device_type,
+    .class_data = &root_info,
 };
 DEVICE_REGISTER(root_type)

@@ -8,8 +8,8 @@
 enum { GPEX_LINES = 4 };
 
 /*
- * "gpex-pcihost": ECAM (region[0]), memory space of the bus, PIO space (the machine's I/O container), four interrupt lines
- * (output pins "irq"). Fields are set between device_new and device_start; without spaces the bridge has no bus.
+ * "gpex-pcihost": ECAM (region[0]), memory space of the bus, PIO space (the machine's I/O container), four interrupt
+ * lines (output pins "irq"). Fields are set between device_new and device_start; without spaces the bridge has no bus.
  */
 typedef struct Gpex {
     Device dev; /* always first */
@@ -22,7 +22,10 @@ typedef struct Gpex {
     MemRegion *mem;         /* made by start: PCI memory addresses; the board maps windows (aliases) of it */
 } Gpex;
 
-/* What answers where no BAR lies: reads of all ones, writes to nowhere (PCIe 4.0 section 2.3.2). The board maps it below its windows. */
+/*
+ * What answers where no BAR lies: reads of all ones, writes to nowhere (PCIe 4.0 section 2.3.2). The board maps it
+ * below its windows.
+ */
 MemRegion *gpex_background_new(uint64_t size);
 /* After start: the root complex's own function at 00.0. */
 bool gpex_add_root(Gpex *g, Error **errp);

@@ -99,7 +99,9 @@ void pci_bridge_stop(Device *dev)
 
 const char *const pci_bridge_provides[] = { "pci", NULL };
 
-/* ---- pci-bridge: a conventional bridge; slot numbering capability as PCI-to-PCI Bridge 1.2 section 13.1 has it ---- */
+/*
+ * ---- pci-bridge: a conventional bridge; slot numbering capability as PCI-to-PCI Bridge 1.2 section 13.1 has it ----
+ */
 
 static bool pci_bridge_start(Device *dev, Error **errp)
 {

@@ -146,9 +146,10 @@ static void pci_unplug(Bus *bus, Device *dev)
 /* The names that firmware expects for classes; others have their numbers (PCI bus binding to IEEE 1275, 2.5). */
 static void pci_path(Bus *bus, const Device *dev, GString *out)
 {
-    static const struct { uint16_t class_code; const char *name; } names[] = {
-        { 0x0100, "scsi" }, { 0x0101, "ide" }, { 0x0102, "fdc" }, { 0x0104, "raid" }, { 0x0107, "scsi" }, { 0x0108, "nvme" },
-        { 0x0200, "ethernet" }, { 0x0604, "pci-bridge" },
+    static const struct { uint16_t class_code; const char *name;
+    } names[] = {
+        { 0x0100, "scsi" }, { 0x0101, "ide" },  { 0x0102, "fdc" },      { 0x0104, "raid" },
+        { 0x0107, "scsi" }, { 0x0108, "nvme" }, { 0x0200, "ethernet" }, { 0x0604, "pci-bridge" },
     };
     const PciBus *b = container_of(bus, PciBus, bus);
     const PciDevice *d = (const PciDevice *)dev;
@@ -159,7 +160,8 @@ static void pci_path(Bus *bus, const Device *dev, GString *out)
     if (name)
         g_string_append_printf(out, "/%s", name);
     else
-        g_string_append_printf(out, "/pci%x,%x", pci_config_get(d, PCI_VENDOR_ID, 2), pci_config_get(d, PCI_DEVICE_ID, 2));
+        g_string_append_printf(out, "/pci%x,%x", pci_config_get(d, PCI_VENDOR_ID, 2),
+                               pci_config_get(d, PCI_DEVICE_ID, 2));
     g_string_append_printf(out, "@%x", PCI_SLOT(d->devfn));
     if (PCI_FUNC(d->devfn))
         g_string_append_printf(out, ",%x", PCI_FUNC(d->devfn));
@@ -173,7 +175,9 @@ static bool pci_may_hot_plug(Bus *bus, Device *dev, Error **errp)
 
     if (b->hotplug)
         return true;
-    error_setf(errp, "device '%s': bus '%s' takes and gives no devices while the machine runs; start with -device %s on it and use that one's bus",
+    error_setf(errp,
+               "device '%s': bus '%s' takes and gives no devices while the machine runs; start with -device %s on it "
+               "and use that one's bus",
                dev->id, bus->name, b->express && !b->bridge ? "pcie-root-port,id=rp1" : "pci-bridge");
     return false;
 }
@@ -218,8 +222,13 @@ bool pci_slot_occupied(const PciBus *b, unsigned slot)
     return false;
 }
 
-const BusType pci_bus_type = { .kind = "pci", .plug = pci_plug, .unplug = pci_unplug, .path = pci_path, .may_hot_plug = pci_may_hot_plug,
-                               .hot_plugged = pci_hot_plugged, .ask_unplug = pci_ask_unplug };
+const BusType pci_bus_type = { .kind = "pci",
+                               .plug = pci_plug,
+                               .unplug = pci_unplug,
+                               .path = pci_path,
+                               .may_hot_plug = pci_may_hot_plug,
+                               .hot_plugged = pci_hot_plugged,
+                               .ask_unplug = pci_ask_unplug };
 
 PciDevice *pci_new(PciBus *bus, const char *type, const char *id, uint8_t devfn, Error **errp)
 {

@@ -217,7 +217,8 @@ bool pci_set_option_rom(PciDevice *d, const void *data, size_t len, Error **errp
     while (d->romsize == UINT32_MAX && size < len)
         size *= 2;
     if (size < len) {
-        error_setf(errp, "device '%s': an option ROM of %zu bytes does not fit into romsize=%u", d->dev.id, len, d->romsize);
+        error_setf(errp, "device '%s': an option ROM of %zu bytes does not fit into romsize=%u", d->dev.id, len,
+                   d->romsize);
         return false;
     }
     d->rom = mem_rom_new("option-rom", size, data, len, errp);
@@ -248,7 +249,8 @@ static bool check_properties(PciDevice *d, Error **errp)
     }
     for (Device *o = device_first(); d->acpi_index && o; o = o->next) {
         if (o != &d->dev && is_pci(o) && pci_device(o)->acpi_index == d->acpi_index) {
-            error_setf(errp, "device '%s': acpi-index=%u is that of device '%s', too; give each its own", d->dev.id, d->acpi_index, o->id);
+            error_setf(errp, "device '%s': acpi-index=%u is that of device '%s', too; give each its own", d->dev.id,
+                       d->acpi_index, o->id);
             return false;
         }
     }
@@ -271,7 +273,8 @@ static bool load_option_rom(PciDevice *d, Error **errp)
     }
     if (len && len <= PCI_ROM_MAX)
         return pci_set_option_rom(d, data, len, errp);
-    error_setf(errp, "device '%s': option ROM '%s' has %zu bytes; it must have 1 byte to 16 MiB", d->dev.id, d->romfile, len);
+    error_setf(errp, "device '%s': option ROM '%s' has %zu bytes; it must have 1 byte to 16 MiB", d->dev.id, d->romfile,
+               len);
     return false;
 }
 
@@ -380,9 +383,12 @@ static const Property pci_props[] = {
     DEFINE_PROP_BOOL("multifunction", PciDevice, multifunction, false, "other functions share this slot"),
     DEFINE_PROP_STRING("romfile", PciDevice, romfile, NULL, "option ROM image"),
     PROP_(PROP_U32, "rombar", PciDevice, rombar, 1, "1: show the option ROM in a BAR; 0: do not", .max = 1),
-    PROP_(PROP_U32, "romsize", PciDevice, romsize, UINT32_MAX, "bytes of that BAR, a power of two; 4294967295: as the image needs", .max = UINT32_MAX),
-    PROP_(PROP_U32, "acpi-index", PciDevice, acpi_index, 0, "number by which firmware knows it, of its own; 0: none", .max = 16383),
-    DEFINE_PROP_STRING("failover_pair_id", PciDevice, failover_pair_id, NULL, "network card that stands in for this one"),
+    PROP_(PROP_U32, "romsize", PciDevice, romsize, UINT32_MAX,
+          "bytes of that BAR, a power of two; 4294967295: as the image needs", .max = UINT32_MAX),
+    PROP_(PROP_U32, "acpi-index", PciDevice, acpi_index, 0, "number by which firmware knows it, of its own; 0: none",
+          .max = 16383),
+    DEFINE_PROP_STRING("failover_pair_id", PciDevice, failover_pair_id, NULL,
+                       "network card that stands in for this one"),
     DEFINE_PROP_END,
 };
 

@@ -4,7 +4,10 @@
 #include "base/log.h"
 #include "hw/pci/pci-internal.h"
 
-/* Behind a conventional bridge it is the bridge that asks (PCIe to PCI Bridge 1.0 section 2.3, PCI-to-PCI bridges have no ids of their own behind them). */
+/*
+ * Behind a conventional bridge it is the bridge that asks (PCIe to PCI Bridge 1.0 section 2.3, PCI-to-PCI bridges have
+ * no ids of their own behind them).
+ */
 MemAttrs pci_attrs(const PciDevice *d)
 {
     const PciDevice *asks = d;
@@ -105,17 +108,20 @@ bool pci_set_iommu(PciDevice *iommu, const IommuOps *ops, Error **errp)
 {
     PciBus *root = iommu->bus;
     if (root->bridge) {
-        error_setf(errp, "device '%s': it belongs on the root bus; give it bus=%s", iommu->dev.id, pci_bus_root(root)->bus.name);
+        error_setf(errp, "device '%s': it belongs on the root bus; give it bus=%s", iommu->dev.id,
+                   pci_bus_root(root)->bus.name);
         return false;
     }
     if (root->iommu) {
-        error_setf(errp, "device '%s': bus '%s' has an IOMMU already, '%s'; leave one out", iommu->dev.id, root->bus.name, root->iommu_device->dev.id);
+        error_setf(errp, "device '%s': bus '%s' has an IOMMU already, '%s'; leave one out", iommu->dev.id,
+                   root->bus.name, root->iommu_device->dev.id);
         return false;
     }
     PciDevice *past = NULL;
     pci_foreach_function(root, find_host_dma, &past);
     if (past) {
-        error_setf(errp, "device '%s': '%s' must know of it from its start; put it before that one", iommu->dev.id, past->dev.id);
+        error_setf(errp, "device '%s': '%s' must know of it from its start; put it before that one", iommu->dev.id,
+                   past->dev.id);
         return false;
     }
     root->iommu_device = iommu;

@@ -7,17 +7,23 @@
 
 enum { PCI_MAX_LINES = 16 };
 
-/* Where the INTx pins of a root bus go; called with the bus's interrupt lock held (a leaf: call interrupt controllers only). */
+/*
+ * Where the INTx pins of a root bus go; called with the bus's interrupt lock held (a leaf: call interrupt controllers
+ * only).
+ */
 typedef struct PciIntxOps {
     unsigned lines;                                    /* at most PCI_MAX_LINES */
     unsigned (*map)(void *opaque, uint8_t devfn, unsigned pin); /* pin 0 = INTA; gives a line */
-    void (*set)(void *opaque, unsigned line, int level); /* after each change; also for all lines from pci_intx_reroute() */
-    const Irq *(*wire)(void *opaque, unsigned line);     /* optional: the one wire that the line drives now; NULL: none, or several */
+    /* after each change; also for all lines from pci_intx_reroute() */
+    void (*set)(void *opaque, unsigned line, int level);
+    /* optional: the one wire that the line drives now; NULL: none, or several */
+    const Irq *(*wire)(void *opaque, unsigned line);
 } PciIntxOps;
 
 /*
- * How devices of a bus come and go while the machine runs; functions as those of BusType. ask: the guest shall let go of d and the other functions
- * of its slot; when it does, pci_slot_unplugged(). Under the vCPUs' standstill, no lock held.
+ * How devices of a bus come and go while the machine runs; functions as those of BusType. ask: the guest shall let go
+ * of d and the other functions of its slot; when it does, pci_slot_unplugged(). Under the vCPUs' standstill, no lock
+ * held.
  */
 typedef struct PciHotplug {
     void (*plugged)(void *opaque, PciDevice *d);
@@ -38,7 +44,8 @@ struct PciBus {
     /* Root bus only */
     MemRegion *dma_region;  /* what bus masters see, and where MSI messages go */
     AddressSpace *dma;
-    hwaddr msi_first, msi_last; /* where messages of interrupts are written to, and an IOMMU lets them pass; equal: nowhere that is known */
+    /* where messages of interrupts are written to, and an IOMMU lets them pass; equal: nowhere that is known */
+    hwaddr msi_first, msi_last;
     const IommuOps *iommu;  /* NULL: none */
     PciDevice *iommu_device;
     unsigned iommu_watchers; /* functions that pci_iommu_mapped() matters to */
@@ -50,7 +57,9 @@ struct PciBus {
 
 extern const BusType pci_bus_type;
 
-/* What a root bus is connected to: spaces for BARs, the space for DMA and MSI (region and address space of the same). */
+/*
+ * What a root bus is connected to: spaces for BARs, the space for DMA and MSI (region and address space of the same).
+ */
 typedef struct PciRootSpaces {
     MemRegion *mem, *io, *dma_region;
     AddressSpace *dma;
@@ -60,7 +69,10 @@ typedef struct PciRootSpaces {
 void pci_root_bus_init(PciBus *b, const char *name, Device *parent, const PciRootSpaces *spaces,
                        bool express);
 void pci_root_bus_set_intx(PciBus *b, const PciIntxOps *ops, void *opaque);
-/* The chipset's routing has changed: map every driven pin again, tell the chipset the level of every line, and the devices (intx_rerouted). */
+/*
+ * The chipset's routing has changed: map every driven pin again, tell the chipset the level of every line, and the
+ * devices (intx_rerouted).
+ */
 void pci_intx_reroute(PciBus *b);
 void pci_secondary_bus_init(PciBus *b, const char *name, PciDevice *bridge, MemRegion *mem,
                             MemRegion *io);
@@ -99,9 +111,9 @@ typedef void PciFunctionFn(PciDevice *d, void *opaque);
 void pci_foreach_function(PciBus *b, PciFunctionFn *fn, void *opaque);
 
 /*
- * An IOMMU, which is a function of the root bus, for all functions there and behind it: the opaque of `ops` is the PciDevice that asks. One; main
- * thread, in start() and stop(). Then it tells of each function for which something has changed: flush: anything; mapped: there is a mapping more;
- * unmapped: those in a range are gone.
+ * An IOMMU, which is a function of the root bus, for all functions there and behind it: the opaque of `ops` is the
+ * PciDevice that asks. One; main thread, in start() and stop(). Then it tells of each function for which something has
+ * changed: flush: anything; mapped: there is a mapping more; unmapped: those in a range are gone.
  */
 bool pci_set_iommu(PciDevice *iommu, const IommuOps *ops, Error **errp);
 void pci_unset_iommu(PciDevice *iommu);

@@ -52,8 +52,8 @@ static void print_bus(const PciBus *b, GString *out)
                                "  Bus %2u, device %3u, function %u:\n    %s: PCI device %04x:%04x "
                                "class %06x id \"%s\"\n",
                                pci_bus_number(b), PCI_SLOT(d->devfn), PCI_FUNC(d->devfn),
-                               d->dev.type->desc ? d->dev.type->desc : d->dev.type->name,
-                               load_le16(d->config), load_le16(d->config + 2), load_le32(d->config + 8) >> 8, d->dev.id);
+                               d->dev.type->desc ? d->dev.type->desc : d->dev.type->name, load_le16(d->config),
+                               load_le16(d->config + 2), load_le32(d->config + 8) >> 8, d->dev.id);
         if (d->config[PCI_INT_PIN])
             g_string_append_printf(out, "      IRQ %u, pin %c\n", d->config[PCI_INT_LINE],
                                    '@' + d->config[PCI_INT_PIN]);

@@ -58,7 +58,8 @@ static void wire_free(MsixWire *w)
 bool pci_msi_by_eventfd(const PciDevice *d, MsiMessage m)
 {
     const PciBus *root = pci_bus_root(d->bus); /* outside of its window a message is a write to memory */
-    return event_doors()->msi_fd_new && m.address >= root->msi_first && m.address < root->msi_last && d->config[PCI_COMMAND] & PCI_CMD_MASTER;
+    return event_doors()->msi_fd_new && m.address >= root->msi_first && m.address < root->msi_last &&
+           d->config[PCI_COMMAND] & PCI_CMD_MASTER;
 }
 
 /* The way that the accelerator has for the vector's present message; false: there is none. */

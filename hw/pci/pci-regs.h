@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Offsets and bits of PCI configuration space (PCI 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCIe 4.0 chapter 7). */
+/*
+ * Offsets and bits of PCI configuration space (PCI 3.0 chapter 6, PCI-to-PCI Bridge 1.2 chapter 3, PCIe 4.0 chapter 7).
+ */
 #ifndef HW_PCI_PCI_REGS_H
 #define HW_PCI_PCI_REGS_H
 

@@ -12,8 +12,8 @@ typedef struct PciMsix PciMsix;
 typedef struct PciIommuWatch PciIommuWatch;
 
 /*
- * DeviceType.class_data of every PCI device; the type also says .bus = "pci", .base = &pci_device_type and its structure
- * begins with a PciDevice. Everything else is set in start() with the calls below.
+ * DeviceType.class_data of every PCI device; the type also says .bus = "pci", .base = &pci_device_type and its
+ * structure begins with a PciDevice. Everything else is set in start() with the calls below.
  */
 typedef struct PciDeviceInfo {
     uint16_t vendor, device;
@@ -25,12 +25,13 @@ typedef struct PciDeviceInfo {
     bool express;                        /* has 4 KiB of configuration space */
     bool no_subsystem;                   /* the ids read as zero */
     /*
-     * Optional. config_read: give the value the guest sees (stored value passed in). config_wrote: after the stored bytes
-     * [at, at + size) changed by the write masks; the PCI core has updated BARs and interrupts already.
+     * Optional. config_read: give the value the guest sees (stored value passed in). config_wrote: after the stored
+     * bytes [at, at + size) changed by the write masks; the PCI core has updated BARs and interrupts already.
      */
     uint32_t (*config_read)(PciDevice *d, uint32_t at, unsigned size, uint32_t stored);
     void (*config_wrote)(PciDevice *d, uint32_t at, unsigned size);
-    bool host_dma;                       /* the host carries its DMA out: the guest's IOMMU comes before it on the command line */
+    /* the host carries its DMA out: the guest's IOMMU comes before it on the command line */
+    bool host_dma;
     void (*intx_rerouted)(PciDevice *d); /* pci_intx_by_eventfd() may be another; the machine's domain is held */
 } PciDeviceInfo;
 
@@ -82,16 +83,19 @@ void pci_config_set(PciDevice *d, uint32_t at, unsigned size, uint32_t value);
 /* ---- BARs ---- */
 enum { PCI_BAR_MEM = 0, PCI_BAR_IO = 1, PCI_BAR_64 = 4, PCI_BAR_PREFETCH = 8 };
 /*
- * Region of a power-of-two size (memory >= 16 bytes, I/O 4..256 bytes) that the device keeps owning; a 64-bit BAR takes two
- * slots. The core maps it into the bus's space when the guest enables decoding.
+ * Region of a power-of-two size (memory >= 16 bytes, I/O 4..256 bytes) that the device keeps owning; a 64-bit BAR takes
+ * two slots. The core maps it into the bus's space when the guest enables decoding.
  */
 void pci_register_bar(PciDevice *d, unsigned index, uint8_t flags, MemRegion *region);
 uint64_t pci_bar_addr(const PciDevice *d, unsigned index); /* UINT64_MAX: not mapped */
 enum { PCI_ROM_MAX = 16 << 20 };
-bool pci_set_option_rom(PciDevice *d, const void *data, size_t len, Error **errp); /* 1 .. PCI_ROM_MAX bytes, copied; instead of romfile= */
+/* 1 .. PCI_ROM_MAX bytes, copied; instead of romfile= */
+bool pci_set_option_rom(PciDevice *d, const void *data, size_t len, Error **errp);
 
 /* ---- Capabilities ---- */
-/* Add a capability of `size` bytes; offset 0: the next free place. Returns the offset. The body is zero and read-only. */
+/*
+ * Add a capability of `size` bytes; offset 0: the next free place. Returns the offset. The body is zero and read-only.
+ */
 uint16_t pci_add_capability(PciDevice *d, uint8_t id, uint16_t offset, uint16_t size);
 /* PCIe extended capability at 0x100 and up (express devices). */
 uint16_t pcie_add_ext_capability(PciDevice *d, uint16_t id, uint8_t version, uint16_t offset,
@@ -107,12 +111,16 @@ typedef enum PcieType {
 /* An endpoint directly on the root bus becomes a root complex integrated endpoint. */
 void pcie_cap_init(PciDevice *d, uint16_t offset, PcieType type, uint8_t port);
 
-/* Address translation services at `offset` (PCIe 5.0 section 10.5.1); the guest may switch them on, translations are as without. */
+/*
+ * Address translation services at `offset` (PCIe 5.0 section 10.5.1); the guest may switch them on, translations are as
+ * without.
+ */
 void pcie_ats_init(PciDevice *d, uint16_t offset, bool page_aligned);
 
 /* ---- Interrupts: raise from any thread that holds the device's domain ---- */
 void pci_set_irq(PciDevice *d, int level); /* the device's INTx pin */
-int pci_intx_by_eventfd(const PciDevice *d); /* the line that event_doors()->line_fd may drive for the pin now; -1: pci_set_irq() only */
+/* the line that event_doors()->line_fd may drive for the pin now; -1: pci_set_irq() only */
+int pci_intx_by_eventfd(const PciDevice *d);
 /* MSI: vectors a power of two up to 32. */
 void msi_init(PciDevice *d, uint16_t offset, unsigned vectors, bool is64, bool maskable);
 bool msi_enabled(const PciDevice *d);
@@ -128,7 +136,8 @@ bool msix_enabled(const PciDevice *d);
 void msix_notify(PciDevice *d, unsigned vector); /* a masked vector becomes pending */
 bool msix_vector_masked(const PciDevice *d, unsigned vector);
 bool msi_vector_masked(const PciDevice *d, unsigned vector);
-void msix_on_change(PciDevice *d, void (*changed)(PciDevice *d, unsigned vector)); /* the guest has written that entry of the table */
+/* the guest has written that entry of the table */
+void msix_on_change(PciDevice *d, void (*changed)(PciDevice *d, unsigned vector));
 typedef struct MsiMessage { uint64_t address; uint32_t data; } MsiMessage;
 MsiMessage msix_message(const PciDevice *d, unsigned vector);
 MsiMessage msi_message(const PciDevice *d, unsigned vector);
@@ -143,21 +152,26 @@ void pci_send_msi(PciDevice *d, MsiMessage message);
 MemResult pci_dma_read(PciDevice *d, hwaddr addr, void *buf, uint64_t len);
 MemResult pci_dma_write(PciDevice *d, hwaddr addr, const void *buf, uint64_t len);
 MemAttrs pci_attrs(const PciDevice *d);
-/* The device's view of memory, for those that cache translations: empty while bus mastering is off. Translated where the bus has an IOMMU. */
+/*
+ * The device's view of memory, for those that cache translations: empty while bus mastering is off. Translated where
+ * the bus has an IOMMU.
+ */
 AddressSpace *pci_dma_space(PciDevice *d);
 /* In start(): the device's accesses and messages go past an IOMMU. */
 void pci_bypass_iommu(PciDevice *d);
 
 /*
- * For a device whose accesses others carry out, at addresses that they have been told before: behind an IOMMU it is told of mappings that come and go, all
- * that lay in [first, last], or that it shall look at all of them again. Under the IOMMU's domain. ops NULL: no more.
+ * For a device whose accesses others carry out, at addresses that they have been told before: behind an IOMMU it is
+ * told of mappings that come and go, all that lay in [first, last], or that it shall look at all of them again. Under
+ * the IOMMU's domain. ops NULL: no more.
  */
 struct PciIommuWatch {
     void (*mapped)(void *opaque, const IommuEntry *e);
     void (*unmapped)(void *opaque, hwaddr first, hwaddr last);
     void (*changed)(void *opaque);
 };
-bool pci_is_translated(const PciDevice *d); /* the bus has an IOMMU; for host_dma in start(): it is there by then, or never comes */
+/* the bus has an IOMMU; for host_dma in start(): it is there by then, or never comes */
+bool pci_is_translated(const PciDevice *d);
 void pci_watch_iommu(PciDevice *d, const PciIommuWatch *ops, void *opaque);
 void pci_foreach_mapping(PciDevice *d, IommuEntryFn *fn, void *opaque);
 

@@ -9,16 +9,35 @@ enum { /* from the PCI Express capability on */
     FLAGS_SLOT = 1 << 8, LINK_ACTIVE = 1 << 13,
 };
 enum { /* Slot Capabilities */
-    CAP_BUTTON = 1 << 0, CAP_POWER = 1 << 1, CAP_ATTENTION_LED = 1 << 3, CAP_POWER_LED = 1 << 4, CAP_SURPRISE = 1 << 5, CAP_HOTPLUG = 1 << 6,
-    CAP_INTERLOCK = 1 << 17, CAP_NUMBER_SHIFT = 19,
+       CAP_BUTTON = 1 << 0,
+       CAP_POWER = 1 << 1,
+       CAP_ATTENTION_LED = 1 << 3,
+       CAP_POWER_LED = 1 << 4,
+       CAP_SURPRISE = 1 << 5,
+       CAP_HOTPLUG = 1 << 6,
+       CAP_INTERLOCK = 1 << 17,
+       CAP_NUMBER_SHIFT = 19,
 };
 enum { /* Slot Control; bits 0 to 4 enable the interrupts of the status bits of the same place */
-    CTL_HOTPLUG_IRQ = 1 << 5, CTL_ATTENTION_LED_OFF = 3 << 6, CTL_POWER_LED = 3 << 8, CTL_POWER_LED_ON = 1 << 8, CTL_POWER_LED_BLINK = 2 << 8,
-    CTL_POWER_LED_OFF = 3 << 8, CTL_POWER_OFF = 1 << 10, CTL_INTERLOCK = 1 << 11, CTL_LINK_IRQ = 1 << 12, CTL_WRITABLE = 0x17ff,
+       CTL_HOTPLUG_IRQ = 1 << 5,
+       CTL_ATTENTION_LED_OFF = 3 << 6,
+       CTL_POWER_LED = 3 << 8,
+       CTL_POWER_LED_ON = 1 << 8,
+       CTL_POWER_LED_BLINK = 2 << 8,
+       CTL_POWER_LED_OFF = 3 << 8,
+       CTL_POWER_OFF = 1 << 10,
+       CTL_INTERLOCK = 1 << 11,
+       CTL_LINK_IRQ = 1 << 12,
+       CTL_WRITABLE = 0x17ff,
 };
 enum { /* Slot Status */
-    STA_BUTTON = 1 << 0, STA_PRESENCE_CHANGED = 1 << 3, STA_COMMAND_DONE = 1 << 4, STA_PRESENT = 1 << 6, STA_LOCKED = 1 << 7,
-    STA_LINK_CHANGED = 1 << 8, STA_EVENTS = 0x11f,
+       STA_BUTTON = 1 << 0,
+       STA_PRESENCE_CHANGED = 1 << 3,
+       STA_COMMAND_DONE = 1 << 4,
+       STA_PRESENT = 1 << 6,
+       STA_LOCKED = 1 << 7,
+       STA_LINK_CHANGED = 1 << 8,
+       STA_EVENTS = 0x11f,
 };
 
 static uint32_t slot_reg(const PciBridge *b, unsigned at) { return b->pci.cap_express + at; }
@@ -71,8 +90,10 @@ static bool ask(void *opaque, PciDevice *d, Error **errp)
     uint16_t ctl = get(b, EXP_SLOT_CONTROL);
 
     if ((ctl & CTL_POWER_LED) == CTL_POWER_LED_BLINK) {
-        error_setf(errp, "device '%s': the guest is busy with its slot (the power indicator of '%s' blinks); try again in some seconds", d->dev.id,
-                   b->pci.dev.id);
+        error_setf(errp,
+                   "device '%s': the guest is busy with its slot (the power indicator of '%s' blinks); try again in "
+                   "some seconds",
+                   d->dev.id, b->pci.dev.id);
         return false;
     }
     if ((ctl & CTL_POWER_OFF) && (ctl & CTL_POWER_LED) == CTL_POWER_LED_OFF) { /* not in use */
@@ -173,7 +194,8 @@ static void port_reset(Device *dev, ResetPhase phase)
     b->hp_level = false;
     set_present(b, present);
     if (b->hotplug)
-        set(b, EXP_SLOT_CONTROL, CTL_ATTENTION_LED_OFF | (present ? CTL_POWER_LED_ON : CTL_POWER_OFF | CTL_POWER_LED_OFF));
+        set(b, EXP_SLOT_CONTROL,
+            CTL_ATTENTION_LED_OFF | (present ? CTL_POWER_LED_ON : CTL_POWER_OFF | CTL_POWER_LED_OFF));
     b->slot_control = get(b, EXP_SLOT_CONTROL);
 }
 

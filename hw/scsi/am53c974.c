@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* AMD Am53C974 "PCscsi": an ESP with bus master DMA on PCI, and the Tekram DC-390, which adds an EEPROM. Source: Am79C974 data sheet (AMD), whose SCSI part
- * it is: "DMA Registers", "DMA Scatter-Gather Mechanism". */
+/* AMD Am53C974 "PCscsi": an ESP with bus master DMA on PCI, and the Tekram DC-390, which adds an EEPROM. Source:
+ * Am79C974 data sheet (AMD), whose SCSI part it is: "DMA Registers", "DMA Scatter-Gather Mechanism". */
 #include "base/bits.h"
 #include "hw/pci/pci.h"
 #include "hw/scsi/esp.h"
 
 enum { BAR_SIZE = 128, PART_ID = 0x12, PAGE = 4096 };
-enum { CMD_WHAT = 3, CMD_IDLE = 0, CMD_BLAST = 1, CMD_ABORT = 2, CMD_START = 3, CMD_MDL = 0x10, CMD_INT_DONE = 0x40, CMD_TO_MEMORY = 0x80 };
-enum { STATUS_ERROR = 0x02, STATUS_ABORT = 0x04, STATUS_DONE = 0x08, STATUS_SCSI = 0x10, STATUS_BLASTED = 0x20, STATUS_EVENTS = 0x2e };
+enum {
+    CMD_WHAT = 3,
+    CMD_IDLE = 0,
+    CMD_BLAST = 1,
+    CMD_ABORT = 2,
+    CMD_START = 3,
+    CMD_MDL = 0x10,
+    CMD_INT_DONE = 0x40,
+    CMD_TO_MEMORY = 0x80
+};
+enum {
+    STATUS_ERROR = 0x02,
+    STATUS_ABORT = 0x04,
+    STATUS_DONE = 0x08,
+    STATUS_SCSI = 0x10,
+    STATUS_BLASTED = 0x20,
+    STATUS_EVENTS = 0x2e
+};
 #define SBAC_KEEP BIT(24) /* reading the status clears nothing; ones that are written do */
 
 /* 93C46: 64 words of 16 bits, read by three wires. */
@@ -79,7 +95,8 @@ static uint32_t dma(Esp *e, uint8_t *bytes, uint32_t n, bool to_memory)
             return moved;
         }
         uint32_t piece = s->command & CMD_MDL ? MIN(n - moved, PAGE - s->next % PAGE) : n - moved;
-        MemResult r = to_memory ? pci_dma_write(&s->pci, s->next, bytes + moved, piece) : pci_dma_read(&s->pci, s->next, bytes + moved, piece);
+        MemResult r = to_memory ? pci_dma_write(&s->pci, s->next, bytes + moved, piece)
+                                : pci_dma_read(&s->pci, s->next, bytes + moved, piece);
         if (r != MEM_OK) {
             end(s, STATUS_ERROR);
             return moved;
@@ -98,8 +115,14 @@ static const EspHost host = { .id = PART_ID, .irq = irq, .dma = dma };
 
 static Am53 *am53_of(Device *d) { return (Am53 *)d; }
 
-static uint64_t scsi_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return esp_read(&am53_of(d)->esp, i); }
-static void scsi_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { esp_write(&am53_of(d)->esp, i, (uint8_t)value); }
+static uint64_t scsi_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return esp_read(&am53_of(d)->esp, i);
+}
+static void scsi_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    esp_write(&am53_of(d)->esp, i, (uint8_t)value);
+}
 
 static void command_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -145,7 +168,14 @@ static void status_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint
 
 #define F(f) .field = offsetof(Am53, f)
 static const Reg regs[] = {
-    { .name = "SCSI", .at = 0x00, .size = 1, .count = ESP_REGS, .stride = 4, .field = REG_NO_FIELD, .read = scsi_read, .wrote = scsi_wrote },
+    { .name = "SCSI",
+      .at = 0x00,
+      .size = 1,
+      .count = ESP_REGS,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = scsi_read,
+      .wrote = scsi_wrote },
     { .name = "CMD", .at = 0x40, .size = 4, F(command), .rsvd = ~UINT64_C(0xf3), .wrote = command_wrote },
     { .name = "STC", .at = 0x44, .size = 4, F(count), .rsvd = ~UINT64_C(0xffffff) },
     { .name = "SPA", .at = 0x48, .size = 4, F(address) },
@@ -205,27 +235,35 @@ static bool loaded(Device *d, Error **errp)
 
 static void stop(Device *d) { esp_stop(&am53_of(d)->esp); }
 
-static const StateField eeprom_state[] = {
-    STATE_U16(Eeprom, command), STATE_U16(Eeprom, data), STATE_U8(Eeprom, bits), STATE_U8(Eeprom, left), STATE_U8(Eeprom, at), STATE_BOOL(Eeprom, clock),
-    STATE_BOOL(Eeprom, out), STATE_END_OF_TABLE
-};
-static const StateField state[] = {
-    STATE_STRUCT(Am53, esp, esp_state), STATE_U32(Am53, status), STATE_BOOL(Am53, in_page), STATE_BOOL(Am53, active), STATE_BOOL(Am53, scsi_int),
-    STATE_STRUCT(Am53, eeprom, eeprom_state), STATE_END_OF_TABLE
-};
+static const StateField eeprom_state[] = { STATE_U16(Eeprom, command), STATE_U16(Eeprom, data),
+                                           STATE_U8(Eeprom, bits),     STATE_U8(Eeprom, left),
+                                           STATE_U8(Eeprom, at),       STATE_BOOL(Eeprom, clock),
+                                           STATE_BOOL(Eeprom, out),    STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT(Am53, esp, esp_state),
+                                    STATE_U32(Am53, status),
+                                    STATE_BOOL(Am53, in_page),
+                                    STATE_BOOL(Am53, active),
+                                    STATE_BOOL(Am53, scsi_int),
+                                    STATE_STRUCT(Am53, eeprom, eeprom_state),
+                                    STATE_END_OF_TABLE };
 static const char *const provides[] = { "scsi", NULL };
 #define IDS .vendor = 0x1022, .device = 0x2020, .revision = 0x10, .class_code = 0x010000, .interrupt_pin = 1
 #define TYPE(id, name_, desc_, info_, start_) \
     static const DeviceType id = { \
-        .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Am53), .bus = "pci", .user_creatable = true, .provides = provides, \
-        .base = &pci_device_type, .banks = banks, .state = state, .init = init, .start = start_, .reset = reset, .saving = saving, .loaded = loaded, \
+        .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Am53), .bus = "pci", \
+        .user_creatable = true, .provides = provides, \
+        .base = &pci_device_type, .banks = banks, .state = state, .init = init, .start = start_, .reset = reset, \
+        .saving = saving, .loaded = loaded, \
         .stop = stop, .class_data = info_, \
     }; \
     DEVICE_REGISTER(id)
 static const PciDeviceInfo info = { IDS };
 TYPE(am53c974_type, "am53c974", "AMD Am53C974 PCscsi SCSI adapter", &info, start)
 
-/* --- Tekram DC-390: an EEPROM by two registers of configuration space, its data at the vendor id (as its drivers use them) --- */
+/*
+ * --- Tekram DC-390: an EEPROM by two registers of configuration space, its data at the vendor id (as its drivers use
+ * them) ---
+ */
 
 static void eeprom_clock(Eeprom *e, bool in)
 {
@@ -270,7 +308,9 @@ static uint32_t config_read(PciDevice *d, uint32_t at, unsigned size, uint32_t s
     return at || size != 1 || am53_of(&d->dev)->eeprom.out ? stored : 0;
 }
 
-/* The board's settings: four bytes for each of 16 targets, its own address, modes, tags; the sum of all words is 1234h. */
+/*
+ * The board's settings: four bytes for each of 16 targets, its own address, modes, tags; the sum of all words is 1234h.
+ */
 static void fill_eeprom(Eeprom *e)
 {
     enum { ADAPTER = 32, DELAY_TAGS = 33, MODES = 0x57 /* parity, synchronous, disconnection, start, tags */ };

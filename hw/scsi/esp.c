@@ -5,11 +5,35 @@
 
 enum { STATUS_INT = 0x80, STATUS_ERROR = 0x40, STATUS_CTZ = 0x10 }; /* CTZ: the transfer count is at zero */
 enum { CONFIG1_NO_RESET_INT = 0x40, CONFIG2_FEATURES = 0x40, CONFIG4_MASK = 0xec };
-enum { CMD_DMA = 0x80, CMD_NOP = 0x00, CMD_FLUSH = 0x01, CMD_RESET = 0x02, CMD_RESET_BUS = 0x03, CMD_TRANSFER = 0x10, CMD_COMPLETE = 0x11,
-       CMD_ACCEPT = 0x12, CMD_PAD = 0x18, CMD_SET_ATN = 0x1a, CMD_RESET_ATN = 0x1b, CMD_SELECT = 0x41, CMD_SELECT_ATN = 0x42, CMD_SELECT_STOP = 0x43,
-       CMD_LISTEN = 0x44, CMD_DEAF = 0x45, CMD_SELECT_ATN3 = 0x46 };
+enum {
+    CMD_DMA = 0x80,
+    CMD_NOP = 0x00,
+    CMD_FLUSH = 0x01,
+    CMD_RESET = 0x02,
+    CMD_RESET_BUS = 0x03,
+    CMD_TRANSFER = 0x10,
+    CMD_COMPLETE = 0x11,
+    CMD_ACCEPT = 0x12,
+    CMD_PAD = 0x18,
+    CMD_SET_ATN = 0x1a,
+    CMD_RESET_ATN = 0x1b,
+    CMD_SELECT = 0x41,
+    CMD_SELECT_ATN = 0x42,
+    CMD_SELECT_STOP = 0x43,
+    CMD_LISTEN = 0x44,
+    CMD_DEAF = 0x45,
+    CMD_SELECT_ATN3 = 0x46
+};
 /* Everything but IDLE waits for the target, or for DMA. */
-typedef enum EspTask { IDLE, SELECT, TRANSFER, PAD, COMPLETE, REQUEST /* until the target asks for something */, TASKS } EspTask;
+typedef enum EspTask {
+    IDLE,
+    SELECT,
+    TRANSFER,
+    PAD,
+    COMPLETE,
+    REQUEST /* until the target asks for something */,
+    TASKS
+} EspTask;
 
 /* --- interrupts, counter, FIFO --- */
 
@@ -83,7 +107,9 @@ static uint32_t give(Esp *e, uint32_t most, bool stop)
     return n;
 }
 
-/* From the target; one byte to the FIFO, or by DMA. The last byte of a message is taken, but not acknowledged: e->held. */
+/*
+ * From the target; one byte to the FIFO, or by DMA. The last byte of a message is taken, but not acknowledged: e->held.
+ */
 static uint32_t take(Esp *e)
 {
     uint32_t n;
@@ -175,7 +201,8 @@ static void run_transfer(Esp *e)
     Parallel *p = &e->wires;
     if (!begun(e))
         return;
-    if (e->phase == PHASE_STATUS && e->dma && e->count > 1) /* SeaBIOS asks for the data of a command that has failed, and waits for the counter */
+    /* SeaBIOS asks for the data of a command that has failed, and waits for the counter */
+    if (e->phase == PHASE_STATUS && e->dma && e->count > 1)
         count_down(e, e->count);
     while (p->connected && p->phase == e->phase && !e->held) {
         bool room = e->dma ? e->count : e->phase & 1 || e->fifo_len;
@@ -307,10 +334,15 @@ static void initiate(Esp *e)
     }
 }
 
-/* What an idle chip is told. ACK of a message is let go of by whatever comes next: SeaBIOS does not accept the last one. */
+/*
+ * What an idle chip is told. ACK of a message is let go of by whatever comes next: SeaBIOS does not accept the last
+ * one.
+ */
 static void begin(Esp *e, uint8_t command)
 {
-    static const uint8_t transfers[] = { [CMD_TRANSFER] = TRANSFER, [CMD_COMPLETE] = COMPLETE, [CMD_ACCEPT] = REQUEST, [CMD_PAD] = PAD };
+    static const uint8_t transfers[] = {
+        [CMD_TRANSFER] = TRANSFER, [CMD_COMPLETE] = COMPLETE, [CMD_ACCEPT] = REQUEST, [CMD_PAD] = PAD
+    };
     bool connected = e->wires.connected;
     e->dma = command & CMD_DMA;
     e->command = command & (uint8_t)~CMD_DMA;
@@ -376,14 +408,18 @@ static bool immediate(Esp *e, uint8_t what)
     }
 }
 
-/* A reselection that nobody has read yet holds FIFO and command register; a selection that it has beaten is done with. */
+/*
+ * A reselection that nobody has read yet holds FIFO and command register; a selection that it has beaten is done with.
+ */
 static bool reselected(const Esp *e) { return e->interrupt & ESP_INT_RESELECTED; }
 
 static void write_command(Esp *e, uint8_t value)
 {
     uint8_t what = value & (uint8_t)~CMD_DMA;
     if (reselected(e) && what != CMD_RESET && what != CMD_RESET_BUS) {
-        e->interrupt |= what >= CMD_SELECT && what <= CMD_SELECT_ATN3 && what != CMD_LISTEN && what != CMD_DEAF ? ESP_INT_DONE : 0;
+        e->interrupt |= what >= CMD_SELECT && what <= CMD_SELECT_ATN3 && what != CMD_LISTEN && what != CMD_DEAF
+                            ? ESP_INT_DONE
+                            : 0;
         return;
     }
     if (value & CMD_DMA)
@@ -414,7 +450,10 @@ static uint8_t read_interrupt(Esp *e)
     return value;
 }
 
-/* Who takes a command's end out of the FIFO without asking for the interrupt polls, as SeaBIOS does: the system that it boots must not be interrupted. */
+/*
+ * Who takes a command's end out of the FIFO without asking for the interrupt polls, as SeaBIOS does: the system that it
+ * boots must not be interrupted.
+ */
 static uint8_t read_fifo(Esp *e)
 {
     uint8_t value = 0;
@@ -501,14 +540,29 @@ void esp_saving(Esp *e)
 
 bool esp_loaded(Esp *e)
 {
-    return parallel_loaded(&e->wires) && e->fifo_len <= ESP_FIFO_SIZE && e->task < TASKS && e->phase <= PHASE_NONE && e->count <= 1u << 24 &&
-           (!e->held || e->wires.phase == PHASE_MSG_IN);
+    return parallel_loaded(&e->wires) && e->fifo_len <= ESP_FIFO_SIZE && e->task < TASKS && e->phase <= PHASE_NONE &&
+           e->count <= 1u << 24 && (!e->held || e->wires.phase == PHASE_MSG_IN);
 }
 
-const StateField esp_state[] = {
-    STATE_STRUCT(Esp, wires, parallel_state), STATE_TIMER(Esp, later), STATE_BYTES(Esp, fifo), STATE_U8(Esp, fifo_len), STATE_U8(Esp, command),
-    STATE_U8(Esp, queued), STATE_U8(Esp, status), STATE_U8(Esp, interrupt), STATE_U8(Esp, next_interrupt), STATE_U8(Esp, step),
-    STATE_U8(Esp, destination), STATE_BYTES(Esp, config),
-    STATE_U32(Esp, start), STATE_U32(Esp, count), STATE_U8(Esp, task), STATE_U8(Esp, phase), STATE_U8(Esp, left), STATE_BOOL(Esp, dma),
-    STATE_BOOL(Esp, held), STATE_BOOL(Esp, listens), STATE_BOOL(Esp, id_shown), STATE_END_OF_TABLE
-};
+const StateField esp_state[] = { STATE_STRUCT(Esp, wires, parallel_state),
+                                 STATE_TIMER(Esp, later),
+                                 STATE_BYTES(Esp, fifo),
+                                 STATE_U8(Esp, fifo_len),
+                                 STATE_U8(Esp, command),
+                                 STATE_U8(Esp, queued),
+                                 STATE_U8(Esp, status),
+                                 STATE_U8(Esp, interrupt),
+                                 STATE_U8(Esp, next_interrupt),
+                                 STATE_U8(Esp, step),
+                                 STATE_U8(Esp, destination),
+                                 STATE_BYTES(Esp, config),
+                                 STATE_U32(Esp, start),
+                                 STATE_U32(Esp, count),
+                                 STATE_U8(Esp, task),
+                                 STATE_U8(Esp, phase),
+                                 STATE_U8(Esp, left),
+                                 STATE_BOOL(Esp, dma),
+                                 STATE_BOOL(Esp, held),
+                                 STATE_BOOL(Esp, listens),
+                                 STATE_BOOL(Esp, id_shown),
+                                 STATE_END_OF_TABLE };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The SCRIPTS processor of the LSI53C895A (Technical Manual, chapter 5). A guest's endless loop takes slices of time, and can be aborted. */
+/*
+ * The SCRIPTS processor of the LSI53C895A (Technical Manual, chapter 5). A guest's endless loop takes slices of time,
+ * and can be aborted.
+ */
 #include "hw/scsi/lsi.h"
 
 enum { SLICE = 4096, SLICE_PAUSE_NS = 100000, BYTES_PER_STEP = 64 };
@@ -15,7 +18,10 @@ static int32_t signed24(uint32_t v) { return (int32_t)(v << 8) >> 8; }
 
 static void wait_for(Lsi *s, LsiWait what) { s->wait = (uint8_t)what; }
 
-/* Nobody asks for a phase: this instruction again when somebody does; but nobody ever will after a selection that was not answered. */
+/*
+ * Nobody asks for a phase: this instruction again when somebody does; but nobody ever will after a selection that was
+ * not answered.
+ */
 static void wait_phase(Lsi *s)
 {
     if (s->unanswered) {
@@ -62,7 +68,10 @@ static Block block_of(Lsi *s, uint32_t insn, uint32_t addr)
     return b;
 }
 
-static void set_count(Lsi *s, uint32_t count) { lsi_set32(s, DBC, (lsi_reg32(s, DBC) & 0xff000000) | (count & 0xffffff)); }
+static void set_count(Lsi *s, uint32_t count)
+{
+    lsi_set32(s, DBC, (lsi_reg32(s, DBC) & 0xff000000) | (count & 0xffffff));
+}
 
 /* The target wants another phase than the program (4.3, CCNTL0; phase mismatch registers). */
 static void mismatch(Lsi *s, uint32_t at, const Block *b, uint32_t moved, bool out)
@@ -80,7 +89,10 @@ static void mismatch(Lsi *s, uint32_t at, const Block *b, uint32_t moved, bool o
     lsi_set32(s, DSP, lsi_reg32(s, second ? PMJAD2 : PMJAD1));
 }
 
-/* Up to len bytes in the current phase. What comes in stays in a latch: the first byte for the program, the last one for those who read tags there. */
+/*
+ * Up to len bytes in the current phase. What comes in stays in a latch: the first byte for the program, the last one
+ * for those who read tags there.
+ */
 static uint32_t move(Lsi *s, uint64_t addr, uint32_t len, bool first)
 {
     uint32_t n;
@@ -101,14 +113,16 @@ static uint32_t block_move(Lsi *s, uint32_t insn, uint32_t addr)
 {
     uint32_t at = lsi_reg32(s, DSP) - 8;
     unsigned want = insn >> 24 & 7;
-    if (!(insn & 0x30ffffff)) /* no bytes: nothing, where the manual has an illegal instruction; SeaBIOS's commands without data have it */
+    /* no bytes: nothing, where the manual has an illegal instruction; SeaBIOS's commands without data have it */
+    if (!(insn & 0x30ffffff))
         return 0;
     Parallel *p = &s->wires;
     if (p->phase == PHASE_NONE) {
         wait_phase(s);
         return 0;
     }
-    if (p->phase == PHASE_COMMAND && want == PHASE_MSG_OUT && !p->current) /* SeaBIOS selects without attention, then sends IDENTIFY */
+    /* SeaBIOS selects without attention, then sends IDENTIFY */
+    if (p->phase == PHASE_COMMAND && want == PHASE_MSG_OUT && !p->current)
         parallel_attention(p, true);
     Block b = block_of(s, insn, addr);
     if (p->phase != want) {
@@ -156,7 +170,8 @@ static void select_target(Lsi *s, uint32_t insn, uint32_t addr)
         lsi_set32(s, DSP, jump);
         return;
     }
-    s->unanswered = !parallel_select(&s->wires, target, insn & 1 << 24); /* the program goes on until it needs the target */
+    /* the program goes on until it needs the target */
+    s->unanswered = !parallel_select(&s->wires, target, insn & 1 << 24);
 }
 
 static void wait_reselect(Lsi *s, uint32_t insn, uint32_t addr)
@@ -269,7 +284,10 @@ static void transfer_control(Lsi *s, uint32_t insn, uint32_t addr)
 
 /* --- memory (5.6, 5.7) --- */
 
-/* Programs for chips without load and store move memory to and from the chip's own registers, at their addresses on the bus. -1: none. */
+/*
+ * Programs for chips without load and store move memory to and from the chip's own registers, at their addresses on the
+ * bus. -1: none.
+ */
 static int own_register(const Lsi *s, uint64_t addr, uint32_t n)
 {
     uint64_t bar = pci_bar_addr(&s->pci, 1);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* LSI53C895A: registers, interrupts, life (Technical Manual, chapter 4); and the 53C810, its narrow ancestor without RAM of its own. */
+/*
+ * LSI53C895A: registers, interrupts, life (Technical Manual, chapter 4); and the 53C810, its narrow ancestor without
+ * RAM of its own.
+ */
 #include "hw/scsi/lsi.h"
 
 /* --- interrupts --- */
@@ -7,8 +10,10 @@
 void lsi_update_irq(Lsi *s)
 {
     uint8_t dstat = s->reg[DSTAT] & (uint8_t)~DSTAT_DFE, *istat = &s->reg[ISTAT0];
-    *istat = (uint8_t)((*istat & ~(ISTAT_DIP | ISTAT_SIP)) | (dstat ? ISTAT_DIP : 0) | (s->reg[SIST0] || s->reg[SIST1] ? ISTAT_SIP : 0));
-    pci_set_irq(&s->pci, dstat & s->reg[DIEN] || s->reg[SIST0] & s->reg[SIEN0] || s->reg[SIST1] & s->reg[SIEN1] || *istat & ISTAT_INTF);
+    *istat = (uint8_t)((*istat & ~(ISTAT_DIP | ISTAT_SIP)) | (dstat ? ISTAT_DIP : 0) |
+                       (s->reg[SIST0] || s->reg[SIST1] ? ISTAT_SIP : 0));
+    pci_set_irq(&s->pci, dstat & s->reg[DIEN] || s->reg[SIST0] & s->reg[SIEN0] || s->reg[SIST1] & s->reg[SIEN1] ||
+                             *istat & ISTAT_INTF);
 }
 
 void lsi_stop_dma(Lsi *s, uint8_t dstat)
@@ -31,9 +36,11 @@ void lsi_stop_scsi(Lsi *s, uint8_t sist0, uint8_t sist1)
 /* --- registers --- */
 
 /* Values after reset that are not zero. */
-static const struct { uint8_t at, value; } after_reset[] = {
-    { SCNTL0, 0xc0 }, { DSTAT, DSTAT_DFE }, { CTEST1, 0xf0 }, { MACNTL, 0xd0 }, { GPREG, 0x1f }, { GPCNTL, 0x0f }, { STEST4, 0xe0 },
-    { SCID, PARALLEL_OWN_ID }, { RESPID0, 1 << PARALLEL_OWN_ID },
+static const struct { uint8_t at, value;
+} after_reset[] = {
+    { SCNTL0, 0xc0 }, { DSTAT, DSTAT_DFE },      { CTEST1, 0xf0 },
+    { MACNTL, 0xd0 }, { GPREG, 0x1f },           { GPCNTL, 0x0f },
+    { STEST4, 0xe0 }, { SCID, PARALLEL_OWN_ID }, { RESPID0, 1 << PARALLEL_OWN_ID },
 };
 
 static void soft_reset(Lsi *s)
@@ -132,7 +139,18 @@ void lsi_write(Lsi *s, unsigned at, uint8_t value)
 {
     uint8_t old = s->reg[at];
     switch (at) {
-    case DSTAT: case SSTAT0: case SSTAT1: case SSTAT2: case ISTAT1: case SIST0: case SIST1: case SBCL: case SSID: case CTEST2: case SIDL: case SIDL + 1:
+    case DSTAT:
+    case SSTAT0:
+    case SSTAT1:
+    case SSTAT2:
+    case ISTAT1:
+    case SIST0:
+    case SIST1:
+    case SBCL:
+    case SSID:
+    case CTEST2:
+    case SIDL:
+    case SIDL + 1:
     case SBDL: case SBDL + 1: case STEST4: case DFIFO: return; /* read-only */
     case SCNTL1: write_scntl1(s, old, value); return;
     case ISTAT0: write_istat(s, value); return;
@@ -190,7 +208,10 @@ static void general_over(void *opaque)
 
 /* --- the device --- */
 
-static void asks(Parallel *p, bool reselect) { lsi_wake(container_of(p, Lsi, wires), reselect ? WAIT_RESELECT : WAIT_PHASE); }
+static void asks(Parallel *p, bool reselect)
+{
+    lsi_wake(container_of(p, Lsi, wires), reselect ? WAIT_RESELECT : WAIT_PHASE);
+}
 
 static void init(Device *d)
 {
@@ -255,18 +276,23 @@ static void stop(Device *d)
     timer_free(s->general);
 }
 
-static const StateField state[] = {
-    STATE_BYTES(Lsi, reg), STATE_BOOL(Lsi, carry), STATE_BOOL(Lsi, unanswered), STATE_U8(Lsi, wait), STATE_U32(Lsi, reselect_at),
-    STATE_STRUCT(Lsi, wires, parallel_state), STATE_TIMER(Lsi, slice), STATE_TIMER(Lsi, general), STATE_END_OF_TABLE
-};
+static const StateField state[] = { STATE_BYTES(Lsi, reg),       STATE_BOOL(Lsi, carry),
+                                    STATE_BOOL(Lsi, unanswered), STATE_U8(Lsi, wait),
+                                    STATE_U32(Lsi, reselect_at), STATE_STRUCT(Lsi, wires, parallel_state),
+                                    STATE_TIMER(Lsi, slice),     STATE_TIMER(Lsi, general),
+                                    STATE_END_OF_TABLE };
 static const char *const provides[] = { "scsi", NULL };
 #define TYPE(id, name_, alias_, desc_, device_, ...) \
-    static const PciDeviceInfo id##_info = { .vendor = 0x1000, .device = device_, .class_code = 0x010000, .interrupt_pin = 1, __VA_ARGS__ }; \
+    static const PciDeviceInfo id##_info = { .vendor = 0x1000, .device = device_, .class_code = 0x010000, \
+        .interrupt_pin = 1, __VA_ARGS__ }; \
     static const DeviceType id = { \
-        .name = name_, .alias = alias_, .desc = desc_, .category = "Storage", .size = sizeof(Lsi), .bus = "pci", .user_creatable = true, \
-        .provides = provides, .base = &pci_device_type, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, \
+        .name = name_, .alias = alias_, .desc = desc_, .category = "Storage", .size = sizeof(Lsi), .bus = "pci", \
+        .user_creatable = true, \
+        .provides = provides, .base = &pci_device_type, .state = state, .init = init, .start = start, .reset = reset, \
+        .saving = saving, \
         .loaded = loaded, .stop = stop, .class_data = &id##_info, \
     }; \
     DEVICE_REGISTER(id)
-TYPE(lsi895a_type, "lsi53c895a", "lsi", "LSI53C895A SCSI adapter", LSI_895A, .subsystem_vendor = 0x1000, .subsystem = 0x1000)
+TYPE(lsi895a_type, "lsi53c895a", "lsi", "LSI53C895A SCSI adapter", LSI_895A, .subsystem_vendor = 0x1000,
+     .subsystem = 0x1000)
 TYPE(lsi810_type, "lsi53c810", NULL, "LSI53C810 SCSI adapter", LSI_810, .no_subsystem = true)

@@ -3,14 +3,42 @@
 #include "base/iov.h"
 #include "hw/scsi/megasas.h"
 
-enum { CTRL_GET_INFO = 0x01010000, CTRL_GET_PROPERTIES = 0x01020100, CTRL_SET_PROPERTIES = 0x01020200, EVENT_GET_INFO = 0x01040100, EVENT_GET = 0x01040300,
-       EVENT_WAIT = 0x01040500, CTRL_SHUTDOWN = 0x01050000, CTRL_HIBERNATE = 0x01060000, CTRL_TIME_GET = 0x01080101, CACHE_FLUSH = 0x01101000,
-       PD_GET_LIST = 0x02010000, PD_LIST_QUERY = 0x02010100, PD_GET_INFO = 0x02020000, LD_GET_LIST = 0x03010000, LD_LIST_QUERY = 0x03010100,
-       LD_GET_INFO = 0x03020000, LD_GET_PROPERTIES = 0x03030000, CONFIG_READ = 0x04010000, CLUSTER_RESET_LD = 0x08010200 };
-enum { MBOX = 28, LIST = 40, REPLY_MAX = 8192, INFO_BYTES = 2048, PROPERTIES_BYTES = 64, PD_BYTES = 512, LD_BYTES = 384 };
+enum {
+    CTRL_GET_INFO = 0x01010000,
+    CTRL_GET_PROPERTIES = 0x01020100,
+    CTRL_SET_PROPERTIES = 0x01020200,
+    EVENT_GET_INFO = 0x01040100,
+    EVENT_GET = 0x01040300,
+    EVENT_WAIT = 0x01040500,
+    CTRL_SHUTDOWN = 0x01050000,
+    CTRL_HIBERNATE = 0x01060000,
+    CTRL_TIME_GET = 0x01080101,
+    CACHE_FLUSH = 0x01101000,
+    PD_GET_LIST = 0x02010000,
+    PD_LIST_QUERY = 0x02010100,
+    PD_GET_INFO = 0x02020000,
+    LD_GET_LIST = 0x03010000,
+    LD_LIST_QUERY = 0x03010100,
+    LD_GET_INFO = 0x03020000,
+    LD_GET_PROPERTIES = 0x03030000,
+    CONFIG_READ = 0x04010000,
+    CLUSTER_RESET_LD = 0x08010200
+};
+enum {
+    MBOX = 28,
+    LIST = 40,
+    REPLY_MAX = 8192,
+    INFO_BYTES = 2048,
+    PROPERTIES_BYTES = 64,
+    PD_BYTES = 512,
+    LD_BYTES = 384
+};
 enum { EVENT_LD_CREATED = 0x8a, EVENT_LD_DELETED = 0x8b, EVENT_PD_INSERTED = 0x5b, EVENT_PD_REMOVED = 0x70 };
 
-static uint64_t sas_address(const Megasas *s) { return s->sas_address ? s->sas_address : 0x3525400000000000 | (uint64_t)s->pci.devfn << 5; }
+static uint64_t sas_address(const Megasas *s)
+{
+    return s->sas_address ? s->sas_address : 0x3525400000000000 | (uint64_t)s->pci.devfn << 5;
+}
 static uint64_t unit_address(const Megasas *s, unsigned target) { return sas_address(s) + 1 + target; }
 static uint64_t unit_blocks(const ScsiDevice *d) { return blk_size(d->blk) / 512; }
 
@@ -219,11 +247,26 @@ static size_t config(Megasas *s, const uint8_t *mbox, uint8_t *p)
 
 /* --- the commands --- */
 
-static const struct { uint32_t opcode; bool may_be_empty; size_t (*run)(Megasas *s, const uint8_t *mbox, uint8_t *reply); } commands[] = {
-    { CTRL_GET_INFO, false, controller_info }, { CTRL_GET_PROPERTIES, false, properties }, { CTRL_SET_PROPERTIES, true, nothing },
-    { EVENT_GET_INFO, false, event_info }, { EVENT_GET, true, nothing }, { CTRL_SHUTDOWN, true, nothing }, { CTRL_HIBERNATE, true, nothing },
-    { CTRL_TIME_GET, false, time_now }, { PD_GET_LIST, false, pd_list }, { PD_LIST_QUERY, false, pd_query }, { PD_GET_INFO, false, pd_info },
-    { LD_GET_LIST, false, ld_list }, { LD_LIST_QUERY, false, ld_query }, { LD_GET_INFO, false, ld_info }, { LD_GET_PROPERTIES, false, ld_properties },
+static const struct {
+    uint32_t opcode;
+    bool may_be_empty;
+    size_t (*run)(Megasas *s, const uint8_t *mbox, uint8_t *reply);
+} commands[] = {
+    { CTRL_GET_INFO, false, controller_info },
+    { CTRL_GET_PROPERTIES, false, properties },
+    { CTRL_SET_PROPERTIES, true, nothing },
+    { EVENT_GET_INFO, false, event_info },
+    { EVENT_GET, true, nothing },
+    { CTRL_SHUTDOWN, true, nothing },
+    { CTRL_HIBERNATE, true, nothing },
+    { CTRL_TIME_GET, false, time_now },
+    { PD_GET_LIST, false, pd_list },
+    { PD_LIST_QUERY, false, pd_query },
+    { PD_GET_INFO, false, pd_info },
+    { LD_GET_LIST, false, ld_list },
+    { LD_LIST_QUERY, false, ld_query },
+    { LD_GET_INFO, false, ld_info },
+    { LD_GET_PROPERTIES, false, ld_properties },
     { CONFIG_READ, false, config },
 };
 
@@ -284,7 +327,10 @@ static unsigned reset_ld(Megasas *s, unsigned target)
     return MFI_OK;
 }
 
-/* CACHE_FLUSH has nothing to do: logical drives cache nothing, and other units' caches guests flush by SYNCHRONIZE CACHE. */
+/*
+ * CACHE_FLUSH has nothing to do: logical drives cache nothing, and other units' caches guests flush by SYNCHRONIZE
+ * CACHE.
+ */
 unsigned mfi_dcmd(MfiFrame *f)
 {
     uint32_t opcode = load_le32(f->b + F_BODY);

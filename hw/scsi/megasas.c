@@ -76,7 +76,10 @@ bool mfi_map(const MfiFrame *f, DmaVec *v, unsigned offset, uint64_t len)
 
 /* --- SCSI --- */
 
-static uint64_t sense_address(const MfiFrame *f) { return load_le32(f->b + 24) | (f->flags & MFI_SENSE64 ? (uint64_t)load_le32(f->b + 28) << 32 : 0); }
+static uint64_t sense_address(const MfiFrame *f)
+{
+    return load_le32(f->b + 24) | (f->flags & MFI_SENSE64 ? (uint64_t)load_le32(f->b + 28) << 32 : 0);
+}
 
 static void complete(ScsiRequest *r)
 {
@@ -218,8 +221,14 @@ static bool restart_request(ScsiBus *b, const uint8_t *bytes, size_t len)
 }
 
 static void hotplugged(ScsiBus *b, ScsiDevice *d, bool added) { mfi_event(container_of(b, Megasas, bus), d, added); }
-static const ScsiHost host = { .channels = 1, .targets = MFI_TARGETS, .luns = 1, .complete = complete, .drop = dropped, .save = save_request,
-                               .restart = restart_request, .hotplug = hotplugged };
+static const ScsiHost host = { .channels = 1,
+                               .targets = MFI_TARGETS,
+                               .luns = 1,
+                               .complete = complete,
+                               .drop = dropped,
+                               .save = save_request,
+                               .restart = restart_request,
+                               .hotplug = hotplugged };
 
 /* --- registers --- */
 
@@ -276,7 +285,10 @@ static uint64_t read_state(Device *d, const Reg *r, unsigned i, uint64_t stored)
     return s->state | (s->msix != PCI_OFF ? CAN_MSIX : 0) | s->max_sge << 16 | s->max_cmds;
 }
 
-static void mask_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update_irq(megasas_of(d), true); }
+static void mask_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    update_irq(megasas_of(d), true);
+}
 
 static void clear_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -302,7 +314,12 @@ static const Reg regs[] = {
     { .name = "OMSG0", .at = 0x18, .size = 4, .field = REG_NO_FIELD, .read = read_state },
     { .name = "IDB", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .wrote = doorbell },
     { .name = "OSTS", .at = 0x30, .size = 4, .field = offsetof(Megasas, status), .ro = UINT32_MAX },
-    { .name = "OMSK", .at = 0x34, .size = 4, .field = offsetof(Megasas, mask), .reset = UINT32_MAX, .wrote = mask_wrote },
+    { .name = "OMSK",
+      .at = 0x34,
+      .size = 4,
+      .field = offsetof(Megasas, mask),
+      .reset = UINT32_MAX,
+      .wrote = mask_wrote },
     { .name = "IQP", .at = 0x40, .size = 4, .field = REG_NO_FIELD, .wrote = queue_wrote },
     { .name = "ODCR0", .at = 0xa0, .size = 4, .field = REG_NO_FIELD, .wrote = clear_wrote },
     { .name = "OSP0", .at = 0xb0, .size = 4, .field = REG_NO_FIELD, .read = read_state },
@@ -322,7 +339,8 @@ static bool start(Device *d, Error **errp)
     Megasas *s = megasas_of(d);
     bool gen2 = s->pci.info->device == 0x0079;
     scsi_bus_init(&s->bus, &host, d);
-    s->bus.durable = !s->jbod; /* the cache of logical drives is the firmware's affair: drivers end SYNCHRONIZE CACHE themselves */
+    /* the cache of logical drives is the firmware's affair: drivers end SYNCHRONIZE CACHE themselves */
+    s->bus.durable = !s->jbod;
     s->io = d->region[1] = mem_alias_new("megasas-io", d->region[0], 0, IO_SIZE);
     s->queue = d->region[2] = mem_container_new("megasas-queue", QUEUE_SIZE); /* nothing is in it */
     s->bar = d->region[3] = mem_container_new("megasas-bar", BAR_SIZE);
@@ -335,7 +353,8 @@ static bool start(Device *d, Error **errp)
     if (s->msi != PCI_OFF)
         msi_init(&s->pci, 0, 1, true, false);
     s->state = STATE_READY;
-    return s->msix == PCI_OFF || msix_init(&s->pci, MSIX_AT, MSIX_VECTORS, gen2 ? 1 : 0, s->bar, MSIX_TABLE, gen2 ? 1 : 0, s->bar, MSIX_PBA, errp);
+    return s->msix == PCI_OFF || msix_init(&s->pci, MSIX_AT, MSIX_VECTORS, gen2 ? 1 : 0, s->bar, MSIX_TABLE,
+                                           gen2 ? 1 : 0, s->bar, MSIX_PBA, errp);
 }
 
 static void reset(Device *d, ResetPhase phase)
@@ -371,22 +390,35 @@ static void stop(Device *d) { scsi_bus_fini(&megasas_of(d)->bus); }
     DEFINE_PROP_U64("sas_address", Megasas, sas_address, 0, "of its port; 0: made from its place"), \
     DEFINE_PROP_ENUM("msi", Megasas, msi, PCI_AUTO, pci_on_off_auto, "interrupts by MSI"), \
     DEFINE_PROP_ENUM("msix", Megasas, msix, PCI_AUTO, pci_on_off_auto, "interrupts by MSI-X"), \
-    DEFINE_PROP_BOOL("use_jbod", Megasas, jbod, false, "units are physical disks, not logical drives"), DEFINE_PROP_END }
+    DEFINE_PROP_BOOL("use_jbod", Megasas, jbod, false, "units are physical disks, not logical drives"), \
+    DEFINE_PROP_END }
 static const Property props[] = PROPS(1000), props_gen2[] = PROPS(1008);
-static const StateField state[] = {
-    STATE_U32(Megasas, state), STATE_U32(Megasas, sequence), STATE_U64(Megasas, replies), STATE_U64(Megasas, producer_at),
-    STATE_U64(Megasas, consumer_at), STATE_U32(Megasas, entries), STATE_U32(Megasas, produced), STATE_BOOL(Megasas, wide),
-    STATE_U64(Megasas, event_frame), STATE_U32(Megasas, event_count), STATE_U32(Megasas, event_told), STATE_END_OF_TABLE
-};
+static const StateField state[] = { STATE_U32(Megasas, state),       STATE_U32(Megasas, sequence),
+                                    STATE_U64(Megasas, replies),     STATE_U64(Megasas, producer_at),
+                                    STATE_U64(Megasas, consumer_at), STATE_U32(Megasas, entries),
+                                    STATE_U32(Megasas, produced),    STATE_BOOL(Megasas, wide),
+                                    STATE_U64(Megasas, event_frame), STATE_U32(Megasas, event_count),
+                                    STATE_U32(Megasas, event_told),  STATE_END_OF_TABLE };
 static const char *const provides[] = { "scsi", NULL };
 #define MEGASAS_TYPE(name_, desc_, props_, info_) \
-    { .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Megasas), .bus = "pci", .user_creatable = true, .provides = provides, \
-      .base = &pci_device_type, .banks = banks, .props = props_, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, \
+    { .name = name_, .desc = desc_, .category = "Storage", .size = sizeof(Megasas), .bus = "pci", \
+        .user_creatable = true, .provides = provides, \
+      .base = &pci_device_type, .banks = banks, .props = props_, .state = state, .init = init, .start = start, \
+      .reset = reset, .saving = saving, \
       .loaded = loaded, .stop = stop, .class_data = &info_ }
-static const PciDeviceInfo info = { .vendor = 0x1000, .device = 0x0060, .class_code = 0x010400, .subsystem_vendor = 0x1000, .subsystem = 0x1013,
+static const PciDeviceInfo info = { .vendor = 0x1000,
+                                    .device = 0x0060,
+                                    .class_code = 0x010400,
+                                    .subsystem_vendor = 0x1000,
+                                    .subsystem = 0x1013,
                                     .interrupt_pin = 1 };
-static const PciDeviceInfo info_gen2 = { .vendor = 0x1000, .device = 0x0079, .class_code = 0x010400, .subsystem_vendor = 0x1000, .subsystem = 0x9261,
-                                         .interrupt_pin = 1, .express = true };
+static const PciDeviceInfo info_gen2 = { .vendor = 0x1000,
+                                         .device = 0x0079,
+                                         .class_code = 0x010400,
+                                         .subsystem_vendor = 0x1000,
+                                         .subsystem = 0x9261,
+                                         .interrupt_pin = 1,
+                                         .express = true };
 static const DeviceType megasas_type = MEGASAS_TYPE("megasas", "LSI MegaRAID SAS 1078", props, info);
 DEVICE_REGISTER(megasas_type)
 static const DeviceType gen2_type = MEGASAS_TYPE("megasas-gen2", "LSI MegaRAID SAS 2108", props_gen2, info_gen2);

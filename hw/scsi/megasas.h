@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MegaRAID SAS 8708EM2 (SAS1078) and 9260-8i (SAS2108): between its parts. Source: the register and frame layouts of the BSD drivers' mfireg.h
- * (NetBSD, OpenBSD). The guest gives frames by their address; the firmware answers in the frame, and puts its context into a reply queue.
+ * MegaRAID SAS 8708EM2 (SAS1078) and 9260-8i (SAS2108): between its parts. Source: the register and frame layouts of
+ * the BSD drivers' mfireg.h (NetBSD, OpenBSD). The guest gives frames by their address; the firmware answers in the
+ * frame, and puts its context into a reply queue.
  */
 #ifndef HW_SCSI_MEGASAS_H
 #define HW_SCSI_MEGASAS_H
@@ -14,13 +15,34 @@ enum { MFI_TARGETS = 64, MFI_FRAME = 64, MFI_SGES_MAX = 255, MFI_EVENT_BYTES = 2
 /* Commands of frames. */
 enum { MFI_INIT, MFI_LD_READ, MFI_LD_WRITE, MFI_LD_SCSI, MFI_PD_SCSI, MFI_DCMD, MFI_ABORT };
 /* Results of frames. */
-enum { MFI_OK = 0, MFI_INVALID_CMD = 1, MFI_INVALID_DCMD = 2, MFI_INVALID_PARAMETER = 3, MFI_ABORT_NOT_POSSIBLE = 5, MFI_NOT_FOUND = 0x0c,
-       MFI_DONE_WITH_ERROR = 0x2d, MFI_IO_FAILED = 0x2e, MFI_PENDING = 0x100 /* not to the guest: the frame is kept */ };
+enum {
+    MFI_OK = 0,
+    MFI_INVALID_CMD = 1,
+    MFI_INVALID_DCMD = 2,
+    MFI_INVALID_PARAMETER = 3,
+    MFI_ABORT_NOT_POSSIBLE = 5,
+    MFI_NOT_FOUND = 0x0c,
+    MFI_DONE_WITH_ERROR = 0x2d,
+    MFI_IO_FAILED = 0x2e,
+    MFI_PENDING = 0x100 /* not to the guest: the frame is kept */
+};
 /* Flags of frames. */
 enum { MFI_NO_REPLY = 1, MFI_SGL64 = 2, MFI_SENSE64 = 4, MFI_WRITE = 8, MFI_READ = 16, MFI_IEEE = 32 };
 /* Where things stand in a frame. */
-enum { F_CMD = 0, F_SENSE_LEN = 1, F_STATUS = 2, F_SCSI_STATUS = 3, F_TARGET = 4, F_LUN = 5, F_CDB_LEN = 6, F_SGES = 7, F_CONTEXT = 8, F_FLAGS = 16,
-       F_LENGTH = 20, F_BODY = 24 };
+enum {
+    F_CMD = 0,
+    F_SENSE_LEN = 1,
+    F_STATUS = 2,
+    F_SCSI_STATUS = 3,
+    F_TARGET = 4,
+    F_LUN = 5,
+    F_CDB_LEN = 6,
+    F_SGES = 7,
+    F_CONTEXT = 8,
+    F_FLAGS = 16,
+    F_LENGTH = 20,
+    F_BODY = 24
+};
 
 typedef struct Megasas {
     PciDevice pci;

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* LSI SAS1068: what it says of itself: facts, configuration pages of its ports and what is attached to them, events (MPI 1.5). */
+/*
+ * LSI SAS1068: what it says of itself: facts, configuration pages of its ports and what is attached to them, events
+ * (MPI 1.5).
+ */
 #include "base/iov.h"
 #include "hw/scsi/mptsas.h"
 
-enum { INFO_END_DEVICE = 1, INFO_SSP_INITIATOR = 0x40, INFO_SSP_TARGET = 0x400, RATE_3_0 = 9, RATES = 0x98 /* 1.5 to 3.0 */ };
+enum {
+    INFO_END_DEVICE = 1,
+    INFO_SSP_INITIATOR = 0x40,
+    INFO_SSP_TARGET = 0x400,
+    RATE_3_0 = 9,
+    RATES = 0x98 /* 1.5 to 3.0 */
+};
 enum { PAGE_MAX = 256, ATTACHED = MPT_PORTS + 1 /* handles: 1 to 8 are our ports, then what is attached to them */ };
 
 /* --- facts --- */
@@ -53,8 +62,14 @@ uint64_t mpt_port_address(const Mptsas *s, unsigned port)
 }
 
 bool mpt_attached(const Mptsas *s, unsigned port) { return port < MPT_PORTS && scsi_target_exists(&s->bus, 0, port); }
-static uint16_t handle_at(const Mptsas *s, unsigned port) { return mpt_attached(s, port) ? (uint16_t)(ATTACHED + port) : 0; }
-static bool handle_exists(const Mptsas *s, unsigned handle) { return handle && (handle < ATTACHED || mpt_attached(s, handle - ATTACHED)); }
+static uint16_t handle_at(const Mptsas *s, unsigned port)
+{
+    return mpt_attached(s, port) ? (uint16_t)(ATTACHED + port) : 0;
+}
+static bool handle_exists(const Mptsas *s, unsigned handle)
+{
+    return handle && (handle < ATTACHED || mpt_attached(s, handle - ATTACHED));
+}
 
 /* The handle that a page's address means; 0: none. Forms: the next one, bus and target, handle. */
 static unsigned device_handle(const Mptsas *s, uint32_t address)
@@ -150,14 +165,21 @@ static size_t phy_0(const Mptsas *s, uint32_t address, uint8_t *p)
     return 36;
 }
 
-static size_t phy_1(const Mptsas *s, uint32_t address, uint8_t *p) { return address >> 28 || (address & 0xff) >= MPT_PORTS ? 0 : 28; }
+static size_t phy_1(const Mptsas *s, uint32_t address, uint8_t *p)
+{
+    return address >> 28 || (address & 0xff) >= MPT_PORTS ? 0 : 28;
+}
 
 enum { TYPE_MANUFACTURING = 0x09, TYPE_EXTENDED = 0x0f, EXT_IO_UNIT = 0x10, EXT_DEVICE = 0x12, EXT_PHY = 0x13 };
-static const struct { uint8_t type, ext, number, version; size_t (*fill)(const Mptsas *s, uint32_t address, uint8_t *p); } pages[] = {
-    { TYPE_MANUFACTURING, 0, 0, 0, manufacturing_0 },
-    { TYPE_EXTENDED, EXT_IO_UNIT, 0, 4, io_unit_0 }, { TYPE_EXTENDED, EXT_IO_UNIT, 1, 7, io_unit_1 }, { TYPE_EXTENDED, EXT_IO_UNIT, 2, 6, io_unit_2 },
-    { TYPE_EXTENDED, EXT_IO_UNIT, 3, 6, io_unit_3 }, { TYPE_EXTENDED, EXT_DEVICE, 0, 5, device_0 }, { TYPE_EXTENDED, EXT_DEVICE, 1, 0, device_1 },
-    { TYPE_EXTENDED, EXT_PHY, 0, 1, phy_0 }, { TYPE_EXTENDED, EXT_PHY, 1, 0, phy_1 },
+static const struct {
+    uint8_t type, ext, number, version;
+    size_t (*fill)(const Mptsas *s, uint32_t address, uint8_t *p);
+} pages[] = {
+    { TYPE_MANUFACTURING, 0, 0, 0, manufacturing_0 }, { TYPE_EXTENDED, EXT_IO_UNIT, 0, 4, io_unit_0 },
+    { TYPE_EXTENDED, EXT_IO_UNIT, 1, 7, io_unit_1 },  { TYPE_EXTENDED, EXT_IO_UNIT, 2, 6, io_unit_2 },
+    { TYPE_EXTENDED, EXT_IO_UNIT, 3, 6, io_unit_3 },  { TYPE_EXTENDED, EXT_DEVICE, 0, 5, device_0 },
+    { TYPE_EXTENDED, EXT_DEVICE, 1, 0, device_1 },    { TYPE_EXTENDED, EXT_PHY, 0, 1, phy_0 },
+    { TYPE_EXTENDED, EXT_PHY, 1, 0, phy_1 },
 };
 
 /* --- CONFIG --- */

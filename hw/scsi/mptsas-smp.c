@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LSI SAS1068: its phys under control of the host (SAS I/O unit control), and SMP pass-through. There are no expanders: the only one who speaks SMP is the
- * controller itself, at the addresses of its ports (functions and frames: SAS-1.1, 10.4.3). Units speak SSP, none of them SATA.
+ * LSI SAS1068: its phys under control of the host (SAS I/O unit control), and SMP pass-through. There are no expanders:
+ * the only one who speaks SMP is the controller itself, at the addresses of its ports (functions and frames:
+ * SAS-1.1, 10.4.3). Units speak SSP, none of them SATA.
  */
 #include "base/iov.h"
 #include "hw/scsi/mptsas.h"
@@ -78,9 +79,15 @@ static unsigned phy_control(Smp *p)
 }
 
 /* Lengths without the CRC. */
-static const struct Function { uint8_t code; bool phy; uint8_t request, response; unsigned (*run)(Smp *p); } functions[] = {
-    { 0x00, false, 4, 28, report_general }, { 0x01, false, 4, 60, report_manufacturer }, { 0x10, true, 12, 52, discover },
-    { 0x11, true, 12, 28, report_errors }, { 0x12, true, 12, 56, report_sata }, { 0x91, true, 40, 4, phy_control },
+static const struct Function {
+    uint8_t code;
+    bool phy;
+    uint8_t request, response;
+    unsigned (*run)(Smp *p);
+} functions[] = {
+    { 0x00, false, 4, 28, report_general }, { 0x01, false, 4, 60, report_manufacturer },
+    { 0x10, true, 12, 52, discover },       { 0x11, true, 12, 28, report_errors },
+    { 0x12, true, 12, 56, report_sata },    { 0x91, true, 40, 4, phy_control },
 };
 
 /* Carries out a request of n bytes; returns how many the answer has. */
@@ -175,20 +182,41 @@ void mpt_smp(const MptMessage *m)
     bool ok = copy(m, LIST + mpt_element_bytes(m, LIST), p.a, &got, true);
     store_le16(a + 4, (uint16_t)got);
     memcpy(a + 24, p.a, 4);
-    answer_after_reset(m, p.reset, a, sizeof a, !ok ? MPI_INVALID_SGL : !want ? MPI_SMP_FAILED : got < want ? MPI_SMP_OVERRUN : MPI_OK);
+    answer_after_reset(m, p.reset, a, sizeof a,
+                       !ok          ? MPI_INVALID_SGL
+                       : !want      ? MPI_SMP_FAILED
+                       : got < want ? MPI_SMP_OVERRUN
+                                    : MPI_OK);
 }
 
 /* --- SAS_IO_UNIT_CONTROL --- */
 
 void mpt_sas_control(const MptMessage *m)
 {
-    enum { CLEAR_ABSENT = 1, CLEAR_ALL = 2, LINK_RESET = 6, HARD_RESET = 7, CLEAR_LOG = 8, MAP_CURRENT = 9, PRIMITIVE = 10, DISCOVERY = 11, PARAMETER = 14 };
+    enum {
+        CLEAR_ABSENT = 1,
+        CLEAR_ALL = 2,
+        LINK_RESET = 6,
+        HARD_RESET = 7,
+        CLEAR_LOG = 8,
+        MAP_CURRENT = 9,
+        PRIMITIVE = 10,
+        DISCOVERY = 11,
+        PARAMETER = 14
+    };
     uint8_t a[20] = { 0 };
     unsigned status = MPI_OK, phy = m->b[0x0e];
     memcpy(a, m->b, 7);
     switch (m->b[0]) {
-    case CLEAR_ABSENT: case CLEAR_ALL: case MAP_CURRENT: case DISCOVERY: case PARAMETER: break; /* places here do not change */
-    case LINK_RESET: case HARD_RESET: case CLEAR_LOG: case PRIMITIVE: status = phy < MPT_PORTS ? MPI_OK : MPI_INVALID_FIELD; break;
+    case CLEAR_ABSENT:
+    case CLEAR_ALL:
+    case MAP_CURRENT:
+    case DISCOVERY:
+    case PARAMETER: break; /* places here do not change */
+    case LINK_RESET:
+    case HARD_RESET:
+    case CLEAR_LOG:
+    case PRIMITIVE: status = phy < MPT_PORTS ? MPI_OK : MPI_INVALID_FIELD; break;
     default: status = MPI_INVALID_FIELD;
     }
     answer_after_reset(m, m->b[0] == HARD_RESET && status == MPI_OK ? (int)phy : -1, a, sizeof a, status);
@@ -200,5 +228,8 @@ void mpt_sata(const MptMessage *m)
 {
     uint8_t a[48] = { 0 };
     memcpy(a, m->b, 7);
-    mpt_answer(m, a, sizeof a, m->b[1] ? MPI_INVALID_BUS : mpt_attached(m->s, m->b[0]) ? MPI_INVALID_FIELD : MPI_NO_DEVICE);
+    mpt_answer(m, a, sizeof a,
+               m->b[1]                       ? MPI_INVALID_BUS
+               : mpt_attached(m->s, m->b[0]) ? MPI_INVALID_FIELD
+                                             : MPI_NO_DEVICE);
 }

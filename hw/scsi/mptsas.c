@@ -79,7 +79,8 @@ void mpt_answer(const MptMessage *m, uint8_t *answer, unsigned len, unsigned sta
     answer[M_FLAGS] |= m->b[M_FLAGS];
     memcpy(answer + M_CONTEXT, m->b + M_CONTEXT, 4);
     store_le16(answer + M_STATUS, (uint16_t)status);
-    if (m->at != MPT_BY_DOORBELL || m->b[M_FUNCTION] == MPI_TASK_MGMT) { /* which comes by the doorbell because it is urgent */
+    /* which comes by the doorbell because it is urgent */
+    if (m->at != MPT_BY_DOORBELL || m->b[M_FUNCTION] == MPI_TASK_MGMT) {
         frame_answer(s, answer, len);
         return;
     }
@@ -155,7 +156,8 @@ typedef struct Request {
     uint32_t length;
 } Request;
 
-static void scsi_answer(const MptMessage *m, unsigned status, uint8_t scsi_status, uint8_t scsi_state, uint64_t moved, uint32_t sense)
+static void scsi_answer(const MptMessage *m, unsigned status, uint8_t scsi_status, uint8_t scsi_state, uint64_t moved,
+                        uint32_t sense)
 {
     uint8_t a[36] = { 0 };
     memcpy(a, m->b, 6);
@@ -181,7 +183,8 @@ static void complete(ScsiRequest *r)
     else if (r->overrun)
         scsi_answer(m, MPI_OVERRUN, 0, 0, 0, 0);
     else if (r->status || r->done_bytes != q->length)
-        scsi_answer(m, r->done_bytes != q->length ? MPI_UNDERRUN : MPI_OK, r->status, sense ? SENSE_VALID : 0, r->done_bytes, sense);
+        scsi_answer(m, r->done_bytes != q->length ? MPI_UNDERRUN : MPI_OK, r->status, sense ? SENSE_VALID : 0,
+                    r->done_bytes, sense);
     else
         post(s, load_le32(m->b + M_CONTEXT)); /* all is well: the context says it */
     scsi_request_free(r);
@@ -209,11 +212,14 @@ static void start_scsi(const MptMessage *m)
     Request *q = g_new0(Request, 1);
     q->m = *m;
     q->length = length;
-    ScsiRequest *r = scsi_request_new(&s->bus, 0, m->b[0], lun_of(m->b + 0xc), m->b + 0x18, MIN(m->b[4], 16), load_le32(m->b + M_CONTEXT), q);
+    ScsiRequest *r = scsi_request_new(&s->bus, 0, m->b[0], lun_of(m->b + 0xc), m->b + 0x18, MIN(m->b[4], 16),
+                                      load_le32(m->b + M_CONTEXT), q);
     unsigned wrong = !r ? MPI_NO_DEVICE : 0;
-    if (r && ((r->dir == SCSI_FROM_DEVICE && direction == CONTROL_WRITE) || (r->dir == SCSI_TO_DEVICE && direction == CONTROL_READ)))
+    if (r && ((r->dir == SCSI_FROM_DEVICE && direction == CONTROL_WRITE) ||
+              (r->dir == SCSI_TO_DEVICE && direction == CONTROL_READ)))
         wrong = MPI_INVALID_FIELD;
-    else if (r && !mpt_map(m, scsi_request_map(r, pci_dma_space(&s->pci), pci_attrs(&s->pci)), 0x30, MIN(length, (uint32_t)SCSI_TRANSFER_MAX)))
+    else if (r && !mpt_map(m, scsi_request_map(r, pci_dma_space(&s->pci), pci_attrs(&s->pci)), 0x30,
+                           MIN(length, (uint32_t)SCSI_TRANSFER_MAX)))
         wrong = MPI_INVALID_SGL;
     if (!wrong) {
         scsi_request_go(r);
@@ -229,7 +235,9 @@ static void start_scsi(const MptMessage *m)
 
 static void tmf_done(ScsiBus *b, void *opaque, ScsiTmfResult result)
 {
-    static const uint8_t code[] = { [SCSI_TMF_COMPLETE] = 0, [SCSI_TMF_SUCCEEDED] = 8, [SCSI_TMF_BAD_TARGET] = 5, [SCSI_TMF_BAD_LUN] = 9 };
+    static const uint8_t code[] = {
+        [SCSI_TMF_COMPLETE] = 0, [SCSI_TMF_SUCCEEDED] = 8, [SCSI_TMF_BAD_TARGET] = 5, [SCSI_TMF_BAD_LUN] = 9
+    };
     g_autofree MptMessage *m = opaque;
     uint8_t a[24] = { 0 };
     memcpy(a, m->b, 2);
@@ -240,14 +248,22 @@ static void tmf_done(ScsiBus *b, void *opaque, ScsiTmfResult result)
 
 static void task_management(const MptMessage *m)
 {
-    static const ScsiTmf known[] = { 0, SCSI_ABORT_TASK, SCSI_ABORT_TASK_SET, SCSI_TARGET_RESET, SCSI_BUS_RESET, SCSI_LUN_RESET, SCSI_CLEAR_TASK_SET,
-                                     SCSI_QUERY_TASK, SCSI_CLEAR_ACA };
+    static const ScsiTmf known[] = { 0,
+                                     SCSI_ABORT_TASK,
+                                     SCSI_ABORT_TASK_SET,
+                                     SCSI_TARGET_RESET,
+                                     SCSI_BUS_RESET,
+                                     SCSI_LUN_RESET,
+                                     SCSI_CLEAR_TASK_SET,
+                                     SCSI_QUERY_TASK,
+                                     SCSI_CLEAR_ACA };
     uint8_t type = m->b[5];
     if (!type || type >= ARRAY_LEN(known) || m->b[1]) {
         plain_answer(m, MPI_INVALID_FIELD);
         return;
     }
-    scsi_task_management(&m->s->bus, known[type], 0, m->b[0], lun_of(m->b + 0xc), load_le32(m->b + 0x30), tmf_done, g_memdup2(m, sizeof *m));
+    scsi_task_management(&m->s->bus, known[type], 0, m->b[0], lun_of(m->b + 0xc), load_le32(m->b + 0x30), tmf_done,
+                         g_memdup2(m, sizeof *m));
 }
 
 /* --- messages --- */
@@ -323,9 +339,18 @@ static bool restart_request(ScsiBus *b, const uint8_t *bytes, size_t len)
     return len == 8 && load_le64(bytes) != MPT_BY_DOORBELL && run_frame(container_of(b, Mptsas, bus), load_le64(bytes));
 }
 
-static void hotplugged(ScsiBus *b, ScsiDevice *d, bool added) { mpt_device_event(container_of(b, Mptsas, bus), d, added); }
-static const ScsiHost host = { .channels = 1, .targets = MPT_PORTS, .luns = MPT_LUNS, .complete = complete, .drop = dropped, .save = save_request,
-                               .restart = restart_request, .hotplug = hotplugged };
+static void hotplugged(ScsiBus *b, ScsiDevice *d, bool added)
+{
+    mpt_device_event(container_of(b, Mptsas, bus), d, added);
+}
+static const ScsiHost host = { .channels = 1,
+                               .targets = MPT_PORTS,
+                               .luns = MPT_LUNS,
+                               .complete = complete,
+                               .drop = dropped,
+                               .save = save_request,
+                               .restart = restart_request,
+                               .hotplug = hotplugged };
 
 /* --- registers --- */
 
@@ -384,7 +409,8 @@ static void doorbell_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, ui
 static uint64_t doorbell_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
     Mptsas *s = mptsas_of(d);
-    uint32_t value = s->state | (uint32_t)(s->who & 7) << 24 | (s->doorbell == DOORBELL_WORDS || s->doorbell == DOORBELL_ANSWER ? DOORBELL_ACTIVE : 0);
+    uint32_t value = s->state | (uint32_t)(s->who & 7) << 24 |
+                     (s->doorbell == DOORBELL_WORDS || s->doorbell == DOORBELL_ANSWER ? DOORBELL_ACTIVE : 0);
     if (s->doorbell != DOORBELL_ANSWER)
         return value;
     value = (value & 0xffff0000) | load_le16(s->answer + 2 * s->words_out);
@@ -405,7 +431,10 @@ static void status_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint
 }
 
 static uint64_t status_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return mptsas_of(d)->his; }
-static void mask_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update_irq(mptsas_of(d), true); }
+static void mask_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    update_irq(mptsas_of(d), true);
+}
 
 static void sequence_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -451,11 +480,26 @@ static void free_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 }
 
 static const Reg regs[] = {
-    { .name = "DOORBELL", .at = 0x00, .size = 4, .field = REG_NO_FIELD, .read = doorbell_read, .wrote = doorbell_wrote },
+    { .name = "DOORBELL",
+      .at = 0x00,
+      .size = 4,
+      .field = REG_NO_FIELD,
+      .read = doorbell_read,
+      .wrote = doorbell_wrote },
     { .name = "WRITE_SEQ", .at = 0x04, .size = 4, .field = REG_NO_FIELD, .wrote = sequence_wrote },
-    { .name = "HOST_DIAG", .at = 0x08, .size = 4, .field = offsetof(Mptsas, diag), .ro = UINT32_MAX, .wrote = diag_wrote },
+    { .name = "HOST_DIAG",
+      .at = 0x08,
+      .size = 4,
+      .field = offsetof(Mptsas, diag),
+      .ro = UINT32_MAX,
+      .wrote = diag_wrote },
     { .name = "HIS", .at = 0x30, .size = 4, .field = REG_NO_FIELD, .read = status_read, .wrote = status_wrote },
-    { .name = "HIM", .at = 0x34, .size = 4, .field = offsetof(Mptsas, him), .reset = INT_DOORBELL | INT_REPLY, .wrote = mask_wrote },
+    { .name = "HIM",
+      .at = 0x34,
+      .size = 4,
+      .field = offsetof(Mptsas, him),
+      .reset = INT_DOORBELL | INT_REPLY,
+      .wrote = mask_wrote },
     { .name = "REQUEST", .at = 0x40, .size = 4, .field = REG_NO_FIELD, .wrote = request_wrote },
     { .name = "REPLY", .at = 0x44, .size = 4, .field = REG_NO_FIELD, .read = reply_read, .wrote = free_wrote },
     { .name = "HI_PRI", .at = 0x48, .size = 4, .field = REG_NO_FIELD, .wrote = request_wrote },
@@ -498,9 +542,10 @@ static bool loaded(Device *d, Error **errp)
 {
     Mptsas *s = mptsas_of(d);
     uint32_t state = s->state & 0xf0000000;
-    if ((state == STATE_READY || state == STATE_OPERATIONAL || state == STATE_FAULT) && s->doorbell <= DOORBELL_LAST && s->answer_len <= MPT_REPLY_MAX &&
-        s->words_want <= ARRAY_LEN(s->words) && s->free.count <= MPT_FREE_MAX && s->post.count <= MPT_POST_MAX && s->free.first < MPT_POST_MAX &&
-        s->post.first < MPT_POST_MAX && (s->doorbell != DOORBELL_WORDS || s->words_got < s->words_want) &&
+    if ((state == STATE_READY || state == STATE_OPERATIONAL || state == STATE_FAULT) && s->doorbell <= DOORBELL_LAST &&
+        s->answer_len <= MPT_REPLY_MAX && s->words_want <= ARRAY_LEN(s->words) && s->free.count <= MPT_FREE_MAX &&
+        s->post.count <= MPT_POST_MAX && s->free.first < MPT_POST_MAX && s->post.first < MPT_POST_MAX &&
+        (s->doorbell != DOORBELL_WORDS || s->words_got < s->words_want) &&
         (s->doorbell != DOORBELL_ANSWER || 2 * s->words_out < s->answer_len)) {
         update_irq(s, false);
         return true;
@@ -515,20 +560,54 @@ static const Property props[] = {
     DEFINE_PROP_U64("sas_address", Mptsas, sas_address, 0, "of its first port; 0: made from its place"),
     DEFINE_PROP_ENUM("msi", Mptsas, msi, PCI_AUTO, pci_on_off_auto, "interrupts by MSI"), DEFINE_PROP_END
 };
-static const StateField queue_state[] = { STATE_U32(MptQueue, count), STATE_U32(MptQueue, first), STATE_U32_ARRAY(MptQueue, entry), STATE_END_OF_TABLE };
-static const StateField state_fields[] = {
-    STATE_U32(Mptsas, state), STATE_U32(Mptsas, his), STATE_U32(Mptsas, sequence), STATE_U8(Mptsas, who), STATE_U8(Mptsas, max_devices),
-    STATE_U8(Mptsas, max_buses), STATE_U16(Mptsas, reply_size), STATE_U32(Mptsas, high), STATE_U32(Mptsas, sense_high), STATE_BOOL(Mptsas, events),
-    STATE_U32(Mptsas, event_context), STATE_U8(Mptsas, doorbell), STATE_U8(Mptsas, words_want), STATE_U8(Mptsas, words_got),
-    STATE_U8(Mptsas, words_out), STATE_U32_ARRAY(Mptsas, words), STATE_BYTES(Mptsas, answer), STATE_U8(Mptsas, answer_len),
-    STATE_STRUCT(Mptsas, free, queue_state), STATE_STRUCT(Mptsas, post, queue_state), STATE_END_OF_TABLE
-};
+static const StateField queue_state[] = { STATE_U32(MptQueue, count), STATE_U32(MptQueue, first),
+                                          STATE_U32_ARRAY(MptQueue, entry), STATE_END_OF_TABLE };
+static const StateField state_fields[] = { STATE_U32(Mptsas, state),
+                                           STATE_U32(Mptsas, his),
+                                           STATE_U32(Mptsas, sequence),
+                                           STATE_U8(Mptsas, who),
+                                           STATE_U8(Mptsas, max_devices),
+                                           STATE_U8(Mptsas, max_buses),
+                                           STATE_U16(Mptsas, reply_size),
+                                           STATE_U32(Mptsas, high),
+                                           STATE_U32(Mptsas, sense_high),
+                                           STATE_BOOL(Mptsas, events),
+                                           STATE_U32(Mptsas, event_context),
+                                           STATE_U8(Mptsas, doorbell),
+                                           STATE_U8(Mptsas, words_want),
+                                           STATE_U8(Mptsas, words_got),
+                                           STATE_U8(Mptsas, words_out),
+                                           STATE_U32_ARRAY(Mptsas, words),
+                                           STATE_BYTES(Mptsas, answer),
+                                           STATE_U8(Mptsas, answer_len),
+                                           STATE_STRUCT(Mptsas, free, queue_state),
+                                           STATE_STRUCT(Mptsas, post, queue_state),
+                                           STATE_END_OF_TABLE };
 static const char *const provides[] = { "scsi", NULL };
-static const PciDeviceInfo info = { .vendor = 0x1000, .device = 0x0054, .class_code = 0x010000, .subsystem_vendor = 0x1000, .subsystem = 0x8000,
+static const PciDeviceInfo info = { .vendor = 0x1000,
+                                    .device = 0x0054,
+                                    .class_code = 0x010000,
+                                    .subsystem_vendor = 0x1000,
+                                    .subsystem = 0x8000,
                                     .interrupt_pin = 1 };
 static const DeviceType mptsas_type = {
-    .name = "mptsas1068", .desc = "LSI SAS 1068", .category = "Storage", .size = sizeof(Mptsas), .bus = "pci", .user_creatable = true,
-    .provides = provides, .base = &pci_device_type, .banks = banks, .props = props, .state = state_fields, .init = init, .start = start, .reset = reset,
-    .saving = saving, .loaded = loaded, .stop = stop, .class_data = &info,
+    .name = "mptsas1068",
+    .desc = "LSI SAS 1068",
+    .category = "Storage",
+    .size = sizeof(Mptsas),
+    .bus = "pci",
+    .user_creatable = true,
+    .provides = provides,
+    .base = &pci_device_type,
+    .banks = banks,
+    .props = props,
+    .state = state_fields,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
+    .class_data = &info,
 };
 DEVICE_REGISTER(mptsas_type)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LSI SAS1068 (Fusion-MPT): between its parts. Source: Fusion-MPT Message Passing Interface Specification 1.5, as its structures stand in the BSD
- * drivers' mpilib. Messages come by their address in the request FIFO, or word by word by the doorbell; answers go to reply frames that the guest
- * has put into the free FIFO, or back by the doorbell.
+ * LSI SAS1068 (Fusion-MPT): between its parts. Source: Fusion-MPT Message Passing Interface Specification 1.5, as its
+ * structures stand in the BSD drivers' mpilib. Messages come by their address in the request FIFO, or word by word by
+ * the doorbell; answers go to reply frames that the guest has put into the free FIFO, or back by the doorbell.
  */
 #ifndef HW_SCSI_MPTSAS_H
 #define HW_SCSI_MPTSAS_H
@@ -12,11 +12,40 @@
 #include "hw/scsi/scsi.h"
 
 enum { MPT_PORTS = 8, MPT_LUNS = 256, MPT_FRAME = 128, MPT_FREE_MAX = 128, MPT_POST_MAX = 512, MPT_REPLY_MAX = 128 };
-enum { MPI_SCSI_IO = 0, MPI_TASK_MGMT = 1, MPI_IOC_INIT = 2, MPI_IOC_FACTS = 3, MPI_CONFIG = 4, MPI_PORT_FACTS = 5, MPI_PORT_ENABLE = 6, MPI_EVENTS = 7,
-       MPI_EVENT_ACK = 8, MPI_SMP = 0x1a, MPI_SAS_CONTROL = 0x1b, MPI_SATA = 0x1c, MPI_RESET = 0x40, MPI_UNIT_RESET = 0x41, MPI_HANDSHAKE = 0x42 };
-enum { MPI_OK = 0, MPI_INVALID_FUNCTION = 1, MPI_INVALID_SGL = 3, MPI_INVALID_FIELD = 7, MPI_INVALID_STATE = 8, MPI_CONFIG_ACTION = 0x20,
-       MPI_CONFIG_TYPE = 0x21, MPI_CONFIG_PAGE = 0x22, MPI_INVALID_BUS = 0x41, MPI_NO_DEVICE = 0x43, MPI_OVERRUN = 0x44, MPI_UNDERRUN = 0x45,
-       MPI_TERMINATED = 0x48, MPI_SMP_FAILED = 0x90, MPI_SMP_OVERRUN = 0x91 };
+enum {
+    MPI_SCSI_IO = 0,
+    MPI_TASK_MGMT = 1,
+    MPI_IOC_INIT = 2,
+    MPI_IOC_FACTS = 3,
+    MPI_CONFIG = 4,
+    MPI_PORT_FACTS = 5,
+    MPI_PORT_ENABLE = 6,
+    MPI_EVENTS = 7,
+    MPI_EVENT_ACK = 8,
+    MPI_SMP = 0x1a,
+    MPI_SAS_CONTROL = 0x1b,
+    MPI_SATA = 0x1c,
+    MPI_RESET = 0x40,
+    MPI_UNIT_RESET = 0x41,
+    MPI_HANDSHAKE = 0x42
+};
+enum {
+    MPI_OK = 0,
+    MPI_INVALID_FUNCTION = 1,
+    MPI_INVALID_SGL = 3,
+    MPI_INVALID_FIELD = 7,
+    MPI_INVALID_STATE = 8,
+    MPI_CONFIG_ACTION = 0x20,
+    MPI_CONFIG_TYPE = 0x21,
+    MPI_CONFIG_PAGE = 0x22,
+    MPI_INVALID_BUS = 0x41,
+    MPI_NO_DEVICE = 0x43,
+    MPI_OVERRUN = 0x44,
+    MPI_UNDERRUN = 0x45,
+    MPI_TERMINATED = 0x48,
+    MPI_SMP_FAILED = 0x90,
+    MPI_SMP_OVERRUN = 0x91
+};
 /* Where things stand in every message and answer. */
 enum { M_LENGTH = 2 /* of answers: words */, M_FUNCTION = 3, M_FLAGS = 7, M_CONTEXT = 8, M_STATUS = 14 };
 

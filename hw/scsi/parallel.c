@@ -3,8 +3,22 @@
 #include "base/bits.h"
 #include "hw/scsi/parallel.h"
 
-enum { M_COMPLETE = 0, M_EXTENDED = 1, M_DISCONNECT = 4, M_ERROR = 5, M_ABORT = 6, M_REJECT = 7, M_NOP = 8, M_PARITY = 9,
-       M_ABORT_TAG = 0x0d, M_RESET = 0x0c, M_CLEAR_QUEUE = 0x0e, M_SIMPLE = 0x20, M_ORDERED = 0x22, M_IDENTIFY = 0x80 };
+enum {
+    M_COMPLETE = 0,
+    M_EXTENDED = 1,
+    M_DISCONNECT = 4,
+    M_ERROR = 5,
+    M_ABORT = 6,
+    M_REJECT = 7,
+    M_NOP = 8,
+    M_PARITY = 9,
+    M_ABORT_TAG = 0x0d,
+    M_RESET = 0x0c,
+    M_CLEAR_QUEUE = 0x0e,
+    M_SIMPLE = 0x20,
+    M_ORDERED = 0x22,
+    M_IDENTIFY = 0x80
+};
 
 /* --- requests --- */
 
@@ -222,7 +236,8 @@ static bool restart_request(ScsiBus *b, const uint8_t *name, size_t len)
     Parallel *p = container_of(b, Parallel, bus);
     for (unsigned i = 0; len == 4 && i < p->requests->len; i++) {
         ParallelRequest *q = p->requests->pdata[i];
-        if (q->target != name[0] || q->lun != name[1] || q->tagged != name[2] || q->tag != name[3] || !q->ran || q->done || q->scsi)
+        if (q->target != name[0] || q->lun != name[1] || q->tagged != name[2] || q->tag != name[3] || !q->ran ||
+            q->done || q->scsi)
             continue;
         ScsiRequest *r = make(p, q);
         if (r)
@@ -261,7 +276,8 @@ static void begin(Parallel *p, ParallelRequest *q)
 static void got_command(Parallel *p)
 {
     ParallelRequest *q = p->current;
-    ScsiRequest *r = scsi_request_new(&p->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q); /* how much, and where to */
+    /* how much, and where to */
+    ScsiRequest *r = scsi_request_new(&p->bus, 0, q->target, q->lun, q->cdb, q->cdb_len, q->tag, q);
     uint64_t want = r ? r->xfer : UINT64_MAX;
     q->dir = r ? r->dir : SCSI_NO_DATA;
     if (r)
@@ -303,7 +319,8 @@ static void manage(Parallel *p, ScsiTmf what, int tag)
         give_up(p->current);
     for (unsigned i = p->requests->len; i-- > 0;) {
         ParallelRequest *q = p->requests->pdata[i];
-        if (q->target == p->target && (what == SCSI_TARGET_RESET || (q->lun == lun && (tag < 0 || (q->tagged && q->tag == tag)))))
+        if (q->target == p->target &&
+            (what == SCSI_TARGET_RESET || (q->lun == lun && (tag < 0 || (q->tagged && q->tag == tag)))))
             give_up(q);
     }
     if (what == SCSI_TARGET_RESET)
@@ -337,7 +354,9 @@ static bool take_messages(Parallel *p, const uint8_t *m, uint32_t len, bool *rej
         } else {
             switch (byte) {
             case M_ABORT: case M_CLEAR_QUEUE: manage(p, SCSI_ABORT_TASK_SET, -1); break;
-            case M_ABORT_TAG: manage(p, SCSI_ABORT_TASK, p->current && p->current->tagged ? p->current->tag : -1); break;
+            case M_ABORT_TAG:
+                manage(p, SCSI_ABORT_TASK, p->current && p->current->tagged ? p->current->tag : -1);
+                break;
             case M_RESET: manage(p, SCSI_TARGET_RESET, -1); break;
             case M_NOP: case M_REJECT: case M_ERROR: case M_PARITY: break;
             default: *reject = true;
@@ -417,7 +436,8 @@ uint8_t *parallel_window(Parallel *p, uint32_t *len)
         q = p->current;
         if (!q)
             return NULL;
-        *len = (uint32_t)(sizeof q->cdb - q->cdb_len); /* more than it has is taken, too: SeaBIOS sends 12 or 16 bytes of each */
+        /* more than it has is taken, too: SeaBIOS sends 12 or 16 bytes of each */
+        *len = (uint32_t)(sizeof q->cdb - q->cdb_len);
         return q->cdb + q->cdb_len;
     case PHASE_STATUS:
         *len = 1;
@@ -445,16 +465,25 @@ void parallel_moved(Parallel *p, uint32_t n, bool more_messages)
 
 /* --- life --- */
 
-#define HOST(n) { .channels = 1, .targets = n, .luns = 8, .initiator = PARALLEL_OWN_ID, .no_autosense = true, .complete = complete, .drop = dropped, \
+#define HOST(n) \
+    { .channels = 1, .targets = n, .luns = 8, .initiator = PARALLEL_OWN_ID, .no_autosense = true, \
+        .complete = complete, .drop = dropped, \
                   .save = save_request, .restart = restart_request }
 static const ScsiHost narrow_host = HOST(PARALLEL_TARGETS / 2), wide_host = HOST(PARALLEL_TARGETS);
 
 void parallel_init(Parallel *p, void (*asks)(Parallel *p, bool reselect))
 {
-    *p = (Parallel){ .asks = asks, .phase = PHASE_NONE, .after = PHASE_NONE, .requests = g_ptr_array_new(), .saved = g_byte_array_new() };
+    *p = (Parallel){ .asks = asks,
+                     .phase = PHASE_NONE,
+                     .after = PHASE_NONE,
+                     .requests = g_ptr_array_new(),
+                     .saved = g_byte_array_new() };
 }
 
-void parallel_start(Parallel *p, Device *adapter, bool wide) { scsi_bus_init(&p->bus, wide ? &wide_host : &narrow_host, adapter); }
+void parallel_start(Parallel *p, Device *adapter, bool wide)
+{
+    scsi_bus_init(&p->bus, wide ? &wide_host : &narrow_host, adapter);
+}
 
 void parallel_stop(Parallel *p)
 {
@@ -475,8 +504,14 @@ void parallel_saving(Parallel *p)
     g_byte_array_set_size(p->saved, 0);
     for (unsigned i = 0; i < p->requests->len; i++) {
         const ParallelRequest *q = p->requests->pdata[i];
-        uint8_t h[SAVED_HEADER] = { q->target, q->lun, q->tag, q->status, (uint8_t)(q->tagged | q->may_disconnect << 1 | q->ran << 2 | q->done << 3 |
-                                    q->disconnected << 4 | (q == p->current) << 5), q->cdb_len, (uint8_t)q->dir };
+        uint8_t h[SAVED_HEADER] = { q->target,
+                                    q->lun,
+                                    q->tag,
+                                    q->status,
+                                    (uint8_t)(q->tagged | q->may_disconnect << 1 | q->ran << 2 | q->done << 3 |
+                                              q->disconnected << 4 | (q == p->current) << 5),
+                                    q->cdb_len,
+                                    (uint8_t)q->dir };
         memcpy(h + 8, q->cdb, sizeof q->cdb);
         store_le32(h + 24, q->total);
         store_le32(h + 28, q->pos);
@@ -529,8 +564,9 @@ static bool load_requests(Parallel *p, const GByteArray *saved)
 bool parallel_loaded(Parallel *p)
 {
     parallel_forget(p);
-    bool ok = p->phase <= PHASE_NONE && p->after <= PHASE_NONE && p->target < p->bus.host->targets && p->message_len <= PARALLEL_MESSAGE_MAX &&
-              p->message_at <= p->message_len && (p->phase != PHASE_MSG_IN || p->message_at < p->message_len) &&
+    bool ok = p->phase <= PHASE_NONE && p->after <= PHASE_NONE && p->target < p->bus.host->targets &&
+              p->message_len <= PARALLEL_MESSAGE_MAX && p->message_at <= p->message_len &&
+              (p->phase != PHASE_MSG_IN || p->message_at < p->message_len) &&
               (p->connected || p->phase == PHASE_NONE) && load_requests(p, p->saved);
     g_byte_array_set_size(p->saved, 0);
     const ParallelRequest *q = p->current;
@@ -541,8 +577,14 @@ bool parallel_loaded(Parallel *p)
     return ok;
 }
 
-const StateField parallel_state[] = {
-    STATE_BOOL(Parallel, connected), STATE_BOOL(Parallel, attention), STATE_U8(Parallel, phase), STATE_U8(Parallel, after), STATE_U8(Parallel, target),
-    STATE_BYTES(Parallel, message), STATE_U8(Parallel, message_len), STATE_U8(Parallel, message_at),
-    STATE_BUF(Parallel, saved, PARALLEL_BUFFERS_MAX + PARALLEL_REQUESTS_MAX * SAVED_HEADER), STATE_END_OF_TABLE
-};
+const StateField parallel_state[] = { STATE_BOOL(Parallel, connected),
+                                      STATE_BOOL(Parallel, attention),
+                                      STATE_U8(Parallel, phase),
+                                      STATE_U8(Parallel, after),
+                                      STATE_U8(Parallel, target),
+                                      STATE_BYTES(Parallel, message),
+                                      STATE_U8(Parallel, message_len),
+                                      STATE_U8(Parallel, message_at),
+                                      STATE_BUF(Parallel, saved,
+                                                PARALLEL_BUFFERS_MAX + PARALLEL_REQUESTS_MAX * SAVED_HEADER),
+                                      STATE_END_OF_TABLE };

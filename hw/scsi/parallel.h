@@ -1,19 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A parallel SCSI bus as its targets behave on it: phases, messages, disconnection (SPI-3, chapters 10 and 16). The adapter, which is the only
- * initiator, selects, and moves bytes in whatever phase the connected target asks for. All calls under the adapter's domain.
+ * A parallel SCSI bus as its targets behave on it: phases, messages, disconnection (SPI-3, chapters 10 and 16). The
+ * adapter, which is the only initiator, selects, and moves bytes in whatever phase the connected target asks for. All
+ * calls under the adapter's domain.
  */
 #ifndef HW_SCSI_PARALLEL_H
 #define HW_SCSI_PARALLEL_H
 
 #include "hw/scsi/scsi.h"
 
-enum { PARALLEL_TARGETS = 16, PARALLEL_OWN_ID = 7, PARALLEL_MESSAGE_MAX = 16, PARALLEL_OUT_MAX = 256, PARALLEL_REQUESTS_MAX = 256 };
+enum {
+    PARALLEL_TARGETS = 16,
+    PARALLEL_OWN_ID = 7,
+    PARALLEL_MESSAGE_MAX = 16,
+    PARALLEL_OUT_MAX = 256,
+    PARALLEL_REQUESTS_MAX = 256
+};
 #define PARALLEL_BUFFERS_MAX (32u << 20) /* bytes held for all requests */
 
 /* MSG, C/D and I/O; the phases in which the target sends are odd. */
-typedef enum ParallelPhase { PHASE_DATA_OUT, PHASE_DATA_IN, PHASE_COMMAND, PHASE_STATUS, PHASE_MSG_OUT = 6, PHASE_MSG_IN = 7,
-                             PHASE_NONE = 8 /* bus free, or the target asks for nothing yet */ } ParallelPhase;
+typedef enum ParallelPhase {
+    PHASE_DATA_OUT,
+    PHASE_DATA_IN,
+    PHASE_COMMAND,
+    PHASE_STATUS,
+    PHASE_MSG_OUT = 6,
+    PHASE_MSG_IN = 7,
+    PHASE_NONE = 8 /* bus free, or the target asks for nothing yet */
+} ParallelPhase;
 
 typedef struct Parallel Parallel;
 typedef struct ParallelRequest {
@@ -31,7 +45,10 @@ typedef struct ParallelRequest {
 
 struct Parallel {
     ScsiBus bus;
-    /* A command has ended: the connected target asks for the next phase, or one that has disconnected waits for parallel_reselect(). */
+    /*
+     * A command has ended: the connected target asks for the next phase, or one that has disconnected waits for
+     * parallel_reselect().
+     */
     void (*asks)(Parallel *p, bool reselect);
     /* for the adapter to read */
     bool connected, attention /* ATN */;
@@ -62,8 +79,8 @@ bool parallel_select(Parallel *p, unsigned target, bool attention);
 bool parallel_reselect(Parallel *p);
 /* ATN changes: a connected target that asks for something else than to send a message asks for one. */
 void parallel_attention(Parallel *p, bool on);
-/* The bytes that the target has (phases in), or its place for some, in the current phase; *len may be 0. Then tell it how many of them moved, and the last of
- * a message out drops ATN unless more_messages. */
+/* The bytes that the target has (phases in), or its place for some, in the current phase; *len may be 0. Then tell it
+ * how many of them moved, and the last of a message out drops ATN unless more_messages. */
 uint8_t *parallel_window(Parallel *p, uint32_t *len);
 void parallel_moved(Parallel *p, uint32_t n, bool more_messages);
 void parallel_free(Parallel *p);         /* the target leaves the bus, with its command if that does not run yet */

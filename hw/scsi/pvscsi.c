@@ -5,16 +5,59 @@
 #include "hw/pci/pci.h"
 #include "hw/scsi/scsi.h"
 
-enum { BAR_SIZE = 0x8000, PAGE = 4096, TARGETS = 64, REQUEST_PAGES = 32, MESSAGE_PAGES = 16, DESCRIPTOR = 128, COMPLETION = 32 };
-enum { CMD_RESET = 1, CMD_ISSUE, CMD_SETUP_RINGS, CMD_RESET_BUS, CMD_RESET_DEVICE, CMD_ABORT, CMD_CONFIG, CMD_SETUP_MESSAGES, CMD_UNPLUG, CMD_THRESHOLD,
-       CMD_COUNT };
+enum {
+    BAR_SIZE = 0x8000,
+    PAGE = 4096,
+    TARGETS = 64,
+    REQUEST_PAGES = 32,
+    MESSAGE_PAGES = 16,
+    DESCRIPTOR = 128,
+    COMPLETION = 32
+};
+enum {
+    CMD_RESET = 1,
+    CMD_ISSUE,
+    CMD_SETUP_RINGS,
+    CMD_RESET_BUS,
+    CMD_RESET_DEVICE,
+    CMD_ABORT,
+    CMD_CONFIG,
+    CMD_SETUP_MESSAGES,
+    CMD_UNPLUG,
+    CMD_THRESHOLD,
+    CMD_COUNT
+};
 enum { INT_COMPLETION = 1, INT_MESSAGE = 4 };
-enum { FLAG_LIST = 1, FLAG_FAR_CDB = 2, FLAG_FROM_DEVICE = 8, FLAG_TO_DEVICE = 16, LIST_CHAIN = 1, LIST_MAX = 2 * DMA_VEC_MAX };
-enum { H_SUCCESS = 0, H_SELECTION_TIMEOUT = 0x11, H_DATA_OVERRUN = 0x12, H_LUN_MISMATCH = 0x17, H_INVALID = 0x1a, H_ADAPTER = 0x20, H_RESET = 0x22,
-       H_ABORTED = 0x26 };
+enum {
+    FLAG_LIST = 1,
+    FLAG_FAR_CDB = 2,
+    FLAG_FROM_DEVICE = 8,
+    FLAG_TO_DEVICE = 16,
+    LIST_CHAIN = 1,
+    LIST_MAX = 2 * DMA_VEC_MAX
+};
+enum {
+    H_SUCCESS = 0,
+    H_SELECTION_TIMEOUT = 0x11,
+    H_DATA_OVERRUN = 0x12,
+    H_LUN_MISMATCH = 0x17,
+    H_INVALID = 0x1a,
+    H_ADAPTER = 0x20,
+    H_RESET = 0x22,
+    H_ABORTED = 0x26
+};
 /* In the page of states that both sides write. */
-enum { RS_REQ_PROD = 0, RS_REQ_CONS = 4, RS_REQ_LOG2 = 8, RS_CMP_PROD = 12, RS_CMP_CONS = 16, RS_CMP_LOG2 = 20, RS_MSG_PROD = 128, RS_MSG_CONS = 132,
-       RS_MSG_LOG2 = 136 };
+enum {
+    RS_REQ_PROD = 0,
+    RS_REQ_CONS = 4,
+    RS_REQ_LOG2 = 8,
+    RS_CMP_PROD = 12,
+    RS_CMP_CONS = 16,
+    RS_CMP_LOG2 = 20,
+    RS_MSG_PROD = 128,
+    RS_MSG_CONS = 132,
+    RS_MSG_LOG2 = 136
+};
 #define STATUS_FAILED UINT32_MAX
 #define STATUS_MORE (UINT32_MAX - 1)
 
@@ -119,7 +162,10 @@ static void dropped(ScsiRequest *r)
     scsi_request_free(r);
 }
 
-static void save_request(const ScsiRequest *r, GByteArray *out) { g_byte_array_append(out, ((const Request *)r->hba)->descriptor, DESCRIPTOR); }
+static void save_request(const ScsiRequest *r, GByteArray *out)
+{
+    g_byte_array_append(out, ((const Request *)r->hba)->descriptor, DESCRIPTOR);
+}
 
 /* A list of pieces, in tables that lead to further tables. */
 static bool add_list(Pvscsi *s, DmaVec *v, uint64_t at, uint64_t len)
@@ -193,7 +239,8 @@ static void run_ring(Pvscsi *s)
             break;
         }
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (pci_dma_read(&s->pci, entry_at(s->request_page, s->request_pages, s->consumed, DESCRIPTOR), d, sizeof d) != MEM_OK)
+        if (pci_dma_read(&s->pci, entry_at(s->request_page, s->request_pages, s->consumed, DESCRIPTOR), d, sizeof d) !=
+            MEM_OK)
             break;
         set_state(s, RS_REQ_CONS, ++s->consumed);
         start_request(s, d);
@@ -252,7 +299,8 @@ static uint32_t setup_rings(Pvscsi *s)
         s->completion_page[i] = word64(s, 4 + 2 * REQUEST_PAGES + 2 * i);
     }
     s->rings = true;
-    static const unsigned zero[] = { RS_REQ_PROD, RS_REQ_CONS, RS_CMP_PROD, RS_CMP_CONS, RS_MSG_PROD, RS_MSG_CONS, RS_MSG_LOG2 };
+    static const unsigned zero[] = { RS_REQ_PROD, RS_REQ_CONS, RS_CMP_PROD, RS_CMP_CONS,
+                                     RS_MSG_PROD, RS_MSG_CONS, RS_MSG_LOG2 };
     for (unsigned i = 0; i < ARRAY_LEN(zero); i++)
         set_state(s, zero[i], 0);
     set_state(s, RS_REQ_LOG2, (uint32_t)__builtin_ctz(requests * (PAGE / DESCRIPTOR)));
@@ -363,7 +411,12 @@ static const Reg regs[] = {
     { .name = "COMMAND", .at = 0, .size = 4, .field = offsetof(Pvscsi, command), .wrote = command_wrote },
     { .name = "COMMAND_DATA", .at = 4, .size = 4, .field = REG_NO_FIELD, .wrote = data_wrote },
     { .name = "COMMAND_STATUS", .at = 8, .size = 4, .field = offsetof(Pvscsi, command_status), .ro = UINT32_MAX },
-    { .name = "INTR_STATUS", .at = 0x100c, .size = 4, .field = offsetof(Pvscsi, intr_status), .w1c = UINT32_MAX, .wrote = irq_wrote },
+    { .name = "INTR_STATUS",
+      .at = 0x100c,
+      .size = 4,
+      .field = offsetof(Pvscsi, intr_status),
+      .w1c = UINT32_MAX,
+      .wrote = irq_wrote },
     { .name = "INTR_MASK", .at = 0x2010, .size = 4, .field = offsetof(Pvscsi, intr_mask), .wrote = irq_wrote },
     { .name = "KICK_NON_RW_IO", .at = 0x3014, .size = 4, .field = REG_NO_FIELD, .wrote = kicked },
     { .name = "KICK_RW_IO", .at = 0x4018, .size = 4, .field = REG_NO_FIELD, .wrote = kicked },
@@ -374,8 +427,14 @@ static const RegBank *const banks[] = { &bank, NULL };
 
 /* --- the device --- */
 
-static const ScsiHost host = { .channels = 1, .targets = TARGETS, .luns = 256, .complete = complete, .drop = dropped, .save = save_request,
-                               .restart = restart_request, .hotplug = hotplugged };
+static const ScsiHost host = { .channels = 1,
+                               .targets = TARGETS,
+                               .luns = 256,
+                               .complete = complete,
+                               .drop = dropped,
+                               .save = save_request,
+                               .restart = restart_request,
+                               .hotplug = hotplugged };
 
 static void init(Device *d) { device_own_domain(d, "pvscsi"); }
 
@@ -414,7 +473,8 @@ static bool loaded(Device *d, Error **errp)
 {
     Pvscsi *s = of(d);
     if (s->words_got <= ARRAY_LEN(s->words) && page_count(s->request_pages, REQUEST_PAGES, s->rings) &&
-        page_count(s->completion_pages, REQUEST_PAGES, s->rings) && page_count(s->message_pages, MESSAGE_PAGES, s->messages)) {
+        page_count(s->completion_pages, REQUEST_PAGES, s->rings) &&
+        page_count(s->message_pages, MESSAGE_PAGES, s->messages)) {
         update_irq(s, 0);
         return true;
     }
@@ -424,19 +484,50 @@ static bool loaded(Device *d, Error **errp)
 
 static void stop(Device *d) { scsi_bus_fini(&of(d)->bus); }
 
-static const Property props[] = { DEFINE_PROP_BOOL("use_msg", Pvscsi, use_msg, true, "tell of units that come and go"), DEFINE_PROP_END };
-static const StateField state[] = {
-    STATE_U32(Pvscsi, words_got), STATE_U32_ARRAY(Pvscsi, words), STATE_BOOL(Pvscsi, rings), STATE_BOOL(Pvscsi, messages),
-    STATE_U32(Pvscsi, request_pages), STATE_U32(Pvscsi, completion_pages), STATE_U32(Pvscsi, message_pages), STATE_U64(Pvscsi, state_page),
-    STATE_U64_ARRAY(Pvscsi, request_page), STATE_U64_ARRAY(Pvscsi, completion_page), STATE_U64_ARRAY(Pvscsi, message_page), STATE_U32(Pvscsi, consumed),
-    STATE_U32(Pvscsi, produced), STATE_U32(Pvscsi, told), STATE_END_OF_TABLE
-};
+static const Property props[] = { DEFINE_PROP_BOOL("use_msg", Pvscsi, use_msg, true, "tell of units that come and go"),
+                                  DEFINE_PROP_END };
+static const StateField state[] = { STATE_U32(Pvscsi, words_got),
+                                    STATE_U32_ARRAY(Pvscsi, words),
+                                    STATE_BOOL(Pvscsi, rings),
+                                    STATE_BOOL(Pvscsi, messages),
+                                    STATE_U32(Pvscsi, request_pages),
+                                    STATE_U32(Pvscsi, completion_pages),
+                                    STATE_U32(Pvscsi, message_pages),
+                                    STATE_U64(Pvscsi, state_page),
+                                    STATE_U64_ARRAY(Pvscsi, request_page),
+                                    STATE_U64_ARRAY(Pvscsi, completion_page),
+                                    STATE_U64_ARRAY(Pvscsi, message_page),
+                                    STATE_U32(Pvscsi, consumed),
+                                    STATE_U32(Pvscsi, produced),
+                                    STATE_U32(Pvscsi, told),
+                                    STATE_END_OF_TABLE };
 static const char *const provides[] = { "scsi", NULL };
-static const PciDeviceInfo info = { .vendor = 0x15ad, .device = 0x07c0, .revision = 2, .class_code = 0x010700, .subsystem_vendor = 0x15ad,
-                                    .subsystem = 0x07c0, .interrupt_pin = 1, .express = true };
+static const PciDeviceInfo info = { .vendor = 0x15ad,
+                                    .device = 0x07c0,
+                                    .revision = 2,
+                                    .class_code = 0x010700,
+                                    .subsystem_vendor = 0x15ad,
+                                    .subsystem = 0x07c0,
+                                    .interrupt_pin = 1,
+                                    .express = true };
 static const DeviceType pvscsi_type = {
-    .name = "pvscsi", .desc = "VMware paravirtual SCSI adapter", .category = "Storage", .size = sizeof(Pvscsi), .bus = "pci", .user_creatable = true,
-    .provides = provides, .base = &pci_device_type, .banks = banks, .props = props, .state = state, .init = init, .start = start, .reset = reset,
-    .saving = saving, .loaded = loaded, .stop = stop, .class_data = &info,
+    .name = "pvscsi",
+    .desc = "VMware paravirtual SCSI adapter",
+    .category = "Storage",
+    .size = sizeof(Pvscsi),
+    .bus = "pci",
+    .user_creatable = true,
+    .provides = provides,
+    .base = &pci_device_type,
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
+    .class_data = &info,
 };
 DEVICE_REGISTER(pvscsi_type)

@@ -29,7 +29,8 @@ static bool place(ScsiBus *b, ScsiDevice *d, Error **errp)
 {
     const ScsiHost *h = b->host;
     if (d->channel >= h->channels || d->id >= (int)h->targets || d->lun >= (int)h->luns) {
-        error_setf(errp, "no such address on '%s': channel below %u, scsi-id below %u, lun below %u", b->bus.name, h->channels, h->targets, h->luns);
+        error_setf(errp, "no such address on '%s': channel below %u, scsi-id below %u, lun below %u", b->bus.name,
+                   h->channels, h->targets, h->luns);
         return false;
     }
     if (h->initiator && d->id == (int)h->initiator) {
@@ -38,7 +39,8 @@ static bool place(ScsiBus *b, ScsiDevice *d, Error **errp)
     }
     if (d->id < 0) {
         int lun = MAX(d->lun, 0), id = 0;
-        while (id < (int)h->targets && ((h->initiator && id == (int)h->initiator) || scsi_find(b, d->channel, (uint32_t)id, (uint32_t)lun)))
+        while (id < (int)h->targets &&
+               ((h->initiator && id == (int)h->initiator) || scsi_find(b, d->channel, (uint32_t)id, (uint32_t)lun)))
             id++;
         if (id == (int)h->targets) {
             error_setf(errp, "no free target on '%s'; add another SCSI adapter", b->bus.name);
@@ -58,15 +60,17 @@ static bool place(ScsiBus *b, ScsiDevice *d, Error **errp)
     }
     const ScsiDevice *there = scsi_find(b, d->channel, (uint32_t)d->id, (uint32_t)d->lun);
     if (there)
-        error_setf(errp, "channel %u, scsi-id %d, lun %d of '%s' is taken by '%s'; choose another lun or scsi-id", d->channel, d->id, d->lun, b->bus.name,
-                   there->dev.id);
+        error_setf(errp, "channel %u, scsi-id %d, lun %d of '%s' is taken by '%s'; choose another lun or scsi-id",
+                   d->channel, d->id, d->lun, b->bus.name, there->dev.id);
     return !there;
 }
 
 static int by_address(const void *x, const void *y)
 {
     const ScsiDevice *a = *(ScsiDevice *const *)x, *b = *(ScsiDevice *const *)y;
-    return a->channel != b->channel ? (a->channel > b->channel) - (a->channel < b->channel) : a->id != b->id ? a->id - b->id : a->lun - b->lun;
+    return a->channel != b->channel ? (a->channel > b->channel) - (a->channel < b->channel)
+           : a->id != b->id         ? a->id - b->id
+                                    : a->lun - b->lun;
 }
 
 /* Other units of its target hear that the inventory changed (SPC-4, 6.33). */
@@ -138,10 +142,15 @@ static void path(Bus *bus, const Device *dev, GString *out)
     g_string_append_printf(out, "/channel@%x/disk@%x,%x", d->channel, (unsigned)d->id, (unsigned)d->lun);
 }
 
-/* Units need no consent; adapters that can tell the guest do so in scsi_announce() and scsi_leave(), under others it has to look itself. */
+/*
+ * Units need no consent; adapters that can tell the guest do so in scsi_announce() and scsi_leave(), under others it
+ * has to look itself.
+ */
 static bool may_hot_plug(Bus *bus, Device *dev, Error **errp) { return true; }
 
-static const BusType scsi_bus_type = { .kind = "scsi", .plug = plug, .unplug = unplug, .path = path, .may_hot_plug = may_hot_plug };
+static const BusType scsi_bus_type = {
+    .kind = "scsi", .plug = plug, .unplug = unplug, .path = path, .may_hot_plug = may_hot_plug
+};
 
 void scsi_bus_init(ScsiBus *b, const ScsiHost *host, Device *adapter)
 {
@@ -214,11 +223,14 @@ void scsi_tasks_request_ended(ScsiBus *b, ScsiRequest *r)
 
 typedef struct Reach { bool target, bus, tag, ends; uint32_t attention; } Reach;
 static const Reach reach[] = {
-    [SCSI_ABORT_TASK] = { .tag = true, .ends = true }, [SCSI_ABORT_TASK_SET] = { .ends = true }, [SCSI_CLEAR_TASK_SET] = { .ends = true },
+    [SCSI_ABORT_TASK] = { .tag = true, .ends = true },
+    [SCSI_ABORT_TASK_SET] = { .ends = true },
+    [SCSI_CLEAR_TASK_SET] = { .ends = true },
     [SCSI_LUN_RESET] = { .ends = true, .attention = SENSE_DEVICE_RESET },
     [SCSI_TARGET_RESET] = { .target = true, .ends = true, .attention = SENSE_DEVICE_RESET },
     [SCSI_NEXUS_RESET] = { .target = true, .ends = true, .attention = SENSE_NEXUS_LOST },
-    [SCSI_BUS_RESET] = { .bus = true, .ends = true, .attention = SENSE_BUS_RESET }, [SCSI_QUERY_TASK] = { .tag = true },
+    [SCSI_BUS_RESET] = { .bus = true, .ends = true, .attention = SENSE_BUS_RESET },
+    [SCSI_QUERY_TASK] = { .tag = true },
 };
 
 static bool reaches(const Reach *h, uint32_t channel, uint32_t target, uint32_t lun, uint32_t c, uint32_t t, uint32_t l)
@@ -228,7 +240,8 @@ static bool reaches(const Reach *h, uint32_t channel, uint32_t target, uint32_t 
 
 void scsi_no_answer(ScsiBus *b, void *opaque, ScsiTmfResult result) {}
 
-void scsi_task_management(ScsiBus *b, ScsiTmf what, uint32_t channel, uint32_t target, uint32_t lun, uint64_t tag, ScsiTmfDone *done, void *opaque)
+void scsi_task_management(ScsiBus *b, ScsiTmf what, uint32_t channel, uint32_t target, uint32_t lun, uint64_t tag,
+                          ScsiTmfDone *done, void *opaque)
 {
     const Reach *h = &reach[what == SCSI_CLEAR_ACA || what == SCSI_QUERY_TASK_SET ? SCSI_QUERY_TASK : what];
     bool use_tag = h->tag && what != SCSI_QUERY_TASK_SET;
@@ -338,14 +351,32 @@ void scsi_resized(void *unit) { tell(unit, SENSE_CAPACITY_CHANGED); }
 static const Property props[] = {
     DRIVE_PROPS(ScsiDevice, drive),
     PROP_(PROP_U32, "channel", ScsiDevice, channel, 0, "SCSI channel"),
-    { .name = "scsi-id", .kind = PROP_I32, .offset = offsetof(ScsiDevice, id), .dflt = -1, .help = "SCSI target, -1: the next free one" },
-    { .name = "lun", .kind = PROP_I32, .offset = offsetof(ScsiDevice, lun), .dflt = -1, .help = "logical unit number, -1: the next free one" },
+    { .name = "scsi-id",
+      .kind = PROP_I32,
+      .offset = offsetof(ScsiDevice, id),
+      .dflt = -1,
+      .help = "SCSI target, -1: the next free one" },
+    { .name = "lun",
+      .kind = PROP_I32,
+      .offset = offsetof(ScsiDevice, lun),
+      .dflt = -1,
+      .help = "logical unit number, -1: the next free one" },
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_U32_ARRAY(ScsiDevice, attention), STATE_U32(ScsiDevice, pending),
                                     STATE_STRUCT(ScsiDevice, queue, drive_queue_state), STATE_END_OF_TABLE };
 
 const DeviceType scsi_device_type = {
-    .name = "scsi-device", .desc = "SCSI logical unit", .category = "Storage", .size = sizeof(ScsiDevice), .bus = "scsi", .props = props, .state = state,
-    .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop,
+    .name = "scsi-device",
+    .desc = "SCSI logical unit",
+    .category = "Storage",
+    .size = sizeof(ScsiDevice),
+    .bus = "scsi",
+    .props = props,
+    .state = state,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
 };

@@ -41,7 +41,10 @@ static void plain_read(ScsiRequest *r, int error)
     scsi_done(r, SCSI_GOOD);
 }
 
-/* Sectors with headers and the like, a few at a time. r->at: sectors done, r->left: sectors to do, r->blk.offset: where the last read began. */
+/*
+ * Sectors with headers and the like, a few at a time. r->at: sectors done, r->left: sectors to do, r->blk.offset: where
+ * the last read began.
+ */
 static void formed_read(ScsiRequest *r, int error);
 
 static void formed_next(ScsiRequest *r)
@@ -122,8 +125,16 @@ static bool start(Device *dev, Error **errp)
 {
     ScsiCd *d = (ScsiCd *)dev;
     const ScsiNames *n = &d->names;
-    d->mmc = (MmcDrive){ .dev = dev, .blk = d->scsi.blk, .vendor = n->vendor, .product = n->product, .revision = n->ver, .serial = scsi_serial(&d->scsi),
-                         .name = scsi_unit_name(&d->scsi, n), .wwn = n->wwn, .port_wwn = n->port_wwn, .port_index = n->port_index };
+    d->mmc = (MmcDrive){ .dev = dev,
+                         .blk = d->scsi.blk,
+                         .vendor = n->vendor,
+                         .product = n->product,
+                         .revision = n->ver,
+                         .serial = scsi_serial(&d->scsi),
+                         .name = scsi_unit_name(&d->scsi, n),
+                         .wwn = n->wwn,
+                         .port_wwn = n->port_wwn,
+                         .port_index = n->port_index };
     mmc_start(&d->mmc);
     unit_reset(&d->scsi);
     scsi_announce(&d->scsi);
@@ -141,7 +152,17 @@ static bool loaded(Device *dev, Error **errp)
 static const Property props[] = { SCSI_NAME_PROPS(ScsiCd, names, "QEMU CD-ROM"), DEFINE_PROP_END };
 static const StateField state[] = { STATE_STRUCT(ScsiCd, mmc, mmc_state), STATE_END_OF_TABLE };
 static const DeviceType scsi_cd_type = {
-    .name = "scsi-cd", .desc = "SCSI CD-ROM", .category = "Storage", .size = sizeof(ScsiCd), .bus = "scsi", .base = &scsi_device_type,
-    .user_creatable = true, .props = props, .state = state, .start = start, .loaded = loaded, .class_data = &cd_info,
+    .name = "scsi-cd",
+    .desc = "SCSI CD-ROM",
+    .category = "Storage",
+    .size = sizeof(ScsiCd),
+    .bus = "scsi",
+    .base = &scsi_device_type,
+    .user_creatable = true,
+    .props = props,
+    .state = state,
+    .start = start,
+    .loaded = loaded,
+    .class_data = &cd_info,
 };
 DEVICE_REGISTER(scsi_cd_type)

@@ -161,7 +161,9 @@ static const ScsiDeviceInfo disk_info = { parse, run, unit_reset, may_be_empty }
 static bool medium_locked(void *opaque) { return ((ScsiDisk *)opaque)->locked; }
 static void eject_request(void *opaque, bool force) {}
 static const BlkDeviceOps fixed_ops = { .resized = scsi_resized };
-static const BlkDeviceOps removable_ops = { .resized = scsi_resized, .medium_changed = scsi_medium_changed, .medium_locked = medium_locked,
+static const BlkDeviceOps removable_ops = { .resized = scsi_resized,
+                                            .medium_changed = scsi_medium_changed,
+                                            .medium_locked = medium_locked,
                                             .eject_request = eject_request };
 
 static bool start(Device *dev, Error **errp)
@@ -199,18 +201,33 @@ static const Property props[] = {
     DEFINE_PROP_U16("rotation_rate", ScsiDisk, rotation_rate, 0, "rotations a minute; 1: none (SSD), 0: not said"),
     DEFINE_PROP_BOOL("removable", ScsiDisk, removable, false, "the medium can be taken out"),
     DEFINE_PROP_BOOL("dpofua", ScsiDisk, dpofua, false, "say that DPO and FUA are known"),
-    { .name = "scsi_version", .kind = PROP_I32, .offset = offsetof(ScsiDisk, scsi_version), .dflt = 5, .help = "version of INQUIRY" },
+    { .name = "scsi_version",
+      .kind = PROP_I32,
+      .offset = offsetof(ScsiDisk, scsi_version),
+      .dflt = 5,
+      .help = "version of INQUIRY" },
     DEFINE_PROP_SIZE("max_unmap_size", ScsiDisk, max_unmap_size, 1 << 30, "bytes of one UNMAP range"),
     DEFINE_PROP_SIZE("max_io_size", ScsiDisk, max_io_size, INT32_MAX, "bytes of one transfer"),
     DRIVE_GEOMETRY_PROPS(ScsiDisk, geometry),
     DEFINE_PROP_END,
 };
-static const StateField state[] = {
-    STATE_BOOL(ScsiDisk, wce), STATE_BOOL(ScsiDisk, stopped), STATE_BOOL(ScsiDisk, locked), STATE_BOOL(ScsiDisk, registered), STATE_U64(ScsiDisk, key),
-    STATE_U32(ScsiDisk, pr_generation), STATE_U8(ScsiDisk, reservation), STATE_END_OF_TABLE
-};
+static const StateField state[] = { STATE_BOOL(ScsiDisk, wce),       STATE_BOOL(ScsiDisk, stopped),
+                                    STATE_BOOL(ScsiDisk, locked),    STATE_BOOL(ScsiDisk, registered),
+                                    STATE_U64(ScsiDisk, key),        STATE_U32(ScsiDisk, pr_generation),
+                                    STATE_U8(ScsiDisk, reservation), STATE_END_OF_TABLE };
 static const DeviceType scsi_hd_type = {
-    .name = "scsi-hd", .desc = "SCSI disk", .category = "Storage", .size = sizeof(ScsiDisk), .bus = "scsi", .base = &scsi_device_type,
-    .user_creatable = true, .props = props, .state = state, .start = start, .reset = reset, .loaded = loaded, .class_data = &disk_info,
+    .name = "scsi-hd",
+    .desc = "SCSI disk",
+    .category = "Storage",
+    .size = sizeof(ScsiDisk),
+    .bus = "scsi",
+    .base = &scsi_device_type,
+    .user_creatable = true,
+    .props = props,
+    .state = state,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .class_data = &disk_info,
 };
 DEVICE_REGISTER(scsi_hd_type)

@@ -6,7 +6,13 @@
 #include "base/bits.h"
 #include "hw/scsi/scsi.h"
 
-enum { SCSI_PARAMETERS_MAX = 4096, SAME_BYTES_MAX = 1 << 30, UNMAP_RANGES_MAX = 255, CAW_BLOCKS_MAX = 255, SCSI_CHUNK = 1 << 20 };
+enum {
+    SCSI_PARAMETERS_MAX = 4096,
+    SAME_BYTES_MAX = 1 << 30,
+    UNMAP_RANGES_MAX = 255,
+    CAW_BLOCKS_MAX = 255,
+    SCSI_CHUNK = 1 << 20
+};
 
 typedef struct ScsiDisk {
     ScsiDevice scsi;
@@ -40,7 +46,10 @@ enum { CMD_MEDIUM = 1, CMD_WRITES = 2 };
 static inline bool disk_caches(const ScsiDisk *d) { return d->scsi.drive.write_cache && !d->scsi.bus->durable; }
 static inline ScsiDisk *disk_of(const ScsiRequest *r) { return (ScsiDisk *)r->dev; }
 static inline uint32_t disk_block(const ScsiDisk *d) { return (uint32_t)d->scsi.drive.logical_block_size; }
-static inline bool disk_unmaps(const ScsiDisk *d) { return d->scsi.drive.discard_granularity && blk_writable(d->scsi.blk); }
+static inline bool disk_unmaps(const ScsiDisk *d)
+{
+    return d->scsi.drive.discard_granularity && blk_writable(d->scsi.blk);
+}
 static inline uint64_t disk_blocks(const ScsiDisk *d) { return blk_size(d->scsi.blk) / disk_block(d); }
 
 extern const ScsiDiskCommand disk_commands[]; /* ended by run == NULL */

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Units of the host for the guest: "scsi-generic" (of any type) hands every command on, "scsi-block" (disks and CD drives) has reads, writes and flushes
- * done by the drive, with its error policy and its limits. By SG_IO, or on an iSCSI target.
+ * Units of the host for the guest: "scsi-generic" (of any type) hands every command on, "scsi-block" (disks and CD
+ * drives) has reads, writes and flushes done by the drive, with its error policy and its limits. By SG_IO, or on an
+ * iSCSI target.
  */
 #include <errno.h>
 #include "base/bits.h"
 #include "base/iov.h"
 #include "hw/scsi/scsi.h"
 
-enum { INQUIRY = 0x12, READ_CAPACITY_10 = 0x25, SERVICE_ACTION_IN = 0x9e, READ_CAPACITY_16 = 0x10, VPD_LIMITS = 0xb0, FUA = 8, PROTECT = 0xe0 };
+enum {
+    INQUIRY = 0x12,
+    READ_CAPACITY_10 = 0x25,
+    SERVICE_ACTION_IN = 0x9e,
+    READ_CAPACITY_16 = 0x10,
+    VPD_LIMITS = 0xb0,
+    FUA = 8,
+    PROTECT = 0xe0
+};
 enum { PROBE_TIMEOUT_MS = 6000, PIECE_BYTES = 1 << 20 };
 
 typedef struct ScsiGeneric {
@@ -36,7 +45,8 @@ static void parse(ScsiRequest *r)
 static void learn(ScsiGeneric *d, const ScsiRequest *r, const BlockScsi *s)
 {
     uint8_t p[12] = { 0 };
-    bool ten = r->cdb[0] == READ_CAPACITY_10, sixteen = r->cdb[0] == SERVICE_ACTION_IN && (r->cdb[1] & 31) == READ_CAPACITY_16;
+    bool ten = r->cdb[0] == READ_CAPACITY_10,
+         sixteen = r->cdb[0] == SERVICE_ACTION_IN && (r->cdb[1] & 31) == READ_CAPACITY_16;
     if ((!ten && !sixteen) || s->done < (ten ? 8 : 12))
         return;
     iov_to_buf(r->iov, r->iovcnt, 0, p, ten ? 8 : 12);
@@ -65,8 +75,10 @@ static void handed_on(ScsiRequest *r, int error)
     ScsiGeneric *d = unit_of(r);
     const BlockScsi *s = (const BlockScsi *)r->buf;
     if (error) {
-        scsi_fail(r, error == -ENOMEDIUM ? SENSE_NO_MEDIUM : error == -ENOTSUP ? SENSE_INVALID_OPCODE : error == -ENOMEM ? SENSE_TARGET_FAILURE
-                                                                                                     : SENSE_ABORTED);
+        scsi_fail(r, error == -ENOMEDIUM ? SENSE_NO_MEDIUM
+                     : error == -ENOTSUP ? SENSE_INVALID_OPCODE
+                     : error == -ENOMEM  ? SENSE_TARGET_FAILURE
+                                         : SENSE_ABORTED);
         return;
     }
     if (s->status == SCSI_CHECK_CONDITION) {
@@ -151,7 +163,8 @@ static void run_block(ScsiRequest *r)
 /* --- life --- */
 
 static void unit_reset(ScsiDevice *d) {}
-static const ScsiDeviceInfo generic_info = { parse, run_generic, unit_reset, NULL }, scsi_block_info = { parse, run_block, unit_reset, NULL };
+static const ScsiDeviceInfo generic_info = { parse, run_generic, unit_reset, NULL },
+                            scsi_block_info = { parse, run_block, unit_reset, NULL };
 
 /* INQUIRY says the type, READ CAPACITY the size of a sector, if there is a medium. */
 static bool ask(ScsiGeneric *d, Error **errp)
@@ -162,17 +175,22 @@ static bool ask(ScsiGeneric *d, Error **errp)
     BlockScsi capacity = { .cdb = { READ_CAPACITY_10 }, .cdb_len = 10, .timeout_ms = PROBE_TIMEOUT_MS };
     int error = blk_scsi(d->scsi.blk, &inquiry, p, sizeof p);
     if (error || inquiry.status) {
-        error_setf(errp, "device '%s': drive '%s' takes no SCSI commands%s%s; give a SCSI device of the host or an iSCSI unit, with format=raw",
-                   d->scsi.dev.id, name, error && error != -ENOTSUP ? ": " : "", error && error != -ENOTSUP ? g_strerror(-error) : "");
+        error_setf(errp,
+                   "device '%s': drive '%s' takes no SCSI commands%s%s; give a SCSI device of the host or an iSCSI "
+                   "unit, with format=raw",
+                   d->scsi.dev.id, name, error && error != -ENOTSUP ? ": " : "",
+                   error && error != -ENOTSUP ? g_strerror(-error) : "");
         return false;
     }
     d->type = p[0] & 31;
     d->block = d->type == SPC_CD ? 2048 : 512;
     if (d->by_drive && d->type != SPC_DISK && d->type != SPC_CD) {
-        error_setf(errp, "device '%s': drive '%s' is neither a disk nor a CD drive; use scsi-generic", d->scsi.dev.id, name);
+        error_setf(errp, "device '%s': drive '%s' is neither a disk nor a CD drive; use scsi-generic", d->scsi.dev.id,
+                   name);
         return false;
     }
-    if ((d->type == SPC_DISK || d->type == SPC_CD) && !blk_scsi(d->scsi.blk, &capacity, p, 8) && !capacity.status && load_be(p + 4, 4))
+    if ((d->type == SPC_DISK || d->type == SPC_CD) && !blk_scsi(d->scsi.blk, &capacity, p, 8) && !capacity.status &&
+        load_be(p + 4, 4))
         d->block = CLAMP((uint32_t)load_be(p + 4, 4), 256u, 65536u);
     return true;
 }
@@ -184,8 +202,10 @@ static bool start(Device *dev, Error **errp)
     if (!ask(d, errp))
         return false;
     if (!blk_writable(d->scsi.blk) && d->type != SPC_CD) {
-        error_setf(errp, "device '%s': drive '%s' is read-only, but commands that write can't be told from others; remove read-only=on", dev->id,
-                   blk_name(d->scsi.blk));
+        error_setf(errp,
+                   "device '%s': drive '%s' is read-only, but commands that write can't be told from others; remove "
+                   "read-only=on",
+                   dev->id, blk_name(d->scsi.blk));
         return false;
     }
     blk_set_device_ops(d->scsi.blk, &ops, d);
@@ -204,18 +224,38 @@ static bool loaded(Device *dev, Error **errp)
     return false;
 }
 
-static const Property props[] = {
-    PROP_(PROP_U32, "io_timeout", ScsiGeneric, io_timeout, 30, "seconds until a command of the host has failed", .min = 1, .max = 3600), DEFINE_PROP_END
-};
+static const Property props[] = { PROP_(PROP_U32, "io_timeout", ScsiGeneric, io_timeout, 30,
+                                        "seconds until a command of the host has failed", .min = 1, .max = 3600),
+                                  DEFINE_PROP_END };
 static const StateField state[] = { STATE_U32(ScsiGeneric, block), STATE_END_OF_TABLE };
 static const DeviceType generic_type = {
-    .name = "scsi-generic", .desc = "a SCSI unit of the host", .category = "Storage", .size = sizeof(ScsiGeneric), .bus = "scsi",
-    .base = &scsi_device_type, .user_creatable = true, .props = props, .state = state, .start = start, .loaded = loaded, .class_data = &generic_info,
+    .name = "scsi-generic",
+    .desc = "a SCSI unit of the host",
+    .category = "Storage",
+    .size = sizeof(ScsiGeneric),
+    .bus = "scsi",
+    .base = &scsi_device_type,
+    .user_creatable = true,
+    .props = props,
+    .state = state,
+    .start = start,
+    .loaded = loaded,
+    .class_data = &generic_info,
 };
 DEVICE_REGISTER(generic_type)
 static const DeviceType block_type = {
-    .name = "scsi-block", .desc = "a SCSI disk or CD drive of the host", .category = "Storage", .size = sizeof(ScsiGeneric), .bus = "scsi",
-    .base = &scsi_device_type, .user_creatable = true, .props = props, .state = state, .init = init_block, .start = start, .loaded = loaded,
+    .name = "scsi-block",
+    .desc = "a SCSI disk or CD drive of the host",
+    .category = "Storage",
+    .size = sizeof(ScsiGeneric),
+    .bus = "scsi",
+    .base = &scsi_device_type,
+    .user_creatable = true,
+    .props = props,
+    .state = state,
+    .init = init_block,
+    .start = start,
+    .loaded = loaded,
     .class_data = &scsi_block_info,
 };
 DEVICE_REGISTER(block_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a SCSI disk says of itself: INQUIRY with its pages, mode pages, supported commands (SPC-4 6.4, 7.5, 7.8; SBC-3 6.4, 6.5). */
+/*
+ * What a SCSI disk says of itself: INQUIRY with its pages, mode pages, supported commands (SPC-4 6.4, 7.5, 7.8; SBC-3
+ * 6.4, 6.5).
+ */
 #include "hw/scsi/scsi-disk.h"
 
 /* --- INQUIRY: the pages of block devices --- */
@@ -17,7 +20,10 @@ static size_t page_limits(const void *unit, uint8_t *p)
         store_be(p + 20, 4, MIN(d->max_unmap_size / block, UINT32_MAX));
         store_be(p + 24, 4, UNMAP_RANGES_MAX);
     }
-    store_be(p + 28, 4, MAX(d->scsi.drive.discard_granularity == DRIVE_DISCARD_AUTO ? 4096 : d->scsi.drive.discard_granularity, block) / block);
+    store_be(p + 28, 4,
+             MAX(d->scsi.drive.discard_granularity == DRIVE_DISCARD_AUTO ? 4096 : d->scsi.drive.discard_granularity,
+                 block) /
+                 block);
     store_be(p + 36, 8, SAME_BYTES_MAX / block);
     return 64;
 }
@@ -36,11 +42,16 @@ static size_t page_provisioning(const void *unit, uint8_t *p)
     return 8;
 }
 
-static const SpcVpd pages[] = { { 0xb0, page_limits }, { 0xb1, page_characteristics }, { 0xb2, page_provisioning }, { 0 } };
+static const SpcVpd pages[] = {
+    { 0xb0, page_limits }, { 0xb1, page_characteristics }, { 0xb2, page_provisioning }, { 0 }
+};
 
 /* --- mode pages --- */
 
-static void mode_error_recovery(const void *unit, unsigned control, uint8_t *p) { p[0] = control == SPC_CHANGEABLE ? 0 : 0x80; /* AWRE */ }
+static void mode_error_recovery(const void *unit, unsigned control, uint8_t *p)
+{
+    p[0] = control == SPC_CHANGEABLE ? 0 : 0x80; /* AWRE */
+}
 
 static void mode_geometry(const void *unit, unsigned control, uint8_t *p)
 {
@@ -70,18 +81,32 @@ static void mode_control(const void *unit, unsigned control, uint8_t *p)
 
 static void mode_exceptions(const void *unit, unsigned control, uint8_t *p) {}
 
-static const SpcMode modes[] = { { 0x01, 10, false, mode_error_recovery }, { 0x04, 22, false, mode_geometry }, { 0x08, 18, false, mode_caching },
-                                 { 0x0a, 10, false, mode_control }, { 0x1c, 10, false, mode_exceptions }, { 0 } };
+static const SpcMode modes[] = { { 0x01, 10, false, mode_error_recovery }, { 0x04, 22, false, mode_geometry },
+                                 { 0x08, 18, false, mode_caching },        { 0x0a, 10, false, mode_control },
+                                 { 0x1c, 10, false, mode_exceptions },     { 0 } };
 
 /* --- the commands --- */
 
 static SpcUnit identity(const ScsiDisk *d)
 {
     const ScsiNames *n = &d->names;
-    return (SpcUnit){ .unit = d, .type = SPC_DISK, .removable = d->removable, .version = (uint8_t)d->scsi_version, .format = 0x12 /* HiSup */,
-                      .queueing = 2, .vendor = n->vendor, .product = n->product, .revision = n->ver, .serial = scsi_serial(&d->scsi),
-                      .name = scsi_unit_name(&d->scsi, n), .wwn = n->wwn, .port_wwn = n->port_wwn, .port_index = n->port_index,
-                      .standards = { 0x00a0, 0x0460, 0x04c0 } /* SAM-5, SPC-4, SBC-3 */, .pages = pages, .modes = modes };
+    return (SpcUnit){ .unit = d,
+                      .type = SPC_DISK,
+                      .removable = d->removable,
+                      .version = (uint8_t)d->scsi_version,
+                      .format = 0x12 /* HiSup */,
+                      .queueing = 2,
+                      .vendor = n->vendor,
+                      .product = n->product,
+                      .revision = n->ver,
+                      .serial = scsi_serial(&d->scsi),
+                      .name = scsi_unit_name(&d->scsi, n),
+                      .wwn = n->wwn,
+                      .port_wwn = n->port_wwn,
+                      .port_index = n->port_index,
+                      .standards = { 0x00a0, 0x0460, 0x04c0 } /* SAM-5, SPC-4, SBC-3 */,
+                      .pages = pages,
+                      .modes = modes };
 }
 
 static void reply_or_fail(ScsiRequest *r, const uint8_t *p, size_t n, uint32_t sense)
@@ -105,7 +130,8 @@ void disk_mode_sense(ScsiRequest *r, ScsiDisk *d)
 {
     uint8_t p[SPC_REPLY_MAX] = { 0 };
     SpcUnit u = identity(d);
-    SpcMedium m = { .specific = (uint8_t)((blk_writable(d->scsi.blk) ? 0 : 0x80) | (d->dpofua ? 0x10 : 0)), .blocks = disk_blocks(d),
+    SpcMedium m = { .specific = (uint8_t)((blk_writable(d->scsi.blk) ? 0 : 0x80) | (d->dpofua ? 0x10 : 0)),
+                    .blocks = disk_blocks(d),
                     .block = disk_block(d) };
     uint32_t sense;
     size_t n = spc_mode_sense(&u, &m, r->cdb, p, &sense);

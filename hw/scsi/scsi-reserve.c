@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Persistent reservations of a SCSI disk (SPC-4, 5.12, 6.15, 6.16), kept in memory. A disk here has one I_T nexus, so that nobody else can hold one. */
+/*
+ * Persistent reservations of a SCSI disk (SPC-4, 5.12, 6.15, 6.16), kept in memory. A disk here has one I_T nexus, so
+ * that nobody else can hold one.
+ */
 #include "hw/scsi/scsi-disk.h"
 
 enum { IN_KEYS, IN_RESERVATION, IN_CAPABILITIES, IN_FULL_STATUS };
@@ -110,7 +113,8 @@ void disk_reserve_out(ScsiRequest *r, ScsiDisk *d)
         scsi_fail(r, SENSE_INVALID_PARAMETER);
         return;
     }
-    bool may = action == OUT_REGISTER_IGNORE || (action == OUT_REGISTER && !d->registered ? !key : d->registered && key == d->key);
+    bool may = action == OUT_REGISTER_IGNORE ||
+               (action == OUT_REGISTER && !d->registered ? !key : d->registered && key == d->key);
     if (!may || (action == OUT_RESERVE && d->reservation && d->reservation != type) ||
         ((action == OUT_PREEMPT || action == OUT_PREEMPT_ABORT) && service_key && service_key != d->key)) {
         scsi_done(r, SCSI_RESERVATION_CONFLICT);

@@ -17,7 +17,10 @@ static bool check_range(ScsiRequest *r, const ScsiDisk *d, uint64_t lba, uint64_
     return false;
 }
 
-/* No protection information here: fields that ask for it are invalid (SBC-3, 5.10). The 6-byte forms have no such field. */
+/*
+ * No protection information here: fields that ask for it are invalid (SBC-3, 5.10). The 6-byte forms have no such
+ * field.
+ */
 static bool check_protect(ScsiRequest *r)
 {
     if (r->cdb[0] >> 5 == 0 || !(r->cdb[1] & PROTECT))
@@ -171,7 +174,8 @@ void disk_write_same(ScsiRequest *r, ScsiDisk *d)
     uint64_t lba = spc_lba(r->cdb), count = spc_count(r->cdb), block = disk_block(d);
     bool unmap = r->cdb[1] & UNMAP_BIT;
     uint8_t pattern[32768] = { 0 };
-    if (!count || r->cdb[1] & ANCHOR || r->cdb[1] & 6 || count > SAME_BYTES_MAX / block) { /* WSNZ is set: no "to the end" */
+    if (!count || r->cdb[1] & ANCHOR || r->cdb[1] & 6 ||
+        count > SAME_BYTES_MAX / block) { /* WSNZ is set: no "to the end" */
         scsi_fail(r, SENSE_INVALID_FIELD);
         return;
     }
@@ -181,7 +185,8 @@ void disk_write_same(ScsiRequest *r, ScsiDisk *d)
     r->at = lba * block;
     r->left = count * block;
     if (all_zero(pattern, block)) {
-        scsi_submit(r, BLK_WRITE_ZEROES, r->at, r->left, 0, (unmap ? BLOCK_REQ_MAY_UNMAP : 0) | (d->wce ? 0 : BLOCK_REQ_FUA), moved);
+        scsi_submit(r, BLK_WRITE_ZEROES, r->at, r->left, 0,
+                    (unmap ? BLOCK_REQ_MAY_UNMAP : 0) | (d->wce ? 0 : BLOCK_REQ_FUA), moved);
         return;
     }
     r->buf_len = MIN(r->left, align_down(SCSI_CHUNK, block));
@@ -281,7 +286,8 @@ static void compare_written(ScsiRequest *r, int error)
 static void compare_write(ScsiRequest *r, ScsiDisk *d)
 {
     r->stage = 1;
-    scsi_submit(r, BLK_WRITE, spc_lba(r->cdb) * disk_block(d), r->buf_len, r->buf_len, write_flags(r, d), compare_written);
+    scsi_submit(r, BLK_WRITE, spc_lba(r->cdb) * disk_block(d), r->buf_len, r->buf_len, write_flags(r, d),
+                compare_written);
 }
 
 static void compare_read(ScsiRequest *r, int error)
@@ -330,7 +336,10 @@ void disk_compare_and_write(ScsiRequest *r, ScsiDisk *d)
         compare_start(r, d);
 }
 
-/* --- GET LBA STATUS: what the image says; a reply may say less than there is, so that a scattered image takes no long time --- */
+/*
+ * --- GET LBA STATUS: what the image says; a reply may say less than there is, so that a scattered image takes no long
+ * time ---
+ */
 
 enum { LBA_EXTENTS = 128, LBA_STEPS = 1024, LBA_MAPPED = 0, LBA_DEALLOCATED = 1 };
 typedef struct LbaStatus {

@@ -41,7 +41,8 @@ uint32_t scsi_take_attention(ScsiDevice *d)
 
 /* --- life of a request --- */
 
-ScsiRequest *scsi_request_new(ScsiBus *b, uint32_t channel, uint32_t target, uint32_t lun, const uint8_t *cdb, unsigned cdb_len, uint64_t tag, void *hba)
+ScsiRequest *scsi_request_new(ScsiBus *b, uint32_t channel, uint32_t target, uint32_t lun, const uint8_t *cdb,
+                              unsigned cdb_len, uint64_t tag, void *hba)
 {
     if (!scsi_target_exists(b, channel, target))
         return NULL;
@@ -127,8 +128,12 @@ void scsi_fail(ScsiRequest *r, uint32_t sense) { scsi_fail_info(r, sense, UINT64
 void scsi_fail_io(ScsiRequest *r, int error, uint32_t block)
 {
     bool read = r->req.blk.op == BLK_READ;
-    uint32_t sense = error == -ENOMEDIUM ? SENSE_NO_MEDIUM : error == -ENOSPC ? SENSE_SPACE_FULL : error == -ENOMEM ? SENSE_TARGET_FAILURE
-                   : error == -EROFS || error == -EPERM ? SENSE_WRITE_PROTECTED : read ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
+    uint32_t sense = error == -ENOMEDIUM                  ? SENSE_NO_MEDIUM
+                     : error == -ENOSPC                   ? SENSE_SPACE_FULL
+                     : error == -ENOMEM                   ? SENSE_TARGET_FAILURE
+                     : error == -EROFS || error == -EPERM ? SENSE_WRITE_PROTECTED
+                     : read                               ? SENSE_READ_ERROR
+                                                          : SENSE_WRITE_ERROR;
     if (sense == SENSE_READ_ERROR || sense == SENSE_WRITE_ERROR)
         scsi_fail_info(r, sense, r->req.blk.offset / block);
     else
@@ -163,22 +168,26 @@ static void drive_done(DriveRequest *req, int error)
     r->step(r, error);
 }
 
-static void prepare(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt, unsigned flags,
-                    void (*step)(ScsiRequest *r, int error))
+static void prepare(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt,
+                    unsigned flags, void (*step)(ScsiRequest *r, int error))
 {
     r->step = step;
-    r->req = (DriveRequest){ .blk = { .op = op, .flags = flags, .offset = offset, .bytes = bytes, .iov = iov, .iovcnt = iovcnt },
-                             .done = drive_done, .hint = r->cancelled };
+    r->req = (DriveRequest){
+        .blk = { .op = op, .flags = flags, .offset = offset, .bytes = bytes, .iov = iov, .iovcnt = iovcnt },
+        .done = drive_done,
+        .hint = r->cancelled
+    };
 }
 
-static void submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt, unsigned flags,
-                   void (*step)(ScsiRequest *r, int error))
+static void submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, const struct iovec *iov, int iovcnt,
+                   unsigned flags, void (*step)(ScsiRequest *r, int error))
 {
     prepare(r, op, offset, bytes, iov, iovcnt, flags, step);
     drive_submit(&r->dev->queue, &r->req);
 }
 
-void scsi_submit_buf(ScsiRequest *r, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags, void (*step)(ScsiRequest *r, int error))
+void scsi_submit_buf(ScsiRequest *r, BlkOp op, uint64_t offset, void *buf, uint64_t bytes, unsigned flags,
+                     void (*step)(ScsiRequest *r, int error))
 {
     g_free(r->own_iov);
     r->own_iov = g_new(struct iovec, 1);
@@ -200,7 +209,8 @@ void scsi_submit_scsi(ScsiRequest *r, BlockScsi *s, void (*step)(ScsiRequest *r,
     drive_submit(&r->dev->queue, &r->req);
 }
 
-void scsi_submit_status(ScsiRequest *r, uint64_t offset, uint64_t bytes, BlockStatus *out, void (*step)(ScsiRequest *r, int error))
+void scsi_submit_status(ScsiRequest *r, uint64_t offset, uint64_t bytes, BlockStatus *out,
+                        void (*step)(ScsiRequest *r, int error))
 {
     prepare(r, BLK_STATUS, offset, bytes, NULL, 0, 0, step);
     r->req.blk.status = out;
@@ -208,7 +218,8 @@ void scsi_submit_status(ScsiRequest *r, uint64_t offset, uint64_t bytes, BlockSt
 }
 
 /* The initiator's list itself, when all of it is meant. */
-void scsi_submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags, void (*step)(ScsiRequest *r, int error))
+void scsi_submit(ScsiRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, uint64_t skip, unsigned flags,
+                 void (*step)(ScsiRequest *r, int error))
 {
     const struct iovec *iov = r->iov;
     int n = r->iovcnt;

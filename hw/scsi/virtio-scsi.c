@@ -11,12 +11,41 @@
 #define F_CHANGE BIT(2)
 #define F_T10_PI BIT(3)
 enum { CONTROL_QUEUE, EVENT_QUEUE, REQUEST_QUEUES };
-enum { CONFIG_SIZE = 36, CDB_DEFAULT = 32, SENSE_DEFAULT = 96, REQUEST_HEADER = 19, RESPONSE_HEADER = 12, EVENT_SIZE = 16 };
+enum {
+    CONFIG_SIZE = 36,
+    CDB_DEFAULT = 32,
+    SENSE_DEFAULT = 96,
+    REQUEST_HEADER = 19,
+    RESPONSE_HEADER = 12,
+    EVENT_SIZE = 16
+};
 enum { TARGETS = 256, LUNS = 16384 };
-enum { S_OK, S_OVERRUN, S_ABORTED, S_BAD_TARGET, S_RESET, S_BUSY, S_TRANSPORT_FAILURE, S_TARGET_FAILURE, S_NEXUS_FAILURE, S_FAILURE,
-       S_FUNCTION_SUCCEEDED, S_FUNCTION_REJECTED, S_INCORRECT_LUN };
+enum {
+    S_OK,
+    S_OVERRUN,
+    S_ABORTED,
+    S_BAD_TARGET,
+    S_RESET,
+    S_BUSY,
+    S_TRANSPORT_FAILURE,
+    S_TARGET_FAILURE,
+    S_NEXUS_FAILURE,
+    S_FAILURE,
+    S_FUNCTION_SUCCEEDED,
+    S_FUNCTION_REJECTED,
+    S_INCORRECT_LUN
+};
 enum { T_TMF = 0, T_AN_QUERY = 1, T_AN_SUBSCRIBE = 2 };
-enum { EVENT_MISSED = 1u << 31, EVENT_NONE = 0, EVENT_RESET = 1, EVENT_ASYNC = 2, EVENT_PARAM = 3, RESET_HARD = 0, RESET_RESCAN = 1, RESET_REMOVED = 2 };
+enum {
+    EVENT_MISSED = 1u << 31,
+    EVENT_NONE = 0,
+    EVENT_RESET = 1,
+    EVENT_ASYNC = 2,
+    EVENT_PARAM = 3,
+    RESET_HARD = 0,
+    RESET_RESCAN = 1,
+    RESET_REMOVED = 2
+};
 
 typedef struct VirtioScsi {
     VirtioProxy proxy;
@@ -162,7 +191,8 @@ static void start_request(Request *r)
     }
     r->residual_base = out + in;
     bool ok = parse_lun(header, &target, &lun);
-    ScsiRequest *scsi = ok ? scsi_request_new(&s->bus, 0, target, lun, header + REQUEST_HEADER, MIN(s->cdb_size, SCSI_CDB_MAX), load_le64(header + 8), r)
+    ScsiRequest *scsi = ok ? scsi_request_new(&s->bus, 0, target, lun, header + REQUEST_HEADER,
+                                              MIN(s->cdb_size, SCSI_CDB_MAX), load_le64(header + 8), r)
                            : NULL;
     if (!scsi) {
         respond(r, S_BAD_TARGET, NULL);
@@ -181,15 +211,17 @@ static void start_request(Request *r)
 
 static void tmf_done(ScsiBus *b, void *opaque, ScsiTmfResult result)
 {
-    static const uint8_t response[] = { [SCSI_TMF_COMPLETE] = S_OK, [SCSI_TMF_SUCCEEDED] = S_FUNCTION_SUCCEEDED, [SCSI_TMF_BAD_TARGET] = S_BAD_TARGET,
+    static const uint8_t response[] = { [SCSI_TMF_COMPLETE] = S_OK,
+                                        [SCSI_TMF_SUCCEEDED] = S_FUNCTION_SUCCEEDED,
+                                        [SCSI_TMF_BAD_TARGET] = S_BAD_TARGET,
                                         [SCSI_TMF_BAD_LUN] = S_INCORRECT_LUN };
     answer(opaque, &response[result], 1);
 }
 
 static void start_tmf(Request *r, const uint8_t *p)
 {
-    static const ScsiTmf known[] = { SCSI_ABORT_TASK, SCSI_ABORT_TASK_SET, SCSI_CLEAR_ACA, SCSI_CLEAR_TASK_SET, SCSI_NEXUS_RESET, SCSI_LUN_RESET,
-                                     SCSI_QUERY_TASK, SCSI_QUERY_TASK_SET };
+    static const ScsiTmf known[] = { SCSI_ABORT_TASK,  SCSI_ABORT_TASK_SET, SCSI_CLEAR_ACA,  SCSI_CLEAR_TASK_SET,
+                                     SCSI_NEXUS_RESET, SCSI_LUN_RESET,      SCSI_QUERY_TASK, SCSI_QUERY_TASK_SET };
     static const uint8_t rejected = S_FUNCTION_REJECTED, bad_target = S_BAD_TARGET;
     uint32_t subtype = load_le32(p + 4), target, lun;
     if (subtype >= ARRAY_LEN(known))
@@ -259,7 +291,8 @@ static void changed(ScsiBus *b, ScsiDevice *d, uint32_t sense)
 
 static bool fits(const VirtioScsi *s, const VirtQueue *q, const VirtqBuffer *b)
 {
-    return q->index == CONTROL_QUEUE || (b->out.bytes >= REQUEST_HEADER + s->cdb_size && b->in.bytes >= RESPONSE_HEADER + s->sense_size);
+    return q->index == CONTROL_QUEUE ||
+           (b->out.bytes >= REQUEST_HEADER + s->cdb_size && b->in.bytes >= RESPONSE_HEADER + s->sense_size);
 }
 
 static void take_all(VirtioScsi *s, VirtQueue *q)
@@ -316,8 +349,16 @@ static bool restart_request(ScsiBus *b, const uint8_t *bytes, size_t len)
 }
 
 static void stopping(ScsiBus *b) { virtio_settle_queues(&host_of(b)->v); }
-static const ScsiHost host = { .channels = 1, .targets = TARGETS, .luns = LUNS, .complete = complete, .drop = dropped, .save = save_request,
-                               .restart = restart_request, .stopping = stopping, .hotplug = hotplugged, .changed = changed };
+static const ScsiHost host = { .channels = 1,
+                               .targets = TARGETS,
+                               .luns = LUNS,
+                               .complete = complete,
+                               .drop = dropped,
+                               .save = save_request,
+                               .restart = restart_request,
+                               .stopping = stopping,
+                               .hotplug = hotplugged,
+                               .changed = changed };
 
 static void queue_notified(VirtioDevice *v, VirtQueue *q)
 {
@@ -391,8 +432,14 @@ static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned 
 }
 
 static const VirtioClass scsi_class = {
-    .name = "virtio-scsi", .id = VIRTIO_ID_SCSI, .config_size = CONFIG_SIZE, .get_features = get_features, .get_config = get_config,
-    .set_config = set_config, .queue_notified = queue_notified, .reset = virtio_reset_done,
+    .name = "virtio-scsi",
+    .id = VIRTIO_ID_SCSI,
+    .config_size = CONFIG_SIZE,
+    .get_features = get_features,
+    .get_config = get_config,
+    .set_config = set_config,
+    .queue_notified = queue_notified,
+    .reset = virtio_reset_done,
 };
 
 /* --- the PCI device --- */
@@ -445,8 +492,10 @@ static void stop(Device *d)
 }
 
 static const Property props[] = {
-    PROP_(PROP_U32, "num_queues", VirtioScsi, num_queues, UINT32_MAX, "request queues; 4294967295: one for each CPU", .min = 1, .max = UINT32_MAX),
-    PROP_(PROP_U32, "virtqueue_size", VirtioScsi, queue_size, 256, "descriptors of a queue, a power of two", .min = 4, .max = VIRTIO_QUEUE_SIZE_MAX),
+    PROP_(PROP_U32, "num_queues", VirtioScsi, num_queues, UINT32_MAX, "request queues; 4294967295: one for each CPU",
+          .min = 1, .max = UINT32_MAX),
+    PROP_(PROP_U32, "virtqueue_size", VirtioScsi, queue_size, 256, "descriptors of a queue, a power of two", .min = 4,
+          .max = VIRTIO_QUEUE_SIZE_MAX),
     PROP_(PROP_U32, "max_sectors", VirtioScsi, max_sectors, 0xffff, "sectors of a request", .min = 1),
     PROP_(PROP_U32, "cmd_per_lun", VirtioScsi, cmd_per_lun, 128, "requests to a unit at a time", .min = 1),
     DEFINE_PROP_STRING("iothread", VirtioScsi, iothread, NULL, "-object iothread that serves the queues"),
@@ -454,16 +503,32 @@ static const Property props[] = {
     DEFINE_PROP_BOOL("param_change", VirtioScsi, param_change, true, "tell of other sizes and media"),
     DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_STRUCT(VirtioScsi, v, virtio_state), STATE_U32(VirtioScsi, cdb_size), STATE_U32(VirtioScsi, sense_size),
-                                    STATE_BOOL(VirtioScsi, events_missed), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT(VirtioScsi, v, virtio_state), STATE_U32(VirtioScsi, cdb_size),
+                                    STATE_U32(VirtioScsi, sense_size), STATE_BOOL(VirtioScsi, events_missed),
+                                    STATE_END_OF_TABLE };
 static const char *const provides[] = { "scsi", NULL };
-static const PciDeviceInfo info = { .vendor = 0x1af4, .device = 0x1004, .class_code = 0x010000, .subsystem_vendor = 0x1af4, .subsystem = VIRTIO_ID_SCSI,
-                                    .interrupt_pin = 1, .express = true };
-#define COMMON .category = "Storage", .size = sizeof(VirtioScsi), .user_creatable = true, .provides = provides, .props = props, .state = state, \
+static const PciDeviceInfo info = { .vendor = 0x1af4,
+                                    .device = 0x1004,
+                                    .class_code = 0x010000,
+                                    .subsystem_vendor = 0x1af4,
+                                    .subsystem = VIRTIO_ID_SCSI,
+                                    .interrupt_pin = 1,
+                                    .express = true };
+#define COMMON \
+    .category = "Storage", .size = sizeof(VirtioScsi), .user_creatable = true, .provides = provides, .props = props, \
+    .state = state, \
     .init = init, .start = start, .saving = saving, .loaded = loaded, .stop = stop
-static const DeviceType scsi_pci = { .name = "virtio-scsi-pci", .alias = "virtio-scsi", .desc = "virtio SCSI host", .bus = "pci", .base = &virtio_pci_type,
-                                     .class_data = &info, COMMON };
+static const DeviceType scsi_pci = { .name = "virtio-scsi-pci",
+                                     .alias = "virtio-scsi",
+                                     .desc = "virtio SCSI host",
+                                     .bus = "pci",
+                                     .base = &virtio_pci_type,
+                                     .class_data = &info,
+                                     COMMON };
 DEVICE_REGISTER(scsi_pci)
-static const DeviceType scsi_mmio = { .name = "virtio-scsi-device", .desc = "virtio SCSI host, behind a virtio-bus", .bus = "virtio-bus",
-                                      .base = &virtio_device_type, COMMON };
+static const DeviceType scsi_mmio = { .name = "virtio-scsi-device",
+                                      .desc = "virtio SCSI host, behind a virtio-bus",
+                                      .bus = "virtio-bus",
+                                      .base = &virtio_device_type,
+                                      COMMON };
 DEVICE_REGISTER(scsi_mmio)

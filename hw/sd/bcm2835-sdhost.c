@@ -1,15 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "bcm2835-sdhost": the SD host of BCM2835 at 0x7e202000, by PIO or the DMA controller's request 13. Broadcom's manual leaves it out; registers as
- * the drivers of Linux and U-Boot know them. The slot is another device's (hw/gpio/bcm2835-gpio.c).
+ * "bcm2835-sdhost": the SD host of BCM2835 at 0x7e202000, by PIO or the DMA controller's request 13. Broadcom's manual
+ * leaves it out; registers as the drivers of Linux and U-Boot know them. The slot is another device's
+ * (hw/gpio/bcm2835-gpio.c).
  */
 #include <string.h>
 #include "base/bits.h"
 #include "hw/misc/bcm2835.h"
 
 enum { FIFO_BYTES = 64 };
-enum { CMD_NEW = 0x8000, CMD_FAIL = 0x4000, CMD_BUSYWAIT = 0x800, CMD_NO_RESPONSE = 0x400, CMD_LONG = 0x200, CMD_WRITE = 0x80, CMD_READ = 0x40 };
-enum { STS_BUSY = 0x400, STS_BLOCK = 0x200, STS_DATA_TIMEOUT = 0x80, STS_CMD_TIMEOUT = 0x40, STS_CRC16 = 0x20, STS_DATA = 1, STS_CLEARED = 0x7f9 };
+enum {
+    CMD_NEW = 0x8000,
+    CMD_FAIL = 0x4000,
+    CMD_BUSYWAIT = 0x800,
+    CMD_NO_RESPONSE = 0x400,
+    CMD_LONG = 0x200,
+    CMD_WRITE = 0x80,
+    CMD_READ = 0x40
+};
+enum {
+    STS_BUSY = 0x400,
+    STS_BLOCK = 0x200,
+    STS_DATA_TIMEOUT = 0x80,
+    STS_CMD_TIMEOUT = 0x40,
+    STS_CRC16 = 0x20,
+    STS_DATA = 1,
+    STS_CLEARED = 0x7f9
+};
 enum { CFG_BUSY_EN = 0x400, CFG_BLOCK_EN = 0x100, CFG_DATA_EN = 0x10 };
 enum { EDM_FORCE = 1 << 19, FSM_DATAMODE = 1, FSM_READ = 2, FSM_WRITE = 3 };
 enum { PIN_IRQ, PIN_DREQ };
@@ -36,7 +53,9 @@ static uint32_t status(const SdHost *s) { return s->sts | (has_data(s) || has_ro
 static void update(SdHost *s)
 {
     uint32_t v = status(s), cfg = s->cfg;
-    device_out(&s->dev, PIN_IRQ, (v & STS_DATA && cfg & CFG_DATA_EN) || (v & STS_BLOCK && cfg & CFG_BLOCK_EN) || (v & STS_BUSY && cfg & CFG_BUSY_EN));
+    device_out(&s->dev, PIN_IRQ,
+               (v & STS_DATA && cfg & CFG_DATA_EN) || (v & STS_BLOCK && cfg & CFG_BLOCK_EN) ||
+                   (v & STS_BUSY && cfg & CFG_BUSY_EN));
     device_out(&s->dev, PIN_DREQ, has_data(s) || has_room(s));
 }
 
@@ -78,7 +97,8 @@ static void move(SdHost *s)
     n = sd_write(&s->port, s->fifo, MIN(s->len, s->left));
     memmove(s->fifo, s->fifo + n, s->len - n);
     s->len -= (uint32_t)n;
-    for (uint32_t before = s->left, after = s->left -= (uint32_t)n; after && (before - 1) / s->size != (after - 1) / s->size; before -= s->size)
+    for (uint32_t before = s->left, after = s->left -= (uint32_t)n;
+         after && (before - 1) / s->size != (after - 1) / s->size; before -= s->size)
         block_done(s);
     s->settling = !s->left;
     if (!n && s->left && (sd_failed(&s->port) || !sd_present(&s->port)))
@@ -194,20 +214,26 @@ static void edm_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 
 #define R(name_, at_, f, ...) { .name = name_, .at = at_, .size = 4, .field = offsetof(SdHost, f), __VA_ARGS__ }
 static const Reg regs[] = {
-    R("SDCMD", 0x00, cmd, .rsvd = 0xffff0000, .wrote = command_wrote), R("SDARG", 0x04, arg), R("SDTOUT", 0x08, tout, .reset = 0xa00000),
-    R("SDCDIV", 0x0c, cdiv, .reset = 0x1fb), R("SDRSP", 0x10, rsp, .count = 4, .stride = 4, .access = REG_RO),
-    R("SDHSTS", 0x20, sts, .w1c = STS_CLEARED, .ro = ~(uint32_t)STS_CLEARED, .read = status_read, .wrote = wrote), R("SDVDD", 0x30, vdd),
-    R("SDEDM", 0x34, edm, .reset = 0xc600, .read = edm_read, .wrote = edm_wrote), R("SDHCFG", 0x38, cfg, .wrote = wrote),
+    R("SDCMD", 0x00, cmd, .rsvd = 0xffff0000, .wrote = command_wrote),
+    R("SDARG", 0x04, arg),
+    R("SDTOUT", 0x08, tout, .reset = 0xa00000),
+    R("SDCDIV", 0x0c, cdiv, .reset = 0x1fb),
+    R("SDRSP", 0x10, rsp, .count = 4, .stride = 4, .access = REG_RO),
+    R("SDHSTS", 0x20, sts, .w1c = STS_CLEARED, .ro = ~(uint32_t)STS_CLEARED, .read = status_read, .wrote = wrote),
+    R("SDVDD", 0x30, vdd),
+    R("SDEDM", 0x34, edm, .reset = 0xc600, .read = edm_read, .wrote = edm_wrote),
+    R("SDHCFG", 0x38, cfg, .wrote = wrote),
     R("SDHBCT", 0x3c, hbct, .reset = 0x200, .rsvd = 0xffff0000),
     { .name = "SDDATA", .at = 0x40, .size = 4, .field = REG_NO_FIELD, .read = data_read, .wrote = data_wrote },
-    R("SDHBLC", 0x50, hblc, .rsvd = 0xffff0000), { .name = NULL },
+    R("SDHBLC", 0x50, hblc, .rsvd = 0xffff0000),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x100, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const char *const pins[] = { "irq", "dreq", NULL };
 static const StateField state[] = {
-    STATE_BYTES(SdHost, fifo), STATE_U8(SdHost, direction), STATE_U32(SdHost, len), STATE_U32(SdHost, left), STATE_U32(SdHost, size),
-    STATE_BOOL(SdHost, busywait), STATE_BOOL(SdHost, settling), STATE_END_OF_TABLE,
+    STATE_BYTES(SdHost, fifo), STATE_U8(SdHost, direction),  STATE_U32(SdHost, len),       STATE_U32(SdHost, left),
+    STATE_U32(SdHost, size),   STATE_BOOL(SdHost, busywait), STATE_BOOL(SdHost, settling), STATE_END_OF_TABLE,
 };
 
 static void init(Device *d)
@@ -233,7 +259,8 @@ static void reset(Device *d, ResetPhase phase)
 static bool loaded(Device *d, Error **errp)
 {
     SdHost *s = (SdHost *)d;
-    if (s->direction <= WRITING && s->len <= FIFO_BYTES && s->size && (s->direction == NONE ? !s->len : s->direction == READING || s->len <= s->left))
+    if (s->direction <= WRITING && s->len <= FIFO_BYTES && s->size &&
+        (s->direction == NONE ? !s->len : s->direction == READING || s->len <= s->left))
         return true;
     end(s);
     s->size = 512;
@@ -244,7 +271,15 @@ static bool loaded(Device *d, Error **errp)
 SdPort *bcm2835_sdhost_port(Device *d) { return &((SdHost *)d)->port; }
 
 static const DeviceType sdhost_type = {
-    .name = "bcm2835-sdhost", .desc = "BCM2835 SD host", .category = "Storage", .size = sizeof(SdHost), .banks = banks, .state = state, .out_pins = pins,
-    .init = init, .reset = reset, .loaded = loaded,
+    .name = "bcm2835-sdhost",
+    .desc = "BCM2835 SD host",
+    .category = "Storage",
+    .size = sizeof(SdHost),
+    .banks = banks,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .reset = reset,
+    .loaded = loaded,
 };
 DEVICE_REGISTER(sdhost_type)

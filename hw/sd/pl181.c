@@ -5,9 +5,26 @@
 #include "hw/sd/sd.h"
 
 enum { FIFO_BYTES = 64 };
-enum { CMD_TIMEOUT = 1 << 2, DATA_CRC = 1 << 1, DATA_TIMEOUT = 1 << 3, RESP_END = 1 << 6, CMD_SENT = 1 << 7, DATA_END = 1 << 8, BLOCK_END = 1 << 10,
-       TX_ACTIVE = 1 << 12, RX_ACTIVE = 1 << 13, TX_HALF_EMPTY = 1 << 14, RX_HALF_FULL = 1 << 15, TX_FULL = 1 << 16, RX_FULL = 1 << 17, TX_EMPTY = 1 << 18,
-       RX_EMPTY = 1 << 19, TX_AVAILABLE = 1 << 20, RX_AVAILABLE = 1 << 21, STATIC = 0x7ff };
+enum {
+    CMD_TIMEOUT = 1 << 2,
+    DATA_CRC = 1 << 1,
+    DATA_TIMEOUT = 1 << 3,
+    RESP_END = 1 << 6,
+    CMD_SENT = 1 << 7,
+    DATA_END = 1 << 8,
+    BLOCK_END = 1 << 10,
+    TX_ACTIVE = 1 << 12,
+    RX_ACTIVE = 1 << 13,
+    TX_HALF_EMPTY = 1 << 14,
+    RX_HALF_FULL = 1 << 15,
+    TX_FULL = 1 << 16,
+    RX_FULL = 1 << 17,
+    TX_EMPTY = 1 << 18,
+    RX_EMPTY = 1 << 19,
+    TX_AVAILABLE = 1 << 20,
+    RX_AVAILABLE = 1 << 21,
+    STATIC = 0x7ff
+};
 enum { CTRL_ENABLE = 1, CTRL_READ = 2 };
 
 typedef struct Pl181 {
@@ -26,11 +43,13 @@ static uint32_t flags(const Pl181 *s)
 {
     uint32_t v = s->status & STATIC, n = s->fifo_len;
     if (reading(s)) {
-        v |= (s->active || n ? RX_ACTIVE : 0) | (n >= FIFO_BYTES / 2 ? RX_HALF_FULL : 0) | (n == FIFO_BYTES ? RX_FULL : 0) | (n ? RX_AVAILABLE : 0);
+        v |= (s->active || n ? RX_ACTIVE : 0) | (n >= FIFO_BYTES / 2 ? RX_HALF_FULL : 0) |
+             (n == FIFO_BYTES ? RX_FULL : 0) | (n ? RX_AVAILABLE : 0);
         return v | TX_EMPTY | (n ? 0 : RX_EMPTY);
     }
     if (s->active)
-        v |= TX_ACTIVE | (n <= FIFO_BYTES / 2 ? TX_HALF_EMPTY : 0) | (n == FIFO_BYTES ? TX_FULL : 0) | (n ? TX_AVAILABLE : 0);
+        v |= TX_ACTIVE | (n <= FIFO_BYTES / 2 ? TX_HALF_EMPTY : 0) | (n == FIFO_BYTES ? TX_FULL : 0) |
+             (n ? TX_AVAILABLE : 0);
     return v | RX_EMPTY | (n ? 0 : TX_EMPTY);
 }
 
@@ -125,7 +144,10 @@ static void clear_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint6
 }
 static void mask_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update((Pl181 *)d); }
 /* Words that have not come from the card yet, or not gone to it */
-static uint64_t fifo_count(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (((Pl181 *)d)->count + 3) / 4; }
+static uint64_t fifo_count(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return (((Pl181 *)d)->count + 3) / 4;
+}
 
 static uint64_t fifo_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
@@ -160,17 +182,48 @@ static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
     return id[i];
 }
 static const Reg regs[] = {
-    W("MCIPower", 0x00, power), W("MCIClock", 0x04, clock), W("MCIArgument", 0x08, argument), W("MCICommand", 0x0c, command, .wrote = command_wrote),
+    W("MCIPower", 0x00, power),
+    W("MCIClock", 0x04, clock),
+    W("MCIArgument", 0x08, argument),
+    W("MCICommand", 0x0c, command, .wrote = command_wrote),
     W("MCIRespCmd", 0x10, resp_cmd, .access = REG_RO),
-    { .name = "MCIResponse", .at = 0x14, .size = 4, .count = 4, .stride = 4, .field = offsetof(Pl181, resp), .access = REG_RO },
-    W("MCIDataTimer", 0x24, timer), W("MCIDataLength", 0x28, length, .rsvd = 0xffff0000), W("MCIDataCtrl", 0x2c, ctrl, .wrote = ctrl_wrote),
+    { .name = "MCIResponse",
+      .at = 0x14,
+      .size = 4,
+      .count = 4,
+      .stride = 4,
+      .field = offsetof(Pl181, resp),
+      .access = REG_RO },
+    W("MCIDataTimer", 0x24, timer),
+    W("MCIDataLength", 0x28, length, .rsvd = 0xffff0000),
+    W("MCIDataCtrl", 0x2c, ctrl, .wrote = ctrl_wrote),
     W("MCIDataCnt", 0x30, count, .access = REG_RO),
     { .name = "MCIStatus", .at = 0x34, .size = 4, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO },
     { .name = "MCIClear", .at = 0x38, .size = 4, .field = REG_NO_FIELD, .wrote = clear_wrote, .access = REG_WO },
-    { .name = "MCIMask", .at = 0x3c, .size = 4, .count = 2, .stride = 4, .field = offsetof(Pl181, mask), .wrote = mask_wrote },
+    { .name = "MCIMask",
+      .at = 0x3c,
+      .size = 4,
+      .count = 2,
+      .stride = 4,
+      .field = offsetof(Pl181, mask),
+      .wrote = mask_wrote },
     { .name = "MCIFifoCnt", .at = 0x48, .size = 4, .field = REG_NO_FIELD, .read = fifo_count, .access = REG_RO },
-    { .name = "MCIFIFO", .at = 0x80, .size = 4, .count = 16, .stride = 4, .field = REG_NO_FIELD, .read = fifo_read, .wrote = fifo_write },
-    { .name = "MCIPeriphID", .at = 0xfe0, .size = 4, .count = 8, .stride = 4, .field = REG_NO_FIELD, .read = id_read, .access = REG_RO },
+    { .name = "MCIFIFO",
+      .at = 0x80,
+      .size = 4,
+      .count = 16,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = fifo_read,
+      .wrote = fifo_write },
+    { .name = "MCIPeriphID",
+      .at = 0xfe0,
+      .size = 4,
+      .count = 8,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
@@ -209,10 +262,20 @@ static bool loaded(Device *d, Error **errp)
 
 static const char *const pins[] = { "irq*2", "card-inserted", "card-read-only", NULL };
 static const char *const makes[] = { "sd", NULL };
-static const StateField state[] = { STATE_U32(Pl181, status), STATE_BYTES(Pl181, fifo), STATE_U32(Pl181, fifo_len), STATE_BOOL(Pl181, active),
-                                    STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U32(Pl181, status), STATE_BYTES(Pl181, fifo), STATE_U32(Pl181, fifo_len),
+                                    STATE_BOOL(Pl181, active), STATE_END_OF_TABLE };
 static const DeviceType pl181_type = {
-    .name = "pl181", .desc = "PrimeCell Multimedia Card Interface", .category = "Storage", .size = sizeof(Pl181), .banks = banks, .provides = makes,
-    .state = state, .out_pins = pins, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "pl181",
+    .desc = "PrimeCell Multimedia Card Interface",
+    .category = "Storage",
+    .size = sizeof(Pl181),
+    .banks = banks,
+    .provides = makes,
+    .state = state,
+    .out_pins = pins,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(pl181_type)

@@ -47,7 +47,8 @@ static void done(DriveRequest *r, int error)
         c->left = 0;
         if (c->mode == MODE_READ_MEM)
             c->mode = MODE_NONE;
-    } else if (op == BLK_READ && c->mode == MODE_READ_MEM && c->next >= c->io_offset && c->next - c->io_offset < c->io_bytes) {
+    } else if (op == BLK_READ && c->mode == MODE_READ_MEM && c->next >= c->io_offset &&
+               c->next - c->io_offset < c->io_bytes) {
         c->pos = (uint32_t)(c->next - c->io_offset);
         c->len = c->pos + (uint32_t)MIN(c->io_bytes - c->pos, c->left);
         advance(c, c->len - c->pos);
@@ -65,18 +66,27 @@ bool sd_submit_again(SdCard *c)
     c->iov = (struct iovec){ c->buf, c->io_bytes };
     BlkOp op = (BlkOp)(c->io - 1);
     bool data = op == BLK_READ || op == BLK_WRITE;
-    c->request = (DriveRequest){ .done = done, .blk = { .op = op, .offset = c->io_offset, .bytes = c->io_bytes, .iov = data ? &c->iov : NULL,
-                                 .iovcnt = data, .flags = op == BLK_WRITE_ZEROES ? BLOCK_REQ_MAY_UNMAP : 0 } };
+    c->request = (DriveRequest){ .done = done,
+                                 .blk = { .op = op,
+                                          .offset = c->io_offset,
+                                          .bytes = c->io_bytes,
+                                          .iov = data ? &c->iov : NULL,
+                                          .iovcnt = data,
+                                          .flags = op == BLK_WRITE_ZEROES ? BLOCK_REQ_MAY_UNMAP : 0 } };
     drive_submit(&c->queue, &c->request);
     return true;
 }
 
-/* What comes next, now that nothing is on its way. blk_submit() may call done() from inside: nothing is touched behind submit(). */
+/*
+ * What comes next, now that nothing is on its way. blk_submit() may call done() from inside: nothing is touched behind
+ * submit().
+ */
 void sd_pump(SdCard *c)
 {
     if (c->io || c->quiet)
         return;
-    bool write = c->mode == MODE_WRITE_MEM || c->stopping, ending = c->stopping || c->mode == MODE_ERASE || (c->mode == MODE_WRITE_MEM && !c->left);
+    bool write = c->mode == MODE_WRITE_MEM || c->stopping,
+         ending = c->stopping || c->mode == MODE_ERASE || (c->mode == MODE_WRITE_MEM && !c->left);
     if (c->mode == MODE_READ_MEM && c->pos == c->len && c->left) {
         uint64_t from = c->next & ~UINT64_C(511), more = MIN(c->left, SD_BUFFER) + (c->next - from);
         uint64_t wanted = c->left == UINT64_MAX ? OPEN_READ : (more + 511) & ~UINT64_C(511);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers of an SD card or eMMC: CID, CSD, SCR, SD status, functions, EXT_CSD (chapter 5, 4.3.10, 4.10.2; JESD84-B51, 7.4). */
+/*
+ * Registers of an SD card or eMMC: CID, CSD, SCR, SD status, functions, EXT_CSD (chapter 5, 4.3.10, 4.10.2; JESD84-B51,
+ * 7.4).
+ */
 #include <string.h>
 #include "base/bits.h"
 #include "hw/sd/sd-internal.h"
@@ -102,7 +105,10 @@ void sd_make_registers(SdCard *c)
 {
     const char *serial = drive_serial(&c->dev, &c->drive, c->blk);
     const Bits cid[] = {
-        { 127, 120, 0xaa }, { 119, 104, c->emmc ? 0x0100 : 'X' << 8 | 'Y' }, { 63, 56, 1 }, { 55, 24, g_str_hash(serial) },
+        { 127, 120, 0xaa },
+        { 119, 104, c->emmc ? 0x0100 : 'X' << 8 | 'Y' },
+        { 63, 56, 1 },
+        { 55, 24, g_str_hash(serial) },
         { 19, 8, c->emmc ? 0x1e00 >> 4 : 0x162 }, /* made in February 2022 */
     };
     c->high_capacity = c->size > SDSC_MAX;

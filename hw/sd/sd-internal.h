@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the SD card share. Sections are those of the SD Physical Layer Simplified Specification 3.01, unless JESD84 is named. */
+/*
+ * What the files of the SD card share. Sections are those of the SD Physical Layer Simplified Specification 3.01,
+ * unless JESD84 is named.
+ */
 #ifndef HW_SD_INTERNAL_H
 #define HW_SD_INTERNAL_H
 
@@ -10,13 +13,45 @@ enum { SD_BLOCK = 512, SD_BUFFER = 64 << 10 };
 
 /* 4.10.1: card status */
 enum {
-    CARD_OUT_OF_RANGE = 1u << 31, CARD_ADDRESS_ERROR = 1 << 30, CARD_BLOCK_LEN = 1 << 29, CARD_ERASE_SEQ = 1 << 28, CARD_ERASE_PARAM = 1 << 27,
-    CARD_WP_VIOLATION = 1 << 26, CARD_LOCK_FAILED = 1 << 24, CARD_ILLEGAL = 1 << 22, CARD_ECC_FAILED = 1 << 21, CARD_ERROR = 1 << 19,
-    CARD_CSD_OVERWRITE = 1 << 16, CARD_ERASE_RESET = 1 << 13, CARD_READY = 1 << 8, CARD_SWITCH_ERROR = 1 << 7, CARD_APP_CMD = 1 << 5,
+    CARD_OUT_OF_RANGE = 1u << 31,
+    CARD_ADDRESS_ERROR = 1 << 30,
+    CARD_BLOCK_LEN = 1 << 29,
+    CARD_ERASE_SEQ = 1 << 28,
+    CARD_ERASE_PARAM = 1 << 27,
+    CARD_WP_VIOLATION = 1 << 26,
+    CARD_LOCK_FAILED = 1 << 24,
+    CARD_ILLEGAL = 1 << 22,
+    CARD_ECC_FAILED = 1 << 21,
+    CARD_ERROR = 1 << 19,
+    CARD_CSD_OVERWRITE = 1 << 16,
+    CARD_ERASE_RESET = 1 << 13,
+    CARD_READY = 1 << 8,
+    CARD_SWITCH_ERROR = 1 << 7,
+    CARD_APP_CMD = 1 << 5,
 };
-typedef enum SdState { SD_IDLE, SD_READY, SD_IDENT, SD_STBY, SD_TRAN, SD_DATA, SD_RCV, SD_PRG, SD_DIS, SD_INACTIVE, SD_STATES } SdState;
+typedef enum SdState {
+    SD_IDLE,
+    SD_READY,
+    SD_IDENT,
+    SD_STBY,
+    SD_TRAN,
+    SD_DATA,
+    SD_RCV,
+    SD_PRG,
+    SD_DIS,
+    SD_INACTIVE,
+    SD_STATES
+} SdState;
 /* What goes over the data lines: mem is the medium, reg a register. */
-typedef enum SdMode { MODE_NONE, MODE_READ_MEM, MODE_READ_REG, MODE_WRITE_MEM, MODE_WRITE_REG, MODE_ERASE, MODES } SdMode;
+typedef enum SdMode {
+    MODE_NONE,
+    MODE_READ_MEM,
+    MODE_READ_REG,
+    MODE_WRITE_MEM,
+    MODE_WRITE_REG,
+    MODE_ERASE,
+    MODES
+} SdMode;
 
 struct SdCard {
     Device dev; /* always first */

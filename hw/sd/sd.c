@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The commands and states of an SD card or eMMC (SD Physical Layer Simplified Specification 3.01, chapter 4; JESD84-B51, chapter 6). */
+/*
+ * The commands and states of an SD card or eMMC (SD Physical Layer Simplified Specification 3.01, chapter 4;
+ * JESD84-B51, chapter 6).
+ */
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
@@ -44,7 +47,10 @@ static Response op_cond(SdCard *c, uint32_t arg)
         c->state = SD_TRAN;
     return c->spi ? R1 : R3;
 }
-static Response mmc_op_cond(SdCard *c, uint32_t arg) { return c->emmc || c->spi ? op_cond(c, arg ? arg : OCR_VOLTAGES) : R_ILLEGAL; }
+static Response mmc_op_cond(SdCard *c, uint32_t arg)
+{
+    return c->emmc || c->spi ? op_cond(c, arg ? arg : OCR_VOLTAGES) : R_ILLEGAL;
+}
 
 static Response all_send_cid(SdCard *c, uint32_t arg) { c->state = SD_IDENT; return R2_CID; }
 
@@ -74,8 +80,10 @@ static Response send_if_cond(SdCard *c, uint32_t arg)
 static Response mmc_switch(SdCard *c, uint32_t arg)
 {
     uint8_t access = arg >> 24 & 3, index = (uint8_t)(arg >> 16), value = (uint8_t)(arg >> 8), *e = &c->ext_csd[index];
-    static const uint8_t writable[] = { 175 /* erase group definition */, 183 /* bus width */, 185 /* timing */, 187 /* power class */ };
-    if (!access || index >= 192 || !memchr(writable, index, sizeof writable) || (index == 183 && value > 2) || (index == 185 && value > 1))
+    static const uint8_t writable[] = { 175 /* erase group definition */, 183 /* bus width */, 185 /* timing */,
+                                        187 /* power class */ };
+    if (!access || index >= 192 || !memchr(writable, index, sizeof writable) || (index == 183 && value > 2) ||
+        (index == 185 && value > 1))
         c->status |= CARD_SWITCH_ERROR;
     else
         *e = access == 1 ? *e | value : access == 2 ? *e & ~value : value;
@@ -116,8 +124,14 @@ static Response reg_block(SdCard *c, const uint8_t *from, size_t len)
     return R1;
 }
 
-static Response send_csd(SdCard *c, uint32_t arg) { return c->spi ? reg_block(c, c->csd, 16) : addressed(c, arg) ? R2_CSD : R_NONE; }
-static Response send_cid(SdCard *c, uint32_t arg) { return c->spi ? reg_block(c, c->cid, 16) : addressed(c, arg) ? R2_CID : R_NONE; }
+static Response send_csd(SdCard *c, uint32_t arg)
+{
+    return c->spi ? reg_block(c, c->csd, 16) : addressed(c, arg) ? R2_CSD : R_NONE;
+}
+static Response send_cid(SdCard *c, uint32_t arg)
+{
+    return c->spi ? reg_block(c, c->cid, 16) : addressed(c, arg) ? R2_CID : R_NONE;
+}
 static Response stop_transmission(SdCard *c, uint32_t arg) { sd_data_stop(c); return R1; }
 static Response send_status(SdCard *c, uint32_t arg) { return addressed(c, arg) ? R1 : R_NONE; }
 static Response go_inactive(SdCard *c, uint32_t arg)
@@ -293,19 +307,39 @@ typedef struct Command {
 } Command;
 
 static const Command commands[64] = {
-    [0] = { go_idle, 0x1ff }, [1] = { mmc_op_cond, IN(IDLE) | IN(READY) | IN(TRAN) }, [2] = { all_send_cid, IN(READY) },
-    [3] = { relative_addr, IN(IDENT) | IN(STBY) }, [6] = { switch_func, IN(TRAN) },
-    [7] = { select_card, ANY_DATA }, [8] = { send_if_cond, IN(IDLE) | IN(TRAN) }, [9] = { send_csd, IN(STBY) | IN(TRAN) },
-    [10] = { send_cid, IN(STBY) | IN(TRAN) }, [12] = { stop_transmission, IN(DATA) | IN(RCV) | IN(PRG) | IN(TRAN) },
-    [13] = { send_status, ANY_DATA }, [15] = { go_inactive, ANY_DATA }, [16] = { set_blocklen, IN(TRAN) }, [17] = { read_single, IN(TRAN) },
-    [18] = { read_multiple, IN(TRAN) }, [23] = { set_block_count, IN(TRAN) }, [24] = { write_single, IN(TRAN) }, [25] = { write_multiple, IN(TRAN) },
-    [27] = { program_csd, IN(TRAN) }, [32] = { sd_erase_start, IN(TRAN) }, [33] = { sd_erase_end, IN(TRAN) }, [35] = { mmc_erase_start, IN(TRAN) },
-    [36] = { mmc_erase_end, IN(TRAN) }, [38] = { erase, IN(TRAN) }, [42] = { lock_unlock, IN(TRAN) },
-    [55] = { app_cmd, IN(IDLE) | ANY_DATA }, [58] = { read_ocr, 0x1ff }, [59] = { crc_on_off, 0x1ff },
+    [0] = { go_idle, 0x1ff },
+    [1] = { mmc_op_cond, IN(IDLE) | IN(READY) | IN(TRAN) },
+    [2] = { all_send_cid, IN(READY) },
+    [3] = { relative_addr, IN(IDENT) | IN(STBY) },
+    [6] = { switch_func, IN(TRAN) },
+    [7] = { select_card, ANY_DATA },
+    [8] = { send_if_cond, IN(IDLE) | IN(TRAN) },
+    [9] = { send_csd, IN(STBY) | IN(TRAN) },
+    [10] = { send_cid, IN(STBY) | IN(TRAN) },
+    [12] = { stop_transmission, IN(DATA) | IN(RCV) | IN(PRG) | IN(TRAN) },
+    [13] = { send_status, ANY_DATA },
+    [15] = { go_inactive, ANY_DATA },
+    [16] = { set_blocklen, IN(TRAN) },
+    [17] = { read_single, IN(TRAN) },
+    [18] = { read_multiple, IN(TRAN) },
+    [23] = { set_block_count, IN(TRAN) },
+    [24] = { write_single, IN(TRAN) },
+    [25] = { write_multiple, IN(TRAN) },
+    [27] = { program_csd, IN(TRAN) },
+    [32] = { sd_erase_start, IN(TRAN) },
+    [33] = { sd_erase_end, IN(TRAN) },
+    [35] = { mmc_erase_start, IN(TRAN) },
+    [36] = { mmc_erase_end, IN(TRAN) },
+    [38] = { erase, IN(TRAN) },
+    [42] = { lock_unlock, IN(TRAN) },
+    [55] = { app_cmd, IN(IDLE) | ANY_DATA },
+    [58] = { read_ocr, 0x1ff },
+    [59] = { crc_on_off, 0x1ff },
 };
 static const Command app_commands[64] = {
-    [6] = { set_bus_width, IN(TRAN) }, [13] = { sd_status, IN(TRAN) }, [22] = { num_wr_blocks, IN(TRAN) }, [23] = { pre_erase, IN(TRAN) },
-    [41] = { op_cond, IN(IDLE) | IN(TRAN) }, [42] = { clear_detect, IN(TRAN) }, [51] = { send_scr, IN(TRAN) },
+    [6] = { set_bus_width, IN(TRAN) }, [13] = { sd_status, IN(TRAN) },          [22] = { num_wr_blocks, IN(TRAN) },
+    [23] = { pre_erase, IN(TRAN) },    [41] = { op_cond, IN(IDLE) | IN(TRAN) }, [42] = { clear_detect, IN(TRAN) },
+    [51] = { send_scr, IN(TRAN) },
 };
 
 /* ---- answers (4.9) ---- */
@@ -323,7 +357,10 @@ static unsigned answer(SdCard *c, Response kind, SdState before, uint8_t rsp[16]
     case R3:
         store_be_word(rsp, OCR_VOLTAGES | (c->state != SD_IDLE ? OCR_READY | (c->high_capacity ? OCR_HIGH : 0) : 0));
         return 4;
-    case R6: store_be_word(rsp, (uint32_t)c->rca << 16 | (status >> 8 & 0xc000) | (status >> 6 & 0x2000) | (status & 0x1fff)); break;
+    case R6:
+        store_be_word(rsp,
+                      (uint32_t)c->rca << 16 | (status >> 8 & 0xc000) | (status >> 6 & 0x2000) | (status & 0x1fff));
+        break;
     case R1: store_be_word(rsp, status); break;
     }
     c->status &= c->app ? CARD_APP_CMD : 0; /* reported: cleared */

@@ -11,13 +11,16 @@ typedef struct SdPort SdPort;
 
 /* What a controller is told, under its domain, by a worker thread or from inside a call of its own. */
 typedef struct SdHostOps {
-    void (*data)(SdPort *p); /* move what can be moved: data to read, room to write, the card is no longer busy, or the transfer has failed.
-                              * Called by sd_port_run() alone, never from inside itself */
-    void (*moved)(SdPort *p); /* after that: lines and interrupts. Whoever sees them may come back at once. NULL: nothing to do */
+    void (*data)(SdPort *p); /* move what can be moved: data to read, room to write, the card is no longer busy, or the
+                              * transfer has failed. Called by sd_port_run() alone, never from inside itself */
+    /* after that: lines and interrupts. Whoever sees them may come back at once. NULL: nothing to do */
+    void (*moved)(SdPort *p);
     void (*card)(SdPort *p); /* a card came or went; NULL: the controller can't see it */
 } SdHostOps;
 
-/* A controller's side. Several controllers may hold the same slot's lines: bus->port says which of them is connected. */
+/*
+ * A controller's side. Several controllers may hold the same slot's lines: bus->port says which of them is connected.
+ */
 struct SdPort {
     Device *host;
     const SdHostOps *ops;
@@ -43,8 +46,9 @@ void sd_bus_connect(SdBus *b, SdPort *p);
 void sd_port_run(SdPort *p);
 
 /*
- * A command; rsp gets the content of the response without its first byte: 4 bytes, or 16 of CID and CSD (bits 127 to 0). Returns its length; 0: the
- * card does not answer. All of these under the port's domain; without a card nothing answers.
+ * A command; rsp gets the content of the response without its first byte: 4 bytes, or 16 of CID and CSD (bits 127 to
+ * 0). Returns its length; 0: the card does not answer. All of these under the port's domain; without a card nothing
+ * answers.
  */
 unsigned sd_command(SdPort *p, uint8_t index, uint32_t arg, uint8_t rsp[16]);
 /* The data lines. How much can be moved now, and moving it: returns how much was. */

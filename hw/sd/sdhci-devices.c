@@ -35,14 +35,34 @@ static bool pci_loaded(Device *d, Error **errp) { return sdhci_loaded(&((SdhciPc
 
 static const char *const makes_sd[] = { "sd", NULL };
 static const Property pci_props[] = {
-    { .name = "capareg", .kind = PROP_U64, .offset = offsetof(SdhciPci, host.capareg), .dflt = CAPABILITIES_64, .help = "capabilities" }, DEFINE_PROP_END,
+    { .name = "capareg",
+      .kind = PROP_U64,
+      .offset = offsetof(SdhciPci, host.capareg),
+      .dflt = CAPABILITIES_64,
+      .help = "capabilities" },
+    DEFINE_PROP_END,
 };
 static const StateField pci_state[] = { STATE_STRUCT(SdhciPci, host, sdhci_state), STATE_END_OF_TABLE };
-static const PciDeviceInfo pci_info = { .vendor = 0x1b36, .device = 0x0007, .class_code = 0x080501, .interrupt_pin = 1 };
+static const PciDeviceInfo pci_info = {
+    .vendor = 0x1b36, .device = 0x0007, .class_code = 0x080501, .interrupt_pin = 1
+};
 static const DeviceType pci_type = {
-    .name = "sdhci-pci", .desc = "SD host controller", .category = "Storage", .size = sizeof(SdhciPci), .bus = "pci", .base = &pci_device_type,
-    .provides = makes_sd, .user_creatable = true, .props = pci_props, .state = pci_state, .init = pci_init, .start = pci_start, .reset = pci_reset,
-    .loaded = pci_loaded, .stop = pci_stop, .class_data = &pci_info,
+    .name = "sdhci-pci",
+    .desc = "SD host controller",
+    .category = "Storage",
+    .size = sizeof(SdhciPci),
+    .bus = "pci",
+    .base = &pci_device_type,
+    .provides = makes_sd,
+    .user_creatable = true,
+    .props = pci_props,
+    .state = pci_state,
+    .init = pci_init,
+    .start = pci_start,
+    .reset = pci_reset,
+    .loaded = pci_loaded,
+    .stop = pci_stop,
+    .class_data = &pci_info,
 };
 DEVICE_REGISTER(pci_type)
 
@@ -86,18 +106,42 @@ static void usdhc_init(Device *d)
 
 static const char *const board_pins[] = { "irq", "card-inserted", "card-read-only", NULL };
 static const Property board_props[] = {
-    { .name = "capareg", .kind = PROP_U64, .offset = offsetof(SdhciBoard, host.capareg), .dflt = CAPABILITIES, .help = "capabilities" },
-    DEFINE_PROP_BOOL("no-slot", SdhciBoard, no_slot, false, "the board connects it to a slot"), DEFINE_PROP_END,
+    { .name = "capareg",
+      .kind = PROP_U64,
+      .offset = offsetof(SdhciBoard, host.capareg),
+      .dflt = CAPABILITIES,
+      .help = "capabilities" },
+    DEFINE_PROP_BOOL("no-slot", SdhciBoard, no_slot, false, "the board connects it to a slot"),
+    DEFINE_PROP_END,
 };
 static const StateField board_state[] = { STATE_STRUCT(SdhciBoard, host, sdhci_state), STATE_END_OF_TABLE };
 static const DeviceType board_type = {
-    .name = "generic-sdhci", .desc = "SD host controller of a board", .category = "Storage", .size = sizeof(SdhciBoard), .provides = makes_sd,
-    .props = board_props, .state = board_state, .out_pins = board_pins, .start = board_start, .reset = board_reset, .loaded = board_loaded,
+    .name = "generic-sdhci",
+    .desc = "SD host controller of a board",
+    .category = "Storage",
+    .size = sizeof(SdhciBoard),
+    .provides = makes_sd,
+    .props = board_props,
+    .state = board_state,
+    .out_pins = board_pins,
+    .start = board_start,
+    .reset = board_reset,
+    .loaded = board_loaded,
     .stop = board_stop,
 };
 static const DeviceType usdhc_type = {
-    .name = "imx-usdhc", .desc = "i.MX6 uSDHC", .category = "Storage", .size = sizeof(SdhciBoard), .provides = makes_sd, .state = board_state,
-    .out_pins = board_pins, .init = usdhc_init, .start = board_start, .reset = board_reset, .loaded = board_loaded, .stop = board_stop,
+    .name = "imx-usdhc",
+    .desc = "i.MX6 uSDHC",
+    .category = "Storage",
+    .size = sizeof(SdhciBoard),
+    .provides = makes_sd,
+    .state = board_state,
+    .out_pins = board_pins,
+    .init = usdhc_init,
+    .start = board_start,
+    .reset = board_reset,
+    .loaded = board_loaded,
+    .stop = board_stop,
 };
 DEVICE_REGISTER(board_type)
 DEVICE_REGISTER(usdhc_type)

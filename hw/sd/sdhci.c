@@ -1,19 +1,76 @@
 /* SPDX-License-Identifier: MIT */
-/* SD Host Controller Simplified Specification 3.00: PIO, SDMA, ADMA2 with 32 and 64-bit addresses; i.MX6's uSDHC (i.MX6 RM, 67). */
+/*
+ * SD Host Controller Simplified Specification 3.00: PIO, SDMA, ADMA2 with 32 and 64-bit addresses; i.MX6's uSDHC (i.MX6
+ * RM, 67).
+ */
 #include "hw/sd/sdhci.h"
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
 
 /* ---- registers as words: number is offset / 4 (2.1) ---- */
-enum { W_SDMA, W_BLOCK, W_ARG, W_CMD, W_RSP, W_DATA = 8, W_PRESENT, W_HOST, W_CLOCK, W_STATUS, W_ENABLE, W_SIGNAL, W_CONTROL2, W_CAPS, W_CAPS2,
-       W_MIX = 18 /* uSDHC */, W_FORCE = 20, W_ADMA_ERROR, W_ADMA, W_ADMA_HIGH, W_VENDOR = 48 /* uSDHC: VEND_SPEC */, W_VERSION = 63 };
-enum { INT_CC = 1, INT_TC = 2, INT_DMA = 8, INT_BWR = 16, INT_BRR = 32, INT_INSERTED = 64, INT_REMOVED = 128, INT_ERROR = 1 << 15, ERR_CMD_TIMEOUT = 1 << 16,
-       ERR_DATA_TIMEOUT = 1 << 20, ERR_DATA_CRC = 1 << 21, ERR_ADMA = 1 << 25, USDHC_DMAE = 1 << 28 };
-enum { MODE_DMA = 1, MODE_COUNT = 2, MODE_AUTO12 = 4, MODE_AUTO23 = 8, MODE_READ = 16, MODE_MULTI = 32, USDHC_AUTO23 = 128 };
-enum { PRESENT_DAT_INHIBIT = 2, PRESENT_DAT_ACTIVE = 4, PRESENT_CLOCK = 8, PRESENT_SDOFF = 128 /* uSDHC: the card's clock is gated */,
-       FORCE_CLOCK = 256 /* VEND_SPEC */, PRESENT_WRITE = 1 << 8, PRESENT_READ = 1 << 9, PRESENT_SPACE = 1 << 10,
-       PRESENT_DATA = 1 << 11, PRESENT_CARD = 7 << 16, PRESENT_WRITABLE = 1 << 19, PRESENT_LINES = 0x1f << 20 };
+enum {
+    W_SDMA,
+    W_BLOCK,
+    W_ARG,
+    W_CMD,
+    W_RSP,
+    W_DATA = 8,
+    W_PRESENT,
+    W_HOST,
+    W_CLOCK,
+    W_STATUS,
+    W_ENABLE,
+    W_SIGNAL,
+    W_CONTROL2,
+    W_CAPS,
+    W_CAPS2,
+    W_MIX = 18 /* uSDHC */,
+    W_FORCE = 20,
+    W_ADMA_ERROR,
+    W_ADMA,
+    W_ADMA_HIGH,
+    W_VENDOR = 48 /* uSDHC: VEND_SPEC */,
+    W_VERSION = 63
+};
+enum {
+    INT_CC = 1,
+    INT_TC = 2,
+    INT_DMA = 8,
+    INT_BWR = 16,
+    INT_BRR = 32,
+    INT_INSERTED = 64,
+    INT_REMOVED = 128,
+    INT_ERROR = 1 << 15,
+    ERR_CMD_TIMEOUT = 1 << 16,
+    ERR_DATA_TIMEOUT = 1 << 20,
+    ERR_DATA_CRC = 1 << 21,
+    ERR_ADMA = 1 << 25,
+    USDHC_DMAE = 1 << 28
+};
+enum {
+    MODE_DMA = 1,
+    MODE_COUNT = 2,
+    MODE_AUTO12 = 4,
+    MODE_AUTO23 = 8,
+    MODE_READ = 16,
+    MODE_MULTI = 32,
+    USDHC_AUTO23 = 128
+};
+enum {
+    PRESENT_DAT_INHIBIT = 2,
+    PRESENT_DAT_ACTIVE = 4,
+    PRESENT_CLOCK = 8,
+    PRESENT_SDOFF = 128 /* uSDHC: the card's clock is gated */,
+    FORCE_CLOCK = 256 /* VEND_SPEC */,
+    PRESENT_WRITE = 1 << 8,
+    PRESENT_READ = 1 << 9,
+    PRESENT_SPACE = 1 << 10,
+    PRESENT_DATA = 1 << 11,
+    PRESENT_CARD = 7 << 16,
+    PRESENT_WRITABLE = 1 << 19,
+    PRESENT_LINES = 0x1f << 20
+};
 enum { LINKS_MAX = 4096 };
 static const uint64_t moved_max = UINT64_C(1) << 30; /* an endless list of descriptors ends here */
 
@@ -75,7 +132,8 @@ static bool adma_next(Sdhci *s, AddressSpace *as)
             end_transfer(s, ERR_ADMA);
             return false;
         }
-        if (as_read(as, at & ~UINT64_C(3), d, wide ? 12 : 8, MEM_ATTRS_DEVICE) != MEM_OK || !(d[0] & 1) || s->links++ >= LINKS_MAX + (s->moved >> 9))
+        if (as_read(as, at & ~UINT64_C(3), d, wide ? 12 : 8, MEM_ATTRS_DEVICE) != MEM_OK || !(d[0] & 1) ||
+            s->links++ >= LINKS_MAX + (s->moved >> 9))
             return adma_failed(s, 1); /* ST_FDS */
         uint64_t addr = wide ? load_le64(d + 4) : load_le32(d + 4);
         unsigned len = load_le16(d + 2), act = d[0] >> 4 & 3;
@@ -351,7 +409,14 @@ static void write_word(Sdhci *s, unsigned w, uint32_t mask, uint32_t v)
 {
     uint32_t merged = (s->reg[w] & ~mask) | (v & mask);
     switch (w) {
-    case W_RSP: case W_RSP + 1: case W_RSP + 2: case W_RSP + 3: case W_PRESENT: case W_CAPS: case W_CAPS2: case W_VERSION: return;
+    case W_RSP:
+    case W_RSP + 1:
+    case W_RSP + 2:
+    case W_RSP + 3:
+    case W_PRESENT:
+    case W_CAPS:
+    case W_CAPS2:
+    case W_VERSION: return;
     case W_CMD:
         s->reg[w] = merged;
         if (mask & 0xff000000)
@@ -492,8 +557,8 @@ bool sdhci_loaded(Sdhci *s, Error **errp)
 }
 
 const StateField sdhci_state[] = {
-    STATE_U32_ARRAY(Sdhci, reg), STATE_BYTES(Sdhci, fifo), STATE_U32(Sdhci, fifo_pos), STATE_U32(Sdhci, fifo_len), STATE_U32(Sdhci, blocks),
-    STATE_U32(Sdhci, links), STATE_U64(Sdhci, desc_addr), STATE_U64(Sdhci, moved), STATE_U32(Sdhci, desc_len), STATE_BOOL(Sdhci, desc_end),
-    STATE_BOOL(Sdhci, desc_int), STATE_BOOL(Sdhci, active), STATE_BOOL(Sdhci, wait_busy), STATE_BOOL(Sdhci, wait_dma), STATE_BOOL(Sdhci, endless),
-    STATE_END_OF_TABLE,
+    STATE_U32_ARRAY(Sdhci, reg),  STATE_BYTES(Sdhci, fifo),    STATE_U32(Sdhci, fifo_pos),  STATE_U32(Sdhci, fifo_len),
+    STATE_U32(Sdhci, blocks),     STATE_U32(Sdhci, links),     STATE_U64(Sdhci, desc_addr), STATE_U64(Sdhci, moved),
+    STATE_U32(Sdhci, desc_len),   STATE_BOOL(Sdhci, desc_end), STATE_BOOL(Sdhci, desc_int), STATE_BOOL(Sdhci, active),
+    STATE_BOOL(Sdhci, wait_busy), STATE_BOOL(Sdhci, wait_dma), STATE_BOOL(Sdhci, endless),  STATE_END_OF_TABLE,
 };

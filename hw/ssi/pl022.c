@@ -50,7 +50,9 @@ static void dr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t
     uint16_t mask = (uint16_t)((2u << (s->cr0 & 15)) - 1);
     if (!(s->cr1 & CR1_SSE))
         return;
-    uint16_t out = (uint16_t)value & mask, in = s->cr1 & CR1_LBM ? out : s->slave ? s->exchange(s->slave, out) & mask : 0;
+    uint16_t out = (uint16_t)value & mask, in = s->cr1 & CR1_LBM ? out
+                                                : s->slave       ? s->exchange(s->slave, out) & mask
+                                                                 : 0;
     if (s->rx_count == FIFO)
         s->ris |= INT_ROR;
     else
@@ -65,7 +67,10 @@ static uint64_t sr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 }
 
 static void changed(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update((Pl022 *)d); }
-static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Pl022 *)d)->ris & ((Pl022 *)d)->imsc; }
+static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ((Pl022 *)d)->ris & ((Pl022 *)d)->imsc;
+}
 
 static void icr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -90,12 +95,19 @@ static const Reg regs[] = {
     { .name = "SSPMIS", .at = 0x1c, .size = 4, .field = REG_NO_FIELD, .read = mis_read, .access = REG_RO },
     { .name = "SSPICR", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .wrote = icr_wrote, .access = REG_WO },
     { .name = "SSPDMACR", .at = 0x24, .size = 4, .field = offsetof(Pl022, dmacr), .rsvd = 0xfffffffc },
-    { .name = "SSPPeriphID", .at = 0xfe0, .size = 4, .count = 8, .field = REG_NO_FIELD, .read = id_read, .access = REG_RO },
+    { .name = "SSPPeriphID",
+      .at = 0xfe0,
+      .size = 4,
+      .count = 8,
+      .field = REG_NO_FIELD,
+      .read = id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
-static const StateField state[] = { STATE_U16_ARRAY(Pl022, rx), STATE_U8(Pl022, rx_head), STATE_U8(Pl022, rx_count), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_U16_ARRAY(Pl022, rx), STATE_U8(Pl022, rx_head), STATE_U8(Pl022, rx_count),
+                                    STATE_END_OF_TABLE };
 static const char *const pins[] = { "irq", NULL };
 
 static void reset(Device *d, ResetPhase phase)
@@ -119,7 +131,14 @@ static bool loaded(Device *d, Error **errp)
 }
 
 static const DeviceType pl022_type = {
-    .name = "pl022", .desc = "PrimeCell synchronous serial port", .category = "Misc", .size = sizeof(Pl022), .banks = banks, .state = state,
-    .out_pins = pins, .reset = reset, .loaded = loaded,
+    .name = "pl022",
+    .desc = "PrimeCell synchronous serial port",
+    .category = "Misc",
+    .size = sizeof(Pl022),
+    .banks = banks,
+    .state = state,
+    .out_pins = pins,
+    .reset = reset,
+    .loaded = loaded,
 };
 DEVICE_REGISTER(pl022_type)

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* "ssi-sd": an SD card's slot on a synchronous serial port (SD Physical Layer Simplified Specification 3.01, chapter 7). Checksums are not looked at. */
+/*
+ * "ssi-sd": an SD card's slot on a synchronous serial port (SD Physical Layer Simplified Specification 3.01, chapter
+ * 7). Checksums are not looked at.
+ */
 #include "hw/ssi/ssi.h"
 
 #include <string.h>
 #include "base/bits.h"
 #include "hw/sd/sd.h"
 
-enum { BLOCK = 512, TOKEN = 0xfe, TOKEN_MULTI = 0xfc, TOKEN_STOP = 0xfd, ERROR_TOKEN = 0x08, ACCEPTED = 0x05, WRITE_ERROR = 0x0d, IDLE_LINE = 0xff };
+enum {
+    BLOCK = 512,
+    TOKEN = 0xfe,
+    TOKEN_MULTI = 0xfc,
+    TOKEN_STOP = 0xfd,
+    ERROR_TOKEN = 0x08,
+    ACCEPTED = 0x05,
+    WRITE_ERROR = 0x0d,
+    IDLE_LINE = 0xff
+};
 typedef enum Mode { NOTHING, READ_FILL, READ_SEND, WRITE_TOKEN, WRITE_DATA, WRITE_BUSY, BUSY, MODES } Mode;
 
 typedef struct SsiSd {
@@ -44,21 +56,24 @@ static uint16_t crc16(const uint8_t *p, size_t len)
 /* 7.3.2.1, from the card status of 4.10.1 */
 static uint8_t r1(const SsiSd *s, uint32_t status)
 {
-    return (uint8_t)((sd_idle(&s->port) ? 1 : 0) | (status >> 13 & 1) << 1 | (status >> 22 & 1) << 2 | (status >> 23 & 1) << 3 | (status >> 28 & 1) << 4 |
-                     (status >> 30 & 1) << 5 | (status >> 31 & 1) << 6);
+    return (uint8_t)((sd_idle(&s->port) ? 1 : 0) | (status >> 13 & 1) << 1 | (status >> 22 & 1) << 2 |
+                     (status >> 23 & 1) << 3 | (status >> 28 & 1) << 4 | (status >> 30 & 1) << 5 |
+                     (status >> 31 & 1) << 6);
 }
 /* 7.3.2.3: the second byte */
 static uint8_t r2(uint32_t v)
 {
-    return (uint8_t)((v >> 25 & 1) | (v >> 24 & 1) << 1 | (v >> 19 & 1) << 2 | (v >> 20 & 1) << 3 | (v >> 21 & 1) << 4 | (v >> 26 & 1) << 5 |
-                     (v >> 27 & 1) << 6 | ((v >> 31 | v >> 16) & 1) << 7);
+    return (uint8_t)((v >> 25 & 1) | (v >> 24 & 1) << 1 | (v >> 19 & 1) << 2 | (v >> 20 & 1) << 3 | (v >> 21 & 1) << 4 |
+                     (v >> 26 & 1) << 5 | (v >> 27 & 1) << 6 | ((v >> 31 | v >> 16) & 1) << 7);
 }
 
 /* How many bytes a command's block has that the card sends; 0: none. */
 static unsigned read_size(unsigned index, bool app)
 {
-    static const struct { uint8_t index, app; uint16_t size; } table[] = {
-        { 6, 0, 64 }, { 9, 0, 16 }, { 10, 0, 16 }, { 17, 0, BLOCK }, { 18, 0, BLOCK }, { 30, 0, 4 }, { 13, 1, 64 }, { 22, 1, 4 }, { 51, 1, 8 },
+    static const struct { uint8_t index, app; uint16_t size;
+    } table[] = {
+        { 6, 0, 64 }, { 9, 0, 16 },  { 10, 0, 16 }, { 17, 0, BLOCK }, { 18, 0, BLOCK },
+        { 30, 0, 4 }, { 13, 1, 64 }, { 22, 1, 4 },  { 51, 1, 8 },
     };
     for (unsigned i = 0; i < ARRAY_LEN(table); i++)
         if (table[i].index == index && table[i].app == app)
@@ -180,7 +195,8 @@ uint16_t ssi_sd_exchange(Device *d, uint16_t frame)
         out = read_byte(s);
     else if (s->mode == WRITE_BUSY || s->mode == BUSY)
         out = busy_byte(s);
-    if ((s->mode == WRITE_TOKEN || s->mode == WRITE_DATA) && s->out_pos == s->out_len && !s->command_len && (s->mode == WRITE_DATA || in >= TOKEN_MULTI))
+    if ((s->mode == WRITE_TOKEN || s->mode == WRITE_DATA) && s->out_pos == s->out_len && !s->command_len &&
+        (s->mode == WRITE_DATA || in >= TOKEN_MULTI))
         write_byte(s, in);
     else
         take_command(s, in);
@@ -226,8 +242,9 @@ static void stop(Device *d) { sd_bus_fini(&((SsiSd *)d)->bus); }
 static bool loaded(Device *d, Error **errp)
 {
     SsiSd *s = (SsiSd *)d;
-    if (s->command_len < sizeof s->command && s->out_pos <= s->out_len && s->out_len <= sizeof s->out && s->mode < MODES && s->size <= BLOCK &&
-        s->pos < sizeof s->data && (s->mode != READ_SEND || s->pos < s->size + 2u) && (s->mode != READ_FILL || s->pos <= s->size))
+    if (s->command_len < sizeof s->command && s->out_pos <= s->out_len && s->out_len <= sizeof s->out &&
+        s->mode < MODES && s->size <= BLOCK && s->pos < sizeof s->data &&
+        (s->mode != READ_SEND || s->pos < s->size + 2u) && (s->mode != READ_FILL || s->pos <= s->size))
         return true;
     reset(d, RESET_ENTER);
     error_setf(errp, "device '%s': the saved transfer makes no sense", d->id);
@@ -236,12 +253,23 @@ static bool loaded(Device *d, Error **errp)
 
 static const char *const makes[] = { "sd", NULL }, *const in_pins[] = { "cs", NULL };
 static const StateField state[] = {
-    STATE_BYTES(SsiSd, command), STATE_U8(SsiSd, command_len), STATE_BYTES(SsiSd, out), STATE_U8(SsiSd, out_pos), STATE_U8(SsiSd, out_len),
-    STATE_U8(SsiSd, mode), STATE_BOOL(SsiSd, selected), STATE_BOOL(SsiSd, multi), STATE_BOOL(SsiSd, app), STATE_U16(SsiSd, size), STATE_U16(SsiSd, pos),
-    STATE_BYTES(SsiSd, data), STATE_END_OF_TABLE,
+    STATE_BYTES(SsiSd, command), STATE_U8(SsiSd, command_len), STATE_BYTES(SsiSd, out),     STATE_U8(SsiSd, out_pos),
+    STATE_U8(SsiSd, out_len),    STATE_U8(SsiSd, mode),        STATE_BOOL(SsiSd, selected), STATE_BOOL(SsiSd, multi),
+    STATE_BOOL(SsiSd, app),      STATE_U16(SsiSd, size),       STATE_U16(SsiSd, pos),       STATE_BYTES(SsiSd, data),
+    STATE_END_OF_TABLE,
 };
 static const DeviceType type = {
-    .name = "ssi-sd", .desc = "SD slot on a synchronous serial port", .category = "Storage", .size = sizeof(SsiSd), .provides = makes, .state = state,
-    .in_pins = in_pins, .input = select_input, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "ssi-sd",
+    .desc = "SD slot on a synchronous serial port",
+    .category = "Storage",
+    .size = sizeof(SsiSd),
+    .provides = makes,
+    .state = state,
+    .in_pins = in_pins,
+    .input = select_input,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(type)

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* SPI and I2C of STM32F1 and F4 (RM0090, chapters 28 and 27) as masters with nothing attached: SPI reads zeros, I2C gets no acknowledge. */
+/*
+ * SPI and I2C of STM32F1 and F4 (RM0090, chapters 28 and 27) as masters with nothing attached: SPI reads zeros, I2C
+ * gets no acknowledge.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 
 /* --- SPI --- */
 
-enum { SPI_SPE = 0x40, SPI_RXNE = 1, SPI_TXE = 2, SPI_RXNEIE = 0x40, SPI_TXEIE = 0x80, SPI_RXDMAEN = 1, SPI_TXDMAEN = 2 };
+enum {
+    SPI_SPE = 0x40,
+    SPI_RXNE = 1,
+    SPI_TXE = 2,
+    SPI_RXNEIE = 0x40,
+    SPI_TXEIE = 0x80,
+    SPI_RXDMAEN = 1,
+    SPI_TXDMAEN = 2
+};
 typedef struct Spi {
     Device dev; /* always first */
     uint32_t cr1, cr2, sr, dr, crcpr, rxcrcr, txcrcr, i2scfgr, i2spr;
@@ -38,9 +49,16 @@ static void spi_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
 
 #define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(Spi, f), __VA_ARGS__ }
 static const Reg spi_regs[] = {
-    R("CR1", 0x00, cr1, .wrote = spi_wrote), R("CR2", 0x04, cr2, .wrote = spi_wrote), R("SR", 0x08, sr, .reset = SPI_TXE, .ro = 0xffffffef),
-    R("DR", 0x0c, dr, .read = spi_dr_read, .wrote = spi_dr_wrote), R("CRCPR", 0x10, crcpr, .reset = 7), R("RXCRCR", 0x14, rxcrcr, .access = REG_RO),
-    R("TXCRCR", 0x18, txcrcr, .access = REG_RO), R("I2SCFGR", 0x1c, i2scfgr), R("I2SPR", 0x20, i2spr, .reset = 2), { .name = NULL },
+    R("CR1", 0x00, cr1, .wrote = spi_wrote),
+    R("CR2", 0x04, cr2, .wrote = spi_wrote),
+    R("SR", 0x08, sr, .reset = SPI_TXE, .ro = 0xffffffef),
+    R("DR", 0x0c, dr, .read = spi_dr_read, .wrote = spi_dr_wrote),
+    R("CRCPR", 0x10, crcpr, .reset = 7),
+    R("RXCRCR", 0x14, rxcrcr, .access = REG_RO),
+    R("TXCRCR", 0x18, txcrcr, .access = REG_RO),
+    R("I2SCFGR", 0x1c, i2scfgr),
+    R("I2SPR", 0x20, i2spr, .reset = 2),
+    { .name = NULL },
 };
 #undef R
 static const RegBank spi_bank = { .name = "regs", .size = 0x400, .regs = spi_regs };
@@ -53,13 +71,26 @@ static void spi_reset(Device *d, ResetPhase phase)
         spi_update((Spi *)d);
 }
 
-static const DeviceType spi_type = { .name = "stm32f2xx-spi", .desc = "STM32F1/F2/F4 SPI", .category = "Misc", .size = sizeof(Spi),
-                                     .banks = spi_banks, .out_pins = spi_pins, .reset = spi_reset };
+static const DeviceType spi_type = { .name = "stm32f2xx-spi",
+                                     .desc = "STM32F1/F2/F4 SPI",
+                                     .category = "Misc",
+                                     .size = sizeof(Spi),
+                                     .banks = spi_banks,
+                                     .out_pins = spi_pins,
+                                     .reset = spi_reset };
 DEVICE_REGISTER(spi_type)
 
 /* --- I2C --- */
 
-enum { I2C_PE = 1, I2C_START = 0x100, I2C_STOP = 0x200, I2C_SB = 1, I2C_AF = 0x400, I2C_ITERREN = 0x100, I2C_ITEVTEN = 0x200 };
+enum {
+    I2C_PE = 1,
+    I2C_START = 0x100,
+    I2C_STOP = 0x200,
+    I2C_SB = 1,
+    I2C_AF = 0x400,
+    I2C_ITERREN = 0x100,
+    I2C_ITEVTEN = 0x200
+};
 typedef struct I2c {
     Device dev; /* always first */
     uint32_t cr1, cr2, oar[2], dr, sr1, sr2, ccr, trise;
@@ -90,7 +121,8 @@ static void i2c_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
     i2c_update(s);
 }
 
-#define R(n, a, f, ...) { .name = n, .at = a, .size = 4, .field = offsetof(I2c, f), .rsvd = 0xffff0000, .wrote = i2c_wrote, __VA_ARGS__ }
+#define R(n, a, f, ...) \
+    { .name = n, .at = a, .size = 4, .field = offsetof(I2c, f), .rsvd = 0xffff0000, .wrote = i2c_wrote, __VA_ARGS__ }
 static const Reg i2c_regs[] = {
     R("CR1", 0x00, cr1), R("CR2", 0x04, cr2), R("OAR", 0x08, oar, .count = 2), R("DR", 0x10, dr), R("SR1", 0x14, sr1),
     R("SR2", 0x18, sr2, .access = REG_RO), R("CCR", 0x1c, ccr), R("TRISE", 0x20, trise, .reset = 2), { .name = NULL },
@@ -104,6 +136,11 @@ static void i2c_reset(Device *d, ResetPhase phase)
         i2c_update((I2c *)d);
 }
 
-static const DeviceType i2c_type = { .name = "stm32f2xx-i2c", .desc = "STM32F1/F2/F4 I2C", .category = "Misc", .size = sizeof(I2c),
-                                     .banks = i2c_banks, .out_pins = irq_pins, .reset = i2c_reset };
+static const DeviceType i2c_type = { .name = "stm32f2xx-i2c",
+                                     .desc = "STM32F1/F2/F4 I2C",
+                                     .category = "Misc",
+                                     .size = sizeof(I2c),
+                                     .banks = i2c_banks,
+                                     .out_pins = irq_pins,
+                                     .reset = i2c_reset };
 DEVICE_REGISTER(i2c_type)

@@ -24,12 +24,19 @@ static void unknown_drive(const Device *d, const char *name, Error **errp)
 
 static bool check_io_sizes(const Device *d, const DriveProps *p, Error **errp)
 {
-    const struct { const char *name; uint64_t size; } sizes[] = { { "min_io_size", p->min_io_size }, { "opt_io_size", p->opt_io_size },
-        { "discard_granularity", p->discard_granularity == DRIVE_DISCARD_AUTO ? 0 : p->discard_granularity } };
+    const struct {
+        const char *name;
+        uint64_t size;
+    } sizes[] = { { "min_io_size", p->min_io_size },
+                  { "opt_io_size", p->opt_io_size },
+                  { "discard_granularity",
+                    p->discard_granularity == DRIVE_DISCARD_AUTO ? 0 : p->discard_granularity } };
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
         if (sizes[i].size % p->logical_block_size || sizes[i].size > UINT32_MAX) {
-            error_setf(errp, "device '%s': %s=%" G_GUINT64_FORMAT " is no multiple of the %" G_GUINT64_FORMAT " bytes of a sector, below 4 GiB", d->id,
-                       sizes[i].name, (guint64)sizes[i].size, (guint64)p->logical_block_size);
+            error_setf(errp,
+                       "device '%s': %s=%" G_GUINT64_FORMAT " is no multiple of the %" G_GUINT64_FORMAT
+                       " bytes of a sector, below 4 GiB",
+                       d->id, sizes[i].name, (guint64)sizes[i].size, (guint64)p->logical_block_size);
             return false;
         }
     }
@@ -50,12 +57,14 @@ bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **o
 {
     *out = NULL;
     if (!p->drive && !removable) {
-        error_setf(errp, "device '%s': which drive? add drive=ID of a -drive if=none,id=ID or of a -blockdev node", d->id);
+        error_setf(errp, "device '%s': which drive? add drive=ID of a -drive if=none,id=ID or of a -blockdev node",
+                   d->id);
         return false;
     }
     if (!check_io_sizes(d, p, errp))
         return false;
-    if (!is_pow2(p->logical_block_size) || !is_pow2(p->physical_block_size) || p->physical_block_size < p->logical_block_size) {
+    if (!is_pow2(p->logical_block_size) || !is_pow2(p->physical_block_size) ||
+        p->physical_block_size < p->logical_block_size) {
         error_setf(errp, "device '%s': sectors of %" G_GUINT64_FORMAT " bytes on a medium of %" G_GUINT64_FORMAT
                    ": both are powers of two, physical_block_size= not below logical_block_size=", d->id,
                    (guint64)p->logical_block_size, (guint64)p->physical_block_size);
@@ -67,12 +76,16 @@ bool drive_open(Device *d, const DriveProps *p, bool removable, BlockBackend **o
         return false;
     }
     if (!removable && !blk_inserted(b)) {
-        error_setf(errp, "device '%s': drive '%s' has no medium, and this device can't be without; add file= to the drive", d->id, p->drive);
+        error_setf(errp,
+                   "device '%s': drive '%s' has no medium, and this device can't be without; add file= to the drive",
+                   d->id, p->drive);
         return false;
     }
     if (blk_size(b) % p->logical_block_size) {
-        error_setf(errp, "device '%s': drive '%s' is not a whole number of sectors of %" G_GUINT64_FORMAT " bytes; resize the image", d->id, p->drive,
-                   (guint64)p->logical_block_size);
+        error_setf(errp,
+                   "device '%s': drive '%s' is not a whole number of sectors of %" G_GUINT64_FORMAT
+                   " bytes; resize the image",
+                   d->id, p->drive, (guint64)p->logical_block_size);
         return false;
     }
     if (!blk_attach(b, d->id, errp))
@@ -91,10 +104,11 @@ bool drive_check_geometry(const Device *d, DriveGeometry given, DriveGeometry ma
 {
     if (!given.cyls && !given.heads && !given.secs)
         return true;
-    if (given.cyls && given.heads && given.secs && given.cyls <= max.cyls && given.heads <= max.heads && given.secs <= max.secs)
+    if (given.cyls && given.heads && given.secs && given.cyls <= max.cyls && given.heads <= max.heads &&
+        given.secs <= max.secs)
         return true;
-    error_setf(errp, "device '%s': cyls=%u, heads=%u, secs=%u: give none or all of them, at most %u, %u and %u", d->id, given.cyls, given.heads, given.secs,
-               max.cyls, max.heads, max.secs);
+    error_setf(errp, "device '%s': cyls=%u, heads=%u, secs=%u: give none or all of them, at most %u, %u and %u", d->id,
+               given.cyls, given.heads, given.secs, max.cyls, max.heads, max.secs);
     return false;
 }
 
@@ -104,7 +118,8 @@ DriveGeometry drive_geometry(DriveGeometry given, const BlockBackend *b)
     uint64_t sectors = b ? blk_size(b) / 512 : 0;
     if (given.cyls)
         return given;
-    return (DriveGeometry){ .cyls = (uint32_t)CLAMP(sectors / (HEADS * SECS), 2, CYLS_MAX), .heads = HEADS, .secs = SECS };
+    return (
+        DriveGeometry){ .cyls = (uint32_t)CLAMP(sectors / (HEADS * SECS), 2, CYLS_MAX), .heads = HEADS, .secs = SECS };
 }
 
 /* --- what failed --- */
@@ -119,10 +134,15 @@ static BlkOnError policy(int property, BlkOnError of_drive)
 /* Holds r when the machine is to stop because of the error; else *error is what the guest learns. */
 static bool hold(DriveQueue *q, DriveRequest *r, int *error)
 {
-    static const char *const names[] = { [BLK_READ] = "read", [BLK_WRITE] = "write", [BLK_FLUSH] = "flush", [BLK_DISCARD] = "discard",
-                                         [BLK_WRITE_ZEROES] = "write of zeroes", [BLK_SCSI] = "SCSI command",
+    static const char *const names[] = { [BLK_READ] = "read",
+                                         [BLK_WRITE] = "write",
+                                         [BLK_FLUSH] = "flush",
+                                         [BLK_DISCARD] = "discard",
+                                         [BLK_WRITE_ZEROES] = "write of zeroes",
+                                         [BLK_SCSI] = "SCSI command",
                                          [BLK_STATUS] = "status" };
-    bool scsi = r->blk.op == BLK_SCSI, read = r->blk.op == BLK_READ || r->blk.op == BLK_STATUS || (scsi && !r->blk.scsi->out);
+    bool scsi = r->blk.op == BLK_SCSI,
+         read = r->blk.op == BLK_READ || r->blk.op == BLK_STATUS || (scsi && !r->blk.scsi->out);
     BlkOnError action = read ? q->rerror : q->werror;
     if (r->hint || *error == -ENOMEDIUM || (scsi && *error == -ENOTSUP) || action == BLK_ERROR_REPORT ||
         (action == BLK_ERROR_ENOSPC && *error != -ENOSPC))
@@ -131,8 +151,8 @@ static bool hold(DriveQueue *q, DriveRequest *r, int *error)
         *error = 0;
         return false;
     }
-    warn_reportf("drive '%s': %s at %" G_GUINT64_FORMAT " failed: %s; the machine stops, 'cont' tries again", blk_name(q->blk), names[r->blk.op],
-                 (guint64)r->blk.offset, g_strerror(-*error));
+    warn_reportf("drive '%s': %s at %" G_GUINT64_FORMAT " failed: %s; the machine stops, 'cont' tries again",
+                 blk_name(q->blk), names[r->blk.op], (guint64)r->blk.offset, g_strerror(-*error));
     r->next = NULL;
     if (!q->held)
         q->last = &q->held;

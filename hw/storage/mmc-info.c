@@ -35,14 +35,30 @@ static void mode_capabilities(const void *unit, unsigned control, uint8_t *p)
     store_be(p + 12, 2, m->speed);
 }
 
-static const SpcMode modes[] = { { 0x01, 6, false, mode_error_recovery }, { 0x0e, 14, true, mode_audio }, { 0x1a, 10, true, mode_power },
-                                 { 0x2a, 20, true, mode_capabilities }, { 0 } };
+static const SpcMode modes[] = { { 0x01, 6, false, mode_error_recovery },
+                                 { 0x0e, 14, true, mode_audio },
+                                 { 0x1a, 10, true, mode_power },
+                                 { 0x2a, 20, true, mode_capabilities },
+                                 { 0 } };
 
 static SpcUnit identity(const MmcDrive *m)
 {
-    return (SpcUnit){ .unit = m, .type = SPC_CD, .removable = true, .version = m->atapi ? 0 : 5, .format = m->atapi ? 0x21 : 2,
-                      .queueing = m->atapi ? 0 : 2, .vendor = m->vendor, .product = m->product, .revision = m->revision, .serial = m->serial,
-                      .t10 = m->atapi, .name = m->name, .wwn = m->wwn, .port_wwn = m->port_wwn, .port_index = m->port_index, .modes = modes };
+    return (SpcUnit){ .unit = m,
+                      .type = SPC_CD,
+                      .removable = true,
+                      .version = m->atapi ? 0 : 5,
+                      .format = m->atapi ? 0x21 : 2,
+                      .queueing = m->atapi ? 0 : 2,
+                      .vendor = m->vendor,
+                      .product = m->product,
+                      .revision = m->revision,
+                      .serial = m->serial,
+                      .t10 = m->atapi,
+                      .name = m->name,
+                      .wwn = m->wwn,
+                      .port_wwn = m->port_wwn,
+                      .port_index = m->port_index,
+                      .modes = modes };
 }
 
 static void reply_or_fail(MmcCall *k, size_t len, unsigned room, uint32_t sense)
@@ -240,7 +256,8 @@ void mmc_read_dvd_structure(MmcCall *k)
 
 /* --- what the drive is (MMC-6, 6.6 and 5.3) --- */
 
-static const struct { uint16_t code; uint8_t flags, len, data[8]; } features[] = { /* flags: version, persistent, current */
+/* flags: version, persistent, current */
+static const struct { uint16_t code; uint8_t flags, len, data[8]; } features[] = {
     { 0x0001, 0x0b, 8, { 0, 0, 0, 2, 0 } },          /* core: ATAPI */
     { 0x0002, 0x07, 4, { 0x02 } },                   /* morphing */
     { 0x0003, 0x03, 4, { 0x29 } },                   /* removable: tray, eject, lock */
@@ -262,7 +279,10 @@ void mmc_get_configuration(MmcCall *k)
     }
     store_be(d + 6, 2, profile);
     if (rt == 2 ? !first : !first || (rt == 1 && !first)) {
-        memcpy(d + len, ((const uint8_t[]){ 0, 0, 3, 8, 0, PROFILE_DVD, profile == PROFILE_DVD, 0, 0, PROFILE_CD, profile == PROFILE_CD, 0 }), 12);
+        memcpy(d + len,
+               ((const uint8_t[]){ 0, 0, 3, 8, 0, PROFILE_DVD, profile == PROFILE_DVD, 0, 0, PROFILE_CD,
+                                   profile == PROFILE_CD, 0 }),
+               12);
         len += 12;
     }
     for (unsigned i = 0; i < ARRAY_LEN(features); i++) {

@@ -222,17 +222,37 @@ static void read_subchannel(MmcCall *k)
     mmc_reply(k, 4, be16(k->cdb + 7));
 }
 
-static const struct { uint8_t opcode, flags; void (*run)(MmcCall *k); } commands[] = {
-    { 0x00, NEEDS_MEDIUM, nothing },       { 0x03, PASSES_ATTENTION, request_sense }, { 0x12, PASSES_ATTENTION, mmc_inquiry },
-    { 0x15, 0, mmc_mode_select },              { 0x1a, 0, mmc_mode_sense },                   { 0x1b, 0, start_stop },
-    { 0x1e, 0, prevent_allow },            { 0x25, NEEDS_MEDIUM, mmc_read_capacity },     { 0x28, NEEDS_MEDIUM, read10 },
-    { 0x2b, NEEDS_MEDIUM, seek },          { 0x2f, NEEDS_MEDIUM, verify },            { 0x35, 0, nothing },
-    { 0x42, NEEDS_MEDIUM, read_subchannel },{ 0x43, NEEDS_MEDIUM, mmc_read_toc },         { 0x44, NEEDS_MEDIUM, read_header },
-    { 0x46, PASSES_ATTENTION, mmc_get_configuration }, { 0x4a, PASSES_ATTENTION, mmc_get_event_status }, { 0x4e, 0, nothing },
-    { 0x51, NEEDS_MEDIUM, mmc_read_disc_info },{ 0x52, NEEDS_MEDIUM, mmc_read_track_info },   { 0x55, 0, mmc_mode_select },
-    { 0x5a, 0, mmc_mode_sense },               { 0xa8, NEEDS_MEDIUM, read12 },            { 0xac, 0, mmc_get_performance },
-    { 0xad, NEEDS_MEDIUM, mmc_read_dvd_structure }, { 0xb9, NEEDS_MEDIUM, read_cd_msf },  { 0xbb, 0, mmc_set_speed },
-    { 0xbd, 0, mmc_mechanism_status },         { 0xbe, NEEDS_MEDIUM, read_cd },
+static const struct { uint8_t opcode, flags; void (*run)(MmcCall *k);
+} commands[] = {
+    { 0x00, NEEDS_MEDIUM, nothing },
+    { 0x03, PASSES_ATTENTION, request_sense },
+    { 0x12, PASSES_ATTENTION, mmc_inquiry },
+    { 0x15, 0, mmc_mode_select },
+    { 0x1a, 0, mmc_mode_sense },
+    { 0x1b, 0, start_stop },
+    { 0x1e, 0, prevent_allow },
+    { 0x25, NEEDS_MEDIUM, mmc_read_capacity },
+    { 0x28, NEEDS_MEDIUM, read10 },
+    { 0x2b, NEEDS_MEDIUM, seek },
+    { 0x2f, NEEDS_MEDIUM, verify },
+    { 0x35, 0, nothing },
+    { 0x42, NEEDS_MEDIUM, read_subchannel },
+    { 0x43, NEEDS_MEDIUM, mmc_read_toc },
+    { 0x44, NEEDS_MEDIUM, read_header },
+    { 0x46, PASSES_ATTENTION, mmc_get_configuration },
+    { 0x4a, PASSES_ATTENTION, mmc_get_event_status },
+    { 0x4e, 0, nothing },
+    { 0x51, NEEDS_MEDIUM, mmc_read_disc_info },
+    { 0x52, NEEDS_MEDIUM, mmc_read_track_info },
+    { 0x55, 0, mmc_mode_select },
+    { 0x5a, 0, mmc_mode_sense },
+    { 0xa8, NEEDS_MEDIUM, read12 },
+    { 0xac, 0, mmc_get_performance },
+    { 0xad, NEEDS_MEDIUM, mmc_read_dvd_structure },
+    { 0xb9, NEEDS_MEDIUM, read_cd_msf },
+    { 0xbb, 0, mmc_set_speed },
+    { 0xbd, 0, mmc_mechanism_status },
+    { 0xbe, NEEDS_MEDIUM, read_cd },
 };
 
 void mmc_execute(MmcDrive *m, const uint8_t cdb[16], uint8_t *data, MmcResult *r)
@@ -330,8 +350,9 @@ bool mmc_loaded(MmcDrive *m)
     return m->sense <= 0xffffff && m->attention[0] <= 0xffffff && m->attention[1] <= 0xffffff;
 }
 
-const StateField mmc_state[] = {
-    STATE_U32(MmcDrive, sense), STATE_U32_ARRAY(MmcDrive, attention), STATE_BOOL(MmcDrive, present), STATE_BOOL(MmcDrive, tray_open),
-    STATE_BOOL(MmcDrive, locked), STATE_BOOL(MmcDrive, event_new_media), STATE_BOOL(MmcDrive, event_removal), STATE_BOOL(MmcDrive, event_eject),
-    STATE_U16(MmcDrive, speed), STATE_U8(MmcDrive, error_recovery), STATE_U8(MmcDrive, retries), STATE_END_OF_TABLE
-};
+const StateField mmc_state[] = { STATE_U32(MmcDrive, sense),          STATE_U32_ARRAY(MmcDrive, attention),
+                                 STATE_BOOL(MmcDrive, present),       STATE_BOOL(MmcDrive, tray_open),
+                                 STATE_BOOL(MmcDrive, locked),        STATE_BOOL(MmcDrive, event_new_media),
+                                 STATE_BOOL(MmcDrive, event_removal), STATE_BOOL(MmcDrive, event_eject),
+                                 STATE_U16(MmcDrive, speed),          STATE_U8(MmcDrive, error_recovery),
+                                 STATE_U8(MmcDrive, retries),         STATE_END_OF_TABLE };

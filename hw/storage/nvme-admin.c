@@ -13,13 +13,21 @@ static void create_cq(NvmeRequest *r)
     uint32_t d10 = nvme_dword(r, 10), d11 = nvme_dword(r, 11);
     unsigned id = d10 & 0xffff, size = (d10 >> 16) + 1, vector = d11 >> 16;
     uint64_t addr = load_le64(r->cmd + 24), page = BIT(12 + (n->cc >> 7 & 15));
-    uint16_t status = !id || id > n->max_ioqpairs || n->cq[id].exists ? SC_QID_INVALID : size < 2 || size > NVME_ENTRIES_MAX ? SC_QSIZE_INVALID
-                      : !(d11 & QUEUE_CONTIGUOUS) ? SC_INVALID_FIELD : addr & (page - 1) ? SC_PRP_OFFSET
-                      : vector >= n->msix_qsize || (!msix_enabled(&n->pci) && vector) ? SC_VECTOR_INVALID : SC_OK;
+    uint16_t status = !id || id > n->max_ioqpairs || n->cq[id].exists                 ? SC_QID_INVALID
+                      : size < 2 || size > NVME_ENTRIES_MAX                           ? SC_QSIZE_INVALID
+                      : !(d11 & QUEUE_CONTIGUOUS)                                     ? SC_INVALID_FIELD
+                      : addr & (page - 1)                                             ? SC_PRP_OFFSET
+                      : vector >= n->msix_qsize || (!msix_enabled(&n->pci) && vector) ? SC_VECTOR_INVALID
+                                                                                      : SC_OK;
     if (!status) {
         NvmeCq *q = &n->cq[id];
-        *q = (NvmeCq){ .exists = true, .interrupts = d11 & CQ_INTERRUPTS, .phase = true, .id = (uint16_t)id, .vector = (uint16_t)vector,
-                       .size = (uint16_t)size, .addr = addr };
+        *q = (NvmeCq){ .exists = true,
+                       .interrupts = d11 & CQ_INTERRUPTS,
+                       .phase = true,
+                       .id = (uint16_t)id,
+                       .vector = (uint16_t)vector,
+                       .size = (uint16_t)size,
+                       .addr = addr };
         dma_window_set(&q->window, pci_dma_space(&n->pci), addr, (uint64_t)size * NVME_CQE);
         nvme_shadow_queue(n, id);
         nvme_doors_update(n);
@@ -33,9 +41,12 @@ static void create_sq(NvmeRequest *r)
     uint32_t d10 = nvme_dword(r, 10), d11 = nvme_dword(r, 11);
     unsigned id = d10 & 0xffff, size = (d10 >> 16) + 1, cq = d11 >> 16;
     uint64_t addr = load_le64(r->cmd + 24), page = BIT(12 + (n->cc >> 7 & 15));
-    uint16_t status = !id || id > n->max_ioqpairs || n->sq[id].exists ? SC_QID_INVALID : !cq || cq > n->max_ioqpairs || !n->cq[cq].exists ? SC_CQ_INVALID
-                      : size < 2 || size > NVME_ENTRIES_MAX ? SC_QSIZE_INVALID : !(d11 & QUEUE_CONTIGUOUS) ? SC_INVALID_FIELD
-                      : addr & (page - 1) ? SC_PRP_OFFSET : SC_OK;
+    uint16_t status = !id || id > n->max_ioqpairs || n->sq[id].exists    ? SC_QID_INVALID
+                      : !cq || cq > n->max_ioqpairs || !n->cq[cq].exists ? SC_CQ_INVALID
+                      : size < 2 || size > NVME_ENTRIES_MAX              ? SC_QSIZE_INVALID
+                      : !(d11 & QUEUE_CONTIGUOUS)                        ? SC_INVALID_FIELD
+                      : addr & (page - 1)                                ? SC_PRP_OFFSET
+                                                                         : SC_OK;
     if (!status) {
         NvmeSq *q = &n->sq[id];
         nvme_sq_clear(n, id);
@@ -117,9 +128,11 @@ static void error_log(const Nvme *n, uint8_t *p)
 
 static void commands_log(uint8_t *p)
 {
-    static const uint8_t admin[] = { ADM_DELETE_SQ, ADM_CREATE_SQ, ADM_GET_LOG, ADM_DELETE_CQ, ADM_CREATE_CQ, ADM_IDENTIFY, ADM_ABORT, ADM_SET_FEATURES,
+    static const uint8_t admin[] = { ADM_DELETE_SQ,    ADM_CREATE_SQ,   ADM_GET_LOG, ADM_DELETE_CQ,
+                                     ADM_CREATE_CQ,    ADM_IDENTIFY,    ADM_ABORT,   ADM_SET_FEATURES,
                                      ADM_GET_FEATURES, ADM_ASYNC_EVENT, ADM_DBBUF };
-    static const uint8_t reads[] = { NVM_FLUSH, NVM_READ, NVM_COMPARE, NVM_VERIFY }, writes[] = { NVM_WRITE, NVM_WRITE_ZEROES, NVM_DSM, NVM_COPY };
+    static const uint8_t reads[] = { NVM_FLUSH, NVM_READ, NVM_COMPARE, NVM_VERIFY },
+                         writes[] = { NVM_WRITE, NVM_WRITE_ZEROES, NVM_DSM, NVM_COPY };
     for (size_t i = 0; i < sizeof admin; i++)
         store_le32(p + admin[i] * 4, 1);
     store_le32(p + ADM_FORMAT * 4, 1 | 1 << 1);
@@ -135,7 +148,8 @@ static void get_log(NvmeRequest *r)
     Nvme *n = r->n;
     uint8_t page[4096] = { 0 };
     uint32_t d10 = nvme_dword(r, 10), size;
-    uint64_t want = (((uint64_t)(nvme_dword(r, 11) & 0xffff) << 16 | d10 >> 16) + 1) * 4, offset = nvme_dword(r, 12) | (uint64_t)nvme_dword(r, 13) << 32;
+    uint64_t want = (((uint64_t)(nvme_dword(r, 11) & 0xffff) << 16 | d10 >> 16) + 1) * 4,
+             offset = nvme_dword(r, 12) | (uint64_t)nvme_dword(r, 13) << 32;
     switch (d10 & 0xff) {
     case 1: error_log(n, page); size = NVME_ERRORS * 64; break;
     case 2: smart_log(n, page); size = 512; break;
@@ -180,9 +194,13 @@ static void get_features(NvmeRequest *r)
         store_le64(buf, timestamp(n) | (n->timestamp_base ? BIT(49) : 0));
         nvme_complete(r, nvme_give(r, buf, sizeof buf));
         return;
-    case FEAT_ARBITRATION: case FEAT_POWER: case FEAT_TEMPERATURE: case FEAT_ERROR_RECOVERY: case FEAT_COALESCING: case FEAT_ATOMICITY: case FEAT_ASYNC:
-        r->result = n->feature[id];
-        break;
+    case FEAT_ARBITRATION:
+    case FEAT_POWER:
+    case FEAT_TEMPERATURE:
+    case FEAT_ERROR_RECOVERY:
+    case FEAT_COALESCING:
+    case FEAT_ATOMICITY:
+    case FEAT_ASYNC: r->result = n->feature[id]; break;
     default:
         nvme_complete(r, SC_INVALID_FIELD | SC_DNR);
         return;
@@ -237,9 +255,13 @@ static void set_features(NvmeRequest *r)
         }
         break;
     case FEAT_VECTOR: break;
-    case FEAT_ARBITRATION: case FEAT_POWER: case FEAT_TEMPERATURE: case FEAT_ERROR_RECOVERY: case FEAT_COALESCING: case FEAT_ATOMICITY: case FEAT_ASYNC:
-        n->feature[id] = value;
-        break;
+    case FEAT_ARBITRATION:
+    case FEAT_POWER:
+    case FEAT_TEMPERATURE:
+    case FEAT_ERROR_RECOVERY:
+    case FEAT_COALESCING:
+    case FEAT_ATOMICITY:
+    case FEAT_ASYNC: n->feature[id] = value; break;
     default: status = SC_INVALID_FIELD | SC_DNR; break;
     }
     nvme_complete(r, status);
@@ -284,9 +306,13 @@ static void format(NvmeRequest *r)
     uint32_t nsid = nvme_dword(r, 1), d10 = nvme_dword(r, 10), lbaf = d10 & 15;
     NvmeNs *ns[NVME_NAMESPACES];
     unsigned count = nsid == UINT32_MAX ? nvme_attached(n, ns) : (ns[0] = nvme_ns(n, nsid)) != NULL;
-    uint16_t status = !count ? SC_INVALID_NS : lbaf > 1 || d10 >> 5 & 7 || (d10 >> 9 & 7) > 1 ? SC_FORMAT_INVALID : SC_OK;
+    uint16_t status = !count                                           ? SC_INVALID_NS
+                      : lbaf > 1 || d10 >> 5 & 7 || (d10 >> 9 & 7) > 1 ? SC_FORMAT_INVALID
+                                                                       : SC_OK;
     for (unsigned i = 0; !status && i < count; i++)
-        status = !blk_writable(ns[i]->blk) ? SC_READ_ONLY : lbaf == 1 && blk_size(ns[i]->blk) & 4095 ? SC_FORMAT_INVALID : SC_OK;
+        status = !blk_writable(ns[i]->blk)                  ? SC_READ_ONLY
+                 : lbaf == 1 && blk_size(ns[i]->blk) & 4095 ? SC_FORMAT_INVALID
+                                                            : SC_OK;
     if (status) {
         nvme_complete(r, status | SC_DNR);
         return;

@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* NVMe: memory in the controller: the buffer in BAR 2 (NVM Express 1.4, 3.1.11 to 3.1.17, 4.7), the persistent region in BAR 4 (3.1.18 to 3.1.23, 4.8). */
+/*
+ * NVMe: memory in the controller: the buffer in BAR 2 (NVM Express 1.4, 3.1.11 to 3.1.17, 4.7), the persistent region
+ * in BAR 4 (3.1.18 to 3.1.23, 4.8).
+ */
 #include <errno.h>
 #include <sys/mman.h>
 #include "base/log.h"
 #include "hw/mem/backend.h"
 #include "hw/storage/nvme.h"
 
-enum { CMB_BAR = 2, LOC_ALL_MIXED = BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8), SZ_ALL = 0x1f, SZ_UNIT_1M = 2 << 8 };
+enum {
+    CMB_BAR = 2,
+    LOC_ALL_MIXED = BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8),
+    SZ_ALL = 0x1f,
+    SZ_UNIT_1M = 2 << 8
+};
 enum { MSC_CRE = 1, MSC_CMSE = 2, STS_INVALID = 1 };
-enum { PMR_BAR = 4, PMRCAP_VALUE = BIT(3) /* for data: read, */ | BIT(4) /* and written */ | PMR_BAR << 5 | BIT(11) /* a read of PMRSTS flushes */ | BIT(24),
-       PMRCTL_EN = 1, PMRSTS_NOT_READY = BIT(8), PMRSTS_INVALID = BIT(12) };
+enum {
+    PMR_BAR = 4,
+    PMRCAP_VALUE = BIT(3) /* for data: read, */ | BIT(4) /* and written */ | PMR_BAR << 5 |
+                   BIT(11) /* a read of PMRSTS flushes */ | BIT(24),
+    PMRCTL_EN = 1,
+    PMRSTS_NOT_READY = BIT(8),
+    PMRSTS_INVALID = BIT(12)
+};
 
-/* Where the controller's own addresses see such memory: at the base that the host has given (that of the BAR, as a rule). False: it can't be there. */
+/*
+ * Where the controller's own addresses see such memory: at the base that the host has given (that of the BAR, as a
+ * rule). False: it can't be there.
+ */
 static bool place(Nvme *n, MemRegion *alias, bool on, uint64_t base)
 {
     uint64_t size = mem_size(alias);
@@ -19,7 +36,8 @@ static bool place(Nvme *n, MemRegion *alias, bool on, uint64_t base)
     if (!on)
         return true;
     if (base > UINT64_MAX - size) {
-        log_guest_error(n->pci.dev.id, "NVMe: the controller's memory does not fit at 0x%" G_GINT64_MODIFIER "x", (guint64)base);
+        log_guest_error(n->pci.dev.id, "NVMe: the controller's memory does not fit at 0x%" G_GINT64_MODIFIER "x",
+                        (guint64)base);
         return false;
     }
     mem_map(n->pci.dma_root, base, alias, 1);
@@ -74,8 +92,10 @@ bool nvme_pmr_start(Nvme *n, Error **errp)
         return false;
     uint64_t size = n->pmr_backend->size;
     if (!is_pow2(size) || n->msix_exclusive_bar) {
-        error_setf(errp, n->msix_exclusive_bar ? "device '%s': pmrdev=%s takes the BAR that msix-exclusive-bar=on needs"
-                                               : "device '%s': the size of pmrdev=%s is no power of two", n->pci.dev.id, n->pmrdev);
+        error_setf(errp,
+                   n->msix_exclusive_bar ? "device '%s': pmrdev=%s takes the BAR that msix-exclusive-bar=on needs"
+                                         : "device '%s': the size of pmrdev=%s is no power of two",
+                   n->pci.dev.id, n->pmrdev);
         return false;
     }
     n->pmr = memory_backend_alias(n->pmr_backend, "nvme-pmr");
@@ -114,7 +134,8 @@ uint32_t nvme_pmr_read(const Nvme *n, unsigned at)
     case NVME_PMRSTS:
         if (n->pmrctl & PMRCTL_EN)
             pmr_flush(n);
-        return (n->pmrctl & PMRCTL_EN ? 0 : (uint32_t)PMRSTS_NOT_READY) | (n->pmr_invalid ? (uint32_t)PMRSTS_INVALID : 0);
+        return (n->pmrctl & PMRCTL_EN ? 0 : (uint32_t)PMRSTS_NOT_READY) |
+               (n->pmr_invalid ? (uint32_t)PMRSTS_INVALID : 0);
     case NVME_PMRMSC: return (uint32_t)n->pmrmsc;
     case NVME_PMRMSC + 4: return n->pmrmsc >> 32;
     default: return 0; /* elasticity buffer, throughput: not told */

@@ -11,7 +11,10 @@ static void init(Device *d)
 }
 
 /* BAR 0: the registers, behind them MSI-X's table and pending bits, each from a page on. */
-static uint32_t pending_bits_at(const Nvme *n) { return (uint32_t)align_up(REGISTERS_SIZE + n->msix_qsize * 16u, PAGE); }
+static uint32_t pending_bits_at(const Nvme *n)
+{
+    return (uint32_t)align_up(REGISTERS_SIZE + n->msix_qsize * 16u, PAGE);
+}
 
 static void make_bar(Nvme *n)
 {
@@ -119,7 +122,11 @@ static bool load_unposted(Nvme *n)
         if (load_le16(b) >= NVME_QUEUES || load_le16(b + 2) >= NVME_QUEUES || !n->cq[load_le16(b)].exists)
             return false;
         NvmeRequest *r = g_new0(NvmeRequest, 1);
-        *r = (NvmeRequest){ .n = n, .cq = load_le16(b), .sq = load_le16(b + 2), .cid = load_le16(b + 4), .status = load_le16(b + 6),
+        *r = (NvmeRequest){ .n = n,
+                            .cq = load_le16(b),
+                            .sq = load_le16(b + 2),
+                            .cid = load_le16(b + 4),
+                            .status = load_le16(b + 6),
                             .result = load_le32(b + 8) };
         nvme_wait_for_room(&n->cq[r->cq], r);
     }
@@ -189,64 +196,111 @@ static void stop(Device *d)
 static void describe(Device *d, GString *out)
 {
     const Nvme *n = (Nvme *)d;
-    g_string_append_printf(out, "NVMe: doorbell rung %u times, %u by file descriptor\n", n->notifies + n->signals, n->signals);
+    g_string_append_printf(out, "NVMe: doorbell rung %u times, %u by file descriptor\n", n->notifies + n->signals,
+                           n->signals);
     for (unsigned i = 0; i < NVME_NAMESPACES; i++) {
         const NvmeNs *ns = n->subsys->ns[i];
         if (ns)
-            g_string_append_printf(out, "namespace %u: drive '%s', %" G_GUINT64_FORMAT " blocks of %u bytes%s\n", ns->nsid, blk_name(ns->blk),
-                                   (guint64)nvme_blocks(ns), 1u << nvme_lba_bits(ns), nvme_is_attached(n, ns->nsid) ? "" : ", detached");
+            g_string_append_printf(out, "namespace %u: drive '%s', %" G_GUINT64_FORMAT " blocks of %u bytes%s\n",
+                                   ns->nsid, blk_name(ns->blk), (guint64)nvme_blocks(ns), 1u << nvme_lba_bits(ns),
+                                   nvme_is_attached(n, ns->nsid) ? "" : ", detached");
     }
 }
 
 static const Property props[] = {
     DRIVE_PROPS(Nvme, own.drive),
-    { .name = "subsys", .kind = PROP_LINK, .offset = offsetof(Nvme, subsys_dev), .help = "the nvme-subsys whose namespaces it shares" },
-    DEFINE_PROP_BOOL("ioeventfd", Nvme, ioeventfd, true, "with shadow doorbells: doorbells that are no exits, where the accelerator can"),
+    { .name = "subsys",
+      .kind = PROP_LINK,
+      .offset = offsetof(Nvme, subsys_dev),
+      .help = "the nvme-subsys whose namespaces it shares" },
+    DEFINE_PROP_BOOL("ioeventfd", Nvme, ioeventfd, true,
+                     "with shadow doorbells: doorbells that are no exits, where the accelerator can"),
     DEFINE_PROP_STRING("iothread", Nvme, iothread_id, NULL, "-object iothread that serves the I/O queues"),
-    PROP_(PROP_U32, "max_ioqpairs", Nvme, max_ioqpairs, 64, "queue pairs besides the admin queues", .min = 1, .max = NVME_QUEUES - 1),
+    PROP_(PROP_U32, "max_ioqpairs", Nvme, max_ioqpairs, 64, "queue pairs besides the admin queues", .min = 1,
+          .max = NVME_QUEUES - 1),
     PROP_(PROP_U32, "mdts", Nvme, mdts, NVME_MDTS, "largest transfer: a power of two of pages", .min = 1, .max = 10),
-    PROP_(PROP_U32, "cmb_size_mb", Nvme, cmb_mb, 0, "MiB of memory in the controller, for queues and data", .max = 4096),
+    PROP_(PROP_U32, "cmb_size_mb", Nvme, cmb_mb, 0, "MiB of memory in the controller, for queues and data",
+          .max = 4096),
     DEFINE_PROP_STRING("pmrdev", Nvme, pmrdev, NULL, "memory back end whose memory is the persistent region"),
     PROP_(PROP_U16, "msix_qsize", Nvme, msix_qsize, NVME_QUEUES, "MSI-X vectors", .min = 1, .max = 2048),
     DEFINE_PROP_BOOL("msix-exclusive-bar", Nvme, msix_exclusive_bar, false, "their table is in BAR 4, not in BAR 0"),
-    PROP_(PROP_U32, "num_queues", Nvme, num_queues, 0, "queue pairs with the admin queues (max_ioqpairs= + 1); 0: as that says", .max = NVME_QUEUES),
+    PROP_(PROP_U32, "num_queues", Nvme, num_queues, 0,
+          "queue pairs with the admin queues (max_ioqpairs= + 1); 0: as that says", .max = NVME_QUEUES),
     PROP_(PROP_U8, "aerl", Nvme, aerl, 3, "asynchronous event requests that may wait - 1"),
-    DEFINE_PROP_U32("aer_max_queued", Nvme, aer_max_queued, 64, "taken for compatibility: of each kind of event, one waits"),
+    DEFINE_PROP_U32("aer_max_queued", Nvme, aer_max_queued, 64,
+                    "taken for compatibility: of each kind of event, one waits"),
     DEFINE_PROP_U8("smart_critical_warning", Nvme, critical_warning, 0, "what the SMART log warns of, as bits"),
     PROP_(PROP_U8, "vsl", Nvme, vsl, 7, "largest Verify: a power of two of pages; 0: no limit", .max = 20),
     DEFINE_PROP_BOOL("use-intel-id", Nvme, intel, false, "PCI identity 8086:5845, as long ago"),
     DEFINE_PROP_BOOL("legacy-cmb", Nvme, legacy_cmb, false, "that memory as before NVMe 1.4: always on"),
     DEFINE_PROP_END,
 };
-static const StateField sq_state[] = {
-    STATE_BOOL(NvmeSq, exists), STATE_U16(NvmeSq, cqid), STATE_U16(NvmeSq, size), STATE_U16(NvmeSq, head), STATE_U16(NvmeSq, tail),
-    STATE_U64(NvmeSq, addr), STATE_U64(NvmeSq, shadow), STATE_U64(NvmeSq, event), STATE_END_OF_TABLE
-};
+static const StateField sq_state[] = { STATE_BOOL(NvmeSq, exists), STATE_U16(NvmeSq, cqid),  STATE_U16(NvmeSq, size),
+                                       STATE_U16(NvmeSq, head),    STATE_U16(NvmeSq, tail),  STATE_U64(NvmeSq, addr),
+                                       STATE_U64(NvmeSq, shadow),  STATE_U64(NvmeSq, event), STATE_END_OF_TABLE };
 static const StateField cq_state[] = {
-    STATE_BOOL(NvmeCq, exists), STATE_BOOL(NvmeCq, interrupts), STATE_BOOL(NvmeCq, phase), STATE_BOOL(NvmeCq, raised), STATE_U16(NvmeCq, vector),
-    STATE_U16(NvmeCq, size), STATE_U16(NvmeCq, head), STATE_U16(NvmeCq, tail), STATE_U64(NvmeCq, addr), STATE_U64(NvmeCq, shadow),
-    STATE_U64(NvmeCq, event), STATE_END_OF_TABLE
+    STATE_BOOL(NvmeCq, exists), STATE_BOOL(NvmeCq, interrupts), STATE_BOOL(NvmeCq, phase), STATE_BOOL(NvmeCq, raised),
+    STATE_U16(NvmeCq, vector),  STATE_U16(NvmeCq, size),        STATE_U16(NvmeCq, head),   STATE_U16(NvmeCq, tail),
+    STATE_U64(NvmeCq, addr),    STATE_U64(NvmeCq, shadow),      STATE_U64(NvmeCq, event),  STATE_END_OF_TABLE
 };
-static const StateField error_state[] = {
-    STATE_U64(NvmeErrorEntry, count), STATE_U64(NvmeErrorEntry, lba), STATE_U16(NvmeErrorEntry, sq), STATE_U16(NvmeErrorEntry, cid),
-    STATE_U16(NvmeErrorEntry, status), STATE_U16(NvmeErrorEntry, location), STATE_U32(NvmeErrorEntry, ns), STATE_END_OF_TABLE
+static const StateField error_state[] = { STATE_U64(NvmeErrorEntry, count),  STATE_U64(NvmeErrorEntry, lba),
+                                          STATE_U16(NvmeErrorEntry, sq),     STATE_U16(NvmeErrorEntry, cid),
+                                          STATE_U16(NvmeErrorEntry, status), STATE_U16(NvmeErrorEntry, location),
+                                          STATE_U32(NvmeErrorEntry, ns),     STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT(Nvme, own, nvme_ns_state),
+                                    STATE_U16(Nvme, cntlid),
+                                    STATE_U32_ARRAY(Nvme, attached),
+                                    STATE_BUF(Nvme, unposted, UNPOSTED_MAX),
+                                    STATE_U64(Nvme, asq),
+                                    STATE_U64(Nvme, acq),
+                                    STATE_U32(Nvme, cc),
+                                    STATE_U32(Nvme, csts),
+                                    STATE_U32(Nvme, aqa),
+                                    STATE_U32(Nvme, intms),
+                                    STATE_STRUCT_ARRAY(Nvme, sq, sq_state),
+                                    STATE_STRUCT_ARRAY(Nvme, cq, cq_state),
+                                    STATE_BOOL(Nvme, write_cache),
+                                    STATE_U32_ARRAY(Nvme, feature),
+                                    STATE_U64(Nvme, timestamp_base),
+                                    STATE_U64(Nvme, timestamp_at),
+                                    STATE_U16_ARRAY(Nvme, aer_cid),
+                                    STATE_U32(Nvme, aers),
+                                    STATE_U32_ARRAY(Nvme, changed),
+                                    STATE_BOOL(Nvme, changes_new),
+                                    STATE_BOOL(Nvme, changes_told),
+                                    STATE_U64(Nvme, cmbmsc),
+                                    STATE_U32(Nvme, cmbsts),
+                                    STATE_U32(Nvme, pmrctl),
+                                    STATE_U64(Nvme, pmrmsc),
+                                    STATE_U64(Nvme, error_count),
+                                    STATE_STRUCT_ARRAY(Nvme, error, error_state),
+                                    STATE_U64(Nvme, read_units),
+                                    STATE_U64(Nvme, written_units),
+                                    STATE_U64(Nvme, reads),
+                                    STATE_U64(Nvme, writes),
+                                    STATE_END_OF_TABLE };
+static const PciDeviceInfo info = {
+    .vendor = 0x1b36, .device = 0x0010, .revision = 2, .class_code = 0x010802, .interrupt_pin = 1, .express = true
 };
-static const StateField state[] = {
-    STATE_STRUCT(Nvme, own, nvme_ns_state), STATE_U16(Nvme, cntlid), STATE_U32_ARRAY(Nvme, attached), STATE_BUF(Nvme, unposted, UNPOSTED_MAX),
-    STATE_U64(Nvme, asq), STATE_U64(Nvme, acq), STATE_U32(Nvme, cc), STATE_U32(Nvme, csts), STATE_U32(Nvme, aqa), STATE_U32(Nvme, intms),
-    STATE_STRUCT_ARRAY(Nvme, sq, sq_state), STATE_STRUCT_ARRAY(Nvme, cq, cq_state), STATE_BOOL(Nvme, write_cache),
-    STATE_U32_ARRAY(Nvme, feature), STATE_U64(Nvme, timestamp_base), STATE_U64(Nvme, timestamp_at), STATE_U16_ARRAY(Nvme, aer_cid),
-    STATE_U32(Nvme, aers), STATE_U32_ARRAY(Nvme, changed), STATE_BOOL(Nvme, changes_new),
-    STATE_BOOL(Nvme, changes_told), STATE_U64(Nvme, cmbmsc), STATE_U32(Nvme, cmbsts),
-    STATE_U32(Nvme, pmrctl), STATE_U64(Nvme, pmrmsc),
-    STATE_U64(Nvme, error_count), STATE_STRUCT_ARRAY(Nvme, error, error_state), STATE_U64(Nvme, read_units), STATE_U64(Nvme, written_units),
-    STATE_U64(Nvme, reads), STATE_U64(Nvme, writes), STATE_END_OF_TABLE
-};
-static const PciDeviceInfo info = { .vendor = 0x1b36, .device = 0x0010, .revision = 2, .class_code = 0x010802, .interrupt_pin = 1, .express = true };
 static const char *const provides[] = { "nvme-bus", NULL };
 const DeviceType nvme_type = {
-    .name = "nvme", .desc = "NVM Express 1.4 disk", .category = "Storage", .size = sizeof(Nvme), .bus = "pci", .user_creatable = true, .provides = provides,
-    .base = &pci_device_type, .props = props, .state = state, .init = init, .start = start, .reset = reset, .saving = saving, .loaded = loaded,
-    .stop = stop, .info = describe, .class_data = &info,
+    .name = "nvme",
+    .desc = "NVM Express 1.4 disk",
+    .category = "Storage",
+    .size = sizeof(Nvme),
+    .bus = "pci",
+    .user_creatable = true,
+    .provides = provides,
+    .base = &pci_device_type,
+    .props = props,
+    .state = state,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
+    .info = describe,
+    .class_data = &info,
 };
 DEVICE_REGISTER(nvme_type)

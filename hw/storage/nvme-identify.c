@@ -43,7 +43,8 @@ static bool controller(const Nvme *n, uint8_t *p)
     p[512] = 0x66;                  /* queue entries of 64 and 16 bytes */
     p[513] = 0x44;
     store_le32(p + 516, NVME_NAMESPACES);
-    store_le16(p + 520, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 7 | 1 << 8); /* compare, DSM, write zeroes, timestamp, verify, copy */
+    /* compare, DSM, write zeroes, timestamp, verify, copy */
+    store_le16(p + 520, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 7 | 1 << 8);
     p[524] = 0;                     /* format: of one namespace */
     p[525] = n->own.drive.write_cache ? VOLATILE_CACHE | 3 << 1 : 0;
     store_le16(p + 534, 1);         /* copy: ranges of format 0 */
@@ -75,7 +76,8 @@ static void namespace(const NvmeNs *ns, uint8_t *p)
     store_le64(p, blocks);
     store_le64(p + 8, blocks);
     store_le64(p + 16, blocks);
-    p[24] = 1 << 2 | 1 << 4;        /* deallocated blocks have an error-free value; the sizes from byte 64 on are told */
+    /* deallocated blocks have an error-free value; the sizes from byte 64 on are told */
+    p[24] = 1 << 2 | 1 << 4;
     p[25] = 1;                      /* formats - 1 */
     p[26] = ns ? (uint8_t)ns->lbaf : 0;
     p[30] = ns && ns->shared;
@@ -117,7 +119,9 @@ static bool identifiers(const Nvme *n, uint32_t nsid, uint8_t *p)
         return false;
     p[0] = 1;
     p[1] = 8;
-    store_be(p + 4, 8, ns->eui64 ? ns->eui64 : UINT64_C(0x525400) << 40 | (uint64_t)(nsid - 1) << 32 | g_str_hash(nvme_subsys_name(n)));
+    store_be(p + 4, 8,
+             ns->eui64 ? ns->eui64
+                       : UINT64_C(0x525400) << 40 | (uint64_t)(nsid - 1) << 32 | g_str_hash(nvme_subsys_name(n)));
     if (!ns->uuid)
         return true;
     p += 12;

@@ -10,7 +10,9 @@ static uint16_t status_of(const NvmeRequest *r, int error)
 {
     if (!error)
         return SC_OK;
-    return error == -EROFS ? SC_READ_ONLY | SC_DNR : r->req.blk.op == BLK_WRITE || r->req.blk.op == BLK_WRITE_ZEROES ? SC_WRITE_FAULT : SC_READ_FAULT;
+    return error == -EROFS                                                   ? SC_READ_ONLY | SC_DNR
+           : r->req.blk.op == BLK_WRITE || r->req.blk.op == BLK_WRITE_ZEROES ? SC_WRITE_FAULT
+                                                                             : SC_READ_FAULT;
 }
 
 static void count(Nvme *n, const NvmeRequest *r)
@@ -47,7 +49,12 @@ static void done(DriveRequest *req, int error)
 
 static void submit(NvmeRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, unsigned flags)
 {
-    r->req = (DriveRequest){ .blk = { .op = op, .offset = offset, .bytes = bytes, .flags = flags, .iov = r->data.iov, .iovcnt = (int)r->data.count },
+    r->req = (DriveRequest){ .blk = { .op = op,
+                                      .offset = offset,
+                                      .bytes = bytes,
+                                      .flags = flags,
+                                      .iov = r->data.iov,
+                                      .iovcnt = (int)r->data.count },
                              .done = done };
     if (r->compare) {
         r->compare_iov = (struct iovec){ r->compare, bytes };
@@ -61,9 +68,12 @@ static void submit(NvmeRequest *r, BlkOp op, uint64_t offset, uint64_t bytes, un
 static bool range(NvmeRequest *r, uint64_t *offset, uint64_t *bytes)
 {
     const NvmeNs *ns = r->ns;
-    uint64_t lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, blocks = (nvme_dword(r, 12) & 0xffff) + 1, all = nvme_blocks(ns);
+    uint64_t lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, blocks = (nvme_dword(r, 12) & 0xffff) + 1,
+             all = nvme_blocks(ns);
     if (lba > all || blocks > all - lba) {
-        drive_invalid(&r->ns->queue, r->cmd[0] == NVM_WRITE ? BLK_WRITE : r->cmd[0] == NVM_WRITE_ZEROES ? BLK_WRITE_ZEROES : BLK_READ);
+        drive_invalid(&r->ns->queue, r->cmd[0] == NVM_WRITE          ? BLK_WRITE
+                                     : r->cmd[0] == NVM_WRITE_ZEROES ? BLK_WRITE_ZEROES
+                                                                     : BLK_READ);
         nvme_complete(r, SC_LBA_RANGE | SC_DNR);
         return false;
     }
@@ -101,16 +111,24 @@ static void write_zeroes(NvmeRequest *r)
 {
     uint64_t offset, bytes;
     if (writable(r) && range(r, &offset, &bytes))
-        submit(r, BLK_WRITE_ZEROES, offset, bytes, (nvme_dword(r, 12) & DEALLOCATE ? BLOCK_REQ_MAY_UNMAP : 0) | (nvme_dword(r, 12) & FUA ? BLOCK_REQ_FUA : 0));
+        submit(r, BLK_WRITE_ZEROES, offset, bytes,
+               (nvme_dword(r, 12) & DEALLOCATE ? BLOCK_REQ_MAY_UNMAP : 0) |
+                   (nvme_dword(r, 12) & FUA ? BLOCK_REQ_FUA : 0));
 }
 
 /* --- Copy (NVM Command Set 1.0, 3.2.2): the sources are read one after the other, then all is written --- */
 
 enum { SOURCE_SIZE = 32 };
 
-static bool in_namespace(const NvmeNs *ns, uint64_t lba, uint64_t blocks) { return lba <= nvme_blocks(ns) && blocks <= nvme_blocks(ns) - lba; }
+static bool in_namespace(const NvmeNs *ns, uint64_t lba, uint64_t blocks)
+{
+    return lba <= nvme_blocks(ns) && blocks <= nvme_blocks(ns) - lba;
+}
 static uint64_t source_lba(const NvmeRequest *r, unsigned i) { return load_le64(r->sources + i * SOURCE_SIZE + 8); }
-static uint32_t source_blocks(const NvmeRequest *r, unsigned i) { return load_le16(r->sources + i * SOURCE_SIZE + 16) + 1u; }
+static uint32_t source_blocks(const NvmeRequest *r, unsigned i)
+{
+    return load_le16(r->sources + i * SOURCE_SIZE + 16) + 1u;
+}
 
 /* All ranges against the limits; *blocks: of all. result: the first that does not do. */
 static uint16_t check_sources(NvmeRequest *r, unsigned count, uint64_t *blocks)
@@ -147,7 +165,8 @@ static void copy_next(NvmeRequest *r)
 {
     unsigned bits = nvme_lba_bits(r->ns), at = (nvme_dword(r, 12) & 0xff) + 1 - r->ranges;
     bool read = r->ranges;
-    r->req = (DriveRequest){ .blk = { .op = read ? BLK_READ : BLK_WRITE, .iov = &r->compare_iov, .iovcnt = 1 }, .done = copied };
+    r->req = (DriveRequest){ .blk = { .op = read ? BLK_READ : BLK_WRITE, .iov = &r->compare_iov, .iovcnt = 1 },
+                             .done = copied };
     BlkRequest *b = &r->req.blk;
     b->offset = (read ? source_lba(r, at) : nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32) << bits;
     b->bytes = read ? (uint64_t)source_blocks(r, at) << bits : r->copied;
@@ -206,8 +225,11 @@ static void dataset(NvmeRequest *r)
             continue;
         Discard *d = g_new0(Discard, 1);
         d->of = r;
-        d->req = (DriveRequest){ .blk = { .op = BLK_DISCARD, .offset = lba << nvme_lba_bits(ns), .bytes = blocks << nvme_lba_bits(ns) },
-                                 .done = discard_done, .hint = true };
+        d->req = (DriveRequest){
+            .blk = { .op = BLK_DISCARD, .offset = lba << nvme_lba_bits(ns), .bytes = blocks << nvme_lba_bits(ns) },
+            .done = discard_done,
+            .hint = true
+        };
         r->ranges++;
         drive_submit(&ns->queue, &d->req);
     }
@@ -244,8 +266,11 @@ void nvme_join(Nvme *n, NvmeNs *const *ns, unsigned count, BlkOp op, NvmeRequest
     for (unsigned i = 0; i < count; i++) {
         JoinPart *p = g_new0(JoinPart, 1);
         p->of = j;
-        p->req = (DriveRequest){ .blk = { .op = op, .bytes = op == BLK_FLUSH ? 0 : blk_size(ns[i]->blk), .flags = op == BLK_FLUSH ? 0 : BLOCK_REQ_MAY_UNMAP },
-                                 .done = part_done, .hint = true };
+        p->req = (DriveRequest){ .blk = { .op = op,
+                                          .bytes = op == BLK_FLUSH ? 0 : blk_size(ns[i]->blk),
+                                          .flags = op == BLK_FLUSH ? 0 : BLOCK_REQ_MAY_UNMAP },
+                                 .done = part_done,
+                                 .hint = true };
         drive_submit(&ns[i]->queue, &p->req);
     }
     join_left(j);

@@ -15,7 +15,10 @@ NvmeNs *nvme_ns(const Nvme *n, uint32_t nsid)
     return ns && nvme_is_attached(n, nsid) ? ns : NULL;
 }
 
-NvmeNs *nvme_ns_allocated(const Nvme *n, uint32_t nsid) { return nsid && nsid <= NVME_NAMESPACES ? n->subsys->ns[nsid - 1] : NULL; }
+NvmeNs *nvme_ns_allocated(const Nvme *n, uint32_t nsid)
+{
+    return nsid && nsid <= NVME_NAMESPACES ? n->subsys->ns[nsid - 1] : NULL;
+}
 
 NvmeNs *nvme_ns_of_device(Device *d) { return d->type == &nvme_type ? &((Nvme *)d)->own : &((NvmeNsDevice *)d)->ns; }
 
@@ -28,7 +31,9 @@ void nvme_tell_changes(Nvme *n)
     if (!n->changes_new || n->changes_told || !n->aers || !(n->csts & CSTS_RDY))
         return;
     NvmeRequest *r = g_new0(NvmeRequest, 1);
-    *r = (NvmeRequest){ .n = n, .cid = n->aer_cid[--n->aers], .result = EVENT_NOTICE | EVENT_NS_ATTRIBUTES << 8 | LOG_CHANGED_NS << 16 };
+    *r = (NvmeRequest){ .n = n,
+                        .cid = n->aer_cid[--n->aers],
+                        .result = EVENT_NOTICE | EVENT_NS_ATTRIBUTES << 8 | LOG_CHANGED_NS << 16 };
     n->changes_new = false;
     n->changes_told = true;
     nvme_complete(r, SC_OK);
@@ -74,7 +79,8 @@ static bool choose_nsid(const NvmeSubsys *s, const Device *d, uint32_t *nsid, Er
     if (*nsid && !s->ns[*nsid - 1])
         return true;
     if (*nsid)
-        error_setf(errp, "device '%s': nsid=%u is taken by '%s'; choose another one", d->id, *nsid, s->ns[*nsid - 1]->dev->id);
+        error_setf(errp, "device '%s': nsid=%u is taken by '%s'; choose another one", d->id, *nsid,
+                   s->ns[*nsid - 1]->dev->id);
     else
         error_setf(errp, "device '%s': there are %d namespaces already", d->id, NVME_NAMESPACES);
     return false;
@@ -124,7 +130,8 @@ bool nvme_ns_loaded(NvmeNs *ns, Error **errp)
     return false;
 }
 
-const StateField nvme_ns_state[] = { STATE_STRUCT(NvmeNs, queue, drive_queue_state), STATE_U32(NvmeNs, lbaf), STATE_END_OF_TABLE };
+const StateField nvme_ns_state[] = { STATE_STRUCT(NvmeNs, queue, drive_queue_state), STATE_U32(NvmeNs, lbaf),
+                                     STATE_END_OF_TABLE };
 
 /* --- the device nvme-ns, and the bus on which it sits --- */
 
@@ -157,7 +164,8 @@ static bool start(Device *d, Error **errp)
     Nvme *n = subsys ? NULL : (Nvme *)d->bus->parent;
     if (n && n->subsys->dev)
         d->bus = &n->subsys->bus; /* it stays when that controller goes */
-    if (!nvme_ns_start(&s->ns, subsys ? subsys : n->subsys, d, s->wanted, n && !n->subsys->dev ? n->iothread : NULL, errp))
+    if (!nvme_ns_start(&s->ns, subsys ? subsys : n->subsys, d, s->wanted, n && !n->subsys->dev ? n->iothread : NULL,
+                       errp))
         return false;
     lock_domain_lock(d->domain);
     attach_at_start(&s->ns, n);
@@ -184,19 +192,34 @@ static void stop(Device *d) { nvme_ns_stop(&((NvmeNsDevice *)d)->ns); }
 
 static const Property props[] = {
     DRIVE_PROPS(NvmeNsDevice, ns.drive),
-    PROP_(PROP_U32, "nsid", NvmeNsDevice, wanted, 0, "number of the namespace; 0: the next free one", .max = NVME_NAMESPACES),
+    PROP_(PROP_U32, "nsid", NvmeNsDevice, wanted, 0, "number of the namespace; 0: the next free one",
+          .max = NVME_NAMESPACES),
     DEFINE_PROP_STRING("uuid", NvmeNsDevice, ns.uuid, NULL, "identifier of the namespace"),
-    DEFINE_PROP_U64("eui64", NvmeNsDevice, ns.eui64, 0, "IEEE identifier of the namespace; 0: made from the serial number"),
-    PROP_(PROP_U16, "mssrl", NvmeNsDevice, ns.mssrl, NVME_MSSRL, "Copy: blocks of a source range", .min = 1, .max = UINT16_MAX),
+    DEFINE_PROP_U64("eui64", NvmeNsDevice, ns.eui64, 0,
+                    "IEEE identifier of the namespace; 0: made from the serial number"),
+    PROP_(PROP_U16, "mssrl", NvmeNsDevice, ns.mssrl, NVME_MSSRL, "Copy: blocks of a source range", .min = 1,
+          .max = UINT16_MAX),
     PROP_(PROP_U32, "mcl", NvmeNsDevice, ns.mcl, NVME_MCL, "Copy: blocks in all", .min = 1, .max = 65536),
     DEFINE_PROP_U8("msrc", NvmeNsDevice, ns.msrc, NVME_MSRC, "Copy: source ranges - 1"),
     DEFINE_PROP_BOOL("detached", NvmeNsDevice, ns.detached, false, "not attached to any controller at first"),
-    DEFINE_PROP_BOOL("shared", NvmeNsDevice, ns.shared, true, "with nvme-subsys: attached to all controllers, those that come later, too"),
+    DEFINE_PROP_BOOL("shared", NvmeNsDevice, ns.shared, true,
+                     "with nvme-subsys: attached to all controllers, those that come later, too"),
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_STRUCT(NvmeNsDevice, ns, nvme_ns_state), STATE_END_OF_TABLE };
 const DeviceType nvme_ns_type = {
-    .name = "nvme-ns", .desc = "namespace of an NVMe controller", .category = "Storage", .size = sizeof(NvmeNsDevice), .bus = "nvme-bus",
-    .user_creatable = true, .props = props, .state = state, .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop,
+    .name = "nvme-ns",
+    .desc = "namespace of an NVMe controller",
+    .category = "Storage",
+    .size = sizeof(NvmeNsDevice),
+    .bus = "nvme-bus",
+    .user_creatable = true,
+    .props = props,
+    .state = state,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(nvme_ns_type)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* NVMe: the subsystem: controllers and the namespaces that they share; attachment (NVM Express 1.4, 1.5, 5.12, 8.12). */
+/*
+ * NVMe: the subsystem: controllers and the namespaces that they share; attachment (NVM Express 1.4, 1.5, 5.12, 8.12).
+ */
 #include <string.h>
 #include "hw/storage/nvme.h"
 
@@ -10,7 +12,10 @@ typedef struct NvmeSubsysDevice {
     NvmeSubsys subsys;
 } NvmeSubsysDevice;
 
-NvmeSubsys *nvme_subsys_of_device(Device *d) { return d->type == &nvme_subsys_type ? &((NvmeSubsysDevice *)d)->subsys : NULL; }
+NvmeSubsys *nvme_subsys_of_device(Device *d)
+{
+    return d->type == &nvme_subsys_type ? &((NvmeSubsysDevice *)d)->subsys : NULL;
+}
 
 Nvme *nvme_controller(const NvmeSubsys *s, unsigned id)
 {
@@ -94,7 +99,8 @@ static bool take_number(NvmeSubsys *s, Nvme *n, Error **errp)
     while (slot < NVME_CONTROLLERS && s->controller[slot])
         slot++;
     if (slot == NVME_CONTROLLERS) {
-        error_setf(errp, "device '%s': subsystem '%s' has all %d controllers already", n->pci.dev.id, s->dev->id, NVME_CONTROLLERS);
+        error_setf(errp, "device '%s': subsystem '%s' has all %d controllers already", n->pci.dev.id, s->dev->id,
+                   NVME_CONTROLLERS);
         return false;
     }
     n->cntlid = 0;
@@ -113,8 +119,10 @@ bool nvme_subsys_join(Nvme *n, Error **errp)
         return false;
     }
     if (s->dev && n->own.drive.drive) {
-        error_setf(errp, "device '%s': a controller with subsys= has no namespace of its own; instead of drive=%s: -device nvme-ns,bus=%s,drive=%s", d->id,
-                   n->own.drive.drive, d->id, n->own.drive.drive);
+        error_setf(errp,
+                   "device '%s': a controller with subsys= has no namespace of its own; instead of drive=%s: -device "
+                   "nvme-ns,bus=%s,drive=%s",
+                   d->id, n->own.drive.drive, d->id, n->own.drive.drive);
         return false;
     }
     if (s->dev)
@@ -181,17 +189,28 @@ static void describe(Device *d, GString *out)
     const NvmeSubsys *s = nvme_subsys_of_device(d);
     for (unsigned i = 0; i < NVME_CONTROLLERS; i++) {
         if (s->controller[i])
-            g_string_append_printf(out, "controller %u: '%s'\n", s->controller[i]->cntlid, s->controller[i]->pci.dev.id);
+            g_string_append_printf(out, "controller %u: '%s'\n", s->controller[i]->cntlid,
+                                   s->controller[i]->pci.dev.id);
     }
 }
 
 static const Property props[] = {
-    DEFINE_PROP_STRING("nqn", NvmeSubsysDevice, subsys.nqn, NULL, "last part of the qualified name nqn.2019-08.org.qemu:NQN; the id if not given"),
+    DEFINE_PROP_STRING("nqn", NvmeSubsysDevice, subsys.nqn, NULL,
+                       "last part of the qualified name nqn.2019-08.org.qemu:NQN; the id if not given"),
     DEFINE_PROP_END,
 };
 static const char *const provides[] = { "nvme-bus", NULL };
 const DeviceType nvme_subsys_type = {
-    .name = "nvme-subsys", .desc = "NVM subsystem: NVMe controllers that share namespaces", .category = "Storage", .size = sizeof(NvmeSubsysDevice),
-    .user_creatable = true, .provides = provides, .props = props, .init = init, .start = start, .stop = stop, .info = describe,
+    .name = "nvme-subsys",
+    .desc = "NVM subsystem: NVMe controllers that share namespaces",
+    .category = "Storage",
+    .size = sizeof(NvmeSubsysDevice),
+    .user_creatable = true,
+    .provides = provides,
+    .props = props,
+    .init = init,
+    .start = start,
+    .stop = stop,
+    .info = describe,
 };
 DEVICE_REGISTER(nvme_subsys_type)

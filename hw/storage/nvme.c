@@ -8,8 +8,9 @@ enum { CAP_TIMEOUT_500MS = 15, VERSION = 0x00010400 };
 
 static uint64_t capabilities(const Nvme *n)
 {
-    return (NVME_ENTRIES_MAX - 1) | BIT(16) /* contiguous queues */ | (uint64_t)CAP_TIMEOUT_500MS << 24 | BIT(37) /* NVM command set */ |
-           UINT64_C(4) << 52 /* pages up to 64 KiB */ | (n->pmr ? BIT(56) : 0) | (n->cmb && !n->legacy_cmb ? BIT(57) : 0);
+    return (NVME_ENTRIES_MAX - 1) | BIT(16) /* contiguous queues */ | (uint64_t)CAP_TIMEOUT_500MS << 24 |
+           BIT(37) /* NVM command set */ | UINT64_C(4) << 52 /* pages up to 64 KiB */ | (n->pmr ? BIT(56) : 0) |
+           (n->cmb && !n->legacy_cmb ? BIT(57) : 0);
 }
 
 /* --- interrupts --- */
@@ -105,8 +106,13 @@ void nvme_wait_for_room(NvmeCq *q, NvmeRequest *r)
 static void note_error(Nvme *n, const NvmeRequest *r)
 {
     NvmeErrorEntry *e = &n->error[n->error_count++ % NVME_ERRORS];
-    *e = (NvmeErrorEntry){ .count = n->error_count, .sq = r->sq, .cid = r->cid, .status = (uint16_t)(r->status << 1), .location = 0xffff,
-                           .lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32, .ns = nvme_dword(r, 1) };
+    *e = (NvmeErrorEntry){ .count = n->error_count,
+                           .sq = r->sq,
+                           .cid = r->cid,
+                           .status = (uint16_t)(r->status << 1),
+                           .location = 0xffff,
+                           .lba = nvme_dword(r, 10) | (uint64_t)nvme_dword(r, 11) << 32,
+                           .ns = nvme_dword(r, 1) };
 }
 
 void nvme_complete(NvmeRequest *r, uint16_t status)
@@ -248,8 +254,8 @@ void nvme_disable(Nvme *n)
 static void enable(Nvme *n)
 {
     unsigned page = 12 + (n->cc >> 7 & 15), asqs = (n->aqa & 0xfff) + 1, acqs = (n->aqa >> 16 & 0xfff) + 1;
-    bool ok = page <= 16 && !(n->asq & (BIT(page) - 1)) && !(n->acq & (BIT(page) - 1)) && !(n->cc >> 4 & 7) && asqs > 1 && acqs > 1 &&
-              asqs <= NVME_ENTRIES_MAX && acqs <= NVME_ENTRIES_MAX;
+    bool ok = page <= 16 && !(n->asq & (BIT(page) - 1)) && !(n->acq & (BIT(page) - 1)) && !(n->cc >> 4 & 7) &&
+              asqs > 1 && acqs > 1 && asqs <= NVME_ENTRIES_MAX && acqs <= NVME_ENTRIES_MAX;
     if (!ok) {
         log_guest_error(n->pci.dev.id, "NVMe: enabled with impossible settings (CC 0x%x, AQA 0x%x)", n->cc, n->aqa);
         n->csts |= CSTS_CFS;
@@ -312,7 +318,8 @@ static void ring_doorbell(Nvme *n, unsigned at, uint32_t value)
         return;
     n->notifies++;
     if (completion ? !n->cq[id].exists || value >= n->cq[id].size : !n->sq[id].exists || value >= n->sq[id].size) {
-        log_guest_error(n->pci.dev.id, "NVMe: %s doorbell %u with %u", completion ? "completion" : "submission", id, value);
+        log_guest_error(n->pci.dev.id, "NVMe: %s doorbell %u with %u", completion ? "completion" : "submission", id,
+                        value);
     } else if (completion) {
         n->cq[id].head = (uint16_t)value;
         cq_rung(n, &n->cq[id]);
@@ -388,7 +395,8 @@ static MemResult bar_read(void *opaque, hwaddr at, unsigned size, uint64_t *valu
 {
     const Nvme *n = opaque;
     unsigned base = (unsigned)at & ~7u;
-    bool pair = base == 8 || base == 0x10 || base == 0x18 || base == 0x20 || base == 0x38 || base >= NVME_PMRCAP; /* two of 32 bits */
+    /* two of 32 bits */
+    bool pair = base == 8 || base == 0x10 || base == 0x18 || base == 0x20 || base == 0x38 || base >= NVME_PMRCAP;
     bool low = !pair || (at & 7) < 4, high = pair && (at & 7) + size > 4;
     uint64_t v = (low ? register_value(n, base) : 0) | (high ? register_value(n, base + 4) << 32 : 0);
     v >>= 8 * (at & 7);

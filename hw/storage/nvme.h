@@ -11,14 +11,24 @@
 #include "hw/storage/drive.h"
 #include "hw/storage/nvme-regs.h"
 
-enum { NVME_QUEUES = 65 /* the admin pair and 64 more */, NVME_ENTRIES_MAX = 2048, NVME_SQE = 64, NVME_CQE = 16, NVME_MDTS = 7, NVME_AERS = 256,
-       NVME_ERRORS = 64, NVME_NAMESPACES = 256, NVME_CONTROLLERS = 64 };
+enum {
+    NVME_QUEUES = 65 /* the admin pair and 64 more */,
+    NVME_ENTRIES_MAX = 2048,
+    NVME_SQE = 64,
+    NVME_CQE = 16,
+    NVME_MDTS = 7,
+    NVME_AERS = 256,
+    NVME_ERRORS = 64,
+    NVME_NAMESPACES = 256,
+    NVME_CONTROLLERS = 64
+};
 enum { NVME_MSSRL = 128, NVME_MCL = 128, NVME_MSRC = 127 };
 
 typedef struct NvmeSq {
     bool exists;
     uint16_t id, cqid, size, head, tail;
-    uint64_t addr, shadow, event; /* shadow doorbell and event index, 0: none. The admin queue uses neither: there, where the two buffers begin */
+    /* shadow doorbell and event index, 0: none. The admin queue uses neither: there, where the two buffers begin */
+    uint64_t addr, shadow, event;
     DmaWindow window;
     IoCall served;          /* by the device's I/O thread */
 } NvmeSq;
@@ -53,7 +63,10 @@ typedef struct NvmeNs {
     bool detached;         /* no controller is, to begin with */
 } NvmeNs;
 
-/* NVM subsystem: namespaces and the controllers by which the host reaches them: a device nvme-subsys, or what a controller without one has. */
+/*
+ * NVM subsystem: namespaces and the controllers by which the host reaches them: a device nvme-subsys, or what a
+ * controller without one has.
+ */
 struct NvmeSubsys {
     Device *dev;           /* NULL: of one controller */
     Bus bus;
@@ -104,8 +117,10 @@ struct Nvme {
     uint64_t pmrmsc;
     uint64_t error_count;
     NvmeErrorEntry error[NVME_ERRORS];
-    bool ioeventfd;        /* property: doorbells signal file descriptors where the accelerator can and shadow doorbells hold the values */
-    Doorbell *door[2 * NVME_QUEUES]; /* by place: submission queue id * 2, completion queue id * 2 + 1; NULL: writes arrive as such */
+    /* property: doorbells signal file descriptors where the accelerator can and shadow doorbells hold the values */
+    bool ioeventfd;
+    /* by place: submission queue id * 2, completion queue id * 2 + 1; NULL: writes arrive as such */
+    Doorbell *door[2 * NVME_QUEUES];
     uint32_t notifies, signals;      /* for `info`: doorbells that were writes, and that came by file descriptor */
     uint64_t read_units, written_units, reads, writes; /* for SMART, since the machine was made */
 };
@@ -132,7 +147,8 @@ static inline uint32_t nvme_dword(const NvmeRequest *r, unsigned i) { return loa
 void nvme_complete(NvmeRequest *r, uint16_t status);       /* frees r */
 void nvme_sq_run(Nvme *n, NvmeSq *q);
 void nvme_doors_update(Nvme *n);                           /* queues or their shadow doorbells have come or gone */
-void nvme_shadow_queue(Nvme *n, unsigned id);              /* the queues of that number have shadow doorbells if there are buffers for them */
+/* the queues of that number have shadow doorbells if there are buffers for them */
+void nvme_shadow_queue(Nvme *n, unsigned id);
 static inline bool nvme_is_shadowed(const NvmeSq *q) { return q->id && q->shadow; }
 void nvme_sq_clear(Nvme *n, unsigned id);
 void nvme_disable(Nvme *n);                                /* as by CC.EN */
@@ -150,7 +166,10 @@ void nvme_admin(NvmeRequest *r);
 void nvme_io(NvmeRequest *r);
 extern const DriveQueueOps nvme_queue_ops;
 void nvme_drop_held(Nvme *n);                              /* its commands, at all namespaces */
-/* The same request to several namespaces; done() when all have ended, with an error if there was one. r is the caller's. */
+/*
+ * The same request to several namespaces; done() when all have ended, with an error if there was one. r is the
+ * caller's.
+ */
 typedef void NvmeJoinFn(Nvme *n, NvmeRequest *r, int error);
 void nvme_join(Nvme *n, NvmeNs *const *ns, unsigned count, BlkOp op, NvmeRequest *r, NvmeJoinFn *done);
 unsigned nvme_attached(const Nvme *n, NvmeNs **out);        /* up to NVME_NAMESPACES of them */
@@ -167,7 +186,8 @@ bool nvme_ns_start(NvmeNs *ns, NvmeSubsys *s, Device *d, uint32_t nsid, IoThread
 void nvme_ns_stop(NvmeNs *ns);
 bool nvme_ns_loaded(NvmeNs *ns, Error **errp);
 void nvme_ns_changed(Nvme *n, uint32_t nsid);
-void nvme_tell_changes(Nvme *n);                           /* by an event, when there is one to tell and one to take it */
+/* by an event, when there is one to tell and one to take it */
+void nvme_tell_changes(Nvme *n);
 void nvme_changed_log(Nvme *n, uint8_t *page, bool keep);
 /* nvme-subsys.c */
 extern const DeviceType nvme_subsys_type;
@@ -178,7 +198,8 @@ const char *nvme_subsys_name(const Nvme *n);
 Nvme *nvme_controller(const NvmeSubsys *s, unsigned id);   /* NULL: there is none of that number */
 bool nvme_is_attached(const Nvme *n, uint32_t nsid);       /* 1 .. NVME_NAMESPACES */
 void nvme_attach(Nvme *n, uint32_t nsid, bool on);
-void nvme_ns_changed_everywhere(const NvmeNs *ns, const Nvme *but); /* told to all attached controllers but that one (or NULL) */
+/* told to all attached controllers but that one (or NULL) */
+void nvme_ns_changed_everywhere(const NvmeNs *ns, const Nvme *but);
 void nvme_attachment(NvmeRequest *r);
 /* nvme-identify.c */
 void nvme_identify(NvmeRequest *r);

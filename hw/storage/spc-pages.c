@@ -47,7 +47,17 @@ static uint8_t *designator(uint8_t *p, uint8_t set, uint8_t kind, const void *da
 
 static size_t page_identification(const SpcUnit *u, uint8_t *page)
 {
-    enum { BINARY = 1, ASCII = 2, VENDOR = 0, T10 = 1, NAA = 3, PORT = 0x10, RELATIVE_PORT = 4, PIV = 0x80, SAS = 0x60 };
+    enum {
+        BINARY = 1,
+        ASCII = 2,
+        VENDOR = 0,
+        T10 = 1,
+        NAA = 3,
+        PORT = 0x10,
+        RELATIVE_PORT = 4,
+        PIV = 0x80,
+        SAS = 0x60
+    };
     uint8_t *p = page + 4, number[8], t10[8 + 36];
     if (u->t10) {
         put_text(t10, 8, u->vendor);
@@ -178,7 +188,8 @@ static uint32_t check_page(const SpcUnit *u, const uint8_t *p, bool *ignored)
     return SENSE_NONE;
 }
 
-static uint32_t select_pages(const SpcUnit *u, const uint8_t *p, size_t len, void (*apply)(void *opaque, const uint8_t *page), void *opaque)
+static uint32_t select_pages(const SpcUnit *u, const uint8_t *p, size_t len,
+                             void (*apply)(void *opaque, const uint8_t *page), void *opaque)
 {
     for (size_t at = 0; at < len; at += 2u + p[at + 1]) {
         bool ignored;
@@ -204,7 +215,8 @@ uint32_t spc_mode_select(const SpcUnit *u, uint32_t block, const uint8_t *cdb, c
     bool wide = ten && p[4] & 1;
     if (at > len)
         return SENSE_PARAMETER_LENGTH;
-    if (descriptor && block && (descriptor != (wide ? 16 : 8) || load_be(p + header + (wide ? 12 : 5), wide ? 4 : 3) != block))
+    if (descriptor && block &&
+        (descriptor != (wide ? 16 : 8) || load_be(p + header + (wide ? 12 : 5), wide ? 4 : 3) != block))
         return SENSE_INVALID_PARAMETER;
     uint32_t sense = select_pages(u, p + at, len - at, NULL, NULL);
     return sense ? sense : select_pages(u, p + at, len - at, apply, opaque);

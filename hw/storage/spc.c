@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SCSI sense data and CDBs: where addresses and lengths stand (SPC-4 4.3, 4.5; SBC-3 chapter 5; MMC-6 chapter 6; SAT-3 12.2). */
+/*
+ * SCSI sense data and CDBs: where addresses and lengths stand (SPC-4 4.3, 4.5; SBC-3 chapter 5; MMC-6 chapter 6; SAT-3
+ * 12.2).
+ */
 #include "hw/storage/spc.h"
 #include <glib.h>
 #include <string.h>
@@ -57,7 +60,8 @@ uint32_t spc_count(const uint8_t *cdb)
 /* Sync 12, header 4, data 2048, EDC and ECC 288. */
 unsigned spc_cd_sector(uint8_t fields)
 {
-    return (fields & 0x80 ? 12u : 0) + (fields & 0x20 ? 4u : 0) + (fields & 0x10 ? 2048u : 0) + (fields & 0x08 ? 288u : 0);
+    return (fields & 0x80 ? 12u : 0) + (fields & 0x20 ? 4u : 0) + (fields & 0x10 ? 2048u : 0) +
+           (fields & 0x08 ? 288u : 0);
 }
 
 static uint64_t read_cd_bytes(const uint8_t *c)
@@ -76,7 +80,27 @@ static uint64_t ata_bytes(const uint8_t *c)
     return c[2] & 4 ? n * 512 : n;
 }
 
-typedef enum Length { NONE, AT4, AT3W, AT5L, AT6T, AT6L, AT7W, AT8W, AT9W, AT10L, EIGHT, BLOCKS, CHECKED, ONE_BLOCK, TWICE, RANGES, FORMAT, RAW, ATA } Length;
+typedef enum Length {
+    NONE,
+    AT4,
+    AT3W,
+    AT5L,
+    AT6T,
+    AT6L,
+    AT7W,
+    AT8W,
+    AT9W,
+    AT10L,
+    EIGHT,
+    BLOCKS,
+    CHECKED,
+    ONE_BLOCK,
+    TWICE,
+    RANGES,
+    FORMAT,
+    RAW,
+    ATA
+} Length;
 
 static uint64_t bytes_of(const uint8_t *c, Length how, uint32_t block)
 {
@@ -92,7 +116,8 @@ static uint64_t bytes_of(const uint8_t *c, Length how, uint32_t block)
     case AT10L: return load_be(c + 10, 4);
     case EIGHT: return 8;
     case BLOCKS: return (uint64_t)spc_count(c) * block;
-    case CHECKED: return (c[1] >> 1 & 3) == 1 ? (uint64_t)spc_count(c) * block : (c[1] >> 1 & 3) == 3 ? block : 0; /* BYTCHK */
+    case CHECKED:
+        return (c[1] >> 1 & 3) == 1 ? (uint64_t)spc_count(c) * block : (c[1] >> 1 & 3) == 3 ? block : 0; /* BYTCHK */
     case ONE_BLOCK: return c[0] == 0x93 && c[1] & 1 ? 0 : block; /* NDOB */
     case TWICE: return 2ull * c[13] * block;
     case RANGES: return 8 + 16 * load_be(c + 8, 2);
@@ -106,22 +131,27 @@ static uint64_t bytes_of(const uint8_t *c, Length how, uint32_t block)
 /* By operation code; `out`: to the device. */
 typedef struct Row { uint8_t op, how; bool out; } Row;
 static const Row common[] = {
-    { 0x03, AT4, false }, { 0x04, FORMAT, true }, { 0x08, BLOCKS, false }, { 0x0a, BLOCKS, true }, { 0x12, AT3W, false }, { 0x15, AT4, true },
-    { 0x1a, AT4, false }, { 0x1c, AT3W, false }, { 0x1d, AT3W, true }, { 0x25, EIGHT, false }, { 0x28, BLOCKS, false }, { 0x2a, BLOCKS, true },
-    { 0x2e, BLOCKS, true }, { 0x2f, CHECKED, true }, { 0x37, AT7W, false }, { 0x3b, AT6T, true }, { 0x3c, AT6T, false }, { 0x41, ONE_BLOCK, true },
-    { 0x42, AT7W, true }, { 0x4c, AT7W, true }, { 0x4d, AT7W, false }, { 0x55, AT7W, true }, { 0x5a, AT7W, false }, { 0x5e, AT7W, false },
-    { 0x5f, AT5L, true }, { 0x83, AT10L, true }, { 0x84, AT10L, false }, { 0x85, ATA, true }, { 0x86, AT10L, false }, { 0x88, BLOCKS, false },
-    { 0x89, TWICE, true }, { 0x8a, BLOCKS, true }, { 0x8b, BLOCKS, true }, { 0x8c, AT10L, false }, { 0x8d, AT10L, true }, { 0x8e, BLOCKS, true },
-    { 0x8f, CHECKED, true }, { 0x93, ONE_BLOCK, true }, { 0x9e, AT10L, false }, { 0xa0, AT6L, false }, { 0xa1, ATA, true }, { 0xa2, AT6L, false },
-    { 0xa3, AT6L, false }, { 0xa4, AT6L, true }, { 0xa8, BLOCKS, false }, { 0xaa, BLOCKS, true }, { 0xae, BLOCKS, true }, { 0xaf, CHECKED, true },
-    { 0xb5, AT6L, true }, { 0xb7, AT6L, false },
+    { 0x03, AT4, false },    { 0x04, FORMAT, true },    { 0x08, BLOCKS, false }, { 0x0a, BLOCKS, true },
+    { 0x12, AT3W, false },   { 0x15, AT4, true },       { 0x1a, AT4, false },    { 0x1c, AT3W, false },
+    { 0x1d, AT3W, true },    { 0x25, EIGHT, false },    { 0x28, BLOCKS, false }, { 0x2a, BLOCKS, true },
+    { 0x2e, BLOCKS, true },  { 0x2f, CHECKED, true },   { 0x37, AT7W, false },   { 0x3b, AT6T, true },
+    { 0x3c, AT6T, false },   { 0x41, ONE_BLOCK, true }, { 0x42, AT7W, true },    { 0x4c, AT7W, true },
+    { 0x4d, AT7W, false },   { 0x55, AT7W, true },      { 0x5a, AT7W, false },   { 0x5e, AT7W, false },
+    { 0x5f, AT5L, true },    { 0x83, AT10L, true },     { 0x84, AT10L, false },  { 0x85, ATA, true },
+    { 0x86, AT10L, false },  { 0x88, BLOCKS, false },   { 0x89, TWICE, true },   { 0x8a, BLOCKS, true },
+    { 0x8b, BLOCKS, true },  { 0x8c, AT10L, false },    { 0x8d, AT10L, true },   { 0x8e, BLOCKS, true },
+    { 0x8f, CHECKED, true }, { 0x93, ONE_BLOCK, true }, { 0x9e, AT10L, false },  { 0xa0, AT6L, false },
+    { 0xa1, ATA, true },     { 0xa2, AT6L, false },     { 0xa3, AT6L, false },   { 0xa4, AT6L, true },
+    { 0xa8, BLOCKS, false }, { 0xaa, BLOCKS, true },    { 0xae, BLOCKS, true },  { 0xaf, CHECKED, true },
+    { 0xb5, AT6L, true },    { 0xb7, AT6L, false },
 };
 /* Where MMC has other commands. */
 static const Row of_cds[] = {
-    { 0x23, AT7W, false }, { 0x2f, NONE, false }, { 0x42, AT7W, false }, { 0x43, AT7W, false }, { 0x44, AT7W, false }, { 0x46, AT7W, false },
-    { 0x4a, AT7W, false }, { 0x51, AT7W, false }, { 0x52, AT7W, false }, { 0x54, AT7W, true }, { 0x5c, AT7W, false }, { 0x5d, AT6T, true },
-    { 0xa1, NONE, false }, { 0xa3, AT8W, true }, { 0xa4, AT8W, false }, { 0xac, RANGES, false }, { 0xad, AT8W, false }, { 0xb6, AT9W, true },
-    { 0xb9, RAW, false }, { 0xbd, AT8W, false }, { 0xbe, RAW, false }, { 0xbf, AT8W, true },
+    { 0x23, AT7W, false },   { 0x2f, NONE, false }, { 0x42, AT7W, false }, { 0x43, AT7W, false }, { 0x44, AT7W, false },
+    { 0x46, AT7W, false },   { 0x4a, AT7W, false }, { 0x51, AT7W, false }, { 0x52, AT7W, false }, { 0x54, AT7W, true },
+    { 0x5c, AT7W, false },   { 0x5d, AT6T, true },  { 0xa1, NONE, false }, { 0xa3, AT8W, true },  { 0xa4, AT8W, false },
+    { 0xac, RANGES, false }, { 0xad, AT8W, false }, { 0xb6, AT9W, true },  { 0xb9, RAW, false },  { 0xbd, AT8W, false },
+    { 0xbe, RAW, false },    { 0xbf, AT8W, true },
 };
 
 static const Row *find(const Row *rows, unsigned n, uint8_t op)

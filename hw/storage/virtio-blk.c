@@ -20,7 +20,14 @@
 #define F_WRITE_ZEROES BIT(14)
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
-enum { QUEUES_AUTO = UINT16_MAX, SECTOR = 512, CONFIG_SIZE = 60, ID_BYTES = 20, RANGES_MAX = 1, RANGE_SECTORS_MAX = 1 << 22 };
+enum {
+    QUEUES_AUTO = UINT16_MAX,
+    SECTOR = 512,
+    CONFIG_SIZE = 60,
+    ID_BYTES = 20,
+    RANGES_MAX = 1,
+    RANGE_SECTORS_MAX = 1 << 22
+};
 
 typedef struct VirtioBlk {
     VirtioProxy proxy;
@@ -80,7 +87,8 @@ static void refuse(Request *r, BlkOp op)
 }
 
 /* Data: `bytes` behind the first `skip` of the list. */
-static void submit(Request *r, BlkOp op, uint64_t offset, uint64_t bytes, const DmaVec *data, size_t skip, unsigned flags)
+static void submit(Request *r, BlkOp op, uint64_t offset, uint64_t bytes, const DmaVec *data, size_t skip,
+                   unsigned flags)
 {
     VirtioBlk *b = r->b;
     r->req = (DriveRequest){ .blk = { .op = op, .offset = offset, .bytes = bytes, .flags = flags }, .done = done };
@@ -115,11 +123,13 @@ static void submit_range(Request *r, uint32_t type)
         complete(r, S_UNSUPP);
         return;
     }
-    if (!blk_writable(b->blk) || bytes / SECTOR > (type == T_DISCARD ? b->max_discard : b->max_write_zeroes) || !in_range(b, sector, bytes)) {
+    if (!blk_writable(b->blk) || bytes / SECTOR > (type == T_DISCARD ? b->max_discard : b->max_write_zeroes) ||
+        !in_range(b, sector, bytes)) {
         refuse(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES);
         return;
     }
-    submit(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES, sector * SECTOR, bytes, NULL, 0, flags & 1 ? BLOCK_REQ_MAY_UNMAP : 0);
+    submit(r, type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES, sector * SECTOR, bytes, NULL, 0,
+           flags & 1 ? BLOCK_REQ_MAY_UNMAP : 0);
 }
 
 static void get_id(Request *r)
@@ -278,8 +288,8 @@ static uint64_t get_features(VirtioDevice *v)
 {
     const VirtioBlk *b = blk_of(v);
     bool rw = b->blk && blk_writable(b->blk);
-    return (rw ? 0 : F_RO) | (b->config_wce ? F_CONFIG_WCE : 0) |
-           (v->queue_count > 1 ? F_MQ : 0) | (rw && b->discard ? F_DISCARD : 0) | (rw && b->write_zeroes ? F_WRITE_ZEROES : 0);
+    return (rw ? 0 : F_RO) | (b->config_wce ? F_CONFIG_WCE : 0) | (v->queue_count > 1 ? F_MQ : 0) |
+           (rw && b->discard ? F_DISCARD : 0) | (rw && b->write_zeroes ? F_WRITE_ZEROES : 0);
 }
 
 static void get_config(VirtioDevice *v, uint8_t *c)
@@ -315,9 +325,17 @@ static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned 
 }
 
 static const VirtioClass blk_class = {
-    .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE,
-    .features = F_SEG_MAX | F_GEOMETRY | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY, .get_features = get_features, .get_config = get_config,
-    .set_config = set_config, .queue_notified = queue_notified, .driver_ok = driver_ok, .reset = blk_reset, .queue_reset = queue_reset,
+    .name = "virtio-blk",
+    .id = VIRTIO_ID_BLOCK,
+    .config_size = CONFIG_SIZE,
+    .features = F_SEG_MAX | F_GEOMETRY | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY,
+    .get_features = get_features,
+    .get_config = get_config,
+    .set_config = set_config,
+    .queue_notified = queue_notified,
+    .driver_ok = driver_ok,
+    .reset = blk_reset,
+    .queue_reset = queue_reset,
 };
 
 /* --- the PCI device --- */
@@ -340,9 +358,11 @@ static bool start(Device *d, Error **errp)
         error_setf(errp, "device '%s': queue-size=%u is no power of two", d->id, b->queue_size);
         return false;
     }
-    if (!drive_open(d, &b->drive, false, &b->blk, errp) || !drive_check_geometry(d, b->geometry, (DriveGeometry){ 65535, 255, 255 }, errp))
+    if (!drive_open(d, &b->drive, false, &b->blk, errp) ||
+        !drive_check_geometry(d, b->geometry, (DriveGeometry){ 65535, 255, 255 }, errp))
         return false;
-    b->num_queues = b->num_queues == QUEUES_AUTO ? (uint16_t)virtio_queue_for_each_cpu(0) : MIN(b->num_queues, VIRTIO_QUEUES_MAX);
+    b->num_queues = b->num_queues == QUEUES_AUTO ? (uint16_t)virtio_queue_for_each_cpu(0)
+                                                 : MIN(b->num_queues, VIRTIO_QUEUES_MAX);
     drive_queue_init(&b->queue, d, &b->drive, b->blk, &queue_ops);
     b->writeback = b->drive.write_cache;
     virtio_proxy_init(&b->proxy, &b->v, &blk_class);
@@ -375,27 +395,46 @@ static void stop(Device *d)
 
 static const Property blk_props[] = {
     DRIVE_PROPS(VirtioBlk, drive),
-    PROP_(PROP_U16, "num-queues", VirtioBlk, num_queues, QUEUES_AUTO, "request queues; 65535: one for each CPU", .min = 1, .max = QUEUES_AUTO),
-    PROP_(PROP_U16, "queue-size", VirtioBlk, queue_size, 256, "descriptors of a queue, a power of two", .min = 4, .max = VIRTIO_QUEUE_SIZE_MAX),
+    PROP_(PROP_U16, "num-queues", VirtioBlk, num_queues, QUEUES_AUTO, "request queues; 65535: one for each CPU",
+          .min = 1, .max = QUEUES_AUTO),
+    PROP_(PROP_U16, "queue-size", VirtioBlk, queue_size, 256, "descriptors of a queue, a power of two", .min = 4,
+          .max = VIRTIO_QUEUE_SIZE_MAX),
     DEFINE_PROP_STRING("iothread", VirtioBlk, iothread, NULL, "-object iothread that serves the queues"),
     DEFINE_PROP_BOOL("discard", VirtioBlk, discard, true, "offer discards"),
     DEFINE_PROP_BOOL("write-zeroes", VirtioBlk, write_zeroes, true, "offer writing of zeroes"),
     DEFINE_PROP_BOOL("config-wce", VirtioBlk, config_wce, true, "the guest may switch the write cache on and off"),
-    PROP_(PROP_U32, "max-discard-sectors", VirtioBlk, max_discard, RANGE_SECTORS_MAX, "sectors of 512 bytes of one discard",
-          .min = 1, .max = RANGE_SECTORS_MAX),
-    PROP_(PROP_U32, "max-write-zeroes-sectors", VirtioBlk, max_write_zeroes, RANGE_SECTORS_MAX, "of one write of zeroes", .min = 1, .max = RANGE_SECTORS_MAX),
+    PROP_(PROP_U32, "max-discard-sectors", VirtioBlk, max_discard, RANGE_SECTORS_MAX,
+          "sectors of 512 bytes of one discard", .min = 1, .max = RANGE_SECTORS_MAX),
+    PROP_(PROP_U32, "max-write-zeroes-sectors", VirtioBlk, max_write_zeroes, RANGE_SECTORS_MAX,
+          "of one write of zeroes", .min = 1, .max = RANGE_SECTORS_MAX),
     DRIVE_GEOMETRY_PROPS(VirtioBlk, geometry),
     DEFINE_PROP_END,
 };
-static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state), STATE_STRUCT(VirtioBlk, queue, drive_queue_state),
-                                         STATE_BOOL(VirtioBlk, writeback), STATE_END_OF_TABLE };
-static const PciDeviceInfo blk_info = { .vendor = 0x1af4, .device = 0x1001, .class_code = 0x010000, .subsystem_vendor = 0x1af4,
-                                        .subsystem = VIRTIO_ID_BLOCK, .interrupt_pin = 1, .express = true };
-#define COMMON .category = "Storage", .size = sizeof(VirtioBlk), .user_creatable = true, .props = blk_props, .state = blk_state, .init = init, \
+static const StateField blk_state[] = { STATE_STRUCT(VirtioBlk, v, virtio_state),
+                                        STATE_STRUCT(VirtioBlk, queue, drive_queue_state),
+                                        STATE_BOOL(VirtioBlk, writeback), STATE_END_OF_TABLE };
+static const PciDeviceInfo blk_info = { .vendor = 0x1af4,
+                                        .device = 0x1001,
+                                        .class_code = 0x010000,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = VIRTIO_ID_BLOCK,
+                                        .interrupt_pin = 1,
+                                        .express = true };
+#define COMMON \
+    .category = "Storage", .size = sizeof(VirtioBlk), .user_creatable = true, .props = blk_props, .state = blk_state, \
+    .init = init, \
     .start = start, .saving = saving, .loaded = loaded, .stop = stop
-static const DeviceType blk_pci = { .name = "virtio-blk-pci", .alias = "virtio-blk", .desc = "virtio disk", .bus = "pci", .base = &virtio_pci_type,
-                                    .class_data = &blk_info, COMMON };
+static const DeviceType blk_pci = { .name = "virtio-blk-pci",
+                                    .alias = "virtio-blk",
+                                    .desc = "virtio disk",
+                                    .bus = "pci",
+                                    .base = &virtio_pci_type,
+                                    .class_data = &blk_info,
+                                    COMMON };
 DEVICE_REGISTER(blk_pci)
-static const DeviceType blk_mmio = { .name = "virtio-blk-device", .desc = "virtio disk, behind a virtio-bus", .bus = "virtio-bus", .base = &virtio_device_type,
+static const DeviceType blk_mmio = { .name = "virtio-blk-device",
+                                     .desc = "virtio disk, behind a virtio-bus",
+                                     .bus = "virtio-bus",
+                                     .base = &virtio_device_type,
                                      COMMON };
 DEVICE_REGISTER(blk_mmio)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The private timers and watchdogs, and the global timer, of Cortex-A9 MPCore (DDI 0407I, chapter 4); and its snoop control unit (chapter 2). */
+/*
+ * The private timers and watchdogs, and the global timer, of Cortex-A9 MPCore (DDI 0407I, chapter 4); and its snoop
+ * control unit (chapter 2).
+ */
 #include "base/bits.h"
 #include "hw/core/cpu-port.h"
 #include "hw/core/device.h"
@@ -37,7 +40,9 @@ static void arm(Private *p)
 {
     uint64_t n = ticks_get(&p->t), zero = p->from;
     if (n >= zero)
-        zero = p->ctrl & CTRL_RELOAD && p->load ? zero + ((n - zero) / ((uint64_t)p->load + 1) + 1) * ((uint64_t)p->load + 1) : UINT64_MAX;
+        zero = p->ctrl & CTRL_RELOAD && p->load
+                   ? zero + ((n - zero) / ((uint64_t)p->load + 1) + 1) * ((uint64_t)p->load + 1)
+                   : UINT64_MAX;
     int64_t when = zero == UINT64_MAX ? INT64_MAX : ticks_when(&p->t, zero);
     if (when == INT64_MAX)
         timer_cancel(p->timer);
@@ -55,7 +60,10 @@ static void expired(void *opaque)
     arm(p);
 }
 
-/* A one-shot count that has reached zero while its host timer was still on the way: it must not be lost by what is written now. */
+/*
+ * A one-shot count that has reached zero while its host timer was still on the way: it must not be lost by what is
+ * written now.
+ */
 static void catch_up(Private *p)
 {
     if (timer_armed(p->timer) && !(p->ctrl & CTRL_RELOAD) && ticks_get(&p->t) >= p->from) {
@@ -156,18 +164,33 @@ static void private_stop(Device *d)
         timer_free(((MpTimer *)d)->p[i / 2][i & 1].timer);
 }
 
-static const StateField one_state[] = { STATE_STRUCT(Private, t, ticks_state), STATE_U64(Private, from), STATE_U32(Private, load),
-                                        STATE_U32(Private, ctrl), STATE_U32(Private, status), STATE_TIMER(Private, timer), STATE_END_OF_TABLE };
-static const StateField private_state[] = {
-    STATE_STRUCT_ARRAY(MpTimer, p[0], one_state), STATE_STRUCT_ARRAY(MpTimer, p[1], one_state), STATE_STRUCT_ARRAY(MpTimer, p[2], one_state),
-    STATE_STRUCT_ARRAY(MpTimer, p[3], one_state), STATE_END_OF_TABLE
-};
-static const Property private_props[] = { DEFINE_PROP_U32("clock-frequency", MpTimer, hz, 100000000, "Hz of PERIPHCLK"), DEFINE_PROP_END };
+static const StateField one_state[] = { STATE_STRUCT(Private, t, ticks_state),
+                                        STATE_U64(Private, from),
+                                        STATE_U32(Private, load),
+                                        STATE_U32(Private, ctrl),
+                                        STATE_U32(Private, status),
+                                        STATE_TIMER(Private, timer),
+                                        STATE_END_OF_TABLE };
+static const StateField private_state[] = { STATE_STRUCT_ARRAY(MpTimer, p[0], one_state),
+                                            STATE_STRUCT_ARRAY(MpTimer, p[1], one_state),
+                                            STATE_STRUCT_ARRAY(MpTimer, p[2], one_state),
+                                            STATE_STRUCT_ARRAY(MpTimer, p[3], one_state), STATE_END_OF_TABLE };
+static const Property private_props[] = { DEFINE_PROP_U32("clock-frequency", MpTimer, hz, 100000000, "Hz of PERIPHCLK"),
+                                          DEFINE_PROP_END };
 static const char *const private_pins[] = { "irq*8", NULL }; /* timer, watchdog of CPU 0, 1 ... */
 static const DeviceType private_type = {
-    .name = "arm_mptimer", .desc = "Cortex-A9 private timers and watchdogs", .category = "Misc", .size = sizeof(MpTimer), .state = private_state,
-    .props = private_props, .out_pins = private_pins, .init = private_init, .start = private_start, .reset = private_reset,
-    .loaded = private_loaded, .stop = private_stop,
+    .name = "arm_mptimer",
+    .desc = "Cortex-A9 private timers and watchdogs",
+    .category = "Misc",
+    .size = sizeof(MpTimer),
+    .state = private_state,
+    .props = private_props,
+    .out_pins = private_pins,
+    .init = private_init,
+    .start = private_start,
+    .reset = private_reset,
+    .loaded = private_loaded,
+    .stop = private_stop,
 };
 DEVICE_REGISTER(private_type)
 
@@ -294,15 +317,27 @@ static void global_stop(Device *d)
         timer_free(((GlobalTimer *)d)->c[i].timer);
 }
 
-static const StateField compare_state[] = { STATE_U64(GlobalCpu, compare), STATE_U32(GlobalCpu, ctrl), STATE_U32(GlobalCpu, status),
-                                            STATE_U32(GlobalCpu, increment), STATE_TIMER(GlobalCpu, timer), STATE_END_OF_TABLE };
+static const StateField compare_state[] = { STATE_U64(GlobalCpu, compare), STATE_U32(GlobalCpu, ctrl),
+                                            STATE_U32(GlobalCpu, status),  STATE_U32(GlobalCpu, increment),
+                                            STATE_TIMER(GlobalCpu, timer), STATE_END_OF_TABLE };
 static const StateField global_state[] = { STATE_U32(GlobalTimer, ctrl), STATE_STRUCT(GlobalTimer, t, ticks_state),
                                            STATE_STRUCT_ARRAY(GlobalTimer, c, compare_state), STATE_END_OF_TABLE };
-static const Property global_props[] = { DEFINE_PROP_U32("clock-frequency", GlobalTimer, hz, 100000000, "Hz of PERIPHCLK"), DEFINE_PROP_END };
+static const Property global_props[] = {
+    DEFINE_PROP_U32("clock-frequency", GlobalTimer, hz, 100000000, "Hz of PERIPHCLK"), DEFINE_PROP_END
+};
 static const char *const global_pins[] = { "irq*4", NULL };
 static const DeviceType global_type = {
-    .name = "arm.cortex-a9-global-timer", .desc = "Cortex-A9 global timer", .category = "Misc", .size = sizeof(GlobalTimer), .state = global_state,
-    .props = global_props, .out_pins = global_pins, .init = global_init, .start = global_start, .reset = global_reset, .loaded = global_loaded,
+    .name = "arm.cortex-a9-global-timer",
+    .desc = "Cortex-A9 global timer",
+    .category = "Misc",
+    .size = sizeof(GlobalTimer),
+    .state = global_state,
+    .props = global_props,
+    .out_pins = global_pins,
+    .init = global_init,
+    .start = global_start,
+    .reset = global_reset,
+    .loaded = global_loaded,
     .stop = global_stop,
 };
 DEVICE_REGISTER(global_type)
@@ -322,14 +357,20 @@ static uint64_t scu_config(Device *d, const Reg *r, unsigned i, uint64_t stored)
 static const Reg scu_regs[] = {
     { .name = "CONTROL", .at = 0, .size = 4, .field = offsetof(Scu, ctrl) },
     { .name = "CONFIG", .at = 4, .size = 4, .field = REG_NO_FIELD, .read = scu_config, .access = REG_RO },
-    { .name = "POWER", .at = 8, .size = 4, .field = offsetof(Scu, power) }, { .name = "INVALIDATE", .at = 12, .size = 4, .field = REG_NO_FIELD },
+    { .name = "POWER", .at = 8, .size = 4, .field = offsetof(Scu, power) },
+    { .name = "INVALIDATE", .at = 12, .size = 4, .field = REG_NO_FIELD },
     { .name = "FILTER", .at = 0x40, .size = 4, .count = 2, .stride = 4, .field = offsetof(Scu, filter) },
-    { .name = "SAC", .at = 0x50, .size = 4, .field = offsetof(Scu, sac) }, { .name = "SNSAC", .at = 0x54, .size = 4, .field = offsetof(Scu, snsac) },
+    { .name = "SAC", .at = 0x50, .size = 4, .field = offsetof(Scu, sac) },
+    { .name = "SNSAC", .at = 0x54, .size = 4, .field = offsetof(Scu, snsac) },
     { .name = NULL },
 };
 static const RegBank scu_bank = { .name = "regs", .size = 0x100, .regs = scu_regs };
 static const RegBank *const scu_banks[] = { &scu_bank, NULL };
-static const DeviceType scu_type = { .name = "a9-scu", .desc = "Cortex-A9 snoop control unit", .category = "Misc", .size = sizeof(Scu), .banks = scu_banks };
+static const DeviceType scu_type = { .name = "a9-scu",
+                                     .desc = "Cortex-A9 snoop control unit",
+                                     .category = "Misc",
+                                     .size = sizeof(Scu),
+                                     .banks = scu_banks };
 DEVICE_REGISTER(scu_type)
 
 /* ---- L2 cache controller PL310 (DDI 0246H): there is no cache; maintenance is over at once ---- */
@@ -354,5 +395,7 @@ static const Reg l2x0_regs[] = {
 };
 static const RegBank l2_bank = { .name = "regs", .size = 0x1000, .regs = l2x0_regs };
 static const RegBank *const l2_banks[] = { &l2_bank, NULL };
-static const DeviceType l2_type = { .name = "l2x0", .desc = "Arm PL310 cache controller", .category = "Misc", .size = sizeof(L2x0), .banks = l2_banks };
+static const DeviceType l2_type = {
+    .name = "l2x0", .desc = "Arm PL310 cache controller", .category = "Misc", .size = sizeof(L2x0), .banks = l2_banks
+};
 DEVICE_REGISTER(l2_type)

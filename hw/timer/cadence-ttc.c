@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* The triple timer counter of Zynq-7000 (UG585, 8.5 and B.32): three 16-bit counters with interval, three matches and overflow. */
+/*
+ * The triple timer counter of Zynq-7000 (UG585, 8.5 and B.32): three 16-bit counters with interval, three matches and
+ * overflow.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 #include "hw/timer/ticks.h"
 
-enum { COUNTERS = 3, MATCHES = 3, CNT_DIS = 1, CNT_INT = 2, CNT_DEC = 4, CNT_MATCH = 8, CNT_RST = 0x10, ISR_OVERFLOW = 0x10 };
+enum {
+    COUNTERS = 3,
+    MATCHES = 3,
+    CNT_DIS = 1,
+    CNT_INT = 2,
+    CNT_DEC = 4,
+    CNT_MATCH = 8,
+    CNT_RST = 0x10,
+    ISR_OVERFLOW = 0x10
+};
 
 typedef struct Counter {
     Ticks t;
@@ -16,10 +28,14 @@ typedef struct Counter {
 typedef struct Ttc {
     Device dev; /* always first */
     Counter c[COUNTERS];
-    uint32_t hz, clock[COUNTERS], control[COUNTERS], interval[COUNTERS], match[COUNTERS * MATCHES], isr[COUNTERS], ier[COUNTERS], event[COUNTERS];
+    uint32_t hz, clock[COUNTERS], control[COUNTERS], interval[COUNTERS], match[COUNTERS * MATCHES], isr[COUNTERS],
+        ier[COUNTERS], event[COUNTERS];
 } Ttc;
 
-static uint64_t period(const Ttc *s, unsigned i) { return (s->control[i] & CNT_INT ? s->interval[i] & 0xffff : 0xffff) + UINT64_C(1); }
+static uint64_t period(const Ttc *s, unsigned i)
+{
+    return (s->control[i] & CNT_INT ? s->interval[i] & 0xffff : 0xffff) + UINT64_C(1);
+}
 
 /* Where in a period the count has the value. */
 static uint64_t place(const Ttc *s, unsigned i, uint64_t value)
@@ -113,20 +129,34 @@ static uint64_t isr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 }
 static void ier_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { step((Ttc *)d, i); }
 
-#define R(name_, at_, f, ...) { .name = name_, .at = at_, .size = 4, .count = COUNTERS, .stride = 4, .field = f, __VA_ARGS__ }
+#define R(name_, at_, f, ...) \
+    { .name = name_, .at = at_, .size = 4, .count = COUNTERS, .stride = 4, .field = f, __VA_ARGS__ }
 #define F(f) offsetof(Ttc, f)
 static const Reg regs[] = {
     R("CLK_CNTRL", 0x00, F(clock), .rsvd = 0xffffff80, .wrote = clock_wrote),
     R("CNT_CNTRL", 0x0c, F(control), .reset = 0x21, .rsvd = 0xffffff80, .wrote = control_wrote),
-    R("CNT_VALUE", 0x18, REG_NO_FIELD, .read = value_read, .access = REG_RO), R("INTERVAL", 0x24, F(interval), .rsvd = 0xffff0000, .wrote = limit_wrote),
-    { .name = "MATCH", .at = 0x30, .size = 4, .count = COUNTERS * MATCHES, .stride = 4, .field = F(match), .rsvd = 0xffff0000, .wrote = limit_wrote },
-    R("ISR", 0x54, F(isr), .read = isr_read, .access = REG_RO), R("IER", 0x60, F(ier), .rsvd = 0xffffffc0, .wrote = ier_wrote),
-    R("EVENT_CNTRL", 0x6c, F(event)), R("EVENT", 0x78, REG_NO_FIELD, .access = REG_RO), { .name = NULL },
+    R("CNT_VALUE", 0x18, REG_NO_FIELD, .read = value_read, .access = REG_RO),
+    R("INTERVAL", 0x24, F(interval), .rsvd = 0xffff0000, .wrote = limit_wrote),
+    { .name = "MATCH",
+      .at = 0x30,
+      .size = 4,
+      .count = COUNTERS * MATCHES,
+      .stride = 4,
+      .field = F(match),
+      .rsvd = 0xffff0000,
+      .wrote = limit_wrote },
+    R("ISR", 0x54, F(isr), .read = isr_read, .access = REG_RO),
+    R("IER", 0x60, F(ier), .rsvd = 0xffffffc0, .wrote = ier_wrote),
+    R("EVENT_CNTRL", 0x6c, F(event)),
+    R("EVENT", 0x78, REG_NO_FIELD, .access = REG_RO),
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x1000, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
-static const Property props[] = { DEFINE_PROP_U32("clock-frequency", Ttc, hz, 133000000, "Hz of its clock"), DEFINE_PROP_END };
-static const StateField counter_state[] = { STATE_STRUCT(Counter, t, ticks_state), STATE_U64(Counter, seen), STATE_TIMER(Counter, timer), STATE_END_OF_TABLE };
+static const Property props[] = { DEFINE_PROP_U32("clock-frequency", Ttc, hz, 133000000, "Hz of its clock"),
+                                  DEFINE_PROP_END };
+static const StateField counter_state[] = { STATE_STRUCT(Counter, t, ticks_state), STATE_U64(Counter, seen),
+                                            STATE_TIMER(Counter, timer), STATE_END_OF_TABLE };
 static const StateField state[] = { STATE_STRUCT_ARRAY(Ttc, c, counter_state), STATE_END_OF_TABLE };
 static const char *const pins[] = { "irq*3", NULL };
 
@@ -170,7 +200,17 @@ static void stop(Device *d)
 }
 
 static const DeviceType ttc_type = {
-    .name = "cadence_ttc", .desc = "Cadence triple timer counter", .category = "Misc", .size = sizeof(Ttc), .banks = banks, .props = props,
-    .state = state, .out_pins = pins, .init = init, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "cadence_ttc",
+    .desc = "Cadence triple timer counter",
+    .category = "Misc",
+    .size = sizeof(Ttc),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(ttc_type)

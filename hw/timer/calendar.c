@@ -9,7 +9,9 @@
 #define MIN_S INT64_C(-62167219200) /* 0000-01-01 */
 #define MAX_S INT64_C(253402300799) /* 9999-12-31T23:59:59 */
 
-/* Days from 1970-01-01 to the first of March of year y; years are taken to begin in March, so that leap days end them. */
+/*
+ * Days from 1970-01-01 to the first of March of year y; years are taken to begin in March, so that leap days end them.
+ */
 static int64_t days_to_march(int64_t y)
 {
     return 365 * y + y / 4 - y / 100 + y / 400 - 719468;
@@ -36,9 +38,12 @@ CalendarTime calendar_from_seconds(int64_t t)
     int64_t month = (5 * day_of_year + 2) / 153;
 
     return (CalendarTime){
-        .year = (unsigned)(era * 400 - 400 + year + (month >= 10)), .month = (unsigned)(month < 10 ? month + 3 : month - 9),
-        .day = (unsigned)(day_of_year - (153 * month + 2) / 5 + 1), .hour = (unsigned)(second / 3600),
-        .minute = (unsigned)(second / 60 % 60), .second = (unsigned)(second % 60),
+        .year = (unsigned)(era * 400 - 400 + year + (month >= 10)),
+        .month = (unsigned)(month < 10 ? month + 3 : month - 9),
+        .day = (unsigned)(day_of_year - (153 * month + 2) / 5 + 1),
+        .hour = (unsigned)(second / 3600),
+        .minute = (unsigned)(second / 60 % 60),
+        .second = (unsigned)(second % 60),
         .weekday = (unsigned)(((days + 4) % 7 + 7) % 7),
     };
 }

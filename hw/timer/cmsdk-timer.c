@@ -79,7 +79,10 @@ static void timer_ctrl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, 
     arm(s->timer, &s->down);
 }
 
-static uint64_t timer_value_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return down_value(&((CmsdkTimer *)d)->down); }
+static uint64_t timer_value_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return down_value(&((CmsdkTimer *)d)->down);
+}
 
 static void timer_value_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -96,7 +99,10 @@ static void timer_reload_wrote(Device *d, const Reg *r, unsigned i, uint64_t old
     arm(s->timer, &s->down);
 }
 
-static void timer_int_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { timer_update((CmsdkTimer *)d); }
+static void timer_int_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
+{
+    timer_update((CmsdkTimer *)d);
+}
 
 static uint64_t timer_id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
@@ -105,17 +111,41 @@ static uint64_t timer_id_read(Device *d, const Reg *r, unsigned i, uint64_t stor
 }
 
 static const Reg timer_regs[] = {
-    { .name = "CTRL", .at = 0, .size = 4, .field = offsetof(CmsdkTimer, ctrl), .rsvd = 0xfffffff0, .wrote = timer_ctrl_wrote },
-    { .name = "VALUE", .at = 4, .size = 4, .field = REG_NO_FIELD, .read = timer_value_read, .wrote = timer_value_wrote },
+    { .name = "CTRL",
+      .at = 0,
+      .size = 4,
+      .field = offsetof(CmsdkTimer, ctrl),
+      .rsvd = 0xfffffff0,
+      .wrote = timer_ctrl_wrote },
+    { .name = "VALUE",
+      .at = 4,
+      .size = 4,
+      .field = REG_NO_FIELD,
+      .read = timer_value_read,
+      .wrote = timer_value_wrote },
     { .name = "RELOAD", .at = 8, .size = 4, .field = offsetof(CmsdkTimer, reload), .wrote = timer_reload_wrote },
-    { .name = "INTSTATUS", .at = 12, .size = 4, .field = offsetof(CmsdkTimer, intstatus), .w1c = 1, .rsvd = 0xfffffffe, .wrote = timer_int_wrote },
-    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = timer_id_read, .access = REG_RO },
+    { .name = "INTSTATUS",
+      .at = 12,
+      .size = 4,
+      .field = offsetof(CmsdkTimer, intstatus),
+      .w1c = 1,
+      .rsvd = 0xfffffffe,
+      .wrote = timer_int_wrote },
+    { .name = "ID",
+      .at = 0xfd0,
+      .size = 4,
+      .count = 12,
+      .field = REG_NO_FIELD,
+      .read = timer_id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank timer_bank = { .name = "regs", .size = 0x1000, .regs = timer_regs };
 static const RegBank *const timer_banks[] = { &timer_bank, NULL };
-static const Property timer_props[] = { DEFINE_PROP_U32("pclk-frq", CmsdkTimer, hz, 25000000, "Hz of its clock"), DEFINE_PROP_END };
-static const StateField timer_state[] = { STATE_STRUCT(CmsdkTimer, down, down_state), STATE_TIMER(CmsdkTimer, timer), STATE_END_OF_TABLE };
+static const Property timer_props[] = { DEFINE_PROP_U32("pclk-frq", CmsdkTimer, hz, 25000000, "Hz of its clock"),
+                                        DEFINE_PROP_END };
+static const StateField timer_state[] = { STATE_STRUCT(CmsdkTimer, down, down_state), STATE_TIMER(CmsdkTimer, timer),
+                                          STATE_END_OF_TABLE };
 static const char *const timer_pins[] = { "irq", NULL };
 
 static void timer_init(Device *d)
@@ -144,8 +174,17 @@ static bool timer_loaded(Device *d, Error **errp)
 static void timer_stop(Device *d) { timer_free(((CmsdkTimer *)d)->timer); }
 
 static const DeviceType cmsdk_timer_type = {
-    .name = "cmsdk-apb-timer", .desc = "Arm CMSDK timer", .category = "Misc", .size = sizeof(CmsdkTimer), .banks = timer_banks,
-    .props = timer_props, .state = timer_state, .out_pins = timer_pins, .init = timer_init, .reset = timer_reset, .loaded = timer_loaded,
+    .name = "cmsdk-apb-timer",
+    .desc = "Arm CMSDK timer",
+    .category = "Misc",
+    .size = sizeof(CmsdkTimer),
+    .banks = timer_banks,
+    .props = timer_props,
+    .state = timer_state,
+    .out_pins = timer_pins,
+    .init = timer_init,
+    .reset = timer_reset,
+    .loaded = timer_loaded,
     .stop = timer_stop,
 };
 DEVICE_REGISTER(cmsdk_timer_type)
@@ -195,7 +234,10 @@ static void dual_expired(void *opaque)
     arm(h->timer, &h->down);
 }
 
-/* A one-shot count that has reached zero while its host timer was still on the way: it must not be lost by what is written now. */
+/*
+ * A one-shot count that has reached zero while its host timer was still on the way: it must not be lost by what is
+ * written now.
+ */
 static void dual_catch_up(CmsdkDual *s, unsigned i)
 {
     Half *h = &s->half[i];
@@ -218,8 +260,14 @@ static void dual_load_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, u
     dual_load(s, i, down_value(&s->half[i].down));
 }
 
-static uint64_t dual_value_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return down_value(&((CmsdkDual *)d)->half[i].down); }
-static uint64_t dual_bgload_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((CmsdkDual *)d)->load[i]; }
+static uint64_t dual_value_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return down_value(&((CmsdkDual *)d)->half[i].down);
+}
+static uint64_t dual_bgload_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return ((CmsdkDual *)d)->load[i];
+}
 
 static void dual_ctrl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -256,18 +304,27 @@ static uint64_t dual_id_read(Device *d, const Reg *r, unsigned i, uint64_t store
 static const Reg dual_regs[] = {
     DUAL("LOAD", 0x00, .field = offsetof(CmsdkDual, load), .wrote = dual_load_wrote),
     DUAL("VALUE", 0x04, .field = REG_NO_FIELD, .read = dual_value_read, .access = REG_RO),
-    DUAL("CONTROL", 0x08, .field = offsetof(CmsdkDual, ctrl), .reset = DUAL_IE, .rsvd = 0xffffff10, .wrote = dual_ctrl_wrote),
+    DUAL("CONTROL", 0x08, .field = offsetof(CmsdkDual, ctrl), .reset = DUAL_IE, .rsvd = 0xffffff10,
+         .wrote = dual_ctrl_wrote),
     DUAL("INTCLR", 0x0c, .field = REG_NO_FIELD, .wrote = dual_clear, .access = REG_WO),
     DUAL("RIS", 0x10, .field = offsetof(CmsdkDual, ris), .access = REG_RO),
     DUAL("MIS", 0x14, .field = REG_NO_FIELD, .read = dual_mis_read, .access = REG_RO),
     DUAL("BGLOAD", 0x18, .field = REG_NO_FIELD, .read = dual_bgload_read, .wrote = dual_load_wrote),
-    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .read = dual_id_read, .access = REG_RO },
+    { .name = "ID",
+      .at = 0xfd0,
+      .size = 4,
+      .count = 12,
+      .field = REG_NO_FIELD,
+      .read = dual_id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank dual_bank = { .name = "regs", .size = 0x1000, .regs = dual_regs };
 static const RegBank *const dual_banks[] = { &dual_bank, NULL };
-static const Property dual_props[] = { DEFINE_PROP_U32("timclk-frq", CmsdkDual, hz, 25000000, "Hz of its clock"), DEFINE_PROP_END };
-static const StateField half_state[] = { STATE_STRUCT(Half, down, down_state), STATE_TIMER(Half, timer), STATE_END_OF_TABLE };
+static const Property dual_props[] = { DEFINE_PROP_U32("timclk-frq", CmsdkDual, hz, 25000000, "Hz of its clock"),
+                                       DEFINE_PROP_END };
+static const StateField half_state[] = { STATE_STRUCT(Half, down, down_state), STATE_TIMER(Half, timer),
+                                         STATE_END_OF_TABLE };
 static const StateField dual_state[] = { STATE_STRUCT_ARRAY(CmsdkDual, half, half_state), STATE_END_OF_TABLE };
 static const char *const dual_pins[] = { "irq*3", NULL };
 
@@ -305,8 +362,17 @@ static void dual_stop(Device *d)
 }
 
 static const DeviceType cmsdk_dual_type = {
-    .name = "cmsdk-apb-dualtimer", .desc = "Arm CMSDK dual timer", .category = "Misc", .size = sizeof(CmsdkDual), .banks = dual_banks,
-    .props = dual_props, .state = dual_state, .out_pins = dual_pins, .init = dual_init, .reset = dual_reset, .loaded = dual_loaded,
+    .name = "cmsdk-apb-dualtimer",
+    .desc = "Arm CMSDK dual timer",
+    .category = "Misc",
+    .size = sizeof(CmsdkDual),
+    .banks = dual_banks,
+    .props = dual_props,
+    .state = dual_state,
+    .out_pins = dual_pins,
+    .init = dual_init,
+    .reset = dual_reset,
+    .loaded = dual_loaded,
     .stop = dual_stop,
 };
 DEVICE_REGISTER(cmsdk_dual_type)
@@ -320,19 +386,38 @@ static uint64_t sp804_id_read(Device *d, const Reg *r, unsigned i, uint64_t stor
 static const Reg sp804_regs[] = {
     DUAL("LOAD", 0x00, .field = offsetof(CmsdkDual, load), .wrote = dual_load_wrote),
     DUAL("VALUE", 0x04, .field = REG_NO_FIELD, .read = dual_value_read),
-    DUAL("CONTROL", 0x08, .field = offsetof(CmsdkDual, ctrl), .reset = DUAL_IE, .rsvd = 0xffffff10, .wrote = dual_ctrl_wrote),
+    DUAL("CONTROL", 0x08, .field = offsetof(CmsdkDual, ctrl), .reset = DUAL_IE, .rsvd = 0xffffff10,
+         .wrote = dual_ctrl_wrote),
     DUAL("INTCLR", 0x0c, .field = REG_NO_FIELD, .wrote = dual_clear, .access = REG_WO),
     DUAL("RIS", 0x10, .field = offsetof(CmsdkDual, ris), .access = REG_RO),
     DUAL("MIS", 0x14, .field = REG_NO_FIELD, .read = dual_mis_read, .access = REG_RO),
     DUAL("BGLOAD", 0x18, .field = REG_NO_FIELD, .read = dual_bgload_read, .wrote = dual_load_wrote),
-    { .name = "ID", .at = 0xfe0, .size = 4, .count = 8, .stride = 4, .field = REG_NO_FIELD, .read = sp804_id_read, .access = REG_RO },
+    { .name = "ID",
+      .at = 0xfe0,
+      .size = 4,
+      .count = 8,
+      .stride = 4,
+      .field = REG_NO_FIELD,
+      .read = sp804_id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank sp804_bank = { .name = "regs", .size = 0x1000, .regs = sp804_regs };
 static const RegBank *const sp804_banks[] = { &sp804_bank, NULL };
-static const Property sp804_props[] = { DEFINE_PROP_U32("freq0", CmsdkDual, hz, 1000000, "Hz of its clock"), DEFINE_PROP_END };
+static const Property sp804_props[] = { DEFINE_PROP_U32("freq0", CmsdkDual, hz, 1000000, "Hz of its clock"),
+                                        DEFINE_PROP_END };
 static const DeviceType sp804_type = {
-    .name = "sp804", .desc = "Arm SP804 dual timer", .category = "Misc", .size = sizeof(CmsdkDual), .banks = sp804_banks, .props = sp804_props,
-    .state = dual_state, .out_pins = dual_pins, .init = dual_init, .reset = dual_reset, .loaded = dual_loaded, .stop = dual_stop,
+    .name = "sp804",
+    .desc = "Arm SP804 dual timer",
+    .category = "Misc",
+    .size = sizeof(CmsdkDual),
+    .banks = sp804_banks,
+    .props = sp804_props,
+    .state = dual_state,
+    .out_pins = dual_pins,
+    .init = dual_init,
+    .reset = dual_reset,
+    .loaded = dual_loaded,
+    .stop = dual_stop,
 };
 DEVICE_REGISTER(sp804_type)

@@ -51,8 +51,8 @@ struct Hpet {
 };
 
 static const StateField timer_state[] = {
-    STATE_U64(HpetTimer, config), STATE_U64(HpetTimer, compare), STATE_U64(HpetTimer, fsb), STATE_U64(HpetTimer, period),
-    STATE_TIMER(HpetTimer, timer), STATE_END_OF_TABLE,
+    STATE_U64(HpetTimer, config), STATE_U64(HpetTimer, compare), STATE_U64(HpetTimer, fsb),
+    STATE_U64(HpetTimer, period), STATE_TIMER(HpetTimer, timer), STATE_END_OF_TABLE,
 };
 static const StateField state[] = {
     STATE_U8(Hpet, saved_count), STATE_U64(Hpet, config), STATE_U64(Hpet, status), STATE_U64(Hpet, counter),
@@ -68,7 +68,9 @@ static uint64_t counter_now(const Hpet *s)
     return ((uint64_t)clock_ns(CLOCK_VIRTUAL_NS) + __atomic_load_n(&s->offset_ns, __ATOMIC_RELAXED)) / TICK_NS;
 }
 
-/* The line that the timer's interrupt goes out on, or -1 (section 2.3.8, Tn_INT_ROUTE_CNF; 2.4.7 legacy replacement). */
+/*
+ * The line that the timer's interrupt goes out on, or -1 (section 2.3.8, Tn_INT_ROUTE_CNF; 2.4.7 legacy replacement).
+ */
 static int line_of(const Hpet *s, unsigned n)
 {
     unsigned route = bits_get(s->timer[n].config, 9, 5);
@@ -372,7 +374,8 @@ static bool hpet_loaded(Device *d, Error **errp)
     Hpet *s = (Hpet *)d;
 
     if (s->saved_count != s->timer_count) {
-        error_setf(errp, "device '%s': the saved state has %u timers, this device %u", d->id, s->saved_count, s->timer_count);
+        error_setf(errp, "device '%s': the saved state has %u timers, this device %u", d->id, s->saved_count,
+                   s->timer_count);
         s->saved_count = s->timer_count;
         return false;
     }

@@ -31,11 +31,22 @@ typedef struct PitChannel {
 } PitChannel;
 
 static const StateField channel_state[] = {
-    STATE_U32(PitChannel, count), STATE_U32(PitChannel, next_count), STATE_U8(PitChannel, mode), STATE_U8(PitChannel, rw),
-    STATE_BOOL(PitChannel, bcd), STATE_BOOL(PitChannel, gate), STATE_BOOL(PitChannel, running),
-    STATE_BOOL(PitChannel, triggered), STATE_U64(PitChannel, start), STATE_U8(PitChannel, write_low),
-    STATE_BOOL(PitChannel, write_msb), STATE_BOOL(PitChannel, read_msb), STATE_U8(PitChannel, latched),
-    STATE_U16(PitChannel, latch), STATE_BOOL(PitChannel, status_latched), STATE_U8(PitChannel, status),
+    STATE_U32(PitChannel, count),
+    STATE_U32(PitChannel, next_count),
+    STATE_U8(PitChannel, mode),
+    STATE_U8(PitChannel, rw),
+    STATE_BOOL(PitChannel, bcd),
+    STATE_BOOL(PitChannel, gate),
+    STATE_BOOL(PitChannel, running),
+    STATE_BOOL(PitChannel, triggered),
+    STATE_U64(PitChannel, start),
+    STATE_U8(PitChannel, write_low),
+    STATE_BOOL(PitChannel, write_msb),
+    STATE_BOOL(PitChannel, read_msb),
+    STATE_U8(PitChannel, latched),
+    STATE_U16(PitChannel, latch),
+    STATE_BOOL(PitChannel, status_latched),
+    STATE_U8(PitChannel, status),
     STATE_END_OF_TABLE,
 };
 
@@ -367,10 +378,21 @@ static IrqchipPitChannel channel_image(const PitChannel *c)
 {
     uint64_t now = now_ns();
 
-    return (IrqchipPitChannel){ .count = c->next_count ? c->next_count : c->count, .mode = c->mode, .rw = c->rw, .latched = c->latched,
-                                .status = c->status, .write_low = c->write_low, .bcd = c->bcd, .gate = c->gate, .read_msb = c->read_msb,
-                                .write_msb = c->write_msb, .status_latched = c->status_latched, .latch = c->latch,
-                                .age_ns = !c->running ? ns_of(c->start) : now > c->start ? now - c->start : 0 };
+    return (IrqchipPitChannel){ .count = c->next_count ? c->next_count : c->count,
+                                .mode = c->mode,
+                                .rw = c->rw,
+                                .latched = c->latched,
+                                .status = c->status,
+                                .write_low = c->write_low,
+                                .bcd = c->bcd,
+                                .gate = c->gate,
+                                .read_msb = c->read_msb,
+                                .write_msb = c->write_msb,
+                                .status_latched = c->status_latched,
+                                .latch = c->latch,
+                                .age_ns = !c->running      ? ns_of(c->start)
+                                          : now > c->start ? now - c->start
+                                                           : 0 };
 }
 
 static void export_state(const Pit *s)
@@ -388,9 +410,19 @@ static void channel_from(PitChannel *c, const IrqchipPitChannel *g, uint64_t now
 {
     uint64_t age = MIN(g->age_ns, now);
 
-    *c = (PitChannel){ .count = g->count, .mode = g->mode, .rw = g->rw & 3, .bcd = g->bcd, .gate = g->gate, .running = g->count && g->gate,
-                       .triggered = g->count && (g->mode == 1 || g->mode == 5), .write_low = g->write_low, .write_msb = g->write_msb,
-                       .read_msb = g->read_msb, .latched = g->latched, .latch = g->latch, .status_latched = g->status_latched,
+    *c = (PitChannel){ .count = g->count,
+                       .mode = g->mode,
+                       .rw = g->rw & 3,
+                       .bcd = g->bcd,
+                       .gate = g->gate,
+                       .running = g->count && g->gate,
+                       .triggered = g->count && (g->mode == 1 || g->mode == 5),
+                       .write_low = g->write_low,
+                       .write_msb = g->write_msb,
+                       .read_msb = g->read_msb,
+                       .latched = g->latched,
+                       .latch = g->latch,
+                       .status_latched = g->status_latched,
                        .status = g->status };
     if (is_periodic(c) && c->count && age == now) /* longer than the clock runs: the phase counts */
         age = g->age_ns % ns_of(c->count);

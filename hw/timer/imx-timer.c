@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Timers of i.MX6: EPIT (IMX6DQRM, chapter 24), counting down, and GPT (chapter 30), counting up with three compare channels. */
+/*
+ * Timers of i.MX6: EPIT (IMX6DQRM, chapter 24), counting down, and GPT (chapter 30), counting up with three compare
+ * channels.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 #include "hw/timer/ticks.h"
@@ -7,7 +10,10 @@
 enum { CR_EN = 1, CR_ENMOD = 2 };
 
 /* Both choose their clock: off, peripheral, the same, 32 kHz; GPT's 4 to 7 are slow clocks too. */
-static uint64_t source_hz(unsigned source, uint32_t peripheral_hz) { return source == 0 ? 1 : source < 3 ? peripheral_hz : 32768; }
+static uint64_t source_hz(unsigned source, uint32_t peripheral_hz)
+{
+    return source == 0 ? 1 : source < 3 ? peripheral_hz : 32768;
+}
 
 /* ---- EPIT ---- */
 
@@ -91,16 +97,25 @@ static uint64_t epit_read(Device *d, const Reg *r, unsigned i, uint64_t stored) 
 
 static const Reg epit_regs[] = {
     { .name = "CR", .at = 0x00, .size = 4, .field = offsetof(Epit, cr), .wrote = epit_cr_wrote },
-    { .name = "SR", .at = 0x04, .size = 4, .field = offsetof(Epit, sr), .w1c = 1, .rsvd = 0xfffffffe, .wrote = epit_sr_wrote },
+    { .name = "SR",
+      .at = 0x04,
+      .size = 4,
+      .field = offsetof(Epit, sr),
+      .w1c = 1,
+      .rsvd = 0xfffffffe,
+      .wrote = epit_sr_wrote },
     { .name = "LR", .at = 0x08, .size = 4, .field = offsetof(Epit, lr), .reset = UINT32_MAX, .wrote = epit_lr_wrote },
     { .name = "CMPR", .at = 0x0c, .size = 4, .field = offsetof(Epit, cmp), .wrote = epit_cmp_wrote },
-    { .name = "CNR", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .read = epit_read, .access = REG_RO }, { .name = NULL },
+    { .name = "CNR", .at = 0x10, .size = 4, .field = REG_NO_FIELD, .read = epit_read, .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank epit_bank = { .name = "regs", .size = 0x1000, .regs = epit_regs };
 static const RegBank *const epit_banks[] = { &epit_bank, NULL };
 static const char *const pins[] = { "irq", NULL };
-static const Property epit_props[] = { DEFINE_PROP_U32("ipg-frq", Epit, hz, 66000000, "Hz of the peripheral clock"), DEFINE_PROP_END };
-static const StateField epit_state[] = { STATE_STRUCT(Epit, t, ticks_state), STATE_U64(Epit, from), STATE_TIMER(Epit, timer), STATE_END_OF_TABLE };
+static const Property epit_props[] = { DEFINE_PROP_U32("ipg-frq", Epit, hz, 66000000, "Hz of the peripheral clock"),
+                                       DEFINE_PROP_END };
+static const StateField epit_state[] = { STATE_STRUCT(Epit, t, ticks_state), STATE_U64(Epit, from),
+                                         STATE_TIMER(Epit, timer), STATE_END_OF_TABLE };
 
 static void epit_init(Device *d) { ((Epit *)d)->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, epit_expired, d); }
 static void epit_stop(Device *d) { timer_free(((Epit *)d)->timer); }
@@ -126,8 +141,18 @@ static bool epit_loaded(Device *d, Error **errp)
 }
 
 static const DeviceType epit_type = {
-    .name = "imx.epit", .desc = "i.MX periodic timer", .category = "Misc", .size = sizeof(Epit), .banks = epit_banks, .props = epit_props,
-    .state = epit_state, .out_pins = pins, .init = epit_init, .reset = epit_reset, .loaded = epit_loaded, .stop = epit_stop,
+    .name = "imx.epit",
+    .desc = "i.MX periodic timer",
+    .category = "Misc",
+    .size = sizeof(Epit),
+    .banks = epit_banks,
+    .props = epit_props,
+    .state = epit_state,
+    .out_pins = pins,
+    .init = epit_init,
+    .reset = epit_reset,
+    .loaded = epit_loaded,
+    .stop = epit_stop,
 };
 DEVICE_REGISTER(epit_type)
 
@@ -216,21 +241,40 @@ static void gpt_ocr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
     s->seen = ticks_get(&s->t); /* the new value counts from now on */
     gpt_arm(s);
 }
-static uint64_t gpt_cnt_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (uint32_t)(ticks_get(&((Gpt *)d)->t) % gpt_period((Gpt *)d)); }
+static uint64_t gpt_cnt_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return (uint32_t)(ticks_get(&((Gpt *)d)->t) % gpt_period((Gpt *)d));
+}
 
 static const Reg gpt_regs[] = {
     { .name = "CR", .at = 0x00, .size = 4, .field = offsetof(Gpt, cr), .wrote = gpt_cr_wrote },
     { .name = "PR", .at = 0x04, .size = 4, .field = offsetof(Gpt, pr), .wrote = gpt_pr_wrote },
-    { .name = "SR", .at = 0x08, .size = 4, .field = offsetof(Gpt, sr), .w1c = 0x3f, .rsvd = 0xffffffc0, .wrote = gpt_sr_wrote },
+    { .name = "SR",
+      .at = 0x08,
+      .size = 4,
+      .field = offsetof(Gpt, sr),
+      .w1c = 0x3f,
+      .rsvd = 0xffffffc0,
+      .wrote = gpt_sr_wrote },
     { .name = "IR", .at = 0x0c, .size = 4, .field = offsetof(Gpt, ir), .rsvd = 0xffffffc0, .wrote = gpt_ir_wrote },
-    { .name = "OCR", .at = 0x10, .size = 4, .count = 3, .stride = 4, .field = offsetof(Gpt, ocr), .reset = UINT32_MAX, .wrote = gpt_ocr_wrote },
+    { .name = "OCR",
+      .at = 0x10,
+      .size = 4,
+      .count = 3,
+      .stride = 4,
+      .field = offsetof(Gpt, ocr),
+      .reset = UINT32_MAX,
+      .wrote = gpt_ocr_wrote },
     { .name = "ICR", .at = 0x1c, .size = 4, .count = 2, .stride = 4, .field = REG_NO_FIELD, .access = REG_RO },
-    { .name = "CNT", .at = 0x24, .size = 4, .field = REG_NO_FIELD, .read = gpt_cnt_read, .access = REG_RO }, { .name = NULL },
+    { .name = "CNT", .at = 0x24, .size = 4, .field = REG_NO_FIELD, .read = gpt_cnt_read, .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank gpt_bank = { .name = "regs", .size = 0x1000, .regs = gpt_regs };
 static const RegBank *const gpt_banks[] = { &gpt_bank, NULL };
-static const Property gpt_props[] = { DEFINE_PROP_U32("ipg-frq", Gpt, hz, 66000000, "Hz of the peripheral clock"), DEFINE_PROP_END };
-static const StateField gpt_state[] = { STATE_STRUCT(Gpt, t, ticks_state), STATE_U64(Gpt, seen), STATE_TIMER(Gpt, timer), STATE_END_OF_TABLE };
+static const Property gpt_props[] = { DEFINE_PROP_U32("ipg-frq", Gpt, hz, 66000000, "Hz of the peripheral clock"),
+                                      DEFINE_PROP_END };
+static const StateField gpt_state[] = { STATE_STRUCT(Gpt, t, ticks_state), STATE_U64(Gpt, seen),
+                                        STATE_TIMER(Gpt, timer), STATE_END_OF_TABLE };
 
 static void gpt_init(Device *d) { ((Gpt *)d)->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, gpt_expired, d); }
 static void gpt_stop(Device *d) { timer_free(((Gpt *)d)->timer); }
@@ -256,7 +300,17 @@ static bool gpt_loaded(Device *d, Error **errp)
 }
 
 static const DeviceType gpt_type = {
-    .name = "imx6.gpt", .desc = "i.MX6 general-purpose timer", .category = "Misc", .size = sizeof(Gpt), .banks = gpt_banks, .props = gpt_props,
-    .state = gpt_state, .out_pins = pins, .init = gpt_init, .reset = gpt_reset, .loaded = gpt_loaded, .stop = gpt_stop,
+    .name = "imx6.gpt",
+    .desc = "i.MX6 general-purpose timer",
+    .category = "Misc",
+    .size = sizeof(Gpt),
+    .banks = gpt_banks,
+    .props = gpt_props,
+    .state = gpt_state,
+    .out_pins = pins,
+    .init = gpt_init,
+    .reset = gpt_reset,
+    .loaded = gpt_loaded,
+    .stop = gpt_stop,
 };
 DEVICE_REGISTER(gpt_type)

@@ -22,7 +22,9 @@ enum { POLICY_DISCARD, POLICY_DELAY, POLICY_SLEW };
 
 #define S_NS INT64_C(1000000000)
 #define S_US INT64_C(1000000) /* the RTC's own time is in microseconds: all years that a guest can set fit */
-/* UIP rises 244 us before an update, which takes 1984 us (32.768 kHz); "the second" begins when the update has ended. */
+/*
+ * UIP rises 244 us before an update, which takes 1984 us (32.768 kHz); "the second" begins when the update has ended.
+ */
 #define UIP_US (244 + 1984)
 #define MAX_BACKLOG 10000
 
@@ -522,7 +524,8 @@ static void rtc_stop(Device *d)
 static void rtc_info(Device *d, GString *out)
 {
     CalendarTime c = calendar_from_seconds(floor_s(rtc_now((Rtc *)d)));
-    g_string_append_printf(out, "time: %04u-%02u-%02uT%02u:%02u:%02u\n", c.year, c.month, c.day, c.hour, c.minute, c.second);
+    g_string_append_printf(out, "time: %04u-%02u-%02uT%02u:%02u:%02u\n", c.year, c.month, c.day, c.hour, c.minute,
+                           c.second);
 }
 
 static const char *const clock_names[] = { "host", "rt", "vm", NULL };
@@ -534,9 +537,9 @@ static const Property props[] = {
     DEFINE_PROP_END,
 };
 static const StateField state[] = {
-    STATE_BYTES(Rtc, cmos), STATE_U8(Rtc, index), STATE_U8(Rtc, index_ext), STATE_U64(Rtc, offset), STATE_U64(Rtc, frozen),
-    STATE_U64(Rtc, seen_s), STATE_U64(Rtc, seen_tick), STATE_U32(Rtc, backlog), STATE_TIMER(Rtc, timer),
-    STATE_END_OF_TABLE,
+    STATE_BYTES(Rtc, cmos),  STATE_U8(Rtc, index),   STATE_U8(Rtc, index_ext),  STATE_U64(Rtc, offset),
+    STATE_U64(Rtc, frozen),  STATE_U64(Rtc, seen_s), STATE_U64(Rtc, seen_tick), STATE_U32(Rtc, backlog),
+    STATE_TIMER(Rtc, timer), STATE_END_OF_TABLE,
 };
 static const char *const out_pins[] = { "irq", NULL };
 

@@ -6,9 +6,9 @@
 #include "hw/core/device.h"
 
 /*
- * CMOS bytes that firmware reads (memory sizes, boot order ...). index 0..255: 0..127 behind ports 70/71, the rest behind
- * 72/73. A machine sets them after device_start(); they survive resets, and are saved. Clock registers (0..0x0d, century)
- * are the device's own and must not be set.
+ * CMOS bytes that firmware reads (memory sizes, boot order ...). index 0..255: 0..127 behind ports 70/71, the rest
+ * behind 72/73. A machine sets them after device_start(); they survive resets, and are saved. Clock registers (0..0x0d,
+ * century) are the device's own and must not be set.
  */
 void mc146818_set(Device *rtc, unsigned index, uint8_t value);
 uint8_t mc146818_get(Device *rtc, unsigned index);

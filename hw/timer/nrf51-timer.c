@@ -35,7 +35,10 @@ static uint64_t next_overflow(const NrfTimer *s, uint64_t from)
     return (from / period + 1) * period;
 }
 
-static uint32_t watched(const NrfTimer *s) { return is_rtc(s) ? s->p.inten | s->evten : s->p.inten | UINT32_C(0xf) << EVENT_COMPARE; }
+static uint32_t watched(const NrfTimer *s)
+{
+    return is_rtc(s) ? s->p.inten | s->evten : s->p.inten | UINT32_C(0xf) << EVENT_COMPARE;
+}
 
 static void rearm(NrfTimer *s)
 {
@@ -153,7 +156,10 @@ static uint32_t read_reg(NrfPeriph *p, uint32_t at)
     if (at >= 0x540 && at < 0x540 + 4 * CC_COUNT)
         return s->cc[(at - 0x540) / 4];
     if (is_rtc(s))
-        return at == 0x504 ? (uint32_t)ticks_get(&s->t) & 0xffffff : at == 0x508 ? s->prescaler : at >= 0x340 && at <= 0x348 ? s->evten : 0;
+        return at == 0x504                  ? (uint32_t)ticks_get(&s->t) & 0xffffff
+               : at == 0x508                ? s->prescaler
+               : at >= 0x340 && at <= 0x348 ? s->evten
+                                            : 0;
     return at == 0x504 ? s->mode : at == 0x508 ? s->bitmode : at == 0x510 ? s->prescaler : 0;
 }
 
@@ -212,14 +218,27 @@ static bool loaded(Device *d, Error **errp)
 }
 
 static const StateField state[] = {
-    STATE_STRUCT(NrfTimer, t, ticks_state), STATE_U64(NrfTimer, seen), STATE_U32(NrfTimer, mode), STATE_U32(NrfTimer, bitmode),
-    STATE_U32(NrfTimer, prescaler), STATE_U32_ARRAY(NrfTimer, cc), STATE_U32(NrfTimer, evten), STATE_TIMER(NrfTimer, timer), STATE_END_OF_TABLE,
+    STATE_STRUCT(NrfTimer, t, ticks_state),
+    STATE_U64(NrfTimer, seen),
+    STATE_U32(NrfTimer, mode),
+    STATE_U32(NrfTimer, bitmode),
+    STATE_U32(NrfTimer, prescaler),
+    STATE_U32_ARRAY(NrfTimer, cc),
+    STATE_U32(NrfTimer, evten),
+    STATE_TIMER(NrfTimer, timer),
+    STATE_END_OF_TABLE,
 };
 static const NrfType timer_class = { .task = timer_task, .read = read_reg, .write = write_reg, .cleared = cleared };
 static const NrfType rtc_class = { .task = rtc_task, .read = read_reg, .write = write_reg, .cleared = cleared };
-#define COMMON .category = "Misc", .size = sizeof(NrfTimer), .base = &nrf51_base_type, .state = state, .init = init, .reset = reset, \
+#define COMMON \
+    .category = "Misc", .size = sizeof(NrfTimer), .base = &nrf51_base_type, .state = state, .init = init, \
+    .reset = reset, \
     .loaded = loaded, .stop = stop
-static const DeviceType nrf51_timer_type = { .name = "nrf51-timer", .desc = "nRF51 timer", COMMON, .class_data = &timer_class };
-static const DeviceType nrf51_rtc_type = { .name = "nrf51-rtc", .desc = "nRF51 real-time counter", COMMON, .class_data = &rtc_class };
+static const DeviceType nrf51_timer_type = {
+    .name = "nrf51-timer", .desc = "nRF51 timer", COMMON, .class_data = &timer_class
+};
+static const DeviceType nrf51_rtc_type = {
+    .name = "nrf51-rtc", .desc = "nRF51 real-time counter", COMMON, .class_data = &rtc_class
+};
 DEVICE_REGISTER(nrf51_timer_type)
 DEVICE_REGISTER(nrf51_rtc_type)

@@ -55,7 +55,10 @@ static bool speaker_loaded(Device *d, Error **errp)
 }
 
 static const Property props[] = {
-    { .name = "pit", .kind = PROP_LINK, .offset = offsetof(PcSpeaker, pit), .help = "the isa-pit whose counter 2 it gates" },
+    { .name = "pit",
+      .kind = PROP_LINK,
+      .offset = offsetof(PcSpeaker, pit),
+      .help = "the isa-pit whose counter 2 it gates" },
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_U8(PcSpeaker, control), STATE_END_OF_TABLE };

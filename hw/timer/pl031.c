@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The PrimeCell real-time clock PL031 (DDI 0224B): seconds, a match register, one interrupt. Not ticked: an offset to a clock. */
+/*
+ * The PrimeCell real-time clock PL031 (DDI 0224B): seconds, a match register, one interrupt. Not ticked: an offset to a
+ * clock.
+ */
 #include <glib.h>
 #include "base/bits.h"
 #include "hw/core/device.h"
@@ -40,7 +43,10 @@ static void matched(void *opaque)
 static uint64_t dr_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return now((Pl031 *)d); }
 static uint64_t one_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return 1; }
 static uint64_t ris_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Pl031 *)d)->ris; }
-static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t v) { return ((Pl031 *)d)->ris & ((Pl031 *)d)->imsc; }
+static uint64_t mis_read(Device *d, const Reg *r, unsigned i, uint64_t v)
+{
+    return ((Pl031 *)d)->ris & ((Pl031 *)d)->imsc;
+}
 static void imsc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { update_irq((Pl031 *)d); }
 static void mr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value) { arm((Pl031 *)d); }
 
@@ -75,7 +81,13 @@ static const Reg pl031_regs[] = {
     { .name = "RTCRIS", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .read = ris_read, .access = REG_RO },
     { .name = "RTCMIS", .at = 0x18, .size = 4, .field = REG_NO_FIELD, .read = mis_read, .access = REG_RO },
     { .name = "RTCICR", .at = 0x1c, .size = 4, .field = REG_NO_FIELD, .wrote = icr_wrote, .access = REG_WO },
-    { .name = "RTCPeriphID", .at = 0xfe0, .size = 4, .count = 8, .field = REG_NO_FIELD, .read = id_read, .access = REG_RO },
+    { .name = "RTCPeriphID",
+      .at = 0xfe0,
+      .size = 4,
+      .count = 8,
+      .field = REG_NO_FIELD,
+      .read = id_read,
+      .access = REG_RO },
     { .name = NULL },
 };
 static const RegBank pl031_bank = { .name = "regs", .size = 0x1000, .regs = pl031_regs };
@@ -138,8 +150,17 @@ static const Property pl031_props[] = {
 static const char *const pl031_pins[] = { "irq", NULL };
 
 static const DeviceType pl031_type = {
-    .name = "pl031", .desc = "PrimeCell real-time clock PL031", .category = "Misc", .size = sizeof(Pl031), .banks = pl031_banks,
-    .props = pl031_props, .state = pl031_state, .out_pins = pl031_pins, .start = pl031_start, .reset = pl031_reset,
-    .loaded = pl031_loaded, .stop = pl031_stop,
+    .name = "pl031",
+    .desc = "PrimeCell real-time clock PL031",
+    .category = "Misc",
+    .size = sizeof(Pl031),
+    .banks = pl031_banks,
+    .props = pl031_props,
+    .state = pl031_state,
+    .out_pins = pl031_pins,
+    .start = pl031_start,
+    .reset = pl031_reset,
+    .loaded = pl031_loaded,
+    .stop = pl031_stop,
 };
 DEVICE_REGISTER(pl031_type)

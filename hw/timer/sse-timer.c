@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System counter, system timers and watchdogs of SSE-300 (101773, sections 3.7, 3.8 and 5.5): one counter that all timers compare with. Scaling is done with 24
- * fraction bits (CNTSCR) while the counter stands under CNTCR.SCEN.
+ * System counter, system timers and watchdogs of SSE-300 (101773, sections 3.7, 3.8 and 5.5): one counter that all
+ * timers compare with. Scaling is done with 24 fraction bits (CNTSCR) while the counter stands under CNTCR.SCEN.
  */
 #include "base/bits.h"
 #include "hw/core/device.h"
@@ -77,32 +77,53 @@ static uint64_t counter_read(Device *d, const Reg *r, unsigned i, uint64_t store
     }
 }
 
-static uint64_t status_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return count((SseCounter *)d) >> 32 * i & UINT32_MAX; }
+static uint64_t status_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return count((SseCounter *)d) >> 32 * i & UINT32_MAX;
+}
 
 static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 {
-    static const uint8_t part[] = { 0xba, 0xbb, 0xb7 }, rest[12] = { 4, 0, 0, 0, 0, 0xb0, 0x0b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
+    static const uint8_t part[] = { 0xba, 0xbb, 0xb7 },
+                         rest[12] = { 4, 0, 0, 0, 0, 0xb0, 0x0b, 0, 0x0d, 0xf0, 0x05, 0xb1 };
     unsigned which = (unsigned)(r->reset & 3);
     return i == 4 ? part[which] : rest[i];
 }
 
-#define R(n, a, c, acc) { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = counter_read, .wrote = counter_wrote, .access = acc }
-#define ID(which) { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .reset = which, .read = id_read, .access = REG_RO }
+#define R(n, a, c, acc) \
+    { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = counter_read, .wrote = counter_wrote, \
+        .access = acc }
+#define ID(which) \
+    { .name = "ID", .at = 0xfd0, .size = 4, .count = 12, .field = REG_NO_FIELD, .reset = which, .read = id_read, \
+        .access = REG_RO }
 static const Reg control_regs[] = {
-    R("CNTCR", 0x00, 1, 0), R("CNTSR", 0x04, 1, REG_RO), R("CNTCV", 0x08, 2, 0), R("CNTSCR", 0x10, 1, 0), R("CNTID", 0x1c, 1, REG_RO),
-    R("CNTSCR0", 0xd0, 2, 0), ID(0), { .name = NULL },
+    R("CNTCR", 0x00, 1, 0),
+    R("CNTSR", 0x04, 1, REG_RO),
+    R("CNTCV", 0x08, 2, 0),
+    R("CNTSCR", 0x10, 1, 0),
+    R("CNTID", 0x1c, 1, REG_RO),
+    R("CNTSCR0", 0xd0, 2, 0),
+    ID(0),
+    { .name = NULL },
 };
 #undef R
 static const Reg status_regs[] = {
-    { .name = "CNTCV", .at = 0, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO }, ID(1), { .name = NULL },
+    { .name = "CNTCV", .at = 0, .size = 4, .count = 2, .field = REG_NO_FIELD, .read = status_read, .access = REG_RO },
+    ID(1),
+    { .name = NULL },
 };
 static const RegBank control_bank = { .name = "control", .size = 0x1000, .regs = control_regs },
                      status_bank = { .name = "status", .size = 0x1000, .regs = status_regs };
 static const RegBank *const counter_banks[] = { &control_bank, &status_bank, NULL };
 static const StateField counter_state[] = {
-    STATE_STRUCT(SseCounter, t, ticks_state), STATE_U32(SseCounter, cr), STATE_U32_ARRAY(SseCounter, scr), STATE_END_OF_TABLE,
+    STATE_STRUCT(SseCounter, t, ticks_state),
+    STATE_U32(SseCounter, cr),
+    STATE_U32_ARRAY(SseCounter, scr),
+    STATE_END_OF_TABLE,
 };
-static const Property counter_props[] = { DEFINE_PROP_U64("clock-frequency", SseCounter, hz, 32000000, "Hz of its clock"), DEFINE_PROP_END };
+static const Property counter_props[] = {
+    DEFINE_PROP_U64("clock-frequency", SseCounter, hz, 32000000, "Hz of its clock"), DEFINE_PROP_END
+};
 static const char *const counter_pins[] = { "changed*6", NULL };
 
 static void counter_reset(Device *d, ResetPhase phase)
@@ -124,8 +145,16 @@ static bool counter_loaded(Device *d, Error **errp)
 }
 
 static const DeviceType counter_type = {
-    .name = "sse-counter", .desc = "SSE-300 system counter", .category = "Misc", .size = sizeof(SseCounter), .banks = counter_banks,
-    .props = counter_props, .state = counter_state, .out_pins = counter_pins, .reset = counter_reset, .loaded = counter_loaded,
+    .name = "sse-counter",
+    .desc = "SSE-300 system counter",
+    .category = "Misc",
+    .size = sizeof(SseCounter),
+    .banks = counter_banks,
+    .props = counter_props,
+    .state = counter_state,
+    .out_pins = counter_pins,
+    .reset = counter_reset,
+    .loaded = counter_loaded,
 };
 DEVICE_REGISTER(counter_type)
 
@@ -218,19 +247,31 @@ static void timer_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint6
     timer_update(s);
 }
 
-#define R(n, a, c, acc) { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = timer_read, .wrote = timer_wrote, .access = acc }
+#define R(n, a, c, acc) \
+    { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = timer_read, .wrote = timer_wrote, \
+        .access = acc }
 static const Reg timer_regs[] = {
-    R("CNTPCT", 0x00, 2, REG_RO), R("CNTFRQ", 0x10, 1, 0), R("CNTP_CVAL", 0x20, 2, 0), R("CNTP_TVAL", 0x28, 1, 0), R("CNTP_CTL", 0x2c, 1, 0),
-    R("CNTP_AIVAL", 0x40, 2, REG_RO), R("CNTP_AIVAL_RELOAD", 0x48, 1, 0), R("CNTP_AIVAL_CTL", 0x4c, 1, 0), R("CNTP_CFG", 0x50, 1, REG_RO), ID(2),
+    R("CNTPCT", 0x00, 2, REG_RO),
+    R("CNTFRQ", 0x10, 1, 0),
+    R("CNTP_CVAL", 0x20, 2, 0),
+    R("CNTP_TVAL", 0x28, 1, 0),
+    R("CNTP_CTL", 0x2c, 1, 0),
+    R("CNTP_AIVAL", 0x40, 2, REG_RO),
+    R("CNTP_AIVAL_RELOAD", 0x48, 1, 0),
+    R("CNTP_AIVAL_CTL", 0x4c, 1, 0),
+    R("CNTP_CFG", 0x50, 1, REG_RO),
+    ID(2),
     { .name = NULL },
 };
 static const RegBank timer_bank = { .name = "regs", .size = 0x1000, .regs = timer_regs };
 static const RegBank *const timer_banks[] = { &timer_bank, NULL };
 static const StateField timer_state[] = {
-    STATE_U64(SseTimer, cval), STATE_U64(SseTimer, aival), STATE_U32(SseTimer, frq), STATE_U32(SseTimer, ctl), STATE_U32(SseTimer, reload),
-    STATE_U32(SseTimer, aival_ctl), STATE_TIMER(SseTimer, timer), STATE_END_OF_TABLE,
+    STATE_U64(SseTimer, cval),   STATE_U64(SseTimer, aival),     STATE_U32(SseTimer, frq),     STATE_U32(SseTimer, ctl),
+    STATE_U32(SseTimer, reload), STATE_U32(SseTimer, aival_ctl), STATE_TIMER(SseTimer, timer), STATE_END_OF_TABLE,
 };
-static const Property timer_props[] = { DEFINE_PROP_STRING("counter", SseTimer, counter_id, NULL, "the sse-counter that it follows"), DEFINE_PROP_END };
+static const Property timer_props[] = {
+    DEFINE_PROP_STRING("counter", SseTimer, counter_id, NULL, "the sse-counter that it follows"), DEFINE_PROP_END
+};
 static const char *const timer_out[] = { "irq", NULL }, *const timer_in[] = { "changed", NULL };
 
 static void timer_changed(Device *d, unsigned pin, int level) { timer_update(d); }
@@ -263,13 +304,26 @@ static void timer_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType timer_type = {
-    .name = "sse-timer", .desc = "SSE-300 system timer", .category = "Misc", .size = sizeof(SseTimer), .banks = timer_banks, .props = timer_props,
-    .state = timer_state, .out_pins = timer_out, .in_pins = timer_in, .input = timer_changed, .start = timer_start, .reset = timer_reset,
+    .name = "sse-timer",
+    .desc = "SSE-300 system timer",
+    .category = "Misc",
+    .size = sizeof(SseTimer),
+    .banks = timer_banks,
+    .props = timer_props,
+    .state = timer_state,
+    .out_pins = timer_out,
+    .in_pins = timer_in,
+    .input = timer_changed,
+    .start = timer_start,
+    .reset = timer_reset,
     .stop = timer_stop,
 };
 DEVICE_REGISTER(timer_type)
 
-/* --- a watchdog (section 3.8): the first time-out interrupts, the second one asks for a reset; frames for control and refresh --- */
+/*
+ * --- a watchdog (section 3.8): the first time-out interrupts, the second one asks for a reset; frames for control and
+ * refresh ---
+ */
 
 enum { WCS_EN = 1, WCS_WS0 = 2, WCS_WS1 = 4, PIN_WS0 = 0, PIN_WS1 = 1 };
 typedef struct SseWatchdog {
@@ -323,7 +377,9 @@ static void dog_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
     switch (r->at) {
     case 0x00: s->wcs = value & WCS_EN; break;
     case 0x08: s->wor = (uint32_t)value; break;
-    default: s->wcv = i ? (s->wcv & UINT32_MAX) | value << 32 : (s->wcv & ~(uint64_t)UINT32_MAX) | (uint32_t)value; break;
+    default:
+        s->wcv = i ? (s->wcv & UINT32_MAX) | value << 32 : (s->wcv & ~(uint64_t)UINT32_MAX) | (uint32_t)value;
+        break;
     }
     if (r->at != 0x10)
         dog_refresh(s);
@@ -335,10 +391,12 @@ static void refresh_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uin
     dog_refresh((SseWatchdog *)d);
     dog_update(d);
 }
-static uint64_t iidr_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return 0x0000043b; } /* Arm, version 0 */
+/* Arm, version 0 */
+static uint64_t iidr_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return 0x0000043b; }
 
 #undef R
-#define R(n, a, c) { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = dog_read, .wrote = dog_wrote }
+#define R(n, a, c) \
+    { .name = n, .at = a, .size = 4, .count = c, .field = REG_NO_FIELD, .read = dog_read, .wrote = dog_wrote }
 #define IIDR { .name = "W_IIDR", .at = 0xfcc, .size = 4, .field = REG_NO_FIELD, .read = iidr_read, .access = REG_RO }
 static const Reg dog_regs[] = { R("WCS", 0x00, 1), R("WOR", 0x08, 1), R("WCV", 0x10, 2), IIDR, { .name = NULL } };
 #undef R
@@ -349,7 +407,8 @@ static const RegBank dog_bank = { .name = "control", .size = 0x1000, .regs = dog
                      refresh_bank = { .name = "refresh", .size = 0x1000, .regs = refresh_regs };
 static const RegBank *const dog_banks[] = { &dog_bank, &refresh_bank, NULL };
 static const StateField dog_state[] = {
-    STATE_U64(SseWatchdog, wcv), STATE_U32(SseWatchdog, wcs), STATE_U32(SseWatchdog, wor), STATE_TIMER(SseWatchdog, timer), STATE_END_OF_TABLE,
+    STATE_U64(SseWatchdog, wcv),     STATE_U32(SseWatchdog, wcs), STATE_U32(SseWatchdog, wor),
+    STATE_TIMER(SseWatchdog, timer), STATE_END_OF_TABLE,
 };
 static const Property dog_props[] = {
     DEFINE_PROP_STRING("counter", SseWatchdog, counter_id, NULL, "the sse-counter that it follows"),
@@ -394,8 +453,19 @@ static bool dog_loaded(Device *d, Error **errp)
 }
 
 static const DeviceType dog_type = {
-    .name = "sse-watchdog", .desc = "SSE-300 watchdog", .category = "Watchdog", .size = sizeof(SseWatchdog), .banks = dog_banks, .props = dog_props,
-    .state = dog_state, .out_pins = dog_out, .in_pins = timer_in, .input = dog_changed, .start = dog_start, .reset = dog_reset, .loaded = dog_loaded,
+    .name = "sse-watchdog",
+    .desc = "SSE-300 watchdog",
+    .category = "Watchdog",
+    .size = sizeof(SseWatchdog),
+    .banks = dog_banks,
+    .props = dog_props,
+    .state = dog_state,
+    .out_pins = dog_out,
+    .in_pins = timer_in,
+    .input = dog_changed,
+    .start = dog_start,
+    .reset = dog_reset,
+    .loaded = dog_loaded,
     .stop = dog_stop,
 };
 DEVICE_REGISTER(dog_type)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real-time clock of STM32F4 (RM0090, chapter 26): calendar, two alarms, wake-up timer, backup registers. All of it lies in the backup
- * domain: a reset of the machine leaves it alone, BDRST of RCC does not. Writes take effect at once; timestamp and tamper are not modelled.
+ * Real-time clock of STM32F4 (RM0090, chapter 26): calendar, two alarms, wake-up timer, backup registers. All of it
+ * lies in the backup domain: a reset of the machine leaves it alone, BDRST of RCC does not. Writes take effect at once;
+ * timestamp and tamper are not modelled.
  */
 #include "base/bits.h"
 #include "base/log.h"
@@ -9,8 +10,23 @@
 #include "hw/timer/calendar.h"
 #include "hw/timer/ticks.h"
 
-enum { TR = 0x00, DR = 0x04, CR = 0x08, ISR = 0x0c, PRER = 0x10, WUTR = 0x14, ALRMAR = 0x1c, ALRMBR = 0x20, WPR = 0x24, SSR = 0x28,
-       SHIFTR = 0x2c, ALRMASSR = 0x44, ALRMBSSR = 0x48, BKPR = 0x50, WORDS = 0xa0 / 4 };
+enum {
+    TR = 0x00,
+    DR = 0x04,
+    CR = 0x08,
+    ISR = 0x0c,
+    PRER = 0x10,
+    WUTR = 0x14,
+    ALRMAR = 0x1c,
+    ALRMBR = 0x20,
+    WPR = 0x24,
+    SSR = 0x28,
+    SHIFTR = 0x2c,
+    ALRMASSR = 0x44,
+    ALRMBSSR = 0x48,
+    BKPR = 0x50,
+    WORDS = 0xa0 / 4
+};
 enum { CR_FMT = 1 << 6, CR_ALRAE = 1 << 8, CR_WUTE = 1 << 10, CR_ALRAIE = 1 << 12, CR_WUTIE = 1 << 14 };
 enum { ISR_INIT = 1 << 7, ISR_ALRAF = 1 << 8, ISR_WUTF = 1 << 10 };
 enum { PIN_ALARM, PIN_WAKEUP, IN_CLOCK = 0, IN_OPEN = 1, BACKUP_RESET = -1 };
@@ -68,8 +84,12 @@ static void set_calendar(Stm32Rtc *s)
     uint32_t tr = W(s, TR), dr = W(s, DR), hour = unbcd(tr >> 16, 3);
     if (W(s, CR) & CR_FMT)
         hour = hour % 12 + (tr >> 22 & 1 ? 12 : 0);
-    CalendarTime c = { .year = 2000 + unbcd(dr >> 16, 15), .month = MAX(unbcd(dr >> 8, 1), 1u), .day = MAX(unbcd(dr, 3), 1u), .hour = hour,
-                       .minute = unbcd(tr >> 8, 7), .second = unbcd(tr, 7) };
+    CalendarTime c = { .year = 2000 + unbcd(dr >> 16, 15),
+                       .month = MAX(unbcd(dr >> 8, 1), 1u),
+                       .day = MAX(unbcd(dr, 3), 1u),
+                       .hour = hour,
+                       .minute = unbcd(tr >> 8, 7),
+                       .second = unbcd(tr, 7) };
     s->start = (uint64_t)calendar_to_seconds(&c);
     s->weekday = (uint8_t)(((dr >> 13 & 7) + 6) % 7);
     ticks_rate(&s->t, s->hz, prescale_a(s));
@@ -151,7 +171,10 @@ static void arm(Stm32Rtc *s)
 
 /* --- wake-up timer --- */
 
-static uint64_t wakeup_period(const Stm32Rtc *s) { return (W(s, WUTR) & 0xffff) + UINT64_C(1) + ((W(s, CR) & 6) == 6 ? 0x10000 : 0); }
+static uint64_t wakeup_period(const Stm32Rtc *s)
+{
+    return (W(s, WUTR) & 0xffff) + UINT64_C(1) + ((W(s, CR) & 6) == 6 ? 0x10000 : 0);
+}
 
 static void start_wakeup(Stm32Rtc *s)
 {
@@ -194,8 +217,8 @@ static uint32_t status(const Stm32Rtc *s)
     words_at(s, ticks_get(&s->t) / prescale_s(s), &tr, &dr);
     if (isr & ISR_INIT)
         dr = W(s, DR);
-    return isr | (isr & ISR_INIT ? 0x40 : 0) | (dr >> 16 ? 0x10 : 0) | 0x20 /* RSF */ | (cr & CR_WUTE ? 0 : 4) | (cr & CR_ALRAE ? 0 : 1) |
-           (cr & CR_ALRAE << 1 ? 0 : 2);
+    return isr | (isr & ISR_INIT ? 0x40 : 0) | (dr >> 16 ? 0x10 : 0) | 0x20 /* RSF */ | (cr & CR_WUTE ? 0 : 4) |
+           (cr & CR_ALRAE ? 0 : 1) | (cr & CR_ALRAE << 1 ? 0 : 2);
 }
 
 static uint64_t reg_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
@@ -315,14 +338,24 @@ static void input(Device *d, unsigned pin, int level)
 }
 
 static const Reg regs[] = {
-    { .name = "RTC", .at = 0, .size = 4, .count = WORDS, .field = REG_NO_FIELD, .read = reg_read, .wrote = reg_wrote }, { .name = NULL },
+    { .name = "RTC", .at = 0, .size = 4, .count = WORDS, .field = REG_NO_FIELD, .read = reg_read, .wrote = reg_wrote },
+    { .name = NULL },
 };
 static const RegBank bank = { .name = "regs", .size = 0x400, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const StateField state[] = {
-    STATE_U32_ARRAY(Stm32Rtc, reg), STATE_U8(Stm32Rtc, key), STATE_BOOL(Stm32Rtc, open), STATE_STRUCT(Stm32Rtc, t, ticks_state),
-    STATE_STRUCT(Stm32Rtc, wakeup, ticks_state), STATE_U64(Stm32Rtc, start), STATE_U8(Stm32Rtc, weekday), STATE_U32(Stm32Rtc, hz),
-    STATE_U64(Stm32Rtc, checked), STATE_TIMER(Stm32Rtc, alarm_timer), STATE_TIMER(Stm32Rtc, wakeup_timer), STATE_END_OF_TABLE,
+    STATE_U32_ARRAY(Stm32Rtc, reg),
+    STATE_U8(Stm32Rtc, key),
+    STATE_BOOL(Stm32Rtc, open),
+    STATE_STRUCT(Stm32Rtc, t, ticks_state),
+    STATE_STRUCT(Stm32Rtc, wakeup, ticks_state),
+    STATE_U64(Stm32Rtc, start),
+    STATE_U8(Stm32Rtc, weekday),
+    STATE_U32(Stm32Rtc, hz),
+    STATE_U64(Stm32Rtc, checked),
+    STATE_TIMER(Stm32Rtc, alarm_timer),
+    STATE_TIMER(Stm32Rtc, wakeup_timer),
+    STATE_END_OF_TABLE,
 };
 static const char *const out_pins[] = { "alarm", "wakeup", NULL }, *const in_pins[] = { "clock", "open", NULL };
 
@@ -361,7 +394,18 @@ static bool loaded(Device *d, Error **errp)
 }
 
 static const DeviceType stm32_rtc_type = {
-    .name = "stm32f4xx-rtc", .desc = "STM32F4 real-time clock", .category = "Misc", .size = sizeof(Stm32Rtc), .banks = banks, .state = state,
-    .out_pins = out_pins, .in_pins = in_pins, .input = input, .init = init, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "stm32f4xx-rtc",
+    .desc = "STM32F4 real-time clock",
+    .category = "Misc",
+    .size = sizeof(Stm32Rtc),
+    .banks = banks,
+    .state = state,
+    .out_pins = out_pins,
+    .in_pins = in_pins,
+    .input = input,
+    .init = init,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(stm32_rtc_type)

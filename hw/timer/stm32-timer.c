@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* General-purpose timers of STM32F1 and STM32F4 (RM0090, chapter 18): up-counting, update and four compare channels as outputs. */
+/*
+ * General-purpose timers of STM32F1 and STM32F4 (RM0090, chapter 18): up-counting, update and four compare channels as
+ * outputs.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 #include "hw/timer/ticks.h"
@@ -154,8 +157,8 @@ static const Reg regs[] = {
 static const RegBank bank = { .name = "regs", .size = 0x400, .regs = regs };
 static const RegBank *const banks[] = { &bank, NULL };
 static const StateField state[] = {
-    STATE_STRUCT(Stm32Timer, t, ticks_state), STATE_U64(Stm32Timer, seen), STATE_U32(Stm32Timer, sr), STATE_TIMER(Stm32Timer, timer),
-    STATE_END_OF_TABLE,
+    STATE_STRUCT(Stm32Timer, t, ticks_state), STATE_U64(Stm32Timer, seen), STATE_U32(Stm32Timer, sr),
+    STATE_TIMER(Stm32Timer, timer),           STATE_END_OF_TABLE,
 };
 static const Property props[] = {
     DEFINE_PROP_U32("clock-frequency", Stm32Timer, hz, 1000000000, "Hz of its clock"),
@@ -186,7 +189,17 @@ static bool loaded(Device *d, Error **errp)
 }
 
 static const DeviceType stm32_timer_type = {
-    .name = "stm32f2xx-timer", .desc = "STM32F1/F2/F4 timer", .category = "Misc", .size = sizeof(Stm32Timer), .banks = banks, .props = props,
-    .state = state, .out_pins = pins, .init = init, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "stm32f2xx-timer",
+    .desc = "STM32F1/F2/F4 timer",
+    .category = "Misc",
+    .size = sizeof(Stm32Timer),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(stm32_timer_type)

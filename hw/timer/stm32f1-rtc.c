@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real-time clock and backup registers of STM32F1 (RM0041, chapters 17 and 6): a counter of 32 bits behind a prescaler. A reset of the
- * machine leaves counter, prescaler, alarm and backup registers alone; BDRST of RCC clears them.
+ * Real-time clock and backup registers of STM32F1 (RM0041, chapters 17 and 6): a counter of 32 bits behind a prescaler.
+ * A reset of the machine leaves counter, prescaler, alarm and backup registers alone; BDRST of RCC clears them.
  */
 #include "base/bits.h"
 #include "base/log.h"
@@ -99,7 +99,8 @@ static void rtc_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_
     uint32_t v = (uint32_t)value & 0xffff, count;
     advance(s);
     if (i >= PRLH && (!s->open || !s->config)) {
-        log_guest_error(d->id, "write to register 0x%02x is ignored: %s", i * 4, s->open ? "CNF is clear" : "DBP of PWR_CR is clear");
+        log_guest_error(d->id, "write to register 0x%02x is ignored: %s", i * 4,
+                        s->open ? "CNF is clear" : "DBP of PWR_CR is clear");
         return;
     }
     count = (uint32_t)ticks_get(&s->t);
@@ -163,17 +164,41 @@ static void input(Device *d, unsigned pin, int level)
 }
 
 static const Reg rtc_regs[] = {
-    { .name = "RTC", .at = 0, .size = 4, .count = RTC_WORDS, .field = REG_NO_FIELD, .read = rtc_read, .wrote = rtc_wrote }, { .name = NULL },
+    { .name = "RTC",
+      .at = 0,
+      .size = 4,
+      .count = RTC_WORDS,
+      .field = REG_NO_FIELD,
+      .read = rtc_read,
+      .wrote = rtc_wrote },
+    { .name = NULL },
 };
 static const Reg bkp_regs[] = {
-    { .name = "BKP", .at = 0, .size = 4, .count = BKP_WORDS, .field = REG_NO_FIELD, .read = bkp_read, .wrote = bkp_wrote }, { .name = NULL },
+    { .name = "BKP",
+      .at = 0,
+      .size = 4,
+      .count = BKP_WORDS,
+      .field = REG_NO_FIELD,
+      .read = bkp_read,
+      .wrote = bkp_wrote },
+    { .name = NULL },
 };
-static const RegBank rtc_bank = { .name = "rtc", .size = 0x400, .regs = rtc_regs }, bkp_bank = { .name = "bkp", .size = 0x400, .regs = bkp_regs };
+static const RegBank rtc_bank = { .name = "rtc", .size = 0x400, .regs = rtc_regs },
+                     bkp_bank = { .name = "bkp", .size = 0x400, .regs = bkp_regs };
 static const RegBank *const banks[] = { &rtc_bank, &bkp_bank, NULL };
 static const StateField state[] = {
-    STATE_STRUCT(F1Rtc, t, ticks_state), STATE_U64(F1Rtc, seen), STATE_U32(F1Rtc, prl), STATE_U32(F1Rtc, alr), STATE_U32(F1Rtc, hz),
-    STATE_U32_ARRAY(F1Rtc, bkp), STATE_U8(F1Rtc, flags), STATE_U8(F1Rtc, enables), STATE_BOOL(F1Rtc, config), STATE_BOOL(F1Rtc, open),
-    STATE_TIMER(F1Rtc, timer), STATE_END_OF_TABLE,
+    STATE_STRUCT(F1Rtc, t, ticks_state),
+    STATE_U64(F1Rtc, seen),
+    STATE_U32(F1Rtc, prl),
+    STATE_U32(F1Rtc, alr),
+    STATE_U32(F1Rtc, hz),
+    STATE_U32_ARRAY(F1Rtc, bkp),
+    STATE_U8(F1Rtc, flags),
+    STATE_U8(F1Rtc, enables),
+    STATE_BOOL(F1Rtc, config),
+    STATE_BOOL(F1Rtc, open),
+    STATE_TIMER(F1Rtc, timer),
+    STATE_END_OF_TABLE,
 };
 static const char *const out_pins[] = { "irq", "alarm", NULL }, *const in_pins[] = { "clock", "open", NULL };
 
@@ -205,7 +230,18 @@ static bool loaded(Device *d, Error **errp)
 }
 
 static const DeviceType f1_rtc_type = {
-    .name = "stm32f1xx-rtc", .desc = "STM32F1 real-time clock and backup registers", .category = "Misc", .size = sizeof(F1Rtc), .banks = banks,
-    .state = state, .out_pins = out_pins, .in_pins = in_pins, .input = input, .init = init, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "stm32f1xx-rtc",
+    .desc = "STM32F1 real-time clock and backup registers",
+    .category = "Misc",
+    .size = sizeof(F1Rtc),
+    .banks = banks,
+    .state = state,
+    .out_pins = out_pins,
+    .in_pins = in_pins,
+    .input = input,
+    .init = init,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(f1_rtc_type)

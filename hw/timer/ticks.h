@@ -10,14 +10,18 @@
 #define TICKS_NS_PER_S UINT64_C(1000000000)
 #define TICKS_MIN_NS 10000 /* host timers are not armed closer than that: faster periods come in bundles */
 
-/* Counts up from `base`, which it had at since_ns; ticks take `div` periods of `hz`. Plain state: the owner saves it. */
+/*
+ * Counts up from `base`, which it had at since_ns; ticks take `div` periods of `hz`. Plain state: the owner saves it.
+ */
 typedef struct Ticks {
     uint64_t base, since_ns;
     uint64_t hz, div;
     bool running;
 } Ticks;
 
-#define STATE_TICKS_FIELDS STATE_U64(Ticks, base), STATE_U64(Ticks, since_ns), STATE_U64(Ticks, hz), STATE_U64(Ticks, div), STATE_BOOL(Ticks, running)
+#define STATE_TICKS_FIELDS \
+    STATE_U64(Ticks, base), STATE_U64(Ticks, since_ns), STATE_U64(Ticks, hz), STATE_U64(Ticks, div), \
+        STATE_BOOL(Ticks, running)
 extern const StateField ticks_state[];
 
 uint64_t ticks_get(const Ticks *t);

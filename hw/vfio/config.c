@@ -93,10 +93,12 @@ static bool add_msix(VfioPci *p, const uint8_t *config, unsigned at, Error **err
     for (unsigned i = 0; i < 2; i++) {
         if (bir[i] < 6 && p->bar[bir[i]].whole)
             continue;
-        error_setf(errp, "device '%s': the host's MSI-X structures are in BAR %u, which it does not have", p->pci.dev.id, bir[i]);
+        error_setf(errp, "device '%s': the host's MSI-X structures are in BAR %u, which it does not have",
+                   p->pci.dev.id, bir[i]);
         return false;
     }
-    if (!msix_init(&p->pci, (uint16_t)at, vectors, bir[0], p->bar[bir[0]].whole, table & ~7u, bir[1], p->bar[bir[1]].whole, pba & ~7u, errp))
+    if (!msix_init(&p->pci, (uint16_t)at, vectors, bir[0], p->bar[bir[0]].whole, table & ~7u, bir[1],
+                   p->bar[bir[1]].whole, pba & ~7u, errp))
         return false;
     msix_on_change(&p->pci, vfio_vector_changed);
     return true;
@@ -136,14 +138,21 @@ static bool add_cap(VfioPci *p, const uint8_t *config, unsigned at, Error **errp
     }
 }
 
-/* Extended capabilities that mean something on the host only: the guest can't number functions, make new ones, or resize BARs. */
-static bool is_hosts_own(uint16_t id) { return id == EXT_ARI || id == EXT_SRIOV || id == EXT_REBAR || id == EXT_VF_REBAR; }
+/*
+ * Extended capabilities that mean something on the host only: the guest can't number functions, make new ones, or
+ * resize BARs.
+ */
+static bool is_hosts_own(uint16_t id)
+{
+    return id == EXT_ARI || id == EXT_SRIOV || id == EXT_REBAR || id == EXT_VF_REBAR;
+}
 
 /* Where the extended capability at `at` ends: the list need not be in order. */
 static unsigned ext_end(const uint8_t *config, unsigned at)
 {
     unsigned end = PCIE_CONFIG_SIZE;
-    for (unsigned c = PCI_CONFIG_SIZE, n = 0; c >= PCI_CONFIG_SIZE && n < EXT_MAX; c = load_le32(config + c) >> 20 & 0xffc, n++) {
+    for (unsigned c = PCI_CONFIG_SIZE, n = 0; c >= PCI_CONFIG_SIZE && n < EXT_MAX;
+         c = load_le32(config + c) >> 20 & 0xffc, n++) {
         if (c > at && c < end)
             end = c;
     }
@@ -158,7 +167,8 @@ static void add_ext_caps(VfioPci *p)
         vfio_host->pread(p->host.fd, config, sizeof(config), p->config.offset) != sizeof(config))
         return;
     bool seen[PCIE_CONFIG_SIZE / 4] = { false };
-    for (unsigned at = PCI_CONFIG_SIZE; at >= PCI_CONFIG_SIZE && !seen[at / 4]; at = load_le32(config + at) >> 20 & 0xffc) {
+    for (unsigned at = PCI_CONFIG_SIZE; at >= PCI_CONFIG_SIZE && !seen[at / 4];
+         at = load_le32(config + at) >> 20 & 0xffc) {
         uint32_t header = load_le32(config + at);
         seen[at / 4] = true;
         if (!header || header == UINT32_MAX)
@@ -182,7 +192,8 @@ bool vfio_make_config(VfioPci *p, Error **errp)
     uint8_t config[PCI_CONFIG_SIZE];
     uint64_t seen = 0;
     if (vfio_host->pread(p->host.fd, config, sizeof(config), p->config.offset) != sizeof(config)) {
-        error_setf(errp, "device '%s': the host's configuration space can't be read: %s", p->pci.dev.id, g_strerror(errno));
+        error_setf(errp, "device '%s': the host's configuration space can't be read: %s", p->pci.dev.id,
+                   g_strerror(errno));
         return false;
     }
     define_id(p, PCI_VENDOR_ID, p->vendor, config);
@@ -195,7 +206,8 @@ bool vfio_make_config(VfioPci *p, Error **errp)
     emulate(p, PCI_REVISION, 0x34 - PCI_REVISION);
     emulate(p, PCI_CAP_PTR, PCI_INT_PIN + 1 - PCI_CAP_PTR);
     emulate(p, PCI_CONFIG_SIZE, PCIE_CONFIG_SIZE - PCI_CONFIG_SIZE);
-    for (unsigned at = config[PCI_CAP_PTR] & 0xfc; at >= HEADER_END && !(seen & BIT(at / 4)); at = config[at + 1] & 0xfc) {
+    for (unsigned at = config[PCI_CAP_PTR] & 0xfc; at >= HEADER_END && !(seen & BIT(at / 4));
+         at = config[at + 1] & 0xfc) {
         seen |= BIT(at / 4);
         if (cap_size(config, at) < (config[at] == PCI_CAP_MSI ? 10 : config[at] == PCI_CAP_MSIX ? 12 : 2)) {
             error_setf(errp, "device '%s': the host's capability at 0x%x has no room", p->pci.dev.id, at);

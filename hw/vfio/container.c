@@ -40,7 +40,8 @@ static bool open_container(const char *who, Error **errp)
     container.fd = vfio_host->open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
     if (container.fd < 0) {
         error_setf(errp, "device '%s': can't open /dev/vfio/vfio: %s; %s", who, g_strerror(errno),
-                   errno == ENOENT ? "load the host's modules vfio-pci and vfio_iommu_type1, and switch its IOMMU on (intel_iommu=on, amd_iommu=on)"
+                   errno == ENOENT ? "load the host's modules vfio-pci and vfio_iommu_type1, and switch its IOMMU on "
+                                     "(intel_iommu=on, amd_iommu=on)"
                                    : "give the user access to it");
         return false;
     }
@@ -94,11 +95,15 @@ static int open_group(const char *who, int number, Error **errp)
     int fd = vfio_host->open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
         error_setf(errp, "device '%s': can't open %s: %s; %s", who, path, g_strerror(errno),
-                   errno == ENOENT ? "bind the host's device to vfio-pci (driverctl set-override ADDRESS vfio-pci)" : "give the user access to it");
+                   errno == ENOENT ? "bind the host's device to vfio-pci (driverctl set-override ADDRESS vfio-pci)"
+                                   : "give the user access to it");
         return -1;
     }
     if (vfio_host->ioctl(fd, VFIO_GROUP_GET_STATUS, &status) || !(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-        error_setf(errp, "device '%s': group %d is not whole; bind all devices in /sys/kernel/iommu_groups/%d/devices to vfio-pci", who, number, number);
+        error_setf(
+            errp,
+            "device '%s': group %d is not whole; bind all devices in /sys/kernel/iommu_groups/%d/devices to vfio-pci",
+            who, number, number);
     else if (vfio_host->ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container.fd))
         error_setf(errp, "device '%s': group %d: %s", who, number, g_strerror(errno));
     else
@@ -149,8 +154,10 @@ static int group_number(const char *who, const char *path, Error **errp)
     char target[512];
     ssize_t n = vfio_host->readlink(link, target, sizeof(target) - 1);
     if (n <= 0) {
-        error_setf(errp, "device '%s': %s: %s; does the host have this device, and its IOMMU switched on (intel_iommu=on, amd_iommu=on)?", who, link,
-                   g_strerror(errno));
+        error_setf(errp,
+                   "device '%s': %s: %s; does the host have this device, and its IOMMU switched on (intel_iommu=on, "
+                   "amd_iommu=on)?",
+                   who, link, g_strerror(errno));
         return -1;
     }
     target[n] = 0;
@@ -168,7 +175,8 @@ bool vfio_group_attach(VfioDevice *v, const char *who, const char *path, Error *
     v->fd = vfio_host->ioctl(g->fd, VFIO_GROUP_GET_DEVICE_FD, name);
     if (v->fd >= 0)
         return true;
-    error_setf(errp, "device '%s': the host does not give '%s' as a PCI device: %s; is it in use by another program?", who, name, g_strerror(errno));
+    error_setf(errp, "device '%s': the host does not give '%s' as a PCI device: %s; is it in use by another program?",
+               who, name, g_strerror(errno));
     return false;
 }
 

@@ -19,7 +19,10 @@ static void *host_mmap(size_t len, int prot, int fd, uint64_t offset)
     return p == MAP_FAILED ? NULL : p;
 }
 static ssize_t host_pread(int fd, void *buf, size_t len, uint64_t offset) { return pread(fd, buf, len, (off_t)offset); }
-static ssize_t host_pwrite(int fd, const void *buf, size_t len, uint64_t offset) { return pwrite(fd, buf, len, (off_t)offset); }
+static ssize_t host_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
+{
+    return pwrite(fd, buf, len, (off_t)offset);
+}
 
 static char *host_first_entry(const char *folder, const char *prefix)
 {
@@ -32,7 +35,8 @@ static char *host_first_entry(const char *folder, const char *prefix)
     return NULL;
 }
 
-static const VfioHost real_host = { host_open, close, host_ioctl, host_mmap, host_pread, host_pwrite, readlink, host_first_entry };
+static const VfioHost real_host = { host_open,  close,       host_ioctl, host_mmap,
+                                    host_pread, host_pwrite, readlink,   host_first_entry };
 const VfioHost *vfio_host = &real_host;
 
 /* ---- life ---- */
@@ -159,8 +163,13 @@ bool vfio_irq_signal(const VfioDevice *v, unsigned index, const int *fd, unsigne
 
 bool vfio_irq_unmask(const VfioDevice *v, unsigned index)
 {
-    struct vfio_irq_set s = { .argsz = sizeof(s), .index = index, .count = 1, .flags = VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_NONE };
+    struct vfio_irq_set s = {
+        .argsz = sizeof(s), .index = index, .count = 1, .flags = VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_NONE
+    };
     return vfio_host->ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &s) == 0;
 }
 
-bool vfio_irq_unmask_by(const VfioDevice *v, unsigned index, int fd) { return set_irqs(v, index, VFIO_IRQ_SET_ACTION_UNMASK, &fd, 1); }
+bool vfio_irq_unmask_by(const VfioDevice *v, unsigned index, int fd)
+{
+    return set_irqs(v, index, VFIO_IRQ_SET_ACTION_UNMASK, &fd, 1);
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of Linux 6.2 and later (/dev/iommu) and 6.6 (devices without groups), which the headers of older systems lack: numbers and layouts as the
- * kernel documents them (Documentation/userspace-api/iommufd.rst, Documentation/driver-api/vfio.rst).
+ * Calls of Linux 6.2 and later (/dev/iommu) and 6.6 (devices without groups), which the headers of older systems lack:
+ * numbers and layouts as the kernel documents them (Documentation/userspace-api/iommufd.rst,
+ * Documentation/driver-api/vfio.rst).
  */
 #ifndef HW_VFIO_IOMMUFD_ABI_H
 #define HW_VFIO_IOMMUFD_ABI_H
@@ -39,6 +40,9 @@ typedef struct VfioCdevBind {
 } VfioCdevBind;
 typedef struct VfioCdevAttach { uint32_t argsz, flags, ioas; } VfioCdevAttach;
 
-/* VFIO_DEVICE_GET_PCI_HOT_RESET_INFO gives numbers in the iommufd instead of groups; this one for a function that this process does not have. */
+/*
+ * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO gives numbers in the iommufd instead of groups; this one for a function that this
+ * process does not have.
+ */
 #define VFIO_HOT_RESET_NOT_OURS UINT32_MAX
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* -object iommufd: an I/O address space of Linux's /dev/iommu for devices that come by a file of their own, /dev/vfio/devices/vfioN, without groups. */
+/*
+ * -object iommufd: an I/O address space of Linux's /dev/iommu for devices that come by a file of their own,
+ * /dev/vfio/devices/vfioN, without groups.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -41,8 +44,9 @@ static bool begin(Iommufd *i, Error **errp)
     i->fd = i->given >= 0 ? i->given : vfio_host->open("/dev/iommu", O_RDWR | O_CLOEXEC);
     if (i->fd < 0) {
         error_setf(errp, "object '%s': can't open /dev/iommu: %s; %s", i->object.id, g_strerror(errno),
-                   errno == ENOENT ? "it takes Linux 6.2 with the module iommufd; without iommufd= devices come by their groups"
-                                   : "give the user access to it");
+                   errno == ENOENT
+                       ? "it takes Linux 6.2 with the module iommufd; without iommufd= devices come by their groups"
+                       : "give the user access to it");
         return false;
     }
     if (!vfio_host->ioctl(i->fd, IOMMUFD_IOAS_ALLOC, &a)) {
@@ -73,15 +77,18 @@ static int open_device(const char *who, const char *path, Error **errp)
 {
     g_autofree char *folder = g_build_filename(path, "vfio-dev", NULL), *name = vfio_host->first_entry(folder, "vfio");
     if (!name) {
-        error_setf(errp, "device '%s': %s is empty; bind the host's device to vfio-pci (driverctl set-override ADDRESS vfio-pci) of Linux 6.6 or later", who,
-                   folder);
+        error_setf(errp,
+                   "device '%s': %s is empty; bind the host's device to vfio-pci (driverctl set-override ADDRESS "
+                   "vfio-pci) of Linux 6.6 or later",
+                   who, folder);
         return -1;
     }
     g_autofree char *file = g_build_filename("/dev/vfio/devices", name, NULL);
     int fd = vfio_host->open(file, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         error_setf(errp, "device '%s': can't open %s: %s; %s", who, file, g_strerror(errno),
-                   errno == ENOENT ? "the host's kernel lacks CONFIG_VFIO_DEVICE_CDEV: leave iommufd= out" : "give the user access to it");
+                   errno == ENOENT ? "the host's kernel lacks CONFIG_VFIO_DEVICE_CDEV: leave iommufd= out"
+                                   : "give the user access to it");
     return fd;
 }
 
@@ -90,11 +97,13 @@ static bool bind(VfioDevice *v, const char *who, Error **errp)
     VfioCdevBind b = { .argsz = sizeof(b), .iommufd = v->iommufd->fd };
     VfioCdevAttach a = { .argsz = sizeof(a), .ioas = v->iommufd->ioas };
     if (vfio_host->ioctl(v->fd, VFIO_CDEV_BIND, &b))
-        error_setf(errp, "device '%s': the host does not bind it to iommufd '%s': %s; is it in use by another program?", who, v->iommufd->object.id,
-                   g_strerror(errno));
+        error_setf(errp, "device '%s': the host does not bind it to iommufd '%s': %s; is it in use by another program?",
+                   who, v->iommufd->object.id, g_strerror(errno));
     else if (vfio_host->ioctl(v->fd, VFIO_CDEV_ATTACH, &a))
-        error_setf(errp, "device '%s': the host refuses the I/O address space of iommufd '%s': %s; may interrupts be remapped there?", who,
-                   v->iommufd->object.id, g_strerror(errno));
+        error_setf(errp,
+                   "device '%s': the host refuses the I/O address space of iommufd '%s': %s; may interrupts be "
+                   "remapped there?",
+                   who, v->iommufd->object.id, g_strerror(errno));
     else
         return vfio_space_start(&v->iommufd->space, v->behind, errp);
     return false;
@@ -135,6 +144,9 @@ static const Property props[] = {
     PROP_(PROP_I32, "fd", Iommufd, given, -1, "an open descriptor of /dev/iommu"),
     DEFINE_PROP_END,
 };
-static const ObjectType type = { .name = "iommufd", .desc = "an I/O address space for vfio-pci devices", .size = sizeof(Iommufd), .props = props,
+static const ObjectType type = { .name = "iommufd",
+                                 .desc = "an I/O address space for vfio-pci devices",
+                                 .size = sizeof(Iommufd),
+                                 .props = props,
                                  .complete = complete };
 OBJECT_REGISTER(type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupts of a host's device: eventfds that the main loop serves, or that the accelerator turns into messages by itself; the way that the guest chooses. */
+/*
+ * Interrupts of a host's device: eventfds that the main loop serves, or that the accelerator turns into messages by
+ * itself; the way that the guest chooses.
+ */
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/core/event-doors.h"
@@ -89,7 +92,10 @@ static void enable(VfioPci *p, int mode, unsigned count, int gsi)
     }
     if (all && vfio_irq_signal(&p->host, (unsigned)mode, fd, count))
         return;
-    log_unimp(p->pci.dev.id, all ? "the host refuses %u interrupts of kind %d" : "the host has no file descriptors for %u interrupts of kind %d", count, mode);
+    log_unimp(p->pci.dev.id,
+              all ? "the host refuses %u interrupts of kind %d"
+                  : "the host has no file descriptors for %u interrupts of kind %d",
+              count, mode);
     disable(p);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The INTx line of a host's device, which the host masks each time it rises. With an interrupt controller in the kernel it goes there by eventfd, and the
- * guest's end of interrupt unmasks it by another. Else we drive it: while it is up all accesses go through us, and the first one counts as that end.
+ * The INTx line of a host's device, which the host masks each time it rises. With an interrupt controller in the kernel
+ * it goes there by eventfd, and the guest's end of interrupt unmasks it by another. Else we drive it: while it is up
+ * all accesses go through us, and the first one counts as that end.
  */
 #include <sys/eventfd.h>
 #include <unistd.h>

@@ -7,7 +7,8 @@
 static void failed(void *opaque, unsigned number)
 {
     VfioPci *p = opaque;
-    warn_reportf("device '%s': the host reports an error that it can't recover from; the machine is paused, and only a reset of the host's device may help",
+    warn_reportf("device '%s': the host reports an error that it can't recover from; the machine is paused, and only a "
+                 "reset of the host's device may help",
                  p->pci.dev.id);
     machine_request_pause(RUN_INTERNAL_ERROR);
 }
@@ -24,7 +25,10 @@ static void give_back(void *opaque)
     g_free(opaque);
 }
 
-static void wanted(void *opaque, unsigned number) { evloop_defer(NULL, give_back, g_strdup(((VfioPci *)opaque)->pci.dev.id)); }
+static void wanted(void *opaque, unsigned number)
+{
+    evloop_defer(NULL, give_back, g_strdup(((VfioPci *)opaque)->pci.dev.id));
+}
 
 static EventWatch *open_notice(VfioPci *p, unsigned index, EventFn *fn)
 {

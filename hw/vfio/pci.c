@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "vfio-pci": header, BARs, MSI and MSI-X of the function are the base's, as for any device; everything else of its configuration space and the
- * contents of its BARs are the host's.
+ * "vfio-pci": header, BARs, MSI and MSI-X of the function are the base's, as for any device; everything else of its
+ * configuration space and the contents of its BARs are the host's.
  */
 #include "hw/vfio/vfio-pci.h"
 
@@ -82,7 +82,8 @@ static void add_bar(VfioPci *p, unsigned index)
     uint32_t low = vfio_host_config(p, PCI_BAR0 + 4 * index, 4);
     uint8_t flags = low & 1 ? PCI_BAR_IO : (uint8_t)(low & (PCI_BAR_64 | PCI_BAR_PREFETCH));
     *b = (VfioBar){ .owner = p, .index = index };
-    if (!vfio_region(&p->host, index, &b->region) || !is_pow2(b->region.size) || b->region.size < (flags & PCI_BAR_IO ? 4 : 16))
+    if (!vfio_region(&p->host, index, &b->region) || !is_pow2(b->region.size) ||
+        b->region.size < (flags & PCI_BAR_IO ? 4 : 16))
         return;
     b->whole = mem_container_new("vfio-bar", b->region.size);
     b->slow = mem_io_new("vfio-bar", b->region.size, &slow_ops, b, p->pci.dev.domain);
@@ -106,12 +107,15 @@ static void add_bars(VfioPci *p)
 static void add_rom(VfioPci *p)
 {
     VfioRegion r;
-    if (p->pci.rom || !p->pci.rombar || p->pci.romfile || !vfio_region(&p->host, VFIO_PCI_ROM_REGION_INDEX, &r) || r.size > PCI_ROM_MAX)
+    if (p->pci.rom || !p->pci.rombar || p->pci.romfile || !vfio_region(&p->host, VFIO_PCI_ROM_REGION_INDEX, &r) ||
+        r.size > PCI_ROM_MAX)
         return;
     g_autofree uint8_t *data = g_malloc(r.size);
     ssize_t n = vfio_host->pread(p->host.fd, data, r.size, r.offset);
     if (n < 2 || load_le16(data) != 0xaa55)
-        warn_reportf("device '%s': the host's option ROM can't be read; add romfile=FILE if the guest's firmware needs it", p->pci.dev.id);
+        warn_reportf(
+            "device '%s': the host's option ROM can't be read; add romfile=FILE if the guest's firmware needs it",
+            p->pci.dev.id);
     else
         pci_set_option_rom(&p->pci, data, (size_t)n, NULL);
 }
@@ -123,7 +127,8 @@ static char *sysfs_path(const VfioPci *p, Error **errp)
     if (p->sysfsdev)
         return g_strdup(p->sysfsdev);
     if (!p->address) {
-        error_setf(errp, "device '%s': which one? add host=DDDD:BB:DD.F, as lspci -D shows it, or sysfsdev=PATH", p->pci.dev.id);
+        error_setf(errp, "device '%s': which one? add host=DDDD:BB:DD.F, as lspci -D shows it, or sysfsdev=PATH",
+                   p->pci.dev.id);
         return NULL;
     }
     bool domain = strchr(p->address, ':') != strrchr(p->address, ':');
@@ -204,7 +209,8 @@ static const char *const mode_names[] = { "INTx", "MSI", "MSI-X" };
 static void info(Device *d, GString *out)
 {
     const VfioPci *p = (VfioPci *)d;
-    g_string_append_printf(out, "vfio: group %d, interrupts: %s, %u%s\n", p->host.group, p->irq_mode < 0 ? "none" : mode_names[p->irq_mode], p->irq_count,
+    g_string_append_printf(out, "vfio: group %d, interrupts: %s, %u%s\n", p->host.group,
+                           p->irq_mode < 0 ? "none" : mode_names[p->irq_mode], p->irq_count,
                            p->line.connected ? ", by file descriptor" : "");
 }
 
@@ -224,7 +230,8 @@ static const Property props[] = {
     DEFINE_PROP_ENUM("display", VfioPci, display, PCI_OFF, pci_on_off_auto, "show its picture: there is no display"),
     DEFINE_PROP_BOOL("x-req", VfioPci, request, true, "unplug it when the host wants it back"),
     DEFINE_PROP_BOOL("x-no-mmap", VfioPci, no_mmap, false, "every access of its BARs is a call of the host"),
-    PROP_(PROP_U32, "x-intx-mmap-timeout-ms", VfioPci, mmap_timeout_ms, 1100, "how long after an INTx interrupt they are", .min = 1),
+    PROP_(PROP_U32, "x-intx-mmap-timeout-ms", VfioPci, mmap_timeout_ms, 1100,
+          "how long after an INTx interrupt they are", .min = 1),
     DEFINE_PROP_BOOL("x-no-kvm-intx", VfioPci, no_kvm_intx, false, "INTx interrupts go through the main loop"),
     DEFINE_PROP_BOOL("x-no-kvm-msi", VfioPci, no_kvm_msi, false, "MSI interrupts do"),
     DEFINE_PROP_BOOL("x-no-kvm-msix", VfioPci, no_kvm_msix, false, "MSI-X interrupts do"),
@@ -235,12 +242,30 @@ static const Property props[] = {
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_TIMER(VfioPci, remap), STATE_END_OF_TABLE };
-static const PciDeviceInfo pci_info = { .vendor = 0xffff, .device = 0xffff, .express = true, .config_read = vfio_config_read,
-                                        .config_wrote = vfio_config_wrote, .intx_rerouted = rerouted, .host_dma = true };
+static const PciDeviceInfo pci_info = { .vendor = 0xffff,
+                                        .device = 0xffff,
+                                        .express = true,
+                                        .config_read = vfio_config_read,
+                                        .config_wrote = vfio_config_wrote,
+                                        .intx_rerouted = rerouted,
+                                        .host_dma = true };
 static const DeviceType type = {
-    .name = "vfio-pci", .desc = "a PCI device of the host", .category = "Misc", .size = sizeof(VfioPci), .bus = "pci", .base = &pci_device_type,
-    .user_creatable = true, .props = props, .state = state, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop,
-    .info = info, .class_data = &pci_info,
+    .name = "vfio-pci",
+    .desc = "a PCI device of the host",
+    .category = "Misc",
+    .size = sizeof(VfioPci),
+    .bus = "pci",
+    .base = &pci_device_type,
+    .user_creatable = true,
+    .props = props,
+    .state = state,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
+    .info = info,
+    .class_data = &pci_info,
     .unsavable = "the state of the host's device can't be saved; let the guest give it back first (device_del)",
 };
 DEVICE_REGISTER(type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Resets of a host's device: its own, or that of its slot or bus, which the host carries out for who has all functions there. */
+/*
+ * Resets of a host's device: its own, or that of its slot or bus, which the host carries out for who has all functions
+ * there.
+ */
 #include <errno.h>
 #include "hw/vfio/iommufd-abi.h"
 #include "hw/vfio/vfio.h"
@@ -33,8 +36,9 @@ static bool may_reset(const VfioDevice *v, const struct vfio_pci_hot_reset_info 
         const struct vfio_pci_dependent_device *d = &info->devices[i];
         if (is_ours(v, d))
             continue;
-        warn_reportf("device '%s' can't be reset: the host's function %04x:%02x:%02x.%u goes with it, but is not this machine's; add it, too", who,
-                     d->segment, d->bus, d->devfn >> 3, d->devfn & 7u);
+        warn_reportf("device '%s' can't be reset: the host's function %04x:%02x:%02x.%u goes with it, but is not this "
+                     "machine's; add it, too",
+                     who, d->segment, d->bus, d->devfn >> 3, d->devfn & 7u);
         return false;
     }
     return !alone || info->count == 1;

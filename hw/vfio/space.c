@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * I/O address spaces of devices: whatever is RAM in the guest's memory is mapped there at its guest address, and unmapped when it goes; so its pages stay
- * where they are, and none goes back to the host meanwhile. Behind the guest's IOMMU: what its mappings lead to.
+ * I/O address spaces of devices: whatever is RAM in the guest's memory is mapped there at its guest address, and
+ * unmapped when it goes; so its pages stay where they are, and none goes back to the host meanwhile. Behind the guest's
+ * IOMMU: what its mappings lead to.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -91,15 +92,16 @@ static bool contains(const GArray *list, const Mapping *m)
 static void unmap(VfioSpace *s, const Mapping *m)
 {
     if (s->unmap(s, m->at, m->size))
-        warn_reportf("vfio: memory at 0x%" PRIx64 " can't be taken from the host's IOMMU: %s", m->at, g_strerror(errno));
+        warn_reportf("vfio: memory at 0x%" PRIx64 " can't be taken from the host's IOMMU: %s", m->at,
+                     g_strerror(errno));
 }
 
 static bool map(VfioSpace *s, const Mapping *m, Error **errp)
 {
     if (!s->map(s, m->at, m->size, m->host, m->readonly))
         return true;
-    error_setf(errp, "vfio: %" PRIu64 " KiB at 0x%" PRIx64 " can't be mapped for DMA: %s%s", m->size / KiB, m->at, g_strerror(errno),
-               errno == ENOMEM ? "; raise the limit of locked memory (ulimit -l)" : "");
+    error_setf(errp, "vfio: %" PRIu64 " KiB at 0x%" PRIx64 " can't be mapped for DMA: %s%s", m->size / KiB, m->at,
+               g_strerror(errno), errno == ENOMEM ? "; raise the limit of locked memory (ulimit -l)" : "");
     return false;
 }
 
@@ -149,7 +151,8 @@ static void mapped(void *opaque, const IommuEntry *e)
         if (!s->map(s, m->at, m->size, m->host, m->readonly))
             g_array_insert_vals(s->maps, lower_bound(s->maps, m->at), m, 1);
         else
-            log_guest_error(s->behind->dev.id, "the host can't map 0x%" PRIx64 " for DMA: %s", m->at, g_strerror(errno));
+            log_guest_error(s->behind->dev.id, "the host can't map 0x%" PRIx64 " for DMA: %s", m->at,
+                            g_strerror(errno));
     }
     mem_commit();
 }
@@ -179,7 +182,8 @@ bool vfio_space_start(VfioSpace *s, PciDevice *behind, Error **errp)
     if (s->as && !s->behind && !behind)
         return true;
     if (s->as) {
-        error_setf(errp, "vfio: the guest's IOMMU maps for each device by itself; add -object iommufd,id=ID and iommufd=ID for each");
+        error_setf(errp, "vfio: the guest's IOMMU maps for each device by itself; add -object iommufd,id=ID and "
+                         "iommufd=ID for each");
         return false;
     }
     s->behind = behind;

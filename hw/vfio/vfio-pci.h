@@ -9,7 +9,10 @@
 
 typedef struct VfioPci VfioPci;
 
-/* A vector: the host signals `event`; `door`: the accelerator sends the message for each signal then, -1: the main loop does. */
+/*
+ * A vector: the host signals `event`; `door`: the accelerator sends the message for each signal then, -1: the main loop
+ * does.
+ */
 typedef struct VfioVector {
     EventWatch *event;
     int door;
@@ -26,7 +29,8 @@ typedef struct VfioBar {
 /* The INTx line. */
 typedef struct VfioLine {
     int wanted;          /* where the accelerator can raise it (event_doors()->line_fd); -1: nowhere */
-    bool connected;      /* it does so for each signal of `event`, and signals `resample` at the guest's EOI; else all is ours */
+    /* it does so for each signal of `event`, and signals `resample` at the guest's EOI; else all is ours */
+    bool connected;
     int event, resample;
     bool pending;        /* we: it is up; the host has masked it until the guest has looked */
 } VfioLine;
@@ -57,7 +61,10 @@ struct VfioPci {
 void vfio_irqs_update(VfioPci *p, bool none);
 /* The message of a vector, or its mask, may be another. */
 void vfio_vector_changed(PciDevice *d, unsigned vector);
-/* line.c. rose: the host has signalled the line that we drive; eoi: the guest has touched the device: a pending line goes down. */
+/*
+ * line.c. rose: the host has signalled the line that we drive; eoi: the guest has touched the device: a pending line
+ * goes down.
+ */
 void vfio_line_rose(VfioPci *p);
 void vfio_line_eoi(VfioPci *p);
 int vfio_line_gsi(const VfioPci *p);    /* what line.wanted should be now */

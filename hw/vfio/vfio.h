@@ -22,7 +22,8 @@ typedef struct VfioHost {
     ssize_t (*pread)(int fd, void *buf, size_t len, uint64_t offset);
     ssize_t (*pwrite)(int fd, const void *buf, size_t len, uint64_t offset);
     ssize_t (*readlink)(const char *path, char *buf, size_t len);
-    char *(*first_entry)(const char *folder, const char *prefix); /* a name in it that begins so; malloc'd; NULL: none */
+    /* a name in it that begins so; malloc'd; NULL: none */
+    char *(*first_entry)(const char *folder, const char *prefix);
 } VfioHost;
 extern const VfioHost *vfio_host;
 
@@ -43,10 +44,11 @@ typedef struct VfioDevice {
 } VfioDevice;
 
 /*
- * Main thread. path: of the device in sysfs, "/sys/bus/pci/devices/0000:01:00.0". iommufd: the id of an object, NULL: by its group. `who` is the guest's
- * device, for messages. behind: as in VfioDevice.
+ * Main thread. path: of the device in sysfs, "/sys/bus/pci/devices/0000:01:00.0". iommufd: the id of an object, NULL:
+ * by its group. `who` is the guest's device, for messages. behind: as in VfioDevice.
  */
-bool vfio_attach(VfioDevice *v, const char *who, const char *path, const char *iommufd, PciDevice *behind, Error **errp);
+bool vfio_attach(VfioDevice *v, const char *who, const char *path, const char *iommufd, PciDevice *behind,
+                 Error **errp);
 void vfio_detach(VfioDevice *v);
 bool vfio_region(const VfioDevice *v, unsigned index, VfioRegion *out); /* false: there is none */
 /* The part of a region that may be mapped whole: [*at, *at + *len); false: none of it. */
@@ -55,15 +57,19 @@ unsigned vfio_irq_count(const VfioDevice *v, unsigned index);
 /* Signal these eventfds; count 0: none of them any more. */
 bool vfio_irq_signal(const VfioDevice *v, unsigned index, const int *fd, unsigned count);
 bool vfio_irq_unmask(const VfioDevice *v, unsigned index);
-bool vfio_irq_unmask_by(const VfioDevice *v, unsigned index, int fd); /* whenever this eventfd is signalled, until the signals end */
-/* The function's own reset; where it has none, that of its slot or bus, if all functions there are this machine's (alone: this one only). */
+/* whenever this eventfd is signalled, until the signals end */
+bool vfio_irq_unmask_by(const VfioDevice *v, unsigned index, int fd);
+/*
+ * The function's own reset; where it has none, that of its slot or bus, if all functions there are this machine's
+ * (alone: this one only).
+ */
 void vfio_reset(const VfioDevice *v, const char *who, bool alone);
 
 /* ---- among the parts of this folder ---- */
 
 /*
- * An I/O address space: whatever is RAM in the guest's memory stands there at its guest address; of a device behind the guest's IOMMU, which has it for
- * itself then: where that says.
+ * An I/O address space: whatever is RAM in the guest's memory stands there at its guest address; of a device behind the
+ * guest's IOMMU, which has it for itself then: where that says.
  */
 typedef struct VfioSpace VfioSpace;
 struct VfioSpace {
@@ -74,7 +80,8 @@ struct VfioSpace {
     GArray *maps;     /* what is mapped, in order of address; map lock */
     PciDevice *behind; /* as in VfioDevice */
 };
-bool vfio_space_start(VfioSpace *s, PciDevice *behind, Error **errp); /* from now on it follows the guest's memory; a second time: no-op */
+/* from now on it follows the guest's memory; a second time: no-op */
+bool vfio_space_start(VfioSpace *s, PciDevice *behind, Error **errp);
 void vfio_space_stop(VfioSpace *s);                /* the host forgets what is mapped by itself */
 
 /* container.c: groups. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-balloon: the guest gives pages back, tells how its memory is used, reports free pages (VIRTIO 1.2 section 5.5). */
+/*
+ * virtio-balloon: the guest gives pages back, tells how its memory is used, reports free pages (VIRTIO 1.2 section
+ * 5.5).
+ */
 #include "hw/virtio/balloon.h"
 
 #include <string.h>
@@ -299,8 +302,14 @@ static void set_config(VirtioDevice *v, const uint8_t *c, unsigned at, unsigned 
 }
 
 static const VirtioClass balloon_class = {
-    .name = "virtio-balloon", .id = VIRTIO_ID_BALLOON, .config_size = CONFIG_SIZE, .get_features = get_features, .get_config = get_config,
-    .set_config = set_config, .queue_notified = queue_notified, .reset = balloon_reset,
+    .name = "virtio-balloon",
+    .id = VIRTIO_ID_BALLOON,
+    .config_size = CONFIG_SIZE,
+    .get_features = get_features,
+    .get_config = get_config,
+    .set_config = set_config,
+    .queue_notified = queue_notified,
+    .reset = balloon_reset,
 };
 
 /* ---- what the user asks ---- */
@@ -320,7 +329,8 @@ bool balloon_set(uint64_t bytes, Error **errp)
     if (!b)
         return false;
     if (!bytes) {
-        error_setf(errp, "balloon: a guest needs some memory; give MiB from 1 to %" G_GUINT64_FORMAT, (guint64)(ram_size() / MiB));
+        error_setf(errp, "balloon: a guest needs some memory; give MiB from 1 to %" G_GUINT64_FORMAT,
+                   (guint64)(ram_size() / MiB));
         return false;
     }
     lock_domain_lock(b->v.dev->domain);
@@ -378,7 +388,10 @@ static bool start(Device *d, Error **errp)
         return false;
     }
     if (b->free_page_hint) {
-        error_setf(errp, "device '%s': free-page-hint is for live migration, which is not in this program; use free-page-reporting=on", d->id);
+        error_setf(errp,
+                   "device '%s': free-page-hint is for live migration, which is not in this program; use "
+                   "free-page-reporting=on",
+                   d->id);
         return false;
     }
     virtio_proxy_init(&b->proxy, &b->v, &balloon_class);
@@ -439,30 +452,55 @@ static void stop(Device *d)
 static void info(Device *d, GString *out)
 {
     const Balloon *b = (Balloon *)d;
-    g_string_append_printf(out, "balloon: %" G_GUINT64_FORMAT " MiB inflated, %" G_GUINT64_FORMAT " MiB of free pages reported so far\n",
+    g_string_append_printf(out,
+                           "balloon: %" G_GUINT64_FORMAT " MiB inflated, %" G_GUINT64_FORMAT
+                           " MiB of free pages reported so far\n",
                            (guint64)(b->inflated / MiB), (guint64)(b->reported / MiB));
 }
 
 static const Property props[] = {
-    DEFINE_PROP_BOOL("deflate-on-oom", Balloon, deflate_on_oom, false, "the guest may take pages back when it runs out of memory"),
-    DEFINE_PROP_BOOL("free-page-reporting", Balloon, free_page_reporting, false, "the guest's free pages go back to the host by themselves"),
+    DEFINE_PROP_BOOL("deflate-on-oom", Balloon, deflate_on_oom, false,
+                     "the guest may take pages back when it runs out of memory"),
+    DEFINE_PROP_BOOL("free-page-reporting", Balloon, free_page_reporting, false,
+                     "the guest's free pages go back to the host by themselves"),
     DEFINE_PROP_BOOL("free-page-hint", Balloon, free_page_hint, false, "for live migration; not in this program"),
     DEFINE_PROP_BOOL("page-poison", Balloon, page_poison, true, "the guest says what it writes into free pages"),
-    PROP_(PROP_U32, "guest-stats-polling-interval", Balloon, poll_seconds, 0, "seconds between statistics, 0: none", .max = 86400),
+    PROP_(PROP_U32, "guest-stats-polling-interval", Balloon, poll_seconds, 0, "seconds between statistics, 0: none",
+          .max = 86400),
     DEFINE_PROP_END,
 };
-static const StateField state[] = {
-    STATE_STRUCT(Balloon, v, virtio_state), STATE_U32(Balloon, num_pages), STATE_U32(Balloon, actual), STATE_U32(Balloon, poison_val),
-    STATE_U64_ARRAY(Balloon, stat), STATE_U64(Balloon, stats_at), STATE_BUF(Balloon, saved, STATS_BUF_MAX), STATE_TIMER(Balloon, poll),
-    STATE_TIMER(Balloon, more), STATE_END_OF_TABLE
-};
-static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1002, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
-                                        .subsystem = VIRTIO_ID_BALLOON, .interrupt_pin = 1, .express = true };
-#define COMMON .category = "Misc", .size = sizeof(Balloon), .user_creatable = true, .props = props, .state = state, .init = init, .start = start, \
+static const StateField state[] = { STATE_STRUCT(Balloon, v, virtio_state),
+                                    STATE_U32(Balloon, num_pages),
+                                    STATE_U32(Balloon, actual),
+                                    STATE_U32(Balloon, poison_val),
+                                    STATE_U64_ARRAY(Balloon, stat),
+                                    STATE_U64(Balloon, stats_at),
+                                    STATE_BUF(Balloon, saved, STATS_BUF_MAX),
+                                    STATE_TIMER(Balloon, poll),
+                                    STATE_TIMER(Balloon, more),
+                                    STATE_END_OF_TABLE };
+static const PciDeviceInfo pci_info = { .vendor = 0x1af4,
+                                        .device = 0x1002,
+                                        .class_code = 0x00ff00,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = VIRTIO_ID_BALLOON,
+                                        .interrupt_pin = 1,
+                                        .express = true };
+#define COMMON \
+    .category = "Misc", .size = sizeof(Balloon), .user_creatable = true, .props = props, .state = state, .init = init, \
+    .start = start, \
     .saving = saving, .loaded = loaded, .stop = stop, .info = info
-static const DeviceType balloon_pci = { .name = "virtio-balloon-pci", .alias = "virtio-balloon", .desc = "virtio balloon: memory goes back to the host",
-                                        .bus = "pci", .base = &virtio_pci_type, .class_data = &pci_info, COMMON };
+static const DeviceType balloon_pci = { .name = "virtio-balloon-pci",
+                                        .alias = "virtio-balloon",
+                                        .desc = "virtio balloon: memory goes back to the host",
+                                        .bus = "pci",
+                                        .base = &virtio_pci_type,
+                                        .class_data = &pci_info,
+                                        COMMON };
 DEVICE_REGISTER(balloon_pci)
-static const DeviceType balloon_mmio = { .name = "virtio-balloon-device", .desc = "virtio balloon, behind a virtio-bus", .bus = "virtio-bus",
-                                         .base = &virtio_device_type, COMMON };
+static const DeviceType balloon_mmio = { .name = "virtio-balloon-device",
+                                         .desc = "virtio balloon, behind a virtio-bus",
+                                         .bus = "virtio-bus",
+                                         .base = &virtio_device_type,
+                                         COMMON };
 DEVICE_REGISTER(balloon_mmio)

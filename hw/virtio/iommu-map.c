@@ -27,8 +27,14 @@ static Mapping *overlap(const Domain *d, hwaddr first, hwaddr last)
     return g_tree_lookup(d->mappings, &(Mapping){ .first = first, .last = last });
 }
 
-static Domain *domain_of(const IommuMap *m, uint32_t id) { return g_hash_table_lookup(m->domains, GUINT_TO_POINTER(id)); }
-static Domain *of_endpoint(const IommuMap *m, uint32_t id) { return g_hash_table_lookup(m->endpoints, GUINT_TO_POINTER(id)); }
+static Domain *domain_of(const IommuMap *m, uint32_t id)
+{
+    return g_hash_table_lookup(m->domains, GUINT_TO_POINTER(id));
+}
+static Domain *of_endpoint(const IommuMap *m, uint32_t id)
+{
+    return g_hash_table_lookup(m->endpoints, GUINT_TO_POINTER(id));
+}
 
 static void domain_free(void *opaque)
 {
@@ -333,7 +339,8 @@ static bool load(IommuMap *m, const uint8_t *p, size_t len)
     if (len < 4 || endpoints > (len - 4) / SAVED_ENDPOINT || (len - 4 - endpoints * SAVED_ENDPOINT) % SAVED_MAPPING)
         return false;
     for (p += 4, len -= 4; endpoints; endpoints--, p += SAVED_ENDPOINT, len -= SAVED_ENDPOINT) {
-        if (of_endpoint(m, load_le32(p)) || load_le32(p + 8) > 1 || attach(m, load_le32(p + 4), load_le32(p), load_le32(p + 8)) != IOMMU_OK)
+        if (of_endpoint(m, load_le32(p)) || load_le32(p + 8) > 1 ||
+            attach(m, load_le32(p + 4), load_le32(p), load_le32(p + 8)) != IOMMU_OK)
             return false;
     }
     for (; len; p += SAVED_MAPPING, len -= SAVED_MAPPING) {
@@ -361,10 +368,12 @@ void iommu_map_print(IommuMap *m, GString *out)
     unsigned endpoints, domains;
     g_mutex_lock(&m->lock);
     g_autofree void **endpoint = sorted_ids(m->endpoints, &endpoints), **domain = sorted_ids(m->domains, &domains);
-    g_string_append_printf(out, "iommu: %u mappings; endpoints in no domain %s\n", m->mappings, m->bypass ? "reach memory" : "reach nothing");
+    g_string_append_printf(out, "iommu: %u mappings; endpoints in no domain %s\n", m->mappings,
+                           m->bypass ? "reach memory" : "reach nothing");
     for (unsigned i = 0; i < domains; i++) {
         const Domain *d = domain_of(m, GPOINTER_TO_UINT(domain[i]));
-        g_string_append_printf(out, "domain %u: %u mappings%s, endpoints", d->id, (unsigned)g_tree_nnodes(d->mappings), d->bypass ? ", bypassed" : "");
+        g_string_append_printf(out, "domain %u: %u mappings%s, endpoints", d->id, (unsigned)g_tree_nnodes(d->mappings),
+                               d->bypass ? ", bypassed" : "");
         for (unsigned k = 0; k < endpoints; k++) {
             unsigned id = GPOINTER_TO_UINT(endpoint[k]);
             if (of_endpoint(m, id) == d)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a virtio-iommu holds: domains with their mappings, and which endpoint is in which. All functions take the lock inside, which is a leaf:
- * translations come from any thread.
+ * What a virtio-iommu holds: domains with their mappings, and which endpoint is in which. All functions take the lock
+ * inside, which is a leaf: translations come from any thread.
  */
 #ifndef HW_VIRTIO_IOMMU_MAP_H
 #define HW_VIRTIO_IOMMU_MAP_H
@@ -12,8 +12,17 @@
 
 enum { IOMMU_PAGE = 4096, IOMMU_MAPPINGS_MAX = 1 << 20, IOMMU_ENDPOINTS_MAX = 1 << 16, IOMMU_RESERVED_MAX = 16 };
 /* Status of a request (VIRTIO 1.2 section 5.13.6). */
-typedef enum IommuStatus { IOMMU_OK = 0, IOMMU_IOERR, IOMMU_UNSUPP, IOMMU_DEVERR, IOMMU_INVAL, IOMMU_RANGE, IOMMU_NOENT, IOMMU_FAULT,
-                           IOMMU_NOMEM } IommuStatus;
+typedef enum IommuStatus {
+    IOMMU_OK = 0,
+    IOMMU_IOERR,
+    IOMMU_UNSUPP,
+    IOMMU_DEVERR,
+    IOMMU_INVAL,
+    IOMMU_RANGE,
+    IOMMU_NOENT,
+    IOMMU_FAULT,
+    IOMMU_NOMEM
+} IommuStatus;
 
 /* Addresses that no mapping may hold; of messages: they pass as they are. */
 typedef struct IommuReserved { hwaddr first, last; bool msi; } IommuReserved;
@@ -33,7 +42,10 @@ void iommu_map_free(IommuMap *m);
 void iommu_map_clear(IommuMap *m); /* no domain, no endpoint in one */
 void iommu_map_set_bypass(IommuMap *m, bool bypass);
 
-/* Requests (5.13.6.3 to 5.13.6.6). The caller flushes what kept translations of the endpoint, or of all in the domain, after all but map. */
+/*
+ * Requests (5.13.6.3 to 5.13.6.6). The caller flushes what kept translations of the endpoint, or of all in the domain,
+ * after all but map.
+ */
 IommuStatus iommu_map_attach(IommuMap *m, uint32_t domain, uint32_t endpoint, bool bypass);
 IommuStatus iommu_map_detach(IommuMap *m, uint32_t domain, uint32_t endpoint);
 IommuStatus iommu_map_add(IommuMap *m, uint32_t domain, hwaddr first, hwaddr last, hwaddr to, unsigned access);

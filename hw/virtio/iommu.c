@@ -9,10 +9,33 @@
 #include "hw/virtio/iommu-map.h"
 #include "hw/virtio/virtio-pci.h"
 
-enum { VIRTIO_ID_IOMMU = 23, REQUESTS, EVENTS, QUEUE_SIZE = 256, CONFIG_SIZE = 40, CONFIG_BYPASS = 36, PROBE_SIZE = 512, FAULTS_MAX = 32 };
-enum { F_INPUT_RANGE = BIT(0), F_DOMAIN_RANGE = BIT(1), F_MAP_UNMAP = BIT(2), F_PROBE = BIT(4), F_MMIO = BIT(5), F_BYPASS_CONFIG = BIT(6) };
+enum {
+    VIRTIO_ID_IOMMU = 23,
+    REQUESTS,
+    EVENTS,
+    QUEUE_SIZE = 256,
+    CONFIG_SIZE = 40,
+    CONFIG_BYPASS = 36,
+    PROBE_SIZE = 512,
+    FAULTS_MAX = 32
+};
+enum {
+    F_INPUT_RANGE = BIT(0),
+    F_DOMAIN_RANGE = BIT(1),
+    F_MAP_UNMAP = BIT(2),
+    F_PROBE = BIT(4),
+    F_MMIO = BIT(5),
+    F_BYPASS_CONFIG = BIT(6)
+};
 enum { HEAD = 4, TAIL = 4, REQUEST_MAX = 72, ATTACH_BYPASS = 1, MAP_READ = 1, MAP_WRITE = 2, MAP_MMIO = 4 };
-enum { EVENT_SIZE = 24, REASON_DOMAIN = 1, REASON_MAPPING = 2, FAULT_READ = 1, FAULT_WRITE = 2, FAULT_ADDRESS = 1 << 8 };
+enum {
+    EVENT_SIZE = 24,
+    REASON_DOMAIN = 1,
+    REASON_MAPPING = 2,
+    FAULT_READ = 1,
+    FAULT_WRITE = 2,
+    FAULT_ADDRESS = 1 << 8
+};
 enum { PROPERTY_RESERVED = 1, PROPERTY_SIZE = 24, RESERVED_MSI = 1 };
 
 typedef struct Fault { hwaddr addr; uint32_t endpoint; unsigned access; bool attached; } Fault;
@@ -37,7 +60,10 @@ static uint32_t endpoint_of(const PciDevice *d) { return pci_attrs(d).requester;
 
 /* ---- translation ---- */
 
-static bool find(void *opaque, hwaddr addr, IommuEntry *out) { return iommu_map_find(&serving(opaque)->map, endpoint_of(opaque), addr, out); }
+static bool find(void *opaque, hwaddr addr, IommuEntry *out)
+{
+    return iommu_map_find(&serving(opaque)->map, endpoint_of(opaque), addr, out);
+}
 
 static void fault(void *opaque, hwaddr addr, unsigned access)
 {
@@ -45,7 +71,8 @@ static void fault(void *opaque, hwaddr addr, unsigned access)
     uint32_t endpoint = endpoint_of(opaque);
     Fault f = { addr, endpoint, access, iommu_map_attached(&s->map, endpoint) };
     uint64_t one = 1;
-    log_guest_error(((PciDevice *)opaque)->dev.id, "%s of 0x%" G_GINT64_MODIFIER "x, for which the IOMMU has no mapping",
+    log_guest_error(((PciDevice *)opaque)->dev.id,
+                    "%s of 0x%" G_GINT64_MODIFIER "x, for which the IOMMU has no mapping",
                     access & MEM_WRITE ? "write" : "read", (guint64)addr);
     g_mutex_lock(&s->lock);
     if (s->faults < FAULTS_MAX)
@@ -57,7 +84,10 @@ static void fault(void *opaque, hwaddr addr, unsigned access)
         TRACE(iommu_fault_lost, "%s", s->proxy.pci.dev.id);
 }
 
-static void visit(void *opaque, IommuEntryFn *fn, void *fn_opaque) { iommu_map_foreach(&serving(opaque)->map, endpoint_of(opaque), fn, fn_opaque); }
+static void visit(void *opaque, IommuEntryFn *fn, void *fn_opaque)
+{
+    iommu_map_foreach(&serving(opaque)->map, endpoint_of(opaque), fn, fn_opaque);
+}
 
 static const IommuOps ops = { find, visit, fault };
 
@@ -195,8 +225,12 @@ static IommuStatus do_probe(VirtioIommu *s, const uint8_t *r, uint8_t *propertie
 }
 
 enum { T_ATTACH = 1, T_DETACH, T_MAP, T_UNMAP, T_PROBE };
-static const struct { unsigned size; IommuStatus (*carry_out)(VirtioIommu *s, const uint8_t *request); } requests[] = {
-    [T_ATTACH] = { 20, do_attach }, [T_DETACH] = { 20, do_detach }, [T_MAP] = { 36, do_map }, [T_UNMAP] = { 28, do_unmap },
+static const struct { unsigned size; IommuStatus (*carry_out)(VirtioIommu *s, const uint8_t *request);
+} requests[] = {
+    [T_ATTACH] = { 20, do_attach },
+    [T_DETACH] = { 20, do_detach },
+    [T_MAP] = { 36, do_map },
+    [T_UNMAP] = { 28, do_unmap },
 };
 
 /* The status stands at the end of what the driver gives us to write; before it, properties. */
@@ -273,8 +307,13 @@ static void iommu_reset(VirtioDevice *v)
 }
 
 static const VirtioClass iommu_class = {
-    .name = "virtio-iommu", .id = VIRTIO_ID_IOMMU, .config_size = CONFIG_SIZE, .get_config = get_config, .set_config = set_config,
-    .features = F_INPUT_RANGE | F_DOMAIN_RANGE | F_MAP_UNMAP | F_PROBE | F_MMIO | F_BYPASS_CONFIG, .queue_notified = queue_notified,
+    .name = "virtio-iommu",
+    .id = VIRTIO_ID_IOMMU,
+    .config_size = CONFIG_SIZE,
+    .get_config = get_config,
+    .set_config = set_config,
+    .features = F_INPUT_RANGE | F_DOMAIN_RANGE | F_MAP_UNMAP | F_PROBE | F_MMIO | F_BYPASS_CONFIG,
+    .queue_notified = queue_notified,
     .reset = iommu_reset,
 };
 
@@ -354,16 +393,38 @@ static void describe(Device *d, GString *out)
 }
 
 static const Property props[] = {
-    DEFINE_PROP_BOOL("boot-bypass", VirtioIommu, boot_bypass, true, "until a driver says otherwise, all functions reach memory"),
+    DEFINE_PROP_BOOL("boot-bypass", VirtioIommu, boot_bypass, true,
+                     "until a driver says otherwise, all functions reach memory"),
     DEFINE_PROP_END,
 };
 static const StateField state[] = { STATE_STRUCT(VirtioIommu, v, virtio_state), STATE_BOOL(VirtioIommu, bypass),
                                     STATE_BUF(VirtioIommu, saved, IOMMU_SAVED_MAX), STATE_END_OF_TABLE };
-static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1057, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
-                                        .subsystem = 0x1100, .interrupt_pin = 1, .express = true };
+static const PciDeviceInfo pci_info = { .vendor = 0x1af4,
+                                        .device = 0x1057,
+                                        .class_code = 0x00ff00,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = 0x1100,
+                                        .interrupt_pin = 1,
+                                        .express = true };
 static const DeviceType iommu_type = {
-    .name = "virtio-iommu-pci", .alias = "virtio-iommu", .desc = "virtio IOMMU for all PCI functions", .category = "Misc",
-    .size = sizeof(VirtioIommu), .bus = "pci", .user_creatable = true, .load_first = true, .base = &virtio_pci_type, .props = props, .state = state,
-    .init = init, .start = start, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop, .info = describe, .class_data = &pci_info,
+    .name = "virtio-iommu-pci",
+    .alias = "virtio-iommu",
+    .desc = "virtio IOMMU for all PCI functions",
+    .category = "Misc",
+    .size = sizeof(VirtioIommu),
+    .bus = "pci",
+    .user_creatable = true,
+    .load_first = true,
+    .base = &virtio_pci_type,
+    .props = props,
+    .state = state,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
+    .info = describe,
+    .class_data = &pci_info,
 };
 DEVICE_REGISTER(iommu_type)

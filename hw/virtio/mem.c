@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-mem: memory in blocks that the guest takes and gives back, up to what the user asks for (VIRTIO 1.2 section 5.15). */
+/*
+ * virtio-mem: memory in blocks that the guest takes and gives back, up to what the user asks for (VIRTIO 1.2 section
+ * 5.15).
+ */
 #include "hw/virtio/mem.h"
 
 #include <inttypes.h>
@@ -14,7 +17,15 @@
 #define F_ACPI_PXM BIT(0)
 #define F_UNPLUGGED_INACCESSIBLE BIT(1)
 enum { REQ_PLUG = 0, REQ_UNPLUG, REQ_UNPLUG_ALL, REQ_STATE, ACK = 0, NACK, BUSY, ERROR, PLUGGED = 0, UNPLUGGED, MIXED };
-enum { CONFIG_SIZE = 56, REQUEST_SIZE = 24, RESPONSE_SIZE = 10, QUEUE_SIZE = 128, REQUESTS_MAX = 1024, BLOCKS_MAX = 1 << 20, VIRTIO_ID_MEM = 24 };
+enum {
+    CONFIG_SIZE = 56,
+    REQUEST_SIZE = 24,
+    RESPONSE_SIZE = 10,
+    QUEUE_SIZE = 128,
+    REQUESTS_MAX = 1024,
+    BLOCKS_MAX = 1 << 20,
+    VIRTIO_ID_MEM = 24
+};
 #define DEFAULT_BLOCK (2 * MiB)
 
 typedef struct VirtioMem {
@@ -66,7 +77,9 @@ static void discard(VirtioMem *m, uint64_t first, uint64_t count)
 /* The guest may take what lies below it: what is asked for, and some more, since not all of it may be fit. */
 static void resize_usable(VirtioMem *m, bool may_shrink)
 {
-    uint64_t want = m->requested ? MIN(m->mem.size, align_up(m->requested, m->block_size) + MAX(256 * MiB, 2 * m->block_size)) : 0;
+    uint64_t want = m->requested
+                        ? MIN(m->mem.size, align_up(m->requested, m->block_size) + MAX(256 * MiB, 2 * m->block_size))
+                        : 0;
     if (may_shrink || want > m->usable)
         m->usable = want;
 }
@@ -85,7 +98,8 @@ static bool range_of(const VirtioMem *m, uint64_t addr, uint64_t count, uint64_t
 {
     uint64_t at = addr - m->mem.addr;
     *first = at / m->block_size;
-    return count && addr >= m->mem.addr && at % m->block_size == 0 && at < m->usable && count <= (m->usable - at) / m->block_size;
+    return count && addr >= m->mem.addr && at % m->block_size == 0 && at < m->usable &&
+           count <= (m->usable - at) / m->block_size;
 }
 
 static unsigned set_range(VirtioMem *m, uint64_t addr, uint64_t count, bool plug)
@@ -188,8 +202,13 @@ static void get_config(VirtioDevice *v, uint8_t *c)
 }
 
 static const VirtioClass mem_class = {
-    .name = "virtio-mem", .id = VIRTIO_ID_MEM, .config_size = CONFIG_SIZE, .get_features = get_features, .get_config = get_config,
-    .queue_notified = queue_notified, .reset = mem_reset,
+    .name = "virtio-mem",
+    .id = VIRTIO_ID_MEM,
+    .config_size = CONFIG_SIZE,
+    .get_features = get_features,
+    .get_config = get_config,
+    .queue_notified = queue_notified,
+    .reset = mem_reset,
 };
 
 /* ---- the PCI device ---- */
@@ -200,8 +219,9 @@ static bool check_size(const VirtioMem *m, uint64_t requested, Error **errp)
 {
     if (requested <= m->mem.size && requested % m->block_size == 0)
         return true;
-    error_setf(errp, "device '%s': requested-size=%" PRIu64 " is not a multiple of block-size=%" PRIu64 " up to %" PRIu64, m->v.dev->id,
-               requested, m->block_size, m->mem.size);
+    error_setf(errp,
+               "device '%s': requested-size=%" PRIu64 " is not a multiple of block-size=%" PRIu64 " up to %" PRIu64,
+               m->v.dev->id, requested, m->block_size, m->mem.size);
     return false;
 }
 
@@ -235,7 +255,9 @@ static bool check_block_size(VirtioMem *m, Error **errp)
     m->block_size = m->block_size ? m->block_size : DEFAULT_BLOCK;
     if (m->block_size >= MiB && is_pow2(m->block_size) && m->mem.size % m->block_size == 0 && blocks(m) <= BLOCKS_MAX)
         return true;
-    error_setf(errp, "device '%s': block-size=%" PRIu64 " is no power of two of at least 1 MiB that divides the back end's %" PRIu64 " bytes",
+    error_setf(errp,
+               "device '%s': block-size=%" PRIu64
+               " is no power of two of at least 1 MiB that divides the back end's %" PRIu64 " bytes",
                m->proxy.pci.dev.id, m->block_size, m->mem.size);
     return false;
 }
@@ -302,11 +324,29 @@ static const StateField state[] = {
     STATE_STRUCT(VirtioMem, v, virtio_state), STATE_U64(VirtioMem, requested), STATE_U64(VirtioMem, usable),
     STATE_BUF(VirtioMem, map, BLOCKS_MAX / 8), STATE_TIMER(VirtioMem, more), STATE_END_OF_TABLE
 };
-static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1058, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
-                                        .subsystem = 0x1100, .interrupt_pin = 1, .express = true };
+static const PciDeviceInfo pci_info = { .vendor = 0x1af4,
+                                        .device = 0x1058,
+                                        .class_code = 0x00ff00,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = 0x1100,
+                                        .interrupt_pin = 1,
+                                        .express = true };
 static const DeviceType mem_type = {
-    .name = "virtio-mem-pci", .alias = "virtio-mem", .desc = "virtio memory: blocks that come and go", .category = "Misc",
-    .size = sizeof(VirtioMem), .bus = "pci", .user_creatable = true, .base = &virtio_pci_type, .props = props, .state = state, .init = init,
-    .start = start, .reset = reset, .loaded = loaded, .stop = stop, .class_data = &pci_info,
+    .name = "virtio-mem-pci",
+    .alias = "virtio-mem",
+    .desc = "virtio memory: blocks that come and go",
+    .category = "Misc",
+    .size = sizeof(VirtioMem),
+    .bus = "pci",
+    .user_creatable = true,
+    .base = &virtio_pci_type,
+    .props = props,
+    .state = state,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
+    .class_data = &pci_info,
 };
 DEVICE_REGISTER(mem_type)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-pmem: a memory back end that the guest sees as persistent memory, and flushes by request (VIRTIO 1.2 section 5.19). */
+/*
+ * virtio-pmem: a memory back end that the guest sees as persistent memory, and flushes by request (VIRTIO 1.2 section
+ * 5.19).
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -138,7 +141,12 @@ static void get_config(VirtioDevice *v, uint8_t *c)
 }
 
 static const VirtioClass pmem_class = {
-    .name = "virtio-pmem", .id = VIRTIO_ID_PMEM, .config_size = CONFIG_SIZE, .get_config = get_config, .queue_notified = queue_notified, .reset = pmem_reset,
+    .name = "virtio-pmem",
+    .id = VIRTIO_ID_PMEM,
+    .config_size = CONFIG_SIZE,
+    .get_config = get_config,
+    .queue_notified = queue_notified,
+    .reset = pmem_reset,
 };
 
 /* ---- the PCI device ---- */
@@ -193,11 +201,30 @@ static void describe(Device *d, GString *out)
 
 static const Property props[] = { MEMORY_DEVICE_PROPS(VirtioPmem, mem, "memaddr"), DEFINE_PROP_END };
 static const StateField state[] = { STATE_STRUCT(VirtioPmem, v, virtio_state), STATE_END_OF_TABLE };
-static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x105b, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
-                                        .subsystem = 0x1100, .interrupt_pin = 1, .express = true };
+static const PciDeviceInfo pci_info = { .vendor = 0x1af4,
+                                        .device = 0x105b,
+                                        .class_code = 0x00ff00,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = 0x1100,
+                                        .interrupt_pin = 1,
+                                        .express = true };
 static const DeviceType pmem_type = {
-    .name = "virtio-pmem-pci", .alias = "virtio-pmem", .desc = "virtio persistent memory", .category = "Storage", .size = sizeof(VirtioPmem),
-    .bus = "pci", .user_creatable = true, .base = &virtio_pci_type, .props = props, .state = state, .init = init, .start = start, .saving = saving,
-    .loaded = loaded, .stop = stop, .info = describe, .class_data = &pci_info,
+    .name = "virtio-pmem-pci",
+    .alias = "virtio-pmem",
+    .desc = "virtio persistent memory",
+    .category = "Storage",
+    .size = sizeof(VirtioPmem),
+    .bus = "pci",
+    .user_creatable = true,
+    .base = &virtio_pci_type,
+    .props = props,
+    .state = state,
+    .init = init,
+    .start = start,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
+    .info = describe,
+    .class_data = &pci_info,
 };
 DEVICE_REGISTER(pmem_type)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Sources of random bytes. Requests wait in a list; the main thread serves the first one when its source has something. */
+/*
+ * Sources of random bytes. Requests wait in a list; the main thread serves the first one when its source has something.
+ */
 #include "hw/virtio/rng-backend.h"
 
 #include <errno.h>
@@ -158,7 +160,8 @@ static bool file_ready(int fd, unsigned ready, void *opaque)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return true;
         if (n <= 0) {
-            warn_reportf("object '%s': '%s' gives no more bytes: %s", b->object.id, b->filename, n ? g_strerror(errno) : "it is at its end");
+            warn_reportf("object '%s': '%s' gives no more bytes: %s", b->object.id, b->filename,
+                         n ? g_strerror(errno) : "it is at its end");
             b->watch = 0;
             return false;
         }
@@ -176,7 +179,8 @@ static bool file_complete(Object *o, Error **errp)
     begin(b);
     b->fd = open(b->filename, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (b->fd < 0)
-        error_setf(errp, "object '%s': can't open '%s': %s; give filename= of a source of random bytes", o->id, b->filename, g_strerror(errno));
+        error_setf(errp, "object '%s': can't open '%s': %s; give filename= of a source of random bytes", o->id,
+                   b->filename, g_strerror(errno));
     return b->fd >= 0;
 }
 
@@ -234,15 +238,23 @@ static bool egd_complete(Object *o, Error **errp)
 
 /* ---- types ---- */
 
-static const Property file_props[] = { DEFINE_PROP_STRING("filename", RngBackend, filename, "/dev/urandom", "file to read"), DEFINE_PROP_END };
+static const Property file_props[] = {
+    DEFINE_PROP_STRING("filename", RngBackend, filename, "/dev/urandom", "file to read"), DEFINE_PROP_END
+};
 static const Property egd_props[] = { DEFINE_PROP_CHARDEV("chardev", RngBackend, chardev), DEFINE_PROP_END };
 #define COMMON .kind = RNG_BACKEND_KIND, .size = sizeof(RngBackend), .finalize = finalize
 static const RngType builtin_type = {
-    { .name = "rng-builtin", .desc = "random bytes of the host's kernel", .complete = builtin_complete, COMMON }, builtin_serve };
+    { .name = "rng-builtin", .desc = "random bytes of the host's kernel", .complete = builtin_complete, COMMON },
+    builtin_serve
+};
 static const RngType file_type = {
-    { .name = "rng-random", .desc = "random bytes of a file", .props = file_props, .complete = file_complete, COMMON }, file_serve };
+    { .name = "rng-random", .desc = "random bytes of a file", .props = file_props, .complete = file_complete, COMMON },
+    file_serve
+};
 static const RngType egd_type = {
-    { .name = "rng-egd", .desc = "random bytes of a daemon", .props = egd_props, .complete = egd_complete, COMMON }, egd_serve };
+    { .name = "rng-egd", .desc = "random bytes of a daemon", .props = egd_props, .complete = egd_complete, COMMON },
+    egd_serve
+};
 
 static void __attribute__((constructor)) register_types(void)
 {

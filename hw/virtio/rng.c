@@ -79,7 +79,9 @@ static void rng_reset(VirtioDevice *v)
     r->quota = r->max_bytes;
 }
 
-static const VirtioClass rng_class = { .name = "virtio-rng", .id = VIRTIO_ID_RNG, .queue_notified = queue_notified, .reset = rng_reset };
+static const VirtioClass rng_class = {
+    .name = "virtio-rng", .id = VIRTIO_ID_RNG, .queue_notified = queue_notified, .reset = rng_reset
+};
 
 static void init(Device *d)
 {
@@ -127,19 +129,36 @@ static void stop(Device *d)
 
 static const Property props[] = {
     DEFINE_PROP_STRING("rng", VirtioRng, rng, NULL, "id of the -object rng-*; none: the host's generator"),
-    PROP_(PROP_U64, "max-bytes", VirtioRng, max_bytes, INT64_MAX, "bytes in a period at most", .min = 1, .max = INT64_MAX),
+    PROP_(PROP_U64, "max-bytes", VirtioRng, max_bytes, INT64_MAX, "bytes in a period at most", .min = 1,
+          .max = INT64_MAX),
     PROP_(PROP_U32, "period", VirtioRng, period_ms, 1 << 16, "milliseconds", .min = 1, .max = UINT32_MAX),
     DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_STRUCT(VirtioRng, v, virtio_state), STATE_U64(VirtioRng, quota), VIRTQ_HELD_STATE(VirtioRng, held),
-                                    STATE_TIMER(VirtioRng, period), STATE_END_OF_TABLE };
-static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1005, .class_code = 0x00ff00, .subsystem_vendor = 0x1af4,
-                                        .subsystem = VIRTIO_ID_RNG, .interrupt_pin = 1, .express = true };
-#define COMMON .category = "Misc", .size = sizeof(VirtioRng), .user_creatable = true, .props = props, .state = state, .init = init, .start = start, \
+static const StateField state[] = { STATE_STRUCT(VirtioRng, v, virtio_state), STATE_U64(VirtioRng, quota),
+                                    VIRTQ_HELD_STATE(VirtioRng, held), STATE_TIMER(VirtioRng, period),
+                                    STATE_END_OF_TABLE };
+static const PciDeviceInfo pci_info = { .vendor = 0x1af4,
+                                        .device = 0x1005,
+                                        .class_code = 0x00ff00,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = VIRTIO_ID_RNG,
+                                        .interrupt_pin = 1,
+                                        .express = true };
+#define COMMON \
+    .category = "Misc", .size = sizeof(VirtioRng), .user_creatable = true, .props = props, .state = state, \
+    .init = init, .start = start, \
     .saving = saving, .loaded = loaded, .stop = stop
-static const DeviceType rng_pci = { .name = "virtio-rng-pci", .alias = "virtio-rng", .desc = "virtio random bytes", .bus = "pci",
-                                    .base = &virtio_pci_type, .class_data = &pci_info, COMMON };
+static const DeviceType rng_pci = { .name = "virtio-rng-pci",
+                                    .alias = "virtio-rng",
+                                    .desc = "virtio random bytes",
+                                    .bus = "pci",
+                                    .base = &virtio_pci_type,
+                                    .class_data = &pci_info,
+                                    COMMON };
 DEVICE_REGISTER(rng_pci)
-static const DeviceType rng_mmio = { .name = "virtio-rng-device", .desc = "virtio random bytes, behind a virtio-bus", .bus = "virtio-bus",
-                                     .base = &virtio_device_type, COMMON };
+static const DeviceType rng_mmio = { .name = "virtio-rng-device",
+                                     .desc = "virtio random bytes, behind a virtio-bus",
+                                     .bus = "virtio-bus",
+                                     .base = &virtio_device_type,
+                                     COMMON };
 DEVICE_REGISTER(rng_mmio)

@@ -46,6 +46,8 @@ void virtio_doors_look(VirtioDoors *d)
 
 void virtio_doors_info(const VirtioDoors *d, const VirtioDevice *v, unsigned notifies, GString *out)
 {
-    g_string_append_printf(out, "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER "x, doorbell rung %u times, %u by file descriptor\n", v->status,
-                           (guint64)v->guest_features, notifies + d->signals, d->signals);
+    g_string_append_printf(out,
+                           "virtio: status 0x%02x, features 0x%" G_GINT64_MODIFIER
+                           "x, doorbell rung %u times, %u by file descriptor\n",
+                           v->status, (guint64)v->guest_features, notifies + d->signals, d->signals);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The doorbells of a virtio device that are no exits (hw/core/doorbell.h): one for each queue, while the driver runs it; for the transports. */
+/*
+ * The doorbells of a virtio device that are no exits (hw/core/doorbell.h): one for each queue, while the driver runs
+ * it; for the transports.
+ */
 #ifndef HW_VIRTIO_VIRTIO_DOORS_H
 #define HW_VIRTIO_VIRTIO_DOORS_H
 
@@ -16,7 +19,10 @@ typedef struct VirtioDoors {
 /* Give `door` the places where the driver writes for that queue. */
 typedef void VirtioDoorPlaces(Doorbell *door, void *transport, unsigned queue);
 
-/* All under the device's domain. update: the device's status may have changed; open while `wanted`, possible and running. */
+/*
+ * All under the device's domain. update: the device's status may have changed; open while `wanted`, possible and
+ * running.
+ */
 void virtio_doors_update(VirtioDoors *d, VirtioDevice *v, bool wanted, VirtioDoorPlaces *places, void *transport);
 void virtio_doors_close(VirtioDoors *d);
 void virtio_doors_look(VirtioDoors *d); /* before the device is saved: serve those that have rung */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio over MMIO, with the present and the legacy interface (VIRTIO 1.2, sections 4.2.2 and 4.2.4), and its bus for one device. */
+/*
+ * virtio over MMIO, with the present and the legacy interface (VIRTIO 1.2, sections 4.2.2 and 4.2.4), and its bus for
+ * one device.
+ */
 #include <string.h>
 #include "base/bits.h"
 #include "base/log.h"
@@ -7,10 +10,36 @@
 #include "hw/core/machine.h"
 #include "hw/virtio/virtio-proxy.h"
 
-enum { R_MAGIC = 0x00, R_VERSION = 0x04, R_DEVICE = 0x08, R_VENDOR = 0x0c, R_FEATURES = 0x10, R_FEATURES_SEL = 0x14, R_DRIVER_FEATURES = 0x20,
-       R_DRIVER_FEATURES_SEL = 0x24, R_PAGE_SIZE = 0x28, R_QUEUE_SEL = 0x30, R_QUEUE_MAX = 0x34, R_QUEUE_NUM = 0x38, R_QUEUE_ALIGN = 0x3c,
-       R_QUEUE_PFN = 0x40, R_QUEUE_READY = 0x44, R_NOTIFY = 0x50, R_ISR = 0x60, R_ACK = 0x64, R_STATUS = 0x70, R_DESC = 0x80, R_DRIVER = 0x90,
-       R_DEVICE_AREA = 0xa0, R_SHM_SEL = 0xac, R_SHM = 0xb0, R_SHM_LAST = 0xbc, R_GENERATION = 0xfc, R_CONFIG = 0x100, SIZE = 0x200 };
+enum {
+    R_MAGIC = 0x00,
+    R_VERSION = 0x04,
+    R_DEVICE = 0x08,
+    R_VENDOR = 0x0c,
+    R_FEATURES = 0x10,
+    R_FEATURES_SEL = 0x14,
+    R_DRIVER_FEATURES = 0x20,
+    R_DRIVER_FEATURES_SEL = 0x24,
+    R_PAGE_SIZE = 0x28,
+    R_QUEUE_SEL = 0x30,
+    R_QUEUE_MAX = 0x34,
+    R_QUEUE_NUM = 0x38,
+    R_QUEUE_ALIGN = 0x3c,
+    R_QUEUE_PFN = 0x40,
+    R_QUEUE_READY = 0x44,
+    R_NOTIFY = 0x50,
+    R_ISR = 0x60,
+    R_ACK = 0x64,
+    R_STATUS = 0x70,
+    R_DESC = 0x80,
+    R_DRIVER = 0x90,
+    R_DEVICE_AREA = 0xa0,
+    R_SHM_SEL = 0xac,
+    R_SHM = 0xb0,
+    R_SHM_LAST = 0xbc,
+    R_GENERATION = 0xfc,
+    R_CONFIG = 0x100,
+    SIZE = 0x200
+};
 enum { MAGIC = 0x74726976, VENDOR = 0x554d4551, ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
 typedef struct VirtioBus {
@@ -62,7 +91,8 @@ static void mmio_notify(VirtioDevice *v, VirtQueue *q)
 
 static void door_places(Doorbell *door, void *transport, unsigned queue)
 {
-    doorbell_add_place(door, ((VirtioMmio *)transport)->dev.region[0], (MemNotifier){ .offset = R_NOTIFY, .size = 4, .match = true, .value = queue });
+    doorbell_add_place(door, ((VirtioMmio *)transport)->dev.region[0],
+                       (MemNotifier){ .offset = R_NOTIFY, .size = 4, .match = true, .value = queue });
 }
 
 /* The line goes with them: by file descriptor, then as a wire, or the other way round. */
@@ -93,7 +123,10 @@ static void close_doors(VirtioMmio *m)
 
 /* ---- registers ---- */
 
-static VirtQueue *selected(VirtioMmio *m) { return m->queue_sel < m->v->queue_count ? &m->v->queue[m->queue_sel] : NULL; }
+static VirtQueue *selected(VirtioMmio *m)
+{
+    return m->queue_sel < m->v->queue_count ? &m->v->queue[m->queue_sel] : NULL;
+}
 
 static uint64_t offered(VirtioMmio *m)
 {
@@ -243,7 +276,10 @@ static MemResult locked_access(VirtioMmio *m, hwaddr at, unsigned size, uint64_t
     return r;
 }
 
-static MemResult mmio_read(void *opaque, hwaddr at, unsigned size, uint64_t *value, MemAttrs attrs) { return locked_access(opaque, at, size, value, false); }
+static MemResult mmio_read(void *opaque, hwaddr at, unsigned size, uint64_t *value, MemAttrs attrs)
+{
+    return locked_access(opaque, at, size, value, false);
+}
 static MemResult mmio_write(void *opaque, hwaddr at, unsigned size, uint64_t value, MemAttrs attrs)
 {
     return locked_access(opaque, at, size, &value, true);
@@ -273,7 +309,9 @@ static void bus_path(Bus *b, const Device *d, GString *out)
     g_string_append_printf(out, "/virtio-mmio@%016" G_GINT64_MODIFIER "x", (guint64)((VirtioBus *)b)->transport->addr);
 }
 
-static const BusType virtio_bus_type = { .kind = "virtio-bus", .plug = bus_plug, .unplug = bus_unplug, .path = bus_path, .full = bus_full };
+static const BusType virtio_bus_type = {
+    .kind = "virtio-bus", .plug = bus_plug, .unplug = bus_unplug, .path = bus_path, .full = bus_full
+};
 
 bool virtio_mmio_used(const Device *transport) { return ((const VirtioMmio *)transport)->plug; }
 
@@ -325,20 +363,35 @@ static void mmio_stop(Device *d) { bus_fini(&((VirtioMmio *)d)->bus.bus); }
 
 static const Property mmio_props[] = {
     DEFINE_PROP_BOOL("force-legacy", VirtioMmio, legacy, true, "the interface of before VIRTIO 1.0"),
-    DEFINE_PROP_BOOL("ioeventfd", VirtioMmio, ioeventfd, true, "doorbells that are no exits, where the accelerator can"),
+    DEFINE_PROP_BOOL("ioeventfd", VirtioMmio, ioeventfd, true,
+                     "doorbells that are no exits, where the accelerator can"),
     DEFINE_PROP_U32("index", VirtioMmio, index, 0, "of its bus: virtio-mmio-bus.N"),
     DEFINE_PROP_U64("addr", VirtioMmio, addr, 0, "where the board has put it"),
     DEFINE_PROP_END,
 };
-static const StateField mmio_state[] = {
-    STATE_U32(VirtioMmio, features_sel), STATE_U32(VirtioMmio, driver_features_sel), STATE_U32(VirtioMmio, page_size), STATE_U32(VirtioMmio, queue_sel),
-    STATE_U32_ARRAY(VirtioMmio, queue_align), STATE_U64(VirtioMmio, driver_features), STATE_END_OF_TABLE
-};
+static const StateField mmio_state[] = { STATE_U32(VirtioMmio, features_sel),
+                                         STATE_U32(VirtioMmio, driver_features_sel),
+                                         STATE_U32(VirtioMmio, page_size),
+                                         STATE_U32(VirtioMmio, queue_sel),
+                                         STATE_U32_ARRAY(VirtioMmio, queue_align),
+                                         STATE_U64(VirtioMmio, driver_features),
+                                         STATE_END_OF_TABLE };
 static const char *const mmio_pins[] = { "irq", NULL };
 static const char *const mmio_provides[] = { "virtio-bus", NULL };
 static const DeviceType mmio_type = {
-    .name = "virtio-mmio", .desc = "virtio over MMIO", .category = "Misc", .size = sizeof(VirtioMmio), .provides = mmio_provides, .props = mmio_props,
-    .state = mmio_state, .out_pins = mmio_pins, .start = mmio_start, .reset = mmio_reset, .loaded = mmio_loaded, .stop = mmio_stop, .info = mmio_info,
+    .name = "virtio-mmio",
+    .desc = "virtio over MMIO",
+    .category = "Misc",
+    .size = sizeof(VirtioMmio),
+    .provides = mmio_provides,
+    .props = mmio_props,
+    .state = mmio_state,
+    .out_pins = mmio_pins,
+    .start = mmio_start,
+    .reset = mmio_reset,
+    .loaded = mmio_loaded,
+    .stop = mmio_stop,
+    .info = mmio_info,
 };
 DEVICE_REGISTER(mmio_type)
 
@@ -383,12 +436,21 @@ static const Property plug_props[] = {
     DEFINE_PROP_BOOL("packed", VirtioPlug, packed, false, "offer packed rings"),
     DEFINE_PROP_BOOL("event_idx", VirtioPlug, event_idx, true, "offer event indexes"),
     DEFINE_PROP_BOOL("indirect_desc", VirtioPlug, indirect, true, "offer indirect descriptors"),
-    DEFINE_PROP_BOOL("iommu_platform", VirtioPlug, iommu_platform, false, "tell the driver that memory is reached as by other devices"),
+    DEFINE_PROP_BOOL("iommu_platform", VirtioPlug, iommu_platform, false,
+                     "tell the driver that memory is reached as by other devices"),
     DEFINE_PROP_END,
 };
 const DeviceType virtio_device_type = {
-    .name = "virtio-device", .desc = "virtio behind another transport", .category = "Misc", .size = sizeof(VirtioPlug), .bus = "virtio-bus",
-    .props = plug_props, .reset = plug_reset, .saving = plug_saving, .loaded = plug_loaded, .stop = plug_stop,
+    .name = "virtio-device",
+    .desc = "virtio behind another transport",
+    .category = "Misc",
+    .size = sizeof(VirtioPlug),
+    .bus = "virtio-bus",
+    .props = plug_props,
+    .reset = plug_reset,
+    .saving = plug_saving,
+    .loaded = plug_loaded,
+    .stop = plug_stop,
 };
 
 /* ---- either transport ---- */

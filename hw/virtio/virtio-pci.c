@@ -5,8 +5,17 @@
 #include "base/bits.h"
 
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
-enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, WINDOW = 0x1000, NOTIFY_MULTIPLIER = 4, PAGE = 4096,
-       LEGACY_SIZE = 128, LEGACY_NOTIFY = 16 };
+enum {
+    AT_COMMON = 0,
+    AT_ISR = 0x1000,
+    AT_DEVICE = 0x2000,
+    AT_NOTIFY = 0x3000,
+    WINDOW = 0x1000,
+    NOTIFY_MULTIPLIER = 4,
+    PAGE = 4096,
+    LEGACY_SIZE = 128,
+    LEGACY_NOTIFY = 16
+};
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2, MODERN_ID = 0x1040 };
 
 static VirtioPci *of_device(VirtioDevice *v) { return (VirtioPci *)v->dev; }
@@ -39,7 +48,10 @@ static uint8_t take_isr(VirtioPci *p)
     return isr;
 }
 
-static uint16_t checked_vector(VirtioPci *p, uint64_t value) { return value < p->vectors ? (uint16_t)value : VIRTIO_NO_VECTOR; }
+static uint16_t checked_vector(VirtioPci *p, uint64_t value)
+{
+    return value < p->vectors ? (uint16_t)value : VIRTIO_NO_VECTOR;
+}
 
 /* --- doorbells that are no exits --- */
 
@@ -55,7 +67,8 @@ static void door_places(Doorbell *door, void *transport, unsigned queue)
     if (p->notify_port)
         doorbell_add_place(door, p->notify_port, (MemNotifier){ .size = 2, .match = true, .value = queue });
     if (p->legacy)
-        doorbell_add_place(door, p->legacy, (MemNotifier){ .offset = LEGACY_NOTIFY, .size = 2, .match = true, .value = queue });
+        doorbell_add_place(door, p->legacy,
+                           (MemNotifier){ .offset = LEGACY_NOTIFY, .size = 2, .match = true, .value = queue });
 }
 
 static void update_doors(VirtioPci *p) { virtio_doors_update(&p->doors, p->v, p->ioeventfd, door_places, p); }
@@ -80,7 +93,11 @@ static bool loaded(Device *d, Error **errp)
 
 /* --- common configuration (4.1.4.3): one row a field --- */
 
-typedef struct Field { uint8_t at, size; uint64_t (*get)(VirtioPci *p, VirtQueue *q); void (*set)(VirtioPci *p, VirtQueue *q, uint64_t value); } Field;
+typedef struct Field {
+    uint8_t at, size;
+    uint64_t (*get)(VirtioPci *p, VirtQueue *q);
+    void (*set)(VirtioPci *p, VirtQueue *q, uint64_t value);
+} Field;
 #define GET(name) static uint64_t get_##name(VirtioPci *p, VirtQueue *q)
 #define SET(name) static void set_##name(VirtioPci *p, VirtQueue *q, uint64_t value)
 
@@ -89,14 +106,20 @@ static uint64_t host_features(VirtioPci *p)
     VirtioDevice *v = p->v;
     return v->host_features | (v->cls->get_features ? v->cls->get_features(v) : 0);
 }
-static void set_half(uint64_t *field, unsigned half, uint64_t value) { *field = half > 1 ? *field : bits_set(*field, half * 32, 32, value); }
+static void set_half(uint64_t *field, unsigned half, uint64_t value)
+{
+    *field = half > 1 ? *field : bits_set(*field, half * 32, 32, value);
+}
 
 GET(dfselect) { return p->device_feature_select; }
 SET(dfselect) { p->device_feature_select = (uint32_t)value; }
 GET(df) { return p->device_feature_select > 1 ? 0 : host_features(p) >> (32 * p->device_feature_select) & UINT32_MAX; }
 GET(gfselect) { return p->driver_feature_select; }
 SET(gfselect) { p->driver_feature_select = (uint32_t)value; }
-GET(gf) { return p->driver_feature_select > 1 ? 0 : p->driver_features >> (32 * p->driver_feature_select) & UINT32_MAX; }
+GET(gf)
+{
+    return p->driver_feature_select > 1 ? 0 : p->driver_features >> (32 * p->driver_feature_select) & UINT32_MAX;
+}
 SET(gf)
 {
     set_half(&p->driver_features, p->driver_feature_select, value);
@@ -109,7 +132,8 @@ GET(status) { return p->v->status; }
 SET(status)
 {
     VirtioDevice *v = p->v;
-    if (value & VIRTIO_STATUS_FEATURES_OK && !(v->status & VIRTIO_STATUS_FEATURES_OK) && !virtio_features_fit(p->driver_features, host_features(p)))
+    if (value & VIRTIO_STATUS_FEATURES_OK && !(v->status & VIRTIO_STATUS_FEATURES_OK) &&
+        !virtio_features_fit(p->driver_features, host_features(p)))
         value &= ~(uint64_t)VIRTIO_STATUS_FEATURES_OK;
     virtio_set_status(v, (uint8_t)value);
     update_doors(p);
@@ -157,15 +181,33 @@ ADDRESS(driver, driver)
 ADDRESS(device, device)
 
 static const Field common[] = {
-    { 0, 4, get_dfselect, set_dfselect }, { 4, 4, get_df, NULL }, { 8, 4, get_gfselect, set_gfselect }, { 12, 4, get_gf, set_gf },
-    { 16, 2, get_config_vector, set_config_vector }, { 18, 2, get_queues, NULL }, { 20, 1, get_status, set_status }, { 21, 1, get_generation, NULL },
-    { 22, 2, get_qselect, set_qselect }, { 24, 2, get_qsize, set_qsize }, { 26, 2, get_qvector, set_qvector }, { 28, 2, get_qenable, set_qenable },
-    { 30, 2, get_qnotify, NULL }, { 32, 4, get_desc_lo, set_desc_lo }, { 36, 4, get_desc_hi, set_desc_hi }, { 40, 4, get_driver_lo, set_driver_lo },
-    { 44, 4, get_driver_hi, set_driver_hi }, { 48, 4, get_device_lo, set_device_lo }, { 52, 4, get_device_hi, set_device_hi }, { 56, 2, get_qnotify, NULL },
+    { 0, 4, get_dfselect, set_dfselect },
+    { 4, 4, get_df, NULL },
+    { 8, 4, get_gfselect, set_gfselect },
+    { 12, 4, get_gf, set_gf },
+    { 16, 2, get_config_vector, set_config_vector },
+    { 18, 2, get_queues, NULL },
+    { 20, 1, get_status, set_status },
+    { 21, 1, get_generation, NULL },
+    { 22, 2, get_qselect, set_qselect },
+    { 24, 2, get_qsize, set_qsize },
+    { 26, 2, get_qvector, set_qvector },
+    { 28, 2, get_qenable, set_qenable },
+    { 30, 2, get_qnotify, NULL },
+    { 32, 4, get_desc_lo, set_desc_lo },
+    { 36, 4, get_desc_hi, set_desc_hi },
+    { 40, 4, get_driver_lo, set_driver_lo },
+    { 44, 4, get_driver_hi, set_driver_hi },
+    { 48, 4, get_device_lo, set_device_lo },
+    { 52, 4, get_device_hi, set_device_hi },
+    { 56, 2, get_qnotify, NULL },
     { 58, 2, get_qreset, set_qreset },
 };
 
-static VirtQueue *selected(VirtioPci *p) { return p->queue_select < p->v->queue_count ? &p->v->queue[p->queue_select] : NULL; }
+static VirtQueue *selected(VirtioPci *p)
+{
+    return p->queue_select < p->v->queue_count ? &p->v->queue[p->queue_select] : NULL;
+}
 
 static const Field *find_field(const Field *table, unsigned count, hwaddr at, unsigned size)
 {
@@ -361,7 +403,10 @@ static void add_modern(VirtioPci *p)
     add_cap(p, CAP_NOTIFY, 2, 0, 4, 20); /* the multiplier is 0 */
 }
 
-static bool on_root_bus(const VirtioPci *p) { return !p->pci.bus || !p->pci.dev.bus->parent || p->pci.dev.bus->parent->type->base != &pci_device_type; }
+static bool on_root_bus(const VirtioPci *p)
+{
+    return !p->pci.bus || !p->pci.dev.bus->parent || p->pci.dev.bus->parent->type->base != &pci_device_type;
+}
 
 /* Without VIRTIO_F_ACCESS_PLATFORM the driver's addresses are those of memory, whatever stands between (6.1). */
 void virtio_pci_init(VirtioPci *p, VirtioDevice *v, const VirtioClass *cls)
@@ -387,7 +432,10 @@ bool virtio_pci_ready(VirtioPci *p, VirtioDevice *v, Error **errp)
         return false;
     }
     if (legacy && p->iommu_platform) {
-        error_setf(errp, "device '%s': iommu_platform=on: drivers from before VIRTIO 1.0 do not know it; add disable-legacy=on", d->dev.id);
+        error_setf(
+            errp,
+            "device '%s': iommu_platform=on: drivers from before VIRTIO 1.0 do not know it; add disable-legacy=on",
+            d->dev.id);
         return false;
     }
     if (p->vectors == UINT32_MAX)
@@ -443,31 +491,50 @@ static void info(Device *d, GString *out)
 }
 
 static const Property props[] = {
-    DEFINE_PROP_ENUM("disable-legacy", VirtioPci, disable_legacy, PCI_AUTO, pci_on_off_auto, "no interface for drivers older than VIRTIO 1.0"),
-    DEFINE_PROP_BOOL("disable-modern", VirtioPci, disable_modern, false, "only the interface for drivers older than VIRTIO 1.0"),
+    DEFINE_PROP_ENUM("disable-legacy", VirtioPci, disable_legacy, PCI_AUTO, pci_on_off_auto,
+                     "no interface for drivers older than VIRTIO 1.0"),
+    DEFINE_PROP_BOOL("disable-modern", VirtioPci, disable_modern, false,
+                     "only the interface for drivers older than VIRTIO 1.0"),
     DEFINE_PROP_BOOL("packed", VirtioPci, packed, false, "offer packed rings"),
     DEFINE_PROP_BOOL("event_idx", VirtioPci, event_idx, true, "offer event indexes"),
     DEFINE_PROP_BOOL("indirect_desc", VirtioPci, indirect, true, "offer indirect descriptors"),
-    DEFINE_PROP_BOOL("iommu_platform", VirtioPci, iommu_platform, false, "memory is reached through the IOMMU, if there is one"),
+    DEFINE_PROP_BOOL("iommu_platform", VirtioPci, iommu_platform, false,
+                     "memory is reached through the IOMMU, if there is one"),
     DEFINE_PROP_BOOL("ats", VirtioPci, ats, false, "show the capability of address translation services"),
-    DEFINE_PROP_BOOL("x-ats-page-aligned", VirtioPci, ats_aligned, true, "in it: untranslated addresses of requests are those of pages"),
+    DEFINE_PROP_BOOL("x-ats-page-aligned", VirtioPci, ats_aligned, true,
+                     "in it: untranslated addresses of requests are those of pages"),
     DEFINE_PROP_BOOL("ioeventfd", VirtioPci, ioeventfd, true, "doorbells that are no exits, where the accelerator can"),
-    PROP_(PROP_U32, "vectors", VirtioPci, vectors, UINT32_MAX, "MSI-X vectors, 0: none; 4294967295: one for each queue and one more", .max = UINT32_MAX),
+    PROP_(PROP_U32, "vectors", VirtioPci, vectors, UINT32_MAX,
+          "MSI-X vectors, 0: none; 4294967295: one for each queue and one more", .max = UINT32_MAX),
     DEFINE_PROP_BOOL("page-per-vq", VirtioPci, page_per_vq, false, "the doorbells of queues are a page apart"),
     DEFINE_PROP_BOOL("modern-pio-notify", VirtioPci, pio_notify, false, "a doorbell by I/O port, too"),
-    DEFINE_PROP_BOOL("queue_reset", VirtioPci, queue_reset, true, "queues can be reset one by one, where the device knows how"),
+    DEFINE_PROP_BOOL("queue_reset", VirtioPci, queue_reset, true,
+                     "queues can be reset one by one, where the device knows how"),
     DEFINE_PROP_END,
 };
-static const StateField state[] = {
-    STATE_U32(VirtioPci, device_feature_select), STATE_U32(VirtioPci, driver_feature_select), STATE_U16(VirtioPci, queue_select),
-    STATE_U64(VirtioPci, driver_features), STATE_END_OF_TABLE
-};
+static const StateField state[] = { STATE_U32(VirtioPci, device_feature_select),
+                                    STATE_U32(VirtioPci, driver_feature_select), STATE_U16(VirtioPci, queue_select),
+                                    STATE_U64(VirtioPci, driver_features), STATE_END_OF_TABLE };
 
 static const DeviceVariant variants[] = {
-    { "-transitional", "disable-legacy=off,disable-modern=off" }, { "-non-transitional", "disable-legacy=on,disable-modern=off" }, { NULL },
+    { "-transitional", "disable-legacy=off,disable-modern=off" },
+    { "-non-transitional", "disable-legacy=on,disable-modern=off" },
+    { NULL },
 };
 
 const DeviceType virtio_pci_type = {
-    .name = "virtio-pci", .desc = "virtio over PCI", .category = "Misc", .size = sizeof(VirtioPci), .bus = "pci", .base = &pci_device_type,
-    .props = props, .state = state, .reset = reset, .saving = saving, .loaded = loaded, .stop = stop, .info = info, .variants = variants,
+    .name = "virtio-pci",
+    .desc = "virtio over PCI",
+    .category = "Misc",
+    .size = sizeof(VirtioPci),
+    .bus = "pci",
+    .base = &pci_device_type,
+    .props = props,
+    .state = state,
+    .reset = reset,
+    .saving = saving,
+    .loaded = loaded,
+    .stop = stop,
+    .info = info,
+    .variants = variants,
 };

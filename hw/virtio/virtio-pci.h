@@ -8,8 +8,9 @@
 #include "hw/virtio/virtio.h"
 
 /*
- * A type says .base = &virtio_pci_type and gives the identity of a transitional device (1af4:1000 + …) as PciDeviceInfo; its structure begins
- * with a VirtioPci. Its start() calls virtio_pci_init(), adds queues, then virtio_pci_ready().
+ * A type says .base = &virtio_pci_type and gives the identity of a transitional device (1af4:1000 + …) as
+ * PciDeviceInfo; its structure begins with a VirtioPci. Its start() calls virtio_pci_init(), adds queues, then
+ * virtio_pci_ready().
  */
 typedef struct VirtioPci {
     PciDevice pci;
@@ -17,7 +18,8 @@ typedef struct VirtioPci {
     MemRegion *modern, *legacy, *notify_port;
     /* properties */
     int disable_legacy; /* on, off, auto */
-    bool disable_modern, packed, event_idx, indirect, iommu_platform, ats, ats_aligned, page_per_vq, pio_notify, queue_reset;
+    bool disable_modern, packed, event_idx, indirect, iommu_platform, ats, ats_aligned, page_per_vq, pio_notify,
+        queue_reset;
     uint32_t vectors;   /* 0: no MSI-X; UINT32_MAX: as many as are useful */
     /* registers of the common configuration and of the legacy window */
     uint32_t device_feature_select, driver_feature_select;

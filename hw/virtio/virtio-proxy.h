@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One source for a virtio device on every transport: its structure begins with a VirtioProxy, and two DeviceTypes share its properties, state and
- * functions: virtio-X-pci with .base = &virtio_pci_type and .bus = "pci", virtio-X-device with .base = &virtio_device_type and .bus = "virtio-bus".
+ * One source for a virtio device on every transport: its structure begins with a VirtioProxy, and two DeviceTypes share
+ * its properties, state and functions: virtio-X-pci with .base = &virtio_pci_type and .bus = "pci", virtio-X-device
+ * with .base = &virtio_device_type and .bus = "virtio-bus".
  */
 #ifndef HW_VIRTIO_VIRTIO_PROXY_H
 #define HW_VIRTIO_VIRTIO_PROXY_H

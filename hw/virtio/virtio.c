@@ -6,11 +6,13 @@
 #include "base/log.h"
 #include "hw/core/machine.h"
 
-void virtio_init(VirtioDevice *v, const VirtioClass *cls, Device *dev, AddressSpace *as, MemAttrs attrs, VirtioNotifyFn *notify, bool packed)
+void virtio_init(VirtioDevice *v, const VirtioClass *cls, Device *dev, AddressSpace *as, MemAttrs attrs,
+                 VirtioNotifyFn *notify, bool packed)
 {
     *v = (VirtioDevice){ .cls = cls, .dev = dev, .as = as, .attrs = attrs, .notify = notify, .packed_offered = packed,
                          .config_vector = VIRTIO_NO_VECTOR };
-    v->host_features = cls->features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | (packed ? VIRTIO_F_RING_PACKED : 0);
+    v->host_features = cls->features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
+                       (packed ? VIRTIO_F_RING_PACKED : 0);
 }
 
 static void serve(void *opaque)
@@ -22,7 +24,13 @@ static void serve(void *opaque)
 
 static VirtQueue fresh_queue(VirtioDevice *v, uint16_t index, uint16_t size)
 {
-    return (VirtQueue){ .dev = v, .index = index, .size = size, .max_size = size, .vector = VIRTIO_NO_VECTOR, .avail_wrap = true, .used_wrap = true,
+    return (VirtQueue){ .dev = v,
+                        .index = index,
+                        .size = size,
+                        .max_size = size,
+                        .vector = VIRTIO_NO_VECTOR,
+                        .avail_wrap = true,
+                        .used_wrap = true,
                         .served = { v->dev->domain, serve, &v->queue[index] } };
 }
 
@@ -182,15 +190,27 @@ void virtio_write_config(VirtioDevice *v, unsigned at, unsigned size, uint64_t v
 
 /* --- state --- */
 
-static const StateField queue_state[] = {
-    STATE_U16(VirtQueue, size), STATE_U16(VirtQueue, vector), STATE_BOOL(VirtQueue, enabled), STATE_U64(VirtQueue, desc), STATE_U64(VirtQueue, driver),
-    STATE_U64(VirtQueue, device), STATE_U16(VirtQueue, next_avail), STATE_U16(VirtQueue, next_used), STATE_BOOL(VirtQueue, avail_wrap),
-    STATE_BOOL(VirtQueue, used_wrap), STATE_U16(VirtQueue, signalled), STATE_BOOL(VirtQueue, signalled_valid), STATE_END_OF_TABLE
-};
-const StateField virtio_state[] = {
-    STATE_U64(VirtioDevice, guest_features), STATE_U8(VirtioDevice, status), STATE_U8(VirtioDevice, generation), STATE_U8(VirtioDevice, isr),
-    STATE_U16(VirtioDevice, config_vector), STATE_BOOL(VirtioDevice, broken), STATE_STRUCT_ARRAY(VirtioDevice, queue, queue_state), STATE_END_OF_TABLE
-};
+static const StateField queue_state[] = { STATE_U16(VirtQueue, size),
+                                          STATE_U16(VirtQueue, vector),
+                                          STATE_BOOL(VirtQueue, enabled),
+                                          STATE_U64(VirtQueue, desc),
+                                          STATE_U64(VirtQueue, driver),
+                                          STATE_U64(VirtQueue, device),
+                                          STATE_U16(VirtQueue, next_avail),
+                                          STATE_U16(VirtQueue, next_used),
+                                          STATE_BOOL(VirtQueue, avail_wrap),
+                                          STATE_BOOL(VirtQueue, used_wrap),
+                                          STATE_U16(VirtQueue, signalled),
+                                          STATE_BOOL(VirtQueue, signalled_valid),
+                                          STATE_END_OF_TABLE };
+const StateField virtio_state[] = { STATE_U64(VirtioDevice, guest_features),
+                                    STATE_U8(VirtioDevice, status),
+                                    STATE_U8(VirtioDevice, generation),
+                                    STATE_U8(VirtioDevice, isr),
+                                    STATE_U16(VirtioDevice, config_vector),
+                                    STATE_BOOL(VirtioDevice, broken),
+                                    STATE_STRUCT_ARRAY(VirtioDevice, queue, queue_state),
+                                    STATE_END_OF_TABLE };
 
 bool virtio_loaded(VirtioDevice *v, Error **errp)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtqueues, split (VIRTIO 1.2, 2.7) and packed (2.8). All that stands in a ring is the guest's word: checked before use. */
+/*
+ * virtqueues, split (VIRTIO 1.2, 2.7) and packed (2.8). All that stands in a ring is the guest's word: checked before
+ * use.
+ */
 #include <stdatomic.h>
 #include <string.h>
 #include "base/bits.h"
@@ -8,7 +11,8 @@
 enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4, DESC_AVAIL = 1 << 7, DESC_USED = 1 << 15, DESC_SIZE = 16 };
 enum { NO_INTERRUPT = 1, NO_NOTIFY = 1, EVENT_ENABLE = 0, EVENT_DISABLE = 1, EVENT_DESC = 2 };
 
-typedef struct Desc { uint64_t addr; uint32_t len; uint16_t a, b; } Desc; /* split: a = flags, b = next; packed: a = id, b = flags */
+/* split: a = flags, b = next; packed: a = id, b = flags */
+typedef struct Desc { uint64_t addr; uint32_t len; uint16_t a, b; } Desc;
 
 static bool packed(const VirtQueue *q) { return virtio_has(q->dev, VIRTIO_F_RING_PACKED); }
 
@@ -279,7 +283,10 @@ bool virtq_buffer_load(VirtQueue *q, const uint8_t *bytes, size_t len, VirtqBuff
 /* --- who wants to be told --- */
 
 /* Has `event` been passed on the way from `before` to `now`? (2.7.10.1) */
-static bool passed(uint16_t event, uint16_t now, uint16_t before) { return (uint16_t)(now - event - 1) < (uint16_t)(now - before); }
+static bool passed(uint16_t event, uint16_t now, uint16_t before)
+{
+    return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
+}
 
 static bool split_wants_signal(VirtQueue *q)
 {
@@ -303,7 +310,8 @@ static bool packed_wants_signal(VirtQueue *q)
     int event = where & 0x7fff;
     if ((where >> 15) != q->used_wrap)
         event -= q->size;
-    return first || passed((uint16_t)event, q->next_used, before > q->next_used ? (uint16_t)(before - q->size) : before);
+    return first ||
+           passed((uint16_t)event, q->next_used, before > q->next_used ? (uint16_t)(before - q->size) : before);
 }
 
 void virtq_signal(VirtQueue *q)
@@ -335,7 +343,8 @@ bool virtq_enable_notify(VirtQueue *q)
         put16(&q->w_device, 0, 0);
     }
     atomic_thread_fence(memory_order_seq_cst);
-    return packed(q) ? packed_available(q, get16(&q->w_desc, (uint64_t)q->next_avail * DESC_SIZE + 14)) : get16(&q->w_driver, 2) != q->next_avail;
+    return packed(q) ? packed_available(q, get16(&q->w_desc, (uint64_t)q->next_avail * DESC_SIZE + 14))
+                     : get16(&q->w_driver, 2) != q->next_avail;
 }
 
 /* --- buffers that a device keeps --- */
@@ -410,4 +419,7 @@ static size_t copy(const DmaVec *v, size_t at, uint8_t *bytes, size_t len, bool 
 }
 
 size_t virtq_gather(const DmaVec *v, size_t at, void *to, size_t len) { return copy(v, at, to, len, false); }
-size_t virtq_scatter(const DmaVec *v, size_t at, const void *from, size_t len) { return copy(v, at, (uint8_t *)from, len, true); }
+size_t virtq_scatter(const DmaVec *v, size_t at, const void *from, size_t len)
+{
+    return copy(v, at, (uint8_t *)from, len, true);
+}

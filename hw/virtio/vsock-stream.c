@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams of virtio-vsock and their unix sockets, by the protocol of Firecracker (docs/vsock.md there): who connects to the socket says
- * "CONNECT PORT\n" and reads "OK NUMBER\n" when the guest has accepted; where the guest connects to port P of the host, a program listens at PATH_P.
+ * Streams of virtio-vsock and their unix sockets, by the protocol of Firecracker (docs/vsock.md there): who connects to
+ * the socket says "CONNECT PORT\n" and reads "OK NUMBER\n" when the guest has accepted; where the guest connects to
+ * port P of the host, a program listens at PATH_P.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,8 @@ static uint32_t room_of(const VsockConn *c)
 static void watch(VsockConn *c)
 {
     unsigned want = 0;
-    if (c->fd >= 0 && !c->host_ended && (c->greeting || (c->open && c->s->rx.have && room_of(c) && !(c->guest_shut & VSOCK_SHUT_RECEIVE))))
+    if (c->fd >= 0 && !c->host_ended &&
+        (c->greeting || (c->open && c->s->rx.have && room_of(c) && !(c->guest_shut & VSOCK_SHUT_RECEIVE))))
         want |= READABLE;
     if (c->fd >= 0 && c->out->len)
         want |= WRITABLE;
@@ -240,7 +242,9 @@ static void connect_to_host(Vsock *s, const VsockHeader *h)
 {
     g_autofree char *path = g_strdup_printf("%s_%u", s->uds, h->dst_port);
     struct sockaddr_un un;
-    int fd = s->conns->len < VSOCK_CONNECTIONS && unix_path(path, &un) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    int fd = s->conns->len < VSOCK_CONNECTIONS && unix_path(path, &un)
+                 ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
+                 : -1;
     if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un))) {
         if (fd >= 0)
             close(fd);
@@ -269,7 +273,8 @@ static void take_data(VsockConn *c, const VsockHeader *h, const DmaVec *v)
 {
     uint8_t piece[4096];
     if (!c->open || h->len > VSOCK_BUFFER - c->out->len || c->guest_shut & VSOCK_SHUT_SEND) {
-        log_guest_error(c->s->v.dev->id, "%u bytes of data where there is room for %u", h->len, VSOCK_BUFFER - c->out->len);
+        log_guest_error(c->s->v.dev->id, "%u bytes of data where there is room for %u", h->len,
+                        VSOCK_BUFFER - c->out->len);
         end_with_reset(c);
         return;
     }
@@ -347,7 +352,10 @@ static bool next_of(VsockConn *c, VsockHeader *h, uint8_t *data, uint32_t room)
     return true;
 }
 
-/* Refusals first, then one packet of the first stream that has one; a stream that was served goes to the end of the list. */
+/*
+ * Refusals first, then one packet of the first stream that has one; a stream that was served goes to the end of the
+ * list.
+ */
 bool vsock_next(Vsock *s, VsockHeader *h, uint8_t *data, uint32_t room)
 {
     bool found = s->resets;

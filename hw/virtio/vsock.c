@@ -8,14 +8,24 @@
 #include "base/bits.h"
 #include "base/log.h"
 
-enum { RX, TX, EVENT, QUEUES, QUEUE_SIZE = 128, CONFIG_SIZE = 8, PACKETS_MAX = 256, VIRTIO_ID_VSOCK = 19, TRANSPORT_RESET = 0 };
+enum {
+    RX,
+    TX,
+    EVENT,
+    QUEUES,
+    QUEUE_SIZE = 128,
+    CONFIG_SIZE = 8,
+    PACKETS_MAX = 256,
+    VIRTIO_ID_VSOCK = 19,
+    TRANSPORT_RESET = 0
+};
 
 static Vsock *vsock_of(VirtioDevice *v) { return container_of(v, Vsock, v); }
 
 static void parse(const uint8_t *b, VsockHeader *h)
 {
-    *h = (VsockHeader){ load_le64(b), load_le64(b + 8), load_le32(b + 16), load_le32(b + 20), load_le32(b + 24), load_le16(b + 28), load_le16(b + 30),
-                        load_le32(b + 32), load_le32(b + 36), load_le32(b + 40) };
+    *h = (VsockHeader){ load_le64(b),      load_le64(b + 8),  load_le32(b + 16), load_le32(b + 20), load_le32(b + 24),
+                        load_le16(b + 28), load_le16(b + 30), load_le32(b + 32), load_le32(b + 36), load_le32(b + 40) };
 }
 
 static void format(const VsockHeader *h, uint8_t *b)
@@ -89,7 +99,8 @@ static void take_packets(Vsock *s, VirtQueue *q)
             if (h.len <= b.buffer.out.bytes - VSOCK_HEADER && h.src_cid == s->cid)
                 vsock_take(s, &h, &b.buffer.out);
             else
-                log_guest_error(s->v.dev->id, "a packet of %u bytes from %u is not what it says", h.len, (unsigned)h.src_cid);
+                log_guest_error(s->v.dev->id, "a packet of %u bytes from %u is not what it says", h.len,
+                                (unsigned)h.src_cid);
         } else {
             log_guest_error(s->v.dev->id, "a packet without a header");
         }
@@ -115,8 +126,12 @@ static void vsock_reset(VirtioDevice *v)
 
 static void get_config(VirtioDevice *v, uint8_t *c) { store_le64(c, vsock_of(v)->cid); }
 
-static const VirtioClass vsock_class = { .name = "virtio-vsock", .id = VIRTIO_ID_VSOCK, .config_size = CONFIG_SIZE, .get_config = get_config,
-                                         .queue_notified = queue_notified, .reset = vsock_reset };
+static const VirtioClass vsock_class = { .name = "virtio-vsock",
+                                         .id = VIRTIO_ID_VSOCK,
+                                         .config_size = CONFIG_SIZE,
+                                         .get_config = get_config,
+                                         .queue_notified = queue_notified,
+                                         .reset = vsock_reset };
 
 /* ---- life ---- */
 
@@ -133,15 +148,20 @@ static bool check(Vsock *s, Error **errp)
 {
     const char *id = s->proxy.dev.id;
     if (s->cid < 3 || s->cid > UINT32_MAX - 1) {
-        error_setf(errp, "device '%s': guest-cid=%" G_GUINT64_FORMAT ": addresses of guests are 3 to 4294967294", id, (guint64)s->cid);
+        error_setf(errp, "device '%s': guest-cid=%" G_GUINT64_FORMAT ": addresses of guests are 3 to 4294967294", id,
+                   (guint64)s->cid);
         return false;
     }
     if (!s->uds && access("/dev/vhost-vsock", R_OK | W_OK)) {
-        error_setf(errp, "device '%s': /dev/vhost-vsock: %s; give uds=PATH: the guest's streams are unix sockets then", id, g_strerror(errno));
+        error_setf(errp, "device '%s': /dev/vhost-vsock: %s; give uds=PATH: the guest's streams are unix sockets then",
+                   id, g_strerror(errno));
         return false;
     }
     if (!s->uds)
-        error_setf(errp, "device '%s': the host kernel's vsock is not used by this program; give uds=PATH: the guest's streams are unix sockets then", id);
+        error_setf(errp,
+                   "device '%s': the host kernel's vsock is not used by this program; give uds=PATH: the guest's "
+                   "streams are unix sockets then",
+                   id);
     return s->uds;
 }
 
@@ -183,23 +203,40 @@ static void stop(Device *d)
 static void info(Device *d, GString *out)
 {
     const Vsock *s = (Vsock *)d;
-    g_string_append_printf(out, "vsock: guest %" G_GUINT64_FORMAT " at '%s', %u streams\n", (guint64)s->cid, s->uds, s->conns->len);
+    g_string_append_printf(out, "vsock: guest %" G_GUINT64_FORMAT " at '%s', %u streams\n", (guint64)s->cid, s->uds,
+                           s->conns->len);
 }
 
 static const Property props[] = {
     DEFINE_PROP_U64("guest-cid", Vsock, cid, 0, "the guest's address, 3 or more"),
-    DEFINE_PROP_STRING("uds", Vsock, uds, NULL, "unix socket for programs that connect to the guest; the guest's port P is reached as PATH_P"),
+    DEFINE_PROP_STRING("uds", Vsock, uds, NULL,
+                       "unix socket for programs that connect to the guest; the guest's port P is reached as PATH_P"),
     DEFINE_PROP_END,
 };
 /* tell_reset follows from loading */
-static const StateField state[] = { STATE_STRUCT(Vsock, v, virtio_state), VIRTQ_HELD_STATE(Vsock, rx), STATE_END_OF_TABLE };
-static const PciDeviceInfo pci_info = { .vendor = 0x1af4, .device = 0x1053, .class_code = 0x078000, .subsystem_vendor = 0x1af4,
-                                        .subsystem = 0x1100, .interrupt_pin = 1, .express = true };
-#define COMMON .category = "Misc", .size = sizeof(Vsock), .user_creatable = true, .props = props, .state = state, .init = init, .start = start, \
+static const StateField state[] = { STATE_STRUCT(Vsock, v, virtio_state), VIRTQ_HELD_STATE(Vsock, rx),
+                                    STATE_END_OF_TABLE };
+static const PciDeviceInfo pci_info = { .vendor = 0x1af4,
+                                        .device = 0x1053,
+                                        .class_code = 0x078000,
+                                        .subsystem_vendor = 0x1af4,
+                                        .subsystem = 0x1100,
+                                        .interrupt_pin = 1,
+                                        .express = true };
+#define COMMON \
+    .category = "Misc", .size = sizeof(Vsock), .user_creatable = true, .props = props, .state = state, .init = init, \
+    .start = start, \
     .saving = saving, .loaded = loaded, .stop = stop, .info = info
-static const DeviceType vsock_pci = { .name = "vhost-vsock-pci", .desc = "virtio sockets to the host", .bus = "pci", .base = &virtio_pci_type,
-                                      .class_data = &pci_info, COMMON };
+static const DeviceType vsock_pci = { .name = "vhost-vsock-pci",
+                                      .desc = "virtio sockets to the host",
+                                      .bus = "pci",
+                                      .base = &virtio_pci_type,
+                                      .class_data = &pci_info,
+                                      COMMON };
 DEVICE_REGISTER(vsock_pci)
-static const DeviceType vsock_mmio = { .name = "vhost-vsock-device", .desc = "virtio sockets to the host, behind a virtio-bus", .bus = "virtio-bus",
-                                       .base = &virtio_device_type, COMMON };
+static const DeviceType vsock_mmio = { .name = "vhost-vsock-device",
+                                       .desc = "virtio sockets to the host, behind a virtio-bus",
+                                       .bus = "virtio-bus",
+                                       .base = &virtio_device_type,
+                                       COMMON };
 DEVICE_REGISTER(vsock_mmio)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The watchdog of Arm's Cortex-M System Design Kit (DDI 0479, 4.4), that of the Stellaris LM3S and SP805 (DDI 0270B): the same block. */
+/*
+ * The watchdog of Arm's Cortex-M System Design Kit (DDI 0479, 4.4), that of the Stellaris LM3S and SP805 (DDI 0270B):
+ * the same block.
+ */
 #include "base/bits.h"
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
@@ -109,9 +112,19 @@ static uint64_t id_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
 }
 
 static const Reg regs[] = {
-    { .name = "LOAD", .at = 0x0, .size = 4, .field = offsetof(CmsdkWatchdog, load), .reset = 0xffffffff, .wrote = load_wrote },
+    { .name = "LOAD",
+      .at = 0x0,
+      .size = 4,
+      .field = offsetof(CmsdkWatchdog, load),
+      .reset = 0xffffffff,
+      .wrote = load_wrote },
     { .name = "VALUE", .at = 0x4, .size = 4, .field = REG_NO_FIELD, .read = value_read, .access = REG_RO },
-    { .name = "CTRL", .at = 0x8, .size = 4, .field = offsetof(CmsdkWatchdog, ctrl), .rsvd = 0xfffffffc, .wrote = ctrl_wrote },
+    { .name = "CTRL",
+      .at = 0x8,
+      .size = 4,
+      .field = offsetof(CmsdkWatchdog, ctrl),
+      .rsvd = 0xfffffffc,
+      .wrote = ctrl_wrote },
     { .name = "INTCLR", .at = 0xc, .size = 4, .field = REG_NO_FIELD, .wrote = clear_wrote, .access = REG_WO },
     { .name = "RIS", .at = 0x10, .size = 4, .field = offsetof(CmsdkWatchdog, ris), .access = REG_RO },
     { .name = "MIS", .at = 0x14, .size = 4, .field = REG_NO_FIELD, .read = mis_read, .access = REG_RO },
@@ -125,7 +138,8 @@ static const Property props[] = {
     DEFINE_PROP_U32("wdogclk-frq", CmsdkWatchdog, hz, 25000000, "Hz of its clock"),
     DEFINE_PROP_BOOL("luminary", CmsdkWatchdog, luminary, 0, "the Stellaris variant"), DEFINE_PROP_END,
 };
-static const StateField state[] = { STATE_STRUCT(CmsdkWatchdog, t, ticks_state), STATE_TIMER(CmsdkWatchdog, timer), STATE_END_OF_TABLE };
+static const StateField state[] = { STATE_STRUCT(CmsdkWatchdog, t, ticks_state), STATE_TIMER(CmsdkWatchdog, timer),
+                                    STATE_END_OF_TABLE };
 static const char *const pins[] = { "irq", NULL };
 
 static void init(Device *d)
@@ -154,14 +168,36 @@ static bool loaded(Device *d, Error **errp)
 static void stop(Device *d) { timer_free(((CmsdkWatchdog *)d)->timer); }
 
 static const DeviceType cmsdk_watchdog_type = {
-    .name = "cmsdk-apb-watchdog", .desc = "Arm CMSDK watchdog", .category = "Watchdog", .size = sizeof(CmsdkWatchdog), .banks = banks,
-    .props = props, .state = state, .out_pins = pins, .init = init, .reset = reset, .loaded = loaded, .stop = stop,
+    .name = "cmsdk-apb-watchdog",
+    .desc = "Arm CMSDK watchdog",
+    .category = "Watchdog",
+    .size = sizeof(CmsdkWatchdog),
+    .banks = banks,
+    .props = props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
 };
 DEVICE_REGISTER(cmsdk_watchdog_type)
 
-static const Property sp805_props[] = { DEFINE_PROP_U32("wdogclk-frq", CmsdkWatchdog, hz, 32768, "Hz of its clock"), DEFINE_PROP_END };
+static const Property sp805_props[] = { DEFINE_PROP_U32("wdogclk-frq", CmsdkWatchdog, hz, 32768, "Hz of its clock"),
+                                        DEFINE_PROP_END };
 static const DeviceType sp805_type = {
-    .name = "sp805", .desc = "Arm SP805 watchdog", .category = "Watchdog", .size = sizeof(CmsdkWatchdog), .banks = banks, .props = sp805_props,
-    .state = state, .out_pins = pins, .init = init, .reset = reset, .loaded = loaded, .stop = stop, .class_data = "sp805",
+    .name = "sp805",
+    .desc = "Arm SP805 watchdog",
+    .category = "Watchdog",
+    .size = sizeof(CmsdkWatchdog),
+    .banks = banks,
+    .props = sp805_props,
+    .state = state,
+    .out_pins = pins,
+    .init = init,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
+    .class_data = "sp805",
 };
 DEVICE_REGISTER(sp805_type)

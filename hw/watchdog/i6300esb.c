@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The watchdog timer of Intel's 6300ESB (datasheet 300641, chapter 16): two stages; the first interrupts, the second resets. */
+/*
+ * The watchdog timer of Intel's 6300ESB (datasheet 300641, chapter 16): two stages; the first interrupts, the second
+ * resets.
+ */
 #include "base/bits.h"
 #include "base/log.h"
 #include "hw/pci/pci.h"
@@ -69,7 +72,8 @@ static void config_wrote(PciDevice *d, uint32_t at, unsigned size)
         return;
     uint8_t value = (uint8_t)pci_config_get(d, LOCK, 1);
     if (e->locked) { /* nothing changes any more until the next reset */
-        pci_config_set(d, LOCK, 1, (uint32_t)(LOCKED | (e->running ? ENABLE : 0) | (e->free_running ? FREE_RUNNING : 0)));
+        pci_config_set(d, LOCK, 1,
+                       (uint32_t)(LOCKED | (e->running ? ENABLE : 0) | (e->free_running ? FREE_RUNNING : 0)));
         return;
     }
     bool was = e->running;
@@ -171,13 +175,28 @@ static bool loaded(Device *d, Error **errp)
 
 static void stop(Device *d) { timer_free(((Esb *)d)->timer); }
 
-static const StateField state[] = {
-    STATE_U32_ARRAY(Esb, preload), STATE_U8(Esb, status), STATE_U8(Esb, keys), STATE_U8(Esb, stage), STATE_BOOL(Esb, running),
-    STATE_BOOL(Esb, free_running), STATE_BOOL(Esb, locked), STATE_BOOL(Esb, bitten), STATE_TIMER(Esb, timer), STATE_END_OF_TABLE
+static const StateField state[] = { STATE_U32_ARRAY(Esb, preload), STATE_U8(Esb, status),
+                                    STATE_U8(Esb, keys),           STATE_U8(Esb, stage),
+                                    STATE_BOOL(Esb, running),      STATE_BOOL(Esb, free_running),
+                                    STATE_BOOL(Esb, locked),       STATE_BOOL(Esb, bitten),
+                                    STATE_TIMER(Esb, timer),       STATE_END_OF_TABLE };
+static const PciDeviceInfo info = {
+    .vendor = 0x8086, .device = 0x25ab, .class_code = 0x088000, .interrupt_pin = 1, .config_wrote = config_wrote
 };
-static const PciDeviceInfo info = { .vendor = 0x8086, .device = 0x25ab, .class_code = 0x088000, .interrupt_pin = 1, .config_wrote = config_wrote };
 static const DeviceType esb_type = {
-    .name = "i6300esb", .desc = "Intel 6300ESB watchdog", .category = "Watchdog", .size = sizeof(Esb), .bus = "pci", .base = &pci_device_type,
-    .user_creatable = true, .state = state, .init = init, .start = start, .reset = reset, .loaded = loaded, .stop = stop, .class_data = &info,
+    .name = "i6300esb",
+    .desc = "Intel 6300ESB watchdog",
+    .category = "Watchdog",
+    .size = sizeof(Esb),
+    .bus = "pci",
+    .base = &pci_device_type,
+    .user_creatable = true,
+    .state = state,
+    .init = init,
+    .start = start,
+    .reset = reset,
+    .loaded = loaded,
+    .stop = stop,
+    .class_data = &info,
 };
 DEVICE_REGISTER(esb_type)

@@ -40,12 +40,20 @@ static void iwdg_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 static const Reg iwdg_regs[] = {
     { .name = "KR", .at = 0, .size = 4, .field = REG_NO_FIELD, .wrote = iwdg_key },
     { .name = "PR", .at = 4, .size = 4, .field = offsetof(Iwdg, pr), .rsvd = 0xfffffff8, .wrote = iwdg_wrote },
-    { .name = "RLR", .at = 8, .size = 4, .field = offsetof(Iwdg, rlr), .reset = 0xfff, .rsvd = 0xfffff000, .wrote = iwdg_wrote },
-    { .name = "SR", .at = 12, .size = 4, .field = REG_NO_FIELD, .access = REG_RO }, { .name = NULL },
+    { .name = "RLR",
+      .at = 8,
+      .size = 4,
+      .field = offsetof(Iwdg, rlr),
+      .reset = 0xfff,
+      .rsvd = 0xfffff000,
+      .wrote = iwdg_wrote },
+    { .name = "SR", .at = 12, .size = 4, .field = REG_NO_FIELD, .access = REG_RO },
+    { .name = NULL },
 };
 static const RegBank iwdg_bank = { .name = "regs", .size = 0x400, .regs = iwdg_regs };
 static const RegBank *const iwdg_banks[] = { &iwdg_bank, NULL };
-static const StateField iwdg_state[] = { STATE_BOOL(Iwdg, running), STATE_BOOL(Iwdg, unlocked), STATE_TIMER(Iwdg, timer), STATE_END_OF_TABLE };
+static const StateField iwdg_state[] = { STATE_BOOL(Iwdg, running), STATE_BOOL(Iwdg, unlocked),
+                                         STATE_TIMER(Iwdg, timer), STATE_END_OF_TABLE };
 
 static void iwdg_init(Device *d) { ((Iwdg *)d)->timer = timer_new(CLOCK_VIRTUAL_NS, d->domain, bite, d); }
 static void iwdg_stop(Device *d) { timer_free(((Iwdg *)d)->timer); }
@@ -59,8 +67,15 @@ static void iwdg_reset(Device *d, ResetPhase phase)
 }
 
 static const DeviceType iwdg_type = {
-    .name = "stm32-iwdg", .desc = "STM32 independent watchdog", .category = "Watchdog", .size = sizeof(Iwdg), .banks = iwdg_banks,
-    .state = iwdg_state, .init = iwdg_init, .reset = iwdg_reset, .stop = iwdg_stop,
+    .name = "stm32-iwdg",
+    .desc = "STM32 independent watchdog",
+    .category = "Watchdog",
+    .size = sizeof(Iwdg),
+    .banks = iwdg_banks,
+    .state = iwdg_state,
+    .init = iwdg_init,
+    .reset = iwdg_reset,
+    .stop = iwdg_stop,
 };
 DEVICE_REGISTER(iwdg_type)
 
@@ -88,7 +103,10 @@ static void wwdg_early(void *opaque)
     wwdg_update(s);
 }
 
-static uint64_t wwdg_cr_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return (stored & ~UINT64_C(0x7f)) | wwdg_counter((Wwdg *)d); }
+static uint64_t wwdg_cr_read(Device *d, const Reg *r, unsigned i, uint64_t stored)
+{
+    return (stored & ~UINT64_C(0x7f)) | wwdg_counter((Wwdg *)d);
+}
 
 static void wwdg_cr_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64_t value)
 {
@@ -121,15 +139,31 @@ static void wwdg_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 static uint64_t wwdg_sr_read(Device *d, const Reg *r, unsigned i, uint64_t stored) { return ((Wwdg *)d)->sr; }
 
 static const Reg wwdg_regs[] = {
-    { .name = "CR", .at = 0, .size = 4, .field = offsetof(Wwdg, cr), .reset = 0x7f, .rsvd = 0xffffff00, .read = wwdg_cr_read, .wrote = wwdg_cr_wrote },
-    { .name = "CFR", .at = 4, .size = 4, .field = offsetof(Wwdg, cfr), .reset = 0x7f, .rsvd = 0xfffffc00, .wrote = wwdg_wrote },
-    { .name = "SR", .at = 8, .size = 4, .field = REG_NO_FIELD, .read = wwdg_sr_read, .wrote = wwdg_wrote }, { .name = NULL },
+    { .name = "CR",
+      .at = 0,
+      .size = 4,
+      .field = offsetof(Wwdg, cr),
+      .reset = 0x7f,
+      .rsvd = 0xffffff00,
+      .read = wwdg_cr_read,
+      .wrote = wwdg_cr_wrote },
+    { .name = "CFR",
+      .at = 4,
+      .size = 4,
+      .field = offsetof(Wwdg, cfr),
+      .reset = 0x7f,
+      .rsvd = 0xfffffc00,
+      .wrote = wwdg_wrote },
+    { .name = "SR", .at = 8, .size = 4, .field = REG_NO_FIELD, .read = wwdg_sr_read, .wrote = wwdg_wrote },
+    { .name = NULL },
 };
 static const RegBank wwdg_bank = { .name = "regs", .size = 0x400, .regs = wwdg_regs };
 static const RegBank *const wwdg_banks[] = { &wwdg_bank, NULL };
-static const Property wwdg_props[] = { DEFINE_PROP_U32("clock-frequency", Wwdg, hz, 24000000, "Hz of PCLK1"), DEFINE_PROP_END };
+static const Property wwdg_props[] = { DEFINE_PROP_U32("clock-frequency", Wwdg, hz, 24000000, "Hz of PCLK1"),
+                                       DEFINE_PROP_END };
 static const StateField wwdg_state[] = {
-    STATE_STRUCT(Wwdg, t, ticks_state), STATE_U32(Wwdg, sr), STATE_TIMER(Wwdg, timer), STATE_TIMER(Wwdg, early), STATE_END_OF_TABLE,
+    STATE_STRUCT(Wwdg, t, ticks_state), STATE_U32(Wwdg, sr), STATE_TIMER(Wwdg, timer),
+    STATE_TIMER(Wwdg, early),           STATE_END_OF_TABLE,
 };
 static const char *const wwdg_pins[] = { "irq", NULL };
 
@@ -166,7 +200,17 @@ static bool wwdg_loaded(Device *d, Error **errp)
 }
 
 static const DeviceType wwdg_type = {
-    .name = "stm32-wwdg", .desc = "STM32 window watchdog", .category = "Watchdog", .size = sizeof(Wwdg), .banks = wwdg_banks, .props = wwdg_props,
-    .state = wwdg_state, .out_pins = wwdg_pins, .init = wwdg_init, .reset = wwdg_reset, .loaded = wwdg_loaded, .stop = wwdg_stop,
+    .name = "stm32-wwdg",
+    .desc = "STM32 window watchdog",
+    .category = "Watchdog",
+    .size = sizeof(Wwdg),
+    .banks = wwdg_banks,
+    .props = wwdg_props,
+    .state = wwdg_state,
+    .out_pins = wwdg_pins,
+    .init = wwdg_init,
+    .reset = wwdg_reset,
+    .loaded = wwdg_loaded,
+    .stop = wwdg_stop,
 };
 DEVICE_REGISTER(wwdg_type)

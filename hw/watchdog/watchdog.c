@@ -17,8 +17,9 @@ static void inject_nmi(void *opaque)
 
 void watchdog_expired(const Device *d)
 {
-    static const char *const what[] = { "resets the machine", "presses the power button", "ends the program", "pauses the machine", "tells only this",
-                                        NULL, "sends an NMI" };
+    static const char *const what[] = { "resets the machine", "presses the power button", "ends the program",
+                                        "pauses the machine", "tells only this",          NULL,
+                                        "sends an NMI" };
     WatchdogAction action = __atomic_load_n(&the_action, __ATOMIC_RELAXED);
     if (what[action])
         info_reportf("watchdog '%s' has expired: it %s", d->id, what[action]);

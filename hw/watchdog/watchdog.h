@@ -5,8 +5,15 @@
 
 #include "hw/core/device.h"
 
-typedef enum WatchdogAction { WATCHDOG_RESET, WATCHDOG_SHUTDOWN, WATCHDOG_POWEROFF, WATCHDOG_PAUSE, WATCHDOG_DEBUG, WATCHDOG_NONE,
-                              WATCHDOG_NMI } WatchdogAction;
+typedef enum WatchdogAction {
+    WATCHDOG_RESET,
+    WATCHDOG_SHUTDOWN,
+    WATCHDOG_POWEROFF,
+    WATCHDOG_PAUSE,
+    WATCHDOG_DEBUG,
+    WATCHDOG_NONE,
+    WATCHDOG_NMI
+} WatchdogAction;
 void watchdog_set_action(WatchdogAction action); /* any time; WATCHDOG_RESET without */
 /* Carry it out. Any thread; the action follows soon. */
 void watchdog_expired(const Device *d);

@@ -21,22 +21,32 @@ typedef struct ArmBoardCpus {
     bool hivecs, big_endian;
     uint32_t m_init_svtor, m_init_nsvtor, m_cpuclk_hz, m_refclk_hz; /* M-profile */
     unsigned m_irqs, m_prio_bits, m_mpu_regions, m_sau_regions;     /* 0: the model's */
-    uint64_t m_ns_window;      /* M-profile: where the map shows 4 GiB as Non-secure transactions see them; 0: as all others do */
-    struct { uint64_t base, size; } secure_only[4]; /* of what Non-secure accesses do not find (external abort); size 0: none */
+    /* M-profile: where the map shows 4 GiB as Non-secure transactions see them; 0: as all others do */
+    uint64_t m_ns_window;
+    /* of what Non-secure accesses do not find (external abort); size 0: none */
+    struct { uint64_t base, size; } secure_only[4];
 } ArmBoardCpus;
 void arm_board_configure(const ArmBoardCpus *b);
 
-/* After create: outputs of CPU `index`. Timer: 0 physical, 1 virtual, 2 EL2 physical, 3 secure physical, 4 EL2 virtual. */
+/*
+ * After create: outputs of CPU `index`. Timer: 0 physical, 1 virtual, 2 EL2 physical, 3 secure physical, 4 EL2 virtual.
+ */
 void arm_board_timer_irq(unsigned index, unsigned timer, Irq to);
 void arm_board_pmu_irq(unsigned index, Irq to);
-/* -cpu ...,kvm-steal-time=on: the board maps ARM_STEAL_SIZE bytes of RAM at `at` for it (kernel documentation: virt/kvm/arm/pvtime.rst). */
+/*
+ * -cpu ...,kvm-steal-time=on: the board maps ARM_STEAL_SIZE bytes of RAM at `at` for it (kernel documentation:
+ * virt/kvm/arm/pvtime.rst).
+ */
 enum { ARM_STEAL_SIZE = 0x10000 };
 bool arm_board_wants_steal_time(void); /* the CPUs are made */
 void arm_board_steal_time(uint64_t at);
 /* Any thread: start CPU `index` at pc in the highest EL that the boot protocol leaves to the kernel; x0 = context. */
 void arm_board_cpu_on(unsigned index, uint64_t pc, uint64_t context);
 
-/* M-profile: external interrupt n of CPU index's NVIC; and the System Control Space etc. are mapped into `container` by create(). */
+/*
+ * M-profile: external interrupt n of CPU index's NVIC; and the System Control Space etc. are mapped into `container` by
+ * create().
+ */
 Irq arm_board_nvic_input(unsigned index, unsigned n);
 Irq arm_board_nvic_nmi(unsigned index);
 /* Any thread: an M-profile CPU that stands powered off leaves reset, with its (Secure) vector table at vtor. */

@@ -276,11 +276,12 @@ void arm_cpu_off(ArmCpu *c)
 
 /* --- state --- */
 
-static const StateField flags_state[] = {
-    STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src), STATE_U64(LazyFlags, src2), STATE_U16(LazyFlags, op), STATE_U16(LazyFlags, rest_op),
-    STATE_U16(LazyFlags, nz_op), STATE_U16(LazyFlags, carry_op), STATE_U64(LazyFlags, rest_dst), STATE_U64(LazyFlags, rest_src),
-    STATE_U64(LazyFlags, nz_dst), STATE_U64(LazyFlags, carry), STATE_END_OF_TABLE
-};
+static const StateField flags_state[] = { STATE_U64(LazyFlags, dst),      STATE_U64(LazyFlags, src),
+                                          STATE_U64(LazyFlags, src2),     STATE_U16(LazyFlags, op),
+                                          STATE_U16(LazyFlags, rest_op),  STATE_U16(LazyFlags, nz_op),
+                                          STATE_U16(LazyFlags, carry_op), STATE_U64(LazyFlags, rest_dst),
+                                          STATE_U64(LazyFlags, rest_src), STATE_U64(LazyFlags, nz_dst),
+                                          STATE_U64(LazyFlags, carry),    STATE_END_OF_TABLE };
 static const StateField vec_state[] = { STATE_BYTES(VecReg, u8), STATE_END_OF_TABLE };
 
 #define U64(f) STATE_U64(ArmCpu, f)
@@ -288,32 +289,169 @@ static const StateField vec_state[] = { STATE_BYTES(VecReg, u8), STATE_END_OF_TA
 #define U32(f) STATE_U32(ArmCpu, f)
 #define U8(f) STATE_U8(ArmCpu, f)
 #define BOOL(f) STATE_BOOL(ArmCpu, f)
-static const StateField cpu_state[] = {
-    U64S(v.g), U64(v.pc), STATE_STRUCT(ArmCpu, v.fl, flags_state), U32(v.fp_control), STATE_STRUCT_ARRAY(ArmCpu, v.v, vec_state), U32(v.lines),
-    BOOL(v.halted), BOOL(v.powered_off),
-    U64(excl_addr), U64S(excl_value), U32(excl_size), U32(fpcr), U32(v.fp_more), U32(fpscr_nzcv), U32(ge), U32(q), U32(vpr), U64S(tpidr_el),
-    U64(tpidrro_el0), U64S(sp_el), U64S(elr_el), U64S(spsr_el), U64S(ffr), STATE_BYTES(ArmCpu, pred),
-    BOOL(aarch64), U8(el), BOOL(sp_sel), U32(daif), BOOL(pan), BOOL(uao), BOOL(dit), BOOL(ssbs), BOOL(tco), BOOL(il), BOOL(ss), U8(btype),
-    BOOL(t32), BOOL(e), BOOL(j), U8(it), U8(mode32), U8(ltpsize),
-    STATE_U32_ARRAY(ArmCpu, r13_bank), STATE_U32_ARRAY(ArmCpu, r14_bank), STATE_U32_ARRAY(ArmCpu, spsr_bank), STATE_U32_ARRAY(ArmCpu, r8_usr),
-    STATE_U32_ARRAY(ArmCpu, r8_fiq), U32(elr_hyp), U8(event_register), U64(wfx_deadline), U8(wfx_kind), BOOL(psci_off), U64(on_pc),
-    U64(on_context), U8(on_el), BOOL(on_aarch64), BOOL(machine_secure), BOOL(suspended),
-    U64S(sctlr_el), U64S(actlr_el), U64(cpacr_el1), U64S(cptr_el), U64S(ttbr0_el), U64S(ttbr1_el), U64S(tcr_el), U64S(esr_el), U64S(far_el),
-    U64S(afsr0_el), U64S(afsr1_el), U64(par_el1), U64(par_s), U64S(mair_el), U64S(amair_el), U64S(vbar_el), U64S(contextidr_el),
-    U64(ifsr32_el2), U64(ifsr_s), U64(dacr32_el2), U64(dacr_s), U64(fpexc32_el2), U64(sder32_el3), U64(teecr32), U64(teehbr32), U64S(fcseidr),
-    U64S(tpidr_s), U64(hcr_el2), U64(hcrx_el2), U64(scr_el3), U64(nsacr), U64(mvbar), U64(vttbr_el2), U64(vtcr_el2), U64(hpfar_el2),
-    U64(hstr_el2), U64(vpidr_el2), U64(vmpidr_el2), U64(mdcr_el2), U64(mdcr_el3), U64(vstcr_el2), U64(vsttbr_el2), U64(hacr_el2), U64(vdisr_el2),
-    U64(vsesr_el2), U64(disr_el1), U64(hfgrtr_el2), U64(hfgwtr_el2), U64(hfgitr_el2), U64(hdfgrtr_el2), U64(hdfgwtr_el2), U64(csselr_el1),
-    U64(csselr_s), U64(rgsr_el1), U64(gcr_el1), U64S(tfsr_el), U64(tfsre0_el1), U64S(zcr_el), U64S(scxtnum_el), U64(lorc_el1), U64S(lor_regs),
-    STATE_BYTES(ArmCpu, ap_keys), U64(mdscr_el1), U64S(dbgbvr), U64S(dbgbcr), U64S(dbgwvr), U64S(dbgwcr), U64(osdlr_el1), U64(oslsr_el1),
-    U64(dbgclaim), U64(dbgdtr), U64(oseccr_el1), U64(mdccint_el1), U64(dbgvcr32_el2), U64(cntkctl_el1), U64(cnthctl_el2), U64(cntvoff_el2),
-    U64(cntfrq_el0), U64S(timer_cval), U64S(timer_ctl), U64(pmcr_el0), U64(pmcnten), U64(pmovs), U64(pmselr_el0), U64(pmuserenr_el0), U64(pminten),
-    U64(pmccntr), U64(pmccfiltr_el0), U64S(pmevcntr), U64S(pmevtyper), U64(pmsa_rnr), U64S(pmsa_drbar), U64S(pmsa_drsr), U64S(pmsa_dracr),
-    U64S(prselr_el), STATE_BYTES(ArmCpu, prbar_el), STATE_BYTES(ArmCpu, prlar_el), U64S(impdef),
-    STATE_END_OF_TABLE
-};
+static const StateField cpu_state[] = { U64S(v.g),
+                                        U64(v.pc),
+                                        STATE_STRUCT(ArmCpu, v.fl, flags_state),
+                                        U32(v.fp_control),
+                                        STATE_STRUCT_ARRAY(ArmCpu, v.v, vec_state),
+                                        U32(v.lines),
+                                        BOOL(v.halted),
+                                        BOOL(v.powered_off),
+                                        U64(excl_addr),
+                                        U64S(excl_value),
+                                        U32(excl_size),
+                                        U32(fpcr),
+                                        U32(v.fp_more),
+                                        U32(fpscr_nzcv),
+                                        U32(ge),
+                                        U32(q),
+                                        U32(vpr),
+                                        U64S(tpidr_el),
+                                        U64(tpidrro_el0),
+                                        U64S(sp_el),
+                                        U64S(elr_el),
+                                        U64S(spsr_el),
+                                        U64S(ffr),
+                                        STATE_BYTES(ArmCpu, pred),
+                                        BOOL(aarch64),
+                                        U8(el),
+                                        BOOL(sp_sel),
+                                        U32(daif),
+                                        BOOL(pan),
+                                        BOOL(uao),
+                                        BOOL(dit),
+                                        BOOL(ssbs),
+                                        BOOL(tco),
+                                        BOOL(il),
+                                        BOOL(ss),
+                                        U8(btype),
+                                        BOOL(t32),
+                                        BOOL(e),
+                                        BOOL(j),
+                                        U8(it),
+                                        U8(mode32),
+                                        U8(ltpsize),
+                                        STATE_U32_ARRAY(ArmCpu, r13_bank),
+                                        STATE_U32_ARRAY(ArmCpu, r14_bank),
+                                        STATE_U32_ARRAY(ArmCpu, spsr_bank),
+                                        STATE_U32_ARRAY(ArmCpu, r8_usr),
+                                        STATE_U32_ARRAY(ArmCpu, r8_fiq),
+                                        U32(elr_hyp),
+                                        U8(event_register),
+                                        U64(wfx_deadline),
+                                        U8(wfx_kind),
+                                        BOOL(psci_off),
+                                        U64(on_pc),
+                                        U64(on_context),
+                                        U8(on_el),
+                                        BOOL(on_aarch64),
+                                        BOOL(machine_secure),
+                                        BOOL(suspended),
+                                        U64S(sctlr_el),
+                                        U64S(actlr_el),
+                                        U64(cpacr_el1),
+                                        U64S(cptr_el),
+                                        U64S(ttbr0_el),
+                                        U64S(ttbr1_el),
+                                        U64S(tcr_el),
+                                        U64S(esr_el),
+                                        U64S(far_el),
+                                        U64S(afsr0_el),
+                                        U64S(afsr1_el),
+                                        U64(par_el1),
+                                        U64(par_s),
+                                        U64S(mair_el),
+                                        U64S(amair_el),
+                                        U64S(vbar_el),
+                                        U64S(contextidr_el),
+                                        U64(ifsr32_el2),
+                                        U64(ifsr_s),
+                                        U64(dacr32_el2),
+                                        U64(dacr_s),
+                                        U64(fpexc32_el2),
+                                        U64(sder32_el3),
+                                        U64(teecr32),
+                                        U64(teehbr32),
+                                        U64S(fcseidr),
+                                        U64S(tpidr_s),
+                                        U64(hcr_el2),
+                                        U64(hcrx_el2),
+                                        U64(scr_el3),
+                                        U64(nsacr),
+                                        U64(mvbar),
+                                        U64(vttbr_el2),
+                                        U64(vtcr_el2),
+                                        U64(hpfar_el2),
+                                        U64(hstr_el2),
+                                        U64(vpidr_el2),
+                                        U64(vmpidr_el2),
+                                        U64(mdcr_el2),
+                                        U64(mdcr_el3),
+                                        U64(vstcr_el2),
+                                        U64(vsttbr_el2),
+                                        U64(hacr_el2),
+                                        U64(vdisr_el2),
+                                        U64(vsesr_el2),
+                                        U64(disr_el1),
+                                        U64(hfgrtr_el2),
+                                        U64(hfgwtr_el2),
+                                        U64(hfgitr_el2),
+                                        U64(hdfgrtr_el2),
+                                        U64(hdfgwtr_el2),
+                                        U64(csselr_el1),
+                                        U64(csselr_s),
+                                        U64(rgsr_el1),
+                                        U64(gcr_el1),
+                                        U64S(tfsr_el),
+                                        U64(tfsre0_el1),
+                                        U64S(zcr_el),
+                                        U64S(scxtnum_el),
+                                        U64(lorc_el1),
+                                        U64S(lor_regs),
+                                        STATE_BYTES(ArmCpu, ap_keys),
+                                        U64(mdscr_el1),
+                                        U64S(dbgbvr),
+                                        U64S(dbgbcr),
+                                        U64S(dbgwvr),
+                                        U64S(dbgwcr),
+                                        U64(osdlr_el1),
+                                        U64(oslsr_el1),
+                                        U64(dbgclaim),
+                                        U64(dbgdtr),
+                                        U64(oseccr_el1),
+                                        U64(mdccint_el1),
+                                        U64(dbgvcr32_el2),
+                                        U64(cntkctl_el1),
+                                        U64(cnthctl_el2),
+                                        U64(cntvoff_el2),
+                                        U64(cntfrq_el0),
+                                        U64S(timer_cval),
+                                        U64S(timer_ctl),
+                                        U64(pmcr_el0),
+                                        U64(pmcnten),
+                                        U64(pmovs),
+                                        U64(pmselr_el0),
+                                        U64(pmuserenr_el0),
+                                        U64(pminten),
+                                        U64(pmccntr),
+                                        U64(pmccfiltr_el0),
+                                        U64S(pmevcntr),
+                                        U64S(pmevtyper),
+                                        U64(pmsa_rnr),
+                                        U64S(pmsa_drbar),
+                                        U64S(pmsa_drsr),
+                                        U64S(pmsa_dracr),
+                                        U64S(prselr_el),
+                                        STATE_BYTES(ArmCpu, prbar_el),
+                                        STATE_BYTES(ArmCpu, prlar_el),
+                                        U64S(impdef),
+                                        STATE_END_OF_TABLE };
 
-static bool valid_mode32(unsigned m) { return m >= ARM_USR && (m <= ARM_SVC || m == ARM_MON || m == ARM_ABT || m == ARM_HYP || m == ARM_UND || m == ARM_SYS); }
+static bool valid_mode32(unsigned m)
+{
+    return m >= ARM_USR &&
+           (m <= ARM_SVC || m == ARM_MON || m == ARM_ABT || m == ARM_HYP || m == ARM_UND || m == ARM_SYS);
+}
 
 static bool flag_op_ok(uint16_t op) { return (op >> 2 & ~FLAGS_NOTC) < FLAG_OP_COUNT; }
 
@@ -322,7 +460,8 @@ static bool check_loaded(ArmCpu *c, Error **errp)
 {
     bool ok = c->el <= highest_el(c) && c->btype <= 3 && (!c->aarch64 || c->has.aarch64) && !(c->daif & ~0x3c0u);
     ok = ok && (c->aarch64 || c->has.m_profile || valid_mode32(c->mode32)) && c->on_el <= 3;
-    ok = ok && flag_op_ok(c->v.fl.op) && flag_op_ok(c->v.fl.rest_op) && flag_op_ok(c->v.fl.nz_op) && !(c->v.fp_control & ~0xffffu);
+    ok = ok && flag_op_ok(c->v.fl.op) && flag_op_ok(c->v.fl.rest_op) && flag_op_ok(c->v.fl.nz_op) &&
+         !(c->v.fp_control & ~0xffffu);
     ok = ok && c->excl_size <= 16 && c->wfx_kind <= 3;
     if (!ok)
         error_setf(errp, "CPU %u: the saved state is not one that this CPU can be in", c->v.index);
@@ -381,10 +520,15 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     return true;
 }
 
-/* A timer may have been due when the machine stood, its line not yet raised: the interrupt controller, loaded, has to see it now. */
+/*
+ * A timer may have been due when the machine stood, its line not yet raised: the interrupt controller, loaded, has to
+ * see it now.
+ */
 static void part_loaded(void *opaque) { arm_timers_update(opaque); }
 
-static const MachinePart cpu_part = { .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load, .loaded = part_loaded };
+static const MachinePart cpu_part = {
+    .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load, .loaded = part_loaded
+};
 
 /* --- the families --- */
 
@@ -439,9 +583,15 @@ static unsigned phys_bits(Machine *m)
     return c ? arm_phys_bits(c) : 40;
 }
 
-static const CpuFamily arm64_family = { .arch = "aarch64", .create = create, .destroy_all = destroy_all, .print_help = arm_models_print_help,
+static const CpuFamily arm64_family = { .arch = "aarch64",
+                                        .create = create,
+                                        .destroy_all = destroy_all,
+                                        .print_help = arm_models_print_help,
                                         .phys_bits = phys_bits };
-static const CpuFamily arm32_family = { .arch = "arm", .create = create, .destroy_all = destroy_all, .print_help = arm_models_print_help,
+static const CpuFamily arm32_family = { .arch = "arm",
+                                        .create = create,
+                                        .destroy_all = destroy_all,
+                                        .print_help = arm_models_print_help,
                                         .phys_bits = phys_bits };
 CPU_FAMILY_REGISTER(arm64_family)
 CPU_FAMILY_REGISTER(arm32_family)
@@ -458,7 +608,9 @@ static MemAttrs attrs(const Vcpu *v)
 {
     if (v->mode & ARM_MODE_M)
         return arm_m_attrs(v);
-    return (MemAttrs){ .cpu = v->index & 0xffff, .secure = !!(v->mode & ARM_MODE_SECURE), .user = arm_mode_el(v->mode) == 0 };
+    return (MemAttrs){ .cpu = v->index & 0xffff,
+                       .secure = !!(v->mode & ARM_MODE_SECURE),
+                       .user = arm_mode_el(v->mode) == 0 };
 }
 
 static int8_t preferred_home(const char *host, unsigned g) { return -1; }
@@ -488,13 +640,20 @@ static void set_pc(Vcpu *v, uint64_t pc)
 #define ARCH_COMMON \
     .banks = ARM_BANK_COUNT, .own_banks = 1 << ARM_BANK_EL0, \
     .preferred_home = preferred_home, .translate = arm_translate, .code_address = code_address, .walk = arm_walk, \
-    .bus_error = arm_bus_error, .misaligned = arm_misaligned, .divide_error = divide_error, .deliver = arm_deliver, .poll = arm_poll, \
-    .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, .disassemble = arm_disassemble, .gdb = arm_gdb, \
+    .bus_error = arm_bus_error, .misaligned = arm_misaligned, .divide_error = divide_error, .deliver = arm_deliver, \
+    .poll = arm_poll, \
+    .has_work = arm_has_work, .reset = arm_reset, .attrs = attrs, .print_regs = arm_print_regs, \
+    .disassemble = arm_disassemble, .gdb = arm_gdb, \
     .set_pc = set_pc, \
     .state = cpu_state
 
 /* Arguments and temporaries of the procedure call standard first; 32 is the first temporary of an instruction. */
-static const uint8_t vec_order64[] = { 0, 1, 2, 3, 4, 5, 6, 7, 32, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 8, 9, 10, 0xff };
+static const uint8_t vec_order64[] = { 0,  1,  2,  3,  4,  5,  6,  7,  32, 16, 17, 18, 19, 20,  21,
+                                       22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 8,  9,  10, 0xff };
 static const uint8_t vec_order32[] = { 32, 0, 1, 2, 3, 8, 9, 10, 11, 33, 34, 4, 5, 6, 7, 12, 13, 14, 15, 35, 0xff };
-const GuestArch arm64_guest_arch = { .name = "aarch64", .gregs = 32, .home_order = home_order64, .vec_home_order = vec_order64, ARCH_COMMON };
-const GuestArch arm32_guest_arch = { .name = "arm", .gregs = 16, .home_order = home_order32, .vec_home_order = vec_order32, ARCH_COMMON };
+const GuestArch arm64_guest_arch = {
+    .name = "aarch64", .gregs = 32, .home_order = home_order64, .vec_home_order = vec_order64, ARCH_COMMON
+};
+const GuestArch arm32_guest_arch = {
+    .name = "arm", .gregs = 16, .home_order = home_order32, .vec_home_order = vec_order32, ARCH_COMMON
+};

@@ -143,7 +143,8 @@ static bool watchpoint_matches(const ArmCpu *c, unsigned n, uint64_t va, uint64_
         return false;
     unsigned mask = wcr >> 24 & 31, bas = wcr >> 5 & 0xff;
     if (mask >= 3)
-        return !(((at ^ base) | 0) >> mask) || (at < (base & ~bits_mask(mask)) && at + size > (base & ~bits_mask(mask)));
+        return !(((at ^ base) | 0) >> mask) ||
+               (at < (base & ~bits_mask(mask)) && at + size > (base & ~bits_mask(mask)));
     if (base & 4)
         bas &= 15;
     for (unsigned i = 0; i < 8; i++)
@@ -157,7 +158,11 @@ ARM_HELPER_VOID(watchpoint)
     ArmCpu *c = arm_cpu(v);
     for (unsigned n = 0; c->dbg_wps >> n; n++) {
         if (c->dbg_wps >> n & 1 && watchpoint_matches(c, n, a, b, a3))
-            arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_WATCHPOINT, .iss = 0x22 | (a3 ? BIT(6) : 0), .far = a, .far_valid = true,
+            arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC,
+                                            .ec = EC_WATCHPOINT,
+                                            .iss = 0x22 | (a3 ? BIT(6) : 0),
+                                            .far = a,
+                                            .far_valid = true,
                                             .il32 = true });
     }
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupts, waiting and events: when they are taken, what wakes a CPU; SVC, HVC, SMC, BKPT (DDI 0487, D1.3.6, D1.6). */
+/*
+ * Interrupts, waiting and events: when they are taken, what wakes a CPU; SVC, HVC, SMC, BKPT (DDI 0487, D1.3.6, D1.6).
+ */
 #include "base/log.h"
 #include "target/arm/helpers.h"
 #include "target/arm/m/m.h"
@@ -8,7 +10,9 @@
 
 /* --- interrupts --- */
 
-/* Is a physical interrupt for `target` taken now? Levels above the present one are not masked, but for EL1's from EL0. */
+/*
+ * Is a physical interrupt for `target` taken now? Levels above the present one are not masked, but for EL1's from EL0.
+ */
 static bool unmasked(const ArmCpu *c, unsigned target, uint32_t mask_bit)
 {
     if (target < c->el)
@@ -65,8 +69,8 @@ static bool wakes(const ArmCpu *c)
     if (c->wfx_until != INT64_MAX && clock_ns(CLOCK_VIRTUAL_NS) >= c->wfx_until)
         return true;
     uint64_t hcr = c->has.el2 && c->el < 2 ? arm_hcr(c) : 0;
-    return (hcr & HCR_IMO && (vcpu_line(v, CPU_LINE_VIRQ) || hcr & HCR_VI)) || (hcr & HCR_FMO && (vcpu_line(v, CPU_LINE_VFIQ) || hcr & HCR_VF)) ||
-           (hcr & HCR_AMO && hcr & HCR_VSE);
+    return (hcr & HCR_IMO && (vcpu_line(v, CPU_LINE_VIRQ) || hcr & HCR_VI)) ||
+           (hcr & HCR_FMO && (vcpu_line(v, CPU_LINE_VFIQ) || hcr & HCR_VF)) || (hcr & HCR_AMO && hcr & HCR_VSE);
 }
 
 bool arm_has_work(Vcpu *v)
@@ -127,14 +131,18 @@ static void trap_wait(ArmCpu *c, uint64_t kind, uint64_t length)
     else if (c->has.el3 && c->el < 3 && c->has.aarch64 && c->scr_el3 & (wfe ? SCR_TWE : SCR_TWI))
         target = 3;
     if (target)
-        arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_WFX, .iss = iss, .target_el = (uint8_t)target, .il32 = length == 4 });
+        arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC,
+                                        .ec = EC_WFX,
+                                        .iss = iss,
+                                        .target_el = (uint8_t)target,
+                                        .il32 = length == 4 });
 }
 
 enum { WFE_QUICK_NS = 20000, WFE_SPINS = 64, WFE_NAP_NS = 100000 };
 
 /*
- * WFE: another CPU's store to the monitored address would end the wait, which nobody sees here. So a WFE goes on at once, as the manual
- * allows; code that does nothing but wait is made to nap.
+ * WFE: another CPU's store to the monitored address would end the wait, which nobody sees here. So a WFE goes on at
+ * once, as the manual allows; code that does nothing but wait is made to nap.
  */
 static bool wfe_naps(ArmCpu *c)
 {
@@ -195,8 +203,12 @@ static _Noreturn void raise_call(ArmCpu *c, unsigned ec, uint64_t imm, uint64_t 
 {
     if (after)
         c->ss = false; /* the step is done: SSAdvance() */
-    arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = (uint8_t)ec, .iss = (uint32_t)imm & 0xffff, .target_el = (uint8_t)target,
-                                    .il32 = length == 4, .skip = after ? (uint32_t)length : 0 });
+    arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC,
+                                    .ec = (uint8_t)ec,
+                                    .iss = (uint32_t)imm & 0xffff,
+                                    .target_el = (uint8_t)target,
+                                    .il32 = length == 4,
+                                    .skip = after ? (uint32_t)length : 0 });
 }
 
 ARM_HELPER_VOID(svc)
@@ -233,7 +245,8 @@ ARM_HELPER_VOID(hvc)
         return;
     }
     bool enabled = c->has.el3 ? c->scr_el3 & SCR_HCE : !(c->hcr_el2 & HCR_HCD);
-    if (!c->has.el2 || !enabled || (c->el == 1 && !arm_el2_enabled(c)) || (c->el == 3 && !c->has.aarch64 && arm_secure_below_el3(c)))
+    if (!c->has.el2 || !enabled || (c->el == 1 && !arm_el2_enabled(c)) ||
+        (c->el == 3 && !c->has.aarch64 && arm_secure_below_el3(c)))
         undefined(c);
     raise_call(c, c->aarch64 ? EC_HVC64 : EC_HVC32, a, b, MAX(c->el, 2), true);
 }
@@ -258,7 +271,10 @@ ARM_HELPER_VOID(smc)
 ARM_HELPER_VOID(bkpt)
 {
     ArmCpu *c = arm_cpu(v);
-    SemihostInsn insn = c->m ? SEMIHOST_BKPT_T32 : c->aarch64 ? SEMIHOST_HLT_A64 : c->t32 ? SEMIHOST_HLT_T32 : SEMIHOST_HLT_A32;
+    SemihostInsn insn = c->m         ? SEMIHOST_BKPT_T32
+                        : c->aarch64 ? SEMIHOST_HLT_A64
+                        : c->t32     ? SEMIHOST_HLT_T32
+                                     : SEMIHOST_HLT_A32;
     if (semihost_config.enabled && (a3 || c->m)) {
         arm_take_state(c);
         if (arm_semihost(c, insn, (uint32_t)a, (unsigned)b, c->el > 0))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions taken to AArch32: Monitor, Hyp and the PL1 modes; returns and status registers (DDI 0487, G1.11-G1.13; DDI 0406C, B1.8). */
+/*
+ * Exceptions taken to AArch32: Monitor, Hyp and the PL1 modes; returns and status registers (DDI 0487, G1.11-G1.13; DDI
+ * 0406C, B1.8).
+ */
 #include "base/log.h"
 #include "target/arm/helpers.h"
 #include "target/arm/system.h"
@@ -89,11 +92,14 @@ static void enter_hyp(ArmCpu *c, const ArmEvent *e)
         vector = c->el < 2 ? VEC_HYP : VEC_SVC;
     if (e->kind == ARM_EVENT_SYNC) {
         bool lower = c->el < 2;
-        unsigned ec = e->ec == EC_SVC64 || e->ec == EC_HVC64 || e->ec == EC_SMC64 ? e->ec - 4u : e->ec == EC_BRK64 ? EC_BKPT32 : e->ec;
+        unsigned ec = e->ec == EC_SVC64 || e->ec == EC_HVC64 || e->ec == EC_SMC64 ? e->ec - 4u
+                      : e->ec == EC_BRK64                                         ? EC_BKPT32
+                                                                                  : e->ec;
         if (ec == EC_INSN_ABORT || ec == EC_DATA_ABORT)
             ec -= lower;
         uint32_t iss = e->iss | (ec == EC_DATA_ABORT_LOWER && arm_fault_is_stage2(e) ? arm_data_abort_isv(c) : 0);
-        bool il = e->il32 || (ec | 1) == EC_DATA_ABORT || (ec | 1) == EC_INSN_ABORT; /* no syndrome is given for 16-bit instructions */
+        /* no syndrome is given for 16-bit instructions */
+        bool il = e->il32 || (ec | 1) == EC_DATA_ABORT || (ec | 1) == EC_INSN_ABORT;
         c->esr_el[2] = (uint32_t)ec << 26 | (il ? BIT(25) : 0) | (iss & 0x1ffffff);
         if (e->far_valid && n.vector == VEC_PABT)
             c->far_el[2] = (c->far_el[2] & 0xffffffff) | e->far << 32;
@@ -107,7 +113,8 @@ static void enter_hyp(ArmCpu *c, const ArmEvent *e)
     c->spsr_bank[ARM_BANKED_HYP] = cpsr;
     c->elr_hyp = pc;
     uint64_t scr = c->has.el3 ? c->scr_el3 : 0;
-    uint32_t masks = (scr & SCR_EA ? 0 : ARM_PSTATE_A) | (scr & SCR_IRQ ? 0 : ARM_PSTATE_I) | (scr & SCR_FIQ ? 0 : ARM_PSTATE_F);
+    uint32_t masks = (scr & SCR_EA ? 0 : ARM_PSTATE_A) | (scr & SCR_IRQ ? 0 : ARM_PSTATE_I) |
+                     (scr & SCR_FIQ ? 0 : ARM_PSTATE_F);
     uint32_t daif = c->daif | masks;
     entry_pstate(c, ARM_HYP, false, false, c->sctlr_el[2]);
     c->daif = daif;
@@ -119,9 +126,10 @@ static bool to_monitor(const ArmCpu *c, const ArmEvent *e, const Entry32 *n)
 {
     if (!c->has.el3 || c->has.aarch64)
         return false;
-    bool external = e->kind == ARM_EVENT_SERROR || (e->kind == ARM_EVENT_SYNC && n->mode == ARM_ABT && (e->iss & 0x3c) == 0x10);
-    return n->mode == ARM_MON || (external && c->scr_el3 & SCR_EA) || (e->kind == ARM_EVENT_IRQ && c->scr_el3 & SCR_IRQ) ||
-           (e->kind == ARM_EVENT_FIQ && c->scr_el3 & SCR_FIQ);
+    bool external = e->kind == ARM_EVENT_SERROR ||
+                    (e->kind == ARM_EVENT_SYNC && n->mode == ARM_ABT && (e->iss & 0x3c) == 0x10);
+    return n->mode == ARM_MON || (external && c->scr_el3 & SCR_EA) ||
+           (e->kind == ARM_EVENT_IRQ && c->scr_el3 & SCR_IRQ) || (e->kind == ARM_EVENT_FIQ && c->scr_el3 & SCR_FIQ);
 }
 
 void arm_enter32(ArmCpu *c, const ArmEvent *e, unsigned target)
@@ -163,7 +171,8 @@ static uint32_t writable_cpsr(const ArmCpu *c)
     m |= 0x1df | (c->has.pan ? 1u << 22 : 0);
     if (!c->has.v6)
         m &= ~(1u << 8);
-    if (c->has.el3 && !c->has.aarch64 && !arm_secure(c) && !c->has.el2) { /* SCR.FW, AW without the Virtualization Extensions */
+    /* SCR.FW, AW without the Virtualization Extensions */
+    if (c->has.el3 && !c->has.aarch64 && !arm_secure(c) && !c->has.el2) {
         m &= ~(c->scr_el3 & SCR_FW ? 0 : (uint32_t)ARM_PSTATE_F);
         m &= ~(c->scr_el3 & SCR_AW ? 0 : (uint32_t)ARM_PSTATE_A);
     }
@@ -279,8 +288,8 @@ static bool banked_find(ArmCpu *c, unsigned r, unsigned sysm, Banked *out)
     *out = (Banked){ NULL, -1 };
     unsigned mode;
     if (r) {
-        static const uint8_t modes[32] = { [0x0e] = ARM_FIQ, [0x10] = ARM_IRQ, [0x12] = ARM_SVC, [0x14] = ARM_ABT, [0x16] = ARM_UND, [0x1c] = ARM_MON,
-                                           [0x1e] = ARM_HYP };
+        static const uint8_t modes[32] = { [0x0e] = ARM_FIQ, [0x10] = ARM_IRQ, [0x12] = ARM_SVC, [0x14] = ARM_ABT,
+                                           [0x16] = ARM_UND, [0x1c] = ARM_MON, [0x1e] = ARM_HYP };
         mode = modes[sysm];
         if (!mode)
             return false;
@@ -309,7 +318,8 @@ static bool banked_find(ArmCpu *c, unsigned r, unsigned sysm, Banked *out)
     } else {
         return false;
     }
-    if (out->g < 0 && !r && mode != ARM_MON && (sysm & 7) >= 5 && sysm < 16 && arm_bank_index(c->mode32) == arm_bank_index(mode))
+    if (out->g < 0 && !r && mode != ARM_MON && (sysm & 7) >= 5 && sysm < 16 &&
+        arm_bank_index(c->mode32) == arm_bank_index(mode))
         out->g = sysm == 5 || sysm == 13 ? 13 : 14;
     if (!r && sysm == 6 && c->mode32 == ARM_HYP)
         out->g = 14;

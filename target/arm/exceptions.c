@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions: recording, routing, entry to AArch64 and return from it (DDI 0487, D1.3 and the AArch64.TakeException pseudocode). */
+/*
+ * Exceptions: recording, routing, entry to AArch64 and return from it (DDI 0487, D1.3 and the AArch64.TakeException
+ * pseudocode).
+ */
 #include "base/log.h"
 #include "base/symbols.h"
 #include "hw/core/machine.h"
@@ -20,7 +23,11 @@ void arm_raise_event(ArmCpu *c, const ArmEvent *e)
 
 void arm_raise(ArmCpu *c, unsigned ec, uint32_t iss, unsigned target_el)
 {
-    arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = (uint8_t)ec, .iss = iss, .target_el = (uint8_t)target_el, .il32 = true });
+    arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC,
+                                    .ec = (uint8_t)ec,
+                                    .iss = iss,
+                                    .target_el = (uint8_t)target_el,
+                                    .il32 = true });
 }
 
 /* --- routing --- */
@@ -35,7 +42,8 @@ static unsigned route_sync(const ArmCpu *c, const ArmEvent *e)
         return MAX(e->target_el, c->el);
     if (c->el >= 2)
         return c->el;
-    bool debug = e->ec == EC_BREAKPOINT || e->ec == EC_WATCHPOINT || e->ec == EC_STEP || e->ec == EC_BKPT32 || e->ec == EC_BRK64;
+    bool debug = e->ec == EC_BREAKPOINT || e->ec == EC_WATCHPOINT || e->ec == EC_STEP || e->ec == EC_BKPT32 ||
+                 e->ec == EC_BRK64;
     if (arm_el2_enabled(c) && debug && (c->mdcr_el2 & BIT(8) || hcr & HCR_TGE))
         return 2;
     unsigned fsc = e->iss & 0x3f; /* external aborts: of the access, of walks at levels -1 to 3 */
@@ -152,7 +160,8 @@ static void write_syndrome(ArmCpu *c, const ArmEvent *e, unsigned target)
     uint32_t iss = arm_syndrome64(c, e->ec, e->iss);
     if (e->ec == EC_DATA_ABORT && target == 2 && arm_fault_is_stage2(e))
         iss |= arm_data_abort_isv(c);
-    bool il = e->il32 || e->ec == EC_DATA_ABORT || e->ec == EC_INSN_ABORT; /* no syndrome is given for 16-bit instructions */
+    /* no syndrome is given for 16-bit instructions */
+    bool il = e->il32 || e->ec == EC_DATA_ABORT || e->ec == EC_INSN_ABORT;
     c->esr_el[target] = (uint64_t)entry_ec(c, e, target) << 26 | (il ? BIT(25) : 0) | (iss & 0x1ffffff);
     if (e->far_valid)
         c->far_el[target] = e->far;
@@ -162,8 +171,10 @@ static void write_syndrome(ArmCpu *c, const ArmEvent *e, unsigned target)
 
 static void enter64(ArmCpu *c, const ArmEvent *e, unsigned target)
 {
-    static const uint16_t kinds[] = { [ARM_EVENT_IRQ] = 0x80, [ARM_EVENT_VIRQ] = 0x80, [ARM_EVENT_FIQ] = 0x100, [ARM_EVENT_VFIQ] = 0x100,
-                                      [ARM_EVENT_SERROR] = 0x180, [ARM_EVENT_VSERROR] = 0x180, [ARM_EVENT_SYNC] = 0 };
+    static const uint16_t kinds[] = {
+        [ARM_EVENT_IRQ] = 0x80,     [ARM_EVENT_VIRQ] = 0x80,     [ARM_EVENT_FIQ] = 0x100, [ARM_EVENT_VFIQ] = 0x100,
+        [ARM_EVENT_SERROR] = 0x180, [ARM_EVENT_VSERROR] = 0x180, [ARM_EVENT_SYNC] = 0
+    };
     unsigned offset = vector_offset(c, target, c->aarch64) + kinds[e->kind];
     uint64_t spsr = arm_get_pstate(c);
     write_syndrome(c, e, target);
@@ -195,8 +206,8 @@ static void enter64(ArmCpu *c, const ArmEvent *e, unsigned target)
 }
 
 /*
- * A program whose fault handler faults: the same instruction raises an exception again and again, at the level where it is taken, and nothing
- * returns from one. The hypervisor's guests may do that as they like.
+ * A program whose fault handler faults: the same instruction raises an exception again and again, at the level where it
+ * is taken, and nothing returns from one. The hypervisor's guests may do that as they like.
  */
 enum { ENDLESS = 1000 };
 static void tell_endless(ArmCpu *c, const ArmEvent *e, unsigned from_el, uint64_t from_pc)
@@ -236,8 +247,9 @@ void arm_deliver(Vcpu *v)
     unsigned target = e.kind == ARM_EVENT_SYNC ? route_sync(c, &e) : MAX(e.target_el, c->el);
     if (target > c->el && !(target == 3 ? c->has.el3 : target == 2 ? c->has.el2 : true))
         target = MAX(c->el, 1);
-    log_printf(LOG_INT, "%u: exception kind %u ec 0x%02x iss 0x%07x far 0x%" PRIx64 " from EL%u pc 0x%" PRIx64 " to EL%u\n", v->index, e.kind,
-               e.ec, e.iss, e.far, c->el, v->pc, target);
+    log_printf(LOG_INT,
+               "%u: exception kind %u ec 0x%02x iss 0x%07x far 0x%" PRIx64 " from EL%u pc 0x%" PRIx64 " to EL%u\n",
+               v->index, e.kind, e.ec, e.iss, e.far, c->el, v->pc, target);
     v->halted = false;
     unsigned from_el = c->el;
     uint64_t from_pc = v->pc;
@@ -392,7 +404,11 @@ ARM_HELPER_VOID(undef)
 
 ARM_HELPER_VOID(raise)
 {
-    ArmEvent e = { .kind = ARM_EVENT_SYNC, .ec = (uint8_t)a, .iss = (uint32_t)b & 0x1ffffff, .target_el = a3 & 3, .il32 = a3 >> 8 & 1 };
+    ArmEvent e = { .kind = ARM_EVENT_SYNC,
+                   .ec = (uint8_t)a,
+                   .iss = (uint32_t)b & 0x1ffffff,
+                   .target_el = a3 & 3,
+                   .il32 = a3 >> 8 & 1 };
     arm_raise_event(arm_cpu(v), &e);
 }
 
@@ -401,7 +417,12 @@ ARM_HELPER_VOID(pc_align)
     ArmCpu *c = arm_cpu(v);
     arm_take_state(c);
     v->pc = a;
-    arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_PC_ALIGN, .il32 = true, .far_valid = true, .far = a, .fsr = 1 });
+    arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC,
+                                    .ec = EC_PC_ALIGN,
+                                    .il32 = true,
+                                    .far_valid = true,
+                                    .far = a,
+                                    .fsr = 1 });
 }
 
 /* FPTrap: which control refuses (CPACR first, then EL2's, then EL3's). */
@@ -414,7 +435,8 @@ static unsigned vector_trap_target(const ArmCpu *c, unsigned shift, unsigned bit
         return c->el == 0 && hcr & HCR_TGE ? 2 : 1;
     if (c->el <= 2 && arm_el2_enabled(c)) {
         unsigned en2 = c->cptr_el[2] >> shift & 3;
-        bool trapped = c->has.vhe && c->hcr_el2 & HCR_E2H ? (c->el == 0 && hcr & HCR_TGE ? en2 != 3 : !(en2 & 1)) : c->cptr_el[2] >> bit & 1;
+        bool trapped = c->has.vhe && c->hcr_el2 & HCR_E2H ? (c->el == 0 && hcr & HCR_TGE ? en2 != 3 : !(en2 & 1))
+                                                          : c->cptr_el[2] >> bit & 1;
         if (trapped)
             return 2;
     }

@@ -18,7 +18,8 @@ static uint32_t control_rounding(uint32_t fpcr)
 uint32_t arm_get_fpcr(const ArmCpu *c) { return c->fpcr; }
 uint32_t arm_get_fpsr(const ArmCpu *c)
 {
-    return sticky(c->v.fp_control) | (c->v.fp_more & FP_MORE_QC ? FPSR_QC : 0) | (c->v.fp_more & FP_MORE_IDC ? FPSR_IDC : 0);
+    return sticky(c->v.fp_control) | (c->v.fp_more & FP_MORE_QC ? FPSR_QC : 0) |
+           (c->v.fp_more & FP_MORE_IDC ? FPSR_IDC : 0);
 }
 
 void arm_set_fpcr(ArmCpu *c, uint32_t value)
@@ -30,14 +31,15 @@ void arm_set_fpcr(ArmCpu *c, uint32_t value)
         valid |= 0x00370000;     /* FPSCR Len and Stride */
     c->fpcr = value & valid;
     c->v.fp_control = FP_CONTROL_MASKS | (c->v.fp_control & CONTROL_STICKY) | control_rounding(value);
-    c->v.fp_rules = (value & BIT(25) ? FP_RULE_DN : 0) | (value & BIT(24) ? FP_RULE_FZ : 0) | (c->fpcr & BIT(19) ? FP_RULE_FZ16 : 0) |
-                    (value & BIT(26) ? FP_RULE_AHP : 0);
+    c->v.fp_rules = (value & BIT(25) ? FP_RULE_DN : 0) | (value & BIT(24) ? FP_RULE_FZ : 0) |
+                    (c->fpcr & BIT(19) ? FP_RULE_FZ16 : 0) | (value & BIT(26) ? FP_RULE_AHP : 0);
     arm_update_mode(c);
 }
 
 void arm_set_fpsr(ArmCpu *c, uint32_t value)
 {
-    c->v.fp_control = (c->v.fp_control & ~(uint32_t)CONTROL_STICKY) | FP_CONTROL_MASKS | (value & 1) | (value & 0x1e) << 1;
+    c->v.fp_control = (c->v.fp_control & ~(uint32_t)CONTROL_STICKY) | FP_CONTROL_MASKS | (value & 1) |
+                      (value & 0x1e) << 1;
     c->v.fp_more = (value & FPSR_QC ? FP_MORE_QC : 0) | (value & FPSR_IDC ? FP_MORE_IDC : 0);
 }
 

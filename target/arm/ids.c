@@ -7,35 +7,44 @@ typedef struct IdRule { uint32_t reg; uint16_t feature; uint8_t shift, value; } 
 #define R(reg, shift, f, value) { offsetof(ArmCpu, id_##reg), offsetof(ArmFeatures, f), shift, value }
 
 static const IdRule rules64[] = {
-    R(aa64isar0, 4, aes, 1), R(aa64isar0, 4, pmull, 2), R(aa64isar0, 8, sha1, 1), R(aa64isar0, 12, sha256, 1), R(aa64isar0, 12, sha512, 2),
-    R(aa64isar0, 16, crc32, 1), R(aa64isar0, 20, lse, 2), R(aa64isar0, 28, rdm, 1), R(aa64isar0, 32, sha3, 1), R(aa64isar0, 36, sm3, 1),
-    R(aa64isar0, 40, sm4, 1), R(aa64isar0, 44, dotprod, 1), R(aa64isar0, 48, fhm, 1), R(aa64isar0, 52, flagm, 1), R(aa64isar0, 52, flagm2, 2),
-    R(aa64isar0, 56, tlbios, 1), R(aa64isar0, 56, tlbirange, 2), R(aa64isar0, 60, rng, 1),
-    R(aa64isar1, 0, dpb, 1), R(aa64isar1, 0, dpb2, 2),
-    R(aa64isar1, 12, jscvt, 1), R(aa64isar1, 16, fcma, 1), R(aa64isar1, 20, lrcpc, 1), R(aa64isar1, 20, lrcpc2, 2),
-    R(aa64isar1, 32, frintts, 1), R(aa64isar1, 36, sb, 1), R(aa64isar1, 40, specres, 1), R(aa64isar1, 44, bf16, 1), R(aa64isar1, 48, dgh, 1),
-    R(aa64isar1, 52, i8mm, 1), R(aa64isar2, 0, wfxt, 2), R(aa64isar2, 16, mops, 1),
-    R(aa64pfr0, 0, aarch64, 1), R(aa64pfr0, 0, aarch32_el0, 2), R(aa64pfr0, 4, aarch64, 1), R(aa64pfr0, 4, aarch32_el1, 2),
-    R(aa64pfr0, 8, el2, 1), R(aa64pfr0, 12, el3, 1), R(aa64pfr0, 28, ras, 1), R(aa64pfr0, 32, sve, 1), R(aa64pfr0, 36, secure_el2, 1),
-    R(aa64pfr0, 48, dit, 1), R(aa64pfr0, 56, csv2, 1), R(aa64pfr0, 60, csv3, 1),
-    R(aa64pfr1, 0, bti, 1), R(aa64pfr1, 4, ssbs, 2), R(aa64pfr1, 8, mte, 1), R(aa64pfr1, 8, mte2, 2),
-    R(aa64zfr0, 0, sve2, 1), R(aa64zfr0, 4, sve2_aes, 2), R(aa64zfr0, 16, sve2_bitperm, 1), R(aa64zfr0, 32, sve2_sha3, 1),
-    R(aa64zfr0, 40, sve2_sm4, 1), R(aa64zfr0, 20, bf16, 1), R(aa64zfr0, 44, i8mm, 1), R(aa64zfr0, 52, sve_f32mm, 1), R(aa64zfr0, 56, sve_f64mm, 1),
-    R(aa64mmfr0, 4, aarch64, 2), R(aa64mmfr0, 8, aarch64, 1), R(aa64mmfr0, 12, el3, 1),
-    R(aa64mmfr0, 20, gran16, 1), R(aa64mmfr0, 20, lpa2, 2), R(aa64mmfr0, 28, lpa2, 1),
-    R(aa64mmfr0, 56, fgt, 1),
-    R(aa64mmfr1, 0, hafdbs, 2), R(aa64mmfr1, 4, vmid16, 2), R(aa64mmfr1, 8, vhe, 1), R(aa64mmfr1, 12, hpds, 1), R(aa64mmfr1, 16, lor, 1),
-    R(aa64mmfr1, 20, pan, 1), R(aa64mmfr1, 20, pan2, 2), R(aa64mmfr1, 20, pan3, 3), R(aa64mmfr1, 28, xnx, 1),
-    R(aa64mmfr2, 0, cnp, 1), R(aa64mmfr2, 4, uao, 1), R(aa64mmfr2, 16, lva, 1), R(aa64mmfr2, 28, ttst, 1), R(aa64mmfr2, 32, lse2, 1),
-    R(aa64mmfr2, 36, idst, 1), R(aa64mmfr2, 48, ttl, 1), R(aa64mmfr2, 52, bbm, 2), R(aa64mmfr2, 56, evt, 2),
+    R(aa64isar0, 4, aes, 1),        R(aa64isar0, 4, pmull, 2),      R(aa64isar0, 8, sha1, 1),
+    R(aa64isar0, 12, sha256, 1),    R(aa64isar0, 12, sha512, 2),    R(aa64isar0, 16, crc32, 1),
+    R(aa64isar0, 20, lse, 2),       R(aa64isar0, 28, rdm, 1),       R(aa64isar0, 32, sha3, 1),
+    R(aa64isar0, 36, sm3, 1),       R(aa64isar0, 40, sm4, 1),       R(aa64isar0, 44, dotprod, 1),
+    R(aa64isar0, 48, fhm, 1),       R(aa64isar0, 52, flagm, 1),     R(aa64isar0, 52, flagm2, 2),
+    R(aa64isar0, 56, tlbios, 1),    R(aa64isar0, 56, tlbirange, 2), R(aa64isar0, 60, rng, 1),
+    R(aa64isar1, 0, dpb, 1),        R(aa64isar1, 0, dpb2, 2),       R(aa64isar1, 12, jscvt, 1),
+    R(aa64isar1, 16, fcma, 1),      R(aa64isar1, 20, lrcpc, 1),     R(aa64isar1, 20, lrcpc2, 2),
+    R(aa64isar1, 32, frintts, 1),   R(aa64isar1, 36, sb, 1),        R(aa64isar1, 40, specres, 1),
+    R(aa64isar1, 44, bf16, 1),      R(aa64isar1, 48, dgh, 1),       R(aa64isar1, 52, i8mm, 1),
+    R(aa64isar2, 0, wfxt, 2),       R(aa64isar2, 16, mops, 1),      R(aa64pfr0, 0, aarch64, 1),
+    R(aa64pfr0, 0, aarch32_el0, 2), R(aa64pfr0, 4, aarch64, 1),     R(aa64pfr0, 4, aarch32_el1, 2),
+    R(aa64pfr0, 8, el2, 1),         R(aa64pfr0, 12, el3, 1),        R(aa64pfr0, 28, ras, 1),
+    R(aa64pfr0, 32, sve, 1),        R(aa64pfr0, 36, secure_el2, 1), R(aa64pfr0, 48, dit, 1),
+    R(aa64pfr0, 56, csv2, 1),       R(aa64pfr0, 60, csv3, 1),       R(aa64pfr1, 0, bti, 1),
+    R(aa64pfr1, 4, ssbs, 2),        R(aa64pfr1, 8, mte, 1),         R(aa64pfr1, 8, mte2, 2),
+    R(aa64zfr0, 0, sve2, 1),        R(aa64zfr0, 4, sve2_aes, 2),    R(aa64zfr0, 16, sve2_bitperm, 1),
+    R(aa64zfr0, 32, sve2_sha3, 1),  R(aa64zfr0, 40, sve2_sm4, 1),   R(aa64zfr0, 20, bf16, 1),
+    R(aa64zfr0, 44, i8mm, 1),       R(aa64zfr0, 52, sve_f32mm, 1),  R(aa64zfr0, 56, sve_f64mm, 1),
+    R(aa64mmfr0, 4, aarch64, 2),    R(aa64mmfr0, 8, aarch64, 1),    R(aa64mmfr0, 12, el3, 1),
+    R(aa64mmfr0, 20, gran16, 1),    R(aa64mmfr0, 20, lpa2, 2),      R(aa64mmfr0, 28, lpa2, 1),
+    R(aa64mmfr0, 56, fgt, 1),       R(aa64mmfr1, 0, hafdbs, 2),     R(aa64mmfr1, 4, vmid16, 2),
+    R(aa64mmfr1, 8, vhe, 1),        R(aa64mmfr1, 12, hpds, 1),      R(aa64mmfr1, 16, lor, 1),
+    R(aa64mmfr1, 20, pan, 1),       R(aa64mmfr1, 20, pan2, 2),      R(aa64mmfr1, 20, pan3, 3),
+    R(aa64mmfr1, 28, xnx, 1),       R(aa64mmfr2, 0, cnp, 1),        R(aa64mmfr2, 4, uao, 1),
+    R(aa64mmfr2, 16, lva, 1),       R(aa64mmfr2, 28, ttst, 1),      R(aa64mmfr2, 32, lse2, 1),
+    R(aa64mmfr2, 36, idst, 1),      R(aa64mmfr2, 48, ttl, 1),       R(aa64mmfr2, 52, bbm, 2),
+    R(aa64mmfr2, 56, evt, 2),
 };
 
 /* AArch32's view on CPUs that have AArch64. */
 static const IdRule rules32[] = {
-    R(isar[5], 4, aes, 1), R(isar[5], 4, pmull, 2), R(isar[5], 8, sha1, 1), R(isar[5], 12, sha256, 1), R(isar[5], 16, crc32, 1),
-    R(isar[5], 24, rdm, 1), R(isar[6], 4, dotprod, 1), R(isar[6], 8, fhm, 1), R(isar[6], 12, sb, 1), R(isar[6], 20, bf16, 1), R(isar[6], 24, i8mm, 1),
-    R(isar[5], 28, fcma, 1), R(isar[6], 0, jscvt, 1), R(mmfr[3], 16, pan, 1), R(mmfr[3], 16, pan2, 2), R(mmfr[4], 24, evt, 2), R(mmfr[4], 16, hpds, 1),
-    R(pfr2, 4, ssbs, 1), R(pfr0, 24, dit, 1), R(pfr0, 28, ras, 1), R(pfr1, 12, el2, 1), R(pfr1, 4, el3, 1), R(pfr1, 16, gentimer, 1),
+    R(isar[5], 4, aes, 1),    R(isar[5], 4, pmull, 2), R(isar[5], 8, sha1, 1),    R(isar[5], 12, sha256, 1),
+    R(isar[5], 16, crc32, 1), R(isar[5], 24, rdm, 1),  R(isar[6], 4, dotprod, 1), R(isar[6], 8, fhm, 1),
+    R(isar[6], 12, sb, 1),    R(isar[6], 20, bf16, 1), R(isar[6], 24, i8mm, 1),   R(isar[5], 28, fcma, 1),
+    R(isar[6], 0, jscvt, 1),  R(mmfr[3], 16, pan, 1),  R(mmfr[3], 16, pan2, 2),   R(mmfr[4], 24, evt, 2),
+    R(mmfr[4], 16, hpds, 1),  R(pfr2, 4, ssbs, 1),     R(pfr0, 24, dit, 1),       R(pfr0, 28, ras, 1),
+    R(pfr1, 12, el2, 1),      R(pfr1, 4, el3, 1),      R(pfr1, 16, gentimer, 1),
 };
 
 static void apply(ArmCpu *c, const IdRule *r, unsigned count)
@@ -57,7 +66,11 @@ static void ids64(ArmCpu *c)
     apply(c, rules64, ARRAY_LEN(rules64));
     if (c->has.pauth) { /* APA and GPA: QARMA5; API and GPI: another algorithm */
         unsigned shift = c->has.pauth_qarma5 ? 0 : 4;
-        c->id_aa64isar1 |= (uint64_t)(c->has.fpac ? 4 : c->has.pauth2 ? 3 : 1) << (4 + shift) | UINT64_C(1) << (24 + shift);
+        c->id_aa64isar1 |= (uint64_t)(c->has.fpac     ? 4
+                                      : c->has.pauth2 ? 3
+                                                      : 1)
+                               << (4 + shift) |
+                           UINT64_C(1) << (24 + shift);
     }
     if (!c->has.sve)
         c->id_aa64zfr0 = 0;
@@ -65,7 +78,8 @@ static void ids64(ArmCpu *c)
     c->id_aa64pfr0 |= (uint64_t)fp << 16 | (uint64_t)simd << 20;
     c->id_aa64mmfr0 |= m->pa_range == 6 && !c->has.lpa ? 5 : m->pa_range;
     c->id_aa64mmfr0 |= (uint64_t)(c->has.gran64 ? 0 : 0xf) << 24;
-    c->id_aa64dfr0 = (c->has.v8debug2 ? 8 : 6) | (uint64_t)(m->breakpoints - 1) << 12 | (uint64_t)(m->watchpoints - 1) << 20 | UINT64_C(1) << 28;
+    c->id_aa64dfr0 = (c->has.v8debug2 ? 8 : 6) | (uint64_t)(m->breakpoints - 1) << 12 |
+                     (uint64_t)(m->watchpoints - 1) << 20 | UINT64_C(1) << 28;
     if (c->has.pmuv3)
         c->id_aa64dfr0 |= (c->has.v8_1 ? 4 : 1) << 8;
 }
@@ -81,7 +95,8 @@ static void ids32_derived(ArmCpu *c)
     c->id_pfr0 = 0x131, c->id_pfr1 = 0x1, c->id_pfr2 = 0, c->id_afr0 = 0, c->id_dfr1 = 0;
     c->id_dfr0 = 0x03010066; /* v8 debug, PMUv3 */
     c->mvfr0 = 0x10110222, c->mvfr1 = c->has.fp16 ? 0x13211111 : 0x12111111, c->mvfr2 = 0x43;
-    c->dbgdidr = (uint64_t)(c->model->watchpoints - 1) << 28 | (uint64_t)(c->model->breakpoints - 1) << 24 | 1 << 20 | 6 << 16 | 1 << 15;
+    c->dbgdidr = (uint64_t)(c->model->watchpoints - 1) << 28 | (uint64_t)(c->model->breakpoints - 1) << 24 | 1 << 20 |
+                 6 << 16 | 1 << 15;
     apply(c, rules32, ARRAY_LEN(rules32));
     if (!c->has.aarch32_el0 && c->has.aarch64) {
         c->id_pfr0 = c->id_pfr1 = c->id_dfr0 = c->mvfr0 = c->mvfr1 = c->mvfr2 = c->dbgdidr = 0;
@@ -131,15 +146,18 @@ void arm_features_of_ids(const ArmCpu *c, ArmFeatures *out)
         uint64_t reg = *(const uint64_t *)((const char *)c + r->reg);
         *((bool *)out + r->feature) |= bits_get(reg, r->shift, 4) >= r->value;
     }
-    unsigned fp = (unsigned)bits_get(c->id_aa64pfr0, 16, 4), simd = (unsigned)bits_get(c->id_aa64pfr0, 20, 4), pmu = (unsigned)bits_get(c->id_aa64dfr0, 8, 4);
+    unsigned fp = (unsigned)bits_get(c->id_aa64pfr0, 16, 4), simd = (unsigned)bits_get(c->id_aa64pfr0, 20, 4),
+             pmu = (unsigned)bits_get(c->id_aa64dfr0, 8, 4);
     out->fp = fp != 0xf, out->simd = simd != 0xf, out->fp16 = fp == 1;
     out->gran64 = bits_get(c->id_aa64mmfr0, 24, 4) != 0xf;
     out->pmuv3 = pmu && pmu != 0xf;
     out->v8debug2 = bits_get(c->id_aa64dfr0, 0, 4) >= 8;
     out->v8_1 = out->lse;
     bool a32 = out->aarch32_el0;
-    out->v4t = out->v5 = out->v6 = out->v6k = out->v7 = out->v7ve = out->thumb2 = out->thumb_div = out->arm_div = out->lpae32 = out->pxn = a32;
-    out->vfp2 = out->vfp3 = out->vfp_d32 = out->vfp4 = out->vfp_fp16 = out->neon = out->vfp_dp = out->dsp = out->fp_v8 = a32 && out->fp;
+    out->v4t = out->v5 = out->v6 = out->v6k = out->v7 = out->v7ve = out->thumb2 = out->thumb_div = out->arm_div =
+        out->lpae32 = out->pxn = a32;
+    out->vfp2 = out->vfp3 = out->vfp_d32 = out->vfp4 = out->vfp_fp16 = out->neon = out->vfp_dp = out->dsp = out->fp_v8 =
+        a32 && out->fp;
 }
 
 void arm_model_ids(ArmCpu *c)

@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* The debugger's points in the debug registers of the host's CPU, and what a debug exit means (DDI 0487, D2.8-D2.10; kernel: api.rst, 4.87). */
+/*
+ * The debugger's points in the debug registers of the host's CPU, and what a debug exit means (DDI 0487, D2.8-D2.10;
+ * kernel: api.rst, 4.87).
+ */
 #include "target/arm/kvm.h"
 
 #include "base/bits.h"
 
-enum { BCR_ENABLE = 1, BCR_EL01 = 3 << 1, BCR_ALL_BYTES = 15 << 5, WCR_LOAD = 1 << 3, WCR_STORE = 2 << 3, WCR_BYTES = 5, WCR_MASK = 24, MAX_MASK = 31 };
+enum {
+    BCR_ENABLE = 1,
+    BCR_EL01 = 3 << 1,
+    BCR_ALL_BYTES = 15 << 5,
+    WCR_LOAD = 1 << 3,
+    WCR_STORE = 2 << 3,
+    WCR_BYTES = 5,
+    WCR_MASK = 24,
+    MAX_MASK = 31
+};
 
 /* A watchpoint is eight bytes, of which some are chosen, or a naturally aligned power of two of more. */
 static bool watch(const DebugPoint *p, uint64_t *wcr, uint64_t *wvr)
 {
-    uint64_t kinds = p->kind == DEBUG_WATCH_READ ? WCR_LOAD : p->kind == DEBUG_WATCH_WRITE ? WCR_STORE : WCR_LOAD | WCR_STORE;
+    uint64_t kinds = p->kind == DEBUG_WATCH_READ    ? WCR_LOAD
+                     : p->kind == DEBUG_WATCH_WRITE ? WCR_STORE
+                                                    : WCR_LOAD | WCR_STORE;
     uint64_t first = p->va & 7, len = MAX(p->len, 1);
     *wcr = BCR_ENABLE | BCR_EL01 | kinds;
     if (first + len <= 8) {
@@ -27,7 +41,9 @@ static bool watch(const DebugPoint *p, uint64_t *wcr, uint64_t *wvr)
 static void tell_unused(const KvmVcpu *k, const DebugPoint *p)
 {
     if (!k->v->index)
-        warn_reportf("debugger: the CPU has no debug register left that fits the point at 0x%" PRIx64 ", %" PRIu64 " bytes", p->va, p->len);
+        warn_reportf("debugger: the CPU has no debug register left that fits the point at 0x%" PRIx64 ", %" PRIu64
+                     " bytes",
+                     p->va, p->len);
 }
 
 bool kvm_arm_set_debug(KvmVcpu *k, const DebugPoint *points, unsigned count, bool insns)
@@ -59,7 +75,11 @@ bool kvm_arm_set_debug(KvmVcpu *k, const DebugPoint *points, unsigned count, boo
 static void give_back(KvmVcpu *k, unsigned ec, uint32_t syndrome)
 {
     ArmCpu *c = arm_cpu(k->v);
-    ArmEvent e = { .kind = ARM_EVENT_SYNC, .ec = (uint8_t)ec, .iss = syndrome & 0x1ffffff, .il32 = syndrome >> 25 & 1, .target_el = 1 };
+    ArmEvent e = { .kind = ARM_EVENT_SYNC,
+                   .ec = (uint8_t)ec,
+                   .iss = syndrome & 0x1ffffff,
+                   .il32 = syndrome >> 25 & 1,
+                   .target_el = 1 };
     kvm_fetch_state(k);
     c->event = e;
     arm_deliver(k->v);
@@ -70,7 +90,8 @@ void kvm_arm_debug_exit(KvmVcpu *k)
     uint32_t syndrome = k->run->debug.arch.hsr;
     unsigned ec = syndrome >> 26;
     uint64_t at = 0;
-    kvm_arm_reg(k->fd, KVM_GET_ONE_REG, KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pc), &at);
+    kvm_arm_reg(k->fd, KVM_GET_ONE_REG,
+                KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pc), &at);
     switch (ec) {
     case EC_STEP_LOWER:
         kvm_debug_stopped(k, (KvmDebugHit){ KVM_HIT_STEP, 0 }, at);

@@ -10,7 +10,12 @@
 #include "base/log.h"
 #include "hw/core/irqchip-host.h"
 
-enum { IRQ_INTERNAL = 32, PPI_PMU = 23, PPI_VIRT = 27, PPI_PHYS = 30 /* as the Base System Architecture numbers them, section 4.1 */ };
+enum {
+    IRQ_INTERNAL = 32,
+    PPI_PMU = 23,
+    PPI_VIRT = 27,
+    PPI_PHYS = 30 /* as the Base System Architecture numbers them, section 4.1 */
+};
 
 static int gic = -1, its = -1; /* devices of the VM */
 static unsigned version;
@@ -35,7 +40,9 @@ static int new_device(uint32_t type, uint32_t flags)
 
 static bool refused(Error **errp, const char *what)
 {
-    error_set_errno(errp, errno, "kvm: GICv%u: the kernel refuses %s; use another gic-version, kernel-irqchip=off or -accel tcg", version, what);
+    error_set_errno(errp, errno,
+                    "kvm: GICv%u: the kernel refuses %s; use another gic-version, kernel-irqchip=off or -accel tcg",
+                    version, what);
     return false;
 }
 
@@ -56,7 +63,8 @@ static bool place_v3(const IrqchipGicMap *m)
     bool ok = set_addr(KVM_VGIC_V3_ADDR_TYPE_DIST, m->dist);
     for (unsigned i = 0; ok && i < ARRAY_LEN(m->redist) && m->redist[i].count; i++) {
         uint64_t run = (uint64_t)m->redist[i].count << COUNT_SHIFT | m->redist[i].base | i;
-        ok = runs ? set_addr(KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION, run) : !i && set_addr(KVM_VGIC_V3_ADDR_TYPE_REDIST, m->redist[i].base);
+        ok = runs ? set_addr(KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION, run)
+                  : !i && set_addr(KVM_VGIC_V3_ADDR_TYPE_REDIST, m->redist[i].base);
     }
     return ok;
 }
@@ -78,7 +86,8 @@ static bool connect_cpus(Error **errp)
             !kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_PTIMER, &phys))
             return refused(errp, "the timers' interrupts");
         if (kvm_arm(k)->init.features[0] >> KVM_ARM_VCPU_PMU_V3 & 1 &&
-            (!kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, &pmu) || !kvm_arm_start_pmu(k)))
+            (!kvm_arm_set_attr(k->fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, &pmu) ||
+             !kvm_arm_start_pmu(k)))
             return refused(errp, "the performance monitors (-cpu host,pmu=off is without them)");
     }
     return true;
@@ -138,7 +147,10 @@ static void gic_line(unsigned irq, unsigned cpu, bool level)
 
 static void its_msi(uint64_t address, uint32_t data, uint32_t device)
 {
-    struct kvm_msi m = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data, .flags = KVM_MSI_VALID_DEVID,
+    struct kvm_msi m = { .address_lo = (uint32_t)address,
+                         .address_hi = (uint32_t)(address >> 32),
+                         .data = data,
+                         .flags = KVM_MSI_VALID_DEVID,
                          .devid = device };
     if (kvm_ioctl(kvm.vm, KVM_SIGNAL_MSI, &m) < 0)
         log_guest_error("kvm", "message %x of device %x: %s", data, device, g_strerror(errno));
@@ -161,16 +173,21 @@ static uint64_t attr_of(IrqchipGicPart part, unsigned cpu, uint64_t at)
 
 static bool gic_reg(IrqchipGicPart part, unsigned cpu, uint64_t at, bool write, uint64_t *value)
 {
-    static const uint8_t groups[] = { [IRQCHIP_GIC_DIST] = KVM_DEV_ARM_VGIC_GRP_DIST_REGS, [IRQCHIP_GIC_CPU] = KVM_DEV_ARM_VGIC_GRP_CPU_REGS,
-                                      [IRQCHIP_GIC_REDIST] = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, [IRQCHIP_GIC_SYSREG] = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
-                                      [IRQCHIP_GIC_LEVEL] = KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, [IRQCHIP_GIC_ITS] = KVM_DEV_ARM_VGIC_GRP_ITS_REGS };
+    static const uint8_t groups[] = { [IRQCHIP_GIC_DIST] = KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
+                                      [IRQCHIP_GIC_CPU] = KVM_DEV_ARM_VGIC_GRP_CPU_REGS,
+                                      [IRQCHIP_GIC_REDIST] = KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
+                                      [IRQCHIP_GIC_SYSREG] = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
+                                      [IRQCHIP_GIC_LEVEL] = KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
+                                      [IRQCHIP_GIC_ITS] = KVM_DEV_ARM_VGIC_GRP_ITS_REGS };
     bool wide = part == IRQCHIP_GIC_SYSREG || part == IRQCHIP_GIC_ITS;
     uint32_t word = (uint32_t)*value;
-    struct kvm_device_attr a = { .group = groups[part], .attr = attr_of(part, cpu, at), .addr = (uintptr_t)(wide ? (void *)value : &word) };
+    struct kvm_device_attr a = { .group = groups[part],
+                                 .attr = attr_of(part, cpu, at),
+                                 .addr = (uintptr_t)(wide ? (void *)value : &word) };
     bool ok = !kvm_ioctl(part == IRQCHIP_GIC_ITS ? its : gic, write ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a);
     if (!ok)
-        log_unimp("kvm", "the kernel %s register 0x%" G_GINT64_MODIFIER "x of part %u of the GIC: %s", write ? "does not take" : "does not tell", (guint64)at,
-                  part, g_strerror(errno));
+        log_unimp("kvm", "the kernel %s register 0x%" G_GINT64_MODIFIER "x of part %u of the GIC: %s",
+                  write ? "does not take" : "does not tell", (guint64)at, part, g_strerror(errno));
     else if (!wide)
         *value = word;
     return ok;
@@ -178,8 +195,10 @@ static bool gic_reg(IrqchipGicPart part, unsigned cpu, uint64_t at, bool write, 
 
 static bool gic_order(IrqchipGicOrder order)
 {
-    static const uint8_t orders[] = { [IRQCHIP_LPIS_TO_RAM] = KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES, [IRQCHIP_ITS_TO_RAM] = KVM_DEV_ARM_ITS_SAVE_TABLES,
-                                      [IRQCHIP_ITS_FROM_RAM] = KVM_DEV_ARM_ITS_RESTORE_TABLES, [IRQCHIP_ITS_RESET] = KVM_DEV_ARM_ITS_CTRL_RESET };
+    static const uint8_t orders[] = { [IRQCHIP_LPIS_TO_RAM] = KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES,
+                                      [IRQCHIP_ITS_TO_RAM] = KVM_DEV_ARM_ITS_SAVE_TABLES,
+                                      [IRQCHIP_ITS_FROM_RAM] = KVM_DEV_ARM_ITS_RESTORE_TABLES,
+                                      [IRQCHIP_ITS_RESET] = KVM_DEV_ARM_ITS_CTRL_RESET };
     if (kvm_arm_set_attr(order == IRQCHIP_LPIS_TO_RAM ? gic : its, KVM_DEV_ARM_VGIC_GRP_CTRL, orders[order], NULL))
         return true;
     log_unimp("kvm", "order %u to the GIC: %s", order, g_strerror(errno));
@@ -188,8 +207,11 @@ static bool gic_order(IrqchipGicOrder order)
 
 /* --- the choice --- */
 
-static IrqchipHost host = { .gic_new = gic_new, .gic_line = gic_line, .gic_reg = gic_reg, .gic_order = gic_order, .its_msi = its_msi };
-static const IrqchipHost outside = { .gic_versions = 1 << 2 }; /* version 3's CPU interface is in system registers, which the kernel does not pass on */
+static IrqchipHost host = {
+    .gic_new = gic_new, .gic_line = gic_line, .gic_reg = gic_reg, .gic_order = gic_order, .its_msi = its_msi
+};
+/* version 3's CPU interface is in system registers, which the kernel does not pass on */
+static const IrqchipHost outside = { .gic_versions = 1 << 2 };
 
 bool kvm_arm_make_irqchip(KvmIrqchip mode)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPU model "host": identification registers and features as a throw-away vCPU of the kernel's shows them (kernel documentation:
- * virt/kvm/api.rst, 4.68, 4.82, 4.119).
+ * The CPU model "host": identification registers and features as a throw-away vCPU of the kernel's shows them (kernel
+ * documentation: virt/kvm/api.rst, 4.68, 4.82, 4.119).
  */
 #include "target/arm/kvm.h"
 
@@ -17,16 +17,22 @@ static uint64_t sysreg_id(uint32_t key) { return KVM_REG_ARM64 | KVM_REG_SIZE_U6
 /* The vCPU of a VM of its own, with all that the kernel has to give. */
 static int scratch_vcpu(int vm, struct kvm_vcpu_init *init)
 {
-    static const struct { unsigned feature, cap; } all[] = {
-        { KVM_ARM_VCPU_SVE, KVM_CAP_ARM_SVE }, { KVM_ARM_VCPU_PMU_V3, KVM_CAP_ARM_PMU_V3 }, { KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_ADDRESS },
-        { KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_CAP_ARM_PTRAUTH_GENERIC }, { KVM_ARM_VCPU_PSCI_0_2, KVM_CAP_ARM_PSCI_0_2 },
+    static const struct { unsigned feature, cap;
+    } all[] = {
+        { KVM_ARM_VCPU_SVE, KVM_CAP_ARM_SVE },
+        { KVM_ARM_VCPU_PMU_V3, KVM_CAP_ARM_PMU_V3 },
+        { KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_ADDRESS },
+        { KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_CAP_ARM_PTRAUTH_GENERIC },
+        { KVM_ARM_VCPU_PSCI_0_2, KVM_CAP_ARM_PSCI_0_2 },
     };
     int fd = kvm_ioctl(vm, KVM_CREATE_VCPU, NULL);
     if (fd < 0)
         return -1;
     bool ok = !kvm_ioctl(vm, KVM_ARM_PREFERRED_TARGET, init);
     for (unsigned i = 0; i < ARRAY_LEN(all); i++)
-        init->features[0] |= kvm_ioctl(vm, KVM_CHECK_EXTENSION, (void *)(uintptr_t)all[i].cap) > 0 ? 1u << all[i].feature : 0;
+        init->features[0] |= kvm_ioctl(vm, KVM_CHECK_EXTENSION, (void *)(uintptr_t)all[i].cap) > 0
+                                 ? 1u << all[i].feature
+                                 : 0;
     if (ok && !kvm_ioctl(fd, KVM_ARM_VCPU_INIT, init))
         return fd;
     close(fd);
@@ -36,7 +42,8 @@ static int scratch_vcpu(int vm, struct kvm_vcpu_init *init)
 static uint8_t sve_lengths(int vcpu)
 {
     uint64_t lengths[KVM_ARM64_SVE_VLS_WORDS] = { 0 };
-    return kvm_arm_reg(vcpu, KVM_GET_ONE_REG, KVM_REG_ARM64_SVE_VLS, lengths) ? lengths[0] & bits_mask(ARM_SVE_MAX_VQ) : 0;
+    return kvm_arm_reg(vcpu, KVM_GET_ONE_REG, KVM_REG_ARM64_SVE_VLS, lengths) ? lengths[0] & bits_mask(ARM_SVE_MAX_VQ)
+                                                                              : 0;
 }
 
 static uint32_t counter_hz(void)
@@ -58,7 +65,8 @@ static void read_ids(int vcpu, ArmCpu *c)
     const ArmSysreg *rows = arm_sysreg_rows(&count);
     for (unsigned i = 0; i < count; i++) {
         const ArmSysreg *r = &rows[i];
-        if (r->key > KEY_MASK || r->wr != READ_ONLY || r->size != 8 || !r->offset || r->offset == offsetof(ArmCpu, mpidr))
+        if (r->key > KEY_MASK || r->wr != READ_ONLY || r->size != 8 || !r->offset ||
+            r->offset == offsetof(ArmCpu, mpidr))
             continue;
         uint64_t value = 0;
         if (kvm_arm_reg(vcpu, KVM_GET_ONE_REG, sysreg_id(r->key), &value))
@@ -71,10 +79,18 @@ static void make_model(const ArmCpu *c, struct kvm_vcpu_init *init, uint8_t leng
 {
     static const uint8_t range_bits[] = { 32, 36, 40, 42, 44, 48, 52 };
     static ArmModel host;
-    host = (ArmModel){ .name = "host", .desc = "the host's CPU (KVM)", .midr = (uint32_t)c->midr, .revidr = (uint32_t)c->revidr, .ctr = (uint32_t)c->ctr,
-                       .clidr = (uint32_t)c->clidr, .breakpoints = (uint8_t)(bits_get(c->id_aa64dfr0, 12, 4) + 1),
-                       .watchpoints = (uint8_t)(bits_get(c->id_aa64dfr0, 20, 4) + 1), .pmu_counters = (uint8_t)bits_get(c->pmcr_el0, 11, 5),
-                       .cntfrq = counter_hz(), .sve_lengths = lengths, .host_ids = arm_host_ids(c) };
+    host = (ArmModel){ .name = "host",
+                       .desc = "the host's CPU (KVM)",
+                       .midr = (uint32_t)c->midr,
+                       .revidr = (uint32_t)c->revidr,
+                       .ctr = (uint32_t)c->ctr,
+                       .clidr = (uint32_t)c->clidr,
+                       .breakpoints = (uint8_t)(bits_get(c->id_aa64dfr0, 12, 4) + 1),
+                       .watchpoints = (uint8_t)(bits_get(c->id_aa64dfr0, 20, 4) + 1),
+                       .pmu_counters = (uint8_t)bits_get(c->pmcr_el0, 11, 5),
+                       .cntfrq = counter_hz(),
+                       .sve_lengths = lengths,
+                       .host_ids = arm_host_ids(c) };
     while (host.pa_range + 1u < ARRAY_LEN(range_bits) && range_bits[host.pa_range + 1] <= phys_bits)
         host.pa_range++;
     arm_features_of_ids(c, &host.has);
@@ -133,8 +149,11 @@ bool kvm_arm_finalize(KvmVcpu *k, Error **errp)
     int feature = KVM_ARM_VCPU_SVE;
     uint64_t lengths[KVM_ARM64_SVE_VLS_WORDS] = { arm_cpu(k->v)->sve_lengths };
     kvm_arm(k)->sve = kvm_arm(k)->init.features[0] >> KVM_ARM_VCPU_SVE & 1;
-    if (!kvm_arm(k)->sve || (kvm_arm_reg(k->fd, KVM_SET_ONE_REG, KVM_REG_ARM64_SVE_VLS, lengths) && !kvm_ioctl(k->fd, KVM_ARM_VCPU_FINALIZE, &feature)))
+    if (!kvm_arm(k)->sve || (kvm_arm_reg(k->fd, KVM_SET_ONE_REG, KVM_REG_ARM64_SVE_VLS, lengths) &&
+                             !kvm_ioctl(k->fd, KVM_ARM_VCPU_FINALIZE, &feature)))
         return true;
-    error_set_errno(errp, errno, "-cpu host: the kernel does not give vectors of these lengths; leave sve-max-vq and sveN out, or use sve=off");
+    error_set_errno(
+        errp, errno,
+        "-cpu host: the kernel does not give vectors of these lengths; leave sve-max-vq and sveN out, or use sve=off");
     return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers that only the kernel knows: newer ones of the architecture, and those of its firmware interface. What differs from reset is
- * saved in a section of its own, so that a machine which has not used them loads anywhere.
+ * Registers that only the kernel knows: newer ones of the architecture, and those of its firmware interface. What
+ * differs from reset is saved in a section of its own, so that a machine which has not used them loads anywhere.
  */
 #include "target/arm/kvm.h"
 
@@ -78,7 +78,9 @@ static bool load_row(KvmArmRest *r, uint64_t id, uint64_t value, Error **errp)
             return true;
         }
     }
-    error_setf(errp, "CPU %u: the saved guest uses register %" G_GINT64_MODIFIER "x, which this host's kernel does not have", r->cpu, (guint64)id);
+    error_setf(errp,
+               "CPU %u: the saved guest uses register %" G_GINT64_MODIFIER "x, which this host's kernel does not have",
+               r->cpu, (guint64)id);
     return false;
 }
 
@@ -95,7 +97,9 @@ static bool rest_load(void *opaque, StateReader *reader, Error **errp)
     return ok;
 }
 
-static const MachinePart rest_part = { .name = "cpu registers of the kernel", .reset = rest_reset, .save = rest_save, .load = rest_load };
+static const MachinePart rest_part = {
+    .name = "cpu registers of the kernel", .reset = rest_reset, .save = rest_save, .load = rest_load
+};
 
 void kvm_arm_rest_begin(KvmVcpu *k)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a vCPU to and from the kernel: general, FP and vector registers, system registers by the kernel's list, timers, events
- * (kernel documentation: virt/kvm/api.rst, 4.31, 4.38, 4.68, 4.69).
+ * The state of a vCPU to and from the kernel: general, FP and vector registers, system registers by the kernel's list,
+ * timers, events (kernel documentation: virt/kvm/api.rst, 4.31, 4.38, 4.68, 4.69).
  */
 #include "target/arm/kvm.h"
 
@@ -27,14 +27,24 @@ bool kvm_arm_one_reg(const KvmVcpu *k, bool set, uint64_t id, void *at)
 
 /* --- system registers --- */
 
-enum { PMCNTENCLR = ARM_SYS_KEY(3, 3, 9, 12, 2), PMOVSCLR = ARM_SYS_KEY(3, 3, 9, 12, 3), PMINTENCLR = ARM_SYS_KEY(3, 0, 9, 14, 2) };
+enum {
+    PMCNTENCLR = ARM_SYS_KEY(3, 3, 9, 12, 2),
+    PMOVSCLR = ARM_SYS_KEY(3, 3, 9, 12, 3),
+    PMINTENCLR = ARM_SYS_KEY(3, 0, 9, 14, 2)
+};
 static const uint32_t clearing[] = { PMCNTENCLR, PMOVSCLR, PMINTENCLR };
 
 /* Those that the core registers have, or that mean something else here (the timers: move_timers). */
 static bool elsewhere(uint32_t key)
 {
     static const uint32_t keys[] = {
-        ARM_SYS_KEY(3, 0, 4, 0, 0), ARM_SYS_KEY(3, 0, 4, 0, 1), ARM_SYS_KEY(3, 0, 4, 1, 0), ARM_SYS_KEY(3, 4, 4, 1, 0), PMCNTENCLR, PMOVSCLR, PMINTENCLR,
+        ARM_SYS_KEY(3, 0, 4, 0, 0),
+        ARM_SYS_KEY(3, 0, 4, 0, 1),
+        ARM_SYS_KEY(3, 0, 4, 1, 0),
+        ARM_SYS_KEY(3, 4, 4, 1, 0),
+        PMCNTENCLR,
+        PMOVSCLR,
+        PMINTENCLR,
     };
     for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
         if (key == keys[i])
@@ -46,7 +56,8 @@ static bool elsewhere(uint32_t key)
 static uint64_t *sysreg_place(ArmCpu *c, uint64_t id)
 {
     uint32_t key = (uint32_t)(id & SYSREG_KEY);
-    if ((id & (KVM_REG_ARM_COPROC_MASK | KVM_REG_SIZE_MASK)) != (KVM_REG_ARM64_SYSREG | KVM_REG_SIZE_U64) || elsewhere(key))
+    if ((id & (KVM_REG_ARM_COPROC_MASK | KVM_REG_SIZE_MASK)) != (KVM_REG_ARM64_SYSREG | KVM_REG_SIZE_U64) ||
+        elsewhere(key))
         return NULL;
     const ArmSysreg *r = arm_sysreg_find(key);
     return r && r->offset && r->size == 8 ? arm_sysreg_field(c, r) : NULL;
@@ -58,7 +69,8 @@ static bool unknown(uint64_t id)
     uint64_t space = id & KVM_REG_ARM_COPROC_MASK;
     if ((id & KVM_REG_SIZE_MASK) != KVM_REG_SIZE_U64)
         return false;
-    return space == KVM_REG_ARM64_SYSREG ? !elsewhere((uint32_t)(id & SYSREG_KEY)) : space == KVM_REG_ARM_FW || space == KVM_REG_ARM_FW_FEAT_BMAP;
+    return space == KVM_REG_ARM64_SYSREG ? !elsewhere((uint32_t)(id & SYSREG_KEY))
+                                         : space == KVM_REG_ARM_FW || space == KVM_REG_ARM_FW_FEAT_BMAP;
 }
 
 bool kvm_arm_list_sysregs(KvmVcpu *k, Error **errp)
@@ -68,7 +80,8 @@ bool kvm_arm_list_sysregs(KvmVcpu *k, Error **errp)
     g_autofree struct kvm_reg_list *list = g_malloc0(sizeof(*list) + probe.n * sizeof(list->reg[0]));
     list->n = probe.n;
     if (kvm_ioctl(k->fd, KVM_GET_REG_LIST, list) < 0) {
-        error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not tell its list of registers; use -accel tcg", k->v->index);
+        error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not tell its list of registers; use -accel tcg",
+                        k->v->index);
         return false;
     }
     KvmArm *a = kvm_arm(k);
@@ -110,7 +123,8 @@ static void move_sysregs(KvmVcpu *k, bool set)
 /* --- timers --- */
 
 static pthread_mutex_t clock_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool clock_due = true; /* under it: the kernel's counter is to be set by ours before the next entry of any vCPU */
+/* under it: the kernel's counter is to be set by ours before the next entry of any vCPU */
+static bool clock_due = true;
 
 void kvm_arm_follow_clock(void)
 {
@@ -131,8 +145,8 @@ static void put_count(KvmVcpu *k)
 }
 
 /*
- * The virtual count is our virtual clock's, which stands while the machine does and comes with a saved one; one write sets it for all vCPUs. The
- * physical count is the host's: its timer moves with the distance.
+ * The virtual count is our virtual clock's, which stands while the machine does and comes with a saved one; one write
+ * sets it for all vCPUs. The physical count is the host's: its timer moves with the distance.
  */
 static void put_timers(KvmVcpu *k)
 {
@@ -195,7 +209,8 @@ static bool move_vectors(KvmVcpu *k, bool set)
         for (unsigned i = 0; i < 32; i++)
             ok &= kvm_arm_one_reg(k, set, CORE(fp_regs.vregs[i], KVM_REG_SIZE_U128), &k->v->v[i]);
     }
-    ok = ok && kvm_arm_one_reg(k, set, CORE(fp_regs.fpsr, KVM_REG_SIZE_U32), &fpsr) && kvm_arm_one_reg(k, set, CORE(fp_regs.fpcr, KVM_REG_SIZE_U32), &fpcr);
+    ok = ok && kvm_arm_one_reg(k, set, CORE(fp_regs.fpsr, KVM_REG_SIZE_U32), &fpsr) &&
+         kvm_arm_one_reg(k, set, CORE(fp_regs.fpcr, KVM_REG_SIZE_U32), &fpcr);
     if (!set) {
         arm_set_fpsr(c, fpsr);
         arm_set_fpcr(c, fpcr);
@@ -209,8 +224,11 @@ static bool move_vectors(KvmVcpu *k, bool set)
 
 /* As AArch64 would see them, whatever state the guest is in: what both ways have in common. */
 typedef struct Core { uint64_t x[31], pc, pstate, sp_el0, sp_el1, elr_el1, spsr[KVM_NR_SPSR]; } Core;
-static const uint8_t spsr_banks[KVM_NR_SPSR] = { [KVM_SPSR_EL1] = ARM_BANKED_SVC, [KVM_SPSR_ABT] = ARM_BANKED_ABT, [KVM_SPSR_UND] = ARM_BANKED_UND,
-                                                 [KVM_SPSR_IRQ] = ARM_BANKED_IRQ, [KVM_SPSR_FIQ] = ARM_BANKED_FIQ };
+static const uint8_t spsr_banks[KVM_NR_SPSR] = { [KVM_SPSR_EL1] = ARM_BANKED_SVC,
+                                                 [KVM_SPSR_ABT] = ARM_BANKED_ABT,
+                                                 [KVM_SPSR_UND] = ARM_BANKED_UND,
+                                                 [KVM_SPSR_IRQ] = ARM_BANKED_IRQ,
+                                                 [KVM_SPSR_FIQ] = ARM_BANKED_FIQ };
 
 static bool move_core(KvmVcpu *k, bool set, Core *r)
 {
@@ -219,15 +237,19 @@ static bool move_core(KvmVcpu *k, bool set, Core *r)
         ok &= kvm_arm_one_reg(k, set, CORE64(regs.regs[i]), &r->x[i]);
     for (unsigned i = 0; i < KVM_NR_SPSR; i++)
         ok &= kvm_arm_one_reg(k, set, CORE64(spsr[i]), &r->spsr[i]);
-    return ok && kvm_arm_one_reg(k, set, CORE64(regs.pc), &r->pc) && kvm_arm_one_reg(k, set, CORE64(regs.sp), &r->sp_el0) &&
-           kvm_arm_one_reg(k, set, CORE64(sp_el1), &r->sp_el1) && kvm_arm_one_reg(k, set, CORE64(elr_el1), &r->elr_el1) &&
+    return ok && kvm_arm_one_reg(k, set, CORE64(regs.pc), &r->pc) &&
+           kvm_arm_one_reg(k, set, CORE64(regs.sp), &r->sp_el0) &&
+           kvm_arm_one_reg(k, set, CORE64(sp_el1), &r->sp_el1) &&
+           kvm_arm_one_reg(k, set, CORE64(elr_el1), &r->elr_el1) &&
            kvm_arm_one_reg(k, set, CORE64(regs.pstate), &r->pstate);
 }
 
 static void gather(ArmCpu *c, Core *r)
 {
     Vcpu *v = &c->v;
-    *r = (Core){ .pc = v->pc, .pstate = arm_get_pstate(c), .sp_el0 = c->sp_el[0], .sp_el1 = c->sp_el[1], .elr_el1 = c->elr_el[1] };
+    *r = (Core){
+        .pc = v->pc, .pstate = arm_get_pstate(c), .sp_el0 = c->sp_el[0], .sp_el1 = c->sp_el[1], .elr_el1 = c->elr_el[1]
+    };
     for (unsigned i = 0; i < KVM_NR_SPSR; i++)
         r->spsr[i] = c->spsr_bank[spsr_banks[i]];
     if (c->aarch64) {
@@ -248,7 +270,8 @@ static void set_pstate(ArmCpu *c, uint64_t pstate)
     c->sp_sel = pstate & 1;
     c->daif = (uint32_t)(pstate & (ARM_PSTATE_D | ARM_PSTATE_A | ARM_PSTATE_I | ARM_PSTATE_F));
     c->il = pstate >> 20 & 1, c->ss = pstate >> 21 & 1, c->pan = pstate >> 22 & 1, c->uao = pstate >> 23 & 1;
-    c->btype = (uint8_t)(pstate >> 10 & 3), c->ssbs = pstate >> 12 & 1, c->dit = pstate >> 24 & 1, c->tco = pstate >> 25 & 1;
+    c->btype = (uint8_t)(pstate >> 10 & 3), c->ssbs = pstate >> 12 & 1, c->dit = pstate >> 24 & 1,
+    c->tco = pstate >> 25 & 1;
     c->t32 = c->e = c->j = false;
     c->it = 0;
     arm_set_nzcv(c, (uint32_t)pstate & 0xf0000000);
@@ -304,9 +327,11 @@ static void tell_steal(KvmVcpu *k)
 static void move_events(KvmVcpu *k, bool set)
 {
     ArmCpu *c = arm_cpu(k->v);
-    struct kvm_vcpu_events e = { .exception.serror_pending = set && c->serror_pending, .exception.serror_has_esr = set && c->serror_esr,
+    struct kvm_vcpu_events e = { .exception.serror_pending = set && c->serror_pending,
+                                 .exception.serror_has_esr = set && c->serror_esr,
                                  .exception.serror_esr = set ? c->serror_esr : 0 };
-    if (kvm_check(KVM_CAP_VCPU_EVENTS) <= 0 || kvm_ioctl(k->fd, set ? KVM_SET_VCPU_EVENTS : KVM_GET_VCPU_EVENTS, &e) < 0 || set)
+    if (kvm_check(KVM_CAP_VCPU_EVENTS) <= 0 ||
+        kvm_ioctl(k->fd, set ? KVM_SET_VCPU_EVENTS : KVM_GET_VCPU_EVENTS, &e) < 0 || set)
         return;
     c->serror_pending = e.exception.serror_pending;
     c->serror_esr = e.exception.serror_has_esr ? e.exception.serror_esr : 0;
@@ -315,7 +340,9 @@ static void move_events(KvmVcpu *k, bool set)
 bool kvm_arm_put(KvmVcpu *k, Error **errp)
 {
     bool suspended = arm_cpu(k->v)->suspended;
-    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_STOPPED : suspended ? KVM_MP_STATE_SUSPENDED : KVM_MP_STATE_RUNNABLE };
+    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_STOPPED
+                                          : suspended       ? KVM_MP_STATE_SUSPENDED
+                                                            : KVM_MP_STATE_RUNNABLE };
     Core r;
     if (!reset_in_kernel(k))
         return failed(k, "does not reset", errp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AArch64 guests under KVM on arm64 hosts: set-up, interrupt lines of a controller outside the kernel, exits (kernel documentation:
- * virt/kvm/api.rst, virt/kvm/arm). PSCI is the kernel's.
+ * AArch64 guests under KVM on arm64 hosts: set-up, interrupt lines of a controller outside the kernel, exits (kernel
+ * documentation: virt/kvm/api.rst, virt/kvm/arm). PSCI is the kernel's.
  */
 #include "target/arm/kvm.h"
 
@@ -36,7 +36,8 @@ static bool machine_fits(Machine *m, Error **errp)
     }
     for (unsigned i = 0; i < ARRAY_LEN(levels); i++) {
         if (switch_is_on(m, levels[i])) {
-            error_setf(errp, "machine '%s': %s=on: guests of KVM do not have it; leave it out or use -accel tcg", m->type->name, levels[i]);
+            error_setf(errp, "machine '%s': %s=on: guests of KVM do not have it; leave it out or use -accel tcg",
+                       m->type->name, levels[i]);
             return false;
         }
     }
@@ -61,8 +62,10 @@ static bool vm_init(Error **errp)
 {
     static bool listening;
     struct kvm_enable_cap nisv = { .cap = KVM_CAP_ARM_NISV_TO_USER }, suspend = { .cap = KVM_CAP_ARM_SYSTEM_SUSPEND };
-    if (kvm_check(KVM_CAP_ARM_PSCI_0_2) <= 0 || (kvm.irqchip == KVM_IRQCHIP_OFF && kvm_check(KVM_CAP_ARM_USER_IRQ) <= 0)) {
-        error_setf(errp, "kvm: this kernel lacks KVM_CAP_ARM_PSCI_0_2 or KVM_CAP_ARM_USER_IRQ; use a newer one or -accel tcg");
+    if (kvm_check(KVM_CAP_ARM_PSCI_0_2) <= 0 ||
+        (kvm.irqchip == KVM_IRQCHIP_OFF && kvm_check(KVM_CAP_ARM_USER_IRQ) <= 0)) {
+        error_setf(
+            errp, "kvm: this kernel lacks KVM_CAP_ARM_PSCI_0_2 or KVM_CAP_ARM_USER_IRQ; use a newer one or -accel tcg");
         return false;
     }
     if (kvm_check(KVM_CAP_ARM_NISV_TO_USER) > 0)
@@ -90,7 +93,9 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
     if (!kvm_arm_features(k, &a->init, errp))
         return false;
     if (kvm_ioctl(k->fd, KVM_ARM_VCPU_INIT, &a->init) < 0) {
-        error_set_errno(errp, errno, "kvm: vCPU %u: the kernel does not start it; use -cpu host without features, or -accel tcg", k->v->index);
+        error_set_errno(errp, errno,
+                        "kvm: vCPU %u: the kernel does not start it; use -cpu host without features, or -accel tcg",
+                        k->v->index);
         return false;
     }
     if (arm_cpu(k->v)->kvm_steal_time && !kvm_arm_has_attr(k->fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA)) {
@@ -120,8 +125,10 @@ static void set_input(KvmVcpu *k, bool *told, CpuLine line, unsigned number)
 {
     bool level = vcpu_line(k->v, line);
     unsigned n = k->v->index;
-    struct kvm_irq_level l = { .irq = (n >> 8) << KVM_ARM_IRQ_VCPU2_SHIFT | KVM_ARM_IRQ_TYPE_CPU << KVM_ARM_IRQ_TYPE_SHIFT |
-                                      (n & KVM_ARM_IRQ_VCPU_MASK) << KVM_ARM_IRQ_VCPU_SHIFT | number, .level = level };
+    struct kvm_irq_level l = { .irq = (n >> 8) << KVM_ARM_IRQ_VCPU2_SHIFT |
+                                      KVM_ARM_IRQ_TYPE_CPU << KVM_ARM_IRQ_TYPE_SHIFT |
+                                      (n & KVM_ARM_IRQ_VCPU_MASK) << KVM_ARM_IRQ_VCPU_SHIFT | number,
+                               .level = level };
     if (level != *told && !kvm_ioctl(kvm.vm, KVM_IRQ_LINE, &l))
         *told = level;
 }
@@ -147,23 +154,33 @@ static void after_run(KvmVcpu *k)
     irq_set(&c->pmu_out, (levels & KVM_ARM_DEV_PMU) != 0);
 }
 
-/* An access that the CPU does not describe (several registers, an address that moves): the guest gets an external abort. */
+/*
+ * An access that the CPU does not describe (several registers, an address that moves): the guest gets an external
+ * abort.
+ */
 static void without_syndrome(KvmVcpu *k)
 {
     static bool told;
     struct kvm_vcpu_events e = { .exception.ext_dabt_pending = 1 };
     uint64_t at = k->run->arm_nisv.fault_ipa;
     if (kvm_check(KVM_CAP_ARM_INJECT_EXT_DABT) <= 0 || kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0) {
-        kvm_fail(k, "-accel tcg runs the guest", "an access at 0x%" G_GINT64_MODIFIER "x by an instruction that the CPU does not describe", (guint64)at);
+        kvm_fail(k, "-accel tcg runs the guest",
+                 "an access at 0x%" G_GINT64_MODIFIER "x by an instruction that the CPU does not describe",
+                 (guint64)at);
         return;
     }
     if (!told)
-        warn_reportf("kvm: vCPU %u: an access to a device at 0x%" PRIx64 " by an instruction that the CPU does not describe (syndrome 0x%" PRIx64 "): "
-                     "the guest gets an external abort; -accel tcg runs it", k->v->index, at, (uint64_t)k->run->arm_nisv.esr_iss);
+        warn_reportf("kvm: vCPU %u: an access to a device at 0x%" PRIx64
+                     " by an instruction that the CPU does not describe (syndrome 0x%" PRIx64 "): "
+                     "the guest gets an external abort; -accel tcg runs it",
+                     k->v->index, at, (uint64_t)k->run->arm_nisv.esr_iss);
     told = true;
 }
 
-/* PSCI's SYSTEM_SUSPEND: the kernel waits for what wakes the CPU, we know where it goes on (kernel documentation: virt/kvm/api.rst, 5, 8.36). */
+/*
+ * PSCI's SYSTEM_SUSPEND: the kernel waits for what wakes the CPU, we know where it goes on (kernel documentation:
+ * virt/kvm/api.rst, 5, 8.36).
+ */
 static bool system_event(KvmVcpu *k)
 {
     ArmCpu *c = arm_cpu(k->v);
@@ -208,10 +225,25 @@ static void describe(KvmVcpu *k, GString *out)
 static bool fast(int kvm_fd, char **why_not) { return true; }
 
 const KvmArch kvm_arm_table = {
-    .arch = "aarch64", .choose = choose, .vcpu_by_index = true, .first_message = PINS, .make_irqchip = kvm_arm_make_irqchip, .vm_init = vm_init, .fast = fast,
-    .vcpu_init = vcpu_setup, .vcpu_free = vcpu_gone, .put = kvm_arm_put, .get = kvm_arm_get, .before_run = before_run, .after_run = after_run,
-    .handle_exit = handle_exit, .system_event = system_event,
-    .describe = describe, .set_debug = kvm_arm_set_debug, .break_insn = { 0, 0, 0x20, 0xd4 } /* BRK #0 */, .break_len = 4,
+    .arch = "aarch64",
+    .choose = choose,
+    .vcpu_by_index = true,
+    .first_message = PINS,
+    .make_irqchip = kvm_arm_make_irqchip,
+    .vm_init = vm_init,
+    .fast = fast,
+    .vcpu_init = vcpu_setup,
+    .vcpu_free = vcpu_gone,
+    .put = kvm_arm_put,
+    .get = kvm_arm_get,
+    .before_run = before_run,
+    .after_run = after_run,
+    .handle_exit = handle_exit,
+    .system_event = system_event,
+    .describe = describe,
+    .set_debug = kvm_arm_set_debug,
+    .break_insn = { 0, 0, 0x20, 0xd4 } /* BRK #0 */,
+    .break_len = 4,
     .hard_points = 2 * KVM_ARM_MAX_DBG_REGS,
 };
 KVM_ARCH_REGISTER(kvm_arm_table)

@@ -39,7 +39,10 @@ bool kvm_arm_put(KvmVcpu *k, Error **errp);
 bool kvm_arm_get(KvmVcpu *k, Error **errp);
 void kvm_arm_follow_clock(void); /* the guest's counters stand while the machine does */
 
-/* kvm-rest.c: registers of 64 bits in the kernel's list that no table of ours has: kept over resets and in saved machines. */
+/*
+ * kvm-rest.c: registers of 64 bits in the kernel's list that no table of ours has: kept over resets and in saved
+ * machines.
+ */
 void kvm_arm_rest_add(KvmVcpu *k, uint64_t id);
 void kvm_arm_rest_begin(KvmVcpu *k); /* all are added: their values now are those of reset */
 void kvm_arm_rest_move(KvmVcpu *k, bool set);

@@ -17,7 +17,8 @@ typedef struct LongWalk {
     unsigned granule;       /* log2 of the page: 12, 14, 16 */
     unsigned in_bits, out_bits;
     int level;
-    bool hpd, ha, hd, tbi, big52; /* hierarchical permissions off; hardware A and D; 52-bit addresses with 64 KiB pages */
+    /* hierarchical permissions off; hardware A and D; 52-bit addresses with 64 KiB pages */
+    bool hpd, ha, hd, tbi, big52;
     bool ds;                /* TCR.DS (FEAT_LPA2): 52 bits with 4 and 16 KiB pages; shareability stands in TCR: */
     uint8_t sh;
     bool be;
@@ -136,7 +137,8 @@ static bool setup64(ArmCpu *c, const Regime *r, uint64_t va, AccessKind kind, Lo
     *w = (LongWalk){ .granule = granule_of(c, tcr, high), .be = r->sctlr & SCTLR_EE };
     w->ds = c->has.lpa2 && w->granule != 16 && tcr & (r->two_ranges ? BIT(59) : BIT(32));
     w->sh = tcr >> (high ? 28 : 12) & 3;
-    unsigned min = (w->granule == 16 && c->has.lva) || w->ds ? 12 : 16, max = c->has.ttst ? (w->granule == 16 ? 47 : 48) : 39;
+    unsigned min = (w->granule == 16 && c->has.lva) || w->ds ? 12 : 16,
+             max = c->has.ttst ? (w->granule == 16 ? 47 : 48) : 39;
     if (txsz < min)
         return mmu_fault(f, FAULT_TRANSLATION, 0);
     txsz = MIN(txsz, max);
@@ -239,7 +241,10 @@ bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut 
             return mmu_fault(f, FAULT_ACCESS_FLAG, l.level);
         bool clean = dbm && (a.kind != ACCESS_WRITE || a.probe); /* the first write comes back */
         unsigned bits = l.bits + (l.desc & DESC_CONTIG ? contiguous_bits(&w, l.level) : 0);
-        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)bits, .global = !r->two_ranges || !(l.desc & DESC_NG), .tbi = w.tbi };
+        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)),
+                         .page_bits = (uint8_t)bits,
+                         .global = !r->two_ranges || !(l.desc & DESC_NG),
+                         .tbi = w.tbi };
         permissions(c, r, &l, dbm && (a.kind == ACCESS_WRITE), out);
         attributes(c, r, l.desc, out);
         out->sh = w.ds ? w.sh : out->sh;
@@ -258,7 +263,8 @@ bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut 
 
 /* --- stage 2 --- */
 
-static bool read_physical(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa, MmuFault *f)
+static bool read_physical(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa,
+                          MmuFault *f)
 {
     *pa = at;
     if (!phys_try_load(&c->v, at, size, desc))
@@ -336,8 +342,13 @@ bool arm_stage2(ArmCpu *c, uint64_t ipa, MmuAccess a, bool user, bool s1_walk, M
         bool dbm = w.hd && l.desc & DESC_DBM && !(l.desc & BIT(7));
         bool write = a.kind == ACCESS_WRITE;
         unsigned bits = l.bits + (l.desc & DESC_CONTIG ? contiguous_bits(&w, l.level) : 0);
-        *out = (MmuOut){ .pa = l.addr | (ipa & bits_mask(l.bits)), .page_bits = (uint8_t)bits, .r = l.desc >> 6 & 1, .w = l.desc >> 7 & 1 || (dbm && write),
-                         .device = !(l.desc >> 4 & 3), .attr = l.desc >> 2 & 15, .sh = l.desc >> 8 & 3 };
+        *out = (MmuOut){ .pa = l.addr | (ipa & bits_mask(l.bits)),
+                         .page_bits = (uint8_t)bits,
+                         .r = l.desc >> 6 & 1,
+                         .w = l.desc >> 7 & 1 || (dbm && write),
+                         .device = !(l.desc >> 4 & 3),
+                         .attr = l.desc >> 2 & 15,
+                         .sh = l.desc >> 8 & 3 };
         out->sh = w.ds ? w.sh : out->sh;
         out->x = s2_executable(c, l.desc, user) && out->r;
         if (!(l.desc & DESC_AF) && !w.ha)

@@ -80,7 +80,8 @@ static bool section(const ArmCpu *c, const Regime *r, uint32_t va, uint32_t d, S
     l->level = 1;
     bool super = d & BIT(18) && l->v6;
     l->bits = super ? 24 : 20;
-    l->addr = super ? (d & 0xff000000) | (uint64_t)(d >> 20 & 15) << 32 | (uint64_t)(d >> 5 & 15) << 36 : d & 0xfff00000;
+    l->addr = super ? (d & 0xff000000) | (uint64_t)(d >> 20 & 15) << 32 | (uint64_t)(d >> 5 & 15) << 36
+                    : d & 0xfff00000;
     if (super)
         l->domain = 0;
     l->ap = (d >> 10 & 3) | (l->v6 ? (d >> 15 & 1) << 2 : 0);
@@ -145,7 +146,8 @@ static bool descend(ArmCpu *c, const Regime *r, uint32_t va, ShortLeaf *l, MmuFa
     if (is_section)
         return section(c, r, va, (uint32_t)d, l);
     l->pxn = c->has.pxn && d & BIT(2);
-    uint64_t at = kind == 3 ? (d & 0xfffff000) + bits_get(va, 10, 10) * 4 /* fine table */ : (d & 0xfffffc00) + bits_get(va, 12, 8) * 4;
+    uint64_t at = kind == 3 ? (d & 0xfffff000) + bits_get(va, 10, 10) * 4 /* fine table */
+                            : (d & 0xfffffc00) + bits_get(va, 12, 8) * 4;
     if (!arm_read_descriptor(c, r, at, 4, &d, &l->at, f)) {
         f->domain = (uint8_t)l->domain;
         if (f->type == FAULT_EXTERNAL_WALK && !f->stage2)
@@ -166,7 +168,9 @@ bool arm_walk_short(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut
             return false;
         f->domain = (uint8_t)l.domain, f->level = (int8_t)l.level;
         unsigned access = domain_access(c, r, l.domain);
-        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)), .page_bits = (uint8_t)MAX(l.bits, 12), .global = !l.ng,
+        *out = (MmuOut){ .pa = l.addr | (va & bits_mask(l.bits)),
+                         .page_bits = (uint8_t)MAX(l.bits, 12),
+                         .global = !l.ng,
                          .sh = l.desc >> (l.level == 1 ? 16 : 10) & 1 };
         out->device = is_device(c, r, l.tex, l.desc >> 3 & 1, l.desc >> 2 & 1);
         bool no_af = r->sctlr & SCTLR_AFE && l.v6 && !(l.desc & l.af_bit);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Address translation: regimes, both stages together, faults as syndromes, the TLB's address-space number (DDI 0487, D8). */
+/*
+ * Address translation: regimes, both stages together, faults as syndromes, the TLB's address-space number (DDI 0487,
+ * D8).
+ */
 #include "base/log.h"
 #include "base/symbols.h"
 #include "target/arm/m/m.h"
@@ -81,10 +84,13 @@ static void record_fault(ArmCpu *c, unsigned regime_el, uint64_t va, AccessKind 
 {
     bool fetch = kind == ACCESS_FETCH;
     va = c->aarch64 ? va : (uint32_t)va;
-    uint32_t iss = arm_fsc_long(f) | (f->s1ptw ? BIT(7) : 0) | (kind == ACCESS_WRITE && !f->s1ptw ? BIT(6) : 0) | c->access_cm;
+    uint32_t iss = arm_fsc_long(f) | (f->s1ptw ? BIT(7) : 0) | (kind == ACCESS_WRITE && !f->s1ptw ? BIT(6) : 0) |
+                   c->access_cm;
     if (f->s1ptw && kind == ACCESS_WRITE)
         iss |= BIT(6);
-    ArmEvent e = { .kind = ARM_EVENT_SYNC, .ec = fetch ? EC_INSN_ABORT : EC_DATA_ABORT, .iss = iss, .far = va, .far_valid = true };
+    ArmEvent e = {
+        .kind = ARM_EVENT_SYNC, .ec = fetch ? EC_INSN_ABORT : EC_DATA_ABORT, .iss = iss, .far = va, .far_valid = true
+    };
     e.fsr = fsr_for(c, regime_el, f);
     if (f->stage2) {
         e.target_el = 2;
@@ -93,20 +99,26 @@ static void record_fault(ArmCpu *c, unsigned regime_el, uint64_t va, AccessKind 
     arm_record(c, &e);
 }
 
-/* One line for the user, if this is a program and not a kernel, which may try what is there; -d guest_errors has all. */
+/*
+ * One line for the user, if this is a program and not a kernel, which may try what is there; -d guest_errors has all.
+ */
 static void tell_bus_error(ArmCpu *c, uint64_t va, hwaddr pa, AccessKind kind)
 {
     static LogLimit limit;
-    static const char *const what[] = { [ACCESS_READ] = "read of", [ACCESS_WRITE] = "write to", [ACCESS_FETCH] = "fetch from" };
+    static const char *const what[] = {
+        [ACCESS_READ] = "read of", [ACCESS_WRITE] = "write to", [ACCESS_FETCH] = "fetch from"
+    };
     Vcpu *v = &c->v;
     vcpu_sync(v);
     bool tell = !c->told_bus_error && (c->m || semihost_config.enabled || symbols_known());
     if (!tell && !log_enabled(LOG_GUEST_ERROR))
         return;
-    g_autofree char *at = symbols_describe(v->pc), *mapped = va == pa ? g_strdup("") : g_strdup_printf(" (physical 0x%08" PRIx64 ")", pa);
+    g_autofree char *at = symbols_describe(v->pc),
+                    *mapped = va == pa ? g_strdup("") : g_strdup_printf(" (physical 0x%08" PRIx64 ")", pa);
     const char *name = c->m ? "BusFault" : "external abort";
     if (tell)
-        warn_reportf("CPU %u: %s: %s 0x%08" PRIx64 "%s at pc %s (the first one; -d guest_errors shows all)", v->index, name, what[kind], va, mapped, at);
+        warn_reportf("CPU %u: %s: %s 0x%08" PRIx64 "%s at pc %s (the first one; -d guest_errors shows all)", v->index,
+                     name, what[kind], va, mapped, at);
     c->told_bus_error = true;
     log_limited(&limit, LOG_GUEST_ERROR, "cpu", "%s: %s 0x%08" PRIx64 "%s at pc %s", name, what[kind], va, mapped, at);
 }
@@ -137,7 +149,8 @@ void arm_misaligned(Vcpu *v, uint64_t va, AccessKind kind, unsigned align)
 
 /* --- stages --- */
 
-bool arm_read_descriptor(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa, MmuFault *f)
+bool arm_read_descriptor(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa,
+                         MmuFault *f)
 {
     *pa = at;
     if (r->stage2) {
@@ -211,7 +224,12 @@ bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
         return arm_m_walk(v, va, kind, bank, probe, out);
     if (kind == ACCESS_FETCH && va & 3 && c->aarch64) { /* before any fault of the fetch (D1.3.5.5) */
         if (!probe)
-            arm_record(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_PC_ALIGN, .il32 = true, .far_valid = true, .far = va, .fsr = 1 });
+            arm_record(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC,
+                                       .ec = EC_PC_ALIGN,
+                                       .il32 = true,
+                                       .far_valid = true,
+                                       .far = va,
+                                       .fsr = 1 });
         return false;
     }
     if (!c->aarch64)
@@ -222,16 +240,24 @@ bool arm_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
     bool ok = arm_translate_va(c, &r, va, (MmuAccess){ kind, probe }, &o, &f);
     if (ok && c->has.el3 && arm_secure_only(o.pa) && (o.ns || (r.el < 3 && !arm_secure_below_el3(c))))
         ok = mmu_fault(&f, FAULT_EXTERNAL, 0);
-    log_printf(LOG_MMU, "walk: va %016" PRIx64 " kind %u bank %u -> %s %016" PRIx64 " bits %u r %u w %u x %u type %u level %d ipa %" PRIx64 "\n", va,
-               kind, bank, ok ? "pa" : "fault", ok ? o.pa : 0, o.page_bits, o.r, o.w, o.x, f.type, f.level, f.stage2 ? f.ipa : 0);
+    log_printf(LOG_MMU,
+               "walk: va %016" PRIx64 " kind %u bank %u -> %s %016" PRIx64
+               " bits %u r %u w %u x %u type %u level %d ipa %" PRIx64 "\n",
+               va, kind, bank, ok ? "pa" : "fault", ok ? o.pa : 0, o.page_bits, o.r, o.w, o.x, f.type, f.level,
+               f.stage2 ? f.ipa : 0);
     if (!ok) {
         if (!probe)
             record_fault(c, r.el, va, kind, &f);
         return false;
     }
     bool global = o.global && !(c->tlb_mixed && (r.el == 1 || !r.aa64));
-    *out = (WalkResult){ .phys = o.pa & ~UINT64_C(0xfff), .page_bits = o.page_bits, .readable = o.r, .writable = o.w, .executable = o.x,
-                         .global = global, .aligned = o.device && r.aa64 && kind != ACCESS_FETCH && r.sctlr & SCTLR_M,
+    *out = (WalkResult){ .phys = o.pa & ~UINT64_C(0xfff),
+                         .page_bits = o.page_bits,
+                         .readable = o.r,
+                         .writable = o.w,
+                         .executable = o.x,
+                         .global = global,
+                         .aligned = o.device && r.aa64 && kind != ACCESS_FETCH && r.sctlr & SCTLR_M,
                          .top_byte_ignored = o.tbi };
     return true;
 }
@@ -283,7 +309,10 @@ void arm_asid_changed(ArmCpu *c)
     uint64_t hcr = arm_hcr(c);
     uint32_t vmid = vmid_now(c, hcr);
     unsigned el = arm_e2h_host(hcr) ? 2 : c->has.el3 && !c->has.aarch64 && arm_secure_below_el3(c) ? 3 : 1;
-    /* Global entries know no VMID: a change of whom EL1 belongs to drops them; when that goes on, EL1 gets no global entries any more. */
+    /*
+     * Global entries know no VMID: a change of whom EL1 belongs to drops them; when that goes on, EL1 gets no global
+     * entries any more.
+     */
     uint32_t context = vmid << 8 | (hcr & (HCR_VM | HCR_DC) ? 1 : 0) | (c->has.el3 && arm_secure_below_el3(c) ? 2 : 0);
     if (context != c->tlb_context && vmid != VMID_HOST) {
         c->tlb_context = context;

@@ -5,8 +5,19 @@
 
 #include "target/arm/system.h"
 
-typedef enum FaultType { FAULT_NONE, FAULT_ADDRESS_SIZE, FAULT_TRANSLATION, FAULT_ACCESS_FLAG, FAULT_PERMISSION, FAULT_EXTERNAL,
-                         FAULT_EXTERNAL_WALK, FAULT_ALIGNMENT, FAULT_DOMAIN, FAULT_BACKGROUND, FAULT_UNSUPPORTED_ATOMIC } FaultType;
+typedef enum FaultType {
+    FAULT_NONE,
+    FAULT_ADDRESS_SIZE,
+    FAULT_TRANSLATION,
+    FAULT_ACCESS_FLAG,
+    FAULT_PERMISSION,
+    FAULT_EXTERNAL,
+    FAULT_EXTERNAL_WALK,
+    FAULT_ALIGNMENT,
+    FAULT_DOMAIN,
+    FAULT_BACKGROUND,
+    FAULT_UNSUPPORTED_ATOMIC
+} FaultType;
 
 typedef struct MmuFault {
     uint8_t type;
@@ -44,14 +55,21 @@ bool arm_stage2(ArmCpu *c, uint64_t ipa, MmuAccess a, bool user, bool s1_walk, M
 bool arm_walk_long(ArmCpu *c, const Regime *r, uint64_t va, MmuAccess a, MmuOut *out, MmuFault *f);
 bool arm_walk_short(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut *out, MmuFault *f);
 bool arm_pmsa(ArmCpu *c, const Regime *r, uint32_t va, MmuAccess a, MmuOut *out, MmuFault *f);
-/* Read a descriptor of stage 1 through stage 2; false: fault (an external abort: the caller knows the level). *pa: where it stands. */
-bool arm_read_descriptor(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa, MmuFault *f);
+/*
+ * Read a descriptor of stage 1 through stage 2; false: fault (an external abort: the caller knows the level). *pa:
+ * where it stands.
+ */
+bool arm_read_descriptor(ArmCpu *c, const Regime *r, uint64_t at, unsigned size, uint64_t *desc, hwaddr *pa,
+                         MmuFault *f);
 static inline bool mmu_fault(MmuFault *f, FaultType type, int level)
 {
     *f = (MmuFault){ .type = (uint8_t)type, .level = (int8_t)level };
     return false;
 }
-static inline bool mmu_allowed(const MmuOut *o, AccessKind kind) { return kind == ACCESS_READ ? o->r : kind == ACCESS_WRITE ? o->w : o->x; }
+static inline bool mmu_allowed(const MmuOut *o, AccessKind kind)
+{
+    return kind == ACCESS_READ ? o->r : kind == ACCESS_WRITE ? o->w : o->x;
+}
 uint32_t arm_fsc_long(const MmuFault *f);
 uint32_t arm_fsr_short(const MmuFault *f);
 /* Does AArch32 at that regime use long descriptors? */

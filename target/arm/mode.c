@@ -30,11 +30,13 @@ uint64_t arm_hcr(const ArmCpu *c)
     if (!(h & HCR_TGE))
         return h;
     if (h & HCR_E2H)
-        h &= ~(HCR_VM | HCR_SWIO | HCR_PTW | HCR_FB | BIT(10) | BIT(11) | HCR_DC | HCR_TWI | HCR_TWE | HCR_TID0 | HCR_TID2 | HCR_TID3 |
-               HCR_TPCP | HCR_TPU | HCR_TDZ | HCR_CD | HCR_ID | HCR_TID4 | HCR_TICAB | HCR_TOCU | HCR_TID5 | HCR_FMO | HCR_IMO | HCR_AMO);
+        h &= ~(HCR_VM | HCR_SWIO | HCR_PTW | HCR_FB | BIT(10) | BIT(11) | HCR_DC | HCR_TWI | HCR_TWE | HCR_TID0 |
+               HCR_TID2 | HCR_TID3 | HCR_TPCP | HCR_TPU | HCR_TDZ | HCR_CD | HCR_ID | HCR_TID4 | HCR_TICAB | HCR_TOCU |
+               HCR_TID5 | HCR_FMO | HCR_IMO | HCR_AMO);
     else
         h |= HCR_FMO | HCR_IMO | HCR_AMO;
-    h &= ~(HCR_VF | HCR_VI | HCR_VSE | HCR_TID1 | HCR_TSC | HCR_TACR | HCR_TSW | HCR_TTLB | HCR_TVM | HCR_TRVM | HCR_TLOR | HCR_TTLBIS | HCR_TTLBOS);
+    h &= ~(HCR_VF | HCR_VI | HCR_VSE | HCR_TID1 | HCR_TSC | HCR_TACR | HCR_TSW | HCR_TTLB | HCR_TVM | HCR_TRVM |
+           HCR_TLOR | HCR_TTLBIS | HCR_TTLBOS);
     return h;
 }
 
@@ -180,7 +182,8 @@ static uint64_t fp_mode(const ArmCpu *c)
     m |= c->fpcr & BIT(25) ? ARM_MODE_FP_DN : 0;
     m |= (uint64_t)(c->fpcr >> 22 & 3) << ARM_MODE_FP_RMODE_SHIFT;
     if (!c->aarch64 && !c->m && c->fpcr & 0x00370000)
-        m |= ARM_MODE_FPX | (uint64_t)(c->fpcr >> 16 & 7) << ARM_MODE_VLEN_SHIFT | (uint64_t)(c->fpcr >> 20 & 3) << (ARM_MODE_VLEN_SHIFT + 3);
+        m |= ARM_MODE_FPX | (uint64_t)(c->fpcr >> 16 & 7) << ARM_MODE_VLEN_SHIFT |
+             (uint64_t)(c->fpcr >> 20 & 3) << (ARM_MODE_VLEN_SHIFT + 3);
     return m;
 }
 
@@ -217,7 +220,8 @@ void arm_update_mode(ArmCpu *c)
     m |= (uint64_t)bank_of(c, c->el) << ARM_MODE_BANK_SHIFT | (uint64_t)ubank_of(c) << ARM_MODE_UBANK_SHIFT;
     m |= arm_secure(c) ? ARM_MODE_SECURE : 0;
     m |= arm_sctlr(c) & SCTLR_A ? ARM_MODE_ALIGN : 0;
-    if (!c->has.v7 && !c->has.m_profile && !c->has.aarch64 && !(arm_sctlr(c) & (c->has.v6 ? SCTLR_A | SCTLR_U : SCTLR_A)))
+    if (!c->has.v7 && !c->has.m_profile && !c->has.aarch64 &&
+        !(arm_sctlr(c) & (c->has.v6 ? SCTLR_A | SCTLR_U : SCTLR_A)))
         m |= ARM_MODE_OLD_ALIGN;
     m |= c->il ? ARM_MODE_IL : 0;
     m |= vector_mode(c) | fp_mode(c) | arm_debug_mode(c) | arm_fgt_mode(c);
@@ -239,18 +243,21 @@ void arm_take_state(ArmCpu *c)
 uint32_t arm_get_nzcv(const ArmCpu *c)
 {
     uint32_t f = flags_eval(&c->v.fl);
-    return (f & FLAG_S ? 1u << 31 : 0) | (f & FLAG_Z ? 1u << 30 : 0) | (f & FLAG_C ? 0 : 1u << 29) | (f & FLAG_O ? 1u << 28 : 0);
+    return (f & FLAG_S ? 1u << 31 : 0) | (f & FLAG_Z ? 1u << 30 : 0) | (f & FLAG_C ? 0 : 1u << 29) |
+           (f & FLAG_O ? 1u << 28 : 0);
 }
 
 void arm_set_nzcv(ArmCpu *c, uint32_t n)
 {
-    flags_set_explicit(&c->v, (n >> 31 & 1 ? FLAG_S : 0) | (n >> 30 & 1 ? FLAG_Z : 0) | (n >> 29 & 1 ? 0 : FLAG_C) | (n >> 28 & 1 ? FLAG_O : 0));
+    flags_set_explicit(&c->v, (n >> 31 & 1 ? FLAG_S : 0) | (n >> 30 & 1 ? FLAG_Z : 0) | (n >> 29 & 1 ? 0 : FLAG_C) |
+                                  (n >> 28 & 1 ? FLAG_O : 0));
 }
 
 uint32_t arm_get_cpsr(const ArmCpu *c)
 {
     uint32_t r = arm_get_nzcv(c) | (c->daif & 0x1c0) | c->mode32;
-    r |= (c->q ? 1u << 27 : 0) | (c->ge & 15) << 16 | (c->j ? 1u << 24 : 0) | (c->t32 ? 1u << 5 : 0) | (c->e ? 1u << 9 : 0);
+    r |= (c->q ? 1u << 27 : 0) | (c->ge & 15) << 16 | (c->j ? 1u << 24 : 0) | (c->t32 ? 1u << 5 : 0) |
+         (c->e ? 1u << 9 : 0);
     r |= (uint32_t)(c->it & 3) << 25 | (uint32_t)(c->it >> 2) << 10;
     r |= (c->pan ? 1u << 22 : 0) | (c->dit ? 1u << 21 : 0) | (c->ssbs ? 1u << 23 : 0) | (c->il ? 1u << 20 : 0);
     return r;
@@ -261,7 +268,8 @@ uint64_t arm_get_pstate(const ArmCpu *c)
     if (!c->aarch64)
         return (arm_get_cpsr(c) & ~UINT32_C(0x200000)) | (c->ss ? BIT(21) : 0) | (c->dit ? BIT(24) : 0);
     uint64_t r = arm_get_nzcv(c) | c->daif | (uint64_t)c->el << 2 | c->sp_sel | (uint64_t)c->btype << 10;
-    r |= (c->pan ? BIT(22) : 0) | (c->uao ? BIT(23) : 0) | (c->dit ? BIT(24) : 0) | (c->tco ? BIT(25) : 0) | (c->ssbs ? BIT(12) : 0);
+    r |= (c->pan ? BIT(22) : 0) | (c->uao ? BIT(23) : 0) | (c->dit ? BIT(24) : 0) | (c->tco ? BIT(25) : 0) |
+         (c->ssbs ? BIT(12) : 0);
     return r | (c->ss ? BIT(21) : 0) | (c->il ? BIT(20) : 0);
 }
 
@@ -281,7 +289,8 @@ unsigned arm_bank_index(unsigned mode)
     }
 }
 
-static unsigned lr_bank(unsigned bank) { return bank == ARM_BANKED_HYP ? ARM_BANKED_USR : bank; } /* Hyp shares LR_usr */
+/* Hyp shares LR_usr */
+static unsigned lr_bank(unsigned bank) { return bank == ARM_BANKED_HYP ? ARM_BANKED_USR : bank; }
 
 unsigned arm_mode32_el(const ArmCpu *c, unsigned mode)
 {
@@ -301,7 +310,8 @@ void arm_switch_mode32(ArmCpu *c, unsigned mode)
         c->r13_bank[from] = (uint32_t)g[13];
         c->r14_bank[lr_bank(from)] = (uint32_t)g[14];
         for (unsigned i = 0; i < 5 && (from == ARM_BANKED_FIQ || to == ARM_BANKED_FIQ); i++) {
-            uint32_t *out = from == ARM_BANKED_FIQ ? c->r8_fiq : c->r8_usr, *in = to == ARM_BANKED_FIQ ? c->r8_fiq : c->r8_usr;
+            uint32_t *out = from == ARM_BANKED_FIQ ? c->r8_fiq : c->r8_usr,
+                     *in = to == ARM_BANKED_FIQ ? c->r8_fiq : c->r8_usr;
             out[i] = (uint32_t)g[8 + i];
             g[8 + i] = in[i];
         }

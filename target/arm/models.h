@@ -23,13 +23,14 @@ struct ArmModel {
     ArmFeatures has;
     uint8_t sve_lengths;            /* bit n: SVE vectors of (n + 1) * 128 bits */
     uint8_t mpu_regions;            /* PMSA, M-profile */
-    const uint64_t *host_ids;       /* what arm_host_ids() took of the host's CPU, which then has nothing but the table's words; NULL elsewhere */
+    /* what arm_host_ids() took of the host's CPU, which then has nothing but the table's words; NULL elsewhere */
+    const uint64_t *host_ids;
     bool big_mpidr;                 /* affinity starts at bit 8, MT set (DynamIQ cores) */
 };
 
 /*
- * Set everything of `c` that the model fixes from "name,+feat,-feat,prop=value,...", with EL2 and EL3 as the board has them.
- * Errors name the wrong part and the nearest valid name. `arch_id`: the MPIDR affinity.
+ * Set everything of `c` that the model fixes from "name,+feat,-feat,prop=value,...", with EL2 and EL3 as the board has
+ * them. Errors name the wrong part and the nearest valid name. `arch_id`: the MPIDR affinity.
  */
 bool arm_model_apply(ArmCpu *c, const char *text, const ArmBoardCpus *board, uint32_t arch_id, Error **errp);
 /* ID registers from the features (and back: nothing is advertised that `has` lacks). */

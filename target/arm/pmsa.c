@@ -5,7 +5,12 @@
 static void default_map(const Regime *r, uint32_t va, MmuOut *o)
 {
     bool peripheral = va >= 0x80000000;
-    *o = (MmuOut){ .pa = va, .page_bits = 12, .r = true, .w = true, .x = !peripheral || (va >= 0xf0000000 && r->sctlr & SCTLR_V), .global = true,
+    *o = (MmuOut){ .pa = va,
+                   .page_bits = 12,
+                   .r = true,
+                   .w = true,
+                   .x = !peripheral || (va >= 0xf0000000 && r->sctlr & SCTLR_V),
+                   .global = true,
                    .device = peripheral };
 }
 
@@ -43,7 +48,8 @@ static uint8_t uncut8(const ArmCpu *c, unsigned el, uint32_t va)
     uint32_t page = va & ~0xfffu;
     for (unsigned n = 0; n < MIN(c->model->mpu_regions, 32u); n++) {
         uint32_t from = (uint32_t)c->prbar_el[el][n] & ~63u, end = ((uint32_t)c->prlar_el[el][n] | 63) + 1;
-        if (c->prlar_el[el][n] & 1 && ((from & 0xfff && (from & ~0xfffu) == page) || (end & 0xfff && (end & ~0xfffu) == page)))
+        if (c->prlar_el[el][n] & 1 &&
+            ((from & 0xfff && (from & ~0xfffu) == page) || (end & 0xfff && (end & ~0xfffu) == page)))
             return 6;
     }
     return 12;

@@ -2,7 +2,17 @@
 /* Performance monitors (DDI 0487, D12): the cycle counter at 1 GHz of virtual time, software increments, overflow. */
 #include "target/arm/sysregs.h"
 
-enum { PMCR_E = 1, PMCR_P = 2, PMCR_C = 4, PMCR_D = 8, PMCR_LC = 64, EVENT_SW_INCR = 0, EVENT_INST_RETIRED = 8, EVENT_CYCLES = 0x11, CYCLE = 31 };
+enum {
+    PMCR_E = 1,
+    PMCR_P = 2,
+    PMCR_C = 4,
+    PMCR_D = 8,
+    PMCR_LC = 64,
+    EVENT_SW_INCR = 0,
+    EVENT_INST_RETIRED = 8,
+    EVENT_CYCLES = 0x11,
+    CYCLE = 31
+};
 
 /* A counter that runs is held as its distance from the clock; arm_pmu_stop() and arm_pmu_resume() convert. */
 
@@ -51,7 +61,8 @@ static void arm_overflow(ArmCpu *c)
         unsigned n = i == counters(c) ? CYCLE : i;
         if (!runs(c, n) || !(c->pminten >> n & 1))
             continue;
-        uint64_t left = width(c, n) == 64 ? -(*counter(c, n) + now(c, n)) : UINT64_C(0x100000000) - (uint32_t)(*counter(c, n) + now(c, n));
+        uint64_t left = width(c, n) == 64 ? -(*counter(c, n) + now(c, n))
+                                          : UINT64_C(0x100000000) - (uint32_t)(*counter(c, n) + now(c, n));
         if (n == CYCLE && c->pmcr_el0 & PMCR_D && !(c->pmcr_el0 & PMCR_LC))
             left *= 64;
         best = MIN(best, left);
@@ -157,7 +168,10 @@ void arm_wr_pmswinc(ArmCpu *c, const ArmSysreg *r, uint64_t value)
     go_on(c);
 }
 
-uint64_t arm_rd_pmceid(ArmCpu *c, const ArmSysreg *r) { return BIT(EVENT_SW_INCR) | BIT(EVENT_INST_RETIRED) | BIT(EVENT_CYCLES); }
+uint64_t arm_rd_pmceid(ArmCpu *c, const ArmSysreg *r)
+{
+    return BIT(EVENT_SW_INCR) | BIT(EVENT_INST_RETIRED) | BIT(EVENT_CYCLES);
+}
 
 uint64_t arm_rd_pmccntr(ArmCpu *c, const ArmSysreg *r)
 {

@@ -18,17 +18,21 @@ static void print64(ArmCpu *c, GString *out)
         g_string_append_printf(out, "X%02u=%016" PRIx64 "%s", i, c->v.g[i], i % 3 == 1 ? "\n" : " ");
     g_string_append_printf(out, " SP=%016" PRIx64 "\nPSTATE=%08x ", c->v.g[ARM_SP], (unsigned)arm_get_pstate(c));
     print_flags(c, out);
-    g_string_append_printf(out, " %sEL%u%c\n", c->has.el3 ? arm_secure(c) ? "S " : "NS " : "", c->el, c->sp_sel ? 'h' : 't');
+    g_string_append_printf(out, " %sEL%u%c\n", c->has.el3 ? arm_secure(c) ? "S " : "NS " : "", c->el,
+                           c->sp_sel ? 'h' : 't');
 }
 
 static void print32(ArmCpu *c, GString *out)
 {
-    static const char *const modes[16] = { "usr", "fiq", "irq", "svc", "???", "???", "mon", "abt", "???", "???", "hyp", "und", "???", "???", "???", "sys" };
+    static const char *const modes[16] = { "usr", "fiq", "irq", "svc", "???", "???", "mon", "abt",
+                                           "???", "???", "hyp", "und", "???", "???", "???", "sys" };
     for (unsigned i = 0; i < 16; i++)
-        g_string_append_printf(out, "R%02u=%08x%c", i, (unsigned)(i == 15 ? c->v.pc : c->v.g[i]), i % 4 == 3 ? '\n' : ' ');
+        g_string_append_printf(out, "R%02u=%08x%c", i, (unsigned)(i == 15 ? c->v.pc : c->v.g[i]),
+                               i % 4 == 3 ? '\n' : ' ');
     g_string_append_printf(out, "PSR=%08x ", arm_get_cpsr(c));
     print_flags(c, out);
-    g_string_append_printf(out, " %c %s%s32\n", c->t32 ? 'T' : 'A', c->has.el3 ? arm_secure(c) ? "S " : "NS " : "", modes[c->mode32 & 15]);
+    g_string_append_printf(out, " %c %s%s32\n", c->t32 ? 'T' : 'A', c->has.el3 ? arm_secure(c) ? "S " : "NS " : "",
+                           modes[c->mode32 & 15]);
 }
 
 void arm_print_regs(Vcpu *v, GString *out)
@@ -44,7 +48,8 @@ void arm_print_regs(Vcpu *v, GString *out)
         print32(c, out);
     g_string_append_printf(out, "FPCR=%08x FPSR=%08x\n", arm_get_fpcr(c), arm_get_fpsr(c));
     for (unsigned i = 0; i < 32; i++)
-        g_string_append_printf(out, "Q%02u=%016" PRIx64 ":%016" PRIx64 "%c", i, v->v[i].u64[1], v->v[i].u64[0], i & 1 ? '\n' : ' ');
+        g_string_append_printf(out, "Q%02u=%016" PRIx64 ":%016" PRIx64 "%c", i, v->v[i].u64[1], v->v[i].u64[0],
+                               i & 1 ? '\n' : ' ');
 }
 
 int arm_disassemble(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned len, GString *out)
@@ -65,7 +70,8 @@ int arm_disassemble(uint64_t mode, uint64_t pc, const uint8_t *code, unsigned le
         if (t32 && len >= 4 && (load_le16(code) & 0xf800) >= 0xe800)
             used = 4;
         used = used <= (int)len ? used : 0;
-        g_string_append_printf(out, used == 4 ? ".word 0x%08" PRIx64 : ".hword 0x%04" PRIx64, load_le(code, (unsigned)used));
+        g_string_append_printf(out, used == 4 ? ".word 0x%08" PRIx64 : ".hword 0x%04" PRIx64,
+                               load_le(code, (unsigned)used));
     }
     d->close(&handle);
     return used;

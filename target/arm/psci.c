@@ -4,12 +4,33 @@
 #include "hw/core/machine.h"
 #include "target/arm/system.h"
 
-enum { PSCI_SUCCESS = 0, PSCI_NOT_SUPPORTED = -1, PSCI_INVALID_PARAMETERS = -2, PSCI_DENIED = -3, PSCI_ALREADY_ON = -4, PSCI_ON_PENDING = -5,
-       PSCI_INVALID_ADDRESS = -9 };
+enum {
+    PSCI_SUCCESS = 0,
+    PSCI_NOT_SUPPORTED = -1,
+    PSCI_INVALID_PARAMETERS = -2,
+    PSCI_DENIED = -3,
+    PSCI_ALREADY_ON = -4,
+    PSCI_ON_PENDING = -5,
+    PSCI_INVALID_ADDRESS = -9
+};
 enum { FN_SMC64 = 1 << 30 };
-enum { FN_VERSION = 0x84000000, FN_CPU_SUSPEND, FN_CPU_OFF, FN_CPU_ON, FN_AFFINITY_INFO, FN_MIGRATE, FN_MIGRATE_INFO_TYPE, FN_MIGRATE_INFO_UP_CPU,
-       FN_SYSTEM_OFF, FN_SYSTEM_RESET, FN_FEATURES, FN_SYSTEM_SUSPEND = 0x8400000e, FN_SYSTEM_RESET2 = 0x84000012,
-       FN_SMCCC_VERSION = 0x80000000, FN_SMCCC_ARCH_FEATURES = 0x80000001 };
+enum {
+    FN_VERSION = 0x84000000,
+    FN_CPU_SUSPEND,
+    FN_CPU_OFF,
+    FN_CPU_ON,
+    FN_AFFINITY_INFO,
+    FN_MIGRATE,
+    FN_MIGRATE_INFO_TYPE,
+    FN_MIGRATE_INFO_UP_CPU,
+    FN_SYSTEM_OFF,
+    FN_SYSTEM_RESET,
+    FN_FEATURES,
+    FN_SYSTEM_SUSPEND = 0x8400000e,
+    FN_SYSTEM_RESET2 = 0x84000012,
+    FN_SMCCC_VERSION = 0x80000000,
+    FN_SMCCC_ARCH_FEATURES = 0x80000001
+};
 
 static ArmCpu *cpu_by_mpidr(uint64_t mpidr)
 {
@@ -32,7 +53,8 @@ static int64_t cpu_on(ArmCpu *c, uint64_t target, uint64_t entry, uint64_t conte
     if (atomic_exchange(&t->on_pending, true))
         return PSCI_ON_PENDING;
     unsigned el = c->has.el2 && arm_el2_enabled(c) ? 2 : 1;
-    arm_cpu_on(t, wide ? entry : (uint32_t)entry, wide ? context : (uint32_t)context, MIN(el, c->el >= 2 ? 2u : el), c->aarch64);
+    arm_cpu_on(t, wide ? entry : (uint32_t)entry, wide ? context : (uint32_t)context, MIN(el, c->el >= 2 ? 2u : el),
+               c->aarch64);
     return PSCI_SUCCESS;
 }
 
@@ -40,7 +62,8 @@ static int64_t affinity_info(uint64_t target, uint64_t level)
 {
     if (level > 3)
         return PSCI_INVALID_PARAMETERS;
-    uint64_t mask = UINT64_C(0xff00ffffff) & ~(level > 2 ? UINT64_C(0xffffff) : bits_mask(8 * (unsigned)level + 1) >> 1);
+    uint64_t mask = UINT64_C(0xff00ffffff) &
+                    ~(level > 2 ? UINT64_C(0xffffff) : bits_mask(8 * (unsigned)level + 1) >> 1);
     int64_t found = PSCI_INVALID_PARAMETERS;
     for (unsigned i = 0; i < vcpu_count(); i++) {
         Vcpu *v = vcpu_get(i);
@@ -59,8 +82,12 @@ static int64_t affinity_info(uint64_t target, uint64_t level)
 static bool known(uint32_t fn)
 {
     switch (fn & ~(uint32_t)FN_SMC64) {
-    case FN_VERSION: case FN_CPU_OFF: case FN_MIGRATE_INFO_TYPE: case FN_SYSTEM_OFF: case FN_SYSTEM_RESET: case FN_FEATURES:
-        return !(fn & FN_SMC64);
+    case FN_VERSION:
+    case FN_CPU_OFF:
+    case FN_MIGRATE_INFO_TYPE:
+    case FN_SYSTEM_OFF:
+    case FN_SYSTEM_RESET:
+    case FN_FEATURES: return !(fn & FN_SMC64);
     case FN_CPU_SUSPEND: case FN_CPU_ON: case FN_AFFINITY_INFO: case FN_SYSTEM_SUSPEND: case FN_SYSTEM_RESET2:
         return true;
     default:
@@ -68,7 +95,9 @@ static bool known(uint32_t fn)
     }
 }
 
-/* Like WFI. Powered down: the CPU goes on at the entry point, as after CPU_ON, at the level that has called (5.4, 6.4). */
+/*
+ * Like WFI. Powered down: the CPU goes on at the entry point, as after CPU_ON, at the level that has called (5.4, 6.4).
+ */
 static int64_t wait(ArmCpu *c, bool power_down, uint64_t entry, uint64_t context, bool wide)
 {
     if (power_down && c->aarch64 && entry & 3)
@@ -86,7 +115,8 @@ static int64_t wait(ArmCpu *c, bool power_down, uint64_t entry, uint64_t context
 static int64_t cpu_suspend(ArmCpu *c, uint32_t state, uint64_t entry, uint64_t context, bool wide)
 {
     enum { STATE_ID = 0xffff, POWER_DOWN = 1 << 16 };
-    return state & ~(uint32_t)(STATE_ID | POWER_DOWN) ? PSCI_INVALID_PARAMETERS : wait(c, state & POWER_DOWN, entry, context, wide);
+    return state & ~(uint32_t)(STATE_ID | POWER_DOWN) ? PSCI_INVALID_PARAMETERS
+                                                      : wait(c, state & POWER_DOWN, entry, context, wide);
 }
 
 /* The last CPU that is on (5.20). */
@@ -94,7 +124,8 @@ static int64_t system_suspend(ArmCpu *c, uint64_t entry, uint64_t context, bool 
 {
     for (unsigned i = 0; i < vcpu_count(); i++) {
         Vcpu *v = vcpu_get(i);
-        if (v && v != &c->v && (!__atomic_load_n(&arm_cpu(v)->psci_off, __ATOMIC_ACQUIRE) || atomic_load(&arm_cpu(v)->on_pending)))
+        if (v && v != &c->v &&
+            (!__atomic_load_n(&arm_cpu(v)->psci_off, __ATOMIC_ACQUIRE) || atomic_load(&arm_cpu(v)->on_pending)))
             return PSCI_DENIED;
     }
     return wait(c, true, entry, context, wide);
@@ -106,7 +137,8 @@ void arm_psci_call(ArmCpu *c)
     uint32_t fn = (uint32_t)g[0];
     bool wide = fn & FN_SMC64 && c->aarch64;
     int64_t r = PSCI_NOT_SUPPORTED;
-    log_printf(LOG_INT, "%u: firmware call %08x %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", c->v.index, fn, g[1], g[2], g[3]);
+    log_printf(LOG_INT, "%u: firmware call %08x %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", c->v.index, fn, g[1], g[2],
+               g[3]);
     switch (known(fn) ? fn & ~(uint32_t)FN_SMC64 : 0) {
     case FN_VERSION: r = 0x10001; break;
     case FN_CPU_SUSPEND: r = cpu_suspend(c, (uint32_t)g[1], g[2], g[3], wide); break;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Semihosting, "Semihosting for AArch32 and AArch64" version 3.0. The calls act with the rights of this process: paths are opened as
- * the guest names them, SYS_SYSTEM runs commands. That is what the option asks for; without it no call is looked at.
+ * Semihosting, "Semihosting for AArch32 and AArch64" version 3.0. The calls act with the rights of this process: paths
+ * are opened as the guest names them, SYS_SYSTEM runs commands. That is what the option asks for; without it no call is
+ * looked at.
  */
 #include "target/arm/semihost.h"
 
@@ -22,15 +23,45 @@
 
 SemihostConfig semihost_config;
 
-enum { SYS_OPEN = 0x01, SYS_CLOSE, SYS_WRITEC, SYS_WRITE0, SYS_WRITE, SYS_READ, SYS_READC, SYS_ISERROR, SYS_ISTTY, SYS_SEEK,
-       SYS_FLEN = 0x0c, SYS_TMPNAM, SYS_REMOVE, SYS_RENAME, SYS_CLOCK, SYS_TIME, SYS_SYSTEM, SYS_ERRNO, SYS_GET_CMDLINE = 0x15, SYS_HEAPINFO,
-       SYS_EXIT = 0x18, SYS_EXIT_EXTENDED = 0x20, SYS_ELAPSED = 0x30, SYS_TICKFREQ };
+enum {
+    SYS_OPEN = 0x01,
+    SYS_CLOSE,
+    SYS_WRITEC,
+    SYS_WRITE0,
+    SYS_WRITE,
+    SYS_READ,
+    SYS_READC,
+    SYS_ISERROR,
+    SYS_ISTTY,
+    SYS_SEEK,
+    SYS_FLEN = 0x0c,
+    SYS_TMPNAM,
+    SYS_REMOVE,
+    SYS_RENAME,
+    SYS_CLOCK,
+    SYS_TIME,
+    SYS_SYSTEM,
+    SYS_ERRNO,
+    SYS_GET_CMDLINE = 0x15,
+    SYS_HEAPINFO,
+    SYS_EXIT = 0x18,
+    SYS_EXIT_EXTENDED = 0x20,
+    SYS_ELAPSED = 0x30,
+    SYS_TICKFREQ
+};
 #define APPLICATION_EXIT 0x20026u
 enum { MAX_HANDLES = 256, MAX_PATH_LEN = 4096, CHUNK = 65536 };
 
 /* --- handles; all vCPUs share them --- */
 
-typedef enum FileKind { FILE_NONE, FILE_HOST, FILE_CONSOLE_IN, FILE_CONSOLE_OUT, FILE_CONSOLE_ERR, FILE_FEATURES } FileKind;
+typedef enum FileKind {
+    FILE_NONE,
+    FILE_HOST,
+    FILE_CONSOLE_IN,
+    FILE_CONSOLE_OUT,
+    FILE_CONSOLE_ERR,
+    FILE_FEATURES
+} FileKind;
 typedef struct File { FileKind kind; int fd; uint64_t pos; } File;
 static File files[MAX_HANDLES];
 static int last_errno;
@@ -149,8 +180,17 @@ static ssize_t console_read(Call *k, void *buf, size_t len)
 /* --- files --- */
 
 static const int open_flags[12] = {
-    O_RDONLY, O_RDONLY, O_RDWR, O_RDWR, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_TRUNC, O_RDWR | O_CREAT | O_TRUNC,
-    O_RDWR | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND, O_WRONLY | O_CREAT | O_APPEND, O_RDWR | O_CREAT | O_APPEND,
+    O_RDONLY,
+    O_RDONLY,
+    O_RDWR,
+    O_RDWR,
+    O_WRONLY | O_CREAT | O_TRUNC,
+    O_WRONLY | O_CREAT | O_TRUNC,
+    O_RDWR | O_CREAT | O_TRUNC,
+    O_RDWR | O_CREAT | O_TRUNC,
+    O_WRONLY | O_CREAT | O_APPEND,
+    O_WRONLY | O_CREAT | O_APPEND,
+    O_RDWR | O_CREAT | O_APPEND,
     O_RDWR | O_CREAT | O_APPEND,
 };
 
@@ -302,7 +342,8 @@ static uint64_t sys_istty(Call *k)
 static uint64_t sys_tmpnam(Call *k)
 {
     uint64_t id = param(k, 1), size = param(k, 2);
-    g_autofree char *name = g_strdup_printf("%s/rhea-%u-%02x", g_get_tmp_dir(), (unsigned)getpid(), (unsigned)id & 0xff);
+    g_autofree char *name = g_strdup_printf("%s/rhea-%u-%02x", g_get_tmp_dir(), (unsigned)getpid(),
+                                            (unsigned)id & 0xff);
     if (size < strlen(name) + 1)
         return fail(EINVAL);
     return copy(k, param(k, 0), (uint8_t *)name, strlen(name) + 1, true) ? 0 : fail(EFAULT);
@@ -392,7 +433,10 @@ static bool ram_around(const Vcpu *v, uint64_t at, uint64_t *low, uint64_t *high
     return ok;
 }
 
-/* Heap and stack: the upper half of the RAM that the stack lies in, the stack at its end; without a stack yet, of the program's RAM. */
+/*
+ * Heap and stack: the upper half of the RAM that the stack lies in, the stack at its end; without a stack yet, of the
+ * program's RAM.
+ */
 static uint64_t sys_heapinfo(Call *k)
 {
     Vcpu *v = &k->c->v;
@@ -466,8 +510,10 @@ static uint64_t call(Call *k, unsigned op)
 
 bool arm_semihost(ArmCpu *c, SemihostInsn insn, uint32_t imm, unsigned length, bool privileged)
 {
-    static const uint32_t numbers[] = { [SEMIHOST_SVC_A32] = 0x123456, [SEMIHOST_SVC_T32] = 0xab, [SEMIHOST_BKPT_T32] = 0xab,
-                                        [SEMIHOST_HLT_A64] = 0xf000, [SEMIHOST_HLT_A32] = 0xf000, [SEMIHOST_HLT_T32] = 0x3c };
+    static const uint32_t numbers[] = {
+        [SEMIHOST_SVC_A32] = 0x123456, [SEMIHOST_SVC_T32] = 0xab,   [SEMIHOST_BKPT_T32] = 0xab,
+        [SEMIHOST_HLT_A64] = 0xf000,   [SEMIHOST_HLT_A32] = 0xf000, [SEMIHOST_HLT_T32] = 0x3c
+    };
     if (c->m)
         privileged = arm_m_privileged(c->m);
     if (!semihost_config.enabled || imm != numbers[insn] || !(privileged || semihost_config.userspace))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Semihosting (Arm "Semihosting for AArch32 and AArch64", version 3): a guest's calls into the host's files and console. */
+/*
+ * Semihosting (Arm "Semihosting for AArch32 and AArch64", version 3): a guest's calls into the host's files and
+ * console.
+ */
 #ifndef TARGET_ARM_SEMIHOST_H
 #define TARGET_ARM_SEMIHOST_H
 
@@ -21,11 +24,18 @@ typedef struct SemihostConfig {
 extern SemihostConfig semihost_config;
 
 /* The instructions that may be calls. */
-typedef enum SemihostInsn { SEMIHOST_SVC_A32 /* 0x123456 */, SEMIHOST_SVC_T32 /* 0xab */, SEMIHOST_BKPT_T32 /* 0xab, M-profile */,
-                            SEMIHOST_HLT_A64 /* 0xf000 */, SEMIHOST_HLT_A32 /* 0xf000 */, SEMIHOST_HLT_T32 /* 0x3c */ } SemihostInsn;
+typedef enum SemihostInsn {
+    SEMIHOST_SVC_A32 /* 0x123456 */,
+    SEMIHOST_SVC_T32 /* 0xab */,
+    SEMIHOST_BKPT_T32 /* 0xab, M-profile */,
+    SEMIHOST_HLT_A64 /* 0xf000 */,
+    SEMIHOST_HLT_A32 /* 0xf000 */,
+    SEMIHOST_HLT_T32 /* 0x3c */
+} SemihostInsn;
 /*
- * For the helpers of SVC, BKPT and HLT, state precise (vcpu_sync done): true: the insn was a call and is done, the result
- * stands in R0/X0 and v->pc after the insn. May unwind on a guest fault (none: bad pointers give -1). own vCPU thread.
+ * For the helpers of SVC, BKPT and HLT, state precise (vcpu_sync done): true: the insn was a call and is done, the
+ * result stands in R0/X0 and v->pc after the insn. May unwind on a guest fault (none: bad pointers give -1). own vCPU
+ * thread.
  */
 bool arm_semihost(ArmCpu *c, SemihostInsn insn, uint32_t imm, unsigned length, bool privileged);
 #endif

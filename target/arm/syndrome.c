@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a hypervisor learns of a load or store that it has to emulate: ISS[24:14] of a stage 2 data abort (DDI 0487, D19.2.37). */
+/*
+ * What a hypervisor learns of a load or store that it has to emulate: ISS[24:14] of a stage 2 data abort (DDI 0487,
+ * D19.2.37).
+ */
 #include "target/arm/system.h"
 
 static uint32_t isv(unsigned size, bool sign, unsigned rt, bool wide, bool acquire)

@@ -26,7 +26,8 @@ enum { X = 4 };
 #define TIMER32(n) .offset = OFF(timer_cval[n]), .size = 8
 /* The hook of ZERO stands in the field part; NULL after it would undo it. */
 #define ROW(name_, key_, rd_, wr_, trap_, need_, field_, flags_, read_, write_) \
-    { .name = name_, .key = key_, .rd = rd_, .wr = wr_, .trap = trap_, .need = need_, .flags = flags_, .read = read_, .write = write_, field_ },
+    { .name = name_, .key = key_, .rd = rd_, .wr = wr_, .trap = trap_, .need = need_, .flags = flags_, .read = read_, \
+        .write = write_, field_ },
 
 /* --- hooks --- */
 #define READ(name) static uint64_t name(ArmCpu *c, const ArmSysreg *r)
@@ -71,7 +72,9 @@ READ(rd_dczid)
 }
 
 /* What cached translations depend on. */
-#define SCTLR_TLB (SCTLR_M | SCTLR_EE | SCTLR_WXN | SCTLR_UWXN | SCTLR_TRE | SCTLR_AFE | SCTLR_BR | SCTLR_EPAN | SCTLR_XP | BIT(8) | BIT(9))
+#define SCTLR_TLB                                                                                                      \
+    (SCTLR_M | SCTLR_EE | SCTLR_WXN | SCTLR_UWXN | SCTLR_TRE | SCTLR_AFE | SCTLR_BR | SCTLR_EPAN | SCTLR_XP | BIT(8) | \
+     BIT(9))
 
 WRITE(wr_sctlr)
 {
@@ -294,16 +297,20 @@ WRITE(wr_prn) { wr_flush(c, r, (uint32_t)value); }
 
 
 #define PMU_ROWS(n) \
-    ROW("PMEVCNTR" #n "_EL0", K(3, 3, 14, 8, n), 0, 0, T_PMU_EVT, N(pmuv3), F8(pmevcntr[n]), 0, arm_rd_pmevcntr, arm_wr_pmevcntr) \
-    ROW("PMEVTYPER" #n "_EL0", K(3, 3, 14, 12, n), 0, 0, T_PMU, N(pmuv3), F8(pmevtyper[n]), 0, arm_rd_pmevtyper, arm_wr_pmevtyper)
+    ROW("PMEVCNTR" #n "_EL0", K(3, 3, 14, 8, n), 0, 0, T_PMU_EVT, N(pmuv3), F8(pmevcntr[n]), 0, arm_rd_pmevcntr, \
+        arm_wr_pmevcntr) \
+    ROW("PMEVTYPER" #n "_EL0", K(3, 3, 14, 12, n), 0, 0, T_PMU, N(pmuv3), F8(pmevtyper[n]), 0, arm_rd_pmevtyper, \
+        arm_wr_pmevtyper)
 #define DBG_ROWS(n) \
     ROW("DBGBVR" #n "_EL1", K(2, 0, 0, n, 4), 1, 1, T_DBG, NO, F8(dbgbvr[n]), F_LOOKUP, NULL, arm_wr_bvr) \
     ROW("DBGBCR" #n "_EL1", K(2, 0, 0, n, 5), 1, 1, T_DBG, NO, F8(dbgbcr[n]), F_LOOKUP, NULL, arm_wr_bvr) \
     ROW("DBGWVR" #n "_EL1", K(2, 0, 0, n, 6), 1, 1, T_DBG, NO, F8(dbgwvr[n]), F_LOOKUP, NULL, arm_wr_bvr) \
     ROW("DBGWCR" #n "_EL1", K(2, 0, 0, n, 7), 1, 1, T_DBG, NO, F8(dbgwcr[n]), F_LOOKUP, NULL, arm_wr_bvr)
 #define PMU_ROWS32(n) \
-    ROW("PMEVCNTR" #n, C(15, 0, 14, 8, n), 0, 0, T_PMU_EVT, N(pmuv3), F4(pmevcntr[n]), 0, arm_rd_pmevcntr, arm_wr_pmevcntr) \
-    ROW("PMEVTYPER" #n, C(15, 0, 14, 12, n), 0, 0, T_PMU, N(pmuv3), F4(pmevtyper[n]), 0, arm_rd_pmevtyper, arm_wr_pmevtyper)
+    ROW("PMEVCNTR" #n, C(15, 0, 14, 8, n), 0, 0, T_PMU_EVT, N(pmuv3), F4(pmevcntr[n]), 0, arm_rd_pmevcntr, \
+        arm_wr_pmevcntr) \
+    ROW("PMEVTYPER" #n, C(15, 0, 14, 12, n), 0, 0, T_PMU, N(pmuv3), F4(pmevtyper[n]), 0, arm_rd_pmevtyper, \
+        arm_wr_pmevtyper)
 #define DBG_ROWS32(n) \
     ROW("DBGBVR" #n, C(14, 0, 0, n, 4), 1, 1, T_DBG, N(v6), F4(dbgbvr[n]), F_LOOKUP, NULL, arm_wr_bvr) \
     ROW("DBGBCR" #n, C(14, 0, 0, n, 5), 1, 1, T_DBG, N(v6), F4(dbgbcr[n]), F_LOOKUP, NULL, arm_wr_bvr) \
@@ -314,9 +321,12 @@ WRITE(wr_prn) { wr_flush(c, r, (uint32_t)value); }
 /* The regions by number (DDI 0568, E2.2): 0 to 15 of each level. */
 #define PMSA_ROWS(n) \
     ROW("PRBAR" #n, C(15, 0, 6, 8 + (n) / 2, (n) % 2 * 4), 1, 1, T_HSTR, N(pmsa), F8(prbar_el[1][n]), 0, NULL, wr_prn) \
-    ROW("PRLAR" #n, C(15, 0, 6, 8 + (n) / 2, (n) % 2 * 4 + 1), 1, 1, T_HSTR, N(pmsa), F8(prlar_el[1][n]), 0, NULL, wr_prn) \
-    ROW("HPRBAR" #n, C(15, 4, 6, 8 + (n) / 2, (n) % 2 * 4), 2, 2, T_NONE, N(pmsa), F8(prbar_el[2][n]), 0, NULL, wr_prn) \
-    ROW("HPRLAR" #n, C(15, 4, 6, 8 + (n) / 2, (n) % 2 * 4 + 1), 2, 2, T_NONE, N(pmsa), F8(prlar_el[2][n]), 0, NULL, wr_prn)
+    ROW("PRLAR" #n, C(15, 0, 6, 8 + (n) / 2, (n) % 2 * 4 + 1), 1, 1, T_HSTR, N(pmsa), F8(prlar_el[1][n]), 0, NULL, \
+        wr_prn) \
+    ROW("HPRBAR" #n, C(15, 4, 6, 8 + (n) / 2, (n) % 2 * 4), 2, 2, T_NONE, N(pmsa), F8(prbar_el[2][n]), 0, NULL, \
+        wr_prn) \
+    ROW("HPRLAR" #n, C(15, 4, 6, 8 + (n) / 2, (n) % 2 * 4 + 1), 2, 2, T_NONE, N(pmsa), F8(prlar_el[2][n]), 0, NULL, \
+        wr_prn)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init" /* ZERO's hook follows the row's NULL */
@@ -365,10 +375,18 @@ uint64_t *arm_sysreg_field(ArmCpu *c, const ArmSysreg *r)
 
 /* --- spaces that are ruled as a whole --- */
 
-static const ArmSysreg raz_id = { .name = "reserved ID register", .rd = 1, .wr = 4, .trap = T_TID3, .need = NO, .size = 8, .read = rd_zero };
-static const ArmSysreg old_c7 = { .name = "cache operation", .rd = 4, .wr = 1, .trap = T_NONE, .need = NO, .size = 8, .flags = F_NOP };
-static const ArmSysreg old_dscr = { .name = "DSCR", .rd = 0, .wr = 1, .trap = T_DBG, .need = NO, .flags = F_LOOKUP, F4(mdscr_el1), .write = arm_wr_mdscr };
-static const ArmSysreg old_c15 = { .name = "c15", .rd = 1, .wr = 1, .trap = T_NONE, .need = NO, .size = 8, .flags = F_NOP, .read = rd_zero };
+static const ArmSysreg raz_id = {
+    .name = "reserved ID register", .rd = 1, .wr = 4, .trap = T_TID3, .need = NO, .size = 8, .read = rd_zero
+};
+static const ArmSysreg old_c7 = {
+    .name = "cache operation", .rd = 4, .wr = 1, .trap = T_NONE, .need = NO, .size = 8, .flags = F_NOP
+};
+static const ArmSysreg old_dscr = {
+    .name = "DSCR", .rd = 0, .wr = 1, .trap = T_DBG, .need = NO, .flags = F_LOOKUP, F4(mdscr_el1), .write = arm_wr_mdscr
+};
+static const ArmSysreg old_c15 = {
+    .name = "c15", .rd = 1, .wr = 1, .trap = T_NONE, .need = NO, .size = 8, .flags = F_NOP, .read = rd_zero
+};
 
 static uint32_t k_op0(uint32_t k) { return k >> 14 & 3; }
 static uint32_t k_op1(uint32_t k) { return k >> 11 & 7; }
@@ -381,7 +399,8 @@ static unsigned k_cp(uint32_t k) { return k >> 16 & 15; }
 static const ArmSysreg *find_space(const ArmCpu *c, uint32_t key)
 {
     if (!k_is32(key))
-        return k_op0(key) == 3 && k_op1(key) == 0 && k_crn(key) == 0 && k_crm(key) >= 1 && k_crm(key) <= 7 ? &raz_id : NULL;
+        return k_op0(key) == 3 && k_op1(key) == 0 && k_crn(key) == 0 && k_crm(key) >= 1 && k_crm(key) <= 7 ? &raz_id
+                                                                                                           : NULL;
     if (key == C(14, 0, 0, 1, 0)) /* v6 has one for reads and writes (DDI 0301H, 13.3.3) */
         return c->has.v6 && !c->has.v7 ? &old_dscr : NULL;
     if (k_cp(key) == 15 && key >> 20 & 1) /* ARM1176: ranges of addresses (DDI 0301H, 3.2.22) */
@@ -433,7 +452,8 @@ static bool is_gic_key(uint32_t k)
             return false;
         if (k >> 20 & 1)
             return k_crm(k) == 12;
-        return (k_crn(k) == 12 && k_crm(k) >= 8) || (k_crn(k) == 4 && k_crm(k) == 6) || (k_crn(k) == 12 && k_op1(k) == 4);
+        return (k_crn(k) == 12 && k_crm(k) >= 8) || (k_crn(k) == 4 && k_crm(k) == 6) ||
+               (k_crn(k) == 12 && k_op1(k) == 4);
     }
     if (k_op0(k) != 3)
         return false;
@@ -461,7 +481,9 @@ static unsigned trap_ec(uint32_t key)
     if (!k_is32(key))
         return EC_SYSREG;
     bool wide = key >> 20 & 1;
-    return k_cp(key) == 15 ? (wide ? EC_CP15_RRT : EC_CP15_RT) : k_cp(key) == 14 ? (wide ? EC_CP14_RRT : EC_CP14_RT) : EC_FPID;
+    return k_cp(key) == 15   ? (wide ? EC_CP15_RRT : EC_CP15_RT)
+           : k_cp(key) == 14 ? (wide ? EC_CP14_RRT : EC_CP14_RT)
+                             : EC_FPID;
 }
 
 static char *key_text(uint32_t k)
@@ -481,7 +503,8 @@ static _Noreturn void unknown(ArmCpu *c, uint32_t key, bool write, uint32_t iss)
         arm_raise(c, trap_ec(key), iss, 2);
     if (log_enabled(LOG_UNIMP)) {
         g_autofree char *text = key_text(key);
-        log_unimp("arm", "system register %s %s at 0x%" PRIx64 ": not known", text, write ? "written" : "read", c->v.pc);
+        log_unimp("arm", "system register %s %s at 0x%" PRIx64 ": not known", text, write ? "written" : "read",
+                  c->v.pc);
     }
     undefined(c);
 }
@@ -525,7 +548,8 @@ static const ArmSysreg *checked(ArmCpu *c, uint32_t *key, bool write, uint32_t i
         undefined(c);
     if (asked != *key)
         return r;
-    if (k_is32(*key) && k_cp(*key) == 15 && c->el < 2 && arm_el2_enabled(c) && c->hstr_el2 >> (key[0] >> 20 & 1 ? k_crm(*key) : k_crn(*key)) & 1)
+    if (k_is32(*key) && k_cp(*key) == 15 && c->el < 2 && arm_el2_enabled(c) &&
+        c->hstr_el2 >> (key[0] >> 20 & 1 ? k_crm(*key) : k_crn(*key)) & 1)
         arm_raise(c, trap_ec(*key), iss, 2);
     int t = r->trap ? arm_sysreg_trap(c, r, write) : 0;
     if (t < 0)
@@ -550,7 +574,8 @@ static uint64_t gic_access(ArmCpu *c, uint32_t key, bool write, uint64_t value, 
         arm_raise(c, trap_ec(key), iss, 2);
     k |= (hcr & HCR_IMO ? ARM_SYS_KEY_VIRQ : 0) | (hcr & HCR_FMO ? ARM_SYS_KEY_VFIQ : 0);
     bool secure = arm_secure(c);
-    if (!(write ? o->sysreg_write(c->v.port.intc, k, c->el, secure, value) : o->sysreg_read(c->v.port.intc, k, c->el, secure, &v)))
+    if (!(write ? o->sysreg_write(c->v.port.intc, k, c->el, secure, value)
+                : o->sysreg_read(c->v.port.intc, k, c->el, secure, &v)))
         undefined(c);
     return v;
 }
@@ -567,7 +592,8 @@ static uint64_t do_read(ArmCpu *c, uint32_t key, uint32_t iss)
 
 static void do_write(ArmCpu *c, uint32_t key, uint64_t value, uint32_t iss)
 {
-    if ((k_is32(key) ? k_cp(key) == 15 : k_op0(key) == 1) && k_crn(key) >= 8 && k_crn(key) <= 9 && arm_tlbi_known(c, key)) {
+    if ((k_is32(key) ? k_cp(key) == 15 : k_op0(key) == 1) && k_crn(key) >= 8 && k_crn(key) <= 9 &&
+        arm_tlbi_known(c, key)) {
         bool hyp = k_op1(key) >= 4;
         if (c->el < (k_op1(key) == 6 ? 3 : hyp ? 2 : 1))
             undefined(c);
@@ -640,7 +666,8 @@ static bool direct(const ArmCpu *c, const ArmSysreg *r, bool write)
 ArmSysregUse arm_sysreg_lookup(const ArmCpu *c, uint32_t key, bool write)
 {
     ArmSysregUse u = { 0 };
-    if (write && (k_is32(key) ? k_cp(key) == 15 : k_op0(key) == 1) && k_crn(key) >= 8 && k_crn(key) <= 9 && arm_tlbi_known(c, key)) {
+    if (write && (k_is32(key) ? k_cp(key) == 15 : k_op0(key) == 1) && k_crn(key) >= 8 && k_crn(key) <= 9 &&
+        arm_tlbi_known(c, key)) {
         u.known = u.lookup = true;
         return u;
     }

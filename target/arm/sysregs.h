@@ -11,9 +11,50 @@ typedef uint64_t SysregRead(ArmCpu *c, const ArmSysreg *r);
 typedef void SysregWrite(ArmCpu *c, const ArmSysreg *r, uint64_t value);
 
 /* Who may be asked before an access succeeds (arm_sysreg_trap). */
-typedef enum SysregTrap { T_NONE, T_VM, T_TID1, T_TID2, T_TID3, T_TACR, T_CPAC, T_CPTR2, T_PMU, T_PMU_SW, T_PMU_CYC, T_PMU_EVT, T_PMCR, T_DBG, T_DBGOS,
-                          T_CNTPCT, T_CNTVCT, T_CNTFRQ, T_CNTP, T_CNTV, T_CNTS, T_SW, T_POC, T_POU, T_CTR, T_DZ, T_DAIF, T_TLB, T_LOR, T_APK,
-                          T_FP, T_SVE, T_SCXT, T_ERR, T_ATA, T_NSACR, T_FPID, T_SP0, T_HSTR, T_JAZ, T_THUMBEE, T_AT } SysregTrap;
+typedef enum SysregTrap {
+    T_NONE,
+    T_VM,
+    T_TID1,
+    T_TID2,
+    T_TID3,
+    T_TACR,
+    T_CPAC,
+    T_CPTR2,
+    T_PMU,
+    T_PMU_SW,
+    T_PMU_CYC,
+    T_PMU_EVT,
+    T_PMCR,
+    T_DBG,
+    T_DBGOS,
+    T_CNTPCT,
+    T_CNTVCT,
+    T_CNTFRQ,
+    T_CNTP,
+    T_CNTV,
+    T_CNTS,
+    T_SW,
+    T_POC,
+    T_POU,
+    T_CTR,
+    T_DZ,
+    T_DAIF,
+    T_TLB,
+    T_LOR,
+    T_APK,
+    T_FP,
+    T_SVE,
+    T_SCXT,
+    T_ERR,
+    T_ATA,
+    T_NSACR,
+    T_FPID,
+    T_SP0,
+    T_HSTR,
+    T_JAZ,
+    T_THUMBEE,
+    T_AT
+} SysregTrap;
 
 enum { F_LOOKUP = 1, F_EXIT = 2, /* after a write */
        F_NOP = 4,                /* writes do nothing */
@@ -47,9 +88,11 @@ bool arm_tlbi(ArmCpu *c, uint32_t key, uint64_t value);
 bool arm_tlbi_known(const ArmCpu *c, uint32_t key);
 
 /* hooks: timer.c, pmu.c, debug.c, at.c */
-SysregRead arm_rd_cntpct, arm_rd_cntvct, arm_rd_timer_tval, arm_rd_timer_ctl, arm_rd_pmccntr, arm_rd_pmcr, arm_rd_pmevcntr, arm_rd_pmevtyper, arm_rd_pmceid;
-SysregWrite arm_wr_timer_tval, arm_wr_timer_ctl, arm_wr_timer_cval, arm_wr_cntvoff, arm_wr_pmccntr, arm_wr_pmcr, arm_wr_pmcnten_set, arm_wr_pmcnten_clr,
-    arm_wr_pmovs_clr, arm_wr_pmovs_set, arm_wr_pmswinc, arm_wr_pmint_set, arm_wr_pmint_clr, arm_wr_pmevcntr, arm_wr_pmevtyper, arm_wr_pmccfiltr;
+SysregRead arm_rd_cntpct, arm_rd_cntvct, arm_rd_timer_tval, arm_rd_timer_ctl, arm_rd_pmccntr, arm_rd_pmcr,
+    arm_rd_pmevcntr, arm_rd_pmevtyper, arm_rd_pmceid;
+SysregWrite arm_wr_timer_tval, arm_wr_timer_ctl, arm_wr_timer_cval, arm_wr_cntvoff, arm_wr_pmccntr, arm_wr_pmcr,
+    arm_wr_pmcnten_set, arm_wr_pmcnten_clr, arm_wr_pmovs_clr, arm_wr_pmovs_set, arm_wr_pmswinc, arm_wr_pmint_set,
+    arm_wr_pmint_clr, arm_wr_pmevcntr, arm_wr_pmevtyper, arm_wr_pmccfiltr;
 SysregRead arm_rd_dbgclaim_set, arm_rd_oslsr;
 SysregWrite arm_wr_mdscr, arm_wr_bvr, arm_wr_oslar, arm_wr_dbgclaim_set, arm_wr_dbgclaim_clr, arm_wr_cntkctl;
 SysregWrite arm_wr_at;

@@ -174,7 +174,8 @@ bool arm_step_pending(const ArmCpu *c);      /* the step exception comes before 
 void arm_debug_changed(ArmCpu *c);           /* breakpoint and watchpoint registers were loaded */
 
 /* --- pmu.c --- */
-void arm_pmu_values(ArmCpu *c, bool values); /* counters that run as values instead of distances from the clock, and back */
+/* counters that run as values instead of distances from the clock, and back */
+void arm_pmu_values(ArmCpu *c, bool values);
 void arm_pmu_resume(ArmCpu *c);              /* after reset and load */
 void arm_pmu_due(void *opaque);
 

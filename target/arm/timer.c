@@ -4,7 +4,10 @@
 
 enum { CTL_ENABLE = 1, CTL_IMASK = 2, CTL_ISTATUS = 4 };
 
-static uint64_t ns_to_count(const ArmCpu *c, uint64_t ns) { return (uint64_t)((unsigned __int128)ns * c->cntfrq / 1000000000); }
+static uint64_t ns_to_count(const ArmCpu *c, uint64_t ns)
+{
+    return (uint64_t)((unsigned __int128)ns * c->cntfrq / 1000000000);
+}
 
 /* First nanosecond at which the count has reached `count`; INT64_MAX: never. */
 static int64_t count_to_ns(const ArmCpu *c, uint64_t count)
@@ -28,7 +31,10 @@ uint64_t arm_count_virtual(const ArmCpu *c) { return arm_count(c) - virtual_offs
 uint64_t arm_rd_cntpct(ArmCpu *c, const ArmSysreg *r) { return arm_count(c); }
 uint64_t arm_rd_cntvct(ArmCpu *c, const ArmSysreg *r) { return arm_count_virtual(c); }
 
-static uint64_t offset_of(const ArmCpu *c, unsigned n) { return n == ARM_TIMER_VIRT && c->has.el2 ? c->cntvoff_el2 : 0; }
+static uint64_t offset_of(const ArmCpu *c, unsigned n)
+{
+    return n == ARM_TIMER_VIRT && c->has.el2 ? c->cntvoff_el2 : 0;
+}
 
 /* Under c->timer_lock. */
 static void update_one(ArmCpu *c, unsigned n)

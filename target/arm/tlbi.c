@@ -25,7 +25,10 @@ static void flush_one(ArmCpu *c, bool all_cpus, TlbFlush what, uint64_t va, uint
     }
 }
 
-/* AArch32 code adds displacements at 64 bits: pages at the ends of its 4 GiB have a second name each, beyond the other end. */
+/*
+ * AArch32 code adds displacements at 64 bits: pages at the ends of its 4 GiB have a second name each, beyond the other
+ * end.
+ */
 static void flush(ArmCpu *c, bool all_cpus, TlbFlush what, uint64_t va, uint32_t asid)
 {
     enum { REACH = 2 * TCG_PAGE_SIZE };
@@ -72,7 +75,8 @@ static void flush_range(ArmCpu *c, bool all_cpus, uint64_t value, uint32_t asid)
     unsigned tg = value >> 46 & 3, scale = value >> 44 & 3, num = value >> 39 & 31, shift = shifts[tg];
     uint64_t va = (uint64_t)bits_sget(value, 0, 37) << shift;
     uint64_t pages = (uint64_t)(num + 1) << (5 * scale + 1) << (shift - 12);
-    bool ds = c->has.lpa2 && (c->tcr_el[1] & BIT(59) || c->tcr_el[2] & (BIT(59) | BIT(32)) || c->tcr_el[3] & BIT(32)); /* bases in units of 64 KiB */
+    /* bases in units of 64 KiB */
+    bool ds = c->has.lpa2 && (c->tcr_el[1] & BIT(59) || c->tcr_el[2] & (BIT(59) | BIT(32)) || c->tcr_el[3] & BIT(32));
     if (pages > 64 || ds) {
         flush(c, all_cpus, TLB_FLUSH_ALL, 0, 0);
         return;
@@ -130,7 +134,8 @@ static void tlbi32(ArmCpu *c, uint32_t key, uint64_t value)
     uint32_t asid = arm_tlb_number(c, (uint32_t)value & 0xff, false);
     if (k_op1(key) == 4 || !c->has.v6) {
         bool page = op2 == 1 || op2 == 5;
-        flush(c, all_cpus, page && k_op1(key) == 0 ? TLB_FLUSH_PAGE : TLB_FLUSH_ALL, (uint32_t)value & ~0xfffu, TLB_ANY_ASID);
+        flush(c, all_cpus, page && k_op1(key) == 0 ? TLB_FLUSH_PAGE : TLB_FLUSH_ALL, (uint32_t)value & ~0xfffu,
+              TLB_ANY_ASID);
         return;
     }
     switch (op2) {
@@ -167,7 +172,8 @@ static uint64_t par_ok(const ArmCpu *c, const MmuOut *o)
 {
     uint64_t attr = o->attr ? o->attr : o->device ? 0 : 0xff;
     uint64_t sh = o->device ? 2 : o->sh;
-    return attr << 56 | (o->pa & bits_mask(52) & ~UINT64_C(0xfff)) | BIT(11) | (c->has.el3 && !arm_secure(c) ? BIT(9) : 0) | sh << 7;
+    return attr << 56 | (o->pa & bits_mask(52) & ~UINT64_C(0xfff)) | BIT(11) |
+           (c->has.el3 && !arm_secure(c) ? BIT(9) : 0) | sh << 7;
 }
 
 /* PAR for short descriptors (G8.2.122). */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* CR0, CR3, CR4, EFER: consistency checks and flushes (SDM vol. 3, 2.5 and 4.10.4); the instructions that reach them. */
+/*
+ * CR0, CR3, CR4, EFER: consistency checks and flushes (SDM vol. 3, 2.5 and 4.10.4); the instructions that reach them.
+ */
 #include "target/x86/helpers.h"
 #include "target/x86/models.h"
 
@@ -7,12 +9,14 @@
 #define CR3_NOFLUSH BIT(63)
 
 /* Which CR4 bit needs which feature. */
-static const struct { uint64_t bits; unsigned feature; } cr4_features[] = {
-    { CR4_VME | CR4_PVI, X86_FEATURE_VME }, { CR4_TSD, X86_FEATURE_TSC }, { CR4_DE, X86_FEATURE_DE }, { CR4_PSE, X86_FEATURE_PSE },
-    { CR4_PAE, X86_FEATURE_PAE }, { CR4_MCE, X86_FEATURE_MCE }, { CR4_PGE, X86_FEATURE_PGE }, { CR4_PCE, X86_FEATURE_TSC },
-    { CR4_OSFXSR, X86_FEATURE_FXSR }, { CR4_OSXMMEXCPT, X86_FEATURE_SSE }, { CR4_UMIP, X86_FEATURE_UMIP },
-    { CR4_LA57, X86_FEATURE_LA57 }, { CR4_FSGSBASE, X86_FEATURE_FSGSBASE }, { CR4_PCIDE, X86_FEATURE_PCID },
-    { CR4_OSXSAVE, X86_FEATURE_XSAVE }, { CR4_SMEP, X86_FEATURE_SMEP }, { CR4_SMAP, X86_FEATURE_SMAP },
+static const struct { uint64_t bits; unsigned feature;
+} cr4_features[] = {
+    { CR4_VME | CR4_PVI, X86_FEATURE_VME }, { CR4_TSD, X86_FEATURE_TSC },    { CR4_DE, X86_FEATURE_DE },
+    { CR4_PSE, X86_FEATURE_PSE },           { CR4_PAE, X86_FEATURE_PAE },    { CR4_MCE, X86_FEATURE_MCE },
+    { CR4_PGE, X86_FEATURE_PGE },           { CR4_PCE, X86_FEATURE_TSC },    { CR4_OSFXSR, X86_FEATURE_FXSR },
+    { CR4_OSXMMEXCPT, X86_FEATURE_SSE },    { CR4_UMIP, X86_FEATURE_UMIP },  { CR4_LA57, X86_FEATURE_LA57 },
+    { CR4_FSGSBASE, X86_FEATURE_FSGSBASE }, { CR4_PCIDE, X86_FEATURE_PCID }, { CR4_OSXSAVE, X86_FEATURE_XSAVE },
+    { CR4_SMEP, X86_FEATURE_SMEP },         { CR4_SMAP, X86_FEATURE_SMAP },
 };
 
 static uint64_t cr4_allowed(const X86Cpu *c)
@@ -104,7 +108,8 @@ void x86_write_cr4(X86Cpu *c, uint64_t value)
 bool x86_write_efer(X86Cpu *c, uint64_t value)
 {
     uint64_t allowed = EFER_LMA | (x86_has_feature(c, X86_FEATURE_SYSCALL) ? EFER_SCE : 0) |
-                       (x86_has_feature(c, X86_FEATURE_LM) ? EFER_LME : 0) | (x86_has_feature(c, X86_FEATURE_NX) ? EFER_NXE : 0) |
+                       (x86_has_feature(c, X86_FEATURE_LM) ? EFER_LME : 0) |
+                       (x86_has_feature(c, X86_FEATURE_NX) ? EFER_NXE : 0) |
                        (x86_has_feature(c, X86_FEATURE_FFXSR) ? EFER_FFXSR : 0);
     uint64_t changed = value ^ c->efer;
     if (value & ~allowed || (changed & EFER_LME && c->cr0 & CR0_PG))

@@ -17,7 +17,9 @@ static void reset_segments(X86Cpu *c)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)
         c->seg[i] = (X86Seg){ .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A };
-    c->seg[SEG_CS] = (X86Seg){ .sel = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A };
+    c->seg[SEG_CS] = (X86Seg){
+        .sel = 0xf000, .base = 0xffff0000, .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A
+    };
     c->seg[SEG_LDTR] = (X86Seg){ .limit = 0xffff, .attr = SEG_P | DESC_LDT << 8 };
     c->seg[SEG_TR] = (X86Seg){ .limit = 0xffff, .attr = SEG_P | DESC_TSS32_BUSY << 8 };
     c->gdt = c->idt = (X86Table){ .limit = 0xffff };
@@ -115,60 +117,119 @@ static void boot_direct(X86Cpu *c, const MachineBoot *b)
 
 /* --- state --- */
 
-static const StateField seg_state[] = {
-    STATE_U64(X86Seg, base), STATE_U32(X86Seg, limit), STATE_U32(X86Seg, attr), STATE_U16(X86Seg, sel), STATE_END_OF_TABLE
-};
+static const StateField seg_state[] = { STATE_U64(X86Seg, base), STATE_U32(X86Seg, limit), STATE_U32(X86Seg, attr),
+                                        STATE_U16(X86Seg, sel), STATE_END_OF_TABLE };
 static const StateField table_state[] = { STATE_U64(X86Table, base), STATE_U16(X86Table, limit), STATE_END_OF_TABLE };
 static const StateField fpr_state[] = { STATE_U64(X86FpReg, mant), STATE_U16(X86FpReg, sign_exp), STATE_END_OF_TABLE };
-static const StateField flags_state[] = {
-    STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src), STATE_U64(LazyFlags, src2), STATE_U16(LazyFlags, op), STATE_END_OF_TABLE
-};
+static const StateField flags_state[] = { STATE_U64(LazyFlags, dst), STATE_U64(LazyFlags, src),
+                                          STATE_U64(LazyFlags, src2), STATE_U16(LazyFlags, op), STATE_END_OF_TABLE };
 static const StateField event_state[] = {
     STATE_U8(X86Event, kind), STATE_U8(X86Event, vector), STATE_BOOL(X86Event, has_error), STATE_U32(X86Event, error),
     STATE_U64(X86Event, cr2), STATE_U64(X86Event, dr6), STATE_U64(X86Event, next_pc), STATE_END_OF_TABLE
 };
 static const StateField vec_state[] = { STATE_BYTES(VecReg, u8), STATE_END_OF_TABLE };
 
-static const StateField cpu_state[] = {
-    STATE_U64_ARRAY(X86Cpu, v.g), STATE_U64(X86Cpu, v.pc), STATE_STRUCT(X86Cpu, v.fl, flags_state), STATE_U32(X86Cpu, v.fp_control),
-    STATE_STRUCT_ARRAY(X86Cpu, v.v, vec_state), STATE_U32(X86Cpu, v.lines), STATE_U8(X86Cpu, v.sipi_vector),
-    STATE_BOOL(X86Cpu, v.halted), STATE_BOOL(X86Cpu, v.powered_off),
-    STATE_STRUCT_ARRAY(X86Cpu, seg, seg_state), STATE_U64(X86Cpu, df), STATE_U8(X86Cpu, iflag), STATE_U8(X86Cpu, shadow),
-    STATE_U32(X86Cpu, eflags), STATE_U64(X86Cpu, tsc_aux),
-    STATE_U64(X86Cpu, cr0), STATE_U64(X86Cpu, cr2), STATE_U64(X86Cpu, cr3), STATE_U64(X86Cpu, cr4), STATE_U64(X86Cpu, xcr0),
-    STATE_U64(X86Cpu, efer), STATE_U64_ARRAY(X86Cpu, dr), STATE_U64_ARRAY(X86Cpu, pdpte), STATE_STRUCT(X86Cpu, gdt, table_state),
-    STATE_STRUCT(X86Cpu, idt, table_state), STATE_U8(X86Cpu, cpl), STATE_BOOL(X86Cpu, a20_masked), STATE_BOOL(X86Cpu, smm),
-    STATE_BOOL(X86Cpu, nmi_blocked), STATE_BOOL(X86Cpu, smm_nmi_blocked), STATE_U8(X86Cpu, monitor_armed),
-    STATE_BOOL(X86Cpu, wait_mwait), STATE_BOOL(X86Cpu, triple_faulted), STATE_U64(X86Cpu, smbase), STATE_U64(X86Cpu, data_bp_hits),
-    STATE_STRUCT_ARRAY(X86Cpu, fpr, fpr_state), STATE_U16(X86Cpu, fp_cw), STATE_U16(X86Cpu, fp_sw), STATE_U16(X86Cpu, fp_op),
-    STATE_U8(X86Cpu, fp_top), STATE_U8(X86Cpu, fp_tags), STATE_U16(X86Cpu, fp_cs), STATE_U16(X86Cpu, fp_ds), STATE_U64(X86Cpu, fp_ip),
-    STATE_U64(X86Cpu, fp_dp),
-    STATE_U64(X86Cpu, star), STATE_U64(X86Cpu, lstar), STATE_U64(X86Cpu, cstar), STATE_U64(X86Cpu, fmask),
-    STATE_U64(X86Cpu, kernel_gs_base), STATE_U64(X86Cpu, sysenter_cs), STATE_U64(X86Cpu, sysenter_esp),
-    STATE_U64(X86Cpu, sysenter_eip), STATE_U64(X86Cpu, pat), STATE_U64(X86Cpu, misc_enable), STATE_U64(X86Cpu, feature_control),
-    STATE_U64(X86Cpu, spec_ctrl), STATE_U64(X86Cpu, debugctl), STATE_U64(X86Cpu, syscfg), STATE_U64(X86Cpu, hwcr),
-    STATE_U64(X86Cpu, xss), STATE_U64(X86Cpu, mtrr_def_type), STATE_U64_ARRAY(X86Cpu, mtrr_fixed),
-    STATE_U64_ARRAY(X86Cpu, mtrr_base), STATE_U64_ARRAY(X86Cpu, mtrr_mask), STATE_U64(X86Cpu, mcg_status), STATE_U64(X86Cpu, mcg_ctl),
-    STATE_BYTES(X86Cpu, mce), STATE_U64(X86Cpu, tsc_offset), STATE_U64(X86Cpu, tsc_adjust),
-    STATE_U64(X86Cpu, kvm_time), STATE_U64(X86Cpu, kvm_wall), STATE_U64(X86Cpu, kvm_async_pf), STATE_U64(X86Cpu, kvm_async_pf_int),
-    STATE_U64(X86Cpu, kvm_steal_time), STATE_U64(X86Cpu, kvm_pv_eoi), STATE_U64(X86Cpu, kvm_poll_control), STATE_STRUCT(X86Cpu, event, event_state),
-    STATE_END_OF_TABLE
-};
+static const StateField cpu_state[] = { STATE_U64_ARRAY(X86Cpu, v.g),
+                                        STATE_U64(X86Cpu, v.pc),
+                                        STATE_STRUCT(X86Cpu, v.fl, flags_state),
+                                        STATE_U32(X86Cpu, v.fp_control),
+                                        STATE_STRUCT_ARRAY(X86Cpu, v.v, vec_state),
+                                        STATE_U32(X86Cpu, v.lines),
+                                        STATE_U8(X86Cpu, v.sipi_vector),
+                                        STATE_BOOL(X86Cpu, v.halted),
+                                        STATE_BOOL(X86Cpu, v.powered_off),
+                                        STATE_STRUCT_ARRAY(X86Cpu, seg, seg_state),
+                                        STATE_U64(X86Cpu, df),
+                                        STATE_U8(X86Cpu, iflag),
+                                        STATE_U8(X86Cpu, shadow),
+                                        STATE_U32(X86Cpu, eflags),
+                                        STATE_U64(X86Cpu, tsc_aux),
+                                        STATE_U64(X86Cpu, cr0),
+                                        STATE_U64(X86Cpu, cr2),
+                                        STATE_U64(X86Cpu, cr3),
+                                        STATE_U64(X86Cpu, cr4),
+                                        STATE_U64(X86Cpu, xcr0),
+                                        STATE_U64(X86Cpu, efer),
+                                        STATE_U64_ARRAY(X86Cpu, dr),
+                                        STATE_U64_ARRAY(X86Cpu, pdpte),
+                                        STATE_STRUCT(X86Cpu, gdt, table_state),
+                                        STATE_STRUCT(X86Cpu, idt, table_state),
+                                        STATE_U8(X86Cpu, cpl),
+                                        STATE_BOOL(X86Cpu, a20_masked),
+                                        STATE_BOOL(X86Cpu, smm),
+                                        STATE_BOOL(X86Cpu, nmi_blocked),
+                                        STATE_BOOL(X86Cpu, smm_nmi_blocked),
+                                        STATE_U8(X86Cpu, monitor_armed),
+                                        STATE_BOOL(X86Cpu, wait_mwait),
+                                        STATE_BOOL(X86Cpu, triple_faulted),
+                                        STATE_U64(X86Cpu, smbase),
+                                        STATE_U64(X86Cpu, data_bp_hits),
+                                        STATE_STRUCT_ARRAY(X86Cpu, fpr, fpr_state),
+                                        STATE_U16(X86Cpu, fp_cw),
+                                        STATE_U16(X86Cpu, fp_sw),
+                                        STATE_U16(X86Cpu, fp_op),
+                                        STATE_U8(X86Cpu, fp_top),
+                                        STATE_U8(X86Cpu, fp_tags),
+                                        STATE_U16(X86Cpu, fp_cs),
+                                        STATE_U16(X86Cpu, fp_ds),
+                                        STATE_U64(X86Cpu, fp_ip),
+                                        STATE_U64(X86Cpu, fp_dp),
+                                        STATE_U64(X86Cpu, star),
+                                        STATE_U64(X86Cpu, lstar),
+                                        STATE_U64(X86Cpu, cstar),
+                                        STATE_U64(X86Cpu, fmask),
+                                        STATE_U64(X86Cpu, kernel_gs_base),
+                                        STATE_U64(X86Cpu, sysenter_cs),
+                                        STATE_U64(X86Cpu, sysenter_esp),
+                                        STATE_U64(X86Cpu, sysenter_eip),
+                                        STATE_U64(X86Cpu, pat),
+                                        STATE_U64(X86Cpu, misc_enable),
+                                        STATE_U64(X86Cpu, feature_control),
+                                        STATE_U64(X86Cpu, spec_ctrl),
+                                        STATE_U64(X86Cpu, debugctl),
+                                        STATE_U64(X86Cpu, syscfg),
+                                        STATE_U64(X86Cpu, hwcr),
+                                        STATE_U64(X86Cpu, xss),
+                                        STATE_U64(X86Cpu, mtrr_def_type),
+                                        STATE_U64_ARRAY(X86Cpu, mtrr_fixed),
+                                        STATE_U64_ARRAY(X86Cpu, mtrr_base),
+                                        STATE_U64_ARRAY(X86Cpu, mtrr_mask),
+                                        STATE_U64(X86Cpu, mcg_status),
+                                        STATE_U64(X86Cpu, mcg_ctl),
+                                        STATE_BYTES(X86Cpu, mce),
+                                        STATE_U64(X86Cpu, tsc_offset),
+                                        STATE_U64(X86Cpu, tsc_adjust),
+                                        STATE_U64(X86Cpu, kvm_time),
+                                        STATE_U64(X86Cpu, kvm_wall),
+                                        STATE_U64(X86Cpu, kvm_async_pf),
+                                        STATE_U64(X86Cpu, kvm_async_pf_int),
+                                        STATE_U64(X86Cpu, kvm_steal_time),
+                                        STATE_U64(X86Cpu, kvm_pv_eoi),
+                                        STATE_U64(X86Cpu, kvm_poll_control),
+                                        STATE_STRUCT(X86Cpu, event, event_state),
+                                        STATE_END_OF_TABLE };
 
 /* What the guest has switched on must be there: with another accelerator or host some of it may not be. */
 static bool check_used(const X86Cpu *c, Error **errp)
 {
-    const struct { uint64_t value; unsigned feature; const char *name; } used[] = {
-        { c->kvm_time & 1, X86_FEATURE_KVM_CLOCK, "kvmclock" }, { c->kvm_async_pf & 1, X86_FEATURE_KVM_ASYNCPF, "kvm-asyncpf" },
-        { c->kvm_steal_time & 1, X86_FEATURE_KVM_STEAL_TIME, "kvm-steal-time" }, { c->kvm_pv_eoi & 1, X86_FEATURE_KVM_PV_EOI, "kvm-pv-eoi" },
+    const struct { uint64_t value; unsigned feature; const char *name;
+    } used[] = {
+        { c->kvm_time & 1, X86_FEATURE_KVM_CLOCK, "kvmclock" },
+        { c->kvm_async_pf & 1, X86_FEATURE_KVM_ASYNCPF, "kvm-asyncpf" },
+        { c->kvm_steal_time & 1, X86_FEATURE_KVM_STEAL_TIME, "kvm-steal-time" },
+        { c->kvm_pv_eoi & 1, X86_FEATURE_KVM_PV_EOI, "kvm-pv-eoi" },
         { c->cr4 & CR4_CET && !x86_has_feature(c, X86_FEATURE_IBT), X86_FEATURE_SHSTK, "shstk" },
-        { c->cr4 & CR4_PKE, X86_FEATURE_PKU, "pku" }, { c->cr4 & CR4_VMXE, X86_FEATURE_VMX, "vmx" }, { c->efer & EFER_SVME, X86_FEATURE_SVM, "svm" },
+        { c->cr4 & CR4_PKE, X86_FEATURE_PKU, "pku" },
+        { c->cr4 & CR4_VMXE, X86_FEATURE_VMX, "vmx" },
+        { c->efer & EFER_SVME, X86_FEATURE_SVM, "svm" },
     };
     for (unsigned i = 0; i < ARRAY_LEN(used); i++) {
         if (!used[i].value || x86_has_feature(c, used[i].feature))
             continue;
-        error_setf(errp, "CPU %u: the saved guest uses '%s', which is not there; save it with -cpu ...,-%s or load it where the feature is", c->v.index,
-                   used[i].name, used[i].name);
+        error_setf(errp,
+                   "CPU %u: the saved guest uses '%s', which is not there; save it with -cpu ...,-%s or load it where "
+                   "the feature is",
+                   c->v.index, used[i].name, used[i].name);
         return false;
     }
     return true;
@@ -197,7 +258,10 @@ static void part_reset(void *opaque, ResetPhase phase)
 
 static char *section_name(const X86Cpu *c) { return g_strdup_printf("cpu.%u", c->v.index); }
 
-/* The rate of the TSC, in a section of its own where it is not the translator's. Where it is loaded the guest's TSC goes on at another rate, not elsewhere. */
+/*
+ * The rate of the TSC, in a section of its own where it is not the translator's. Where it is loaded the guest's TSC
+ * goes on at another rate, not elsewhere.
+ */
 typedef struct TscState { uint64_t hz; } TscState;
 static const StateField tsc_state[] = { STATE_U64(TscState, hz), STATE_END_OF_TABLE };
 
@@ -218,12 +282,16 @@ static bool load_tsc(X86Cpu *c, StateReader *r, Error **errp)
     if (state_reader_has(r, name) && !state_load_section(r, name, tsc_state, &s, errp))
         return false;
     unsigned __int128 ns = (uint64_t)clock_ns(CLOCK_VIRTUAL_NS);
-    c->tsc_offset = (int64_t)((uint64_t)c->tsc_offset + (uint64_t)(ns * s.hz / 1000000000) - (uint64_t)(ns * c->tsc_hz / 1000000000));
+    c->tsc_offset = (int64_t)((uint64_t)c->tsc_offset + (uint64_t)(ns * s.hz / 1000000000) -
+                              (uint64_t)(ns * c->tsc_hz / 1000000000));
     return true;
 }
 
 /* NULL: the CPU has no interfaces of Hyper-V, and no such section. */
-static char *hyperv_name(const X86Cpu *c) { return x86_hv_msr(c, 0) ? g_strdup_printf("cpu.%u.hyperv", c->v.index) : NULL; }
+static char *hyperv_name(const X86Cpu *c)
+{
+    return x86_hv_msr(c, 0) ? g_strdup_printf("cpu.%u.hyperv", c->v.index) : NULL;
+}
 
 /* Flags that several instructions have made together are saved as bits: the fields that are saved hold those of one. */
 static void part_save(void *opaque, StateWriter *w)
@@ -250,7 +318,8 @@ static bool load_hyperv(X86Cpu *c, StateReader *r, Error **errp)
     if (c->hv.features == features)
         return true;
     c->hv.features = features;
-    error_setf(errp, "CPU %u: the saved guest has other interfaces of Hyper-V; load it with the same hv-* of -cpu", c->v.index);
+    error_setf(errp, "CPU %u: the saved guest has other interfaces of Hyper-V; load it with the same hv-* of -cpu",
+               c->v.index);
     return false;
 }
 
@@ -259,8 +328,8 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     X86Cpu *c = opaque;
     g_autofree char *name = section_name(c);
     c->v.fl = (LazyFlags){ 0 };
-    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_tsc(c, r, errp) || !load_hyperv(c, r, errp) ||
-        !x86_ext_load(c, r, errp))
+    if (!state_load_section(r, name, cpu_state, c, errp) || !check_loaded(c, errp) || !load_tsc(c, r, errp) ||
+        !load_hyperv(c, r, errp) || !x86_ext_load(c, r, errp))
         return false;
     c->v.irq_pending = c->v.lines != 0;
     c->v.call_site = 0;
@@ -274,7 +343,9 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
 
 static void part_loaded(void *opaque) { x86_kvmclock_update(opaque); }
 
-static const MachinePart cpu_part = { .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load, .loaded = part_loaded };
+static const MachinePart cpu_part = {
+    .name = "cpu", .reset = part_reset, .save = part_save, .load = part_load, .loaded = part_loaded
+};
 
 /* --- the family --- */
 
@@ -308,7 +379,9 @@ static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *mod
 {
     X86Cpu *c = vcpu_memory_new(sizeof(X86Cpu));
     Vcpu *v = &c->v;
-    v->port = (CpuPort){ .ops = &x86_port_ops, .index = index, .arch_id = arch_id, .bsp = index == 0, .read_tsc = port_read_tsc };
+    v->port = (CpuPort){
+        .ops = &x86_port_ops, .index = index, .arch_id = arch_id, .bsp = index == 0, .read_tsc = port_read_tsc
+    };
     set_topology(c, &m->config);
     if (!x86_model_apply(c, model, index != 0, errp) || !vcpu_init(v, &x86_guest_arch, m, index, errp)) {
         free_cpu(c);
@@ -353,8 +426,12 @@ static unsigned phys_bits(Machine *m)
     return v ? x86_cpu(v)->phys_bits : 40;
 }
 
-static const CpuFamily x86_family = { .arch = "x86_64", .create = create, .destroy_all = destroy_all, .destroy = destroy,
-                                      .print_help = x86_models_print_help, .phys_bits = phys_bits };
+static const CpuFamily x86_family = { .arch = "x86_64",
+                                      .create = create,
+                                      .destroy_all = destroy_all,
+                                      .destroy = destroy,
+                                      .print_help = x86_models_print_help,
+                                      .phys_bits = phys_bits };
 CPU_FAMILY_REGISTER(x86_family)
 
 /* --- GuestArch --- */
@@ -381,7 +458,9 @@ static void divide_error(Vcpu *v) { x86_record_fault(x86_cpu(v), X86_DE, false, 
 
 static MemAttrs attrs(const Vcpu *v) { return (MemAttrs){ .cpu = v->index & 0xffff, .smm = x86_cpu_const(v)->smm }; }
 
-static const uint8_t home_order[] = { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R12, R10, R11, R13, R14, R15, 0xff };
+static const uint8_t home_order[] = {
+    RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R12, R10, R11, R13, R14, R15, 0xff
+};
 
 const GuestArch x86_guest_arch = {
     .name = "x86_64",

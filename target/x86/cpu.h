@@ -12,7 +12,17 @@
 #include "base/bits.h"
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
-typedef enum X86SegReg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT, SEG_LDTR = SEG_COUNT, SEG_TR } X86SegReg;
+typedef enum X86SegReg {
+    SEG_ES,
+    SEG_CS,
+    SEG_SS,
+    SEG_DS,
+    SEG_FS,
+    SEG_GS,
+    SEG_COUNT,
+    SEG_LDTR = SEG_COUNT,
+    SEG_TR
+} X86SegReg;
 
 /* EFLAGS bits beyond FLAG_* of accel/tcg/flags.h */
 enum { EFL_TF = 1 << 8, EFL_IF = 1 << 9, EFL_DF = 1 << 10, EFL_IOPL = 3 << 12, EFL_IOPL_SHIFT = 12, EFL_NT = 1 << 14,
@@ -56,12 +66,30 @@ enum { EFL_TF = 1 << 8, EFL_IF = 1 << 9, EFL_DF = 1 << 10, EFL_IOPL = 3 << 12, E
 #define EFER_SVME BIT(12)
 #define EFER_FFXSR BIT(14)
 
-typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86_UD, X86_NM, X86_DF, X86_TS = 10, X86_NP, X86_SS,
-                            X86_GP, X86_PF, X86_MF = 16, X86_AC, X86_MC, X86_XM } X86Exception;
+typedef enum X86Exception {
+    X86_DE,
+    X86_DB,
+    X86_NMI,
+    X86_BP,
+    X86_OF,
+    X86_BR,
+    X86_UD,
+    X86_NM,
+    X86_DF,
+    X86_TS = 10,
+    X86_NP,
+    X86_SS,
+    X86_GP,
+    X86_PF,
+    X86_MF = 16,
+    X86_AC,
+    X86_MC,
+    X86_XM
+} X86Exception;
 
 /*
- * Mode bits (v.mode): all that translation depends on. x86_update_mode() derives them from the state; whoever changes such
- * state calls it (helpers do).
+ * Mode bits (v.mode): all that translation depends on. x86_update_mode() derives them from the state; whoever changes
+ * such state calls it (helpers do).
  */
 #define X86_MODE_CPL UINT64_C(3)        /* 1:0; 3 in VM86, 0 in real mode */
 #define X86_MODE_CS64 BIT(2)            /* 64-bit code */
@@ -70,12 +98,16 @@ typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86
 #define X86_MODE_PE BIT(5)              /* protected mode (also set in VM86) */
 #define X86_MODE_VM86 BIT(6)
 #define X86_MODE_LMA BIT(7)
-#define X86_MODE_ADDSEG BIT(8)          /* some base of CS DS ES SS is not 0: add it. FS and GS: always add. Clear in 64-bit code */
-#define X86_MODE_CHECK(seg) BIT(9 + (seg)) /* 14:9: accesses through seg need x86_help_seg_check; all clear in 64-bit code.
-                                            * CS: branches need x86_help_code_check. Writes through CS in protected mode: always */
-#define X86_MODE_NOSMAP BIT(15)         /* supervisor accesses to user pages are allowed: CR4.SMAP = 0 or EFLAGS.AC = 1 */
+/* some base of CS DS ES SS is not 0: add it. FS and GS: always add. Clear in 64-bit code */
+#define X86_MODE_ADDSEG BIT(8)
+#define X86_MODE_CHECK(seg)                                                                         \
+    BIT(9 + (seg)) /* 14:9: accesses through seg need x86_help_seg_check; all clear in 64-bit code. \
+                    * CS: branches need x86_help_code_check. Writes through CS in protected mode: always */
+/* supervisor accesses to user pages are allowed: CR4.SMAP = 0 or EFLAGS.AC = 1 */
+#define X86_MODE_NOSMAP BIT(15)
 #define X86_MODE_TF BIT(16)             /* single step: one insn a block, ends with x86_help_insn_end */
-#define X86_MODE_SHADOW BIT(17)         /* interrupt shadow: one insn a block, first op x86_help_shadow_end, ends with EXIT */
+/* interrupt shadow: one insn a block, first op x86_help_shadow_end, ends with EXIT */
+#define X86_MODE_SHADOW BIT(17)
 #define X86_MODE_SMM BIT(18)
 #define X86_MODE_EM BIT(19)             /* CR0.EM, TS, MP */
 #define X86_MODE_TS BIT(20)
@@ -85,10 +117,12 @@ typedef enum X86Exception { X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86
 #define X86_MODE_AVX BIT(24)            /* CR4.OSXSAVE and XCR0 enables SSE and AVX */
 #define X86_MODE_FPTRAP BIT(25)         /* an SSE exception is unmasked in MXCSR: FP operations become helper calls */
 #define X86_MODE_CODE_BP BIT(26)        /* a code breakpoint is armed: each insn starts with x86_help_code_bp */
-#define X86_MODE_DATA_BP BIT(27)        /* a data breakpoint is armed: x86_help_data_bp at each access, x86_help_insn_end at each insn */
+/* a data breakpoint is armed: x86_help_data_bp at each access, x86_help_insn_end at each insn */
+#define X86_MODE_DATA_BP BIT(27)
 #define X86_MODE_IOPL_OK BIT(28)        /* CPL <= IOPL (true in real mode): CLI, STI, IN, OUT need no further check */
 #define X86_MODE_ALIGN BIT(29)          /* CR0.AM, EFLAGS.AC, CPL 3: misaligned data accesses raise #AC */
-#define X86_MODE_CS_BASE_SHIFT 32       /* 63:32: base of CS (0 in 64-bit code): the same EIP is other code with another base */
+/* 63:32: base of CS (0 in 64-bit code): the same EIP is other code with another base */
+#define X86_MODE_CS_BASE_SHIFT 32
 
 /* TLB banks. Implicit supervisor accesses (descriptor tables, TSS) use X86_BANK_KERNEL. */
 typedef enum X86Bank { X86_BANK_KERNEL /* SMAP enforced */, X86_BANK_KERNEL_AC /* user pages allowed */, X86_BANK_USER,
@@ -105,9 +139,21 @@ typedef struct X86Seg {
     uint32_t attr;
     uint16_t sel;
 } X86Seg;
-enum { SEG_A = 1 << 8, SEG_W = 1 << 9 /* data: writable; code: readable */, SEG_E = 1 << 10 /* data: expand down; code: conforming */,
-       SEG_CODE = 1 << 11, SEG_S = 1 << 12, SEG_DPL_SHIFT = 13, SEG_DPL = 3 << 13, SEG_P = 1 << 15, SEG_AVL = 1 << 20, SEG_L = 1 << 21,
-       SEG_D = 1 << 22, SEG_G = 1 << 23, SEG_ATTR_MASK = 0xf0ff00 };
+enum {
+    SEG_A = 1 << 8,
+    SEG_W = 1 << 9 /* data: writable; code: readable */,
+    SEG_E = 1 << 10 /* data: expand down; code: conforming */,
+    SEG_CODE = 1 << 11,
+    SEG_S = 1 << 12,
+    SEG_DPL_SHIFT = 13,
+    SEG_DPL = 3 << 13,
+    SEG_P = 1 << 15,
+    SEG_AVL = 1 << 20,
+    SEG_L = 1 << 21,
+    SEG_D = 1 << 22,
+    SEG_G = 1 << 23,
+    SEG_ATTR_MASK = 0xf0ff00
+};
 #define seg_type(attr) ((attr) >> 8 & 15)
 #define seg_dpl(attr) ((attr) >> 13 & 3)
 
@@ -139,7 +185,8 @@ typedef struct X86Cpu {
     int64_t df;          /* +1 or -1 */
     uint64_t next_pc;    /* of the insn in progress: set by the emitter for helpers that say so */
     uint8_t iflag;       /* EFLAGS.IF: 0 or 1 */
-    uint8_t shadow;      /* interrupt shadow: interrupts wait for the end of the next insn; X86_MODE_SHADOW follows it */
+    /* interrupt shadow: interrupts wait for the end of the next insn; X86_MODE_SHADOW follows it */
+    uint8_t shadow;
     uint32_t eflags;     /* TF IOPL NT RF VM AC VIF VIP ID and bit 1; the rest stands in v.fl, df and iflag */
     uint64_t tsc_aux;
 
@@ -213,7 +260,10 @@ uint32_t x86_get_eflags(const X86Cpu *c);
 void x86_set_eflags(X86Cpu *c, uint32_t value);
 /* Derive v.mode from the state (c->cpl is the caller's to set). */
 void x86_update_mode(X86Cpu *c);
-/* For helpers that will change v->pc, flags or leave by vcpu_unwind() with a pc of their own: the state is precise from here on. */
+/*
+ * For helpers that will change v->pc, flags or leave by vcpu_unwind() with a pc of their own: the state is precise from
+ * here on.
+ */
 void x86_take_state(X86Cpu *c);
 /* Interrupts may have become deliverable: leave generated code at the next safe point when one waits. */
 static inline void x86_poll_soon(X86Cpu *c)
@@ -229,7 +279,10 @@ static inline _Noreturn void x86_leave(X86Cpu *c)
     vcpu_unwind(&c->v);
 }
 
-/* Record an exception and go back to the run loop; own thread, in a helper or in deliver(). The insn in progress faults. */
+/*
+ * Record an exception and go back to the run loop; own thread, in a helper or in deliver(). The insn in progress
+ * faults.
+ */
 _Noreturn void x86_raise(X86Cpu *c, unsigned vector);
 _Noreturn void x86_raise_err(X86Cpu *c, unsigned vector, uint32_t error);
 #define x86_raise_gp(c) x86_raise_err(c, X86_GP, 0)
@@ -255,7 +308,8 @@ void x86_reload_pdptes(X86Cpu *c); /* smm.c: the four entries of PAE paging, if 
 bool x86_read_msr(X86Cpu *c, uint32_t msr, uint64_t *value);
 bool x86_write_msr(X86Cpu *c, uint32_t msr, uint64_t value);
 void x86_reset_msrs(X86Cpu *c);
-uint64_t *x86_msr_field(X86Cpu *c, uint32_t msr); /* where a plain MSR stands; NULL: none, constant, or it acts when written */
+/* where a plain MSR stands; NULL: none, constant, or it acts when written */
+uint64_t *x86_msr_field(X86Cpu *c, uint32_t msr);
 /* cpuid.c */
 void x86_cpuid(const X86Cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* eax ebx ecx edx */
 /* exceptions.c, events.c */

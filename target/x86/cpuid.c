@@ -112,7 +112,8 @@ static void ext_name(const X86Cpu *c, unsigned part, uint32_t o[4])
 
 static void ext_8(const X86Cpu *c, uint32_t o[4])
 {
-    o[EAX] = c->phys_bits | (x86_has_feature(c, X86_FEATURE_LM) ? (uint32_t)c->linear_bits << 8 : 0); /* kernels refuse 32 */
+    /* kernels refuse 32 */
+    o[EAX] = c->phys_bits | (x86_has_feature(c, X86_FEATURE_LM) ? (uint32_t)c->linear_bits << 8 : 0);
     o[EBX] = c->feature[X86_FW_EXT8_EBX];
     unsigned threads = package_threads(c);
     if (threads > 1)

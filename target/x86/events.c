@@ -141,4 +141,6 @@ static void port_set_a20(CpuPort *p, bool enabled)
 
 static void port_set_pc(CpuPort *p, uint64_t pc) { container_of(p, X86Cpu, v.port)->v.pc = pc; }
 
-const CpuPortOps x86_port_ops = { .set_pc = port_set_pc, .set_line = port_set_line, .sipi = port_sipi, .set_a20 = port_set_a20 };
+const CpuPortOps x86_port_ops = {
+    .set_pc = port_set_pc, .set_line = port_set_line, .sipi = port_sipi, .set_a20 = port_set_a20
+};

@@ -264,8 +264,10 @@ static const char *const event_names[] = { "none", "fault", "trap", "int", "iceb
 
 static void log_event(const X86Cpu *c, const X86Event *e)
 {
-    log_printf(LOG_INT, "%u: %s %02x e=%04x cpl=%u pc=%04x:%016" PRIx64 " sp=%04x:%016" PRIx64 " cr2=%016" PRIx64 " rax=%016"
-               PRIx64 "\n", c->v.index, event_names[e->kind], e->vector, e->error, c->cpl, c->seg[SEG_CS].sel, c->v.pc,
+    log_printf(LOG_INT,
+               "%u: %s %02x e=%04x cpl=%u pc=%04x:%016" PRIx64 " sp=%04x:%016" PRIx64 " cr2=%016" PRIx64
+               " rax=%016" PRIx64 "\n",
+               c->v.index, event_names[e->kind], e->vector, e->error, c->cpl, c->seg[SEG_CS].sel, c->v.pc,
                c->seg[SEG_SS].sel, c->v.g[RSP], e->vector == X86_PF ? e->cr2 : 0, c->v.g[RAX]);
 }
 

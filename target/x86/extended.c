@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What only the host's CPU can give: CPUID leaves 0AH, 0DH, 1DH and 1EH, MSRs, saved state (SDM vol. 1, chapter 13; vol. 3, 20.2; APM vol. 2, 13.2). */
+/*
+ * What only the host's CPU can give: CPUID leaves 0AH, 0DH, 1DH and 1EH, MSRs, saved state (SDM vol. 1, chapter 13;
+ * vol. 3, 20.2; APM vol. 2, 13.2).
+ */
 #include "target/x86/extended.h"
 
 #include <string.h>
@@ -7,17 +10,39 @@
 
 enum { EAX, EBX, ECX, EDX };
 enum { LEAF_TILE = 0x1d, LEAF_TMUL = 0x1e };
-enum { MSR_XFD = 0x1c4, MSR_XFD_ERR = 0x1c5, MSR_U_CET = 0x6a0, MSR_S_CET = 0x6a2, MSR_PL0_SSP = 0x6a4, MSR_INTERRUPT_SSP = 0x6a8 };
-enum { MSR_BNDCFGS = 0xd90, MSR_XSS = 0xda0, MSR_VMX_BASIC = 0x480, MSR_PERF_CAPABILITIES = 0x345, MSR_HSAVE = 0xc0010117, MSR_VM_CR = 0xc0010114,
-       MSR_TSC_RATIO = 0xc0000104, TSC_RATIO_INT_SHIFT = 32 };
+enum {
+    MSR_XFD = 0x1c4,
+    MSR_XFD_ERR = 0x1c5,
+    MSR_U_CET = 0x6a0,
+    MSR_S_CET = 0x6a2,
+    MSR_PL0_SSP = 0x6a4,
+    MSR_INTERRUPT_SSP = 0x6a8
+};
+enum {
+    MSR_BNDCFGS = 0xd90,
+    MSR_XSS = 0xda0,
+    MSR_VMX_BASIC = 0x480,
+    MSR_PERF_CAPABILITIES = 0x345,
+    MSR_HSAVE = 0xc0010117,
+    MSR_VM_CR = 0xc0010114,
+    MSR_TSC_RATIO = 0xc0000104,
+    TSC_RATIO_INT_SHIFT = 32
+};
 
 /* --- components of XSAVE --- */
 
-static const struct { unsigned feature; const char *what; size_t offset; uint32_t size; } components[X86_XSAVE_COMPONENTS] = {
-#define ROW(field, feature_, what_) { X86_FEATURE_##feature_, what_, offsetof(X86Components, field), sizeof(((X86Components *)0)->field) }
-    [3] = ROW(bndregs, MPX, "bounds registers"), [4] = ROW(bndcsr, MPX, "bounds registers"), [5] = ROW(opmask, AVX512F, "AVX-512"),
-    [6] = ROW(zmm_hi256, AVX512F, "AVX-512"), [7] = ROW(hi16_zmm, AVX512F, "AVX-512"), [9] = ROW(pkru, PKU, "protection keys"),
-    [17] = ROW(tilecfg, AMX_TILE, "AMX tiles"), [18] = ROW(tiledata, AMX_TILE, "AMX tiles"),
+static const struct {
+    unsigned feature;
+    const char *what;
+    size_t offset;
+    uint32_t size;
+} components[X86_XSAVE_COMPONENTS] = {
+#define ROW(field, feature_, what_) \
+    { X86_FEATURE_##feature_, what_, offsetof(X86Components, field), sizeof(((X86Components *)0)->field) }
+    [3] = ROW(bndregs, MPX, "bounds registers"), [4] = ROW(bndcsr, MPX, "bounds registers"),
+    [5] = ROW(opmask, AVX512F, "AVX-512"),       [6] = ROW(zmm_hi256, AVX512F, "AVX-512"),
+    [7] = ROW(hi16_zmm, AVX512F, "AVX-512"),     [9] = ROW(pkru, PKU, "protection keys"),
+    [17] = ROW(tilecfg, AMX_TILE, "AMX tiles"),  [18] = ROW(tiledata, AMX_TILE, "AMX tiles"),
 #undef ROW
 };
 
@@ -47,7 +72,10 @@ static bool holds_cet(const X86ExtendedHost *host)
     return host->ssp;
 }
 
-bool x86_ext_has_cet(const X86Cpu *c) { return x86_has_feature(c, X86_FEATURE_SHSTK) || x86_has_feature(c, X86_FEATURE_IBT); }
+bool x86_ext_has_cet(const X86Cpu *c)
+{
+    return x86_has_feature(c, X86_FEATURE_SHSTK) || x86_has_feature(c, X86_FEATURE_IBT);
+}
 
 void x86_ext_hide(uint32_t features[], bool pmu)
 {
@@ -217,13 +245,17 @@ static unsigned ranges(X86Cpu *c, Range out[RANGES])
         { MSR_U_CET, x86_ext_has_cet(c), &c->ext.cet.user },
         { MSR_S_CET, x86_ext_has_cet(c), &c->ext.cet.supervisor },
         { MSR_PL0_SSP, x86_has_feature(c, X86_FEATURE_SHSTK) ? 4 : 0, c->ext.cet.level_ssp },
-        { MSR_INTERRUPT_SSP, x86_has_feature(c, X86_FEATURE_SHSTK) && x86_has_feature(c, X86_FEATURE_LM), &c->ext.cet.interrupt_table },
+        { MSR_INTERRUPT_SSP, x86_has_feature(c, X86_FEATURE_SHSTK) && x86_has_feature(c, X86_FEATURE_LM),
+          &c->ext.cet.interrupt_table },
         { MSR_VMX_BASIC, x86_has_feature(c, X86_FEATURE_VMX) ? X86_VMX_MSRS : 0, c->ext.nested.vmx },
         { MSR_HSAVE, x86_has_feature(c, X86_FEATURE_SVM), &c->ext.nested.hsave },
         { MSR_VM_CR, x86_has_feature(c, X86_FEATURE_SVM), &c->ext.nested.vm_cr },
         { MSR_TSC_RATIO, x86_has_feature(c, X86_FEATURE_TSC_SCALE), &c->ext.nested.tsc_ratio },
-        { MSR_PERF_CAPABILITIES, x86_has_feature(c, X86_FEATURE_PDCM) && p->kind == X86_PMU_ARCH, &p->perf_capabilities },
-        { 0x38d, arch2, &p->fixed_control }, { 0x38f, arch2, &p->global_control }, { 0x38e, arch2, &p->global_status },
+        { MSR_PERF_CAPABILITIES, x86_has_feature(c, X86_FEATURE_PDCM) && p->kind == X86_PMU_ARCH,
+          &p->perf_capabilities },
+        { 0x38d, arch2, &p->fixed_control },
+        { 0x38f, arch2, &p->global_control },
+        { 0x38e, arch2, &p->global_status },
         { 0x309, p->fixed, p->fixed_counter },
         { 0xc1, p->kind == X86_PMU_ARCH ? p->general : 0, p->counter },
         { 0x186, p->kind == X86_PMU_ARCH ? p->general : 0, p->select },
@@ -263,29 +295,41 @@ uint64_t *x86_ext_msr_field(X86Cpu *c, uint32_t number)
 /* --- saved state --- */
 
 static const StateField components_state[] = {
-    STATE_U64(X86Extended, xsave.there), STATE_U64(X86Extended, xsave.used), STATE_BYTES(X86Extended, xsave.bndregs), STATE_BYTES(X86Extended, xsave.bndcsr),
-    STATE_BYTES(X86Extended, xsave.opmask), STATE_BYTES(X86Extended, xsave.zmm_hi256), STATE_BYTES(X86Extended, xsave.hi16_zmm),
-    STATE_BYTES(X86Extended, xsave.pkru), STATE_U64(X86Extended, bndcfgs), STATE_END_OF_TABLE
+    STATE_U64(X86Extended, xsave.there),      STATE_U64(X86Extended, xsave.used),
+    STATE_BYTES(X86Extended, xsave.bndregs),  STATE_BYTES(X86Extended, xsave.bndcsr),
+    STATE_BYTES(X86Extended, xsave.opmask),   STATE_BYTES(X86Extended, xsave.zmm_hi256),
+    STATE_BYTES(X86Extended, xsave.hi16_zmm), STATE_BYTES(X86Extended, xsave.pkru),
+    STATE_U64(X86Extended, bndcfgs),          STATE_END_OF_TABLE
 };
-static const StateField tile_state[] = { STATE_BYTES(X86Components, tilecfg), STATE_BYTES(X86Components, tiledata), STATE_U64(X86Components, xfd),
-                                         STATE_U64(X86Components, xfd_err), STATE_END_OF_TABLE };
-static const StateField cet_state[] = { STATE_U64(X86Cet, user), STATE_U64(X86Cet, supervisor), STATE_U64(X86Cet, ssp), STATE_U64_ARRAY(X86Cet, level_ssp),
-                                        STATE_U64(X86Cet, interrupt_table), STATE_END_OF_TABLE };
-static const StateField pmu_state[] = {
-    STATE_U8(X86Pmu, kind), STATE_U8(X86Pmu, version), STATE_U8(X86Pmu, general), STATE_U8(X86Pmu, fixed), STATE_U32_ARRAY(X86Pmu, leaf),
-    STATE_U64(X86Pmu, perf_capabilities), STATE_U64(X86Pmu, fixed_control), STATE_U64(X86Pmu, global_control), STATE_U64(X86Pmu, global_status),
-    STATE_U64_ARRAY(X86Pmu, fixed_counter), STATE_U64_ARRAY(X86Pmu, counter), STATE_U64_ARRAY(X86Pmu, select), STATE_U64_ARRAY(X86Pmu, amd),
-    STATE_END_OF_TABLE
-};
-static const StateField nested_state[] = { STATE_U64_ARRAY(X86Nested, vmx), STATE_U64(X86Nested, hsave), STATE_U64(X86Nested, vm_cr),
-                                           STATE_U64(X86Nested, tsc_ratio), STATE_BUF(X86Nested, state, X86_NESTED_MAX), STATE_END_OF_TABLE };
+static const StateField tile_state[] = { STATE_BYTES(X86Components, tilecfg), STATE_BYTES(X86Components, tiledata),
+                                         STATE_U64(X86Components, xfd), STATE_U64(X86Components, xfd_err),
+                                         STATE_END_OF_TABLE };
+static const StateField cet_state[] = { STATE_U64(X86Cet, user),
+                                        STATE_U64(X86Cet, supervisor),
+                                        STATE_U64(X86Cet, ssp),
+                                        STATE_U64_ARRAY(X86Cet, level_ssp),
+                                        STATE_U64(X86Cet, interrupt_table),
+                                        STATE_END_OF_TABLE };
+static const StateField pmu_state[] = { STATE_U8(X86Pmu, kind),           STATE_U8(X86Pmu, version),
+                                        STATE_U8(X86Pmu, general),        STATE_U8(X86Pmu, fixed),
+                                        STATE_U32_ARRAY(X86Pmu, leaf),    STATE_U64(X86Pmu, perf_capabilities),
+                                        STATE_U64(X86Pmu, fixed_control), STATE_U64(X86Pmu, global_control),
+                                        STATE_U64(X86Pmu, global_status), STATE_U64_ARRAY(X86Pmu, fixed_counter),
+                                        STATE_U64_ARRAY(X86Pmu, counter), STATE_U64_ARRAY(X86Pmu, select),
+                                        STATE_U64_ARRAY(X86Pmu, amd),     STATE_END_OF_TABLE };
+static const StateField nested_state[] = { STATE_U64_ARRAY(X86Nested, vmx),
+                                           STATE_U64(X86Nested, hsave),
+                                           STATE_U64(X86Nested, vm_cr),
+                                           STATE_U64(X86Nested, tsc_ratio),
+                                           STATE_BUF(X86Nested, state, X86_NESTED_MAX),
+                                           STATE_END_OF_TABLE };
 
 static char *section(const X86Cpu *c, const char *what) { return g_strdup_printf("cpu.%u.%s", c->v.index, what); }
 
 void x86_ext_save(X86Cpu *c, StateWriter *w)
 {
-    g_autofree char *xsave = section(c, "xsave"), *tile = section(c, "tile"), *cet = section(c, "cet"), *pmu = section(c, "pmu"),
-                    *nested = section(c, "nested");
+    g_autofree char *xsave = section(c, "xsave"), *tile = section(c, "tile"), *cet = section(c, "cet"),
+                    *pmu = section(c, "pmu"), *nested = section(c, "nested");
     if (c->ext.xsave.there)
         state_save_section(w, xsave, components_state, &c->ext);
     if (x86_has_feature(c, X86_FEATURE_AMX_TILE))
@@ -300,7 +344,10 @@ void x86_ext_save(X86Cpu *c, StateWriter *w)
 
 static bool lacks(const X86Cpu *c, const char *what, Error **errp)
 {
-    error_setf(errp, "CPU %u: the saved guest has %s, which this CPU does not have; load it with the same -cpu where KVM offers it", c->v.index, what);
+    error_setf(
+        errp,
+        "CPU %u: the saved guest has %s, which this CPU does not have; load it with the same -cpu where KVM offers it",
+        c->v.index, what);
     return false;
 }
 
@@ -323,7 +370,11 @@ static bool load_components(X86Cpu *c, StateReader *r, Error **errp)
     if (!missing)
         return true;
     unsigned first = (unsigned)__builtin_ctzll(missing);
-    return lacks(c, first < X86_XSAVE_COMPONENTS && components[first].what ? components[first].what : first == 2 ? "AVX" : "more registers", errp);
+    return lacks(c,
+                 first < X86_XSAVE_COMPONENTS && components[first].what ? components[first].what
+                 : first == 2                                           ? "AVX"
+                                                                        : "more registers",
+                 errp);
 }
 
 static bool load_cet(X86Cpu *c, StateReader *r, Error **errp)
@@ -331,7 +382,8 @@ static bool load_cet(X86Cpu *c, StateReader *r, Error **errp)
     g_autofree char *name = section(c, "cet");
     if (!state_reader_has(r, name))
         return true;
-    return x86_ext_has_cet(c) ? state_load_section(r, name, cet_state, &c->ext.cet, errp) : lacks(c, "control-flow enforcement (shstk or ibt)", errp);
+    return x86_ext_has_cet(c) ? state_load_section(r, name, cet_state, &c->ext.cet, errp)
+                              : lacks(c, "control-flow enforcement (shstk or ibt)", errp);
 }
 
 static bool load_pmu(X86Cpu *c, StateReader *r, Error **errp)

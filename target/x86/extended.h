@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What only the host's CPU can give a guest, under KVM: register sets beyond AVX (XSAVE components), performance counters, nested
- * virtualization. Each is saved in a section of its own, which loads where the same is there.
+ * What only the host's CPU can give a guest, under KVM: register sets beyond AVX (XSAVE components), performance
+ * counters, nested virtualization. Each is saved in a section of its own, which loads where the same is there.
  */
 #ifndef TARGET_X86_EXTENDED_H
 #define TARGET_X86_EXTENDED_H
@@ -14,11 +14,22 @@
 
 typedef struct X86Cpu X86Cpu;
 
-enum { X86_XSAVE_FIRST = 3, X86_XSAVE_COMPONENTS = 19, X86_PMU_GENERAL = 8, X86_PMU_FIXED = 4, X86_PMU_AMD = 6, X86_VMX_MSRS = 18,
-       X86_NESTED_MAX = 64 << 10 };
+enum {
+    X86_XSAVE_FIRST = 3,
+    X86_XSAVE_COMPONENTS = 19,
+    X86_PMU_GENERAL = 8,
+    X86_PMU_FIXED = 4,
+    X86_PMU_AMD = 6,
+    X86_VMX_MSRS = 18,
+    X86_NESTED_MAX = 64 << 10
+};
 
-typedef enum X86PmuKind { X86_PMU_NONE, X86_PMU_ARCH /* CPUID 0AH */, X86_PMU_K7 /* AMD: four counters that CPUID does not tell */,
-                          X86_PMU_CORE /* AMD: six */ } X86PmuKind;
+typedef enum X86PmuKind {
+    X86_PMU_NONE,
+    X86_PMU_ARCH /* CPUID 0AH */,
+    X86_PMU_K7 /* AMD: four counters that CPUID does not tell */,
+    X86_PMU_CORE /* AMD: six */
+} X86PmuKind;
 
 /* What a host has. */
 typedef struct X86ExtendedHost {
@@ -32,7 +43,10 @@ typedef struct X86ExtendedHost {
     uint64_t vmx[X86_VMX_MSRS]; /* IA32_VMX_BASIC (480h) and on */
 } X86ExtendedHost;
 
-/* Registers of XSAVE's components, by number from X86_XSAVE_FIRST; their sizes are the architecture's (SDM vol. 1, 13.5). */
+/*
+ * Registers of XSAVE's components, by number from X86_XSAVE_FIRST; their sizes are the architecture's (SDM vol. 1,
+ * 13.5).
+ */
 typedef struct X86Components {
     uint64_t there;             /* that the guest's CPUID shows, as bits of XCR0 */
     uint64_t supervisor;        /* the same, as bits of IA32_XSS; their registers are MSRs */

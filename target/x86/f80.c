@@ -12,15 +12,17 @@ unsigned f80_format_size(F80Format f)
 
 #if defined(__x86_64__)
 /*
- * The host runs the operation under the guest's own control word, so that an unmasked exception leaves what the hardware leaves.
- * It can't trap here: an x87 exception is delivered by the next waiting instruction, and FNCLEX comes first.
+ * The host runs the operation under the guest's own control word, so that an unmasked exception leaves what the
+ * hardware leaves. It can't trap here: an x87 exception is delivered by the next waiting instruction, and FNCLEX comes
+ * first.
  */
 #define HOST_CW "fldcw %[host]\n\t"
 #define X87_CLOBBERS "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "memory"
 static const uint16_t host_cw = 0x037f;
 
 #define RUN(insn, pops) \
-    __asm__ volatile("fldt %[b]\n\tfldt %[a]\n\tfldcw %[cw]\n\t" insn "\n\tfnstsw %[sw]\n\tfnclex\n\t" HOST_CW pops "fnclex\n\temms" \
+    __asm__ volatile("fldt %[b]\n\tfldt %[a]\n\tfldcw %[cw]\n\t" insn "\n\tfnstsw %[sw]\n\t" \
+                     "fnclex\n\t" HOST_CW pops "fnclex\n\temms" \
                      : [r0] "=m"(*r0), [r1] "=m"(*r1), [sw] "=m"(sw) \
                      : [a] "m"(*st0), [b] "m"(*st1), [cw] "m"(cw), [host] "m"(host_cw) \
                      : X87_CLOBBERS)
@@ -72,7 +74,8 @@ uint16_t f80_run(F80Op op, uint16_t cw, const X86FpReg *st0, const X86FpReg *st1
 }
 
 #define RUN_MEMORY(insn) \
-    __asm__ volatile("fldt %[a]\n\tfldcw %[cw]\n\t" insn " %[in]\n\tfnstsw %[sw]\n\tfnclex\n\t" HOST_CW ONE "fnclex\n\temms" \
+    __asm__ volatile("fldt %[a]\n\tfldcw %[cw]\n\t" insn " %[in]\n\tfnstsw %[sw]\n\t" \
+                     "fnclex\n\t" HOST_CW ONE "fnclex\n\temms" \
                      : [r0] "=m"(*r0), [sw] "=m"(sw) \
                      : [a] "m"(*st0), [in] "m"(buf), [cw] "m"(cw), [host] "m"(host_cw) \
                      : X87_CLOBBERS)
@@ -102,7 +105,8 @@ uint16_t f80_run_memory(F80Op op, uint16_t cw, const X86FpReg *st0, F80Format fr
 }
 
 #define LOAD(insn) \
-    __asm__ volatile("fldcw %[cw]\n\t" insn " %[in]\n\tfnstsw %[sw]\n\tfnclex\n\t" HOST_CW "fstpt %[r0]\n\tfnclex\n\temms" \
+    __asm__ volatile("fldcw %[cw]\n\t" insn " %[in]\n\tfnstsw %[sw]\n\tfnclex\n\t" HOST_CW "fstpt %[r0]\n\t" \
+                     "fnclex\n\temms" \
                      : [r0] "=m"(*r0), [sw] "=m"(sw) \
                      : [in] "m"(buf), [cw] "m"(cw), [host] "m"(host_cw) \
                      : X87_CLOBBERS)

@@ -20,17 +20,46 @@ typedef enum F80Op {
     F80_LD1, F80_LDL2T, F80_LDL2E, F80_LDPI, F80_LDLG2, F80_LDLN2, F80_LDZ,
 } F80Op;
 
-typedef enum F80Format { F80_F32, F80_F64, F80_F80, F80_S16, F80_S32, F80_S64, F80_BCD, F80_T16, F80_T32, F80_T64 /* truncate */ } F80Format;
+typedef enum F80Format {
+    F80_F32,
+    F80_F64,
+    F80_F80,
+    F80_S16,
+    F80_S32,
+    F80_S64,
+    F80_BCD,
+    F80_T16,
+    F80_T32,
+    F80_T64 /* truncate */
+} F80Format;
 
-enum { F80_IE = 1, F80_DE = 2, F80_ZE = 4, F80_OE = 8, F80_UE = 16, F80_PE = 32, F80_SF = 64, F80_ES = 128, F80_EXCEPTIONS = 0x3f,
-       F80_C0 = 0x100, F80_C1 = 0x200, F80_C2 = 0x400, F80_C3 = 0x4000, F80_BUSY = 0x8000 };
+enum {
+    F80_IE = 1,
+    F80_DE = 2,
+    F80_ZE = 4,
+    F80_OE = 8,
+    F80_UE = 16,
+    F80_PE = 32,
+    F80_SF = 64,
+    F80_ES = 128,
+    F80_EXCEPTIONS = 0x3f,
+    F80_C0 = 0x100,
+    F80_C1 = 0x200,
+    F80_C2 = 0x400,
+    F80_C3 = 0x4000,
+    F80_BUSY = 0x8000
+};
 
 /*
- * All return the status word that the operation leaves: exceptions and C0..C3 (ES when one of them is unmasked in cw; a result is
- * then given only where the x87 would store it: overflow, underflow and precision with a register destination).
+ * All return the status word that the operation leaves: exceptions and C0..C3 (ES when one of them is unmasked in cw; a
+ * result is then given only where the x87 would store it: overflow, underflow and precision with a register
+ * destination).
  */
 uint16_t f80_run(F80Op op, uint16_t cw, const X86FpReg *st0, const X86FpReg *st1, X86FpReg *r0, X86FpReg *r1);
-/* r0 = st0 op memory (ADD..DIVR, COM), as one operation: the operand's own exceptions have their place among the others. */
+/*
+ * r0 = st0 op memory (ADD..DIVR, COM), as one operation: the operand's own exceptions have their place among the
+ * others.
+ */
 uint16_t f80_run_memory(F80Op op, uint16_t cw, const X86FpReg *st0, F80Format from, const void *bytes, X86FpReg *r0);
 uint16_t f80_load(F80Format from, uint16_t cw, const void *bytes, X86FpReg *r0);
 uint16_t f80_store(F80Format to, uint16_t cw, const X86FpReg *st0, void *bytes);

@@ -145,7 +145,8 @@ static void gate_call_inner(X86Cpu *c, const X86Gate *g, X86Desc *d)
     uint64_t sp;
     bool is64 = x86_lma(c);
     x86_tss_stack(c, cpl, 0, &ss_sel, &sp);
-    X86Seg ss = is64 ? (X86Seg){ .sel = (uint16_t)cpl, .attr = cpl << SEG_DPL_SHIFT } : x86_load_inner_ss(c, ss_sel, cpl, X86_TS);
+    X86Seg ss = is64 ? (X86Seg){ .sel = (uint16_t)cpl, .attr = cpl << SEG_DPL_SHIFT }
+                     : x86_load_inner_ss(c, ss_sel, cpl, X86_TS);
     X86Stack from, to;
     x86_stack_current(&from, c);
     x86_stack_open(&to, c, &ss, sp, cpl, is64, sel_error(ss_sel));

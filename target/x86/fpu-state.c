@@ -204,7 +204,10 @@ X86_HELPER_VOID(fxrstor)
 }
 
 /* --- XSAVE: every component counts as in use, which the init optimisation allows (SDM vol. 1, 13.6) --- */
-static uint64_t requested(X86Cpu *c) { return c->xcr0 & ((uint64_t)(uint32_t)c->v.g[RDX] << 32 | (uint32_t)c->v.g[RAX]); }
+static uint64_t requested(X86Cpu *c)
+{
+    return c->xcr0 & ((uint64_t)(uint32_t)c->v.g[RDX] << 32 | (uint32_t)c->v.g[RAX]);
+}
 
 static void check_form(X86Cpu *c, uint64_t form)
 {
@@ -245,7 +248,8 @@ static void check_header(X86Cpu *c, const uint8_t *h, uint64_t form)
 {
     uint64_t bv = load_le64(h), comp = load_le64(h + 8), rest = load_le64(h + 16);
     bool compact = comp >> 63;
-    if (bv & ~c->xcr0 || rest || (compact ? bv & ~comp || comp & ~(c->xcr0 | BIT(63)) : comp != 0) || (form == 3 && !compact))
+    if (bv & ~c->xcr0 || rest || (compact ? bv & ~comp || comp & ~(c->xcr0 | BIT(63)) : comp != 0) ||
+        (form == 3 && !compact))
         x86_raise_gp(c);
 }
 

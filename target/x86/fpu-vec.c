@@ -157,7 +157,8 @@ static uint32_t str_aggregate(const StrCmp *x, unsigned how)
     for (unsigned j = 0; j < x->n; j++) {
         bool bit = how == 3;
         if (how == 2)
-            bit = j < x->len[0] && j < x->len[1] ? str_elem(x, 0, j) == str_elem(x, 1, j) : j >= x->len[0] && j >= x->len[1];
+            bit = j < x->len[0] && j < x->len[1] ? str_elem(x, 0, j) == str_elem(x, 1, j)
+                                                 : j >= x->len[0] && j >= x->len[1];
         for (unsigned i = 0; i < x->n && how == 0; i++)
             bit |= i < x->len[0] && j < x->len[1] && str_elem(x, 0, i) == str_elem(x, 1, j);
         for (unsigned i = 0; i + 1 < x->n && how == 1; i += 2)

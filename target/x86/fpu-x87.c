@@ -54,8 +54,8 @@ uint16_t x87_tag_word(const X86Cpu *c)
 }
 
 /*
- * Merge the exceptions of an operation, C1 and those condition codes that it defines. True: an unmasked exception among `block`
- * forbids the result.
+ * Merge the exceptions of an operation, C1 and those condition codes that it defines. True: an unmasked exception among
+ * `block` forbids the result.
  */
 static bool merge(X87 *x, uint16_t sw, uint16_t codes, uint16_t block)
 {
@@ -139,7 +139,10 @@ static void arith(X87 *x, F80Op op, const X86FpReg *b, unsigned dest, bool pops)
         pop(x);
 }
 
-static void load_bytes(X87 *x, F80Format f, void *buf) { guest_read(&x->c->v, x->ea, buf, f80_format_size(f), x->bank); }
+static void load_bytes(X87 *x, F80Format f, void *buf)
+{
+    guest_read(&x->c->v, x->ea, buf, f80_format_size(f), x->bank);
+}
 
 static void arith_memory(X87 *x, F80Format f)
 {
@@ -221,7 +224,8 @@ static void unary(X87 *x, F80Op op)
         x->c->fp_sw &= op == F80_SIN || op == F80_COS ? ~F80_C2 : ~0;
     } else {
         uint16_t codes = op == F80_SIN || op == F80_COS ? F80_C2 : 0;
-        blocked = merge(x, f80_run(op, x->c->fp_cw, x87_st(x->c, 0), &f80_indefinite, &r, &unused), codes, BLOCK_REGISTER);
+        blocked = merge(x, f80_run(op, x->c->fp_cw, x87_st(x->c, 0), &f80_indefinite, &r, &unused), codes,
+                        BLOCK_REGISTER);
     }
     if (!blocked)
         put(x, 0, &r);

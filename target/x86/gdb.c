@@ -64,8 +64,10 @@ enum { FCTRL, FSTAT, FTAG, FISEG, FIOFF, FOSEG, FOOFF, FOP };
 static void get_fctl(Vcpu *v, const GdbReg *r, uint8_t *buf)
 {
     const X86Cpu *c = x86_cpu(v);
-    const uint32_t values[] = { [FCTRL] = c->fp_cw, [FSTAT] = x87_status(c), [FTAG] = x87_tag_word(c), [FISEG] = c->fp_cs,
-                                [FIOFF] = (uint32_t)c->fp_ip, [FOSEG] = c->fp_ds, [FOOFF] = (uint32_t)c->fp_dp, [FOP] = c->fp_op };
+    const uint32_t values[] = {
+        [FCTRL] = c->fp_cw,           [FSTAT] = x87_status(c), [FTAG] = x87_tag_word(c),     [FISEG] = c->fp_cs,
+        [FIOFF] = (uint32_t)c->fp_ip, [FOSEG] = c->fp_ds,      [FOOFF] = (uint32_t)c->fp_dp, [FOP] = c->fp_op
+    };
     gdb_reg_put(r, buf, values[r->arg]);
 }
 static bool set_fctl(Vcpu *v, const GdbReg *r, const uint8_t *buf)
@@ -126,60 +128,92 @@ static void get_cr8(Vcpu *v, const GdbReg *r, uint8_t *buf)
 #define TAIL \
     SEL(cs, SEG_CS), SEL(ss, SEG_SS), SEL(ds, SEG_DS), SEL(es, SEG_ES), SEL(fs, SEG_FS), SEL(gs, SEG_GS), \
     ST(0), ST(1), ST(2), ST(3), ST(4), ST(5), ST(6), ST(7), \
-    FCTL("fctrl", FCTRL), FCTL("fstat", FSTAT), FCTL("ftag", FTAG), FCTL("fiseg", FISEG), FCTL("fioff", FIOFF), FCTL("foseg", FOSEG), \
+    FCTL("fctrl", FCTRL), FCTL("fstat", FSTAT), FCTL("ftag", FTAG), FCTL("fiseg", FISEG), FCTL("fioff", FIOFF), \
+    FCTL("foseg", FOSEG), \
     FCTL("fooff", FOOFF), FCTL("fop", FOP)
 
-static const GdbReg core64[] = {
-    GREG("rax", RAX, 64, "int64"), GREG("rbx", RBX, 64, "int64"), GREG("rcx", RCX, 64, "int64"), GREG("rdx", RDX, 64, "int64"),
-    GREG("rsi", RSI, 64, "int64"), GREG("rdi", RDI, 64, "int64"), GREG("rbp", RBP, 64, "data_ptr"), GREG("rsp", RSP, 64, "data_ptr"),
-    GREG("r8", R8, 64, "int64"), GREG("r9", R9, 64, "int64"), GREG("r10", R10, 64, "int64"), GREG("r11", R11, 64, "int64"),
-    GREG("r12", R12, 64, "int64"), GREG("r13", R13, 64, "int64"), GREG("r14", R14, 64, "int64"), GREG("r15", R15, 64, "int64"),
-    { "rip", 64, "code_ptr", NULL, get_pc, set_pc, 0 }, { "eflags", 32, "i386_eflags", NULL, get_eflags, set_eflags, 0 }, TAIL
-};
-static const GdbReg core32[] = {
-    GREG("eax", RAX, 32, "int32"), GREG("ecx", RCX, 32, "int32"), GREG("edx", RDX, 32, "int32"), GREG("ebx", RBX, 32, "int32"),
-    GREG("esp", RSP, 32, "data_ptr"), GREG("ebp", RBP, 32, "data_ptr"), GREG("esi", RSI, 32, "int32"), GREG("edi", RDI, 32, "int32"),
-    { "eip", 32, "code_ptr", NULL, get_pc, set_pc, 0 }, { "eflags", 32, "i386_eflags", NULL, get_eflags, set_eflags, 0 }, TAIL
-};
+static const GdbReg core64[] = { GREG("rax", RAX, 64, "int64"),
+                                 GREG("rbx", RBX, 64, "int64"),
+                                 GREG("rcx", RCX, 64, "int64"),
+                                 GREG("rdx", RDX, 64, "int64"),
+                                 GREG("rsi", RSI, 64, "int64"),
+                                 GREG("rdi", RDI, 64, "int64"),
+                                 GREG("rbp", RBP, 64, "data_ptr"),
+                                 GREG("rsp", RSP, 64, "data_ptr"),
+                                 GREG("r8", R8, 64, "int64"),
+                                 GREG("r9", R9, 64, "int64"),
+                                 GREG("r10", R10, 64, "int64"),
+                                 GREG("r11", R11, 64, "int64"),
+                                 GREG("r12", R12, 64, "int64"),
+                                 GREG("r13", R13, 64, "int64"),
+                                 GREG("r14", R14, 64, "int64"),
+                                 GREG("r15", R15, 64, "int64"),
+                                 { "rip", 64, "code_ptr", NULL, get_pc, set_pc, 0 },
+                                 { "eflags", 32, "i386_eflags", NULL, get_eflags, set_eflags, 0 },
+                                 TAIL };
+static const GdbReg core32[] = { GREG("eax", RAX, 32, "int32"),
+                                 GREG("ecx", RCX, 32, "int32"),
+                                 GREG("edx", RDX, 32, "int32"),
+                                 GREG("ebx", RBX, 32, "int32"),
+                                 GREG("esp", RSP, 32, "data_ptr"),
+                                 GREG("ebp", RBP, 32, "data_ptr"),
+                                 GREG("esi", RSI, 32, "int32"),
+                                 GREG("edi", RDI, 32, "int32"),
+                                 { "eip", 32, "code_ptr", NULL, get_pc, set_pc, 0 },
+                                 { "eflags", 32, "i386_eflags", NULL, get_eflags, set_eflags, 0 },
+                                 TAIL };
 #define MXCSR { "mxcsr", 32, "i386_mxcsr", "vector", get_mxcsr, set_mxcsr, 0 }
-static const GdbReg sse64[] = { XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12),
-                                XMM(13), XMM(14), XMM(15), MXCSR };
+static const GdbReg sse64[] = { XMM(0), XMM(1),  XMM(2),  XMM(3),  XMM(4),  XMM(5),  XMM(6),  XMM(7), XMM(8),
+                                XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15), MXCSR };
 static const GdbReg sse32[] = { XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), MXCSR };
 static const GdbReg segments[] = {
-    { "fs_base", 64, "int", NULL, get_base, set_base, SEG_FS }, { "gs_base", 64, "int", NULL, get_base, set_base, SEG_GS },
+    { "fs_base", 64, "int", NULL, get_base, set_base, SEG_FS },
+    { "gs_base", 64, "int", NULL, get_base, set_base, SEG_GS },
 };
-#define FIELD(name_, bits_, type_, field, set_) { name_, bits_, type_, "system", gdb_get_field, set_, offsetof(X86Cpu, field) }
+#define FIELD(name_, bits_, type_, field, set_) \
+    { name_, bits_, type_, "system", gdb_get_field, set_, offsetof(X86Cpu, field) }
 #define CONTROLS(bits) \
     FIELD("cr0", bits, "x86_cr0", cr0, unchanged), FIELD("cr2", bits, "int", cr2, gdb_set_field), \
-    FIELD("cr3", bits, "int", cr3, unchanged), FIELD("cr4", bits, "x86_cr4", cr4, unchanged), { "cr8", bits, "int", "system", get_cr8, unchanged, 0 }
+    FIELD("cr3", bits, "int", cr3, unchanged), FIELD("cr4", bits, "x86_cr4", cr4, unchanged), \
+    { "cr8", bits, "int", "system", get_cr8, unchanged, 0 }
 static const GdbReg system64[] = {
-    FIELD("k_gs_base", 64, "int", kernel_gs_base, gdb_set_field), CONTROLS(64), FIELD("efer", 64, "x86_efer", efer, unchanged),
+    FIELD("k_gs_base", 64, "int", kernel_gs_base, gdb_set_field),
+    CONTROLS(64),
+    FIELD("efer", 64, "x86_efer", efer, unchanged),
 };
 static const GdbReg system32[] = { CONTROLS(32), FIELD("efer", 64, "x86_efer", efer, unchanged) };
 
 #define BIT_FIELD(name, n) "<field name=\"" name "\" start=\"" #n "\" end=\"" #n "\"/>"
-static const char core_types[] =
-    "<flags id=\"i386_eflags\" size=\"4\">" BIT_FIELD("CF", 0) BIT_FIELD("PF", 2) BIT_FIELD("AF", 4) BIT_FIELD("ZF", 6) BIT_FIELD("SF", 7)
-    BIT_FIELD("TF", 8) BIT_FIELD("IF", 9) BIT_FIELD("DF", 10) BIT_FIELD("OF", 11) BIT_FIELD("NT", 14) BIT_FIELD("RF", 16)
-    BIT_FIELD("VM", 17) BIT_FIELD("AC", 18) BIT_FIELD("VIF", 19) BIT_FIELD("VIP", 20) BIT_FIELD("ID", 21) "</flags>\n";
+static const char core_types[] = "<flags id=\"i386_eflags\" size=\"4\">" BIT_FIELD("CF", 0) BIT_FIELD("PF", 2)
+    BIT_FIELD("AF", 4) BIT_FIELD("ZF", 6) BIT_FIELD("SF", 7) BIT_FIELD("TF", 8) BIT_FIELD("IF", 9) BIT_FIELD("DF", 10)
+        BIT_FIELD("OF", 11) BIT_FIELD("NT", 14) BIT_FIELD("RF", 16) BIT_FIELD("VM", 17) BIT_FIELD("AC", 18)
+            BIT_FIELD("VIF", 19) BIT_FIELD("VIP", 20) BIT_FIELD("ID", 21) "</flags>\n";
 static const char sse_types[] =
     "<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/><vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>"
     "<vector id=\"v16i8\" type=\"int8\" count=\"16\"/><vector id=\"v8i16\" type=\"int16\" count=\"8\"/>"
     "<vector id=\"v4i32\" type=\"int32\" count=\"4\"/><vector id=\"v2i64\" type=\"int64\" count=\"2\"/>"
     "<union id=\"vec128\"><field name=\"v4_float\" type=\"v4f\"/><field name=\"v2_double\" type=\"v2d\"/>"
-    "<field name=\"v16_int8\" type=\"v16i8\"/><field name=\"v8_int16\" type=\"v8i16\"/><field name=\"v4_int32\" type=\"v4i32\"/>"
+    "<field name=\"v16_int8\" type=\"v16i8\"/><field name=\"v8_int16\" type=\"v8i16\"/><field name=\"v4_int32\" "
+    "type=\"v4i32\"/>"
     "<field name=\"v2_int64\" type=\"v2i64\"/><field name=\"uint128\" type=\"uint128\"/></union>\n"
-    "<flags id=\"i386_mxcsr\" size=\"4\">" BIT_FIELD("IE", 0) BIT_FIELD("DE", 1) BIT_FIELD("ZE", 2) BIT_FIELD("OE", 3) BIT_FIELD("UE", 4)
-    BIT_FIELD("PE", 5) BIT_FIELD("DAZ", 6) BIT_FIELD("IM", 7) BIT_FIELD("DM", 8) BIT_FIELD("ZM", 9) BIT_FIELD("OM", 10)
-    BIT_FIELD("UM", 11) BIT_FIELD("PM", 12) BIT_FIELD("FZ", 15) "</flags>\n";
+    "<flags id=\"i386_mxcsr\" size=\"4\">" BIT_FIELD("IE", 0) BIT_FIELD("DE", 1) BIT_FIELD("ZE", 2) BIT_FIELD("OE", 3)
+        BIT_FIELD("UE", 4) BIT_FIELD("PE", 5) BIT_FIELD("DAZ", 6) BIT_FIELD("IM", 7) BIT_FIELD("DM", 8)
+            BIT_FIELD("ZM", 9) BIT_FIELD("OM", 10) BIT_FIELD("UM", 11) BIT_FIELD("PM", 12)
+                BIT_FIELD("FZ", 15) "</flags>\n";
 #define SYSTEM_TYPES(bytes) \
-    "<flags id=\"x86_cr0\" size=\"" bytes "\">" BIT_FIELD("PE", 0) BIT_FIELD("MP", 1) BIT_FIELD("EM", 2) BIT_FIELD("TS", 3) BIT_FIELD("ET", 4) \
-    BIT_FIELD("NE", 5) BIT_FIELD("WP", 16) BIT_FIELD("AM", 18) BIT_FIELD("NW", 29) BIT_FIELD("CD", 30) BIT_FIELD("PG", 31) "</flags>\n" \
-    "<flags id=\"x86_cr4\" size=\"" bytes "\">" BIT_FIELD("VME", 0) BIT_FIELD("PVI", 1) BIT_FIELD("TSD", 2) BIT_FIELD("DE", 3) BIT_FIELD("PSE", 4) \
-    BIT_FIELD("PAE", 5) BIT_FIELD("MCE", 6) BIT_FIELD("PGE", 7) BIT_FIELD("PCE", 8) BIT_FIELD("OSFXSR", 9) BIT_FIELD("OSXMMEXCPT", 10) \
-    BIT_FIELD("UMIP", 11) BIT_FIELD("LA57", 12) BIT_FIELD("FSGSBASE", 16) BIT_FIELD("PCIDE", 17) BIT_FIELD("OSXSAVE", 18) \
+    "<flags id=\"x86_cr0\" size=\"" bytes "\">" BIT_FIELD("PE", 0) BIT_FIELD("MP", 1) BIT_FIELD("EM", \
+        2) BIT_FIELD("TS", 3) BIT_FIELD("ET", 4) \
+    BIT_FIELD("NE", 5) BIT_FIELD("WP", 16) BIT_FIELD("AM", 18) BIT_FIELD("NW", 29) BIT_FIELD("CD", 30) BIT_FIELD("PG", \
+        31) "</flags>\n" \
+    "<flags id=\"x86_cr4\" size=\"" bytes "\">" BIT_FIELD("VME", 0) BIT_FIELD("PVI", 1) BIT_FIELD("TSD", \
+        2) BIT_FIELD("DE", 3) BIT_FIELD("PSE", 4) \
+    BIT_FIELD("PAE", 5) BIT_FIELD("MCE", 6) BIT_FIELD("PGE", 7) BIT_FIELD("PCE", 8) BIT_FIELD("OSFXSR", \
+        9) BIT_FIELD("OSXMMEXCPT", 10) \
+    BIT_FIELD("UMIP", 11) BIT_FIELD("LA57", 12) BIT_FIELD("FSGSBASE", 16) BIT_FIELD("PCIDE", 17) BIT_FIELD("OSXSAVE", \
+        18) \
     BIT_FIELD("SMEP", 20) BIT_FIELD("SMAP", 21) "</flags>\n" \
-    "<flags id=\"x86_efer\" size=\"8\">" BIT_FIELD("SCE", 0) BIT_FIELD("LME", 8) BIT_FIELD("LMA", 10) BIT_FIELD("NXE", 11) "</flags>\n"
+    "<flags id=\"x86_efer\" size=\"8\">" BIT_FIELD("SCE", 0) BIT_FIELD("LME", 8) BIT_FIELD("LMA", 10) BIT_FIELD("NXE", \
+        11) "</flags>\n"
 static const char system_types64[] = SYSTEM_TYPES("8"), system_types32[] = SYSTEM_TYPES("4");
 
 static const GdbFeature features64[] = {
@@ -199,4 +233,7 @@ static const GdbFeature features32[] = {
 static const GdbTarget target64 = { .architecture = "i386:x86-64", .features = features64 };
 static const GdbTarget target32 = { .architecture = "i386", .features = features32 };
 
-const GdbTarget *x86_gdb(const Vcpu *v) { return x86_cpu_const(v)->feature[X86_FW_EXT1_EDX] >> 29 & 1 ? &target64 : &target32; }
+const GdbTarget *x86_gdb(const Vcpu *v)
+{
+    return x86_cpu_const(v)->feature[X86_FW_EXT1_EDX] >> 29 & 1 ? &target64 : &target32;
+}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Raising exceptions, segment and branch checks: built with general registers only, so that calls from generated code are cheap. */
+/*
+ * Raising exceptions, segment and branch checks: built with general registers only, so that calls from generated code
+ * are cheap.
+ */
 #include "target/x86/helpers.h"
 #include "target/x86/segments.h"
 
@@ -56,7 +59,10 @@ bool x86_seg_in_limit(const X86Seg *s, uint64_t off, unsigned size)
     return off > s->limit && last <= (s->attr & SEG_D ? 0xffffffff : 0xffff);
 }
 
-/* DR6 bits of the enabled breakpoints of `kind` (DR7.R/W: 0 code, 1 write, 2 I/O, 3 any data access) that the range touches. */
+/*
+ * DR6 bits of the enabled breakpoints of `kind` (DR7.R/W: 0 code, 1 write, 2 I/O, 3 any data access) that the range
+ * touches.
+ */
 uint64_t x86_breakpoint_hits(const X86Cpu *c, unsigned kind, uint64_t addr, unsigned size)
 {
     uint64_t hits = 0;

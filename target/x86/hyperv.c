@@ -7,8 +7,28 @@
 #include "target/x86/cpu.h"
 
 enum { EAX, EBX, ECX, EDX };
-enum { RELAXED, VAPIC, RUNTIME, CRASH, RESET, VPINDEX, TIME, SYNIC, STIMER, STIMER_DIRECT, FREQUENCIES, REENLIGHTENMENT, TLBFLUSH, TLBFLUSH_EXT, IPI, AVIC,
-       XMM_INPUT, CORESHARING, EVMCS, FEATURES };
+enum {
+    RELAXED,
+    VAPIC,
+    RUNTIME,
+    CRASH,
+    RESET,
+    VPINDEX,
+    TIME,
+    SYNIC,
+    STIMER,
+    STIMER_DIRECT,
+    FREQUENCIES,
+    REENLIGHTENMENT,
+    TLBFLUSH,
+    TLBFLUSH_EXT,
+    IPI,
+    AVIC,
+    XMM_INPUT,
+    CORESHARING,
+    EVMCS,
+    FEATURES
+};
 enum { MSR_VP_INDEX = 0x40000002, HYPERCALL_AVAILABLE = 1 << 5, DYNAMIC_PARTITIONING = 1 << 3, SPINLOCKS_NEVER = -1 };
 
 typedef struct Feature {
@@ -47,11 +67,26 @@ void x86_hv_defaults(X86Hyperv *h)
     g_strlcpy(h->vendor, "Microsoft Hv", sizeof(h->vendor));
 }
 
-enum { OPT_SPINLOCKS = FEATURES, OPT_VENDOR, OPT_PASSTHROUGH, OPT_ENFORCE_CPUID, OPT_BUILD, OPT_MAJOR, OPT_MINOR, OPT_SYNDBG, OPT_COUNT };
-static const char *const more_options[] = { "hv-spinlocks", "hv-vendor-id", "hv-passthrough", "hv-enforce-cpuid", "hv-version-id-build", "hv-version-id-major",
+enum {
+    OPT_SPINLOCKS = FEATURES,
+    OPT_VENDOR,
+    OPT_PASSTHROUGH,
+    OPT_ENFORCE_CPUID,
+    OPT_BUILD,
+    OPT_MAJOR,
+    OPT_MINOR,
+    OPT_SYNDBG,
+    OPT_COUNT
+};
+static const char *const more_options[] = { "hv-spinlocks",        "hv-vendor-id",
+                                            "hv-passthrough",      "hv-enforce-cpuid",
+                                            "hv-version-id-build", "hv-version-id-major",
                                             "hv-version-id-minor", "hv-syndbg" };
 
-const char *x86_hv_name(unsigned i) { return i < FEATURES ? features[i].name : i < OPT_COUNT ? more_options[i - FEATURES] : NULL; }
+const char *x86_hv_name(unsigned i)
+{
+    return i < FEATURES ? features[i].name : i < OPT_COUNT ? more_options[i - FEATURES] : NULL;
+}
 
 static unsigned find_option(const char *name)
 {
@@ -126,7 +161,10 @@ bool x86_hv_option(X86Hyperv *h, const char *name, const char *value, bool *know
     }
 }
 
-static bool wanted(const X86Hyperv *h) { return h->features || h->passthrough || h->spinlocks != (uint32_t)SPINLOCKS_NEVER; }
+static bool wanted(const X86Hyperv *h)
+{
+    return h->features || h->passthrough || h->spinlocks != (uint32_t)SPINLOCKS_NEVER;
+}
 
 static bool has_bits(const X86HypervHost *host, const Feature *f)
 {
@@ -144,7 +182,8 @@ static bool check_feature(const X86Hyperv *h, const X86HypervHost *host, const F
     if (missing)
         error_setf(errp, "-cpu: '%s' builds on '%s'; add it", f->name, features[__builtin_ctz(missing)].name);
     else if (!has_bits(host, f))
-        error_setf(errp, "-cpu: '%s': this host's kernel does not have it; leave it out or use another kernel", f->name);
+        error_setf(errp, "-cpu: '%s': this host's kernel does not have it; leave it out or use another kernel",
+                   f->name);
     else
         return true;
     return false;
@@ -152,17 +191,22 @@ static bool check_feature(const X86Hyperv *h, const X86HypervHost *host, const F
 
 static const char *first_wanted(const X86Hyperv *h)
 {
-    return x86_hv_name(h->features ? (unsigned)__builtin_ctz(h->features) : h->passthrough ? OPT_PASSTHROUGH : OPT_SPINLOCKS);
+    return x86_hv_name(h->features      ? (unsigned)__builtin_ctz(h->features)
+                       : h->passthrough ? OPT_PASSTHROUGH
+                                        : OPT_SPINLOCKS);
 }
 
 static bool nobody_has_them(X86Hyperv *h, bool enforce, bool quiet, Error **errp)
 {
     if (enforce) {
-        error_setf(errp, "-cpu: '%s' with 'enforce': Hyper-V's interfaces are there with -accel kvm only; leave them out", first_wanted(h));
+        error_setf(errp,
+                   "-cpu: '%s' with 'enforce': Hyper-V's interfaces are there with -accel kvm only; leave them out",
+                   first_wanted(h));
         return false;
     }
     if (!quiet)
-        warn_reportf("-cpu: '%s': Hyper-V's interfaces are there with -accel kvm only and are left out", first_wanted(h));
+        warn_reportf("-cpu: '%s': Hyper-V's interfaces are there with -accel kvm only and are left out",
+                     first_wanted(h));
     h->features = 0;
     h->passthrough = false;
     h->spinlocks = (uint32_t)SPINLOCKS_NEVER;
@@ -184,7 +228,8 @@ static bool check_evmcs(X86Hyperv *h, const X86HypervHost *host, bool vmx, Error
 bool x86_hv_check(X86Hyperv *h, const X86HypervHost *host, bool vmx, bool enforce, bool quiet, Error **errp)
 {
     if (h->syndbg) {
-        error_setf(errp, "-cpu: 'hv-syndbg': there is no connection to a debugger here (device 'hv-syndbg'); leave it out, and debug with -gdb");
+        error_setf(errp, "-cpu: 'hv-syndbg': there is no connection to a debugger here (device 'hv-syndbg'); leave it "
+                         "out, and debug with -gdb");
         return false;
     }
     if (!wanted(h))
@@ -192,7 +237,9 @@ bool x86_hv_check(X86Hyperv *h, const X86HypervHost *host, bool vmx, bool enforc
     if (!host)
         return nobody_has_them(h, enforce, quiet, errp);
     if (!(host->word[X86_HV_PRIVILEGES] & HYPERCALL_AVAILABLE)) {
-        error_setf(errp, "-cpu: '%s': this host's kernel has no interfaces of Hyper-V; leave it out or use another kernel", first_wanted(h));
+        error_setf(errp,
+                   "-cpu: '%s': this host's kernel has no interfaces of Hyper-V; leave it out or use another kernel",
+                   first_wanted(h));
         return false;
     }
     for (unsigned i = 0; h->passthrough && i < FEATURES; i++) {
@@ -212,7 +259,9 @@ uint32_t x86_hv_last_leaf(const X86Cpu *c) { return x86_hv_has_evmcs(c) ? 0x4000
 
 static uint32_t word(const X86Hyperv *h, unsigned w)
 {
-    uint32_t bits = w == X86_HV_PRIVILEGES ? HYPERCALL_AVAILABLE : w == X86_HV_MISC ? DYNAMIC_PARTITIONING /* CPUs can come */ : 0;
+    uint32_t bits = w == X86_HV_PRIVILEGES ? HYPERCALL_AVAILABLE
+                    : w == X86_HV_MISC     ? DYNAMIC_PARTITIONING /* CPUs can come */
+                                           : 0;
     for (unsigned i = 0; i < FEATURES; i++)
         bits |= h->features & ONE(i) ? features[i].bits[w] : 0;
     return bits;
@@ -240,13 +289,18 @@ void x86_hv_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4])
 /* --- MSRs (TLFS appendix C) --- */
 
 typedef struct Range { uint32_t first, count; uint32_t features; } Range; /* of any of these features; 0: of all */
-static const Range ranges[] = { /* in this order: pages before timers, the identity of the guest before hypercalls */
-    { 0x40000000, 2, 0 }, { MSR_VP_INDEX, 1, ONE(VPINDEX) }, { 0x40000010, 1, ONE(RUNTIME) }, { 0x40000021, 1, ONE(TIME) }, { 0x40000073, 1, ONE(VAPIC) },
-    { 0x40000080, 1, ONE(SYNIC) }, { 0x40000082, 2, ONE(SYNIC) }, { 0x40000090, 16, ONE(SYNIC) }, { 0x400000b0, 8, ONE(STIMER) },
+static const Range ranges[] = {
+    /* in this order: pages before timers, the identity of the guest before hypercalls */
+    { 0x40000000, 2, 0 },          { MSR_VP_INDEX, 1, ONE(VPINDEX) },       { 0x40000010, 1, ONE(RUNTIME) },
+    { 0x40000021, 1, ONE(TIME) },  { 0x40000073, 1, ONE(VAPIC) },           { 0x40000080, 1, ONE(SYNIC) },
+    { 0x40000082, 2, ONE(SYNIC) }, { 0x40000090, 16, ONE(SYNIC) },          { 0x400000b0, 8, ONE(STIMER) },
     { 0x40000100, 6, ONE(CRASH) }, { 0x40000106, 3, ONE(REENLIGHTENMENT) },
 };
 
-static bool range_there(const X86Hyperv *h, const Range *r) { return wanted(h) && (!r->features || h->features & r->features); }
+static bool range_there(const X86Hyperv *h, const Range *r)
+{
+    return wanted(h) && (!r->features || h->features & r->features);
+}
 
 /* Place of a range's first value in X86Hyperv.msr: the same whatever is enabled. */
 static unsigned place_of(unsigned range)
@@ -289,4 +343,5 @@ void x86_hv_reset(X86Cpu *c)
 bool x86_hv_has_evmcs(const X86Cpu *c) { return c->hv.features & ONE(EVMCS); }
 bool x86_hv_has_synic(const X86Cpu *c) { return c->hv.features & ONE(SYNIC); }
 
-const StateField x86_hv_state[] = { STATE_U32(X86Hyperv, features), STATE_U64_ARRAY(X86Hyperv, msr), STATE_END_OF_TABLE };
+const StateField x86_hv_state[] = { STATE_U32(X86Hyperv, features), STATE_U64_ARRAY(X86Hyperv, msr),
+                                    STATE_END_OF_TABLE };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Hyper-V's interfaces for guests that expect them (hv-* of -cpu): the kernel's, under KVM. Source: Hypervisor Top Level Functional Specification 6.0b. */
+/*
+ * Hyper-V's interfaces for guests that expect them (hv-* of -cpu): the kernel's, under KVM. Source: Hypervisor Top
+ * Level Functional Specification 6.0b.
+ */
 #ifndef TARGET_X86_HYPERV_H
 #define TARGET_X86_HYPERV_H
 
@@ -38,8 +41,8 @@ void x86_hv_defaults(X86Hyperv *h);
 bool x86_hv_option(X86Hyperv *h, const char *name, const char *value, bool *known, Error **errp);
 const char *x86_hv_name(unsigned i); /* of all options; NULL: no more */
 /*
- * Against the host's, whose interfaces passthrough takes. host NULL: nobody has them: left out with a line, or with enforce an error.
- * vmx: the guest can have guests of its own.
+ * Against the host's, whose interfaces passthrough takes. host NULL: nobody has them: left out with a line, or with
+ * enforce an error. vmx: the guest can have guests of its own.
  */
 bool x86_hv_check(X86Hyperv *h, const X86HypervHost *host, bool vmx, bool enforce, bool quiet, Error **errp);
 void x86_hv_leaf(const X86Cpu *c, uint32_t leaf, uint32_t o[4]); /* 40000000h up to x86_hv_last_leaf() */

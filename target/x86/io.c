@@ -201,8 +201,8 @@ X86_HELPER_VOID(monitor)
 }
 
 /*
- * Stores of other CPUs are not watched. MWAIT may return for reasons of its own (SDM vol. 2, MWAIT), so with other CPUs about it gives
- * up its slice and goes on; alone, only an interrupt can end the wait.
+ * Stores of other CPUs are not watched. MWAIT may return for reasons of its own (SDM vol. 2, MWAIT), so with other CPUs
+ * about it gives up its slice and goes on; alone, only an interrupt can end the wait.
  */
 X86_HELPER_VOID(mwait)
 {

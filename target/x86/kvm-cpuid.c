@@ -10,21 +10,53 @@ static struct kvm_cpuid2 *offered; /* KVM_GET_SUPPORTED_CPUID */
 static X86Host host;
 
 /* Where the words of models.h stand in CPUID. */
-static const struct { uint32_t leaf, sub; uint8_t reg; } places[X86_FW_COUNT] = {
-    [X86_FW_1_EDX] = { 1, 0, EDX }, [X86_FW_1_ECX] = { 1, 0, ECX }, [X86_FW_7_EBX] = { 7, 0, EBX }, [X86_FW_7_ECX] = { 7, 0, ECX },
-    [X86_FW_7_EDX] = { 7, 0, EDX }, [X86_FW_EXT1_EDX] = { 0x80000001, 0, EDX }, [X86_FW_EXT1_ECX] = { 0x80000001, 0, ECX },
-    [X86_FW_EXT7_EDX] = { 0x80000007, 0, EDX }, [X86_FW_EXT8_EBX] = { 0x80000008, 0, EBX }, [X86_FW_6_EAX] = { 6, 0, EAX },
-    [X86_FW_D1_EAX] = { 0xd, 1, EAX }, [X86_FW_7_1_EAX] = { 7, 1, EAX },
-    [X86_FW_SVM] = { 0x8000000a, 0, EDX }, [X86_FW_KVM] = { 0x40000001, 0, EAX }, [X86_FW_KVM_HINTS] = { 0x40000001, 0, EDX },
+static const struct { uint32_t leaf, sub; uint8_t reg;
+} places[X86_FW_COUNT] = {
+    [X86_FW_1_EDX] = { 1, 0, EDX },
+    [X86_FW_1_ECX] = { 1, 0, ECX },
+    [X86_FW_7_EBX] = { 7, 0, EBX },
+    [X86_FW_7_ECX] = { 7, 0, ECX },
+    [X86_FW_7_EDX] = { 7, 0, EDX },
+    [X86_FW_EXT1_EDX] = { 0x80000001, 0, EDX },
+    [X86_FW_EXT1_ECX] = { 0x80000001, 0, ECX },
+    [X86_FW_EXT7_EDX] = { 0x80000007, 0, EDX },
+    [X86_FW_EXT8_EBX] = { 0x80000008, 0, EBX },
+    [X86_FW_6_EAX] = { 6, 0, EAX },
+    [X86_FW_D1_EAX] = { 0xd, 1, EAX },
+    [X86_FW_7_1_EAX] = { 7, 1, EAX },
+    [X86_FW_SVM] = { 0x8000000a, 0, EDX },
+    [X86_FW_KVM] = { 0x40000001, 0, EAX },
+    [X86_FW_KVM_HINTS] = { 0x40000001, 0, EDX },
 };
 
-/* Features whose state is not moved between kernel and Vcpu, or that nothing here serves. By name, as users know them. */
+/*
+ * Features whose state is not moved between kernel and Vcpu, or that nothing here serves. By name, as users know them.
+ */
 static const char *const left_out[] = {
-    "smx", "sgx", "sgxlc", "dtes64", "ds", "ds-cpl", "intel-pt", "waitpkg", "pks", "arch-capabilities", "core-capability", "bus-lock-detect", "lwp",
-    "ibs", "perfctr-nb", "skinit", "virt-ssbd", "monitor", "extapic", "kvm-msi-ext-dest-id", "kvm-asyncpf-vmexit",
+    "smx",
+    "sgx",
+    "sgxlc",
+    "dtes64",
+    "ds",
+    "ds-cpl",
+    "intel-pt",
+    "waitpkg",
+    "pks",
+    "arch-capabilities",
+    "core-capability",
+    "bus-lock-detect",
+    "lwp",
+    "ibs",
+    "perfctr-nb",
+    "skinit",
+    "virt-ssbd",
+    "monitor",
+    "extapic",
+    "kvm-msi-ext-dest-id",
+    "kvm-asyncpf-vmexit",
 };
-static const char *const of_kernel_apic[] = { "x2apic", "tsc-deadline", "kvm-asyncpf", "kvm-asyncpf-int", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi",
-                                              "kvm-pv-sched-yield" };
+static const char *const of_kernel_apic[] = { "x2apic",     "tsc-deadline",  "kvm-asyncpf", "kvm-asyncpf-int",
+                                              "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi",  "kvm-pv-sched-yield" };
 
 static const struct kvm_cpuid_entry2 *offered_leaf(uint32_t leaf, uint32_t sub)
 {
@@ -116,8 +148,13 @@ static void add_entry(struct kvm_cpuid2 *to, const X86Cpu *c, uint32_t leaf, uin
         return;
     uint32_t o[4];
     x86_cpuid(c, leaf, sub, o);
-    to->entries[to->nent++] = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub, .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-                                                         .eax = o[EAX], .ebx = o[EBX], .ecx = o[ECX], .edx = o[EDX] };
+    to->entries[to->nent++] = (struct kvm_cpuid_entry2){ .function = leaf,
+                                                         .index = sub,
+                                                         .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+                                                         .eax = o[EAX],
+                                                         .ebx = o[EBX],
+                                                         .ecx = o[ECX],
+                                                         .edx = o[EDX] };
 }
 
 /* How many sub-leaves of a leaf the model has; 0: the leaf has none. */
@@ -157,6 +194,8 @@ bool kvm_x86_set_cpuid(KvmVcpu *k, Error **errp)
         add_range(table, c, 0x80000000, MIN(c->cpuid_xlevel, 0x80000021u));
     if (!kvm_ioctl(k->fd, KVM_SET_CPUID2, table))
         return true;
-    error_set_errno(errp, errno, "kvm: vCPU %u: the kernel refuses the CPU model's CPUID; use another -cpu or -accel tcg", k->v->index);
+    error_set_errno(errp, errno,
+                    "kvm: vCPU %u: the kernel refuses the CPU model's CPUID; use another -cpu or -accel tcg",
+                    k->v->index);
     return false;
 }

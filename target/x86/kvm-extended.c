@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers beyond AVX, performance counters and nested guests: what the kernel has of them, and their state (kernel documentation: virt/kvm/api.rst). */
+/*
+ * Registers beyond AVX, performance counters and nested guests: what the kernel has of them, and their state (kernel
+ * documentation: virt/kvm/api.rst).
+ */
 #include "target/x86/kvm.h"
 
 #include <errno.h>
@@ -7,7 +10,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { X_BV = 512, MSR_VMX_BASIC = 0x480, MSR_PERF_CAPABILITIES = 0x345, MSR_K7_SELECT = 0xc0010000, LIST_MAX = 1024, EAX = 0, EBX, ECX, EDX };
+enum {
+    X_BV = 512,
+    MSR_VMX_BASIC = 0x480,
+    MSR_PERF_CAPABILITIES = 0x345,
+    MSR_K7_SELECT = 0xc0010000,
+    LIST_MAX = 1024,
+    EAX = 0,
+    EBX,
+    ECX,
+    EDX
+};
 
 /* --- what there is --- */
 
@@ -40,13 +53,16 @@ static uint64_t feature_msr(const struct kvm_msr_list *list, uint32_t number)
 void kvm_x86_ext_read(X86ExtendedHost *h, KvmX86Offer *offer)
 {
     g_autofree struct kvm_msr_list *msrs = kvm_x86_msr_list(KVM_GET_MSR_INDEX_LIST);
-    g_autofree struct kvm_msr_list *features = kvm_check(KVM_CAP_GET_MSR_FEATURES) > 0 ? kvm_x86_msr_list(KVM_GET_MSR_FEATURE_INDEX_LIST) : NULL;
+    g_autofree struct kvm_msr_list *features = kvm_check(KVM_CAP_GET_MSR_FEATURES) > 0
+                                                   ? kvm_x86_msr_list(KVM_GET_MSR_FEATURE_INDEX_LIST)
+                                                   : NULL;
     uint64_t xcr0 = kvm_check(KVM_CAP_XSAVE) > 0 ? offer(0xd, 0, EAX) : 0, xss = offer(0xd, 1, ECX);
     size_t area = kvm_x86_xsave_size();
     *h = (X86ExtendedHost){ .perf_capabilities = feature_msr(features, MSR_PERF_CAPABILITIES) };
     for (unsigned i = X86_XSAVE_FIRST; i < X86_XSAVE_COMPONENTS; i++) {
         if ((xcr0 | xss) >> i & 1)
-            h->xsave[i].size = offer(0xd, i, EAX), h->xsave[i].offset = offer(0xd, i, EBX), h->xsave[i].flags = offer(0xd, i, ECX);
+            h->xsave[i].size = offer(0xd, i, EAX), h->xsave[i].offset = offer(0xd, i, EBX),
+            h->xsave[i].flags = offer(0xd, i, ECX);
         if (h->xsave[i].offset + h->xsave[i].size > area)
             h->xsave[i].size = 0;
     }
@@ -69,7 +85,8 @@ bool kvm_x86_ext_before_vcpu(const X86Cpu *c, Error **errp)
     if (c->v.index || c->ext.pmu.kind != X86_PMU_NONE || !(kvm_check(KVM_CAP_PMU_CAPABILITY) & KVM_PMU_CAP_DISABLE) ||
         !kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &cap))
         return true;
-    error_set_errno(errp, errno, "kvm: pmu=off: the kernel does not take the performance counters away; use pmu=on or -accel tcg");
+    error_set_errno(errp, errno,
+                    "kvm: pmu=off: the kernel does not take the performance counters away; use pmu=on or -accel tcg");
     return false;
 }
 
@@ -94,8 +111,8 @@ bool kvm_x86_get_cet(KvmVcpu *k, Error **errp) { return move_ssp(k, KVM_GET_ONE_
 /* --- the XSAVE area --- */
 
 /*
- * Tiles are a process's when it has asked for them: before the kernel is asked what it offers, and before the first vCPU (kernel documentation:
- * arch/x86/xstate.rst). An old or small kernel does not know of it, and offers none.
+ * Tiles are a process's when it has asked for them: before the kernel is asked what it offers, and before the first
+ * vCPU (kernel documentation: arch/x86/xstate.rst). An old or small kernel does not know of it, and offers none.
  */
 void kvm_x86_ask_for_tiles(void)
 {
@@ -156,11 +173,16 @@ static bool fetch_nested(KvmVcpu *k, GByteArray *out)
     return true;
 }
 
-static bool same(const GByteArray *a, const GByteArray *b) { return a->len == b->len && !memcmp(a->data, b->data, a->len); }
+static bool same(const GByteArray *a, const GByteArray *b)
+{
+    return a->len == b->len && !memcmp(a->data, b->data, a->len);
+}
 
 static bool nested_refused(const KvmVcpu *k, const char *how, Error **errp)
 {
-    error_set_errno(errp, errno, "kvm: vCPU %u: the kernel %s the state of nested guests; leave vmx and svm out of -cpu", k->v->index, how);
+    error_set_errno(errp, errno,
+                    "kvm: vCPU %u: the kernel %s the state of nested guests; leave vmx and svm out of -cpu",
+                    k->v->index, how);
     return false;
 }
 
@@ -192,7 +214,8 @@ bool kvm_x86_put_nested(KvmVcpu *k, Error **errp)
     const GByteArray *want = ours->len ? ours : x->nested_reset;
     if (same(want, x->nested))
         return true;
-    if (want->len < sizeof(struct kvm_nested_state) || ((const struct kvm_nested_state *)(const void *)want->data)->size != want->len) {
+    if (want->len < sizeof(struct kvm_nested_state) ||
+        ((const struct kvm_nested_state *)(const void *)want->data)->size != want->len) {
         errno = EINVAL;
         return nested_refused(k, "cannot take", errp);
     }

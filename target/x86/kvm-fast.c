@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Does guest code run on the CPU? Some hosts have a /dev/kvm behind which the kernel itself emulates guests: slower by far than our
- * translator, and without a good part of the instructions. A payload of a few thousand instructions tells.
+ * Does guest code run on the CPU? Some hosts have a /dev/kvm behind which the kernel itself emulates guests: slower by
+ * far than our translator, and without a good part of the instructions. A payload of a few thousand instructions tells.
  */
 #include "target/x86/kvm.h"
 #include "base/clock.h"
@@ -132,7 +132,8 @@ static bool trial(const Trial *t, int fd, char **why_not)
         return false;
     }
     if (best > LIMIT_NS) {
-        *why_not = g_strdup_printf("the host's kernel emulates guests (%" PRId64 " ns for each turn of an empty loop), slower than the translator",
+        *why_not = g_strdup_printf("the host's kernel emulates guests (%" PRId64
+                                   " ns for each turn of an empty loop), slower than the translator",
                                    best / ROUNDS);
         return false;
     }

@@ -6,8 +6,20 @@
 #include "target/x86/fpu.h"
 
 /* The image of XSAVE in standard form (SDM vol. 1, 13.4). */
-enum { X_FCW = 0, X_FSW = 2, X_TAGS = 4, X_FOP = 6, X_IP = 8, X_DP = 16, X_MXCSR = 24, X_MXCSR_MASK = 28, X_ST = 32, X_XMM = 160, X_BV = 512,
-       X_AVX = 576 };
+enum {
+    X_FCW = 0,
+    X_FSW = 2,
+    X_TAGS = 4,
+    X_FOP = 6,
+    X_IP = 8,
+    X_DP = 16,
+    X_MXCSR = 24,
+    X_MXCSR_MASK = 28,
+    X_ST = 32,
+    X_XMM = 160,
+    X_BV = 512,
+    X_AVX = 576
+};
 
 static void fpu_image(X86Cpu *c, uint8_t *p, bool avx)
 {
@@ -64,7 +76,8 @@ static void fpu_from_image(X86Cpu *c, const uint8_t *p)
 static void legacy_out(const uint8_t *p, struct kvm_fpu *f)
 {
     memset(f, 0, sizeof(*f));
-    f->fcw = load_le16(p + X_FCW), f->fsw = load_le16(p + X_FSW), f->ftwx = p[X_TAGS], f->last_opcode = load_le16(p + X_FOP);
+    f->fcw = load_le16(p + X_FCW), f->fsw = load_le16(p + X_FSW), f->ftwx = p[X_TAGS],
+    f->last_opcode = load_le16(p + X_FOP);
     f->last_ip = load_le64(p + X_IP), f->last_dp = load_le64(p + X_DP), f->mxcsr = load_le32(p + X_MXCSR);
     memcpy(f->fpr, p + X_ST, sizeof(f->fpr));
     memcpy(f->xmm, p + X_XMM, sizeof(f->xmm));
@@ -72,7 +85,8 @@ static void legacy_out(const uint8_t *p, struct kvm_fpu *f)
 
 static void legacy_in(uint8_t *p, const struct kvm_fpu *f)
 {
-    store_le16(p + X_FCW, f->fcw), store_le16(p + X_FSW, f->fsw), p[X_TAGS] = f->ftwx, store_le16(p + X_FOP, f->last_opcode);
+    store_le16(p + X_FCW, f->fcw), store_le16(p + X_FSW, f->fsw), p[X_TAGS] = f->ftwx,
+                                                                  store_le16(p + X_FOP, f->last_opcode);
     store_le64(p + X_IP, f->last_ip), store_le64(p + X_DP, f->last_dp), store_le32(p + X_MXCSR, f->mxcsr);
     memcpy(p + X_ST, f->fpr, sizeof(f->fpr));
     memcpy(p + X_XMM, f->xmm, sizeof(f->xmm));

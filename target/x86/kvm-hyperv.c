@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Hyper-V's interfaces of the kernel (kernel documentation: virt/kvm/api.rst, 4.118, 6.5, 8.10): what it has, and what a vCPU must switch on. */
+/*
+ * Hyper-V's interfaces of the kernel (kernel documentation: virt/kvm/api.rst, 4.118, 6.5, 8.10): what it has, and what
+ * a vCPU must switch on.
+ */
 #include "target/x86/kvm.h"
 
 #include <errno.h>
@@ -34,7 +37,8 @@ static bool switch_on(KvmVcpu *k, uint32_t capability, void *answer, const char 
     struct kvm_enable_cap cap = { .cap = capability, .args = { (uintptr_t)answer } };
     if (!kvm_ioctl(k->fd, KVM_ENABLE_CAP, &cap))
         return true;
-    error_set_errno(errp, errno, "kvm: vCPU %u: '%s': the kernel does not switch it on; leave it out of -cpu", k->v->index, option);
+    error_set_errno(errp, errno, "kvm: vCPU %u: '%s': the kernel does not switch it on; leave it out of -cpu",
+                    k->v->index, option);
     return false;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's interrupt controllers of a PC: local APICs, I/O APIC, 8259 pair, PIT; their state to and from the models. */
+/*
+ * The kernel's interrupt controllers of a PC: local APICs, I/O APIC, 8259 pair, PIT; their state to and from the
+ * models.
+ */
 #include "target/x86/kvm.h"
 
 #include <errno.h>
@@ -8,7 +11,15 @@
 #include "base/log.h"
 #include "hw/core/irqchip-host.h"
 
-enum { MSR_TSC_DEADLINE = 0x6e0, LVT_TIMER = 0x32, PINS = 24, PIT_PIN = 2, IOAPIC_AT = 0xfec00000, RTE_LEVEL = 1 << 15, RTE_MASKED = 1 << 16 };
+enum {
+    MSR_TSC_DEADLINE = 0x6e0,
+    LVT_TIMER = 0x32,
+    PINS = 24,
+    PIT_PIN = 2,
+    IOAPIC_AT = 0xfec00000,
+    RTE_LEVEL = 1 << 15,
+    RTE_MASKED = 1 << 16
+};
 
 static void complain(const char *what, bool in)
 {
@@ -96,7 +107,9 @@ static void ioapic_get(IrqchipIoapic *out)
     struct kvm_irqchip c = { 0 };
     if (!chip_call(KVM_GET_IRQCHIP, KVM_IRQCHIP_IOAPIC, &c, "I/O APIC"))
         return;
-    *out = (IrqchipIoapic){ .id = (uint8_t)c.chip.ioapic.id, .select = (uint8_t)c.chip.ioapic.ioregsel, .lines = c.chip.ioapic.irr };
+    *out = (IrqchipIoapic){ .id = (uint8_t)c.chip.ioapic.id,
+                            .select = (uint8_t)c.chip.ioapic.ioregsel,
+                            .lines = c.chip.ioapic.irr };
     for (unsigned i = 0; i < PINS; i++)
         out->redirect[i] = c.chip.ioapic.redirtbl[i].bits;
 }
@@ -122,10 +135,21 @@ static void pic_get(IrqchipPic out[2])
         struct kvm_irqchip c = { 0 };
         const struct kvm_pic_state *p = &c.chip.pic;
         if (chip_call(KVM_GET_IRQCHIP, pic_ids[i], &c, "8259"))
-            out[i] = (IrqchipPic){ .irr = p->irr, .imr = p->imr, .isr = p->isr, .lines = p->last_irr, .elcr = p->elcr, .vector = p->irq_base,
-                                   .highest = p->priority_add, .init = p->init_state, .need_icw4 = p->init4, .auto_eoi = p->auto_eoi,
-                                   .rotate_aeoi = p->rotate_on_auto_eoi, .special_nested = p->special_fully_nested_mode,
-                                   .special_mask = p->special_mask, .read_isr = p->read_reg_select, .poll = p->poll };
+            out[i] = (IrqchipPic){ .irr = p->irr,
+                                   .imr = p->imr,
+                                   .isr = p->isr,
+                                   .lines = p->last_irr,
+                                   .elcr = p->elcr,
+                                   .vector = p->irq_base,
+                                   .highest = p->priority_add,
+                                   .init = p->init_state,
+                                   .need_icw4 = p->init4,
+                                   .auto_eoi = p->auto_eoi,
+                                   .rotate_aeoi = p->rotate_on_auto_eoi,
+                                   .special_nested = p->special_fully_nested_mode,
+                                   .special_mask = p->special_mask,
+                                   .read_isr = p->read_reg_select,
+                                   .poll = p->poll };
     }
 }
 
@@ -135,10 +159,21 @@ static void pic_put(const IrqchipPic in[2])
     for (unsigned i = 0; i < 2; i++) {
         const IrqchipPic *p = &in[i];
         uint8_t lines = p->lines & (i ? 0xff : 0xfe);
-        struct kvm_irqchip c = { .chip.pic = { .irr = p->irr, .imr = p->imr, .isr = p->isr, .last_irr = lines, .elcr = p->elcr, .irq_base = p->vector,
-                                               .priority_add = p->highest, .init_state = p->init, .init4 = p->need_icw4, .auto_eoi = p->auto_eoi,
-                                               .rotate_on_auto_eoi = p->rotate_aeoi, .special_fully_nested_mode = p->special_nested,
-                                               .special_mask = p->special_mask, .read_reg_select = p->read_isr, .poll = p->poll,
+        struct kvm_irqchip c = { .chip.pic = { .irr = p->irr,
+                                               .imr = p->imr,
+                                               .isr = p->isr,
+                                               .last_irr = lines,
+                                               .elcr = p->elcr,
+                                               .irq_base = p->vector,
+                                               .priority_add = p->highest,
+                                               .init_state = p->init,
+                                               .init4 = p->need_icw4,
+                                               .auto_eoi = p->auto_eoi,
+                                               .rotate_on_auto_eoi = p->rotate_aeoi,
+                                               .special_fully_nested_mode = p->special_nested,
+                                               .special_mask = p->special_mask,
+                                               .read_reg_select = p->read_isr,
+                                               .poll = p->poll,
                                                .elcr_mask = elcr_masks[i] } };
         chip_call(KVM_SET_IRQCHIP, pic_ids[i], &c, "8259");
     }
@@ -150,7 +185,10 @@ enum { MODE_NONE = 0xff, STATE_LOW = 1, STATE_HIGH, STATE_WORD_LOW, STATE_WORD_H
 static bool has_pit, hpet_has_line0;
 static uint64_t pit_stands_since; /* machine paused: counters 1 and 2 are as of then */
 
-/* The kernel's counters run on while the machine stands: the missed ticks of counter 0 are dropped, the others go on where they were. */
+/*
+ * The kernel's counters run on while the machine stands: the missed ticks of counter 0 are dropped, the others go on
+ * where they were.
+ */
 static void pit_run_state(RunState state)
 {
     struct kvm_pit_state2 s;
@@ -183,7 +221,10 @@ static bool pit_new(Error **errp)
 }
 
 /* How far a two-byte access has come. */
-static uint8_t byte_state(uint8_t rw, bool second) { return rw < STATE_WORD_LOW ? rw : second ? STATE_WORD_HIGH : STATE_WORD_LOW; }
+static uint8_t byte_state(uint8_t rw, bool second)
+{
+    return rw < STATE_WORD_LOW ? rw : second ? STATE_WORD_HIGH : STATE_WORD_LOW;
+}
 
 static void pit_get(IrqchipPit *out)
 {
@@ -197,10 +238,18 @@ static void pit_get(IrqchipPit *out)
         const struct kvm_pit_channel_state *c = &s.channels[i];
         bool programmed = c->mode <= 5;
         uint8_t left = c->count_latched == STATE_WORD_LOW ? 2 : c->count_latched ? 1 : 0;
-        out->channel[i] = (IrqchipPitChannel){ .count = programmed ? c->count : 0, .mode = programmed ? c->mode : 3, .rw = c->rw_mode ? c->rw_mode : 3,
-                                               .latched = left, .latch = c->latched_count, .status_latched = c->status_latched, .status = c->status,
-                                               .write_low = c->write_latch, .bcd = c->bcd, .gate = c->gate,
-                                               .read_msb = c->rw_mode == 3 && (c->read_state == STATE_WORD_HIGH || c->count_latched == STATE_HIGH),
+        out->channel[i] = (IrqchipPitChannel){ .count = programmed ? c->count : 0,
+                                               .mode = programmed ? c->mode : 3,
+                                               .rw = c->rw_mode ? c->rw_mode : 3,
+                                               .latched = left,
+                                               .latch = c->latched_count,
+                                               .status_latched = c->status_latched,
+                                               .status = c->status,
+                                               .write_low = c->write_latch,
+                                               .bcd = c->bcd,
+                                               .gate = c->gate,
+                                               .read_msb = c->rw_mode == 3 && (c->read_state == STATE_WORD_HIGH ||
+                                                                               c->count_latched == STATE_HIGH),
                                                .write_msb = c->write_state == STATE_WORD_HIGH };
         uint64_t loaded = (uint64_t)c->count_load_time; /* counter 0 has none: a host timer runs instead */
         out->channel[i].age_ns = loaded && loaded <= now ? now - loaded : 0;
@@ -211,16 +260,26 @@ static void pit_get(IrqchipPit *out)
 static void pit_put(const IrqchipPit *in)
 {
     uint64_t now = pit_stands_since ? pit_stands_since : (uint64_t)clock_ns(CLOCK_REALTIME_NS);
-    struct kvm_pit_state2 s = { .flags = (hpet_has_line0 ? KVM_PIT_FLAGS_HPET_LEGACY : 0) | (in->speaker ? KVM_PIT_FLAGS_SPEAKER_DATA_ON : 0) };
+    struct kvm_pit_state2 s = { .flags = (hpet_has_line0 ? KVM_PIT_FLAGS_HPET_LEGACY : 0) |
+                                         (in->speaker ? KVM_PIT_FLAGS_SPEAKER_DATA_ON : 0) };
     for (unsigned i = 0; i < 3; i++) {
         const IrqchipPitChannel *c = &in->channel[i];
-        s.channels[i] = (struct kvm_pit_channel_state){ .count = c->count, .mode = c->count ? c->mode : MODE_NONE, .rw_mode = c->rw, .bcd = c->bcd,
-                                                        .gate = c->gate, .count_load_time = (int64_t)(now - MIN(c->age_ns, now)),
-                                                        .latched_count = c->latch, .status_latched = c->status_latched,
-                                                        .status = c->status, .write_latch = c->write_low,
-                                                        .read_state = byte_state(c->rw, c->read_msb), .write_state = byte_state(c->rw, c->write_msb),
-                                                        .count_latched = c->latched == 2 ? STATE_WORD_LOW : !c->latched ? 0 :
-                                                                         c->rw == 3 ? STATE_HIGH : c->rw };
+        s.channels[i] = (struct kvm_pit_channel_state){ .count = c->count,
+                                                        .mode = c->count ? c->mode : MODE_NONE,
+                                                        .rw_mode = c->rw,
+                                                        .bcd = c->bcd,
+                                                        .gate = c->gate,
+                                                        .count_load_time = (int64_t)(now - MIN(c->age_ns, now)),
+                                                        .latched_count = c->latch,
+                                                        .status_latched = c->status_latched,
+                                                        .status = c->status,
+                                                        .write_latch = c->write_low,
+                                                        .read_state = byte_state(c->rw, c->read_msb),
+                                                        .write_state = byte_state(c->rw, c->write_msb),
+                                                        .count_latched = c->latched == 2 ? STATE_WORD_LOW
+                                                                         : !c->latched   ? 0
+                                                                         : c->rw == 3    ? STATE_HIGH
+                                                                                         : c->rw };
     }
     if (kvm_ioctl(kvm.vm, KVM_SET_PIT2, &s) < 0)
         complain("interval timer", true);
@@ -244,10 +303,22 @@ static void pit_legacy(bool hpet)
 static void ioapic_pin(unsigned pin, uint64_t address, uint32_t data) { kvm_route_message(pin, address, data, 0); }
 
 static const IrqchipHost all = {
-    .msi = kvm_send_msi, .apic_get = apic_get, .apic_put = apic_put, .set_gsi = kvm_set_gsi, .ioapic_get = ioapic_get, .ioapic_put = ioapic_put,
-    .pic_get = pic_get, .pic_put = pic_put, .pit_new = pit_new, .pit_get = pit_get, .pit_put = pit_put, .pit_legacy = pit_legacy,
+    .msi = kvm_send_msi,
+    .apic_get = apic_get,
+    .apic_put = apic_put,
+    .set_gsi = kvm_set_gsi,
+    .ioapic_get = ioapic_get,
+    .ioapic_put = ioapic_put,
+    .pic_get = pic_get,
+    .pic_put = pic_put,
+    .pit_new = pit_new,
+    .pit_get = pit_get,
+    .pit_put = pit_put,
+    .pit_legacy = pit_legacy,
 };
-static const IrqchipHost split = { .msi = kvm_send_msi, .apic_get = apic_get, .apic_put = apic_put, .ioapic_pin = ioapic_pin };
+static const IrqchipHost split = {
+    .msi = kvm_send_msi, .apic_get = apic_get, .apic_put = apic_put, .ioapic_pin = ioapic_pin
+};
 
 /* Lines fan out to both kinds of controller, as hw/intc/ioapic.c does it: 0 goes to pin 2 of the I/O APIC. */
 static void route_pins(void)
@@ -262,7 +333,8 @@ static void route_pins(void)
 
 static bool make_all(void)
 {
-    static const unsigned needed[] = { KVM_CAP_IRQCHIP, KVM_CAP_PIT2, KVM_CAP_PIT_STATE2, KVM_CAP_MP_STATE, KVM_CAP_SIGNAL_MSI, KVM_CAP_IRQ_ROUTING };
+    static const unsigned needed[] = { KVM_CAP_IRQCHIP,  KVM_CAP_PIT2,       KVM_CAP_PIT_STATE2,
+                                       KVM_CAP_MP_STATE, KVM_CAP_SIGNAL_MSI, KVM_CAP_IRQ_ROUTING };
     for (unsigned i = 0; i < G_N_ELEMENTS(needed); i++) {
         if (kvm_check(needed[i]) <= 0)
             return false;
@@ -278,8 +350,8 @@ static bool make_all(void)
 static bool make_split(void)
 {
     struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { PINS } };
-    if (kvm_check(KVM_CAP_SPLIT_IRQCHIP) <= 0 || kvm_check(KVM_CAP_MP_STATE) <= 0 || kvm_check(KVM_CAP_SIGNAL_MSI) <= 0 ||
-        kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &cap) < 0)
+    if (kvm_check(KVM_CAP_SPLIT_IRQCHIP) <= 0 || kvm_check(KVM_CAP_MP_STATE) <= 0 ||
+        kvm_check(KVM_CAP_SIGNAL_MSI) <= 0 || kvm_ioctl(kvm.vm, KVM_ENABLE_CAP, &cap) < 0)
         return false;
     irqchip_host_set(&split);
     return true;

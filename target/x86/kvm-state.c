@@ -12,7 +12,8 @@ enum { MSR_TSC = 0x10, MSR_SMBASE = 0x9e, MSR_KVM_WALL = 0x4b564d00, MSR_KVM_TIM
 
 bool kvm_x86_refused(Error **errp, const KvmVcpu *k, const char *what, bool in)
 {
-    error_set_errno(errp, errno, "kvm: vCPU %u: the kernel %s its %s; use -accel tcg", k->v->index, in ? "refuses" : "does not tell", what);
+    error_set_errno(errp, errno, "kvm: vCPU %u: the kernel %s its %s; use -accel tcg", k->v->index,
+                    in ? "refuses" : "does not tell", what);
     return false;
 }
 
@@ -43,7 +44,10 @@ static uint64_t *msr_place(X86Cpu *c, uint32_t number)
 
 bool kvm_x86_msr(int fd, unsigned long request, uint32_t number, uint64_t *value)
 {
-    union { struct kvm_msrs head; uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)]; } u = { .head.nmsrs = 1 };
+    union {
+        struct kvm_msrs head;
+        uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+    } u = { .head.nmsrs = 1 };
     u.head.entries[0] = (struct kvm_msr_entry){ .index = number, .data = *value };
     bool ok = kvm_ioctl(fd, request, &u) == 1;
     *value = u.head.entries[0].data;
@@ -166,21 +170,32 @@ static void get_msrs(KvmVcpu *k)
 static struct kvm_segment seg_out(const X86Seg *s)
 {
     uint32_t a = s->attr;
-    return (struct kvm_segment){ .base = s->base, .limit = s->limit, .selector = s->sel, .type = seg_type(a), .present = !!(a & SEG_P),
-                                 .dpl = seg_dpl(a), .db = !!(a & SEG_D), .s = !!(a & SEG_S), .l = !!(a & SEG_L), .g = !!(a & SEG_G),
-                                 .avl = !!(a & SEG_AVL), .unusable = !(a & SEG_P) };
+    return (struct kvm_segment){ .base = s->base,
+                                 .limit = s->limit,
+                                 .selector = s->sel,
+                                 .type = seg_type(a),
+                                 .present = !!(a & SEG_P),
+                                 .dpl = seg_dpl(a),
+                                 .db = !!(a & SEG_D),
+                                 .s = !!(a & SEG_S),
+                                 .l = !!(a & SEG_L),
+                                 .g = !!(a & SEG_G),
+                                 .avl = !!(a & SEG_AVL),
+                                 .unusable = !(a & SEG_P) };
 }
 
 static X86Seg seg_in(const struct kvm_segment *s)
 {
     X86Seg out = { .base = s->base, .limit = s->limit, .sel = s->selector };
     if (!s->unusable)
-        out.attr = (uint32_t)s->type << 8 | (s->s ? SEG_S : 0) | (uint32_t)s->dpl << SEG_DPL_SHIFT | (s->present ? SEG_P : 0) |
-                   (s->avl ? SEG_AVL : 0) | (s->l ? SEG_L : 0) | (s->db ? SEG_D : 0) | (s->g ? SEG_G : 0);
+        out.attr = (uint32_t)s->type << 8 | (s->s ? SEG_S : 0) | (uint32_t)s->dpl << SEG_DPL_SHIFT |
+                   (s->present ? SEG_P : 0) | (s->avl ? SEG_AVL : 0) | (s->l ? SEG_L : 0) | (s->db ? SEG_D : 0) |
+                   (s->g ? SEG_G : 0);
     return out;
 }
 
-#define SEGMENTS(X) X(SEG_ES, es) X(SEG_CS, cs) X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDTR, ldt) X(SEG_TR, tr)
+#define SEGMENTS(X) \
+    X(SEG_ES, es) X(SEG_CS, cs) X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDTR, ldt) X(SEG_TR, tr)
 
 static bool put_sregs(KvmVcpu *k, Error **errp)
 {
@@ -228,9 +243,24 @@ static bool get_sregs(KvmVcpu *k, Error **errp)
 void kvm_x86_give_regs(const X86Cpu *c, struct kvm_regs *r)
 {
     const uint64_t *g = c->v.g;
-    *r = (struct kvm_regs){ .rax = g[RAX], .rbx = g[RBX], .rcx = g[RCX], .rdx = g[RDX], .rsi = g[RSI], .rdi = g[RDI], .rsp = g[RSP], .rbp = g[RBP],
-                          .r8 = g[R8], .r9 = g[R9], .r10 = g[R10], .r11 = g[R11], .r12 = g[R12], .r13 = g[R13], .r14 = g[R14], .r15 = g[R15],
-                          .rip = c->v.pc, .rflags = x86_get_eflags(c) };
+    *r = (struct kvm_regs){ .rax = g[RAX],
+                            .rbx = g[RBX],
+                            .rcx = g[RCX],
+                            .rdx = g[RDX],
+                            .rsi = g[RSI],
+                            .rdi = g[RDI],
+                            .rsp = g[RSP],
+                            .rbp = g[RBP],
+                            .r8 = g[R8],
+                            .r9 = g[R9],
+                            .r10 = g[R10],
+                            .r11 = g[R11],
+                            .r12 = g[R12],
+                            .r13 = g[R13],
+                            .r14 = g[R14],
+                            .r15 = g[R15],
+                            .rip = c->v.pc,
+                            .rflags = x86_get_eflags(c) };
 }
 
 static bool put_regs(KvmVcpu *k, Error **errp)
@@ -244,8 +274,10 @@ static bool put_regs(KvmVcpu *k, Error **errp)
 void kvm_x86_take_regs(X86Cpu *c, const struct kvm_regs *r)
 {
     uint64_t *g = c->v.g;
-    g[RAX] = r->rax, g[RBX] = r->rbx, g[RCX] = r->rcx, g[RDX] = r->rdx, g[RSI] = r->rsi, g[RDI] = r->rdi, g[RSP] = r->rsp, g[RBP] = r->rbp;
-    g[R8] = r->r8, g[R9] = r->r9, g[R10] = r->r10, g[R11] = r->r11, g[R12] = r->r12, g[R13] = r->r13, g[R14] = r->r14, g[R15] = r->r15;
+    g[RAX] = r->rax, g[RBX] = r->rbx, g[RCX] = r->rcx, g[RDX] = r->rdx, g[RSI] = r->rsi, g[RDI] = r->rdi,
+    g[RSP] = r->rsp, g[RBP] = r->rbp;
+    g[R8] = r->r8, g[R9] = r->r9, g[R10] = r->r10, g[R11] = r->r11, g[R12] = r->r12, g[R13] = r->r13, g[R14] = r->r14,
+    g[R15] = r->r15;
     c->v.pc = r->rip;
     c->cpl = x86_real_mode(c) ? 0 : r->rflags & EFL_VM ? 3 : (uint8_t)seg_dpl(c->seg[SEG_SS].attr);
     x86_set_eflags(c, (uint32_t)r->rflags);
@@ -298,8 +330,9 @@ static void get_extra(KvmVcpu *k)
 /* --- events --- */
 
 /*
- * System management mode, an SMI that waits, and an INIT that waits for its end. Only what has changed: an SMI or INIT that the kernel
- * has got in the meantime stays. SMIs and INITs that wait here move to the kernel, if it has the local APIC.
+ * System management mode, an SMI that waits, and an INIT that waits for its end. Only what has changed: an SMI or INIT
+ * that the kernel has got in the meantime stays. SMIs and INITs that wait here move to the kernel, if it has the local
+ * APIC.
  */
 static void put_smm(KvmVcpu *k, struct kvm_vcpu_events *e)
 {
@@ -332,12 +365,16 @@ static void get_smm(KvmVcpu *k, const struct kvm_vcpu_events *e)
         vcpu_set_line(k->v, CPU_LINE_INIT, true);
 }
 
-/* An NMI that waits is injected behind the state. One that another vCPU has sent since this one stood is the kernel's, and stays. */
+/*
+ * An NMI that waits is injected behind the state. One that another vCPU has sent since this one stood is the kernel's,
+ * and stays.
+ */
 static bool put_events(KvmVcpu *k, Error **errp)
 {
     KvmX86 *x = kvm_x86(k);
     X86Cpu *c = kvm_cpu(k);
-    struct kvm_vcpu_events e = { .flags = KVM_VCPUEVENT_VALID_SHADOW | (x->nmi_pending ? KVM_VCPUEVENT_VALID_NMI_PENDING : 0) };
+    struct kvm_vcpu_events e = { .flags = KVM_VCPUEVENT_VALID_SHADOW |
+                                          (x->nmi_pending ? KVM_VCPUEVENT_VALID_NMI_PENDING : 0) };
     if (!x->events)
         return true;
     x->nmi_pending = false;
@@ -357,7 +394,10 @@ static bool put_events(KvmVcpu *k, Error **errp)
     return kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0 ? kvm_x86_refused(errp, k, "pending events", true) : true;
 }
 
-/* An event that the kernel was about to deliver is recorded; an INT instruction is not: it is still there to be run again. */
+/*
+ * An event that the kernel was about to deliver is recorded; an INT instruction is not: it is still there to be run
+ * again.
+ */
 static bool get_events(KvmVcpu *k, Error **errp)
 {
     X86Cpu *c = kvm_cpu(k);
@@ -368,8 +408,11 @@ static bool get_events(KvmVcpu *k, Error **errp)
         return kvm_x86_refused(errp, k, "pending events", false);
     c->event = (X86Event){ .kind = X86_EVENT_NONE };
     if (e.exception.injected)
-        c->event = (X86Event){ .kind = X86_EVENT_FAULT, .vector = e.exception.nr, .has_error = e.exception.has_error_code,
-                               .error = e.exception.error_code, .cr2 = c->cr2 };
+        c->event = (X86Event){ .kind = X86_EVENT_FAULT,
+                               .vector = e.exception.nr,
+                               .has_error = e.exception.has_error_code,
+                               .error = e.exception.error_code,
+                               .cr2 = c->cr2 };
     else if (e.nmi.injected)
         c->event = (X86Event){ .kind = X86_EVENT_NMI, .vector = X86_NMI };
     else if (e.interrupt.injected && !e.interrupt.soft)
@@ -387,7 +430,9 @@ static bool get_events(KvmVcpu *k, Error **errp)
 
 static bool put_waiting(KvmVcpu *k, Error **errp)
 {
-    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_INIT_RECEIVED : k->v->halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE };
+    struct kvm_mp_state m = { .mp_state = k->v->powered_off ? KVM_MP_STATE_INIT_RECEIVED
+                                          : k->v->halted    ? KVM_MP_STATE_HALTED
+                                                            : KVM_MP_STATE_RUNNABLE };
     if (kvm.irqchip == KVM_IRQCHIP_OFF || !kvm_ioctl(k->fd, KVM_SET_MP_STATE, &m))
         return true;
     return kvm_x86_refused(errp, k, "waiting state", true);

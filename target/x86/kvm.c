@@ -37,7 +37,8 @@ static bool set_shadow_mem(uint64_t bytes, Error **errp)
     uint64_t pages = bytes / SHADOW_PAGE;
     if (!bytes || kvm_ioctl(kvm.vm, KVM_SET_NR_MMU_PAGES, (void *)(uintptr_t)pages) >= 0)
         return true;
-    error_set_errno(errp, errno, "kvm: kvm-shadow-mem: the kernel refuses %" PRIu64 " pages of 4 KiB; leave it out", pages);
+    error_set_errno(errp, errno, "kvm: kvm-shadow-mem: the kernel refuses %" PRIu64 " pages of 4 KiB; leave it out",
+                    pages);
     return false;
 }
 
@@ -45,7 +46,8 @@ static bool set_shadow_mem(uint64_t bytes, Error **errp)
 static bool set_notify(const KvmTuning *t, Error **errp)
 {
     struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_NOTIFY_VMEXIT,
-                                  .args = { (uint64_t)t->notify_window << 32 | KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER } };
+                                  .args = { (uint64_t)t->notify_window << 32 | KVM_X86_NOTIFY_VMEXIT_ENABLED |
+                                            KVM_X86_NOTIFY_VMEXIT_USER } };
     notify_ends = t->notify == KVM_NOTIFY_ERROR;
     if (t->notify == KVM_NOTIFY_OFF)
         return true;
@@ -53,26 +55,30 @@ static bool set_notify(const KvmTuning *t, Error **errp)
         return true;
     bool meant = t->notify != KVM_NOTIFY_AUTO || t->notify_window;
     if (meant)
-        error_setf(errp, "kvm: notify-vmexit: this host's kernel or CPU has no such exit; leave it and notify-window out");
+        error_setf(errp,
+                   "kvm: notify-vmexit: this host's kernel or CPU has no such exit; leave it and notify-window out");
     return !meant;
 }
 
-static bool tune(const KvmTuning *t, Error **errp) { return set_shadow_mem(t->shadow_mem, errp) && set_notify(t, errp); }
+static bool tune(const KvmTuning *t, Error **errp)
+{
+    return set_shadow_mem(t->shadow_mem, errp) && set_notify(t, errp);
+}
 
 /* The guest has let no event in for longer than the window. */
 static void notified(KvmVcpu *k)
 {
     bool broken = k->run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID;
     if (broken || notify_ends)
-        kvm_fail(k, broken ? "-accel tcg runs the guest" : "notify-vmexit=run lets it go on", "the guest lets no event in%s",
-                 broken ? ", and the CPU has lost its state" : "");
+        kvm_fail(k, broken ? "-accel tcg runs the guest" : "notify-vmexit=run lets it go on",
+                 "the guest lets no event in%s", broken ? ", and the CPU has lost its state" : "");
     else if (k->exits[KVM_EXIT_NOTIFY] == 1)
         warn_reportf("kvm: vCPU %u: the guest has let no event in for longer than notify-window", k->v->index);
 }
 
 /*
- * The guest's TSC runs at the host's rate unless the user wants another and the CPU can scale. A kernel that has refused a rate tells
- * it all the same from then on: it is given the host's again.
+ * The guest's TSC runs at the host's rate unless the user wants another and the CPU can scale. A kernel that has
+ * refused a rate tells it all the same from then on: it is given the host's again.
  */
 static void choose_tsc(KvmVcpu *k, X86Cpu *c)
 {
@@ -81,7 +87,8 @@ static void choose_tsc(KvmVcpu *k, X86Cpu *c)
         if (!kvm_ioctl(k->fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)(c->tsc_hz / 1000)))
             return;
         if (!k->v->index)
-            warn_reportf("kvm: this CPU cannot scale the TSC to %" PRIu64 " kHz; it runs at the host's rate", c->tsc_hz / 1000);
+            warn_reportf("kvm: this CPU cannot scale the TSC to %" PRIu64 " kHz; it runs at the host's rate",
+                         c->tsc_hz / 1000);
         if (khz > 0)
             kvm_ioctl(k->fd, KVM_SET_TSC_KHZ, (void *)(uintptr_t)khz);
     }
@@ -106,7 +113,10 @@ static void only_offered(KvmVcpu *k)
         log_unimp("kvm", "the kernel does not hold the guest to the features that it is shown: %s", g_strerror(errno));
 }
 
-/* A vCPU that had been unplugged: the kernel takes the INIT and SIPI that have come to it since when it is asked for the waiting state. Ours follows. */
+/*
+ * A vCPU that had been unplugged: the kernel takes the INIT and SIPI that have come to it since when it is asked for
+ * the waiting state. Ours follows.
+ */
 static void forget_events(KvmVcpu *k)
 {
     struct kvm_mp_state m;
@@ -137,11 +147,15 @@ static void vcpu_free(KvmVcpu *k)
 
 static bool before_vcpu(const Vcpu *v, Error **errp) { return kvm_x86_ext_before_vcpu(x86_cpu_const(v), errp); }
 
-/* The paravirtual clock is our virtual clock (kvmclock.c), which stands while the machine does and comes with a saved one. */
+/*
+ * The paravirtual clock is our virtual clock (kvmclock.c), which stands while the machine does and comes with a saved
+ * one.
+ */
 static void set_clock(KvmVcpu *k)
 {
     struct kvm_clock_data d = { .clock = (uint64_t)clock_ns(CLOCK_VIRTUAL_NS) };
-    if (!k->v->index && x86_has_feature(kvm_cpu(k), X86_FEATURE_KVM_CLOCK) && kvm_check(KVM_CAP_ADJUST_CLOCK) > 0 && kvm_ioctl(kvm.vm, KVM_SET_CLOCK, &d) < 0)
+    if (!k->v->index && x86_has_feature(kvm_cpu(k), X86_FEATURE_KVM_CLOCK) && kvm_check(KVM_CAP_ADJUST_CLOCK) > 0 &&
+        kvm_ioctl(kvm.vm, KVM_SET_CLOCK, &d) < 0)
         log_unimp("kvm", "the kernel does not take the paravirtual clock: %s", g_strerror(errno));
 }
 
@@ -150,7 +164,8 @@ static bool put(KvmVcpu *k, Error **errp)
 {
     const X86Cpu *c = kvm_cpu(k);
     k->run->if_flag = c->iflag;
-    k->run->ready_for_interrupt_injection = c->iflag && !c->shadow && c->event.kind == X86_EVENT_NONE && !kvm_x86_runs_nested(c);
+    k->run->ready_for_interrupt_injection = c->iflag && !c->shadow && c->event.kind == X86_EVENT_NONE &&
+                                            !kvm_x86_runs_nested(c);
     set_clock(k);
     return kvm_x86_put(k, errp);
 }
@@ -161,8 +176,8 @@ static bool get_late(KvmVcpu *k, Error **errp) { return kvm.irqchip == KVM_IRQCH
 /* --- events on the way in --- */
 
 /*
- * INIT and SIPI change the whole state: it is ours for the moment. With local APICs in the kernel only those come here that had not been
- * taken when the machine was saved; the kernel would not hear of them.
+ * INIT and SIPI change the whole state: it is ours for the moment. With local APICs in the kernel only those come here
+ * that had not been taken when the machine was saved; the kernel would not hear of them.
  */
 static void start_up(KvmVcpu *k)
 {
@@ -178,7 +193,10 @@ static void start_up(KvmVcpu *k)
     x86_take_sipi(c);
 }
 
-/* NMI and SMI: into the kernel's state, which must be there; events in ours would be lost behind them, and they behind it. */
+/*
+ * NMI and SMI: into the kernel's state, which must be there; events in ours would be lost behind them, and they behind
+ * it.
+ */
 static bool inject_event(KvmVcpu *k, CpuLine line, unsigned long request, const char *name)
 {
     if (!vcpu_line(k->v, line))
@@ -193,7 +211,10 @@ static bool inject_event(KvmVcpu *k, CpuLine line, unsigned long request, const 
     return true;
 }
 
-/* An interrupt goes in, behind the state, when the last KVM_RUN or that state said so; else we ask to come back as soon as one can. */
+/*
+ * An interrupt goes in, behind the state, when the last KVM_RUN or that state said so; else we ask to come back as soon
+ * as one can.
+ */
 static bool inject_interrupt(KvmVcpu *k)
 {
     CpuPort *p = &k->v->port;
@@ -291,9 +312,13 @@ static void describe(KvmVcpu *k, GString *out)
     X86Cpu *c = kvm_cpu(k);
     uint64_t at = x86_is_64(c) ? k->v->pc : (uint32_t)(c->seg[SEG_CS].base + k->v->pc);
     uint8_t code[15];
-    g_string_append_printf(out, "at %04x:%" PRIx64 " (linear %" PRIx64 "), flags %x, cr0 %" PRIx64 " cr2 %" PRIx64 " cr3 %" PRIx64 " cr4 %" PRIx64
-                           " efer %" PRIx64, c->seg[SEG_CS].sel, k->v->pc, at, x86_get_eflags(c), c->cr0, c->cr2, c->cr3, c->cr4, c->efer);
-    static const char *const names[16] = { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "8", "9", "10", "11", "12", "13", "14", "15" };
+    g_string_append_printf(out,
+                           "at %04x:%" PRIx64 " (linear %" PRIx64 "), flags %x, cr0 %" PRIx64 " cr2 %" PRIx64
+                           " cr3 %" PRIx64 " cr4 %" PRIx64 " efer %" PRIx64,
+                           c->seg[SEG_CS].sel, k->v->pc, at, x86_get_eflags(c), c->cr0, c->cr2, c->cr3, c->cr4,
+                           c->efer);
+    static const char *const names[16] = { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di",
+                                           "8",  "9",  "10", "11", "12", "13", "14", "15" };
     for (unsigned i = 0; i < (x86_lma(c) ? 16 : 8); i++)
         g_string_append_printf(out, ", r%s %" PRIx64, names[i], k->v->g[i]);
     g_string_append(out, ", code");
@@ -306,10 +331,27 @@ static void describe(KvmVcpu *k, GString *out)
 }
 
 const KvmArch kvm_x86_arch = {
-    .arch = "x86_64", .make_irqchip = kvm_x86_make_irqchip,
-    .vm_init = vm_init, .tune = tune, .fast = kvm_x86_fast, .before_vcpu = before_vcpu, .vcpu_init = vcpu_setup, .vcpu_free = vcpu_free, .put = put,
-    .get = kvm_x86_get, .get_late = get_late, .before_run = before_run, .after_run = after_run, .handle_exit = handle_exit, .describe = describe,
-    .follow = kvm_x86_follow, .may_follow = kvm_x86_may_follow, .kernel_has = kvm_x86_kernel_has,
-    .set_debug = kvm_x86_set_debug, .break_insn = { 0xcc }, .break_len = 1, .hard_points = 4,
+    .arch = "x86_64",
+    .make_irqchip = kvm_x86_make_irqchip,
+    .vm_init = vm_init,
+    .tune = tune,
+    .fast = kvm_x86_fast,
+    .before_vcpu = before_vcpu,
+    .vcpu_init = vcpu_setup,
+    .vcpu_free = vcpu_free,
+    .put = put,
+    .get = kvm_x86_get,
+    .get_late = get_late,
+    .before_run = before_run,
+    .after_run = after_run,
+    .handle_exit = handle_exit,
+    .describe = describe,
+    .follow = kvm_x86_follow,
+    .may_follow = kvm_x86_may_follow,
+    .kernel_has = kvm_x86_kernel_has,
+    .set_debug = kvm_x86_set_debug,
+    .break_insn = { 0xcc },
+    .break_len = 1,
+    .hard_points = 4,
 };
 KVM_ARCH_REGISTER(kvm_x86_arch)

@@ -23,7 +23,8 @@ typedef struct KvmX86 {
     bool xsave, xcrs, debugregs, events, mce;
     size_t area_size;   /* of XSAVE's image */
     uint8_t *area;
-    GByteArray *nested, *nested_reset; /* state of nested guests: as the kernel has it, as far as we know; after reset. NULL: none */
+    /* state of nested guests: as the kernel has it, as far as we know; after reset. NULL: none */
+    GByteArray *nested, *nested_reset;
     uint64_t deadline;  /* TSC deadline that the kernel's local APIC gets with the next state */
     bool deadline_due;
     struct { bool active, pending, inside_nmi, init; } smm; /* as the kernel has them, as far as we know */
@@ -36,10 +37,12 @@ static inline X86Cpu *kvm_cpu(KvmVcpu *k) { return x86_cpu(k->v); }
 extern const KvmArch kvm_x86_arch;
 
 /* kvm-extended.c */
-typedef uint32_t KvmX86Offer(uint32_t leaf, uint32_t sub, unsigned reg); /* a register of CPUID that the kernel offers */
+/* a register of CPUID that the kernel offers */
+typedef uint32_t KvmX86Offer(uint32_t leaf, uint32_t sub, unsigned reg);
 void kvm_x86_ext_read(X86ExtendedHost *host, KvmX86Offer *offer);
 bool kvm_x86_ext_before_vcpu(const X86Cpu *c, Error **errp);
-extern int (*kvm_x86_arch_prctl)(int code, unsigned long arg); /* arch_prctl(2); a test may put its own function in its place */
+/* arch_prctl(2); a test may put its own function in its place */
+extern int (*kvm_x86_arch_prctl)(int code, unsigned long arg);
 void kvm_x86_ask_for_tiles(void); /* before kvm_x86_read_host() and the process's first vCPU */
 bool kvm_x86_put_cet(KvmVcpu *k, Error **errp); /* what is no MSR of it */
 bool kvm_x86_get_cet(KvmVcpu *k, Error **errp);

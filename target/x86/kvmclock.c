@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The paravirtual clock that Linux knows from KVM (kernel documentation: virt/kvm/x86/msr.rst, cpuid.rst). The TSC here is an exact
- * multiple of the virtual clock, so one write of the page says it all; the guest need not measure the TSC against the PIT, which goes
- * wrong on a busy host.
+ * The paravirtual clock that Linux knows from KVM (kernel documentation: virt/kvm/x86/msr.rst, cpuid.rst). The TSC here
+ * is an exact multiple of the virtual clock, so one write of the page says it all; the guest need not measure the TSC
+ * against the PIT, which goes wrong on a busy host.
  */
 #include "base/clock.h"
 #include "target/x86/kvmclock.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM's paravirtual clock as guests see it: MSRs 4B564D00h, 4B564D01h and CPUID leaves 4000000xh. -cpu ...,kvm=off hides all of it. */
+/*
+ * KVM's paravirtual clock as guests see it: MSRs 4B564D00h, 4B564D01h and CPUID leaves 4000000xh. -cpu ...,kvm=off
+ * hides all of it.
+ */
 #ifndef TARGET_X86_KVMCLOCK_H
 #define TARGET_X86_KVMCLOCK_H
 

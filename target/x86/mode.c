@@ -60,7 +60,9 @@ static uint64_t segment_mode(const X86Cpu *c)
                                  : seg_needs_check(&c->seg[i], typed);
         m |= check ? X86_MODE_CHECK(i) : 0;
     }
-    /* 32-bit kernels leave the program's GS in place, null or not, and don't use it: one form of their code is enough. */
+    /*
+     * 32-bit kernels leave the program's GS in place, null or not, and don't use it: one form of their code is enough.
+     */
     if (typed && c->cpl < 3)
         m |= X86_MODE_CHECK(SEG_GS);
     return m;

@@ -14,7 +14,8 @@ struct X86Model {
     const char *model_id;
     const char *features;  /* added; "-x" takes away */
     bool all;              /* all that works: max, host */
-    const char *version;   /* the same by its version, "Haswell-v2"; NULL: it is the first, NAME-v1; "": it has none, or is one */
+    const char *
+        version; /* the same by its version, "Haswell-v2"; NULL: it is the first, NAME-v1; "": it has none, or is one */
 };
 
 extern const X86Model x86_models[];

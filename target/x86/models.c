@@ -36,7 +36,10 @@ const char *const *x86_model_names(void)
     return list;
 }
 
-static void __attribute__((constructor)) register_device_types(void) { cpu_slots_register_types(x86_model_names(), "x86_64-cpu"); }
+static void __attribute__((constructor)) register_device_types(void)
+{
+    cpu_slots_register_types(x86_model_names(), "x86_64-cpu");
+}
 
 static const X86Model *model_find(const char *name)
 {
@@ -150,8 +153,8 @@ static bool option_set(CpuOptions *o, unsigned i, const char *value, Error **err
             *(uint64_t *)at = n;
             return true;
         }
-        error_setf(errp, "-cpu: '%s=%s': the value must be a number from %" PRIu64 " to %" PRIu64, cpu_options[i].name, value,
-                   cpu_options[i].min, cpu_options[i].max);
+        error_setf(errp, "-cpu: '%s=%s': the value must be a number from %" PRIu64 " to %" PRIu64, cpu_options[i].name,
+                   value, cpu_options[i].min, cpu_options[i].max);
         return false;
     }
 }
@@ -215,19 +218,23 @@ static void warn_left_out(const uint32_t all[], const uint32_t plus[], const cha
             g_string_append_printf(names, "%s%s", names->len ? ", " : "", feature_name(i));
     }
     if (names->len)
-        warn_reportf("-cpu: model '%s' without what %s: %s", model, host ? "KVM does not offer here" : "the translator does not have", names->str);
+        warn_reportf("-cpu: model '%s' without what %s: %s", model,
+                     host ? "KVM does not offer here" : "the translator does not have", names->str);
 }
 
 /* Features asked for by name that don't work: a warning, an error with enforce. */
-static bool check_missing(const uint32_t plus[], const uint32_t all[], const CpuOptions *o, const char *model, bool quiet, Error **errp)
+static bool check_missing(const uint32_t plus[], const uint32_t all[], const CpuOptions *o, const char *model,
+                          bool quiet, Error **errp)
 {
     for (unsigned i = 0; i < X86_FW_COUNT * 32; i++) {
         uint32_t want = o->enforce ? all[i / 32] : plus[i / 32];
         if (!(want >> (i % 32) & 1) || available_features()[i / 32] >> (i % 32) & 1)
             continue;
         if (o->enforce) {
-            error_setf(errp, "-cpu: model '%s' with 'enforce': feature '%s' is not available; leave out 'enforce' or add '-%s'", model,
-                       feature_name(i), feature_name(i));
+            error_setf(
+                errp,
+                "-cpu: model '%s' with 'enforce': feature '%s' is not available; leave out 'enforce' or add '-%s'",
+                model, feature_name(i), feature_name(i));
             return false;
         }
         if (!quiet && o->check)
@@ -238,7 +245,10 @@ static bool check_missing(const uint32_t plus[], const uint32_t all[], const Cpu
     return true;
 }
 
-static const char *vendor_name(char vendor) { return vendor == 'A' ? "AuthenticAMD" : vendor == 'H' ? "HygonGenuine" : "GenuineIntel"; }
+static const char *vendor_name(char vendor)
+{
+    return vendor == 'A' ? "AuthenticAMD" : vendor == 'H' ? "HygonGenuine" : "GenuineIntel";
+}
 
 static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
 {
@@ -250,9 +260,16 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     c->signature = as_host && same ? host->signature : signature(family, model, stepping);
     g_strlcpy(c->vendor, o->vendor ? o->vendor : as_host ? host->vendor : vendor_name(m->vendor), sizeof(c->vendor));
     memset(c->model_id, 0, sizeof(c->model_id));
-    g_strlcpy(c->model_id, o->model_id ? o->model_id : as_host && host->model_id[0] ? host->model_id : m->model_id, sizeof(c->model_id));
+    g_strlcpy(c->model_id,
+              o->model_id                    ? o->model_id
+              : as_host && host->model_id[0] ? host->model_id
+                                             : m->model_id,
+              sizeof(c->model_id));
     bool lm = x86_has_feature(c, X86_FEATURE_LM);
-    c->phys_bits = o->phys_bits != UINT64_MAX ? (uint8_t)o->phys_bits : lm ? 40 : x86_has_feature(c, X86_FEATURE_PAE) ? 36 : 32;
+    c->phys_bits = o->phys_bits != UINT64_MAX            ? (uint8_t)o->phys_bits
+                   : lm                                  ? 40
+                   : x86_has_feature(c, X86_FEATURE_PAE) ? 36
+                                                         : 32;
     if (host && o->phys_bits == UINT64_MAX)
         c->phys_bits = as_host ? host->phys_bits : MIN(c->phys_bits, host->phys_bits);
     c->linear_bits = !lm ? 32 : x86_has_feature(c, X86_FEATURE_LA57) ? 57 : 48;
@@ -280,7 +297,9 @@ static void apply_numbers(X86Cpu *c, const X86Model *m, const CpuOptions *o)
     }
 }
 
-/* What named models have on paper and nobody gets without naming it, on any accelerator: 'enforce' does not ask for it. */
+/*
+ * What named models have on paper and nobody gets without naming it, on any accelerator: 'enforce' does not ask for it.
+ */
 static void hide_unless_asked(uint32_t words[], const X86Model *m)
 {
     for (unsigned i = 0; !m->all && i < 2; i++)
@@ -294,7 +313,8 @@ static bool no_pmu(const CpuOptions *o, bool quiet, Error **errp)
 {
     if (host || o->enforce) {
         error_setf(errp, "-cpu: 'pmu=on': %s; leave it out",
-                   host ? "this host's kernel gives guests no performance counters" : "performance counters are there with -accel kvm only");
+                   host ? "this host's kernel gives guests no performance counters"
+                        : "performance counters are there with -accel kvm only");
         return false;
     }
     if (!quiet)
@@ -310,7 +330,8 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         error_set_unknown(errp, "-cpu", parts[0] ? parts[0] : "", x86_model_names());
         return false;
     }
-    g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, .check = true, .kvm = true, .pmu = -1 };
+    g_auto(CpuOptions) o = { UINT64_MAX, UINT64_MAX, UINT64_MAX,    UINT64_MAX,  UINT64_MAX,
+                             UINT64_MAX, UINT64_MAX, .check = true, .kvm = true, .pmu = -1 };
     x86_hv_defaults(&o.hv);
     uint32_t words[X86_FW_COUNT] = { 0 }, plus[X86_FW_COUNT] = { 0 }, minus[X86_FW_COUNT] = { 0 };
     model_features(words, m);
@@ -337,7 +358,11 @@ bool x86_model_apply(X86Cpu *c, const char *text, bool quiet, Error **errp)
         c->feature[i] = words[i] & available_features()[i];
     x86_ext_filter(c->feature, host ? &host->extended : NULL, pmu);
     static const X86HypervHost no_hyperv;
-    if (!x86_hv_check(&o.hv, !host ? NULL : host->hyperv ? host->hyperv : &no_hyperv, x86_has_feature(c, X86_FEATURE_VMX), o.enforce, quiet, errp))
+    if (!x86_hv_check(&o.hv,
+                      !host          ? NULL
+                      : host->hyperv ? host->hyperv
+                                     : &no_hyperv,
+                      x86_has_feature(c, X86_FEATURE_VMX), o.enforce, quiet, errp))
         return false;
     c->hv = o.hv;
     c->model = m;
@@ -351,7 +376,8 @@ void x86_models_print_help(GString *out)
     g_string_append(out, "Available CPUs:\n");
     for (unsigned i = 0; i < x86_model_count; i++) {
         const char *version = versioned_name(&x86_models[i]);
-        g_string_append_printf(out, "  %-26s %s%s%s\n", x86_models[i].name, x86_models[i].desc, version ? ", the same as " : "", version ? version : "");
+        g_string_append_printf(out, "  %-26s %s%s%s\n", x86_models[i].name, x86_models[i].desc,
+                               version ? ", the same as " : "", version ? version : "");
     }
     g_string_append(out, "\nFeatures (NAME,+feature,-feature,feature=on|off), those that work here:\n ");
     unsigned column = 1;

@@ -226,7 +226,8 @@ static const Msr msrs[] = {
     { 0x4b564d03, 1, 1, "KVM steal time", F(kvm_steal_time), 0, 0, 0, X86_FEATURE_KVM_STEAL_TIME },
     { 0x4b564d04, 1, 1, "KVM paravirtual EOI", F(kvm_pv_eoi), 0, 0, 0, X86_FEATURE_KVM_PV_EOI },
     { 0x4b564d05, 1, 1, "KVM halt polling", F(kvm_poll_control), 0, 1, 0, X86_FEATURE_KVM_POLL_CONTROL },
-    { 0x4b564d06, 1, 1, "KVM asynchronous page faults: vector", F(kvm_async_pf_int), 0, 0, 0, X86_FEATURE_KVM_ASYNCPF_INT },
+    { 0x4b564d06, 1, 1, "KVM asynchronous page faults: vector", F(kvm_async_pf_int), 0, 0, 0,
+      X86_FEATURE_KVM_ASYNCPF_INT },
     { 0xc0000080, 1, 1, "IA32_EFER", NONE, 0, 0, 0, X86_FEATURE_NX, efer_read, efer_write },
     { 0xc0000081, 1, 1, "IA32_STAR", F(star), 0, 0, 0, X86_FEATURE_SYSCALL },
     { 0xc0000082, 1, 1, "IA32_LSTAR", F(lstar), 0, 0, MSR_CANONICAL, X86_FEATURE_LM },
@@ -320,7 +321,8 @@ bool x86_write_msr(X86Cpu *c, uint32_t number, uint64_t value)
     unsigned index;
     const Msr *m = find(c, number, &index);
     if (!m) {
-        log_guest_error("cpu", "write of unknown MSR %08x, value %016" PRIx64 ", at pc %016" PRIx64, number, value, c->v.pc);
+        log_guest_error("cpu", "write of unknown MSR %08x, value %016" PRIx64 ", at pc %016" PRIx64, number, value,
+                        c->v.pc);
         return false;
     }
     if (m->flags & MSR_RO || value & m->reserved || (m->flags & MSR_CANONICAL && !x86_canonical(c, value)))

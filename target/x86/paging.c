@@ -5,7 +5,16 @@
 #include "target/x86/models.h"
 #include "target/x86/tcg/translate.h"
 
-enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_PCD = 1 << 4, PTE_A = 1 << 5, PTE_D = 1 << 6, PTE_PS = 1 << 7, PTE_G = 1 << 8 };
+enum {
+    PTE_P = 1,
+    PTE_W = 2,
+    PTE_U = 4,
+    PTE_PCD = 1 << 4,
+    PTE_A = 1 << 5,
+    PTE_D = 1 << 6,
+    PTE_PS = 1 << 7,
+    PTE_G = 1 << 8
+};
 #define PTE_NX BIT(63)
 #define PTE_ADDR UINT64_C(0x000ffffffffff000)
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
@@ -82,8 +91,8 @@ static uint32_t walk_32(X86Cpu *c, uint32_t va, Walk *w)
 /* 64-bit entries from `level` (5..2) down; `table` is the first table. */
 static uint32_t walk_64(X86Cpu *c, uint64_t va, unsigned level, hwaddr table, bool pae, Walk *w)
 {
-    uint64_t reserved = (c->phys_bits < 52 ? PTE_ADDR & ~bits_mask(c->phys_bits) : 0) | (c->efer & EFER_NXE ? 0 : PTE_NX) |
-                        (pae ? UINT64_C(0x7ff0000000000000) : 0);
+    uint64_t reserved = (c->phys_bits < 52 ? PTE_ADDR & ~bits_mask(c->phys_bits) : 0) |
+                        (c->efer & EFER_NXE ? 0 : PTE_NX) | (pae ? UINT64_C(0x7ff0000000000000) : 0);
     w->entry_size = 8;
     for (;; level--) {
         unsigned shift = 12 + (level - 1) * 9;
@@ -158,7 +167,9 @@ bool x86_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
     X86Cpu *c = x86_cpu(v);
     if (!(c->cr0 & CR0_PG)) {
         hwaddr page = va & 0xfffff000;
-        *out = (WalkResult){ .phys = a20(c, page), .page_bits = 12, .readable = true, .writable = true, .executable = true };
+        *out = (WalkResult){
+            .phys = a20(c, page), .page_bits = 12, .readable = true, .writable = true, .executable = true
+        };
         return true;
     }
     if (x86_lma(c) && !x86_canonical(c, va)) {
@@ -190,7 +201,7 @@ bool x86_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, 
     if (!(w.pte[w.count - 1] & PTE_D) && (probe || kind != ACCESS_WRITE))
         out->writable = false; /* the first write comes back here and sets D */
     out->phys = a20(c, w.page | (va & bits_mask(w.page_bits) & TCG_PAGE_MASK));
-    log_printf(LOG_MMU, "walk: va %016" PRIx64 " kind %u bank %u -> %016" PRIx64 " bits %u w %u x %u g %u\n", va, kind, bank,
-               out->phys, out->page_bits, out->writable, out->executable, out->global);
+    log_printf(LOG_MMU, "walk: va %016" PRIx64 " kind %u bank %u -> %016" PRIx64 " bits %u w %u x %u g %u\n", va, kind,
+               bank, out->phys, out->page_bits, out->writable, out->executable, out->global);
     return true;
 }

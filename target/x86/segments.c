@@ -73,7 +73,9 @@ void x86_set_real_seg(X86Cpu *c, unsigned seg, uint16_t sel)
 
 X86Seg x86_vm86_seg(uint16_t sel)
 {
-    return (X86Seg){ .base = (uint32_t)sel << 4, .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DPL, .sel = sel };
+    return (X86Seg){
+        .base = (uint32_t)sel << 4, .limit = 0xffff, .attr = SEG_P | SEG_S | SEG_W | SEG_A | SEG_DPL, .sel = sel
+    };
 }
 
 X86Seg x86_flat_seg(uint16_t sel, uint32_t attr)

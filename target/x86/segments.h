@@ -6,8 +6,20 @@
 #include "target/x86/cpu.h"
 
 /* System descriptor types (SDM vol. 3, table 3-2) */
-enum { DESC_TSS16 = 1, DESC_LDT = 2, DESC_TSS16_BUSY = 3, DESC_CALL16 = 4, DESC_TASK_GATE = 5, DESC_INT16 = 6, DESC_TRAP16 = 7,
-       DESC_TSS32 = 9, DESC_TSS32_BUSY = 11, DESC_CALL32 = 12, DESC_INT32 = 14, DESC_TRAP32 = 15 };
+enum {
+    DESC_TSS16 = 1,
+    DESC_LDT = 2,
+    DESC_TSS16_BUSY = 3,
+    DESC_CALL16 = 4,
+    DESC_TASK_GATE = 5,
+    DESC_INT16 = 6,
+    DESC_TRAP16 = 7,
+    DESC_TSS32 = 9,
+    DESC_TSS32_BUSY = 11,
+    DESC_CALL32 = 12,
+    DESC_INT32 = 14,
+    DESC_TRAP32 = 15
+};
 
 /* A descriptor as it stands in its table; `attr` is the attribute part of hi. */
 typedef struct X86Desc {
@@ -68,7 +80,8 @@ void x86_tss_stack(X86Cpu *c, unsigned cpl, unsigned ist, uint16_t *ss, uint64_t
 
 /* Task switch to the TSS `sel` (its descriptor checked by the caller for type and presence). */
 typedef enum X86TaskSwitch { TASK_JMP, TASK_CALL, TASK_INT, TASK_IRET } X86TaskSwitch;
-void x86_task_switch(X86Cpu *c, uint16_t sel, const X86Desc *d, X86TaskSwitch kind, uint64_t next_pc, bool has_error, uint32_t error);
+void x86_task_switch(X86Cpu *c, uint16_t sel, const X86Desc *d, X86TaskSwitch kind, uint64_t next_pc, bool has_error,
+                     uint32_t error);
 /* Through a task gate or straight: checks, then the switch. */
 void x86_task_enter(X86Cpu *c, uint16_t sel, X86TaskSwitch kind, uint64_t next_pc, bool has_error, uint32_t error);
 

@@ -8,9 +8,28 @@
 
 enum { SAVE_BASE = 0xfe00, /* from SMBASE */ SAVE_SIZE = 0x200, SMM_REVISION = 0x20064 };
 /* Offsets within the save area */
-enum { S_SEG = 0x000, S_GDTR = 0x060, S_LDTR = 0x070, S_IDTR = 0x080, S_TR = 0x090, S_IO_RESTART = 0x0c8, S_HALT_RESTART = 0x0c9,
-       S_NMI_BLOCKED = 0x0ca, S_CPL = 0x0cb, S_EFER = 0x0d0, S_REVISION = 0x0fc, S_SMBASE = 0x100, S_CR4 = 0x148, S_CR3 = 0x150,
-       S_CR0 = 0x158, S_DR7 = 0x160, S_DR6 = 0x168, S_RFLAGS = 0x170, S_RIP = 0x178, S_GPR = 0x1f8 /* RAX; downwards */ };
+enum {
+    S_SEG = 0x000,
+    S_GDTR = 0x060,
+    S_LDTR = 0x070,
+    S_IDTR = 0x080,
+    S_TR = 0x090,
+    S_IO_RESTART = 0x0c8,
+    S_HALT_RESTART = 0x0c9,
+    S_NMI_BLOCKED = 0x0ca,
+    S_CPL = 0x0cb,
+    S_EFER = 0x0d0,
+    S_REVISION = 0x0fc,
+    S_SMBASE = 0x100,
+    S_CR4 = 0x148,
+    S_CR3 = 0x150,
+    S_CR0 = 0x158,
+    S_DR7 = 0x160,
+    S_DR6 = 0x168,
+    S_RFLAGS = 0x170,
+    S_RIP = 0x178,
+    S_GPR = 0x1f8 /* RAX; downwards */
+};
 
 static void put_seg(uint8_t *at, const X86Seg *s)
 {
@@ -23,7 +42,9 @@ static void put_seg(uint8_t *at, const X86Seg *s)
 static X86Seg get_seg(const uint8_t *at)
 {
     uint32_t attr = load_le16(at + 2);
-    return (X86Seg){ .sel = load_le16(at), .attr = (attr & 0xff) << 8 | (attr & 0xf00) << 12, .limit = load_le32(at + 4),
+    return (X86Seg){ .sel = load_le16(at),
+                     .attr = (attr & 0xff) << 8 | (attr & 0xf00) << 12,
+                     .limit = load_le32(at + 4),
                      .base = load_le64(at + 8) };
 }
 

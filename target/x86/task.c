@@ -119,7 +119,8 @@ static void push_error(X86Cpu *c, const TssLayout *l, uint32_t error)
     c->v.g[RSP] = x86_stack_rsp(&s, c->v.g[RSP]);
 }
 
-void x86_task_switch(X86Cpu *c, uint16_t sel, const X86Desc *d, X86TaskSwitch kind, uint64_t next_pc, bool has_error, uint32_t error)
+void x86_task_switch(X86Cpu *c, uint16_t sel, const X86Desc *d, X86TaskSwitch kind, uint64_t next_pc, bool has_error,
+                     uint32_t error)
 {
     X86Seg next = x86_desc_seg(sel, d);
     const TssLayout *from = layout_of(c->seg[SEG_TR].attr), *to = layout_of(next.attr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The least that KVM needs to run the ROM of tests/bench/exits: memory, a vCPU, and KVM_RUN again after each exit. What it takes for a
- * round trip is the kernel's. Ends with status 33 when the guest writes to port 0xf4.
+ * The least that KVM needs to run the ROM of tests/bench/exits: memory, a vCPU, and KVM_RUN again after each exit. What
+ * it takes for a round trip is the kernel's. Ends with status 33 when the guest writes to port 0xf4.
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -12,15 +12,26 @@
 
 enum { ROM = 0x10000, LOW = 0xf0000, MIB = 1 << 20, RAM = 64 * MIB, TSS = 0xfeffd000, END_PORT = 0xf4, END = 33 };
 
-static void *memory(size_t size) { return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+static void *memory(size_t size)
+{
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
 
 static int make_slots(int vm, unsigned char *ram, unsigned char *rom)
 {
     struct kvm_userspace_memory_region r[] = {
         { .slot = 0, .guest_phys_addr = 0, .memory_size = LOW, .userspace_addr = (__u64)ram },
-        { .slot = 1, .guest_phys_addr = LOW, .memory_size = ROM, .userspace_addr = (__u64)rom, .flags = KVM_MEM_READONLY },
+        { .slot = 1,
+          .guest_phys_addr = LOW,
+          .memory_size = ROM,
+          .userspace_addr = (__u64)rom,
+          .flags = KVM_MEM_READONLY },
         { .slot = 2, .guest_phys_addr = MIB, .memory_size = RAM - MIB, .userspace_addr = (__u64)ram + MIB },
-        { .slot = 3, .guest_phys_addr = 0x100000000 - ROM, .memory_size = ROM, .userspace_addr = (__u64)rom, .flags = KVM_MEM_READONLY },
+        { .slot = 3,
+          .guest_phys_addr = 0x100000000 - ROM,
+          .memory_size = ROM,
+          .userspace_addr = (__u64)rom,
+          .flags = KVM_MEM_READONLY },
     };
     for (unsigned i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
         if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &r[i]) < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preloaded into an emulator: what it does itself for an access of the guest. When a vCPU comes out of KVM_RUN with the RTC's data port or
- * the HPET's counter for the first time, KVM_RUN comes back at once EXIT_SHIM_ROUNDS times with the same exit, without the kernel; then
- * the time and the system calls of one are printed, and the process ends.
+ * Preloaded into an emulator: what it does itself for an access of the guest. When a vCPU comes out of KVM_RUN with the
+ * RTC's data port or the HPET's counter for the first time, KVM_RUN comes back at once EXIT_SHIM_ROUNDS times with the
+ * same exit, without the kernel; then the time and the system calls of one are printed, and the process ends.
  */
 #include <linux/kvm.h>
 #include <stdarg.h>
@@ -72,4 +72,7 @@ void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
     return p;
 }
 
-void *mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offset) { return mmap(at, size, prot, flags, fd, offset); }
+void *mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+    return mmap(at, size, prot, flags, fd, offset);
+}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs beside a model: two threads write at random while images are streamed, committed, mirrored, backed up and given overlays. */
+/*
+ * Jobs beside a model: two threads write at random while images are streamed, committed, mirrored, backed up and given
+ * overlays.
+ */
 #include <glib/gstdio.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -39,7 +42,10 @@ static void done(BlkRequest *r, int error)
 static int guest_write(uint64_t at, void *buf, size_t len)
 {
     struct iovec iov = { buf, len };
-    Waiting w = { .r = { .op = BLK_WRITE, .offset = at, .bytes = len, .iov = &iov, .iovcnt = 1, .done = done, .opaque = &w }, .error = 1 };
+    Waiting w = {
+        .r = { .op = BLK_WRITE, .offset = at, .bytes = len, .iov = &iov, .iovcnt = 1, .done = done, .opaque = &w },
+        .error = 1
+    };
     pthread_mutex_init(&w.lock, NULL);
     pthread_cond_init(&w.done, NULL);
     blk_submit(drive, &w.r);
@@ -280,7 +286,10 @@ static void test_mirror(const void *options)
     }
 }
 
-/* A ready mirror that is cancelled is the drive as it was then; a job that is cancelled before leaves the drive as it is. */
+/*
+ * A ready mirror that is cancelled is the drive as it was then; a job that is cancelled before leaves the drive as it
+ * is.
+ */
 static void test_cancel(const void *options)
 {
     begin(options);
@@ -307,7 +316,8 @@ static void test_cancel(const void *options)
 
 static void test_backup(const void *options)
 {
-    for (unsigned how = 0; how < 3; how++) { /* of the image alone, of all, of all and compressed into an image that is there */
+    /* of the image alone, of all, of all and compressed into an image that is there */
+    for (unsigned how = 0; how < 3; how++) {
         begin(options);
         g_autofree char *file = path("copy");
         if (how == 2)
@@ -316,7 +326,12 @@ static void test_backup(const void *options)
         for (unsigned i = 0; i < WRITERS; i++)
             pthread_mutex_lock(&writer[i].lock);
         memcpy(then, model, SIZE);
-        job(&(BlockJobSpec){ .type = JOB_BACKUP, .target = file, .full = how, .existing = how == 2, .compress = how == 2, .speed = 40 << 20 });
+        job(&(BlockJobSpec){ .type = JOB_BACKUP,
+                             .target = file,
+                             .full = how,
+                             .existing = how == 2,
+                             .compress = how == 2,
+                             .speed = 40 << 20 });
         for (unsigned i = 0; i < WRITERS; i++)
             pthread_mutex_unlock(&writer[i].lock);
         until_done();
@@ -366,10 +381,12 @@ static void test_errors(void)
 
 int main(int argc, char **argv)
 {
-    static const char *const options[] = { "", "cluster_size=4k", "extended_l2=on", "lazy_refcounts=on,refcount_bits=64" };
-    static const struct { const char *name; void (*fn)(const void *options); } tests[] = {
-        { "stream", test_stream }, { "commit", test_commit }, { "commit-now", test_commit_now }, { "mirror", test_mirror },
-        { "cancel", test_cancel }, { "backup", test_backup }, { "overlays", test_overlays } };
+    static const char *const options[] = { "", "cluster_size=4k", "extended_l2=on",
+                                           "lazy_refcounts=on,refcount_bits=64" };
+    static const struct { const char *name; void (*fn)(const void *options);
+    } tests[] = { { "stream", test_stream },    { "commit", test_commit }, { "commit-now", test_commit_now },
+                  { "mirror", test_mirror },    { "cancel", test_cancel }, { "backup", test_backup },
+                  { "overlays", test_overlays } };
     g_test_init(&argc, &argv, NULL);
     evloop_init();
     folder = g_dir_make_tmp("rhea-jobs-XXXXXX", NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random operations on an image beside a model of its contents in memory; now and then the image is closed, opened and checked, by
- * our own check and by qemu-img where that is installed.
+ * Random operations on an image beside a model of its contents in memory; now and then the image is closed, opened and
+ * checked, by our own check and by qemu-img where that is installed.
  *
- *   random-io [--seed N] [--count N] [--format qcow2] [-o OPTION=VALUE,...] [--backing] [--bitmap] [--data-file] [--no-compress] [--keep FILE]
+ *   random-io [--seed N] [--count N] [--format qcow2] [-o OPTION=VALUE,...] [--backing] [--bitmap] [--data-file]
+ * [--no-compress] [--keep FILE]
  */
 #include <malloc.h>
 #include <inttypes.h>
@@ -16,7 +17,14 @@
 #include "block/block.h"
 
 #define SECRET "--object secret,id=key,data=12345678"
-enum { DISK = 24 << 20, REQUEST_MAX = 300 * 1024, SNAPSHOTS = 3, STATE_MAX = 1 << 20, GRANULE = 32768, GRANULES = 2 * DISK / GRANULE };
+enum {
+    DISK = 24 << 20,
+    REQUEST_MAX = 300 * 1024,
+    SNAPSHOTS = 3,
+    STATE_MAX = 1 << 20,
+    GRANULE = 32768,
+    GRANULES = 2 * DISK / GRANULE
+};
 
 enum { NO, YES, EITHER };
 
@@ -36,18 +44,23 @@ typedef struct Run {
     uint8_t *saved[SNAPSHOTS];
     uint64_t saved_size[SNAPSHOTS], state[SNAPSHOTS];
     bool taken[SNAPSHOTS];
-    uint8_t dirty[GRANULES]; /* what the bitmap must say: NO, YES, or either of a discard that need not have changed all of its range */
+    /* what the bitmap must say: NO, YES, or either of a discard that need not have changed all of its range */
+    uint8_t dirty[GRANULES];
     uint64_t refused; /* snapshots that narrow refcounts can't hold */
     BlockNode *n;
 } Run;
 
 static G_NORETURN void fail(Run *r, const char *what, Error *err)
 {
-    printf("not ok 1 %s: %s%s%s (seed %" G_GUINT64_FORMAT ")\n", r->format, what, err ? ": " : "", err ? err->message : "", (guint64)r->seed);
+    printf("not ok 1 %s: %s%s%s (seed %" G_GUINT64_FORMAT ")\n", r->format, what, err ? ": " : "",
+           err ? err->message : "", (guint64)r->seed);
     exit(1);
 }
 
-static uint64_t pick(Run *r, uint64_t n) { return n ? ((uint64_t)g_rand_int(r->rand) << 20 ^ g_rand_int(r->rand)) % n : 0; }
+static uint64_t pick(Run *r, uint64_t n)
+{
+    return n ? ((uint64_t)g_rand_int(r->rand) << 20 ^ g_rand_int(r->rand)) % n : 0;
+}
 
 static bool has_option(const Run *r, const char *text) { return r->options && strstr(r->options, text); }
 
@@ -55,7 +68,9 @@ static bool has_option(const Run *r, const char *text) { return r->options && st
 static const char *key_option(const Run *r)
 {
     const char *options = r->options ? r->options : "";
-    return strstr(options, "encrypt.key-secret") ? "encrypt.key-secret" : strstr(options, "key-secret") ? "key-secret" : NULL;
+    return strstr(options, "encrypt.key-secret") ? "encrypt.key-secret"
+           : strstr(options, "key-secret")       ? "key-secret"
+                                                 : NULL;
 }
 
 static void open_image(Run *r)
@@ -102,8 +117,10 @@ static void check_image(Run *r, bool last)
     }
     block_unref(n);
     if (judged(r, last)) {
-        g_autofree char *command = g_strdup_printf("qemu-img check -q %s --image-opts driver=%s,file.filename='%s'%s%s%s >&2", SECRET, r->format, r->path,
-                                                   key_option(r) ? "," : "", key_option(r) ? key_option(r) : "", key_option(r) ? "=key" : "");
+        g_autofree char *command =
+            g_strdup_printf("qemu-img check -q %s --image-opts driver=%s,file.filename='%s'%s%s%s >&2", SECRET,
+                            r->format, r->path, key_option(r) ? "," : "", key_option(r) ? key_option(r) : "",
+                            key_option(r) ? "=key" : "");
         if (has_check(r) && system(command))
             fail(r, "qemu-img check finds faults", NULL);
     }
@@ -117,9 +134,10 @@ static void compare_image(Run *r)
     g_autofree char *twin = g_strdup_printf("%s.twin", r->path);
     if (!g_file_set_contents(twin, (char *)r->model, (gssize)r->size, NULL))
         fail(r, "twin can't be written", NULL);
-    g_autofree char *command = g_strdup_printf("qemu-img compare -q %s --image-opts driver=%s,file.filename='%s'%s%s%s driver=raw,file.filename='%s' >&2",
-                                               SECRET, r->format, r->path, key_option(r) ? "," : "", key_option(r) ? key_option(r) : "",
-                                               key_option(r) ? "=key" : "", twin);
+    g_autofree char *command = g_strdup_printf(
+        "qemu-img compare -q %s --image-opts driver=%s,file.filename='%s'%s%s%s driver=raw,file.filename='%s' >&2",
+        SECRET, r->format, r->path, key_option(r) ? "," : "", key_option(r) ? key_option(r) : "",
+        key_option(r) ? "=key" : "", twin);
     if (system(command))
         fail(r, "qemu-img reads other contents", NULL);
     unlink(twin);
@@ -195,7 +213,8 @@ static void read_and_compare(Run *r, uint64_t at, uint64_t len)
         uint64_t i = 0;
         while (r->buf[i] == r->model[at + i])
             i++;
-        printf("# offset 0x%" G_GINT64_MODIFIER "x: 0x%02x, expected 0x%02x\n", (guint64)(at + i), r->buf[i], r->model[at + i]);
+        printf("# offset 0x%" G_GINT64_MODIFIER "x: 0x%02x, expected 0x%02x\n", (guint64)(at + i), r->buf[i],
+               r->model[at + i]);
         fail(r, "contents", NULL);
     }
 }
@@ -270,7 +289,10 @@ static void discard(Run *r, uint64_t at, uint64_t len)
 }
 
 /* Refcounts of few bits can't hold every snapshot: being refused must leave the image as it was. */
-static bool narrow(const Run *r) { return has_option(r, "refcount_bits=2") || has_option(r, "refcount_bits=4") || has_option(r, "refcount_bits=8"); }
+static bool narrow(const Run *r)
+{
+    return has_option(r, "refcount_bits=2") || has_option(r, "refcount_bits=4") || has_option(r, "refcount_bits=8");
+}
 
 static void refused(Run *r, const char *what, Error *err)
 {
@@ -445,7 +467,8 @@ static void choose(Run *r, bool no_compress, bool data_file)
 
 static char *make_folder(void)
 {
-    char *dir = g_strdup("/dev/shm/rhea-block-XXXXXX"); /* in memory: flushes of a disk would take nearly all the time */
+    /* in memory: flushes of a disk would take nearly all the time */
+    char *dir = g_strdup("/dev/shm/rhea-block-XXXXXX");
     if (!getenv("TMPDIR") && g_mkdtemp(dir))
         return dir;
     g_free(dir);
@@ -481,7 +504,8 @@ static void finish(Run *r, const char *data_file)
     compare_image(r);
     g_autofree char *data = NULL;
     gsize len;
-    if (has_option(r, "data_file_raw=on") && (!g_file_get_contents(data_file, &data, &len, NULL) || len < r->size || memcmp(data, r->model, r->size)))
+    if (has_option(r, "data_file_raw=on") &&
+        (!g_file_get_contents(data_file, &data, &len, NULL) || len < r->size || memcmp(data, r->model, r->size)))
         fail(r, "the raw data file holds other contents", NULL);
 }
 
@@ -491,13 +515,16 @@ int main(int argc, char **argv)
     gchar *where = NULL;
     gint64 seed = 1, count = 1000;
     gboolean backing = FALSE, no_compress = FALSE, bitmap = FALSE, data_file = FALSE;
-    const GOptionEntry entries[] = {
-        { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N" }, { "count", 0, 0, G_OPTION_ARG_INT64, &count, "", "N" },
-        { "format", 0, 0, G_OPTION_ARG_STRING, &r.format, "", "F" }, { "options", 'o', 0, G_OPTION_ARG_STRING, &r.options, "", "O" },
-        { "backing", 0, 0, G_OPTION_ARG_NONE, &backing, "", NULL }, { "keep", 0, 0, G_OPTION_ARG_STRING, &where, "", "FILE" },
-        { "bitmap", 0, 0, G_OPTION_ARG_NONE, &bitmap, "", NULL }, { "data-file", 0, 0, G_OPTION_ARG_NONE, &data_file, "", NULL },
-        { "no-compress", 0, 0, G_OPTION_ARG_NONE, &no_compress, "", NULL }, { NULL }
-    };
+    const GOptionEntry entries[] = { { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N" },
+                                     { "count", 0, 0, G_OPTION_ARG_INT64, &count, "", "N" },
+                                     { "format", 0, 0, G_OPTION_ARG_STRING, &r.format, "", "F" },
+                                     { "options", 'o', 0, G_OPTION_ARG_STRING, &r.options, "", "O" },
+                                     { "backing", 0, 0, G_OPTION_ARG_NONE, &backing, "", NULL },
+                                     { "keep", 0, 0, G_OPTION_ARG_STRING, &where, "", "FILE" },
+                                     { "bitmap", 0, 0, G_OPTION_ARG_NONE, &bitmap, "", NULL },
+                                     { "data-file", 0, 0, G_OPTION_ARG_NONE, &data_file, "", NULL },
+                                     { "no-compress", 0, 0, G_OPTION_ARG_NONE, &no_compress, "", NULL },
+                                     { NULL } };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_option_context_add_main_entries(context, entries, NULL);
     Error *err = NULL;
@@ -520,7 +547,8 @@ int main(int argc, char **argv)
     r.model = g_malloc0(DISK * 2);
     r.buf = g_malloc(4 << 20);
     r.size = DISK;
-    printf("1..1\n# seed %" G_GUINT64_FORMAT ", qemu-img %s\n", (guint64)r.seed, qemu ? "checks too" : "is not installed");
+    printf("1..1\n# seed %" G_GUINT64_FORMAT ", qemu-img %s\n", (guint64)r.seed,
+           qemu ? "checks too" : "is not installed");
     set_up(&r, data);
     for (uint64_t i = 0; i < r.count; i++)
         step(&r);
@@ -531,6 +559,7 @@ int main(int argc, char **argv)
         if (system(remove))
             return 1;
     }
-    printf("# reopened %" PRIu64 " times, %" PRIu64 " snapshots refused\nok 1 %s %s\n", r.reopened, r.refused, r.format, r.options ? r.options : "");
+    printf("# reopened %" PRIu64 " times, %" PRIu64 " snapshots refused\nok 1 %s %s\n", r.reopened, r.refused, r.format,
+           r.options ? r.options : "");
     return 0;
 }

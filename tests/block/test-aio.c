@@ -48,7 +48,8 @@ static void slot_done(BlkRequest *r, int error)
 
 static void slot_next(Slot *s)
 {
-    static const BlkOp ops[] = { BLK_READ, BLK_READ, BLK_READ, BLK_READ, BLK_WRITE, BLK_WRITE, BLK_WRITE, BLK_FLUSH, BLK_WRITE_ZEROES, BLK_WRITE_ZEROES };
+    static const BlkOp ops[] = { BLK_READ,  BLK_READ,  BLK_READ,  BLK_READ,         BLK_WRITE,
+                                 BLK_WRITE, BLK_WRITE, BLK_FLUSH, BLK_WRITE_ZEROES, BLK_WRITE_ZEROES };
     BlkOp op = ops[g_rand_int_range(s->rand, 0, ARRAY_LEN(ops))];
     unsigned unit = g_rand_boolean(s->rand) ? 4096 : 512;
     uint64_t from = (uint64_t)g_rand_int_range(s->rand, 0, SLOT / (int)unit) * unit;
@@ -65,8 +66,14 @@ static void slot_next(Slot *s)
     s->iov[0] = (struct iovec){ s->buf, cut };
     s->iov[1] = (struct iovec){ s->buf + cut, s->bytes - cut };
     s->over = false;
-    s->req = (BlkRequest){ .op = op, .flags = g_rand_boolean(s->rand) ? BLOCK_REQ_MAY_UNMAP : 0, .offset = s->offset, .bytes = op == BLK_FLUSH ? 0 : s->bytes,
-                           .iov = cut ? s->iov : s->iov + 1, .iovcnt = cut ? 2 : 1, .done = slot_done, .opaque = s };
+    s->req = (BlkRequest){ .op = op,
+                           .flags = g_rand_boolean(s->rand) ? BLOCK_REQ_MAY_UNMAP : 0,
+                           .offset = s->offset,
+                           .bytes = op == BLK_FLUSH ? 0 : s->bytes,
+                           .iov = cut ? s->iov : s->iov + 1,
+                           .iovcnt = cut ? 2 : 1,
+                           .done = slot_done,
+                           .opaque = s };
     blk_submit(s->blk, &s->req);
 }
 
@@ -119,7 +126,11 @@ static uint64_t run(const char *path, const char *format, bool direct, Uring *ri
     Slot slot[SLOTS];
     memset(slot, 0, sizeof slot);
     for (unsigned i = 0; i < SLOTS; i++) {
-        slot[i] = (Slot){ .blk = b, .number = i, .buf = g_aligned_alloc0(1, SLOT, 4096), .model = g_malloc0(SLOT), .rand = g_rand_new_with_seed(i + 1) };
+        slot[i] = (Slot){ .blk = b,
+                          .number = i,
+                          .buf = g_aligned_alloc0(1, SLOT, 4096),
+                          .model = g_malloc0(SLOT),
+                          .rand = g_rand_new_with_seed(i + 1) };
         pthread_mutex_init(&slot[i].lock, NULL);
         pthread_cond_init(&slot[i].ended, NULL);
         block_pread(n, (uint64_t)i * SLOT, slot[i].model, SLOT);

@@ -24,7 +24,9 @@ static void medium_changed(void *opaque, bool present)
 static void eject_request(void *opaque, bool force) { ((Drive *)opaque)->asked++; }
 static bool medium_locked(void *opaque) { return ((Drive *)opaque)->locked; }
 static void resized(void *opaque) { ((Drive *)opaque)->resized++; }
-static const BlkDeviceOps cd_ops = { .medium_changed = medium_changed, .eject_request = eject_request, .medium_locked = medium_locked };
+static const BlkDeviceOps cd_ops = { .medium_changed = medium_changed,
+                                     .eject_request = eject_request,
+                                     .medium_locked = medium_locked };
 static const BlkDeviceOps disk_ops = { .resized = resized };
 
 static BlockNode *memory_node(uint64_t size)
@@ -61,7 +63,8 @@ static int request(BlockBackend *b, BlkOp op, uint64_t offset, size_t len)
 {
     g_autofree uint8_t *buf = g_malloc0(len);
     struct iovec iov = { buf, len };
-    Wait w = { .req = { .op = op, .offset = offset, .bytes = len, .iov = &iov, .iovcnt = 1, .done = done, .opaque = &w } };
+    Wait w = { .req = {
+                   .op = op, .offset = offset, .bytes = len, .iov = &iov, .iovcnt = 1, .done = done, .opaque = &w } };
     blk_submit(b, &w.req);
     pthread_mutex_lock(&w.lock);
     while (!w.over)
@@ -154,7 +157,10 @@ static BlockBackend *limited(const char *name, const char *group)
     return b;
 }
 
-/* Seconds that `count` requests one after the other take by the limits alone: the clock of the test moves when a request waits. */
+/*
+ * Seconds that `count` requests one after the other take by the limits alone: the clock of the test moves when a
+ * request waits.
+ */
 static double seconds_for(ThrottleBuckets *b, const ThrottleConfig *c, bool write, unsigned count, uint64_t bytes)
 {
     int64_t start = b->last_ns, now = start;
@@ -282,7 +288,10 @@ static gpointer flush_image(gpointer unused)
     g_assert_cmpint(block_flush(flushed), ==, 0);
     return NULL;
 }
-static int slow_preadv(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count) { return block_preadv(n->file, at, iov, count); }
+static int slow_preadv(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count)
+{
+    return block_preadv(n->file, at, iov, count);
+}
 static int slow_pwritev(BlockNode *n, uint64_t at, uint64_t len, const struct iovec *iov, int count, unsigned flags)
 {
     return block_pwritev(n->file, at, iov, count, flags);
@@ -312,14 +321,20 @@ static bool slow_open(BlockNode *n, Opts *options, Error **errp)
     n->size = n->file->size;
     return true;
 }
-static const BlockDriver slow_driver = { .name = "test-slow", .desc = "flushes slowly", .open = slow_open, .preadv = slow_preadv,
-                                         .pwritev = slow_pwritev, .preadv_nowait = slow_nowait, .flush = slow_flush };
+static const BlockDriver slow_driver = { .name = "test-slow",
+                                         .desc = "flushes slowly",
+                                         .open = slow_open,
+                                         .preadv = slow_preadv,
+                                         .pwritev = slow_pwritev,
+                                         .preadv_nowait = slow_nowait,
+                                         .flush = slow_flush };
 BLOCK_DRIVER_REGISTER(slow_driver)
 
 static void test_flush_aside(void)
 {
     Error *err = NULL;
-    g_autofree char *folder = g_dir_make_tmp("rhea-backend-XXXXXX", NULL), *image = g_build_filename(folder, "a.qcow2", NULL);
+    g_autofree char *folder = g_dir_make_tmp("rhea-backend-XXXXXX", NULL),
+                    *image = g_build_filename(folder, "a.qcow2", NULL);
     g_autofree char *text = g_strdup_printf("driver=qcow2,file.driver=test-slow,file.file.filename=%s", image);
     uint8_t buf[4096];
     memset(buf, 0x5a, sizeof buf);
@@ -373,7 +388,10 @@ static void test_guessed(void)
     unlink(file);
 }
 
-/* Requests of the last seconds: how long they took; what failed counts if that is wanted; what nobody asked for is not there. */
+/*
+ * Requests of the last seconds: how long they took; what failed counts if that is wanted; what nobody asked for is not
+ * there.
+ */
 static void test_statistics(void)
 {
     Error *err = NULL;
@@ -427,7 +445,8 @@ static void test_many_zeroes(void)
 {
     const uint64_t size = 3ull << 30, step = 64 << 20;
     Error *err = NULL;
-    g_autofree char *folder = g_dir_make_tmp("rhea-zeroes-XXXXXX", &err), *base = g_build_filename(folder, "base", NULL);
+    g_autofree char *folder = g_dir_make_tmp("rhea-zeroes-XXXXXX", &err),
+                    *base = g_build_filename(folder, "base", NULL);
     g_autofree char *image = g_build_filename(folder, "image", NULL);
     g_assert_no_error(err);
     g_autoptr(Opts) o = opts_parse("cluster_size=4k,table_size=2,backing_fmt=raw", NULL, &err);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel of kvm-fake.h: what KVM's calls do, as far as a vCPU's state goes (kernel documentation: virt/kvm/api.rst). */
+/*
+ * The kernel of kvm-fake.h: what KVM's calls do, as far as a vCPU's state goes (kernel documentation:
+ * virt/kvm/api.rst).
+ */
 #include "tests/cpu/kvm-fake.h"
 #include "tests/device/whole-state.h"
 
@@ -36,7 +39,10 @@ static struct kvm_cpuid_entry2 *find_leaf(struct kvm_cpuid2 *in, uint32_t leaf, 
     return NULL;
 }
 
-const struct kvm_cpuid_entry2 *fake_leaf(uint32_t leaf, uint32_t sub) { return fake.guest ? find_leaf(fake.guest, leaf, sub) : NULL; }
+const struct kvm_cpuid_entry2 *fake_leaf(uint32_t leaf, uint32_t sub)
+{
+    return fake.guest ? find_leaf(fake.guest, leaf, sub) : NULL;
+}
 
 void fake_offer(uint32_t leaf, uint32_t sub, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 {
@@ -45,7 +51,9 @@ void fake_offer(uint32_t leaf, uint32_t sub, uint32_t a, uint32_t b, uint32_t c,
         g_assert_cmpuint(fake.offers->nent, <, OFFERS);
         e = &fake.offers->entries[fake.offers->nent++];
         bool indexed = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x1d || leaf == 0x1e;
-        *e = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub, .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0 };
+        *e = (struct kvm_cpuid_entry2){ .function = leaf,
+                                        .index = sub,
+                                        .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0 };
     }
     e->eax |= a, e->ebx |= b, e->ecx |= c, e->edx |= d;
 }
@@ -125,11 +133,16 @@ static int fake_arch_prctl(int code, unsigned long arg)
     return 0;
 }
 
-#define STATE_CALLS(X) X(SREGS, sregs) X(REGS, regs) X(VCPU_EVENTS, events) X(XCRS, xcrs) X(DEBUGREGS, debugregs) X(MP_STATE, mp)
+#define STATE_CALLS(X) \
+    X(SREGS, sregs) X(REGS, regs) X(VCPU_EVENTS, events) X(XCRS, xcrs) X(DEBUGREGS, debugregs) X(MP_STATE, mp)
 
 static void carry_out_sipi(void)
 {
-    fake.sregs.cs = (struct kvm_segment){ .base = (uint64_t)fake.sipi << 12, .limit = 0xffff, .selector = (uint16_t)(fake.sipi << 8), .type = 11, .present = 1,
+    fake.sregs.cs = (struct kvm_segment){ .base = (uint64_t)fake.sipi << 12,
+                                          .limit = 0xffff,
+                                          .selector = (uint16_t)(fake.sipi << 8),
+                                          .type = 11,
+                                          .present = 1,
                                           .s = 1 };
     fake.regs.rip = 0;
     fake.mp.mp_state = KVM_MP_STATE_RUNNABLE;
@@ -148,7 +161,9 @@ static int vcpu_call(unsigned long request, void *arg)
 #undef X
     case KVM_GET_XSAVE: memcpy(arg, fake.xsave, sizeof(struct kvm_xsave)); return 0;
     case KVM_GET_XSAVE2: memcpy(arg, fake.xsave, fake.xsave_size); return 0;
-    case KVM_SET_XSAVE: memcpy(fake.xsave, arg, fake.caps[KVM_CAP_XSAVE2] ? fake.xsave_size : sizeof(struct kvm_xsave)); return 0;
+    case KVM_SET_XSAVE:
+        memcpy(fake.xsave, arg, fake.caps[KVM_CAP_XSAVE2] ? fake.xsave_size : sizeof(struct kvm_xsave));
+        return 0;
     case KVM_GET_MSRS: return get_msrs(arg, false);
     case KVM_SET_MSRS: return get_msrs(arg, true);
     case KVM_GET_NESTED_STATE: return nested_call(arg, false);
@@ -185,7 +200,9 @@ static int tell_hyperv(struct kvm_cpuid2 *t)
     if (!h)
         return fail(EINVAL);
     t->nent = 3;
-    t->entries[0] = (struct kvm_cpuid_entry2){ .function = 0x40000003, .eax = h->word[X86_HV_PRIVILEGES], .edx = h->word[X86_HV_MISC] };
+    t->entries[0] = (struct kvm_cpuid_entry2){ .function = 0x40000003,
+                                               .eax = h->word[X86_HV_PRIVILEGES],
+                                               .edx = h->word[X86_HV_MISC] };
     t->entries[1] = (struct kvm_cpuid_entry2){ .function = 0x40000004, .eax = h->word[X86_HV_HINTS] };
     t->entries[2] = (struct kvm_cpuid_entry2){ .function = 0x4000000a, .eax = h->nested[0], .ebx = h->nested[1] };
     return 0;
@@ -200,7 +217,9 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
     case KVM_ENABLE_CAP:
         fake.enabled[fake.enables++ % G_N_ELEMENTS(fake.enabled)] = *(struct kvm_enable_cap *)arg;
         return 0;
-    case KVM_GET_SUPPORTED_CPUID: memcpy(arg, fake.offers, sizeof(*fake.offers) + fake.offers->nent * sizeof(fake.offers->entries[0])); return 0;
+    case KVM_GET_SUPPORTED_CPUID:
+        memcpy(arg, fake.offers, sizeof(*fake.offers) + fake.offers->nent * sizeof(fake.offers->entries[0]));
+        return 0;
     case KVM_GET_SUPPORTED_HV_CPUID: return tell_hyperv(arg);
     case KVM_CREATE_DEVICE:
         fake.devices++;
@@ -215,7 +234,10 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
     case KVM_GET_MSR_INDEX_LIST: return list_msrs(arg, false);
     case KVM_GET_MSR_FEATURE_INDEX_LIST: return list_msrs(arg, true);
     case KVM_X86_GET_MCE_CAP_SUPPORTED: *(uint64_t *)arg = 10; return 0;
-    case KVM_SET_CLOCK: case KVM_SET_TSS_ADDR: case KVM_SET_IDENTITY_MAP_ADDR: case KVM_SET_USER_MEMORY_REGION: return 0;
+    case KVM_SET_CLOCK:
+    case KVM_SET_TSS_ADDR:
+    case KVM_SET_IDENTITY_MAP_ADDR:
+    case KVM_SET_USER_MEMORY_REGION: return 0;
     default: return fd == FAKE_VCPU || request == KVM_GET_MSRS ? vcpu_call(request, arg) : fail(ENOTTY);
     }
 }
@@ -224,13 +246,23 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 
 void fake_start(void)
 {
-    static const unsigned usual[] = { KVM_CAP_XSAVE, KVM_CAP_XCRS, KVM_CAP_DEBUGREGS, KVM_CAP_VCPU_EVENTS, KVM_CAP_MP_STATE, KVM_CAP_SET_TSS_ADDR,
-                                      KVM_CAP_SET_IDENTITY_MAP_ADDR, KVM_CAP_ADJUST_CLOCK, KVM_CAP_TSC_DEADLINE_TIMER, KVM_CAP_GET_MSR_FEATURES,
+    static const unsigned usual[] = { KVM_CAP_XSAVE,
+                                      KVM_CAP_XCRS,
+                                      KVM_CAP_DEBUGREGS,
+                                      KVM_CAP_VCPU_EVENTS,
+                                      KVM_CAP_MP_STATE,
+                                      KVM_CAP_SET_TSS_ADDR,
+                                      KVM_CAP_SET_IDENTITY_MAP_ADDR,
+                                      KVM_CAP_ADJUST_CLOCK,
+                                      KVM_CAP_TSC_DEADLINE_TIMER,
+                                      KVM_CAP_GET_MSR_FEATURES,
                                       KVM_CAP_ENFORCE_PV_FEATURE_CPUID };
-    static const uint32_t msrs[] = { 0x10, 0x174, 0x175, 0x176, 0x277, 0x4b564d00, 0x4b564d01, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102 };
+    static const uint32_t msrs[] = { 0x10,       0x174,      0x175,      0x176,      0x277,      0x4b564d00,
+                                     0x4b564d01, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102 };
     g_free(fake.offers);
     g_free(fake.guest);
-    fake = (FakeKernel){ .offers = g_malloc0(sizeof(struct kvm_cpuid2) + OFFERS * sizeof(struct kvm_cpuid_entry2)), .tsc_khz = HOST_KHZ,
+    fake = (FakeKernel){ .offers = g_malloc0(sizeof(struct kvm_cpuid2) + OFFERS * sizeof(struct kvm_cpuid_entry2)),
+                         .tsc_khz = HOST_KHZ,
                          .xsave_size = sizeof(struct kvm_xsave) };
     for (unsigned i = 0; i < G_N_ELEMENTS(usual); i++)
         fake.caps[usual[i]] = 1;
@@ -238,7 +270,8 @@ void fake_start(void)
         fake_msr(msrs[i], 0, true);
     fake_offer(0, 0, 0x1f, 0x756e6547, 0x6c65746e, 0x49656e69);
     fake_offer(1, 0, 0x806f8, 0, x86_supported_features[X86_FW_1_ECX], x86_supported_features[X86_FW_1_EDX]);
-    fake_offer(7, 0, 0, x86_supported_features[X86_FW_7_EBX], x86_supported_features[X86_FW_7_ECX], x86_supported_features[X86_FW_7_EDX]);
+    fake_offer(7, 0, 0, x86_supported_features[X86_FW_7_EBX], x86_supported_features[X86_FW_7_ECX],
+               x86_supported_features[X86_FW_7_EDX]);
     fake_offer(0xd, 0, 3, 0, 576, 0);
     fake_offer(0x40000001, 0, 0x0100000a, 0, 0, 0);
     fake_offer(0x80000000, 0, 0x80000008, 0, 0, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A kernel's KVM as a table of what it has: one vCPU whose state is kept as the kernel keeps it, for tests of what goes in and out. */
+/*
+ * A kernel's KVM as a table of what it has: one vCPU whose state is kept as the kernel keeps it, for tests of what goes
+ * in and out.
+ */
 #ifndef TESTS_CPU_KVM_FAKE_H
 #define TESTS_CPU_KVM_FAKE_H
 

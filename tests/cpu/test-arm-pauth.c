@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Pointer authentication's cipher against the published vector, and codes in pointers: what is added is taken off, what is wrong is found. */
+/*
+ * Pointer authentication's cipher against the published vector, and codes in pointers: what is added is taken off, what
+ * is wrong is found.
+ */
 #include <glib.h>
 #include "target/arm/tcg/a64.h"
 #include "target/arm/tcg/pauth.h"
@@ -7,7 +10,8 @@
 /* R. Avanzi, The QARMA Block Cipher Family, test vectors: QARMA5-64 with sigma 2. */
 static void test_qarma5(void)
 {
-    g_assert_cmphex(arm_qarma5(0xfb623599da6e8127, 0x477d469dec0b8762, 0x84be85ce9804e94b, 0xec2802d4e0a488e9), ==, 0xc003b93999b33765);
+    g_assert_cmphex(arm_qarma5(0xfb623599da6e8127, 0x477d469dec0b8762, 0x84be85ce9804e94b, 0xec2802d4e0a488e9), ==,
+                    0xc003b93999b33765);
 }
 
 static ArmCpu *cpu(void)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The Arm CPU beside its instructions: models, system register rows, page walks, exceptions and returns; helpers called in the test's thread. */
+/*
+ * The Arm CPU beside its instructions: models, system register rows, page walks, exceptions and returns; helpers called
+ * in the test's thread.
+ */
 #include <urcu.h>
 #include "accel/accel.h"
 #include "hw/core/device.h"
@@ -93,7 +96,8 @@ static void test_rows(void)
         c->el = 0, c->sp_sel = false;
         g_assert_true(r->rd == 0 || !call_mrs(c, r->key, &v)); /* not from EL0 */
         c->el = 3, c->sp_sel = true;
-        bool elsewhere = !strncmp(r->name, "RVBAR_EL", 8) || r->trap == T_LOR; /* only of the highest level; not in Secure state */
+        /* only of the highest level; not in Secure state */
+        bool elsewhere = !strncmp(r->name, "RVBAR_EL", 8) || r->trap == T_LOR;
         elsewhere |= r->write == arm_wr_bvr; /* as many as the model has: test_debug_count */
         if (!elsewhere && !call_mrs(c, r->key, &v))
             g_error("%s is not read at EL3", r->name);
@@ -131,7 +135,8 @@ static void test_pmsa(void)
     g_assert_cmphex(c->event.fsr & 0x40f, ==, 0xd);
     g_assert_true(arm_walk(&c->v, 0x11000, ACCESS_WRITE, ARM_BANK_EL1, false, &w));
     g_assert_cmpuint(w.page_bits, ==, 12);
-    g_assert_false(arm_walk(&c->v, 0x11000, ACCESS_READ, ARM_BANK_EL0, false, &w)); /* the background is not for users */
+    /* the background is not for users */
+    g_assert_false(arm_walk(&c->v, 0x11000, ACCESS_READ, ARM_BANK_EL0, false, &w));
     done();
     c = make("cortex-r52", false, false);
     c->sctlr_el[1] |= SCTLR_M | SCTLR_BR;
@@ -187,7 +192,8 @@ static void test_short(void)
 static void test_stage2(void)
 {
     ArmCpu *c = make("max", true, false);
-    uint64_t *table = (uint64_t *)(ram + 0x10000), *second = (uint64_t *)(ram + 0x11000), *third = (uint64_t *)(ram + 0x12000);
+    uint64_t *table = (uint64_t *)(ram + 0x10000), *second = (uint64_t *)(ram + 0x11000),
+             *third = (uint64_t *)(ram + 0x12000);
     WalkResult w;
     c->hcr_el2 = HCR_VM | HCR_RW;
     c->vtcr_el2 = 25 | 1 << 6 | 2 << 16;
@@ -256,7 +262,9 @@ static void test_exception(void)
         arm_select_sp(c, 0, false);
         c->daif = 0, c->aarch64 = true;
         c->v.pc = 0x1000;
-        c->event = (ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = EC_SVC64, .iss = 7, .target_el = (uint8_t)to, .il32 = true, .skip = 4 };
+        c->event = (ArmEvent){
+            .kind = ARM_EVENT_SYNC, .ec = EC_SVC64, .iss = 7, .target_el = (uint8_t)to, .il32 = true, .skip = 4
+        };
         arm_deliver(&c->v);
         g_assert_cmpuint(c->el, ==, to);
         g_assert_cmphex(c->v.pc, ==, 0x8400);

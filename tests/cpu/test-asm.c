@@ -9,11 +9,14 @@ static uint8_t code[64];
 
 static const char *reg_name(unsigned r, unsigned size)
 {
-    static const char *const names[4][16] = {
-        { "al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", "r8b", "r9b", "r10b", "r11b", "r12b", "r13b", "r14b", "r15b" },
-        { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8w", "r9w", "r10w", "r11w", "r12w", "r13w", "r14w", "r15w" },
-        { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d", "r15d" },
-        { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" } };
+    static const char *const names[4][16] = { { "al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", "r8b", "r9b",
+                                                "r10b", "r11b", "r12b", "r13b", "r14b", "r15b" },
+                                              { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8w", "r9w", "r10w",
+                                                "r11w", "r12w", "r13w", "r14w", "r15w" },
+                                              { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d",
+                                                "r10d", "r11d", "r12d", "r13d", "r14d", "r15d" },
+                                              { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9",
+                                                "r10", "r11", "r12", "r13", "r14", "r15" } };
     return names[__builtin_ctz(size)][r];
 }
 
@@ -28,7 +31,8 @@ static char *text_of(Loc l, unsigned size)
     GString *s = g_string_new(NULL);
     g_string_append_printf(s, "%s ptr [%s", width[__builtin_ctz(size)], reg_name(l.reg, 8));
     if (l.index != NO_REG)
-        g_string_append_printf(s, " + %s%s", reg_name(l.index, 8), (const char *const[]){ "", "*2", "*4", "*8" }[l.scale]);
+        g_string_append_printf(s, " + %s%s", reg_name(l.index, 8),
+                               (const char *const[]){ "", "*2", "*4", "*8" }[l.scale]);
     if (l.disp)
         g_string_append_printf(s, " %c %s%x", l.disp < 0 ? '-' : '+', ABS(l.disp) > 9 ? "0x" : "", ABS(l.disp));
     g_string_append_c(s, ']');

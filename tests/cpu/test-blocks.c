@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The lists of the blocks of a page: their shape after random insertions and removals, and that a removal looks at its neighbours only. */
+/*
+ * The lists of the blocks of a page: their shape after random insertions and removals, and that a removal looks at its
+ * neighbours only.
+ */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,7 +10,8 @@
 
 enum { BLOCKS = 300, ROUNDS = 1500, PAGE_A = 0x20000, PAGE_B = PAGE_A + TCG_PAGE_SIZE };
 
-static Block *block[BLOCKS]; /* each on a page of the host's own, so that whoever looks at it can be seen; one behind the other */
+/* each on a page of the host's own, so that whoever looks at it can be seen; one behind the other */
+static Block *block[BLOCKS];
 static bool listed[BLOCKS];
 
 static void make_blocks(void)
@@ -38,7 +42,10 @@ static void place(Block *b, unsigned kind)
 
 static CodePage *page(uint64_t ram) { return tcg.pages[ram >> TCG_PAGE_BITS]; }
 static unsigned slot_on(const Block *b, uint64_t ram) { return (b->ram & TCG_PAGE_MASK) == ram ? 0 : 1; }
-static bool is_on(const Block *b, uint64_t ram) { return (b->ram & TCG_PAGE_MASK) == ram || (b->ram2 & TCG_PAGE_MASK) == ram; }
+static bool is_on(const Block *b, uint64_t ram)
+{
+    return (b->ram & TCG_PAGE_MASK) == ram || (b->ram2 & TCG_PAGE_MASK) == ram;
+}
 
 static void check_page(uint64_t ram)
 {
@@ -92,7 +99,8 @@ static void drop(unsigned i)
 {
     bool near[BLOCKS] = { false };
     mark(block[i], near);
-    for (unsigned k = 0; k < 2 && (!k || (block[i]->ram2 != NO_PAGE && (block[i]->ram2 ^ block[i]->ram) & TCG_PAGE_MASK)); k++) {
+    for (unsigned k = 0;
+         k < 2 && (!k || (block[i]->ram2 != NO_PAGE && (block[i]->ram2 ^ block[i]->ram) & TCG_PAGE_MASK)); k++) {
         mark(block[i]->page_next[k], near);
         mark(holder(block[i]->page_at[k]), near);
     }

@@ -13,8 +13,21 @@ static bool chance(unsigned percent) { return pick(100) < percent; }
 static uint64_t random64(void) { return (uint64_t)g_rand_int(rng) << 32 | g_rand_int(rng); }
 static uint64_t value(void)
 {
-    static const uint64_t some[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
-                                     0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff };
+    static const uint64_t some[] = { 0,
+                                     1,
+                                     2,
+                                     0x7f,
+                                     0x80,
+                                     0xff,
+                                     0x7fff,
+                                     0x8000,
+                                     0xffff,
+                                     0x7fffffff,
+                                     0x80000000,
+                                     0xffffffff,
+                                     0x7fffffffffffffff,
+                                     0x8000000000000000,
+                                     0xffffffffffffffff };
     return chance(50) ? some[pick(G_N_ELEMENTS(some))] : chance(50) ? random64() : pick(200);
 }
 
@@ -85,7 +98,8 @@ static void random_alu(unsigned n)
     else if (form == 3)
         d = a = IR_MEM, b = IR_IMM;
     IrInsn *i = toy_op(n, op, size, compare ? IR_NONE : d, a, b, value());
-    i->flags = (chance(90) ? IR_SETF | (op != IR_CMP && chance(20) ? IR_NOTC : 0) : 0) | (d == IR_MEM && !compare && chance(20) ? IR_LOCK : 0);
+    i->flags = (chance(90) ? IR_SETF | (op != IR_CMP && chance(20) ? IR_NOTC : 0) : 0) |
+               (d == IR_MEM && !compare && chance(20) ? IR_LOCK : 0);
     if (d == IR_MEM || b == IR_MEM)
         memory(i);
     if (i->flags & IR_SETF)
@@ -117,7 +131,8 @@ static void random_move(unsigned n)
     case 3: memory(toy_op(n, IR_MOV, size, IR_MEM, chance(70) ? reg(size) : IR_IMM, IR_NONE, value())); break;
     case 4: {
         unsigned from = pick(3), to = from + 1 + pick(3 - from);
-        i = toy_op(n, chance(50) ? IR_ZEXT : IR_SEXT, sizes[from], IR_G(data_reg()), chance(30) ? IR_MEM : reg(sizes[from]), IR_NONE, 0);
+        i = toy_op(n, chance(50) ? IR_ZEXT : IR_SEXT, sizes[from], IR_G(data_reg()),
+                   chance(30) ? IR_MEM : reg(sizes[from]), IR_NONE, 0);
         i->size2 = (uint8_t)sizes[to];
         if (i->a == IR_MEM)
             memory(i);
@@ -147,7 +162,8 @@ static void random_shift(unsigned n)
     IrRef by = chance(70) ? IR_IMM : chance(70) ? IR_G(1) : IR_G(data_reg());
     if (chance(30))
         count = 1;
-    if (op == IR_RCL || op == IR_RCR || by != IR_IMM || pair || !(count & (size == 8 ? 63 : 31)) || op == IR_ROL || op == IR_ROR)
+    if (op == IR_RCL || op == IR_RCR || by != IR_IMM || pair || !(count & (size == 8 ? 63 : 31)) || op == IR_ROL ||
+        op == IR_ROR)
         define_flags(n);
     IrInsn *i = toy_op(n, op, size, d, a, pair ? reg(size) : by, count);
     if (pair)
@@ -158,7 +174,8 @@ static void random_shift(unsigned n)
     if (!(i->flags & IR_SETF))
         return;
     bool rotate = op >= IR_ROL && op <= IR_RCR;
-    undefined |= rotate ? (by == IR_IMM && count == 1 ? 0 : FLAG_O) : FLAG_A | (by == IR_IMM && count == 1 ? 0 : FLAG_O);
+    undefined |= rotate ? (by == IR_IMM && count == 1 ? 0 : FLAG_O)
+                        : FLAG_A | (by == IR_IMM && count == 1 ? 0 : FLAG_O);
     if (!rotate && (size < 4 && (by != IR_IMM || count >= size * 8)))
         undefined |= FLAG_C;
 }
@@ -168,7 +185,11 @@ static void random_mul(unsigned n)
     unsigned size = sizes[1 + pick(3)];
     IrInsn *i;
     if (chance(60)) {
-        i = toy_op(n, IR_MUL, size, reg(size), reg(size), chance(30) ? IR_IMM : chance(40) ? IR_MEM : reg(size), value());
+        i = toy_op(n, IR_MUL, size, reg(size), reg(size),
+                   chance(30)   ? IR_IMM
+                   : chance(40) ? IR_MEM
+                                : reg(size),
+                   value());
     } else {
         IrOp op = chance(50) ? IR_MULU2 : IR_MULS2;
         size = sizes[pick(4)];
@@ -193,7 +214,11 @@ static void random_div(unsigned n)
         toy_op(n, IR_MOV, 8, IR_G(2), IR_IMM, IR_NONE, chance(50) ? 0 : ~UINT64_C(0));
         toy_op(n, IR_OR, 8, IR_G(3), IR_G(3), IR_IMM, 1);
     }
-    IrInsn *i = toy_op(n, chance(50) ? IR_DIVU : IR_DIVS, size, IR_G(0), IR_G(0), chance(70) ? IR_G(3) : chance(50) ? IR_MEM : reg(size), 0);
+    IrInsn *i = toy_op(n, chance(50) ? IR_DIVU : IR_DIVS, size, IR_G(0), IR_G(0),
+                       chance(70)   ? IR_G(3)
+                       : chance(50) ? IR_MEM
+                                    : reg(size),
+                       0);
     i->c = size == 1 ? IR_GH(0) : IR_G(2);
     if (i->b == IR_MEM)
         memory(i);
@@ -234,8 +259,9 @@ static void random_three(unsigned n)
 
 static void random_bits(unsigned n)
 {
-    static const IrOp ops[] = { IR_BSF, IR_BSR, IR_TZCNT, IR_LZCNT, IR_POPCNT, IR_BSWAP, IR_RBIT, IR_BT, IR_BTS, IR_BTR, IR_BTC, IR_BLSI,
-                                IR_BLSR, IR_BLSMSK, IR_BEXTR, IR_BZHI, IR_PDEP, IR_PEXT, IR_CRC32C, IR_ANDN };
+    static const IrOp ops[] = { IR_BSF,   IR_BSR,  IR_TZCNT, IR_LZCNT, IR_POPCNT, IR_BSWAP, IR_RBIT,
+                                IR_BT,    IR_BTS,  IR_BTR,   IR_BTC,   IR_BLSI,   IR_BLSR,  IR_BLSMSK,
+                                IR_BEXTR, IR_BZHI, IR_PDEP,  IR_PEXT,  IR_CRC32C, IR_ANDN };
     static const uint32_t undef[] = { FLAG_ALL & ~FLAG_Z, FLAG_ALL & ~FLAG_Z, FLAG_O | FLAG_S | FLAG_P | FLAG_A,
         FLAG_O | FLAG_S | FLAG_P | FLAG_A, 0, 0, 0, 0, 0, 0, 0, FLAG_A | FLAG_P, FLAG_A | FLAG_P, FLAG_A | FLAG_P,
         FLAG_A | FLAG_S | FLAG_P, FLAG_A | FLAG_P, 0, 0, 0, FLAG_A | FLAG_P };
@@ -252,7 +278,8 @@ static void random_bits(unsigned n)
         a = d = IR_MEM;
     if (scan && chance(30))
         a = IR_MEM;
-    bool two = bt || op == IR_BEXTR || op == IR_BZHI || op == IR_PDEP || op == IR_PEXT || op == IR_CRC32C || op == IR_ANDN;
+    bool two = bt || op == IR_BEXTR || op == IR_BZHI || op == IR_PDEP || op == IR_PEXT || op == IR_CRC32C ||
+               op == IR_ANDN;
     IrInsn *i = toy_op(n, op, size, op == IR_BT ? IR_NONE : d, a, two ? b : IR_NONE, pick(70));
     bool flags = op != IR_BSWAP && op != IR_RBIT && op != IR_PDEP && op != IR_PEXT && op != IR_CRC32C && chance(85);
     i->flags = flags ? IR_SETF | (op == IR_BT && chance(30) ? IR_NOTC : 0) : 0;
@@ -277,7 +304,10 @@ static void random_flags(unsigned n)
         i->imm2 = g_rand_int(rng) & FLAG_ALL;
         undefined = FLAG_A | FLAG_P;
         break;
-    case 9: toy_op(n, IR_SETNZ, sizes[2 + pick(2)], IR_NONE, IR_G(data_reg()), IR_NONE, 0); undefined = FLAG_A | FLAG_P; break;
+    case 9:
+        toy_op(n, IR_SETNZ, sizes[2 + pick(2)], IR_NONE, IR_G(data_reg()), IR_NONE, 0);
+        undefined = FLAG_A | FLAG_P;
+        break;
     case 10: toy_op(n, IR_FENCE, 8, IR_NONE, IR_NONE, IR_NONE, pick(2)); break;
     case 0: toy_op(n, IR_SETCC, 1, reg(1), IR_NONE, IR_NONE, 0)->cond = (uint8_t)pick(16); break;
     case 1:
@@ -293,7 +323,12 @@ static void random_flags(unsigned n)
             memory(i);
         break;
     case 4: toy_op(n, IR_GETF, 4, IR_G(data_reg()), IR_NONE, IR_NONE, 0); break;
-    case 5: toy_op(n, IR_PUTF, 4, IR_NONE, IR_G(data_reg()), IR_NONE, chance(40) ? FLAG_C : chance(50) ? FLAG_ALL : FLAG_Z | FLAG_S); break;
+    case 5:
+        toy_op(n, IR_PUTF, 4, IR_NONE, IR_G(data_reg()), IR_NONE,
+               chance(40)   ? FLAG_C
+               : chance(50) ? FLAG_ALL
+                            : FLAG_Z | FLAG_S);
+        break;
     default: toy_op(n, IR_CMC, 4, IR_NONE, IR_NONE, IR_NONE, 0)->flags = IR_SETF; break;
     }
 }
@@ -328,7 +363,10 @@ static uint64_t trap(Vcpu *v, uint64_t a, uint64_t b, uint64_t c)
     t->fault = TOY_RAISED, t->fault_pc = v->pc, t->fault_flags = flags_eval(&v->fl);
     vcpu_unwind(v);
 }
-static uint64_t mask(unsigned size) { return chance(30) ? 0 : chance(50) ? UINT64_C(1) << pick(8 * size) : (value() & bits_mask(8 * size)) | 1; }
+static uint64_t mask(unsigned size)
+{
+    return chance(30) ? 0 : chance(50) ? UINT64_C(1) << pick(8 * size) : (value() & bits_mask(8 * size)) | 1;
+}
 
 static void random_control(unsigned n)
 {
@@ -359,7 +397,8 @@ static void random_control(unsigned n)
         break;
     case 2: /* side exit */
         define_flags(n);
-        toy_op(n, IR_GOTOCC, 8, IR_NONE, IR_NONE, IR_NONE, CODE + 2 * (position + 1 + pick(LENGTH - position)))->cond = (uint8_t)pick(16);
+        toy_op(n, IR_GOTOCC, 8, IR_NONE, IR_NONE, IR_NONE, CODE + 2 * (position + 1 + pick(LENGTH - position)))->cond =
+            (uint8_t)pick(16);
         break;
     case 3:
         toy_op(n, IR_CALL, 8, IR_G(data_reg()), IR_G(data_reg()), IR_G(data_reg()), (uintptr_t)helper)->c = IR_IMM;
@@ -390,7 +429,8 @@ static void random_vec(unsigned n)
     i->imm2 = g_rand_int(rng) & 0xff;
     switch (r->shape) {
     case VEC_SHAPE_MV: i->d = mem ? IR_MEM : x; break;
-    case VEC_SHAPE_GV: case VEC_SHAPE_GVI: i->d = mem && r->flags & VEC_RM_DST ? IR_MEM : g, mem = i->d == IR_MEM; break;
+    case VEC_SHAPE_GV:
+    case VEC_SHAPE_GVI: i->d = mem && r->flags & VEC_RM_DST ? IR_MEM : g, mem = i->d == IR_MEM; break;
     case VEC_SHAPE_VG: case VEC_SHAPE_VGI: i->a = mem ? IR_MEM : g; break;
     case VEC_SHAPE_VI: i->a = x, mem = false; break;
     default: i->a = mem ? IR_MEM : y; break;
@@ -422,9 +462,10 @@ static void random_stack(unsigned n) /* push and pop shapes through a temporary 
 
 static void generate(void)
 {
-    static void (*const kinds[])(unsigned) = { random_alu, random_alu, random_alu, random_unary, random_move, random_move, random_shift,
-        random_mul, random_div, random_plain_div, random_three, random_bits,
-        random_flags, random_flags, random_exchange, random_control, random_vec, random_stack };
+    static void (*const kinds[])(
+        unsigned) = { random_alu,   random_alu,   random_alu,      random_unary,     random_move,  random_move,
+                      random_shift, random_mul,   random_div,      random_plain_div, random_three, random_bits,
+                      random_flags, random_flags, random_exchange, random_control,   random_vec,   random_stack };
     uint16_t code[LENGTH + 1];
     undefined = 0;
     for (position = 0; position < LENGTH; position++) {
@@ -475,8 +516,8 @@ static void show(const char *what, const State *s)
     GString *t = g_string_new(what);
     for (unsigned n = 0; n < TOY_GREGS; n++)
         g_string_append_printf(t, " %u:%lx", n, s->g[n]);
-    g_string_append_printf(t, " flags %x pc %lx fault %u va %lx fp %x mmio %lx %u %u field %lx", s->flags, s->pc, s->fault, s->va, s->fp, s->mmio,
-                           s->reads, s->writes, s->field);
+    g_string_append_printf(t, " flags %x pc %lx fault %u va %lx fp %x mmio %lx %u %u field %lx", s->flags, s->pc,
+                           s->fault, s->va, s->fp, s->mmio, s->reads, s->writes, s->field);
     fprintf(stderr, "%s\n", t->str);
     g_string_free(t, true);
 }
@@ -489,7 +530,8 @@ static void fail(unsigned seed, const State *in, State *want, State *got)
     show("got ", got);
     for (unsigned n = 0; n < 16; n++)
         if (memcmp(&want->v[n], &got->v[n], 16))
-            fprintf(stderr, "v%u: want %016lx%016lx got %016lx%016lx\n", n, want->v[n].u64[1], want->v[n].u64[0], got->v[n].u64[1], got->v[n].u64[0]);
+            fprintf(stderr, "v%u: want %016lx%016lx got %016lx%016lx\n", n, want->v[n].u64[1], want->v[n].u64[0],
+                    got->v[n].u64[1], got->v[n].u64[0]);
     for (unsigned n = 0; n < sizeof want->data; n++)
         if (want->data[n] != got->data[n])
             fprintf(stderr, "data %x: want %02x got %02x\n", DATA + n, want->data[n], got->data[n]);
@@ -599,7 +641,8 @@ int main(int argc, char **argv)
     toy_map(cpu, 9, DATA + 5 * 4096, TOY_R | TOY_W);
     toy_map(cpu, DEVICE, TOY_MMIO, TOY_R | TOY_W);
     toy_begin(STOP);
-    toy_op(STOP, IR_CALL, 8, IR_NONE, IR_NONE, IR_NONE, (uintptr_t)toy_stop)->flags = IR_CALL_RAISES | IR_CALL_READS_FLAGS;
+    toy_op(STOP, IR_CALL, 8, IR_NONE, IR_NONE, IR_NONE, (uintptr_t)toy_stop)->flags = IR_CALL_RAISES |
+                                                                                      IR_CALL_READS_FLAGS;
     toy_op(STOP, IR_LOOKUP, 8, IR_NONE, IR_NONE, IR_NONE, 0);
     rng = g_rand_new();
     g_test_add_func("/ir/interpreter-and-generated-code-agree", test_random);

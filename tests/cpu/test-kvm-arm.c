@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM on arm64 hosts without a kernel: the model "host", state to and fro, timers, GICs, debug registers, exits; ioctl is this file's. */
+/*
+ * KVM on arm64 hosts without a kernel: the model "host", state to and fro, timers, GICs, debug registers, exits; ioctl
+ * is this file's.
+ */
 #include <errno.h>
 #include <string.h>
 #include "accel/accel.h"
@@ -13,7 +16,8 @@
 #include "tests/device/whole-state.h"
 
 enum { RAM = 1 << 20, FD_VM = 1000, FD_VCPU, FD_GIC, FD_ITS, MODELS_MIDR = 0x413fd0c1 };
-#define SYSREG(op1, crn, crm, op2) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | ARM_SYS_KEY(3, op1, crn, crm, op2))
+#define SYSREG(op1, crn, crm, op2) \
+    (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | ARM_SYS_KEY(3, op1, crn, crm, op2))
 #define CORE(field) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
 
 static Machine machine;
@@ -37,9 +41,11 @@ static struct kvm_vcpu_events events;
 static bool sve = true;
 
 static const uint64_t listed[] = {
-    SYSREG(0, 1, 0, 0) /* SCTLR_EL1 */, SYSREG(0, 2, 0, 0) /* TTBR0_EL1 */, SYSREG(0, 12, 0, 0) /* VBAR_EL1 */, SYSREG(0, 0, 0, 0) /* MIDR_EL1 */,
-    SYSREG(3, 13, 0, 2) /* TPIDR_EL0 */, SYSREG(3, 9, 12, 1) /* PMCNTENSET_EL0 */, SYSREG(3, 9, 12, 2) /* PMCNTENCLR_EL0 */,
-    SYSREG(3, 14, 3, 2) /* TIMER_CNT */, SYSREG(3, 14, 0, 2) /* TIMER_CVAL */, SYSREG(0, 15, 15, 7) /* not known to us */,
+    SYSREG(0, 1, 0, 0) /* SCTLR_EL1 */,       SYSREG(0, 2, 0, 0) /* TTBR0_EL1 */,
+    SYSREG(0, 12, 0, 0) /* VBAR_EL1 */,       SYSREG(0, 0, 0, 0) /* MIDR_EL1 */,
+    SYSREG(3, 13, 0, 2) /* TPIDR_EL0 */,      SYSREG(3, 9, 12, 1) /* PMCNTENSET_EL0 */,
+    SYSREG(3, 9, 12, 2) /* PMCNTENCLR_EL0 */, SYSREG(3, 14, 3, 2) /* TIMER_CNT */,
+    SYSREG(3, 14, 0, 2) /* TIMER_CVAL */,     SYSREG(0, 15, 15, 7) /* not known to us */,
 };
 
 static void *reg(uint64_t id)
@@ -57,7 +63,8 @@ static int one_reg(const struct kvm_one_reg *r, bool set)
 {
     size_t size = KVM_REG_SIZE(r->id);
     void *mine = reg(r->id), *theirs = (void *)(uintptr_t)r->addr;
-    bool vector = (r->id & KVM_REG_ARM_COPROC_MASK) == KVM_REG_ARM_CORE && (r->id & KVM_REG_SIZE_MASK) == KVM_REG_SIZE_U128;
+    bool vector = (r->id & KVM_REG_ARM_COPROC_MASK) == KVM_REG_ARM_CORE &&
+                  (r->id & KVM_REG_SIZE_MASK) == KVM_REG_SIZE_U128;
     if (vector && features >> KVM_ARM_VCPU_SVE & 1) {
         errno = EINVAL; /* they go by SVE's registers then */
         return -1;
@@ -73,7 +80,8 @@ static int device_attr(int fd, const struct kvm_device_attr *a)
 {
     Attr n = { fd, a->group, a->attr, 0 };
     bool wide = fd == FD_ITS || (fd == FD_VCPU && a->group == KVM_ARM_VCPU_PVTIME_CTRL) ||
-                (fd == FD_GIC && (a->group == KVM_DEV_ARM_VGIC_GRP_ADDR || a->group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS));
+                (fd == FD_GIC &&
+                 (a->group == KVM_DEV_ARM_VGIC_GRP_ADDR || a->group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS));
     if (a->addr)
         memcpy(&n.value, (void *)(uintptr_t)a->addr, wide ? 8 : 4);
     g_array_append_val(attrs, n);
@@ -93,7 +101,9 @@ static int capability(uintptr_t cap)
 
 static int create_device(struct kvm_create_device *d)
 {
-    static const unsigned masks[] = { [KVM_DEV_TYPE_ARM_VGIC_V2] = 4, [KVM_DEV_TYPE_ARM_VGIC_V3] = 8, [KVM_DEV_TYPE_ARM_VGIC_ITS] = 8 };
+    static const unsigned masks[] = {
+        [KVM_DEV_TYPE_ARM_VGIC_V2] = 4, [KVM_DEV_TYPE_ARM_VGIC_V3] = 8, [KVM_DEV_TYPE_ARM_VGIC_ITS] = 8
+    };
     d->fd = d->type == KVM_DEV_TYPE_ARM_VGIC_ITS ? FD_ITS : FD_GIC;
     errno = ENODEV;
     return version_mask & masks[d->type] ? 0 : -1;
@@ -127,8 +137,12 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
     case KVM_CREATE_DEVICE: return create_device(arg);
     case KVM_SET_DEVICE_ATTR: return device_attr(fd, arg);
     case KVM_GET_DEVICE_ATTR: return device_attr(fd, arg);
-    case KVM_IRQ_LINE: irq_line = ((struct kvm_irq_level *)arg)->irq, irq_level = ((struct kvm_irq_level *)arg)->level; return 0;
-    case KVM_SIGNAL_MSI: msi_device = ((struct kvm_msi *)arg)->flags & KVM_MSI_VALID_DEVID ? ((struct kvm_msi *)arg)->devid : 0; return 1;
+    case KVM_IRQ_LINE:
+        irq_line = ((struct kvm_irq_level *)arg)->irq, irq_level = ((struct kvm_irq_level *)arg)->level;
+        return 0;
+    case KVM_SIGNAL_MSI:
+        msi_device = ((struct kvm_msi *)arg)->flags & KVM_MSI_VALID_DEVID ? ((struct kvm_msi *)arg)->devid : 0;
+        return 1;
     case KVM_SET_GSI_ROUTING: {
         const struct kvm_irq_routing *t = arg;
         for (unsigned i = 0; i < t->nr; i++)
@@ -159,9 +173,12 @@ static void host(void)
 {
     Error *err = NULL;
     *reg64(SYSREG(0, 0, 0, 0)) = MODELS_MIDR;
-    *reg64(SYSREG(0, 0, 4, 0)) = UINT64_C(0x00110022) | (sve ? UINT64_C(1) << 32 : 0); /* AA64PFR0: 32-bit code, FP16, SVE */
-    *reg64(SYSREG(0, 0, 5, 0)) = 0x10305408;                                            /* AA64DFR0: 6 breakpoints, 4 watchpoints, PMU */
-    *reg64(SYSREG(0, 0, 6, 0)) = 0x0000100010211120;                                    /* AA64ISAR0: AES, PMULL, LSE, dot product ... */
+    /* AA64PFR0: 32-bit code, FP16, SVE */
+    *reg64(SYSREG(0, 0, 4, 0)) = UINT64_C(0x00110022) | (sve ? UINT64_C(1) << 32 : 0);
+    /* AA64DFR0: 6 breakpoints, 4 watchpoints, PMU */
+    *reg64(SYSREG(0, 0, 5, 0)) = 0x10305408;
+    /* AA64ISAR0: AES, PMULL, LSE, dot product ... */
+    *reg64(SYSREG(0, 0, 6, 0)) = 0x0000100010211120;
     *reg64(SYSREG(0, 0, 7, 0)) = 0x0f100005;                                            /* AA64MMFR0 */
     *reg64(SYSREG(3, 9, 12, 0)) = 5 << 11;
     *reg64(KVM_REG_ARM64_SVE_VLS) = 0xb;
@@ -212,7 +229,8 @@ static void test_model(void)
 {
     start("host");
     g_assert_cmphex(cpu->midr, ==, MODELS_MIDR);
-    g_assert_true(cpu->has.lse && cpu->has.aes && cpu->has.pmull && cpu->has.dotprod && cpu->has.fp16 && cpu->has.sve && cpu->has.pmuv3);
+    g_assert_true(cpu->has.lse && cpu->has.aes && cpu->has.pmull && cpu->has.dotprod && cpu->has.fp16 && cpu->has.sve &&
+                  cpu->has.pmuv3);
     g_assert_false(cpu->has.el2 || cpu->has.el3 || cpu->has.pauth || cpu->has.sha512);
     g_assert_cmphex(cpu->sve_lengths, ==, 0xb);
     g_assert_cmpuint(cpu->model->breakpoints, ==, 6);
@@ -319,7 +337,8 @@ static void test_state32(void)
     cpu->el = 1;
     for (unsigned i = 0; i < 15; i++)
         cpu->v.g[i] = 0x100 + i;
-    cpu->r13_bank[ARM_BANKED_SVC] = 0x5c13, cpu->r14_bank[ARM_BANKED_SVC] = 0x5c14, cpu->r13_bank[ARM_BANKED_USR] = 0x0513;
+    cpu->r13_bank[ARM_BANKED_SVC] = 0x5c13, cpu->r14_bank[ARM_BANKED_SVC] = 0x5c14,
+    cpu->r13_bank[ARM_BANKED_USR] = 0x0513;
     cpu->r8_fiq[2] = 0xf10;
     cpu->spsr_bank[ARM_BANKED_IRQ] = 0x1f, cpu->spsr_bank[ARM_BANKED_SVC] = 0x10;
     cpu->t32 = true, cpu->daif = ARM_PSTATE_I | ARM_PSTATE_A;
@@ -392,7 +411,8 @@ static void test_timers(void)
 
 static void test_gic(void)
 {
-    IrqchipGicMap v2 = { .dist = 0x8000000, .cpu = 0x8010000 }, v3 = { .dist = 0x8000000, .redist = { { 0x80a0000, 123 }, { 0x4000000000, 5 } } };
+    IrqchipGicMap v2 = { .dist = 0x8000000, .cpu = 0x8010000 },
+                  v3 = { .dist = 0x8000000, .redist = { { 0x80a0000, 123 }, { 0x4000000000, 5 } } };
     start("host");
     version_mask = 4 | 8;
     g_assert_false(kvm_arm_make_irqchip(KVM_IRQCHIP_SPLIT));
@@ -409,8 +429,10 @@ static void test_gic(void)
     g_assert_cmpint(find(FD_GIC, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, 288), >=, 0);
     g_array_set_size(attrs, 0);
     g_assert_true(h->gic_new(3, 288, &v3, NULL));
-    int placed = find(FD_GIC, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION, UINT64_C(123) << 52 | 0x80a0000);
-    int second = find(FD_GIC, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION, UINT64_C(5) << 52 | 0x4000000000 | 1);
+    int placed = find(FD_GIC, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+                      UINT64_C(123) << 52 | 0x80a0000);
+    int second = find(FD_GIC, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+                      UINT64_C(5) << 52 | 0x4000000000 | 1);
     int ready = find(FD_GIC, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, 0);
     g_assert_true(placed >= 0 && second > placed && ready > second);
     g_assert_cmpint(find(FD_VCPU, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_VTIMER, 27), >, ready);
@@ -463,7 +485,9 @@ static void test_gic(void)
 static void test_debug(void)
 {
     start("host");
-    const DebugPoint points[] = { { DEBUG_BREAK_HW, 0x1000, 4 }, { DEBUG_WATCH_WRITE, 0x2003, 2 }, { DEBUG_BREAK_HW, 0x3000, 4 },
+    const DebugPoint points[] = { { DEBUG_BREAK_HW, 0x1000, 4 },
+                                  { DEBUG_WATCH_WRITE, 0x2003, 2 },
+                                  { DEBUG_BREAK_HW, 0x3000, 4 },
                                   { DEBUG_WATCH_READ, 0x5000, 4 } };
     g_string_truncate(said, 0);
     g_assert_true(kvm_arm_set_debug(k, points, 4, true));

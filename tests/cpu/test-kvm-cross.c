@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is under way when an x86 machine under KVM is stopped, saved or loaded: interrupts, NMIs, starts of CPUs, the TSC. None is lost. */
+/*
+ * What is under way when an x86 machine under KVM is stopped, saved or loaded: interrupts, NMIs, starts of CPUs, the
+ * TSC. None is lost.
+ */
 #include <string.h>
 #include "accel/vcpu.h"
 #include "base/clock.h"
@@ -32,7 +35,10 @@ static int acknowledge(void *opaque)
 }
 static const CpuIntcOps controller = { .acknowledge = acknowledge };
 
-/* The machine has stood, so the state is ours, and the interrupt comes before the next entry. What the last exit said is of another time. */
+/*
+ * The machine has stood, so the state is ours, and the interrupt comes before the next entry. What the last exit said
+ * is of another time.
+ */
 static void interrupt(bool iflag, bool shadow, bool event, bool halted, KvmIrqchip chip)
 {
     fake_start();

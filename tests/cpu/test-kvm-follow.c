@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Going on behind an access (accel/kvm/follow.c) with a kernel of our own: which instructions, which states, whose devices. */
+/*
+ * Going on behind an access (accel/kvm/follow.c) with a kernel of our own: which instructions, which states, whose
+ * devices.
+ */
 #include <errno.h>
 #include <string.h>
 #include "accel/tcg/tcg.h"
@@ -71,7 +74,8 @@ static unsigned turn(void)
 }
 
 /* in $0x80, %al; add %rax, %rbx; mov %rbx, 0x38000(%rip 0); dec %ecx; jnz; hlt */
-static const uint8_t loop[] = { 0xe4, 0x80, 0x48, 0x01, 0xc3, 0x48, 0x89, 0x1c, 0x25, 0x00, 0x80, 0x03, 0x00, 0xff, 0xc9, 0x75, 0xef, 0xf4 };
+static const uint8_t loop[] = { 0xe4, 0x80, 0x48, 0x01, 0xc3, 0x48, 0x89, 0x1c, 0x25,
+                                0x00, 0x80, 0x03, 0x00, 0xff, 0xc9, 0x75, 0xef, 0xf4 };
 
 static void test_loop(void)
 {
@@ -95,7 +99,9 @@ static void test_loop(void)
     stop();
 }
 
-/* A request for the vCPU's loop ends a turn behind the access; so does an interrupt that a device sends to the kernel. */
+/*
+ * A request for the vCPU's loop ends a turn behind the access; so does an interrupt that a device sends to the kernel.
+ */
 static void test_requests(void)
 {
     start(loop, sizeof(loop));
@@ -122,7 +128,8 @@ static void shadow(void) { fake.events.interrupt.shadow = 1; }
 static void nmi(void) { fake.events.nmi.injected = 1; }
 static void smi(void) { fake.events.smi.pending = 1; }
 static void breakpoint(void) { fake.debugregs.dr7 = 0x401; }
-static void offered(void) { c->feature[X86_FW_EXT1_ECX] |= BIT(2), c->feature[X86_FW_1_ECX] |= BIT(5); } /* SVM, VMX: not used */
+/* SVM, VMX: not used */
+static void offered(void) { c->feature[X86_FW_EXT1_ECX] |= BIT(2), c->feature[X86_FW_1_ECX] |= BIT(5); }
 static void svm(void) { fake.sregs.efer |= EFER_SVME; }
 static void vmx(void) { fake.sregs.cr4 |= CR4_VMXE; }
 static void a20(void) { atomic_store(&c->a20_masked, true); }
@@ -130,11 +137,17 @@ static void nothing(void) {}
 
 static void test_states(void)
 {
-    static const struct { const char *name; void (*set)(void); bool goes_on; } all[] = {
-        { "nothing", nothing, true }, { "smm", smm, false }, { "nested", nested, false }, { "step", step, false }, { "pke", pke, false },
-        { "lam", lam, false }, { "pae", pae, false }, { "exception", exception, false }, { "pending", pending, false },
-        { "interrupt", interrupt, false }, { "shadow", shadow, false }, { "nmi", nmi, false }, { "smi", smi, false },
-        { "breakpoint", breakpoint, false }, { "offered", offered, true }, { "svm", svm, false }, { "vmx", vmx, false }, { "a20", a20, false },
+    static const struct { const char *name; void (*set)(void); bool goes_on;
+    } all[] = {
+        { "nothing", nothing, true },  { "smm", smm, false },
+        { "nested", nested, false },   { "step", step, false },
+        { "pke", pke, false },         { "lam", lam, false },
+        { "pae", pae, false },         { "exception", exception, false },
+        { "pending", pending, false }, { "interrupt", interrupt, false },
+        { "shadow", shadow, false },   { "nmi", nmi, false },
+        { "smi", smi, false },         { "breakpoint", breakpoint, false },
+        { "offered", offered, true },  { "svm", svm, false },
+        { "vmx", vmx, false },         { "a20", a20, false },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(all); i++) {
         g_test_message("%s", all[i].name);
@@ -176,13 +189,27 @@ static void test_flushes(void)
 
 static void test_instructions(void)
 {
-    static const struct { const char *code; uint8_t len, ok; } all[] = {
-        { "\xec", 1, 1 }, { "\xef", 1, 1 }, { "\x8b\x07", 2, 1 }, { "\x48\x89\x07", 3, 1 }, { "\xf3\x90", 2, 1 }, { "\x0f\xae\xf0", 3, 1 },
-        { "\xff\xd0", 2, 1 }, { "\xc3", 1, 1 }, { "\x0f\xb6\x07", 3, 1 }, { "\x87\xd8", 2, 1 }, { "\xf7\xd8", 2, 1 }, { "\x9f", 1, 1 },
-        { "\xf4", 1, 0 }, { "\xfa", 1, 0 }, { "\xfb", 1, 0 }, { "\x9d", 1, 0 }, { "\x9c", 1, 0 }, { "\xcf", 1, 0 }, { "\xcc", 1, 0 }, { "\xcd\x80", 2, 0 },
-        { "\x87\x07", 2, 0 }, { "\xf0\x01\x07", 3, 0 }, { "\xf7\xf3", 2, 0 }, { "\xf3\xa4", 2, 0 }, { "\x6c", 1, 0 }, { "\xa4", 1, 0 }, { "\x8e\xd8", 2, 0 },
-        { "\xff\x2f", 2, 0 }, { "\x0f\x05", 2, 0 }, { "\x0f\x31", 2, 0 }, { "\x0f\xa2", 2, 0 }, { "\x0f\x0b", 2, 0 }, { "\x0f\x6f\x07", 3, 0 },
-        { "\x0f\xae\x07", 3, 0 }, { "\x0f\xae\x3f", 3, 0 }, { "\xd8\x07", 2, 0 }, { "\x0f\xc7\xf0", 3, 0 }, { "\x66\x0f\xef\xc0", 4, 0 },
+    static const struct { const char *code; uint8_t len, ok;
+    } all[] = {
+        { "\xec", 1, 1 },         { "\xef", 1, 1 },
+        { "\x8b\x07", 2, 1 },     { "\x48\x89\x07", 3, 1 },
+        { "\xf3\x90", 2, 1 },     { "\x0f\xae\xf0", 3, 1 },
+        { "\xff\xd0", 2, 1 },     { "\xc3", 1, 1 },
+        { "\x0f\xb6\x07", 3, 1 }, { "\x87\xd8", 2, 1 },
+        { "\xf7\xd8", 2, 1 },     { "\x9f", 1, 1 },
+        { "\xf4", 1, 0 },         { "\xfa", 1, 0 },
+        { "\xfb", 1, 0 },         { "\x9d", 1, 0 },
+        { "\x9c", 1, 0 },         { "\xcf", 1, 0 },
+        { "\xcc", 1, 0 },         { "\xcd\x80", 2, 0 },
+        { "\x87\x07", 2, 0 },     { "\xf0\x01\x07", 3, 0 },
+        { "\xf7\xf3", 2, 0 },     { "\xf3\xa4", 2, 0 },
+        { "\x6c", 1, 0 },         { "\xa4", 1, 0 },
+        { "\x8e\xd8", 2, 0 },     { "\xff\x2f", 2, 0 },
+        { "\x0f\x05", 2, 0 },     { "\x0f\x31", 2, 0 },
+        { "\x0f\xa2", 2, 0 },     { "\x0f\x0b", 2, 0 },
+        { "\x0f\x6f\x07", 3, 0 }, { "\x0f\xae\x07", 3, 0 },
+        { "\x0f\xae\x3f", 3, 0 }, { "\xd8\x07", 2, 0 },
+        { "\x0f\xc7\xf0", 3, 0 }, { "\x66\x0f\xef\xc0", 4, 0 },
     };
     start(loop, sizeof(loop));
     for (unsigned i = 0; i < G_N_ELEMENTS(all); i++) {
@@ -204,7 +231,8 @@ static void test_instructions(void)
         }
         code[n] = (uint8_t)((i & 1 ? 0xc0 : 0) | (op->match >> 16 & 7) << 3 | (op->match >> 20 & 7));
         X86Insn insn = { 0 };
-        if (x86_decode(&insn, code, 15, 64, true, X86_NEEDS_ALL) != X86D_OK || !(insn.op->attr & (X86A_CPL0 | X86A_PROT)))
+        if (x86_decode(&insn, code, 15, 64, true, X86_NEEDS_ALL) != X86D_OK ||
+            !(insn.op->attr & (X86A_CPL0 | X86A_PROT)))
             continue;
         refused++;
         g_test_message("%s", insn.op->mnemonic);
@@ -235,10 +263,13 @@ static void test_controllers(void)
 {
     start(loop, sizeof(loop));
     k->run->s.regs.sregs.apic_base = 0xfee00900;
-    static const struct { uint64_t at; bool port, on, split; } all[] = {
-        { 0xfee00030, false, true, true }, { 0xfee01000, false, false, false }, { 0xfec00010, false, true, false }, { 0xfed000f0, false, false, false },
-        { 0x20, true, true, false }, { 0xa1, true, true, false }, { 0x43, true, true, false }, { 0x61, true, true, false }, { 0x4d1, true, true, false },
-        { 0x1e, true, true, false }, { 0x60, true, true, false }, { 0x71, true, false, false }, { 0x3f8, true, false, false }, { 0xfee00, true, false, false },
+    static const struct { uint64_t at; bool port, on, split;
+    } all[] = {
+        { 0xfee00030, false, true, true },   { 0xfee01000, false, false, false }, { 0xfec00010, false, true, false },
+        { 0xfed000f0, false, false, false }, { 0x20, true, true, false },         { 0xa1, true, true, false },
+        { 0x43, true, true, false },         { 0x61, true, true, false },         { 0x4d1, true, true, false },
+        { 0x1e, true, true, false },         { 0x60, true, true, false },         { 0x71, true, false, false },
+        { 0x3f8, true, false, false },       { 0xfee00, true, false, false },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(all); i++) {
         kvm.irqchip = KVM_IRQCHIP_ON;

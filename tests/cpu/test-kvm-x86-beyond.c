@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* An x86 vCPU's AMX tiles and control-flow enforcement between Vcpu and kernel: CPUID, registers, saved state. What -accel kvm,... asks of x86 kernels. */
+/*
+ * An x86 vCPU's AMX tiles and control-flow enforcement between Vcpu and kernel: CPUID, registers, saved state. What
+ * -accel kvm,... asks of x86 kernels.
+ */
 #include <errno.h>
 #include <string.h>
 #include "hw/core/dma-host.h"
@@ -195,7 +198,8 @@ static void test_shadow_mem(void)
     fake.refuse = KVM_SET_NR_MMU_PAGES;
     fake.refuse_errno = EINVAL;
     g_assert_false(kvm_x86_arch.tune(&(KvmTuning){ .shadow_mem = 8192 }, &err));
-    g_assert_nonnull(strstr(err->message, "kvm-shadow-mem: the kernel refuses 2 pages of 4 KiB; leave it out: Invalid argument"));
+    g_assert_nonnull(
+        strstr(err->message, "kvm-shadow-mem: the kernel refuses 2 pages of 4 KiB; leave it out: Invalid argument"));
     error_free(err);
 }
 
@@ -224,7 +228,8 @@ static void test_notify(void)
     kvm_handle(k, 0);
     kvm_handle(k, 0);
     g_assert_false(k->failed);
-    g_assert_cmpstr(said->str, ==, "warning: kvm: vCPU 0: the guest has let no event in for longer than notify-window"); /* once */
+    /* once */
+    g_assert_cmpstr(said->str, ==, "warning: kvm: vCPU 0: the guest has let no event in for longer than notify-window");
     k->run->notify.flags = KVM_NOTIFY_CONTEXT_INVALID;
     kvm_handle(k, 0);
     g_assert_true(k->failed);

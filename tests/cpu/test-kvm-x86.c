@@ -24,7 +24,8 @@ static void test_smm_state(void)
     fix_machine.as_smm = as_new("smm", fix_machine.memory);
     KvmVcpu *k = fake_vcpu("qemu64");
     X86Cpu *c = x86_cpu(k->v);
-    g_assert_false(fake.events.flags & KVM_VCPUEVENT_VALID_SMM); /* nothing of it: what the kernel has got meanwhile stays */
+    /* nothing of it: what the kernel has got meanwhile stays */
+    g_assert_false(fake.events.flags & KVM_VCPUEVENT_VALID_SMM);
     fake.events.flags |= KVM_VCPUEVENT_VALID_SMM;
     fake.events.smi.smm = fake.events.smi.smm_inside_nmi = fake.events.smi.pending = 1;
     *fake_msr_value(0x9e) = 0x7f000000;
@@ -39,7 +40,8 @@ static void test_smm_state(void)
     c->smbase = 0x7e000000;
     fake_put(k);
     g_assert_true(fake.events.flags & KVM_VCPUEVENT_VALID_SMM);
-    g_assert_true(fake.events.smi.smm && fake.events.smi.smm_inside_nmi && fake.events.smi.pending && !fake.events.smi.latched_init);
+    g_assert_true(fake.events.smi.smm && fake.events.smi.smm_inside_nmi && fake.events.smi.pending &&
+                  !fake.events.smi.latched_init);
     g_assert_cmphex(*fake_msr_value(0x9e), ==, 0x7e000000);
     g_assert_false(vcpu_line(&c->v, CPU_LINE_SMI)); /* the kernel has it now */
     fake_get(k);
@@ -164,7 +166,8 @@ static void test_components(void)
     g_autoptr(GBytes) stream = save_all();
     fake_vcpu_free(k);
     g_assert_null(fake_load(stream, "host"));
-    g_autofree char *fewer = fake_load(stream, "host,-avx512f"), *keys = fake_load(stream, "host,-pku"), *translator = fake_load(stream, NULL);
+    g_autofree char *fewer = fake_load(stream, "host,-avx512f"), *keys = fake_load(stream, "host,-pku"),
+                    *translator = fake_load(stream, NULL);
     g_assert_nonnull(strstr(fewer, "CPU 0: the saved guest has AVX-512"));
     g_assert_nonnull(strstr(keys, "the saved guest has protection keys"));
     g_assert_nonnull(strstr(translator, "which this CPU does not have"));
@@ -195,7 +198,8 @@ static void start_pmu(void)
     fake_start();
     fake_offer(0xa, 0, 0x07300402, 0, 0, 0x603);
     fake_offer(1, 0, 0, 0, 1u << 15, 0);
-    static const uint32_t msrs[] = { 0x38d, 0x38e, 0x38f, 0x309, 0x30a, 0x30b, 0xc1, 0xc2, 0xc3, 0xc4, 0x186, 0x187, 0x188, 0x189, 0x345 };
+    static const uint32_t msrs[] = { 0x38d, 0x38e, 0x38f, 0x309, 0x30a, 0x30b, 0xc1, 0xc2,
+                                     0xc3,  0xc4,  0x186, 0x187, 0x188, 0x189, 0x345 };
     for (unsigned i = 0; i < ARRAY_LEN(msrs); i++)
         fake_msr(msrs[i], msrs[i] == 0x345 ? 0x2000 : 0, true);
     fake.feature_msrs[0] = 0x345;
@@ -210,14 +214,16 @@ static void test_pmu(void)
     g_assert_cmphex(fake_leaf(0xa, 0)->edx, ==, 0x603);
     g_assert_cmphex(*fake_msr_value(0x38f), ==, 0xf); /* as after reset */
     g_assert_cmphex(c->ext.pmu.perf_capabilities, ==, 0x2000);
-    *fake_msr_value(0xc4) = 0x123456789, *fake_msr_value(0x189) = 0x4300c0, *fake_msr_value(0x30b) = 77, *fake_msr_value(0x38d) = 0x333;
+    *fake_msr_value(0xc4) = 0x123456789, *fake_msr_value(0x189) = 0x4300c0, *fake_msr_value(0x30b) = 77,
+    *fake_msr_value(0x38d) = 0x333;
     fake_get(k);
     g_assert_cmphex(c->ext.pmu.counter[3], ==, 0x123456789);
     g_assert_cmphex(c->ext.pmu.fixed_counter[2], ==, 77);
     g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
     fake_put(k);
-    g_assert_cmphex(*fake_msr_value(0xc4) | *fake_msr_value(0x189) | *fake_msr_value(0x30b) | *fake_msr_value(0x38d), ==, 0);
+    g_assert_cmphex(*fake_msr_value(0xc4) | *fake_msr_value(0x189) | *fake_msr_value(0x30b) | *fake_msr_value(0x38d),
+                    ==, 0);
     fake_vcpu_free(k);
     g_assert_null(fake_load(stream, "host"));
     g_autofree char *none = fake_load(stream, "host,pmu=off");
@@ -471,7 +477,8 @@ static void test_paravirtual(void)
     start_paravirtual();
     kvm.irqchip = KVM_IRQCHIP_OFF;
     KvmVcpu *k = fake_vcpu("host");
-    g_assert_cmphex(fake_leaf(0x40000001, 0)->eax & 1u << 4, ==, 0); /* interrupts come from a local APIC of the kernel's */
+    /* interrupts come from a local APIC of the kernel's */
+    g_assert_cmphex(fake_leaf(0x40000001, 0)->eax & 1u << 4, ==, 0);
     g_assert_cmphex(fake_leaf(0x40000001, 0)->eax & 1u << 5, ==, 1u << 5);
     fake_vcpu_free(k);
     start_paravirtual();
@@ -485,7 +492,8 @@ static void test_paravirtual(void)
     g_autoptr(GBytes) stream = save_all();
     x86_reset(&c->v);
     fake_put(k);
-    g_assert_cmphex(*fake_msr_value(0x4b564d02) | *fake_msr_value(0x4b564d03), ==, 0); /* the kernel stops writing there */
+    /* the kernel stops writing there */
+    g_assert_cmphex(*fake_msr_value(0x4b564d02) | *fake_msr_value(0x4b564d03), ==, 0);
     fake_vcpu_free(k);
 
     start_paravirtual();

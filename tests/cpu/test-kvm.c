@@ -36,7 +36,9 @@ static unsigned follow(KvmVcpu *unused)
     follows++;
     return followed;
 }
-static const KvmArch arch = { .arch = "fake", .get = get, .handle_exit = handle_exit, .describe = describe, .follow = follow };
+static const KvmArch arch = {
+    .arch = "fake", .get = get, .handle_exit = handle_exit, .describe = describe, .follow = follow
+};
 
 static void hear(void *opaque, const char *line) { g_string_append_printf(said, "%s\n", line); }
 
@@ -400,7 +402,8 @@ static void test_slots(void)
 /* What a CPU in SMM sees has slots of its own, by the same numbers in another space; both are logged. */
 static void test_spaces(void)
 {
-    MemRegion *ram = mem_ram_new("ram", 0x100000, NULL), *smram = mem_ram_new("smram", 0x20000, NULL), *smm = mem_container_new("smm", UINT64_MAX);
+    MemRegion *ram = mem_ram_new("ram", 0x100000, NULL), *smram = mem_ram_new("smram", 0x20000, NULL),
+              *smm = mem_container_new("smm", UINT64_MAX);
     MemRegion *rest = mem_alias_new("rest", machine.memory, 0, UINT64_MAX);
     enum { FIRST_OF_SMM = 1 << 16 };
     kvm.vm = 100;
@@ -526,7 +529,8 @@ static void collect(struct kvm_coalesced_mmio_ring *ring, uint64_t at, unsigned 
 
 static void test_collected(void)
 {
-    MemRegion *bar = mem_io_new("bar", 0x1000, &dev_ops, NULL, NULL), *over = mem_io_new("over", 4, &dev_ops, NULL, NULL);
+    MemRegion *bar = mem_io_new("bar", 0x1000, &dev_ops, NULL, NULL),
+              *over = mem_io_new("over", 4, &dev_ops, NULL, NULL);
     MemNotifier n = { .offset = 0x20, .size = 4, .fd = MEM_COALESCED };
     struct kvm_coalesced_mmio_ring *ring = (void *)((uint8_t *)k->run + 4096);
     fresh();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Mappings with a catch, address-space numbers, flushes on all CPUs, bus errors; options of the accelerator in TCG_TEST_OPTIONS. */
+/*
+ * Mappings with a catch, address-space numbers, flushes on all CPUs, bus errors; options of the accelerator in
+ * TCG_TEST_OPTIONS.
+ */
 #include <sched.h>
 #include "tests/cpu/toy.h"
 
@@ -12,7 +15,8 @@ static ToyCpu *fresh(void)
     for (unsigned n = 0; n < 16; n++)
         toy_map(c, n, (uint64_t)n << TCG_PAGE_BITS, TOY_R | TOY_W | TOY_X);
     toy_begin(STOP);
-    toy_op(STOP, IR_CALL, 8, IR_NONE, IR_NONE, IR_NONE, (uintptr_t)toy_stop)->flags = IR_CALL_RAISES | IR_CALL_READS_FLAGS;
+    toy_op(STOP, IR_CALL, 8, IR_NONE, IR_NONE, IR_NONE, (uintptr_t)toy_stop)->flags = IR_CALL_RAISES |
+                                                                                      IR_CALL_READS_FLAGS;
     toy_op(STOP, IR_LOOKUP, 8, IR_NONE, IR_NONE, IR_NONE, 0);
     toy_begin(LOAD);
     toy_op(LOAD, IR_MOV, 8, IR_G(1), IR_MEM, IR_NONE, 0)->m.base = IR_G(0);
@@ -143,7 +147,10 @@ static void test_tags(void)
     toy_cpu_free(c);
 }
 
-/* A page flush drops all pieces of a large page, and a page of the usual size that lies where large ones have been, too. */
+/*
+ * A page flush drops all pieces of a large page, and a page of the usual size that lies where large ones have been,
+ * too.
+ */
 static void test_large(void)
 {
     ToyCpu *c = fresh();

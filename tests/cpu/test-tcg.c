@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks, faults, self-modifying code and remapping, with the toy guest; options of the accelerator in TCG_TEST_OPTIONS. */
+/*
+ * Blocks, faults, self-modifying code and remapping, with the toy guest; options of the accelerator in
+ * TCG_TEST_OPTIONS.
+ */
 #include "tests/cpu/toy.h"
 
 enum { CODE = 0x1000, CODE2 = 0x2000, DATA = 0x4000, STOP = 1 };
@@ -10,7 +13,8 @@ static ToyCpu *fresh(void)
     for (unsigned n = 0; n < 16; n++)
         toy_map(c, n, (uint64_t)n << TCG_PAGE_BITS, TOY_R | TOY_W | TOY_X);
     toy_begin(STOP);
-    toy_op(STOP, IR_CALL, 8, IR_NONE, IR_NONE, IR_NONE, (uintptr_t)toy_stop)->flags = IR_CALL_RAISES | IR_CALL_READS_FLAGS;
+    toy_op(STOP, IR_CALL, 8, IR_NONE, IR_NONE, IR_NONE, (uintptr_t)toy_stop)->flags = IR_CALL_RAISES |
+                                                                                      IR_CALL_READS_FLAGS;
     toy_op(STOP, IR_LOOKUP, 8, IR_NONE, IR_NONE, IR_NONE, 0);
     return c;
 }
@@ -201,8 +205,8 @@ static void test_mmio(void)
 }
 
 /*
- * One vCPU writes over code that the other one executes, then sets a flag in memory; once the other has seen the flag it must
- * run the new code.
+ * One vCPU writes over code that the other one executes, then sets a flag in memory; once the other has seen the flag
+ * it must run the new code.
  */
 enum { ROUNDS = 300, SPIN = 0x3000 };
 static struct { ToyCpu *writer, *runner; _Atomic unsigned seen; } pair;

@@ -19,8 +19,9 @@ static bool host_has(uint32_t f)
 {
     __builtin_cpu_init();
     return !((f & VEC_SSE3 && !__builtin_cpu_supports("sse3")) || (f & VEC_SSSE3 && !__builtin_cpu_supports("ssse3")) ||
-             (f & VEC_SSE41 && !__builtin_cpu_supports("sse4.1")) || (f & VEC_SSE42 && !__builtin_cpu_supports("sse4.2")) ||
-             (f & VEC_AES && !__builtin_cpu_supports("avx2")) || (f & VEC_PCLMUL && !__builtin_cpu_supports("avx2")) ||
+             (f & VEC_SSE41 && !__builtin_cpu_supports("sse4.1")) ||
+             (f & VEC_SSE42 && !__builtin_cpu_supports("sse4.2")) || (f & VEC_AES && !__builtin_cpu_supports("avx2")) ||
+             (f & VEC_PCLMUL && !__builtin_cpu_supports("avx2")) ||
              (f & VEC_SHA && !__builtin_cpu_supports("avx512vbmi")));
 }
 
@@ -55,7 +56,8 @@ static void assemble(const VecInfo *r, unsigned imm, bool mem)
     switch (r->shape) {
     case VEC_SHAPE_VI: reg = r->ext, rm = 1; break;
     case VEC_SHAPE_MV: reg = 2, rm = 1; break;
-    case VEC_SHAPE_GV: case VEC_SHAPE_GVI: reg = r->flags & VEC_RM_DST ? 2 : 0, rm = r->flags & VEC_RM_DST ? 0 : 2; break;
+    case VEC_SHAPE_GV:
+    case VEC_SHAPE_GVI: reg = r->flags & VEC_RM_DST ? 2 : 0, rm = r->flags & VEC_RM_DST ? 0 : 2; break;
     case VEC_SHAPE_VG: case VEC_SHAPE_VGI: reg = 1, rm = 0; break;
     default: break;
     }
@@ -84,8 +86,9 @@ static void random_reg(GRand *rng, VecReg *v)
     static const uint64_t f64s[] = { 0, 0x8000000000000000, 0x3ff0000000000000, 0xbff8000000000000, 0x7ff0000000000000,
         0xfff0000000000000, 0x7ff8000000000001, 0x7ff0000000000001, 1, 0x000fffffffffffff, 0x7fefffffffffffff,
         0x41dfffffffc00000, 0x43e0000000000000, 0x3fdfffffffffffff, 0x3690000000000000 };
-    static const uint32_t f32s[] = { 0, 0x80000000, 0x3f800000, 0xbfc00000, 0x7f800000, 0xff800000, 0x7fc00001, 0x7f800001,
-        1, 0x007fffff, 0x7f7fffff, 0x4f000000, 0x5f000000, 0x3effffff, 0x4b800001 };
+    static const uint32_t f32s[] = { 0,          0x80000000, 0x3f800000, 0xbfc00000, 0x7f800000,
+                                     0xff800000, 0x7fc00001, 0x7f800001, 1,          0x007fffff,
+                                     0x7f7fffff, 0x4f000000, 0x5f000000, 0x3effffff, 0x4b800001 };
     unsigned how = g_rand_int_range(rng, 0, 4);
     for (unsigned i = 0; i < 4; i++)
         v->u32[i] = how == 1 ? f32s[g_rand_int_range(rng, 0, G_N_ELEMENTS(f32s))] : g_rand_int(rng);
@@ -114,7 +117,8 @@ static void one_case(GRand *rng, unsigned op, bool mem)
     run(&c);
 
     VecReg d = in.d, a = { 0 };
-    bool store = r->shape == VEC_SHAPE_MV || r->flags & VEC_RM_DST, gdst = r->shape == VEC_SHAPE_GV || r->shape == VEC_SHAPE_GVI;
+    bool store = r->shape == VEC_SHAPE_MV || r->flags & VEC_RM_DST,
+         gdst = r->shape == VEC_SHAPE_GV || r->shape == VEC_SHAPE_GVI;
     bool gsrc = r->shape == VEC_SHAPE_VG || r->shape == VEC_SHAPE_VGI;
     memcpy(&a, &in.a, mem && !store ? r->msize : 16);
     if (gsrc && !mem)

@@ -249,7 +249,8 @@ static void test_mode_switch(void)
     CODE(0x7c00, 0x0f, 0x01, 0x16, 0x00, 0x7d,              /* lgdt [0x7d00] */
          0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0,    /* mov eax, cr0; or al, 1; mov cr0, eax */
          0xea, 0x00, 0x7e, SEL_CODE0, 0x00);                /* jmp SEL_CODE0:0x7e00 */
-    CODE(0x7e00, 0xb8, SEL_DATA0, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xd0,            /* mov eax, data; mov ds, ax; mov ss, ax */
+    /* mov eax, data; mov ds, ax; mov ss, ax */
+    CODE(0x7e00, 0xb8, SEL_DATA0, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xd0,
          0xb8, 0x20, 0, 0, 0, 0x0f, 0x22, 0xe0,                               /* mov eax, PAE; mov cr4, eax */
          0xb8, 0x00, 0x00, 0x01, 0x00, 0x0f, 0x22, 0xd8,                      /* mov eax, FIX_PT; mov cr3, eax */
          0xb9, 0x80, 0x00, 0x00, 0xc0, 0x0f, 0x32, 0x80, 0xcc, 0x01, 0x0f, 0x30, /* EFER |= LME */
@@ -287,7 +288,9 @@ static void test_remap(void)
     fix_free(c);
 }
 
-/* #PF in the middle of a string copy: registers point at the element that faulted; after mapping it the copy goes on. */
+/*
+ * #PF in the middle of a string copy: registers point at the element that faulted; after mapping it the copy goes on.
+ */
 static void test_string_fault(void)
 {
     X86Cpu *c = fix_cpu("max");
@@ -333,7 +336,10 @@ static void test_ports(void)
     fix_free(c);
 }
 
-/* A device hides RAM behind other RAM while a block that has stored there is under way: the next store goes to the new RAM. */
+/*
+ * A device hides RAM behind other RAM while a block that has stored there is under way: the next store goes to the new
+ * RAM.
+ */
 static MemRegion *overlay;
 static MemResult overlay_write(void *opaque, hwaddr offset, unsigned size, uint64_t value, MemAttrs attrs)
 {

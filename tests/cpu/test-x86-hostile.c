@@ -1,24 +1,65 @@
 /* SPDX-License-Identifier: MIT */
-/* System instructions and events over random tables and registers: no crash, no endless loop, and a CPU state that can be. */
+/*
+ * System instructions and events over random tables and registers: no crash, no endless loop, and a CPU state that can
+ * be.
+ */
 #include "tests/cpu/x86-fixture.h"
 
 enum { ROUNDS = 60000 };
 
 #define H(name, a, b, c) { #name, (const void *)x86_help_##name, a, b, c }
 typedef enum Arg { ANY, SELECTOR, SEGMENT, OSIZE, ADDRESS, CR, SMALL, PORT, VECTOR8, MSR } Arg;
-static const struct { const char *name; const void *fn; Arg a, b, c; } helpers[] = {
-    H(ljmp, SELECTOR, ADDRESS, OSIZE), H(lcall, SELECTOR, ADDRESS, OSIZE), H(lret, OSIZE, SMALL, ANY), H(iret, OSIZE, ANY, ANY),
-    H(syscall, ANY, ANY, ANY), H(sysret, OSIZE, ANY, ANY), H(sysenter, ANY, ANY, ANY), H(sysexit, OSIZE, ANY, ANY),
-    H(rsm, ANY, ANY, ANY), H(load_seg, SEGMENT, SELECTOR, ANY), H(load_seg, SEGMENT, SELECTOR, ANY), H(lldt, SELECTOR, ANY, ANY),
-    H(ltr, SELECTOR, ANY, ANY), H(lar, SELECTOR, ANY, OSIZE), H(lsl, SELECTOR, ANY, OSIZE), H(verr, SELECTOR, ANY, ANY),
-    H(verw, SELECTOR, ANY, ANY), H(enter, SMALL, SMALL, OSIZE), H(swapgs, ANY, ANY, ANY),
-    H(lgdt, ADDRESS, OSIZE, ANY), H(lidt, ADDRESS, OSIZE, ANY), H(sgdt, ADDRESS, OSIZE, ANY), H(write_cr, CR, ANY, ANY),
-    H(read_cr, CR, ANY, ANY), H(write_dr, CR, ANY, ANY), H(read_dr, CR, ANY, ANY), H(wrmsr, ANY, ANY, ANY), H(rdmsr, ANY, ANY, ANY),
-    H(popf, ANY, OSIZE, ANY), H(pushf, OSIZE, ANY, ANY), H(sti, SMALL, ANY, ANY), H(cli, ANY, ANY, ANY), H(int, VECTOR8, SMALL, ANY),
-    H(icebp, ANY, ANY, ANY), H(hlt, ANY, ANY, ANY), H(in, PORT, OSIZE, ANY), H(out, PORT, OSIZE, ANY), H(ins, ADDRESS, OSIZE, OSIZE),
-    H(outs, ADDRESS, OSIZE, ANY), H(invlpg, ADDRESS, ANY, ANY), H(invpcid, SMALL, ADDRESS, ANY), H(set_ac, SMALL, ANY, ANY),
-    H(lmsw, ANY, ANY, ANY), H(clts, ANY, ANY, ANY), H(cpuid, ANY, ANY, ANY), H(cmpxchg16b, ADDRESS, ANY, ANY), H(xsetbv, ANY, ANY, ANY),
-    H(mwait, ANY, ANY, ANY), H(monitor, ADDRESS, ANY, ANY),
+static const struct { const char *name; const void *fn; Arg a, b, c;
+} helpers[] = {
+    H(ljmp, SELECTOR, ADDRESS, OSIZE),
+    H(lcall, SELECTOR, ADDRESS, OSIZE),
+    H(lret, OSIZE, SMALL, ANY),
+    H(iret, OSIZE, ANY, ANY),
+    H(syscall, ANY, ANY, ANY),
+    H(sysret, OSIZE, ANY, ANY),
+    H(sysenter, ANY, ANY, ANY),
+    H(sysexit, OSIZE, ANY, ANY),
+    H(rsm, ANY, ANY, ANY),
+    H(load_seg, SEGMENT, SELECTOR, ANY),
+    H(load_seg, SEGMENT, SELECTOR, ANY),
+    H(lldt, SELECTOR, ANY, ANY),
+    H(ltr, SELECTOR, ANY, ANY),
+    H(lar, SELECTOR, ANY, OSIZE),
+    H(lsl, SELECTOR, ANY, OSIZE),
+    H(verr, SELECTOR, ANY, ANY),
+    H(verw, SELECTOR, ANY, ANY),
+    H(enter, SMALL, SMALL, OSIZE),
+    H(swapgs, ANY, ANY, ANY),
+    H(lgdt, ADDRESS, OSIZE, ANY),
+    H(lidt, ADDRESS, OSIZE, ANY),
+    H(sgdt, ADDRESS, OSIZE, ANY),
+    H(write_cr, CR, ANY, ANY),
+    H(read_cr, CR, ANY, ANY),
+    H(write_dr, CR, ANY, ANY),
+    H(read_dr, CR, ANY, ANY),
+    H(wrmsr, ANY, ANY, ANY),
+    H(rdmsr, ANY, ANY, ANY),
+    H(popf, ANY, OSIZE, ANY),
+    H(pushf, OSIZE, ANY, ANY),
+    H(sti, SMALL, ANY, ANY),
+    H(cli, ANY, ANY, ANY),
+    H(int, VECTOR8, SMALL, ANY),
+    H(icebp, ANY, ANY, ANY),
+    H(hlt, ANY, ANY, ANY),
+    H(in, PORT, OSIZE, ANY),
+    H(out, PORT, OSIZE, ANY),
+    H(ins, ADDRESS, OSIZE, OSIZE),
+    H(outs, ADDRESS, OSIZE, ANY),
+    H(invlpg, ADDRESS, ANY, ANY),
+    H(invpcid, SMALL, ADDRESS, ANY),
+    H(set_ac, SMALL, ANY, ANY),
+    H(lmsw, ANY, ANY, ANY),
+    H(clts, ANY, ANY, ANY),
+    H(cpuid, ANY, ANY, ANY),
+    H(cmpxchg16b, ADDRESS, ANY, ANY),
+    H(xsetbv, ANY, ANY, ANY),
+    H(mwait, ANY, ANY, ANY),
+    H(monitor, ADDRESS, ANY, ANY),
 };
 
 static uint64_t any(GRand *r)
@@ -32,7 +73,10 @@ static uint64_t argument(GRand *r, Arg kind)
     static const uint8_t osizes[] = { 2, 4, 8 };
     switch (kind) {
     case SELECTOR: return (uint64_t)g_rand_int_range(r, 0, 0x110);
-    case SEGMENT: { static const uint8_t segs[] = { SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS }; return segs[g_rand_int_range(r, 0, 5)]; }
+    case SEGMENT: {
+        static const uint8_t segs[] = { SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
+        return segs[g_rand_int_range(r, 0, 5)];
+    }
     case OSIZE: return osizes[g_rand_int_range(r, 0, 3)];
     case ADDRESS: return g_rand_int_range(r, 0, 10) ? (uint64_t)g_rand_int_range(r, 0, FIX_RAM) : any(r);
     case CR: return (uint64_t)g_rand_int_range(r, 0, 9) & 7;
@@ -98,7 +142,8 @@ static void check_state(const char *after, X86Cpu *c)
     ok = ok && (!(c->cr0 & CR0_PG) || c->cr0 & CR0_PE) && c->iflag <= 1 && (c->df == 1 || c->df == -1);
     x86_update_mode(c);
     if (!ok || mode != c->v.mode)
-        g_error("after %s: cpl %u cr0 %" PRIx64 " cr4 %" PRIx64 " efer %" PRIx64 " eflags %x mode %" PRIx64 ", should be %" PRIx64,
+        g_error("after %s: cpl %u cr0 %" PRIx64 " cr4 %" PRIx64 " efer %" PRIx64 " eflags %x mode %" PRIx64
+                ", should be %" PRIx64,
                 after, c->cpl, c->cr0, c->cr4, c->efer, x86_get_eflags(c), mode, c->v.mode);
 }
 
@@ -123,9 +168,11 @@ static void test_helpers(gconstpointer model)
             random_start(r, c);
         unsigned h = (unsigned)g_rand_int_range(r, 0, ARRAY_LEN(helpers));
         if (helpers[h].fn == (const void *)x86_help_wrmsr || helpers[h].fn == (const void *)x86_help_rdmsr)
-            c->v.g[RCX] = g_rand_boolean(r) ? (uint64_t)g_rand_int_range(r, 0, 0x900) : 0xc0000080u + (uint64_t)g_rand_int_range(r, 0, 0x100);
+            c->v.g[RCX] = g_rand_boolean(r) ? (uint64_t)g_rand_int_range(r, 0, 0x900)
+                                            : 0xc0000080u + (uint64_t)g_rand_int_range(r, 0, 0x100);
         uint64_t result;
-        fix_call(c, helpers[h].fn, argument(r, helpers[h].a), argument(r, helpers[h].b), argument(r, helpers[h].c), &result);
+        fix_call(c, helpers[h].fn, argument(r, helpers[h].a), argument(r, helpers[h].b), argument(r, helpers[h].c),
+                 &result);
         settle(helpers[h].name, c);
     }
     fix_free(c);
@@ -138,7 +185,9 @@ static void test_exceptions(void)
     for (unsigned n = 0; n < ROUNDS; n++) {
         random_start(r, c);
         c->event = (X86Event){ .kind = (uint8_t)g_rand_int_range(r, X86_EVENT_FAULT, X86_EVENT_NMI + 1),
-                               .vector = (uint8_t)g_rand_int(r), .has_error = g_rand_boolean(r), .error = g_rand_int(r) & 0xffff };
+                               .vector = (uint8_t)g_rand_int(r),
+                               .has_error = g_rand_boolean(r),
+                               .error = g_rand_int(r) & 0xffff };
         settle("an event", c);
     }
     fix_free(c);

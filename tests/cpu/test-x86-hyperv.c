@@ -21,7 +21,8 @@ static void test_hyperv(void)
     static X86Host host;
     uint32_t o[4];
     use_host(&host, &hyperv_host);
-    X86Cpu *c = fix_cpu("qemu64,hv_relaxed,hv-vapic,hv-time=on,hv-vpindex,hv-synic,hv-stimer,hv-spinlocks=0x1fff,hv-vendor-id=Somebody,hv-version-id-major=11");
+    X86Cpu *c = fix_cpu("qemu64,hv_relaxed,hv-vapic,hv-time=on,hv-vpindex,hv-synic,hv-stimer,hv-spinlocks=0x1fff,hv-"
+                        "vendor-id=Somebody,hv-version-id-major=11");
     cpuid(c, 0x40000000, 0, o);
     g_assert_cmphex(o[0], ==, 0x40000006);
     g_assert_cmpmem(&o[1], 12, "Somebody\0\0\0", 12);

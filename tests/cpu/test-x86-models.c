@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* CPU models, -cpu options, CPUID leaves, MSRs, saved state: nothing is advertised that doesn't work, and what software expects is there. */
+/*
+ * CPU models, -cpu options, CPUID leaves, MSRs, saved state: nothing is advertised that doesn't work, and what software
+ * expects is there.
+ */
 #include "base/clock.h"
 #include "tests/cpu/x86-fixture.h"
 
@@ -42,11 +45,18 @@ static X86Cpu *apply(const char *model)
 /* The same model by its name and its version; what a later version has more or less. On a host that has all of it. */
 static void test_versions(void)
 {
-    static const struct { const char *a, *b, *feature; bool b_has; } t[] = {
-        { "Haswell", "Haswell-v1", NULL, false }, { "Haswell-noTSX-IBRS", "Haswell-v4", NULL, false }, { "EPYC-IBPB", "EPYC-v2", NULL, false },
-        { "qemu64", "qemu64-v1", NULL, false }, { "Haswell-v1", "Haswell-v2", "hle", false }, { "Haswell-v2", "Haswell-v3", "spec-ctrl", true },
-        { "Icelake-Server-v3", "Icelake-Server-v4", "sha-ni", true }, { "Cascadelake-Server-v4", "Cascadelake-Server-v5", "xsaves", true },
-        { "Skylake-Server-v1", "Skylake-Server-v2", "clflushopt", false }, { "EPYC-Rome-v1", "EPYC-Rome-v2", "ibrs", true },
+    static const struct { const char *a, *b, *feature; bool b_has;
+    } t[] = {
+        { "Haswell", "Haswell-v1", NULL, false },
+        { "Haswell-noTSX-IBRS", "Haswell-v4", NULL, false },
+        { "EPYC-IBPB", "EPYC-v2", NULL, false },
+        { "qemu64", "qemu64-v1", NULL, false },
+        { "Haswell-v1", "Haswell-v2", "hle", false },
+        { "Haswell-v2", "Haswell-v3", "spec-ctrl", true },
+        { "Icelake-Server-v3", "Icelake-Server-v4", "sha-ni", true },
+        { "Cascadelake-Server-v4", "Cascadelake-Server-v5", "xsaves", true },
+        { "Skylake-Server-v1", "Skylake-Server-v2", "clflushopt", false },
+        { "EPYC-Rome-v1", "EPYC-Rome-v2", "ibrs", true },
         { "Snowridge-v3", "Snowridge-v4", "core-capability", false },
     };
     X86Host host = { .phys_bits = 46, .level = 0x20 };
@@ -56,7 +66,8 @@ static void test_versions(void)
         X86Cpu *a = apply(t[i].a), *b = apply(t[i].b);
         unsigned f = t[i].feature ? (unsigned)x86_feature_find(t[i].feature) : 0;
         if (!t[i].feature)
-            g_assert_true(!memcmp(a->feature, b->feature, sizeof(a->feature)) && a->signature == b->signature && !strcmp(a->model_id, b->model_id));
+            g_assert_true(!memcmp(a->feature, b->feature, sizeof(a->feature)) && a->signature == b->signature &&
+                          !strcmp(a->model_id, b->model_id));
         else if (x86_has_feature(a, f) == t[i].b_has || x86_has_feature(b, f) != t[i].b_has)
             g_error("%s and %s: %s", t[i].a, t[i].b, t[i].feature);
         g_aligned_free(b);
@@ -70,8 +81,9 @@ static void test_versions(void)
 
 static void test_features(void)
 {
-    X86Cpu *c = fix_cpu("qemu64,+popcnt,-nx,sse4.1=on,pge=off,vendor=GenuineIntel,family=6,model=0x2a,stepping=7,model-id=A test,"
-                        "tsc-frequency=2500M,phys-bits=36,level=5");
+    X86Cpu *c = fix_cpu(
+        "qemu64,+popcnt,-nx,sse4.1=on,pge=off,vendor=GenuineIntel,family=6,model=0x2a,stepping=7,model-id=A test,"
+        "tsc-frequency=2500M,phys-bits=36,level=5");
     uint32_t o[4];
     cpuid(c, 1, 0, o);
     g_assert_cmphex(o[0], ==, 0x206a7);
@@ -93,12 +105,21 @@ static void test_features(void)
 
 static void test_errors(void)
 {
-    static const struct { const char *text, *part; } t[] = {
-        { "Haswell-v5", "did you mean" }, { "max-v1", "-cpu" }, { "qemu65", "did you mean 'qemu64'" },   { "", "valid" },
-        { "qemu64,+ssse4", "no such feature" },  { "qemu64,+popcmt", "did you mean 'popcnt'" },
-        { "qemu64,family=x", "must be a number" }, { "qemu64,family=999", "must be a number" },
-        { "qemu64,vendor=Me", "exactly 12" },    { "qemu64,nx=maybe", "on or off" },
-        { "qemu64,-kvm,+family", "no such feature" }, { "max,+avx512f,enforce", "not available" }, { "qemu64,phys-bits=60", "from 32 to 52" },
+    static const struct { const char *text, *part;
+    } t[] = {
+        { "Haswell-v5", "did you mean" },
+        { "max-v1", "-cpu" },
+        { "qemu65", "did you mean 'qemu64'" },
+        { "", "valid" },
+        { "qemu64,+ssse4", "no such feature" },
+        { "qemu64,+popcmt", "did you mean 'popcnt'" },
+        { "qemu64,family=x", "must be a number" },
+        { "qemu64,family=999", "must be a number" },
+        { "qemu64,vendor=Me", "exactly 12" },
+        { "qemu64,nx=maybe", "on or off" },
+        { "qemu64,-kvm,+family", "no such feature" },
+        { "max,+avx512f,enforce", "not available" },
+        { "qemu64,phys-bits=60", "from 32 to 52" },
     };
     for (unsigned i = 0; i < ARRAY_LEN(t); i++)
         fix_refused(t[i].text, t[i].part);
@@ -146,7 +167,8 @@ static void test_osxsave(void)
 typedef struct MsrCase { uint32_t number; uint64_t value; bool ok; } MsrCase;
 static const MsrCase msr_writes[] = {
     { 0x277, UINT64_C(0x0007010600070106), true }, { 0x277, 2, false },                       /* PAT: a reserved type */
-    { 0xc0000080, 0xd01, false },                                                            /* EFER.LMA while not in long mode is kept */
+    /* EFER.LMA while not in long mode is kept */
+    { 0xc0000080, 0xd01, false },
     { 0xc0000082, UINT64_C(0xffffffff81000000), true }, { 0xc0000082, UINT64_C(0x8000000000000000), false },
     { 0xc0000100, UINT64_C(0x7fffdeadb000), true }, { 0xc0000100, BIT(52), false },
     { 0xc0000103, 5, true }, { 0xc0000103, BIT(32), false },
@@ -186,9 +208,11 @@ static void test_msr_writes(void)
 /* What Linux reads without a safety net on the models that people use. */
 static void test_msr_reads(void)
 {
-    static const uint32_t numbers[] = { 0x10, 0x17, 0x1b, 0x8b, 0xfe, 0x174, 0x179, 0x17a, 0x1a0, 0x200, 0x20f, 0x250, 0x26f, 0x277, 0x2ff,
-                                        0x400, 0x427, 0xc0000080, 0xc0000081, 0xc0000102, 0xc0010010, 0xc0010015, 0xc001001a,
-                                        0xc001001d, 0xc001001f, 0xc0010055, 0xc0010140, 0xc0011022, 0xc0011029 };
+    static const uint32_t numbers[] = { 0x10,       0x17,       0x1b,       0x8b,       0xfe,       0x174,
+                                        0x179,      0x17a,      0x1a0,      0x200,      0x20f,      0x250,
+                                        0x26f,      0x277,      0x2ff,      0x400,      0x427,      0xc0000080,
+                                        0xc0000081, 0xc0000102, 0xc0010010, 0xc0010015, 0xc001001a, 0xc001001d,
+                                        0xc001001f, 0xc0010055, 0xc0010140, 0xc0011022, 0xc0011029 };
     static const char *const models[] = { "qemu64", "max", "kvm64", "Nehalem", "EPYC" };
     for (unsigned m = 0; m < ARRAY_LEN(models); m++) {
         X86Cpu *c = fix_cpu(models[m]);
@@ -201,7 +225,10 @@ static void test_msr_reads(void)
     }
 }
 
-/* What a guest computes from the clock page is the virtual clock, whatever the TSC runs at; a write of the TSC is followed. */
+/*
+ * What a guest computes from the clock page is the virtual clock, whatever the TSC runs at; a write of the TSC is
+ * followed.
+ */
 static void test_kvmclock(void)
 {
     static const char *const models[] = { "max", "qemu64,tsc-frequency=2500000000", "qemu64,tsc-frequency=100000000" };
@@ -234,8 +261,10 @@ static void test_kvmclock(void)
 /* What only KVM does cannot be had from the translator, neither the bit nor the MSR; what is had can be left out. */
 static void test_kvm_features(void)
 {
-    static const char *const by_kvm_only[] = { "kvm-asyncpf", "kvm-steal-time", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-tlb-flush", "kvm-pv-ipi",
-                                               "kvm-poll-control", "kvm-pv-sched-yield", "kvm-asyncpf-int", "kvm-msi-ext-dest-id" };
+    static const char *const by_kvm_only[] = { "kvm-asyncpf",        "kvm-steal-time",     "kvm-pv-eoi",
+                                               "kvm-pv-unhalt",      "kvm-pv-tlb-flush",   "kvm-pv-ipi",
+                                               "kvm-poll-control",   "kvm-pv-sched-yield", "kvm-asyncpf-int",
+                                               "kvm-msi-ext-dest-id" };
     uint32_t o[4];
     uint64_t v;
     X86Cpu *c = fix_cpu("qemu64,check=off,+kvm-steal-time,kvm-pv-eoi=on,kvm-hint-dedicated=on");
@@ -293,12 +322,17 @@ static void test_enforce(void)
     fix_refused("qemu64,+svm,enforce", "feature 'svm' is not available");
 }
 
-/* Every number from a range that has rows: reads never crash, names that exist are found (the look-up is a binary search). */
+/*
+ * Every number from a range that has rows: reads never crash, names that exist are found (the look-up is a binary
+ * search).
+ */
 static void test_msr_lookup(void)
 {
-    static const struct { uint32_t first, last, found; } t[] = {
-        { 0x200, 0x20f, 16 }, { 0x210, 0x24f, 0 }, { 0x250, 0x26f, 11 }, { 0x400, 0x427, 40 }, { 0xc0000080, 0xc0000084, 5 },
-        { 0xc0000100, 0xc0000103, 4 }, { 0x174, 0x176, 3 }, { 0x178, 0x178, 0 }, { 0xffffffff, 0xffffffff, 0 },
+    static const struct { uint32_t first, last, found;
+    } t[] = {
+        { 0x200, 0x20f, 16 }, { 0x210, 0x24f, 0 },           { 0x250, 0x26f, 11 },
+        { 0x400, 0x427, 40 }, { 0xc0000080, 0xc0000084, 5 }, { 0xc0000100, 0xc0000103, 4 },
+        { 0x174, 0x176, 3 },  { 0x178, 0x178, 0 },           { 0xffffffff, 0xffffffff, 0 },
     };
     X86Cpu *c = fix_cpu("max");
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
@@ -392,7 +426,10 @@ static void test_save_load(void)
     fix_free(c);
 }
 
-/* Flags that several instructions have made together (CMP, then INC, then ...), into a CPU that holds its own in this way. */
+/*
+ * Flags that several instructions have made together (CMP, then INC, then ...), into a CPU that holds its own in this
+ * way.
+ */
 static void test_save_flags(void)
 {
     static const LazyFlags mixed[] = {
@@ -420,8 +457,13 @@ static void test_save_flags(void)
 
 static void test_direct_boot(void)
 {
-    fix_machine.boot = (MachineBoot){ .mode = BOOT_LONG64, .rip = 0x1000000, .rsp = 0x9000, .rsi = 0x90000, .cr3 = FIX_PT,
-                                      .gdt_base = FIX_GDT, .gdt_limit = 0x2f };
+    fix_machine.boot = (MachineBoot){ .mode = BOOT_LONG64,
+                                      .rip = 0x1000000,
+                                      .rsp = 0x9000,
+                                      .rsi = 0x90000,
+                                      .cr3 = FIX_PT,
+                                      .gdt_base = FIX_GDT,
+                                      .gdt_limit = 0x2f };
     X86Cpu *c = fix_cpu("max");
     device_reset_all();
     g_assert_true(x86_is_64(c) && c->cpl == 0 && !c->iflag);

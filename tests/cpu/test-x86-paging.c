@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Page walks over random tables against a plain model of SDM vol. 3, chapter 4: every mode, size, right and reserved bit. */
+/*
+ * Page walks over random tables against a plain model of SDM vol. 3, chapter 4: every mode, size, right and reserved
+ * bit.
+ */
 #include <urcu.h>
 #include "tests/cpu/x86-fixture.h"
 
@@ -19,9 +22,16 @@ static const Regime regimes[] = {
     { "32-bit PSE", CR4_PSE, 0, 2, { { 22, 10, 4 }, { 12, 10, 4 } } },
     { "PAE", CR4_PAE, 0, 3, { { 30, 2, 8 }, { 21, 9, 8 }, { 12, 9, 8 } } },
     { "PAE NX", CR4_PAE, EFER_NXE, 3, { { 30, 2, 8 }, { 21, 9, 8 }, { 12, 9, 8 } } },
-    { "4-level", CR4_PAE, EFER_LME | EFER_LMA | EFER_NXE, 4, { { 39, 9, 8 }, { 30, 9, 8 }, { 21, 9, 8 }, { 12, 9, 8 } } },
+    { "4-level",
+      CR4_PAE,
+      EFER_LME | EFER_LMA | EFER_NXE,
+      4,
+      { { 39, 9, 8 }, { 30, 9, 8 }, { 21, 9, 8 }, { 12, 9, 8 } } },
     { "4-level no NX", CR4_PAE, EFER_LME | EFER_LMA, 4, { { 39, 9, 8 }, { 30, 9, 8 }, { 21, 9, 8 }, { 12, 9, 8 } } },
-    { "5-level", CR4_PAE | CR4_LA57, EFER_LME | EFER_LMA | EFER_NXE, 5,
+    { "5-level",
+      CR4_PAE | CR4_LA57,
+      EFER_LME | EFER_LMA | EFER_NXE,
+      5,
       { { 48, 9, 8 }, { 39, 9, 8 }, { 30, 9, 8 }, { 21, 9, 8 }, { 12, 9, 8 } } },
 };
 
@@ -83,7 +93,9 @@ static Expect expect(const X86Cpu *c, const Regime *r, uint64_t va, AccessKind k
     } else {
         va &= 0xffffffff;
     }
-    uint64_t table = c->cr3 & (r->efer & EFER_LMA ? UINT64_C(0xffffffffff000) : r->levels == 3 ? 0xffffffe0 : 0xfffff000);
+    uint64_t table = c->cr3 & (r->efer & EFER_LMA ? UINT64_C(0xffffffffff000)
+                               : r->levels == 3   ? 0xffffffe0
+                                                  : 0xfffff000);
     for (unsigned l = 0; l < r->levels; l++) {
         const Level *v = &r->level[l];
         bool pdpte = r->levels == 3 && l == 0;
@@ -93,7 +105,8 @@ static Expect expect(const X86Cpu *c, const Regime *r, uint64_t va, AccessKind k
             x.fault = true;
             return x;
         }
-        bool may_be_large = v->entry == 4 ? v->shift == 22 && c->cr4 & CR4_PSE : !pdpte && (v->shift == 21 || v->shift == 30);
+        bool may_be_large = v->entry == 4 ? v->shift == 22 && c->cr4 & CR4_PSE
+                                          : !pdpte && (v->shift == 21 || v->shift == 30);
         bool leaf = v->shift == 12 || (may_be_large && e & 0x80);
         if (!pdpte && reserved_set(c, r, l, e, leaf)) {
             x.fault = true;
@@ -123,7 +136,8 @@ static Expect expect(const X86Cpu *c, const Regime *r, uint64_t va, AccessKind k
             x.fault = true;
             x.error |= 1;
         }
-        x.writable_after = (user ? all_user && all_writable : all_writable || !(c->cr0 & CR0_WP)) && (write || e >> 6 & 1) &&
+        x.writable_after = (user ? all_user && all_writable : all_writable || !(c->cr0 & CR0_WP)) &&
+                           (write || e >> 6 & 1) &&
                            !(!user && all_user && c->cr4 & CR4_SMAP && bank == X86_BANK_KERNEL);
         return x;
     }
@@ -206,7 +220,9 @@ static void check_access(X86Cpu *c, const Regime *r, uint64_t va, AccessKind kin
     g_assert_cmpint(x86_walk(&c->v, va, kind, bank, false, &w), ==, !x.fault);
     for (unsigned i = 0; i < x.touched_count; i++) {
         bool leaf = x.touched[i] == x.touched[x.touched_count - 1]; /* tables may refer to themselves */
-        uint64_t want = x.fault || x.touched[i] >= FIX_RAM ? before[i] : before[i] | 0x20 | (leaf && kind == ACCESS_WRITE ? 0x40 : 0);
+        uint64_t want = x.fault || x.touched[i] >= FIX_RAM
+                            ? before[i]
+                            : before[i] | 0x20 | (leaf && kind == ACCESS_WRITE ? 0x40 : 0);
         g_assert_cmphex(get_entry(x.touched[i], x.entry), ==, want);
     }
     if (x.fault) {
@@ -233,7 +249,8 @@ static void test_regime(gconstpointer data)
             fill_tables(rand, r, c);
             set_regime(rand, c, r);
         }
-        check_access(c, r, random_va(rand, r), (AccessKind)g_rand_int_range(rand, 0, 3), (unsigned)g_rand_int_range(rand, 0, 3));
+        check_access(c, r, random_va(rand, r), (AccessKind)g_rand_int_range(rand, 0, 3),
+                     (unsigned)g_rand_int_range(rand, 0, 3));
     }
     rcu_read_unlock();
     fix_free(c);

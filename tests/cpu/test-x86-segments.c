@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Segment loads, far transfers, tasks and the frames of exceptions: what is checked, what is pushed, which error comes. */
+/*
+ * Segment loads, far transfers, tasks and the frames of exceptions: what is checked, what is pushed, which error comes.
+ */
 #include "tests/cpu/x86-fixture.h"
 
 #define HELP(name) ((const void *)x86_help_##name)
@@ -67,11 +69,20 @@ static void test_loads(void)
 
 static void test_limits(void)
 {
-    static const struct { uint16_t sel; uint64_t off; unsigned size; bool write, ok; } t[] = {
-        { SEL_SMALL, 0xfc, 4, false, true }, { SEL_SMALL, 0xfd, 4, false, false }, { SEL_SMALL, 0xff, 1, true, true },
-        { SEL_SMALL, 0x100, 1, true, false }, { SEL_READ_ONLY, 0, 4, false, true }, { SEL_READ_ONLY, 0, 4, true, false },
-        { SEL_DATA0, 0xffffffff, 1, true, true }, { SEL_DATA0, 0xffffffff, 2, true, false },
-        { 0xa8, 0xfff, 1, false, false }, { 0xa8, 0x1000, 4, true, true }, { 0xa8, 0xfffffffd, 4, true, false }, /* expand-down */
+    static const struct { uint16_t sel; uint64_t off; unsigned size; bool write, ok;
+    } t[] = {
+        { SEL_SMALL, 0xfc, 4, false, true },
+        { SEL_SMALL, 0xfd, 4, false, false },
+        { SEL_SMALL, 0xff, 1, true, true },
+        { SEL_SMALL, 0x100, 1, true, false },
+        { SEL_READ_ONLY, 0, 4, false, true },
+        { SEL_READ_ONLY, 0, 4, true, false },
+        { SEL_DATA0, 0xffffffff, 1, true, true },
+        { SEL_DATA0, 0xffffffff, 2, true, false },
+        /* expand-down */
+        { 0xa8, 0xfff, 1, false, false },
+        { 0xa8, 0x1000, 4, true, true },
+        { 0xa8, 0xfffffffd, 4, true, false },
         { 0, 0, 1, false, false },
     };
     X86Cpu *c = fix_cpu("qemu32");
@@ -91,7 +102,8 @@ static void test_limits(void)
 static void call_gate(unsigned sel, uint16_t target, uint32_t offset, unsigned dpl, unsigned params)
 {
     store_le32(fix_ram + FIX_GDT + (sel & ~7u), (uint32_t)target << 16 | (offset & 0xffff));
-    store_le32(fix_ram + FIX_GDT + (sel & ~7u) + 4, (offset & 0xffff0000) | SEG_P | dpl << 13 | DESC_CALL32 << 8 | params);
+    store_le32(fix_ram + FIX_GDT + (sel & ~7u) + 4,
+               (offset & 0xffff0000) | SEG_P | dpl << 13 | DESC_CALL32 << 8 | params);
 }
 
 typedef struct FarCase { unsigned cpl; uint16_t sel; int vector; uint32_t error; unsigned cs; } FarCase;
@@ -168,7 +180,8 @@ static void test_iret_vm86(void)
 {
     X86Cpu *c = fix_cpu("qemu32");
     fix_protected32(c);
-    static const uint32_t frame[] = { 0x4444, 0x3333, 0x2222, 0x1111, 0x5555, 0xfffe, EFL_VM | EFL_IOPL | EFL_IF | 2, 0x6666, 0x100 };
+    static const uint32_t frame[] = { 0x4444, 0x3333, 0x2222, 0x1111, 0x5555, 0xfffe, EFL_VM | EFL_IOPL | EFL_IF | 2,
+                                      0x6666, 0x100 };
     for (unsigned i = 0; i < ARRAY_LEN(frame); i++)
         push32(c, frame[i]);
     expect_fault(c, fix_call(c, HELP(iret), 4, 0, 0, NULL), -1, 0);
@@ -187,8 +200,9 @@ static void test_iret_vm86(void)
     fix_deliver(c);
     g_assert_false(x86_vm86(c));
     g_assert_cmphex(c->v.g[RSP], ==, FIX_STACK - 40);
-    static const uint32_t pushed[] = { 0, 0x100, 0x6666, EFL_VM | EFL_IOPL | EFL_IF | EFL_RF | 2, 0xfffe, 0x5555, 0x1111, 0x2222, 0x3333,
-                                       0x4444 };
+    static const uint32_t pushed[] = { 0,      0x100,  0x6666, EFL_VM | EFL_IOPL | EFL_IF | EFL_RF | 2,
+                                       0xfffe, 0x5555, 0x1111, 0x2222,
+                                       0x3333, 0x4444 };
     for (unsigned i = 0; i < ARRAY_LEN(pushed); i++)
         g_assert_cmphex(mem(FIX_STACK - 40 + i * 4, 4), ==, pushed[i]);
     g_assert_cmphex(c->seg[SEG_DS].sel, ==, 0);

@@ -34,8 +34,15 @@ static bool toy_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool 
         return false;
     }
     uint8_t p = c->page[n].perm;
-    *out = (WalkResult){ .phys = c->page[n].phys, .page_bits = p & TOY_SMALL ? 6 : p & TOY_LARGE ? 14 : 12, .readable = p & TOY_R,
-                         .writable = p & TOY_W, .executable = p & TOY_X, .global = p & TOY_GLOBAL, .aligned = p & TOY_ALIGNED,
+    *out = (WalkResult){ .phys = c->page[n].phys,
+                         .page_bits = p & TOY_SMALL   ? 6
+                                      : p & TOY_LARGE ? 14
+                                                      : 12,
+                         .readable = p & TOY_R,
+                         .writable = p & TOY_W,
+                         .executable = p & TOY_X,
+                         .global = p & TOY_GLOBAL,
+                         .aligned = p & TOY_ALIGNED,
                          .top_byte_ignored = true };
     return true;
 }
@@ -107,9 +114,21 @@ static int8_t toy_preferred_home(const char *host, unsigned g)
 }
 
 const GuestArch toy_arch = {
-    .name = "toy", .gregs = TOY_GREGS, .home_order = toy_homes, .banks = 2, .preferred_home = toy_preferred_home,
-    .translate = toy_translate, .code_address = toy_code_address, .walk = toy_walk, .bus_error = toy_bus_error, .misaligned = toy_misaligned,
-    .divide_error = toy_divide_error, .deliver = toy_deliver, .poll = toy_poll, .has_work = toy_has_work, .reset = toy_reset,
+    .name = "toy",
+    .gregs = TOY_GREGS,
+    .home_order = toy_homes,
+    .banks = 2,
+    .preferred_home = toy_preferred_home,
+    .translate = toy_translate,
+    .code_address = toy_code_address,
+    .walk = toy_walk,
+    .bus_error = toy_bus_error,
+    .misaligned = toy_misaligned,
+    .divide_error = toy_divide_error,
+    .deliver = toy_deliver,
+    .poll = toy_poll,
+    .has_work = toy_has_work,
+    .reset = toy_reset,
     .attrs = toy_attrs,
 };
 

@@ -6,7 +6,10 @@
 #include "accel/tcg/tcg.h"
 
 enum { TOY_PAGES = 64, TOY_RAM = 1 << 20, TOY_MMIO = 0x10000000, TOY_INSNS = 512, TOY_OPS = 24, TOY_GREGS = 16 };
-/* TOY_SMALL: of the page's pieces of 64 bytes, only the even ones can be accessed. TOY_ALIGNED: accesses must be aligned. TOY_LARGE: four pages in one. */
+/*
+ * TOY_SMALL: of the page's pieces of 64 bytes, only the even ones can be accessed. TOY_ALIGNED: accesses must be
+ * aligned. TOY_LARGE: four pages in one.
+ */
 enum { TOY_R = 1, TOY_W = 2, TOY_X = 4, TOY_GLOBAL = 8, TOY_SMALL = 16, TOY_ALIGNED = 32, TOY_LARGE = 64 };
 enum { TOY_NONE, TOY_PAGE_FAULT, TOY_MISALIGNED, TOY_DIVIDE, TOY_RAISED, TOY_BUS };
 

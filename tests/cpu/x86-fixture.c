@@ -148,7 +148,8 @@ static void load_tables(X86Cpu *c)
 {
     c->gdt = (X86Table){ FIX_GDT, 0xff };
     c->idt = (X86Table){ FIX_IDT, 0xfff };
-    c->seg[SEG_TR] = (X86Seg){ .base = FIX_TSS, .limit = 0x67 + 0x2001, .attr = SEG_P | DESC_TSS32_BUSY << 8, .sel = SEL_TSS };
+    c->seg[SEG_TR] =
+        (X86Seg){ .base = FIX_TSS, .limit = 0x67 + 0x2001, .attr = SEG_P | DESC_TSS32_BUSY << 8, .sel = SEL_TSS };
     c->seg[SEG_LDTR] = (X86Seg){ 0 };
     c->v.g[RSP] = FIX_STACK;
     c->v.pc = FIX_CODE;

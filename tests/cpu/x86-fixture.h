@@ -15,7 +15,8 @@ extern uint64_t fix_port_value; /* what every port reads, and the last value wri
 /* One CPU of the model, in power-on state; asserts on errors. fix_free() ends it. */
 X86Cpu *fix_cpu(const char *model);
 void fix_free(X86Cpu *c);
-void fix_refused(const char *model, const char *why); /* asserts that -cpu refuses it, in one line that has `why` in it */
+/* asserts that -cpu refuses it, in one line that has `why` in it */
+void fix_refused(const char *model, const char *why);
 
 /* Call a helper; true: it returned (*result), false: it unwound (c->event tells why). */
 typedef uint64_t FixHelper(Vcpu *v, uint64_t a, uint64_t b, uint64_t a3);
@@ -26,12 +27,36 @@ void fix_deliver(X86Cpu *c);
 void fix_run(X86Cpu *c, unsigned limit);
 
 /* Flat 32-bit or 64-bit ring 0 with a GDT at FIX_GDT; paging off (32) or an identity map of 4 MiB at FIX_PT (64). */
-enum { FIX_GDT = 0x1000, FIX_IDT = 0x2000, FIX_TSS = 0x3000, FIX_TSS2 = 0x3800, FIX_PT = 0x10000, FIX_CODE = 0x20000, FIX_STACK = 0x30000,
-       FIX_STACK3 = 0x38000, FIX_LDT = 0x4000 };
+enum {
+    FIX_GDT = 0x1000,
+    FIX_IDT = 0x2000,
+    FIX_TSS = 0x3000,
+    FIX_TSS2 = 0x3800,
+    FIX_PT = 0x10000,
+    FIX_CODE = 0x20000,
+    FIX_STACK = 0x30000,
+    FIX_STACK3 = 0x38000,
+    FIX_LDT = 0x4000
+};
 /* Selectors */
-enum { SEL_CODE0 = 0x08, SEL_DATA0 = 0x10, SEL_CODE3 = 0x1b, SEL_DATA3 = 0x23, SEL_TSS = 0x28, /* 16 bytes */ SEL_CODE64 = 0x38,
-       SEL_CODE64_3 = 0x43, SEL_TSS2 = 0x48, SEL_GATE = 0x58, SEL_LDT = 0x68, SEL_CONFORMING = 0x78, SEL_NOT_PRESENT = 0x80,
-       SEL_READ_ONLY = 0x88, SEL_SMALL = 0x90, SEL_EXEC_ONLY = 0x98, SEL_TASK_GATE = 0xa0 };
+enum {
+    SEL_CODE0 = 0x08,
+    SEL_DATA0 = 0x10,
+    SEL_CODE3 = 0x1b,
+    SEL_DATA3 = 0x23,
+    SEL_TSS = 0x28,
+    /* 16 bytes */ SEL_CODE64 = 0x38,
+    SEL_CODE64_3 = 0x43,
+    SEL_TSS2 = 0x48,
+    SEL_GATE = 0x58,
+    SEL_LDT = 0x68,
+    SEL_CONFORMING = 0x78,
+    SEL_NOT_PRESENT = 0x80,
+    SEL_READ_ONLY = 0x88,
+    SEL_SMALL = 0x90,
+    SEL_EXEC_ONLY = 0x98,
+    SEL_TASK_GATE = 0xa0
+};
 void fix_protected32(X86Cpu *c);
 void fix_long64(X86Cpu *c);
 void fix_ring3(X86Cpu *c); /* from either */

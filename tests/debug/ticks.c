@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A payload that measures: a timer interrupts a counting loop; each time the count and the time stamp go to the debug console. With
- * -icount the output is the same each time. Ends through isa-debug-exit.
+ * A payload that measures: a timer interrupts a counting loop; each time the count and the time stamp go to the debug
+ * console. With -icount the output is the same each time. Ends through isa-debug-exit.
  */
 #include <stdint.h>
 
@@ -36,7 +36,8 @@ void on_timer(void)
 
 void main(void)
 {
-    static const uint8_t pic[] = { 0x20, 0x11, 0xa0, 0x11, 0x21, 0x20, 0xa1, 0x28, 0x21, 4, 0xa1, 2, 0x21, 1, 0xa1, 1, 0x21, 0xfe, 0xa1, 0xff };
+    static const uint8_t pic[] = { 0x20, 0x11, 0xa0, 0x11, 0x21, 0x20, 0xa1, 0x28, 0x21, 4,
+                                   0xa1, 2,    0x21, 1,    0xa1, 1,    0x21, 0xfe, 0xa1, 0xff };
     for (unsigned i = 0; i < sizeof pic; i += 2)
         outb(pic[i], pic[i + 1]);
     outb(0x43, 0x34);

@@ -4,8 +4,8 @@
 #define TESTS_DECODE_ARM32_NAMES_H
 
 /*
- * Rows whose name up to '_' is not the mnemonic. Names without data types and width; an 's' for the flags may follow. "FIELD: ...": one group
- * for each value of that field, alternatives with '/' between them.
+ * Rows whose name up to '_' is not the mnemonic. Names without data types and width; an 's' for the flags may follow.
+ * "FIELD: ...": one group for each value of that field, alternatives with '/' between them.
  */
 typedef struct Arm32Name { const char *table, *row, *names; } Arm32Name;
 static const Arm32Name arm32_names[] = {
@@ -33,8 +33,10 @@ static const Arm32Name arm32_names[] = {
     { "a32", "smmls", "r: smmls smmlsr" },
     { "a32", "usada8", "usad8 usada8" },
     { "a32", "qadd", "op: qadd qsub qdadd qdsub" },
-    { "a32", "par", "sadd16 sasx ssax ssub16 sadd8 ssub8 qadd16 qasx qsax qsub16 qadd8 qsub8 shadd16 shasx shsax shsub16 shadd8 "
-      "shsub8 uadd16 uasx usax usub16 uadd8 usub8 uqadd16 uqasx uqsax uqsub16 uqadd8 uqsub8 uhadd16 uhasx uhsax uhsub16 uhadd8 uhsub8" },
+    { "a32", "par",
+      "sadd16 sasx ssax ssub16 sadd8 ssub8 qadd16 qasx qsax qsub16 qadd8 qsub8 shadd16 shasx shsax shsub16 shadd8 "
+      "shsub8 uadd16 uasx usax usub16 uadd8 usub8 uqadd16 uqasx uqsax uqsub16 uqadd8 uqsub8 uhadd16 uhasx uhsax "
+      "uhsub16 uhadd8 uhsub8" },
     { "a32", "pkh", "type: pkhbt - pkhtb" },
     { "a32", "ext", "op: sxtab16/sxtb16 - sxtab/sxtb sxtah/sxth uxtab16/uxtb16 - uxtab/uxtb uxtah/uxth" },
     { "a32", "bfi", "bfi bfc" },
@@ -156,8 +158,10 @@ static const Arm32Name arm32_names[] = {
     { "t32", "lds_r", "ldrsb ldrsh pli" },
     { "t32", "shift_r", "asr lsl lsr ror" },
     { "t32", "ext", "sxtab sxtab16 sxtah sxtb sxtb16 sxth uxtab uxtab16 uxtah uxtb uxtb16 uxth" },
-    { "t32", "par", "sadd16 sasx ssax ssub16 sadd8 ssub8 qadd16 qasx qsax qsub16 qadd8 qsub8 shadd16 shasx shsax shsub16 shadd8 "
-      "shsub8 uadd16 uasx usax usub16 uadd8 usub8 uqadd16 uqasx uqsax uqsub16 uqadd8 uqsub8 uhadd16 uhasx uhsax uhsub16 uhadd8 uhsub8" },
+    { "t32", "par",
+      "sadd16 sasx ssax ssub16 sadd8 ssub8 qadd16 qasx qsax qsub16 qadd8 qsub8 shadd16 shasx shsax shsub16 shadd8 "
+      "shsub8 uadd16 uasx usax usub16 uadd8 usub8 uqadd16 uqasx uqsax uqsub16 uqadd8 uqsub8 uhadd16 uhasx uhsax "
+      "uhsub16 uhadd8 uhsub8" },
     { "t32", "qadd", "qadd qdadd qdsub qsub" },
     { "t32", "rev", "rev rev16" },
     { "t32", "crc32", "crc32b crc32cb crc32ch crc32cw crc32h crc32w" },
@@ -180,33 +184,76 @@ static const Arm32Name arm32_names[] = {
 };
 
 /* Extensions that it does not know, by the row's features. */
-static const struct { const char *feature, *why; } capstone_lacks[] = {
-    { "fp16", "ARMv8.2 half precision" }, { "bf16", "BFloat16" }, { "fhm", "VFMAL" }, { "fcma", "VCMLA" }, { "i8mm", "matrix products" },
-    { "dotprod", "VDOT" }, { "rdm", "VQRDMLAH" }, { "jscvt", "VJCVT" }, { "sb", "SB" }, { "pan", "SETPAN" },
+static const struct { const char *feature, *why;
+} capstone_lacks[] = {
+    { "fp16", "ARMv8.2 half precision" },
+    { "bf16", "BFloat16" },
+    { "fhm", "VFMAL" },
+    { "fcma", "VCMLA" },
+    { "i8mm", "matrix products" },
+    { "dotprod", "VDOT" },
+    { "rdm", "VQRDMLAH" },
+    { "jscvt", "VJCVT" },
+    { "sb", "SB" },
+    { "pan", "SETPAN" },
 };
 
 /* Words that it rejects though the row is right: "" stands for all rows of the table. */
-static const struct { const char *table, *row, *why; } capstone_rejects[] = {
+static const struct { const char *table, *row, *why;
+} capstone_rejects[] = {
     { "neon", "", "sizes that are UNDEFINED: the emitters' matter" },
-    { "a32", "ldrex", "pairs with an odd register" }, { "a32", "strex", "the same" }, { "a32", "ldaex", "the same" }, { "a32", "stlex", "the same" },
-    { "a32", "ldsts_i", "the same" }, { "a32", "ldsts_r", "the same" }, { "a32", "msr", "an empty mask" }, { "t32", "msr", "the same" },
-    { "a32u", "cps", "reserved combinations: the emitter's matter" }, { "t32", "cps", "the same" }, { "a32u", "hint_i", "unallocated hints" },
-    { "a32u", "hint_r", "the same" }, { "a32u", "mcr2", "not in its ARMv8" }, { "a32u", "mrc2", "the same" }, { "a32u", "mcrr2", "the same" },
-    { "a32u", "mrrc2", "the same" }, { "t32", "bxj", "the same" }, { "t16", "ldm", "an empty list" }, { "t16", "push", "the same" },
-    { "t16", "pop", "the same" }, { "t32", "ldmia", "lists with SP, of one register, or without any" }, { "t32", "stmia", "the same, or with PC" },
-    { "t32", "stmdb", "the same" }, { "t32", "crc32", "size 3 is UNDEFINED" }, { "t32", "ssat", "a shift of ASR #0" }, { "t32", "usat", "the same" },
-    { "t32", "ld_lit", "halfwords to R15: unallocated hints" }, { "t32", "lds_lit", "the same" }, { "t32", "lds_i12", "the same" },
-    { "t32", "lds_i8", "the same" }, { "t32", "lds_r", "the same" }, { "t32", "st_i12", "base R15: the emitter's matter" }, { "t32", "st_i8", "the same" },
-    { "t32", "st_i8p", "the same" }, { "t32", "st_r", "the same" }, { "t32", "stt_i8", "the same" }, { "vfp", "vdup_core", "size 3 is UNDEFINED" },
-    { "vfp", "vldmia_d", "lists beyond D31" }, { "vfp", "vldmdb_d", "the same" }, { "vfp", "vmov_2s", "S31 and the one behind it" },
-    { "vfp", "vmrs", "registers that nobody has" }, { "vfp", "vmsr", "the same" },
+    { "a32", "ldrex", "pairs with an odd register" },
+    { "a32", "strex", "the same" },
+    { "a32", "ldaex", "the same" },
+    { "a32", "stlex", "the same" },
+    { "a32", "ldsts_i", "the same" },
+    { "a32", "ldsts_r", "the same" },
+    { "a32", "msr", "an empty mask" },
+    { "t32", "msr", "the same" },
+    { "a32u", "cps", "reserved combinations: the emitter's matter" },
+    { "t32", "cps", "the same" },
+    { "a32u", "hint_i", "unallocated hints" },
+    { "a32u", "hint_r", "the same" },
+    { "a32u", "mcr2", "not in its ARMv8" },
+    { "a32u", "mrc2", "the same" },
+    { "a32u", "mcrr2", "the same" },
+    { "a32u", "mrrc2", "the same" },
+    { "t32", "bxj", "the same" },
+    { "t16", "ldm", "an empty list" },
+    { "t16", "push", "the same" },
+    { "t16", "pop", "the same" },
+    { "t32", "ldmia", "lists with SP, of one register, or without any" },
+    { "t32", "stmia", "the same, or with PC" },
+    { "t32", "stmdb", "the same" },
+    { "t32", "crc32", "size 3 is UNDEFINED" },
+    { "t32", "ssat", "a shift of ASR #0" },
+    { "t32", "usat", "the same" },
+    { "t32", "ld_lit", "halfwords to R15: unallocated hints" },
+    { "t32", "lds_lit", "the same" },
+    { "t32", "lds_i12", "the same" },
+    { "t32", "lds_i8", "the same" },
+    { "t32", "lds_r", "the same" },
+    { "t32", "st_i12", "base R15: the emitter's matter" },
+    { "t32", "st_i8", "the same" },
+    { "t32", "st_i8p", "the same" },
+    { "t32", "st_r", "the same" },
+    { "t32", "stt_i8", "the same" },
+    { "vfp", "vdup_core", "size 3 is UNDEFINED" },
+    { "vfp", "vldmia_d", "lists beyond D31" },
+    { "vfp", "vldmdb_d", "the same" },
+    { "vfp", "vmov_2s", "S31 and the one behind it" },
+    { "vfp", "vmrs", "registers that nobody has" },
+    { "vfp", "vmsr", "the same" },
 };
 
 /* Bits that the manual marks (1), where the row ignores them: all others that no field has are 0 in the words. */
-static const struct { const char *table, *row; uint32_t ones; } should_be_one[] = {
-    { "a32", "bx", 0x000fff00 }, { "a32", "bxj", 0x000fff00 }, { "a32", "blx", 0x000fff00 }, { "a32", "msr", 0xf000 }, { "a32", "msr_i", 0xf000 },
-    { "a32", "msr_b", 0xf000 }, { "a32", "hint", 0xf000 }, { "a32", "mrs", 0x000f0000 }, { "t32", "hint", 0x000f8000 }, { "t32", "cps", 0x000f8000 },
-    { "t32", "msr", 0x8000 }, { "t32", "msr_b", 0x8000 }, { "t32", "bxj", 0x8f00 }, { "t32", "subs_pc", 0x000e8f00 }, { "t32", "mrs", 0x000f8000 },
-    { "t32", "mrs_b", 0x8000 }, { "a32u", "hint_i", 0xf000 }, { "a32u", "hint_r", 0xf000 },
+static const struct { const char *table, *row; uint32_t ones;
+} should_be_one[] = {
+    { "a32", "bx", 0x000fff00 },  { "a32", "bxj", 0x000fff00 },     { "a32", "blx", 0x000fff00 },
+    { "a32", "msr", 0xf000 },     { "a32", "msr_i", 0xf000 },       { "a32", "msr_b", 0xf000 },
+    { "a32", "hint", 0xf000 },    { "a32", "mrs", 0x000f0000 },     { "t32", "hint", 0x000f8000 },
+    { "t32", "cps", 0x000f8000 }, { "t32", "msr", 0x8000 },         { "t32", "msr_b", 0x8000 },
+    { "t32", "bxj", 0x8f00 },     { "t32", "subs_pc", 0x000e8f00 }, { "t32", "mrs", 0x000f8000 },
+    { "t32", "mrs_b", 0x8000 },   { "a32u", "hint_i", 0xf000 },     { "a32u", "hint_r", 0xf000 },
 };
 #endif

@@ -5,7 +5,9 @@
 
 enum { IN16 = 1, IN32 = 2, IN64 = 4, INALL = 7 };
 
-/* ours: the name by our table, "(#UD)" for none; theirs: how capstone's name starts, "" when it finds no instruction. */
+/*
+ * ours: the name by our table, "(#UD)" for none; theirs: how capstone's name starts, "" when it finds no instruction.
+ */
 static const struct { const char *ours, *theirs; unsigned modes; const char *why; } capstone_errors[] = {
     { "ud0", "", INALL, "the ModRM byte of UD0 (SDM: UD) is unknown to it" },
     { "ud0", "ud0", INALL, "the same" },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The A64 decode tables against binutils' disassembler, which knows all extensions: encodings of every row, and random words, must be defined
- * or undefined alike, but for what `differences` names. Would catch: a wrong fixed bit, a missing constraint on a field, a missing row. */
+/* The A64 decode tables against binutils' disassembler, which knows all extensions: encodings of every row, and random
+ * words, must be defined or undefined alike, but for what `differences` names. Would catch: a wrong fixed bit, a
+ * missing constraint on a field, a missing row. */
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -72,7 +73,8 @@ static void check(unsigned n, bool theirs, unsigned *bad)
     bool ours = row != NULL;
     if (ours == theirs || difference(words[n]) || ++*bad > 20)
         return;
-    g_test_message("%08x: ours %s, binutils %s", words[n], row ? row->name : "undefined", theirs ? "defined" : "undefined");
+    g_test_message("%08x: ours %s, binutils %s", words[n], row ? row->name : "undefined",
+                   theirs ? "defined" : "undefined");
 }
 
 static void test_binutils(void)

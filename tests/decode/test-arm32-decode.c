@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The A32 and T32 decode tables against capstone: words of every row have the name that the row stands for (arm32-names.h). Would catch: a wrong
- * fixed bit, a row that hides another, two instructions of a family mixed up. What is undefined on which CPU, tests/cpu/arm-diff32 compares. */
+/* The A32 and T32 decode tables against capstone: words of every row have the name that the row stands for
+ * (arm32-names.h). Would catch: a wrong fixed bit, a row that hides another, two instructions of a family mixed up.
+ * What is undefined on which CPU, tests/cpu/arm-diff32 compares. */
 #include <capstone/capstone.h>
 #include <glib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static unsigned field_value(const ArmRow *row, const char *name, uint32_t w)
         k++;
     g_assert_cmpuint(k, <, row->fields);
     for (unsigned n = 0; n < row->field[k].pieces; n++)
-        value |= (w >> row->field[k].piece[n].from & ((1u << row->field[k].piece[n].width) - 1)) << row->field[k].piece[n].to;
+        value |= (w >> row->field[k].piece[n].from & ((1u << row->field[k].piece[n].width) - 1))
+                 << row->field[k].piece[n].to;
     return value;
 }
 
@@ -64,7 +66,8 @@ static const char *excuse(const ArmTable *table, const ArmRow *row)
         if (strstr(row->features, capstone_lacks[n].feature))
             return capstone_lacks[n].why;
     for (unsigned n = 0; n < ARRAY_LEN(capstone_rejects); n++)
-        if (!strcmp(capstone_rejects[n].table, table->name) && (!*capstone_rejects[n].row || !strcmp(capstone_rejects[n].row, row->name)))
+        if (!strcmp(capstone_rejects[n].table, table->name) &&
+            (!*capstone_rejects[n].row || !strcmp(capstone_rejects[n].row, row->name)))
             return capstone_rejects[n].why;
     return NULL;
 }
@@ -81,7 +84,8 @@ static uint32_t make_word(const ArmTable *table, const ArmRow *row)
     w = (w & known & ~row->mask) | ones;
     if (table == &arm_a32_table || table == &arm_vfp_table)
         w = (w & 0x0fffffff) | 0xe0000000;
-    if (table == &arm_neon_table && w & 0x40) /* Q registers have even numbers; what odd ones are, the emitters decide */
+    /* Q registers have even numbers; what odd ones are, the emitters decide */
+    if (table == &arm_neon_table && w & 0x40)
         w &= ~0x00011001u | row->mask;
     return w;
 }
@@ -89,7 +93,8 @@ static uint32_t make_word(const ArmTable *table, const ArmRow *row)
 /* Coprocessors 10 and 11 are the FP tables'. */
 static bool elsewhere(const ArmRow *row, uint32_t w)
 {
-    return (!strncmp(row->name, "mcr", 3) || !strncmp(row->name, "mrc", 3) || !strncmp(row->name, "mrrc", 4)) && (w >> 8 & 14) == 10;
+    return (!strncmp(row->name, "mcr", 3) || !strncmp(row->name, "mrc", 3) || !strncmp(row->name, "mrrc", 4)) &&
+           (w >> 8 & 14) == 10;
 }
 
 static void check(const ArmTable *table, const ArmRow *row, uint32_t w, unsigned *known)
@@ -98,13 +103,14 @@ static void check(const ArmTable *table, const ArmRow *row, uint32_t w, unsigned
     const Arm32Name *n = named(table, row);
     g_autofree char *own = g_strndup(row->name, strcspn(row->name, "_"));
     cs_insn *theirs = NULL;
-    size_t count = cs_disasm(table == &arm_t16_table || table == &arm_t32_table ? t32 : a32, (const uint8_t *)(table == &arm_t32_table ? &halves : &w),
-                             table->width / 8, 0x1000, 1, &theirs);
+    size_t count = cs_disasm(table == &arm_t16_table || table == &arm_t32_table ? t32 : a32,
+                             (const uint8_t *)(table == &arm_t32_table ? &halves : &w), table->width / 8, 0x1000, 1,
+                             &theirs);
     if (count && is_one_of(row, w, n ? n->names : own, theirs->mnemonic))
         ++*known;
     else if (count || !excuse(table, row)) {
-        g_test_message("%s, row %s: %08x is '%s %s' to capstone", table->name, row->name, w, count ? theirs->mnemonic : "(unknown)",
-                       count ? theirs->op_str : "");
+        g_test_message("%s, row %s: %08x is '%s %s' to capstone", table->name, row->name, w,
+                       count ? theirs->mnemonic : "(unknown)", count ? theirs->op_str : "");
         g_test_fail();
     }
     if (count)
@@ -133,11 +139,12 @@ static void test_table(const void *data)
 
 int main(int argc, char **argv)
 {
-    static const ArmTable *const tables[] = { &arm_a32_table, &arm_a32u_table, &arm_vfp_table, &arm_vfpu_table, &arm_neon_table, &arm_t16_table,
-                                              &arm_t32_table };
+    static const ArmTable *const tables[] = { &arm_a32_table,  &arm_a32u_table, &arm_vfp_table, &arm_vfpu_table,
+                                              &arm_neon_table, &arm_t16_table,  &arm_t32_table };
     g_test_init(&argc, &argv, NULL);
     memset(&all, 1, sizeof all);
-    all.m_profile = all.v6m = all.v7m = all.v7em = all.v8m = all.v8m_main = all.v8_1m = all.m_security = all.m_lob = all.m_mve_int = false;
+    all.m_profile = all.v6m = all.v7m = all.v7em = all.v8m = all.v8m_main = all.v8_1m = all.m_security = all.m_lob =
+        all.m_mve_int = false;
     g_assert_cmpint(cs_open(CS_ARCH_ARM, CS_MODE_ARM | CS_MODE_V8, &a32), ==, CS_ERR_OK);
     g_assert_cmpint(cs_open(CS_ARCH_ARM, CS_MODE_THUMB | CS_MODE_V8, &t32), ==, CS_ERR_OK);
     for (unsigned n = 0; n < G_N_ELEMENTS(tables); n++) {

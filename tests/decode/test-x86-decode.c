@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The x86 decode tables against capstone: length and name of generated encodings of every row, in 16-, 32- and 64-bit code; and what
- * must be #UD. Would catch: a wrong operand (immediate size, ModRM), a row that hides another, a prefix rule that differs. */
+/* The x86 decode tables against capstone: length and name of generated encodings of every row, in 16-, 32- and 64-bit
+ * code; and what must be #UD. Would catch: a wrong operand (immediate size, ModRM), a row that hides another, a prefix
+ * rule that differs. */
 #include <capstone/capstone.h>
 #include <glib.h>
 #include <string.h>
@@ -93,15 +94,15 @@ static void generate(const X86Op *op, unsigned bits, uint8_t code[CODE])
 /* --- comparing names --- */
 /* Two names of one instruction: ours, capstone's. */
 static const char *const synonyms[][2] = {
-    { "mov", "movabs" }, { "sal", "shl" }, { "xlatb", "xlat" }, { "nop", "xchg" }, { "xchg", "nop" }, { "int1", "icebp" }, { "ud2", "ud2b" },
-    { "retf", "retfq" }, { "pushfw", "pushf" },
-    { "popfw", "popf" }, { "iretw", "iret" },
+    { "mov", "movabs" },   { "sal", "shl" },    { "xlatb", "xlat" }, { "nop", "xchg" },
+    { "xchg", "nop" },     { "int1", "icebp" }, { "ud2", "ud2b" },   { "retf", "retfq" },
+    { "pushfw", "pushf" }, { "popfw", "popf" }, { "iretw", "iret" },
 };
 
 static const char *skip_prefix_words(const char *name)
 {
-    static const char *const words[] = { "rep ", "repe ", "repne ", "repz ", "repnz ", "lock ", "bnd ", "notrack ", "xacquire ", "xrelease ",
-                                         "data16 " };
+    static const char *const words[] = { "rep ", "repe ",    "repne ",    "repz ",     "repnz ", "lock ",
+                                         "bnd ", "notrack ", "xacquire ", "xrelease ", "data16 " };
     for (unsigned k = 0; k < ARRAY_LEN(words); k++) {
         if (g_str_has_prefix(name, words[k]))
             return skip_prefix_words(name + strlen(words[k]));
@@ -123,14 +124,15 @@ static bool same_name(const char *ours, const char *theirs)
 
 #include "tests/decode/capstone-errors.h"
 
-static void fail_encoding(const X86Op *op, unsigned bits, const uint8_t *code, const X86Insn *i, const char *ours, const cs_insn *theirs)
+static void fail_encoding(const X86Op *op, unsigned bits, const uint8_t *code, const X86Insn *i, const char *ours,
+                          const cs_insn *theirs)
 {
     g_autoptr(GString) bytes = g_string_new(NULL);
     for (unsigned k = 0; k < 15; k++)
         g_string_append_printf(bytes, "%02x ", code[k]);
     g_test_message("%s (row %x, %s) in %u-bit code: %s", bytes->str, op->opcode, op->mnemonic, bits, ours);
-    g_test_message("  ours %u bytes, capstone %u bytes %s %s", i->len, theirs ? theirs->size : 0, theirs ? theirs->mnemonic : "(invalid)",
-                   theirs ? theirs->op_str : "");
+    g_test_message("  ours %u bytes, capstone %u bytes %s %s", i->len, theirs ? theirs->size : 0,
+                   theirs ? theirs->mnemonic : "(invalid)", theirs ? theirs->op_str : "");
     g_test_fail();
 }
 
@@ -156,7 +158,12 @@ static void test_capstone(const void *data)
     unsigned bits = GPOINTER_TO_UINT(data), count;
     const X86Op *rows = x86_op_rows(&count);
     csh cs;
-    g_assert_cmpint(cs_open(CS_ARCH_X86, bits == 16 ? CS_MODE_16 : bits == 32 ? CS_MODE_32 : CS_MODE_64, &cs), ==, CS_ERR_OK);
+    g_assert_cmpint(cs_open(CS_ARCH_X86,
+                            bits == 16   ? CS_MODE_16
+                            : bits == 32 ? CS_MODE_32
+                                         : CS_MODE_64,
+                            &cs),
+                    ==, CS_ERR_OK);
     seed = 0x9e3779b97f4a7c15 + bits;
     for (unsigned n = 0; n < count; n++) {
         if (rows[n].attr & (bits == 64 ? X86A_I64 : X86A_O64) || beyond_capstone(&rows[n], bits))
@@ -216,9 +223,18 @@ static const Case cases[] = {
     { "LOCK before VEX", { 0xf0, 0xc4, 0xe2, 0x70, 0xf2, 0xc0 }, 64, X86D_UD },
     { "RORX with VEX.vvvv", { 0xc4, 0xe3, 0x73, 0xf0, 0xc0, 1 }, 64, X86D_UD },
     { "LES in 32-bit code", { 0xc4, 0x00 }, 32, X86D_OK },
-    { "15 bytes", { 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90 }, 64, X86D_OK },
-    { "15 prefixes", { 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90 }, 64, X86D_TOO_LONG },
-    { "16 bytes by an immediate", { 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x81, 0xc0, 1, 2, 3 }, 64, X86D_TOO_LONG },
+    { "15 bytes",
+      { 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90 },
+      64,
+      X86D_OK },
+    { "15 prefixes",
+      { 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90 },
+      64,
+      X86D_TOO_LONG },
+    { "16 bytes by an immediate",
+      { 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x81, 0xc0, 1, 2, 3 },
+      64,
+      X86D_TOO_LONG },
     { "UD0 has a ModRM byte", { 0x0f, 0xff, 0xc0 }, 64, X86D_OK },
 };
 
@@ -234,7 +250,9 @@ static void test_rules(void)
     }
 }
 
-/* An instruction cut short asks for more, whatever the cut: never reads beyond, never decides early for another length. */
+/*
+ * An instruction cut short asks for more, whatever the cut: never reads beyond, never decides early for another length.
+ */
 static void test_truncated(void)
 {
     unsigned count;
@@ -249,7 +267,8 @@ static void test_truncated(void)
         for (unsigned len = 0; len <= whole.len; len++) {
             g_autofree uint8_t *exact = g_memdup2(code, len ? len : 1);
             part.pc = 0;
-            g_assert_cmpint(x86_decode(&part, exact, len, 64, true, X86_NEEDS_ALL), ==, len < whole.len ? X86D_MORE : X86D_OK);
+            g_assert_cmpint(x86_decode(&part, exact, len, 64, true, X86_NEEDS_ALL), ==,
+                            len < whole.len ? X86D_MORE : X86D_OK);
         }
     }
 }
@@ -257,7 +276,12 @@ static void test_truncated(void)
 /* A feature that the CPU model lacks takes its rows away. */
 static void test_features(void)
 {
-    static const struct { const char *what; uint8_t code[6]; const char *name; /* NULL: #UD */ X86Need need; } list[] = {
+    static const struct {
+        const char *what;
+        uint8_t code[6];
+        const char *name; /* NULL: #UD */
+        X86Need need;
+    } list[] = {
         { "TZCNT is BSF", { 0xf3, 0x0f, 0xbc, 0xc1 }, "bsf", X86_NEED_BMI1 },
         { "LZCNT is BSR", { 0xf3, 0x0f, 0xbd, 0xc1 }, "bsr", X86_NEED_LZCNT },
         { "POPCNT", { 0xf3, 0x0f, 0xb8, 0xc1 }, NULL, X86_NEED_POPCNT },
@@ -271,7 +295,8 @@ static void test_features(void)
         X86Insn i = { .pc = 0 };
         char name[16];
         g_test_message("%s", list[n].what);
-        X86DecodeStatus status = x86_decode(&i, list[n].code, 6, 64, true, X86_NEEDS_ALL & ~(UINT64_C(1) << list[n].need));
+        X86DecodeStatus status = x86_decode(&i, list[n].code, 6, 64, true,
+                                            X86_NEEDS_ALL & ~(UINT64_C(1) << list[n].need));
         g_assert_cmpint(status, ==, list[n].name ? X86D_OK : X86D_UD);
         if (list[n].name)
             g_assert_cmpstr(x86_insn_mnemonic(&i, name), ==, list[n].name);

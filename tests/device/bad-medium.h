@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests of controllers: a medium that fails when it is told, and the machine that stands because of it. Included once in a program. */
+/*
+ * For tests of controllers: a medium that fails when it is told, and the machine that stands because of it. Included
+ * once in a program.
+ */
 #ifndef TESTS_DEVICE_BAD_MEDIUM_H
 #define TESTS_DEVICE_BAD_MEDIUM_H
 
@@ -44,8 +47,14 @@ static bool bad_open(BlockNode *n, Opts *options, Error **errp)
     return true;
 }
 static void bad_close(BlockNode *n) { }
-static const BlockDriver bad_driver = { .name = "test-bad", .desc = "fails when told", .open = bad_open, .close = bad_close, .preadv = bad_preadv,
-                                        .pwritev = bad_pwritev, .flush = bad_flush, .pdiscard = bad_discard };
+static const BlockDriver bad_driver = { .name = "test-bad",
+                                        .desc = "fails when told",
+                                        .open = bad_open,
+                                        .close = bad_close,
+                                        .preadv = bad_preadv,
+                                        .pwritev = bad_pwritev,
+                                        .flush = bad_flush,
+                                        .pdiscard = bad_discard };
 BLOCK_DRIVER_REGISTER(bad_driver)
 
 /* --- the machine that stands: what failed is held, and carried out when it goes on, in this process or another --- */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests of devices: a machine that is RAM alone, hosts of a PCI and an ISA bus, files for images, devices as -device makes them. */
+/*
+ * For tests of devices: a machine that is RAM alone, hosts of a PCI and an ISA bus, files for images, devices as
+ * -device makes them.
+ */
 #ifndef TESTS_DEVICE_BARE_MACHINE_H
 #define TESTS_DEVICE_BARE_MACHINE_H
 
@@ -18,7 +21,8 @@ static inline bool bare_build(Machine *m, Error **errp)
     return m->ram;
 }
 #define BARE_MACHINE(var, called, ram_bytes) \
-    static const MachineType var = { .name = called, .arch = "none", .max_cpus = 1, .default_ram = ram_bytes, .size = sizeof(Machine), .build = bare_build }
+    static const MachineType var = { .name = called, .arch = "none", .max_cpus = 1, .default_ram = ram_bytes, \
+        .size = sizeof(Machine), .build = bare_build }
 
 static inline Machine *bare_machine(const MachineType *type)
 {
@@ -40,7 +44,12 @@ static inline bool bare_pci_start(Device *d, Error **errp)
 {
     Machine *m = machine_current();
     BarePciHost *h = (BarePciHost *)d;
-    PciRootSpaces spaces = { .mem = m->memory, .io = m->io, .dma_region = m->memory, .dma = m->as_memory, .msi_first = 0xfee00000, .msi_last = 0xfeefffff };
+    PciRootSpaces spaces = { .mem = m->memory,
+                             .io = m->io,
+                             .dma_region = m->memory,
+                             .dma = m->as_memory,
+                             .msi_first = 0xfee00000,
+                             .msi_last = 0xfeefffff };
     pci_root_bus_init(&h->bus, "pci.0", d, &spaces, true);
     pci_config_ports_init(&h->ports, &h->bus);
     mem_map(m->io, 0xcf8, h->ports.region, 0);
@@ -53,8 +62,13 @@ static inline void bare_pci_stop(Device *d)
 }
 static const char *const bare_pci_kinds[] = { "pci", NULL };
 static const StateField bare_pci_state[] = { STATE_U32(BarePciHost, ports.address), STATE_END_OF_TABLE };
-static const DeviceType bare_pci_type = { .name = "bare-pci-host", .desc = "root bus", .size = sizeof(BarePciHost), .provides = bare_pci_kinds,
-                                          .state = bare_pci_state, .start = bare_pci_start, .stop = bare_pci_stop };
+static const DeviceType bare_pci_type = { .name = "bare-pci-host",
+                                          .desc = "root bus",
+                                          .size = sizeof(BarePciHost),
+                                          .provides = bare_pci_kinds,
+                                          .state = bare_pci_state,
+                                          .start = bare_pci_start,
+                                          .stop = bare_pci_stop };
 
 static inline Device *bare_host(const DeviceType *type)
 {

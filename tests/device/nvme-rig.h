@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* NVMe controllers on a bare PCI bus, driven by their registers and queues. One is talked to at a time: use_controller(). */
+/*
+ * NVMe controllers on a bare PCI bus, driven by their registers and queues. One is talked to at a time:
+ * use_controller().
+ */
 #ifndef TESTS_DEVICE_NVME_RIG_H
 #define TESTS_DEVICE_NVME_RIG_H
 
@@ -16,8 +19,13 @@
 
 enum { RAM = 8 << 20, BAR = 0x10000000, CMB_BAR = 0x20000000, PMR_BAR = 0x30000000,
        ASQ = 0x10000, ACQ = 0x20000, SQ1 = 0x30000, CQ1 = 0x40000, DATA = 0x100000, ENTRIES = 16 };
-enum { DISK_A = 1 << 20, DISK_B = 3 << 20, CONTROLLERS = 3, BAR_STEP = 0x1000000 /* from one controller's BARs to the next one's */,
-       QUEUES_STEP = 0x200000 };
+enum {
+    DISK_A = 1 << 20,
+    DISK_B = 3 << 20,
+    CONTROLLERS = 3,
+    BAR_STEP = 0x1000000 /* from one controller's BARs to the next one's */,
+    QUEUES_STEP = 0x200000
+};
 
 typedef struct Queue { uint64_t sq, cq; uint16_t id, tail, head; bool phase; } Queue;
 typedef struct Queues { Queue admin, io; } Queues;
@@ -52,7 +60,10 @@ static inline void open_disk(Rig *r, unsigned i, const char *name, off_t size)
 
 static hwaddr rig_bar; /* where the BARs of the controller talked to are, behind those of the first */
 
-static inline void reg_write(hwaddr at, unsigned size, uint64_t v) { as_store(machine_current()->as_memory, BAR + rig_bar + at, size, v, MEM_ATTRS_DEVICE); }
+static inline void reg_write(hwaddr at, unsigned size, uint64_t v)
+{
+    as_store(machine_current()->as_memory, BAR + rig_bar + at, size, v, MEM_ATTRS_DEVICE);
+}
 static inline uint64_t reg_read(hwaddr at, unsigned size)
 {
     uint64_t v;
@@ -63,7 +74,8 @@ static inline uint8_t *ram(Rig *r, hwaddr at) { return (uint8_t *)mem_host(r->m-
 
 static inline void config(Rig *r, uint32_t at, unsigned size, uint32_t v)
 {
-    as_store(r->m->as_io, 0xcf8, 4, 0x80000000u | (uint32_t)r->nvme[r->now]->devfn << 8 | (at & 0xfc), MEM_ATTRS_DEVICE);
+    as_store(r->m->as_io, 0xcf8, 4, 0x80000000u | (uint32_t)r->nvme[r->now]->devfn << 8 | (at & 0xfc),
+             MEM_ATTRS_DEVICE);
     as_store(r->m->as_io, 0xcfc + (at & 3), size, v, MEM_ATTRS_DEVICE);
 }
 
@@ -75,7 +87,8 @@ static inline uint16_t command(Rig *r, Queue *q, uint8_t *cmd)
     memcpy(ram(r, q->sq + q->tail * 64u), cmd, 64);
     q->tail = (uint16_t)((q->tail + 1) % ENTRIES);
     reg_write(NVME_DOORBELLS + q->id * 8u, 4, q->tail);
-    for (gint64 stop = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; (__atomic_load_n(cqe + 14, __ATOMIC_ACQUIRE) & 1) != q->phase;) {
+    for (gint64 stop = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+         (__atomic_load_n(cqe + 14, __ATOMIC_ACQUIRE) & 1) != q->phase;) {
         g_assert_cmpint(g_get_monotonic_time(), <, stop);
         g_usleep(50);
     }
@@ -88,7 +101,8 @@ static inline uint16_t command(Rig *r, Queue *q, uint8_t *cmd)
     return status & ~SC_DNR;
 }
 
-static inline uint16_t run(Rig *r, Queue *q, uint8_t op, uint32_t nsid, uint64_t prp, uint32_t d10, uint32_t d11, uint32_t d12)
+static inline uint16_t run(Rig *r, Queue *q, uint8_t op, uint32_t nsid, uint64_t prp, uint32_t d10, uint32_t d11,
+                           uint32_t d12)
 {
     uint8_t cmd[64] = { op };
     store_le32(cmd + 4, nsid);

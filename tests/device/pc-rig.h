@@ -89,7 +89,9 @@ static inline Rig *rig_new(void)
     g_assert_true(machine_build(&r->machine, NULL));
     for (unsigned i = 0; i < RIG_CPUS; i++) {
         CpuPort *p = &r->cpu[i].port;
-        *p = (CpuPort){ .ops = &rig_cpu_ops, .index = i, .bsp = i == 0, .arch_id = i, .read_tsc = rig_read_tsc, .tsc_hz = 1000000000 };
+        *p = (CpuPort){
+            .ops = &rig_cpu_ops, .index = i, .bsp = i == 0, .arch_id = i, .read_tsc = rig_read_tsc, .tsc_hz = 1000000000
+        };
         cpu_port_add(p);
     }
     for (int i = 0; i < ISA_IRQ_COUNT; i++)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests of SCSI adapters at their registers: one on a PCI bus, with a disk; its BAR, and the machine's memory. Included once in a program. */
+/*
+ * For tests of SCSI adapters at their registers: one on a PCI bus, with a disk; its BAR, and the machine's memory.
+ * Included once in a program.
+ */
 #ifndef TESTS_DEVICE_SCSI_PCI_RIG_H
 #define TESTS_DEVICE_SCSI_PCI_RIG_H
 

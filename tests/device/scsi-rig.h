@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests of SCSI: a machine with an adapter that keeps what ends, and a disk; CDBs by macros. Included once in a program. */
+/*
+ * For tests of SCSI: a machine with an adapter that keeps what ends, and a disk; CDBs by macros. Included once in a
+ * program.
+ */
 #ifndef TESTS_DEVICE_SCSI_RIG_H
 #define TESTS_DEVICE_SCSI_RIG_H
 
@@ -44,7 +47,13 @@ static bool restart(ScsiBus *b, const uint8_t *bytes, size_t len)
     scsi_request_run(r, &h->data, 1);
     return true;
 }
-static const ScsiHost host = { .channels = 1, .targets = 8, .luns = 300, .complete = complete, .drop = drop, .save = save, .restart = restart,
+static const ScsiHost host = { .channels = 1,
+                               .targets = 8,
+                               .luns = 300,
+                               .complete = complete,
+                               .drop = drop,
+                               .save = save,
+                               .restart = restart,
                                .hotplug = hotplugged };
 static bool hba_start(Device *d, Error **errp)
 {
@@ -55,7 +64,16 @@ static void hba_stop(Device *d) { scsi_bus_fini(&((Hba *)d)->bus); }
 static const DeviceType hba_type = { .name = "test-hba", .size = sizeof(Hba), .start = hba_start, .stop = hba_stop };
 
 enum { BLOCKS = 2048, BLOCK = 512 };
-typedef struct Rig { Machine *m; Hba *hba; Device *disk; char *file; uint8_t data[1 << 16]; uint8_t status; uint32_t sense; uint64_t done; } Rig;
+typedef struct Rig {
+    Machine *m;
+    Hba *hba;
+    Device *disk;
+    char *file;
+    uint8_t data[1 << 16];
+    uint8_t status;
+    uint32_t sense;
+    uint64_t done;
+} Rig;
 
 BARE_MACHINE(rig_type, "scsi-rig", 1 << 20);
 
@@ -113,14 +131,21 @@ static inline void run_at(Rig *r, uint32_t target, uint32_t lun, const uint8_t *
     lock_domain_unlock(h->dev.domain);
     g_assert_cmpuint(h->completed, ==, before + 1);
     r->status = h->last->status;
-    r->sense = h->last->sense_len ? (uint32_t)(h->last->sense[2] & 15) << 16 | h->last->sense[12] << 8 | h->last->sense[13] : 0;
+    r->sense = h->last->sense_len
+                   ? (uint32_t)(h->last->sense[2] & 15) << 16 | h->last->sense[12] << 8 | h->last->sense[13]
+                   : 0;
     r->done = h->last->done_bytes;
     scsi_request_free(h->last);
 }
-#define RUN(r, ...) run_at(r, 0, 0, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), sizeof (r)->data)
-#define GOOD(r, ...) do { RUN(r, __VA_ARGS__); g_assert_cmphex((r)->sense, ==, 0); g_assert_cmphex((r)->status, ==, 0); } while (0)
-#define FAILS(r, s, ...) do { RUN(r, __VA_ARGS__); g_assert_cmphex((r)->status, ==, 2); g_assert_cmphex((r)->sense, ==, s); } while (0)
-/* ---- what fails is held: HOLD() carries out a command that fails under "stop", WENT_ON() lets the machine go on ---- */
+#define RUN(r, ...) \
+    run_at(r, 0, 0, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), sizeof (r)->data)
+#define GOOD(r, ...) \
+    do { RUN(r, __VA_ARGS__); g_assert_cmphex((r)->sense, ==, 0); g_assert_cmphex((r)->status, ==, 0); } while (0)
+#define FAILS(r, s, ...) \
+    do { RUN(r, __VA_ARGS__); g_assert_cmphex((r)->status, ==, 2); g_assert_cmphex((r)->sense, ==, s); } while (0)
+/*
+ * ---- what fails is held: HOLD() carries out a command that fails under "stop", WENT_ON() lets the machine go on ----
+ */
 
 static inline void hold_at(Rig *r, const char *drive, const uint8_t *cdb, unsigned len)
 {
@@ -132,7 +157,8 @@ static inline void hold_at(Rig *r, const char *drive, const uint8_t *cdb, unsign
     wait_held(drive);
     g_assert_cmpuint(h->completed, ==, before);
 }
-#define HOLD(r, drive, ...) hold_at(r, drive, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define HOLD(r, drive, ...) \
+    hold_at(r, drive, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static inline void went_on(Rig *r, const char *drive, bool load)
 {

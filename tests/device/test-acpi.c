@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ACPI and SMBIOS tables: linked in memory, walked from the RSDP, checksums right; iasl reads and recompiles them without a warning. */
+/*
+ * ACPI and SMBIOS tables: linked in memory, walked from the RSDP, checksums right; iasl reads and recompiles them
+ * without a warning.
+ */
 #include <glib/gstdio.h>
 #include <string.h>
 #include "base/bits.h"
@@ -194,9 +197,22 @@ static void check_virt(const VirtFacts *v)
 static void test_virt(void)
 {
     static const uint32_t mpidr[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-    VirtFacts v = { .cpus = 8, .sockets = 2, .clusters = 1, .cores = 2, .threads = 2, .mpidr = mpidr, .a64 = true, .v8 = true, .pmu = true,
-                    .gic_version = 2, .psci = "hvc", .cpu_model = "cortex-a57", .ram_size = GiB, .virtualization = true,
-                    .ecam = { 0x4010000000, 256 * MiB }, .mmio_high = { 0x8000000000, 512 * GiB } };
+    VirtFacts v = { .cpus = 8,
+                    .sockets = 2,
+                    .clusters = 1,
+                    .cores = 2,
+                    .threads = 2,
+                    .mpidr = mpidr,
+                    .a64 = true,
+                    .v8 = true,
+                    .pmu = true,
+                    .gic_version = 2,
+                    .psci = "hvc",
+                    .cpu_model = "cortex-a57",
+                    .ram_size = GiB,
+                    .virtualization = true,
+                    .ecam = { 0x4010000000, 256 * MiB },
+                    .mmio_high = { 0x8000000000, 512 * GiB } };
     check_virt(&v);
     v.memory_slots = 3;
     v.gic_version = 3;

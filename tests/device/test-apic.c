@@ -1,14 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* Local APICs and the I/O APIC: routing, modes, priorities, timer, x2APIC, virtual wire, and no lost interrupt under threads. */
+/*
+ * Local APICs and the I/O APIC: routing, modes, priorities, timer, x2APIC, virtual wire, and no lost interrupt under
+ * threads.
+ */
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "pc-rig.h"
 
 #define APIC(r) (APIC_DEFAULT_BASE + (r))
-enum { ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100,
-       TMR = 0x180, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310, LVT_TIMER = 0x320, LINT0 = 0x350, LINT1 = 0x360,
-       LVT_ERROR = 0x370, TMICT = 0x380, TMCCT = 0x390, TDCR = 0x3e0 };
+enum {
+    ID = 0x20,
+    VERSION = 0x30,
+    TPR = 0x80,
+    PPR = 0xa0,
+    EOI = 0xb0,
+    LDR = 0xd0,
+    DFR = 0xe0,
+    SVR = 0xf0,
+    ISR = 0x100,
+    TMR = 0x180,
+    IRR = 0x200,
+    ESR = 0x280,
+    ICR = 0x300,
+    ICR2 = 0x310,
+    LVT_TIMER = 0x320,
+    LINT0 = 0x350,
+    LINT1 = 0x360,
+    LVT_ERROR = 0x370,
+    TMICT = 0x380,
+    TMCCT = 0x390,
+    TDCR = 0x3e0
+};
 
 typedef struct Box {
     Rig *rig;
@@ -500,8 +523,8 @@ static void test_x2apic(void)
 }
 
 /*
- * Threads raise vectors of their own and wait for each to be handled, while the "vCPU" takes and ends interrupts and moves
- * TPR: a lost one would hang its raiser. Level-triggered ones through the I/O APIC take part.
+ * Threads raise vectors of their own and wait for each to be handled, while the "vCPU" takes and ends interrupts and
+ * moves TPR: a lost one would hang its raiser. Level-triggered ones through the I/O APIC take part.
  */
 enum { RAISERS = 3, ROUNDS = 20000, LEAST_ROUNDS = 200 }; /* fewer on a machine that has other work to do */
 static struct {
@@ -580,7 +603,8 @@ static void test_generic(void)
             if (round == 0)
                 wr(b, cpu, g_rand_int_range(rand, 0, 0x400) & ~3, g_rand_boolean(rand) ? v : v & 0xff);
             else
-                msr_write(b, cpu, 0x800 + g_rand_int_range(rand, 0, 0x100), g_rand_boolean(rand) ? v & 0x7ffff : v & 0xff);
+                msr_write(b, cpu, 0x800 + g_rand_int_range(rand, 0, 0x100),
+                          g_rand_boolean(rand) ? v & 0x7ffff : v & 0xff);
             if (i % 16 == 0)
                 ack(b, cpu);
             if (i % 64 == 0)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ATA at its registers: AHCI command lists, queues and hostile lists; PATA by the data port and by bus master; packets; state amid a command. */
+/*
+ * ATA at its registers: AHCI command lists, queues and hostile lists; PATA by the data port and by bus master; packets;
+ * state amid a command.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +17,15 @@
 #include "tests/device/bare-machine.h"
 
 #define RAM_SIZE (16 * MiB)
-enum { DISK = 1 << 20, ABAR = 0x30000000, BMBASE = 0xc000, LIST = 0x10000, RFIS = 0x11000, TABLE = 0x20000, DATA = 0x100000 };
+enum {
+    DISK = 1 << 20,
+    ABAR = 0x30000000,
+    BMBASE = 0xc000,
+    LIST = 0x10000,
+    RFIS = 0x11000,
+    TABLE = 0x20000,
+    DATA = 0x100000
+};
 enum { P_IS = 0x110, P_CMD = 0x118, P_TFD = 0x120, P_SIG = 0x124, P_SACT = 0x134, P_CI = 0x138 };
 
 /* --- a machine: RAM, a PCI bus, an ISA bus --- */
@@ -43,7 +54,10 @@ static void add_medium(const char *name)
     blk_new(name, n);
 }
 
-static void cfg(unsigned at, unsigned size, uint32_t v) { pci_bus_config_write(&host->bus, 0, pci_device(controller)->devfn, at, size, v); }
+static void cfg(unsigned at, unsigned size, uint32_t v)
+{
+    pci_bus_config_write(&host->bus, 0, pci_device(controller)->devfn, at, size, v);
+}
 
 static void setup(const char *type, const char *drive)
 {
@@ -68,7 +82,8 @@ static void teardown(void)
     isa_bus_fini(&isa);
     bare_end(machine, g_steal_pointer(&image));
     rcu_barrier();
-    g_assert_cmphex(mem_ram_addr_limit(), ==, 0); /* no list that was looked up has been forgotten: it would hold the RAM */
+    /* no list that was looked up has been forgotten: it would hold the RAM */
+    g_assert_cmphex(mem_ram_addr_limit(), ==, 0);
 }
 
 static uint32_t rd(uint32_t at)
@@ -85,7 +100,10 @@ static uint32_t in(uint16_t port, unsigned size)
     return (uint32_t)v;
 }
 static void out(uint16_t port, unsigned size, uint32_t v) { as_store(machine->as_io, port, size, v, MEM_ATTRS_DEVICE); }
-static void put(uint64_t at, const void *buf, size_t len) { as_write(machine->as_memory, at, buf, len, MEM_ATTRS_DEVICE); }
+static void put(uint64_t at, const void *buf, size_t len)
+{
+    as_write(machine->as_memory, at, buf, len, MEM_ATTRS_DEVICE);
+}
 static void get(uint64_t at, void *buf, size_t len) { as_read(machine->as_memory, at, buf, len, MEM_ATTRS_DEVICE); }
 static void put32(uint64_t at, uint32_t v)
 {
@@ -109,11 +127,24 @@ static void ahci_begin(void)
 }
 
 /* Slot n: a command with one PRDT entry of `len` bytes at DATA + n * 64 KiB. */
-static void prepare(unsigned n, uint8_t opcode, uint64_t lba, uint16_t count, uint16_t feature, uint32_t len, bool write)
+static void prepare(unsigned n, uint8_t opcode, uint64_t lba, uint16_t count, uint16_t feature, uint32_t len,
+                    bool write)
 {
     uint64_t table = TABLE + n * 0x100;
-    uint8_t f[64] = { 0x27, 0x80, opcode, (uint8_t)feature, (uint8_t)lba, (uint8_t)(lba >> 8), (uint8_t)(lba >> 16), 0x40, (uint8_t)(lba >> 24),
-                      (uint8_t)(lba >> 32), (uint8_t)(lba >> 40), (uint8_t)(feature >> 8), (uint8_t)count, (uint8_t)(count >> 8) };
+    uint8_t f[64] = { 0x27,
+                      0x80,
+                      opcode,
+                      (uint8_t)feature,
+                      (uint8_t)lba,
+                      (uint8_t)(lba >> 8),
+                      (uint8_t)(lba >> 16),
+                      0x40,
+                      (uint8_t)(lba >> 24),
+                      (uint8_t)(lba >> 32),
+                      (uint8_t)(lba >> 40),
+                      (uint8_t)(feature >> 8),
+                      (uint8_t)count,
+                      (uint8_t)(count >> 8) };
     put(table, f, sizeof f);
     put32(table + 0x80, DATA + n * 0x10000);
     put32(table + 0x84, 0);
@@ -296,11 +327,13 @@ static void fuzz_ahci(const char *drive)
     setup("ahci", drive);
     for (unsigned i = 0; i < (rounds ? (unsigned)atoi(rounds) : 3000); i++) {
         unsigned n = dice(32);
-        static const uint8_t opcodes[] = { 0x25, 0x35, 0x60, 0x61, 0x20, 0x30, 0xec, 0xa1, 0xa0, 0x06, 0x2f, 0xef, 0xb0, 0xea };
+        static const uint8_t opcodes[] = { 0x25, 0x35, 0x60, 0x61, 0x20, 0x30, 0xec,
+                                           0xa1, 0xa0, 0x06, 0x2f, 0xef, 0xb0, 0xea };
         if (i % 64 == 0)
             ahci_begin();
-        prepare(n, dice(4) ? opcodes[dice(sizeof opcodes)] : (uint8_t)dice(256), dice(4096), (uint16_t)(dice(2) ? n << 3 : dice(65536)), (uint16_t)dice(300),
-                dice(3) ? 4096 : dice(1 << 22) + 1, dice(2));
+        prepare(n, dice(4) ? opcodes[dice(sizeof opcodes)] : (uint8_t)dice(256), dice(4096),
+                (uint16_t)(dice(2) ? n << 3 : dice(65536)), (uint16_t)dice(300), dice(3) ? 4096 : dice(1 << 22) + 1,
+                dice(2));
         for (unsigned k = dice(4); k--;)
             put32(TABLE + n * 0x100 + dice(0x100), dice(2) ? dice(0xffffffff) : ABAR + dice(0x1000));
         if (!dice(4))

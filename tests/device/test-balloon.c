@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-balloon seen by a driver: pages that go and come, what the user asks for, statistics, free pages that are reported; saved and loaded meanwhile. */
+/*
+ * virtio-balloon seen by a driver: pages that go and come, what the user asks for, statistics, free pages that are
+ * reported; saved and loaded meanwhile.
+ */
 #include "hw/virtio/balloon.h"
 #include "tests/device/whole-state.h"
 #include "virtio-rig.h"
@@ -138,7 +141,8 @@ static void test_stats(void)
 static void test_reporting(void)
 {
     for (unsigned poison = 0; poison < 2; poison++) {
-        VRig r = rig("virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on", F_STATS | F_REPORTING | F_PAGE_POISON, 4);
+        VRig r = rig("virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on",
+                     F_STATS | F_REPORTING | F_PAGE_POISON, 4);
         unsigned slot;
         uint32_t len;
         g_assert_cmphex(features(&r) & (F_REPORTING | F_DEFLATE_ON_OOM), ==, F_REPORTING | F_DEFLATE_ON_OOM);
@@ -160,9 +164,11 @@ static void test_reporting(void)
 
 static void test_refusals(void)
 {
-    static const struct { const char *options, *line; } cases[] = {
+    static const struct { const char *options, *line;
+    } cases[] = {
         { "virtio-balloon-pci", "the machine has a balloon ('first') already" },
-        { "virtio-balloon-pci,free-page-hint=on", "free-page-hint is for live migration, which is not in this program; use free-page-reporting=on" },
+        { "virtio-balloon-pci,free-page-hint=on",
+          "free-page-hint is for live migration, which is not in this program; use free-page-reporting=on" },
     };
     Error *err = NULL;
     g_assert_false(balloon_set(1 << 20, &err));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The q35 and pc boards as a guest finds them, without running one: identities, memory layout, PAM, SMRAM and TSEG, interrupt
- * routing, ACPI block, sleep, reset, SMI, SMBus, tables through fw_cfg, and bad options.
+ * The q35 and pc boards as a guest finds them, without running one: identities, memory layout, PAM, SMRAM and TSEG,
+ * interrupt routing, ACPI block, sleep, reset, SMI, SMBus, tables through fw_cfg, and bad options.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -405,7 +405,9 @@ static void test_sleep(void)
     check_sleep("q35", 7, false);
 }
 
-/* S3: RAM and its shadow stay, the next reset is the wake-up and says so to firmware (CMOS 0x0f) and system (WAK_STS). */
+/*
+ * S3: RAM and its shadow stay, the next reset is the wake-up and says so to firmware (CMOS 0x0f) and system (WAK_STS).
+ */
 static void test_suspend(void)
 {
     start_machine("q35", 128 * MiB);
@@ -497,7 +499,10 @@ static void test_smbus(void)
     stop();
 }
 
-/* No feeding: the first time-out is noted, the second one resets, once NO_REBOOT is cleared and when no strap forbids it. */
+/*
+ * No feeding: the first time-out is noted, the second one resets, once NO_REBOOT is cleared and when no strap forbids
+ * it.
+ */
 static void test_tco(void)
 {
     Error *err = NULL;

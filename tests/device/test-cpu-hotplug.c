@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* CPUs that come and go on q35 and pc, by their registers, without a guest: places, events, ejection, refusals, what the BIOS is told. */
+/*
+ * CPUs that come and go on q35 and pc, by their registers, without a guest: places, events, ejection, refusals, what
+ * the BIOS is told.
+ */
 #include <string.h>
 #include <unistd.h>
 #include "base/bits.h"
@@ -20,7 +23,9 @@ static const CpuPortOps ops = { .set_line = set_line, .sipi = sipi };
 static bool create(Machine *m, unsigned index, uint32_t arch_id, const char *model, Error **errp)
 {
     made[index] = g_new(CpuPort, 1);
-    *made[index] = (CpuPort){ .ops = &ops, .index = index, .arch_id = arch_id, .bsp = !index, .read_tsc = tsc, .tsc_hz = 1000000000 };
+    *made[index] = (CpuPort){
+        .ops = &ops, .index = index, .arch_id = arch_id, .bsp = !index, .read_tsc = tsc, .tsc_hz = 1000000000
+    };
     cpu_port_add(made[index]);
     return true;
 }
@@ -180,7 +185,8 @@ static void test_list(void)
     start("q35");
     add("qemu64-x86_64-cpu,id=c,socket-id=1,core-id=2", NULL);
     cpu_slots_print(m->cpu_slots, text);
-    const char *first = "Hotpluggable CPUs:\n  type: \"qemu64-x86_64-cpu\"\n  vcpus_count: \"1\"\n  qom_path: \"/machine/peripheral/c\"\n"
+    const char *first = "Hotpluggable CPUs:\n  type: \"qemu64-x86_64-cpu\"\n  vcpus_count: \"1\"\n  qom_path: "
+                        "\"/machine/peripheral/c\"\n"
                         "  CPUInstance Properties:\n    socket-id: \"1\"\n    core-id: \"2\"\n    thread-id: \"0\"\n";
     g_assert_true(g_str_has_prefix(text->str, first));
     stop();

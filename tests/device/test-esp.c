@@ -1,10 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* Am53C974 and DC-390 at their registers: selection, transfers, messages, reselection, lists of pages, the EEPROM, and what SeaBIOS does. */
+/*
+ * Am53C974 and DC-390 at their registers: selection, transfers, messages, reselection, lists of pages, the EEPROM, and
+ * what SeaBIOS does.
+ */
 #include "tests/device/scsi-pci-rig.h"
 
-enum { COUNT_LOW, COUNT_MID, FIFO, COMMAND, STATUS, INTERRUPT, STEP, FLAGS, CONFIG1, CONFIG2 = 0xb, CONFIG4 = 0xd, COUNT_HIGH, DMA_CMD = 0x40, DMA_STC = 0x44,
-       DMA_SPA = 0x48, DMA_STATUS = 0x54, DMA_LIST = 0x58, SBAC = 0x70 };
-enum { TRANSFER = 0x10, COMPLETE = 0x11, ACCEPT = 0x12, SELECT_ATN = 0x42, SELECT_STOP = 0x43, LISTEN = 0x44, SELECT_ATN3 = 0x46, BY_DMA = 0x80 };
+enum {
+    COUNT_LOW,
+    COUNT_MID,
+    FIFO,
+    COMMAND,
+    STATUS,
+    INTERRUPT,
+    STEP,
+    FLAGS,
+    CONFIG1,
+    CONFIG2 = 0xb,
+    CONFIG4 = 0xd,
+    COUNT_HIGH,
+    DMA_CMD = 0x40,
+    DMA_STC = 0x44,
+    DMA_SPA = 0x48,
+    DMA_STATUS = 0x54,
+    DMA_LIST = 0x58,
+    SBAC = 0x70
+};
+enum {
+    TRANSFER = 0x10,
+    COMPLETE = 0x11,
+    ACCEPT = 0x12,
+    SELECT_ATN = 0x42,
+    SELECT_STOP = 0x43,
+    LISTEN = 0x44,
+    SELECT_ATN3 = 0x46,
+    BY_DMA = 0x80
+};
 enum { RESELECTED = 4, DONE = 8, SERVICE = 0x10, DISCONNECTED = 0x20, INVALID = 0x40, BUS_RESET = 0x80 };
 
 static uint8_t get(PciRig *p, unsigned n)
@@ -143,7 +173,8 @@ static void test_transfers(void)
     g_assert_cmphex(peek(p, 0x30000), ==, load_le32("QEMU"));
     finish(p, 0);
 
-    static const uint8_t write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }, read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
+    static const uint8_t write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 },
+                         read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
     for (unsigned i = 0; i < 4096; i += 4)
         poke(p, 0x40000 + i, i * 3 + 5);
     static const uint8_t bytes[11] = { 0x80, 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }; /* message and command by DMA, too */
@@ -275,7 +306,10 @@ static void test_reselection(gconstpointer load)
     pci_rig_free(p);
 }
 
-/* It sends 12 bytes of each command behind the bare LUN, and reads neither the last interrupt nor accepts the last message. */
+/*
+ * It sends 12 bytes of each command behind the bare LUN, and reads neither the last interrupt nor accepts the last
+ * message.
+ */
 static void test_seabios(void)
 {
     static const uint8_t cdbs[][12] = { { 0x12, 0, 0, 0, 36 }, { 0 }, { 0x25 } };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Floppy controller and ISA DMA at their ports: transfers by DMA and by the FIFO, ends and errors, formats, media change, save and load. */
+/*
+ * Floppy controller and ISA DMA at their ports: transfers by DMA and by the FIFO, ends and errors, formats, media
+ * change, save and load.
+ */
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,7 +46,9 @@ static bool host_start(Device *d, Error **errp)
 }
 static void host_stop(Device *d) { isa_bus_fini(&((Host *)d)->bus); }
 static const char *const provides[] = { "isa", NULL };
-static const DeviceType host_type = { .name = "floppy-rig-host", .size = sizeof(Host), .provides = provides, .start = host_start, .stop = host_stop };
+static const DeviceType host_type = {
+    .name = "floppy-rig-host", .size = sizeof(Host), .provides = provides, .start = host_start, .stop = host_stop
+};
 
 BARE_MACHINE(rig_type, "floppy-rig", RAM);
 
@@ -374,7 +379,8 @@ static void test_storm(void)
     Rig *r = rig_new(true, true);
     GRand *rand = g_rand_new_with_seed(g_test_rand_int());
     for (unsigned i = 0; i < 20000; i++) {
-        static const uint16_t ports[] = { 0x3f2, 0x3f4, 0x3f5, 0x3f5, 0x3f5, 0x3f5, 0x3f7, 4, 5, 8, 0x0a, 0x0b, 0x0c, 0x0f, 0x81, 0xd4, 0xd6 };
+        static const uint16_t ports[] = { 0x3f2, 0x3f4, 0x3f5, 0x3f5, 0x3f5, 0x3f5, 0x3f7, 4,   5,
+                                          8,     0x0a,  0x0b,  0x0c,  0x0f,  0x81,  0xd4,  0xd6 };
         unsigned port = ports[g_rand_int_range(rand, 0, ARRAY_LEN(ports))], v = g_rand_int(rand) & 0xff;
         static const uint8_t likely[] = { 0x46, 0x45, 0xe6, 0x4d, 0x4a, 0x07, 0x0f, 0x08, 0, 0, 1, 2, 18, 0x1c, 0x1c };
         if (g_rand_boolean(rand))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every registered device must pass: reset twice gives the same state; what is saved loads into a fresh machine and is
- * saved again byte for byte; random accesses to all its registers end without harm (run this under the sanitizers).
+ * What every registered device must pass: reset twice gives the same state; what is saved loads into a fresh machine
+ * and is saved again byte for byte; random accesses to all its registers end without harm (run this under the
+ * sanitizers).
  */
 #include <glib.h>
 #include <string.h>
@@ -23,21 +24,37 @@
 #include "tests/device/bare-machine.h"
 #include "tests/device/whole-state.h"
 
-/* ---- fixture: a bare machine with RAM; a bus that a type needs is made by the test's own host for that kind of bus ---- */
+/*
+ * ---- fixture: a bare machine with RAM; a bus that a type needs is made by the test's own host for that kind of bus
+ * ----
+ */
 
 #define RAM_SIZE (16 * MiB)
 
 /* Properties without which a type does not start. */
-static const struct { const char *type, *prop, *value; } needed[] = {
-    { "loader", "data-len", "4" }, { "virtio-blk-pci", "drive", "generic" }, { "virtio-blk-device", "drive", "generic" },
-    { "nvme", "drive", "generic" }, { "nvme-ns", "drive", "generic" }, { "scsi-hd", "drive", "generic" },
-    { "ide-hd", "drive", "generic" }, { "emmc", "drive", "generic" }, { "sse-timer", "counter", "sse-counter-0" },
+static const struct { const char *type, *prop, *value;
+} needed[] = {
+    { "loader", "data-len", "4" },
+    { "virtio-blk-pci", "drive", "generic" },
+    { "virtio-blk-device", "drive", "generic" },
+    { "nvme", "drive", "generic" },
+    { "nvme-ns", "drive", "generic" },
+    { "scsi-hd", "drive", "generic" },
+    { "ide-hd", "drive", "generic" },
+    { "emmc", "drive", "generic" },
+    { "sse-timer", "counter", "sse-counter-0" },
     { "sse-watchdog", "counter", "sse-counter-0" },
-    { "pc-dimm", "memdev", "memory" }, { "virtio-mem-pci", "memdev", "memory" },
-    { "virtio-pmem-pci", "memdev", "memory" }, { "nvdimm", "memdev", "memory" }, { "ivshmem-plain", "memdev", "memory" },
+    { "pc-dimm", "memdev", "memory" },
+    { "virtio-mem-pci", "memdev", "memory" },
+    { "virtio-pmem-pci", "memdev", "memory" },
+    { "nvdimm", "memdev", "memory" },
+    { "ivshmem-plain", "memdev", "memory" },
     { "ivshmem-doorbell", "chardev", "shm" },
-    { "vfio-pci", "host", "05:00.0" }, { "vhost-vsock-pci", "guest-cid", "3" }, { "vhost-vsock-device", "guest-cid", "3" },
-    { "isa-serial", "chardev", "generic" }, { "isa-debugcon", "chardev", "generic" },
+    { "vfio-pci", "host", "05:00.0" },
+    { "vhost-vsock-pci", "guest-cid", "3" },
+    { "vhost-vsock-device", "guest-cid", "3" },
+    { "isa-serial", "chardev", "generic" },
+    { "isa-debugcon", "chardev", "generic" },
 };
 
 /* Chipset parts sit on one host bridge only. */
@@ -75,8 +92,13 @@ static void destroy(Machine *m)
     memory_devices_free();
 }
 
-static const MachineType generic_machine = { .name = "generic-test", .arch = "none", .max_cpus = 1, .default_ram = RAM_SIZE,
-                                          .size = sizeof(Machine), .build = build, .destroy = destroy };
+static const MachineType generic_machine = { .name = "generic-test",
+                                             .arch = "none",
+                                             .max_cpus = 1,
+                                             .default_ram = RAM_SIZE,
+                                             .size = sizeof(Machine),
+                                             .build = build,
+                                             .destroy = destroy };
 
 static Device *make_device(const DeviceType *t, bool as_host);
 
@@ -113,7 +135,10 @@ static const char *const isa_kinds[] = { "isa", NULL };
 static const DeviceType isa_host_type = { .name = "test-isa-host", .desc = "ISA bus", .size = sizeof(IsaHost),
                                           .provides = isa_kinds, .start = isa_host_start, .stop = isa_host_stop };
 
-/* Our own host for that kind; for kinds that it has none for, the first registered type that does not sit on one itself. */
+/*
+ * Our own host for that kind; for kinds that it has none for, the first registered type that does not sit on one
+ * itself.
+ */
 static void ensure_bus(const char *kind)
 {
     static const DeviceType *const own[] = { &bare_pci_type, &isa_host_type };
@@ -141,7 +166,8 @@ static void wire_host_bridge(HostBridge *h)
     m->as_smm = as_new("smm", m->smm);
     h->io = m->io;
     h->as_memory = m->as_memory;
-    h->spaces = (SmramSpaces){ .system = m->memory, .smm = m->smm, .pci = pci_space, .ram = m->ram, .ram_below_4g = RAM_SIZE };
+    h->spaces =
+        (SmramSpaces){ .system = m->memory, .smm = m->smm, .pci = pci_space, .ram = m->ram, .ram_below_4g = RAM_SIZE };
 }
 
 /* as_host: for another one to sit on: without a drive of its own. */
@@ -228,7 +254,8 @@ static unsigned storm_accesses = 4000;
 
 static uint64_t random_value(void)
 {
-    static const uint64_t favourites[] = { 0, 1, 0xff, 0xffff, 0xffffffff, UINT64_MAX, 0x80, 0x80000000, RAM_SIZE - 1, 0x1000 };
+    static const uint64_t favourites[] = { 0,          1,    0xff,       0xffff,       0xffffffff,
+                                           UINT64_MAX, 0x80, 0x80000000, RAM_SIZE - 1, 0x1000 };
     if (g_test_rand_int_range(0, 3) == 0)
         return favourites[g_test_rand_int_range(0, ARRAY_LEN(favourites))];
     if (g_test_rand_bit())

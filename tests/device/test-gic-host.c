@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GICs that an accelerator runs: a kernel is made up that behaves as virt/kvm/devices/arm-vgic*.rst say. What is handed over and fetched
- * again is saved as the model alone would save it; lines and places reach the kernel.
+ * GICs that an accelerator runs: a kernel is made up that behaves as virt/kvm/devices/arm-vgic*.rst say. What is handed
+ * over and fetched again is saved as the model alone would save it; lines and places reach the kernel.
  */
 #include <glib.h>
 #include <string.h>
@@ -39,7 +39,8 @@ static uint64_t *reg_at(IrqchipGicPart part, unsigned cpu, uint64_t at)
 
 static uint32_t edges(IrqchipGicPart part, unsigned cpu, uint64_t frame, unsigned word)
 {
-    return gic_edges((uint32_t)*reg_at(part, cpu, frame + 0xc00 + 8 * word), (uint32_t)*reg_at(part, cpu, frame + 0xc04 + 8 * word));
+    return gic_edges((uint32_t)*reg_at(part, cpu, frame + 0xc00 + 8 * word),
+                     (uint32_t)*reg_at(part, cpu, frame + 0xc04 + 8 * word));
 }
 
 /* Banks of a bit for each interrupt: 100h sets what 180h clears, and so on. */
@@ -60,11 +61,13 @@ static void bank(IrqchipGicPart part, unsigned cpu, uint64_t frame, uint64_t at,
 static bool dist(IrqchipGicPart part, unsigned cpu, uint64_t at, bool write, uint64_t *value)
 {
     uint64_t frame = part == IRQCHIP_GIC_REDIST ? at & SGI_FRAME : 0, low = at - frame;
-    uint64_t *v = reg_at(part, low >= 0x400 && low % 0x400 >= 32 && part == IRQCHIP_GIC_DIST && low < 0xc00 ? 0 : cpu, at);
+    uint64_t *v = reg_at(part, low >= 0x400 && low % 0x400 >= 32 && part == IRQCHIP_GIC_DIST && low < 0xc00 ? 0 : cpu,
+                         at);
     if (low >= 0x100 && low < 0x400 && (part == IRQCHIP_GIC_DIST || frame))
         bank(part, cpu, frame, low, write, value);
     else if (version == 2 && low >= 0xf10 && low < 0xf30 && write)
-        *reg_at(part, cpu, low | 0x20) = low < 0xf20 ? *reg_at(part, cpu, low + 0x10) & ~*value : *reg_at(part, cpu, low) | *value;
+        *reg_at(part, cpu, low | 0x20) = low < 0xf20 ? *reg_at(part, cpu, low + 0x10) & ~*value
+                                                     : *reg_at(part, cpu, low) | *value;
     else if (write)
         *v = *value;
     else
@@ -115,7 +118,9 @@ static bool gic_order(IrqchipGicOrder order)
     return true;
 }
 
-static const IrqchipHost kernel = { .gic_versions = 12, .gic_new = gic_new, .gic_line = gic_line, .gic_reg = gic_reg, .gic_order = gic_order };
+static const IrqchipHost kernel = {
+    .gic_versions = 12, .gic_new = gic_new, .gic_line = gic_line, .gic_reg = gic_reg, .gic_order = gic_order
+};
 
 /* --- the machine --- */
 
@@ -132,7 +137,12 @@ static bool build(Machine *m, Error **errp)
     return true;
 }
 
-static const MachineType type = { .name = "gic-host-test", .arch = "none", .max_cpus = 2, .default_ram = RAM_SIZE, .size = sizeof(Machine), .build = build };
+static const MachineType type = { .name = "gic-host-test",
+                                  .arch = "none",
+                                  .max_cpus = 2,
+                                  .default_ram = RAM_SIZE,
+                                  .size = sizeof(Machine),
+                                  .build = build };
 
 static void start(unsigned v, unsigned bits)
 {
@@ -186,7 +196,8 @@ static void random_v2(Gic *g)
             c->word.latch |= c->sgi_source[i] ? 1u << i : 0;
         }
         c->word.latch &= 0xffff | c->word.edge; /* a private level that is pending comes back as a line */
-        c->ctlr = GICC_EN0 | GICC_EOIMODE, c->pmr = 0xf0, c->bpr = 3, c->abpr = 5, c->apr = (uint32_t)g_test_rand_int(), c->nsapr = 0;
+        c->ctlr = GICC_EN0 | GICC_EOIMODE, c->pmr = 0xf0, c->bpr = 3, c->abpr = 5, c->apr = (uint32_t)g_test_rand_int(),
+        c->nsapr = 0;
     }
     for (unsigned w = 1; w < 3; w++)
         g->shared[w].latch &= ~(g->shared[w].level & ~g->shared[w].edge); /* one of both is told */
@@ -301,7 +312,8 @@ static void test_lines(void)
     for (unsigned v = 2; v <= 3; v++) {
         start(v, 5);
         irqchip_host_set(&kernel);
-        Irq spi = v == 3 ? arm_gicv3_spi(gic, 40) : arm_gic_spi(gic, 40), ppi = v == 3 ? arm_gicv3_ppi(gic, 1, 20) : arm_gic_ppi(gic, 1, 20);
+        Irq spi = v == 3 ? arm_gicv3_spi(gic, 40) : arm_gic_spi(gic, 40),
+            ppi = v == 3 ? arm_gicv3_ppi(gic, 1, 20) : arm_gic_ppi(gic, 1, 20);
         irq_set(&spi, 1);
         g_assert_cmphex(levels[0][2], ==, 1u << 8);
         irq_set(&ppi, 1);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* GICv2, GICv3 and ITS on a bare machine with two fake CPUs: delivery, priorities, SGIs, LPIs, the virtual interface. */
+/*
+ * GICv2, GICv3 and ITS on a bare machine with two fake CPUs: delivery, priorities, SGIs, LPIs, the virtual interface.
+ */
 #include <glib.h>
 #include "base/bits.h"
 #include "hw/core/cpu-port.h"
@@ -34,8 +36,9 @@ static bool build(Machine *m, Error **errp)
     return true;
 }
 
-static const MachineType type = { .name = "gic-test", .arch = "none", .max_cpus = 2, .default_ram = RAM_SIZE, .size = sizeof(Machine),
-                                  .build = build };
+static const MachineType type = {
+    .name = "gic-test", .arch = "none", .max_cpus = 2, .default_ram = RAM_SIZE, .size = sizeof(Machine), .build = build
+};
 
 static Device *make(const char *name, const char *id, const char *const *props)
 {
@@ -51,8 +54,11 @@ static Device *make(const char *name, const char *id, const char *const *props)
 static void start(bool v3, bool security)
 {
     Error *err = NULL;
-    const char *const props2[] = { "num-cpu", "2", "has-virtualization-extensions", "on", "has-security-extensions", security ? "on" : "off", NULL };
-    const char *const props3[] = { "num-cpu", "2", "has-lpi", "on", "has-security-extensions", security ? "on" : "off", NULL };
+    const char *const props2[] = {
+        "num-cpu", "2", "has-virtualization-extensions", "on", "has-security-extensions", security ? "on" : "off", NULL
+    };
+    const char *const props3[] = { "num-cpu", "2", "has-lpi", "on", "has-security-extensions", security ? "on" : "off",
+                                   NULL };
     const char *const its[] = { "parent-gicv3", "gic", NULL };
     static const uint64_t at[] = { DIST, CPUIF, HYP, VCPU };
     memset(lines, 0, sizeof(lines));
@@ -196,7 +202,10 @@ static uint64_t mrs(unsigned cpu, uint32_t key)
     return v;
 }
 
-static void msr(unsigned cpu, uint32_t key, uint64_t v) { g_assert_true(ports[cpu].intc_ops->sysreg_write(ports[cpu].intc, key, 1, false, v)); }
+static void msr(unsigned cpu, uint32_t key, uint64_t v)
+{
+    g_assert_true(ports[cpu].intc_ops->sysreg_write(ports[cpu].intc, key, 1, false, v));
+}
 
 static void v3_enable(void)
 {
@@ -275,7 +284,8 @@ static void test_its(void)
     g_assert_cmpuint(mrs(1, ICC_IAR1), ==, 8197);
     msr(1, ICC_EOIR1, 8197);
     g_assert_false(lines[1][CPU_LINE_INTR]);
-    as_store(machine->as_memory, ITS + 0x10040, 4, 4, (MemAttrs){ .cpu = 0xffff, .requester = device }); /* not mapped */
+    /* not mapped */
+    as_store(machine->as_memory, ITS + 0x10040, 4, 4, (MemAttrs){ .cpu = 0xffff, .requester = device });
     g_assert_false(lines[1][CPU_LINE_INTR]);
     as_store(machine->as_memory, ITS + 0x10040, 4, 3, (MemAttrs){ .cpu = 0, .requester = device }); /* a CPU's write */
     g_assert_false(lines[1][CPU_LINE_INTR]);

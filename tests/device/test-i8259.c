@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The 8259 pair: initialisation, priorities, all end-of-interrupt ways, special modes, ELCR, spurious vectors, cascade. */
+/*
+ * The 8259 pair: initialisation, priorities, all end-of-interrupt ways, special modes, ELCR, spurious vectors, cascade.
+ */
 #include "hw/intc/i8259.h"
 #include "pc-rig.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-iommu: a function whose accesses it translates; domains, permissions, faults, bypass, messages, limits, saving, hostile requests. */
+/*
+ * virtio-iommu: a function whose accesses it translates; domains, permissions, faults, bypass, messages, limits,
+ * saving, hostile requests.
+ */
 #include "base/bits.h"
 #include "hw/virtio/iommu-map.h"
 #include "virtio-rig.h"
@@ -15,8 +18,14 @@ static bool master_start(Device *d, Error **errp)
     pcie_cap_init(pci_device(d), 0, PCIE_ENDPOINT, 0);
     return msix_init_exclusive_bar(pci_device(d), 1, 1, errp);
 }
-static const DeviceType master_type = { .name = "test-master", .desc = "test", .size = sizeof(PciDevice), .bus = "pci", .base = &pci_device_type,
-                                        .user_creatable = true, .start = master_start, .class_data = &master_info };
+static const DeviceType master_type = { .name = "test-master",
+                                        .desc = "test",
+                                        .size = sizeof(PciDevice),
+                                        .bus = "pci",
+                                        .base = &pci_device_type,
+                                        .user_creatable = true,
+                                        .start = master_start,
+                                        .class_data = &master_info };
 DEVICE_REGISTER(master_type)
 
 /* ---- the machine ---- */
@@ -103,7 +112,8 @@ static unsigned detach(Rig *r, uint32_t domain, uint32_t endpoint)
 static unsigned map(Rig *r, uint32_t domain, uint64_t first, uint64_t last, uint64_t to, uint32_t flags)
 {
     uint8_t q[36] = { MAP };
-    store_le32(q + 4, domain), store_le64(q + 8, first), store_le64(q + 16, last), store_le64(q + 24, to), store_le32(q + 32, flags);
+    store_le32(q + 4, domain), store_le64(q + 8, first), store_le64(q + 16, last), store_le64(q + 24, to),
+        store_le32(q + 32, flags);
     return ask(r, q, sizeof(q), 4, NULL);
 }
 
@@ -289,8 +299,11 @@ static void test_permissions(void)
     vrig_set(&r->v, 0, RIG_CONFIG + 36, 1, 0); /* no bypass */
     g_assert_cmpint(dma_byte(r, MEMORY), ==, -1);
     settle();
-    static const struct { uint64_t what, addr; } want[] = {
-        { UINT64_C(2) << 32 | 0x102, IOVA + 0x10 }, { UINT64_C(2) << 32 | 0x101, IOVA + PAGE }, { UINT64_C(2) << 32 | 0x101, 0x5000 },
+    static const struct { uint64_t what, addr;
+    } want[] = {
+        { UINT64_C(2) << 32 | 0x102, IOVA + 0x10 },
+        { UINT64_C(2) << 32 | 0x101, IOVA + PAGE },
+        { UINT64_C(2) << 32 | 0x101, 0x5000 },
         { UINT64_C(1) << 32 | 0x101, MEMORY },
     };
     for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
@@ -345,7 +358,8 @@ static void test_messages(void)
 /* A virtio device is behind it when it says so, and then its driver must know. */
 static void test_platform(void)
 {
-    static const char *const more[] = { "virtio-rng-pci,id=plain", "virtio-rng-pci,id=behind,iommu_platform=on,disable-legacy=on,ats=on", NULL };
+    static const char *const more[] = { "virtio-rng-pci,id=plain",
+                                        "virtio-rng-pci,id=behind,iommu_platform=on,disable-legacy=on,ats=on", NULL };
     Rig *r = rig_with("", true, more);
     VirtioPci *plain = (VirtioPci *)device_find("plain"), *behind = (VirtioPci *)device_find("behind");
     uint8_t b = 0;
@@ -376,7 +390,8 @@ static void test_platform(void)
 static void test_refused(void)
 {
     static const char *const bad[][2] = {
-        { "virtio-rng-pci,iommu_platform=on,disable-legacy=off", "add disable-legacy=on" }, { "virtio-iommu-pci", "has an IOMMU already, 'iommu'" },
+        { "virtio-rng-pci,iommu_platform=on,disable-legacy=off", "add disable-legacy=on" },
+        { "virtio-iommu-pci", "has an IOMMU already, 'iommu'" },
         { "virtio-iommu-pci,bus=bridge", "belongs on the root bus" },
     };
     Machine *m = vrig_machine();
@@ -402,7 +417,8 @@ static void test_save(void)
     fill(r, MEMORY, 0x66, PAGE);
     g_assert_cmpuint(attach(r, 9, r->id, 0), ==, IOMMU_OK);
     for (unsigned i = 0; i < 100; i++)
-        g_assert_cmpuint(map(r, 9, IOVA + 2 * i * PAGE, IOVA + (2 * i + 1) * PAGE - 1, MEMORY, 1 + i % 3), ==, IOMMU_OK);
+        g_assert_cmpuint(map(r, 9, IOVA + 2 * i * PAGE, IOVA + (2 * i + 1) * PAGE - 1, MEMORY, 1 + i % 3), ==,
+                         IOMMU_OK);
     vrig_set(&r->v, 0, RIG_CONFIG + 36, 1, 0);
     machine_save(path, &err);
     g_assert_no_error(err);
@@ -428,7 +444,10 @@ static void test_save(void)
     iommu_map_save(&m, bytes);
     g_assert_true(iommu_map_load(&m, bytes, "m", &err));
     g_assert_cmpuint(m.mappings, ==, 2);
-    static const struct { unsigned at; uint8_t value; } bad[] = { { 0, 2 }, { 3, 0xff }, { 12, 2 }, { 16, 5 }, { 20, 4 }, { 24, 1 }, { 24 + 32 + 1, 0 } };
+    static const struct {
+        unsigned at;
+        uint8_t value;
+    } bad[] = { { 0, 2 }, { 3, 0xff }, { 12, 2 }, { 16, 5 }, { 20, 4 }, { 24, 1 }, { 24 + 32 + 1, 0 } };
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
         iommu_map_clear(&m);
         uint8_t old = bytes->data[bad[i].at];
@@ -468,19 +487,22 @@ static void test_random(void)
     iommu_map_init(&m);
     iommu_map_attach(&m, 1, 8, false);
     for (int round = 0; round < ROUNDS; round++) {
-        int first = g_test_rand_int_range(0, PAGES), last = g_test_rand_int_range(first, MIN(PAGES, first + 6)), to = g_test_rand_int_range(0, 1000);
+        int first = g_test_rand_int_range(0, PAGES), last = g_test_rand_int_range(first, MIN(PAGES, first + 6)),
+            to = g_test_rand_int_range(0, 1000);
         bool free = true, cut = false;
         for (int i = first; i <= last; i++)
             free &= model[i] < 0;
         if (g_test_rand_int_range(0, 3)) {
-            g_assert_cmpint(iommu_map_add(&m, 1, (hwaddr)first * PAGE, (hwaddr)(last + 1) * PAGE - 1, (hwaddr)to * PAGE, MEM_READ), ==,
-                            free ? IOMMU_OK : IOMMU_INVAL);
+            g_assert_cmpint(iommu_map_add(&m, 1, (hwaddr)first * PAGE, (hwaddr)(last + 1) * PAGE - 1, (hwaddr)to * PAGE,
+                                          MEM_READ),
+                            ==, free ? IOMMU_OK : IOMMU_INVAL);
             for (int i = first; free && i <= last; i++)
                 model[i] = to + i - first, number[i] = round;
         } else {
             cut = (first && model[first] >= 0 && model[first - 1] >= 0 && number[first] == number[first - 1]) ||
                   (last < PAGES - 1 && model[last] >= 0 && model[last + 1] >= 0 && number[last] == number[last + 1]);
-            g_assert_cmpint(iommu_map_remove(&m, 1, (hwaddr)first * PAGE, (hwaddr)(last + 1) * PAGE - 1), ==, cut ? IOMMU_RANGE : IOMMU_OK);
+            g_assert_cmpint(iommu_map_remove(&m, 1, (hwaddr)first * PAGE, (hwaddr)(last + 1) * PAGE - 1), ==,
+                            cut ? IOMMU_RANGE : IOMMU_OK);
             for (int i = first; !cut && i <= last; i++)
                 model[i] = -1;
         }

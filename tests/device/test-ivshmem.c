@@ -39,7 +39,8 @@ static void test_plain(void)
     g_assert_cmphex(config(m, d, 8), ==, 0x05000001);
     place_bar(m, d, 2, 0x30000000);
     as_store(m->as_memory, 0x30000010, 4, 0x12345678, MEM_ATTRS_DEVICE);
-    g_assert_cmphex(load_le32((uint8_t *)mem_host(((MemoryBackend *)object_find("mb", NULL))->region) + 0x10), ==, 0x12345678);
+    g_assert_cmphex(load_le32((uint8_t *)mem_host(((MemoryBackend *)object_find("mb", NULL))->region) + 0x10), ==,
+                    0x12345678);
     machine_free(m);
     objects_free_all();
 }
@@ -118,7 +119,9 @@ static void test_doorbell(void)
 static void test_errors(void)
 {
     static const char *const lines[][2] = {
-        { "ivshmem-plain", "no memory; add memdev=" }, { "ivshmem-plain,memdev=mb", "no power of two" }, { "ivshmem-doorbell", "no server; add chardev=" },
+        { "ivshmem-plain", "no memory; add memdev=" },
+        { "ivshmem-plain,memdev=mb", "no power of two" },
+        { "ivshmem-doorbell", "no server; add chardev=" },
         { "ivshmem-doorbell,chardev=none", "no unix socket that is connected" },
     };
     Error *err = NULL;

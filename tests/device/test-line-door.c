@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The interrupt line of virtio over MMIO by file descriptor: raised once, lowered by the guest's end of interrupt, raised again if there is a cause. */
+/*
+ * The interrupt line of virtio over MMIO by file descriptor: raised once, lowered by the guest's end of interrupt,
+ * raised again if there is a cause.
+ */
 #include "hw/core/event-doors.h"
 #include "hw/core/line-door.h"
 #include "virtio-rig.h"

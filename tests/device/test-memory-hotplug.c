@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory modules that come and go, by their registers, without a guest: places, events, ejection, refusals; persistent ones by the NFIT. */
+/*
+ * Memory modules that come and go, by their registers, without a guest: places, events, ejection, refusals; persistent
+ * ones by the NFIT.
+ */
 #include <string.h>
 #include "base/bits.h"
 #include "base/evloop.h"
@@ -8,7 +11,14 @@
 #include "hw/acpi/nfit.h"
 #include "hw/mem/memory-device.h"
 
-enum { SLOTS_AT = 0x100, GED_AT = 0x200, FIT_AT = 0x300, MODULE = 128 << 20, LABELS = 128 << 10, STRUCTURES = 56 + 48 + 32 };
+enum {
+    SLOTS_AT = 0x100,
+    GED_AT = 0x200,
+    FIT_AT = 0x300,
+    MODULE = 128 << 20,
+    LABELS = 128 << 10,
+    STRUCTURES = 56 + 48 + 32
+};
 
 /* ---- the machine: two slots, device memory from 4 GiB on ---- */
 
@@ -26,7 +36,12 @@ static bool build(Machine *machine, Error **errp)
     return machine->ram;
 }
 static void destroy(Machine *machine) { memory_devices_free(); }
-static const MachineType type = { .name = "slots", .arch = "none", .max_cpus = 1, .default_ram = 16 << 20, .size = sizeof(Machine), .build = build,
+static const MachineType type = { .name = "slots",
+                                  .arch = "none",
+                                  .max_cpus = 1,
+                                  .default_ram = 16 << 20,
+                                  .size = sizeof(Machine),
+                                  .build = build,
                                   .destroy = destroy };
 
 static void pulse(void *opaque, int n, int level) { events[n] += level; }

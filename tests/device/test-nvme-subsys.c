@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* NVMe controllers of one subsystem: what they share, attachment, who is told of a change, controllers that come and go. */
+/*
+ * NVMe controllers of one subsystem: what they share, attachment, who is told of a change, controllers that come and
+ * go.
+ */
 #include "nvme-rig.h"
 
 enum { NVMIC_SHARED = 30, CMIC = 76, CNTLID = 78, SUBNQN = 768 };

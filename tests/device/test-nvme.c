@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* NVMe at the level of its queues: namespaces, attachment, notices, format, the memory buffer, commands that must fail. */
+/*
+ * NVMe at the level of its queues: namespaces, attachment, notices, format, the memory buffer, commands that must fail.
+ */
 #include "base/object.h"
 #include "nvme-rig.h"
 
@@ -7,7 +9,8 @@
 
 static void test_identify(void)
 {
-    Rig *r = rig_new("nvme,id=n,drive=a,serial=S1", "nvme-ns,bus=n,drive=b,nsid=7,uuid=00112233-4455-6677-8899-aabbccddeeff");
+    Rig *r = rig_new("nvme,id=n,drive=a,serial=S1",
+                     "nvme-ns,bus=n,drive=b,nsid=7,uuid=00112233-4455-6677-8899-aabbccddeeff");
     enable(r);
     g_assert_cmphex(IDENTIFY(r, 1, 0), ==, 0);
     g_assert_cmpmem(ram(r, DATA + 4), 3, "S1 ", 3);
@@ -33,7 +36,8 @@ static void test_identify(void)
     g_assert_cmphex(IDENTIFY(r, 0, 257), ==, SC_INVALID_NS);
     g_assert_cmphex(IDENTIFY(r, 0, UINT32_MAX), ==, 0);
     g_assert_cmphex(IDENTIFY(r, 3, 7), ==, 0);
-    static const uint8_t uuid[] = { 3, 16, 0, 0, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0 };
+    static const uint8_t uuid[] = { 3,    16,   0,    0,    0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66,
+                                    0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0 };
     g_assert_cmpuint(load_le16(ram(r, DATA)), ==, 0x0801);
     g_assert_cmpmem(ram(r, DATA + 12), sizeof uuid, uuid, sizeof uuid);
     g_assert_cmphex(IDENTIFY(r, 3, 2), ==, SC_INVALID_NS);
@@ -304,8 +308,10 @@ static void test_copy(void)
 
 static void test_properties(void)
 {
-    Rig *r = rig_new("nvme,id=n,drive=a,use-intel-id=on,msix_qsize=9,aerl=0,vsl=1,smart_critical_warning=4,max_ioqpairs=20,min_io_size=8k,opt_io_size=64k,"
-                     "discard_granularity=2k", NULL);
+    Rig *r = rig_new("nvme,id=n,drive=a,use-intel-id=on,msix_qsize=9,aerl=0,vsl=1,smart_critical_warning=4,max_"
+                     "ioqpairs=20,min_io_size=8k,opt_io_size=64k,"
+                     "discard_granularity=2k",
+                     NULL);
     enable(r);
     g_assert_cmphex(IDENTIFY(r, 1, 0), ==, 0);
     g_assert_cmphex(load_le16(ram(r, DATA)), ==, 0x8086);
@@ -324,7 +330,8 @@ static void test_properties(void)
     g_assert_cmpuint(pci_config_get(r->nvme[0], msix + 2u, 2) & 0x7ff, ==, 8);
     g_assert_cmphex(pci_config_get(r->nvme[0], msix + 4u, 4) & 7, ==, 0); /* in BAR 0 */
     config(r, msix + 2u, 2, 0x8000);
-    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_CQ, 0, 0x60000, (ENTRIES - 1) << 16 | 2, 9u << 16 | 3, 0), ==, SC_VECTOR_INVALID);
+    g_assert_cmphex(run(r, &r->admin, ADM_CREATE_CQ, 0, 0x60000, (ENTRIES - 1) << 16 | 2, 9u << 16 | 3, 0), ==,
+                    SC_VECTOR_INVALID);
     g_assert_cmphex(run(r, &r->admin, ADM_CREATE_CQ, 0, 0x60000, (ENTRIES - 1) << 16 | 2, 8u << 16 | 3, 0), ==, 0);
     config(r, msix + 2u, 2, 0);
     /* one event may be asked for; verify has a limit; what can't be is counted */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* PIT (all modes, latches, gate), speaker port, RTC (time, UIP, flags, interrupts, CMOS), HPET (comparators, routing, legacy). */
+/*
+ * PIT (all modes, latches, gate), speaker port, RTC (time, UIP, flags, interrupts, CMOS), HPET (comparators, routing,
+ * legacy).
+ */
 #include "hw/timer/calendar.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818rtc.h"

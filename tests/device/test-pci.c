@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI core: sizing and moving of BARs, command bits, capabilities, MSI, MSI-X, INTx sharing and swizzle, bridges, ECAM, placement. */
+/*
+ * PCI core: sizing and moving of BARs, command bits, capabilities, MSI, MSI-X, INTx sharing and swizzle, bridges, ECAM,
+ * placement.
+ */
 #include "base/bits.h"
 #include "base/evloop.h"
 #include "hw/core/machine.h"

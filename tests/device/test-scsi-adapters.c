@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SCSI adapters at their registers: requests that are held and saved, and what a hostile guest gives them: circles, wrong lengths, endless programs. */
+/*
+ * SCSI adapters at their registers: requests that are held and saved, and what a hostile guest gives them: circles,
+ * wrong lengths, endless programs.
+ */
 #include "tests/device/scsi-pci-rig.h"
 
 static void test_lsi_endless(void)
@@ -32,7 +35,8 @@ static void test_lsi_endless(void)
 static void test_lsi_command(void)
 {
     static const uint32_t program[] = {
-        0x40000000, 0x1100, 0x06000001, 0x2000, 0x0200000c, 0x2010, 0x03000001, 0x2020, 0x07000001, 0x2021, 0x48000000, 0, 0x98080000, 0x77,
+        0x40000000, 0x1100,     0x06000001, 0x2000,     0x0200000c, 0x2010,     0x03000001,
+        0x2020,     0x07000001, 0x2021,     0x48000000, 0,          0x98080000, 0x77,
     };
     PciRig *p = pci_rig_new("lsi53c895a", 1);
     poke(p, 0x2000, 0x80);
@@ -47,11 +51,16 @@ static void test_lsi_command(void)
     pci_rig_free(p);
 }
 
-/* Memory moves reach the chip's own registers at their addresses on the bus, and leave TEMP alone, as programs for the 53C810 expect. */
+/*
+ * Memory moves reach the chip's own registers at their addresses on the bus, and leave TEMP alone, as programs for the
+ * 53C810 expect.
+ */
 static void test_lsi_moves(void)
 {
     enum { BAR = 0x10000000, TEMP = 0x1c };
-    static const uint32_t program[] = { 0xc0000004, 0x2000, BAR + TEMP, 0xc0000004, BAR + TEMP, 0x2004, 0x98080000, 0x55 };
+    static const uint32_t program[] = {
+        0xc0000004, 0x2000, BAR + TEMP, 0xc0000004, BAR + TEMP, 0x2004, 0x98080000, 0x55
+    };
     PciRig *p = pci_rig_new("lsi53c810", 1);
     MemRegion *ecam = pci_ecam_new(&p->host->bus, 256);
     AddressSpace *config = as_new("config", ecam);
@@ -80,7 +89,8 @@ static void pvscsi_command(PciRig *p, uint32_t command, const uint32_t *words, u
 /* States at 0x10000, requests at 0x11000, completions at 0x12000. */
 static uint32_t setup[132] = { 1, 1, 0x10, 0, 0x11, [4 + 64] = 0x12 };
 
-static void pvscsi_request(PciRig *p, unsigned n, uint32_t flags, uint64_t data, uint32_t len, const uint8_t *cdb, unsigned cdb_len)
+static void pvscsi_request(PciRig *p, unsigned n, uint32_t flags, uint64_t data, uint32_t len, const uint8_t *cdb,
+                           unsigned cdb_len)
 {
     hwaddr at = 0x11000 + 128 * n;
     poke(p, at, 0x55 + n);
@@ -95,7 +105,8 @@ static void pvscsi_request(PciRig *p, unsigned n, uint32_t flags, uint64_t data,
 
 static void test_pvscsi_held(gconstpointer load)
 {
-    static const uint8_t ready[6] = { 0 }, write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }, read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
+    static const uint8_t ready[6] = { 0 }, write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 },
+                         read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
     bad_medium = true;
     PciRig *p = pci_rig_new("pvscsi", 0);
     bad_medium = false;
@@ -171,10 +182,31 @@ static void test_pvscsi_rings(void)
 /* ---- MegaRAID: frames at 0x20000, reply queue at 0x30000, its indexes at 0x31000 ---- */
 
 /* A frame; returns its result. */
-static uint8_t frame(PciRig *p, uint8_t cmd, uint8_t target, uint8_t sges, uint16_t flags, uint32_t length, const uint32_t *body, unsigned words)
+static uint8_t frame(PciRig *p, uint8_t cmd, uint8_t target, uint8_t sges, uint16_t flags, uint32_t length,
+                     const uint32_t *body, unsigned words)
 {
-    const uint8_t head[24] = { cmd, 18, 0xff, 0, target, 0, 10, sges, 0x77, 0, 0, 0, 0, 0, 0, 0, (uint8_t)flags, 0, 0, 0,
-                               (uint8_t)length, (uint8_t)(length >> 8) };
+    const uint8_t head[24] = { cmd,
+                               18,
+                               0xff,
+                               0,
+                               target,
+                               0,
+                               10,
+                               sges,
+                               0x77,
+                               0,
+                               0,
+                               0,
+                               0,
+                               0,
+                               0,
+                               0,
+                               (uint8_t)flags,
+                               0,
+                               0,
+                               0,
+                               (uint8_t)length,
+                               (uint8_t)(length >> 8) };
     uint8_t rest[40] = { 0 };
     for (unsigned i = 0; i < words; i++)
         store_le32(rest + 4 * i, body[i]);
@@ -184,7 +216,8 @@ static uint8_t frame(PciRig *p, uint8_t cmd, uint8_t target, uint8_t sges, uint1
     return (uint8_t)(peek(p, 0x20000) >> 16);
 }
 #define FRAME(p, cmd, target, sges, flags, length, ...) \
-    frame(p, cmd, target, sges, flags, length, (const uint32_t[]){ __VA_ARGS__ }, ARRAY_LEN(((const uint32_t[]){ __VA_ARGS__ })))
+    frame(p, cmd, target, sges, flags, length, (const uint32_t[]){ __VA_ARGS__ }, \
+        ARRAY_LEN(((const uint32_t[]){ __VA_ARGS__ })))
 
 static PciRig *megasas_rig(void)
 {
@@ -206,21 +239,25 @@ static void test_megasas_frames(void)
     g_assert_cmphex(FRAME(p, 5, 0, 0, 1, 0, 0x12345678), ==, 2);                    /* no such direct command */
     g_assert_cmphex(FRAME(p, 6, 0, 0, 1, 0, 0, 0, 0x5000, 0), ==, 5);               /* nothing to abort there */
     g_assert_cmphex(FRAME(p, 3, 9, 0, 1, 0, 0, 0, 0), ==, 0x0c);                    /* nobody at that target */
-    g_assert_cmphex(FRAME(p, 5, 0, 255, 1, 64, 0x01010000, 0, 0, 0, 0xfffff000, 0x10000), ==, 3); /* a list that leads out of memory */
+    /* a list that leads out of memory */
+    g_assert_cmphex(FRAME(p, 5, 0, 255, 1, 64, 0x01010000, 0, 0, 0, 0xfffff000, 0x10000), ==, 3);
     g_assert_cmphex(FRAME(p, 5, 0, 1, 0x11, 64, 0x03010000, 0, 0, 0, 0x40000, 24), ==, 0);
-    g_assert_cmpuint(peek(p, 0x40000), ==, 1);                                      /* one logical drive, cut to 24 bytes */
+    /* one logical drive, cut to 24 bytes */
+    g_assert_cmpuint(peek(p, 0x40000), ==, 1);
     g_assert_cmpuint(peek(p, 0x40010), ==, BLOCKS);
     poke(p, 0x22004, 0);                                                            /* a reply queue without entries */
     g_assert_cmphex(FRAME(p, 0, 0, 0, 1, 0, 0x22000), ==, 3);
     set_reg(p, 0x40, 0xffffffe1);                                                   /* a frame that is not there */
-    g_assert_cmphex(FRAME(p, 3, 0, 0, 0, 0, 0x24000, 0, 0), ==, 0x2d);              /* TEST UNIT READY: an attention, told by the queue */
+    /* TEST UNIT READY: an attention, told by the queue */
+    g_assert_cmphex(FRAME(p, 3, 0, 0, 0, 0, 0x24000, 0, 0), ==, 0x2d);
     g_assert_cmphex(peek(p, 0x24000) & 0xff, ==, 0x70);
     g_assert_cmpuint(peek(p, 0x31000), ==, 1);
     g_assert_cmphex(peek(p, 0x30000), ==, 0x77);
     g_assert_cmphex(reg(p, 0x30), ==, BIT(31));
     set_reg(p, 0xa0, BIT(31));
     g_assert_cmphex(reg(p, 0x30), ==, 0);
-    set_reg(p, 0x20, 0x20);                                                         /* stopped: only a diagnostic reset helps */
+    /* stopped: only a diagnostic reset helps */
+    set_reg(p, 0x20, 0x20);
     g_assert_cmphex(reg(p, 0xb0) >> 28, ==, 0xf);
     static const uint8_t key[] = { 0xf, 4, 0xb, 2, 7, 0xd };
     for (unsigned i = 0; i < sizeof key; i++)
@@ -236,7 +273,8 @@ static void test_megasas_caches(void)
 {
     PciRig *p = megasas_rig();
     FRAME(p, 3, 0, 0, 0, 0, 0x24000, 0, 0);                                             /* its attention */
-    g_assert_cmphex(FRAME(p, 3, 0, 1, 0x10, 32, 0x24000, 0, 0x0008081a, 0x20, 0, 0, 0x40000, 32), ==, 0); /* MODE SENSE (6), no descriptors */
+    /* MODE SENSE (6), no descriptors */
+    g_assert_cmphex(FRAME(p, 3, 0, 1, 0x10, 32, 0x24000, 0, 0x0008081a, 0x20, 0, 0, 0x40000, 32), ==, 0);
     g_assert_cmphex(peek(p, 0x40004) & 0xff, ==, 0x08);
     g_assert_cmphex(peek(p, 0x40004) >> 16 & 4, ==, 0);                                  /* WCE */
     poke(p, 0x41000, 0);
@@ -245,7 +283,8 @@ static void test_megasas_caches(void)
     poke(p, 0x4100c, 0);
     poke(p, 0x41010, 0);
     poke(p, 0x41014, 0);
-    g_assert_cmphex(FRAME(p, 3, 0, 1, 0x08, 24, 0x24000, 0, 0x00001015, 24, 0, 0, 0x41000, 24), ==, 0x2d); /* MODE SELECT can't set it */
+    /* MODE SELECT can't set it */
+    g_assert_cmphex(FRAME(p, 3, 0, 1, 0x08, 24, 0x24000, 0, 0x00001015, 24, 0, 0, 0x41000, 24), ==, 0x2d);
     pci_rig_free(p);
 }
 
@@ -304,7 +343,8 @@ static PciRig *mptsas_rig(void)
 }
 
 /* A SCSI request of up to 4 KiB by one element; returns what the reply FIFO says. */
-static uint32_t mpt_scsi(PciRig *p, uint8_t target, unsigned direction, const uint8_t *cdb, unsigned cdb_len, uint32_t data, uint32_t len)
+static uint32_t mpt_scsi(PciRig *p, uint8_t target, unsigned direction, const uint8_t *cdb, unsigned cdb_len,
+                         uint32_t data, uint32_t len)
 {
     uint8_t m[64] = { target, 0, 0, 0, (uint8_t)cdb_len, 18, [8] = 0x21, [0x17] = (uint8_t)direction };
     memcpy(m + 0x18, cdb, cdb_len);
@@ -343,7 +383,8 @@ static void test_mptsas_messages(void)
     set_reg(p, 0x40, 0x20000);
     g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 3);
     reg(p, 0x44);
-    uint32_t words[255] = { 0x01000000, 5u << 8, 0x31 };                            /* a LUN reset by the doorbell; the answer comes by a frame */
+    /* a LUN reset by the doorbell; the answer comes by a frame */
+    uint32_t words[255] = { 0x01000000, 5u << 8, 0x31 };
     set_reg(p, 0x44, 0x30000);
     set_reg(p, 0, 0x42u << 24 | 13u << 16);
     for (unsigned i = 0; i < 13; i++)
@@ -354,7 +395,8 @@ static void test_mptsas_messages(void)
     g_assert_cmphex(peek(p, 0x30008), ==, 0x31);
     g_assert_cmphex(peek(p, 0x3000c) >> 16, ==, 0);
     memset(words, 0, sizeof words);
-    words[0] = 0x7e000000;                                                          /* no such function, and far too long */
+    /* no such function, and far too long */
+    words[0] = 0x7e000000;
     uint8_t answer[20];
     handshake(p, words, 64, answer, sizeof answer);
     g_assert_cmphex(load_le16(answer + 14), ==, 1);
@@ -411,7 +453,8 @@ static void test_mptsas_smp(void)
     g_assert_cmphex(mpt_smp(p, own + 3, name, 4, 64), ==, 0);
     g_assert_cmphex(peek(p, 0x27000 + 12), ==, load_le32("LSI "));
     g_assert_cmphex(mpt_smp(p, own, discover, 12, 64), ==, 0);
-    g_assert_cmphex(peek(p, 0x2700c), ==, 0x08000910);                              /* an end device, 3 Gbit/s, SSP target */
+    /* an end device, 3 Gbit/s, SSP target */
+    g_assert_cmphex(peek(p, 0x2700c), ==, 0x08000910);
     g_assert_cmphex(peek(p, 0x27000 + 28), ==, GUINT32_SWAP_LE_BE((uint32_t)own + 8));
     discover[9] = 1;
     g_assert_cmphex(mpt_smp(p, own, discover, 12, 64), ==, 0);
@@ -430,7 +473,8 @@ static void test_mptsas_smp(void)
     control[10] = 1;
     g_assert_cmphex(mpt_smp(p, own, control, 40, 64), ==, 0);
     g_assert_cmphex(mpt_scsi(p, 0, 0, ready, 6, 0, 0), ==, 0x21);
-    control[10] = 2;                                                                /* a hard reset: the disk tells of it */
+    /* a hard reset: the disk tells of it */
+    control[10] = 2;
     g_assert_cmphex(mpt_smp(p, own, control, 40, 64), ==, 0);
     g_assert_cmphex(peek(p, 0x27000), ==, 0x00009141);
     set_reg(p, 0x44, 0x30000);
@@ -465,7 +509,8 @@ static void test_mptsas_fault(void)
 
 static void test_mptsas_held(gconstpointer load)
 {
-    static const uint8_t ready[6] = { 0 }, write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 }, read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
+    static const uint8_t ready[6] = { 0 }, write[10] = { 0x2a, 0, 0, 0, 0, 9, 0, 0, 8, 0 },
+                         read[10] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 8, 0 };
     bad_medium = true;
     PciRig *p = mptsas_rig();
     bad_medium = false;

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* scsi-generic and scsi-block on a unit of the host, which is made up here: what is handed on, what the drive does, sense, sizes, what is held. */
+/*
+ * scsi-generic and scsi-block on a unit of the host, which is made up here: what is handed on, what the drive does,
+ * sense, sizes, what is held.
+ */
 #include "tests/device/scsi-rig.h"
 
 /* ---- the unit: it keeps the command, and answers as told ---- */
 
-static struct Unit { unsigned commands; int error; BlockScsi last; uint8_t type, status, sense[18]; uint8_t data[512]; uint64_t len; uint32_t block; } unit;
+static struct Unit {
+    unsigned commands;
+    int error;
+    BlockScsi last;
+    uint8_t type, status, sense[18];
+    uint8_t data[512];
+    uint64_t len;
+    uint32_t block;
+} unit;
 
 static int unit_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int iovcnt)
 {
@@ -38,15 +49,22 @@ static int unit_scsi(BlockNode *n, BlockScsi *s, const struct iovec *iov, int io
     }
     return 0;
 }
-static const BlockDriver unit_driver = { .name = "test-unit", .desc = "a unit of the host", .open = bad_open, .close = bad_close, .preadv = bad_preadv,
-                                         .pwritev = bad_pwritev, .flush = bad_flush, .scsi = unit_scsi };
+static const BlockDriver unit_driver = { .name = "test-unit",
+                                         .desc = "a unit of the host",
+                                         .open = bad_open,
+                                         .close = bad_close,
+                                         .preadv = bad_preadv,
+                                         .pwritev = bad_pwritev,
+                                         .flush = bad_flush,
+                                         .scsi = unit_scsi };
 BLOCK_DRIVER_REGISTER(unit_driver)
 
 static Rig *unit_rig(const char *type)
 {
     Rig *r = rig_new(BLOCK_RDWR, "");
     Error *err = NULL;
-    g_autofree char *node = g_strdup_printf("driver=raw,file.driver=test-unit,file.file.driver=file,file.file.locking=off,file.file.filename=%s", r->file);
+    g_autofree char *node = g_strdup_printf(
+        "driver=raw,file.driver=test-unit,file.file.driver=file,file.file.locking=off,file.file.filename=%s", r->file);
     g_autofree char *text = g_strdup_printf("%s,drive=unit,scsi-id=0,rerror=stop,werror=stop", type);
     unit = (struct Unit){ .block = 512 };
     device_free(r->disk);
@@ -148,7 +166,8 @@ static void test_refused(void)
     g_assert_null(device_add(o, &err));
     g_assert_nonnull(strstr(err->message, "takes no SCSI commands"));
     g_clear_pointer(&err, error_free);
-    g_autofree char *node = g_strdup_printf("driver=test-unit,file.driver=file,file.locking=off,file.filename=%s", r->file);
+    g_autofree char *node = g_strdup_printf("driver=test-unit,file.driver=file,file.locking=off,file.filename=%s",
+                                            r->file);
     g_autoptr(Opts) n = opts_parse(node, NULL, &err), d = opts_parse("scsi-block,drive=unit,scsi-id=2", "driver", &err);
     unit = (struct Unit){ .block = 512, .type = SPC_TAPE };
     blk_new("unit", block_open(NULL, n, 0, &err));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SCSI at the level of CDBs: every command's good path and the exact sense of its bad ones, unit attentions, task management, what is held, save and load. */
+/*
+ * SCSI at the level of CDBs: every command's good path and the exact sense of its bad ones, unit attentions, task
+ * management, what is held, save and load.
+ */
 #include "tests/device/scsi-rig.h"
 
 /* ---- commands ---- */
@@ -70,7 +73,8 @@ static void test_transfers(void)
     FAILS(r, SENSE_LBA_RANGE, 0x28, 0, 0, 0, 7, 255, 0, 0, 2, 0);
     FAILS(r, SENSE_LBA_RANGE, 0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 1, 0, 0);
     FAILS(r, SENSE_INVALID_FIELD, 0x28, 0x20 /* protection */, 0, 0, 0, 0, 0, 0, 1, 0);
-    run_at(r, 0, 0, (const uint8_t[]){ 0x28, 0, 0, 0, 0, 0, 0, 0, 2, 0 }, 10, BLOCK); /* a buffer that is too small: nothing happens */
+    /* a buffer that is too small: nothing happens */
+    run_at(r, 0, 0, (const uint8_t[]){ 0x28, 0, 0, 0, 0, 0, 0, 0, 2, 0 }, 10, BLOCK);
     g_assert_cmpuint(r->done, ==, 0);
     /* VERIFY: range, bytes, one block for all */
     fill(r, 0xb2, 4 * BLOCK);
@@ -105,7 +109,8 @@ static void test_provisioning(void)
     FAILS(r, SENSE_INVALID_FIELD, 0x93, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     FAILS(r, SENSE_INVALID_FIELD, 0x93, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0);
     FAILS(r, SENSE_LBA_RANGE, 0x93, 0, 0, 0, 0, 0, 0, 0, 7, 255, 0, 0, 0, 2, 0, 0);
-    static const uint8_t list[] = { 0, 38, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 8, 0, 0, 0, 0 };
+    static const uint8_t list[] = { 0, 38, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 8,
+                                    0, 0,  0, 0,  0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 8, 0, 0, 0, 0 };
     memcpy(r->data, list, sizeof list);
     GOOD(r, 0x42, 0, 0, 0, 0, 0, 0, 0, sizeof list, 0);
     GOOD(r, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -345,7 +350,8 @@ static void test_cd(void)
     g_autoptr(Opts) o = opts_parse("scsi-cd,drive=cd,scsi-id=4", "driver", &err);
     Device *cd = device_add(o, &err);
     g_assert_no_error(err);
-#define CD(...) run_at(r, 4, 0, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), sizeof r->data)
+#define CD(...) \
+    run_at(r, 4, 0, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }), sizeof r->data)
     CD(0x12, 0, 0, 0, 36, 0);
     g_assert_cmphex(r->data[0], ==, 5);
     CD(0, 0, 0, 0, 0, 0);

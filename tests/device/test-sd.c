@@ -11,8 +11,31 @@
 #define RAM_SIZE (16 * MiB)
 #define CARD (UINT64_C(64) << 20)
 enum { BAR = 0x30000000, DATA = 0x100000, LIST = 0x20000, SECTOR = 512 };
-enum { SDMA = 0, BLOCK = 4, ARG = 8, MODE = 0xc, RSP = 0x10, PORT = 0x20, PRESENT = 0x24, HOST = 0x28, STATUS = 0x30, ENABLE = 0x34, ADMA = 0x58 };
-enum { CC = 1, TC = 2, DMAI = 8, BWR = 16, BRR = 32, INSERTED = 64, REMOVED = 128, ERROR = 1 << 15, TIMEOUT = 1 << 16, ADMA_ERROR = 1 << 25 };
+enum {
+    SDMA = 0,
+    BLOCK = 4,
+    ARG = 8,
+    MODE = 0xc,
+    RSP = 0x10,
+    PORT = 0x20,
+    PRESENT = 0x24,
+    HOST = 0x28,
+    STATUS = 0x30,
+    ENABLE = 0x34,
+    ADMA = 0x58
+};
+enum {
+    CC = 1,
+    TC = 2,
+    DMAI = 8,
+    BWR = 16,
+    BRR = 32,
+    INSERTED = 64,
+    REMOVED = 128,
+    ERROR = 1 << 15,
+    TIMEOUT = 1 << 16,
+    ADMA_ERROR = 1 << 25
+};
 enum { R48 = 2, R48B = 3, R136 = 1, DATA_CMD = 32, DMA = 1, COUNT = 2, AUTO12 = 4, READ = 16, MULTI = 32 };
 
 static Machine *machine;
@@ -31,7 +54,10 @@ static BlockNode *open_image(void)
     return n;
 }
 
-static void cfg(unsigned at, unsigned size, uint32_t v) { pci_bus_config_write(&host->bus, 0, pci_device(controller)->devfn, at, size, v); }
+static void cfg(unsigned at, unsigned size, uint32_t v)
+{
+    pci_bus_config_write(&host->bus, 0, pci_device(controller)->devfn, at, size, v);
+}
 static uint32_t rd(uint32_t at)
 {
     uint64_t v = 0;

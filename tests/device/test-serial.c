@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The 16550A on the ISA bus: interrupts and their order, FIFO, time-out, loopback, a full back end; debug console, printer. */
+/*
+ * The 16550A on the ISA bus: interrupts and their order, FIFO, time-out, loopback, a full back end; debug console,
+ * printer.
+ */
 #include "chardev/chardev.h"
 #include "chardev/chardev-internal.h"
 #include "hw/char/serial.h"
@@ -29,8 +32,12 @@ static size_t host_write(Chardev *c, const uint8_t *data, size_t len)
 }
 
 static void host_break(Chardev *c) { host.breaks++; }
-static const ChardevBackend host_ops = { .name = "test", .size = sizeof(Chardev), .open = host_open, .close = host_close,
-                                         .write = host_write, .send_break = host_break };
+static const ChardevBackend host_ops = { .name = "test",
+                                         .size = sizeof(Chardev),
+                                         .open = host_open,
+                                         .close = host_close,
+                                         .write = host_write,
+                                         .send_break = host_break };
 
 static Rig *serial_rig(Device **dev)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vfio-pci before a host made of memory: its INTx line by eventfds, an iommufd instead of groups, what the host says of the device, other ids. */
+/*
+ * vfio-pci before a host made of memory: its INTx line by eventfds, an iommufd instead of groups, what the host says of
+ * the device, other ids.
+ */
 #include "hw/core/dma-host.h"
 #include "hw/core/event-doors.h"
 #include "hw/core/ram.h"
@@ -109,8 +112,10 @@ static void test_line(void)
 /* Whoever refuses: the main loop does it. */
 static void test_line_refused(void)
 {
-    static const struct { const char *options; MockFault fault; bool refuse; unsigned opened; } cases[] = {
-        { "vfio-pci,host=05:00.0,x-no-kvm-intx=on", MOCK_FINE, false, 0 }, { "vfio-pci,host=05:00.0", MOCK_FINE, true, 0 },
+    static const struct { const char *options; MockFault fault; bool refuse; unsigned opened;
+    } cases[] = {
+        { "vfio-pci,host=05:00.0,x-no-kvm-intx=on", MOCK_FINE, false, 0 },
+        { "vfio-pci,host=05:00.0", MOCK_FINE, true, 0 },
         { "vfio-pci,host=05:00.0", MOCK_NO_UNMASK, false, 1 },
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
@@ -218,11 +223,15 @@ static void test_iommufd_reset(void)
 
 static void test_iommufd_errors(void)
 {
-    static const struct { MockFault fault; const char *object, *line; } cases[] = {
-        { MOCK_FINE, NULL, "no object 'i'" }, { MOCK_NO_IOMMU, "iommufd,id=i", "can't open /dev/iommu: No such file or directory; it takes Linux 6.2" },
-        { MOCK_NO_IOAS, "iommufd,id=i,fd=3", "makes no I/O address space: Bad file descriptor; is fd= a descriptor of /dev/iommu?" },
+    static const struct { MockFault fault; const char *object, *line;
+    } cases[] = {
+        { MOCK_FINE, NULL, "no object 'i'" },
+        { MOCK_NO_IOMMU, "iommufd,id=i", "can't open /dev/iommu: No such file or directory; it takes Linux 6.2" },
+        { MOCK_NO_IOAS, "iommufd,id=i,fd=3",
+          "makes no I/O address space: Bad file descriptor; is fd= a descriptor of /dev/iommu?" },
         { MOCK_NO_CDEV, "iommufd,id=i", "vfio-dev is empty; bind the host's device to vfio-pci" },
-        { MOCK_NO_CDEV_FILE, "iommufd,id=i", "can't open /dev/vfio/devices/vfio3: No such file or directory; the host's kernel lacks" },
+        { MOCK_NO_CDEV_FILE, "iommufd,id=i",
+          "can't open /dev/vfio/devices/vfio3: No such file or directory; the host's kernel lacks" },
         { MOCK_NO_BIND, "iommufd,id=i", "does not bind it to iommufd 'i': Device or resource busy" },
         { MOCK_NO_ATTACH, "iommufd,id=i", "refuses the I/O address space of iommufd 'i': Operation not permitted" },
         { MOCK_NO_MEMORY, "iommufd,id=i", "can't be mapped for DMA: Cannot allocate memory; raise the limit" },
@@ -296,7 +305,8 @@ static void test_request_notice(void)
 
 static void test_ids(void)
 {
-    VRig r = rig("vfio-pci,host=05:00.0,x-pci-vendor-id=0x8086,x-pci-device-id=0x10d3,x-pci-sub-device-id=0xa01f,display=auto");
+    VRig r = rig(
+        "vfio-pci,host=05:00.0,x-pci-vendor-id=0x8086,x-pci-device-id=0x10d3,x-pci-sub-device-id=0xa01f,display=auto");
     g_assert_cmphex(config(&r, 0, 4), ==, 0x10d38086);
     g_assert_cmphex(config(&r, 0x2c, 4), ==, 0xa01f0002);
     end(&r);
@@ -386,9 +396,11 @@ static void test_translated(void)
 static void test_translated_errors(void)
 {
     static const char *const bad[][3] = {
-        { "virtio-iommu-pci", "vfio-pci,host=05:00.0,id=v", "vfio-pci,host=05:00.0" }, { "vfio-pci,host=05:00.0,id=v", NULL, "virtio-iommu-pci" },
+        { "virtio-iommu-pci", "vfio-pci,host=05:00.0,id=v", "vfio-pci,host=05:00.0" },
+        { "vfio-pci,host=05:00.0,id=v", NULL, "virtio-iommu-pci" },
     };
-    static const char *const lines[] = { "add -object iommufd,id=ID and iommufd=ID for each", "'v' must know of it from its start; put it before that one" };
+    static const char *const lines[] = { "add -object iommufd,id=ID and iommufd=ID for each",
+                                         "'v' must know of it from its start; put it before that one" };
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
         Error *err = NULL;
         mock_begin();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vfio-pci before a host made of memory: what is mapped for DMA, configuration space, BARs, option ROM, interrupts, resets, and each way to fail. */
+/*
+ * vfio-pci before a host made of memory: what is mapped for DMA, configuration space, BARs, option ROM, interrupts,
+ * resets, and each way to fail.
+ */
 #include "hw/core/event-doors.h"
 #include "hw/core/ram.h"
 #include "vfio-rig.h"
@@ -99,7 +102,9 @@ static void test_not_saved(void)
     Error *err = NULL;
     g_autofree char *path = g_strdup_printf("%s/rhea-vfio-%d", g_get_tmp_dir(), (int)getpid());
     g_assert_false(machine_save(path, &err));
-    g_assert_nonnull(strstr(err->message, "device 'v': the state of the host's device can't be saved; let the guest give it back first (device_del)"));
+    g_assert_nonnull(strstr(
+        err->message,
+        "device 'v': the state of the host's device can't be saved; let the guest give it back first (device_del)"));
     error_free(err);
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
     end(&r);
@@ -232,7 +237,8 @@ static unsigned open_doors(void)
     unsigned n = 0;
     for (unsigned i = 0; i < ARRAY_LEN(door); i++) {
         for (unsigned k = 0; k < 3 * MOCK_VECTORS; k++)
-            n += door[i].fd && k % MOCK_VECTORS < mock.count[k / MOCK_VECTORS] && door[i].fd == mock.fd[k / MOCK_VECTORS][k % MOCK_VECTORS];
+            n += door[i].fd && k % MOCK_VECTORS < mock.count[k / MOCK_VECTORS] &&
+                 door[i].fd == mock.fd[k / MOCK_VECTORS][k % MOCK_VECTORS];
     }
     return n;
 }
@@ -298,11 +304,15 @@ static void test_doors(void)
 
 static void test_errors(void)
 {
-    static const struct { MockFault fault; const char *options, *line; } cases[] = {
-        { MOCK_FINE, "vfio-pci", "add host=" }, { MOCK_NO_SYSFS, "vfio-pci,host=05:00.0", "iommu_group: No such file" },
-        { MOCK_NO_VFIO, "vfio-pci,host=05:00.0", "can't open /dev/vfio/vfio: No such file or directory; load the host's modules" },
+    static const struct { MockFault fault; const char *options, *line;
+    } cases[] = {
+        { MOCK_FINE, "vfio-pci", "add host=" },
+        { MOCK_NO_SYSFS, "vfio-pci,host=05:00.0", "iommu_group: No such file" },
+        { MOCK_NO_VFIO, "vfio-pci,host=05:00.0",
+          "can't open /dev/vfio/vfio: No such file or directory; load the host's modules" },
         { MOCK_NO_TYPE1, "vfio-pci,host=05:00.0", "no IOMMU of type 1, version 2; load vfio_iommu_type1" },
-        { MOCK_NO_GROUP, "vfio-pci,sysfsdev=" MOCK_PATH, "can't open /dev/vfio/42: Permission denied; give the user access" },
+        { MOCK_NO_GROUP, "vfio-pci,sysfsdev=" MOCK_PATH,
+          "can't open /dev/vfio/42: Permission denied; give the user access" },
         { MOCK_NOT_VIABLE, "vfio-pci,host=05:00.0", "group 42 is not whole; bind all devices" },
         { MOCK_BUSY, "vfio-pci,host=05:00.0", "does not give '0000:05:00.0' as a PCI device: Device or resource busy" },
         { MOCK_NO_MEMORY, "vfio-pci,host=05:00.0", "can't be mapped for DMA: Cannot allocate memory; raise the limit" },

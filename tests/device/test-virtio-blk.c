@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-blk: what its properties are to the guest; how many queues it has, where their doorbells are, and that each can be reset. */
+/*
+ * virtio-blk: what its properties are to the guest; how many queues it has, where their doorbells are, and that each
+ * can be reset.
+ */
 #include "virtio-rig.h"
 #include "bad-medium.h"
 
-enum { DISK = 1 << 20, SECTOR = 512, STATUS_OK = 0, STATUS_IOERR = 1, CONFIG_SIZES = 24, CONFIG_GEOMETRY = 16, NOTIFY_BAR = 0x2000 };
+enum {
+    DISK = 1 << 20,
+    SECTOR = 512,
+    STATUS_OK = 0,
+    STATUS_IOERR = 1,
+    CONFIG_SIZES = 24,
+    CONFIG_GEOMETRY = 16,
+    NOTIFY_BAR = 0x2000
+};
 
 static VRig rig_new(const char *options, unsigned cpus)
 {
@@ -62,7 +73,9 @@ static unsigned vectors(VRig *r)
 
 static void test_sizes(void)
 {
-    VRig r = rig_new(",logical_block_size=4k,physical_block_size=16k,min_io_size=32k,opt_io_size=1M,discard_granularity=8k,cyls=7,heads=3,secs=11", 1);
+    VRig r = rig_new(",logical_block_size=4k,physical_block_size=16k,min_io_size=32k,opt_io_size=1M,discard_"
+                     "granularity=8k,cyls=7,heads=3,secs=11",
+                     1);
     g_assert_cmpuint(vrig_config(&r, 20, 4), ==, 4096);
     g_assert_cmpuint(vrig_config(&r, CONFIG_SIZES, 1), ==, 2);
     g_assert_cmpuint(vrig_config(&r, CONFIG_SIZES + 2, 2), ==, 8);
@@ -77,8 +90,14 @@ static void test_sizes(void)
 
 static void test_queues(void)
 {
-    static const struct { const char *options; unsigned cpus, queues, vectors; } rows[] = {
-        { "", 1, 1, 2 }, { "", 5, 5, 6 }, { "", 200, 64, 65 }, { ",num-queues=3", 5, 3, 4 }, { ",num-queues=2,vectors=0", 5, 2, 0 }, { ",vectors=9", 2, 2, 9 },
+    static const struct { const char *options; unsigned cpus, queues, vectors;
+    } rows[] = {
+        { "", 1, 1, 2 },
+        { "", 5, 5, 6 },
+        { "", 200, 64, 65 },
+        { ",num-queues=3", 5, 3, 4 },
+        { ",num-queues=2,vectors=0", 5, 2, 0 },
+        { ",vectors=9", 2, 2, 9 },
     };
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         VRig r = rig_new(rows[i].options, rows[i].cpus);

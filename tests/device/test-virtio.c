@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio devices seen by a driver: what they do, over PCI and MMIO; saved and loaded amid requests; and random rings for each of them. */
+/*
+ * virtio devices seen by a driver: what they do, over PCI and MMIO; saved and loaded amid requests; and random rings
+ * for each of them.
+ */
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -54,7 +57,10 @@ static void test_rng(const void *device)
     vrig_free(&r);
 }
 
-/* A daemon of the Entropy Gathering Daemon's protocol: asked by "2, count", it answers when it has something, in pieces if it likes. */
+/*
+ * A daemon of the Entropy Gathering Daemon's protocol: asked by "2, count", it answers when it has something, in pieces
+ * if it likes.
+ */
 static void test_rng_egd(void)
 {
     Error *err = NULL;
@@ -284,7 +290,8 @@ static void test_serial(const void *device)
     vrig_add_buffer(&r, 7, "to the port", 11, 0);
     vrig_kick(&r, 7);
     g_assert_true(vrig_used(&r, 1, SECOND, &slot, &used) && vrig_used(&r, 7, SECOND, &slot, &used));
-    g_autofree char *one = chardev_ringbuf_read(console, 100, &len, NULL), *two = chardev_ringbuf_read(port, 100, &len, NULL);
+    g_autofree char *one = chardev_ringbuf_read(console, 100, &len, NULL),
+                    *two = chardev_ringbuf_read(port, 100, &len, NULL);
     g_assert_cmpstr(one, ==, "to the console");
     g_assert_cmpstr(two, ==, "to the port");
 
@@ -304,11 +311,15 @@ static void test_serial(const void *device)
     vrig_free(&r);
 }
 
-/* From the host to the guest: nothing while the port is closed, then all of it; a buffer that waits is saved and loaded. */
+/*
+ * From the host to the guest: nothing while the port is closed, then all of it; a buffer that waits is saved and
+ * loaded.
+ */
 static void test_serial_input(void)
 {
     g_autofree char *dir = g_dir_make_tmp("rhea-vs-XXXXXX", NULL), *path = g_build_filename(dir, "in", NULL);
-    g_autofree char *text = g_strdup_printf("pipe,path=%s,id=p", path), *in = g_strconcat(path, ".in", NULL), *out = g_strconcat(path, ".out", NULL);
+    g_autofree char *text = g_strdup_printf("pipe,path=%s,id=p", path), *in = g_strconcat(path, ".in", NULL),
+                    *out = g_strconcat(path, ".out", NULL);
     g_assert_cmpint(mkfifo(in, 0600), ==, 0);
     g_assert_cmpint(mkfifo(out, 0600), ==, 0);
     Error *err = NULL;
@@ -384,7 +395,8 @@ static Packet vsock_packet(VRig *r)
     g_assert_true(vrig_used(r, VSOCK_RX, SECOND, &slot, &len));
     vrig_read(r, VSOCK_RX, slot, 0, b, VSOCK_HEADER);
     vrig_read(r, VSOCK_RX, slot, VSOCK_HEADER, p.data, MIN(len - VSOCK_HEADER, 63));
-    p = (Packet){ load_le32(b + 16), load_le32(b + 20), load_le16(b + 30), load_le32(b + 32), load_le32(b + 24), load_le32(b + 36) };
+    p = (Packet){ load_le32(b + 16), load_le32(b + 20), load_le16(b + 30),
+                  load_le32(b + 32), load_le32(b + 24), load_le32(b + 36) };
     vrig_read(r, VSOCK_RX, slot, VSOCK_HEADER, p.data, MIN(p.len, 63));
     vrig_add_buffer(r, VSOCK_RX, NULL, 0, 200);
     vrig_kick(r, VSOCK_RX);
@@ -396,7 +408,9 @@ static int unix_socket(const char *path, bool server)
     struct sockaddr_un un = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
-    g_assert_cmpint(server ? bind(fd, (struct sockaddr *)&un, sizeof(un)) || listen(fd, 4) : connect(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    g_assert_cmpint(server ? bind(fd, (struct sockaddr *)&un, sizeof(un)) || listen(fd, 4)
+                           : connect(fd, (struct sockaddr *)&un, sizeof(un)),
+                    ==, 0);
     return fd;
 }
 
@@ -415,7 +429,8 @@ static void expect_read(int fd, const char *text)
 
 static void test_vsock(const void *device)
 {
-    g_autofree char *dir = g_dir_make_tmp("rhea-vsock-XXXXXX", NULL), *path = g_build_filename(dir, "v", NULL), *port = g_strconcat(path, "_52", NULL);
+    g_autofree char *dir = g_dir_make_tmp("rhea-vsock-XXXXXX", NULL), *path = g_build_filename(dir, "v", NULL),
+                    *port = g_strconcat(path, "_52", NULL);
     g_autofree char *options = g_strdup_printf("%s,guest-cid=7,uds=%s", (const char *)device, path);
     int server = unix_socket(port, true);
     VRig r = rig_with(options);
@@ -509,8 +524,12 @@ static void storm(VRig *r, unsigned rounds)
             offered |= (uint64_t)vrig_get(r, 0x10, 4, 4) << 32 * half;
         }
         for (unsigned i = 0; i < 500; i++) /* small numbers, as types of requests are */
-            as_store(r->m->as_memory, random_address() % RIG_RAM, 4, (uint32_t)g_test_rand_int_range(0, 9), MEM_ATTRS_DEVICE);
-        vrig_start(r, offered & ~VIRTIO_F_RING_PACKED & (g_test_rand_bit() ? UINT64_MAX : (uint64_t)g_test_rand_int() << 20), queues);
+            as_store(r->m->as_memory, random_address() % RIG_RAM, 4, (uint32_t)g_test_rand_int_range(0, 9),
+                     MEM_ATTRS_DEVICE);
+        vrig_start(r,
+                   offered & ~VIRTIO_F_RING_PACKED &
+                       (g_test_rand_bit() ? UINT64_MAX : (uint64_t)g_test_rand_int() << 20),
+                   queues);
         for (unsigned k = 0; k < 8; k++) {
             for (unsigned q = 0; q < queues; q++) {
                 if (g_test_rand_bit())
@@ -538,7 +557,9 @@ static void storm(VRig *r, unsigned rounds)
 static void test_storm(const void *device)
 {
     g_autofree char *path = g_strdup_printf("%s/rhea-storm-%d", g_get_tmp_dir(), (int)getpid());
-    g_autofree char *options = strstr(device, "vsock") ? g_strdup_printf("%s,guest-cid=3,uds=%s", (const char *)device, path) : g_strdup(device);
+    g_autofree char *options = strstr(device, "vsock")
+                                   ? g_strdup_printf("%s,guest-cid=3,uds=%s", (const char *)device, path)
+                                   : g_strdup(device);
     VRig r = rig_with(options);
     if (bus_find_kind("virtio-serial-bus")) {
         add_ring("storm");

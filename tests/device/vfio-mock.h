@@ -12,13 +12,35 @@
 #include "hw/vfio/iommufd-abi.h"
 #include "hw/vfio/vfio.h"
 
-enum { MOCK_CONTAINER = 100000, MOCK_GROUP, MOCK_DEVICE, MOCK_IOMMU, MOCK_IOAS = 7, MOCK_KINDS = 5 /* of interrupts */ };
+enum {
+    MOCK_CONTAINER = 100000,
+    MOCK_GROUP,
+    MOCK_DEVICE,
+    MOCK_IOMMU,
+    MOCK_IOAS = 7,
+    MOCK_KINDS = 5 /* of interrupts */
+};
 enum { MOCK_REGION_STEP = 1 << 20, MOCK_BAR0 = 16384, MOCK_FAST = 8192, MOCK_VECTORS = 4 };
 #define MOCK_PATH "/sys/bus/pci/devices/0000:05:00.0"
 
 typedef struct MockMap { uint64_t iova, size, vaddr; uint32_t flags; } MockMap;
-typedef enum MockFault { MOCK_FINE, MOCK_NO_SYSFS, MOCK_NO_VFIO, MOCK_NO_TYPE1, MOCK_NO_GROUP, MOCK_NOT_VIABLE, MOCK_BUSY, MOCK_NO_MEMORY,
-                         MOCK_NO_IOMMU, MOCK_NO_CDEV, MOCK_NO_CDEV_FILE, MOCK_NO_IOAS, MOCK_NO_BIND, MOCK_NO_ATTACH, MOCK_NO_UNMASK } MockFault;
+typedef enum MockFault {
+    MOCK_FINE,
+    MOCK_NO_SYSFS,
+    MOCK_NO_VFIO,
+    MOCK_NO_TYPE1,
+    MOCK_NO_GROUP,
+    MOCK_NOT_VIABLE,
+    MOCK_BUSY,
+    MOCK_NO_MEMORY,
+    MOCK_NO_IOMMU,
+    MOCK_NO_CDEV,
+    MOCK_NO_CDEV_FILE,
+    MOCK_NO_IOAS,
+    MOCK_NO_BIND,
+    MOCK_NO_ATTACH,
+    MOCK_NO_UNMASK
+} MockFault;
 
 static struct Mock {
     uint8_t config[4096], bar2[4096], io[32], rom[2048], *bar0;
@@ -42,9 +64,12 @@ static inline int mock_fails(MockFault fault, int err)
 
 static inline int mock_open(const char *path, int flags)
 {
-    static const struct { const char *path; int fd, err; MockFault fault; } files[] = {
-        { "/dev/vfio/vfio", MOCK_CONTAINER, ENOENT, MOCK_NO_VFIO }, { "/dev/vfio/42", MOCK_GROUP, EACCES, MOCK_NO_GROUP },
-        { "/dev/iommu", MOCK_IOMMU, ENOENT, MOCK_NO_IOMMU }, { "/dev/vfio/devices/vfio3", MOCK_DEVICE, ENOENT, MOCK_NO_CDEV_FILE },
+    static const struct { const char *path; int fd, err; MockFault fault;
+    } files[] = {
+        { "/dev/vfio/vfio", MOCK_CONTAINER, ENOENT, MOCK_NO_VFIO },
+        { "/dev/vfio/42", MOCK_GROUP, EACCES, MOCK_NO_GROUP },
+        { "/dev/iommu", MOCK_IOMMU, ENOENT, MOCK_NO_IOMMU },
+        { "/dev/vfio/devices/vfio3", MOCK_DEVICE, ENOENT, MOCK_NO_CDEV_FILE },
     };
     for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
         if (strcmp(path, files[i].path))
@@ -96,7 +121,8 @@ static inline int mock_dma(unsigned long request, void *arg)
 {
     const struct vfio_iommu_type1_dma_map *d = arg;
     const struct vfio_iommu_type1_dma_unmap *u = arg;
-    return request == VFIO_IOMMU_MAP_DMA ? mock_map((MockMap){ d->iova, d->size, d->vaddr, d->flags }) : mock_unmap(u->iova, u->size);
+    return request == VFIO_IOMMU_MAP_DMA ? mock_map((MockMap){ d->iova, d->size, d->vaddr, d->flags })
+                                         : mock_unmap(u->iova, u->size);
 }
 
 /* The flags become those of the other interface. */
@@ -108,8 +134,11 @@ static inline int mock_iommu(unsigned long request, void *arg)
     }
     if (request == IOMMUFD_IOAS_MAP) {
         const IommufdIoasMap *m = arg;
-        g_assert_true(m->size == sizeof(*m) && m->ioas == MOCK_IOAS && m->flags & IOMMUFD_MAP_FIXED && m->flags & IOMMUFD_MAP_READABLE && !m->zero);
-        return mock_map((MockMap){ m->at, m->len, m->host, VFIO_DMA_MAP_FLAG_READ | (m->flags & IOMMUFD_MAP_WRITEABLE ? VFIO_DMA_MAP_FLAG_WRITE : 0) });
+        g_assert_true(m->size == sizeof(*m) && m->ioas == MOCK_IOAS && m->flags & IOMMUFD_MAP_FIXED &&
+                      m->flags & IOMMUFD_MAP_READABLE && !m->zero);
+        return mock_map(
+            (MockMap){ m->at, m->len, m->host,
+                       VFIO_DMA_MAP_FLAG_READ | (m->flags & IOMMUFD_MAP_WRITEABLE ? VFIO_DMA_MAP_FLAG_WRITE : 0) });
     }
     if (request == IOMMUFD_IOAS_UNMAP)
         return mock_unmap(((IommufdIoasUnmap *)arg)->at, ((IommufdIoasUnmap *)arg)->len);
@@ -135,14 +164,19 @@ static inline int mock_attach(const VfioCdevAttach *a)
 static inline int mock_region(struct vfio_region_info *r)
 {
     static const uint64_t size[9] = { [0] = MOCK_BAR0, [2] = 4096, [4] = 32, [6] = 2048, [7] = 4096 };
-    const struct vfio_region_info_cap_sparse_mmap cap = { .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 1 };
+    const struct vfio_region_info_cap_sparse_mmap cap = {
+        .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 1
+    };
     const struct vfio_region_sparse_mmap_area area = { 0, MOCK_FAST };
     uint32_t have = r->argsz, index = r->index;
     if (index >= 9) {
         errno = EINVAL;
         return -1;
     }
-    *r = (struct vfio_region_info){ .argsz = sizeof(*r), .index = index, .size = size[index], .offset = (uint64_t)index * MOCK_REGION_STEP,
+    *r = (struct vfio_region_info){ .argsz = sizeof(*r),
+                                    .index = index,
+                                    .size = size[index],
+                                    .offset = (uint64_t)index * MOCK_REGION_STEP,
                                     .flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE };
     if (index)
         return 0;
@@ -176,8 +210,10 @@ static inline int mock_irqs(struct vfio_irq_set *s)
 
 static inline int mock_reset_info(struct vfio_pci_hot_reset_info *i)
 {
-    const struct vfio_pci_dependent_device all[2] = { { .group_id = mock.bound ? 1 : 42, .bus = 5 },
-                                                      { .group_id = mock.stranger ? VFIO_HOT_RESET_NOT_OURS : mock.neighbour, .bus = 5, .devfn = 1 } };
+    const struct vfio_pci_dependent_device all[2] = {
+        { .group_id = mock.bound ? 1 : 42, .bus = 5 },
+        { .group_id = mock.stranger ? VFIO_HOT_RESET_NOT_OURS : mock.neighbour, .bus = 5, .devfn = 1 }
+    };
     unsigned count = mock.neighbour || mock.stranger ? 2 : 1;
     bool room = i->argsz >= sizeof(*i) + count * sizeof(all[0]);
     i->count = count;
@@ -220,8 +256,11 @@ static inline int mock_ioctl(int fd, unsigned long request, void *arg)
         mock.opened++;
         return MOCK_DEVICE;
     case VFIO_DEVICE_GET_INFO:
-        *(struct vfio_device_info *)arg = (struct vfio_device_info){ .argsz = sizeof(struct vfio_device_info), .num_regions = 9, .num_irqs = 5,
-                                                                     .flags = VFIO_DEVICE_FLAGS_PCI | (mock.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET) };
+        *(struct vfio_device_info *)arg =
+            (struct vfio_device_info){ .argsz = sizeof(struct vfio_device_info),
+                                       .num_regions = 9,
+                                       .num_irqs = 5,
+                                       .flags = VFIO_DEVICE_FLAGS_PCI | (mock.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET) };
         return 0;
     case VFIO_DEVICE_GET_REGION_INFO: return mock_region(arg);
     case VFIO_DEVICE_GET_IRQ_INFO: {
@@ -288,14 +327,18 @@ static inline char *mock_first_entry(const char *folder, const char *prefix)
 }
 
 /*
- * Capabilities: power management at 40h, MSI (64 bits, maskable) at 50h, MSI-X (table in BAR 2) at 70h, the vendor's own at 80h, express at a0h;
- * extended ones: SR-IOV at 100h, errors at 140h, a serial number at 180h. An option ROM.
+ * Capabilities: power management at 40h, MSI (64 bits, maskable) at 50h, MSI-X (table in BAR 2) at 70h, the vendor's
+ * own at 80h, express at a0h; extended ones: SR-IOV at 100h, errors at 140h, a serial number at 180h. An option ROM.
  */
 static inline void mock_begin(void)
 {
-    static const VfioHost host = { mock_open, mock_close, mock_ioctl, mock_mmap, mock_pread, mock_pwrite, mock_readlink, mock_first_entry };
+    static const VfioHost host = { mock_open,  mock_close,  mock_ioctl,    mock_mmap,
+                                   mock_pread, mock_pwrite, mock_readlink, mock_first_entry };
     static const uint8_t caps[][21] = {
-        { 0x40, 1, 0x50, 3, 0 }, { 0x50, 5, 0x70, 0x84, 1 }, { 0x70, 0x11, 0x80, 3, 0, 2, 0, 0, 0, 2, 8, 0, 0 }, { 0x80, 9, 0xa0, 16, 0x5a, 0x5b },
+        { 0x40, 1, 0x50, 3, 0 },
+        { 0x50, 5, 0x70, 0x84, 1 },
+        { 0x70, 0x11, 0x80, 3, 0, 2, 0, 0, 0, 2, 8, 0, 0 },
+        { 0x80, 9, 0xa0, 16, 0x5a, 0x5b },
         { 0xa0, 0x10, 0, 2, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0x41, 0xc, 3, 0, 0, 0, 0x41, 0 },
     };
     g_clear_pointer(&mock.maps, g_array_unref);

@@ -30,7 +30,10 @@ static inline uint32_t load(VRig *r, hwaddr at)
     return (uint32_t)v;
 }
 
-static inline void store(VRig *r, hwaddr at, uint32_t value) { as_store(r->m->as_memory, at, 4, value, MEM_ATTRS_DEVICE); }
+static inline void store(VRig *r, hwaddr at, uint32_t value)
+{
+    as_store(r->m->as_memory, at, 4, value, MEM_ATTRS_DEVICE);
+}
 
 static inline VRig rig(const char *options)
 {

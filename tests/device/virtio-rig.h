@@ -13,8 +13,18 @@
 #include "hw/virtio/virtio-proxy.h"
 #include "tests/device/bare-machine.h"
 
-enum { RIG_RAM = 16 << 20, RIG_MMIO = 0x10000000, RIG_WINDOW = 0x20000000, RIG_QUEUES = 0x10000, RIG_QUEUE_STEP = 0x4000, RIG_SIZE = 16,
-       RIG_BUFFERS = 0x400000, RIG_BUFFER_STEP = 0x4000, RIG_NOTIFY = 0x3000, RIG_CONFIG = 0x2000 };
+enum {
+    RIG_RAM = 16 << 20,
+    RIG_MMIO = 0x10000000,
+    RIG_WINDOW = 0x20000000,
+    RIG_QUEUES = 0x10000,
+    RIG_QUEUE_STEP = 0x4000,
+    RIG_SIZE = 16,
+    RIG_BUFFERS = 0x400000,
+    RIG_BUFFER_STEP = 0x4000,
+    RIG_NOTIFY = 0x3000,
+    RIG_CONFIG = 0x2000
+};
 
 typedef struct VRig {
     Machine *m;
@@ -82,7 +92,10 @@ static inline void vrig_features(VRig *r, uint64_t features)
     g_assert_cmphex(vrig_get(r, 0x70, 20, 1) & 8, ==, 8);
 }
 
-static inline uint64_t rig_area(unsigned q, unsigned area) { return RIG_QUEUES + (uint64_t)q * RIG_QUEUE_STEP + area * 0x1000; }
+static inline uint64_t rig_area(unsigned q, unsigned area)
+{
+    return RIG_QUEUES + (uint64_t)q * RIG_QUEUE_STEP + area * 0x1000;
+}
 
 static inline void vrig_queue(VRig *r, unsigned q)
 {
@@ -120,9 +133,15 @@ static inline void vrig_start(VRig *r, uint64_t features, unsigned queues)
     vrig_set(r, 0x70, 20, 1, 15);
 }
 
-static inline uint64_t vrig_buffer(unsigned q, unsigned slot) { return RIG_BUFFERS + ((uint64_t)q * RIG_SIZE + slot) * RIG_BUFFER_STEP; }
+static inline uint64_t vrig_buffer(unsigned q, unsigned slot)
+{
+    return RIG_BUFFERS + ((uint64_t)q * RIG_SIZE + slot) * RIG_BUFFER_STEP;
+}
 
-/* Make a buffer of `out` bytes to read and room for `in` bytes available; its slot. At most one for each two descriptors. */
+/*
+ * Make a buffer of `out` bytes to read and room for `in` bytes available; its slot. At most one for each two
+ * descriptors.
+ */
 static inline unsigned vrig_add_buffer(VRig *r, unsigned q, const void *out, uint32_t out_len, uint32_t in_len)
 {
     AddressSpace *as = r->m->as_memory;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The second CPU of mps2-an521: out of reset with a vector table of its own, its own NVIC and SysTick, messages both ways. */
+/*
+ * The second CPU of mps2-an521: out of reset with a vector table of its own, its own NVIC and SysTick, messages both
+ * ways.
+ */
 #include "fw.h"
 
 #define SYSCTL 0x50021000

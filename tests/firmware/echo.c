@@ -28,6 +28,7 @@ int main(void)
     ISER(RX_IRQ / 32) = 1u << RX_IRQ % 32;
     DATA = '>';
     while (last != '.') /* masked, so that the last character cannot come between the test and the wait */
-        __asm__ volatile("cpsid i\n ldr r0, [%0]\n cmp r0, #'.'\n beq 1f\n wfi\n1: cpsie i\n isb" :: "r"(&last) : "r0", "cc", "memory");
+        __asm__ volatile("cpsid i\n ldr r0, [%0]\n cmp r0, #'.'\n beq 1f\n wfi\n1: cpsie i\n isb" ::"r"(&last)
+                         : "r0", "cc", "memory");
     return 7;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions: entry, frame, priorities, nesting, tail-chaining, masks, PendSV, SVC, faults with their status registers. */
+/*
+ * Exceptions: entry, frame, priorities, nesting, tail-chaining, masks, PendSV, SVC, faults with their status registers.
+ */
 #include "fw.h"
 
 static volatile uint32_t trace[16], count;
@@ -174,7 +176,10 @@ __attribute__((used)) static void fault_c(Frame *f)
     f->pc += insn >> 11 >= 0x1d ? 4 : 2;
     f->xpsr &= ~0x0600fc00u;
 }
-static __attribute__((naked)) void fault(void) { __asm__ volatile("mov r0, sp\n push {r4, lr}\n bl fault_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void fault(void)
+{
+    __asm__ volatile("mov r0, sp\n push {r4, lr}\n bl fault_c\n pop {r4, pc}");
+}
 
 static void expect(uint32_t ipsr, uint32_t cfsr, uint32_t hfsr)
 {
@@ -209,7 +214,11 @@ static void test_faults(void)
     expect(6, 0x02000000, 0);
     CCR &= ~(1u << 4);
     BARRIER();
-    { uint32_t zero = 0, one = 1, q = 5; __asm__ volatile("udiv %0, %1, %2" : "=r"(q) : "r"(one), "r"(zero)); CHECK_EQ(q, 0); }
+    {
+        uint32_t zero = 0, one = 1, q = 5;
+        __asm__ volatile("udiv %0, %1, %2" : "=r"(q) : "r"(one), "r"(zero));
+        CHECK_EQ(q, 0);
+    }
     static uint32_t words[2] = { 0x11223344, 0x55667788 };
     { uint32_t v; __asm__ volatile("ldr %0, [%1, #1]" : "=r"(v) : "r"(words)); CHECK_EQ(v, 0x88112233); }
     CCR |= 1 << 3;
@@ -239,15 +248,20 @@ __attribute__((used)) static void svc_priv_c(Frame *f, uint32_t lr)
     svc_exc_return = lr;
     MSR("control", MRS("control") & ~1u);
 }
-static __attribute__((naked)) void svc_priv(void) { __asm__ volatile("mrs r0, psp\n mov r1, lr\n push {r4, lr}\n bl svc_priv_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void svc_priv(void)
+{
+    __asm__ volatile("mrs r0, psp\n mov r1, lr\n push {r4, lr}\n bl svc_priv_c\n pop {r4, pc}");
+}
 
 static void test_process_stack(void)
 {
     uint32_t msp = MRS("msp"), control, psp;
     set_handler(11, svc_priv);
     MSR("psp", process_stack + 64);
-    __asm__ volatile("mov r4, sp\n movs r0, #3\n msr control, r0\n isb\n mrs %0, control\n mov %1, sp\n svc 0\n movs r0, #0\n msr control, r0\n isb\n"
-                     : "=r"(control), "=r"(psp) :: "r0", "r1", "r2", "r3", "r4", "r12", "lr", "memory");
+    __asm__ volatile(
+        "mov r4, sp\n movs r0, #3\n msr control, r0\n isb\n mrs %0, control\n mov %1, sp\n svc 0\n"
+        "movs r0, #0\n msr control, r0\n isb\n"
+        : "=r"(control), "=r"(psp)::"r0", "r1", "r2", "r3", "r4", "r12", "lr", "memory");
     CHECK_EQ(control & 3, __ARM_ARCH >= 7 ? 3 : 2); /* the M0 has no unprivileged state */
     CHECK_EQ(psp, process_stack + 64);
     CHECK_EQ(svc_psp, process_stack + 64 - 8);

@@ -24,7 +24,10 @@ __attribute__((used)) static void irq_c(uint32_t lr, uint32_t sp)
     after_fpccr = FPCCR;
     handled++;
 }
-static __attribute__((naked)) void irq(void) { __asm__ volatile("mov r0, lr\n mov r1, sp\n push {r4, lr}\n bl irq_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void irq(void)
+{
+    __asm__ volatile("mov r0, lr\n mov r1, sp\n push {r4, lr}\n bl irq_c\n pop {r4, pc}");
+}
 static void quiet(void) { seen_fpccr = FPCCR; }
 
 int main(void)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A program over a C library: prints with %f, reads stdin, allocates, writes, reads and removes the file argv[1], exits with 42. */
+/*
+ * A program over a C library: prints with %f, reads stdin, allocates, writes, reads and removes the file argv[1], exits
+ * with 42.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

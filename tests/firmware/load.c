@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A program that knows whether it was loaded as it is: data, zeros, bytes at odd places, its command line, and words that -device loader put somewhere. */
+/*
+ * A program that knows whether it was loaded as it is: data, zeros, bytes at odd places, its command line, and words
+ * that -device loader put somewhere.
+ */
 #include <stdint.h>
 
 #ifdef BAD
@@ -79,7 +82,9 @@ int main(void)
 #if !defined __ARM_ARCH_PROFILE || __ARM_ARCH_PROFILE != 'M'
 __attribute__((used)) static uint8_t stack[2048] __attribute__((aligned(16)));
 #if defined __aarch64__
-__asm__(".section .start, \"ax\"\n.globl start\nstart: mrs x0, mpidr_el1\n and x0, x0, #0xff\n 1: cbnz x0, 1b\n ldr x0, =stack + 2048\n mov sp, x0\n b main\n");
+__asm__(
+    ".section .start, \"ax\"\n.globl start\nstart: mrs x0, mpidr_el1\n and x0, x0, #0xff\n 1: cbnz x0, 1b\n"
+    "ldr x0, =stack + 2048\n mov sp, x0\n b main\n");
 #else
 __asm__(".section .start, \"ax\"\n.globl start\nstart: ldr sp, =stack + 2048\n ldr r0, =main\n bx r0\n");
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory protection controllers of the SSE subsystems: which transactions reach a block, what comes of the other, the interrupt. */
+/*
+ * Memory protection controllers of the SSE subsystems: which transactions reach a block, what comes of the other, the
+ * interrupt.
+ */
 #include "fw.h"
 
 #define MPC_CTRL REG(MPC + 0x00)
@@ -24,7 +27,10 @@ __attribute__((used)) static void bus_fault_c(uint32_t *frame)
     REG(0xe000ed28) = 0xff00; /* BFSR */
     frame[6] += 2;
 }
-static __attribute__((naked)) void bus_fault(void) { __asm__ volatile("mrs r0, msp\n push {r4, lr}\n bl bus_fault_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void bus_fault(void)
+{
+    __asm__ volatile("mrs r0, msp\n push {r4, lr}\n bl bus_fault_c\n pop {r4, pc}");
+}
 
 static void mpc_irq(void)
 {

@@ -16,7 +16,10 @@ __attribute__((used)) static void fault_c(Frame *f)
     else
         f->pc += REG16(f->pc) >> 11 >= 0x1d ? 4 : 2;
 }
-static __attribute__((naked)) void fault(void) { __asm__ volatile("mov r0, sp\n push {r4, lr}\n bl fault_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void fault(void)
+{
+    __asm__ volatile("mov r0, sp\n push {r4, lr}\n bl fault_c\n pop {r4, pc}");
+}
 
 static void region(unsigned n, uint32_t base, unsigned bits, uint32_t attr)
 {

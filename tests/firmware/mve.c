@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs the instruction sequences of mve-code.S (made by mve-diff) from made-up states; the states after them go into the file NAME. */
+/*
+ * Runs the instruction sequences of mve-code.S (made by mve-diff) from made-up states; the states after them go into
+ * the file NAME.
+ */
 #include "fw.h"
 
 enum { SLOT = 32 };
@@ -30,9 +33,11 @@ static uint32_t rnd(void)
 
 static uint32_t value(void)
 {
-    static const uint32_t some[] = { 0, 1, 0xffffffff, 0x80000000, 0x7fffffff, 0x80008000, 0x7fff7fff, 0x80808080, 0x7f7f7f7f, 0x3f800000, 0xbf800000,
-        0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x3c003c00, 0xbc007c00,
-        0xfc007e00, 0x7c010001, 0x03ff0400, 0x7bff4248, 0x3f000000, 0x4b000001, 0x41234567, 0x00ff00ff, 0x01010101 };
+    static const uint32_t some[] = { 0,          1,          0xffffffff, 0x80000000, 0x7fffffff, 0x80008000, 0x7fff7fff,
+                                     0x80808080, 0x7f7f7f7f, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000,
+                                     0x7f800001, 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000,
+                                     0x3c003c00, 0xbc007c00, 0xfc007e00, 0x7c010001, 0x03ff0400, 0x7bff4248, 0x3f000000,
+                                     0x4b000001, 0x41234567, 0x00ff00ff, 0x01010101 };
     uint32_t k = rnd() % 8;
     if (k < 4)
         return rnd();
@@ -69,7 +74,8 @@ static void make(uint32_t n)
         state.q[7][i] = rnd() & (k & 64 ? 0x00000008 : k & 128 ? 0x00040004 : 0x0000000c);
     }
     if (k & 256)
-        state.q[7][1] = state.q[7][3] = 0, state.q[6][1] = state.q[6][3] = 0, state.q[6][0] &= ~7u, state.q[6][2] &= ~7u;
+        state.q[7][1] = state.q[7][3] = 0, state.q[6][1] = state.q[6][3] = 0, state.q[6][0] &= ~7u,
+        state.q[6][2] &= ~7u;
     state.fault = 0;
 }
 
@@ -81,7 +87,10 @@ __attribute__((used)) static void faulted_c(Frame *f)
     f->pc = (uint32_t)run_end & ~1u;
     f->xpsr &= ~0x0600fc00u;
 }
-static __attribute__((naked)) void faulted(void) { __asm__ volatile("mrs r0, msp\n push {r4, lr}\n bl faulted_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void faulted(void)
+{
+    __asm__ volatile("mrs r0, msp\n push {r4, lr}\n bl faulted_c\n pop {r4, pc}");
+}
 
 int main(void)
 {

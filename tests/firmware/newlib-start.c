@@ -15,4 +15,7 @@ static void reset(void)
     _start();
 }
 
-__attribute__((section(".vectors"), used)) static const struct { void *sp; void (*reset)(void); } vectors = { STACK, reset };
+__attribute__((section(".vectors"), used)) static const struct {
+    void *sp;
+    void (*reset)(void);
+} vectors = { STACK, reset };

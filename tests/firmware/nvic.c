@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The NVIC's rules: grouping, pend and active bits, tail-chaining order, late arrival, SLEEPONEXIT, SEVONPEND, STIR, priority bits
- * that are there; and with the Security Extension PRIS and BFHFNMINS.
+ * The NVIC's rules: grouping, pend and active bits, tail-chaining order, late arrival, SLEEPONEXIT, SEVONPEND, STIR,
+ * priority bits that are there; and with the Security Extension PRIS and BFHFNMINS.
  */
 #include "fw.h"
 
@@ -33,7 +33,11 @@ static void set_priority(unsigned n, uint8_t p) { IPR(n) = p; }
 static void pend(uint32_t bits) { ISPR(0) = bits; BARRIER(); }
 static void mask(void) { __asm__ volatile("cpsid i" ::: "memory"); }
 static void unmask(void) { __asm__ volatile("cpsie i\n isb" ::: "memory"); }
-static void group(unsigned prigroup) { AIRCR = 0x05fa0000 | (AIRCR & 0x7000) /* PRIS, BFHFNMINS */ | prigroup << 8; BARRIER(); }
+static void group(unsigned prigroup)
+{
+    AIRCR = 0x05fa0000 | (AIRCR & 0x7000) /* PRIS, BFHFNMINS */ | prigroup << 8;
+    BARRIER();
+}
 
 static void plain(void) { note(VECTACTIVE); }
 /* Interrupt 1 pends 0 from its handler: is it taken at once, or after it? */
@@ -226,7 +230,10 @@ __attribute__((used)) static void fault_c(Frame *f)
     HFSR = HFSR;
     f->pc += 4;
 }
-static __attribute__((naked)) void fault(void) { __asm__ volatile("mov r0, sp\n push {r4, lr}\n bl fault_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void fault(void)
+{
+    __asm__ volatile("mov r0, sp\n push {r4, lr}\n bl fault_c\n pop {r4, pc}");
+}
 
 /* PRIS: Non-secure priorities count half, below all of the upper Secure ones. The Non-secure SysTick's is 0x00. */
 static void test_security(void)
@@ -270,7 +277,10 @@ static void test_security(void)
 #endif
 
 #if __ARM_FP && __ARM_ARCH >= 8 && defined(__ARM_FEATURE_CMSE) && __ARM_FEATURE_CMSE == 3
-/* VLSTM keeps place for the context and VLLDM takes it back, before and after somebody else used the registers (DDI 0553, C2.4). */
+/*
+ * VLSTM keeps place for the context and VLLDM takes it back, before and after somebody else used the registers (DDI
+ * 0553, C2.4).
+ */
 static __attribute__((noinline)) void test_lazy(void)
 {
     static uint32_t area[34] __attribute__((aligned(8)));

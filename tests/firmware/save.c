@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Work for two seconds of virtual time under periodic interrupts: whoever saves and loads the machine meanwhile must not disturb it. */
+/*
+ * Work for two seconds of virtual time under periodic interrupts: whoever saves and loads the machine meanwhile must
+ * not disturb it.
+ */
 #include "fw.h"
 
 enum { TICKS = 200, PERIOD_US = 10000 };

@@ -23,12 +23,13 @@ __attribute__((used)) static uint32_t *switch_task(uint32_t *sp)
 /* R4-R11 lie above the hardware's frame; ARMv6-M has no wide STM. */
 static __attribute__((naked)) void pendsv(void)
 {
-    __asm__ volatile(".syntax unified\n"
-                     "mrs r0, psp\n subs r0, #32\n mov r1, r0\n stmia r1!, {r4-r7}\n"
-                     "mov r4, r8\n mov r5, r9\n mov r6, r10\n mov r7, r11\n stmia r1!, {r4-r7}\n"
-                     "push {r3, lr}\n bl switch_task\n pop {r3}\n pop {r2}\n mov lr, r2\n"
-                     "mov r1, r0\n adds r1, #16\n ldmia r1!, {r4-r7}\n mov r8, r4\n mov r9, r5\n mov r10, r6\n mov r11, r7\n"
-                     "msr psp, r1\n ldmia r0!, {r4-r7}\n bx lr");
+    __asm__ volatile(
+        ".syntax unified\n"
+        "mrs r0, psp\n subs r0, #32\n mov r1, r0\n stmia r1!, {r4-r7}\n"
+        "mov r4, r8\n mov r5, r9\n mov r6, r10\n mov r7, r11\n stmia r1!, {r4-r7}\n"
+        "push {r3, lr}\n bl switch_task\n pop {r3}\n pop {r2}\n mov lr, r2\n"
+        "mov r1, r0\n adds r1, #16\n ldmia r1!, {r4-r7}\n mov r8, r4\n mov r9, r5\n mov r10, r6\n mov r11, r7\n"
+        "msr psp, r1\n ldmia r0!, {r4-r7}\n bx lr");
 }
 
 /* Each keeps values in many registers while it is preempted. */

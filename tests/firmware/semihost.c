@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A bare program for A-profile CPUs: console, a file, errno, the exit status, by the instruction CALL (HLT 0xf000 in A64). */
+/*
+ * A bare program for A-profile CPUs: console, a file, errno, the exit status, by the instruction CALL (HLT 0xf000 in
+ * A64).
+ */
 #include <stdint.h>
 
 typedef uintptr_t Word;

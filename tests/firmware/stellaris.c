@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* LM3S6965: the ADC runs a sequence; the flash controller erases pages and programs words, with its interrupt; code in flash runs anew after it. */
+/*
+ * LM3S6965: the ADC runs a sequence; the flash controller erases pages and programs words, with its interrupt; code in
+ * flash runs anew after it.
+ */
 #include "fw.h"
 
 #define FLASH 0x400fd000

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* STM32: DMA at the request of USART, SPI, ADC and timers; real-time clock with alarm and wake-up. -DF1 or -DF4 names the family. */
+/*
+ * STM32: DMA at the request of USART, SPI, ADC and timers; real-time clock with alarm and wake-up. -DF1 or -DF4 names
+ * the family.
+ */
 #include "fw.h"
 
 #ifdef F4
@@ -34,7 +37,8 @@ static uint32_t ports[4];
 
 /* A channel by number from 0: control, count, peripheral, memory. What differs between families is here only. */
 enum { TO_PERIPHERAL = 1, CIRCULAR = 2, BYTES = 0, HALVES = 4, WORDS = 8 };
-static void dma_start(uint32_t dma, unsigned n, unsigned select, uint32_t peripheral, void *memory, unsigned count, unsigned how)
+static void dma_start(uint32_t dma, unsigned n, unsigned select, uint32_t peripheral, void *memory, unsigned count,
+                      unsigned how)
 {
     unsigned size = how >> 2 & 3;
 #ifdef F4
@@ -43,14 +47,16 @@ static void dma_start(uint32_t dma, unsigned n, unsigned select, uint32_t periph
     REG(at + 4) = count;
     REG(at + 8) = peripheral;
     REG(at + 12) = (uint32_t)memory;
-    REG(at) = select << 25 | size << 13 | size << 11 | 1 << 10 | (how & CIRCULAR ? 1 << 8 : 0) | (how & TO_PERIPHERAL ? 1 << 6 : 0) | 1 << 4 | 1;
+    REG(at) = select << 25 | size << 13 | size << 11 | 1 << 10 | (how & CIRCULAR ? 1 << 8 : 0) |
+              (how & TO_PERIPHERAL ? 1 << 6 : 0) | 1 << 4 | 1;
 #else
     uint32_t at = dma + 8 + 20 * n;
     REG(at) = 0;
     REG(at + 4) = count;
     REG(at + 8) = peripheral;
     REG(at + 12) = (uint32_t)memory;
-    REG(at) = size << 10 | size << 8 | 1 << 7 | (how & CIRCULAR ? 1 << 5 : 0) | (how & TO_PERIPHERAL ? 1 << 4 : 0) | 2 | 1;
+    REG(at) = size << 10 | size << 8 | 1 << 7 | (how & CIRCULAR ? 1 << 5 : 0) | (how & TO_PERIPHERAL ? 1 << 4 : 0) | 2 |
+              1;
 #endif
 }
 

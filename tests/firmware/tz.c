@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TrustZone: SAU and callable region, calls both ways, faults of Non-secure code with exact SFSR and SFAR, a Non-secure interrupt out
- * of Secure code (callee registers on the stack and cleared). NS_CODE: Non-secure address of code memory; NS_DATA: of data memory.
+ * TrustZone: SAU and callable region, calls both ways, faults of Non-secure code with exact SFSR and SFAR, a Non-secure
+ * interrupt out of Secure code (callee registers on the stack and cleared). NS_CODE: Non-secure address of code memory;
+ * NS_DATA: of data memory.
  */
 #include "fw.h"
 
@@ -25,16 +26,28 @@ __attribute__((used)) static uint32_t gate_c(uint32_t v)
     return v * 2;
 }
 __attribute__((section(".gnu.sgstubs"), naked, used)) static void gate(void) { __asm__ volatile("sg\n b.w gate_body"); }
-__attribute__((section(".gnu.sgstubs"), naked, used)) static void nop_gate(void) { __asm__ volatile("sg\n bx lr\n nop"); }
-__attribute__((naked, used)) static void gate_body(void) { __asm__ volatile("push {r4, lr}\n bl gate_c\n pop {r4, lr}\n bxns lr"); }
+__attribute__((section(".gnu.sgstubs"), naked, used)) static void nop_gate(void)
+{
+    __asm__ volatile("sg\n bx lr\n nop");
+}
+__attribute__((naked, used)) static void gate_body(void)
+{
+    __asm__ volatile("push {r4, lr}\n bl gate_c\n pop {r4, lr}\n bxns lr");
+}
 
 /* --- Non-secure code: position independent, copied --- */
 __attribute__((naked, used)) static void ns_calls_gate(void) /* r0 argument, r1 gate */
 {
     __asm__ volatile("push {r4, lr}\n movs r4, #1\n blx r1\n adds r0, r0, r4\n pop {r4, pc}\n nop\n nop\n nop");
 }
-__attribute__((naked, used)) static void ns_reads(void) { __asm__ volatile("ldr r0, [r0]\n bx lr\n nop\n nop\n nop\n nop\n nop\n nop"); }
-__attribute__((naked, used)) static void ns_jumps(void) { __asm__ volatile("push {r4, lr}\n blx r0\n pop {r4, pc}\n nop\n nop\n nop\n nop\n nop"); }
+__attribute__((naked, used)) static void ns_reads(void)
+{
+    __asm__ volatile("ldr r0, [r0]\n bx lr\n nop\n nop\n nop\n nop\n nop\n nop");
+}
+__attribute__((naked, used)) static void ns_jumps(void)
+{
+    __asm__ volatile("push {r4, lr}\n blx r0\n pop {r4, pc}\n nop\n nop\n nop\n nop\n nop");
+}
 /* Handler: notes what it sees of the interrupted registers. */
 __attribute__((naked, used)) static void ns_irq(void)
 {
@@ -57,8 +70,9 @@ static uint32_t place(uint32_t offset, const void *code)
 static uint32_t call_ns(uint32_t target, uint32_t a, uint32_t b)
 {
     register uint32_t r0 __asm__("r0") = a, r1 __asm__("r1") = b, r4 __asm__("r4") = target & ~1u;
-    __asm__ volatile("push {r6, r7}\n blxns r4\n pop {r6, r7}" : "+r"(r0), "+r"(r1), "+r"(r4) :: "r2", "r3", "r5", "r8", "r9", "r10", "r11", "r12", "lr",
-                     "memory", "cc");
+    __asm__ volatile("push {r6, r7}\n blxns r4\n pop {r6, r7}"
+                     : "+r"(r0), "+r"(r1), "+r"(r4)::"r2", "r3", "r5", "r8", "r9", "r10", "r11", "r12", "lr", "memory",
+                       "cc");
     return r0;
 }
 
@@ -75,7 +89,10 @@ __attribute__((used)) static void fault_c(uint32_t lr)
     else
         f->pc += 2;
 }
-static __attribute__((naked)) void fault(void) { __asm__ volatile("mov r0, lr\n push {r4, lr}\n bl fault_c\n pop {r4, pc}"); }
+static __attribute__((naked)) void fault(void)
+{
+    __asm__ volatile("mov r0, lr\n push {r4, lr}\n bl fault_c\n pop {r4, pc}");
+}
 
 static void sau(unsigned n, uint32_t base, uint32_t end, uint32_t flags)
 {
@@ -141,7 +158,10 @@ int main(void)
     ITNS(0) = 8;
     ISER(0) = 8;
     register uint32_t r4 __asm__("r4") = 0x44, r5 __asm__("r5") = 0x55;
-    __asm__ volatile("mov r11, %1\n str %2, [%3]\n dsb\n isb\n" : "+r"(r5) : "r"(r4), "r"(8), "r"(0xe000e200) : "r11", "memory");
+    __asm__ volatile("mov r11, %1\n str %2, [%3]\n dsb\n isb\n"
+                     : "+r"(r5)
+                     : "r"(r4), "r"(8), "r"(0xe000e200)
+                     : "r11", "memory");
     CHECK_EQ(r4, 0x44);
     CHECK_EQ(r5, 0x55);
     CHECK_EQ(REG(NS_DATA + 0x100), 0);

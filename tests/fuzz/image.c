@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every format's open, info, check, map, read, repair, write, snapshots, bitmaps and resize on an image that somebody has tampered with.
+ * Every format's open, info, check, map, read, repair, write, snapshots, bitmaps and resize on an image that somebody
+ * has tampered with.
  *
  *   fuzz-image FILE|FOLDER...      each file once (tests/fuzz/corpus-image in `make check`)
  *   tests/fuzz/run [SECONDS]       libFuzzer, with AddressSanitizer
  *
- * An input is an image without its zeroes: records of offset (4 bytes, little endian), length (2) and data; length 0: the file's size.
- * Checksums are put right, so that what they guard is reached. tests/fuzz/pack makes inputs from images.
+ * An input is an image without its zeroes: records of offset (4 bytes, little endian), length (2) and data; length 0:
+ * the file's size. Checksums are put right, so that what they guard is reached. tests/fuzz/pack makes inputs from
+ * images.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -31,7 +33,8 @@ enum { FILE_MAX = 6 << 20 };
 
 static const char *watched; /* the only folder in which files are opened meanwhile */
 static bool meanwhile;      /* an input is being looked at */
-static bool any_file;       /* qcow2: its external data file can have any name, as a backing file can; whatever it is, it is the file "data" */
+static bool any_file; /* qcow2: its external data file can have any name, as a backing file can; whatever it is, it is
+                         the file "data" */
 
 static int checked_open(const char *path, int flags, mode_t mode)
 {
@@ -148,7 +151,8 @@ static BlockNode *open_image(const char *format, unsigned flags)
         opts_set(o, "driver", format);
     if (file->len >= 6 && !memcmp(file->data, "LUKS\xba\xbe", 6))
         opts_set(o, "key-secret", "key");
-    else if (file->len >= 40 && !memcmp(file->data, "QFI\xfb", 4) && load_be(file->data + (file->data[7] == 1 ? 36 : 32), 4))
+    else if (file->len >= 40 && !memcmp(file->data, "QFI\xfb", 4) &&
+             load_be(file->data + (file->data[7] == 1 ? 36 : 32), 4))
         opts_set(o, "encrypt.key-secret", "key");
     BlockNode *n = block_open(NULL, o, flags | BLOCK_NO_BACKING, &err);
     error_free(err);
@@ -226,7 +230,8 @@ static void enter_folder(void)
         abort();
     memory_register();
     error_set_sink(no_report, NULL);
-    if (!folder || chdir(folder) || !g_file_set_contents("e.vmdk", "", 0, NULL) || !g_file_set_contents("data", "", 0, NULL))
+    if (!folder || chdir(folder) || !g_file_set_contents("e.vmdk", "", 0, NULL) ||
+        !g_file_set_contents("data", "", 0, NULL))
         abort();
     const struct rlimit files = { 96 << 20, 96 << 20 }; /* the external data file is a true one */
     signal(SIGXFSZ, SIG_IGN);
@@ -253,8 +258,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         enter_folder();
     restart(data, size);
     any_file = file->len >= 4 && !memcmp(file->data, "QFI\xfb", 4);
-    static const struct { unsigned flags; void (*work)(BlockNode *); } passes[] = {
-        { BLOCK_CHECK, check }, { 0, NULL }, { BLOCK_RDWR | BLOCK_UNMAP, change }, { BLOCK_CHECK | BLOCK_RDWR, repair }, { BLOCK_RDWR | BLOCK_UNMAP, manage },
+    static const struct { unsigned flags; void (*work)(BlockNode *);
+    } passes[] = {
+        { BLOCK_CHECK, check },
+        { 0, NULL },
+        { BLOCK_RDWR | BLOCK_UNMAP, change },
+        { BLOCK_CHECK | BLOCK_RDWR, repair },
+        { BLOCK_RDWR | BLOCK_UNMAP, manage },
     };
     const char *format = trailer_format();
     meanwhile = true;

@@ -55,7 +55,13 @@ static bool mem_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, Er
         error_setf(errp, "full");
     return fits;
 }
-static const BlockDriver mem_driver = { .name = "fuzz-mem", .desc = "an image in memory", .protocol = true, .grows = true, .open = mem_open,
-                                        .preadv = mem_preadv, .pwritev = mem_pwritev, .truncate = mem_truncate };
+static const BlockDriver mem_driver = { .name = "fuzz-mem",
+                                        .desc = "an image in memory",
+                                        .protocol = true,
+                                        .grows = true,
+                                        .open = mem_open,
+                                        .preadv = mem_preadv,
+                                        .pwritev = mem_pwritev,
+                                        .truncate = mem_truncate };
 
 void memory_register(void) { block_driver_register(&mem_driver); }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libFuzzer's mutations for fuzz-image: inputs are records (image.c), whose places and lengths mostly stay, while the fields in them get
- * what fields of images hold: edges, small changes, places of other records.
+ * libFuzzer's mutations for fuzz-image: inputs are records (image.c), whose places and lengths mostly stay, while the
+ * fields in them get what fields of images hold: edges, small changes, places of other records.
  */
 #include <glib.h>
 #include <string.h>

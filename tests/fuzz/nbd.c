@@ -5,7 +5,8 @@
  *   fuzz-nbd FILE|FOLDER...        each file once (tests/fuzz/corpus-nbd in `make check`)
  *   tests/fuzz/run SECONDS FOLDER nbd
  *
- * An input's first byte is 's' (to the server), 't' (the same behind a handshake that ends well), or another one (to the client); the rest is sent as it is.
+ * An input's first byte is 's' (to the server), 't' (the same behind a handshake that ends well), or another one (to
+ * the client); the rest is sent as it is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,8 @@ static void *listen_on(void *opaque)
 
 static void talk(int fd, const void *first, size_t first_len, const uint8_t *data, size_t len)
 {
-    pthread_t listener = thread_start("listener", listen_on, GINT_TO_POINTER(fd)); /* replies must not fill the socket */
+    /* replies must not fill the socket */
+    pthread_t listener = thread_start("listener", listen_on, GINT_TO_POINTER(fd));
     say_all(fd, first, first_len);
     say_all(fd, data, len);
     shutdown(fd, SHUT_WR);
@@ -107,8 +109,10 @@ static void set_up(void)
 
 static void to_server(const uint8_t *data, size_t len, bool shaken)
 {
-    static const uint8_t shake[] = "\0\0\0\3IHAVEOPT\0\0\0\10\0\0\0\0IHAVEOPT\0\0\0\12\0\0\0\33\0\0\0\0\0\0\0\1\0\0\0\17" "base:allocation"
-                                   "IHAVEOPT\0\0\0\7\0\0\0\6\0\0\0\0\0";
+    static const uint8_t shake[] =
+        "\0\0\0\3IHAVEOPT\0\0\0\10\0\0\0\0IHAVEOPT\0\0\0\12\0\0\0\33\0\0\0\0\0\0\0\1\0\0\0\17"
+        "base:allocation"
+        "IHAVEOPT\0\0\0\7\0\0\0\6\0\0\0\0\0";
     int fd = nbd_connect(&ours, 0, NULL);
     if (fd < 0)
         abort();

@@ -106,7 +106,8 @@ static inline void expect_fd(int fd, const char *text)
     size_t len = strlen(text), have = 0;
     g_autofree char *buf = g_malloc0(len + 1);
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    for (int64_t end = clock_ns(CLOCK_REALTIME_NS) + INT64_C(2000000000); have < len && clock_ns(CLOCK_REALTIME_NS) < end;) {
+    for (int64_t end = clock_ns(CLOCK_REALTIME_NS) + INT64_C(2000000000);
+         have < len && clock_ns(CLOCK_REALTIME_NS) < end;) {
         ssize_t n = read(fd, buf + have, len - have);
         have += n > 0 ? (size_t)n : 0;
         evloop_iterate(false);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* base/: errors and nearest names, option strings, bit helpers, log limits, trace points, lock domains, main loop, watched eventfds. */
+/*
+ * base/: errors and nearest names, option strings, bit helpers, log limits, trace points, lock domains, main loop,
+ * watched eventfds.
+ */
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -101,10 +104,22 @@ static void test_opts_typed(void)
 
 static void test_scalars(void)
 {
-    static const struct { const char *text; bool ok; uint64_t value; } sizes[] = {
-        { "1", true, MiB }, { "1k", true, KiB }, { "2G", true, 2 * GiB }, { "0x10", true, 16 * MiB }, { "7b", true, 7 },
-        { "1.5G", true, 3 * GiB / 2 }, { "", false, 0 }, { "k", false, 0 }, { "-1", false, 0 }, { "1kk", false, 0 },
-        { "99999999999999999999", false, 0 }, { "18446744073709551615G", false, 0 }, { "1.x", false, 0 }, { ".5G", false, 0 },
+    static const struct { const char *text; bool ok; uint64_t value;
+    } sizes[] = {
+        { "1", true, MiB },
+        { "1k", true, KiB },
+        { "2G", true, 2 * GiB },
+        { "0x10", true, 16 * MiB },
+        { "7b", true, 7 },
+        { "1.5G", true, 3 * GiB / 2 },
+        { "", false, 0 },
+        { "k", false, 0 },
+        { "-1", false, 0 },
+        { "1kk", false, 0 },
+        { "99999999999999999999", false, 0 },
+        { "18446744073709551615G", false, 0 },
+        { "1.x", false, 0 },
+        { ".5G", false, 0 },
     };
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
         uint64_t v = 0;

@@ -137,7 +137,9 @@ static void expect_raw(int slave, bool raw)
     g_error("the terminal is %s", raw ? "not raw" : "still raw");
 }
 
-/* What a shell does: the emulator in a process group of its own in the foreground; tells about stops through the pipe. */
+/*
+ * What a shell does: the emulator in a process group of its own in the foreground; tells about stops through the pipe.
+ */
 static void shell_child(int slave, int report)
 {
     setsid();
@@ -244,9 +246,14 @@ static void test_errors(void)
         g_error_free(err);
         g_assert_null(chardev_find("x"));
     }
-    static const struct { const char *text, *part; } shorts[] = {
-        { "stdoi", "did you mean 'stdio'?" }, { "tcp:1234", "the port is missing" }, { "chardev:nope", "no chardev 'nope'" },
-        { "file:/nonexistent/a", "No such file" }, { "", "not known" }, { "null,bad=1", "option 'bad'" },
+    static const struct { const char *text, *part;
+    } shorts[] = {
+        { "stdoi", "did you mean 'stdio'?" },
+        { "tcp:1234", "the port is missing" },
+        { "chardev:nope", "no chardev 'nope'" },
+        { "file:/nonexistent/a", "No such file" },
+        { "", "not known" },
+        { "null,bad=1", "option 'bad'" },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(shorts); i++) {
         Error *err = NULL;

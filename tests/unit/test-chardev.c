@@ -189,7 +189,8 @@ static int tcp_listener(unsigned *port)
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof(in);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    g_assert_cmpint(bind(fd, (struct sockaddr *)&in, sizeof(in)) | listen(fd, 1) | getsockname(fd, (struct sockaddr *)&in, &len),
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&in, sizeof(in)) | listen(fd, 1) |
+                        getsockname(fd, (struct sockaddr *)&in, &len),
                     ==, 0);
     *port = ntohs(in.sin_port);
     return fd;

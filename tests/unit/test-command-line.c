@@ -25,7 +25,8 @@ static int run(const char *program, const char *args, char **out, char **errs)
     return WEXITSTATUS(status);
 }
 
-static const struct { const char *args, *line; } wrong[] = {
+static const struct { const char *args, *line;
+} wrong[] = {
     { "-nosuch", "rhea: option '-nosuch': not known" },
     { "-kernal x", "rhea: option '-kernal': not known; did you mean '-kernel'?" },
     { "--apend x", "rhea: option '-apend': not known; did you mean '-append'?" },
@@ -98,19 +99,28 @@ static const struct { const char *args, *line; } wrong[] = {
     { "-M none -serial tcp:localhost:70000", "port '70000': the last one is 65535" },
     { "-M q35 -accel tcg -device pc-dimm", "make room: -m SIZE,slots=N,maxmem=MAX" },
     { "-M q35,memory-backend=x -accel tcg", "rhea: there is no object 'x'; add -object memory-backend-ram,id=x" },
-    { "-M q35 -accel tcg -device virtio-rng-pci-transitional,disable-legacy=maybe", "property 'disable-legacy': value 'maybe'" },
+    { "-M q35 -accel tcg -device virtio-rng-pci-transitional,disable-legacy=maybe",
+      "property 'disable-legacy': value 'maybe'" },
     { "-M q35 -accel tcg -device virtio-rng-pci-tional", "no such device type" },
-    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device virtio-blk-pci-non-transitional,drive=d,opt_io_size=1000",
+    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device "
+      "virtio-blk-pci-non-transitional,drive=d,opt_io_size=1000",
       "opt_io_size=1000 is no multiple of the 512 bytes of a sector" },
-    { "-M q35 -accel tcg -device virtio-rng-pci,id=a,acpi-index=5 -device virtio-rng-pci,acpi-index=5", "acpi-index=5 is that of device 'a', too" },
+    { "-M q35 -accel tcg -device virtio-rng-pci,id=a,acpi-index=5 -device virtio-rng-pci,acpi-index=5",
+      "acpi-index=5 is that of device 'a', too" },
     { "-M q35 -accel tcg -device virtio-rng-pci,romsize=5", "romsize=5: a power of two" },
     { "-M q35 -accel tcg -device virtio-rng-pci,failover_pair_id=n", "it is no network card" },
-    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device ide-hd,drive=d,discard_granularity=4k", "TRIM has sectors of 512 bytes" },
-    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device virtio-blk-pci,drive=d,cyls=5", "give none or all of them" },
-    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device nvme,drive=d,account-failed=maybe", "account-failed" },
-    { "-M q35 -accel tcg -drive if=virtio,index=2,driver=null-co -drive if=virtio,index=2,driver=null-co", "-drive if=virtio,index=2: the place is taken" },
-    { "-M q35 -accel tcg -drive if=scsi,unit=7,driver=null-co", "-drive if=scsi: there is no such place on machine 'q35'; index= is from 0 to 6" },
-    { "-M q35 -accel tcg -drive if=ide,index=6", "-drive if=ide: there is no such place on machine 'q35'; index= is from 0 to 5" },
+    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device ide-hd,drive=d,discard_granularity=4k",
+      "TRIM has sectors of 512 bytes" },
+    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device virtio-blk-pci,drive=d,cyls=5",
+      "give none or all of them" },
+    { "-M q35 -accel tcg -drive if=none,id=d,driver=null-co,size=1M -device nvme,drive=d,account-failed=maybe",
+      "account-failed" },
+    { "-M q35 -accel tcg -drive if=virtio,index=2,driver=null-co -drive if=virtio,index=2,driver=null-co",
+      "-drive if=virtio,index=2: the place is taken" },
+    { "-M q35 -accel tcg -drive if=scsi,unit=7,driver=null-co",
+      "-drive if=scsi: there is no such place on machine 'q35'; index= is from 0 to 6" },
+    { "-M q35 -accel tcg -drive if=ide,index=6",
+      "-drive if=ide: there is no such place on machine 'q35'; index= is from 0 to 5" },
     { "-M pc -accel tcg -drive if=floppy,unit=2", "index= is from 0 to 1" },
     { "-M none -loadvm /dev/null", "rhea: loading the machine from '/dev/null': " },
     { "-M none -daemonize -nographic", "rhea: -daemonize: the terminal cannot be used ('mon:stdio')" },
@@ -178,9 +188,11 @@ static void test_monitor_session(gconstpointer program)
 static void test_signal_and_pidfile(gconstpointer program)
 {
     g_autofree char *dir = g_dir_make_tmp("rhea-pid-XXXXXX", NULL), *out = NULL, *errs = NULL;
-    g_autofree char *args = g_strdup_printf("-c \"'%s' -M none -daemonize -pidfile %s/pid || exit 9; p=\\$(cat %s/pid); kill -TERM \\$p; "
-                                            "n=0; while kill -0 \\$p 2>/dev/null && test \\$n -lt 100; do sleep 0.05; n=\\$((n+1)); done; "
-                                            "test ! -e %s/pid\"", (const char *)program, dir, dir, dir);
+    g_autofree char *args =
+        g_strdup_printf("-c \"'%s' -M none -daemonize -pidfile %s/pid || exit 9; p=\\$(cat %s/pid); kill -TERM \\$p; "
+                        "n=0; while kill -0 \\$p 2>/dev/null && test \\$n -lt 100; do sleep 0.05; n=\\$((n+1)); done; "
+                        "test ! -e %s/pid\"",
+                        (const char *)program, dir, dir, dir);
     g_assert_cmpint(run("sh", args, &out, &errs), ==, 0);
     g_rmdir(dir);
 }
@@ -280,7 +292,8 @@ static void test_readline(void)
 
 /* ---- expressions and memory, on machine "none" ---- */
 
-static const struct { const char *command, *answer; } commands[] = {
+static const struct { const char *command, *answer;
+} commands[] = {
     { "print 1+2*3", "7\n" },
     { "p (1+2)*3", "9\n" },
     { "p/x 1<<32|0xf", "0x10000000f\n" },
@@ -294,7 +307,8 @@ static const struct { const char *command, *answer; } commands[] = {
     { "xp/2wx 0x1000", "0000000000001000: 0x64636261 0x00000000\n" },
     { "xp/4c 0x1000", "0000000000001000: 'a' 'b' 'c' 'd'\n" },
     { "xp /1dh 0x1000", "0000000000001000:  25185\n" },
-    { "xp/99999999x 0", "format '/99999999x': write /COUNT FORMAT SIZE, with format one of x d u o c i and size one of b h w g\n" },
+    { "xp/99999999x 0",
+      "format '/99999999x': write /COUNT FORMAT SIZE, with format one of x d u o c i and size one of b h w g\n" },
     { "x 0", "this machine has no CPU\n" },
     { "cpu 0", "cpu: '0' is no CPU of this machine; it has 0\n" },
     { "stp", "command 'stp': not known; did you mean 'stop'?\n" },

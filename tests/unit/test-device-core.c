@@ -40,12 +40,24 @@ static void ctrl_wrote(Device *d, const Reg *r, unsigned i, uint64_t old, uint64
 }
 
 static const Reg gadget_regs[] = {
-    { .name = "CTRL", .at = 0x00, .size = 4, .field = offsetof(Gadget, ctrl), .reset = 0x12345678, .ro = 0xff000000,
-      .rsvd = 0x80, .wrote = ctrl_wrote },
+    { .name = "CTRL",
+      .at = 0x00,
+      .size = 4,
+      .field = offsetof(Gadget, ctrl),
+      .reset = 0x12345678,
+      .ro = 0xff000000,
+      .rsvd = 0x80,
+      .wrote = ctrl_wrote },
     { .name = "STATUS", .at = 0x04, .size = 4, .field = offsetof(Gadget, status), .reset = 0xf, .w1c = 0xff },
     { .name = "ARR", .at = 0x08, .size = 1, .count = 4, .stride = 2, .field = offsetof(Gadget, arr), .reset = 0x5a },
     { .name = "HALF", .at = 0x10, .size = 2, .field = offsetof(Gadget, half) },
-    { .name = "COUNT", .at = 0x14, .size = 4, .field = offsetof(Gadget, count), .reset = 1, .read = count_read, .access = REG_RO },
+    { .name = "COUNT",
+      .at = 0x14,
+      .size = 4,
+      .field = offsetof(Gadget, count),
+      .reset = 1,
+      .read = count_read,
+      .access = REG_RO },
     { .name = "WIDE", .at = 0x18, .size = 8, .field = offsetof(Gadget, wide) },
     { .name = "DOOR", .at = 0x20, .size = 4, .field = REG_NO_FIELD, .access = REG_WO, .wrote = ctrl_wrote },
     { .name = NULL },
@@ -55,7 +67,13 @@ static const RegBank *const gadget_banks[] = { &gadget_bank, NULL };
 static const char *const modes[] = { "slow", "fast", NULL };
 static const Property gadget_props[] = {
     DEFINE_PROP_BOOL("flag", Gadget, flag, true, "a flag"),
-    { .name = "small", .kind = PROP_U8, .offset = offsetof(Gadget, small), .dflt = 3, .min = 1, .max = 9, .help = "1 to 9" },
+    { .name = "small",
+      .kind = PROP_U8,
+      .offset = offsetof(Gadget, small),
+      .dflt = 3,
+      .min = 1,
+      .max = 9,
+      .help = "1 to 9" },
     { .name = "sig", .kind = PROP_I32, .offset = offsetof(Gadget, sig), .dflt = -1 },
     DEFINE_PROP_SIZE("bytes", Gadget, bytes, 4096, "a size"),
     DEFINE_PROP_STRING("text", Gadget, text, "dflt", "a text"),
@@ -192,7 +210,9 @@ static void test_region(void)
 
 static void test_fill_from_low(void)
 {
-    static const RegBank low = { .name = "low", .size = 0x40, .regs = gadget_regs, .fill_from_low = true, .unmapped_ones = true };
+    static const RegBank low = {
+        .name = "low", .size = 0x40, .regs = gadget_regs, .fill_from_low = true, .unmapped_ones = true
+    };
     Gadget *g = gadget_new("g");
     uint64_t v;
     regs_read(&g->dev, &low, 0x08, 4, &v);
@@ -227,15 +247,17 @@ static void test_props(void)
     device_set_default(&g->dev, "mode", "fast");
     device_set_default(&g->dev, "peer", "g");
     g_assert_true(g->peer == &g->dev);
-    static const struct { const char *name, *value; } want[] = {
-        { "flag", "off" }, { "small", "9" }, { "sig", "-77" }, { "bytes", "2097152" }, { "text", "other" }, { "mode", "fast" },
-        { "peer", "g" },
+    static const struct { const char *name, *value;
+    } want[] = {
+        { "flag", "off" },   { "small", "9" },   { "sig", "-77" }, { "bytes", "2097152" },
+        { "text", "other" }, { "mode", "fast" }, { "peer", "g" },
     };
     for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
         g_autofree char *v = props_get(gadget_props, g, want[i].name);
         g_assert_cmpstr(v, ==, want[i].value);
     }
-    assert_set_fails(g, "flag", "maybe", "device 'g' (test-gadget): property 'flag': 'maybe' is neither 'on' nor 'off'");
+    assert_set_fails(g, "flag", "maybe",
+                     "device 'g' (test-gadget): property 'flag': 'maybe' is neither 'on' nor 'off'");
     assert_set_fails(g, "small", "10", "10 is out of range; valid: 1 to 9");
     assert_set_fails(g, "small", "-1", "'-1' is not a number");
     assert_set_fails(g, "sig", "2147483648", "is not a number from");
@@ -393,7 +415,8 @@ static void test_machine_save(void)
     machine_load(path, &err);
     g_assert_no_error(err);
     const uint8_t *ram = mem_host(m->ram);
-    g_assert_true(ram[0] == 0 && ram[MiB - 11] == 0 && ram[MiB - 10] == 0xa5 && ram[3 * MiB - 11] == 0xa5 && ram[3 * MiB] == 0);
+    g_assert_true(ram[0] == 0 && ram[MiB - 11] == 0 && ram[MiB - 10] == 0xa5 && ram[3 * MiB - 11] == 0xa5 &&
+                  ram[3 * MiB] == 0);
     g_assert_cmpuint(((Gadget *)device_find("gadget"))->count, ==, 99);
     g_autofree char *data = NULL;
     gsize len;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernel loaders: where the pieces go, and that damaged files give an error and never leave RAM. Also the option ROMs. */
+/*
+ * Kernel loaders: where the pieces go, and that damaged files give an error and never leave RAM. Also the option ROMs.
+ */
 #include <elf.h>
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -14,7 +16,9 @@
 #define RAM (64 * MiB)
 
 static const E820Entry e820[] = { { 0, 0x9fc00, E820_RAM }, { MiB, RAM - MiB, E820_RAM } };
-static const BootLayout layout = { .ram_below_4g = RAM, .reserve = 128 * KiB, .e820 = e820, .e820_count = 2, .rsdp = 0xe0000 };
+static const BootLayout layout = {
+    .ram_below_4g = RAM, .reserve = 128 * KiB, .e820 = e820, .e820_count = 2, .rsdp = 0xe0000
+};
 static Machine *machine;
 static char *dir;
 
@@ -67,7 +71,11 @@ static void make_pvh(uint8_t *p)
     Elf64_Ehdr h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1 }, .e_machine = EM_X86_64,
                      .e_entry = 0xffffffff81000000, .e_phoff = 64, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2 };
     Elf64_Phdr ph[2] = {
-        { .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0xffffffff81000000, .p_paddr = 0x1000000, .p_filesz = 0x1000,
+        { .p_type = PT_LOAD,
+          .p_offset = 0x1000,
+          .p_vaddr = 0xffffffff81000000,
+          .p_paddr = 0x1000000,
+          .p_filesz = 0x1000,
           .p_memsz = 0x3000 },
         { .p_type = PT_NOTE, .p_offset = 0x200, .p_filesz = 24, .p_memsz = 24 },
     };
@@ -83,9 +91,17 @@ static void make_pvh(uint8_t *p)
 
 static void make_multiboot_elf(uint8_t *p)
 {
-    Elf32_Ehdr h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, 1 }, .e_machine = EM_386, .e_entry = 0xc0100010,
-                     .e_phoff = 52, .e_phentsize = sizeof(Elf32_Phdr), .e_phnum = 1 };
-    Elf32_Phdr ph = { .p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0xc0100000, .p_paddr = 0x100000, .p_filesz = 0x1000,
+    Elf32_Ehdr h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, 1 },
+                     .e_machine = EM_386,
+                     .e_entry = 0xc0100010,
+                     .e_phoff = 52,
+                     .e_phentsize = sizeof(Elf32_Phdr),
+                     .e_phnum = 1 };
+    Elf32_Phdr ph = { .p_type = PT_LOAD,
+                      .p_offset = 0x1000,
+                      .p_vaddr = 0xc0100000,
+                      .p_paddr = 0x100000,
+                      .p_filesz = 0x1000,
                       .p_memsz = 0x2000 };
     memset(p, 0, ELF_SIZE);
     memcpy(p, &h, sizeof(h));
@@ -97,8 +113,8 @@ static void make_multiboot_elf(uint8_t *p)
 
 static void make_multiboot_aout(uint8_t *p)
 {
-    static const uint32_t header[] = { 0x1badb002, 0x10003, -(0x1badb002u + 0x10003), 0x200020, 0x200000, 0x200800, 0x202000,
-                                       0x200100 };
+    static const uint32_t header[] = { 0x1badb002, 0x10003, -(0x1badb002u + 0x10003), 0x200020, 0x200000, 0x200800,
+                                       0x202000,   0x200100 };
     memset(p, 0x55, ELF_SIZE);
     for (unsigned i = 0; i < ARRAY_LEN(header); i++)
         store_le32(p + 0x420 + 4 * i, header[i]);
@@ -219,7 +235,8 @@ static void test_pvh_and_multiboot_pieces(void)
     g_assert_cmphex(load_le32(mods), ==, key32(f, FW_CFG_INITRD_ADDR));
     g_assert_cmphex(load_le32(mods + 4) - load_le32(mods), ==, 10);
     g_assert_cmphex(load_le32(mods + 16) % 4096, ==, 0);
-    g_assert_nonnull(strstr((const char *)info + load_le32(mods + 8) - key32(f, FW_CFG_SETUP_ADDR), "initrd arg1 arg2"));
+    g_assert_nonnull(
+        strstr((const char *)info + load_le32(mods + 8) - key32(f, FW_CFG_SETUP_ADDR), "initrd arg1 arg2"));
     device_free(d);
     g_free(c.kernel);
     g_free(c.initrd);
@@ -298,7 +315,8 @@ static void test_user_errors(void)
     uint8_t data[BZ_SIZE];
     g_autofree char *big = g_build_filename(dir, "big", NULL), *empty = write_file("empty", "", 0);
     make_bzimage(data);
-    g_autofree char *kernel = write_file("kernel", data, sizeof(data)), *noise = write_file("noise", data + 0x300, 4000);
+    g_autofree char *kernel = write_file("kernel", data, sizeof(data)),
+                    *noise = write_file("noise", data + 0x300, 4000);
     g_autofree char *text = g_strnfill(3000, 'x');
     FILE *f = fopen(big, "w");
     g_assert_cmpint(ftruncate(fileno(f), 60 * MiB), ==, 0);

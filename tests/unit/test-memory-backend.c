@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory back ends: sharing with another process, files that are too small, preallocation, huge pages, giving pages back. */
+/*
+ * Memory back ends: sharing with another process, files that are too small, preallocation, huge pages, giving pages
+ * back.
+ */
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -119,8 +122,10 @@ static void test_errors(void)
     refused("memory-backend-ram,id=x,size=1M,policy=bind,host-nodes=1-x", "list of nodes");
     refused("memory-backend-ram,id=x,size=8192G,prealloc=on", "memory 'x'");
     refused("memory-backend-file,id=x,size=1M", "mem-path");
-    refused("memory-backend-file,id=x,size=1M,mem-path=/nonexistent/file", "can't open mem-path=/nonexistent/file: No such file or directory; give a file");
-    refused("memory-backend-file,id=x,size=1M,mem-path=/dev/null", "mem-path=/dev/null is neither a file, nor a folder, nor a DAX device; give one");
+    refused("memory-backend-file,id=x,size=1M,mem-path=/nonexistent/file",
+            "can't open mem-path=/nonexistent/file: No such file or directory; give a file");
+    refused("memory-backend-file,id=x,size=1M,mem-path=/dev/null",
+            "mem-path=/dev/null is neither a file, nor a folder, nor a DAX device; give one");
     refused("memory-backend-memfd,id=x,size=2M,hugetlbsize=2M", "hugetlb=on");
 }
 
@@ -145,8 +150,10 @@ static bool has_flag(const void *p, const char *flag)
 /* merge= and dump= of the back end, unless -machine mem-merge=off or dump-guest-core=off forbid it for all. */
 static void test_merge_dump(void)
 {
-    static const struct { const char *text; bool merge, dump, merged, dumped; } cases[] = {
-        { "memory-backend-ram,id=m,size=1M", true, true, true, true }, { "memory-backend-ram,id=m,size=1M,merge=off,dump=off", true, true, false, false },
+    static const struct { const char *text; bool merge, dump, merged, dumped;
+    } cases[] = {
+        { "memory-backend-ram,id=m,size=1M", true, true, true, true },
+        { "memory-backend-ram,id=m,size=1M,merge=off,dump=off", true, true, false, false },
         { "memory-backend-ram,id=m,size=1M", false, false, false, false },
         { "memory-backend-ram,id=m,size=1M,merge=on,dump=on", false, true, false, true },
     };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory map: priorities, aliases, splitting, ROM, transactions, RAM addresses; and random trees against a model. */
+/*
+ * The memory map: priorities, aliases, splitting, ROM, transactions, RAM addresses; and random trees against a model.
+ */
 #include <glib.h>
 #include <inttypes.h>
 #include <string.h>
@@ -76,7 +78,8 @@ static void reported(void *opaque, uint64_t ram_addr, uint64_t len)
 
 static void test_ram_addr(void)
 {
-    MemRegion *root = mem_container_new("root", UINT64_MAX), *a = mem_ram_new("a", 8192, NULL), *b = mem_ram_new("b", 5000, NULL);
+    MemRegion *root = mem_container_new("root", UINT64_MAX), *a = mem_ram_new("a", 8192, NULL),
+              *b = mem_ram_new("b", 5000, NULL);
     AddressSpace *as = as_new("test", root);
     MemSection s;
     mem_map(root, 0x10000, b, 0);
@@ -92,7 +95,8 @@ static void test_ram_addr(void)
     g_assert_cmpuint(reported_len, ==, 2);
     g_assert_null(mem_ram_host(mem_ram_addr_limit()));
     mem_region_free(b);
-    MemRegion *c = mem_rom_new("c", 5000, "new", 3, NULL); /* where a block was, maybe: what was translated of that is stale */
+    /* where a block was, maybe: what was translated of that is stale */
+    MemRegion *c = mem_rom_new("c", 5000, "new", 3, NULL);
     g_assert_true(mem_ram_host(reported_at) == mem_host(c));
     g_assert_cmpuint(reported_len, ==, 8192);
     mem_set_ram_written_hook(NULL, NULL);
@@ -106,7 +110,8 @@ static void test_rom(void)
 {
     static const MemOps ops = { .read = hook_read, .write = hook_write };
     MemRegion *root = mem_container_new("root", UINT64_MAX), *rom = mem_rom_new("rom", 4096, "hello", 5, NULL);
-    MemRegion *romd = mem_romd_new("flash", 4096, &ops, NULL, machine_domain(), NULL), *ram = mem_ram_new("ram", 4096, NULL);
+    MemRegion *romd = mem_romd_new("flash", 4096, &ops, NULL, machine_domain(), NULL),
+              *ram = mem_ram_new("ram", 4096, NULL);
     AddressSpace *as = as_new("test", root);
     mem_map(root, 0, rom, 0);
     mem_map(root, 4096, romd, 0);
@@ -419,7 +424,8 @@ static void test_random(void)
 static void test_unplugged(void)
 {
     static const MemOps none = { 0 };
-    MemRegion *root = mem_container_new("root", UINT64_MAX), *gone = mem_ram_new("gone", 8192, NULL), *kept = mem_ram_new("kept", 4096, NULL);
+    MemRegion *root = mem_container_new("root", UINT64_MAX), *gone = mem_ram_new("gone", 8192, NULL),
+              *kept = mem_ram_new("kept", 4096, NULL);
     MemRegion *io = mem_io_new("io", 4096, &none, NULL, NULL);
     mem_map(root, 0, gone, 0);
     mem_map(root, 8192, kept, 0);
@@ -429,7 +435,8 @@ static void test_unplugged(void)
     DmaWindow w;
     uint32_t word = 0x55555555;
     dma_vec_init(&v, as, MEM_ATTRS_DEVICE, true);
-    g_assert_true(dma_vec_add(&v, 0, 4096) && dma_vec_add(&v, 4096, 4096) && dma_vec_add(&v, 8192, 8192) && dma_vec_add(&v, 0, 4096));
+    g_assert_true(dma_vec_add(&v, 0, 4096) && dma_vec_add(&v, 4096, 4096) && dma_vec_add(&v, 8192, 8192) &&
+                  dma_vec_add(&v, 0, 4096));
     g_assert_false(dma_vec_add(&v, 1 << 20, 1));
     dma_window_set(&w, as, 0, 4096);
     dma_window_write(&w, 16, &word, sizeof word);
@@ -472,7 +479,8 @@ static void *reader(void *opaque)
 
 static void test_concurrent(void)
 {
-    MemRegion *root = mem_container_new("root", UINT64_MAX), *a = mem_ram_new("a", 4096, NULL), *b = mem_ram_new("b", 4096, NULL);
+    MemRegion *root = mem_container_new("root", UINT64_MAX), *a = mem_ram_new("a", 4096, NULL),
+              *b = mem_ram_new("b", 4096, NULL);
     memset(mem_host(a), 0x11, 4096);
     memset(mem_host(b), 0x22, 4096);
     mem_map(root, 0x1000, a, 0);

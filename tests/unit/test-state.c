@@ -27,9 +27,18 @@ typedef struct Thing {
 
 static const StateField inner_fields[] = { STATE_U16(Inner, x), STATE_U8_ARRAY(Inner, pad), STATE_END_OF_TABLE };
 static const StateField fields[] = {
-    STATE_U8(Thing, a), STATE_U16(Thing, b), STATE_U32_ARRAY(Thing, c), STATE_U64(Thing, d), STATE_BOOL(Thing, on),
-    STATE_BOOL_ARRAY(Thing, flags), STATE_BYTES(Thing, bytes), STATE_STRUCT(Thing, inner, inner_fields),
-    STATE_STRUCT_ARRAY(Thing, list, inner_fields), STATE_TIMER(Thing, timer), STATE_BUF(Thing, buf, 100), STATE_END_OF_TABLE,
+    STATE_U8(Thing, a),
+    STATE_U16(Thing, b),
+    STATE_U32_ARRAY(Thing, c),
+    STATE_U64(Thing, d),
+    STATE_BOOL(Thing, on),
+    STATE_BOOL_ARRAY(Thing, flags),
+    STATE_BYTES(Thing, bytes),
+    STATE_STRUCT(Thing, inner, inner_fields),
+    STATE_STRUCT_ARRAY(Thing, list, inner_fields),
+    STATE_TIMER(Thing, timer),
+    STATE_BUF(Thing, buf, 100),
+    STATE_END_OF_TABLE,
 };
 
 static void no_op(void *opaque) {}

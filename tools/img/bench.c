@@ -89,8 +89,13 @@ static void lane_next(Lane *l, BlockBackend *blk)
             l->flushes = false;
             l->r = (BlkRequest){ .op = BLK_FLUSH, .done = lane_done, .opaque = l };
         } else if (take(l->b, &at, &l->flushes)) {
-            l->r = (BlkRequest){ .op = l->b->write ? BLK_WRITE : BLK_READ, .offset = at, .bytes = l->b->size, .iov = &l->iov, .iovcnt = 1,
-                                 .done = lane_done, .opaque = l };
+            l->r = (BlkRequest){ .op = l->b->write ? BLK_WRITE : BLK_READ,
+                                 .offset = at,
+                                 .bytes = l->b->size,
+                                 .iov = &l->iov,
+                                 .iovcnt = 1,
+                                 .done = lane_done,
+                                 .opaque = l };
         } else {
             return;
         }
@@ -162,7 +167,8 @@ int img_bench(int argc, char **argv)
     if (!img_parse(&argc, &argv, entries, 1, 1, &status))
         return status;
     if ((size_text && !parse_size(size_text, 1, &size)) || (step_text && !parse_size(step_text, 1, &step)) ||
-        (offset_text && !parse_size(offset_text, 1, &offset)) || !size || size > GiB || depth < 1 || depth > 1024 || count < 0)
+        (offset_text && !parse_size(offset_text, 1, &offset)) || !size || size > GiB || depth < 1 || depth > 1024 ||
+        count < 0)
         return img_failf("bench: -s, -S, -o take sizes, -d 1 to 1024, -c a count");
     if (flush_interval < 0 || (flush_interval && !write))
         return img_failf("bench: --flush-interval is a number of writes; add -w");
@@ -179,10 +185,18 @@ int img_bench(int argc, char **argv)
     }
     unsigned jobs = (unsigned)MIN(depth, how.aio ? 1024 : 64);
     if (!quiet)
-        printf("Sending %" G_GINT64_FORMAT " %s requests, %" PRIu64 " bytes each, %u in parallel (starting at offset %" PRIu64 ", step size %" PRIu64 ")\n",
+        printf("Sending %" G_GINT64_FORMAT " %s requests, %" PRIu64
+               " bytes each, %u in parallel (starting at offset %" PRIu64 ", step size %" PRIu64 ")\n",
                count, write ? "write" : "read", size, jobs, offset, step ? step : size);
-    Bench b = { .n = n, .lock = PTHREAD_MUTEX_INITIALIZER, .offset = offset, .step = step ? step : size, .size = size, .left = (uint64_t)count,
-                .flush_interval = (unsigned)flush_interval, .write = write, .pattern = (uint8_t)pattern };
+    Bench b = { .n = n,
+                .lock = PTHREAD_MUTEX_INITIALIZER,
+                .offset = offset,
+                .step = step ? step : size,
+                .size = size,
+                .left = (uint64_t)count,
+                .flush_interval = (unsigned)flush_interval,
+                .write = write,
+                .pattern = (uint8_t)pattern };
     if (how.aio && !strcmp(how.aio, "threads"))
         how.aio = NULL;
     gint64 start = g_get_monotonic_time();

@@ -36,7 +36,8 @@ static bool merge(BlockNode *n, const Bitmap *c, BlockBitmap *to, const char *na
     return ok;
 }
 
-static bool perform(BlockNode *n, const Bitmap *c, const Action *a, const char *name, uint64_t granularity, Error **errp)
+static bool perform(BlockNode *n, const Bitmap *c, const Action *a, const char *name, uint64_t granularity,
+                    Error **errp)
 {
     if (a->what == ADD)
         return block_bitmap_add(n, name, granularity, BITMAP_PERSISTENT, errp);
@@ -45,8 +46,9 @@ static bool perform(BlockNode *n, const Bitmap *c, const Action *a, const char *
     BlockBitmap *b = block_bitmap_find(n, name, errp);
     if (!b)
         return false;
-    return a->what == CLEAR ? block_bitmap_clear(b, errp) : a->what == MERGE ? merge(n, c, b, a->source, errp)
-                                                                             : block_bitmap_enable(b, a->what == ENABLE, errp);
+    return a->what == CLEAR   ? block_bitmap_clear(b, errp)
+           : a->what == MERGE ? merge(n, c, b, a->source, errp)
+                              : block_bitmap_enable(b, a->what == ENABLE, errp);
 }
 
 static bool bitmap(const Bitmap *c, const char *file, const char *name, Error **errp)
@@ -57,11 +59,14 @@ static bool bitmap(const Bitmap *c, const char *file, const char *name, Error **
         adds |= g_array_index(actions, Action, i).what == ADD;
         merges |= g_array_index(actions, Action, i).what == MERGE;
     }
-    const char *wrong = !actions->len ? "what is to be done? give --add, --remove, --clear, --enable, --disable or --merge SOURCE"
-                        : c->granularity && !adds ? "-g is for --add"
-                        : c->source_file && !merges ? "-b is for --merge"
+    const char *wrong = !actions->len
+                            ? "what is to be done? give --add, --remove, --clear, --enable, --disable or --merge SOURCE"
+                        : c->granularity && !adds             ? "-g is for --add"
+                        : c->source_file && !merges           ? "-b is for --merge"
                         : c->source_format && !c->source_file ? "-F needs -b FILE"
-                        : c->granularity && (!parse_size(c->granularity, 1, &granularity) || !granularity) ? "-g takes a size, as in 64k" : NULL;
+                        : c->granularity && (!parse_size(c->granularity, 1, &granularity) || !granularity)
+                            ? "-g takes a size, as in 64k"
+                            : NULL;
     if (wrong) {
         error_setf(errp, "bitmap: %s", wrong);
         return false;
@@ -85,11 +90,13 @@ int img_bitmap(int argc, char **argv)
         { "enable", 0, G_OPTION_FLAG_NO_ARG, G_OPTION_ARG_CALLBACK, take_action, "it follows writes", NULL },
         { "disable", 0, G_OPTION_FLAG_NO_ARG, G_OPTION_ARG_CALLBACK, take_action, "it stays as it is", NULL },
         { "merge", 0, 0, G_OPTION_ARG_CALLBACK, take_action, "what SOURCE has dirty is dirty here, too", "SOURCE" },
-        { "source-file", 'b', 0, G_OPTION_ARG_STRING, &c.source_file, "with --merge: the image that has SOURCE", "FILE" },
+        { "source-file", 'b', 0, G_OPTION_ARG_STRING, &c.source_file, "with --merge: the image that has SOURCE",
+          "FILE" },
         { "source-format", 'F', 0, G_OPTION_ARG_STRING, &c.source_format, "its format", "FMT" },
         { "granularity", 'g', 0, G_OPTION_ARG_STRING, &c.granularity, "with --add: bytes that a bit stands for", "N" },
         { "format", 'f', 0, G_OPTION_ARG_STRING, &c.how.format, "format of the image", "FMT" },
-        { "image-opts", 0, 0, G_OPTION_ARG_NONE, &c.how.image_opts, "FILE is a list of options", NULL }, { NULL }
+        { "image-opts", 0, 0, G_OPTION_ARG_NONE, &c.how.image_opts, "FILE is a list of options", NULL },
+        { NULL }
     };
     int status;
     Error *err = NULL;

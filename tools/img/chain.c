@@ -11,7 +11,8 @@ static BlockNode *find_layer(BlockNode *n, const char *name, Error **errp)
         if (!strcmp(block_filename(b), name) || (full && !strcmp(block_filename(b), full)))
             return b;
     }
-    error_setf(errp, "'%s' is not in the backing chain of '%s'; rhea-img info --backing-chain shows it", name, block_filename(n));
+    error_setf(errp, "'%s' is not in the backing chain of '%s'; rhea-img info --backing-chain shows it", name,
+               block_filename(n));
     return NULL;
 }
 
@@ -34,7 +35,14 @@ static BlockNode *open_writable(BlockNode *layer, uint64_t size, Error **errp)
 bool img_commit_into(BlockNode *n, BlockNode *layer, bool empty, uint64_t rate, ImgProgress *p, Error **errp)
 {
     BlockNode *base = open_writable(layer, block_size(n), errp);
-    ImgCopy copy = { .src = n, .dst = base, .base = layer, .length = block_size(n), .only_allocated = true, .jobs = 1, .progress = p, .rate = rate };
+    ImgCopy copy = { .src = n,
+                     .dst = base,
+                     .base = layer,
+                     .length = block_size(n),
+                     .only_allocated = true,
+                     .jobs = 1,
+                     .progress = p,
+                     .rate = rate };
     if (base)
         base->merging = true;
     bool ok = base && img_copy(&copy, errp);
@@ -86,10 +94,14 @@ int img_commit(int argc, char **argv)
 
 /* --- rebase --- */
 
-/* Where the old and the new backing file differ, and the overlay has nothing of its own, it gets a copy of the old contents. */
+/*
+ * Where the old and the new backing file differ, and the overlay has nothing of its own, it gets a copy of the old
+ * contents.
+ */
 static bool copy_differences(BlockNode *n, BlockNode *new_base, ImgProgress *p, Error **errp)
 {
-    uint64_t size = block_size(n), old_size = block_backing(n) ? block_size(block_backing(n)) : 0, new_size = new_base ? block_size(new_base) : 0;
+    uint64_t size = block_size(n), old_size = block_backing(n) ? block_size(block_backing(n)) : 0,
+             new_size = new_base ? block_size(new_base) : 0;
     g_autofree uint8_t *old = g_malloc(MiB), *now = g_malloc(MiB);
     for (uint64_t at = 0; at < size;) {
         BlockStatus s;
@@ -105,7 +117,8 @@ static bool copy_differences(BlockNode *n, BlockNode *new_base, ImgProgress *p, 
             for (uint64_t i = 0; !r && i < len; i += 4096) {
                 uint64_t k = MIN(len - i, 4096u);
                 if (memcmp(old + i, now + i, k))
-                    r = buf_is_zero(old + i, k) ? block_pwrite_zeroes(n, at + i, k, 0) : block_pwrite(n, at + i, old + i, k);
+                    r = buf_is_zero(old + i, k) ? block_pwrite_zeroes(n, at + i, k, 0)
+                                                : block_pwrite(n, at + i, old + i, k);
             }
         }
         if (r) {
@@ -132,13 +145,15 @@ int img_rebase(int argc, char **argv)
         { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image", "FMT" },
         { "backing", 'b', 0, G_OPTION_ARG_STRING, &base_name, "the new backing file; \"\" for none", "FILE" },
         { "backing-format", 'F', 0, G_OPTION_ARG_STRING, &base_format, "its format", "FMT" },
-        { "unsafe", 'u', 0, G_OPTION_ARG_NONE, &unsafe, "change the name only: the contents are known to be the same", NULL },
+        { "unsafe", 'u', 0, G_OPTION_ARG_NONE, &unsafe, "change the name only: the contents are known to be the same",
+          NULL },
         { "cache", 't', 0, G_OPTION_ARG_STRING, &how.cache, "cache mode", "MODE" },
         { "source-cache", 'T', 0, G_OPTION_ARG_STRING, &source_cache, "cache mode of the new backing file", "MODE" },
         { "progress", 'p', 0, G_OPTION_ARG_NONE, &show, "show progress", NULL },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options", NULL },
         { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "(accepted)", NULL },
-        { "quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "say nothing", NULL }, { NULL }
+        { "quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "say nothing", NULL },
+        { NULL }
     };
     int status;
     Error *err = NULL;
@@ -147,7 +162,8 @@ int img_rebase(int argc, char **argv)
     if (!base_name)
         return img_failf("rebase: which backing file? add -b FILE, or -b \"\" for none");
     if (*base_name && !base_format)
-        return img_failf("rebase: the format of '%s' is not given, and guessing is not safe; add -F qcow2 or -F raw", base_name);
+        return img_failf("rebase: the format of '%s' is not given, and guessing is not safe; add -F qcow2 or -F raw",
+                         base_name);
     how.share = FALSE;
     BlockNode *n = img_open(argv[1], &how, BLOCK_RDWR | (unsafe ? BLOCK_NO_BACKING : 0), &err), *base = NULL;
     if (!n)
@@ -164,7 +180,8 @@ int img_rebase(int argc, char **argv)
     const char *name = *base_name ? base_name : NULL;
     ImgProgress p;
     img_progress_start(&p, show, block_size(n));
-    ok = ok && (unsafe ? block_change_backing(n, name, base_format, &err) : img_put_on(n, base, name, base_format, &p, &err));
+    ok = ok &&
+         (unsafe ? block_change_backing(n, name, base_format, &err) : img_put_on(n, base, name, base_format, &p, &err));
     if (ok && !unsafe)
         img_progress_end(&p);
     block_unref(n);

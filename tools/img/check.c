@@ -17,11 +17,16 @@ static void say(void *opaque, const char *line)
 static void print_check_json(const BlockCheck *c, const char *file, const char *format)
 {
     g_autoptr(GString) s = g_string_new("{\n    \"image-end-offset\": ");
-    g_string_append_printf(s, "%" PRIu64 ",\n    \"total-clusters\": %" PRIu64 ",\n    \"check-errors\": %" PRIu64, c->image_end, c->total_clusters,
-                           c->check_errors);
-    const struct { const char *key; uint64_t value; } rows[] = {
-        { "corruptions", c->corruptions }, { "leaks", c->leaks }, { "corruptions-fixed", c->corruptions_fixed }, { "leaks-fixed", c->leaks_fixed },
-        { "allocated-clusters", c->allocated_clusters }, { "fragmented-clusters", c->fragmented_clusters },
+    g_string_append_printf(s, "%" PRIu64 ",\n    \"total-clusters\": %" PRIu64 ",\n    \"check-errors\": %" PRIu64,
+                           c->image_end, c->total_clusters, c->check_errors);
+    const struct { const char *key; uint64_t value;
+    } rows[] = {
+        { "corruptions", c->corruptions },
+        { "leaks", c->leaks },
+        { "corruptions-fixed", c->corruptions_fixed },
+        { "leaks-fixed", c->leaks_fixed },
+        { "allocated-clusters", c->allocated_clusters },
+        { "fragmented-clusters", c->fragmented_clusters },
         { "compressed-clusters", c->compressed_clusters },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -36,18 +41,25 @@ static void print_check_json(const BlockCheck *c, const char *file, const char *
 static void print_check(const BlockCheck *c)
 {
     if (c->corruptions_fixed || c->leaks_fixed)
-        printf("The following inconsistencies were found and repaired:\n\n    %" PRIu64 " leaked clusters\n    %" PRIu64 " corruptions\n\n",
+        printf("The following inconsistencies were found and repaired:\n\n    %" PRIu64 " leaked clusters\n    %" PRIu64
+               " corruptions\n\n",
                c->leaks_fixed, c->corruptions_fixed);
     if (!c->corruptions && !c->leaks && !c->check_errors)
         printf("No errors were found on the image.\n");
     if (c->corruptions)
-        printf("\n%" PRIu64 " errors were found on the image.\nData may be corrupted, or further writes to the image may corrupt it.\n", c->corruptions);
+        printf(
+            "\n%" PRIu64
+            " errors were found on the image.\nData may be corrupted, or further writes to the image may corrupt it.\n",
+            c->corruptions);
     if (c->leaks)
-        printf("\n%" PRIu64 " leaked clusters were found on the image.\nThis means waste of disk space, but no harm to data.\n", c->leaks);
+        printf("\n%" PRIu64
+               " leaked clusters were found on the image.\nThis means waste of disk space, but no harm to data.\n",
+               c->leaks);
     if (c->check_errors)
         printf("\n%" PRIu64 " internal errors have occurred during the check.\n", c->check_errors);
     if (c->total_clusters)
-        printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, %0.2f%% compressed clusters\n", c->allocated_clusters, c->total_clusters,
+        printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, %0.2f%% compressed clusters\n",
+               c->allocated_clusters, c->total_clusters,
                (double)c->allocated_clusters * 100 / (double)c->total_clusters,
                c->allocated_clusters ? (double)c->fragmented_clusters * 100 / (double)c->allocated_clusters : 0,
                c->allocated_clusters ? (double)c->compressed_clusters * 100 / (double)c->allocated_clusters : 0);
@@ -108,7 +120,8 @@ int img_check(int argc, char **argv)
 enum { PIECE = 2 << 20 };
 
 /* 0: equal, 1: differ (first place in *where), else -errno. Beyond the end an image is zero. */
-static int compare_piece(BlockNode *const n[2], uint64_t at, uint64_t len, uint8_t *const buf[2], bool strict, uint64_t *where)
+static int compare_piece(BlockNode *const n[2], uint64_t at, uint64_t len, uint8_t *const buf[2], bool strict,
+                         uint64_t *where)
 {
     bool zero[2], allocated[2];
     uint64_t run = len;
@@ -217,13 +230,16 @@ int img_snapshot(int argc, char **argv)
     if (!!apply + !!create + !!delete + !!list > 1)
         return img_failf("snapshot: only one of -l, -c, -a, -d at a time");
     bool change = apply || create || delete;
-    BlockNode *n = img_open(argv[1], &how, change ? BLOCK_RDWR | BLOCK_UNMAP | BLOCK_NO_BACKING : BLOCK_NO_BACKING, &err);
+    BlockNode *n = img_open(argv[1], &how, change ? BLOCK_RDWR | BLOCK_UNMAP | BLOCK_NO_BACKING : BLOCK_NO_BACKING,
+                            &err);
     if (!n)
         return img_fail(err);
     bool ok;
     if (create) {
         gint64 now = g_get_real_time();
-        BlockSnapshot s = { .date_sec = (uint32_t)(now / 1000000), .date_nsec = (uint32_t)(now % 1000000) * 1000, .icount = UINT64_MAX };
+        BlockSnapshot s = { .date_sec = (uint32_t)(now / 1000000),
+                            .date_nsec = (uint32_t)(now % 1000000) * 1000,
+                            .icount = UINT64_MAX };
         g_strlcpy(s.name, create, sizeof s.name);
         ok = block_snapshot_create(n, &s, &err);
     } else if (apply) {

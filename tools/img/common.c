@@ -93,9 +93,9 @@ bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_nam
     g_autofree char *program = g_strdup_printf("rhea-img %s", c->name);
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
     gchar **objects = NULL;
-    const GOptionEntry common[] = {
-        { "object", 0, 0, G_OPTION_ARG_STRING_ARRAY, &objects, "make an object, as in secret,id=key,file=PATH", "TYPE,id=ID..." }, { NULL }
-    };
+    const GOptionEntry common[] = { { "object", 0, 0, G_OPTION_ARG_STRING_ARRAY, &objects,
+                                      "make an object, as in secret,id=key,file=PATH", "TYPE,id=ID..." },
+                                    { NULL } };
     g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_add_main_entries(context, common, NULL);
     g_set_prgname(program);
@@ -119,7 +119,8 @@ bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_nam
         --*argc;
     }
     if (*argc - 1 < min_names || *argc - 1 > max_names) {
-        img_failf("%s: %s; usage: rhea-img %s %s", c->name, *argc - 1 < min_names ? "a file name is missing" : "too many file names", c->name, c->usage);
+        img_failf("%s: %s; usage: rhea-img %s %s", c->name,
+                  *argc - 1 < min_names ? "a file name is missing" : "too many file names", c->name, c->usage);
         return false;
     }
     return true;
@@ -255,8 +256,8 @@ void img_progress_add(ImgProgress *p, uint64_t bytes)
         return;
     p->last = now;
     int bar = now / 250;
-    printf("    (%d.%02d/100%%) [%.*s%.*s]\r", now / 100, now % 100, bar, "########################################", 40 - bar,
-           "                                        ");
+    printf("    (%d.%02d/100%%) [%.*s%.*s]\r", now / 100, now % 100, bar, "########################################",
+           40 - bar, "                                        ");
     fflush(stdout);
 }
 

@@ -8,7 +8,8 @@
 typedef struct Convert {
     ImgOpen in;
     gchar *format, *cache, *backing, *backing_format, *snapshot, *sparse, **lists;
-    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero, target_opts, bitmaps, skip_broken, salvage, offload;
+    gboolean compressed, progress, quiet, no_create, out_of_order, target_is_zero, target_opts, bitmaps, skip_broken,
+        salvage, offload;
     uint64_t rate_bytes;
     gchar *rate;
     gint jobs;
@@ -29,7 +30,9 @@ static BlockNode *make_target(const Convert *c, const char *name, uint64_t size,
     if (c->target_opts) {
         unsigned flags = BLOCK_RDWR | BLOCK_UNMAP;
         g_autoptr(Opts) how = opts_parse(name, NULL, errp);
-        BlockNode *n = how && block_cache_mode(c->cache ? c->cache : "unsafe", &flags, errp) ? block_open(NULL, how, flags, errp) : NULL;
+        BlockNode *n = how && block_cache_mode(c->cache ? c->cache : "unsafe", &flags, errp)
+                           ? block_open(NULL, how, flags, errp)
+                           : NULL;
         *is_zero = c->target_is_zero;
         return n && fits(n, name, size, errp) ? n : NULL;
     }
@@ -43,7 +46,8 @@ static BlockNode *make_target(const Convert *c, const char *name, uint64_t size,
         return NULL;
     }
     if (c->backing && !c->backing_format) {
-        error_setf(errp, "backing file '%s': its format is not given, and guessing is not safe; add -F qcow2 or -F raw", c->backing);
+        error_setf(errp, "backing file '%s': its format is not given, and guessing is not safe; add -F qcow2 or -F raw",
+                   c->backing);
         return NULL;
     }
     if (!c->no_create && !block_create(name, format, size, o, errp))
@@ -62,7 +66,8 @@ static BlockNode *make_target(const Convert *c, const char *name, uint64_t size,
     if (!block_cache_mode(c->cache ? c->cache : "unsafe", &flags, errp))
         return NULL;
     BlockNode *n = block_open(name, open, flags, errp);
-    *is_zero = n && (c->target_is_zero || (!c->no_create && block_new_is_zero(n))) && !c->backing && g_file_test(name, G_FILE_TEST_IS_REGULAR);
+    *is_zero = n && (c->target_is_zero || (!c->no_create && block_new_is_zero(n))) && !c->backing &&
+               g_file_test(name, G_FILE_TEST_IS_REGULAR);
     return n && fits(n, name, size, errp) ? n : NULL;
 }
 
@@ -85,7 +90,8 @@ static bool copy_bitmaps(BlockNode *src, BlockNode *dst, bool skip_broken, Error
             error_setf(errp, "bitmap '%s' is inconsistent; remove it, or add --skip-broken-bitmaps", b.name);
             return false;
         }
-        BlockBitmap *to = block_bitmap_add(dst, b.name, b.granularity, BITMAP_PERSISTENT | (b.enabled ? 0 : BITMAP_DISABLED), errp);
+        BlockBitmap *to = block_bitmap_add(dst, b.name, b.granularity,
+                                           BITMAP_PERSISTENT | (b.enabled ? 0 : BITMAP_DISABLED), errp);
         if (!to || !block_bitmap_merge(to, from, errp))
             return false;
     }
@@ -126,10 +132,20 @@ static bool convert_all(const Convert *c, char **names, int count, Error **errp)
     uint64_t at = 0;
     for (unsigned i = 0; ok && i < sources->len; i++) {
         BlockNode *src = sources->pdata[i];
-        ImgCopy copy = { .src = src, .dst = target, .to = at, .length = block_size(src), .target_is_zero = is_zero, .compressed = c->compressed,
-                         .base = c->backing ? block_backing(src) : NULL, .only_allocated = c->backing, .sparse = (unsigned)MIN(sparse, 1u << 20),
-                         .jobs = c->compressed ? MAX((unsigned)c->jobs, (unsigned)sysconf(_SC_NPROCESSORS_ONLN)) : (unsigned)c->jobs, .progress = &p,
-                         .salvage = c->salvage, .rate = c->rate_bytes };
+        ImgCopy copy = { .src = src,
+                         .dst = target,
+                         .to = at,
+                         .length = block_size(src),
+                         .target_is_zero = is_zero,
+                         .compressed = c->compressed,
+                         .base = c->backing ? block_backing(src) : NULL,
+                         .only_allocated = c->backing,
+                         .sparse = (unsigned)MIN(sparse, 1u << 20),
+                         .jobs = c->compressed ? MAX((unsigned)c->jobs, (unsigned)sysconf(_SC_NPROCESSORS_ONLN))
+                                               : (unsigned)c->jobs,
+                         .progress = &p,
+                         .salvage = c->salvage,
+                         .rate = c->rate_bytes };
         ok = img_copy(&copy, errp);
         at += block_size(src);
     }
@@ -151,28 +167,37 @@ int img_convert(int argc, char **argv)
     const GOptionEntry entries[] = {
         { "format", 'f', 0, G_OPTION_ARG_STRING, &c.in.format, "format of the source", "FMT" },
         { "target-format", 'O', 0, G_OPTION_ARG_STRING, &c.format, "format of the target (raw)", "FMT" },
-        { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &c.lists, "options of the target; create -f FMT -o help lists them", "A=B,..." },
+        { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &c.lists,
+          "options of the target; create -f FMT -o help lists them", "A=B,..." },
         { "compress", 'c', 0, G_OPTION_ARG_NONE, &c.compressed, "compress every cluster", NULL },
         { "progress", 'p', 0, G_OPTION_ARG_NONE, &c.progress, "show progress", NULL },
         { "quiet", 'q', 0, G_OPTION_ARG_NONE, &c.quiet, "say nothing", NULL },
         { "no-create", 'n', 0, G_OPTION_ARG_NONE, &c.no_create, "the target exists already", NULL },
         { "target-is-zero", 0, 0, G_OPTION_ARG_NONE, &c.target_is_zero, "with -n: and all of it is zero", NULL },
-        { "backing", 'B', 0, G_OPTION_ARG_STRING, &c.backing, "backing file of the target: copy only what differs from it", "FILE" },
+        { "backing", 'B', 0, G_OPTION_ARG_STRING, &c.backing,
+          "backing file of the target: copy only what differs from it", "FILE" },
         { "backing-format", 'F', 0, G_OPTION_ARG_STRING, &c.backing_format, "its format", "FMT" },
-        { "sparse", 'S', 0, G_OPTION_ARG_STRING, &c.sparse, "runs of zeroes of at least so many bytes are left out (4k)", "N" },
+        { "sparse", 'S', 0, G_OPTION_ARG_STRING, &c.sparse,
+          "runs of zeroes of at least so many bytes are left out (4k)", "N" },
         { "coroutines", 'm', 0, G_OPTION_ARG_INT, &c.jobs, "requests at a time (4)", "N" },
-        { "out-of-order", 'W', 0, G_OPTION_ARG_NONE, &c.out_of_order, "writes need not come in order (they never do)", NULL },
-        { "cache", 't', 0, G_OPTION_ARG_STRING, &c.cache, "cache mode of the target (unsafe, flushed at the end)", "MODE" },
+        { "out-of-order", 'W', 0, G_OPTION_ARG_NONE, &c.out_of_order, "writes need not come in order (they never do)",
+          NULL },
+        { "cache", 't', 0, G_OPTION_ARG_STRING, &c.cache, "cache mode of the target (unsafe, flushed at the end)",
+          "MODE" },
         { "snapshot", 'l', 0, G_OPTION_ARG_STRING, &c.snapshot, "copy what an internal snapshot holds", "NAME" },
         { "source-cache", 'T', 0, G_OPTION_ARG_STRING, &c.in.cache, "cache mode of the source", "MODE" },
         { "salvage", 0, 0, G_OPTION_ARG_NONE, &c.salvage, "what can't be read becomes zeroes", NULL },
-        { "copy-range", 'C', 0, G_OPTION_ARG_NONE, &c.offload, "(accepted: the host's page cache is used as it is)", NULL },
+        { "copy-range", 'C', 0, G_OPTION_ARG_NONE, &c.offload, "(accepted: the host's page cache is used as it is)",
+          NULL },
         { "rate", 'r', 0, G_OPTION_ARG_STRING, &c.rate, "bytes a second at most", "N" },
         { "bitmaps", 0, 0, G_OPTION_ARG_NONE, &c.bitmaps, "copy the persistent dirty bitmaps as well", NULL },
-        { "skip-broken-bitmaps", 0, 0, G_OPTION_ARG_NONE, &c.skip_broken, "with --bitmaps: leave inconsistent ones out", NULL },
+        { "skip-broken-bitmaps", 0, 0, G_OPTION_ARG_NONE, &c.skip_broken, "with --bitmaps: leave inconsistent ones out",
+          NULL },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &c.in.image_opts, "sources are lists of options", NULL },
-        { "target-image-opts", 0, 0, G_OPTION_ARG_NONE, &c.target_opts, "with -n: the target is a list of options", NULL },
-        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &c.in.share, "read even while another process writes", NULL }, { NULL }
+        { "target-image-opts", 0, 0, G_OPTION_ARG_NONE, &c.target_opts, "with -n: the target is a list of options",
+          NULL },
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &c.in.share, "read even while another process writes", NULL },
+        { NULL }
     };
     int status;
     Error *err = NULL;
@@ -209,7 +234,8 @@ int img_dd(int argc, char **argv)
         { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the source", "FMT" },
         { "target-format", 'O', 0, G_OPTION_ARG_STRING, &format, "format of the target (raw)", "FMT" },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "if= is a list of options", NULL },
-        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "read even while another process writes", NULL }, { NULL }
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "read even while another process writes", NULL },
+        { NULL }
     };
     int status;
     Error *err = NULL;

@@ -63,7 +63,8 @@ static int put_data(const ImgCopy *c, uint64_t at, const uint8_t *buf, uint64_t 
             zero = is_zero;
             run += n;
         }
-        r = zero ? put_zeroes(c, at + done_bytes, run) : block_pwrite(c->dst, c->to + at + done_bytes, buf + done_bytes, run);
+        r = zero ? put_zeroes(c, at + done_bytes, run)
+                 : block_pwrite(c->dst, c->to + at + done_bytes, buf + done_bytes, run);
         done_bytes += run;
     }
     return r;
@@ -99,7 +100,8 @@ static int read_piece(const ImgCopy *c, uint64_t at, uint8_t *buf, uint64_t len)
         r = block_pread(c->src, at + i, buf + i, n);
         if (r) {
             memset(buf + i, 0, n);
-            warn_reportf("image '%s': %" PRIu64 " bytes at %" PRIu64 " can't be read and become zeroes: %s", block_filename(c->src), n, at + i, g_strerror(-r));
+            warn_reportf("image '%s': %" PRIu64 " bytes at %" PRIu64 " can't be read and become zeroes: %s",
+                         block_filename(c->src), n, at + i, g_strerror(-r));
         }
     }
     return 0;
@@ -111,7 +113,8 @@ static void hold_back(Work *w)
     if (!w->c->rate)
         return;
     pthread_mutex_lock(&w->lock);
-    double due = (double)MIN(w->next, w->c->length) / (double)w->c->rate * 1e6 - (double)(g_get_monotonic_time() - w->start_us);
+    double due = (double)MIN(w->next, w->c->length) / (double)w->c->rate * 1e6 -
+                 (double)(g_get_monotonic_time() - w->start_us);
     pthread_mutex_unlock(&w->lock);
     if (due > 0)
         g_usleep((gulong)MIN(due, 60e6));
@@ -176,7 +179,11 @@ static void *worker(void *opaque)
 
 bool img_copy(const ImgCopy *c, Error **errp)
 {
-    Work w = { .c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .writer = PTHREAD_MUTEX_INITIALIZER, .chunk = CHUNK, .start_us = g_get_monotonic_time() };
+    Work w = { .c = c,
+               .lock = PTHREAD_MUTEX_INITIALIZER,
+               .writer = PTHREAD_MUTEX_INITIALIZER,
+               .chunk = CHUNK,
+               .start_us = g_get_monotonic_time() };
     if (c->compressed) {
         BlockInfo info;
         block_info(c->dst, &info, NULL);
@@ -193,6 +200,7 @@ bool img_copy(const ImgCopy *c, Error **errp)
     for (unsigned i = 0; i + 1 < jobs; i++)
         pthread_join(thread[i], NULL);
     if (w.error)
-        error_set_errno(errp, -w.error, "image '%s': %s", block_filename(w.writing ? c->dst : c->src), w.writing ? "writing" : "reading");
+        error_set_errno(errp, -w.error, "image '%s': %s", block_filename(w.writing ? c->dst : c->src),
+                        w.writing ? "writing" : "reading");
     return !w.error;
 }

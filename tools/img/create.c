@@ -18,7 +18,8 @@ static bool options_help(Opts *o, const char *format, OptionsOf *of, int *status
     if (list)
         printf("Supported options:\n");
     for (; list && list->name; list++)
-        printf("  %s=<%s>%*s- %s%s%s%s\n", list->name, list->type, (int)(24 - MIN(strlen(list->name) + strlen(list->type), 23u)), "", list->help,
+        printf("  %s=<%s>%*s- %s%s%s%s\n", list->name, list->type,
+               (int)(24 - MIN(strlen(list->name) + strlen(list->type), 23u)), "", list->help,
                list->dflt ? " (default: " : "", list->dflt ? list->dflt : "", list->dflt ? ")" : "");
     return true;
 }
@@ -49,7 +50,8 @@ static bool parse_image_size(const char *text, uint64_t *size, Error **errp)
     return false;
 }
 
-static bool create(const char *name, const char *format, const char *size_text, Opts *o, bool unsafe, bool quiet, Error **errp)
+static bool create(const char *name, const char *format, const char *size_text, Opts *o, bool unsafe, bool quiet,
+                   Error **errp)
 {
     uint64_t size = 0;
     bool have = size_text;
@@ -59,7 +61,8 @@ static bool create(const char *name, const char *format, const char *size_text, 
     if (!have && opts_has(o, "size"))
         have = opts_get_size(o, "size", 0, &size, errp);
     if (backing && !backing_format) {
-        error_setf(errp, "backing file '%s': its format is not given, and guessing is not safe; add -F qcow2 or -F raw", backing);
+        error_setf(errp, "backing file '%s': its format is not given, and guessing is not safe; add -F qcow2 or -F raw",
+                   backing);
         return false;
     }
     if (backing && !unsafe) {
@@ -92,11 +95,13 @@ int img_create(int argc, char **argv)
     gboolean quiet = FALSE, unsafe = FALSE;
     const GOptionEntry entries[] = {
         { "format", 'f', 0, G_OPTION_ARG_STRING, &format, "format of the new image (raw)", "FMT" },
-        { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &lists, "options of the format; -o help lists them", "A=B,..." },
+        { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &lists, "options of the format; -o help lists them",
+          "A=B,..." },
         { "backing", 'b', 0, G_OPTION_ARG_STRING, &backing, "backing file", "FILE" },
         { "backing-format", 'F', 0, G_OPTION_ARG_STRING, &backing_format, "its format", "FMT" },
         { "unsafe", 'u', 0, G_OPTION_ARG_NONE, &unsafe, "do not look at the backing file", NULL },
-        { "quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "say nothing", NULL }, { NULL }
+        { "quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "say nothing", NULL },
+        { NULL }
     };
     int status;
     Error *err = NULL;
@@ -113,7 +118,8 @@ int img_create(int argc, char **argv)
         opts_set(o, "backing_file", backing);
     if (backing_format)
         opts_set(o, "backing_fmt", backing_format);
-    return create(argv[1], format ? format : "raw", argc > 2 ? argv[2] : NULL, o, unsafe, quiet, &err) ? EXIT_SUCCESS : img_fail(err);
+    return create(argv[1], format ? format : "raw", argc > 2 ? argv[2] : NULL, o, unsafe, quiet, &err) ? EXIT_SUCCESS
+                                                                                                       : img_fail(err);
 }
 
 /* --- resize --- */
@@ -161,7 +167,8 @@ int img_resize(int argc, char **argv)
     uint64_t size;
     if (!n)
         return img_fail(err);
-    bool ok = new_size(minus ? minus : argv[2], block_size(n), &size, &err) && block_truncate(n, size, prealloc, shrink, &err);
+    bool ok = new_size(minus ? minus : argv[2], block_size(n), &size, &err) &&
+              block_truncate(n, size, prealloc, shrink, &err);
     block_unref(n);
     if (ok && !quiet)
         printf("Image resized.\n");
@@ -211,7 +218,10 @@ int img_amend(int argc, char **argv)
 
 /* --- measure --- */
 
-/* Of each bitmap data and a table, of all a directory (qcow2 specification, "Bitmaps extension"); what --bitmaps would copy. */
+/*
+ * Of each bitmap data and a table, of all a directory (qcow2 specification, "Bitmaps extension"); what --bitmaps would
+ * copy.
+ */
 static uint64_t bitmap_bytes(BlockNode *n, uint64_t cluster)
 {
     uint64_t all = 0, directory = 0;
@@ -221,7 +231,8 @@ static uint64_t bitmap_bytes(BlockNode *n, uint64_t cluster)
         block_bitmap_info(bitmap, &b);
         if (b.inconsistent)
             continue;
-        uint64_t bits = (block_size(n) + b.granularity - 1) / b.granularity, clusters = (bits + cluster * 8 - 1) / (cluster * 8);
+        uint64_t bits = (block_size(n) + b.granularity - 1) / b.granularity,
+                 clusters = (bits + cluster * 8 - 1) / (cluster * 8);
         all += clusters * cluster + align_up(clusters * 8, cluster);
         directory += align_up(24 + strlen(b.name), 8);
     }
@@ -240,7 +251,8 @@ int img_measure(int argc, char **argv)
         { "size", 0, 0, G_OPTION_ARG_STRING, &size_text, "an empty disk of this size instead of FILE", "N" },
         { "output", 0, 0, G_OPTION_ARG_STRING, &output, "human or json", "KIND" },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options", NULL },
-        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL },
+        { NULL }
     };
     int status;
     bool json;
@@ -257,9 +269,11 @@ int img_measure(int argc, char **argv)
     if (argc > 1 && !n)
         return img_fail(err);
     const char *compat = opts_get(o, "compat");
-    bool bitmaps = n && block_has_bitmaps(n) && format && !strcmp(format, "qcow2") && !(compat && (!strcmp(compat, "0.10") || !strcmp(compat, "v2")));
+    bool bitmaps = n && block_has_bitmaps(n) && format && !strcmp(format, "qcow2") &&
+                   !(compat && (!strcmp(compat, "0.10") || !strcmp(compat, "v2")));
     uint64_t cluster = 0, extra = 0;
-    bool ok = (!snapshot || !n || img_load_snapshot(n, snapshot, &err)) && block_measure(format ? format : "raw", o, n, size, &required, &fully, &err) &&
+    bool ok = (!snapshot || !n || img_load_snapshot(n, snapshot, &err)) &&
+              block_measure(format ? format : "raw", o, n, size, &required, &fully, &err) &&
               (!bitmaps || opts_get_size(o, "cluster_size", 65536, &cluster, &err));
     if (ok && bitmaps)
         extra = bitmap_bytes(n, cluster);

@@ -15,7 +15,8 @@ typedef struct ImgCommandInfo { const char *name; ImgCommand *run; const char *u
 extern const ImgCommandInfo img_commands[];
 
 #define IMG_COMMANDS(X) \
-    X(amend) X(bench) X(bitmap) X(check) X(commit) X(compare) X(convert) X(create) X(dd) X(info) X(map) X(measure) X(rebase) X(resize) X(snapshot) \
+    X(amend) X(bench) X(bitmap) X(check) X(commit) X(compare) X(convert) X(create) X(dd) X(info) X(map) X(measure) \
+    X(rebase) X(resize) X(snapshot) \
     X(torture) X(tree)
 #define X(name) ImgCommand img_##name;
 IMG_COMMANDS(X)
@@ -33,7 +34,10 @@ typedef struct ImgOpen {
 /* One line on stderr; returns status 1. Takes err. */
 int img_fail(Error *err);
 int img_failf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
-/* The command's options; false: status in *status (help or an error was printed). Names that are left stand in argv[1..argc-1]. */
+/*
+ * The command's options; false: status in *status (help or an error was printed). Names that are left stand in
+ * argv[1..argc-1].
+ */
 bool img_parse(int *argc, char ***argv, const GOptionEntry *entries, int min_names, int max_names, int *status);
 BlockNode *img_open(const char *name, const ImgOpen *how, unsigned flags, Error **errp);
 /* "-o a=b,c=d", given several times. */
@@ -66,7 +70,10 @@ typedef struct ImgCopy {
 } ImgCopy;
 bool img_copy(const ImgCopy *c, Error **errp);
 
-/* chain.c: what n holds above `layer` of its chain goes there; `empty`: n has nothing of its own afterwards. rate: bytes a second, 0: no limit. */
+/*
+ * chain.c: what n holds above `layer` of its chain goes there; `empty`: n has nothing of its own afterwards. rate:
+ * bytes a second, 0: no limit.
+ */
 bool img_commit_into(BlockNode *n, BlockNode *layer, bool empty, uint64_t rate, ImgProgress *p, Error **errp);
 /* n stands on `base` (NULL: on nothing), which its header calls `name`, and holds the same. */
 bool img_put_on(BlockNode *n, BlockNode *base, const char *name, const char *format, ImgProgress *p, Error **errp);

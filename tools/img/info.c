@@ -16,9 +16,12 @@ static void json_snapshots(GString *s, const GArray *snapshots)
         img_json_string(s, b->id);
         g_string_append(s, ", \"name\": ");
         img_json_string(s, b->name);
-        g_string_append_printf(s, ", \"vm-state-size\": %" PRIu64 ", \"date-sec\": %u, \"date-nsec\": %u, \"vm-clock-sec\": %" PRIu64
+        g_string_append_printf(s,
+                               ", \"vm-state-size\": %" PRIu64
+                               ", \"date-sec\": %u, \"date-nsec\": %u, \"vm-clock-sec\": %" PRIu64
                                ", \"vm-clock-nsec\": %" PRIu64 "}",
-                               b->vm_state_size, b->date_sec, b->date_nsec, b->vm_clock_ns / 1000000000, b->vm_clock_ns % 1000000000);
+                               b->vm_state_size, b->date_sec, b->date_nsec, b->vm_clock_ns / 1000000000,
+                               b->vm_clock_ns % 1000000000);
     }
     g_string_append(s, "]");
 }
@@ -34,7 +37,8 @@ static void print_json(GString *s, BlockNode *n, const BlockInfo *i, const GArra
         g_string_append_printf(s, ", \"actual-size\": %" PRIu64, i->actual_size);
     g_autofree char *details = block_details_json(i);
     if (details)
-        g_string_append_printf(s, ", \"format-specific\": {\"type\": \"%s\", \"data\": %s}", block_driver_name(n), details);
+        g_string_append_printf(s, ", \"format-specific\": {\"type\": \"%s\", \"data\": %s}", block_driver_name(n),
+                               details);
     if (i->encrypted)
         g_string_append(s, ", \"encrypted\": true");
     if (i->backing_full) {
@@ -84,7 +88,8 @@ int img_info(int argc, char **argv)
         { "output", 0, 0, G_OPTION_ARG_STRING, &output, "human or json", "KIND" },
         { "backing-chain", 0, 0, G_OPTION_ARG_NONE, &chain, "tell of all images below as well", NULL },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options (driver=...)", NULL },
-        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL },
+        { NULL }
     };
     int status;
     bool json;
@@ -125,13 +130,16 @@ static void print_extent(const Extent *e, bool json, bool first)
     if (!e->len)
         return;
     if (json) {
-        printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s", first ? "[" : ",\n",
-               e->start, e->len, e->depth, e->flags & BLOCK_ALLOCATED ? "true" : "false", zero ? "true" : "false", data ? "true" : "false");
+        printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64
+               ", \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s",
+               first ? "[" : ",\n", e->start, e->len, e->depth, e->flags & BLOCK_ALLOCATED ? "true" : "false",
+               zero ? "true" : "false", data ? "true" : "false");
         if (e->flags & BLOCK_OFFSET_VALID)
             printf(", \"offset\": %" PRIu64, e->offset);
         printf("}");
     } else if (data && !zero && e->flags & BLOCK_OFFSET_VALID) {
-        printf("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", e->start, e->len, e->offset, e->file ? block_filename(e->file) : "");
+        printf("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", e->start, e->len, e->offset,
+               e->file ? block_filename(e->file) : "");
     }
 }
 
@@ -147,14 +155,16 @@ int img_map(int argc, char **argv)
         { "start-offset", 's', 0, G_OPTION_ARG_STRING, &from_text, "first byte to look at", "N" },
         { "max-length", 'l', 0, G_OPTION_ARG_STRING, &limit_text, "bytes to look at", "N" },
         { "image-opts", 0, 0, G_OPTION_ARG_NONE, &how.image_opts, "FILE is a list of options (driver=...)", NULL },
-        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL },
+        { NULL }
     };
     int status;
     bool json, first = true;
     Error *err = NULL;
     if (!img_parse(&argc, &argv, entries, 1, 1, &status))
         return status;
-    if (!img_output(output, &json, &err) || !img_bytes(from_text, "--start-offset", &from, &err) || !img_bytes(limit_text, "--max-length", &limit, &err))
+    if (!img_output(output, &json, &err) || !img_bytes(from_text, "--start-offset", &from, &err) ||
+        !img_bytes(limit_text, "--max-length", &limit, &err))
         return img_fail(err);
     BlockNode *n = img_open(argv[1], &how, 0, &err);
     if (!n)
@@ -203,8 +213,8 @@ static void draw_snapshots(BlockNode *n, unsigned indent, bool last)
         struct tm tm;
         char date[32];
         strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
-        printf("%*s%s %s  snapshot %s, %s%s%s\n", (int)indent, "", last && k + 1 == snapshots->len ? "╰" : "├", b->name, b->id, date,
-               b->vm_state_size ? ", machine state " : "", b->vm_state_size ? vm : "");
+        printf("%*s%s %s  snapshot %s, %s%s%s\n", (int)indent, "", last && k + 1 == snapshots->len ? "╰" : "├", b->name,
+               b->id, date, b->vm_state_size ? ", machine state " : "", b->vm_state_size ? vm : "");
     }
     g_array_unref(snapshots);
 }
@@ -224,8 +234,11 @@ static bool draw(const char *name, const ImgOpen *how, unsigned depth, char **be
     }
     block_info(n, &i, NULL);
     g_autofree char *virtual = block_size_text(i.virtual_size), *actual = block_size_text(i.actual_size);
-    printf("%s%s  (%s, %s, %s on disk%s%s)\n", branch, block_filename(n), block_driver_name(n), virtual, i.has_actual ? actual : "?",
-           i.encrypted ? ", encrypted" : "", i.corrupt ? ", corrupt" : i.dirty ? ", not closed" : "");
+    printf("%s%s  (%s, %s, %s on disk%s%s)\n", branch, block_filename(n), block_driver_name(n), virtual,
+           i.has_actual ? actual : "?", i.encrypted ? ", encrypted" : "",
+           i.corrupt ? ", corrupt"
+           : i.dirty ? ", not closed"
+                     : "");
     draw_snapshots(n, depth * 3, !i.backing_full);
     *below = g_strdup(i.backing_full);
     *format = g_strdup(i.backing_format);
@@ -239,7 +252,8 @@ int img_tree(int argc, char **argv)
     ImgOpen how = { 0 };
     const GOptionEntry entries[] = {
         { "format", 'f', 0, G_OPTION_ARG_STRING, &how.format, "format of the image", "FMT" },
-        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL }, { NULL }
+        { "force-share", 'U', 0, G_OPTION_ARG_NONE, &how.share, "look even while another process writes", NULL },
+        { NULL }
     };
     int status;
     Error *err = NULL;

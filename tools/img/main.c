@@ -6,7 +6,9 @@
 const ImgCommandInfo img_commands[] = {
     { "amend", img_amend, "[-f FMT] -o OPTIONS FILE", "change options of an image" },
     { "bench", img_bench, "[-c COUNT] [-d DEPTH] [-s SIZE] [-w] [-f FMT] FILE", "time requests" },
-    { "bitmap", img_bitmap, "(--add | --remove | --clear | --enable | --disable | --merge SOURCE)... [-g N] FILE BITMAP", "persistent dirty bitmaps" },
+    { "bitmap", img_bitmap,
+      "(--add | --remove | --clear | --enable | --disable | --merge SOURCE)... [-g N] FILE BITMAP",
+      "persistent dirty bitmaps" },
     { "check", img_check, "[-r leaks|all] [-f FMT] [--output=json] FILE", "look for faults, and repair them" },
     { "commit", img_commit, "[-b BASE] [-d] [-p] FILE", "write an overlay's contents into its backing file" },
     { "compare", img_compare, "[-s] [-f FMT] [-F FMT] FILE1 FILE2", "do two images hold the same?" },
@@ -19,7 +21,8 @@ const ImgCommandInfo img_commands[] = {
     { "rebase", img_rebase, "[-u] [-b BACKING -F FMT] [-p] FILE", "put an overlay on another backing file" },
     { "resize", img_resize, "[--shrink] [--preallocation=MODE] FILE [+|-]SIZE", "change the size of the disk" },
     { "snapshot", img_snapshot, "[-l | -c NAME | -a NAME | -d NAME] FILE", "internal snapshots" },
-    { "torture", img_torture, "[--seed N] [--count N] [--chain] [--beside] [-f FMT] [-o OPTIONS] FILE", "cut the power at every point, and look what is left" },
+    { "torture", img_torture, "[--seed N] [--count N] [--chain] [--beside] [-f FMT] [-o OPTIONS] FILE",
+      "cut the power at every point, and look what is left" },
     { "tree", img_tree, "FILE", "draw an image's backing chain and snapshots" },
     { NULL }
 };

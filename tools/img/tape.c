@@ -51,7 +51,9 @@ char *tape_name(unsigned file) { return g_strdup_printf(SCHEME ":%0*u", (int)(1 
 unsigned tape_number(const char *name)
 {
     uint64_t n;
-    return name && g_str_has_prefix(name, SCHEME ":") && parse_u64(name + strlen(SCHEME ":"), &n) && n < TAPE_FILES ? (unsigned)n : TAPE_FILES;
+    return name && g_str_has_prefix(name, SCHEME ":") && parse_u64(name + strlen(SCHEME ":"), &n) && n < TAPE_FILES
+               ? (unsigned)n
+               : TAPE_FILES;
 }
 
 static unsigned number(const BlockNode *n) { return GPOINTER_TO_UINT(*(void **)n->opaque); }
@@ -91,7 +93,8 @@ static int tape_preadv(BlockNode *n, uint64_t offset, uint64_t len, const struct
     pthread_mutex_unlock(&tape->lock);
     return 0;
 }
-static int tape_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt, unsigned flags)
+static int tape_pwritev(BlockNode *n, uint64_t offset, uint64_t len, const struct iovec *iov, int iovcnt,
+                        unsigned flags)
 {
     g_autofree uint8_t *buf = g_malloc(len);
     iov_to_buf(iov, iovcnt, 0, buf, len);
@@ -123,11 +126,19 @@ static bool tape_truncate(BlockNode *n, uint64_t size, BlockPrealloc prealloc, E
 }
 
 static const char *const tape_schemes[] = { SCHEME, NULL };
-static const BlockDriver tape_driver = {
-    .name = SCHEME, .desc = "records what is written", .instance_size = sizeof(void *), .protocol = true, .grows = true, .schemes = tape_schemes,
-    .parse_filename = tape_parse, .open = tape_open, .reopened = tape_reopened, .preadv = tape_preadv, .pwritev = tape_pwritev, .flush = flush_node,
-    .truncate = tape_truncate
-};
+static const BlockDriver tape_driver = { .name = SCHEME,
+                                         .desc = "records what is written",
+                                         .instance_size = sizeof(void *),
+                                         .protocol = true,
+                                         .grows = true,
+                                         .schemes = tape_schemes,
+                                         .parse_filename = tape_parse,
+                                         .open = tape_open,
+                                         .reopened = tape_reopened,
+                                         .preadv = tape_preadv,
+                                         .pwritev = tape_pwritev,
+                                         .flush = flush_node,
+                                         .truncate = tape_truncate };
 
 Tape *tape_new(void)
 {

@@ -31,9 +31,13 @@ unsigned tape_number(const char *name); /* TAPE_FILES: no such name */
 void tape_load(Tape *t, unsigned file, const void *data, uint64_t len);
 void tape_flush(Tape *t, unsigned file);
 
-/* The files as they are on the disk while the tape is gone through: `start` is the first event of a file that need not be. */
+/*
+ * The files as they are on the disk while the tape is gone through: `start` is the first event of a file that need not
+ * be.
+ */
 struct TapeDisk { GByteArray *file[TAPE_FILES]; unsigned start[TAPE_FILES]; };
-void tape_show(Tape *t, TapeDisk *d); /* the driver reads and writes these instead, and nothing is recorded; NULL: no more. No image is open */
+/* the driver reads and writes these instead, and nothing is recorded; NULL: no more. No image is open */
+void tape_show(Tape *t, TapeDisk *d);
 void tape_disk_init(TapeDisk *d);
 void tape_disk_clear(TapeDisk *d);
 void tape_disk_copy(TapeDisk *d, const TapeDisk *from);

@@ -13,7 +13,8 @@ static bool add_key(Torture *r, const char *prefix, unsigned key, Error **errp)
     TortureState *now = &r->now;
     unsigned slot = torture_pick(r, 8);
     g_autofree char *where = slot ? g_strdup_printf("%skeyslot=%u,", prefix, slot) : g_strdup("");
-    g_autofree char *text = g_strdup_printf("%s%sstate=active,%snew-secret=%s,%siter-time=1", where, prefix, prefix, r->keys[key], prefix);
+    g_autofree char *text = g_strdup_printf("%s%sstate=active,%snew-secret=%s,%siter-time=1", where, prefix, prefix,
+                                            r->keys[key], prefix);
     Error *err = NULL;
     now->refused[key] = false;
     torture_state(r);
@@ -41,7 +42,8 @@ static bool change_key(Torture *r, Error **errp)
 {
     g_autofree char *prefix = g_strndup(r->key_name, strlen(r->key_name) - strlen("key-secret"));
     const bool *opens = r->now.opens;
-    bool ok = opens[0] && opens[1] ? erase_key(r, prefix, torture_pick(r, KEYS), errp) : add_key(r, prefix, opens[0], errp);
+    bool ok = opens[0] && opens[1] ? erase_key(r, prefix, torture_pick(r, KEYS), errp)
+                                   : add_key(r, prefix, opens[0], errp);
     torture_state(r);
     return ok;
 }
@@ -49,8 +51,13 @@ static bool change_key(Torture *r, Error **errp)
 /* What the image can't have (a narrow count for a cluster of two snapshots) is refused, and nothing has changed. */
 static void change_options(Torture *r)
 {
-    static const char *const texts[] = { "compat=0.10,refcount_bits=16,lazy_refcounts=off", "compat=1.1", "compat=1.1,lazy_refcounts=on", "lazy_refcounts=off",
-                                         "compat=1.1,refcount_bits=64", "compat=1.1,refcount_bits=8", "refcount_bits=16" };
+    static const char *const texts[] = { "compat=0.10,refcount_bits=16,lazy_refcounts=off",
+                                         "compat=1.1",
+                                         "compat=1.1,lazy_refcounts=on",
+                                         "lazy_refcounts=off",
+                                         "compat=1.1,refcount_bits=64",
+                                         "compat=1.1,refcount_bits=8",
+                                         "refcount_bits=16" };
     Error *err = NULL;
     if (!amend(r, texts[torture_pick(r, G_N_ELEMENTS(texts))], &err))
         error_free(err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `rhea-img torture --chain`: the guest's image stands on others; jobs, overlays, copy-before-write filters and the commands commit and rebase
- * change that while the guest works. Jobs run in their threads, so a seed does not repeat everything.
+ * `rhea-img torture --chain`: the guest's image stands on others; jobs, overlays, copy-before-write filters and the
+ * commands commit and rebase change that while the guest works. Jobs run in their threads, so a seed does not repeat
+ * everything.
  */
 #include "base/evloop.h"
 #include "tools/img/torture.h"
@@ -298,7 +299,8 @@ static bool start_one(Torture *r, Error **errp)
         return start_job(r, what == 5 ? JOB_MIRROR : JOB_BACKUP, errp);
     if (layers == 1)
         return overlay(r, errp);
-    return what == 7 && image(r)->drv->make_empty ? commit_now(r, errp) : start_job(r, what < 10 ? JOB_STREAM : JOB_COMMIT, errp);
+    return what == 7 && image(r)->drv->make_empty ? commit_now(r, errp)
+                                                  : start_job(r, what < 10 ? JOB_STREAM : JOB_COMMIT, errp);
 }
 
 void torture_chain_begin(Torture *r)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the cuts of `rhea-img torture` leave: made from the tape, opened, checked, and compared with what had been promised. */
+/*
+ * What the cuts of `rhea-img torture` leave: made from the tape, opened, checked, and compared with what had been
+ * promised.
+ */
 #include <errno.h>
 #include <unistd.h>
 #include "tools/img/torture.h"
@@ -50,7 +53,8 @@ static void settle_one(Torture *r, const TortureOp *o)
     for (uint32_t s = o->sector; s < o->sector + o->count; s++) {
         r->zero_too[s] = o->kind == OP_DISCARD || (o->kind != OP_APPLY && !o->value);
         r->newest[s] = o->kind == OP_DISCARD ? r->newest[s] : o->kind == OP_APPLY ? o->image[s] : o->value;
-        r->written[s] = o->kind != OP_RESIZE && (r->written[s] || o->kind != OP_DISCARD); /* what a disk gains is not dirty */
+        /* what a disk gains is not dirty */
+        r->written[s] = o->kind != OP_RESIZE && (r->written[s] || o->kind != OP_DISCARD);
     }
 }
 
@@ -71,7 +75,8 @@ static void settle(Torture *r, const TorturePromise *p)
 
 static bool may_give(const TortureOp *o, uint32_t sector, uint32_t value)
 {
-    return sector >= o->sector && sector < o->sector + o->count && value == (o->kind == OP_APPLY ? o->image[sector] : o->value);
+    return sector >= o->sector && sector < o->sector + o->count &&
+           value == (o->kind == OP_APPLY ? o->image[sector] : o->value);
 }
 
 static bool fits(const Torture *r, uint32_t sector, uint32_t value, unsigned started)
@@ -94,8 +99,8 @@ static bool check_values(Torture *r, const uint32_t *value, uint64_t size, unsig
     }
     for (uint32_t s = 0; s < MIN(size, (uint64_t)DISK) / SECTOR; s++) {
         if (!fits(r, s, value[s], started)) {
-            error_setf(errp, "sector %u of file %u holds value %u, not %u, which it can't after %u of %u requests", s, r->now.root, value[s],
-                       r->newest[s], r->settled, started);
+            error_setf(errp, "sector %u of file %u holds value %u, not %u, which it can't after %u of %u requests", s,
+                       r->now.root, value[s], r->newest[s], r->settled, started);
             return false;
         }
     }
@@ -220,7 +225,8 @@ static bool check_keys(Torture *r, const TortureState *s, Error **errp)
         bool opened = n;
         block_unref(n);
         if (opened ? s->refused[i] : s->opens[i]) {
-            error_setf(errp, "passphrase %u %s", i, opened ? "opens the image although it was erased" : "does not open the image");
+            error_setf(errp, "passphrase %u %s", i,
+                       opened ? "opens the image although it was erased" : "does not open the image");
             return false;
         }
     }
@@ -257,8 +263,8 @@ static bool check_contents(Torture *r, unsigned file, unsigned started, Error **
     static uint32_t value[SECTORS];
     BlockNode *n = torture_open(r, file, BLOCK_RDWR, errp);
     uint64_t size = n ? block_size(n) : 0;
-    bool ok = n && check_size(r, size, started, errp) && torture_read(r, n, value, errp) && check_values(r, value, size, started, errp) &&
-              (!r->bitmap || check_bitmap(r, n, errp));
+    bool ok = n && check_size(r, size, started, errp) && torture_read(r, n, value, errp) &&
+              check_values(r, value, size, started, errp) && (!r->bitmap || check_bitmap(r, n, errp));
     block_unref(n);
     return ok && (!r->raw_data || check_raw(r, size, started, errp));
 }
@@ -267,7 +273,8 @@ static bool check_contents(Torture *r, unsigned file, unsigned started, Error **
 static void save(const Torture *r, const TapeDisk *d)
 {
     for (unsigned f = 0; f < TAPE_FILES; f++) {
-        g_autofree char *name = f && !(r->data_path && f == DATA_FILE) ? g_strdup_printf("%s.%u", r->path, f) : g_strdup(f ? r->data_path : r->path);
+        g_autofree char *name = f && !(r->data_path && f == DATA_FILE) ? g_strdup_printf("%s.%u", r->path, f)
+                                                                       : g_strdup(f ? r->data_path : r->path);
         if (d->file[f]->len)
             g_file_set_contents(name, (const char *)d->file[f]->data, d->file[f]->len, NULL);
     }
@@ -288,15 +295,16 @@ static bool look(Torture *r, TapeDisk *d, unsigned event, Error **errp)
     r->now = *s;
     r->cuts++;
     tape_show(r->tape, d);
-    bool ok = check_keys(r, s, errp) && check_consistency(r, s->root, errp) && check_copies(r, event, errp) && check_contents(r, s->root, started, errp) &&
-              (!r->snapshots || check_snapshots(r, errp));
+    bool ok = check_keys(r, s, errp) && check_consistency(r, s->root, errp) && check_copies(r, event, errp) &&
+              check_contents(r, s->root, started, errp) && (!r->snapshots || check_snapshots(r, errp));
     tape_show(r->tape, NULL);
     if (!ok)
         save(r, d);
     return ok;
 }
 
-static bool cut_between(Torture *r, const TapeDisk *now, TapeDisk *d, unsigned start, unsigned end, unsigned tries, Error **errp)
+static bool cut_between(Torture *r, const TapeDisk *now, TapeDisk *d, unsigned start, unsigned end, unsigned tries,
+                        Error **errp)
 {
     for (unsigned k = 0; k < tries && end > start; k++) {
         unsigned upto = start + 1 + torture_pick(r, end - start);

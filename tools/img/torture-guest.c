@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest of `rhea-img torture`: its requests, by one or two threads, and what that promises. Sectors hold numbers of their own. */
+/*
+ * The guest of `rhea-img torture`: its requests, by one or two threads, and what that promises. Sectors hold numbers of
+ * their own.
+ */
 #include <unistd.h>
 #include "base/thread.h"
 #include "tools/img/torture.h"
@@ -200,7 +203,8 @@ static bool resize_op(Torture *r, Error **errp)
 {
     if (r->old && has_snapshots(r)) /* they have no size of their own */
         return true;
-    uint64_t was = block_size(r->n), size = DISK / 2 + (uint64_t)torture_pick(r, SECTORS / 2) * SECTOR, low = MIN(was, size);
+    uint64_t was = block_size(r->n), size = DISK / 2 + (uint64_t)torture_pick(r, SECTORS / 2) * SECTOR,
+             low = MIN(was, size);
     torture_begin(r, OP_RESIZE, (uint32_t)(low / SECTOR), (uint32_t)((MAX(was, size) - low) / SECTOR), 0)->size = size;
     bool ok = block_truncate(r->n, size, torture_pick(r, 4) ? PREALLOC_OFF : PREALLOC_METADATA, true, errp);
     torture_promise(r);

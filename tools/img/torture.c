@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rhea-img torture: random work on an image while every write and flush that reaches its files is recorded (tape.h); then the power is
- * "cut" at every flush, and at random points between flushes with any subset of the writes since the last one done, in any order of
- * sectors. Each resulting image must open, have no corruption (leaks are allowed), and hold everything that had been promised: what a
- * flush covered, snapshots that were made, a size that was set; an internal snapshot is applied wholly or not at all, and a dirty bitmap
- * lacks nothing unless it says that it is not to be used.
+ * rhea-img torture: random work on an image while every write and flush that reaches its files is recorded (tape.h);
+ * then the power is "cut" at every flush, and at random points between flushes with any subset of the writes since the
+ * last one done, in any order of sectors. Each resulting image must open, have no corruption (leaks are allowed), and
+ * hold everything that had been promised: what a flush covered, snapshots that were made, a size that was set; an
+ * internal snapshot is applied wholly or not at all, and a dirty bitmap lacks nothing unless it says that it is not to
+ * be used.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -56,7 +57,8 @@ static bool clear_noise(Torture *r, Error **errp)
 static bool add_bitmap(Torture *r, Error **errp)
 {
     BlockNode *n = torture_open(r, 0, BLOCK_RDWR, errp);
-    r->bitmap = n && torture_pick(r, 4) && block_has_bitmaps(n) && block_bitmap_add(n, "marks", GRANULE, BITMAP_PERSISTENT, NULL);
+    r->bitmap = n && torture_pick(r, 4) && block_has_bitmaps(n) &&
+                block_bitmap_add(n, "marks", GRANULE, BITMAP_PERSISTENT, NULL);
     block_unref(n);
     return n;
 }
@@ -71,8 +73,8 @@ static bool new_image(Torture *r, Error **errp)
     g_autofree char *base = r->data_path ? g_path_get_basename(r->data_path) : NULL;
     if (base)
         opts_set(r->create, "data_file", base);
-    if (!choose_keys(r, errp) || !block_create(r->path, r->format, DISK, r->create, errp) || !torture_load(r, 0, r->path, errp) ||
-        (base && !torture_load(r, DATA_FILE, r->data_path, errp)))
+    if (!choose_keys(r, errp) || !block_create(r->path, r->format, DISK, r->create, errp) ||
+        !torture_load(r, 0, r->path, errp) || (base && !torture_load(r, DATA_FILE, r->data_path, errp)))
         return false;
     tape_flush(r->tape, 0);
     tape_flush(r->tape, DATA_FILE);
@@ -151,17 +153,24 @@ int img_torture(int argc, char **argv)
         { "count", 0, 0, G_OPTION_ARG_INT64, &c.count, "requests of the guest (300)", "N" },
         { "tries", 0, 0, G_OPTION_ARG_INT, &c.tries, "random cuts between two flushes (3)", "N" },
         { "options", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &lists,
-          "options of the image, as create has them: encryption (with --object secret,…), lazy_refcounts, extended_l2, compression_type …", "A=B,..." },
+          "options of the image, as create has them: encryption (with --object secret,…), lazy_refcounts, extended_l2, "
+          "compression_type …",
+          "A=B,..." },
         { "format", 'f', 0, G_OPTION_ARG_STRING, &format, "format of the image (qcow2)", "FMT" },
         { "chain", 0, 0, G_OPTION_ARG_NONE, &c.chain,
-          "a chain of images, on which stream, commit, mirror, backup, overlays, copy-before-write and rebase go on beside the guest's requests", NULL },
+          "a chain of images, on which stream, commit, mirror, backup, overlays, copy-before-write and rebase go on "
+          "beside the guest's requests",
+          NULL },
         { "beside", 0, 0, G_OPTION_ARG_NONE, &c.beside,
           "a second thread of the guest writes at the same time, so that a seed does not repeat everything", NULL },
-        { "data-file", 0, 0, G_OPTION_ARG_NONE, &data_file, "with an external data file, FILE.data (-o data_file_raw=on: raw)", NULL },
+        { "data-file", 0, 0, G_OPTION_ARG_NONE, &data_file,
+          "with an external data file, FILE.data (-o data_file_raw=on: raw)", NULL },
         { "without", 0, 0, G_OPTION_ARG_STRING, &without,
-          "leave out what the format could: snapshots (made, applied, deleted), compression, resize, amend", "WORD,..." },
+          "leave out what the format could: snapshots (made, applied, deleted), compression, resize, amend",
+          "WORD,..." },
         { "no-snapshots", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &no_snapshots, "--without snapshots", NULL },
-        { "progress", 'p', 0, G_OPTION_ARG_NONE, &c.show, "show progress", NULL }, { NULL }
+        { "progress", 'p', 0, G_OPTION_ARG_NONE, &c.show, "show progress", NULL },
+        { NULL }
     };
     int status;
     Error *err = NULL;
@@ -173,10 +182,19 @@ int img_torture(int argc, char **argv)
     g_auto(GStrv) words = g_strsplit(without ? without : no_snapshots ? "snapshots" : "", ",", 0);
     seed = seed ? seed : (gint64)g_random_int();
     static Torture r;
-    r = (Torture){ .data_path = data_file ? g_strdup_printf("%s.data", argv[1]) : NULL, .rand = g_rand_new_with_seed((guint32)seed), .path = argv[1],
-                   .format = format, .buf = g_malloc(DISK), .tape = tape_new(), .open = UINT_MAX, .unsettled = UINT_MAX,
-                   .create = o, .ops = g_array_new(false, false, sizeof(TortureOp)), .promises = g_array_new(false, false, sizeof(TorturePromise)),
-                   .states = g_array_new(false, false, sizeof(TortureState)), .copies = g_array_new(false, false, sizeof(TortureCopy)),
+    r = (Torture){ .data_path = data_file ? g_strdup_printf("%s.data", argv[1]) : NULL,
+                   .rand = g_rand_new_with_seed((guint32)seed),
+                   .path = argv[1],
+                   .format = format,
+                   .buf = g_malloc(DISK),
+                   .tape = tape_new(),
+                   .open = UINT_MAX,
+                   .unsettled = UINT_MAX,
+                   .create = o,
+                   .ops = g_array_new(false, false, sizeof(TortureOp)),
+                   .promises = g_array_new(false, false, sizeof(TorturePromise)),
+                   .states = g_array_new(false, false, sizeof(TortureState)),
+                   .copies = g_array_new(false, false, sizeof(TortureCopy)),
                    .snaps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free) };
     g_array_set_clear_func(r.copies, copy_clear);
     pthread_mutex_init(&r.ops_lock, NULL);
@@ -192,7 +210,8 @@ int img_torture(int argc, char **argv)
         error_prependf(&err, "seed %" G_GINT64_FORMAT ": ", seed);
         return img_fail(err);
     }
-    printf("%" PRIu64 " power cuts over %u writes and flushes: no corruption, nothing lost; %" PRIu64 " snapshots and copies seen, %" PRIu64
-           " clusters leaked in all\n", r.cuts, events, r.seen, r.leaks);
+    printf("%" PRIu64 " power cuts over %u writes and flushes: no corruption, nothing lost; %" PRIu64
+           " snapshots and copies seen, %" PRIu64 " clusters leaked in all\n",
+           r.cuts, events, r.seen, r.leaks);
     return EXIT_SUCCESS;
 }

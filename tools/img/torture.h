@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The run of `rhea-img torture`: what the guest did, and what that promises of the images that cuts leave. Main thread. */
+/*
+ * The run of `rhea-img torture`: what the guest did, and what that promises of the images that cuts leave. Main thread.
+ */
 #ifndef TOOLS_IMG_TORTURE_H
 #define TOOLS_IMG_TORTURE_H
 
@@ -10,9 +12,22 @@
 #include "tools/img/img.h"
 #include "tools/img/tape.h"
 
-enum { DISK = 6 << 20, SECTOR = TAPE_SECTOR, SECTORS = DISK / SECTOR, REQUEST_MAX = 200 * 1024, GRANULE = 32768, DATA_FILE = 1, KEYS = 2 };
+enum {
+    DISK = 6 << 20,
+    SECTOR = TAPE_SECTOR,
+    SECTORS = DISK / SECTOR,
+    REQUEST_MAX = 200 * 1024,
+    GRANULE = 32768,
+    DATA_FILE = 1,
+    KEYS = 2
+};
 
-typedef enum OpKind { OP_SET, OP_DISCARD /* as before, or zero */, OP_APPLY /* a snapshot: all of the disk */, OP_RESIZE /* zero from now on */ } OpKind;
+typedef enum OpKind {
+    OP_SET,
+    OP_DISCARD /* as before, or zero */,
+    OP_APPLY /* a snapshot: all of the disk */,
+    OP_RESIZE /* zero from now on */
+} OpKind;
 typedef struct TortureOp {
     OpKind kind;
     unsigned event;             /* it began behind so many of the tape */
@@ -26,7 +41,11 @@ typedef struct TortureSnap { uint64_t size; uint32_t image[SECTORS]; } TortureSn
 /* From `event` on: the file whose image the user opens; what opens it. */
 typedef struct TortureState { unsigned event, root; bool opens[KEYS], refused[KEYS]; } TortureState;
 /* A file that must hold just this while the tape is between the two events. */
-typedef struct TortureCopy { unsigned from, to, file; bool alone /* it stands on no other */; uint32_t *image; } TortureCopy;
+typedef struct TortureCopy {
+    unsigned from, to, file;
+    bool alone /* it stands on no other */;
+    uint32_t *image;
+} TortureCopy;
 
 typedef struct Torture {
     GRand *rand;                /* the main thread's */
@@ -73,19 +92,24 @@ void torture_pause(Torture *r);                  /* the second thread does nothi
 void torture_resume(Torture *r);
 
 /* torture.c */
-bool torture_load(Torture *r, unsigned file, const char *path, Error **errp); /* what the host's file holds, on the tape */
+/* what the host's file holds, on the tape */
+bool torture_load(Torture *r, unsigned file, const char *path, Error **errp);
 
 /* torture-amend.c: options of the image change. */
 bool torture_amend(Torture *r, Error **errp);
 
 /* torture-chain.c: jobs, overlays and commands on a chain of images. */
 void torture_chain_begin(Torture *r);            /* r->n is the drive's from now on */
-bool torture_chain_step(Torture *r, Error **errp); /* before each request of the guest; r->n may be another image then */
+/* before each request of the guest; r->n may be another image then */
+bool torture_chain_step(Torture *r, Error **errp);
 void torture_chain_flushed(Torture *r);          /* the guest's flush has ended */
 bool torture_chain_end(Torture *r, Error **errp);
 
 /* torture-cuts.c */
-BlockNode *torture_open(const Torture *r, unsigned file, unsigned flags, Error **errp); /* the image as it lies on the tape's disk */
-bool torture_read(Torture *r, BlockNode *n, uint32_t *value, Error **errp);           /* each sector's number; zeroes beyond the end */
-bool torture_cut_everywhere(Torture *r, unsigned first, unsigned tries, ImgProgress *p, Error **errp); /* from event `first` of the tape on */
+/* the image as it lies on the tape's disk */
+BlockNode *torture_open(const Torture *r, unsigned file, unsigned flags, Error **errp);
+/* each sector's number; zeroes beyond the end */
+bool torture_read(Torture *r, BlockNode *n, uint32_t *value, Error **errp);
+/* from event `first` of the tape on */
+bool torture_cut_everywhere(Torture *r, unsigned first, unsigned tries, ImgProgress *p, Error **errp);
 #endif

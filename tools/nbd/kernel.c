@@ -11,8 +11,14 @@
 
 /* The kernel's header defines names that block/nbd/proto.h has too: its requests, which are the first of a group. */
 enum {
-    NBD_SET_SOCK = _IO(0xab, 0), NBD_SET_BLKSIZE = _IO(0xab, 1), NBD_DO_IT = _IO(0xab, 3), NBD_CLEAR_SOCK = _IO(0xab, 4),
-    NBD_CLEAR_QUE = _IO(0xab, 5), NBD_SET_SIZE_BLOCKS = _IO(0xab, 7), NBD_DISCONNECT = _IO(0xab, 8), NBD_SET_FLAGS = _IO(0xab, 10),
+    NBD_SET_SOCK = _IO(0xab, 0),
+    NBD_SET_BLKSIZE = _IO(0xab, 1),
+    NBD_DO_IT = _IO(0xab, 3),
+    NBD_CLEAR_SOCK = _IO(0xab, 4),
+    NBD_CLEAR_QUE = _IO(0xab, 5),
+    NBD_SET_SIZE_BLOCKS = _IO(0xab, 7),
+    NBD_DISCONNECT = _IO(0xab, 8),
+    NBD_SET_FLAGS = _IO(0xab, 10),
 };
 
 struct KernelClient {
@@ -50,16 +56,19 @@ static bool set_up(KernelClient *k, const char *device, Error **errp)
     int readonly = k->remote.flags & NBD_FLAG_READ_ONLY ? 1 : 0;
     if (!ioctl(k->fd, NBD_SET_SOCK, k->remote.ch->fd) && !ioctl(k->fd, NBD_SET_BLKSIZE, block) &&
         !ioctl(k->fd, NBD_SET_SIZE_BLOCKS, (unsigned long)(k->remote.size / block)) &&
-        (!ioctl(k->fd, NBD_SET_FLAGS, (unsigned long)k->remote.flags) || errno == ENOTTY) && !ioctl(k->fd, BLKROSET, &readonly))
+        (!ioctl(k->fd, NBD_SET_FLAGS, (unsigned long)k->remote.flags) || errno == ENOTTY) &&
+        !ioctl(k->fd, BLKROSET, &readonly))
         return true;
     if (errno == EBUSY)
-        error_setf(errp, "device '%s' is in use; take another one, or disconnect it with rhea-nbd -d %s", device, device);
+        error_setf(errp, "device '%s' is in use; take another one, or disconnect it with rhea-nbd -d %s", device,
+                   device);
     else
         error_set_errno(errp, errno, "device '%s': the kernel does not take the connection", device);
     return false;
 }
 
-KernelClient *nbd_kernel_connect(const char *device, const NbdWant *w, void (*done)(void *opaque), void *opaque, Error **errp)
+KernelClient *nbd_kernel_connect(const char *device, const NbdWant *w, void (*done)(void *opaque), void *opaque,
+                                 Error **errp)
 {
     KernelClient *k = g_new0(KernelClient, 1);
     NbdWant want = *w;

@@ -11,18 +11,25 @@ static const GOptionEntry entries[] = {
     { "port", 'p', 0, G_OPTION_ARG_STRING, &opt.port, "listen on this TCP port (10809)", "PORT" },
     { "bind", 'b', 0, G_OPTION_ARG_STRING, &opt.bind, "listen on this address (0.0.0.0)", "ADDRESS" },
     { "socket", 'k', 0, G_OPTION_ARG_FILENAME, &opt.socket, "listen on a unix socket instead of TCP", "PATH" },
-    { "shared", 'e', 0, G_OPTION_ARG_INT, &opt.shared, "so many clients at a time, further ones wait (1); 0: any number", "NUM" },
+    { "shared", 'e', 0, G_OPTION_ARG_INT, &opt.shared,
+      "so many clients at a time, further ones wait (1); 0: any number", "NUM" },
     { "persistent", 't', 0, G_OPTION_ARG_NONE, &opt.persistent, "don't exit when the last client has gone", NULL },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &opt.verbose, "tell what goes on", NULL },
-    { "export-name", 'x', 0, G_OPTION_ARG_STRING_ARRAY, &opt.names, "the export's name (\"\"); several FILEs: one -x each", "NAME" },
+    { "export-name", 'x', 0, G_OPTION_ARG_STRING_ARRAY, &opt.names,
+      "the export's name (\"\"); several FILEs: one -x each", "NAME" },
     { "description", 'D', 0, G_OPTION_ARG_STRING, &opt.description, "text for people who list the exports", "TEXT" },
-    { "offset", 'o', 0, G_OPTION_ARG_STRING, &opt.offset, "export what is behind so many bytes of the image (suffixes k M G T)", "OFFSET" },
-    { "allocation-depth", 'A', 0, G_OPTION_ARG_NONE, &opt.depth, "offer qemu:allocation-depth, which layer holds what", NULL },
-    { "bitmap", 'B', 0, G_OPTION_ARG_STRING_ARRAY, &opt.bitmaps, "offer the dirty bitmap as qemu:dirty-bitmap:NAME; may be repeated", "NAME" },
+    { "offset", 'o', 0, G_OPTION_ARG_STRING, &opt.offset,
+      "export what is behind so many bytes of the image (suffixes k M G T)", "OFFSET" },
+    { "allocation-depth", 'A', 0, G_OPTION_ARG_NONE, &opt.depth, "offer qemu:allocation-depth, which layer holds what",
+      NULL },
+    { "bitmap", 'B', 0, G_OPTION_ARG_STRING_ARRAY, &opt.bitmaps,
+      "offer the dirty bitmap as qemu:dirty-bitmap:NAME; may be repeated", "NAME" },
     { "list", 'L', 0, G_OPTION_ARG_NONE, &opt.list, "tell what a server at -p, -b, -k exports", NULL },
-    { "object", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt.objects, "make an object: secret, tls-creds-x509, tls-creds-psk …", "TYPE,id=ID,…" },
+    { "object", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt.objects,
+      "make an object: secret, tls-creds-x509, tls-creds-psk …", "TYPE,id=ID,…" },
     { "tls-creds", 0, 0, G_OPTION_ARG_STRING, &opt.tls_creds, "TLS with the credentials of that --object", "ID" },
-    { "tls-hostname", 0, 0, G_OPTION_ARG_STRING, &opt.tls_hostname, "with --list: the name in the server's certificate", "NAME" },
+    { "tls-hostname", 0, 0, G_OPTION_ARG_STRING, &opt.tls_hostname, "with --list: the name in the server's certificate",
+      "NAME" },
     { "tls-authz", 0, 0, G_OPTION_ARG_STRING, &opt.tls_authz, "not supported", "ID" },
     { "trace", 'T', 0, G_OPTION_ARG_STRING_ARRAY, &opt.traces, "enable trace points", "PATTERN" },
     { "fork", 0, 0, G_OPTION_ARG_NONE, &opt.do_fork, "go to the background when the server runs", NULL },
@@ -30,13 +37,15 @@ static const GOptionEntry entries[] = {
     { "selinux-label", 0, 0, G_OPTION_ARG_STRING, &opt.selinux, "not supported", "LABEL" },
     { "connect", 'c', 0, G_OPTION_ARG_FILENAME, &opt.connect, "make it the kernel's block device /dev/nbdN", "DEV" },
     { "disconnect", 'd', 0, G_OPTION_ARG_FILENAME, &opt.disconnect, "disconnect the block device", "DEV" },
-    { "format", 'f', 0, G_OPTION_ARG_STRING, &opt.format, "the image's format (else its first bytes decide)", "FORMAT" },
+    { "format", 'f', 0, G_OPTION_ARG_STRING, &opt.format, "the image's format (else its first bytes decide)",
+      "FORMAT" },
     { "read-only", 'r', 0, G_OPTION_ARG_NONE, &opt.read_only, "export read-only", NULL },
     { "snapshot", 's', 0, G_OPTION_ARG_NONE, &opt.snapshot, "what clients write goes to a temporary file", NULL },
-    { "load-snapshot", 'l', 0, G_OPTION_ARG_STRING, &opt.snapshot_id, "export an internal snapshot: its id or name, or snapshot.id=ID, snapshot.name=NAME",
-      "SNAPSHOT" },
+    { "load-snapshot", 'l', 0, G_OPTION_ARG_STRING, &opt.snapshot_id,
+      "export an internal snapshot: its id or name, or snapshot.id=ID, snapshot.name=NAME", "SNAPSHOT" },
     { "nocache", 'n', 0, G_OPTION_ARG_NONE, &opt.nocache, "as --cache=none", NULL },
-    { "cache", 0, 0, G_OPTION_ARG_STRING, &opt.cache, "none, writeback (default), writethrough, directsync, unsafe", "MODE" },
+    { "cache", 0, 0, G_OPTION_ARG_STRING, &opt.cache, "none, writeback (default), writethrough, directsync, unsafe",
+      "MODE" },
     { "aio", 0, 0, G_OPTION_ARG_STRING, &opt.aio, "threads, native, io_uring", "MODE" },
     { "discard", 0, 0, G_OPTION_ARG_STRING, &opt.discard, "ignore, unmap (default)", "MODE" },
     { "detect-zeroes", 0, 0, G_OPTION_ARG_STRING, &opt.detect_zeroes, "off (default), on, unmap", "MODE" },
@@ -63,7 +72,9 @@ static int list(Error **errp)
     Object *creds = opt.tls_creds ? tls_creds_take(opt.tls_creds, false, errp) : NULL;
     if (opt.tls_creds && !creds)
         return EXIT_FAILURE;
-    NbdWant w = { .address = &a, .export = "", .tls = creds, .creds = creds, .tls_hostname = opt.tls_hostname, .timeout_ms = 30000 };
+    NbdWant w = {
+        .address = &a, .export = "", .tls = creds, .creds = creds, .tls_hostname = opt.tls_hostname, .timeout_ms = 30000
+    };
     bool ok = nbd_remote_list(&w, text, errp);
     fputs(text->str, stdout);
     if (creds)
@@ -89,7 +100,9 @@ static bool make_objects(Error **errp)
 static bool check_options(Error **errp)
 {
     if (opt.tls_authz)
-        error_setf(errp, "--tls-authz is not supported; who has a certificate that ca-cert.pem's authority has signed may connect");
+        error_setf(
+            errp,
+            "--tls-authz is not supported; who has a certificate that ca-cert.pem's authority has signed may connect");
     else if (opt.selinux)
         error_setf(errp, "--selinux-label is not supported; label the socket with chcon");
     else if (!opt.files && !opt.list && !opt.disconnect)
@@ -120,7 +133,9 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     } else {
         if (check_options(&err) && make_objects(&err))
-            status = opt.disconnect ? (nbd_kernel_disconnect(opt.disconnect, &err) ? EXIT_SUCCESS : EXIT_FAILURE) : opt.list ? list(&err) : nbd_serve(&err);
+            status = opt.disconnect ? (nbd_kernel_disconnect(opt.disconnect, &err) ? EXIT_SUCCESS : EXIT_FAILURE)
+                     : opt.list     ? list(&err)
+                                    : nbd_serve(&err);
         if (err)
             fprintf(stderr, "rhea-nbd: %s\n", err->message);
     }

@@ -43,7 +43,8 @@ static bool open_options(Opts *o, unsigned *flags, Error **errp)
 /* An overlay in a temporary file that goes with the node. */
 static BlockNode *temporary_overlay(BlockNode *below, Error **errp)
 {
-    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "rhea-nbd-XXXXXX", NULL), *name = g_canonicalize_filename(block_filename(below), NULL);
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "rhea-nbd-XXXXXX", NULL),
+                    *name = g_canonicalize_filename(block_filename(below), NULL);
     g_autoptr(Opts) create = opts_new(), open = opts_new();
     int fd = g_mkstemp(path);
     if (fd < 0) {
@@ -95,7 +96,9 @@ static bool export_file(NbdServer *s, const char *file, const char *name, uint64
     BlockNode *n = open_image(file, errp);
     if (!n)
         return false;
-    NbdExportConfig c = { name, opt.description, n, block_writable(n), offset, 0, opt.depth, (const char *const *)opt.bitmaps };
+    NbdExportConfig c = {
+        name, opt.description, n, block_writable(n), offset, 0, opt.depth, (const char *const *)opt.bitmaps
+    };
     bool ok = nbd_server_add(s, &c, errp);
     block_unref(n);
     return ok;
@@ -139,11 +142,16 @@ bool nbd_tool_address(NbdAddress *a, bool client, Error **errp)
     return true;
 }
 
-/* Sockets that a service manager or a client (nbdcopy [ rhea-nbd … ]) opened for us: descriptors from 3 on (sd_listen_fds(3)). */
+/*
+ * Sockets that a service manager or a client (nbdcopy [ rhea-nbd … ]) opened for us: descriptors from 3 on
+ * (sd_listen_fds(3)).
+ */
 static unsigned inherited_sockets(int *fds, unsigned max)
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    unsigned n = pid && count && g_ascii_strtoull(pid, NULL, 10) == (guint64)getpid() ? (unsigned)g_ascii_strtoull(count, NULL, 10) : 0;
+    unsigned n = pid && count && g_ascii_strtoull(pid, NULL, 10) == (guint64)getpid()
+                     ? (unsigned)g_ascii_strtoull(count, NULL, 10)
+                     : 0;
     n = MIN(n, max);
     for (unsigned i = 0; i < n; i++) {
         fds[i] = 3 + (int)i;
@@ -183,7 +191,10 @@ static bool write_pid(Error **errp)
     return false;
 }
 
-/* --fork: the parent waits for one byte: the server runs. Returns the descriptor to write it to; the parent does not return. */
+/*
+ * --fork: the parent waits for one byte: the server runs. Returns the descriptor to write it to; the parent does not
+ * return.
+ */
 static int go_to_background(void)
 {
     int fds[2];

@@ -16,7 +16,10 @@ typedef struct Loc {
     uint64_t imm;
 } Loc;
 static inline Loc loc_reg(unsigned r) { return (Loc){ .kind = L_REG, .reg = (uint8_t)r }; }
-static inline Loc loc_mem(unsigned base, int32_t disp) { return (Loc){ .kind = L_MEM, .reg = (uint8_t)base, .index = NO_REG, .disp = disp }; }
+static inline Loc loc_mem(unsigned base, int32_t disp)
+{
+    return (Loc){ .kind = L_MEM, .reg = (uint8_t)base, .index = NO_REG, .disp = disp };
+}
 static inline Loc loc_mem2(unsigned base, unsigned index, unsigned scale, int32_t disp)
 {
     return (Loc){ .kind = L_MEM, .reg = (uint8_t)base, .index = (uint8_t)index, .scale = (uint8_t)scale, .disp = disp };
@@ -113,10 +116,14 @@ static inline void emit_op(Asm *a, unsigned op, unsigned size, unsigned reg, Loc
     e8(a, op);
     emit_modrm(a, reg, rm);
 }
-static inline void op_rm(Asm *a, unsigned op, unsigned size, unsigned reg, Loc rm) { emit_op(a, op, size, reg, rm, false); }
+static inline void op_rm(Asm *a, unsigned op, unsigned size, unsigned reg, Loc rm)
+{
+    emit_op(a, op, size, reg, rm, false);
+}
 
 /* VEX.LZ; pp: 0, 1 = 66, 2 = F3, 3 = F2; map: 1 = 0F, 2 = 0F38, 3 = 0F3A */
-static inline void op_vex(Asm *a, unsigned pp, unsigned map, unsigned op, unsigned size, unsigned reg, unsigned vvvv, Loc rm)
+static inline void op_vex(Asm *a, unsigned pp, unsigned map, unsigned op, unsigned size, unsigned reg, unsigned vvvv,
+                          Loc rm)
 {
     unsigned rex = rex_of(reg, rm);
     e8(a, 0xc4);
@@ -167,7 +174,10 @@ static inline void load_zx(Asm *a, unsigned size, unsigned r, Loc m)
     default: op_rm(a, 0x8b, size, r, m); break;
     }
 }
-static inline void store_r(Asm *a, unsigned size, Loc m, unsigned r) { op_rm(a, size == 1 ? 0x88 | OP_BYTES : 0x89, size, r, m); }
+static inline void store_r(Asm *a, unsigned size, Loc m, unsigned r)
+{
+    op_rm(a, size == 1 ? 0x88 | OP_BYTES : 0x89, size, r, m);
+}
 static inline void store_i(Asm *a, unsigned size, Loc m, uint64_t v)
 {
     op_rm(a, size == 1 ? 0xc6 | OP_RM8 : 0xc7, size, 0, m);
@@ -182,7 +192,8 @@ static inline void alu_ri(Asm *a, unsigned op, unsigned size, Loc d, uint64_t v)
     if (size == 1) {
         op_rm(a, 0x80 | OP_RM8, 1, op, d);
         e8(a, (unsigned)v);
-    } else if ((int64_t)v == (int8_t)v || (size == 4 && (int32_t)v == (int8_t)v) || (size == 2 && (int16_t)v == (int8_t)v)) {
+    } else if ((int64_t)v == (int8_t)v || (size == 4 && (int32_t)v == (int8_t)v) ||
+               (size == 2 && (int16_t)v == (int8_t)v)) {
         op_rm(a, 0x83, size, op, d);
         e8(a, (unsigned)v);
     } else {
@@ -198,7 +209,10 @@ static inline void alu_mr(Asm *a, unsigned op, unsigned size, Loc d, unsigned r)
 {
     op_rm(a, op << 3 | (size == 1 ? 0 | OP_BYTES : 1), size, r, d);
 }
-static inline void test_rr(Asm *a, unsigned size, Loc d, unsigned r) { op_rm(a, size == 1 ? 0x84 | OP_BYTES : 0x85, size, r, d); }
+static inline void test_rr(Asm *a, unsigned size, Loc d, unsigned r)
+{
+    op_rm(a, size == 1 ? 0x84 | OP_BYTES : 0x85, size, r, d);
+}
 static inline void test_ri(Asm *a, unsigned size, Loc d, uint64_t v)
 {
     op_rm(a, size == 1 ? 0xf6 | OP_RM8 : 0xf7, size, 0, d);
@@ -215,7 +229,10 @@ static inline void shift_i(Asm *a, unsigned op, unsigned size, Loc d, unsigned n
         e8(a, n);
     }
 }
-static inline void shift_cl(Asm *a, unsigned op, unsigned size, Loc d) { op_rm(a, 0xd2 | (size == 1 ? OP_RM8 : 1), size, op, d); }
+static inline void shift_cl(Asm *a, unsigned op, unsigned size, Loc d)
+{
+    op_rm(a, 0xd2 | (size == 1 ? OP_RM8 : 1), size, op, d);
+}
 static inline void setcc(Asm *a, unsigned cond, Loc d) { op_rm(a, 0x90 | cond | OP_0F | OP_RM8, 4, 0, d); }
 
 /* --- jumps: the offset field is filled in by patch_rel32() --- */

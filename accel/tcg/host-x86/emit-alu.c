@@ -117,14 +117,16 @@ static bool commutes(IrOp op) { return op == IR_ADD || op == IR_AND || op == IR_
 static bool try_zero(Jit *j)
 {
     const IrInsn *i = j->i;
-    if ((i->op != IR_SUB && i->op != IR_XOR) || i->a != i->b || i->a == IR_MEM || i->size < 4 || loc_of(j, i->d).kind != L_REG)
+    if ((i->op != IR_SUB && i->op != IR_XOR) || i->a != i->b || i->a == IR_MEM || i->size < 4 ||
+        loc_of(j, i->d).kind != L_REG)
         return false;
     unsigned r = loc_of(j, i->d).reg;
     write_begin(j, i->d);
     flags_clobber(j);
     alu_rm(&j->a, ALU_XOR, 4, r, loc_reg(r));
     if (needs_flags(j))
-        flags_set(j, i->op == IR_XOR ? FLAGS_LOGIC : FLAGS_CMP, i->size, flag_value(loc_imm(0)), flag_value(loc_imm(0)), 0);
+        flags_set(j, i->op == IR_XOR ? FLAGS_LOGIC : FLAGS_CMP, i->size, flag_value(loc_imm(0)), flag_value(loc_imm(0)),
+                  0);
     else
         flags_not_set(j);
     if (needs_flags(j) && i->flags & IR_NOTC)

@@ -27,7 +27,8 @@ static void emit_bit_test(Jit *j)
         load_to(j, size, t, a);
         a = loc_reg(t);
     }
-    if (b.kind == L_MEM || b.kind == L_HIGH || (i->a == IR_MEM && b.kind == L_REG)) { /* an offset beyond the operand would reach other memory */
+    /* an offset beyond the operand would reach other memory */
+    if (b.kind == L_MEM || b.kind == L_HIGH || (i->a == IR_MEM && b.kind == L_REG)) {
         unsigned s = scratch(j);
         load_to(j, size, s, b);
         if (i->a == IR_MEM)
@@ -130,10 +131,14 @@ static bool and_not(Jit *j)
 static void emit_scan(Jit *j)
 {
     const IrInsn *i = j->i;
-    static const struct { unsigned op; } code[] = {
-        [IR_BSF - IR_BSF] = { 0xbc | OP_0F }, [IR_BSR - IR_BSF] = { 0xbd | OP_0F }, [IR_TZCNT - IR_BSF] = { 0xbc | OP_0F | OP_F3 },
-        [IR_LZCNT - IR_BSF] = { 0xbd | OP_0F | OP_F3 }, [IR_POPCNT - IR_BSF] = { 0xb8 | OP_0F | OP_F3 } };
-    bool can = (i->op != IR_TZCNT || jit_host.bmi1) && (i->op != IR_LZCNT || jit_host.lzcnt) && (i->op != IR_POPCNT || jit_host.popcnt);
+    static const struct { unsigned op;
+    } code[] = { [IR_BSF - IR_BSF] = { 0xbc | OP_0F },
+                 [IR_BSR - IR_BSF] = { 0xbd | OP_0F },
+                 [IR_TZCNT - IR_BSF] = { 0xbc | OP_0F | OP_F3 },
+                 [IR_LZCNT - IR_BSF] = { 0xbd | OP_0F | OP_F3 },
+                 [IR_POPCNT - IR_BSF] = { 0xb8 | OP_0F | OP_F3 } };
+    bool can = (i->op != IR_TZCNT || jit_host.bmi1) && (i->op != IR_LZCNT || jit_host.lzcnt) &&
+               (i->op != IR_POPCNT || jit_host.popcnt);
     if (!can || i->size == 1 || i->a == IR_IMM || i->d == IR_MEM) {
         emit_step(j);
         return;
@@ -157,7 +162,8 @@ static void emit_scan(Jit *j)
 static void emit_crc(Jit *j)
 {
     const IrInsn *i = j->i;
-    if (!jit_host.sse42 || i->d == IR_MEM || i->a == IR_MEM || i->a == IR_IMM || i->b == IR_IMM || loc_of(j, i->b).kind == L_HIGH) {
+    if (!jit_host.sse42 || i->d == IR_MEM || i->a == IR_MEM || i->a == IR_IMM || i->b == IR_IMM ||
+        loc_of(j, i->b).kind == L_HIGH) {
         emit_step(j);
         return;
     }
@@ -190,8 +196,12 @@ static void emit_reverse(Jit *j)
     unsigned t = scratch(j), s = scratch(j);
     load_to(j, i->size, t, from);
     swap_bytes(j, i->size, t);
-    static const struct { uint64_t mask; unsigned by; } step[] = { { UINT64_C(0x0f0f0f0f0f0f0f0f), 4 }, { UINT64_C(0x3333333333333333), 2 },
-                                                                   { UINT64_C(0x5555555555555555), 1 } };
+    static const struct {
+        uint64_t mask;
+        unsigned by;
+    } step[] = { { UINT64_C(0x0f0f0f0f0f0f0f0f), 4 },
+                 { UINT64_C(0x3333333333333333), 2 },
+                 { UINT64_C(0x5555555555555555), 1 } };
     for (unsigned n = 0; n < ARRAY_LEN(step); n++) {
         mov_ri(a, s, step[n].mask & bits_mask(8 * i->size));
         store_r(a, 8, vcpu_loc(VOFF(slow[3])), s);

@@ -77,7 +77,8 @@ void emit_call(Jit *j)
     store_argument(j, i->c, 2);
     note_site(j, site);
     mov_ri(&j->a, REG_S0, i->imm);
-    bool general_only = i->flags & IR_CALL_GPR_ONLY && !(i->flags & IR_CALL_RAISES); /* an unwind finds the vectors saved */
+    /* an unwind finds the vectors saved */
+    bool general_only = i->flags & IR_CALL_GPR_ONLY && !(i->flags & IR_CALL_RAISES);
     call_stub(&j->a, general_only ? jit_stubs.call_gpr : jit_stubs.call_full);
     j->native = 0;
     if (i->flags & IR_CALL_WRITES_FLAGS)
@@ -98,8 +99,9 @@ bool vec_needs_alignment(const IrInsn *i) { return vec_info[i->vec].flags & VEC_
 static bool host_has(uint32_t f)
 {
     const struct JitHost *h = &jit_host;
-    return !((f & VEC_SSE3 && !h->sse3) || (f & VEC_SSSE3 && !h->ssse3) || (f & VEC_SSE41 && !h->sse41) || (f & VEC_SSE42 && !h->sse42) ||
-             (f & VEC_AES && !h->aes) || (f & VEC_PCLMUL && !h->pclmul) || (f & VEC_SHA && !h->sha));
+    return !((f & VEC_SSE3 && !h->sse3) || (f & VEC_SSSE3 && !h->ssse3) || (f & VEC_SSE41 && !h->sse41) ||
+             (f & VEC_SSE42 && !h->sse42) || (f & VEC_AES && !h->aes) || (f & VEC_PCLMUL && !h->pclmul) ||
+             (f & VEC_SHA && !h->sha));
 }
 
 static bool vec_reg_ok(IrRef r) { return ir_kind(r) != IR_KIND_V || ir_num(r) < 16; }

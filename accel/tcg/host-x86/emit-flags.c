@@ -4,16 +4,24 @@
 
 /* --- flags as values --- */
 /*
- * EFLAGS = S Z C O of `bits`, by an operation on constants; what none gives (Z with S, Z with O but not C) by way of the stack.
- * t is a free register.
+ * EFLAGS = S Z C O of `bits`, by an operation on constants; what none gives (Z with S, Z with O but not C) by way of
+ * the stack. t is a free register.
  */
 static void explicit_to_eflags(Jit *j, unsigned t, uint32_t bits)
 {
-    static const struct { uint32_t bits, a, b, alu; } how[] = {
-        { 0, 1, 0, ALU_CMP }, { FLAG_Z, 0, 0, ALU_CMP }, { FLAG_S, UINT32_MAX, 0, ALU_CMP }, { FLAG_C, 1, UINT32_MAX, ALU_CMP },
-        { FLAG_S | FLAG_C, 0, 1, ALU_CMP }, { FLAG_O, 1u << 31, 1, ALU_CMP }, { FLAG_S | FLAG_C | FLAG_O, INT32_MAX, UINT32_MAX, ALU_CMP },
-        { FLAG_S | FLAG_O, INT32_MAX, 1, ALU_ADD }, { FLAG_C | FLAG_O, 1u << 31, UINT32_MAX, ALU_ADD },
-        { FLAG_Z | FLAG_C, 1, UINT32_MAX, ALU_ADD }, { FLAG_Z | FLAG_C | FLAG_O, 1u << 31, 1u << 31, ALU_ADD },
+    static const struct { uint32_t bits, a, b, alu;
+    } how[] = {
+        { 0, 1, 0, ALU_CMP },
+        { FLAG_Z, 0, 0, ALU_CMP },
+        { FLAG_S, UINT32_MAX, 0, ALU_CMP },
+        { FLAG_C, 1, UINT32_MAX, ALU_CMP },
+        { FLAG_S | FLAG_C, 0, 1, ALU_CMP },
+        { FLAG_O, 1u << 31, 1, ALU_CMP },
+        { FLAG_S | FLAG_C | FLAG_O, INT32_MAX, UINT32_MAX, ALU_CMP },
+        { FLAG_S | FLAG_O, INT32_MAX, 1, ALU_ADD },
+        { FLAG_C | FLAG_O, 1u << 31, UINT32_MAX, ALU_ADD },
+        { FLAG_Z | FLAG_C, 1, UINT32_MAX, ALU_ADD },
+        { FLAG_Z | FLAG_C | FLAG_O, 1u << 31, 1u << 31, ALU_ADD },
     };
     bits &= FLAG_S | FLAG_Z | FLAG_C | FLAG_O;
     for (unsigned n = 0; n < ARRAY_LEN(how); n++) {
@@ -125,7 +133,8 @@ void emit_flag_op(Jit *j)
         return;
     }
     uint32_t mask = (uint32_t)i->imm & FLAG_ALL;
-    if (i->op == IR_GETF || (mask != FLAG_ALL && mask != FLAG_C) || i->a == IR_MEM || i->a == IR_IMM || loc_of(j, i->a).kind == L_HIGH) {
+    if (i->op == IR_GETF || (mask != FLAG_ALL && mask != FLAG_C) || i->a == IR_MEM || i->a == IR_IMM ||
+        loc_of(j, i->a).kind == L_HIGH) {
         emit_step(j);
         return;
     }
@@ -157,7 +166,10 @@ static void exchange_op(Jit *j, unsigned reg)
     op_rm(&j->a, op | byte, i->size, reg, j->gm);
 }
 
-/* With operands anywhere: the address is in REG_S0, the value in REG_S1. CMPXCHG borrows RAX, and RBX for a value that was in memory. */
+/*
+ * With operands anywhere: the address is in REG_S0, the value in REG_S1. CMPXCHG borrows RAX, and RBX for a value that
+ * was in memory.
+ */
 static void exchange_anywhere(Jit *j)
 {
     const IrInsn *i = j->i;
@@ -198,7 +210,8 @@ void emit_exchange(Jit *j)
     const IrInsn *i = j->i;
     Loc d = loc_of(j, i->d), a = loc_of(j, i->a);
     bool fixed = i->op == IR_CMPXCHG ? loc_is(d, RAX) && a.kind == L_REG : i->d == i->a && d.kind == L_REG;
-    bool plain = i->b == IR_NONE && d.kind != L_HIGH && a.kind != L_HIGH && a.kind != L_IMM && !(i->size == 1 && d.kind == L_REG);
+    bool plain = i->b == IR_NONE && d.kind != L_HIGH && a.kind != L_HIGH && a.kind != L_IMM &&
+                 !(i->size == 1 && d.kind == L_REG);
     if (!fixed && plain && !(i->flags & IR_SETF)) {
         exchange_anywhere(j);
         return;

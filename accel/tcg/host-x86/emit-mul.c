@@ -62,8 +62,8 @@ static bool mulx(Jit *j)
 }
 
 /*
- * The high half, or both, with operands and results anywhere: RAX and RDX are borrowed. EFLAGS have been given up. The low half is
- * in REG_S1 then, the high one in REG_S0.
+ * The high half, or both, with operands and results anywhere: RAX and RDX are borrowed. EFLAGS have been given up. The
+ * low half is in REG_S1 then, the high one in REG_S0.
  */
 static void multiply_anywhere(Jit *j)
 {

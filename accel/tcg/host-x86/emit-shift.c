@@ -4,8 +4,9 @@
 
 static unsigned shift_code(IrOp op)
 {
-    static const uint8_t code[] = { [IR_SHL - IR_SHL] = 4, [IR_SHR - IR_SHL] = 5, [IR_SAR - IR_SHL] = 7, [IR_ROL - IR_SHL] = 0,
-                                    [IR_ROR - IR_SHL] = 1, [IR_RCL - IR_SHL] = 2, [IR_RCR - IR_SHL] = 3 };
+    static const uint8_t code[] = { [IR_SHL - IR_SHL] = 4, [IR_SHR - IR_SHL] = 5, [IR_SAR - IR_SHL] = 7,
+                                    [IR_ROL - IR_SHL] = 0, [IR_ROR - IR_SHL] = 1, [IR_RCL - IR_SHL] = 2,
+                                    [IR_RCR - IR_SHL] = 3 };
     return code[op - IR_SHL];
 }
 
@@ -21,12 +22,16 @@ static bool read_next(const Jit *j)
     return false;
 }
 
-/* Without touching EFLAGS, when they hold what is needed later; rotates always, since RORX also has a register of its own for the result. */
+/*
+ * Without touching EFLAGS, when they hold what is needed later; rotates always, since RORX also has a register of its
+ * own for the result.
+ */
 static bool shift_beside_flags(Jit *j, unsigned n)
 {
     const IrInsn *i = j->i;
     bool rotate = i->op == IR_ROR || i->op == IR_ROL;
-    if (!jit_host.bmi2 || i->size < 4 || ir_has_memory(i) || i->flags & IR_SETF || (!rotate && !(j->native && j->keep[j->k])))
+    if (!jit_host.bmi2 || i->size < 4 || ir_has_memory(i) || i->flags & IR_SETF ||
+        (!rotate && !(j->native && j->keep[j->k])))
         return false;
     Loc d = loc_of(j, i->d), a = loc_of(j, i->a);
     if (a.kind == L_HIGH || (rotate && d.kind != L_REG))
@@ -61,10 +66,11 @@ static void shift_by_constant(Jit *j, unsigned n)
     if (ir_has_memory(i))
         mem_access(j, size, i->d == IR_MEM);
     Loc d = loc_of(j, i->d);
-    bool in_place = i->d == i->a && d.kind != L_HIGH && !(d.kind == L_MEM && i->d != IR_MEM && size == 4), direct = true;
+    bool in_place = i->d == i->a && d.kind != L_HIGH && !(d.kind == L_MEM && i->d != IR_MEM && size == 4),
+         direct = true;
     FlagValue before = { .kind = VAL_NONE };
-    bool keep_source = set && !rotate && tcg.opt.opt_flags && !read_next(j) && d.kind == L_REG && !ir_is_temp(i->d) && size >= 4 &&
-                       i->d == i->a;
+    bool keep_source = set && !rotate && tcg.opt.opt_flags && !read_next(j) && d.kind == L_REG && !ir_is_temp(i->d) &&
+                       size >= 4 && i->d == i->a;
     if (!rotate) {
         j->need = j->keep[j->k];
         flags_clobber(j);
@@ -102,8 +108,8 @@ static void shift_by_constant(Jit *j, unsigned n)
 static bool shiftx(Jit *j)
 {
     const IrInsn *i = j->i;
-    if (!jit_host.bmi2 || i->size < 4 || (i->op != IR_SHL && i->op != IR_SHR && i->op != IR_SAR) || needs_flags(j) || i->d == IR_MEM ||
-        i->b == IR_MEM || loc_of(j, i->b).kind == L_HIGH || loc_of(j, i->a).kind == L_HIGH)
+    if (!jit_host.bmi2 || i->size < 4 || (i->op != IR_SHL && i->op != IR_SHR && i->op != IR_SAR) || needs_flags(j) ||
+        i->d == IR_MEM || i->b == IR_MEM || loc_of(j, i->b).kind == L_HIGH || loc_of(j, i->a).kind == L_HIGH)
         return false;
     static const uint8_t pp[] = { [IR_SHL - IR_SHL] = 1, [IR_SHR - IR_SHL] = 3, [IR_SAR - IR_SHL] = 2 };
     if (i->a == IR_MEM)

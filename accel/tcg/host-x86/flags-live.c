@@ -11,7 +11,8 @@ unsigned flags_read_by(IrCond c)
 
 static bool is_access(const IrInsn *i)
 {
-    return i->op != IR_PREFETCH && (i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->op == IR_XCHG || i->op == IR_XADD || i->op == IR_CMPXCHG);
+    return i->op != IR_PREFETCH && (i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->op == IR_XCHG ||
+                                    i->op == IR_XADD || i->op == IR_CMPXCHG);
 }
 
 /* Groups that the op sets whatever happens (kill), needs before it, given what is needed after it. */
@@ -47,11 +48,20 @@ static void effects(const IrInsn *i, unsigned after, unsigned *kill, unsigned *u
     case IR_CMC: *use = NEED_READ_C; *kill = GROUP_C; break;
     case IR_CALL:
         *kill = i->flags & IR_CALL_WRITES_FLAGS ? GROUP_ALL : 0;
-        *use = (i->flags & IR_CALL_READS_FLAGS ? NEED_READ | NEED_SEEN : 0) | (i->flags & IR_CALL_RAISES ? NEED_SEEN : 0);
+        *use = (i->flags & IR_CALL_READS_FLAGS ? NEED_READ | NEED_SEEN : 0) |
+               (i->flags & IR_CALL_RAISES ? NEED_SEEN : 0);
         break;
     case IR_DIVU: case IR_DIVS: *use = NEED_SEEN; break;
     case IR_UDIV: case IR_SDIV:
-    case IR_MOV: case IR_NOT: case IR_ZEXT: case IR_SEXT: case IR_LEA: case IR_BSWAP: case IR_RBIT: case IR_PDEP: case IR_PEXT:
+    case IR_MOV:
+    case IR_NOT:
+    case IR_ZEXT:
+    case IR_SEXT:
+    case IR_LEA:
+    case IR_BSWAP:
+    case IR_RBIT:
+    case IR_PDEP:
+    case IR_PEXT:
     case IR_CRC32C: case IR_XCHG: case IR_LDE: case IR_STE: case IR_INSN: case IR_BR: case IR_BRZ: case IR_BRNZ:
     case IR_LABEL:
     case IR_PREFETCH: case IR_FENCE: break;

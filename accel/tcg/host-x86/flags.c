@@ -5,8 +5,8 @@
 
 /*
  * At any point of the block, per group (C; O; the rest):
- *  - the descriptor says where the flags are: FD_MEMORY (v->fl), FD_NATIVE (only in EFLAGS), or an operation with operands
- *    that still stand in registers or fields of the Vcpu; FD_DEAD: nobody will look.
+ *  - the descriptor says where the flags are: FD_MEMORY (v->fl), FD_NATIVE (only in EFLAGS), or an operation with
+ * operands that still stand in registers or fields of the Vcpu; FD_DEAD: nobody will look.
  *  - j->native says whether EFLAGS hold them as well.
  * j->need says for which groups anybody may still read (or a fault may show) the present flags. What is not needed is
  * dropped instead of being saved. All of it is exact: a descriptor gives the same bits as the operation did.
@@ -56,7 +56,8 @@ bool flags_in_memory(const Jit *j)
 
 static bool uses_slot(const FlagDesc *d, int32_t off)
 {
-    return is_desc(d) && ((d->dst.kind == VAL_MEM && d->dst.off == off) || (d->src.kind == VAL_MEM && d->src.off == off));
+    return is_desc(d) &&
+           ((d->dst.kind == VAL_MEM && d->dst.off == off) || (d->src.kind == VAL_MEM && d->src.off == off));
 }
 static int32_t free_slot(Jit *j)
 {
@@ -328,14 +329,19 @@ static void store_carry(Jit *j)
 /* A descriptor with three operands can't be the rest part. */
 static bool can_be_rest(const FlagDesc *d) { return !is_desc(d) || !d->src2; }
 
-static bool wants_scratch_desc(const FlagDesc *d) { return is_desc(d) && (wants_scratch(&d->dst) || wants_scratch(&d->src)); }
+static bool wants_scratch_desc(const FlagDesc *d)
+{
+    return is_desc(d) && (wants_scratch(&d->dst) || wants_scratch(&d->src));
+}
 static bool is_elsewhere(const FlagDesc *d) { return d->op != FD_MEMORY && d->op != FD_DEAD; }
 
 bool flags_flush_is_simple(const Jit *j)
 {
-    bool memory_r = (j->r.op == FD_MEMORY && group_need(j, GROUP_R)) || (j->o.op == FD_MEMORY && group_need(j, GROUP_O));
+    bool memory_r = (j->r.op == FD_MEMORY && group_need(j, GROUP_R)) ||
+                    (j->o.op == FD_MEMORY && group_need(j, GROUP_O));
     bool memory_c = j->c.op == FD_MEMORY || !group_need(j, GROUP_C);
-    return (!memory_r || memory_c) && can_be_rest(&j->o) && can_be_rest(&j->r) && !(j->native & NATIVE_NOTC && j->c.op == FD_NATIVE);
+    return (!memory_r || memory_c) && can_be_rest(&j->o) && can_be_rest(&j->r) &&
+           !(j->native & NATIVE_NOTC && j->c.op == FD_NATIVE);
 }
 
 /* What nobody needs of O and the rest is stored like the other. */
@@ -434,8 +440,9 @@ static bool remake(Jit *j, const FlagDesc *d_, bool sign_zero_only)
 {
     FlagDesc d = *d_;
     d.op &= (uint8_t)~FLAGS_NOTC;
-    bool result_is_dst = d.op == FLAGS_ADD || d.op == FLAGS_SUB || d.op == FLAGS_LOGIC || d.op == FLAGS_INC || d.op == FLAGS_DEC ||
-                         d.op == FLAGS_NEG || d.op == FLAGS_SHL || d.op == FLAGS_SHR || d.op == FLAGS_SAR;
+    bool result_is_dst = d.op == FLAGS_ADD || d.op == FLAGS_SUB || d.op == FLAGS_LOGIC || d.op == FLAGS_INC ||
+                         d.op == FLAGS_DEC || d.op == FLAGS_NEG || d.op == FLAGS_SHL || d.op == FLAGS_SHR ||
+                         d.op == FLAGS_SAR;
     const FlagValue one = { .kind = VAL_IMM, .imm = 1 };
     if (result_is_dst && (sign_zero_only || d.op == FLAGS_LOGIC)) {
         test_value(j, &d.dst, d.size);
@@ -543,8 +550,8 @@ unsigned flags_condition(Jit *j, IrCond cond)
         if (remake(j, d, sign_zero_cond(cond))) {
             if (sign_zero_cond(cond))
                 return cond;
-            j->native = (same_desc(&j->c, d) && op != FLAGS_INC && op != FLAGS_DEC ? GROUP_C : 0) | (same_desc(&j->r, d) ? GROUP_R : 0) |
-                        (same_desc(&j->o, d) ? GROUP_O : 0);
+            j->native = (same_desc(&j->c, d) && op != FLAGS_INC && op != FLAGS_DEC ? GROUP_C : 0) |
+                        (same_desc(&j->r, d) ? GROUP_R : 0) | (same_desc(&j->o, d) ? GROUP_O : 0);
             if (j->native & GROUP_C && notc)
                 j->native ^= GROUP_C | NATIVE_NOTC;
             return native_condition(j, cond);

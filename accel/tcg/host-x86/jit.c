@@ -40,8 +40,9 @@ static void detect_vectors(void)
     __builtin_cpu_init(); /* looks at what the system saves, too */
     jit_host.avx2 = tcg.opt.opt_simd && __builtin_cpu_supports("avx2");
     jit_host.fma = jit_host.avx2 && __builtin_cpu_supports("fma");
-    jit_host.avx512 = jit_host.avx2 && tcg.opt.opt_avx512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+    jit_host.avx512 = jit_host.avx2 && tcg.opt.opt_avx512 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bw");
 }
 
 bool jit_available(char **why_not) { return true; }
@@ -89,7 +90,8 @@ static void assign_vector_homes(const GuestArch *arch)
 bool jit_init(const GuestArch *arch, Error **errp)
 {
     if (home_arch && home_arch != arch && vcpu_count()) {
-        error_setf(errp, "tcg: this machine has CPUs of two kinds, '%s' and '%s'; use backend=interp", home_arch->name, arch->name);
+        error_setf(errp, "tcg: this machine has CPUs of two kinds, '%s' and '%s'; use backend=interp", home_arch->name,
+                   arch->name);
         return false;
     }
     detect_host();
@@ -104,23 +106,27 @@ bool jit_init(const GuestArch *arch, Error **errp)
 
 /* --- compiling --- */
 static const uint8_t op_class[IR_OP_COUNT] = {
-    [IR_MOV] = 1, [IR_ZEXT] = 1, [IR_SEXT] = 1, [IR_LEA] = 1, [IR_BSWAP] = 1, [IR_LDE] = 1, [IR_STE] = 1, [IR_SETCC] = 1, [IR_CMOV] = 1,
-    [IR_ADD] = 2, [IR_SUB] = 2, [IR_ADC] = 2, [IR_SBB] = 2, [IR_AND] = 2, [IR_OR] = 2, [IR_XOR] = 2, [IR_CMP] = 2, [IR_TEST] = 2,
-    [IR_NEG] = 3, [IR_NOT] = 3, [IR_INC] = 3, [IR_DEC] = 3,
-    [IR_SHL] = 4, [IR_SHR] = 4, [IR_SAR] = 4, [IR_ROL] = 4, [IR_ROR] = 4, [IR_RCL] = 4, [IR_RCR] = 4, [IR_SHLD] = 4, [IR_SHRD] = 4,
-    [IR_MUL] = 5, [IR_MULU2] = 5, [IR_MULS2] = 5, [IR_DIVU] = 6, [IR_DIVS] = 6, [IR_UDIV] = 6, [IR_SDIV] = 6,
-    [IR_ANDN] = 7, [IR_BSF] = 7, [IR_BSR] = 7, [IR_TZCNT] = 7, [IR_LZCNT] = 7, [IR_POPCNT] = 7, [IR_RBIT] = 7, [IR_BT] = 7, [IR_BTS] = 7,
-    [IR_BTR] = 7, [IR_BTC] = 7, [IR_BLSI] = 7, [IR_BLSR] = 7, [IR_BLSMSK] = 7, [IR_BEXTR] = 7, [IR_BZHI] = 7, [IR_PDEP] = 7,
-    [IR_PEXT] = 7, [IR_CRC32C] = 7,
-    [IR_GETF] = 8, [IR_PUTF] = 8, [IR_CMC] = 8, [IR_CCMP] = 14, [IR_CCMN] = 14, [IR_SETNZ] = 14, [IR_FENCE] = 14, [IR_PREFETCH] = 16,
-    [IR_XCHG] = 9, [IR_XADD] = 9, [IR_CMPXCHG] = 9, [IR_VEC] = 10, [IR_SIMD] = 15, [IR_CALL] = 11,
-    [IR_LABEL] = 12, [IR_BR] = 12, [IR_BRCC] = 12, [IR_BRZ] = 12, [IR_BRNZ] = 12, [IR_GOTO] = 12, [IR_GOTOCC] = 12, [IR_GOTOZ] = 12,
-    [IR_GOTONZ] = 12, [IR_TRAPNZ] = 12, [IR_JMP] = 12, [IR_EXIT] = 12, [IR_LOOKUP] = 12, [IR_CHECK] = 12, [IR_COUNT] = 12, [IR_INSN] = 13,
+    [IR_MOV] = 1,    [IR_ZEXT] = 1,    [IR_SEXT] = 1,    [IR_LEA] = 1,    [IR_BSWAP] = 1,     [IR_LDE] = 1,
+    [IR_STE] = 1,    [IR_SETCC] = 1,   [IR_CMOV] = 1,    [IR_ADD] = 2,    [IR_SUB] = 2,       [IR_ADC] = 2,
+    [IR_SBB] = 2,    [IR_AND] = 2,     [IR_OR] = 2,      [IR_XOR] = 2,    [IR_CMP] = 2,       [IR_TEST] = 2,
+    [IR_NEG] = 3,    [IR_NOT] = 3,     [IR_INC] = 3,     [IR_DEC] = 3,    [IR_SHL] = 4,       [IR_SHR] = 4,
+    [IR_SAR] = 4,    [IR_ROL] = 4,     [IR_ROR] = 4,     [IR_RCL] = 4,    [IR_RCR] = 4,       [IR_SHLD] = 4,
+    [IR_SHRD] = 4,   [IR_MUL] = 5,     [IR_MULU2] = 5,   [IR_MULS2] = 5,  [IR_DIVU] = 6,      [IR_DIVS] = 6,
+    [IR_UDIV] = 6,   [IR_SDIV] = 6,    [IR_ANDN] = 7,    [IR_BSF] = 7,    [IR_BSR] = 7,       [IR_TZCNT] = 7,
+    [IR_LZCNT] = 7,  [IR_POPCNT] = 7,  [IR_RBIT] = 7,    [IR_BT] = 7,     [IR_BTS] = 7,       [IR_BTR] = 7,
+    [IR_BTC] = 7,    [IR_BLSI] = 7,    [IR_BLSR] = 7,    [IR_BLSMSK] = 7, [IR_BEXTR] = 7,     [IR_BZHI] = 7,
+    [IR_PDEP] = 7,   [IR_PEXT] = 7,    [IR_CRC32C] = 7,  [IR_GETF] = 8,   [IR_PUTF] = 8,      [IR_CMC] = 8,
+    [IR_CCMP] = 14,  [IR_CCMN] = 14,   [IR_SETNZ] = 14,  [IR_FENCE] = 14, [IR_PREFETCH] = 16, [IR_XCHG] = 9,
+    [IR_XADD] = 9,   [IR_CMPXCHG] = 9, [IR_VEC] = 10,    [IR_SIMD] = 15,  [IR_CALL] = 11,     [IR_LABEL] = 12,
+    [IR_BR] = 12,    [IR_BRCC] = 12,   [IR_BRZ] = 12,    [IR_BRNZ] = 12,  [IR_GOTO] = 12,     [IR_GOTOCC] = 12,
+    [IR_GOTOZ] = 12, [IR_GOTONZ] = 12, [IR_TRAPNZ] = 12, [IR_JMP] = 12,   [IR_EXIT] = 12,     [IR_LOOKUP] = 12,
+    [IR_CHECK] = 12, [IR_COUNT] = 12,  [IR_INSN] = 13,
 };
 
 static bool uses_t0(const IrInsn *i)
 {
-    return i->d == IR_T(0) || i->a == IR_T(0) || i->b == IR_T(0) || i->c == IR_T(0) || i->m.base == IR_T(0) || i->m.index == IR_T(0);
+    return i->d == IR_T(0) || i->a == IR_T(0) || i->b == IR_T(0) || i->c == IR_T(0) || i->m.base == IR_T(0) ||
+           i->m.index == IR_T(0);
 }
 
 static void begin_insn(Jit *j)
@@ -140,9 +146,11 @@ static void begin_insn(Jit *j)
 
 static void emit_one(Jit *j)
 {
-    static void (*const emitter[])(Jit *) = { [1] = emit_move, [2] = emit_alu_op, [3] = emit_unary, [4] = emit_shift, [5] = emit_mul,
-        [6] = emit_div, [7] = emit_bits, [8] = emit_flag_op, [9] = emit_exchange, [10] = emit_vec, [11] = emit_call,
-        [12] = emit_control, [13] = begin_insn, [14] = emit_condition, [15] = emit_simd, [16] = emit_prefetch };
+    static void (*const emitter[])(
+        Jit *) = { [1] = emit_move,     [2] = emit_alu_op,     [3] = emit_unary, [4] = emit_shift,
+                   [5] = emit_mul,      [6] = emit_div,        [7] = emit_bits,  [8] = emit_flag_op,
+                   [9] = emit_exchange, [10] = emit_vec,       [11] = emit_call, [12] = emit_control,
+                   [13] = begin_insn,   [14] = emit_condition, [15] = emit_simd, [16] = emit_prefetch };
     const IrInsn *i = j->i;
     j->busy = 0;
     j->open_cold = -1;
@@ -181,7 +189,8 @@ static unsigned count_host_insns(const uint8_t *code, size_t size)
     if (log_enabled(LOG_OUT_ASM)) {
         g_autoptr(GString) s = g_string_new("OUT:\n");
         for (size_t k = 0; k < n; k++)
-            g_string_append_printf(s, "0x%" G_GINT64_MODIFIER "x:  %s %s\n", insn[k].address, insn[k].mnemonic, insn[k].op_str);
+            g_string_append_printf(s, "0x%" G_GINT64_MODIFIER "x:  %s %s\n", insn[k].address, insn[k].mnemonic,
+                                   insn[k].op_str);
         log_write("%s\n", s->str);
     }
     if (n)
@@ -239,7 +248,8 @@ Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant)
         return NULL;
     j->a.p = j->start = codebuf_space(&j->a.end);
     j->v = v, j->ir = ir, j->block = b;
-    j->level = variant == BLOCK_PLAIN || !tcg.opt.opt_coalesce ? RUNS_NONE : jit_run_level[run_level_index(ir->pc, ir->mode)];
+    j->level = variant == BLOCK_PLAIN || !tcg.opt.opt_coalesce ? RUNS_NONE
+                                                               : jit_run_level[run_level_index(ir->pc, ir->mode)];
     j->failed = j->check_after_call = false;
     j->done = 0;
     j->label_refs = j->colds = j->link_count = 0;
@@ -268,7 +278,10 @@ Block *jit_compile(Vcpu *v, IrBlock *ir, unsigned variant)
 /* --- links --- */
 static uint8_t *rw_entry(const Block *b) { return codebuf_rw + b->code_start; }
 
-static void store32(uint32_t at, uint32_t value) { __atomic_store_n((uint32_t *)(void *)(codebuf_rw + at), value, __ATOMIC_SEQ_CST); }
+static void store32(uint32_t at, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)(codebuf_rw + at), value, __ATOMIC_SEQ_CST);
+}
 
 void jit_link(Vcpu *v, BlockLink *l, Block *to)
 {
@@ -328,7 +341,8 @@ RunResult jit_run(Vcpu *v, const void *entry)
         int r = jit_stubs.enter(v, entry);
         if (r != RUN_LINK)
             return (RunResult)r;
-        if (atomic_load_explicit(&v->exit_request, memory_order_relaxed) || log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN))
+        if (atomic_load_explicit(&v->exit_request, memory_order_relaxed) ||
+            log_enabled(LOG_EXEC | LOG_CPU | LOG_NOCHAIN))
             return RUN_LOOKUP;
         uint32_t at = (uint32_t)v->slow[2];
         if (tcg_at_breakpoint(v))

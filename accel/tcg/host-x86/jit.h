@@ -36,7 +36,8 @@ typedef struct CallSite {
     uint8_t bank, align;
     bool write, span_write, read, lock;
     bool run;                 /* later accesses rely on the check of the whole range */
-    bool indexed;             /* part of that range, by an index that the site does not know; align: a multiple of that, else the range fails */
+    /* part of that range, by an index that the site does not know; align: a multiple of that, else the range fails */
+    bool indexed;
     bool after_run;           /* accesses behind this one may rely on a range checked before it */
     uint8_t failures;         /* of that check, */
     int64_t failed_at;        /* the first of them: clock_ns() */
@@ -56,17 +57,32 @@ typedef struct Run {
 enum { RUNS = 4 };
 
 /*
- * Ranges that fail often: their block is compiled with less of them, for half a second or more. A level by a hash of pc and mode; under tcg.lock.
+ * Ranges that fail often: their block is compiled with less of them, for half a second or more. A level by a hash of pc
+ * and mode; under tcg.lock.
  */
 typedef enum RunLevel { RUNS_ALL, RUNS_TABLES /* only tables, which may lie in two pages */, RUNS_NONE } RunLevel;
-enum { RUN_FAILURES = 32, RUN_FAILURE_NS = 4000 /* when they come faster than that, on average */, RUN_RETRY_NS = 500000000, RUN_LEVEL_BITS = 16 };
+enum {
+    RUN_FAILURES = 32,
+    RUN_FAILURE_NS = 4000 /* when they come faster than that, on average */,
+    RUN_RETRY_NS = 500000000,
+    RUN_LEVEL_BITS = 16
+};
 extern uint8_t jit_run_level[1 << RUN_LEVEL_BITS];
 static inline unsigned run_level_index(uint64_t pc, uint64_t mode)
 {
     return (unsigned)((pc ^ mode << 32) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - RUN_LEVEL_BITS));
 }
 
-typedef enum ColdKind { COLD_ACCESS, COLD_MISALIGNED, COLD_TRAP, COLD_EXIT, COLD_STEP, COLD_LINK, COLD_MISS, COLD_SIMD } ColdKind;
+typedef enum ColdKind {
+    COLD_ACCESS,
+    COLD_MISALIGNED,
+    COLD_TRAP,
+    COLD_EXIT,
+    COLD_STEP,
+    COLD_LINK,
+    COLD_MISS,
+    COLD_SIMD
+} ColdKind;
 typedef struct Cold {
     ColdKind kind;
     uint8_t *from;            /* rel32 field of the jump that leads here */
@@ -118,7 +134,8 @@ typedef struct Jit {
     uint8_t *body;
     int open_cold;            /* its Cold, -1 */
     Run run[RUNS];
-    int run_regs;             /* whose host address is in registers now: in REG_S0, or (run_pair) REG_S0 + REG_S1; -1: none */
+    /* whose host address is in registers now: in REG_S0, or (run_pair) REG_S0 + REG_S1; -1: none */
+    int run_regs;
     bool run_pair;
     unsigned next_run;
     unsigned done;            /* index of an op that one before it has done, too; 0: none */
@@ -127,7 +144,9 @@ typedef struct Jit {
 /* --- of the arch: homes --- */
 extern uint8_t jit_vhome[VCPU_VREGS + VCPU_VTEMPS]; /* xmm register of V(n), NO_REG */
 extern uint8_t jit_home[VCPU_GREGS];   /* host register of guest register g, NO_REG */
-extern struct JitHost { bool bmi1, bmi2, lzcnt, popcnt, sse42, sse41, ssse3, sse3, aes, pclmul, sha, avx2, fma, avx512 /* F VL DQ BW */; } jit_host;
+extern struct JitHost {
+    bool bmi1, bmi2, lzcnt, popcnt, sse42, sse41, ssse3, sse3, aes, pclmul, sha, avx2, fma, avx512 /* F VL DQ BW */;
+} jit_host;
 
 /* --- flags-live.c --- */
 void flags_analyse(Jit *j);
@@ -139,12 +158,15 @@ void flags_will_write(Jit *j, unsigned reg);   /* a register is about to change 
 void flags_will_write_mem(Jit *j, int32_t off);/* a field of the Vcpu that a descriptor may name */
 void flags_flush(Jit *j);                      /* make v->fl right; keeps EFLAGS if it is simple */
 bool flags_flush_is_simple(const Jit *j);
-unsigned flags_condition(Jit *j, IrCond cond); /* make EFLAGS right for it: the condition code to use; clobbers scratch registers */
+/* make EFLAGS right for it: the condition code to use; clobbers scratch registers */
+unsigned flags_condition(Jit *j, IrCond cond);
 void flags_carry(Jit *j);                      /* EFLAGS.C right; may clobber scratch registers */
 void flags_carry_to_slot(Jit *j);              /* so that flags_carry() needs no scratch register later */
-void flags_set(Jit *j, unsigned flag_op, unsigned size, FlagValue dst, FlagValue src, unsigned src2); /* both groups, also native */
+/* both groups, also native */
+void flags_set(Jit *j, unsigned flag_op, unsigned size, FlagValue dst, FlagValue src, unsigned src2);
 void flags_set_native(Jit *j, unsigned groups);/* EFLAGS hold the result, nothing else does (yet) */
-void flags_set_nz(Jit *j, unsigned size, FlagValue v); /* Z and S from a value, also native: the others stay as described */
+/* Z and S from a value, also native: the others stay as described */
+void flags_set_nz(Jit *j, unsigned size, FlagValue v);
 void flags_invert_carry(Jit *j);               /* the C that was just set counts as its opposite (IR_NOTC) */
 void flags_dead(Jit *j);                       /* nobody needs any */
 bool flags_in_memory(const Jit *j);            /* those that are needed are in v->fl */
@@ -183,7 +205,10 @@ void flags_from_result(Jit *j, unsigned groups);
 void swap_bytes(Jit *j, unsigned size, unsigned reg); /* size 2 changes EFLAGS */
 uint64_t sign_extended(uint64_t v, unsigned size);
 static inline bool ir_is_temp(IrRef r) { return ir_kind(r) == IR_KIND_T; }
-static inline bool ir_has_memory(const IrInsn *i) { return i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->c == IR_MEM; }
+static inline bool ir_has_memory(const IrInsn *i)
+{
+    return i->d == IR_MEM || i->a == IR_MEM || i->b == IR_MEM || i->c == IR_MEM;
+}
 
 /* --- emit-*.c --- */
 void emit_alu_op(Jit *j);

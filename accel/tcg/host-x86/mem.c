@@ -4,7 +4,9 @@
 
 static int32_t tlb_off(unsigned bank, bool write)
 {
-    return (int32_t)(offsetof(Vcpu, tlb) + bank * sizeof(TlbBank) + (write ? offsetof(TlbBank, write) : offsetof(TlbBank, read))) - VCPU_BIAS;
+    return (int32_t)(offsetof(Vcpu, tlb) + bank * sizeof(TlbBank) +
+                     (write ? offsetof(TlbBank, write) : offsetof(TlbBank, read))) -
+           VCPU_BIAS;
 }
 static int32_t host_off(unsigned bank)
 {
@@ -78,8 +80,8 @@ static void run_write(const Jit *j, Run *c, IrRef r)
     if (!c->valid || (r != c->base && r != c->index))
         return;
     const IrInsn *i = j->i; /* base += constant: the range moves along */
-    if ((i->op == IR_ADD || i->op == IR_SUB) && i->size == 8 && i->d == i->a && i->b == IR_IMM && r == c->base && r != c->index &&
-        c->asize == 8 && fits32(i->imm)) {
+    if ((i->op == IR_ADD || i->op == IR_SUB) && i->size == 8 && i->d == i->a && i->b == IR_IMM && r == c->base &&
+        r != c->index && c->asize == 8 && fits32(i->imm)) {
         int64_t n = i->op == IR_ADD ? (int64_t)i->imm : -(int64_t)i->imm;
         c->origin -= n, c->lo -= n, c->hi -= n;
         return;
@@ -95,8 +97,8 @@ void coalesce_write(Jit *j, IrRef r)
 
 static bool same_address(const Run *c, const IrMem *m)
 {
-    return c->base == m->base && c->index == m->index && (m->index == IR_NONE || c->scale == m->scale) && c->asize == m->asize &&
-           c->bank == m->bank && c->segment == m->segment && c->wrap == m->wrap_linear;
+    return c->base == m->base && c->index == m->index && (m->index == IR_NONE || c->scale == m->scale) &&
+           c->asize == m->asize && c->bank == m->bank && c->segment == m->segment && c->wrap == m->wrap_linear;
 }
 
 static unsigned access_size(const IrInsn *i)
@@ -110,16 +112,18 @@ static bool writes_ref(const IrInsn *i, IrRef r)
 {
     IrRef d = i->d, c = i->op == IR_MULU2 || i->op == IR_MULS2 || i->op == IR_DIVU || i->op == IR_DIVS ? i->c : IR_NONE;
     unsigned kind = ir_kind(r);
-    return r != IR_NONE && (d == r || c == r || (kind == IR_KIND_G && (d == IR_GH(ir_num(r)) || c == IR_GH(ir_num(r)))));
+    return r != IR_NONE &&
+           (d == r || c == r || (kind == IR_KIND_G && (d == IR_GH(ir_num(r)) || c == IR_GH(ir_num(r)))));
 }
 
 enum { RUN_SPAN = 128, RUN_LOOKAHEAD = 64 };
 
 /*
- * Look ahead: the range around this access that later ones off the same base touch, and how many they are. *save: some of them
- * come after accesses to other places.
+ * Look ahead: the range around this access that later ones off the same base touch, and how many they are. *save: some
+ * of them come after accesses to other places.
  */
-static unsigned find_run(const Jit *j, const Run *run, const IrMem *m, int64_t *lo, int64_t *hi, bool *write, bool *save)
+static unsigned find_run(const Jit *j, const Run *run, const IrMem *m, int64_t *lo, int64_t *hi, bool *write,
+                         bool *save)
 {
     unsigned members = 0;
     bool foreign = false;
@@ -145,8 +149,8 @@ static unsigned find_run(const Jit *j, const Run *run, const IrMem *m, int64_t *
         if (writes_ref(i, m->index))
             break;
         if (writes_ref(i, m->base)) {
-            if ((i->op != IR_ADD && i->op != IR_SUB) || i->size != 8 || i->d != i->a || i->b != IR_IMM || !fits32(i->imm) ||
-                m->base == m->index || m->asize != 8)
+            if ((i->op != IR_ADD && i->op != IR_SUB) || i->size != 8 || i->d != i->a || i->b != IR_IMM ||
+                !fits32(i->imm) || m->base == m->index || m->asize != 8)
                 break;
             shift += i->op == IR_ADD ? (int64_t)i->imm : -(int64_t)i->imm;
         }
@@ -167,7 +171,8 @@ static bool reuse(Jit *j, const IrMem *m, unsigned size, bool write)
 {
     for (int n = 0; n < RUNS; n++) {
         Run *c = &j->run[n];
-        if (!c->valid || !same_address(c, m) || (write && !c->write) || m->disp < c->lo || m->disp + (int64_t)size > c->hi || m->align)
+        if (!c->valid || !same_address(c, m) || (write && !c->write) || m->disp < c->lo ||
+            m->disp + (int64_t)size > c->hi || m->align)
             continue;
         if (j->run_regs != n) {
             coalesce_forget(j);
@@ -238,7 +243,9 @@ static void emit_page_check(Jit *j, const IrMem *m, int64_t disp, unsigned span,
     load_zx(a, 8, REG_S0, loc_mem2(RBP, REG_S0, 3, host_off(m->bank)));
 }
 
-/* --- tables: [base + index * scale] with an index that is surely small is checked as the range that it can reach --- */
+/*
+ * --- tables: [base + index * scale] with an index that is surely small is checked as the range that it can reach ---
+ */
 enum { TABLE_SPAN = 1024 };
 
 /* No value that the register holds before op k is larger; from the op that made it, in this block. */
@@ -268,7 +275,10 @@ static uint64_t upper_bound(const Jit *j, unsigned k, IrRef r)
     return bound;
 }
 
-/* One check of a table; its faults are never raised from there. align: what its first byte's address must be a multiple of, 0: anything. */
+/*
+ * One check of a table; its faults are never raised from there. align: what its first byte's address must be a multiple
+ * of, 0: anything.
+ */
 static void table_check(Jit *j, const IrMem *table, int64_t disp, unsigned span, unsigned align)
 {
     CallSite *site = new_site(j);
@@ -282,8 +292,9 @@ static void table_check(Jit *j, const IrMem *table, int64_t disp, unsigned span,
 }
 
 /*
- * A table that may lie in two pages: the host address of element 0 by the first page, the same by the last one, and which of them counts
- * for the index at hand. That is chosen without a jump, and the index is not waited for until then.
+ * A table that may lie in two pages: the host address of element 0 by the first page, the same by the last one, and
+ * which of them counts for the index at hand. That is chosen without a jump, and the index is not waited for until
+ * then.
  */
 static void split_table(Jit *j, const IrMem *table, unsigned span, unsigned size, unsigned index)
 {
@@ -334,8 +345,15 @@ static bool table_access(Jit *j, const IrMem *m, unsigned size, bool first)
     if (j->run_regs < 0) {
         int n = free_run(j);
         table_check(j, &table, m->disp, span, 0);
-        j->run[n] = (Run){ .valid = true, .base = m->base, .index = IR_NONE, .asize = 8, .bank = m->bank, .segment = m->segment,
-                           .origin = m->disp, .lo = m->disp, .hi = m->disp + (int64_t)span };
+        j->run[n] = (Run){ .valid = true,
+                           .base = m->base,
+                           .index = IR_NONE,
+                           .asize = 8,
+                           .bank = m->bank,
+                           .segment = m->segment,
+                           .origin = m->disp,
+                           .lo = m->disp,
+                           .hi = m->disp + (int64_t)span };
         j->run_regs = n;
         j->run_pair = true;
         start_access(j, 0);
@@ -366,7 +384,12 @@ void mem_access(Jit *j, unsigned size, bool write)
     flags_will_write(j, REG_S1);
     int n = free_run(j);
     Run *c = &j->run[n];
-    *c = (Run){ .base = m.base, .index = m.index, .scale = m.scale, .asize = m.asize, .bank = m.bank, .segment = m.segment,
+    *c = (Run){ .base = m.base,
+                .index = m.index,
+                .scale = m.scale,
+                .asize = m.asize,
+                .bank = m.bank,
+                .segment = m.segment,
                 .wrap = m.wrap_linear };
     int64_t lo = m.disp, hi = m.disp + (int64_t)size;
     bool run_write = write, save = false;

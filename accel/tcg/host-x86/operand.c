@@ -122,7 +122,10 @@ void store_result(Jit *j, unsigned size, IrRef d, unsigned reg)
 
 bool needs_flags(const Jit *j) { return j->i->flags & IR_SETF && j->after[j->k]; }
 
-/* After an op that has changed EFLAGS without giving guest flags: were the guest's killed, or do they stay as described? */
+/*
+ * After an op that has changed EFLAGS without giving guest flags: were the guest's killed, or do they stay as
+ * described?
+ */
 void flags_not_set(Jit *j)
 {
     j->native = 0;

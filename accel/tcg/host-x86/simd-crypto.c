@@ -8,8 +8,8 @@
 #define V_AESDECLAST VOP(1, 2, 0xdf, NO_EVEX)
 #define V_AESIMC VOP(1, 2, 0xdb, NO_EVEX)
 
-/* The op of the next guest instruction, or of the one before, if that is one SIMD op of this row. Nothing between can fault.
- * (Not with opt-flags off, which is the plain translation.) */
+/* The op of the next guest instruction, or of the one before, if that is one SIMD op of this row. Nothing between can
+ * fault. (Not with opt-flags off, which is the plain translation.) */
 static const IrInsn *neighbour(const Jit *j, int distance, unsigned row)
 {
     int k = (int)j->k + 2 * distance;
@@ -69,15 +69,17 @@ static bool emit_pmull(Jit *j)
 static void sha_op(Jit *j, unsigned op, unsigned d, unsigned s) { op_rm(&j->a, op | OP_0F38, 4, d, loc_reg(s)); }
 
 /*
- * Four rounds. Arm has the state as abcd and efgh (a in the lowest lane); SHA256RNDS2 wants ABEF in its source, CDGH in its destination
- * (a, c highest), gives the new ABEF, takes two words from XMM0 — whose home is kept in X3 — and CDGH is then the old ABEF.
+ * Four rounds. Arm has the state as abcd and efgh (a in the lowest lane); SHA256RNDS2 wants ABEF in its source, CDGH in
+ * its destination (a, c highest), gives the new ABEF, takes two words from XMM0 — whose home is kept in X3 — and CDGH
+ * is then the old ABEF.
  */
 /* MOV t, abcd; SHA256H abcd, efgh, w; SHA256H2 efgh, t, w: both halves of one computation. */
 static const IrInsn *other_half(Jit *j)
 {
     const IrInsn *i = j->i, *copy = neighbour(j, -1, SIMD_MOV), *next = neighbour(j, 1, SIMD_SHA256H2);
-    if (i->vec != SIMD_SHA256H || !copy || !next || copy->size2 != 16 || copy->a != i->c || i->d != i->c || copy->d == i->d || copy->d == i->a ||
-        next->a != copy->d || next->c != i->a || next->d != i->a || next->b != i->b || i->b == i->d || i->b == i->a || i->a == i->d)
+    if (i->vec != SIMD_SHA256H || !copy || !next || copy->size2 != 16 || copy->a != i->c || i->d != i->c ||
+        copy->d == i->d || copy->d == i->a || next->a != copy->d || next->c != i->a || next->d != i->a ||
+        next->b != i->b || i->b == i->d || i->b == i->a || i->a == i->d)
         return NULL;
     return next;
 }
@@ -133,8 +135,8 @@ static bool emit_sha256_words(Jit *j)
 }
 
 /*
- * SHA1RNDS4 has a and the first word in the highest lane, adds the round constant itself (Arm's words have it already: it is taken off), and
- * wants e added to the first word.
+ * SHA1RNDS4 has a and the first word in the highest lane, adds the round constant itself (Arm's words have it already:
+ * it is taken off), and wants e added to the first word.
  */
 static bool emit_sha1_rounds(Jit *j)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Floating-point SIMD rows on the host's unit, exactly.
  *
- * MXCSR holds the guest's rounding mode and collects the sticky flags. A result is computed into a scratch register and looked at
- * once: a NaN goes to the portable function out of line (which NaN, its sign and payload differ between architectures), and
- * for products, quotients and narrowing so does the smallest normal number: it may have been tiny before rounding, which
- * x86 does not flag as underflow (Intel SDM vol. 1, 4.9.1.5; IEEE 754, 7.5 leaves the choice). The host has then set the flags that
- * both agree on; the portable function adds the others. Sums are exact when they are tiny.
+ * MXCSR holds the guest's rounding mode and collects the sticky flags. A result is computed into a scratch register and
+ * looked at once: a NaN goes to the portable function out of line (which NaN, its sign and payload differ between
+ * architectures), and for products, quotients and narrowing so does the smallest normal number: it may have been tiny
+ * before rounding, which x86 does not flag as underflow (Intel SDM vol. 1, 4.9.1.5; IEEE 754, 7.5 leaves the choice).
+ * The host has then set the flags that both agree on; the portable function adds the others. Sums are exact when they
+ * are tiny.
  */
 #include "accel/tcg/host-x86/simd.h"
 
@@ -236,7 +237,12 @@ bool emit_simd_fp(Jit *j)
     if (!simple_size(j->i))
         return false;
     switch ((SimdRow)j->i->vec) {
-    case SIMD_FADD: case SIMD_FSUB: case SIMD_FMUL: case SIMD_FDIV: case SIMD_FNMUL: case SIMD_FABD: return emit_arith(j);
+    case SIMD_FADD:
+    case SIMD_FSUB:
+    case SIMD_FMUL:
+    case SIMD_FDIV:
+    case SIMD_FNMUL:
+    case SIMD_FABD: return emit_arith(j);
     case SIMD_FSQRT: return emit_sqrt(j);
     case SIMD_FMAX: case SIMD_FMIN: case SIMD_FMAXNM: case SIMD_FMINNM: return emit_extreme(j);
     case SIMD_FMLA: case SIMD_FMLS: case SIMD_FNMLA: case SIMD_FNMLS: return emit_fused(j);
@@ -277,16 +283,18 @@ static bool emit_between(Jit *j)
 }
 
 /*
- * Other roundings than towards zero: first to an integral value, quietly; inexact is signalled behind the check, as an operand out of
- * range is invalid only.
+ * Other roundings than towards zero: first to an integral value, quietly; inexact is signalled behind the check, as an
+ * operand out of range is invalid only.
  *
- * Towards zero: the host gives its "indefinite" for all that needs saturation, and flags invalid only, as the guest does. */
+ * Towards zero: the host gives its "indefinite" for all that needs saturation, and flags invalid only, as the guest
+ * does. */
 static bool emit_to_int(Jit *j)
 {
     const IrInsn *i = j->i;
     unsigned es = i->size, bits = i->imm2 & 31, to = i->size2;
     bool general = i->imm2 & 16, is_unsigned = i->imm2 & 8;
-    if (es < 4 || i->imm2 >> 8 || (bits & 7) > FP_ROUND_CURRENT || (bits & 7) == FP_ROUND_AWAY || (is_unsigned && !jit_host.avx512))
+    if (es < 4 || i->imm2 >> 8 || (bits & 7) > FP_ROUND_CURRENT || (bits & 7) == FP_ROUND_AWAY ||
+        (is_unsigned && !jit_host.avx512))
         return false;
     Asm *a = &j->a;
     unsigned mode = bits & 7, original;

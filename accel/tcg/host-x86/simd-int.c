@@ -18,7 +18,8 @@ static const Simple simple[SIMD_ROWS] = {
 /* SMAX SMIN UMAX UMIN are in two maps. */
 static bool minmax(SimdRow row, unsigned es, VOp *o)
 {
-    static const uint8_t smax[3] = { 0x3c, 0xee, 0x3d }, smin[3] = { 0x38, 0xea, 0x39 }, umax[3] = { 0xde, 0x3e, 0x3f }, umin[3] = { 0xda, 0x3a, 0x3b };
+    static const uint8_t smax[3] = { 0x3c, 0xee, 0x3d }, smin[3] = { 0x38, 0xea, 0x39 }, umax[3] = { 0xde, 0x3e, 0x3f },
+                         umin[3] = { 0xda, 0x3a, 0x3b };
     if (es == 8)
         return false;
     unsigned n = log2_of(es);
@@ -142,7 +143,8 @@ static void concat(Jit *j, unsigned *a, unsigned *b) /* 8-byte operands: both be
     v_rr(j, V_LQDQ, X1, *a, *b);
     *a = *b = X1;
 }
-static void lanes_of_two(Jit *j, unsigned es, bool odd, unsigned d, unsigned a, unsigned b) /* d: not a, b unless es > 2; uses X3 */
+/* d: not a, b unless es > 2; uses X3 */
+static void lanes_of_two(Jit *j, unsigned es, bool odd, unsigned d, unsigned a, unsigned b)
 {
     switch (es) {
     case 1:
@@ -215,8 +217,13 @@ static bool emit_permute(Jit *j)
 }
 static bool emit_pairs(Jit *j)
 {
-    static const struct { uint16_t row, op; } of[] = { { SIMD_ADDP, SIMD_ADD }, { SIMD_SMAXP, SIMD_SMAX }, { SIMD_SMINP, SIMD_SMIN },
-                                                       { SIMD_UMAXP, SIMD_UMAX }, { SIMD_UMINP, SIMD_UMIN } };
+    static const struct {
+        uint16_t row, op;
+    } of[] = { { SIMD_ADDP, SIMD_ADD },
+               { SIMD_SMAXP, SIMD_SMAX },
+               { SIMD_SMINP, SIMD_SMIN },
+               { SIMD_UMAXP, SIMD_UMAX },
+               { SIMD_UMINP, SIMD_UMIN } };
     const IrInsn *i = j->i;
     unsigned es = i->size, k = 0;
     while (of[k].row != i->vec)
@@ -240,8 +247,13 @@ static bool emit_pairs(Jit *j)
 /* --- a lane for all: halves upon halves --- */
 static bool emit_across(Jit *j)
 {
-    static const struct { uint16_t row, op; } of[] = { { SIMD_ADDV, SIMD_ADD }, { SIMD_SMAXV, SIMD_SMAX }, { SIMD_SMINV, SIMD_SMIN },
-                                                       { SIMD_UMAXV, SIMD_UMAX }, { SIMD_UMINV, SIMD_UMIN } };
+    static const struct {
+        uint16_t row, op;
+    } of[] = { { SIMD_ADDV, SIMD_ADD },
+               { SIMD_SMAXV, SIMD_SMAX },
+               { SIMD_SMINV, SIMD_SMIN },
+               { SIMD_UMAXV, SIMD_UMAX },
+               { SIMD_UMINV, SIMD_UMIN } };
     const IrInsn *i = j->i;
     unsigned es = i->size, a = v_low(j, i->a, X1);
     if (i->vec == SIMD_UADDLV || i->vec == SIMD_SADDLV) {
@@ -319,7 +331,10 @@ static bool emit_unary_row(Jit *j)
         if (es == 4) {
             v_imm(j, V_PSHUFD, X0, 0, a, 0xb1);
         } else {
-            VConst c = es == 2 ? (in_group == 4 ? VC_REV32H : VC_REV64H) : in_group == 2 ? VC_REV16 : in_group == 4 ? VC_REV32 : VC_REV64;
+            VConst c = es == 2         ? (in_group == 4 ? VC_REV32H : VC_REV64H)
+                       : in_group == 2 ? VC_REV16
+                       : in_group == 4 ? VC_REV32
+                                       : VC_REV64;
             if (in_group > 8)
                 return false;
             v_op(j, V_PSHUFB, X0, a, v_const(c));
@@ -402,7 +417,8 @@ static bool emit_shift_imm(Jit *j)
     }
     default:
         shift_right(j, es, is_signed, X0, a, n);
-        if (row == SIMD_SRSHRI || row == SIMD_URSHRI || row == SIMD_SRSRAI || row == SIMD_URSRAI) { /* + the last bit that went out */
+        /* + the last bit that went out */
+        if (row == SIMD_SRSHRI || row == SIMD_URSHRI || row == SIMD_SRSRAI || row == SIMD_URSRAI) {
             if (es == 1) {
                 v_constant(j, X3, lanes64(1u << (n - 1), 1));
                 v_rr(j, V_AND, X2, a, X3);
@@ -571,16 +587,47 @@ bool emit_simd_int(Jit *j)
 {
     switch ((SimdRow)j->i->vec) {
     case SIMD_CMGE: case SIMD_CMHI: case SIMD_CMHS: case SIMD_CMTST: return emit_compare_row(j);
-    case SIMD_ZIP2: case SIMD_UZP1: case SIMD_UZP2: case SIMD_TRN1: case SIMD_TRN2: case SIMD_EXT: return emit_permute(j);
+    case SIMD_ZIP2:
+    case SIMD_UZP1:
+    case SIMD_UZP2:
+    case SIMD_TRN1:
+    case SIMD_TRN2:
+    case SIMD_EXT: return emit_permute(j);
     case SIMD_ADDP: case SIMD_SMAXP: case SIMD_SMINP: case SIMD_UMAXP: case SIMD_UMINP: return emit_pairs(j);
-    case SIMD_ADDV: case SIMD_SMAXV: case SIMD_SMINV: case SIMD_UMAXV: case SIMD_UMINV: case SIMD_SADDLV: case SIMD_UADDLV: return emit_across(j);
-    case SIMD_NEG: case SIMD_ABS: case SIMD_NOT: case SIMD_ORN: case SIMD_CNT: case SIMD_RBIT: case SIMD_REV: case SIMD_FABS: case SIMD_FNEG:
-        return emit_unary_row(j);
-    case SIMD_SHLI: case SIMD_SLI: case SIMD_SRI: case SIMD_SSHRI: case SIMD_USHRI: case SIMD_SRSHRI: case SIMD_URSHRI: case SIMD_SSRAI:
+    case SIMD_ADDV:
+    case SIMD_SMAXV:
+    case SIMD_SMINV:
+    case SIMD_UMAXV:
+    case SIMD_UMINV:
+    case SIMD_SADDLV:
+    case SIMD_UADDLV: return emit_across(j);
+    case SIMD_NEG:
+    case SIMD_ABS:
+    case SIMD_NOT:
+    case SIMD_ORN:
+    case SIMD_CNT:
+    case SIMD_RBIT:
+    case SIMD_REV:
+    case SIMD_FABS:
+    case SIMD_FNEG: return emit_unary_row(j);
+    case SIMD_SHLI:
+    case SIMD_SLI:
+    case SIMD_SRI:
+    case SIMD_SSHRI:
+    case SIMD_USHRI:
+    case SIMD_SRSHRI:
+    case SIMD_URSHRI:
+    case SIMD_SSRAI:
     case SIMD_USRAI: case SIMD_SRSRAI: case SIMD_URSRAI: return emit_shift_imm(j);
     case SIMD_SSHL: case SIMD_USHL: return emit_shift_reg(j);
     case SIMD_TBL: return emit_table(j);
-    case SIMD_BSL: case SIMD_MLA: case SIMD_MLS: case SIMD_SABD: case SIMD_UABD: case SIMD_SABA: case SIMD_UABA: return emit_three(j);
+    case SIMD_BSL:
+    case SIMD_MLA:
+    case SIMD_MLS:
+    case SIMD_SABD:
+    case SIMD_UABD:
+    case SIMD_SABA:
+    case SIMD_UABA: return emit_three(j);
     case SIMD_SQADD: case SIMD_UQADD: case SIMD_SQSUB: case SIMD_UQSUB: return emit_saturating(j);
     case SIMD_SQDMULH: case SIMD_SQRDMULH: return emit_doubling_high(j);
     default: return emit_one_op(j);

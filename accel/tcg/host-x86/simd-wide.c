@@ -26,12 +26,25 @@ static void widen(Jit *j, IrRef r, unsigned es, bool is_signed, bool high, unsig
 typedef enum WideKind { W_ADD = 1, W_SUB, W_MUL, W_DIFF, W_SHIFT } WideKind;
 typedef struct WideRow { uint8_t kind; bool is_signed, wide_a; int8_t sum; /* 1: c + ..., -1: c - ... */ } WideRow;
 static const WideRow wide_rows[SIMD_ROWS] = {
-    [SIMD_SADDL] = { W_ADD, true }, [SIMD_UADDL] = { W_ADD, false }, [SIMD_SSUBL] = { W_SUB, true }, [SIMD_USUBL] = { W_SUB, false },
-    [SIMD_SADDW] = { W_ADD, true, true }, [SIMD_UADDW] = { W_ADD, false, true }, [SIMD_SSUBW] = { W_SUB, true, true },
-    [SIMD_USUBW] = { W_SUB, false, true }, [SIMD_SMULL] = { W_MUL, true }, [SIMD_UMULL] = { W_MUL, false },
-    [SIMD_SMLAL] = { W_MUL, true, false, 1 }, [SIMD_UMLAL] = { W_MUL, false, false, 1 }, [SIMD_SMLSL] = { W_MUL, true, false, -1 },
-    [SIMD_UMLSL] = { W_MUL, false, false, -1 }, [SIMD_SABDL] = { W_DIFF, true }, [SIMD_UABDL] = { W_DIFF, false },
-    [SIMD_SABAL] = { W_DIFF, true, false, 1 }, [SIMD_UABAL] = { W_DIFF, false, false, 1 }, [SIMD_SSHLL] = { W_SHIFT, true },
+    [SIMD_SADDL] = { W_ADD, true },
+    [SIMD_UADDL] = { W_ADD, false },
+    [SIMD_SSUBL] = { W_SUB, true },
+    [SIMD_USUBL] = { W_SUB, false },
+    [SIMD_SADDW] = { W_ADD, true, true },
+    [SIMD_UADDW] = { W_ADD, false, true },
+    [SIMD_SSUBW] = { W_SUB, true, true },
+    [SIMD_USUBW] = { W_SUB, false, true },
+    [SIMD_SMULL] = { W_MUL, true },
+    [SIMD_UMULL] = { W_MUL, false },
+    [SIMD_SMLAL] = { W_MUL, true, false, 1 },
+    [SIMD_UMLAL] = { W_MUL, false, false, 1 },
+    [SIMD_SMLSL] = { W_MUL, true, false, -1 },
+    [SIMD_UMLSL] = { W_MUL, false, false, -1 },
+    [SIMD_SABDL] = { W_DIFF, true },
+    [SIMD_UABDL] = { W_DIFF, false },
+    [SIMD_SABAL] = { W_DIFF, true, false, 1 },
+    [SIMD_UABAL] = { W_DIFF, false, false, 1 },
+    [SIMD_SSHLL] = { W_SHIFT, true },
     [SIMD_USHLL] = { W_SHIFT, false },
 };
 
@@ -58,7 +71,10 @@ static bool emit_wide(Jit *j)
         v_op(j, VOP(1, 2, 0x1c + log2_of(to), NO_EVEX), X0, 0, loc_reg(X0));
         break;
     case W_MUL: {
-        VOp mul = es == 1 ? VOP(1, 1, 0xd5, 0) : es == 2 ? VOP(1, 2, 0x40, 0) : r->is_signed ? VOP(1, 2, 0x28, NO_EVEX) : VOP(1, 1, 0xf4, NO_EVEX);
+        VOp mul = es == 1        ? VOP(1, 1, 0xd5, 0)
+                  : es == 2      ? VOP(1, 2, 0x40, 0)
+                  : r->is_signed ? VOP(1, 2, 0x28, NO_EVEX)
+                                 : VOP(1, 1, 0xf4, NO_EVEX);
         v_rr(j, mul, X0, X0, X1);
         break;
     }
@@ -145,8 +161,8 @@ static bool emit_narrow_saturating(Jit *j)
         return false;
     unsigned a = v_low(j, i->a, X1);
     flags_clobber(j);
-    bool to_signed = row == SIMD_SQXTN || row == SIMD_SQSHRN || row == SIMD_SQRSHRN, from_unsigned = row == SIMD_UQXTN || row == SIMD_UQSHRN ||
-         row == SIMD_UQRSHRN;
+    bool to_signed = row == SIMD_SQXTN || row == SIMD_SQSHRN || row == SIMD_SQRSHRN,
+         from_unsigned = row == SIMD_UQXTN || row == SIMD_UQSHRN || row == SIMD_UQRSHRN;
     if (i->imm2 >> 1) {
         bool round = row == SIMD_SQRSHRN || row == SIMD_UQRSHRN || row == SIMD_SQRSHRUN;
         shift_for_narrow(j, 2 * es, !from_unsigned, round, a, (unsigned)(i->imm2 >> 1));
@@ -158,7 +174,9 @@ static bool emit_narrow_saturating(Jit *j)
     } else {
         v_mov(j, X0, a);
     }
-    VOp pack = to_signed ? VOP(1, 1, es == 1 ? 0x63 : 0x6b, NO_EVEX) : es == 1 ? VOP(1, 1, 0x67, NO_EVEX) : VOP(1, 2, 0x2b, NO_EVEX);
+    VOp pack = to_signed ? VOP(1, 1, es == 1 ? 0x63 : 0x6b, NO_EVEX)
+               : es == 1 ? VOP(1, 1, 0x67, NO_EVEX)
+                         : VOP(1, 2, 0x2b, NO_EVEX);
     v_rr(j, pack, X0, X0, X0);
     v_op(j, extend_op(es, to_signed), X3, 0, loc_reg(X0));
     v_rr(j, V_XOR, X3, X3, a);
@@ -226,7 +244,14 @@ bool emit_simd_narrow_wide(Jit *j)
 {
     switch ((SimdRow)j->i->vec) {
     case SIMD_XTN: case SIMD_SHRN: case SIMD_RSHRN: case SIMD_ADDHN: case SIMD_SUBHN: return emit_narrow(j);
-    case SIMD_SQXTN: case SIMD_UQXTN: case SIMD_SQXTUN: case SIMD_SQSHRN: case SIMD_UQSHRN: case SIMD_SQRSHRN: case SIMD_UQRSHRN: case SIMD_SQSHRUN:
+    case SIMD_SQXTN:
+    case SIMD_UQXTN:
+    case SIMD_SQXTUN:
+    case SIMD_SQSHRN:
+    case SIMD_UQSHRN:
+    case SIMD_SQRSHRN:
+    case SIMD_UQRSHRN:
+    case SIMD_SQSHRUN:
     case SIMD_SQRSHRUN: return emit_narrow_saturating(j);
     case SIMD_SADDLP: case SIMD_UADDLP: case SIMD_SADALP: case SIMD_UADALP: return emit_pair_sums(j);
     case SIMD_SDOT: case SIMD_UDOT: case SIMD_USDOT: return emit_dot(j);

@@ -56,7 +56,10 @@ void v_op(Jit *j, VOp o, unsigned d, unsigned a, Loc b)
     g_assert(o.ew != NO_EVEX);
     op_evex(&j->a, o.pp, o.map, o.op, (unsigned)o.ew, d, a, b);
 }
-void v_evex(Jit *j, VOp o, unsigned d, unsigned a, Loc b) { op_evex(&j->a, o.pp, o.map, o.op, (unsigned)o.ew, d, a, b); }
+void v_evex(Jit *j, VOp o, unsigned d, unsigned a, Loc b)
+{
+    op_evex(&j->a, o.pp, o.map, o.op, (unsigned)o.ew, d, a, b);
+}
 
 void v_mov(Jit *j, unsigned d, unsigned s)
 {
@@ -157,19 +160,33 @@ Loc v_const(VConst c) { return vcpu_loc(VOFF(host_const) + 16 * (int32_t)c); }
 void jit_vcpu_init(Vcpu *v)
 {
     static const uint64_t k[VC_COUNT][2] = {
-        [VC_ABS4] = { 0x7fffffff7fffffff, 0x7fffffff7fffffff }, [VC_ABS8] = { INT64_MAX, INT64_MAX },
-        [VC_SIGN4] = { 0x8000000080000000, 0x8000000080000000 }, [VC_SIGN8] = { UINT64_C(1) << 63, UINT64_C(1) << 63 },
-        [VC_MIN4] = { 0x0080000000800000, 0x0080000000800000 }, [VC_MIN8] = { UINT64_C(1) << 52, UINT64_C(1) << 52 },
-        [VC_LOW1] = { 0xff, 0 }, [VC_LOW2] = { 0xffff, 0 }, [VC_LOW4] = { 0xffffffff, 0 },
-        [VC_B1] = { 0x0101010101010101, 0x0101010101010101 }, [VC_W1] = { 0x0001000100010001, 0x0001000100010001 },
-        [VC_B0F] = { 0x0f0f0f0f0f0f0f0f, 0x0f0f0f0f0f0f0f0f }, [VC_W00FF] = { 0x00ff00ff00ff00ff, 0x00ff00ff00ff00ff },
-        [VC_D0000FFFF] = { 0x0000ffff0000ffff, 0x0000ffff0000ffff }, [VC_B70] = { 0x7070707070707070, 0x7070707070707070 },
-        [VC_B10] = { 0x1010101010101010, 0x1010101010101010 }, [VC_B20] = { 0x2020202020202020, 0x2020202020202020 },
-        [VC_B30] = { 0x3030303030303030, 0x3030303030303030 }, [VC_POPCOUNT] = { 0x0302020102010100, 0x0403030203020201 },
-        [VC_RBIT_LOW] = { 0xe060a020c0408000, 0xf070b030d0509010 }, [VC_RBIT_HIGH] = { 0x0e060a020c040800, 0x0f070b030d050901 },
-        [VC_REV16] = { 0x0607040502030001, 0x0e0f0c0d0a0b0809 }, [VC_REV32] = { 0x0405060700010203, 0x0c0d0e0f08090a0b },
-        [VC_REV64] = { 0x0001020304050607, 0x08090a0b0c0d0e0f }, [VC_REV32H] = { 0x0504070601000302, 0x0d0c0f0e09080b0a },
-        [VC_REV64H] = { 0x0100030205040706, 0x09080b0a0d0c0f0e }, [VC_W8000] = { 0x8000800080008000, 0x8000800080008000 },
+        [VC_ABS4] = { 0x7fffffff7fffffff, 0x7fffffff7fffffff },
+        [VC_ABS8] = { INT64_MAX, INT64_MAX },
+        [VC_SIGN4] = { 0x8000000080000000, 0x8000000080000000 },
+        [VC_SIGN8] = { UINT64_C(1) << 63, UINT64_C(1) << 63 },
+        [VC_MIN4] = { 0x0080000000800000, 0x0080000000800000 },
+        [VC_MIN8] = { UINT64_C(1) << 52, UINT64_C(1) << 52 },
+        [VC_LOW1] = { 0xff, 0 },
+        [VC_LOW2] = { 0xffff, 0 },
+        [VC_LOW4] = { 0xffffffff, 0 },
+        [VC_B1] = { 0x0101010101010101, 0x0101010101010101 },
+        [VC_W1] = { 0x0001000100010001, 0x0001000100010001 },
+        [VC_B0F] = { 0x0f0f0f0f0f0f0f0f, 0x0f0f0f0f0f0f0f0f },
+        [VC_W00FF] = { 0x00ff00ff00ff00ff, 0x00ff00ff00ff00ff },
+        [VC_D0000FFFF] = { 0x0000ffff0000ffff, 0x0000ffff0000ffff },
+        [VC_B70] = { 0x7070707070707070, 0x7070707070707070 },
+        [VC_B10] = { 0x1010101010101010, 0x1010101010101010 },
+        [VC_B20] = { 0x2020202020202020, 0x2020202020202020 },
+        [VC_B30] = { 0x3030303030303030, 0x3030303030303030 },
+        [VC_POPCOUNT] = { 0x0302020102010100, 0x0403030203020201 },
+        [VC_RBIT_LOW] = { 0xe060a020c0408000, 0xf070b030d0509010 },
+        [VC_RBIT_HIGH] = { 0x0e060a020c040800, 0x0f070b030d050901 },
+        [VC_REV16] = { 0x0607040502030001, 0x0e0f0c0d0a0b0809 },
+        [VC_REV32] = { 0x0405060700010203, 0x0c0d0e0f08090a0b },
+        [VC_REV64] = { 0x0001020304050607, 0x08090a0b0c0d0e0f },
+        [VC_REV32H] = { 0x0504070601000302, 0x0d0c0f0e09080b0a },
+        [VC_REV64H] = { 0x0100030205040706, 0x09080b0a0d0c0f0e },
+        [VC_W8000] = { 0x8000800080008000, 0x8000800080008000 },
         [VC_D80000000] = { 0x8000000080000000, 0x8000000080000000 },
     };
     G_STATIC_ASSERT(sizeof k <= sizeof v->host_const);
@@ -210,7 +227,10 @@ void v_step(Jit *j)
     j->native = 0;
 }
 
-void v_cold(Jit *j, uint8_t *jcc) { add_cold(j, (Cold){ .kind = COLD_SIMD, .from = jcc, .insn = j->i, .back = j->a.p }); }
+void v_cold(Jit *j, uint8_t *jcc)
+{
+    add_cold(j, (Cold){ .kind = COLD_SIMD, .from = jcc, .insn = j->i, .back = j->a.p });
+}
 
 /* The registers of the hot part live on, also those of a checked range. */
 void cold_simd(Jit *j, Cold *c)
@@ -345,7 +365,10 @@ static bool emit_insert(Jit *j)
     unsigned es = i->size, t = direct_home(i->d, 16), b = v_in(j, i->b, X1);
     if (i->vec == SIMD_INSG) {
         Loc l = loc_of(j, i->a);
-        VOp o = es == 1 ? VOP(1, 3, 0x20, 0) : es == 2 ? VOP(1, 1, 0xc4, 0) : es == 4 ? VOP(1, 3, 0x22, 0) : VOPW(1, 3, 0x22, 1);
+        VOp o = es == 1   ? VOP(1, 3, 0x20, 0)
+                : es == 2 ? VOP(1, 1, 0xc4, 0)
+                : es == 4 ? VOP(1, 3, 0x22, 0)
+                          : VOPW(1, 3, 0x22, 1);
         v_op(j, o, t, b, l);
         e8(&j->a, (unsigned)i->imm2);
         v_put(j, i->d, t, 16);
@@ -426,8 +449,8 @@ void emit_simd(Jit *j)
     if (j->done && j->done == j->k)
         return;
     bool slow = !jit_host.avx2 || i->flags & (IR_FP_SLOW | IR_FP_STANDARD | IR_BE) || i->size2 > 16;
-    if (!slow && (emit_simd_move(j) || emit_simd_int(j) || emit_simd_narrow_wide(j) || emit_simd_fp(j) || emit_simd_fp_convert(j) ||
-                  emit_simd_crypto(j)))
+    if (!slow && (emit_simd_move(j) || emit_simd_int(j) || emit_simd_narrow_wide(j) || emit_simd_fp(j) ||
+                  emit_simd_fp_convert(j) || emit_simd_crypto(j)))
         return;
     v_step(j);
 }

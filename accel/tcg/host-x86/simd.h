@@ -9,7 +9,10 @@
 /* Scratch registers of the present op; the rest are homes. */
 enum { X0 = 15, X1 = 14, X2 = 13, X3 = 12, LOW_HOMES = 12 };
 
-/* An instruction: prefix (0, 1 = 66, 2 = F3, 3 = F2), map (1 = 0F, 2 = 0F38, 3 = 0F3A), VEX.W, EVEX.W (NO_EVEX: there is no such form). */
+/*
+ * An instruction: prefix (0, 1 = 66, 2 = F3, 3 = F2), map (1 = 0F, 2 = 0F38, 3 = 0F3A), VEX.W, EVEX.W (NO_EVEX: there
+ * is no such form).
+ */
 typedef struct VOp { uint8_t pp, map, op, w; int8_t ew; } VOp;
 enum { NO_EVEX = -1 };
 #define VOP(pp, map, op, ew) ((VOp){ pp, map, op, 0, ew })
@@ -30,16 +33,44 @@ unsigned v_low(Jit *j, IrRef r, unsigned room);     /* one of the first 16 */
 unsigned v_masked(Jit *j, IrRef r, unsigned bytes, unsigned room); /* with zeros above `bytes` (not a home then) */
 void v_put(Jit *j, IrRef d, unsigned t, unsigned bytes); /* t, with zeros above `bytes`, into d */
 void v_constant(Jit *j, unsigned d, uint64_t v);    /* both halves; needs a general scratch register */
-void v_cold(Jit *j, uint8_t *jcc);                  /* that jump leads to the portable function, which comes back here: call it last */
+/* that jump leads to the portable function, which comes back here: call it last */
+void v_cold(Jit *j, uint8_t *jcc);
 void v_step(Jit *j);                                /* the op by its portable function */
 static inline void v_zero(Jit *j, unsigned d) { v_rr(j, VOP(1, 1, 0xef, NO_EVEX), d, d, d); }
 static inline void v_ones(Jit *j, unsigned d) { v_rr(j, VOP(1, 1, 0x76, NO_EVEX), d, d, d); }
 
 /* Constants in Vcpu.host_const: 16 bytes each. */
-typedef enum VConst { VC_ABS4, VC_ABS8, VC_SIGN4, VC_SIGN8, VC_MIN4, VC_MIN8, VC_LOW1, VC_LOW2, VC_LOW4, VC_B1, VC_W1, VC_B0F,
-        VC_W00FF, VC_D0000FFFF, VC_B70, VC_B10,
-                      VC_B20, VC_B30, VC_POPCOUNT, VC_RBIT_LOW, VC_RBIT_HIGH, VC_REV16, VC_REV32, VC_REV64, VC_REV32H, VC_REV64H, VC_W8000,
-                      VC_D80000000, VC_COUNT } VConst;
+typedef enum VConst {
+    VC_ABS4,
+    VC_ABS8,
+    VC_SIGN4,
+    VC_SIGN8,
+    VC_MIN4,
+    VC_MIN8,
+    VC_LOW1,
+    VC_LOW2,
+    VC_LOW4,
+    VC_B1,
+    VC_W1,
+    VC_B0F,
+    VC_W00FF,
+    VC_D0000FFFF,
+    VC_B70,
+    VC_B10,
+    VC_B20,
+    VC_B30,
+    VC_POPCOUNT,
+    VC_RBIT_LOW,
+    VC_RBIT_HIGH,
+    VC_REV16,
+    VC_REV32,
+    VC_REV64,
+    VC_REV32H,
+    VC_REV64H,
+    VC_W8000,
+    VC_D80000000,
+    VC_COUNT
+} VConst;
 Loc v_const(VConst c);
 
 /* Each tells whether it has emitted the op; false: nothing has been emitted. */
@@ -68,7 +99,8 @@ static inline void v_shift_bytes_right(Jit *j, unsigned d, unsigned s, unsigned 
     e8(&j->a, n);
 }
 enum { SHIFT_RIGHT = 2, SHIFT_ARITHMETIC = 4, SHIFT_LEFT = 6 };
-static inline void v_shift(Jit *j, unsigned kind, unsigned es, unsigned d, unsigned s, unsigned n) /* es 2, 4, 8 (not arithmetic); < 16 */
+/* es 2, 4, 8 (not arithmetic); < 16 */
+static inline void v_shift(Jit *j, unsigned kind, unsigned es, unsigned d, unsigned s, unsigned n)
 {
     v_op(j, VOP(1, 1, 0x70 | log2_of(es), NO_EVEX), kind, d, loc_reg(s));
     e8(&j->a, n);

@@ -39,8 +39,8 @@ void jit_retry_ranges(int64_t now)
 }
 
 /*
- * The range of a shared check is not plain RAM of one page, or would not hold over this access: take the variant without
- * ranges, and for longer when it happens often.
+ * The range of a shared check is not plain RAM of one page, or would not hold over this access: take the variant
+ * without ranges, and for longer when it happens often.
  */
 static int leave_run(Vcpu *v, CallSite *s)
 {
@@ -66,7 +66,9 @@ static const TlbEntry *entry_or_unwind(Vcpu *v, uint64_t va, bool write, unsigne
     return e;
 }
 
-/* A store into the block that does it would change code that is being executed: the interpreter does that instruction. */
+/*
+ * A store into the block that does it would change code that is being executed: the interpreter does that instruction.
+ */
 static bool hits_own_block(const CallSite *s, const TlbEntry *e, uint64_t va, unsigned size)
 {
     return s->write && e->ram != NO_PAGE && page_is_code(e->ram) &&
@@ -156,7 +158,8 @@ int jit_slow_full(Vcpu *v)
         v->slow[1] = (uintptr_t)e->host;
         return SLOW_DONE;
     }
-    if (s->run || (s->after_run && !code)) /* a device may change the memory map, and others may translate from the range meanwhile */
+    /* a device may change the memory map, and others may translate from the range meanwhile */
+    if (s->run || (s->after_run && !code))
         return leave_run(v, s);
     if (!code)
         return by_bounce_buffer(v, s, va);
@@ -206,8 +209,10 @@ static LazyFlags site_lazy(const Vcpu *v, const SiteFlags *s)
 {
     if (in_memory(s))
         return v->fl;
-    return (LazyFlags){ .dst = site_value(v, s->dst_kind, s->dst_off, s->imm), .src = site_value(v, s->src_kind, s->src_off, s->imm),
-                        .src2 = s->src2, .op = s->op };
+    return (LazyFlags){ .dst = site_value(v, s->dst_kind, s->dst_off, s->imm),
+                        .src = site_value(v, s->src_kind, s->src_off, s->imm),
+                        .src2 = s->src2,
+                        .op = s->op };
 }
 
 void jit_sync(Vcpu *v)

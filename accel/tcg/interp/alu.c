@@ -18,7 +18,10 @@ static uint64_t lazy(Alu *x, FlagOp op, uint64_t r, uint64_t src, uint64_t src2)
     return r;
 }
 static unsigned carry_in(const Alu *x) { return flags_eval(x->f) & FLAG_C; }
-static void explicit_flags(Alu *x, uint32_t bits) { *x->f = (LazyFlags){ .dst = bits, .op = LAZY_OP(FLAGS_EXPLICIT, 4) }; }
+static void explicit_flags(Alu *x, uint32_t bits)
+{
+    *x->f = (LazyFlags){ .dst = bits, .op = LAZY_OP(FLAGS_EXPLICIT, 4) };
+}
 /* Replace C and, by the sign rule of rotates, O. */
 static void rotate_flags(Alu *x, bool c, bool o)
 {
@@ -122,8 +125,9 @@ static uint64_t mul(Alu *x)
 /* TZCNT, LZCNT: C = source zero, Z = result zero. */
 static uint64_t count_zeros(Alu *x)
 {
-    uint64_t r = !x->a ? x->bits
-                 : x->i->op == IR_TZCNT ? (uint64_t)__builtin_ctzll(x->a) : (uint64_t)__builtin_clzll(x->a) - (64 - x->bits);
+    uint64_t r = !x->a                  ? x->bits
+                 : x->i->op == IR_TZCNT ? (uint64_t)__builtin_ctzll(x->a)
+                                        : (uint64_t)__builtin_clzll(x->a) - (64 - x->bits);
     explicit_flags(x, (x->a ? 0 : FLAG_C) | (r ? 0 : FLAG_Z));
     return r;
 }

@@ -62,7 +62,9 @@ void interp_write(Vcpu *v, const IrInsn *i, IrRef r, unsigned size, uint64_t val
         break;
     }
     case IR_KIND_GH: v->g[ir_num(r)] = (v->g[ir_num(r)] & ~UINT64_C(0xff00)) | (value & 0xff) << 8; break;
-    case IR_KIND_MEM: guest_store(v, access_address(v, i, ACCESS_WRITE), size, swapped(i, value & mask, size), i->m.bank); break;
+    case IR_KIND_MEM:
+        guest_store(v, access_address(v, i, ACCESS_WRITE), size, swapped(i, value & mask, size), i->m.bank);
+        break;
     default: break;
     }
 }
@@ -169,7 +171,8 @@ static void divide(Vcpu *v, const IrInsn *i)
     unsigned size = i->size, bits = 8 * size;
     uint64_t b = interp_read(v, i, i->b, size), q, r;
     unsigned __int128 a = size == 1 ? interp_read(v, i, i->a, 2)
-                                    : (unsigned __int128)interp_read(v, i, i->c, size) << bits | interp_read(v, i, i->a, size);
+                                    : (unsigned __int128)interp_read(v, i, i->c, size) << bits |
+                                          interp_read(v, i, i->a, size);
     if (!b)
         divide_error(v);
     if (i->op == IR_DIVU) {
@@ -207,7 +210,8 @@ static void scan(Vcpu *v, const IrInsn *i)
 {
     uint64_t a = interp_read(v, i, i->a, i->size);
     if (a)
-        interp_write(v, i, i->d, i->size, i->op == IR_BSF ? (uint64_t)__builtin_ctzll(a) : 63u - (uint64_t)__builtin_clzll(a));
+        interp_write(v, i, i->d, i->size,
+                     i->op == IR_BSF ? (uint64_t)__builtin_ctzll(a) : 63u - (uint64_t)__builtin_clzll(a));
     if (i->flags & IR_SETF)
         flags_set_explicit(v, a ? 0 : FLAG_Z);
 }
@@ -230,7 +234,8 @@ static void xchg(Vcpu *v, const IrInsn *i)
 static uint64_t add_big_endian(Vcpu *v, const IrInsn *i, uint64_t va, uint64_t a)
 {
     uint64_t old = guest_load(v, va, i->size, i->m.bank); /* as it stands in memory */
-    while (!guest_cmpxchg(v, va, i->size, &old, swapped(i, (swapped(i, old, i->size) + a) & bits_mask(8 * i->size), i->size), i->m.bank))
+    while (!guest_cmpxchg(v, va, i->size, &old,
+                          swapped(i, (swapped(i, old, i->size) + a) & bits_mask(8 * i->size), i->size), i->m.bank))
         continue;
     return swapped(i, old, i->size);
 }
@@ -245,7 +250,8 @@ static void xadd(Vcpu *v, const IrInsn *i)
 static void cmpxchg(Vcpu *v, const IrInsn *i)
 {
     unsigned size = i->size;
-    uint64_t va = access_address(v, i, ACCESS_WRITE), expected = interp_read(v, i, i->d, size), old = swapped(i, expected, size);
+    uint64_t va = access_address(v, i, ACCESS_WRITE), expected = interp_read(v, i, i->d, size),
+             old = swapped(i, expected, size);
     bool ok = guest_cmpxchg(v, va, size, &old, swapped(i, interp_read(v, i, i->a, size), size), i->m.bank);
     old = swapped(i, old, size);
     if (!ok)
@@ -280,7 +286,9 @@ static void conditional_compare(Vcpu *v, const IrInsn *i)
     else if (i->op == IR_CCMP)
         v->fl = (LazyFlags){ .dst = a, .src = b, .op = LAZY_OP(FLAGS_CMP, i->size) };
     else
-        v->fl = (LazyFlags){ .dst = (a + b) & bits_mask(8 * i->size), .src = b, .op = LAZY_OP(FLAGS_ADD | FLAGS_NOTC, i->size) };
+        v->fl = (LazyFlags){ .dst = (a + b) & bits_mask(8 * i->size),
+                             .src = b,
+                             .op = LAZY_OP(FLAGS_ADD | FLAGS_NOTC, i->size) };
 }
 
 static void set_nz(Vcpu *v, const IrInsn *i)

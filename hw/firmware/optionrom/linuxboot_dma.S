@@ -15,7 +15,9 @@
     LOAD_PIECE KERNEL
     LOAD_PIECE CMDLINE
 
-    /* The initrd goes where the host said, or lower when the BIOS keeps more of the top of RAM than the host thought. */
+    /*
+     * The initrd goes where the host said, or lower when the BIOS keeps more of the top of RAM than the host thought.
+     */
     movw $FW_CFG_INITRD_SIZE, %ax
     call fw_read32
     movl %eax, %ecx

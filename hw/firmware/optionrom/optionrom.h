@@ -28,8 +28,8 @@ FW_CFG_DMA_SELECT = 0x08
 
 /*
  * Expansion ROM header (PCI Firmware Specification 3.0, 5.2) and Plug and Play expansion header (Plug and Play BIOS
- * Specification 1.0A, 3.2). Length and checksums are filled in by the build (scripts/rom2c.py). The BIOS far-calls +3 once;
- * the bootstrap entry vector is what it offers as a boot device.
+ * Specification 1.0A, 3.2). Length and checksums are filled in by the build (scripts/rom2c.py). The BIOS far-calls +3
+ * once; the bootstrap entry vector is what it offers as a boot device.
  */
 .macro ROM_HEADER product
 _start:
@@ -84,7 +84,10 @@ boot:
  */
 .macro ROM_ROUTINES
 
-/* Read %ecx bytes of key %ax from its start to physical address %edi. Keeps all registers but flags; fails into `broken`. */
+/*
+ * Read %ecx bytes of key %ax from its start to physical address %edi. Keeps all registers but flags; fails into
+ * `broken`.
+ */
 fw_read:
     testl %ecx, %ecx
     jz 9f

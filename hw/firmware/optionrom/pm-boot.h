@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boot a kernel that wants to start in flat protected mode (multiboot, PVH). The pieces in fw_cfg: KERNEL (the image), INITRD
- * (the modules), SETUP (the information structure with all it points to, in low memory), KERNEL_ENTRY. This code adds what
- * only the BIOS knows: the memory map and, for PVH, the place of the ACPI tables.
+ * Boot a kernel that wants to start in flat protected mode (multiboot, PVH). The pieces in fw_cfg: KERNEL (the image),
+ * INITRD (the modules), SETUP (the information structure with all it points to, in low memory), KERNEL_ENTRY. This
+ * code adds what only the BIOS knows: the memory map and, for PVH, the place of the ACPI tables.
  */
 
 #pragma once
@@ -13,8 +13,8 @@
 #define SEL_DATA 0x10
 
 /*
- * Ask the BIOS for its memory map into MAP_AT: entries of `stride` bytes with the 20 bytes of E820 at `skip`. Afterwards
- * %di is the end of the map.
+ * Ask the BIOS for its memory map into MAP_AT: entries of `stride` bytes with the 20 bytes of E820 at `skip`.
+ * Afterwards %di is the end of the map.
  */
 .macro READ_E820 stride, skip
     xorw %ax, %ax

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Exception entry with late arrival, return with tail-chaining, stack frames, lockup (DDI 0553, B3.18-B3.25; DDI 0403, B1.5). */
+/*
+ * Exception entry with late arrival, return with tail-chaining, stack frames, lockup (DDI 0553, B3.18-B3.25; DDI 0403,
+ * B1.5).
+ */
 #include "accel/tcg/softmmu.h"
 #include "base/log.h"
 #include "base/symbols.h"
@@ -41,7 +44,8 @@ void arm_m_frame_write(ArmM *m, ArmMFrame *f, uint32_t addr, const uint32_t *wor
 {
     MemAttrs attrs = { .cpu = m->c->v.index & 0xffff, .secure = f->secure, .user = !f->privileged };
     for (unsigned i = 0; i < n && !f->failed; i++, addr += 4) {
-        if (frame_check(m, f, addr, true) && as_store(m->c->v.as, arm_m_bus_address(m, addr), 4, words[i], attrs) != MEM_OK)
+        if (frame_check(m, f, addr, true) &&
+            as_store(m->c->v.as, arm_m_bus_address(m, addr), 4, words[i], attrs) != MEM_OK)
             arm_m_frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
     }
 }
@@ -51,7 +55,8 @@ void arm_m_frame_read(ArmM *m, ArmMFrame *f, uint32_t addr, uint32_t *words, uns
     MemAttrs attrs = { .cpu = m->c->v.index & 0xffff, .secure = f->secure, .user = !f->privileged };
     for (unsigned i = 0; i < n && !f->failed; i++, addr += 4) {
         uint64_t value = 0;
-        if (frame_check(m, f, addr, false) && as_load(m->c->v.as, arm_m_bus_address(m, addr), 4, &value, attrs) != MEM_OK)
+        if (frame_check(m, f, addr, false) &&
+            as_load(m->c->v.as, arm_m_bus_address(m, addr), 4, &value, attrs) != MEM_OK)
             arm_m_frame_fault(m, f, M_EXC_BUS, f->bus, false, addr);
         words[i] = (uint32_t)value;
     }
@@ -59,8 +64,12 @@ void arm_m_frame_read(ArmM *m, ArmMFrame *f, uint32_t addr, uint32_t *words, uns
 
 static ArmMFrame stacking(ArmM *m)
 {
-    return (ArmMFrame){ .secure = m->secure, .privileged = arm_m_privileged(m), .neg = arm_m_negative_priority(m), .mm = MMFSR_MSTKERR,
-                        .bus = BFSR_STKERR, .sec = SFSR_AUVIOL };
+    return (ArmMFrame){ .secure = m->secure,
+                        .privileged = arm_m_privileged(m),
+                        .neg = arm_m_negative_priority(m),
+                        .mm = MMFSR_MSTKERR,
+                        .bus = BFSR_STKERR,
+                        .sec = SFSR_AUVIOL };
 }
 
 /* --- synchronous faults --- */
@@ -121,8 +130,9 @@ void arm_m_lockup(ArmM *m, const char *why)
     Vcpu *v = &m->c->v;
     g_autofree char *at = symbols_describe((uint32_t)v->pc);
     if (!m->lockup) {
-        warn_reportf("CPU %u: lockup at pc %s: %s (CFSR 0x%08x HFSR 0x%08x BFAR 0x%08x MMFAR 0x%08x, exception %u)", v->index, at, why,
-                     m->b[m->secure].cfsr | (m->b[M_NS].cfsr & CFSR_BUS), m->hfsr, m->bfar, m->b[m->secure].mmfar, m->exc);
+        warn_reportf("CPU %u: lockup at pc %s: %s (CFSR 0x%08x HFSR 0x%08x BFAR 0x%08x MMFAR 0x%08x, exception %u)",
+                     v->index, at, why, m->b[m->secure].cfsr | (m->b[M_NS].cfsr & CFSR_BUS), m->hfsr, m->bfar,
+                     m->b[m->secure].mmfar, m->exc);
         if (semihost_config.enabled)
             machine_request_exit(1);
         else
@@ -174,8 +184,8 @@ static void push_stack(ArmM *m, uint32_t return_pc)
     }
     g[ARM_R13] = frame;
     ArmMFrame f = stacking(m);
-    const uint32_t words[8] = { (uint32_t)g[0], (uint32_t)g[1], (uint32_t)g[2], (uint32_t)g[3], (uint32_t)g[12], (uint32_t)g[14],
-                                return_pc, xpsr };
+    const uint32_t words[8] = { (uint32_t)g[0],  (uint32_t)g[1],  (uint32_t)g[2], (uint32_t)g[3],
+                                (uint32_t)g[12], (uint32_t)g[14], return_pc,      xpsr };
     arm_m_frame_write(m, &f, frame, words, 8);
     if (!fp)
         return;
@@ -193,7 +203,8 @@ static void push_callee(ArmM *m, uint32_t lr)
 {
     ArmCpu *c = m->c;
     bool psp = lr & EXC_RETURN_MODE && m->b[M_S].control & CONTROL_SPSEL;
-    uint32_t sp = arm_m_get_sp(m, true, psp), frame = sp - M_FRAME_CALLEE, limit = psp ? m->b[M_S].psplim : m->b[M_S].msplim;
+    uint32_t sp = arm_m_get_sp(m, true, psp), frame = sp - M_FRAME_CALLEE,
+             limit = psp ? m->b[M_S].psplim : m->b[M_S].msplim;
     uint32_t words[10] = { M_FRAME_INTEGRITY | !!(lr & EXC_RETURN_FTYPE), 0 };
     for (unsigned i = 0; i < 8; i++)
         words[2 + i] = (uint32_t)c->v.g[4 + i];
@@ -203,7 +214,9 @@ static void push_callee(ArmM *m, uint32_t lr)
         return;
     }
     arm_m_set_sp(m, true, psp, frame);
-    ArmMFrame f = { .secure = true, .neg = arm_m_negative_priority(m), .mm = MMFSR_MSTKERR, .bus = BFSR_STKERR, .sec = SFSR_AUVIOL };
+    ArmMFrame f = {
+        .secure = true, .neg = arm_m_negative_priority(m), .mm = MMFSR_MSTKERR, .bus = BFSR_STKERR, .sec = SFSR_AUVIOL
+    };
     f.privileged = !(lr & EXC_RETURN_MODE) || !(m->b[M_S].control & CONTROL_NPRIV);
     arm_m_frame_write(m, &f, frame, words, 10);
 }
@@ -274,7 +287,10 @@ static void start_handler(ArmM *m, unsigned exc, bool secure, uint32_t vector, u
                c->has.m_security ? secure ? " (S)" : " (NS)" : "", vector, lr, (uint32_t)c->v.g[ARM_R13]);
 }
 
-/* The frame lies on the stack: take what has the highest priority now, which a fault or a late arrival may have changed. */
+/*
+ * The frame lies on the stack: take what has the highest priority now, which a fault or a late arrival may have
+ * changed.
+ */
 static void take_best(ArmM *m, uint32_t lr, bool chained)
 {
     for (unsigned tries = 0; tries < 4; tries++) {
@@ -341,12 +357,15 @@ static void map_sync(const ArmM *m, const ArmEvent *e, unsigned *exc, uint32_t *
 
 static const char *why_lockup(unsigned exc, uint32_t bits)
 {
-    static const char *const names[] = { [M_EXC_HARD] = "a HardFault", [M_EXC_MEM] = "a MemManage fault", [M_EXC_BUS] = "a BusFault",
-                                         [M_EXC_USAGE] = "a UsageFault", [M_EXC_SECURE] = "a SecureFault", [M_EXC_SVC] = "an SVC" };
+    static const char *const names[] = {
+        [M_EXC_HARD] = "a HardFault",   [M_EXC_MEM] = "a MemManage fault", [M_EXC_BUS] = "a BusFault",
+        [M_EXC_USAGE] = "a UsageFault", [M_EXC_SECURE] = "a SecureFault",  [M_EXC_SVC] = "an SVC"
+    };
     if (exc == M_EXC_HARD && bits & HFSR_DEBUGEVT)
         return "a BKPT without a debugger at the priority of HardFault or above";
     static __thread char text[96];
-    g_snprintf(text, sizeof text, "%s at the priority of HardFault or above", exc < ARRAY_LEN(names) && names[exc] ? names[exc] : "a fault");
+    g_snprintf(text, sizeof text, "%s at the priority of HardFault or above",
+               exc < ARRAY_LEN(names) && names[exc] ? names[exc] : "a fault");
     return text;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* FP context of M-profile: access checks, lazy preservation, VLSTM and VLLDM (DDI 0553, B3.20-B3.22; DDI 0403, B1.5.7). */
+/*
+ * FP context of M-profile: access checks, lazy preservation, VLSTM and VLLDM (DDI 0553, B3.20-B3.22; DDI 0403, B1.5.7).
+ */
 #include "target/arm/helpers.h"
 #include "target/arm/m/m.h"
 
@@ -73,20 +75,22 @@ void arm_m_fp_clear(ArmM *m, bool all)
 void arm_m_fp_lazy_setup(ArmM *m, uint32_t frame, bool secure)
 {
     ArmMBank *b = &m->b[secure];
-    static const struct { unsigned exc; uint32_t bit; } ready[] = {
-        { M_EXC_HARD, FPCCR_HFRDY }, { M_EXC_MEM, FPCCR_MMRDY }, { M_EXC_BUS, FPCCR_BFRDY }, { M_EXC_USAGE, FPCCR_UFRDY },
-        { M_EXC_SECURE, FPCCR_SFRDY }, { M_EXC_DEBUG, FPCCR_MONRDY },
+    static const struct { unsigned exc; uint32_t bit;
+    } ready[] = {
+        { M_EXC_HARD, FPCCR_HFRDY },  { M_EXC_MEM, FPCCR_MMRDY },    { M_EXC_BUS, FPCCR_BFRDY },
+        { M_EXC_USAGE, FPCCR_UFRDY }, { M_EXC_SECURE, FPCCR_SFRDY }, { M_EXC_DEBUG, FPCCR_MONRDY },
     };
     b->fpcar = frame & ~7u;
-    b->fpccr &= ~(uint32_t)(FPCCR_USER | FPCCR_THREAD | FPCCR_HFRDY | FPCCR_MMRDY | FPCCR_BFRDY | FPCCR_UFRDY | FPCCR_SFRDY | FPCCR_MONRDY |
-                            FPCCR_SPLIMVIOL);
+    b->fpccr &= ~(uint32_t)(FPCCR_USER | FPCCR_THREAD | FPCCR_HFRDY | FPCCR_MMRDY | FPCCR_BFRDY | FPCCR_UFRDY |
+                            FPCCR_SFRDY | FPCCR_MONRDY | FPCCR_SPLIMVIOL);
     b->fpccr |= FPCCR_LSPACT | (arm_m_privileged(m) ? 0 : FPCCR_USER) | (m->exc ? 0 : FPCCR_THREAD);
     arm_m_lock(m);
     int now = arm_m_exec_priority(m);
     for (unsigned i = 0; i < ARRAY_LEN(ready); i++) {
         bool to = arm_m_exc_secure(m, ready[i].exc, secure);
         bool banked = ready[i].exc == M_EXC_MEM || ready[i].exc == M_EXC_USAGE;
-        bool on = ready[i].exc == M_EXC_HARD || m->b[banked ? to : ready[i].exc == M_EXC_SECURE].sys[ready[i].exc].enabled;
+        bool on = ready[i].exc == M_EXC_HARD ||
+                  m->b[banked ? to : ready[i].exc == M_EXC_SECURE].sys[ready[i].exc].enabled;
         if (on && arm_m_exc_priority(m, ready[i].exc, to) < now)
             b->fpccr |= ready[i].bit;
     }
@@ -101,8 +105,13 @@ static void preserve(ArmM *m, bool secure)
 {
     ArmMBank *b = &m->b[secure];
     bool all = secure && b->fpccr & FPCCR_TS;
-    ArmMFrame f = { .secure = secure, .privileged = !(b->fpccr & FPCCR_USER), .neg = !(b->fpccr & FPCCR_HFRDY), .mm = MMFSR_MLSPERR,
-                    .bus = BFSR_LSPERR, .sec = SFSR_LSPERR, .lazy = true };
+    ArmMFrame f = { .secure = secure,
+                    .privileged = !(b->fpccr & FPCCR_USER),
+                    .neg = !(b->fpccr & FPCCR_HFRDY),
+                    .mm = MMFSR_MLSPERR,
+                    .bus = BFSR_LSPERR,
+                    .sec = SFSR_LSPERR,
+                    .lazy = true };
     arm_m_fp_store(m, &f, b->fpcar, all);
     if (f.failed)
         arm_m_raise(m->c, f.exc, f.bits);
@@ -181,7 +190,12 @@ ARM_HELPER_VOID(m_set_fpcxt)
 static void vlstm(ArmM *m, uint32_t addr)
 {
     ArmMBank *b = &m->b[M_S];
-    ArmMFrame f = { .secure = true, .privileged = arm_m_privileged(m), .mm = MMFSR_DACCVIOL, .bus = BFSR_PRECISERR, .sec = SFSR_AUVIOL, .lazy = true };
+    ArmMFrame f = { .secure = true,
+                    .privileged = arm_m_privileged(m),
+                    .mm = MMFSR_DACCVIOL,
+                    .bus = BFSR_PRECISERR,
+                    .sec = SFSR_AUVIOL,
+                    .lazy = true };
     if (b->fpccr & FPCCR_LSPACT)
         arm_m_raise(m->c, M_EXC_SECURE, SFSR_LSERR);
     if (b->fpccr & FPCCR_LSPEN) {
@@ -198,7 +212,12 @@ static void vlstm(ArmM *m, uint32_t addr)
 static void vlldm(ArmM *m, uint32_t addr)
 {
     ArmMBank *b = &m->b[M_S];
-    ArmMFrame f = { .secure = true, .privileged = arm_m_privileged(m), .mm = MMFSR_DACCVIOL, .bus = BFSR_PRECISERR, .sec = SFSR_AUVIOL, .lazy = true };
+    ArmMFrame f = { .secure = true,
+                    .privileged = arm_m_privileged(m),
+                    .mm = MMFSR_DACCVIOL,
+                    .bus = BFSR_PRECISERR,
+                    .sec = SFSR_AUVIOL,
+                    .lazy = true };
     if (b->fpccr & FPCCR_LSPACT) {
         b->fpccr &= ~(uint32_t)FPCCR_LSPACT;
     } else {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * M-profile: state beside ArmCpu, the NVIC, and the entries that the rest of target/arm calls for models with has.m_profile.
- * Sources: DDI 0403 (v7-M), DDI 0419 (v6-M), DDI 0553 (v8-M).
+ * M-profile: state beside ArmCpu, the NVIC, and the entries that the rest of target/arm calls for models with
+ * has.m_profile. Sources: DDI 0403 (v7-M), DDI 0419 (v6-M), DDI 0553 (v8-M).
  */
 #ifndef TARGET_ARM_M_H
 #define TARGET_ARM_M_H
@@ -12,40 +12,110 @@
 #include "target/arm/cpu.h"
 
 /* Exception numbers (DDI 0553, B3.9). */
-enum { M_EXC_NONE, M_EXC_RESET, M_EXC_NMI, M_EXC_HARD, M_EXC_MEM, M_EXC_BUS, M_EXC_USAGE, M_EXC_SECURE, M_EXC_SVC = 11, M_EXC_DEBUG,
-       M_EXC_PENDSV = 14, M_EXC_SYSTICK, M_EXC_IRQ0 };
+enum {
+    M_EXC_NONE,
+    M_EXC_RESET,
+    M_EXC_NMI,
+    M_EXC_HARD,
+    M_EXC_MEM,
+    M_EXC_BUS,
+    M_EXC_USAGE,
+    M_EXC_SECURE,
+    M_EXC_SVC = 11,
+    M_EXC_DEBUG,
+    M_EXC_PENDSV = 14,
+    M_EXC_SYSTICK,
+    M_EXC_IRQ0
+};
 enum { M_IRQS = 480, M_IRQ_WORDS = M_IRQS / 32, M_MPU_REGIONS = 16, M_SAU_REGIONS = 8, M_DWT_COMPARATORS = 4 };
 
 /* Index of what is banked by security; without the Security Extension all is M_NS. */
 enum { M_NS, M_S };
 
 /* CFSR (MMFSR 7:0, BFSR 15:8, UFSR 31:16), HFSR, SFSR, DFSR. */
-enum { MMFSR_IACCVIOL = 1 << 0, MMFSR_DACCVIOL = 1 << 1, MMFSR_MUNSTKERR = 1 << 3, MMFSR_MSTKERR = 1 << 4, MMFSR_MLSPERR = 1 << 5,
-       MMFSR_MMARVALID = 1 << 7, BFSR_IBUSERR = 1 << 8, BFSR_PRECISERR = 1 << 9, BFSR_UNSTKERR = 1 << 11, BFSR_STKERR = 1 << 12,
-       BFSR_LSPERR = 1 << 13, BFSR_BFARVALID = 1 << 15, UFSR_UNDEFINSTR = 1 << 16, UFSR_INVSTATE = 1 << 17, UFSR_INVPC = 1 << 18,
-       UFSR_NOCP = 1 << 19, UFSR_STKOF = 1 << 20, UFSR_UNALIGNED = 1 << 24, UFSR_DIVBYZERO = 1 << 25 };
+enum {
+    MMFSR_IACCVIOL = 1 << 0,
+    MMFSR_DACCVIOL = 1 << 1,
+    MMFSR_MUNSTKERR = 1 << 3,
+    MMFSR_MSTKERR = 1 << 4,
+    MMFSR_MLSPERR = 1 << 5,
+    MMFSR_MMARVALID = 1 << 7,
+    BFSR_IBUSERR = 1 << 8,
+    BFSR_PRECISERR = 1 << 9,
+    BFSR_UNSTKERR = 1 << 11,
+    BFSR_STKERR = 1 << 12,
+    BFSR_LSPERR = 1 << 13,
+    BFSR_BFARVALID = 1 << 15,
+    UFSR_UNDEFINSTR = 1 << 16,
+    UFSR_INVSTATE = 1 << 17,
+    UFSR_INVPC = 1 << 18,
+    UFSR_NOCP = 1 << 19,
+    UFSR_STKOF = 1 << 20,
+    UFSR_UNALIGNED = 1 << 24,
+    UFSR_DIVBYZERO = 1 << 25
+};
 enum { CFSR_MM = 0xff, CFSR_BUS = 0xff00 };
 #define CFSR_USAGE 0xffff0000u
 #define HFSR_DEBUGEVT (1u << 31)
 #define HFSR_FORCED (1u << 30)
 #define HFSR_VECTTBL (1u << 1)
-enum { SFSR_INVEP = 1, SFSR_INVIS = 2, SFSR_INVER = 4, SFSR_AUVIOL = 8, SFSR_INVTRAN = 16, SFSR_LSPERR = 32, SFSR_SFARVALID = 64,
-       SFSR_LSERR = 128 };
+enum {
+    SFSR_INVEP = 1,
+    SFSR_INVIS = 2,
+    SFSR_INVER = 4,
+    SFSR_AUVIOL = 8,
+    SFSR_INVTRAN = 16,
+    SFSR_LSPERR = 32,
+    SFSR_SFARVALID = 64,
+    SFSR_LSERR = 128
+};
 enum { DFSR_BKPT = 2 };
 
 enum { CONTROL_NPRIV = 1, CONTROL_SPSEL = 2, CONTROL_FPCA = 4, CONTROL_SFPA = 8 };
-enum { CCR_NONBASETHRDENA = 1 << 0, CCR_USERSETMPEND = 1 << 1, CCR_UNALIGN_TRP = 1 << 3, CCR_DIV_0_TRP = 1 << 4, CCR_BFHFNMIGN = 1 << 8,
-       CCR_STKALIGN = 1 << 9, CCR_STKOFHFNMIGN = 1 << 10, CCR_DC = 1 << 16, CCR_IC = 1 << 17, CCR_BP = 1 << 18, CCR_LOB = 1 << 19 };
+enum {
+    CCR_NONBASETHRDENA = 1 << 0,
+    CCR_USERSETMPEND = 1 << 1,
+    CCR_UNALIGN_TRP = 1 << 3,
+    CCR_DIV_0_TRP = 1 << 4,
+    CCR_BFHFNMIGN = 1 << 8,
+    CCR_STKALIGN = 1 << 9,
+    CCR_STKOFHFNMIGN = 1 << 10,
+    CCR_DC = 1 << 16,
+    CCR_IC = 1 << 17,
+    CCR_BP = 1 << 18,
+    CCR_LOB = 1 << 19
+};
 enum { SCR_SLEEPONEXIT = 2, SCR_SLEEPDEEP = 4, SCR_SLEEPDEEPS = 8, SCR_SEVONPEND = 16 };
 enum { AIRCR_SYSRESETREQ = 1 << 2, AIRCR_SYSRESETREQS = 1 << 3, AIRCR_BFHFNMINS = 1 << 13, AIRCR_PRIS = 1 << 14 };
 #define FPCCR_ASPEN (1u << 31)
 #define FPCCR_LSPEN (1u << 30)
-enum { FPCCR_LSPACT = 1 << 0, FPCCR_USER = 1 << 1, FPCCR_S = 1 << 2, FPCCR_THREAD = 1 << 3, FPCCR_HFRDY = 1 << 4, FPCCR_MMRDY = 1 << 5,
-       FPCCR_BFRDY = 1 << 6, FPCCR_SFRDY = 1 << 7, FPCCR_MONRDY = 1 << 8, FPCCR_SPLIMVIOL = 1 << 9, FPCCR_UFRDY = 1 << 10,
-       FPCCR_TS = 1 << 26, FPCCR_CLRONRETS = 1 << 27, FPCCR_CLRONRET = 1 << 28, FPCCR_LSPENS = 1 << 29 };
+enum {
+    FPCCR_LSPACT = 1 << 0,
+    FPCCR_USER = 1 << 1,
+    FPCCR_S = 1 << 2,
+    FPCCR_THREAD = 1 << 3,
+    FPCCR_HFRDY = 1 << 4,
+    FPCCR_MMRDY = 1 << 5,
+    FPCCR_BFRDY = 1 << 6,
+    FPCCR_SFRDY = 1 << 7,
+    FPCCR_MONRDY = 1 << 8,
+    FPCCR_SPLIMVIOL = 1 << 9,
+    FPCCR_UFRDY = 1 << 10,
+    FPCCR_TS = 1 << 26,
+    FPCCR_CLRONRETS = 1 << 27,
+    FPCCR_CLRONRET = 1 << 28,
+    FPCCR_LSPENS = 1 << 29
+};
 enum { MPU_CTRL_ENABLE = 1, MPU_CTRL_HFNMIENA = 2, MPU_CTRL_PRIVDEFENA = 4 };
 enum { SAU_CTRL_ENABLE = 1, SAU_CTRL_ALLNS = 2 };
-enum { EXC_RETURN_ES = 1, EXC_RETURN_SPSEL = 4, EXC_RETURN_MODE = 8, EXC_RETURN_FTYPE = 16, EXC_RETURN_DCRS = 32, EXC_RETURN_S = 64 };
+enum {
+    EXC_RETURN_ES = 1,
+    EXC_RETURN_SPSEL = 4,
+    EXC_RETURN_MODE = 8,
+    EXC_RETURN_FTYPE = 16,
+    EXC_RETURN_DCRS = 32,
+    EXC_RETURN_S = 64
+};
 
 /* A system exception (2..15), per security state. */
 typedef struct ArmMSysExc { bool enabled, pending, active; uint8_t prio; } ArmMSysExc;
@@ -79,15 +149,18 @@ struct ArmM {
              csselr;
     uint32_t sau_ctrl, sau_rnr, sau_rbar[M_SAU_REGIONS], sau_rlar[M_SAU_REGIONS];
     bool wfe;                 /* halted by WFE */
-    uint32_t dwt_ctrl, dwt_cyccnt, dwt_comp[M_DWT_COMPARATORS], dwt_mask[M_DWT_COMPARATORS], dwt_function[M_DWT_COMPARATORS];
+    uint32_t dwt_ctrl, dwt_cyccnt, dwt_comp[M_DWT_COMPARATORS], dwt_mask[M_DWT_COMPARATORS],
+        dwt_function[M_DWT_COMPARATORS];
     uint64_t dwt_since_ns;    /* of dwt_cyccnt while it runs */
 
     /* Interrupts, under `lock` (a leaf: only vcpu_set_line() is called with it). */
     pthread_mutex_t lock;
-    uint32_t irq_enabled[M_IRQ_WORDS], irq_pending[M_IRQ_WORDS], irq_active[M_IRQ_WORDS], irq_level[M_IRQ_WORDS], irq_ns[M_IRQ_WORDS];
+    uint32_t irq_enabled[M_IRQ_WORDS], irq_pending[M_IRQ_WORDS], irq_active[M_IRQ_WORDS], irq_level[M_IRQ_WORDS],
+        irq_ns[M_IRQ_WORDS];
     uint8_t irq_prio[M_IRQS];
     bool nmi_level;
-    _Atomic bool can_take, can_wake; /* by arm_m_update(): an exception would be taken; WFI would end. Read without the lock */
+    /* by arm_m_update(): an exception would be taken; WFI would end. Read without the lock */
+    _Atomic bool can_take, can_wake;
 
     /* Fixed by the model and the board. */
     unsigned irqs, mpu_regions, sau_regions;
@@ -105,8 +178,11 @@ void arm_m_create(ArmCpu *c, const ArmBoardCpus *board); /* c->has and c->model 
 void arm_m_free(ArmCpu *c);
 void arm_m_reset(ArmCpu *c);               /* at RESET_ENTER: all but SP and pc */
 void arm_m_set_vtor(ArmCpu *c, uint32_t vtor); /* of the security state that reset enters */
-void arm_m_start(ArmCpu *c);               /* at RESET_EXIT: initial SP and pc from the vector table (memory has been loaded) */
-/* the bits of v.mode but those about FPSCR: T32, M, bank, ubank, EL, SECURE, FP_TRAP, FP_CONTEXT, ALIGN, IT, MVE_TAIL */
+/* at RESET_EXIT: initial SP and pc from the vector table (memory has been loaded) */
+void arm_m_start(ArmCpu *c);
+/*
+ * the bits of v.mode but those about FPSCR: T32, M, bank, ubank, EL, SECURE, FP_TRAP, FP_CONTEXT, ALIGN, IT, MVE_TAIL
+ */
 uint64_t arm_m_mode(const ArmCpu *c);
 /* GuestArch hooks, and arm_deliver() for any kind of c->event (SYNC events are mapped by their EC). */
 void arm_m_deliver(Vcpu *v);
@@ -134,7 +210,8 @@ static inline ArmMBank *arm_m_bank(ArmM *m) { return &m->b[m->secure]; }
 /* The stack pointer that (secure, psp) names, wherever it stands now. */
 uint32_t arm_m_get_sp(const ArmM *m, bool secure, bool psp);
 void arm_m_set_sp(ArmM *m, bool secure, bool psp, uint32_t value);
-static inline bool arm_m_has_main(const ArmM *m) { return m->c->has.v7m; } /* the main extension: BASEPRI, FAULTMASK … */
+/* the main extension: BASEPRI, FAULTMASK … */
+static inline bool arm_m_has_main(const ArmM *m) { return m->c->has.v7m; }
 bool arm_m_uses_psp(const ArmM *m);
 uint32_t arm_m_sp_limit(const ArmM *m);
 /* G(13) into its slot and back: around changes of the exception number, CONTROL.SPSEL and the security state. */
@@ -142,10 +219,15 @@ void arm_m_sp_out(ArmM *m);
 void arm_m_sp_in(ArmM *m);
 /* After changes of masks, priorities or state: the line, the mode. Own thread, without the lock. */
 void arm_m_changed(ArmM *m);
-/* A synchronous fault: pend it, escalated to HardFault where it must be. false: lockup. Own thread, without the lock. */
+/*
+ * A synchronous fault: pend it, escalated to HardFault where it must be. false: lockup. Own thread, without the lock.
+ */
 bool arm_m_pend_sync(ArmM *m, unsigned exc, uint32_t bits, bool secure);
 void arm_m_lockup(ArmM *m, const char *why);
-/* Enter the handler of what is most urgent (there is something): from the code at v->pc, or chained to the frame that stands. */
+/*
+ * Enter the handler of what is most urgent (there is something): from the code at v->pc, or chained to the frame that
+ * stands.
+ */
 void arm_m_enter(ArmM *m);
 void arm_m_chain(ArmM *m, uint32_t lr);
 /* EXC_RETURN in Handler mode, FNC_RETURN: v->pc is set. */
@@ -160,7 +242,10 @@ typedef struct ArmMFrame {
     unsigned exc;
     uint32_t bits;
 } ArmMFrame;
-/* Sizes in bytes (DDI 0553, B3.19): without FP, with S0-S15, with all; on top, with a signature, when Secure code is left for a Non-secure handler. */
+/*
+ * Sizes in bytes (DDI 0553, B3.19): without FP, with S0-S15, with all; on top, with a signature, when Secure code is
+ * left for a Non-secure handler.
+ */
 enum { M_FRAME_BASIC = 0x20, M_FRAME_FP = 0x68, M_FRAME_FP_ALL = 0xa8, M_FRAME_CALLEE = 0x28 };
 #define M_FRAME_INTEGRITY 0xfefa125au
 void arm_m_frame_fault(ArmM *m, ArmMFrame *f, unsigned exc, uint32_t bits, bool far_valid, uint32_t addr);
@@ -180,7 +265,8 @@ _Noreturn void arm_m_raise(ArmCpu *c, unsigned exc, uint32_t bits);
 
 /* nvic.c; arm_m_lock() around the ones marked L */
 bool arm_m_negative_priority(ArmM *m);                   /* at HardFault's or above; without the lock */
-int arm_m_exec_priority(ArmM *m);                        /* L of the CPU now, masks included: 256 is Thread mode's base */
+/* L of the CPU now, masks included: 256 is Thread mode's base */
+int arm_m_exec_priority(ArmM *m);
 int arm_m_exec_priority_unmasked(ArmM *m);               /* L without PRIMASK: what WFI looks at */
 unsigned arm_m_best_pending(ArmM *m, int *group_prio, bool *secure); /* L 0: none */
 int arm_m_exc_priority(const ArmM *m, unsigned exc, bool secure); /* group priority; L */
@@ -198,11 +284,23 @@ void arm_m_irq_input(void *opaque, int n, int level);    /* Irq.set of external 
 void arm_m_nmi_input(void *opaque, int n, int level);
 
 /* mpu.c */
-typedef struct ArmMSecurity { bool ns, nsc, sau_hit, idau_hit; uint8_t sau_region, idau_region; uint32_t low, high; } ArmMSecurity;
-/* Where the bus sees a data access or vector fetch: Non-secure transactions have a window of their own on some boards. */
+typedef struct ArmMSecurity {
+    bool ns, nsc, sau_hit, idau_hit;
+    uint8_t sau_region, idau_region;
+    uint32_t low, high;
+} ArmMSecurity;
+/*
+ * Where the bus sees a data access or vector fetch: Non-secure transactions have a window of their own on some boards.
+ */
 hwaddr arm_m_bus_address(const ArmM *m, uint32_t addr);
 ArmMSecurity arm_m_security(const ArmM *m, uint32_t addr); /* low..high: addresses around it with the same answer */
-typedef struct ArmMAccess { bool r, w, x; uint32_t fault; bool fault_is_secure; int region; uint32_t low, high; } ArmMAccess;
+typedef struct ArmMAccess {
+    bool r, w, x;
+    uint32_t fault;
+    bool fault_is_secure;
+    int region;
+    uint32_t low, high;
+} ArmMAccess;
 /* What (privileged, secure) may do at addr; neg: MPU off because of the priority. */
 ArmMAccess arm_m_mpu(const ArmM *m, uint32_t addr, bool secure, bool privileged, bool neg);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory protection: the default map, PMSAv6/v7 (DDI 0403, B3.5), PMSAv8 and security attribution (DDI 0553, B8, B9), TT. */
+/*
+ * Memory protection: the default map, PMSAv6/v7 (DDI 0403, B3.5), PMSAv8 and security attribution (DDI 0553, B8, B9),
+ * TT.
+ */
 #include "accel/tcg/softmmu.h"
 #include "base/rcu.h"
 #include "target/arm/helpers.h"
@@ -109,7 +112,8 @@ static bool match_v7(const ArmM *m, const ArmMBank *b, uint32_t addr, ArmMAccess
         unsigned bits = (rasr >> 1 & 31) + 1;
         if (!(rasr & 1) || bits < 5)
             continue;
-        uint32_t mask = bits >= 32 ? UINT32_MAX : (1u << bits) - 1, base = b->mpu_rbar[i] & ~31u & ~mask, end = base | mask;
+        uint32_t mask = bits >= 32 ? UINT32_MAX : (1u << bits) - 1, base = b->mpu_rbar[i] & ~31u & ~mask,
+                 end = base | mask;
         if (addr < base || addr > end) {
             keep_out(addr, base, end, &a->low, &a->high);
             continue;
@@ -179,7 +183,10 @@ ArmMAccess arm_m_mpu(const ArmM *m, uint32_t addr, bool secure, bool privileged,
 
 /* --- the walk --- */
 
-static bool bank_secure(unsigned bank) { return bank == ARM_BANK_M_S_USER || bank == ARM_BANK_M_S_PRIV || bank == ARM_BANK_M_S_NEG; }
+static bool bank_secure(unsigned bank)
+{
+    return bank == ARM_BANK_M_S_USER || bank == ARM_BANK_M_S_PRIV || bank == ARM_BANK_M_S_NEG;
+}
 static bool bank_privileged(unsigned bank) { return bank != ARM_BANK_M_USER && bank != ARM_BANK_M_S_USER; }
 static bool bank_neg(unsigned bank) { return bank == ARM_BANK_M_NEG || bank == ARM_BANK_M_S_NEG; }
 
@@ -243,8 +250,12 @@ bool arm_m_walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe
         return refuse(m, probe, M_EXC_MEM, MMFSR_DACCVIOL | MMFSR_MMARVALID, true, addr);
     if (kind == ACCESS_FETCH && !fetchable(v, bus + addr))
         return refuse(m, probe, M_EXC_BUS, BFSR_IBUSERR, false, addr);
-    *out = (WalkResult){ .phys = bus + (addr & ~0xfffu), .page_bits = uniform_bits(addr, low, high), .readable = a.r, .writable = a.w,
-                         .executable = a.x, .global = true };
+    *out = (WalkResult){ .phys = bus + (addr & ~0xfffu),
+                         .page_bits = uniform_bits(addr, low, high),
+                         .readable = a.r,
+                         .writable = a.w,
+                         .executable = a.x,
+                         .global = true };
     return true;
 }
 

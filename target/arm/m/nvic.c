@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* NVIC: which exceptions pend and are active, priorities, and the line that makes the CPU look (DDI 0553, B3.9-B3.16). */
+/*
+ * NVIC: which exceptions pend and are active, priorities, and the line that makes the CPU look (DDI 0553, B3.9-B3.16).
+ */
 #include "target/arm/m/m.h"
 
 /* HardFault, MemManage, UsageFault, SVCall, PendSV and SysTick exist once for each security state. */
 static bool is_banked(unsigned exc)
 {
-    return BIT(exc) & (BIT(M_EXC_HARD) | BIT(M_EXC_MEM) | BIT(M_EXC_USAGE) | BIT(M_EXC_SVC) | BIT(M_EXC_PENDSV) | BIT(M_EXC_SYSTICK));
+    return BIT(exc) & (BIT(M_EXC_HARD) | BIT(M_EXC_MEM) | BIT(M_EXC_USAGE) | BIT(M_EXC_SVC) | BIT(M_EXC_PENDSV) |
+                       BIT(M_EXC_SYSTICK));
 }
 
 static ArmMSysExc *sys_exc(const ArmM *m, unsigned exc, bool secure)

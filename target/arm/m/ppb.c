@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Private Peripheral Bus, 0xe0000000..0xe00fffff: the System Control Space and its Non-secure alias, DWT with the cycle
- * counter, ITM (ports ready, output dropped), FPB and TPIU (no comparators), the ROM table; identification registers.
+ * The Private Peripheral Bus, 0xe0000000..0xe00fffff: the System Control Space and its Non-secure alias, DWT with the
+ * cycle counter, ITM (ports ready, output dropped), FPB and TPIU (no comparators), the ROM table; identification
+ * registers.
  */
 #include "base/bits.h"
 #include "base/log.h"
@@ -20,14 +21,25 @@ typedef struct MIds {
 } MIds;
 
 static const MIds ids[] = {
-    { "cortex-m3", { 0x30, 0x200, 0x00100000, 0, 0x30, 0, 0x01000000, 0, 0x01101110, 0x02112000, 0x21232231, 0x01111131, 0x01310132 }, { 0 } },
-    { "cortex-m4", { 0x30, 0x200, 0x00100000, 0, 0x30, 0, 0x01000000, 0, 0x01141110, 0x02112000, 0x21232231, 0x01111131, 0x01310132 },
+    { "cortex-m3",
+      { 0x30, 0x200, 0x00100000, 0, 0x30, 0, 0x01000000, 0, 0x01101110, 0x02112000, 0x21232231, 0x01111131,
+        0x01310132 },
+      { 0 } },
+    { "cortex-m4",
+      { 0x30, 0x200, 0x00100000, 0, 0x30, 0, 0x01000000, 0, 0x01141110, 0x02112000, 0x21232231, 0x01111131,
+        0x01310132 },
       { 0x10110021, 0x11000011, 0 } },
-    { "cortex-m7", { 0x30, 0x200, 0x00100000, 0, 0x00100030, 0, 0x01000000, 0, 0x01101110, 0x02112000, 0x20232231, 0x01111131, 0x01310132 },
+    { "cortex-m7",
+      { 0x30, 0x200, 0x00100000, 0, 0x00100030, 0, 0x01000000, 0, 0x01101110, 0x02112000, 0x20232231, 0x01111131,
+        0x01310132 },
       { 0x10110221, 0x12000011, 0x40 } },
-    { "cortex-m33", { 0x30, 0x210, 0x00200000, 0, 0x00101f40, 0, 0x01000000, 0, 0x01101110, 0x02212000, 0x20232232, 0x01111131, 0x01310132 },
+    { "cortex-m33",
+      { 0x30, 0x210, 0x00200000, 0, 0x00101f40, 0, 0x01000000, 0, 0x01101110, 0x02212000, 0x20232232, 0x01111131,
+        0x01310132 },
       { 0x10110021, 0x11000011, 0x40 } },
-    { "cortex-m55", { 0x20000030, 0x230, 0x10200000, 0, 0x00111040, 0, 0x01000000, 0x11, 0x01103110, 0x02212000, 0x20232232, 0x01111131, 0x01310132 },
+    { "cortex-m55",
+      { 0x20000030, 0x230, 0x10200000, 0, 0x00111040, 0, 0x01000000, 0x11, 0x01103110, 0x02212000, 0x20232232,
+        0x01111131, 0x01310132 },
       { 0x10110221, 0x12100211, 0x40 } },
 };
 
@@ -113,7 +125,9 @@ static void dwt_write(ArmM *m, uint32_t at, uint32_t value)
 /* CoreSight component and peripheral identification, 0xfd0..0xffc (DDI 0403, table B3-x): Arm, by part number. */
 static uint32_t coresight_id(unsigned part, unsigned class, uint32_t at)
 {
-    const uint8_t id[12] = { 4, 0, 0, 0, (uint8_t)part, (uint8_t)(0xb0 | part >> 8), 0x0b, 0, 0x0d, (uint8_t)(class << 4), 0x05, 0xb1 };
+    const uint8_t id[12] = {
+        4, 0, 0, 0, (uint8_t)part, (uint8_t)(0xb0 | part >> 8), 0x0b, 0, 0x0d, (uint8_t)(class << 4), 0x05, 0xb1
+    };
     return at >= 0xfd0 && at < 0x1000 ? id[(at - 0xfd0) / 4] : 0;
 }
 

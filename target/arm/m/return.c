@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Return from exceptions with tail-chaining, and from Non-secure functions (DDI 0553, B3.21, B3.25; DDI 0403, B1.5.8). */
+/*
+ * Return from exceptions with tail-chaining, and from Non-secure functions (DDI 0553, B3.21, B3.25; DDI 0403, B1.5.8).
+ */
 #include "base/log.h"
 #include "target/arm/m/m.h"
 
@@ -115,7 +117,11 @@ static void unstack(ArmM *m, const Return *r, uint32_t lr)
 {
     ArmCpu *c = m->c;
     uint32_t sp = (uint32_t)c->v.g[ARM_R13], frame = sp, words[8];
-    ArmMFrame f = { .secure = m->secure, .neg = arm_m_negative_priority(m), .mm = MMFSR_MUNSTKERR, .bus = BFSR_UNSTKERR, .sec = SFSR_AUVIOL };
+    ArmMFrame f = { .secure = m->secure,
+                    .neg = arm_m_negative_priority(m),
+                    .mm = MMFSR_MUNSTKERR,
+                    .bus = BFSR_UNSTKERR,
+                    .sec = SFSR_AUVIOL };
     f.privileged = !r->thread || !(m->b[m->secure].control & CONTROL_NPRIV);
     if (r->frame_secure && (!(r->value & EXC_RETURN_ES) || !(r->value & EXC_RETURN_DCRS)))
         pop_callee(m, &f, r, &frame);
@@ -188,7 +194,8 @@ void arm_m_exception_return(ArmM *m, uint32_t value)
         arm_m_chain(m, value);
         return;
     }
-    if (c->has.m_fpu && m->b[m->secure].fpccr & FPCCR_CLRONRET && !(m->b[m->secure].fpccr & FPCCR_LSPACT) && m->b[M_NS].control & CONTROL_FPCA)
+    if (c->has.m_fpu && m->b[m->secure].fpccr & FPCCR_CLRONRET && !(m->b[m->secure].fpccr & FPCCR_LSPACT) &&
+        m->b[M_NS].control & CONTROL_FPCA)
         arm_m_fp_clear(m, false);
     unsigned was = m->exc;
     bool was_secure = m->secure;
@@ -209,8 +216,12 @@ void arm_m_function_return(ArmM *m)
     ArmCpu *c = m->c;
     bool psp = !m->exc && m->b[M_S].control & CONTROL_SPSEL;
     uint32_t frame = arm_m_get_sp(m, true, psp), words[2];
-    ArmMFrame f = { .secure = true, .privileged = m->exc || !(m->b[M_S].control & CONTROL_NPRIV), .neg = arm_m_negative_priority(m),
-                    .mm = MMFSR_DACCVIOL, .bus = BFSR_PRECISERR, .sec = SFSR_AUVIOL };
+    ArmMFrame f = { .secure = true,
+                    .privileged = m->exc || !(m->b[M_S].control & CONTROL_NPRIV),
+                    .neg = arm_m_negative_priority(m),
+                    .mm = MMFSR_DACCVIOL,
+                    .bus = BFSR_PRECISERR,
+                    .sec = SFSR_AUVIOL };
     arm_m_frame_read(m, &f, frame, words, 2);
     unsigned exc = words[1] & 0x1ff;
     bool fits = m->exc == 0 ? exc == 0 : m->exc == 1 && exc;

@@ -6,17 +6,69 @@
 #include "target/arm/m/scs.h"
 #include "target/arm/models.h"
 
-enum { SCS_ICTR = 0x004, SCS_ACTLR = 0x008, SCS_CPPWR = 0x00c, SCS_TICK = 0x010,
-       SCS_ISER = 0x100, SCS_ICER = 0x180, SCS_ISPR = 0x200, SCS_ICPR = 0x280, SCS_IABR = 0x300,
-       SCS_ITNS = 0x380, SCS_IPR = 0x400, SCS_IPR_END = 0x5f0, SCS_CPUID = 0xd00, SCS_ICSR = 0xd04, SCS_VTOR = 0xd08, SCS_AIRCR = 0xd0c,
-       SCS_SCR = 0xd10, SCS_CCR = 0xd14, SCS_SHPR = 0xd18, SCS_SHCSR = 0xd24, SCS_CFSR = 0xd28, SCS_HFSR = 0xd2c, SCS_DFSR = 0xd30,
-       SCS_MMFAR = 0xd34, SCS_BFAR = 0xd38, SCS_AFSR = 0xd3c, SCS_ID = 0xd40, SCS_ID_END = 0xd78, SCS_CLIDR = 0xd78, SCS_CTR = 0xd7c,
-       SCS_CCSIDR = 0xd80, SCS_CSSELR = 0xd84, SCS_CPACR = 0xd88, SCS_NSACR = 0xd8c, SCS_MPU_TYPE = 0xd90, SCS_MPU_CTRL = 0xd94,
-       SCS_MPU_RNR = 0xd98, SCS_MPU_RBAR = 0xd9c, SCS_MPU_END = 0xdbc, SCS_MAIR0 = 0xdc0, SCS_MAIR1 = 0xdc4, SCS_SAU_CTRL = 0xdd0,
-       SCS_SAU_TYPE = 0xdd4, SCS_SAU_RNR = 0xdd8, SCS_SAU_RBAR = 0xddc, SCS_SAU_RLAR = 0xde0, SCS_SFSR = 0xde4, SCS_SFAR = 0xde8,
-       SCS_DHCSR = 0xdf0, SCS_DCRSR = 0xdf4, SCS_DCRDR = 0xdf8, SCS_DEMCR = 0xdfc, SCS_STIR = 0xf00,
-       SCS_RFSR = 0xf04, SCS_FPCCR = 0xf34, SCS_FPCAR = 0xf38,
-       SCS_FPDSCR = 0xf3c, SCS_MVFR0 = 0xf40, SCS_MVFR2 = 0xf48, SCS_CACHE_OPS = 0xf50, SCS_CACHE_OPS_END = 0xf7c };
+enum {
+    SCS_ICTR = 0x004,
+    SCS_ACTLR = 0x008,
+    SCS_CPPWR = 0x00c,
+    SCS_TICK = 0x010,
+    SCS_ISER = 0x100,
+    SCS_ICER = 0x180,
+    SCS_ISPR = 0x200,
+    SCS_ICPR = 0x280,
+    SCS_IABR = 0x300,
+    SCS_ITNS = 0x380,
+    SCS_IPR = 0x400,
+    SCS_IPR_END = 0x5f0,
+    SCS_CPUID = 0xd00,
+    SCS_ICSR = 0xd04,
+    SCS_VTOR = 0xd08,
+    SCS_AIRCR = 0xd0c,
+    SCS_SCR = 0xd10,
+    SCS_CCR = 0xd14,
+    SCS_SHPR = 0xd18,
+    SCS_SHCSR = 0xd24,
+    SCS_CFSR = 0xd28,
+    SCS_HFSR = 0xd2c,
+    SCS_DFSR = 0xd30,
+    SCS_MMFAR = 0xd34,
+    SCS_BFAR = 0xd38,
+    SCS_AFSR = 0xd3c,
+    SCS_ID = 0xd40,
+    SCS_ID_END = 0xd78,
+    SCS_CLIDR = 0xd78,
+    SCS_CTR = 0xd7c,
+    SCS_CCSIDR = 0xd80,
+    SCS_CSSELR = 0xd84,
+    SCS_CPACR = 0xd88,
+    SCS_NSACR = 0xd8c,
+    SCS_MPU_TYPE = 0xd90,
+    SCS_MPU_CTRL = 0xd94,
+    SCS_MPU_RNR = 0xd98,
+    SCS_MPU_RBAR = 0xd9c,
+    SCS_MPU_END = 0xdbc,
+    SCS_MAIR0 = 0xdc0,
+    SCS_MAIR1 = 0xdc4,
+    SCS_SAU_CTRL = 0xdd0,
+    SCS_SAU_TYPE = 0xdd4,
+    SCS_SAU_RNR = 0xdd8,
+    SCS_SAU_RBAR = 0xddc,
+    SCS_SAU_RLAR = 0xde0,
+    SCS_SFSR = 0xde4,
+    SCS_SFAR = 0xde8,
+    SCS_DHCSR = 0xdf0,
+    SCS_DCRSR = 0xdf4,
+    SCS_DCRDR = 0xdf8,
+    SCS_DEMCR = 0xdfc,
+    SCS_STIR = 0xf00,
+    SCS_RFSR = 0xf04,
+    SCS_FPCCR = 0xf34,
+    SCS_FPCAR = 0xf38,
+    SCS_FPDSCR = 0xf3c,
+    SCS_MVFR0 = 0xf40,
+    SCS_MVFR2 = 0xf48,
+    SCS_CACHE_OPS = 0xf50,
+    SCS_CACHE_OPS_END = 0xf7c
+};
 
 #define DEMCR_BITS 0x011f07f1u
 #define FPCCR_SHARED (FPCCR_LSPEN | FPCCR_CLRONRET)
@@ -135,11 +187,13 @@ static void shpr_write(const View *v, unsigned exc, uint8_t value)
 }
 
 /* SHCSR: bit, exception, what it shows (a active, p pending, e enabled). */
-static const struct { uint8_t bit, exc; char what; } shcsr_bits[] = {
-    { 0, M_EXC_MEM, 'a' }, { 1, M_EXC_BUS, 'a' }, { 2, M_EXC_HARD, 'a' }, { 3, M_EXC_USAGE, 'a' }, { 4, M_EXC_SECURE, 'a' }, { 5, M_EXC_NMI, 'a' },
-    { 7, M_EXC_SVC, 'a' }, { 8, M_EXC_DEBUG, 'a' }, { 10, M_EXC_PENDSV, 'a' }, { 11, M_EXC_SYSTICK, 'a' }, { 12, M_EXC_USAGE, 'p' },
-    { 13, M_EXC_MEM, 'p' }, { 14, M_EXC_BUS, 'p' }, { 15, M_EXC_SVC, 'p' }, { 16, M_EXC_MEM, 'e' }, { 17, M_EXC_BUS, 'e' },
-    { 18, M_EXC_USAGE, 'e' }, { 19, M_EXC_SECURE, 'e' }, { 20, M_EXC_SECURE, 'p' }, { 21, M_EXC_HARD, 'p' },
+static const struct { uint8_t bit, exc; char what;
+} shcsr_bits[] = {
+    { 0, M_EXC_MEM, 'a' },     { 1, M_EXC_BUS, 'a' },      { 2, M_EXC_HARD, 'a' },    { 3, M_EXC_USAGE, 'a' },
+    { 4, M_EXC_SECURE, 'a' },  { 5, M_EXC_NMI, 'a' },      { 7, M_EXC_SVC, 'a' },     { 8, M_EXC_DEBUG, 'a' },
+    { 10, M_EXC_PENDSV, 'a' }, { 11, M_EXC_SYSTICK, 'a' }, { 12, M_EXC_USAGE, 'p' },  { 13, M_EXC_MEM, 'p' },
+    { 14, M_EXC_BUS, 'p' },    { 15, M_EXC_SVC, 'p' },     { 16, M_EXC_MEM, 'e' },    { 17, M_EXC_BUS, 'e' },
+    { 18, M_EXC_USAGE, 'e' },  { 19, M_EXC_SECURE, 'e' },  { 20, M_EXC_SECURE, 'p' }, { 21, M_EXC_HARD, 'p' },
 };
 
 static bool shcsr_has(const ArmM *m, unsigned bit)
@@ -171,7 +225,8 @@ static void shcsr_write(const View *v, uint32_t value)
 {
     for (unsigned i = 0; i < ARRAY_LEN(shcsr_bits); i++) {
         bool *f = shcsr_field(v, i);
-        bool settable = shcsr_bits[i].exc != M_EXC_NMI && !(shcsr_bits[i].exc == M_EXC_HARD && shcsr_bits[i].what == 'a');
+        bool settable = shcsr_bits[i].exc != M_EXC_NMI &&
+                        !(shcsr_bits[i].exc == M_EXC_HARD && shcsr_bits[i].what == 'a');
         if (f && (settable || !(value >> shcsr_bits[i].bit & 1)))
             *f = value >> shcsr_bits[i].bit & 1;
     }
@@ -413,7 +468,9 @@ static void scb_write(const View *v, uint32_t at, uint32_t value)
     case SCS_ICSR: icsr_write(v, value); break;
     case SCS_VTOR: v->b->vtor = m->c->has.v7m || m->c->has.v8m ? value & ~0x7fu : 0; break;
     case SCS_AIRCR: aircr_write(v, value); break;
-    case SCS_SCR: v->b->scr = value & (SCR_SLEEPONEXIT | SCR_SLEEPDEEP | SCR_SEVONPEND | (m->c->has.v8m ? SCR_SLEEPDEEPS : 0)); break;
+    case SCS_SCR:
+        v->b->scr = value & (SCR_SLEEPONEXIT | SCR_SLEEPDEEP | SCR_SEVONPEND | (m->c->has.v8m ? SCR_SLEEPDEEPS : 0));
+        break;
     case SCS_CCR: v->b->ccr = (v->b->ccr & ~ccr_writable(m)) | (value & ccr_writable(m)); break;
     case SCS_SHCSR: shcsr_write(v, value); break;
     case SCS_CFSR:
@@ -574,6 +631,7 @@ MemResult arm_m_scs_write(ArmM *m, uint32_t at, unsigned size, bool ns_alias, ui
     arm_m_update(m);
     arm_m_unlock(m);
     arm_update_mode(m->c);
-    atomic_store_explicit(&m->c->v.exit_request, 1, memory_order_relaxed); /* the next block is looked up in the new mode */
+    /* the next block is looked up in the new mode */
+    atomic_store_explicit(&m->c->v.exit_request, 1, memory_order_relaxed);
     return MEM_OK;
 }

@@ -5,8 +5,20 @@
 #include "target/arm/m/m.h"
 #include "target/arm/models.h"
 
-enum { SYSM_EPSR = 6, SYSM_MSP = 8, SYSM_PSP, SYSM_MSPLIM, SYSM_PSPLIM, SYSM_PRIMASK = 16, SYSM_BASEPRI, SYSM_BASEPRI_MAX, SYSM_FAULTMASK,
-       SYSM_CONTROL, SYSM_SP_NS = 0x98, SYSM_NS = 0x80 };
+enum {
+    SYSM_EPSR = 6,
+    SYSM_MSP = 8,
+    SYSM_PSP,
+    SYSM_MSPLIM,
+    SYSM_PSPLIM,
+    SYSM_PRIMASK = 16,
+    SYSM_BASEPRI,
+    SYSM_BASEPRI_MAX,
+    SYSM_FAULTMASK,
+    SYSM_CONTROL,
+    SYSM_SP_NS = 0x98,
+    SYSM_NS = 0x80
+};
 
 static uint32_t read_banked(ArmM *m, unsigned sysm, bool secure)
 {

@@ -76,7 +76,8 @@ uint32_t arm_m_control(const ArmM *m, bool secure)
 void arm_m_set_control(ArmM *m, bool secure, uint32_t value)
 {
     arm_m_sp_out(m);
-    bool unprivileged = m->c->has.v7m || m->c->has.v8m || m->mpu_regions; /* an extension of v6-M (DDI 0419, B1.3.1), which the M0 lacks */
+    /* an extension of v6-M (DDI 0419, B1.3.1), which the M0 lacks */
+    bool unprivileged = m->c->has.v7m || m->c->has.v8m || m->mpu_regions;
     uint32_t writable = (unprivileged ? CONTROL_NPRIV : 0) | (m->exc && !m->c->has.v8m ? 0 : CONTROL_SPSEL);
     m->b[secure].control = (m->b[secure].control & ~writable) | (value & writable);
     if (m->c->has.m_fpu) {
@@ -114,8 +115,10 @@ uint64_t arm_m_mode(const ArmCpu *c)
     arm_m_lock(m);
     bool neg = privileged && arm_m_exec_priority(m) < 0;
     arm_m_unlock(m);
-    static const uint8_t banks[2][3] = { { ARM_BANK_M_USER, ARM_BANK_M_PRIV, ARM_BANK_M_NEG }, { ARM_BANK_M_S_USER, ARM_BANK_M_S_PRIV, ARM_BANK_M_S_NEG } };
-    r |= (uint64_t)banks[m->secure][neg ? 2 : privileged] << ARM_MODE_BANK_SHIFT | (uint64_t)banks[m->secure][0] << ARM_MODE_UBANK_SHIFT;
+    static const uint8_t banks[2][3] = { { ARM_BANK_M_USER, ARM_BANK_M_PRIV, ARM_BANK_M_NEG },
+                                         { ARM_BANK_M_S_USER, ARM_BANK_M_S_PRIV, ARM_BANK_M_S_NEG } };
+    r |= (uint64_t)banks[m->secure][neg ? 2 : privileged] << ARM_MODE_BANK_SHIFT | (uint64_t)banks[m->secure][0]
+                                                                                       << ARM_MODE_UBANK_SHIFT;
     r |= (uint64_t)privileged << ARM_MODE_EL_SHIFT;
     r |= m->secure ? ARM_MODE_SECURE : 0;
     r |= !arm_m_fp_accessible(m, m->secure, privileged, &to_secure) ? ARM_MODE_FP_TRAP : 0;
@@ -202,7 +205,12 @@ ARM_HELPER_VOID(m_blxns)
     }
     uint32_t sp = (uint32_t)v->g[ARM_R13] - 8;
     const uint32_t words[2] = { (uint32_t)b | 1, m->exc | (m->b[M_S].control & CONTROL_SFPA ? 1u << 20 : 0) };
-    ArmMFrame f = { .secure = true, .privileged = arm_m_privileged(m), .mm = MMFSR_DACCVIOL, .bus = BFSR_PRECISERR, .sec = SFSR_AUVIOL, .lazy = true };
+    ArmMFrame f = { .secure = true,
+                    .privileged = arm_m_privileged(m),
+                    .mm = MMFSR_DACCVIOL,
+                    .bus = BFSR_PRECISERR,
+                    .sec = SFSR_AUVIOL,
+                    .lazy = true };
     if (sp < arm_m_sp_limit(m))
         arm_m_raise(c, M_EXC_USAGE, UFSR_STKOF);
     arm_m_frame_write(m, &f, sp, words, 2);
@@ -246,7 +254,8 @@ void arm_m_create(ArmCpu *c, const ArmBoardCpus *board)
     pthread_mutex_init(&m->lock, NULL);
     m->irqs = MIN(board->m_irqs ? board->m_irqs : 32, (unsigned)M_IRQS);
     m->mpu_regions = MIN(board->m_mpu_regions ? board->m_mpu_regions : c->model->mpu_regions, (unsigned)M_MPU_REGIONS);
-    m->sau_regions = !c->has.m_security ? 0 : MIN(board->m_sau_regions ? board->m_sau_regions : 8, (unsigned)M_SAU_REGIONS);
+    m->sau_regions = !c->has.m_security ? 0
+                                        : MIN(board->m_sau_regions ? board->m_sau_regions : 8, (unsigned)M_SAU_REGIONS);
     m->ns_window = board->m_ns_window;
     m->prio_mask = (uint8_t)(0xff00 >> prio_bits);
     m->init_vtor[M_NS] = c->has.m_security ? board->m_init_nsvtor : board->m_init_svtor;
@@ -299,7 +308,8 @@ void arm_m_reset(ArmCpu *c)
     m->secure = c->has.m_security;
     m->exc = 0;
     m->event = m->wfe = m->lockup = false;
-    m->hfsr = m->dfsr = m->bfar = m->sfsr = m->sfar = m->afsr = m->nsacr = m->demcr = m->cppwr = m->actlr = m->csselr = 0;
+    m->hfsr = m->dfsr = m->bfar = m->sfsr = m->sfar = m->afsr = m->nsacr = m->demcr = m->cppwr = m->actlr = m->csselr =
+        0;
     m->aircr = 0;
     m->sau_ctrl = m->sau_rnr = 0;
     memset(m->sau_rbar, 0, sizeof m->sau_rbar);
@@ -335,30 +345,78 @@ void arm_m_start(ArmCpu *c)
     arm_m_changed(m);
 }
 
-static const StateField sys_state[] = {
-    STATE_BOOL(ArmMSysExc, enabled), STATE_BOOL(ArmMSysExc, pending), STATE_BOOL(ArmMSysExc, active), STATE_U8(ArmMSysExc, prio), STATE_END_OF_TABLE
-};
-static const StateField tick_state[] = {
-    STATE_U32(ArmMSysTick, csr), STATE_U32(ArmMSysTick, rvr), STATE_U32(ArmMSysTick, cvr), STATE_U64(ArmMSysTick, since_ns),
-    STATE_TIMER(ArmMSysTick, timer), STATE_END_OF_TABLE
-};
+static const StateField sys_state[] = { STATE_BOOL(ArmMSysExc, enabled), STATE_BOOL(ArmMSysExc, pending),
+                                        STATE_BOOL(ArmMSysExc, active), STATE_U8(ArmMSysExc, prio),
+                                        STATE_END_OF_TABLE };
+static const StateField tick_state[] = { STATE_U32(ArmMSysTick, csr),     STATE_U32(ArmMSysTick, rvr),
+                                         STATE_U32(ArmMSysTick, cvr),     STATE_U64(ArmMSysTick, since_ns),
+                                         STATE_TIMER(ArmMSysTick, timer), STATE_END_OF_TABLE };
 #define U32(f) STATE_U32(ArmMBank, f)
-static const StateField bank_state[] = {
-    U32(control), U32(primask), U32(faultmask), U32(basepri), U32(msp), U32(psp), U32(msplim), U32(psplim), U32(vtor), U32(prigroup), U32(scr),
-    U32(ccr), U32(cpacr), U32(cfsr), U32(mmfar), U32(fpcar), U32(fpdscr), U32(fpccr), U32(mpu_ctrl), U32(mpu_rnr),
-    STATE_U32_ARRAY(ArmMBank, mpu_rbar), STATE_U32_ARRAY(ArmMBank, mpu_rasr), STATE_U32_ARRAY(ArmMBank, mair),
-    STATE_STRUCT_ARRAY(ArmMBank, sys, sys_state), STATE_STRUCT(ArmMBank, tick, tick_state), STATE_END_OF_TABLE
-};
+static const StateField bank_state[] = { U32(control),
+                                         U32(primask),
+                                         U32(faultmask),
+                                         U32(basepri),
+                                         U32(msp),
+                                         U32(psp),
+                                         U32(msplim),
+                                         U32(psplim),
+                                         U32(vtor),
+                                         U32(prigroup),
+                                         U32(scr),
+                                         U32(ccr),
+                                         U32(cpacr),
+                                         U32(cfsr),
+                                         U32(mmfar),
+                                         U32(fpcar),
+                                         U32(fpdscr),
+                                         U32(fpccr),
+                                         U32(mpu_ctrl),
+                                         U32(mpu_rnr),
+                                         STATE_U32_ARRAY(ArmMBank, mpu_rbar),
+                                         STATE_U32_ARRAY(ArmMBank, mpu_rasr),
+                                         STATE_U32_ARRAY(ArmMBank, mair),
+                                         STATE_STRUCT_ARRAY(ArmMBank, sys, sys_state),
+                                         STATE_STRUCT(ArmMBank, tick, tick_state),
+                                         STATE_END_OF_TABLE };
 #undef U32
 #define U32(f) STATE_U32(ArmM, f)
 #define U32S(f) STATE_U32_ARRAY(ArmM, f)
-const StateField arm_m_state[] = {
-    STATE_STRUCT_ARRAY(ArmM, b, bank_state), STATE_BOOL(ArmM, secure), STATE_U16(ArmM, exc), STATE_BOOL(ArmM, event), STATE_BOOL(ArmM, lockup),
-    STATE_BOOL(ArmM, wfe), U32(hfsr), U32(dfsr), U32(bfar), U32(sfsr), U32(sfar), U32(afsr), U32(aircr), U32(nsacr), U32(demcr), U32(cppwr), U32(actlr),
-    U32(csselr), U32(sau_ctrl), U32(sau_rnr), U32S(sau_rbar), U32S(sau_rlar), U32(dwt_ctrl), U32(dwt_cyccnt), U32S(dwt_comp), U32S(dwt_mask),
-    U32S(dwt_function), STATE_U64(ArmM, dwt_since_ns), U32S(irq_enabled), U32S(irq_pending), U32S(irq_active), U32S(irq_level), U32S(irq_ns),
-    STATE_U8_ARRAY(ArmM, irq_prio), STATE_BOOL(ArmM, nmi_level), STATE_END_OF_TABLE
-};
+const StateField arm_m_state[] = { STATE_STRUCT_ARRAY(ArmM, b, bank_state),
+                                   STATE_BOOL(ArmM, secure),
+                                   STATE_U16(ArmM, exc),
+                                   STATE_BOOL(ArmM, event),
+                                   STATE_BOOL(ArmM, lockup),
+                                   STATE_BOOL(ArmM, wfe),
+                                   U32(hfsr),
+                                   U32(dfsr),
+                                   U32(bfar),
+                                   U32(sfsr),
+                                   U32(sfar),
+                                   U32(afsr),
+                                   U32(aircr),
+                                   U32(nsacr),
+                                   U32(demcr),
+                                   U32(cppwr),
+                                   U32(actlr),
+                                   U32(csselr),
+                                   U32(sau_ctrl),
+                                   U32(sau_rnr),
+                                   U32S(sau_rbar),
+                                   U32S(sau_rlar),
+                                   U32(dwt_ctrl),
+                                   U32(dwt_cyccnt),
+                                   U32S(dwt_comp),
+                                   U32S(dwt_mask),
+                                   U32S(dwt_function),
+                                   STATE_U64(ArmM, dwt_since_ns),
+                                   U32S(irq_enabled),
+                                   U32S(irq_pending),
+                                   U32S(irq_active),
+                                   U32S(irq_level),
+                                   U32S(irq_ns),
+                                   STATE_U8_ARRAY(ArmM, irq_prio),
+                                   STATE_BOOL(ArmM, nmi_level),
+                                   STATE_END_OF_TABLE };
 
 bool arm_m_loaded(ArmCpu *c, Error **errp)
 {
@@ -377,11 +435,15 @@ void arm_m_print_regs(Vcpu *v, GString *out)
     ArmM *m = c->m;
     for (unsigned i = 0; i < 15; i++)
         g_string_append_printf(out, "R%02u=%08x%s", i, (uint32_t)v->g[i], i % 4 == 3 ? "\n" : " ");
-    g_string_append_printf(out, "R15=%08x\nXPSR=%08x %s %s%s exception %u CONTROL=%x PRIMASK=%x BASEPRI=%02x FAULTMASK=%x\n", (uint32_t)v->pc,
-                           arm_m_get_xpsr(c), m->exc ? "handler" : "thread", arm_m_privileged(m) ? "privileged" : "unprivileged",
-                           c->has.m_security ? m->secure ? " secure" : " non-secure" : "", m->exc, arm_m_control(m, m->secure),
-                           m->b[m->secure].primask, m->b[m->secure].basepri, m->b[m->secure].faultmask);
-    g_string_append_printf(out, "MSP=%08x PSP=%08x CFSR=%08x HFSR=%08x MMFAR=%08x BFAR=%08x\n", arm_m_get_sp(m, m->secure, false),
-                           arm_m_get_sp(m, m->secure, true), m->b[m->secure].cfsr | (m->b[M_NS].cfsr & CFSR_BUS), m->hfsr, m->b[m->secure].mmfar,
+    g_string_append_printf(out,
+                           "R15=%08x\nXPSR=%08x %s %s%s exception %u CONTROL=%x PRIMASK=%x BASEPRI=%02x FAULTMASK=%x\n",
+                           (uint32_t)v->pc, arm_m_get_xpsr(c), m->exc ? "handler" : "thread",
+                           arm_m_privileged(m) ? "privileged" : "unprivileged",
+                           c->has.m_security ? m->secure ? " secure" : " non-secure" : "", m->exc,
+                           arm_m_control(m, m->secure), m->b[m->secure].primask, m->b[m->secure].basepri,
+                           m->b[m->secure].faultmask);
+    g_string_append_printf(out, "MSP=%08x PSP=%08x CFSR=%08x HFSR=%08x MMFAR=%08x BFAR=%08x\n",
+                           arm_m_get_sp(m, m->secure, false), arm_m_get_sp(m, m->secure, true),
+                           m->b[m->secure].cfsr | (m->b[M_NS].cfsr & CFSR_BUS), m->hfsr, m->b[m->secure].mmfar,
                            m->bfar);
 }

@@ -15,8 +15,14 @@ static uint64_t hz(const ArmMSysTick *t)
 }
 
 static uint64_t now_ns(void) { return (uint64_t)clock_ns(CLOCK_VIRTUAL_NS); }
-static uint64_t to_ns(const ArmMSysTick *t, uint64_t ticks) { return (uint64_t)((unsigned __int128)ticks * NS_PER_S / hz(t)); }
-static uint64_t to_ticks(const ArmMSysTick *t, uint64_t ns) { return (uint64_t)((unsigned __int128)ns * hz(t) / NS_PER_S); }
+static uint64_t to_ns(const ArmMSysTick *t, uint64_t ticks)
+{
+    return (uint64_t)((unsigned __int128)ticks * NS_PER_S / hz(t));
+}
+static uint64_t to_ticks(const ArmMSysTick *t, uint64_t ns)
+{
+    return (uint64_t)((unsigned __int128)ns * hz(t) / NS_PER_S);
+}
 
 /* Bring cvr to the present; tells whether it has passed zero. */
 static bool advance(ArmMSysTick *t)

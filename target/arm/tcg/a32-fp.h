@@ -16,8 +16,12 @@
 /* FP (simd: Advanced SIMD) may be used; else the insn has become a trap and the block has ended. */
 bool a32_fp_usable(ArmTrans *x, bool simd);
 /* One row; FP rows with the rules of the mode (scalar) or, `standard`, with the standard FPSCR value. */
-IrInsn *a32_simd(ArmTrans *x, bool standard, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b, IrRef c, uint64_t imm);
-/* The register in the low lanes of a V operand: it itself, or temporary `slot`. bytes: 4 (S), 8 (D), 16 (Q, number of its first D). */
+IrInsn *a32_simd(ArmTrans *x, bool standard, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b,
+                 IrRef c, uint64_t imm);
+/*
+ * The register in the low lanes of a V operand: it itself, or temporary `slot`. bytes: 4 (S), 8 (D), 16 (Q, number of
+ * its first D).
+ */
 IrRef a32_vsrc(ArmTrans *x, unsigned slot, unsigned n, unsigned bytes);
 /* Where to compute the register; then a32_vput() puts it in its place. */
 IrRef a32_vdst(unsigned n, unsigned bytes);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the emitters of A32 and T32 share: registers, flags, shifter operands, data processing, addresses, branches, IT state. */
+/*
+ * What the emitters of A32 and T32 share: registers, flags, shifter operands, data processing, addresses, branches, IT
+ * state.
+ */
 #include "target/arm/tcg/a32.h"
 #include "target/arm/tcg/help-a32.h"
 
@@ -318,8 +321,9 @@ void a32_dp(ArmTrans *x, A32Dp op, bool s, unsigned rd, unsigned rn, const A32Op
 
 /* --- memory --- */
 /*
- * Before ARMv7, with SCTLR.U and A clear (DDI 0406C, D15.3, D12.3): halfwords, words and doublewords are found where the address without its low
- * bits leads (doublewords: those of a word), and a word that is loaded alone is then rotated: a32_rotate_old().
+ * Before ARMv7, with SCTLR.U and A clear (DDI 0406C, D15.3, D12.3): halfwords, words and doublewords are found where
+ * the address without its low bits leads (doublewords: those of a word), and a word that is loaded alone is then
+ * rotated: a32_rotate_old().
  */
 static IrMem old_mem(ArmTrans *x, IrRef address, unsigned size, unsigned flags)
 {
@@ -334,12 +338,16 @@ void a32_rotate_old(ArmTrans *x, IrRef word)
         ir_op3(x->t, IR_ROR, 4, word, word, a32_opi(x, IR_SHL, x->old_address, 3));
 }
 
-/* Without an index the address is made at 64 bits, which lets neighbours share a check: the walk drops the carry beyond bit 31. */
+/*
+ * Without an index the address is made at 64 bits, which lets neighbours share a check: the walk drops the carry beyond
+ * bit 31.
+ */
 IrMem a32_mem(ArmTrans *x, IrRef base, int32_t disp, unsigned size, unsigned flags)
 {
     a32_may_leave(x);
     if (x->mode & ARM_MODE_OLD_ALIGN && size > 1)
-        return old_mem(x, base == IR_NONE ? a32_const(x, (uint32_t)disp) : a32_opi(x, IR_ADD, base, (uint32_t)disp), size, flags);
+        return old_mem(x, base == IR_NONE ? a32_const(x, (uint32_t)disp) : a32_opi(x, IR_ADD, base, (uint32_t)disp),
+                       size, flags);
     IrMem m = arm_mem(x, base, disp, size, flags);
     if (m.base != IR_NONE)
         m.asize = 8;
@@ -365,7 +373,8 @@ void a32_set_loaded(ArmTrans *x, unsigned rt, IrRef value)
 }
 
 /* --- IT state ---
- * Inside a block it is the translator's; memory (ArmCpu.it and the mode bits) follows before anything that can leave the block. */
+ * Inside a block it is the translator's; memory (ArmCpu.it and the mode bits) follows before anything that can leave
+ * the block. */
 static void store_it(ArmTrans *x, uint8_t it)
 {
     ir_stei(x->t, 1, offsetof(ArmCpu, it), it);

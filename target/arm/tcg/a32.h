@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the emitters of A32 and T32 (emit-a32-*.c, emit-t*.c) share: registers, flags, the shifter, addresses, branches.
  *
- * An emitter gets the instruction word and the row's argument. What can fault comes first; registers and flags are written last.
- * R15 as an operand is a constant. The IT state and conditions are handled around the emitters (a32.c).
+ * An emitter gets the instruction word and the row's argument. What can fault comes first; registers and flags are
+ * written last. R15 as an operand is a constant. The IT state and conditions are handled around the emitters (a32.c).
  */
 #ifndef TARGET_ARM_TCG_A32_H
 #define TARGET_ARM_TCG_A32_H
@@ -15,7 +15,10 @@
 #include "target/arm/tcg/t32.decode.h"
 
 /* Bits hi:lo of an instruction word. */
-static inline uint32_t fld(uint32_t w, unsigned hi, unsigned lo) { return w >> lo & (uint32_t)((UINT64_C(2) << (hi - lo)) - 1); }
+static inline uint32_t fld(uint32_t w, unsigned hi, unsigned lo)
+{
+    return w >> lo & (uint32_t)((UINT64_C(2) << (hi - lo)) - 1);
+}
 static inline int32_t sxt(uint32_t value, unsigned bits) { return (int32_t)(value << (32 - bits)) >> (32 - bits); }
 
 /* The shifter's carry out: kept, a constant, or bit 0 of `carry_ref` as FLAG_C (NOT carry). */
@@ -40,7 +43,10 @@ IrRef a32_op8(ArmTrans *x, IrOp op, IrRef a, IrRef b);        /* 64 bits */
 IrRef a32_op8i(ArmTrans *x, IrOp op, IrRef a, uint64_t imm);
 IrRef a32_ext(ArmTrans *x, IrOp op, unsigned from, unsigned to, IrRef a);
 void a32_set(ArmTrans *x, unsigned n, IrRef value); /* Rn = value (32 bits); n = 15: jump as ALUWritePC */
-/* Where to compute Rd: G(n), or a temporary that a32_set() gives to R15. SP of M-profile is checked against its limit there. */
+/*
+ * Where to compute Rd: G(n), or a temporary that a32_set() gives to R15. SP of M-profile is checked against its limit
+ * there.
+ */
 IrRef a32_dest(ArmTrans *x, unsigned n);
 void a32_done(ArmTrans *x, unsigned n, IrRef value);/* after a32_dest(): finishes what is no plain register */
 static inline bool a32_plain(const ArmTrans *x, unsigned n) { return n != 15 && !(n == 13 && x->mode & ARM_MODE_M); }
@@ -53,7 +59,8 @@ IrRef a32_carry_in(ArmTrans *x);              /* PSTATE.C as 0 or 1 */
 
 /* --- shifter --- */
 A32Op2 a32_imm_op2(uint32_t imm, A32Carry carry);
-A32Op2 a32_shift_imm(ArmTrans *x, unsigned rm, A32Shift type, unsigned amount, bool carry); /* encodings: LSR/ASR 0 = 32, ROR 0 = RRX */
+/* encodings: LSR/ASR 0 = 32, ROR 0 = RRX */
+A32Op2 a32_shift_imm(ArmTrans *x, unsigned rm, A32Shift type, unsigned amount, bool carry);
 A32Op2 a32_shift_reg(ArmTrans *x, unsigned rm, A32Shift type, unsigned rs, bool carry);
 void a32_dp(ArmTrans *x, A32Dp op, bool s, unsigned rd, unsigned rn, const A32Op2 *o);
 uint32_t a32_expand_imm(uint32_t imm12, A32Carry *carry); /* A32ExpandImm_C */
@@ -62,8 +69,10 @@ uint32_t t32_expand_imm(uint32_t imm12, A32Carry *carry); /* ThumbExpandImm_C */
 /* --- memory: as arm_mem(); the IT state is stored first. base may be IR_NONE --- */
 IrMem a32_mem(ArmTrans *x, IrRef base, int32_t disp, unsigned size, unsigned flags);
 IrMem a32_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned lsl, unsigned size, unsigned flags);
-void a32_rotate_old(ArmTrans *x, IrRef word); /* behind the load of a single word: what old CPUs do when its address was not aligned */
-void a32_set_loaded(ArmTrans *x, unsigned rt, IrRef value);           /* Rt = value, R15 interworks by the rules of loads */
+/* behind the load of a single word: what old CPUs do when its address was not aligned */
+void a32_rotate_old(ArmTrans *x, IrRef word);
+/* Rt = value, R15 interworks by the rules of loads */
+void a32_set_loaded(ArmTrans *x, unsigned rt, IrRef value);
 
 /* --- branches, ends --- */
 void a32_branch(ArmTrans *x, uint32_t target);       /* same state */
@@ -77,9 +86,10 @@ void a32_end_lookup(ArmTrans *x);                    /* L of helpers.h */
 void a32_end_exit(ArmTrans *x);                      /* X */
 void a32_end_next(ArmTrans *x);                      /* M */
 
-/* The tables: a32 (condition not 1111), a32u (1111), t16, t32; vfp and vfpu: coprocessors 10 and 11; neon: Advanced SIMD, in A32's
- * form; mve: rows are executed, not emitted (mve.c). */
-extern const ArmTable arm_a32_table, arm_a32u_table, arm_t16_table, arm_t32_table, arm_vfp_table, arm_vfpu_table, arm_neon_table, arm_mve_table;
+/* The tables: a32 (condition not 1111), a32u (1111), t16, t32; vfp and vfpu: coprocessors 10 and 11; neon: Advanced
+ * SIMD, in A32's form; mve: rows are executed, not emitted (mve.c). */
+extern const ArmTable arm_a32_table, arm_a32u_table, arm_t16_table, arm_t32_table, arm_vfp_table, arm_vfpu_table,
+    arm_neon_table, arm_mve_table;
 void a32_mve_insn(ArmTrans *x, const ArmRow *row, uint32_t w); /* a row of table mve: executed by a helper */
 
 static inline bool a32_t32(const ArmTrans *x) { return x->mode & ARM_MODE_T32; }

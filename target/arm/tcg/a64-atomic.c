@@ -241,12 +241,18 @@ void arm_a64_ldop(ArmTrans *x, const A64Insn *i)
     swap_loop(x, i, operand, false, make_logic);
 }
 
-/* The greater or the smaller, without flags: d = old - operand at 65 bits decides. Values are extended to 64 bits but for size 8. */
+/*
+ * The greater or the smaller, without flags: d = old - operand at 65 bits decides. Values are extended to 64 bits but
+ * for size 8.
+ */
 static void make_max(ArmTrans *x, const A64Insn *i, unsigned size, IrRef fresh, IrRef old, IrRef operand)
 {
     TransCtx *t = x->t;
     IrRef less = ir_temp(t), a = ir_temp(t);
-    /* less = all ones when old < operand: the sign of ((old ^ operand) & (old - operand ^ old)) ^ (old - operand), both biased if unsigned */
+    /*
+     * less = all ones when old < operand: the sign of ((old ^ operand) & (old - operand ^ old)) ^ (old - operand), both
+     * biased if unsigned
+     */
     ir_op3(t, IR_SUB, 8, less, old, operand);
     ir_op3(t, IR_XOR, 8, a, old, operand);
     ir_op3(t, IR_XOR, 8, fresh, less, old);

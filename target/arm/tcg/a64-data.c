@@ -69,7 +69,8 @@ void arm_a64_add_i(ArmTrans *x, const A64Insn *i)
     } else if (i->sub && i->rd == 31) {
         ir_op3i(x->t, IR_CMP, size, IR_NONE, a, imm)->flags = IR_SETF;
     } else {
-        ir_op3i(x->t, i->sub ? IR_SUB : IR_ADD, size, arm_xw(x, i->rd), a, imm)->flags = i->sub ? IR_SETF : IR_SETF | IR_NOTC;
+        ir_op3i(x->t, i->sub ? IR_SUB : IR_ADD, size, arm_xw(x, i->rd), a, imm)->flags = i->sub ? IR_SETF
+                                                                                                : IR_SETF | IR_NOTC;
     }
 }
 
@@ -94,7 +95,9 @@ static void add_sub_flags(ArmTrans *x, unsigned size, bool sub, unsigned rd, IrR
     else if (sub && rd == 31)
         ir_op3(x->t, IR_CMP, size, IR_NONE, a, b)->flags = IR_SETF;
     else
-        ir_op3(x->t, sub ? IR_SUB : IR_ADD, size, d, a == IR_IMM ? arm_const(x, 0) : a, b)->flags = sub ? IR_SETF : IR_SETF | IR_NOTC;
+        ir_op3(x->t, sub ? IR_SUB : IR_ADD, size, d, a == IR_IMM ? arm_const(x, 0) : a, b)->flags = sub ? IR_SETF
+                                                                                                        : IR_SETF |
+                                                                                                              IR_NOTC;
 }
 
 static void add_scaled(ArmTrans *x, unsigned size, IrRef d, IrRef a, IrRef index, unsigned scale)
@@ -357,7 +360,8 @@ void arm_a64_ccmp(ArmTrans *x, const A64Insn *i)
     IrRef a = arm_value(x, i->rn);
     IrInsn *op;
     if (i->cond >= 14) { /* always */
-        op = ir_op3(x->t, i->sub ? IR_CMP : IR_ADD, size, i->sub ? IR_NONE : ir_temp(x->t), a, imm ? IR_IMM : arm_value(x, i->rm));
+        op = ir_op3(x->t, i->sub ? IR_CMP : IR_ADD, size, i->sub ? IR_NONE : ir_temp(x->t), a,
+                    imm ? IR_IMM : arm_value(x, i->rm));
         op->flags = i->sub ? IR_SETF : IR_SETF | IR_NOTC;
     } else {
         IrRef b = imm ? IR_IMM : arm_value(x, i->rm);
@@ -451,7 +455,8 @@ void a64_put_nzcv(ArmTrans *x, IrRef value, uint32_t mask)
     ir_op3i(t, IR_AND, 4, part, part, FLAG_O);
     ir_op3(t, IR_OR, 4, f, f, part);
     IrInsn *put = ir_op2(t, IR_PUTF, 4, IR_NONE, f);
-    put->imm = (mask & BIT(31) ? FLAG_S : 0) | (mask & BIT(30) ? FLAG_Z : 0) | (mask & BIT(29) ? FLAG_C : 0) | (mask & BIT(28) ? FLAG_O : 0);
+    put->imm = (mask & BIT(31) ? FLAG_S : 0) | (mask & BIT(30) ? FLAG_Z : 0) | (mask & BIT(29) ? FLAG_C : 0) |
+               (mask & BIT(28) ? FLAG_O : 0);
     put->flags = IR_SETF;
 }
 
@@ -491,7 +496,9 @@ static IrRef flag_at(ArmTrans *x, IrRef f, unsigned from)
     return r;
 }
 
-/* XAFLAG: N = !C & !Z, Z = Z & C, C = C | Z, V = !C & Z. AXFLAG: N = 0, Z = Z | V, C = C & !V, V = 0. c below is NOT C. */
+/*
+ * XAFLAG: N = !C & !Z, Z = Z & C, C = C | Z, V = !C & Z. AXFLAG: N = 0, Z = Z | V, C = C & !V, V = 0. c below is NOT C.
+ */
 static void put_parts(ArmTrans *x, IrRef n, IrRef z, IrRef not_c, IrRef v)
 {
     TransCtx *t = x->t;
@@ -515,7 +522,8 @@ void arm_a64_xaflag(ArmTrans *x, const A64Insn *i)
     TransCtx *t = x->t;
     IrRef f = ir_temp(t);
     ir_op2(t, IR_GETF, 4, f, IR_NONE);
-    IrRef c = flag_at(x, f, 0), z = flag_at(x, f, 6), n = ir_temp(t), v = ir_temp(t), new_c = ir_temp(t), new_z = ir_temp(t);
+    IrRef c = flag_at(x, f, 0), z = flag_at(x, f, 6), n = ir_temp(t), v = ir_temp(t), new_c = ir_temp(t),
+          new_z = ir_temp(t);
     ir_op3(t, IR_ANDN, 4, n, z, c);      /* !C & !Z */
     ir_op3(t, IR_ANDN, 4, new_z, c, z);  /* Z & C */
     ir_op3(t, IR_AND, 4, v, c, z);       /* !C & Z */
@@ -586,7 +594,8 @@ void arm_a64_mulh(ArmTrans *x, const A64Insn *i)
 void arm_a64_div(ArmTrans *x, const A64Insn *i)
 {
     if (i->rd != 31)
-        ir_op3(x->t, i->is_signed ? IR_SDIV : IR_UDIV, a64_size(i), IR_G(i->rd), arm_value(x, i->rn), arm_value(x, i->rm));
+        ir_op3(x->t, i->is_signed ? IR_SDIV : IR_UDIV, a64_size(i), IR_G(i->rd), arm_value(x, i->rn),
+               arm_value(x, i->rm));
 }
 
 void arm_a64_shiftv(ArmTrans *x, const A64Insn *i)

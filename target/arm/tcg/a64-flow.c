@@ -93,7 +93,8 @@ static IrRef authenticated(ArmTrans *x, IrRef ptr, ArmArg modifier, unsigned key
 /* BRAA, BLRAA and their B and Z forms: the modifier is rm (31: SP), or 0. */
 void arm_a64_bra(ArmTrans *x, const A64Insn *i)
 {
-    IrRef target = authenticated(x, arm_value(x, i->rn), i->zero ? A_IMM(0) : A_REF(IR_G(i->rm)), i->m ? PAUTH_IB : PAUTH_IA);
+    IrRef target = authenticated(x, arm_value(x, i->rn), i->zero ? A_IMM(0) : A_REF(IR_G(i->rm)),
+                                 i->m ? PAUTH_IB : PAUTH_IA);
     if (i->link) {
         set_btype(x, 2);
         ir_movi(x->t, 8, IR_G(30), x->pc + 4);

@@ -31,7 +31,8 @@ static IrMem operand9(ArmTrans *x, const A64Insn *i, unsigned flags)
 {
     int64_t offset = i->mode == MODE_POST ? 0 : i->imm;
     unsigned plain = i->rn == 31 && (i->mode == MODE_UNSCALED || i->mode == MODE_UNPRIV) ? ARM_MEM_NO_TAG : 0;
-    return arm_mem(x, IR_G(i->rn), offset, 1u << i->size, flags | plain | (i->mode == MODE_UNPRIV ? ARM_MEM_UNPRIV : 0));
+    return arm_mem(x, IR_G(i->rn), offset, 1u << i->size,
+                   flags | plain | (i->mode == MODE_UNPRIV ? ARM_MEM_UNPRIV : 0));
 }
 
 void arm_a64_store9(ArmTrans *x, const A64Insn *i)
@@ -77,7 +78,9 @@ static void prefetch(ArmTrans *x, const A64Insn *i, IrRef index, unsigned scale,
     if ((i->rt >> 3 & 3) == 1)
         return;
     IrInsn *op = ir_op2(x->t, IR_PREFETCH, 8, IR_NONE, IR_MEM);
-    op->m = (IrMem){ .base = IR_G(i->rn), .index = index, .scale = (uint8_t)scale, .disp = offset, .asize = 8, .bank = x->bank };
+    op->m = (IrMem){
+        .base = IR_G(i->rn), .index = index, .scale = (uint8_t)scale, .disp = offset, .asize = 8, .bank = x->bank
+    };
 }
 
 void arm_a64_prefetch_u(ArmTrans *x, const A64Insn *i) { prefetch(x, i, IR_NONE, 0, (int32_t)i->imm * 8); }
@@ -90,7 +93,8 @@ void arm_a64_prefetch_r(ArmTrans *x, const A64Insn *i)
 
 static IrMem operand_u(ArmTrans *x, const A64Insn *i, unsigned flags)
 {
-    return arm_mem(x, IR_G(i->rn), (int64_t)i->imm * (1 << i->size), 1u << i->size, flags | (i->rn == 31 ? ARM_MEM_NO_TAG : 0));
+    return arm_mem(x, IR_G(i->rn), (int64_t)i->imm * (1 << i->size), 1u << i->size,
+                   flags | (i->rn == 31 ? ARM_MEM_NO_TAG : 0));
 }
 
 void arm_a64_store_u(ArmTrans *x, const A64Insn *i)

@@ -7,7 +7,8 @@ enum { TAG_POST = 1, TAG_PRE = 3, GRANULE_BITS = 4 };
 void arm_a64_addg(ArmTrans *x, const A64Insn *i)
 {
     uint64_t offset = (uint64_t)i->imm << GRANULE_BITS;
-    arm_call(x, arm_help_addg, 0, IR_G(i->rd), A_REF(IR_G(i->rn)), A_IMM(i->sub ? -offset : offset), A_IMM((unsigned)i->tag));
+    arm_call(x, arm_help_addg, 0, IR_G(i->rd), A_REF(IR_G(i->rn)), A_IMM(i->sub ? -offset : offset),
+             A_IMM((unsigned)i->tag));
     a64_sp_moved(x, i->rd, 1);
 }
 
@@ -43,9 +44,11 @@ void arm_a64_subp(ArmTrans *x, const A64Insn *i)
 void arm_a64_stg(ArmTrans *x, const A64Insn *i)
 {
     int64_t offset = (int64_t)i->imm * (1 << GRANULE_BITS);
-    IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, i->mode == TAG_POST ? 0 : offset, i->pair ? 32 : 16, 1, ARM_MEM_WRITE | ARM_MEM_NO_TAG);
+    IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, i->mode == TAG_POST ? 0 : offset, i->pair ? 32 : 16, 1,
+                            ARM_MEM_WRITE | ARM_MEM_NO_TAG);
     IrRef at = arm_address(x, &m);
-    arm_call(x, arm_help_stg, H_R, IR_NONE, A_REF(at), A_REF(IR_G(i->rt)), A_IMM((unsigned)i->pair | (unsigned)i->zero << 1));
+    arm_call(x, arm_help_stg, H_R, IR_NONE, A_REF(at), A_REF(IR_G(i->rt)),
+             A_IMM((unsigned)i->pair | (unsigned)i->zero << 1));
     if (i->mode != 2)
         a64_writeback(x, i->rn, offset);
 }
@@ -61,7 +64,8 @@ void arm_a64_ldg(ArmTrans *x, const A64Insn *i)
 void arm_a64_stgp(ArmTrans *x, const A64Insn *i)
 {
     int64_t offset = (int64_t)i->imm * (1 << GRANULE_BITS);
-    IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, i->mode == TAG_POST ? 0 : offset, 16, 1, ARM_MEM_WRITE | ARM_MEM_NO_TAG);
+    IrMem m = arm_mem_index(x, IR_G(i->rn), IR_NONE, 0, i->mode == TAG_POST ? 0 : offset, 16, 1,
+                            ARM_MEM_WRITE | ARM_MEM_NO_TAG);
     m = arm_mem_pin(x, &m);
     IrMem second = m;
     second.disp = 8;
@@ -78,7 +82,8 @@ void arm_a64_stgm(ArmTrans *x, const A64Insn *i)
     if (x->el == 0)
         arm_undefined(x);
     else
-        arm_call(x, arm_help_stgm, H_R, IR_NONE, A_REF(IR_G(i->rn)), A_REF(arm_value(x, i->rt)), A_IMM((unsigned)i->zero));
+        arm_call(x, arm_help_stgm, H_R, IR_NONE, A_REF(IR_G(i->rn)), A_REF(arm_value(x, i->rt)),
+                 A_IMM((unsigned)i->zero));
 }
 
 void arm_a64_ldgm(ArmTrans *x, const A64Insn *i)

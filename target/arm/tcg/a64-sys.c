@@ -6,7 +6,9 @@ static const uint32_t key_nzcv = ARM_SYS_KEY(3, 3, 4, 2, 0);
 enum { ZVA_BYTES = 64 };
 
 /* --- barriers --- */
-/* DSB and DMB: loads are ordered on the host already; all but the load and the store kinds order stores before loads. */
+/*
+ * DSB and DMB: loads are ordered on the host already; all but the load and the store kinds order stores before loads.
+ */
 void arm_a64_barrier(ArmTrans *x, const A64Insn *i)
 {
     bool kind = (i->crm & 3) == 3 || !(i->crm & 3);
@@ -69,7 +71,8 @@ void arm_a64_msr(ArmTrans *x, const A64Insn *i)
     if (use.known && use.offset)
         ir_ste(x->t, use.size, use.offset, arm_value(x, i->rt));
     else
-        arm_call(x, arm_help_msr, H_R | H_F, IR_NONE, A_IMM(key), A_REF(arm_value(x, i->rt)), A_IMM(trap_iss(i, op0, false)));
+        arm_call(x, arm_help_msr, H_R | H_F, IR_NONE, A_IMM(key), A_REF(arm_value(x, i->rt)),
+                 A_IMM(trap_iss(i, op0, false)));
     after_write(x, &use);
 }
 
@@ -131,6 +134,7 @@ void arm_a64_msr_i(ArmTrans *x, const A64Insn *i)
 {
     if (daif_immediate(x, i))
         return;
-    arm_call(x, arm_help_msr_imm, H_R | H_F, IR_NONE, A_IMM((unsigned)(i->op1 << 3 | i->op2)), A_IMM((unsigned)i->crm), A_NONE);
+    arm_call(x, arm_help_msr_imm, H_R | H_F, IR_NONE, A_IMM((unsigned)(i->op1 << 3 | i->op2)), A_IMM((unsigned)i->crm),
+             A_NONE);
     arm_end_exit(x);
 }

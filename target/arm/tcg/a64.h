@@ -36,18 +36,22 @@ void a64_pauth(ArmTrans *x, IrRef d, IrRef ptr, ArmArg modifier, unsigned what);
 /* --- help-a64.c --- */
 uint64_t arm_help_crc32(Vcpu *v, uint64_t crc, uint64_t data, uint64_t bytes);        /* GP */
 uint64_t arm_help_stxp(Vcpu *v, uint64_t va, uint64_t low, uint64_t high);            /* R: 0 stored, 1 not */
-void arm_help_casp(Vcpu *v, uint64_t va, uint64_t regs, uint64_t is64);               /* R: regs = rs | rt << 8; g[rs], g[rs+1] changed */
-void arm_help_zva(Vcpu *v, uint64_t va, uint64_t iss, uint64_t tags);                 /* RF: tags: 0 data, 1 tags (GVA), 2 both (GZVA) */
+/* R: regs = rs | rt << 8; g[rs], g[rs+1] changed */
+void arm_help_casp(Vcpu *v, uint64_t va, uint64_t regs, uint64_t is64);
+/* RF: tags: 0 data, 1 tags (GVA), 2 both (GZVA) */
+void arm_help_zva(Vcpu *v, uint64_t va, uint64_t iss, uint64_t tags);
 /* --- help-pauth.c --- */
 enum { PAUTH_IA, PAUTH_IB, PAUTH_DA, PAUTH_DB, PAUTH_ADD = 0, PAUTH_CHECK = 4 /* | key */, PAUTH_COMBINED = 8 };
-uint64_t arm_help_pauth(Vcpu *v, uint64_t ptr, uint64_t modifier, uint64_t what);     /* GP; RP when EL2 or EL3 may trap: a64_pauth() */
+/* GP; RP when EL2 or EL3 may trap: a64_pauth() */
+uint64_t arm_help_pauth(Vcpu *v, uint64_t ptr, uint64_t modifier, uint64_t what);
 uint64_t arm_help_pacga(Vcpu *v, uint64_t value, uint64_t modifier, uint64_t unused); /* RF */
 uint64_t arm_help_xpac(Vcpu *v, uint64_t ptr, uint64_t data, uint64_t unused);        /* P */
 /* --- help-mte.c --- */
 uint64_t arm_help_irg(Vcpu *v, uint64_t ptr, uint64_t exclude, uint64_t unused);      /*   */
 uint64_t arm_help_addg(Vcpu *v, uint64_t ptr, uint64_t offset, uint64_t tag_offset);  /* P */
 uint64_t arm_help_ldg(Vcpu *v, uint64_t va, uint64_t old, uint64_t unused);           /* R */
-void arm_help_stg(Vcpu *v, uint64_t va, uint64_t ptr, uint64_t what);                 /* R: bit 0 pair, bit 1 zero the data too */
+/* R: bit 0 pair, bit 1 zero the data too */
+void arm_help_stg(Vcpu *v, uint64_t va, uint64_t ptr, uint64_t what);
 uint64_t arm_help_ldgm(Vcpu *v, uint64_t va, uint64_t a, uint64_t b);                 /* R */
 void arm_help_stgm(Vcpu *v, uint64_t va, uint64_t tags, uint64_t zero);               /* R */
 #endif

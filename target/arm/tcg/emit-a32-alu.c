@@ -20,7 +20,10 @@ E(cmp_imm) { dp_imm(x, i, (A32Dp)(DP_TST + i->op), true); }
 E(dp2_imm) { dp_imm(x, i, (A32Dp)(DP_ORR + i->op), i->s); }
 E(mov_imm) { dp_imm(x, i, (A32Dp)(DP_MOV + i->op), i->s); }
 
-static bool wants_carry(A32Dp op, bool s) { return s && (op <= DP_EOR || op == DP_TST || op == DP_TEQ || op >= DP_ORR); }
+static bool wants_carry(A32Dp op, bool s)
+{
+    return s && (op <= DP_EOR || op == DP_TST || op == DP_TEQ || op >= DP_ORR);
+}
 
 static void dp_shift(ArmTrans *x, const A32Insn *i, A32Dp op, bool s)
 {
@@ -101,14 +104,18 @@ E(mul) /* op: 0 MUL, 1 MLA, 2 MLS */
 {
     IrRef p = mul(x, a32_reg(x, (unsigned)i->rn), a32_reg(x, (unsigned)i->rm));
     if (i->op)
-        p = a32_op(x, i->op == 1 ? IR_ADD : IR_SUB, i->op == 1 ? p : a32_reg(x, (unsigned)i->ra), i->op == 1 ? a32_reg(x, (unsigned)i->ra) : p);
+        p = a32_op(x, i->op == 1 ? IR_ADD : IR_SUB, i->op == 1 ? p : a32_reg(x, (unsigned)i->ra),
+                   i->op == 1 ? a32_reg(x, (unsigned)i->ra) : p);
     bool s = sets_flags(x, i);
     a32_set(x, (unsigned)i->rd, p);
     if (s)
         a32_set_nz(x, p, 4);
 }
 
-static IrRef wide(ArmTrans *x, unsigned n, bool sgn) { return a32_ext(x, sgn ? IR_SEXT : IR_ZEXT, 4, 8, a32_reg(x, n)); }
+static IrRef wide(ArmTrans *x, unsigned n, bool sgn)
+{
+    return a32_ext(x, sgn ? IR_SEXT : IR_ZEXT, 4, 8, a32_reg(x, n));
+}
 
 /* RdHi:RdLo (rd:rt) as 64 bits, and back. */
 static IrRef pair(ArmTrans *x, const A32Insn *i)
@@ -234,7 +241,8 @@ static void call3(ArmTrans *x, const void *fn, unsigned rd, unsigned a, unsigned
 E(usada8)
 {
     IrRef d = ir_temp(x->t);
-    arm_call(x, arm_help_a32_usad8, H_P | H_G, d, A_REF(a32_reg(x, (unsigned)i->rn)), A_REF(a32_reg(x, (unsigned)i->rm)), A_NONE);
+    arm_call(x, arm_help_a32_usad8, H_P | H_G, d, A_REF(a32_reg(x, (unsigned)i->rn)),
+             A_REF(a32_reg(x, (unsigned)i->rm)), A_NONE);
     a32_set(x, (unsigned)i->rd, i->ra == 15 ? d : a32_op(x, IR_ADD, d, a32_reg(x, (unsigned)i->ra)));
 }
 
@@ -244,12 +252,17 @@ E(t32_qadd) /* T32's order: QADD QDADD QSUB QDSUB */
     static const uint8_t op[4] = { 0, 2, 1, 3 };
     call3(x, arm_help_a32_qadd, (unsigned)i->rd, (unsigned)i->rm, (unsigned)i->rn, op[i->op]);
 }
-E(parallel) { call3(x, arm_help_a32_parallel, (unsigned)i->rd, (unsigned)i->rn, (unsigned)i->rm, (uint32_t)(i->size << 3 | i->op)); }
+E(parallel)
+{
+    call3(x, arm_help_a32_parallel, (unsigned)i->rd, (unsigned)i->rn, (unsigned)i->rm,
+          (uint32_t)(i->size << 3 | i->op));
+}
 
 E(t32_parallel) /* op: 0 ADD8 1 ADD16 2 ASX 4 SUB8 5 SUB16 6 SAX; size: 0 S 1 Q 2 SH 4 U 5 UQ 6 UH */
 {
     static const uint8_t op[8] = { 4, 0, 1, 0, 7, 3, 2, 0 };
-    call3(x, arm_help_a32_parallel, (unsigned)i->rd, (unsigned)i->rn, (unsigned)i->rm, (uint64_t)((i->size + 1) << 3 | op[i->op]));
+    call3(x, arm_help_a32_parallel, (unsigned)i->rd, (unsigned)i->rn, (unsigned)i->rm,
+          (uint64_t)((i->size + 1) << 3 | op[i->op]));
 }
 
 E(sel) { call3(x, arm_help_a32_sel, (unsigned)i->rd, (unsigned)i->rn, (unsigned)i->rm, 0); }
@@ -276,7 +289,8 @@ E(sat) /* imm: bits - 1 (signed), bits (unsigned); type 2: ASR, amount 0 = 32 */
         r = a32_opi(x, IR_SAR, r, i->amount ? (uint32_t)i->amount : 31);
     else if (i->amount)
         r = a32_opi(x, IR_SHL, r, (uint32_t)i->amount);
-    arm_call(x, i->sgn ? arm_help_a32_ssat : arm_help_a32_usat, H_P | H_G, d, A_REF(r), A_IMM((uint32_t)i->imm + (i->sgn ? 1 : 0)), A_NONE);
+    arm_call(x, i->sgn ? arm_help_a32_ssat : arm_help_a32_usat, H_P | H_G, d, A_REF(r),
+             A_IMM((uint32_t)i->imm + (i->sgn ? 1 : 0)), A_NONE);
     a32_set(x, (unsigned)i->rd, d);
 }
 

@@ -330,7 +330,8 @@ E(ldm)
 
 E(swp)
 {
-    IrMem m = a32_mem(x, a32_reg(x, (unsigned)i->rn), 0, i->b ? 1 : 4, ARM_MEM_WRITE | ARM_MEM_READ | (i->b ? 0 : ARM_MEM_ALIGN));
+    IrMem m = a32_mem(x, a32_reg(x, (unsigned)i->rn), 0, i->b ? 1 : 4,
+                      ARM_MEM_WRITE | ARM_MEM_READ | (i->b ? 0 : ARM_MEM_ALIGN));
     IrRef d = ir_temp(x->t);
     IrInsn *op = ir_op3(x->t, IR_XCHG, i->b ? 1 : 4, d, a32_reg(x, (unsigned)i->rm), IR_NONE);
     op->m = m;
@@ -347,7 +348,8 @@ static unsigned second(const A32Insn *i, const ArmTrans *x) { return (unsigned)(
 
 static bool exclusive_ok(ArmTrans *x, const A32Insn *i)
 {
-    bool bad = (i->size && !x->has->v6k && !x->has->m_profile) || (i->size == 1 && !a32_t32(x) && (i->rt & 1 || i->rt == 14)) || i->rn == 15;
+    bool bad = (i->size && !x->has->v6k && !x->has->m_profile) ||
+               (i->size == 1 && !a32_t32(x) && (i->rt & 1 || i->rt == 14)) || i->rn == 15;
     if (bad)
         arm_undefined(x);
     return !bad;
@@ -383,7 +385,8 @@ E(strex) /* op: release */
         return;
     }
     unsigned size = exclusive_size[i->size], fail = ir_new_label(x->t), done = ir_new_label(x->t);
-    IrRef at = ir_temp(x->t), expect = ir_temp(x->t), old = ir_temp(x->t), was = ir_temp(x->t), d = a32_reg(x, (unsigned)i->rt);
+    IrRef at = ir_temp(x->t), expect = ir_temp(x->t), old = ir_temp(x->t), was = ir_temp(x->t),
+          d = a32_reg(x, (unsigned)i->rt);
     ir_op3i(x->t, IR_ADD, 4, at, IR_G(i->rn), (uint32_t)i->imm);
     if (size == 8) {
         unsigned lo = (unsigned)i->rt, hi = second(i, x);

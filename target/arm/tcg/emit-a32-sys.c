@@ -48,7 +48,8 @@ E(cbz) { a32_branch_zero(x, !i->op, IR_G(i->rn), a32_pc(x) + (uint32_t)i->imm); 
 E(tbb) /* h: halfwords */
 {
     IrRef v = ir_temp(x->t);
-    IrMem m = a32_mem_index(x, a32_reg(x, (unsigned)i->rn), a32_reg(x, (unsigned)i->rm), (unsigned)i->h, i->h ? 2 : 1, 0);
+    IrMem m = a32_mem_index(x, a32_reg(x, (unsigned)i->rn), a32_reg(x, (unsigned)i->rm), (unsigned)i->h, i->h ? 2 : 1,
+                            0);
     arm_load(x, i->h ? 2 : 1, v, &m);
     a32_jump(x, a32_opi(x, IR_ADD, a32_opi(x, IR_SHL, v, 1), a32_pc(x)));
 }
@@ -127,7 +128,8 @@ E(msr_bank)
         arm_undefined(x);
         return;
     }
-    arm_call(x, arm_help_banked_set, H_R, IR_NONE, A_IMM((uint32_t)(i->r << 5 | i->imm)), A_REF(a32_reg(x, (unsigned)i->rm)), A_NONE);
+    arm_call(x, arm_help_banked_set, H_R, IR_NONE, A_IMM((uint32_t)(i->r << 5 | i->imm)),
+             A_REF(a32_reg(x, (unsigned)i->rm)), A_NONE);
 }
 
 E(cps) /* op: imod, r: change of mode, mask: A I F */
@@ -139,7 +141,8 @@ E(cps) /* op: imod, r: change of mode, mask: A I F */
             arm_undefined(x);
         return;
     }
-    arm_call(x, arm_help_cps, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->op << 10 | i->mask << 6)), A_IMM((uint32_t)i->imm), A_IMM((uint32_t)i->r));
+    arm_call(x, arm_help_cps, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->op << 10 | i->mask << 6)),
+             A_IMM((uint32_t)i->imm), A_IMM((uint32_t)i->r));
     mode_changed(x);
 }
 
@@ -163,7 +166,8 @@ E(srs)
         arm_undefined(x);
         return;
     }
-    arm_call(x, arm_help_a32_srs, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->imm | i->p << 8 | i->u << 9 | i->w << 10)), A_NONE, A_NONE);
+    arm_call(x, arm_help_a32_srs, H_R | H_F, IR_NONE, A_IMM((uint32_t)(i->imm | i->p << 8 | i->u << 9 | i->w << 10)),
+             A_NONE, A_NONE);
 }
 
 E(rfe)
@@ -273,7 +277,8 @@ static uint32_t iss_condition(const ArmTrans *x) { return 1u << 24 | (uint32_t)x
 
 static uint32_t iss_mcr(const ArmTrans *x, const A32Insn *i, bool read)
 {
-    return iss_condition(x) | (uint32_t)(i->opc2 << 17 | i->opc1 << 14 | i->crn << 10 | i->rt << 5 | i->crm << 1) | read;
+    return iss_condition(x) | (uint32_t)(i->opc2 << 17 | i->opc1 << 14 | i->crn << 10 | i->rt << 5 | i->crm << 1) |
+           read;
 }
 
 static uint32_t iss_mcrr(const ArmTrans *x, const A32Insn *i, bool read)
@@ -324,7 +329,10 @@ static uint32_t key32(const A32Insn *i)
     return ARM_CP_KEY((uint32_t)i->cp, (uint32_t)i->opc1, (uint32_t)i->crn, (uint32_t)i->crm, (uint32_t)i->opc2, 0u);
 }
 
-static uint32_t key64(const A32Insn *i) { return ARM_CP_KEY((uint32_t)i->cp, (uint32_t)i->opc1, 0u, (uint32_t)i->crm, 0u, 1u); }
+static uint32_t key64(const A32Insn *i)
+{
+    return ARM_CP_KEY((uint32_t)i->cp, (uint32_t)i->opc1, 0u, (uint32_t)i->crm, 0u, 1u);
+}
 
 E(mrc)
 {

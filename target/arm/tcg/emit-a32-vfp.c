@@ -17,7 +17,8 @@ bool a32_fp_usable(ArmTrans *x, bool simd)
     return false;
 }
 
-IrInsn *a32_simd(ArmTrans *x, bool standard, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b, IrRef c, uint64_t imm)
+IrInsn *a32_simd(ArmTrans *x, bool standard, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b,
+                 IrRef c, uint64_t imm)
 {
     IrInsn *i = simd3(x->t, row, es, bytes, d, a, b, c, imm);
     if (simd_kind[row] == 'F')
@@ -49,7 +50,10 @@ void a32_vput(ArmTrans *x, unsigned n, unsigned bytes)
 /* Scalars: half precision stands in S registers, whose upper half becomes zero. */
 static unsigned es_of(const A32Insn *i) { return 1u << i->size; }
 static unsigned reg_bytes(const A32Insn *i) { return i->size == 3 ? 8 : 4; }
-static IrRef src(ArmTrans *x, const A32Insn *i, unsigned slot, int n) { return a32_vsrc(x, slot, (unsigned)n, reg_bytes(i)); }
+static IrRef src(ArmTrans *x, const A32Insn *i, unsigned slot, int n)
+{
+    return a32_vsrc(x, slot, (unsigned)n, reg_bytes(i));
+}
 static void put(ArmTrans *x, const A32Insn *i, int n) { a32_vput(x, (unsigned)n, reg_bytes(i)); }
 
 static IrRef scalar(ArmTrans *x, const A32Insn *i, unsigned row, IrRef d, IrRef a, IrRef b, IrRef c, uint64_t imm)
@@ -67,7 +71,10 @@ static bool usable_regs(ArmTrans *x, unsigned doubles) /* numbers of D registers
     return a32_fp_usable(x, false);
 }
 
-static bool usable(ArmTrans *x, const A32Insn *i) { return usable_regs(x, i->size == 3 ? (unsigned)(i->vd | i->vn | i->vm) : 0); }
+static bool usable(ArmTrans *x, const A32Insn *i)
+{
+    return usable_regs(x, i->size == 3 ? (unsigned)(i->vd | i->vn | i->vm) : 0);
+}
 /* Conversions: only the one side may be doubles. */
 static bool usable_from(ArmTrans *x, const A32Insn *i) { return usable_regs(x, i->size == 3 ? (unsigned)i->vm : 0); }
 static bool usable_to(ArmTrans *x, const A32Insn *i) { return usable_regs(x, i->size == 3 ? (unsigned)i->vd : 0); }
@@ -88,7 +95,10 @@ static Walk walk_of(const ArmTrans *x, const A32Insn *i)
     return w;
 }
 
-static int next_reg(const Walk *w, int n) { return (int)(((unsigned)n & ~w->mask) | (((unsigned)n + w->step) & w->mask)); }
+static int next_reg(const Walk *w, int n)
+{
+    return (int)(((unsigned)n & ~w->mask) | (((unsigned)n + w->step) & w->mask));
+}
 
 /* Runs one() for each element. */
 static void each(ArmTrans *x, const A32Insn *i, void (*one)(ArmTrans *x, const A32Insn *i))
@@ -181,8 +191,9 @@ enum { SYS_FPSCR = 1, SYS_NZCVQC = 2, SYS_VPR = 12, SYS_P0 = 13, SYS_FPCXT_NS = 
 /* M-profile: is there that register, and may it be used now? FPCXT looks for itself. False: dealt with. */
 static bool m_sys_usable(ArmTrans *x, unsigned reg)
 {
-    bool fpcxt = reg >= SYS_FPCXT_NS, known = reg == SYS_FPSCR || (x->has->v8_1m && (reg == SYS_NZCVQC || reg >= SYS_FPCXT_NS)) ||
-                 (x->has->m_mve_int && (reg == SYS_VPR || reg == SYS_P0));
+    bool fpcxt = reg >= SYS_FPCXT_NS, known = reg == SYS_FPSCR ||
+                                              (x->has->v8_1m && (reg == SYS_NZCVQC || reg >= SYS_FPCXT_NS)) ||
+                                              (x->has->m_mve_int && (reg == SYS_VPR || reg == SYS_P0));
     if (!known || (fpcxt && !(x->mode & ARM_MODE_SECURE))) {
         arm_undefined(x);
         return false;
@@ -231,7 +242,8 @@ E(vldst_sys)
         return;
     IrRef base = a32_reg(x, (unsigned)i->rn), v;
     if (i->w && i->rn == 13)
-        arm_call(x, arm_help_m_sp_limit, H_R | H_P, NONE, A_REF(a32_opi(x, IR_ADD, base, (uint32_t)offset)), A_NONE, A_NONE);
+        arm_call(x, arm_help_m_sp_limit, H_R | H_P, NONE, A_REF(a32_opi(x, IR_ADD, base, (uint32_t)offset)), A_NONE,
+                 A_NONE);
     IrMem m = a32_mem(x, base, i->p ? offset : 0, 4, ARM_MEM_ALIGN | (i->l ? 0 : ARM_MEM_WRITE));
     m.align = 4;
     if (i->l) {
@@ -343,16 +355,20 @@ E(vcvt_fixed)
         v = lane_value(x, bits / 8, (unsigned)i->vd, bytes, 0);
         if (bits == 16)
             v = a32_ext(x, i->u ? IR_ZEXT : IR_SEXT, 2, 4, v);
-        a32_simd(x, true, SIMD_ITOF, es_of(i), es_of(i), VT(3), v, NONE, NONE, (i->u ? 8u : 0) | fraction << 8 | 4u << 16); /* to nearest */
+        /* to nearest */
+        a32_simd(x, true, SIMD_ITOF, es_of(i), es_of(i), VT(3), v, NONE, NONE,
+                 (i->u ? 8u : 0) | fraction << 8 | 4u << 16);
         put(x, i, i->vd);
         return;
     }
     if (bits == 32) {
-        a32_simd(x, false, SIMD_FTOI, es_of(i), 4, v, src(x, i, 1, i->vd), NONE, NONE, FP_ROUND_ZERO | (i->u ? 8u : 0) | 16 | fraction << 8);
+        a32_simd(x, false, SIMD_FTOI, es_of(i), 4, v, src(x, i, 1, i->vd), NONE, NONE,
+                 FP_ROUND_ZERO | (i->u ? 8u : 0) | 16 | fraction << 8);
     } else {
         IrRef wide = ir_temp(x->t);
         simd3(x->t, SIMD_UMOV, es_of(i), 8, wide, src(x, i, 1, i->vd), NONE, NONE, 0);
-        arm_call(x, arm_help_a32_to_fixed16, 0, v, A_REF(wide), A_IMM(es_of(i) | (unsigned)i->u << 4 | fraction << 8), A_NONE);
+        arm_call(x, arm_help_a32_to_fixed16, 0, v, A_REF(wide), A_IMM(es_of(i) | (unsigned)i->u << 4 | fraction << 8),
+                 A_NONE);
     }
     if (bytes == 8)
         v = a32_ext(x, i->u ? IR_ZEXT : IR_SEXT, 4, 8, v);
@@ -380,7 +396,8 @@ E(vcvt_half)
         simd3(x->t, SIMD_INSE, 2, 16, d, VT(3), d, NONE, a32_lane((unsigned)i->vd, 4) * 2 + (unsigned)i->h);
         return;
     }
-    simd3(x->t, SIMD_DUPE, 2, 2, VT(1), a32_v((unsigned)i->vm, 4), NONE, NONE, a32_lane((unsigned)i->vm, 4) * 2 + (unsigned)i->h);
+    simd3(x->t, SIMD_DUPE, 2, 2, VT(1), a32_v((unsigned)i->vm, 4), NONE, NONE,
+          a32_lane((unsigned)i->vm, 4) * 2 + (unsigned)i->h);
     a32_simd(x, false, SIMD_FCVT, other, other, VT(3), VT(1), NONE, NONE, 2);
     a32_vput(x, (unsigned)i->vd, other);
 }
@@ -398,7 +415,8 @@ E(vjcvt)
 {
     if (!usable_regs(x, (unsigned)i->vm))
         return;
-    IrRef exact = ir_temp(x->t), value = ir_temp(x->t), m = a32_vsrc(x, 1, (unsigned)i->vm, 8), d = a32_v((unsigned)i->vd, 4);
+    IrRef exact = ir_temp(x->t), value = ir_temp(x->t), m = a32_vsrc(x, 1, (unsigned)i->vm, 8),
+          d = a32_v((unsigned)i->vd, 4);
     a32_simd(x, false, SIMD_FJCVTZS, 8, 8, exact, m, NONE, NONE, 1);
     a32_simd(x, false, SIMD_FJCVTZS, 8, 8, value, m, NONE, NONE, 0);
     simd3(x->t, SIMD_INSG, 4, 16, d, value, d, NONE, a32_lane((unsigned)i->vd, 4));
@@ -452,7 +470,8 @@ E(vmov_core) /* op: to the core register; size 1: half precision */
 
 E(vmov_lane) /* l: to the core register, u: zero-extended; x or idx: lane */
 {
-    unsigned es = 1u << i->size, idx = (i->size == 2 ? (unsigned)i->x : (unsigned)i->idx) + a32_lane((unsigned)i->vd, 8) * (8 / es);
+    unsigned es = 1u << i->size,
+             idx = (i->size == 2 ? (unsigned)i->x : (unsigned)i->idx) + a32_lane((unsigned)i->vd, 8) * (8 / es);
     if (!x->has->vfp_d32 && i->vd & 16) {
         arm_undefined(x);
         return;

@@ -4,7 +4,8 @@
 
 IrCond arm_cond(unsigned cond)
 {
-    static const uint8_t of[14] = { IRC_Z, IRC_NZ, IRC_NC, IRC_C, IRC_S, IRC_NS, IRC_O, IRC_NO, IRC_NCZ, IRC_CZ, IRC_GE, IRC_LT, IRC_GT, IRC_LE };
+    static const uint8_t of[14] = { IRC_Z,  IRC_NZ,  IRC_NC, IRC_C,  IRC_S,  IRC_NS, IRC_O,
+                                    IRC_NO, IRC_NCZ, IRC_CZ, IRC_GE, IRC_LT, IRC_GT, IRC_LE };
     return of[cond];
 }
 
@@ -127,4 +128,7 @@ void arm_branch_bits(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t
         arm_end_goto(x, pc);
 }
 
-void arm_branch_zero(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t pc) { arm_branch_bits(x, if_zero, size, a, 0, pc); }
+void arm_branch_zero(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t pc)
+{
+    arm_branch_bits(x, if_zero, size, a, 0, pc);
+}

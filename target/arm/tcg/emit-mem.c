@@ -2,7 +2,10 @@
 /* Memory operands of Arm emitters: banks, byte order, alignment, and the checks that mode bits ask for. */
 #include "target/arm/tcg/translate.h"
 
-/* Stack pointer misaligned: SP alignment fault (DDI 0487, D1.8.2). Known for the rest of the block until SP changes by other than 16s. */
+/*
+ * Stack pointer misaligned: SP alignment fault (DDI 0487, D1.8.2). Known for the rest of the block until SP changes by
+ * other than 16s.
+ */
 void arm_check_sp(ArmTrans *x)
 {
     if (!(x->mode & ARM_MODE_SP_ALIGN) || x->sp_checked)
@@ -36,12 +39,15 @@ static void check_access(ArmTrans *x, IrMem *m, unsigned size, unsigned flags)
         return;
     *m = arm_mem_pin(x, m);
     if (watch)
-        arm_call(x, arm_help_watchpoint, H_R | H_P, IR_NONE, A_REF(m->base), A_IMM(size), A_IMM(flags & ARM_MEM_WRITE ? 1 : 0));
+        arm_call(x, arm_help_watchpoint, H_R | H_P, IR_NONE, A_REF(m->base), A_IMM(size),
+                 A_IMM(flags & ARM_MEM_WRITE ? 1 : 0));
     if (tags)
-        arm_call(x, arm_help_tag_check, H_R | H_P, IR_NONE, A_REF(m->base), A_IMM(size), A_IMM(flags & (ARM_MEM_WRITE | ARM_MEM_UNPRIV)));
+        arm_call(x, arm_help_tag_check, H_R | H_P, IR_NONE, A_REF(m->base), A_IMM(size),
+                 A_IMM(flags & (ARM_MEM_WRITE | ARM_MEM_UNPRIV)));
 }
 
-IrMem arm_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned scale, int64_t disp, unsigned size, unsigned align, unsigned flags)
+IrMem arm_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned scale, int64_t disp, unsigned size, unsigned align,
+                    unsigned flags)
 {
     IrMem m = { .base = base, .index = index, .scale = scale, .asize = x->a64 ? 8 : 4, .disp = (int32_t)disp,
                 .bank = flags & ARM_MEM_UNPRIV ? x->ubank : x->bank };
@@ -61,7 +67,8 @@ IrMem arm_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned scale, int64_
 
 void arm_load(ArmTrans *x, unsigned size, IrRef d, const IrMem *m)
 {
-    IrInsn *i = size == 8 || size == 4 ? ir_load(x->t, size, d, m) : ir_extend(x->t, IR_ZEXT, size, x->a64 ? 8 : 4, d, IR_MEM);
+    IrInsn *i = size == 8 || size == 4 ? ir_load(x->t, size, d, m)
+                                       : ir_extend(x->t, IR_ZEXT, size, x->a64 ? 8 : 4, d, IR_MEM);
     i->m = *m;
     i->flags |= x->be;
 }

@@ -114,16 +114,18 @@ static void contiguous(ArmTrans *x, const A32Insn *i, unsigned regs, IrMem *m)
 }
 
 /* By bits 11:8: structure size, registers of one element stream, distance; 0: UNDEFINED. */
-static const struct { uint8_t n, groups, inc; } multi[16] = {
-    [0] = { 4, 1, 1 }, [1] = { 4, 1, 2 }, [2] = { 1, 4, 1 }, [3] = { 2, 2, 2 }, [4] = { 3, 1, 1 }, [5] = { 3, 1, 2 }, [6] = { 1, 3, 1 },
-    [7] = { 1, 1, 1 }, [8] = { 2, 1, 1 }, [9] = { 2, 1, 2 }, [10] = { 1, 2, 1 },
+static const struct { uint8_t n, groups, inc;
+} multi[16] = {
+    [0] = { 4, 1, 1 }, [1] = { 4, 1, 2 }, [2] = { 1, 4, 1 }, [3] = { 2, 2, 2 }, [4] = { 3, 1, 1 },  [5] = { 3, 1, 2 },
+    [6] = { 1, 3, 1 }, [7] = { 1, 1, 1 }, [8] = { 2, 1, 1 }, [9] = { 2, 1, 2 }, [10] = { 1, 2, 1 },
 };
 
 static bool multi_ok(ArmTrans *x, const A32Insn *i)
 {
     unsigned n = multi[i->op].n, regs = n * multi[i->op].groups, last = (unsigned)i->vd + (n - 1) * multi[i->op].inc;
     bool bad = !n || (i->size == 3 && n > 1) || i->rn == 15;
-    bad |= (n == 1 && regs == 1 && i->align & 2) || (n == 1 && regs == 2 && i->align == 3) || (n == 1 && regs == 3 && i->align & 2);
+    bad |= (n == 1 && regs == 1 && i->align & 2) || (n == 1 && regs == 2 && i->align == 3) ||
+           (n == 1 && regs == 3 && i->align & 2);
     bad |= (n == 2 && regs == 2 && i->align == 3) || (n == 3 && i->align & 2);
     bad |= last > 31 || (multi[i->op].groups > 1 && (n == 1 ? (unsigned)i->vd + regs > 32 : last + 1 > 31));
     if (bad)
@@ -211,7 +213,8 @@ E(vldst_one)
 E(vldst_all)
 {
     unsigned n = (unsigned)i->op + 1, size = (unsigned)i->size, inc = i->q ? 2 : 1, align = 0;
-    bool bad = i->rn == 15 || (size == 3 && !(n == 4 && i->align)) || (n == 1 && size == 0 && i->align) || (n == 3 && i->align);
+    bool bad = i->rn == 15 || (size == 3 && !(n == 4 && i->align)) || (n == 1 && size == 0 && i->align) ||
+               (n == 3 && i->align);
     if (size == 3) {
         size = 2;
         align = 16;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* AArch32 Advanced SIMD: data processing (table neon, and the SIMD rows of vfpu). FP here uses the standard FPSCR value. */
+/*
+ * AArch32 Advanced SIMD: data processing (table neon, and the SIMD rows of vfpu). FP here uses the standard FPSCR
+ * value.
+ */
 #include "target/arm/tcg/a32-fp.h"
 
 /* --- operands: D registers, or Q registers by the number of their first D --- */
@@ -21,7 +24,8 @@ static bool usable2(ArmTrans *x, const A32Insn *i) { return usable(x, i->q ? i->
 static IrRef src(ArmTrans *x, unsigned slot, int n, unsigned bytes) { return a32_vsrc(x, slot, (unsigned)n, bytes); }
 
 /* vd = row(a, b, c) */
-static void op(ArmTrans *x, const A32Insn *i, unsigned row, unsigned es, unsigned bytes, IrRef a, IrRef b, IrRef c, uint64_t imm)
+static void op(ArmTrans *x, const A32Insn *i, unsigned row, unsigned es, unsigned bytes, IrRef a, IrRef b, IrRef c,
+               uint64_t imm)
 {
     a32_simd(x, true, row, es, bytes, a32_vdst((unsigned)i->vd, bytes), a, b, c, imm);
     a32_vput(x, (unsigned)i->vd, bytes);
@@ -74,8 +78,8 @@ E(neon_step) /* VRECPS, VRSQRTS: not fused in AArch32 */
 {
     if (!usable3(x, i))
         return;
-    arm_call(x, arm_help_a32_step, 0, NONE, A_IMM((unsigned)(i->vd | i->vn << 8 | i->vm << 16)), A_IMM((unsigned)(i->op | i->q << 1 | i->size << 2)),
-             A_NONE);
+    arm_call(x, arm_help_a32_step, 0, NONE, A_IMM((unsigned)(i->vd | i->vn << 8 | i->vm << 16)),
+             A_IMM((unsigned)(i->op | i->q << 1 | i->size << 2)), A_NONE);
 }
 
 E(vbsl) /* op: 1 VBSL, 2 VBIT, 3 VBIF */
@@ -97,7 +101,8 @@ E(neon2f) { arm_a32_neon2(x, i); }
 E(neon2_acc)
 {
     if (usable2(x, i))
-        op(x, i, (unsigned)i->op, es_of(i), bytes_of(i), src(x, 0, i->vm, bytes_of(i)), NONE, src(x, 2, i->vd, bytes_of(i)), 0);
+        op(x, i, (unsigned)i->op, es_of(i), bytes_of(i), src(x, 0, i->vm, bytes_of(i)), NONE,
+           src(x, 2, i->vd, bytes_of(i)), 0);
 }
 E(neon2_zero) /* x: 0 is the first operand */
 {
@@ -150,7 +155,8 @@ E(vext)
     if (!i->q && i->imm & 8)
         arm_undefined(x);
     else if (usable3(x, i))
-        op(x, i, SIMD_EXT, 1, bytes_of(i), src(x, 0, i->vn, bytes_of(i)), src(x, 1, i->vm, bytes_of(i)), NONE, (uint64_t)i->imm);
+        op(x, i, SIMD_EXT, 1, bytes_of(i), src(x, 0, i->vn, bytes_of(i)), src(x, 1, i->vm, bytes_of(i)), NONE,
+           (uint64_t)i->imm);
 }
 
 /* The table is put together in V30 and V31, which AArch32 does not have. imm: D registers - 1; op: VTBX */
@@ -173,7 +179,8 @@ E(vtbl)
     }
     unsigned count = (len + 1) / 2;
     IrRef idx = src(x, 1, i->vm, 8), d = src(x, 2, i->vd, 8);
-    bool odd = i->op && len & 1; /* the row's bound is 16 * count: what is beyond 8 * len keeps its value by selection */
+    /* the row's bound is 16 * count: what is beyond 8 * len keeps its value by selection */
+    bool odd = i->op && len & 1;
     simd3(x->t, SIMD_TBL, 1, 8, VT(3), idx, IR_V(TABLE), i->op ? d : NONE, TABLE | count << 8 | (unsigned)i->op << 16);
     if (odd) {
         simd3(x->t, SIMD_MOVI, 8, 8, VT(0), NONE, NONE, NONE, 0)->imm = UINT64_C(0x0101010101010101) * (8 * len - 1);
@@ -192,7 +199,8 @@ E(vdup_lane) /* idx: lane and, by its lowest bit set, the size */
     if (!usable(x, i->q ? i->vd : 0))
         return;
     unsigned log = (unsigned)__builtin_ctz((unsigned)i->idx), es = 1u << log, m = (unsigned)i->vm, bytes = bytes_of(i);
-    op(x, i, SIMD_DUPE, es, bytes, a32_v(m, 8), NONE, NONE, a32_lane(m, 8) * (8 / es) + ((unsigned)i->idx >> (log + 1)));
+    op(x, i, SIMD_DUPE, es, bytes, a32_v(m, 8), NONE, NONE,
+       a32_lane(m, 8) * (8 / es) + ((unsigned)i->idx >> (log + 1)));
 }
 
 /* --- immediates --- */
@@ -234,7 +242,9 @@ E(neon_imm)
         op(x, i, i->op ? SIMD_BIC : SIMD_ORR, 8, bytes, src(x, 0, i->vd, bytes), VT(1), NONE, 0);
         return;
     }
-    simd3(x->t, SIMD_MOVI, 8, bytes, a32_vdst((unsigned)i->vd, bytes), NONE, NONE, NONE, 0)->imm = i->op && cmode < 14 ? ~v : v;
+    simd3(x->t, SIMD_MOVI, 8, bytes, a32_vdst((unsigned)i->vd, bytes), NONE, NONE, NONE, 0)->imm = i->op && cmode < 14
+                                                                                                       ? ~v
+                                                                                                       : v;
     a32_vput(x, (unsigned)i->vd, bytes);
 }
 
@@ -253,7 +263,8 @@ static void shift(ArmTrans *x, const A32Insn *i, bool right)
         return;
     es = shift_size(i);
     IrRef c = i->h ? src(x, 2, i->vd, bytes) : NONE;
-    op(x, i, (unsigned)i->op, es, bytes, src(x, 0, i->vm, bytes), NONE, c, right ? 16 * es - shift_value(i) : shift_value(i) - 8 * es);
+    op(x, i, (unsigned)i->op, es, bytes, src(x, 0, i->vm, bytes), NONE, c,
+       right ? 16 * es - shift_value(i) : shift_value(i) - 8 * es);
 }
 E(neon_shr) { shift(x, i, true); }
 E(neon_shl) { shift(x, i, false); }
@@ -399,13 +410,15 @@ static bool complex_size(ArmTrans *x, const A32Insn *i)
 E(vcadd) /* size: 0 half, 1 single */
 {
     if (complex_size(x, i) && usable3(x, i))
-        op(x, i, SIMD_FCADD, i->size ? 4 : 2, bytes_of(i), src(x, 0, i->vn, bytes_of(i)), src(x, 1, i->vm, bytes_of(i)), NONE, i->rot ? 3 : 1);
+        op(x, i, SIMD_FCADD, i->size ? 4 : 2, bytes_of(i), src(x, 0, i->vn, bytes_of(i)), src(x, 1, i->vm, bytes_of(i)),
+           NONE, i->rot ? 3 : 1);
 }
 E(vcmla)
 {
     unsigned bytes = bytes_of(i);
     if (complex_size(x, i) && usable3(x, i))
-        op(x, i, SIMD_FCMLA, i->size ? 4 : 2, bytes, src(x, 0, i->vn, bytes), src(x, 1, i->vm, bytes), src(x, 2, i->vd, bytes), (uint64_t)i->rot);
+        op(x, i, SIMD_FCMLA, i->size ? 4 : 2, bytes, src(x, 0, i->vn, bytes), src(x, 1, i->vm, bytes),
+           src(x, 2, i->vd, bytes), (uint64_t)i->rot);
 }
 E(vcmla_e)
 {
@@ -436,7 +449,11 @@ E(vdot_e) /* u with USDOT: signed by unsigned */
 E(vmmla)
 {
     if (usable(x, i->vd | i->vn | i->vm))
-        op(x, i, i->op ? (unsigned)i->op : i->u ? SIMD_UMMLA : SIMD_SMMLA, 4, 16, IR_V(i->vn / 2), IR_V(i->vm / 2), IR_V(i->vd / 2), 0);
+        op(x, i,
+           i->op  ? (unsigned)i->op
+           : i->u ? SIMD_UMMLA
+                  : SIMD_SMMLA,
+           4, 16, IR_V(i->vn / 2), IR_V(i->vm / 2), IR_V(i->vd / 2), 0);
 }
 E(vbfmal) /* q: top */
 {
@@ -468,6 +485,7 @@ E(vfmal_e)
     unsigned m = (unsigned)i->vm, bytes = bytes_of(i) / 2;
     if (!usable(x, i->q ? i->vd : 0))
         return;
-    simd3(x->t, SIMD_DUPE, 2, 16, VT(1), a32_v(m, bytes), NONE, NONE, a32_lane(m, bytes) * (bytes / 2) + (unsigned)i->idx);
+    simd3(x->t, SIMD_DUPE, 2, 16, VT(1), a32_v(m, bytes), NONE, NONE,
+          a32_lane(m, bytes) * (bytes / 2) + (unsigned)i->idx);
     half_mal(x, i, VT(1));
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* T32: what A32 does not have: IT, PUSH and POP, wide branches, conditional select, low-overhead loops, M-profile system instructions. */
+/*
+ * T32: what A32 does not have: IT, PUSH and POP, wide branches, conditional select, low-overhead loops, M-profile
+ * system instructions.
+ */
 #include "target/arm/tcg/a32.h"
 #include "target/arm/tcg/a32-fp.h"
 #include "target/arm/tcg/help-a32.h"
@@ -113,7 +116,10 @@ E(clrm)
 }
 
 /* --- v8.1-M: low-overhead loops (DDI 0553, C2.4: DLS, WLS, LE, LCTP). size 4: no tail predication --- */
-static void set_ltpsize(ArmTrans *x, unsigned size) { arm_call(x, arm_help_a32_set_ltpsize, H_R, IR_NONE, A_IMM(size), A_NONE, A_NONE); }
+static void set_ltpsize(ArmTrans *x, unsigned size)
+{
+    arm_call(x, arm_help_a32_set_ltpsize, H_R, IR_NONE, A_IMM(size), A_NONE, A_NONE);
+}
 
 E(dls)
 {
@@ -196,7 +202,8 @@ E(m_mrs)
 
 E(m_msr)
 {
-    arm_call(x, arm_help_m_msr, H_R | H_F | H_W, IR_NONE, A_IMM((uint32_t)i->imm), A_REF(a32_reg(x, (unsigned)i->rn)), A_IMM((uint32_t)i->mask));
+    arm_call(x, arm_help_m_msr, H_R | H_F | H_W, IR_NONE, A_IMM((uint32_t)i->imm), A_REF(a32_reg(x, (unsigned)i->rn)),
+             A_IMM((uint32_t)i->mask));
     x->flags_changed = true;
     a32_end_exit(x);
 }
@@ -210,7 +217,8 @@ E(sg)
 E(tt) /* op: A, T */
 {
     IrRef d = ir_temp(x->t);
-    arm_call(x, arm_help_m_tt, H_R | H_F, d, A_REF(IR_G(i->rn)), A_IMM((uint32_t)(i->op >> 1 | (i->op & 1) << 1)), A_NONE);
+    arm_call(x, arm_help_m_tt, H_R | H_F, d, A_REF(IR_G(i->rn)), A_IMM((uint32_t)(i->op >> 1 | (i->op & 1) << 1)),
+             A_NONE);
     a32_set(x, (unsigned)i->rd, d);
 }
 
@@ -230,6 +238,7 @@ E(blxns)
         arm_undefined(x);
         return;
     }
-    arm_call(x, arm_help_m_blxns, H_R | H_F | H_W, IR_NONE, A_REF(IR_G(i->rm)), A_IMM(((uint32_t)x->pc + 2) | 1), A_NONE);
+    arm_call(x, arm_help_m_blxns, H_R | H_F | H_W, IR_NONE, A_REF(IR_G(i->rm)), A_IMM(((uint32_t)x->pc + 2) | 1),
+             A_NONE);
     a32_end_lookup(x);
 }

@@ -14,8 +14,10 @@ static void merge_flags(Vcpu *v, const FpEnv *e)
 /* DDI 0406C, FPRecipStep() and FPRSqrtStep(): the product is rounded; infinity by zero gives 2 or 3/2. */
 static uint64_t step(FpEnv *e, unsigned es, bool rsqrt, uint64_t a, uint64_t b)
 {
-    static const uint64_t two[2] = { 0x4000, 0x40000000 }, three[2] = { 0x4200, 0x40400000 }, half[2] = { 0x3800, 0x3f000000 };
-    uint64_t magnitude = es == 2 ? 0x7fff : 0x7fffffff, inf = es == 2 ? 0x7c00 : 0x7f800000, least = es == 2 ? 0x400 : 0x800000;
+    static const uint64_t two[2] = { 0x4000, 0x40000000 }, three[2] = { 0x4200, 0x40400000 },
+                          half[2] = { 0x3800, 0x3f000000 };
+    uint64_t magnitude = es == 2 ? 0x7fff : 0x7fffffff, inf = es == 2 ? 0x7c00 : 0x7f800000,
+             least = es == 2 ? 0x400 : 0x800000;
     uint64_t ma = a & magnitude, mb = b & magnitude;
     bool zero_a = es == 2 && !e->fz16 ? !ma : ma < least, zero_b = es == 2 && !e->fz16 ? !mb : mb < least;
     bool special = (ma == inf && zero_b) || (mb == inf && zero_a);

@@ -39,24 +39,30 @@ ARM_HELPER(a32_qadd)
     return sat32(v, a3 & 1 ? (int32_t)a - n : (int32_t)a + n);
 }
 
-ARM_HELPER(a32_ssat) { return (uint32_t)saturate(v, (int32_t)a, -(INT64_C(1) << (b - 1)), (INT64_C(1) << (b - 1)) - 1); }
+ARM_HELPER(a32_ssat)
+{
+    return (uint32_t)saturate(v, (int32_t)a, -(INT64_C(1) << (b - 1)), (INT64_C(1) << (b - 1)) - 1);
+}
 ARM_HELPER(a32_usat) { return (uint32_t)saturate(v, (int32_t)a, 0, (INT64_C(1) << b) - 1); }
 
 ARM_HELPER(a32_ssat16)
 {
     int64_t high = (INT64_C(1) << (b - 1)) - 1;
-    return (uint16_t)saturate(v, (int16_t)a, -high - 1, high) | (uint32_t)(uint16_t)saturate(v, (int16_t)(a >> 16), -high - 1, high) << 16;
+    return (uint16_t)saturate(v, (int16_t)a, -high - 1, high) |
+           (uint32_t)(uint16_t)saturate(v, (int16_t)(a >> 16), -high - 1, high) << 16;
 }
 
 ARM_HELPER(a32_usat16)
 {
     int64_t high = (INT64_C(1) << b) - 1;
-    return (uint16_t)saturate(v, (int16_t)a, 0, high) | (uint32_t)(uint16_t)saturate(v, (int16_t)(a >> 16), 0, high) << 16;
+    return (uint16_t)saturate(v, (int16_t)a, 0, high) | (uint32_t)(uint16_t)saturate(v, (int16_t)(a >> 16), 0, high)
+                                                            << 16;
 }
 
 ARM_HELPER(a32_sxtab16)
 {
-    return (uint16_t)(a + (uint64_t)(int64_t)(int8_t)b) | (uint32_t)(uint16_t)((a >> 16) + (uint64_t)(int64_t)(int8_t)(b >> 16)) << 16;
+    return (uint16_t)(a + (uint64_t)(int64_t)(int8_t)b) |
+           (uint32_t)(uint16_t)((a >> 16) + (uint64_t)(int64_t)(int8_t)(b >> 16)) << 16;
 }
 
 ARM_HELPER(a32_uxtab16)
@@ -120,7 +126,8 @@ ARM_HELPER(a32_parallel)
 /* --- flags: real polarity in bits 31:28 to explicit bits --- */
 ARM_HELPER(a32_nzcv)
 {
-    return (a & BIT(31) ? FLAG_S : 0u) | (a & BIT(30) ? FLAG_Z : 0u) | (a & BIT(29) ? 0u : FLAG_C) | (a & BIT(28) ? FLAG_O : 0u);
+    return (a & BIT(31) ? FLAG_S : 0u) | (a & BIT(30) ? FLAG_Z : 0u) | (a & BIT(29) ? 0u : FLAG_C) |
+           (a & BIT(28) ? FLAG_O : 0u);
 }
 
 ARM_HELPER(a32_flags)

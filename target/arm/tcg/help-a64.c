@@ -8,8 +8,9 @@ enum { ZVA_BYTES = 64 };
 /* The IEEE 802.3 polynomial, reflected, a nibble at a time. */
 uint64_t arm_help_crc32(Vcpu *v, uint64_t crc, uint64_t data, uint64_t bytes)
 {
-    static const uint32_t nibble[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-                                         0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
+    static const uint32_t nibble[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+                                         0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+                                         0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
     uint32_t r = (uint32_t)crc;
     for (unsigned n = 0; n < 2 * bytes; n++, data >>= 4)
         r = r >> 4 ^ nibble[(r ^ data) & 15];

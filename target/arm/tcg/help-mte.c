@@ -9,7 +9,14 @@
 #include "target/arm/mmu.h"
 #include "target/arm/tcg/a64.h"
 
-enum { TAG_SHIFT = 56, GRANULE = 16, PAGE_TAGS = 4096 / GRANULE, BLOCK = 256 /* GMID_EL1.BS = 6 */, DFSC_TAG_CHECK = 0x11, MAIR_TAGGED = 0xf0 };
+enum {
+    TAG_SHIFT = 56,
+    GRANULE = 16,
+    PAGE_TAGS = 4096 / GRANULE,
+    BLOCK = 256 /* GMID_EL1.BS = 6 */,
+    DFSC_TAG_CHECK = 0x11,
+    MAIR_TAGGED = 0xf0
+};
 
 static unsigned tag_of(uint64_t ptr) { return ptr >> TAG_SHIFT & 15; }
 static uint64_t with_tag(uint64_t ptr, unsigned tag) { return bits_set(ptr, TAG_SHIFT, 4, tag); }
@@ -44,7 +51,10 @@ static void store_tag(hwaddr pa, unsigned tag)
 }
 
 /* --- saved with the machine: pages in rising order, each its number (64 bits) and its tags --- */
-enum { SAVED_PAGE = 8 + PAGE_TAGS / 2, SAVED_MAX = 1 << 30 /* a state stream takes less: saving more tags fails with a line */ };
+enum {
+    SAVED_PAGE = 8 + PAGE_TAGS / 2,
+    SAVED_MAX = 1 << 30 /* a state stream takes less: saving more tags fails with a line */
+};
 typedef struct SavedTags { GByteArray *pages; } SavedTags;
 static const StateField saved_state[] = { STATE_BUF(SavedTags, pages, SAVED_MAX), STATE_END_OF_TABLE };
 
@@ -93,7 +103,8 @@ static bool part_load(void *opaque, StateReader *r, Error **errp)
     if (ok && !pages)
         pages = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     for (unsigned at = 0; ok && at < s.pages->len; at += SAVED_PAGE)
-        g_hash_table_insert(pages, GSIZE_TO_POINTER(load_le64(s.pages->data + at)), g_memdup2(s.pages->data + at + 8, PAGE_TAGS / 2));
+        g_hash_table_insert(pages, GSIZE_TO_POINTER(load_le64(s.pages->data + at)),
+                            g_memdup2(s.pages->data + at + 8, PAGE_TAGS / 2));
     pthread_mutex_unlock(&lock);
     if (s.pages)
         g_byte_array_unref(s.pages);
@@ -109,7 +120,8 @@ static bool tagged(Vcpu *v, uint64_t va, unsigned bank, hwaddr *pa)
     Regime r = arm_regime(c, bank);
     MmuOut o;
     MmuFault f;
-    if (!(r.sctlr & SCTLR_M) || !arm_translate_va(c, &r, va, (MmuAccess){ ACCESS_READ, true }, &o, &f) || o.attr != MAIR_TAGGED)
+    if (!(r.sctlr & SCTLR_M) || !arm_translate_va(c, &r, va, (MmuAccess){ ACCESS_READ, true }, &o, &f) ||
+        o.attr != MAIR_TAGGED)
         return false;
     *pa = o.pa;
     return guest_host(v, va, ACCESS_READ, bank) != NULL;
@@ -131,7 +143,8 @@ uint64_t arm_mte_mode(const ArmCpu *c)
 {
     if (c->tco)
         return 0;
-    bool checks = tags_allowed(c, c->el == 0) && check_kind(c, c->el == 0), user = tags_allowed(c, true) && check_kind(c, true);
+    bool checks = tags_allowed(c, c->el == 0) && check_kind(c, c->el == 0),
+         user = tags_allowed(c, true) && check_kind(c, true);
     return (checks ? ARM_MODE_MTE : 0) | (user ? ARM_MODE_MTE_U : 0);
 }
 
@@ -150,8 +163,12 @@ static void check_failed(ArmCpu *c, uint64_t va, bool write, bool user)
 {
     unsigned kind = check_kind(c, user);
     if (kind == 1 || (kind == 3 && !write)) {
-        arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC, .ec = c->el == 0 ? EC_DATA_ABORT_LOWER : EC_DATA_ABORT, .il32 = true,
-                                        .iss = DFSC_TAG_CHECK | (write ? 1u << 6 : 0), .far_valid = true, .far = va });
+        arm_raise_event(c, &(ArmEvent){ .kind = ARM_EVENT_SYNC,
+                                        .ec = c->el == 0 ? EC_DATA_ABORT_LOWER : EC_DATA_ABORT,
+                                        .il32 = true,
+                                        .iss = DFSC_TAG_CHECK | (write ? 1u << 6 : 0),
+                                        .far_valid = true,
+                                        .far = va });
     }
     uint64_t bit = BIT(va >> 55 & 1); /* asynchronous: TF0, TF1 */
     if (c->el == 0)

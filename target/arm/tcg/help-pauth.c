@@ -99,7 +99,8 @@ static uint64_t linear(const Linear table, uint64_t w)
 
 uint64_t arm_qarma5(uint64_t data, uint64_t tweak, uint64_t key0, uint64_t key1)
 {
-    static const uint64_t constant[ROUNDS + 1] = { 0, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89, 0x452821e638d01377 };
+    static const uint64_t constant[ROUNDS + 1] = { 0, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89,
+                                                   0x452821e638d01377 };
     static const uint64_t alpha = 0xc0ac29b7c97c50dd;
     uint64_t w = data ^ key0, modified_key = (key0 << 63 | key0 >> 1) ^ key0 >> 63, tweaks[ROUNDS + 1];
     if (g_once_init_enter(&tables_ready)) {
@@ -134,13 +135,17 @@ static uint64_t cached_code(uint64_t data, uint64_t modifier, const uint64_t *ke
     static _Thread_local struct { uint64_t data, modifier, low, high, code; } cache[WAYS];
     uint64_t h = (data ^ modifier ^ key[0]) * 0x9e3779b97f4a7c15;
     unsigned n = h >> 54 & (WAYS - 1);
-    if (cache[n].data == data && cache[n].modifier == modifier && cache[n].low == key[0] && cache[n].high == key[1] && cache[n].code)
+    if (cache[n].data == data && cache[n].modifier == modifier && cache[n].low == key[0] && cache[n].high == key[1] &&
+        cache[n].code)
         return cache[n].code;
     cache[n].data = data, cache[n].modifier = modifier, cache[n].low = key[0], cache[n].high = key[1];
     return cache[n].code = arm_qarma5(data, modifier, key[1], key[0]);
 }
 
-/* ComputePAC by an IMPLEMENTATION DEFINED algorithm (no cipher: a guest's keys protect it from itself only), unless QARMA5 is asked for. */
+/*
+ * ComputePAC by an IMPLEMENTATION DEFINED algorithm (no cipher: a guest's keys protect it from itself only), unless
+ * QARMA5 is asked for.
+ */
 static uint64_t pac(const ArmCpu *c, uint64_t data, uint64_t tweak, uint64_t key0, uint64_t key1)
 {
     if (c->has.pauth_qarma5)
@@ -203,7 +208,8 @@ static uint64_t add_code(const ArmCpu *c, uint64_t ptr, uint64_t modifier, const
     return (ptr & ~field) | ((ptr ^ code) & bits) | (select ? BIT(55) : 0);
 }
 
-static uint64_t check_code(ArmCpu *c, uint64_t ptr, uint64_t modifier, const uint64_t *key, bool data, bool key_b, bool combined)
+static uint64_t check_code(ArmCpu *c, uint64_t ptr, uint64_t modifier, const uint64_t *key, bool data, bool key_b,
+                           bool combined)
 {
     Layout l = layout(c, ptr, data);
     bool select = ptr >> 55 & 1;

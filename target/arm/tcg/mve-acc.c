@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* MVE: sums and products over lanes, additions with carry, complex and saturating products; the scalar shifts that came with MVE. */
+/*
+ * MVE: sums and products over lanes, additions with carry, complex and saturating products; the scalar shifts that came
+ * with MVE.
+ */
 #include "target/arm/tcg/mve.h"
 
 typedef __int128 Wide;
@@ -159,7 +162,8 @@ static void qdmull(ArmTrans *x, const A32Insn *i, const VecReg *m)
     for (unsigned n = 0; n < 8 / es; n++) {
         bool sat = false;
         unsigned from = 2 * n + (unsigned)i->h;
-        set(&r, 2 * es, n, (uint64_t)saturated((Wide)get_s(Q(i->vn), es, from) * get_s(m, es, from) * 2, 16 * es, &sat));
+        set(&r, 2 * es, n,
+            (uint64_t)saturated((Wide)get_s(Q(i->vn), es, from) * get_s(m, es, from) * 2, 16 * es, &sat));
         note(x, sat && (es == 2 ? lane_on(mask, 2, from) : mask >> 8 * n & 0x11));
     }
     merge(Q(i->vd), &r, mask);
@@ -192,7 +196,8 @@ M(mve_qdmladh) /* x: exchange, results in the odd lanes; op: subtract; r: round 
     for (unsigned n = (unsigned)i->x; n < 16 / es; n += 2) {
         bool sat = false;
         unsigned other = n ^ 1, mn = i->x ? other : n;
-        Wide a = (Wide)get_s(Q(i->vn), es, n) * get_s(Q(i->vm), es, mn), b = (Wide)get_s(Q(i->vn), es, other) * get_s(Q(i->vm), es, mn ^ 1);
+        Wide a = (Wide)get_s(Q(i->vn), es, n) * get_s(Q(i->vm), es, mn),
+             b = (Wide)get_s(Q(i->vn), es, other) * get_s(Q(i->vm), es, mn ^ 1);
         Wide sum = (i->op ? a - b : a + b) * 2 + (i->r ? (Wide)1 << (bits - 1) : 0);
         set(&r, es, n, (uint64_t)saturated(sum >> bits, bits, &sat));
         note(x, sat && lane_on(mask, es, n));
@@ -242,7 +247,9 @@ M(long_shift) /* op: LSL LSR ASR; h: by a register, whose negative amounts shift
     int amount = i->h ? (int8_t)REG(i->rm) : i->imm ? i->imm : 32;
     uint64_t v = pair(x, i);
     bool is_unsigned = i->op != 2;
-    set_pair(x, i, shift(x, is_unsigned ? (Wide)v : (Wide)(int64_t)v, i->op == 0 ? amount : -amount, (Shift){ is_unsigned, false, false, 64 }));
+    set_pair(x, i,
+             shift(x, is_unsigned ? (Wide)v : (Wide)(int64_t)v, i->op == 0 ? amount : -amount,
+                   (Shift){ is_unsigned, false, false, 64 }));
     x->it_stored = true;
 }
 
@@ -254,7 +261,8 @@ static uint64_t rounding_shift(ArmTrans *x, const A32Insn *i, uint64_t v, unsign
     bool right = i->op == 1 || i->op == 2 || i->op == 5;
     Wide value = is_unsigned ? (Wide)(v & bits_mask(bits)) : bits == 64 ? (Wide)(int64_t)v : (Wide)(int32_t)v;
     bool saturate = i->op != 1 && i->op != 2;
-    return shift(x, value, right ? -amount : amount, (Shift){ is_unsigned, saturate, i->op != 0 && i->op != 3, i->size ? (unsigned)i->size : bits });
+    return shift(x, value, right ? -amount : amount,
+                 (Shift){ is_unsigned, saturate, i->op != 0 && i->op != 3, i->size ? (unsigned)i->size : bits });
 }
 M(scalar_shift)
 {

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* MVE: floating point that crosses lanes or changes their size. Always as StandardFPSCRValue() says; lanes that are off leave no flags. */
+/*
+ * MVE: floating point that crosses lanes or changes their size. Always as StandardFPSCRValue() says; lanes that are off
+ * leave no flags.
+ */
 #include "accel/tcg/softfp.h"
 #include "target/arm/tcg/mve.h"
 
 static FpEnv begin(const ArmTrans *x)
 {
     uint32_t rules = x->c->v.fp_rules;
-    return (FpEnv){ .rmode = FP_ROUND_NEAREST, .dn = true, .fz = true, .fz16 = rules & FP_RULE_FZ16, .ahp = rules & FP_RULE_AHP };
+    return (FpEnv){
+        .rmode = FP_ROUND_NEAREST, .dn = true, .fz = true, .fz16 = rules & FP_RULE_FZ16, .ahp = rules & FP_RULE_AHP
+    };
 }
 
 static void end(ArmTrans *x, const FpEnv *e)
@@ -139,6 +144,7 @@ static uint64_t fixed(FpEnv *e, ArmTrans *x, const A32Insn *i, unsigned es, unsi
 {
     unsigned fraction = (es == 2 ? 16 : 32) - (unsigned)i->imm;
     uint64_t a = get(Q(i->vm), es, n);
-    return i->l ? fp_to_int(e, es, a, FP_ROUND_ZERO, 8 * es, i->u, fraction) : fp_from_int(e, es, a, 8 * es, i->u, fraction);
+    return i->l ? fp_to_int(e, es, a, FP_ROUND_ZERO, 8 * es, i->u, fraction)
+                : fp_from_int(e, es, a, 8 * es, i->u, fraction);
 }
 M(mve_fixed) { lanes(x, i, fixed, 1u << i->size); }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* M-profile vector extension (DDI 0553): the rows of table mve, executed whole: the translation is one call of arm_help_a32_mve(),
- * which runs the row's function on the CPU's registers (all four beats at once; predication by a mask of bytes). */
+/* M-profile vector extension (DDI 0553): the rows of table mve, executed whole: the translation is one call of
+ * arm_help_a32_mve(), which runs the row's function on the CPU's registers (all four beats at once; predication by a
+ * mask of bytes). */
 #include "target/arm/tcg/mve.h"
 
 /* --- predication (DDI 0553, GetCurInstrBeat() and VPTAdvance()) --- */
@@ -50,15 +51,24 @@ static VecReg masked(const VecReg *r, uint16_t mask)
     return m;
 }
 
-static VecReg run_row(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c, uint64_t imm)
+static VecReg run_row(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c,
+                      uint64_t imm)
 {
-    SimdArgs s = { .v = &x->c->v, .es = 1u << i->size, .bytes = 16, .imm = imm, .standard = simd_kind[row] == 'F', .a = a, .b = b, .c = c };
+    SimdArgs s = { .v = &x->c->v,
+                   .es = 1u << i->size,
+                   .bytes = 16,
+                   .imm = imm,
+                   .standard = simd_kind[row] == 'F',
+                   .a = a,
+                   .b = b,
+                   .c = c };
     simd_fn[row](&s);
     return s.d;
 }
 
 /* row(a, b, c); lanes that don't count leave no flags. */
-static VecReg predicated(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c, uint64_t imm)
+static VecReg predicated(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c,
+                         uint64_t imm)
 {
     static const VecReg zero;
     Vcpu *v = &x->c->v;
@@ -77,7 +87,8 @@ static VecReg predicated(ArmTrans *x, const A32Insn *i, unsigned row, const VecR
     return r;
 }
 
-static void run(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c, uint64_t imm)
+static void run(ArmTrans *x, const A32Insn *i, unsigned row, const VecReg *a, const VecReg *b, const VecReg *c,
+                uint64_t imm)
 {
     VecReg r = predicated(x, i, row, a, b, c, imm);
     merge(Q(i->vd), &r, mve_active(x->c));
@@ -98,7 +109,10 @@ M(mve_shr) /* Qda by Rm */
     run(x, i, (unsigned)i->op, Q(i->vd), &m, NULL, 0);
 }
 M(mve_shift_l) { run(x, i, (unsigned)i->op, Q(i->vm), NULL, i->h ? Q(i->vd) : NULL, (uint64_t)i->imm); }
-M(mve_shift_r) { run(x, i, (unsigned)i->op, Q(i->vm), NULL, i->h ? Q(i->vd) : NULL, (8u << i->size) - (unsigned)i->imm); }
+M(mve_shift_r)
+{
+    run(x, i, (unsigned)i->op, Q(i->vm), NULL, i->h ? Q(i->vd) : NULL, (8u << i->size) - (unsigned)i->imm);
+}
 
 M(mve_mla) /* op: 0 VMLA Qda + Qn * Rm, 1 VMLAS Qda * Qn + Rm */
 {
@@ -150,7 +164,9 @@ M(mve_mull)
     unsigned es = 1u << i->size;
     VecReg r = { 0 };
     for (unsigned n = 0; n < 8 / es; n++)
-        set(&r, 2 * es, n, (uint64_t)lane_of(Q(i->vn), es, 2 * n + (unsigned)i->h, i->u) * (uint64_t)lane_of(Q(i->vm), es, 2 * n + (unsigned)i->h, i->u));
+        set(&r, 2 * es, n,
+            (uint64_t)lane_of(Q(i->vn), es, 2 * n + (unsigned)i->h, i->u) *
+                (uint64_t)lane_of(Q(i->vm), es, 2 * n + (unsigned)i->h, i->u));
     merge(Q(i->vd), &r, mve_active(x->c));
 }
 M(mve_movl) /* imm: VSHLL's shift */
@@ -170,7 +186,10 @@ static int64_t saturate(ArmTrans *x, int64_t v, int64_t low, int64_t high, bool 
     return v < low ? low : high;
 }
 
-/* size: of the result; bottom or top halves are written. op: 0 plain, 1 signed, 2 unsigned, 3 signed to unsigned saturation */
+/*
+ * size: of the result; bottom or top halves are written. op: 0 plain, 1 signed, 2 unsigned, 3 signed to unsigned
+ * saturation
+ */
 static void narrow(ArmTrans *x, const A32Insn *i, unsigned op, unsigned shift, bool round)
 {
     unsigned es = 1u << i->size, bits = 8 * es;
@@ -236,10 +255,11 @@ M(mve_cmpr)
 
 static void fcompare(ArmTrans *x, const A32Insn *i, const VecReg *b)
 {
-    static const struct { uint8_t row; bool swap, invert; } how[8] = {
-        [0] = { SIMD_FCMEQ - SIMD_FCMEQ, false, false }, [1] = { 0, false, true }, [4] = { SIMD_FCMGE - SIMD_FCMEQ, false, false },
-        [5] = { SIMD_FCMGE - SIMD_FCMEQ, false, true }, [6] = { SIMD_FCMGT - SIMD_FCMEQ, false, false },
-        [7] = { SIMD_FCMGT - SIMD_FCMEQ, false, true },
+    static const struct { uint8_t row; bool swap, invert;
+    } how[8] = {
+        [0] = { SIMD_FCMEQ - SIMD_FCMEQ, false, false }, [1] = { 0, false, true },
+        [4] = { SIMD_FCMGE - SIMD_FCMEQ, false, false }, [5] = { SIMD_FCMGE - SIMD_FCMEQ, false, true },
+        [6] = { SIMD_FCMGT - SIMD_FCMEQ, false, false }, [7] = { SIMD_FCMGT - SIMD_FCMEQ, false, true },
     };
     unsigned p = 0;
     if (i->op < 2) /* a quiet NaN is an invalid operation for all conditions */
@@ -407,7 +427,8 @@ M(mve_ldst)
 {
     unsigned es = 1u << i->size, bytes = 1u << i->type;
     uint16_t mask = mve_active(x->c);
-    uint32_t base = (uint32_t)REG(i->rn), offset = (uint32_t)i->imm << i->type, moved = i->u ? base + offset : base - offset;
+    uint32_t base = (uint32_t)REG(i->rn), offset = (uint32_t)i->imm << i->type,
+             moved = i->u ? base + offset : base - offset;
     uint32_t at = i->p ? moved : base;
     VecReg r = { 0 };
     check_aligned(x, at, bytes, i->l);
@@ -455,7 +476,10 @@ M(mve_vbase) /* [Qm, #imm]; w: Qm is written back */
         *Q(i->vm) = bases;
 }
 
-/* VLD2n, VLD4n, VST2n, VST4n: a quarter (half) of the structures each; x: structure size, y: which part (DDI 0553, VLD2, VLD4). */
+/*
+ * VLD2n, VLD4n, VST2n, VST4n: a quarter (half) of the structures each; x: structure size, y: which part (DDI 0553,
+ * VLD2, VLD4).
+ */
 static unsigned part_of(unsigned structure, unsigned part, unsigned beat)
 {
     static const uint8_t of4[4][4] = { { 0, 1, 10, 11 }, { 2, 3, 12, 13 }, { 4, 5, 14, 15 }, { 6, 7, 8, 9 } };

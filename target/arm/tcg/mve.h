@@ -11,7 +11,9 @@
 #define Q(n) (&x->c->v.v[(n) & 7])
 #define REG(n) (x->c->v.g[(n) & 15])
 
-/* Bit n: byte n is written (DDI 0553, GetCurInstrBeat()). A lane counts in flags and sums when its lowest byte is on. */
+/*
+ * Bit n: byte n is written (DDI 0553, GetCurInstrBeat()). A lane counts in flags and sums when its lowest byte is on.
+ */
 uint16_t mve_active(const ArmCpu *c);
 
 /* --- lanes --- */
@@ -28,7 +30,10 @@ static inline int64_t get_s(const VecReg *r, unsigned es, unsigned n)
 {
     return es == 8 ? r->s64[n] : es == 4 ? r->s32[n] : es == 2 ? r->s16[n] : r->s8[n];
 }
-static inline int64_t lane_of(const VecReg *r, unsigned es, unsigned n, bool is_unsigned) { return is_unsigned ? (int64_t)get(r, es, n) : get_s(r, es, n); }
+static inline int64_t lane_of(const VecReg *r, unsigned es, unsigned n, bool is_unsigned)
+{
+    return is_unsigned ? (int64_t)get(r, es, n) : get_s(r, es, n);
+}
 static inline void set(VecReg *r, unsigned es, unsigned n, uint64_t value)
 {
     switch (es) {

@@ -114,7 +114,8 @@ void arm_simd_fcvti(ArmTrans *x, const SimdInsn *i)
 {
     unsigned es, fraction;
     if (conversion(x, i, &es, &fraction))
-        simd_op(x, SIMD_FTOI, es, i->sf ? 8 : 4, arm_xw(x, (unsigned)i->rd), V(i->rn), NONE, NONE, (unsigned)i->imm | 16 | fraction << 8);
+        simd_op(x, SIMD_FTOI, es, i->sf ? 8 : 4, arm_xw(x, (unsigned)i->rd), V(i->rn), NONE, NONE,
+                (unsigned)i->imm | 16 | fraction << 8);
 }
 void arm_simd_icvtf(ArmTrans *x, const SimdInsn *i)
 {
@@ -139,7 +140,8 @@ void arm_simd_fjcvtzs(ArmTrans *x, const SimdInsn *i)
 void arm_simd_fmov_to(ArmTrans *x, const SimdInsn *i)
 {
     if (simd_usable(x))
-        simd_op(x, SIMD_UMOV, (unsigned)i->es, i->sf ? 8 : 4, arm_xw(x, (unsigned)i->rd), V(i->rn), NONE, NONE, (uint64_t)i->top);
+        simd_op(x, SIMD_UMOV, (unsigned)i->es, i->sf ? 8 : 4, arm_xw(x, (unsigned)i->rd), V(i->rn), NONE, NONE,
+                (uint64_t)i->top);
 }
 void arm_simd_fmov_from(ArmTrans *x, const SimdInsn *i)
 {

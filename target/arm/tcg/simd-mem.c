@@ -98,7 +98,8 @@ void arm_simd_ldp(ArmTrans *x, const SimdInsn *i)
     if (!simd_usable(x))
         return;
     int64_t offset = (int64_t)i->imm * bytes;
-    IrMem m = arm_mem_index(x, base((unsigned)i->rn), NONE, 0, i->mode == 1 ? 0 : offset, 2 * bytes, bytes, write_flag(i->load));
+    IrMem m = arm_mem_index(x, base((unsigned)i->rn), NONE, 0, i->mode == 1 ? 0 : offset, 2 * bytes, bytes,
+                            write_flag(i->load));
     IrMem second = m;
     second.disp += (int32_t)bytes;
     /* when the second faults, the first register is UNKNOWN (D1.3.4); the insn can be done again */
@@ -112,7 +113,9 @@ void arm_simd_ldp(ArmTrans *x, const SimdInsn *i)
 typedef struct Structures { unsigned regs, elements; } Structures; /* registers in all, of one structure */
 static bool structures(unsigned opcode, Structures *s)
 {
-    static const Structures known[16] = { [0] = { 4, 4 }, [2] = { 4, 1 }, [4] = { 3, 3 }, [6] = { 3, 1 }, [7] = { 1, 1 }, [8] = { 2, 2 }, [10] = { 2, 1 } };
+    static const Structures known[16] = {
+        [0] = { 4, 4 }, [2] = { 4, 1 }, [4] = { 3, 3 }, [6] = { 3, 1 }, [7] = { 1, 1 }, [8] = { 2, 2 }, [10] = { 2, 1 }
+    };
     *s = known[opcode];
     return s->regs != 0;
 }

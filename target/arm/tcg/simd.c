@@ -4,7 +4,8 @@
 
 bool simd_usable(ArmTrans *x) { return arm_fp_usable(x, 0, 0x1e00000); }
 
-IrInsn *simd_op(ArmTrans *x, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b, IrRef c, uint64_t imm)
+IrInsn *simd_op(ArmTrans *x, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b, IrRef c,
+                uint64_t imm)
 {
     unsigned vl = (unsigned)(x->mode >> ARM_MODE_VL_SHIFT & 15);
     if (ir_kind(d) == IR_KIND_V && ir_num(d) < VCPU_VREGS && vl && x->has->sve && !(x->mode & ARM_MODE_SVE_TRAP))
@@ -60,7 +61,11 @@ void arm_simd_vselect(ArmTrans *x, const SimdInsn *i)
     if (!simd_usable(x))
         return;
     IrRef d = V(i->rd), n = V(i->rn), m = V(i->rm);
-    simd_op(x, SIMD_BSL, 8, width(i->q), d, i->op == 3 ? d : n, i->op == 2 ? d : i->op == 1 ? m : n, i->op == 1 ? d : m, 0);
+    simd_op(x, SIMD_BSL, 8, width(i->q), d, i->op == 3 ? d : n,
+            i->op == 2   ? d
+            : i->op == 1 ? m
+                         : n,
+            i->op == 1 ? d : m, 0);
 }
 void arm_simd_vfhm(ArmTrans *x, const SimdInsn *i)
 {
@@ -116,7 +121,10 @@ static void narrow(ArmTrans *x, unsigned row, unsigned es, unsigned q, const Sim
     if (simd_usable(x))
         simd_op(x, row, es, width(q), V(i->rd), V(i->rn), NONE, q ? V(i->rd) : NONE, shift << 1 | q);
 }
-void arm_simd_vnarrow(ArmTrans *x, const SimdInsn *i) { narrow(x, (unsigned)i->op, 1u << i->size, (unsigned)i->q, i, 0); }
+void arm_simd_vnarrow(ArmTrans *x, const SimdInsn *i)
+{
+    narrow(x, (unsigned)i->op, 1u << i->size, (unsigned)i->q, i, 0);
+}
 void arm_simd_snarrow(ArmTrans *x, const SimdInsn *i)
 {
     if (simd_usable(x))
@@ -139,7 +147,8 @@ void arm_simd_vfcvtl(ArmTrans *x, const SimdInsn *i)
 void arm_simd_vshll(ArmTrans *x, const SimdInsn *i)
 {
     if (simd_usable(x))
-        simd_op(x, SIMD_USHLL, 1u << i->size, 16, V(i->rd), V(i->rn), NONE, NONE, (8u << i->size) << 1 | (unsigned)i->q);
+        simd_op(x, SIMD_USHLL, 1u << i->size, 16, V(i->rd), V(i->rn), NONE, NONE,
+                (8u << i->size) << 1 | (unsigned)i->q);
 }
 
 /* --- across lanes --- */
@@ -177,7 +186,8 @@ void arm_simd_swide(ArmTrans *x, const SimdInsn *i)
 void arm_simd_vnarrow3(ArmTrans *x, const SimdInsn *i)
 {
     if (simd_usable(x))
-        simd_op(x, (unsigned)i->op, 1u << i->size, width(i->q), V(i->rd), V(i->rn), V(i->rm), i->q ? V(i->rd) : NONE, (uint64_t)i->q);
+        simd_op(x, (unsigned)i->op, 1u << i->size, width(i->q), V(i->rd), V(i->rn), V(i->rm), i->q ? V(i->rd) : NONE,
+                (uint64_t)i->q);
 }
 
 /* --- by element --- */
@@ -316,13 +326,15 @@ void arm_simd_vfixed(ArmTrans *x, const SimdInsn *i)
 {
     unsigned es = shift_size(i);
     if (fixed_size(x, i, es, true))
-        simd_op(x, (unsigned)i->op, es, width(i->q), V(i->rd), V(i->rn), NONE, NONE, (unsigned)i->imm | right_amount(i, es) << 8);
+        simd_op(x, (unsigned)i->op, es, width(i->q), V(i->rd), V(i->rn), NONE, NONE,
+                (unsigned)i->imm | right_amount(i, es) << 8);
 }
 void arm_simd_sfixed(ArmTrans *x, const SimdInsn *i)
 {
     unsigned es = shift_size(i);
     if (fixed_size(x, i, es, false))
-        simd_op(x, (unsigned)i->op, es, es, V(i->rd), V(i->rn), NONE, NONE, (unsigned)i->imm | right_amount(i, es) << 8);
+        simd_op(x, (unsigned)i->op, es, es, V(i->rd), V(i->rn), NONE, NONE,
+                (unsigned)i->imm | right_amount(i, es) << 8);
 }
 
 /* --- immediates: DDI 0487, AdvSIMDExpandImm() --- */
@@ -356,7 +368,10 @@ static uint64_t expand(unsigned op, unsigned cmode, unsigned imm8)
         r |= imm8 >> k & 1 ? UINT64_C(0xff) << 8 * k : 0;
     return r;
 }
-static void set_imm(ArmTrans *x, unsigned bytes, IrRef d, uint64_t v) { simd_op(x, SIMD_MOVI, 8, bytes, d, NONE, NONE, NONE, 0)->imm = v; }
+static void set_imm(ArmTrans *x, unsigned bytes, IrRef d, uint64_t v)
+{
+    simd_op(x, SIMD_MOVI, 8, bytes, d, NONE, NONE, NONE, 0)->imm = v;
+}
 void arm_simd_vmovi(ArmTrans *x, const SimdInsn *i)
 {
     unsigned cmode = (unsigned)i->cmode, op = i->word >> 29 & 1;
@@ -429,7 +444,8 @@ void arm_simd_inse(ArmTrans *x, const SimdInsn *i)
 {
     unsigned es = copy_size(x, i);
     if (es && simd_usable(x))
-        simd_op(x, SIMD_INSE, es, 16, V(i->rd), V(i->rn), V(i->rd), NONE, copy_lane(i, es) | (unsigned)i->imm4 / es << 8);
+        simd_op(x, SIMD_INSE, es, 16, V(i->rd), V(i->rn), V(i->rd), NONE,
+                copy_lane(i, es) | (unsigned)i->imm4 / es << 8);
 }
 void arm_simd_movg(ArmTrans *x, const SimdInsn *i)
 {
@@ -440,7 +456,8 @@ void arm_simd_movg(ArmTrans *x, const SimdInsn *i)
     if (!good)
         arm_undefined(x);
     else if (simd_usable(x))
-        simd_op(x, (unsigned)i->op, es, i->q ? 8 : 4, arm_xw(x, (unsigned)i->rd), V(i->rn), NONE, NONE, copy_lane(i, es));
+        simd_op(x, (unsigned)i->op, es, i->q ? 8 : 4, arm_xw(x, (unsigned)i->rd), V(i->rn), NONE, NONE,
+                copy_lane(i, es));
 }
 void arm_simd_ext(ArmTrans *x, const SimdInsn *i)
 {
@@ -462,7 +479,8 @@ void arm_simd_tbl(ArmTrans *x, const SimdInsn *i)
 void arm_simd_aes(ArmTrans *x, const SimdInsn *i)
 {
     if (simd_usable(x))
-        simd_op(x, (unsigned)i->op, 1, 16, V(i->rd), i->with_d ? V(i->rd) : V(i->rn), i->with_d ? V(i->rn) : NONE, NONE, 0);
+        simd_op(x, (unsigned)i->op, 1, 16, V(i->rd), i->with_d ? V(i->rd) : V(i->rn), i->with_d ? V(i->rn) : NONE, NONE,
+                0);
 }
 void arm_simd_crypto2(ArmTrans *x, const SimdInsn *i)
 {

@@ -12,7 +12,8 @@
 #define NONE IR_NONE
 
 /* One row with the mode's FP attributes. V operands. The rest of a longer vector register is cleared when d is one. */
-IrInsn *simd_op(ArmTrans *x, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b, IrRef c, uint64_t imm);
+IrInsn *simd_op(ArmTrans *x, unsigned row, unsigned es, unsigned bytes, IrRef d, IrRef a, IrRef b, IrRef c,
+                uint64_t imm);
 /* FP may be used; else the insn is a trap. */
 bool simd_usable(ArmTrans *x);
 /* ptype of scalar FP: bytes, or 0: UNDEFINED (the block has ended). */

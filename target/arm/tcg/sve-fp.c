@@ -7,7 +7,10 @@
 static FpEnv fp_open(const Sve *s)
 {
     uint32_t r = s->v->fp_rules;
-    return (FpEnv){ .rmode = s->v->fp_control >> 13 & 3, .dn = r & FP_RULE_DN, .fz = r & FP_RULE_FZ, .fz16 = r & FP_RULE_FZ16 }; /* AHP is not for SVE */
+    /* AHP is not for SVE */
+    return (FpEnv){
+        .rmode = s->v->fp_control >> 13 & 3, .dn = r & FP_RULE_DN, .fz = r & FP_RULE_FZ, .fz16 = r & FP_RULE_FZ16
+    };
 }
 static void fp_close(Sve *s, const FpEnv *e)
 {
@@ -34,7 +37,10 @@ static void fp_close(Sve *s, const FpEnv *e)
         sve_put(s->d, s->es, i, (expr)); \
     })
 
-/* The host's own arithmetic, where all that a result can raise is "inexact" and that is raised already: normal numbers come out, rounded to nearest. */
+/*
+ * The host's own arithmetic, where all that a result can raise is "inexact" and that is raised already: normal numbers
+ * come out, rounded to nearest.
+ */
 static bool host_may(const Sve *s)
 {
     return s->v->fp_control & FPF_INEXACT && !(s->v->fp_control >> 13 & 3) && !(s->v->fp_rules & FP_RULE_FZ);
@@ -89,9 +95,12 @@ FP_EACH(FRECPX, fp_recpx(e, es, N))
 FP_EACH_HOST(FSQRT, fp_sqrt(e, es, N), sizeof(a) == 4 ? sqrtf((float)a) : sqrt(a))
 FP_EACH(FRINT, fp_rint(e, es, N, (s->imm & 7) == FP_ROUND_CURRENT ? e->rmode : (unsigned)s->imm & 7, s->imm & 8))
 FP_EACH_HOST(FMLA, fp_muladd(e, es, es, A, N, M), sizeof(a) == 4 ? fmaf((float)a, (float)b, (float)c) : fma(a, b, c))
-FP_EACH_HOST(FMLS, fp_muladd(e, es, es, A, negated(es, N), M), sizeof(a) == 4 ? fmaf((float)-a, (float)b, (float)c) : fma(-a, b, c))
-FP_EACH_HOST(FNMLA, fp_muladd(e, es, es, negated(es, A), negated(es, N), M), sizeof(a) == 4 ? fmaf((float)-a, (float)b, (float)-c) : fma(-a, b, -c))
-FP_EACH_HOST(FNMLS, fp_muladd(e, es, es, negated(es, A), N, M), sizeof(a) == 4 ? fmaf((float)a, (float)b, (float)-c) : fma(a, b, -c))
+FP_EACH_HOST(FMLS, fp_muladd(e, es, es, A, negated(es, N), M),
+             sizeof(a) == 4 ? fmaf((float)-a, (float)b, (float)c) : fma(-a, b, c))
+FP_EACH_HOST(FNMLA, fp_muladd(e, es, es, negated(es, A), negated(es, N), M),
+             sizeof(a) == 4 ? fmaf((float)-a, (float)b, (float)-c) : fma(-a, b, -c))
+FP_EACH_HOST(FNMLS, fp_muladd(e, es, es, negated(es, A), N, M),
+             sizeof(a) == 4 ? fmaf((float)a, (float)b, (float)-c) : fma(a, b, -c))
 
 /* n * 2^m with one rounding. */
 static uint64_t scale(FpEnv *e, unsigned es, uint64_t n, int64_t m)
@@ -133,12 +142,14 @@ static uint64_t trig_coefficient(unsigned es, unsigned i)
     static const uint16_t h[16] = { 0x3c00, 0xb155, 0x2030, 0, 0, 0, 0, 0, 0x3c00, 0xb800, 0x293a };
     static const uint32_t f[16] = { 0x3f800000, 0xbe2aaaab, 0x3c088886, 0xb95008b9, 0x36369d6d, 0, 0, 0,
                                     0x3f800000, 0xbf000000, 0x3d2aaaa6, 0xbab60705, 0x37cd37cc };
-    static const uint64_t d[16] = { 0x3ff0000000000000, 0xbfc5555555555543, 0x3f8111111110f30c, 0xbf2a01a019b92fc6, 0x3ec71de351f3d22b,
-                                    0xbe5ae5e2b60f7b91, 0x3de5d8408868552f, 0, 0x3ff0000000000000, 0xbfe0000000000000, 0x3fa5555555555536,
-                                    0xbf56c16c16c13a0b, 0x3efa01a019b1e8d8, 0xbe927e4f7282f468, 0x3e21ee96d2641b13, 0xbda8f76380fbb401 };
+    static const uint64_t d[16] = { 0x3ff0000000000000, 0xbfc5555555555543, 0x3f8111111110f30c, 0xbf2a01a019b92fc6,
+                                    0x3ec71de351f3d22b, 0xbe5ae5e2b60f7b91, 0x3de5d8408868552f, 0,
+                                    0x3ff0000000000000, 0xbfe0000000000000, 0x3fa5555555555536, 0xbf56c16c16c13a0b,
+                                    0x3efa01a019b1e8d8, 0xbe927e4f7282f468, 0x3e21ee96d2641b13, 0xbda8f76380fbb401 };
     return es == 2 ? h[i] : es == 4 ? f[i] : d[i];
 }
-FP_EACH(FTMAD, fp_muladd(e, es, es, trig_coefficient(es, (unsigned)s->imm + (M & sign_of(es) ? 8 : 0)), N, absolute(es, M)))
+FP_EACH(FTMAD,
+        fp_muladd(e, es, es, trig_coefficient(es, (unsigned)s->imm + (M & sign_of(es) ? 8 : 0)), N, absolute(es, M)))
 
 /* --- compares: no flags of PSTATE --- */
 #define FP_COMPARE(id, a, b, signal, expr) \
@@ -212,7 +223,8 @@ SVE_FP(FCMLA, VecReg r = *s->d; for (unsigned i = 0; i < count; i++) {
 /* --- wider accumulators; ra: 1 n's, 2 m's top elements --- */
 #define FP_LONG(id, format, sign, shift) \
     SVE_FP(id, for (unsigned i = 0; i < count; i++) { \
-        uint64_t n = (sve_get(s->n, 1, 2 * i + (s->ra & 1)) ^ (sign)) << (shift), m = sve_get(s->m, 1, 2 * i + (s->ra >> 1 & 1)) << (shift); \
+        uint64_t n = (sve_get(s->n, 1, 2 * i + (s->ra & 1)) ^ (sign)) << (shift), \
+        m = sve_get(s->m, 1, 2 * i + (s->ra >> 1 & 1)) << (shift); \
         sve_put(s->d, 2, i, fp_muladd(e, 4, format, sve_get(s->d, 2, i), n, m)); \
     })
 FP_LONG(FMLAL, 2, 0, 0)

@@ -15,8 +15,10 @@ static void broadcast(Sve *s, const VecReg *m, unsigned es, unsigned per, unsign
 void sve_open(Sve *s, Vcpu *v, uint64_t desc, uint64_t x1)
 {
     s->v = v, s->c = arm_cpu(v), s->desc = desc, s->x1 = x1;
-    s->rd = desc & 31, s->rn = desc >> 5 & 31, s->rm = desc >> 10 & 31, s->ra = desc >> 15 & 31, s->pgn = desc >> 20 & 31;
-    s->es = desc >> SVE_ES_SHIFT & 7, s->esize = 1u << s->es, s->bytes = 16 * ((unsigned)(desc >> SVE_VL_SHIFT & 15) + 1);
+    s->rd = desc & 31, s->rn = desc >> 5 & 31, s->rm = desc >> 10 & 31, s->ra = desc >> 15 & 31,
+    s->pgn = desc >> 20 & 31;
+    s->es = desc >> SVE_ES_SHIFT & 7, s->esize = 1u << s->es,
+    s->bytes = 16 * ((unsigned)(desc >> SVE_VL_SHIFT & 15) + 1);
     s->imm = (int16_t)(desc >> SVE_IMM_SHIFT);
     s->d = &v->v[s->rd], s->n = &v->v[s->rn], s->m = &v->v[s->rm], s->a = &v->v[s->ra];
     s->all = sve_all(s->bytes) & sve_element_bits(s->es);
@@ -168,7 +170,9 @@ SVE(SATV)
 {
     __int128 by = s->imm & 1 ? -(__int128)s->x1 : (__int128)s->x1;
     for (unsigned i = 0; i < sve_elements(s); i++)
-        sve_put(s->d, s->es, i, s->imm & 2 ? sat_u(sve_get(s->d, s->es, i) + by, s->esize) : (uint64_t)sat_s(sve_gets(s->d, s->es, i) + by, s->esize));
+        sve_put(s->d, s->es, i,
+                s->imm & 2 ? sat_u(sve_get(s->d, s->es, i) + by, s->esize)
+                           : (uint64_t)sat_s(sve_gets(s->d, s->es, i) + by, s->esize));
 }
 /* A general register by x1; imm: 1 minus, 2 unsigned, 4: 64 bits. */
 static void saturate_x(Sve *s, uint64_t count)
@@ -308,7 +312,8 @@ static void matrix(Sve *s, bool signed_n, bool signed_m)
         unsigned base = e / 4 * 16, row = base + (e >> 1 & 1) * 8, column = base + (e & 1) * 8;
         int32_t sum = 0;
         for (unsigned k = 0; k < 8; k++)
-            sum += (signed_n ? s->n->s8[row + k] : s->n->u8[row + k]) * (signed_m ? s->m->s8[column + k] : s->m->u8[column + k]);
+            sum += (signed_n ? s->n->s8[row + k] : s->n->u8[row + k]) *
+                   (signed_m ? s->m->s8[column + k] : s->m->u8[column + k]);
         r.u32[e] += (uint32_t)sum;
     }
     sve_set(s, &r);

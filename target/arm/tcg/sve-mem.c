@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SVE: loads and stores (DDI 0487, C8.2). Registers change when nothing can fault any more; stores are probed before the first is done. */
+/*
+ * SVE: loads and stores (DDI 0487, C8.2). Registers change when nothing can fault any more; stores are probed before
+ * the first is done.
+ */
 #include "target/arm/tcg/sve.h"
 #include "target/arm/tcg/translate.h"
 
@@ -12,7 +15,10 @@ typedef struct Mem {
 static Mem mem_open(const Sve *s)
 {
     uint64_t mode = s->v->mode;
-    return (Mem){ .msz = s->desc >> SVE_MSZ_SHIFT & 3, .sign = s->desc >> SVE_SIGN_SHIFT & 1, .bank = arm_mode_bank(mode), .swap = mode & ARM_MODE_BE,
+    return (Mem){ .msz = s->desc >> SVE_MSZ_SHIFT & 3,
+                  .sign = s->desc >> SVE_SIGN_SHIFT & 1,
+                  .bank = arm_mode_bank(mode),
+                  .swap = mode & ARM_MODE_BE,
                   .checks = mode & (ARM_MODE_ALIGN | ARM_MODE_WATCHPOINT | ARM_MODE_MTE) };
 }
 static unsigned regs_of(const Sve *s) { return s->desc >> SVE_REGS_SHIFT & 3; }

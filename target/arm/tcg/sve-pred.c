@@ -106,7 +106,8 @@ SVE(WHILE)
     uint64_t a = sve_x(s, s->rn), b = sve_x(s, s->rm);
     __int128 n = uns ? (__int128)(wide ? a : (uint32_t)a) : (__int128)(wide ? (int64_t)a : (int32_t)a);
     __int128 m = uns ? (__int128)(wide ? b : (uint32_t)b) : (__int128)(wide ? (int64_t)b : (int32_t)b);
-    __int128 limit = uns ? (wide ? (__int128)UINT64_MAX : (__int128)UINT32_MAX) : (wide ? (__int128)INT64_MAX : (__int128)INT32_MAX);
+    __int128 limit = uns ? (wide ? (__int128)UINT64_MAX : (__int128)UINT32_MAX)
+                         : (wide ? (__int128)INT64_MAX : (__int128)INT32_MAX);
     __int128 least = uns ? 0 : wide ? (__int128)INT64_MIN : (__int128)INT32_MIN;
     /* the condition stays true once it holds for all values there are */
     __int128 count = less ? m - n + eq : n - m + !eq;
@@ -168,7 +169,10 @@ SVE(PUNPK)
 }
 
 /* --- permutations of vectors; es 4: elements of 128 bits --- */
-static void move(VecReg *d, unsigned i, const VecReg *from, unsigned k, unsigned es) { memcpy(d->u8 + (i << es), from->u8 + (k << es), 1u << es); }
+static void move(VecReg *d, unsigned i, const VecReg *from, unsigned k, unsigned es)
+{
+    memcpy(d->u8 + (i << es), from->u8 + (k << es), 1u << es);
+}
 /* Elements that come in pairs: with 128 bits, what is left over is zero. */
 #define PERMUTE(id, from_m, index) \
     SVE(id) \
@@ -242,7 +246,10 @@ SVE(TBL) /* imm: 1 a pair of registers, 2 TBX */
     uint64_t count = sve_elements(s), size = s->imm == 1 ? 2 * count : count;
     for (unsigned i = 0; i < count; i++) {
         uint64_t at = sve_get(s->m, s->es, i);
-        sve_put(&r, s->es, i, at < size ? sve_get(table[at >= count], s->es, (unsigned)(at % count)) : s->imm == 2 ? sve_get(s->d, s->es, i) : 0);
+        sve_put(&r, s->es, i,
+                at < size     ? sve_get(table[at >= count], s->es, (unsigned)(at % count))
+                : s->imm == 2 ? sve_get(s->d, s->es, i)
+                              : 0);
     }
     sve_set(s, &r);
 }
@@ -260,7 +267,8 @@ SVE(SPLICE)
     VecReg r = { 0 };
     unsigned at = 0, count = sve_elements(s);
     if (s->pg) {
-        unsigned first = (unsigned)__builtin_ctzll(s->pg) >> s->es, last = (63 - (unsigned)__builtin_clzll(s->pg)) >> s->es;
+        unsigned first = (unsigned)__builtin_ctzll(s->pg) >> s->es,
+                 last = (63 - (unsigned)__builtin_clzll(s->pg)) >> s->es;
         for (unsigned i = first; i <= last; i++)
             move(&r, at++, s->n, i, s->es);
     }
@@ -284,7 +292,8 @@ static int chosen(const Sve *s)
     unsigned last = (63 - (unsigned)__builtin_clzll(s->pg)) >> s->es;
     return (int)(s->imm ? last : (last + 1) % sve_elements(s));
 }
-static uint64_t extracted(const Sve *s) /* none active: as if the last (LASTB), or the first (LASTA) element were chosen */
+/* none active: as if the last (LASTB), or the first (LASTA) element were chosen */
+static uint64_t extracted(const Sve *s)
 {
     int i = chosen(s);
     return sve_get(s->n, s->es, i < 0 ? (s->imm ? sve_elements(s) - 1 : 0) : (unsigned)i);

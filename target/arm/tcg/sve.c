@@ -17,9 +17,10 @@ static void call(ArmTrans *x, const SveInsn *i, unsigned es, int imm, uint64_t m
 {
     if (!arm_sve_usable(x))
         return;
-    uint64_t desc = (uint64_t)i->rd | (uint64_t)(i->dn ? i->rd : i->rn) << 5 | (uint64_t)i->rm << 10 | (uint64_t)(i->acc ? i->rd : i->ra) << 15 |
-                    (uint64_t)i->pg << 20 | (uint64_t)es << SVE_ES_SHIFT | (x->mode >> ARM_MODE_VL_SHIFT & 15) << SVE_VL_SHIFT |
-                    (uint64_t)i->im << SVE_IM_SHIFT | (uint64_t)i->rev << SVE_REV_SHIFT | (uint64_t)(uint16_t)imm << SVE_IMM_SHIFT | more;
+    uint64_t desc = (uint64_t)i->rd | (uint64_t)(i->dn ? i->rd : i->rn) << 5 | (uint64_t)i->rm << 10 |
+                    (uint64_t)(i->acc ? i->rd : i->ra) << 15 | (uint64_t)i->pg << 20 | (uint64_t)es << SVE_ES_SHIFT |
+                    (x->mode >> ARM_MODE_VL_SHIFT & 15) << SVE_VL_SHIFT | (uint64_t)i->im << SVE_IM_SHIFT |
+                    (uint64_t)i->rev << SVE_REV_SHIFT | (uint64_t)(uint16_t)imm << SVE_IMM_SHIFT | more;
     arm_call(x, functions[i->op], flags | (i->fl ? H_W : 0) | (i->fl == 2 ? H_F : 0), IR_NONE, A_IMM(desc), x1, A_NONE);
 }
 static void simple(ArmTrans *x, const SveInsn *i, unsigned es, int imm) { call(x, i, es, imm, 0, 0, A_NONE); }
@@ -27,7 +28,10 @@ static void simple(ArmTrans *x, const SveInsn *i, unsigned es, int imm) { call(x
 void arm_sve_op(ArmTrans *x, const SveInsn *i) { simple(x, i, (unsigned)i->size, i->imm); }
 void arm_sve_incp(ArmTrans *x, const SveInsn *i) { simple(x, i, (unsigned)i->size, i->dec | i->uns << 1 | i->sf << 2); }
 void arm_sve_ptrue(ArmTrans *x, const SveInsn *i) { simple(x, i, (unsigned)i->size, i->pattern); }
-void arm_sve_whilecc(ArmTrans *x, const SveInsn *i) { simple(x, i, i->op == SVE_ADCL ? 2 + (unsigned)i->sf : (unsigned)i->size, i->imm | i->sf << 4); }
+void arm_sve_whilecc(ArmTrans *x, const SveInsn *i)
+{
+    simple(x, i, i->op == SVE_ADCL ? 2 + (unsigned)i->sf : (unsigned)i->size, i->imm | i->sf << 4);
+}
 /* PMULLB, PMULLT of doublewords: with the AES feature. */
 void arm_sve_pmull(ArmTrans *x, const SveInsn *i)
 {
@@ -50,10 +54,14 @@ static void with_value(ArmTrans *x, const SveInsn *i, unsigned es, uint64_t valu
 {
     call(x, i, es, 0, (uint64_t)SVE_IM_VALUE << SVE_IM_SHIFT, 0, A_IMM(value));
 }
-void arm_sve_opi(ArmTrans *x, const SveInsn *i) { with_value(x, i, (unsigned)i->size, (uint64_t)(int64_t)i->imm << (i->sh ? 8 : 0)); }
+void arm_sve_opi(ArmTrans *x, const SveInsn *i)
+{
+    with_value(x, i, (unsigned)i->size, (uint64_t)(int64_t)i->imm << (i->sh ? 8 : 0));
+}
 void arm_sve_cpyi(ArmTrans *x, const SveInsn *i)
 {
-    call(x, i, (unsigned)i->size, !i->m, (uint64_t)SVE_IM_VALUE << SVE_IM_SHIFT, 0, A_IMM((uint64_t)(int64_t)i->imm << (i->sh ? 8 : 0)));
+    call(x, i, (unsigned)i->size, !i->m, (uint64_t)SVE_IM_VALUE << SVE_IM_SHIFT, 0,
+         A_IMM((uint64_t)(int64_t)i->imm << (i->sh ? 8 : 0)));
 }
 /* VFPExpandImm */
 static uint64_t expand_fp(unsigned es, unsigned imm8)
@@ -63,7 +71,10 @@ static uint64_t expand_fp(unsigned es, unsigned imm8)
     uint64_t e = (b ^ 1) << (exp - 1) | (b ? sve_ones(exp - 3) << 2 : 0) | (imm8 >> 4 & 3);
     return sign << (bits - 1) | e << (bits - 1 - exp) | (uint64_t)(imm8 & 15) << (bits - 5 - exp);
 }
-void arm_sve_fdup(ArmTrans *x, const SveInsn *i) { with_value(x, i, (unsigned)i->size, expand_fp((unsigned)i->size, (unsigned)i->imm)); }
+void arm_sve_fdup(ArmTrans *x, const SveInsn *i)
+{
+    with_value(x, i, (unsigned)i->size, expand_fp((unsigned)i->size, (unsigned)i->imm));
+}
 void arm_sve_fpi(ArmTrans *x, const SveInsn *i)
 {
     static const uint8_t imm8[] = { 0, 0x60, 0x70, 0x00 }; /* -, 0.5, 1, 2 */
@@ -191,7 +202,10 @@ void arm_sve_cntx(ArmTrans *x, const SveInsn *i)
         ir_op3i(x->t, IR_ADD, 8, d, d, i->dec ? -count(x, i) : count(x, i));
 }
 /* SQINC and kin: the count goes into x1. */
-void arm_sve_satx(ArmTrans *x, const SveInsn *i) { call(x, i, (unsigned)i->size, i->dec | i->uns << 1 | i->sf << 2, 0, 0, A_IMM(count(x, i))); }
+void arm_sve_satx(ArmTrans *x, const SveInsn *i)
+{
+    call(x, i, (unsigned)i->size, i->dec | i->uns << 1 | i->sf << 2, 0, 0, A_IMM(count(x, i)));
+}
 void arm_sve_cntv(ArmTrans *x, const SveInsn *i)
 {
     SveInsn copy = *i;
@@ -209,8 +223,9 @@ static void memory(ArmTrans *x, const SveInsn *i, int imm, bool scalar_base)
         return;
     if (scalar_base && i->rn == 31)
         arm_check_sp(x);
-    uint64_t more = (uint64_t)i->msz << SVE_MSZ_SHIFT | (uint64_t)i->sign << SVE_SIGN_SHIFT | (uint64_t)i->regs << SVE_REGS_SHIFT |
-                    (uint64_t)i->kind << SVE_KIND_SHIFT | (uint64_t)i->scaled << SVE_SCALED_SHIFT;
+    uint64_t more = (uint64_t)i->msz << SVE_MSZ_SHIFT | (uint64_t)i->sign << SVE_SIGN_SHIFT |
+                    (uint64_t)i->regs << SVE_REGS_SHIFT | (uint64_t)i->kind << SVE_KIND_SHIFT |
+                    (uint64_t)i->scaled << SVE_SCALED_SHIFT;
     call(x, i, (unsigned)i->size, imm, more, H_R, A_NONE);
 }
 void arm_sve_ld(ArmTrans *x, const SveInsn *i)

@@ -12,8 +12,18 @@
 #include "target/arm/system.h"
 
 /* Bits of `desc`: five registers of 5 bits, then these; the immediate is the signed top 16 bits. */
-enum { SVE_ES_SHIFT = 25 /* log2 of an element's bytes, 4: 16 */, SVE_VL_SHIFT = 28, SVE_IM_SHIFT = 32, SVE_REV_SHIFT = 36, SVE_MSZ_SHIFT = 37,
-       SVE_SIGN_SHIFT = 39, SVE_REGS_SHIFT = 40, SVE_KIND_SHIFT = 42, SVE_SCALED_SHIFT = 46, SVE_IMM_SHIFT = 48 };
+enum {
+    SVE_ES_SHIFT = 25 /* log2 of an element's bytes, 4: 16 */,
+    SVE_VL_SHIFT = 28,
+    SVE_IM_SHIFT = 32,
+    SVE_REV_SHIFT = 36,
+    SVE_MSZ_SHIFT = 37,
+    SVE_SIGN_SHIFT = 39,
+    SVE_REGS_SHIFT = 40,
+    SVE_KIND_SHIFT = 42,
+    SVE_SCALED_SHIFT = 46,
+    SVE_IMM_SHIFT = 48
+};
 enum { SVE_IM_NONE, SVE_IM_VALUE /* x1 */, SVE_IM_ELEMENT, SVE_IM_PAIR, SVE_IM_HALF };
 
 typedef struct Sve {
@@ -49,7 +59,8 @@ static inline uint64_t sve_all(unsigned bytes) { return bytes == 64 ? ~UINT64_C(
 /* Bits that elements of 1 << es bytes have in a predicate. */
 static inline uint64_t sve_element_bits(unsigned es)
 {
-    static const uint64_t bits[5] = { ~UINT64_C(0), 0x5555555555555555, 0x1111111111111111, 0x0101010101010101, 0x0001000100010001 };
+    static const uint64_t bits[5] = { ~UINT64_C(0), 0x5555555555555555, 0x1111111111111111, 0x0101010101010101,
+                                      0x0001000100010001 };
     return bits[es];
 }
 static inline uint64_t *sve_pred(Sve *s, unsigned n) { return &s->c->pred[n][0]; }
@@ -110,7 +121,8 @@ unsigned sve_pattern(unsigned pattern, unsigned elements);
     } break;
 #define SVE_SIZES(s, ...) \
     switch ((s)->es) { \
-    SVE_CASE(0, 8, 1, __VA_ARGS__) SVE_CASE(1, 16, 2, __VA_ARGS__) SVE_CASE(2, 32, 4, __VA_ARGS__) SVE_CASE(3, 64, 8, __VA_ARGS__) \
+    SVE_CASE(0, 8, 1, __VA_ARGS__) SVE_CASE(1, 16, 2, __VA_ARGS__) SVE_CASE(2, 32, 4, __VA_ARGS__) SVE_CASE(3, 64, 8, \
+        __VA_ARGS__) \
     default: break; \
     }
 /* Active elements: d = expression of n, m, a, d. */
@@ -123,7 +135,8 @@ unsigned sve_pattern(unsigned pattern, unsigned elements);
             for (unsigned i = 0; i < s->bytes / E; i++) { \
                 if (!sve_active(s, i * E)) \
                     continue; \
-                const U n SVE_UNUSED = src_n[i], m SVE_UNUSED = src_m[i], a SVE_UNUSED = src_a[i], d SVE_UNUSED = dst[i]; \
+                const U n SVE_UNUSED = src_n[i], m SVE_UNUSED = src_m[i], a SVE_UNUSED = src_a[i], \
+                d SVE_UNUSED = dst[i]; \
                 dst[i] = (U)(__VA_ARGS__); \
             } \
         }) \

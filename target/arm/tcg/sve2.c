@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SVE2: integer arithmetic that widens, narrows, saturates and rounds; complex numbers, bits, histograms, cryptography (DDI 0487, C8.2). */
+/*
+ * SVE2: integer arithmetic that widens, narrows, saturates and rounds; complex numbers, bits, histograms, cryptography
+ * (DDI 0487, C8.2).
+ */
 #include "target/arm/tcg/sve.h"
 
 typedef __int128 s128;
@@ -41,7 +44,8 @@ static void shift(Sve *s, SimdRow n, bool right)
 {
     VecReg by;
     for (unsigned i = 0; i < sve_elements(s); i++)
-        sve_put(&by, s->es, i, (uint64_t)(right ? -sve_gets(s->m, s->es, i) : CLAMP(sve_gets(s->m, s->es, i), -100, 100)));
+        sve_put(&by, s->es, i,
+                (uint64_t)(right ? -sve_gets(s->m, s->es, i) : CLAMP(sve_gets(s->m, s->es, i), -100, 100)));
     run(s, n, s->n, &by);
 }
 #define SHIFT(id) SVE(id) { shift(s, SIMD_##id, false); }
@@ -81,7 +85,8 @@ ALL_EACH(SLI, n << by | (d & sve_ones(by)))
     { \
         VecReg r; \
         for (unsigned i = 0; i < sve_elements(s); i++) { \
-            const type N = get(s->n, s->es - 1, 2 * i + (s->ra & 1)), M = get(s->m, s->es - 1, 2 * i + (s->ra >> 1 & 1)); \
+            const type N = get(s->n, s->es - 1, 2 * i + (s->ra & 1)), \
+            M = get(s->m, s->es - 1, 2 * i + (s->ra >> 1 & 1)); \
             const type W = get(s->n, s->es, i), D = get(s->d, s->es, i); \
             (void)N, (void)M, (void)W, (void)D; \
             sve_put(&r, s->es, i, (uint64_t)(expr)); \
@@ -120,7 +125,8 @@ U_LONG(USHLL, N << s->imm)
     { \
         for (unsigned i = 0; i < sve_elements(s); i++) \
             if (sve_active(s, i << s->es)) \
-                sve_put(s->d, s->es, i, sve_get(s->d, s->es, i) + (uint64_t)(get(s->n, s->es - 1, 2 * i) + get(s->n, s->es - 1, 2 * i + 1))); \
+                sve_put(s->d, s->es, i, sve_get(s->d, s->es, i) + \
+                    (uint64_t)(get(s->n, s->es - 1, 2 * i) + get(s->n, s->es - 1, 2 * i + 1))); \
     }
 PAIR_LONG(SADALP, sve_gets)
 PAIR_LONG(UADALP, sve_get)
@@ -241,13 +247,15 @@ static void complex_multiply(Sve *s, bool high)
     VecReg r;
     unsigned bits = 8 * s->esize, sel = s->ra & 1;
     for (unsigned i = 0; i < sve_elements(s); i++) {
-        s128 p = (s128)sve_gets(s->n, s->es, (i & ~1u) + sel) * sve_gets(s->m, s->es, i ^ sel), d = sve_gets(s->d, s->es, i);
+        s128 p = (s128)sve_gets(s->n, s->es, (i & ~1u) + sel) * sve_gets(s->m, s->es, i ^ sel),
+             d = sve_gets(s->d, s->es, i);
         bool minus = i & 1 ? s->ra >= 2 : s->ra == 1 || s->ra == 2;
         p = minus ? -p : p;
         if (!high)
             sve_put(&r, s->es, i, (uint64_t)(d + p));
         else if (bits < 64)
-            sve_put(&r, s->es, i, (uint64_t)sat_s((shift_left(d, bits) + 2 * p + ((s128)1 << (bits - 1))) >> bits, s->esize));
+            sve_put(&r, s->es, i,
+                    (uint64_t)sat_s((shift_left(d, bits) + 2 * p + ((s128)1 << (bits - 1))) >> bits, s->esize));
         else /* half of it: 2^127 is beyond what there is */
             sve_put(&r, s->es, i, (uint64_t)sat_s(d + ((p + ((s128)1 << 62)) >> 63), 8));
     }

@@ -194,7 +194,8 @@ void arm_set_pc(ArmTrans *x, uint64_t pc) { ir_stei(x->t, 8, offsetof(ArmCpu, v.
 
 void arm_raise_now(ArmTrans *x, unsigned ec, uint32_t iss, unsigned target_el)
 {
-    arm_call(x, arm_help_raise, H_R | H_P, IR_NONE, A_IMM(ec), A_IMM(iss), A_IMM(target_el | (x->len == 4 ? 1u << 8 : 0)));
+    arm_call(x, arm_help_raise, H_R | H_P, IR_NONE, A_IMM(ec), A_IMM(iss),
+             A_IMM(target_el | (x->len == 4 ? 1u << 8 : 0)));
     ir_emit(x->t, IR_LOOKUP, 8); /* not reached */
     x->ended = true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What Arm emitters use: the translation in progress, memory operands, helper calls, ends of blocks. docs/arm-frontend.md tells how.
+/* What Arm emitters use: the translation in progress, memory operands, helper calls, ends of blocks.
+ * docs/arm-frontend.md tells how.
  *
  * Rules for an emitter:
  * - what can fault comes first (memory, helpers that raise), then registers and flags, then nothing more;
@@ -20,7 +21,8 @@ struct ArmTrans {
     const ArmFeatures *has;
     uint64_t mode;       /* ARM_MODE_* of the block */
     uint64_t pc;         /* of this insn */
-    uint64_t next_pc;    /* the insn to translate next: set to pc + len before the emitter runs; one that follows a jump changes it */
+    /* the insn to translate next: set to pc + len before the emitter runs; one that follows a jump changes it */
+    uint64_t next_pc;
     uint32_t insn;       /* this insn; T32: the first halfword in 31:16 when it has two */
     uint8_t len;         /* its bytes */
     uint8_t bank, ubank; /* of ordinary and of unprivileged accesses */
@@ -48,16 +50,22 @@ struct ArmTrans {
 /* --- the instruction sets; each handles one insn and may end the block --- */
 void arm_a64_insn(ArmTrans *x);                 /* a64.c; x->insn is the word */
 void arm_a32_insn(ArmTrans *x);                 /* A32 (cond included) */
-void arm_t32_insn(ArmTrans *x);                 /* T32, A- and M-profile; x->len says which of the two forms x->insn has */
+/* T32, A- and M-profile; x->len says which of the two forms x->insn has */
+void arm_t32_insn(ArmTrans *x);
 void arm_t32_begin(ArmTrans *x);                /* a block begins: x->it from the mode */
-void arm_t32_leave(ArmTrans *x);                /* T32 goes on at another block (x->it may not be 0): called before the op that leaves */
-void a32_may_leave(ArmTrans *x);                /* T32, before what can leave the block (arm_call() and a32_mem() do it): the IT state is stored */
+/* T32 goes on at another block (x->it may not be 0): called before the op that leaves */
+void arm_t32_leave(ArmTrans *x);
+/* T32, before what can leave the block (arm_call() and a32_mem() do it): the IT state is stored */
+void a32_may_leave(ArmTrans *x);
 extern const ArmTable arm_a64_table;            /* A64 but FP, SIMD, SVE */
 extern const ArmTable arm_simd_table;           /* FP, Advanced SIMD, cryptography */
 extern const ArmTable arm_sve_table;            /* SVE, SVE2 */
 
 /* --- operands --- */
-/* X0..X30 as IR operands: n = 31 is SP. Zero register: arm_xr() gives IR_IMM (imm 0) to read, arm_xw() a temporary to write. */
+/*
+ * X0..X30 as IR operands: n = 31 is SP. Zero register: arm_xr() gives IR_IMM (imm 0) to read, arm_xw() a temporary to
+ * write.
+ */
 static inline IrRef arm_xr(unsigned n) { return n == 31 ? IR_IMM : IR_G(n); }
 IrRef arm_xw(ArmTrans *x, unsigned n);
 /* Register n, 31 = 0, in a form that every op takes (a temporary for 0). */
@@ -65,13 +73,21 @@ IrRef arm_value(ArmTrans *x, unsigned n);
 IrRef arm_const(ArmTrans *x, uint64_t value);   /* a temporary */
 
 /* --- memory operands --- */
-enum { ARM_MEM_WRITE = 1, ARM_MEM_UNPRIV = 2 /* LDTR ... */, ARM_MEM_ALIGN = 4 /* must be aligned to `size` whatever SCTLR says */,
-       ARM_MEM_NO_TAG = 8 /* no MTE check */, ARM_MEM_NO_ALIGN = 16 /* bytes, whatever SCTLR.A says */, ARM_MEM_READ = 32 /* with WRITE: both */ };
+enum {
+    ARM_MEM_WRITE = 1,
+    ARM_MEM_UNPRIV = 2 /* LDTR ... */,
+    ARM_MEM_ALIGN = 4 /* must be aligned to `size` whatever SCTLR says */,
+    ARM_MEM_NO_TAG = 8 /* no MTE check */,
+    ARM_MEM_NO_ALIGN = 16 /* bytes, whatever SCTLR.A says */,
+    ARM_MEM_READ = 32 /* with WRITE: both */
+};
 /*
- * [base + (index << scale) + disp], `size` bytes to be accessed, elements of `align` bytes (SCTLR.A checks; 0: size). Emits the checks that the
- * mode asks for: SP alignment (A64, base = G(31)), watchpoints, tags. In AArch32 the address wraps at 32 bits.
+ * [base + (index << scale) + disp], `size` bytes to be accessed, elements of `align` bytes (SCTLR.A checks; 0: size).
+ * Emits the checks that the mode asks for: SP alignment (A64, base = G(31)), watchpoints, tags. In AArch32 the address
+ * wraps at 32 bits.
  */
-IrMem arm_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned scale, int64_t disp, unsigned size, unsigned align, unsigned flags);
+IrMem arm_mem_index(ArmTrans *x, IrRef base, IrRef index, unsigned scale, int64_t disp, unsigned size, unsigned align,
+                    unsigned flags);
 static inline IrMem arm_mem(ArmTrans *x, IrRef base, int64_t disp, unsigned size, unsigned flags)
 {
     return arm_mem_index(x, base, IR_NONE, 0, disp, size, size, flags);
@@ -91,7 +107,13 @@ void arm_check_sp(ArmTrans *x);
 void arm_wait_broadcasts(ArmTrans *x);
 
 /* --- helpers: letters as in helpers.h --- */
-enum { H_R = IR_CALL_RAISES, H_F = IR_CALL_READS_FLAGS, H_W = IR_CALL_WRITES_FLAGS, H_G = IR_CALL_GPR_ONLY, H_P = IR_CALL_PURE };
+enum {
+    H_R = IR_CALL_RAISES,
+    H_F = IR_CALL_READS_FLAGS,
+    H_W = IR_CALL_WRITES_FLAGS,
+    H_G = IR_CALL_GPR_ONLY,
+    H_P = IR_CALL_PURE
+};
 typedef struct ArmArg { IrRef ref; uint64_t imm; } ArmArg;
 #define A_NONE ((ArmArg){ IR_NONE, 0 })
 #define A_IMM(v) ((ArmArg){ IR_IMM, (v) })
@@ -104,7 +126,10 @@ void arm_set_pc(ArmTrans *x, uint64_t pc);      /* v->pc = pc */
 void arm_undefined(ArmTrans *x);
 void arm_raise_now(ArmTrans *x, unsigned ec, uint32_t iss, unsigned target_el);
 void arm_emit_todo(ArmTrans *x, uint32_t word); /* a row that is not implemented */
-/* FP/SIMD (SVE) may be used; else the insn has become a trap and the block has ended: return. `a` and `cond`: arm_help_fp_trap's. */
+/*
+ * FP/SIMD (SVE) may be used; else the insn has become a trap and the block has ended: return. `a` and `cond`:
+ * arm_help_fp_trap's.
+ */
 bool arm_fp_usable(ArmTrans *x, unsigned a, uint32_t cond);
 bool arm_sve_usable(ArmTrans *x);
 
@@ -122,7 +147,8 @@ void arm_branch_zero(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t
 void arm_branch_bits(ArmTrans *x, bool if_zero, unsigned size, IrRef a, uint64_t mask, uint64_t pc); /* of a & mask */
 /* Behind a condition of the emitter's own: leave to pc, what follows (a label) is the other way. */
 void arm_side_goto(ArmTrans *x, uint64_t pc);
-void arm_leave_stepping(ArmTrans *x);           /* the same with v->pc set: what software step does after an insn, and a look-up */
+/* the same with v->pc set: what software step does after an insn, and a look-up */
+void arm_leave_stepping(ArmTrans *x);
 IrCond arm_cond(unsigned cond);                 /* Arm condition 0..13 as an IrCond */
 void arm_brcc(ArmTrans *x, IrCond cond, unsigned label);
 #endif

@@ -9,8 +9,44 @@
 #include "target/x86/tcg/tables.h"
 
 /* --- operands --- */
-enum { M_NONE, M_E, M_EMW, M_R, M_M, M_G, M_S, M_C, M_D, M_B, M_Z, M_I, M_IS, M_J, M_A, M_O, M_X, M_Y, M_ONE, M_RAX, M_RCX, M_RDX,
-       M_SEG0, M_SEG1, M_SEG2, M_SEG3, M_SEG4, M_SEG5, M_V, M_W, M_U, M_P, M_QM, M_N, M_ST, M_ST0 };
+enum {
+    M_NONE,
+    M_E,
+    M_EMW,
+    M_R,
+    M_M,
+    M_G,
+    M_S,
+    M_C,
+    M_D,
+    M_B,
+    M_Z,
+    M_I,
+    M_IS,
+    M_J,
+    M_A,
+    M_O,
+    M_X,
+    M_Y,
+    M_ONE,
+    M_RAX,
+    M_RCX,
+    M_RDX,
+    M_SEG0,
+    M_SEG1,
+    M_SEG2,
+    M_SEG3,
+    M_SEG4,
+    M_SEG5,
+    M_V,
+    M_W,
+    M_U,
+    M_P,
+    M_QM,
+    M_N,
+    M_ST,
+    M_ST0
+};
 enum { SZ_N, SZ_B, SZ_W, SZ_D, SZ_Q, SZ_T, SZ_DQ, SZ_V, SZ_Z, SZ_Y, SZ_P };
 
 static const struct { uint8_t method, size; } opd_specs[X86O_COUNT] = {
@@ -381,16 +417,20 @@ static X86DecodeStatus finish(X86Insn *i, const Cursor *c, X86DecodeStatus statu
     return c->status != X86D_OK ? c->status : status;
 }
 
-X86DecodeStatus x86_decode(X86Insn *i, const uint8_t *code, unsigned avail, unsigned bits, bool protected, uint64_t needs)
+X86DecodeStatus x86_decode(X86Insn *i, const uint8_t *code, unsigned avail, unsigned bits, bool protected,
+                           uint64_t needs)
 {
     Cursor c = { code, 0, avail, X86D_OK };
     Prefixes p = { 0 };
     uint64_t pc = i->pc;
-    *i = (X86Insn){ .pc = pc, .bits = bits, .base = X86_NO_REG, .index = X86_NO_REG, .seg = SEG_DS, .seg_override = X86_NO_REG };
+    *i = (X86Insn){
+        .pc = pc, .bits = bits, .base = X86_NO_REG, .index = X86_NO_REG, .seg = SEG_DS, .seg_override = X86_NO_REG
+    };
     uint8_t b = take_prefixes(i, &c, &p);
     unsigned map = 0;
     i->asize = bits == 64 ? (p.p67 ? 4 : 8) : (bits == 16) != p.p67 ? 2 : 4;
-    if (c.status == X86D_OK && (b & 0xfe) == 0xc4 && protected && (bits == 64 || (c.pos < avail && code[c.pos] >= 0xc0))) {
+    if (c.status == X86D_OK && (b & 0xfe) == 0xc4 && protected &&
+        (bits == 64 || (c.pos < avail && code[c.pos] >= 0xc0))) {
         if (!take_vex(i, &c, b, &p, &map))
             return finish(i, &c, X86D_UD);
         b = get(&c, 1);

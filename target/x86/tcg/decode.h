@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The decoder: bytes → one instruction with its operands, by tables (*.def). Knows nothing of vCPUs: tests call it too. */
+/*
+ * The decoder: bytes → one instruction with its operands, by tables (*.def). Knows nothing of vCPUs: tests call it too.
+ */
 #ifndef TARGET_X86_TCG_DECODE_H
 #define TARGET_X86_TCG_DECODE_H
 
@@ -10,8 +12,8 @@ typedef struct X86Trans X86Trans;
 typedef struct X86Insn X86Insn;
 typedef void X86Emit(X86Trans *x, const X86Insn *i);
 
-/* Features that rows may need (one bit each in a mask). A row whose feature the CPU lacks is skipped as if it did not stand
- * in the table: TZCNT falls back to BSF, the others to #UD. X(name, CPUID word: X86_FW_* of models.h, bit). */
+/* Features that rows may need (one bit each in a mask). A row whose feature the CPU lacks is skipped as if it did not
+ * stand in the table: TZCNT falls back to BSF, the others to #UD. X(name, CPUID word: X86_FW_* of models.h, bit). */
 #define X86_NEEDS(X) \
     X(TSC, 1_EDX, 4) X(MSR, 1_EDX, 5) X(CX8, 1_EDX, 8) X(SEP, 1_EDX, 11) X(CMOV, 1_EDX, 15) \
     X(CLFLUSH, 1_EDX, 19) X(MMX, 1_EDX, 23) X(FXSR, 1_EDX, 24) X(SSE, 1_EDX, 25) X(SSE2, 1_EDX, 26) \
@@ -80,13 +82,27 @@ typedef struct X86Op {
 } X86Op;
 
 enum { X86_NO_REG = 0xff, X86_RIP = 16 };
-typedef enum X86OpdKind { X86K_NONE, X86K_REG, X86K_REGH /* AH CH DH BH: reg 0..3 */, X86K_MEM, X86K_IMM, X86K_SEG, X86K_CR, X86K_DR,
-                          X86K_VEC, X86K_MMX, X86K_ST, X86K_XSTR /* DS:rSI */, X86K_YSTR /* ES:rDI */ } X86OpdKind;
+typedef enum X86OpdKind {
+    X86K_NONE,
+    X86K_REG,
+    X86K_REGH /* AH CH DH BH: reg 0..3 */,
+    X86K_MEM,
+    X86K_IMM,
+    X86K_SEG,
+    X86K_CR,
+    X86K_DR,
+    X86K_VEC,
+    X86K_MMX,
+    X86K_ST,
+    X86K_XSTR /* DS:rSI */,
+    X86K_YSTR /* ES:rDI */
+} X86OpdKind;
 typedef struct X86Operand { uint8_t kind, reg, size; } X86Operand;
 
 struct X86Insn {
     const X86Op *op;
-    uint64_t pc, next_pc;  /* filled by the caller of x86_decode() before (pc) and by it (next_pc, wrapped to the code size) */
+    /* filled by the caller of x86_decode() before (pc) and by it (next_pc, wrapped to the code size) */
+    uint64_t pc, next_pc;
     uint8_t bits;          /* code size: 16, 32, 64 */
     uint8_t len, opcode;   /* opcode: its last byte */
     uint8_t osize, asize;  /* 2, 4, 8 */
@@ -95,7 +111,8 @@ struct X86Insn {
     uint8_t vvvv;
     uint8_t modrm, mod, reg, rm; /* reg and rm with their REX bits */
     X86Operand o[3];
-    uint64_t imm, imm2;    /* sign-extended where the operand says so; imm2: second immediate (ENTER), selector of a far pointer */
+    /* sign-extended where the operand says so; imm2: second immediate (ENTER), selector of a far pointer */
+    uint64_t imm, imm2;
     bool has_imm;
     /* memory operand */
     uint8_t base, index, scale, seg; /* registers or X86_NO_REG, X86_RIP; seg: X86SegReg that applies */
@@ -110,9 +127,10 @@ typedef enum X86DecodeStatus {
     X86D_UD,       /* no such instruction; i->len bytes were looked at */
 } X86DecodeStatus;
 
-/* bits: 16, 32 or 64. `protected`: protected mode, not virtual-8086 (VEX exists only there). needs: mask of BIT(X86_NEED_*).
- * i->pc is set by the caller. */
-X86DecodeStatus x86_decode(X86Insn *i, const uint8_t *code, unsigned avail, unsigned bits, bool protected, uint64_t needs);
+/* bits: 16, 32 or 64. `protected`: protected mode, not virtual-8086 (VEX exists only there). needs: mask of
+ * BIT(X86_NEED_*). i->pc is set by the caller. */
+X86DecodeStatus x86_decode(X86Insn *i, const uint8_t *code, unsigned avail, unsigned bits, bool protected,
+                           uint64_t needs);
 /* Name by operand size, into buf. */
 const char *x86_insn_mnemonic(const X86Insn *i, char buf[16]);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Emitters: string instructions and their repetition, IN and OUT.
  *
- * A repeated instruction is a loop in the block: each turn commits one element (indexes and count), so a fault or an interrupt leaves it
- * restartable at its own pc. Turns end in CHECK after the commit: at least one element is done between two interrupts. REP MOVS and
- * REP STOS with many elements go through a helper that does whole pages.
+ * A repeated instruction is a loop in the block: each turn commits one element (indexes and count), so a fault or an
+ * interrupt leaves it restartable at its own pc. Turns end in CHECK after the commit: at least one element is done
+ * between two interrupts. REP MOVS and REP STOS with many elements go through a helper that does whole pages.
  */
 #include "target/x86/tcg/emit.h"
 
@@ -153,7 +153,8 @@ static void repeat(X86Trans *x, const X86Insn *i, Body *body, int kind, const vo
         ir_label(t, IR_LABEL, done);
         return;
     }
-    bulk = x->mode & (X86_MODE_CHECK(SEG_ES) | X86_MODE_CHECK(i->seg) | X86_MODE_DATA_BP | X86_MODE_ALIGN) ? NULL : bulk;
+    bulk = x->mode & (X86_MODE_CHECK(SEG_ES) | X86_MODE_CHECK(i->seg) | X86_MODE_DATA_BP | X86_MODE_ALIGN) ? NULL
+                                                                                                           : bulk;
     unsigned many = bulk ? ir_new_label(t) : 0, start = bulk ? ir_new_label(t) : 0;
     if (bulk) {
         IrRef high = ir_temp(t);
@@ -171,7 +172,8 @@ static void repeat(X86Trans *x, const X86Insn *i, Body *body, int kind, const vo
     ir_label(t, IR_BR, turn);
     if (bulk) {
         ir_label(t, IR_LABEL, many);
-        x86_call(x, bulk, H_R, IR_NONE, A_IMM(element_size(i) | (unsigned)i->asize << 8 | (unsigned)i->seg << 16), A_NONE, A_NONE);
+        x86_call(x, bulk, H_R, IR_NONE, A_IMM(element_size(i) | (unsigned)i->asize << 8 | (unsigned)i->seg << 16),
+                 A_NONE, A_NONE);
         ir_goto(t, IR_CHECK, i->pc);
         ir_label(t, IR_BR, start);
     }

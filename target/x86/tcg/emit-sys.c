@@ -23,7 +23,9 @@ static void poll_soon(X86Trans *x)
     ir_label(x->t, IR_LABEL, none);
 }
 
-/* Interrupts are taken after the next insn: it stays in this block with a CHECK behind it, or the shadow bit says so. */
+/*
+ * Interrupts are taken after the next insn: it stays in this block with a CHECK behind it, or the shadow bit says so.
+ */
 void x86_emit_sti(X86Trans *x, const X86Insn *i)
 {
     bool room = !x->one && (x->cs_base + i->next_pc + 15) >> TCG_PAGE_BITS == (x->cs_base + i->pc) >> TCG_PAGE_BITS &&
@@ -85,7 +87,9 @@ void x86_emit_arpl(X86Trans *x, const X86Insn *i)
 /* SLDT, STR, SMSW */
 void x86_emit_store_sel(X86Trans *x, const X86Insn *i)
 {
-    static const void *const fn[] = { [SYS_SLDT] = x86_help_sldt, [SYS_STR] = x86_help_str, [SYS_SMSW] = x86_help_smsw };
+    static const void *const fn[] = {
+        [SYS_SLDT] = x86_help_sldt, [SYS_STR] = x86_help_str, [SYS_SMSW] = x86_help_smsw
+    };
     IrRef value = ir_temp(x->t);
     x86_call(x, fn[i->op->arg], H_R | H_P, value, A_NONE, A_NONE, A_NONE);
     if (x86_is_mem(&i->o[0]))
@@ -102,13 +106,15 @@ static X86Arg word_operand(X86Trans *x, const X86Insn *i, const X86Operand *o)
 void x86_emit_load_sel(X86Trans *x, const X86Insn *i)
 {
     X86Arg sel = word_operand(x, i, &i->o[0]);
-    x86_call(x, i->op->arg == SYS_LTR ? (const void *)x86_help_ltr : (const void *)x86_help_lldt, H_R, IR_NONE, sel, A_NONE, A_NONE);
+    x86_call(x, i->op->arg == SYS_LTR ? (const void *)x86_help_ltr : (const void *)x86_help_lldt, H_R, IR_NONE, sel,
+             A_NONE, A_NONE);
 }
 
 void x86_emit_verify(X86Trans *x, const X86Insn *i)
 {
     X86Arg sel = word_operand(x, i, &i->o[0]);
-    x86_call(x, i->op->arg ? (const void *)x86_help_verw : (const void *)x86_help_verr, H_R | H_F | H_W, IR_NONE, sel, A_NONE, A_NONE);
+    x86_call(x, i->op->arg ? (const void *)x86_help_verw : (const void *)x86_help_verr, H_R | H_F | H_W, IR_NONE, sel,
+             A_NONE, A_NONE);
 }
 
 /* LAR, LSL */
@@ -116,8 +122,8 @@ void x86_emit_lar(X86Trans *x, const X86Insn *i)
 {
     X86Arg sel = word_operand(x, i, &i->o[1]);
     IrRef d = x86_ref(&i->o[0]), result = ir_temp(x->t);
-    x86_call(x, i->op->arg ? (const void *)x86_help_lsl : (const void *)x86_help_lar, H_R | H_F | H_W, result, sel, A_REF(d),
-             A_IMM(i->osize));
+    x86_call(x, i->op->arg ? (const void *)x86_help_lsl : (const void *)x86_help_lar, H_R | H_F | H_W, result, sel,
+             A_REF(d), A_IMM(i->osize));
     unsigned same = ir_new_label(x->t);
     IrInsn *br = ir_emit(x->t, IR_BRCC, 8);
     br->cond = IRC_NZ, br->imm = same;
@@ -251,8 +257,8 @@ void x86_emit_rdpid(X86Trans *x, const X86Insn *i)
 void x86_emit_rdrand(X86Trans *x, const X86Insn *i)
 {
     IrRef value = ir_temp(x->t);
-    x86_call(x, i->op->arg ? (const void *)x86_help_rdseed : (const void *)x86_help_rdrand, H_W | H_P, value, A_IMM(i->osize),
-             A_NONE, A_NONE);
+    x86_call(x, i->op->arg ? (const void *)x86_help_rdseed : (const void *)x86_help_rdrand, H_W | H_P, value,
+             A_IMM(i->osize), A_NONE, A_NONE);
     ir_op2(x->t, IR_MOV, i->osize, x86_ref(&i->o[0]), value);
 }
 

@@ -101,7 +101,8 @@ void x86_emit_mmx(X86Trans *x, const X86Insn *i)
 {
     VecOp op = i->op->arg & 0xffff;
     X86MmxForm form = i->op->arg >> 16;
-    if (form == X86_MMX_TO_XMM || form == X86_MMX_TO_XMM_LOW || form == X86_MMX_FROM_XMM || form == X86_MMX_FROM_XMM_FULL) {
+    if (form == X86_MMX_TO_XMM || form == X86_MMX_TO_XMM_LOW || form == X86_MMX_FROM_XMM ||
+        form == X86_MMX_FROM_XMM_FULL) {
         if (!x86_sse_usable(x))
             return;
     } else if (!mmx_usable(x)) {

@@ -13,7 +13,8 @@ static bool x87_usable(X86Trans *x)
 
 static uint64_t insn_word(const X86Insn *i)
 {
-    return (uint64_t)(i->opcode & 7) << 8 | i->modrm | (uint64_t)(i->seg & 7) << 16 | (uint64_t)(i->osize == 2 ? 2 : 4) << 20;
+    return (uint64_t)(i->opcode & 7) << 8 | i->modrm | (uint64_t)(i->seg & 7) << 16 |
+           (uint64_t)(i->osize == 2 ? 2 : 4) << 20;
 }
 
 void x86_emit_x87(X86Trans *x, const X86Insn *i)

@@ -30,7 +30,9 @@ void x86_set_next_pc(X86Trans *x, const X86Insn *i)
 }
 
 /* --- memory --- */
-/* Limit and type of the segment; writing through CS is never right in protected mode, though the segment may be flat. */
+/*
+ * Limit and type of the segment; writing through CS is never right in protected mode, though the segment may be flat.
+ */
 static bool must_check(const X86Trans *x, unsigned seg, bool write)
 {
     if (x->mode & X86_MODE_CHECK(seg))
@@ -43,15 +45,16 @@ static void check_access(X86Trans *x, IrMem *m, unsigned seg, unsigned size, boo
 {
     if (must_check(x, seg, write)) {
         IrRef ea = x86_ea(x, m);
-        x86_call(x, x86_help_seg_check, H_R | H_G | H_P, IR_NONE, A_REF(ea), A_IMM(size | seg << 8 | (unsigned)write << 16), A_NONE);
+        x86_call(x, x86_help_seg_check, H_R | H_G | H_P, IR_NONE, A_REF(ea),
+                 A_IMM(size | seg << 8 | (unsigned)write << 16), A_NONE);
         m->base = ea, m->index = IR_NONE, m->disp = 0;
     }
     if (x->mode & X86_MODE_DATA_BP)
         x86_call(x, x86_help_data_bp, H_G | H_P, IR_NONE, A_REF(x86_linear(x, m)), A_IMM(size), A_IMM(write));
 }
 
-IrMem x86_addr(X86Trans *x, unsigned seg, IrRef base, IrRef index, unsigned scale, int64_t disp, unsigned asize, unsigned size,
-               bool write)
+IrMem x86_addr(X86Trans *x, unsigned seg, IrRef base, IrRef index, unsigned scale, int64_t disp, unsigned asize,
+               unsigned size, bool write)
 {
     IrMem m = { .base = base, .index = index, .scale = scale, .asize = asize, .bank = x->bank, .disp = (int32_t)disp };
     if (asize == 8 && disp != (int32_t)disp) { /* no base then: absolute and RIP-relative */
@@ -78,7 +81,8 @@ static IrRef address_register(uint8_t r)
 void x86_mem(X86Trans *x, const X86Insn *i, unsigned size, bool write)
 {
     int64_t disp = i->base == X86_RIP ? (int64_t)(i->next_pc + i->disp) : i->disp;
-    x->mem = x86_addr(x, i->seg, address_register(i->base), address_register(i->index), i->scale, disp, i->asize, size, write);
+    x->mem = x86_addr(x, i->seg, address_register(i->base), address_register(i->index), i->scale, disp, i->asize, size,
+                      write);
 }
 
 IrRef x86_ea(X86Trans *x, const IrMem *m)
@@ -105,7 +109,10 @@ IrRef x86_linear(X86Trans *x, const IrMem *m)
 
 IrMem x86_plain_address(const X86Insn *i)
 {
-    return (IrMem){ .base = address_register(i->base), .index = address_register(i->index), .scale = i->scale, .asize = i->asize,
+    return (IrMem){ .base = address_register(i->base),
+                    .index = address_register(i->index),
+                    .scale = i->scale,
+                    .asize = i->asize,
                     .disp = (int32_t)i->disp };
 }
 

@@ -41,7 +41,9 @@ static uint64_t room(const Rep *r, uint64_t offset, uint64_t va)
     return MIN(page, top);
 }
 
-/* n bytes are done: indexes and count move. Registers narrower than 64 bits keep (16) or clear (32) their upper part. */
+/*
+ * n bytes are done: indexes and count move. Registers narrower than 64 bits keep (16) or clear (32) their upper part.
+ */
 static void put(const Rep *r, unsigned reg, uint64_t value)
 {
     uint64_t *g = &r->c->v.g[reg];

@@ -7,8 +7,9 @@
 static bool implicit_stack(const X86Insn *i)
 {
     static X86Emit *const stack[] = {
-        x86_emit_push, x86_emit_pop, x86_emit_push_seg, x86_emit_pop_seg, x86_emit_pushf, x86_emit_popf, x86_emit_enter,
-        x86_emit_leave, x86_emit_call_rel, x86_emit_call_ind, x86_emit_ret, x86_emit_call_far, x86_emit_ret_far, x86_emit_iret,
+        x86_emit_push, x86_emit_pop,      x86_emit_push_seg, x86_emit_pop_seg,  x86_emit_pushf,
+        x86_emit_popf, x86_emit_enter,    x86_emit_leave,    x86_emit_call_rel, x86_emit_call_ind,
+        x86_emit_ret,  x86_emit_call_far, x86_emit_ret_far,  x86_emit_iret,
     };
     for (unsigned n = 0; n < ARRAY_LEN(stack); n++)
         if (i->op->emit == stack[n])

@@ -28,14 +28,16 @@ enum {
 #define VEC_SPECS_VVI(n, flags) X86O_Vx, VEC_W_(n), X86O_Ib
 #define VEC_SPECS_VI(n, flags) X86O_Ux, X86O_Ib
 #define VEC_SPECS_MV(n, flags) VEC_W_(n), X86O_Vx
-#define VEC_SPECS_GV(n, flags) (flags) & VEC_RM_DST ? VEC_E_(n, flags) : VEC_G_(flags), (flags) & VEC_RM_DST ? X86O_Vx : VEC_W_(n)
+#define VEC_SPECS_GV(n, flags) \
+    (flags) & VEC_RM_DST ? VEC_E_(n, flags) : VEC_G_(flags), (flags) & VEC_RM_DST ? X86O_Vx : VEC_W_(n)
 #define VEC_SPECS_GVI(n, flags) VEC_SPECS_GV(n, flags), X86O_Ib
 #define VEC_SPECS_VG(n, flags) X86O_Vx, VEC_E_(n, flags)
 #define VEC_SPECS_VGI(n, flags) X86O_Vx, VEC_E_(n, flags), X86O_Ib
 #define VEC_SPECS_F(n, flags) X86O_Vx, VEC_W_(n)
 #define VEC_NEED(flags) \
     ((flags) & VEC_SSE ? X86_NEED_SSE : (flags) & VEC_SSE2 ? X86_NEED_SSE2 : (flags) & VEC_SSE3 ? X86_NEED_SSE3 : \
-     (flags) & VEC_SSSE3 ? X86_NEED_SSSE3 : (flags) & VEC_SSE41 ? X86_NEED_SSE41 : (flags) & VEC_SSE42 ? X86_NEED_SSE42 : \
+     (flags) & VEC_SSSE3 ? X86_NEED_SSSE3 : (flags) & VEC_SSE41 ? X86_NEED_SSE41 : (flags) & VEC_SSE42 \
+         ? X86_NEED_SSE42 : \
      (flags) & VEC_AES ? X86_NEED_AES : (flags) & VEC_PCLMUL ? X86_NEED_PCLMULQDQ : X86_NEED_SHA)
 
 #define X(opcode_, match_, mnemonic_, o1, o2, o3, emit_, arg_, attr_, need_) \

@@ -146,7 +146,8 @@ void x86_translate(Vcpu *v, TransCtx *t)
             b->guest_bytes = code_linear(&x, i.pc) + i.len - b->linear;
             translate_insn(&x, &i, status);
         }
-    } while (!x.ended && !x.one && ir_room_left(x.t, ROOM_OPS, ROOM_LABELS) && code_linear(&x, x.pc) >= b->linear && code_linear(&x, x.pc) < t->page_end);
+    } while (!x.ended && !x.one && ir_room_left(x.t, ROOM_OPS, ROOM_LABELS) && code_linear(&x, x.pc) >= b->linear &&
+             code_linear(&x, x.pc) < t->page_end);
     if (!x.ended)
         ir_goto(t, IR_GOTO, x.pc);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Arm-diff: random user-mode sequences from the decode tables, run by QEMU's user emulation and by our CPU, must agree.
  *
- * generate-*.c make sequences (one file an instruction set), oracle.c runs them in the runner under qemu-user, ours.c on a vCPU with page tables of
- * the test's own, main.c compares: registers, flags, vectors, FPCR and FPSR, memory, and the signal that ends a sequence.
+ * generate-*.c make sequences (one file an instruction set), oracle.c runs them in the runner under qemu-user, ours.c
+ * on a vCPU with page tables of the test's own, main.c compares: registers, flags, vectors, FPCR and FPSR, memory, and
+ * the signal that ends a sequence.
  */
 #ifndef TESTS_ARM_DIFF_H
 #define TESTS_ARM_DIFF_H
@@ -23,7 +24,8 @@ typedef struct Gen {
     uint32_t unit[MAX_UNITS + 1];   /* offset of each unit's first byte; the last: the end of the code */
     /* branches to be aimed at the start of a later unit, once that is known */
     unsigned fixes;
-    struct { uint32_t at; unsigned unit; const ArmRow *row; } fix[MAX_UNITS * 2]; /* row NULL: a MOVZ, MOVK pair of the address */
+    /* row NULL: a MOVZ, MOVK pair of the address */
+    struct { uint32_t at; unsigned unit; const ArmRow *row; } fix[MAX_UNITS * 2];
 } Gen;
 
 typedef struct DiffIsa {
@@ -56,7 +58,8 @@ uint64_t gen_float(Gen *g, unsigned es);         /* a number of that many bytes 
 uint32_t row_word(Gen *g, const ArmRow *row);
 
 extern const char *diff_only;                    /* only rows whose name or emitter has this in it */
-void generate(DiffRequest *r, const DiffIsa *isa, const ArmFeatures *has, uint64_t seed, uint32_t units[MAX_UNITS + 1], unsigned *count);
+void generate(DiffRequest *r, const DiffIsa *isa, const ArmFeatures *has, uint64_t seed, uint32_t units[MAX_UNITS + 1],
+              unsigned *count);
 /* Only the nth row in use from now on; false: there are fewer. */
 bool generate_only(const DiffIsa *isa, const ArmFeatures *has, unsigned n, const char **name);
 void generate_list(const DiffIsa *isa, const ArmFeatures *has);

@@ -9,7 +9,8 @@ static const ArmTable *const tables[] = { &arm_a64_table, NULL };
 /* What qemu-aarch64 7.2 lacks, or what user mode does not show. */
 static void features(ArmFeatures *has)
 {
-    has->mte = has->mte2 = has->sve = has->sve2 = has->rng = has->wfxt = has->mops = has->pauth2 = has->fpac = has->lse2 = has->ls64 = false;
+    has->mte = has->mte2 = has->sve = has->sve2 = has->rng = has->wfxt = has->mops = has->pauth2 = has->fpac =
+        has->lse2 = has->ls64 = false;
 }
 
 static unsigned get(const ArmRow *row, uint32_t word, const char *name)
@@ -52,7 +53,10 @@ static bool branch(Gen *g, const ArmRow *row, uint32_t word)
 /* --- memory --- */
 static const char *const operands[] = { "rn", "rm", "rt", "rt2", "rs" };
 
-/* Base, index and data registers are different ones, as the combinations that are not are CONSTRAINED UNPREDICTABLE here and there. */
+/*
+ * Base, index and data registers are different ones, as the combinations that are not are CONSTRAINED UNPREDICTABLE
+ * here and there.
+ */
 static bool registers_fit(const ArmRow *row, uint32_t word)
 {
     unsigned seen[G_N_ELEMENTS(operands)], count = 0;
@@ -92,7 +96,8 @@ static bool memory(Gen *g, const ArmRow *row, uint32_t word)
 {
     const ArmField *imm = row_field(row, "imm");
     unsigned rn = get(row, word, "rn"), rm = get(row, word, "rm");
-    bool ordered = row_is(row, "excl") || strstr(row->features, "lse") || strstr(row->features, "lrcpc") || is(row, "stlr") || is(row, "ldar");
+    bool ordered = row_is(row, "excl") || strstr(row->features, "lse") || strstr(row->features, "lrcpc") ||
+                   is(row, "stlr") || is(row, "ldar");
     if (!registers_fit(row, word))
         return false;
     if (imm && !imm->is_signed)

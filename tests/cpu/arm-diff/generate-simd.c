@@ -34,7 +34,8 @@ static bool memory(Gen *g, const ArmRow *row, uint32_t word)
     if (imm && !imm->is_signed)
         word = field_set(imm, word, field_get(imm, word) & 0x3f);
     bool pieces = is(row, "ldn") || is(row, "ldlane"); /* QEMU stores what comes before the fault */
-    uint32_t base = gen_chance(g, 3) && !pieces ? RO_BASE - 32 + gen_pick(g, 64) : DATA_BASE + DATA_SIZE / 4 + gen_pick(g, DATA_SIZE / 2);
+    uint32_t base = gen_chance(g, 3) && !pieces ? RO_BASE - 32 + gen_pick(g, 64)
+                                                : DATA_BASE + DATA_SIZE / 4 + gen_pick(g, DATA_SIZE / 2);
     if (gen_chance(g, 15))
         base = DATA_BASE + DATA_SIZE / 2 - gen_pick(g, 80); /* across the pages */
     if (gen_chance(g, 60))
@@ -51,17 +52,38 @@ static bool memory(Gen *g, const ArmRow *row, uint32_t word)
 /* Doubles, singles and halves: zeros, ends of the ranges, infinities, NaNs, ties, small integers. */
 uint64_t gen_float(Gen *g, unsigned es)
 {
-    static const uint64_t d[] = { 0, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff8000000000001, 0x7ff0000000000001,
-            0x7ff4000000000000, 1, 0x000fffffffffffff,
-                                  0x0010000000000000, 0x7fefffffffffffff, 0x41dfffffffc00000, 0x41e0000000000000, 0x43e0000000000000, 0x43f0000000000000,
-                                  0x3fe0000000000000, 0x3fdfffffffffffff, 0x3ff8000000000000, 0x4004000000000000, 0x3690000000000000, 0x380fffffffffffff,
-                                  0x3810000000000000, 0x47efffffefffffff, 0x0008000000000000, 0x3ff0000000000001, 0x4330000000000001, 0x3fefffffffffffff };
-    static const uint32_t s[] = { 0, 0x3f800000, 0x7f800000, 0x7fc00001, 0x7f800001, 0x7fa00000, 1, 0x007fffff, 0x00800000,
-            0x7f7fffff, 0x4effffff, 0x4f000000,
-                                  0x4f800000, 0x5f000000, 0x5f800000, 0x3f000000, 0x3effffff, 0x3fc00000, 0x40200000, 0x33000000, 0x387fffff, 0x38800000,
-                                  0x477fefff, 0x477ff000, 0x3f800001, 0x00400000, 0x4b000001, 0x3f7fffff };
-    static const uint16_t h[] = { 0, 0x3c00, 0x7c00, 0x7e01, 0x7c01, 0x7d00, 1, 0x03ff, 0x0400, 0x7bff, 0x3800, 0x37ff, 0x3e00,
-            0x4100, 0x7800, 0x6400, 0x3c01, 0x3bff };
+    static const uint64_t d[] = { 0,
+                                  0x3ff0000000000000,
+                                  0x7ff0000000000000,
+                                  0x7ff8000000000001,
+                                  0x7ff0000000000001,
+                                  0x7ff4000000000000,
+                                  1,
+                                  0x000fffffffffffff,
+                                  0x0010000000000000,
+                                  0x7fefffffffffffff,
+                                  0x41dfffffffc00000,
+                                  0x41e0000000000000,
+                                  0x43e0000000000000,
+                                  0x43f0000000000000,
+                                  0x3fe0000000000000,
+                                  0x3fdfffffffffffff,
+                                  0x3ff8000000000000,
+                                  0x4004000000000000,
+                                  0x3690000000000000,
+                                  0x380fffffffffffff,
+                                  0x3810000000000000,
+                                  0x47efffffefffffff,
+                                  0x0008000000000000,
+                                  0x3ff0000000000001,
+                                  0x4330000000000001,
+                                  0x3fefffffffffffff };
+    static const uint32_t s[] = { 0,          0x3f800000, 0x7f800000, 0x7fc00001, 0x7f800001, 0x7fa00000, 1,
+                                  0x007fffff, 0x00800000, 0x7f7fffff, 0x4effffff, 0x4f000000, 0x4f800000, 0x5f000000,
+                                  0x5f800000, 0x3f000000, 0x3effffff, 0x3fc00000, 0x40200000, 0x33000000, 0x387fffff,
+                                  0x38800000, 0x477fefff, 0x477ff000, 0x3f800001, 0x00400000, 0x4b000001, 0x3f7fffff };
+    static const uint16_t h[] = { 0,      0x3c00, 0x7c00, 0x7e01, 0x7c01, 0x7d00, 1,      0x03ff, 0x0400,
+                                  0x7bff, 0x3800, 0x37ff, 0x3e00, 0x4100, 0x7800, 0x6400, 0x3c01, 0x3bff };
     uint64_t sign = (gen_random(g) & 1) << (8 * es - 1), r = gen_random(g);
     unsigned how = gen_pick(g, 10);
     if (how < 5)
@@ -70,8 +92,9 @@ uint64_t gen_float(Gen *g, unsigned es)
         uint64_t one = es == 8 ? 0x3ff0000000000000 : es == 4 ? 0x3f800000 : 0x3c00;
         unsigned mantissa = es == 8 ? 52 : es == 4 ? 23 : 10;
         uint64_t exp = ((r >> 56 & 7) - 4) << mantissa;
-        return sign | ((one + exp) & (UINT64_MAX >> (65 - 8 * es))) | (r & ((UINT64_C(1) << mantissa) - 1) & (gen_chance(g, 30) ?
-                ~UINT64_C(0) << (mantissa - 4) : ~UINT64_C(0)));
+        return sign | ((one + exp) & (UINT64_MAX >> (65 - 8 * es))) |
+               (r & ((UINT64_C(1) << mantissa) - 1) &
+                (gen_chance(g, 30) ? ~UINT64_C(0) << (mantissa - 4) : ~UINT64_C(0)));
     }
     return r >> (64 - 8 * es);
 }
@@ -79,7 +102,12 @@ uint64_t gen_float(Gen *g, unsigned es)
 /* The smallest normal number, or 1, and their neighbours. */
 static uint64_t tiny_factor(Gen *g, unsigned es)
 {
-    uint64_t one = es == 8 ? 0x3ff0000000000000 : es == 4 ? 0x3f800000 : 0x3c00, small = es == 8 ? 0x0010000000000000 : es == 4 ? 0x00800000 : 0x0400;
+    uint64_t one = es == 8   ? 0x3ff0000000000000
+                   : es == 4 ? 0x3f800000
+                             : 0x3c00,
+             small = es == 8   ? 0x0010000000000000
+                     : es == 4 ? 0x00800000
+                               : 0x0400;
     return (gen_chance(g, 50) ? one : small) + gen_pick(g, 5) - 2 + ((gen_random(g) & 1) << (8 * es - 1));
 }
 

@@ -101,12 +101,17 @@ static bool unit(Gen *g, const ArmRow *row)
         gen_word32(g, 0xd51b443f);
     }
     if (gen_chance(g, 15))
-        gen_word32(g, 0x2518e000 | gen_pick(g, 4) << 22 | (gen_chance(g, 50) ? 31u : gen_pick(g, 32)) << 5 | gen_pick(g, 16)); /* ptrue */
+        /* ptrue */
+        gen_word32(g, 0x2518e000 | gen_pick(g, 4) << 22 | (gen_chance(g, 50) ? 31u : gen_pick(g, 32)) << 5 |
+                          gen_pick(g, 16));
     if (gen_chance(g, 5))
         gen_word32(g, 0x252c9000); /* setffr */
     if (row_is(row, "mem"))
         return memory(g, row, word);
-    /* Operands close to each other; pointers (WHILEWR, WHILERW) by whole elements: QEMU 7.2 does not divide before it compares. */
+    /*
+     * Operands close to each other; pointers (WHILEWR, WHILERW) by whole elements: QEMU 7.2 does not divide before it
+     * compares.
+     */
     bool pointers = !strcmp(row->name, "whilewr") || !strcmp(row->name, "whilerw");
     if (!strncmp(row->name, "while", 5) && (pointers || gen_chance(g, 70))) {
         unsigned rn = word >> 5 & 31, rm = word >> 16 & 31, by = gen_pick(g, 80) & (pointers ? ~7u : ~0u);
@@ -129,7 +134,9 @@ static void begin(Gen *g, unsigned vq)
         unsigned es = same ? 1u << same : 2u << gen_pick(g, 3), how = gen_pick(g, 10);
         uint64_t z[8] = { 0 };
         for (unsigned k = 0; k < 16 * vq / es; k++) {
-            uint64_t value = how < 5 ? gen_float(g, es) : how < 7 ? gen_interesting(g) & (~UINT64_C(0) >> (64 - 8 * es)) : 0;
+            uint64_t value = how < 5   ? gen_float(g, es)
+                             : how < 7 ? gen_interesting(g) & (~UINT64_C(0) >> (64 - 8 * es))
+                                       : 0;
             z[k * es / 8] |= value << 8 * (k * es % 8);
         }
         for (unsigned k = 0; k < 2 * vq && how >= 7; k++)
@@ -139,7 +146,10 @@ static void begin(Gen *g, unsigned vq)
     }
     uint64_t bits = vq == 4 ? ~UINT64_C(0) : (UINT64_C(1) << 16 * vq) - 1;
     for (unsigned n = 0; n < 16; n++)
-        s->p[n] = (n == 15 || gen_chance(g, 30) ? ~UINT64_C(0) : gen_chance(g, 10) ? 0 : gen_random(g) | (gen_chance(g, 50) ? gen_random(g) : 0)) & bits;
+        s->p[n] = (n == 15 || gen_chance(g, 30) ? ~UINT64_C(0)
+                   : gen_chance(g, 10)          ? 0
+                                                : gen_random(g) | (gen_chance(g, 50) ? gen_random(g) : 0)) &
+                  bits;
     s->ffr = gen_chance(g, 70) ? bits : gen_chance(g, 50) ? bits >> gen_pick(g, 16 * vq) : bits & 0x1f;
     if (gen_chance(g, 40))
         s->fpcr = (uint32_t)gen_pick(g, 4) << 22;
@@ -153,7 +163,8 @@ static void begin4(Gen *g) { begin(g, 4); }
 static void end(Gen *g) {}
 
 #define SVE(bits, vq) \
-    const DiffIsa isa_sve##bits = { "sve" #bits, "arm-diff-runner-a64", "max", { "qemu-aarch64", "-cpu", "max,sve-max-vq=" #vq, NULL }, tables, features, \
+    const DiffIsa isa_sve##bits = { "sve" #bits, "arm-diff-runner-a64", "max", \
+        { "qemu-aarch64", "-cpu", "max,sve-max-vq=" #vq, NULL }, tables, features, \
                                     unit, begin##vq, end };
 SVE(128, 1)
 SVE(256, 2)

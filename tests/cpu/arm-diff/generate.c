@@ -127,7 +127,8 @@ static void collect(const DiffIsa *isa, const ArmFeatures *has)
     for (const ArmTable *const *t = isa->tables; *t; t++) {
         for (unsigned n = 0; n < (*t)->rows && row_count < MAX_ROWS; n++) {
             const ArmRow *row = &(*t)->row[n];
-            bool usable = !row->todo && !row_is(row, "sys") && !row_is(row, "unstable") && (!row->available || row->available(has));
+            bool usable = !row->todo && !row_is(row, "sys") && !row_is(row, "unstable") &&
+                          (!row->available || row->available(has));
             if (usable && (!diff_only || strstr(row->name, diff_only) || strstr(row->emitter, diff_only)))
                 rows[row_count++] = row;
         }
@@ -138,7 +139,8 @@ void generate_list(const DiffIsa *isa, const ArmFeatures *has)
 {
     collect(isa, has);
     for (unsigned n = 0; n < row_count; n++)
-        printf("%-14s %08x %08x %s %s\n", rows[n]->name, rows[n]->mask, rows[n]->value, rows[n]->features, rows[n]->tags);
+        printf("%-14s %08x %08x %s %s\n", rows[n]->name, rows[n]->mask, rows[n]->value, rows[n]->features,
+               rows[n]->tags);
 }
 
 static const ArmRow *only_row;
@@ -165,7 +167,8 @@ static void random_state(Gen *g)
     s->pc = CODE_BASE;
 }
 
-void generate(DiffRequest *r, const DiffIsa *isa, const ArmFeatures *has, uint64_t seed, uint32_t units[MAX_UNITS + 1], unsigned *count)
+void generate(DiffRequest *r, const DiffIsa *isa, const ArmFeatures *has, uint64_t seed, uint32_t units[MAX_UNITS + 1],
+              unsigned *count)
 {
     Gen g = { .r = r, .rng = seed * 0x2545f4914f6cdd1d + 1 };
     if (rows_of != isa)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Arm-diff: options, comparison, reports.
  *
- *   arm-diff [--isa a64|simd|sve128|sve256|sve512] [--count N] [--seed N] [--config ACCEL-OPTIONS] [--only TEXT] [--one] [--each] [--list] [--log CATEGORIES]
+ *   arm-diff [--isa a64|simd|sve128|sve256|sve512] [--count N] [--seed N] [--config ACCEL-OPTIONS] [--only TEXT]
+ * [--one] [--each] [--list] [--log CATEGORIES]
  *
- * --only: only rows that have TEXT in their name or emitter. --one: the sequence of --seed, with both outcomes. --each: row by row, --count sequences of each.
+ * --only: only rows that have TEXT in their name or emitter. --one: the sequence of --seed, with both outcomes. --each:
+ * row by row, --count sequences of each.
  * --log: as -d of
  * the emulator (op, out_asm). Without --config each of
  * the configurations runs in a process of its own (TAP).
@@ -49,7 +51,8 @@ static void disassemble(unsigned isa, const DiffRequest *r)
 static void line(const char *name, uint64_t start, uint64_t theirs, uint64_t ours, bool always)
 {
     if (always || theirs != ours)
-        printf("# %-6s start %016" PRIx64 " oracle %016" PRIx64 " ours %016" PRIx64 "%s\n", name, start, theirs, ours, theirs != ours ? "  <--" : "");
+        printf("# %-6s start %016" PRIx64 " oracle %016" PRIx64 " ours %016" PRIx64 "%s\n", name, start, theirs, ours,
+               theirs != ours ? "  <--" : "");
 }
 
 static void report_memory(const char *name, const uint8_t *theirs, const uint8_t *ours, uint32_t size)
@@ -62,7 +65,8 @@ static void report_memory(const char *name, const uint8_t *theirs, const uint8_t
     }
 }
 
-static void report(unsigned isa, uint64_t seed, const DiffRequest *r, const DiffResult *theirs, const DiffResult *ours, bool all)
+static void report(unsigned isa, uint64_t seed, const DiffRequest *r, const DiffResult *theirs, const DiffResult *ours,
+                   bool all)
 {
     char name[16];
     printf("# seed %" PRIu64 " (--isa %s --one --seed %" PRIu64 ")\n", seed, isas[isa]->name, seed);
@@ -85,7 +89,8 @@ static void report(unsigned isa, uint64_t seed, const DiffRequest *r, const Diff
     }
     for (unsigned n = 0; n < 17; n++) {
         snprintf(name, sizeof(name), n < 16 ? "p%u" : "ffr", n);
-        line(name, n < 16 ? r->start.p[n] : r->start.ffr, n < 16 ? theirs->end.p[n] : theirs->end.ffr, n < 16 ? ours->end.p[n] : ours->end.ffr, false);
+        line(name, n < 16 ? r->start.p[n] : r->start.ffr, n < 16 ? theirs->end.p[n] : theirs->end.ffr,
+             n < 16 ? ours->end.p[n] : ours->end.ffr, false);
     }
     line("pc", r->start.pc, theirs->end.pc, ours->end.pc, true);
     line("flags", r->start.flags, theirs->end.flags, ours->end.flags, true);
@@ -105,19 +110,23 @@ static bool same_fault(const DiffResult *a, const DiffResult *b)
 
 static bool differ(const DiffResult *theirs, const DiffResult *ours)
 {
-    return memcmp(&theirs->end, &ours->end, sizeof(theirs->end)) || theirs->signal != ours->signal || !same_fault(theirs, ours) ||
-           memcmp(theirs->data, ours->data, DATA_SIZE) || memcmp(theirs->stack, ours->stack, STACK_SIZE);
+    return memcmp(&theirs->end, &ours->end, sizeof(theirs->end)) || theirs->signal != ours->signal ||
+           !same_fault(theirs, ours) || memcmp(theirs->data, ours->data, DATA_SIZE) ||
+           memcmp(theirs->stack, ours->stack, STACK_SIZE);
 }
 
 /*
- * A vector load or store that faults may leave its registers and the bytes in front of the fault in any state between old and new (DDI 0487, "Data Aborts
- * ... UNKNOWN"): the oracle has done the first elements, ours none. These registers and the end of the data page don't count then.
+ * A vector load or store that faults may leave its registers and the bytes in front of the fault in any state between
+ * old and new (DDI 0487, "Data Aborts
+ * ... UNKNOWN"): the oracle has done the first elements, ours none. These registers and the end of the data page don't
+ * count then.
  */
 static void forget_half_done(unsigned isa, const DiffRequest *r, DiffResult *theirs, DiffResult *ours)
 {
     uint64_t at = theirs->end.pc - r->start.pc;
     uint32_t insn;
-    if (!isa_is_a64(isa) || theirs->signal != SIGSEGV || ours->signal != SIGSEGV || theirs->end.pc != ours->end.pc || at + 4 > r->code_len)
+    if (!isa_is_a64(isa) || theirs->signal != SIGSEGV || ours->signal != SIGSEGV || theirs->end.pc != ours->end.pc ||
+        at + 4 > r->code_len)
         return;
     memcpy(&insn, r->code + at, 4);
     if (!isa_is_sve(isa) && !(insn >> 26 & 1))
@@ -172,7 +181,8 @@ static int run(const Run *run, const char *config)
         seed += count;
     }
     oracle_stop();
-    printf("# %s %s: %" PRIu64 " sequences from seed %" PRIu64 ", %d failures\n", isa->name, config, seed - run->seed, run->seed, failures);
+    printf("# %s %s: %" PRIu64 " sequences from seed %" PRIu64 ", %d failures\n", isa->name, config, seed - run->seed,
+           run->seed, failures);
     return failures;
 }
 

@@ -15,7 +15,8 @@ static char *file_name;
 /* The runner stands next to this program. */
 static char *runner_path(const DiffIsa *isa)
 {
-    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL), *dir = self ? g_path_get_dirname(self) : g_strdup(".");
+    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL),
+                    *dir = self ? g_path_get_dirname(self) : g_strdup(".");
     return g_build_filename(dir, isa->runner, NULL);
 }
 
@@ -43,8 +44,8 @@ bool oracle_start(const DiffIsa *isa, Error **errp)
     for (; isa->qemu[n]; n++)
         argv[n] = isa->qemu[n];
     argv[n++] = runner, argv[n++] = file_name, argv[n] = NULL;
-    if (!g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &child, &to_child,
-                                  &from_child, NULL, &err)) {
+    if (!g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL,
+                                  NULL, &child, &to_child, &from_child, NULL, &err)) {
         error_setf(errp, "%s", err->message);
         return false;
     }

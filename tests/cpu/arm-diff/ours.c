@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Arm-diff: sequences on our CPU. A guest architecture of the test's own: Arm's front end and helpers, but page walks are a table of
- * areas, and an exception ends a sequence. */
+/* Arm-diff: sequences on our CPU. A guest architecture of the test's own: Arm's front end and helpers, but page walks
+ * are a table of areas, and an exception ends a sequence. */
 #include "tests/cpu/arm-diff/arm-diff.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -42,10 +42,14 @@ static void record(ArmCpu *c, uint32_t sig, uint64_t va, unsigned ec)
 static bool walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool probe, WalkResult *out)
 {
     for (unsigned n = 0; n < ARRAY_LEN(areas); n++) {
-        if (va - areas[n].base >= areas[n].size || (kind == ACCESS_WRITE && !areas[n].writable) || (kind == ACCESS_FETCH && n != AREA_CODE))
+        if (va - areas[n].base >= areas[n].size || (kind == ACCESS_WRITE && !areas[n].writable) ||
+            (kind == ACCESS_FETCH && n != AREA_CODE))
             continue;
-        *out = (WalkResult){ .phys = areas[n].phys + ((va - areas[n].base) & TCG_PAGE_MASK), .page_bits = 12, .readable = true,
-                             .writable = areas[n].writable, .executable = n == AREA_CODE };
+        *out = (WalkResult){ .phys = areas[n].phys + ((va - areas[n].base) & TCG_PAGE_MASK),
+                             .page_bits = 12,
+                             .readable = true,
+                             .writable = areas[n].writable,
+                             .executable = n == AREA_CODE };
         return true;
     }
     if (!probe)
@@ -90,12 +94,13 @@ static bool make_cpu(const DiffIsa *isa, Error **errp)
     isa->features(&c->has);
     shown_features = c->has;
     f.arch = c->has.aarch64 ? arm64_guest_arch : arm32_guest_arch;
-    f.arch.walk = walk, f.arch.misaligned = misaligned, f.arch.deliver = deliver, f.arch.poll = poll_always, f.arch.has_work = poll_always,
-    f.arch.reset = no_reset;
+    f.arch.walk = walk, f.arch.misaligned = misaligned, f.arch.deliver = deliver, f.arch.poll = poll_always,
+    f.arch.has_work = poll_always, f.arch.reset = no_reset;
     if (!vcpu_init(&c->v, &f.arch, &f.machine, 0, errp))
         return false;
     vcpu_set_current(&c->v);
-    c->sctlr_el[1] = 0x30d00800 | BIT(14) | BIT(15) | BIT(26) | BIT(31) | BIT(30) | BIT(27) | BIT(13); /* DZE UCT UCI EnIA EnIB EnDA EnDB */
+    /* DZE UCT UCI EnIA EnIB EnDA EnDB */
+    c->sctlr_el[1] = 0x30d00800 | BIT(14) | BIT(15) | BIT(26) | BIT(31) | BIT(30) | BIT(27) | BIT(13);
     c->cpacr_el1 = 0xf << 20 | 3 << 16;
     c->fpexc32_el2 = 1u << 30;
     c->excl_addr = UINT64_MAX;
@@ -179,7 +184,8 @@ static void get_state(unsigned isa, DiffState *s)
         s->fpsr = arm_get_fpsr(c);
     } else {
         s->fpcr = arm_get_fpscr(c);
-        s->flags |= (c->q ? 1u << 27 : 0) | (c->ge & 15) << 16 | (c->t32 ? 1u << 5 : 0) | (uint32_t)(c->it & 3) << 25 | (uint32_t)(c->it >> 2) << 10;
+        s->flags |= (c->q ? 1u << 27 : 0) | (c->ge & 15) << 16 | (c->t32 ? 1u << 5 : 0) | (uint32_t)(c->it & 3) << 25 |
+                    (uint32_t)(c->it >> 2) << 10;
     }
 }
 

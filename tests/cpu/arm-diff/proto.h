@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Arm-diff: what the test and its runner under QEMU's user emulation share: a file of requests and results, mapped by both. */
+/*
+ * Arm-diff: what the test and its runner under QEMU's user emulation share: a file of requests and results, mapped by
+ * both.
+ */
 #ifndef TESTS_ARM_DIFF_PROTO_H
 #define TESTS_ARM_DIFF_PROTO_H
 

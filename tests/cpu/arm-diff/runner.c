@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Arm-diff: runs sequences natively, in an Arm Linux process (under qemu-user). Static, for AArch64 and for AArch32.
  *
- *   runner FILE        FILE holds a DiffShared; each byte on stdin asks for a batch, each byte on stdout says that it is done
+ *   runner FILE        FILE holds a DiffShared; each byte on stdin asks for a batch, each byte on stdout says that it
+ * is done
  *
- * A sequence starts by the return from a signal handler that has put the state into the signal frame, and ends in the handler of its fault.
+ * A sequence starts by the return from a signal handler that has put the state into the signal frame, and ends in the
+ * handler of its fault.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

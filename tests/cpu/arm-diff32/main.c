@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* arm-diff32: random sequences over the A32 and T32 tables, run by the translator and by qemu-arm; they must agree in registers, flags,
- * vectors, FPSCR, memory and in where a fault stops them.
- * What is UNPREDICTABLE and can't be kept out of the sequences easily is not counted (unpredictable()).
- *   arm-diff32 ORACLE [--seed N] [--count N] [--only TEXT] [--one] [--table a32|t32] [--accel OPTIONS] [--cpu NAME]
- * With --cpu the sequences are still made of all rows: what that CPU lacks must be undefined there.
+/* arm-diff32: random sequences over the A32 and T32 tables, run by the translator and by qemu-arm; they must agree in
+ * registers, flags, vectors, FPSCR, memory and in where a fault stops them. What is UNPREDICTABLE and can't be kept out
+ * of the sequences easily is not counted (unpredictable()). arm-diff32 ORACLE [--seed N] [--count N] [--only TEXT]
+ * [--one] [--table a32|t32] [--accel OPTIONS] [--cpu NAME] With --cpu the sequences are still made of all rows: what
+ * that CPU lacks must be undefined there.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ static struct {
     const char *only, *cpu;
     ArmFeatures all;          /* what sequences are made of */
     bool aligned;             /* qemu-arm does not rotate unaligned words */
-    bool t16_only;            /* before Thumb-2, words of 32 bits are two instructions; qemu-arm knows IT and CBZ even there */
+    /* before Thumb-2, words of 32 bits are two instructions; qemu-arm knows IT and CBZ even there */
+    bool t16_only;
     bool one, a32, t32, vectors;
     int to, from;
     pid_t child;
@@ -52,16 +53,25 @@ static uint64_t random64(void)
 static uint32_t below(uint32_t n) { return (uint32_t)(random64() >> 33) % n; }
 
 /* --- generation --- */
-static const ArmTable *const a32_tables[] = { &arm_a32_table, &arm_a32u_table, &arm_vfp_table, &arm_vfpu_table, &arm_neon_table };
-static const ArmTable *const t32_tables[] = { &arm_t16_table, &arm_t32_table, &arm_vfp_table, &arm_vfpu_table, &arm_neon_table };
+static const ArmTable *const a32_tables[] = { &arm_a32_table, &arm_a32u_table, &arm_vfp_table, &arm_vfpu_table,
+                                              &arm_neon_table };
+static const ArmTable *const t32_tables[] = { &arm_t16_table, &arm_t32_table, &arm_vfp_table, &arm_vfpu_table,
+                                              &arm_neon_table };
 
 /* Emitters whose instructions belong to the system, or that leave the sequence. */
-static const char *const never[] = { "svc", "bkpt", "hlt", "hvc", "smc", "hint", "bx", "bxj", "blx", "blx_reg", "bxns", "blxns", "mcr", "mrc", "mcrr",
-    "mrrc", "msr_bank", "mrs_bank", "cps", "t16_cps", "setpan", "srs", "rfe", "eret", "subs_pc", "tbb", "t32_blx", "t32_msr_bank", "todo",
-    "bl_prefix", "bl_suffix", "t32_bl", "t32_b", "wls", "dls", "le", "lctp", "sg", "tt", "m_mrs", "m_msr", "m_cps", "clrm", "csel", "undef", "mrs",
-    "setend", "isb", "msr", "msr_imm", "t32_msr", "vmrs", "vmsr", "vscclrm", "vlldm", NULL };
-static const char *const memory[] = { "ldst_imm", "ldst_reg", "ldsth_imm", "ldsth_reg", "ldsts_imm", "ldsts_reg", "t32_ldst_imm", "t32_ldst_reg",
-    "t32_ldrd", "ldm", "t16_ldm", "swp", "ldrex", "strex", "lda", "stl", "push", "pop", "vldr", "vldm", "vldst_multi", "vldst_one", "vldst_all", NULL };
+static const char *const never[] = {
+    "svc",       "bkpt",   "hlt",   "hvc",     "smc",     "hint", "bx",       "bxj",          "blx",  "blx_reg",
+    "bxns",      "blxns",  "mcr",   "mrc",     "mcrr",    "mrrc", "msr_bank", "mrs_bank",     "cps",  "t16_cps",
+    "setpan",    "srs",    "rfe",   "eret",    "subs_pc", "tbb",  "t32_blx",  "t32_msr_bank", "todo", "bl_prefix",
+    "bl_suffix", "t32_bl", "t32_b", "wls",     "dls",     "le",   "lctp",     "sg",           "tt",   "m_mrs",
+    "m_msr",     "m_cps",  "clrm",  "csel",    "undef",   "mrs",  "setend",   "isb",          "msr",  "msr_imm",
+    "t32_msr",   "vmrs",   "vmsr",  "vscclrm", "vlldm",   NULL
+};
+static const char *const memory[] = { "ldst_imm",    "ldst_reg",     "ldsth_imm",    "ldsth_reg", "ldsts_imm",
+                                      "ldsts_reg",   "t32_ldst_imm", "t32_ldst_reg", "t32_ldrd",  "ldm",
+                                      "t16_ldm",     "swp",          "ldrex",        "strex",     "lda",
+                                      "stl",         "push",         "pop",          "vldr",      "vldm",
+                                      "vldst_multi", "vldst_one",    "vldst_all",    NULL };
 
 static bool listed(const char *const *list, const char *name)
 {
@@ -124,7 +134,10 @@ static uint32_t fix_memory(uint32_t w, const ArmRow *row)
     unsigned reg_bits = field(row, "rn") ? field(row, "rn")->piece[0].width : 4;
     put(&w, row, "rn", reg_bits == 3 ? 7 : BASE);
     if (strcmp(row->emitter, "swp"))
-        put(&w, row, "rm", !strncmp(row->emitter, "v", 1) ? (below(3) ? 15 - 2 * below(2) : INDEX) : reg_bits == 3 ? 6 : INDEX);
+        put(&w, row, "rm",
+            !strncmp(row->emitter, "v", 1) ? (below(3) ? 15 - 2 * below(2) : INDEX)
+            : reg_bits == 3                ? 6
+                                           : INDEX);
     if (!strncmp(row->emitter, "ldst_reg", 8))
         put(&w, row, "amount", below(3));
     if (f.aligned)
@@ -167,7 +180,8 @@ static uint32_t make_word(const ArmRow *row, unsigned width)
         put(&w, row, "rt2", get(w, row, "rt") == 14 ? 0 : get(w, row, "rt") ^ 1);
     if (branches(row))
         put(&w, row, "imm", 2 * below(4));
-    if (field(row, "rn") && (!strcmp(row->emitter, "clz") || !strcmp(row->emitter, "rev") || !strcmp(row->emitter, "rbit")))
+    if (field(row, "rn") &&
+        (!strcmp(row->emitter, "clz") || !strcmp(row->emitter, "rev") || !strcmp(row->emitter, "rbit")))
         put(&w, row, "rn", get(w, row, "rm")); /* it stands twice */
     if (!strncmp(row->emitter, "ldsts", 5))
         put(&w, row, "rt", below(4) * 2);
@@ -195,7 +209,8 @@ static bool unpredictable(const ArmRow *row, uint32_t w)
         return get(w, row, "lsb") + get(w, row, "imm") > 31;
     if (!strcmp(row->emitter, "bfi"))
         return get(w, row, "lsb") > get(w, row, "msb");
-    return !strcmp(row->emitter, "sat") && field(row, "type") && get(w, row, "type") == SH_ASR && !get(w, row, "amount") && row->mask >> 28 == 15;
+    return !strcmp(row->emitter, "sat") && field(row, "type") && get(w, row, "type") == SH_ASR &&
+           !get(w, row, "amount") && row->mask >> 28 == 15;
 }
 
 static const ArmFeatures *features, *own; /* what sequences are made of; what the CPU has, which may be more (SWP) */
@@ -204,7 +219,8 @@ static bool available(const ArmRow *row, const ArmFeatures *has) { return !row->
 
 static bool usable(const ArmRow *row)
 {
-    if (row->todo || listed(never, row->emitter) || !(available(row, features) || available(row, own)) || strstr(row->tags, "nodiff"))
+    if (row->todo || listed(never, row->emitter) || !(available(row, features) || available(row, own)) ||
+        strstr(row->tags, "nodiff"))
         return false;
     return !f.only || strstr(row->emitter, f.only) || !strcmp(row->name, f.only);
 }
@@ -276,21 +292,28 @@ static unsigned emit_one(DiffSequence *s, bool in_it, unsigned *it_count)
 
 static uint32_t interesting(void)
 {
-    static const uint32_t values[] = { 0, 1, 0xffffffff, 0x80000000, 0x7fffffff, 0x8000, 0x7fff, 0xffff8000, 0x80008000, 0x7fff7fff, 0x80, 0xff };
+    static const uint32_t values[] = { 0,      1,          0xffffffff, 0x80000000, 0x7fffffff, 0x8000,
+                                       0x7fff, 0xffff8000, 0x80008000, 0x7fff7fff, 0x80,       0xff };
     return below(3) ? (uint32_t)random64() >> below(32) : values[below(sizeof values / 4)];
 }
 
 static uint64_t interesting_d(void)
 {
-    static const uint32_t f32[] = { 0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0x00000001, 0x007fffff,
-        0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x40490fdb, 0x3f000000, 0x4b000001 };
-    static const uint64_t f64[] = { 0x3ff0000000000000, 0x8000000000000000, 0x7ff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001, 1,
-        0x000fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0x41e0000000000000, 0xc1e0000000000000, 0x41dfffffffc00000, 0x3fe0000000000000 };
+    static const uint32_t f32[] = { 0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000,
+                                    0x7fc00000, 0x7f800001, 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff,
+                                    0x4f000000, 0xcf000000, 0x4effffff, 0x40490fdb, 0x3f000000, 0x4b000001 };
+    static const uint64_t f64[] = { 0x3ff0000000000000, 0x8000000000000000, 0x7ff0000000000000,
+                                    0x7ff8000000000000, 0x7ff0000000000001, 1,
+                                    0x000fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff,
+                                    0x41e0000000000000, 0xc1e0000000000000, 0x41dfffffffc00000,
+                                    0x3fe0000000000000 };
     switch (below(4)) {
     case 0: return random64();
     case 1: return f64[below(sizeof f64 / 8)];
     case 2: return (uint64_t)f32[below(sizeof f32 / 4)] << 32 | f32[below(sizeof f32 / 4)];
-    default: return (uint64_t)(0x3f000000 + (uint32_t)(random64() & 0x81ffffff)) << 32 | (0x3f000000 + (uint32_t)(random64() & 0x81ffffff));
+    default:
+        return (uint64_t)(0x3f000000 + (uint32_t)(random64() & 0x81ffffff)) << 32 |
+               (0x3f000000 + (uint32_t)(random64() & 0x81ffffff));
     }
 }
 
@@ -355,7 +378,10 @@ static void print_sequence(const DiffSequence *s)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned at = 0; at < s->code_len - 32;) {
-        int n = arm32_guest_arch.disassemble ? arm32_guest_arch.disassemble(s->t32 ? ARM_MODE_T32 : 0, DIFF_CODE + DIFF_START + at, s->code + at, 8, text) : 0;
+        int n = arm32_guest_arch.disassemble
+                    ? arm32_guest_arch.disassemble(s->t32 ? ARM_MODE_T32 : 0, DIFF_CODE + DIFF_START + at, s->code + at,
+                                                   8, text)
+                    : 0;
         uint32_t w;
         memcpy(&w, s->code + at, 4);
         printf("    %08x: %08x %s\n", DIFF_CODE + DIFF_START + at, w, text->str);
@@ -371,16 +397,18 @@ static void compare(const DiffSequence *s, const DiffOutcome *ours, const DiffOu
         g_string_append_printf(d, " signal %u != %u", ours->signal, theirs->signal);
     for (unsigned n = 0; n < 16; n++)
         if (ours->end.r[n] != theirs->end.r[n])
-            g_string_append_printf(d, " r%u %08x != %08x (was %08x)", n, ours->end.r[n], theirs->end.r[n], n < 15 ? s->start.r[n] : 0);
+            g_string_append_printf(d, " r%u %08x != %08x (was %08x)", n, ours->end.r[n], theirs->end.r[n],
+                                   n < 15 ? s->start.r[n] : 0);
     if ((ours->end.cpsr ^ theirs->end.cpsr) & (DIFF_CPSR | 0xfc20))
         g_string_append_printf(d, " cpsr %08x != %08x (was %08x)", ours->end.cpsr, theirs->end.cpsr, s->start.cpsr);
     if (f.vectors) {
         if (ours->end.fpscr != theirs->end.fpscr)
-            g_string_append_printf(d, " fpscr %08x != %08x (was %08x)", ours->end.fpscr, theirs->end.fpscr, s->start.fpscr);
+            g_string_append_printf(d, " fpscr %08x != %08x (was %08x)", ours->end.fpscr, theirs->end.fpscr,
+                                   s->start.fpscr);
         for (unsigned n = 0; n < 32; n++)
             if (ours->end.d[n] != theirs->end.d[n])
-                g_string_append_printf(d, "\n      d%u %016" PRIx64 " != %016" PRIx64 " (was %016" PRIx64 ")", n, ours->end.d[n], theirs->end.d[n],
-                                       s->start.d[n]);
+                g_string_append_printf(d, "\n      d%u %016" PRIx64 " != %016" PRIx64 " (was %016" PRIx64 ")", n,
+                                       ours->end.d[n], theirs->end.d[n], s->start.d[n]);
     }
     if (memcmp(ours->data, theirs->data, DIFF_DATA_SIZE))
         g_string_append(d, " memory");
@@ -397,7 +425,10 @@ static bool walk(Vcpu *v, uint64_t va, AccessKind kind, unsigned bank, bool prob
 {
     uint32_t page = (uint32_t)va & ~0xfffu;
     if (page == DIFF_CODE || page == DIFF_DATA) {
-        *out = (WalkResult){ .phys = page == DIFF_CODE ? CODE_PHYS : DATA_PHYS, .page_bits = 12, .readable = true, .writable = true,
+        *out = (WalkResult){ .phys = page == DIFF_CODE ? CODE_PHYS : DATA_PHYS,
+                             .page_bits = 12,
+                             .readable = true,
+                             .writable = true,
                              .executable = page == DIFF_CODE };
         return true;
     }
@@ -437,7 +468,9 @@ static void store_state(Vcpu *v, DiffOutcome *o, unsigned ec)
 {
     ArmCpu *c = arm_cpu(v);
     memset(o, 0, sizeof *o);
-    o->signal = ec == EC_DATA_ABORT || ec == EC_INSN_ABORT ? DIFF_SIG_SEGV : ec == EC_SP_ALIGN || ec == EC_PC_ALIGN ? DIFF_SIG_BUS : DIFF_SIG_ILL;
+    o->signal = ec == EC_DATA_ABORT || ec == EC_INSN_ABORT ? DIFF_SIG_SEGV
+                : ec == EC_SP_ALIGN || ec == EC_PC_ALIGN   ? DIFF_SIG_BUS
+                                                           : DIFF_SIG_ILL;
     for (unsigned n = 0; n < 15; n++)
         o->end.r[n] = (uint32_t)v->g[n];
     o->end.r[15] = (uint32_t)v->pc;
@@ -495,8 +528,10 @@ static void no_reset(Vcpu *v) {}
 static void make_cpu(ArmCpu *c)
 {
     ArmFeatures *h = &c->has;
-    h->aarch32_el0 = h->aarch32_el1 = h->v4t = h->v5 = h->v6 = h->v6k = h->v7 = h->v7ve = h->v8 = h->v8_1 = h->v8_2 = true;
-    h->mpidr = h->thumb2 = h->thumb_div = h->arm_div = h->lpae32 = h->vfp2 = h->vfp3 = h->vfp_d32 = h->vfp4 = h->neon = h->fp_v8 = h->vfp_dp = true;
+    h->aarch32_el0 = h->aarch32_el1 = h->v4t = h->v5 = h->v6 = h->v6k = h->v7 = h->v7ve = h->v8 = h->v8_1 = h->v8_2 =
+        true;
+    h->mpidr = h->thumb2 = h->thumb_div = h->arm_div = h->lpae32 = h->vfp2 = h->vfp3 = h->vfp_d32 = h->vfp4 = h->neon =
+        h->fp_v8 = h->vfp_dp = true;
     h->vfp_fp16 = h->fp16 = h->fhm = h->bf16 = h->i8mm = h->dotprod = h->rdm = h->jscvt = h->fcma = true;
     h->aes = h->pmull = h->sha1 = h->sha256 = h->crc32 = true;
     c->mode32 = ARM_USR;
@@ -519,7 +554,8 @@ static bool run(const char *options, Error **errp)
     if (!opts)
         return false;
     arch = arm32_guest_arch;
-    arch.walk = walk, arch.misaligned = misaligned, arch.deliver = deliver, arch.poll = poll_events, arch.has_work = poll_events, arch.reset = no_reset;
+    arch.walk = walk, arch.misaligned = misaligned, arch.deliver = deliver, arch.poll = poll_events,
+    arch.has_work = poll_events, arch.reset = no_reset;
     f.root = mem_container_new("arm-diff32", UINT64_MAX);
     f.ram = mem_ram_new("arm-diff32 ram", RAM_SIZE, errp);
     mem_map(f.root, 0, f.ram, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* arm-diff32: runs sequences from standard input and writes outcomes; an Arm program for qemu-arm. Everything happens in one signal
- * handler: a sequence ends with a signal, whose frame is the outcome and becomes the start of the next sequence.
- * ARMv5 code without a C library, so that it runs on every CPU model. An argument: the CPU has CLREX. */
+/* arm-diff32: runs sequences from standard input and writes outcomes; an Arm program for qemu-arm. Everything happens
+ * in one signal handler: a sequence ends with a signal, whose frame is the outcome and becomes the start of the next
+ * sequence. ARMv5 code without a C library, so that it runs on every CPU model. An argument: the CPU has CLREX. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <sys/mman.h>
@@ -18,17 +18,28 @@ void begin(const long *sp);
 void *memcpy(void *to, const void *from, size_t n);
 
 /* --- the kernel's calls --- */
-enum { NR_EXIT = 1, NR_READ = 3, NR_WRITE = 4, NR_RT_SIGACTION = 174, NR_SIGALTSTACK = 186, NR_MMAP2 = 192, NR_CACHEFLUSH = 0xf0002, RESTORER = 0x04000000 };
+enum {
+    NR_EXIT = 1,
+    NR_READ = 3,
+    NR_WRITE = 4,
+    NR_RT_SIGACTION = 174,
+    NR_SIGALTSTACK = 186,
+    NR_MMAP2 = 192,
+    NR_CACHEFLUSH = 0xf0002,
+    RESTORER = 0x04000000
+};
 
 static long call(long number, long a0, long a1, long a2, long a3)
 {
-    register long r7 __asm__("r7") = number, r0 __asm__("r0") = a0, r1 __asm__("r1") = a1, r2 __asm__("r2") = a2, r3 __asm__("r3") = a3;
+    register long r7 __asm__("r7") = number, r0 __asm__("r0") = a0, r1 __asm__("r1") = a1, r2 __asm__("r2") = a2,
+                     r3 __asm__("r3") = a3;
     register long r4 __asm__("r4") = -1, r5 __asm__("r5") = 0;
     __asm__ volatile("svc 0" : "+r"(r0) : "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5), "r"(r7) : "memory");
     return r0;
 }
 
-__asm__(".globl _start\n_start: mov r0, sp\n bl begin\n.globl go_back\ngo_back: mov r7, #173\n svc 0\n"); /* rt_sigreturn */
+/* rt_sigreturn */
+__asm__(".globl _start\n_start: mov r0, sp\n bl begin\n.globl go_back\ngo_back: mov r7, #173\n svc 0\n");
 void go_back(void);
 
 void *memcpy(void *to, const void *from, size_t n)
@@ -83,8 +94,12 @@ void begin(const long *sp) /* the argument count, and the arguments */
 {
     static char stack[65536];
     stack_t alt = { .ss_sp = stack, .ss_size = sizeof stack };
-    struct { void (*handler)(int, siginfo_t *, void *); unsigned long flags; void (*restorer)(void); unsigned mask[2]; } action = {
-        handler, SA_SIGINFO | SA_ONSTACK | RESTORER, go_back, { ~0u, ~0u } };
+    struct {
+        void (*handler)(int, siginfo_t *, void *);
+        unsigned long flags;
+        void (*restorer)(void);
+        unsigned mask[2];
+    } action = { handler, SA_SIGINFO | SA_ONSTACK | RESTORER, go_back, { ~0u, ~0u } };
     has_clrex = sp[0] > 1;
     call(NR_SIGALTSTACK, (long)&alt, 0, 0, 0);
     call(NR_MMAP2, DIFF_CODE, 0x1000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* arm-diff32: what the generator sends to the oracle under qemu-arm, and what comes back. Little-endian, same layout on both sides. */
+/*
+ * arm-diff32: what the generator sends to the oracle under qemu-arm, and what comes back. Little-endian, same layout on
+ * both sides.
+ */
 #ifndef TESTS_ARM_DIFF32_PROTO_H
 #define TESTS_ARM_DIFF32_PROTO_H
 #include <stdint.h>
 
 #define DIFF_CODE 0x10000000u   /* code; the sequence starts at + DIFF_START */
 #define DIFF_DATA 0x31000000u
-enum { DIFF_START = 0x100, DIFF_CODE_MAX = 512, DIFF_DATA_SIZE = 1024, DIFF_SIG_ILL = 4, DIFF_SIG_BUS = 7, DIFF_SIG_SEGV = 11 };
+enum {
+    DIFF_START = 0x100,
+    DIFF_CODE_MAX = 512,
+    DIFF_DATA_SIZE = 1024,
+    DIFF_SIG_ILL = 4,
+    DIFF_SIG_BUS = 7,
+    DIFF_SIG_SEGV = 11
+};
 
 typedef struct DiffRegs {
     uint32_t r[16], cpsr, fpscr;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Native-diff: random sequences over the decode tables. Each unit is set-up moves, so that addresses fall into the sandbox most of the
- * time, and one instruction of a random row. */
+/* Native-diff: random sequences over the decode tables. Each unit is set-up moves, so that addresses fall into the
+ * sandbox most of the time, and one instruction of a random row. */
 #include "tests/cpu/native-diff/native-diff.h"
 #include <cpuid.h>
 #include <string.h>
@@ -26,30 +26,93 @@ static const struct Kind {
     uint32_t undefined;
     unsigned flags;
 } kinds[] = {
-    { x86_emit_alu, 0, READS }, { x86_emit_alu1, 0, 0 }, { x86_emit_adx, 0, READS }, { x86_emit_andn, A | P, 0 },
-    { x86_emit_bls, A | P, 0 }, { x86_emit_bmi3, A | P | S, 0 }, { x86_emit_mulx, 0, 0 }, { x86_emit_shiftx, 0, 0 },
-    { x86_emit_shift, A | O, READS }, { x86_emit_shiftd, A | O, READS }, { x86_emit_mul, S | Z | A | P, 0 },
-    { x86_emit_div, C | P | A | Z | S | O, 0 }, { x86_emit_imul2, S | Z | A | P, 0 }, { x86_emit_imul3, S | Z | A | P, 0 },
-    { x86_emit_bt, O | S | A | P, 0 }, { x86_emit_bitscan, C | O | S | A | P, 0 }, { x86_emit_bswap, 0, 0 }, { x86_emit_crc32, 0, 0 },
-    { x86_emit_carry, 0, 0 }, { x86_emit_cmc, 0, READS }, { x86_emit_sahf, 0, 0 }, { x86_emit_lahf, 0, READS },
-    { x86_emit_cbw, 0, 0 }, { x86_emit_cwd, 0, 0 },
-    { x86_emit_mov, 0, 0 }, { x86_emit_movx, 0, 0 }, { x86_emit_movsxd, 0, 0 }, { x86_emit_movbe, 0, 0 }, { x86_emit_lea, 0, 0 },
-    { x86_emit_xchg, 0, 0 }, { x86_emit_xadd, 0, 0 }, { x86_emit_cmpxchg, 0, 0 }, { x86_emit_cmpxchg8b, 0, READS },
-    { x86_emit_cmpxchg16b, 0, READS }, { x86_emit_cmov, 0, READS }, { x86_emit_setcc, 0, READS }, { x86_emit_xlat, 0, 0 },
-    { x86_emit_nop, 0, 0 }, { x86_emit_pause, 0, 0 }, { x86_emit_fence, 0, 0 }, { x86_emit_clflush, 0, 0 },
-    { x86_emit_push, 0, STACK }, { x86_emit_pop, 0, STACK }, { x86_emit_pushf, 0, STACK | READS }, { x86_emit_enter, 0, STACK },
+    { x86_emit_alu, 0, READS },
+    { x86_emit_alu1, 0, 0 },
+    { x86_emit_adx, 0, READS },
+    { x86_emit_andn, A | P, 0 },
+    { x86_emit_bls, A | P, 0 },
+    { x86_emit_bmi3, A | P | S, 0 },
+    { x86_emit_mulx, 0, 0 },
+    { x86_emit_shiftx, 0, 0 },
+    { x86_emit_shift, A | O, READS },
+    { x86_emit_shiftd, A | O, READS },
+    { x86_emit_mul, S | Z | A | P, 0 },
+    { x86_emit_div, C | P | A | Z | S | O, 0 },
+    { x86_emit_imul2, S | Z | A | P, 0 },
+    { x86_emit_imul3, S | Z | A | P, 0 },
+    { x86_emit_bt, O | S | A | P, 0 },
+    { x86_emit_bitscan, C | O | S | A | P, 0 },
+    { x86_emit_bswap, 0, 0 },
+    { x86_emit_crc32, 0, 0 },
+    { x86_emit_carry, 0, 0 },
+    { x86_emit_cmc, 0, READS },
+    { x86_emit_sahf, 0, 0 },
+    { x86_emit_lahf, 0, READS },
+    { x86_emit_cbw, 0, 0 },
+    { x86_emit_cwd, 0, 0 },
+    { x86_emit_mov, 0, 0 },
+    { x86_emit_movx, 0, 0 },
+    { x86_emit_movsxd, 0, 0 },
+    { x86_emit_movbe, 0, 0 },
+    { x86_emit_lea, 0, 0 },
+    { x86_emit_xchg, 0, 0 },
+    { x86_emit_xadd, 0, 0 },
+    { x86_emit_cmpxchg, 0, 0 },
+    { x86_emit_cmpxchg8b, 0, READS },
+    { x86_emit_cmpxchg16b, 0, READS },
+    { x86_emit_cmov, 0, READS },
+    { x86_emit_setcc, 0, READS },
+    { x86_emit_xlat, 0, 0 },
+    { x86_emit_nop, 0, 0 },
+    { x86_emit_pause, 0, 0 },
+    { x86_emit_fence, 0, 0 },
+    { x86_emit_clflush, 0, 0 },
+    { x86_emit_push, 0, STACK },
+    { x86_emit_pop, 0, STACK },
+    { x86_emit_pushf, 0, STACK | READS },
+    { x86_emit_enter, 0, STACK },
     { x86_emit_leave, 0, STACK },
-    { x86_emit_movs, 0, SOURCE | DEST }, { x86_emit_cmps, 0, SOURCE | DEST }, { x86_emit_stos, 0, DEST }, { x86_emit_lods, 0, SOURCE },
-    { x86_emit_scas, 0, DEST }, { x86_emit_direction, 0, 0 },
-    { x86_emit_pusha, 0, STACK }, { x86_emit_popa, 0, STACK }, { x86_emit_salc, 0, READS }, { x86_emit_bcd, C | P | A | Z | S | O, READS },
-    { x86_emit_aam, O | A | C, 0 }, { x86_emit_into, 0, READS }, { x86_emit_bound, 0, 0 }, { x86_emit_arpl, 0, READS },
-    { x86_emit_mov_from_seg, 0, 0 }, { x86_emit_push_seg, 0, STACK },
-    { x86_emit_in, 0, RARE }, { x86_emit_out, 0, RARE }, { x86_emit_cli, 0, RARE }, { x86_emit_hlt, 0, RARE }, { x86_emit_ud, 0, RARE },
-    { x86_emit_int3, 0, RARE }, { x86_emit_rdmsr, 0, RARE }, { x86_emit_wrmsr, 0, RARE }, { x86_emit_clts, 0, RARE },
-    { x86_emit_vec, 0, FP }, { x86_emit_mmx, 0, FP }, { x86_emit_mmx_mov, 0, FP }, { x86_emit_mmx_xmm, 0, FP }, { x86_emit_emms, 0, FP },
-    { x86_emit_maskmov, 0, FP | DEST }, { x86_emit_pcmpstr, 0, FP }, { x86_emit_stmxcsr, 0, FP }, { x86_emit_x87, 0, FP },
-    { x86_emit_x87_comi, 0, FP }, { x86_emit_x87_cmov, 0, FP | READS }, { x86_emit_fwait, 0, FP },
-    { x86_emit_mov_to_cr, 0, RARE }, { x86_emit_mov_from_cr, 0, RARE }, { x86_emit_invlpg, 0, RARE }, { x86_emit_load_dt, 0, RARE },
+    { x86_emit_movs, 0, SOURCE | DEST },
+    { x86_emit_cmps, 0, SOURCE | DEST },
+    { x86_emit_stos, 0, DEST },
+    { x86_emit_lods, 0, SOURCE },
+    { x86_emit_scas, 0, DEST },
+    { x86_emit_direction, 0, 0 },
+    { x86_emit_pusha, 0, STACK },
+    { x86_emit_popa, 0, STACK },
+    { x86_emit_salc, 0, READS },
+    { x86_emit_bcd, C | P | A | Z | S | O, READS },
+    { x86_emit_aam, O | A | C, 0 },
+    { x86_emit_into, 0, READS },
+    { x86_emit_bound, 0, 0 },
+    { x86_emit_arpl, 0, READS },
+    { x86_emit_mov_from_seg, 0, 0 },
+    { x86_emit_push_seg, 0, STACK },
+    { x86_emit_in, 0, RARE },
+    { x86_emit_out, 0, RARE },
+    { x86_emit_cli, 0, RARE },
+    { x86_emit_hlt, 0, RARE },
+    { x86_emit_ud, 0, RARE },
+    { x86_emit_int3, 0, RARE },
+    { x86_emit_rdmsr, 0, RARE },
+    { x86_emit_wrmsr, 0, RARE },
+    { x86_emit_clts, 0, RARE },
+    { x86_emit_vec, 0, FP },
+    { x86_emit_mmx, 0, FP },
+    { x86_emit_mmx_mov, 0, FP },
+    { x86_emit_mmx_xmm, 0, FP },
+    { x86_emit_emms, 0, FP },
+    { x86_emit_maskmov, 0, FP | DEST },
+    { x86_emit_pcmpstr, 0, FP },
+    { x86_emit_stmxcsr, 0, FP },
+    { x86_emit_x87, 0, FP },
+    { x86_emit_x87_comi, 0, FP },
+    { x86_emit_x87_cmov, 0, FP | READS },
+    { x86_emit_fwait, 0, FP },
+    { x86_emit_mov_to_cr, 0, RARE },
+    { x86_emit_mov_from_cr, 0, RARE },
+    { x86_emit_invlpg, 0, RARE },
+    { x86_emit_load_dt, 0, RARE },
 };
 
 static uint64_t needs;
@@ -59,9 +122,15 @@ static unsigned pool_count;
 
 static bool host_has(unsigned word, unsigned bit)
 {
-    static const struct { uint32_t leaf, sub, reg; } at[] = {
-        [X86_FW_1_EDX] = { 1, 0, 3 }, [X86_FW_1_ECX] = { 1, 0, 2 }, [X86_FW_7_EBX] = { 7, 0, 1 }, [X86_FW_7_ECX] = { 7, 0, 2 },
-        [X86_FW_EXT1_EDX] = { 0x80000001, 0, 3 }, [X86_FW_EXT1_ECX] = { 0x80000001, 0, 2 }, [X86_FW_D1_EAX] = { 13, 1, 0 },
+    static const struct { uint32_t leaf, sub, reg;
+    } at[] = {
+        [X86_FW_1_EDX] = { 1, 0, 3 },
+        [X86_FW_1_ECX] = { 1, 0, 2 },
+        [X86_FW_7_EBX] = { 7, 0, 1 },
+        [X86_FW_7_ECX] = { 7, 0, 2 },
+        [X86_FW_EXT1_EDX] = { 0x80000001, 0, 3 },
+        [X86_FW_EXT1_ECX] = { 0x80000001, 0, 2 },
+        [X86_FW_D1_EAX] = { 13, 1, 0 },
     };
     uint32_t r[4] = { 0 };
     return __get_cpuid_count(at[word].leaf, at[word].sub, &r[0], &r[1], &r[2], &r[3]) && r[at[word].reg] >> bit & 1;
@@ -113,9 +182,29 @@ static void bytes(Gen *g, uint64_t v, unsigned n)
 
 static uint64_t interesting(Gen *g)
 {
-    static const uint64_t edge[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
-                                     0x100000000, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff, 0x0f0f0f0f0f0f0f0f,
-                                     0x99, 31, 32, 63, 64 };
+    static const uint64_t edge[] = { 0,
+                                     1,
+                                     2,
+                                     0x7f,
+                                     0x80,
+                                     0xff,
+                                     0x100,
+                                     0x7fff,
+                                     0x8000,
+                                     0xffff,
+                                     0x7fffffff,
+                                     0x80000000,
+                                     0xffffffff,
+                                     0x100000000,
+                                     0x7fffffffffffffff,
+                                     0x8000000000000000,
+                                     0xffffffffffffffff,
+                                     0x0f0f0f0f0f0f0f0f,
+                                     0x99,
+                                     31,
+                                     32,
+                                     63,
+                                     64 };
     uint64_t v = edge[rnd(g) % ARRAY_LEN(edge)];
     switch (rnd(g) % 6) {
     case 0: return v;
@@ -139,7 +228,10 @@ static void set_reg(Gen *g, unsigned reg, uint64_t value)
 }
 
 static unsigned any_reg(Gen *g) { return rnd(g) % (g->bits == 64 ? 16 : 8); }
-static uint64_t seg_base(Gen *g, unsigned seg) { return seg == SEG_CS ? g->seg->cs.base : seg == SEG_SS ? g->seg->ss.base : g->seg->ds.base; }
+static uint64_t seg_base(Gen *g, unsigned seg)
+{
+    return seg == SEG_CS ? g->seg->cs.base : seg == SEG_SS ? g->seg->ss.base : g->seg->ds.base;
+}
 static uint64_t here(Gen *g) { return g->s->code_start + g->s->code_len - g->seg->cs.base; }
 /* Bits above the address size, which do not count. */
 static uint64_t above(Gen *g, unsigned asize) { return asize == 8 ? 0 : (asize == 4 ? rnd(g) << 32 : rnd(g) << 16); }
@@ -151,7 +243,9 @@ static uint64_t data_address(Gen *g, unsigned size)
     case 0: return DATA_BASE + DATA_SIZE - rnd(g) % 16;              /* into the read-only page */
     case 1: return DATA_BASE + 0x1000 - rnd(g) % (size + 1);         /* across pages */
     case 2: return DATA_BASE - rnd(g) % (size + 1);                  /* from unmapped memory */
-    case 3: return g->bits == 64 && chance(g, 4) ? UINT64_C(0x800000000000) + rnd(g) % 64 : RO_BASE + RO_SIZE - rnd(g) % (size + 2);
+    case 3:
+        return g->bits == 64 && chance(g, 4) ? UINT64_C(0x800000000000) + rnd(g) % 64
+                                             : RO_BASE + RO_SIZE - rnd(g) % (size + 2);
     case 4: return RO_BASE + rnd(g) % (RO_SIZE - 64);
     }
     return DATA_BASE + 0x100 + rnd(g) % (DATA_SIZE - 0x200);
@@ -330,7 +424,8 @@ static void aim_moffs(Gen *g, Encoding *e, uint64_t target)
 /* movabs rax, [address]; mov rdx, [address + n]: so that CMPXCHG finds what it expects. */
 static void load_expected(Gen *g, const X86Insn *i, uint64_t target)
 {
-    if (g->bits != 64 || i->base == RAX || i->index == RAX || i->base == RDX || i->index == RDX || target < DATA_BASE || target > RO_BASE + RO_SIZE - 32)
+    if (g->bits != 64 || i->base == RAX || i->index == RAX || i->base == RDX || i->index == RDX || target < DATA_BASE ||
+        target > RO_BASE + RO_SIZE - 32)
         return;
     byte(g, 0x48), byte(g, 0xa1), bytes(g, target, 8);
     if (i->op->emit == x86_emit_cmpxchg)
@@ -381,7 +476,9 @@ static void aim_implicit(Gen *g, const X86Insn *i, const struct Kind *k)
 {
     uint64_t ss = g->seg->ss.base;
     if (k->flags & STACK) {
-        set_reg(g, RSP, STACK_BASE - ss + (chance(g, 20) ? rnd(g) % 24 : 0x400 + rnd(g) % 0x800) + (g->bits == 16 ? rnd(g) << 16 : 0));
+        set_reg(g, RSP,
+                STACK_BASE - ss + (chance(g, 20) ? rnd(g) % 24 : 0x400 + rnd(g) % 0x800) +
+                    (g->bits == 16 ? rnd(g) << 16 : 0));
         set_reg(g, RBP, STACK_BASE - ss + 0x300 + rnd(g) % 0x800 + (g->bits == 16 ? rnd(g) << 16 : 0));
     }
     if (k->flags & SOURCE)
@@ -389,11 +486,15 @@ static void aim_implicit(Gen *g, const X86Insn *i, const struct Kind *k)
     if (k->flags & DEST)
         set_reg(g, RDI, (data_address(g, i->osize) - g->seg->ds.base) | above(g, i->asize));
     if (i->op->emit == x86_emit_maskmov) /* which address a fault reports differs between makers */
-        set_reg(g, RDI, DATA_BASE - seg_base(g, i->seg_override == X86_NO_REG ? SEG_DS : i->seg_override) + 0x100 + rnd(g) % 0x1000);
+        set_reg(g, RDI,
+                DATA_BASE - seg_base(g, i->seg_override == X86_NO_REG ? SEG_DS : i->seg_override) + 0x100 +
+                    rnd(g) % 0x1000);
     if (is_string(k) && (i->rep || i->repne))
         set_reg(g, RCX, (chance(g, 8) ? rnd(g) % 1200 : rnd(g) % 12) | above(g, i->asize));
     if (i->op->emit == x86_emit_xlat)
-        set_reg(g, RBX, (data_address(g, 1) - seg_base(g, i->seg_override == X86_NO_REG ? SEG_DS : i->seg_override)) | above(g, i->asize));
+        set_reg(g, RBX,
+                (data_address(g, 1) - seg_base(g, i->seg_override == X86_NO_REG ? SEG_DS : i->seg_override)) |
+                    above(g, i->asize));
     if (i->op->emit == x86_emit_div && !chance(g, 4)) {
         set_reg(g, RDX, chance(g, 2) ? 0 : rnd(g) % 8);
         if (i->o[0].size == 1)
@@ -403,10 +504,23 @@ static void aim_implicit(Gen *g, const X86Insn *i, const struct Kind *k)
 
 static uint64_t interesting_fp(Gen *g)
 {
-    static const uint64_t f64[] = { 0, 0x8000000000000000, 0x3ff0000000000000, 0xbff8000000000000, 0x7ff0000000000000, 0xfff0000000000000,
-        0x7ff8000000000001, 0x7ff0000000000001, 1, 0x000fffffffffffff, 0x7fefffffffffffff, 0x41dfffffffc00000, 0x43e0000000000000 };
-    static const uint32_t f32[] = { 0, 0x80000000, 0x3f800000, 0xbfc00000, 0x7f800000, 0xff800000, 0x7fc00001, 0x7f800001, 1, 0x007fffff,
-        0x7f7fffff, 0x4f000000, 0x5f000000, 0x3effffff };
+    static const uint64_t f64[] = { 0,
+                                    0x8000000000000000,
+                                    0x3ff0000000000000,
+                                    0xbff8000000000000,
+                                    0x7ff0000000000000,
+                                    0xfff0000000000000,
+                                    0x7ff8000000000001,
+                                    0x7ff0000000000001,
+                                    1,
+                                    0x000fffffffffffff,
+                                    0x7fefffffffffffff,
+                                    0x41dfffffffc00000,
+                                    0x43e0000000000000 };
+    static const uint32_t f32[] = {
+        0,          0x80000000, 0x3f800000, 0xbfc00000, 0x7f800000, 0xff800000, 0x7fc00001,
+        0x7f800001, 1,          0x007fffff, 0x7f7fffff, 0x4f000000, 0x5f000000, 0x3effffff
+    };
     switch (rnd(g) % 4) {
     case 0: return f64[rnd(g) % ARRAY_LEN(f64)];
     case 1: return f32[rnd(g) % ARRAY_LEN(f32)] | (uint64_t)f32[rnd(g) % ARRAY_LEN(f32)] << 32;
@@ -434,9 +548,11 @@ static bool usable(Gen *g, const Encoding *e, const struct Kind *k)
         return false;
     if (k->flags & RARE && !chance(g, 40))
         return false;
-    if (g->bits == 32 && i->asize == 2 && ((i->has_modrm && i->mod != 3 && i->op->emit != x86_emit_lea) || is_string(k) || !i->has_modrm))
+    if (g->bits == 32 && i->asize == 2 &&
+        ((i->has_modrm && i->mod != 3 && i->op->emit != x86_emit_lea) || is_string(k) || !i->has_modrm))
         return false; /* 16-bit addresses: nothing is mapped there, and the host has memory of its own */
-    return !(i->op->emit == x86_emit_bt && i->o[1].kind == X86K_REG && (i->o[1].reg == i->base || i->o[1].reg == i->index));
+    return !(i->op->emit == x86_emit_bt && i->o[1].kind == X86K_REG &&
+             (i->o[1].reg == i->base || i->o[1].reg == i->index));
 }
 
 static void define_flags(Gen *g)
@@ -470,7 +586,8 @@ static bool instruction(Gen *g)
         target &= ~UINT64_C(15);
     if (op->emit == x86_emit_bt && e.i.mod != 3 && e.i.o[1].kind == X86K_REG)
         set_reg(g, e.i.o[1].reg, (int64_t)(rnd(g) % 4096) - 2048);
-    bool sha = op->emit == x86_emit_vec && vec_info[op->arg].flags & VEC_SHA; /* alignment is checked on Intel's CPUs only */
+    /* alignment is checked on Intel's CPUs only */
+    bool sha = op->emit == x86_emit_vec && vec_info[op->arg].flags & VEC_SHA;
     if (k->flags & FP && (sha || !chance(g, 12)))
         target &= ~UINT64_C(15);
     bool cmpxchg = op->emit == x86_emit_cmpxchg || op->emit == x86_emit_cmpxchg8b || op->emit == x86_emit_cmpxchg16b;
@@ -594,7 +711,9 @@ static void random_fp_state(Gen *g)
     for (unsigned n = 0; n < 8; n++) {
         bool special = chance(g, 4);
         store_le(s->fx + 32 + 16 * n, 8, special ? interesting(g) : interesting(g) | UINT64_C(1) << 63);
-        store_le(s->fx + 40 + 16 * n, 2, special ? (chance(g, 2) ? 0x7fff : 0) | (rnd(g) & 0x8000) : (rnd(g) & 0x8000) | (0x3fff - 40 + rnd(g) % 80));
+        store_le(s->fx + 40 + 16 * n, 2,
+                 special ? (chance(g, 2) ? 0x7fff : 0) | (rnd(g) & 0x8000)
+                         : (rnd(g) & 0x8000) | (0x3fff - 40 + rnd(g) % 80));
     }
     store_le32(s->fx + FX_MXCSR, 0x1f80 | (rnd(g) & 0x6000) | (chance(g, 4) ? rnd(g) & 0x8040 : 0));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Native-diff: the comparison. Arguments: none (a few thousand sequences per configuration, TAP), or
- *   --count N  --seed S  --config TEXT (accelerator and options)  --only MNEMONIC  --bits 16|32|64  --one (print the sequence of --seed and its outcomes) */
+ *   --count N  --seed S  --config TEXT (accelerator and options)  --only MNEMONIC  --bits 16|32|64  --one (print the
+ * sequence of --seed and its outcomes) */
 #include "tests/cpu/native-diff/native-diff.h"
 #include <capstone/capstone.h>
 #include <stdio.h>
@@ -63,18 +64,21 @@ static bool differ(FILE *out, const Sequence *s, const Outcome *n, const Outcome
     uint64_t mask = flags_mask(s, n->s.rip);
     if ((n->s.rflags ^ t->s.rflags) & mask)
         DIFF("#   flags: native %lx translated %lx mask %lx\n", n->s.rflags, t->s.rflags, mask);
-    bool stack_or_general = (n->vector == X86_SS || n->vector == X86_GP) && (t->vector == X86_SS || t->vector == X86_GP);
+    bool stack_or_general = (n->vector == X86_SS || n->vector == X86_GP) &&
+                            (t->vector == X86_SS || t->vector == X86_GP);
     if (n->vector != t->vector && !(s->fp && stack_or_general)) /* a misaligned operand beyond SS's limit: #GP or #SS */
         DIFF("#   exception: native %u translated %u\n", n->vector, t->vector);
     else if (n->vector == X86_PF && n->cr2 != t->cr2)
         DIFF("#   cr2: native %lx translated %lx\n", n->cr2, t->cr2);
     for (unsigned k = 0; k < DATA_SIZE; k++) {
         if (n->data[k] != t->data[k])
-            DIFF("#   [%x]: before %02x native %02x translated %02x\n", DATA_BASE + k, s->data[k], n->data[k], t->data[k]);
+            DIFF("#   [%x]: before %02x native %02x translated %02x\n", DATA_BASE + k, s->data[k], n->data[k],
+                 t->data[k]);
     }
     for (unsigned k = 0; k < STACK_SIZE; k++) {
         if (n->stack[k] != t->stack[k])
-            DIFF("#   [%x]: before %02x native %02x translated %02x\n", STACK_BASE + k, s->stack[k], n->stack[k], t->stack[k]);
+            DIFF("#   [%x]: before %02x native %02x translated %02x\n", STACK_BASE + k, s->stack[k], n->stack[k],
+                 t->stack[k]);
     }
     if (s->fp) {
         for (unsigned k = 0; k < sizeof(n->s.fx); k++) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Native-diff: random user-mode instruction sequences, run on the host CPU and translated, must agree.
  *
- * generate.c makes a sequence from the decode tables, native.c runs it on the host, translated.c on a vCPU with flat page tables of
- * the test's own, native-diff.c compares. A sequence ends with UD2, or with the fault of one of its instructions: fault, registers,
- * defined flags and memory are compared; in sequences with floating point the FXSAVE image, too (without the x87's pointers).
+ * generate.c makes a sequence from the decode tables, native.c runs it on the host, translated.c on a vCPU with flat
+ * page tables of the test's own, native-diff.c compares. A sequence ends with UD2, or with the fault of one of its
+ * instructions: fault, registers, defined flags and memory are compared; in sequences with floating point the FXSAVE
+ * image, too (without the x87's pointers).
  */
 #ifndef TESTS_NATIVE_DIFF_H
 #define TESTS_NATIVE_DIFF_H
@@ -73,7 +74,10 @@ extern const char *generate_only; /* only rows of that mnemonic, NULL: all */
 void native_setup(void);
 void native_run(const Sequence *s, Outcome *out);
 
-/* translated.c: runs sequences in a vCPU thread; `next` is called there for each (false: stop), `done` with its outcome. */
+/*
+ * translated.c: runs sequences in a vCPU thread; `next` is called there for each (false: stop), `done` with its
+ * outcome.
+ */
 typedef struct Driver {
     bool (*next)(Sequence *s, void *opaque);
     void (*done)(const Sequence *s, const Outcome *out, void *opaque);

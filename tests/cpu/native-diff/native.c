@@ -21,7 +21,8 @@ const Area areas[AREA_COUNT] = {
 enum { LDT = 4, USER = 3 };
 static const Segments flat64 = { { 0, ~0u, 0x33 }, { 0, ~0u, 0x2b }, { 0, ~0u, 0x2b } };
 static const Segments flat32 = { { 0, ~0u, 0x23 }, { 0, ~0u, 0x2b }, { 0, ~0u, 0x2b } };
-static const Segments based16 = { { CODE_BASE, 0xffff, 0 << 3 | LDT | USER }, { DATA_BASE - 0x4000, 0x7fff, 1 << 3 | LDT | USER },
+static const Segments based16 = { { CODE_BASE, 0xffff, 0 << 3 | LDT | USER },
+                                  { DATA_BASE - 0x4000, 0x7fff, 1 << 3 | LDT | USER },
                                   { STACK_BASE - 0x1000, 0x2fff, 2 << 3 | LDT | USER } };
 static bool has_ldt;
 
@@ -44,7 +45,10 @@ static uint8_t home_fp[512] __attribute__((aligned(16)));
 static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                  REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
 
-/* The XSAVE header behind the FXSAVE image of a signal frame: which parts are not in their initial state (SDM vol. 1, 13.4.2). */
+/*
+ * The XSAVE header behind the FXSAVE image of a signal frame: which parts are not in their initial state (SDM vol. 1,
+ * 13.4.2).
+ */
 static uint64_t *xstate_bv(ucontext_t *u)
 {
     uint8_t *fx = (uint8_t *)u->uc_mcontext.fpregs;
@@ -122,7 +126,8 @@ static void map_area(const Area *a)
 
 void native_setup(void)
 {
-    has_ldt = make_ldt_entry(0, &based16.cs, true) && make_ldt_entry(1, &based16.ds, false) && make_ldt_entry(2, &based16.ss, false);
+    has_ldt = make_ldt_entry(0, &based16.cs, true) && make_ldt_entry(1, &based16.ds, false) &&
+              make_ldt_entry(2, &based16.ss, false);
     for (unsigned n = 0; n < AREA_COUNT; n++)
         map_area(&areas[n]);
     stack_t ss = { .ss_size = 1 << 16 }; /* mapped: AddressSanitizer unmaps it when the thread ends */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Native-diff: sequences on a vCPU. A guest architecture of the test's own: x86's front end and helpers, but page walks are a table of
- * areas, and an exception ends a sequence: it is recorded, compared, and the next sequence is loaded in its place. */
+/* Native-diff: sequences on a vCPU. A guest architecture of the test's own: x86's front end and helpers, but page walks
+ * are a table of areas, and an exception ends a sequence: it is recorded, compared, and the next sequence is loaded in
+ * its place. */
 #include "tests/cpu/native-diff/native-diff.h"
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A program for an A-profile board: text on its UART, and ten interrupts of a timer through its interrupt controller. */
+/*
+ * A program for an A-profile board: text on its UART, and ten interrupts of a timer through its interrupt controller.
+ */
 #include <stdint.h>
 
 #define REG(at) (*(volatile uint32_t *)(uintptr_t)(at))
@@ -24,7 +26,10 @@ static void interrupt(void)
     REG(TIMER + 0xc) = 0;
     REG(VIC + 0x30) = 0;
 }
-/* ARMv5 with SCTLR.A clear: a word from an address that is not aligned comes rotated, everything else from the aligned address (DDI 0406C, D15.3). */
+/*
+ * ARMv5 with SCTLR.A clear: a word from an address that is not aligned comes rotated, everything else from the aligned
+ * address (DDI 0406C, D15.3).
+ */
 static void text(const char *s);
 static void more(void)
 {
@@ -35,11 +40,19 @@ static void more(void)
     __asm__ volatile("ldr %0, [%1, %2]" : "=&r"(got[1]) : "r"(at), "r"(6) : "memory");
     __asm__ volatile("mov %0, %1\n ldr %0, [%0, #3]" : "=&r"(got[2]) : "r"(at) : "memory");
     __asm__ volatile("ldrh %0, [%1, #3]" : "=&r"(got[3]) : "r"(at) : "memory");
-    __asm__ volatile("ldmia %2, {r2, r3}\n mov %0, r2\n mov %1, r3" : "=&r"(got[4]), "=&r"(got[5]) : "r"(at + 2) : "r2", "r3", "memory");
+    __asm__ volatile("ldmia %2, {r2, r3}\n mov %0, r2\n mov %1, r3"
+                     : "=&r"(got[4]), "=&r"(got[5])
+                     : "r"(at + 2)
+                     : "r2", "r3", "memory");
     __asm__ volatile("swp %0, %1, [%2]" : "=&r"(got[6]) : "r"(0xaabbccdd), "r"(at + 9) : "memory");
     __asm__ volatile("str %0, [%1, #15]\n strh %0, [%1, #11]" : : "r"(0x01020304), "r"(at) : "memory");
-    __asm__ volatile("adr r1, 2f\n ldr %0, [r1, #1]\n b 3f\n 2: .word 0x89abcdef\n 3:" : "=&r"(got[7]) : : "r1", "memory");
-    static const uint32_t right[8] = { 0x00332211, 0x55447766, 0x22110033, 0x3322, 0x33221100, 0x77665544, 0, 0xef89abcd };
+    __asm__ volatile("adr r1, 2f\n ldr %0, [r1, #1]\n b 3f\n 2: .word 0x89abcdef\n 3:"
+                     : "=&r"(got[7])
+                     :
+                     : "r1", "memory");
+    static const uint32_t right[8] = {
+        0x00332211, 0x55447766, 0x22110033, 0x3322, 0x33221100, 0x77665544, 0, 0xef89abcd
+    };
     unsigned wrong = words[2] != 0x0304ccdd || words[3] != 0x01020304;
     for (unsigned n = 0; n < 8; n++)
         wrong |= (unsigned)(got[n] != right[n]) << (n + 1);

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Raspberry Pi 2: system timer, PL011, and pictures by the mailbox: what the firmware answers, then a pattern of 16 and one of 32 bits a pixel. */
+/*
+ * Raspberry Pi 2: system timer, PL011, and pictures by the mailbox: what the firmware answers, then a pattern of 16 and
+ * one of 32 bits a pixel.
+ */
 #ifndef ABOARD_RASPI_H
 #define ABOARD_RASPI_H
 
-enum { BASE = 0x3f000000, TIMER = BASE + 0x3000, INTC = BASE + 0xb200, MBOX = BASE + 0xb880, UART = BASE + 0x201000, GPIO = BASE + 0x200000 };
+enum {
+    BASE = 0x3f000000,
+    TIMER = BASE + 0x3000,
+    INTC = BASE + 0xb200,
+    MBOX = BASE + 0xb880,
+    UART = BASE + 0x201000,
+    GPIO = BASE + 0x200000
+};
 
 static void put(char c)
 {
@@ -178,12 +188,19 @@ static void more(void)
 {
     if (REG(SDHCI + 0x24) >> 16 & 1)
         card();
-    static const struct { uint32_t tag, bytes, a, b; } tags[] = {
-        { 0x1, 4 }, { 0x10001, 4 }, { 0x10002, 4 }, { 0x10003, 8 }, { 0x10004, 8 }, { 0x10005, 8 }, { 0x10006, 8 }, { 0x20001, 8, 0 }, { 0x20002, 8, 0 },
-        { 0x28001, 8, 0, 3 }, { 0x30001, 8, 1 }, { 0x30002, 8, 1 }, { 0x30002, 8, 2 }, { 0x30004, 8, 2 }, { 0x30007, 8, 2 }, { 0x30006, 8 }, { 0x3000a, 8 },
-        { 0x60001, 4 }, { 0x12345, 8 }, { 0x40008, 4 }, { 0x40003, 8 }, { 0x40005, 4 }, { 0x40006, 4 }, { 0x40007, 4 }, { 0x40009, 8 }, { 0x4000a, 16 },
-        { 0x44003, 8, 320, 200 }, { 0x40003, 8 },
-        { 0x48003, 8, 160, 100 }, { 0x48004, 8, 160, 200 }, { 0x48005, 4, 16 }, { 0x48009, 8, 0, 50 }, { 0x40008, 4 },
+    static const struct { uint32_t tag, bytes, a, b;
+    } tags[] = {
+        { 0x1, 4 },           { 0x10001, 4 },           { 0x10002, 4 },
+        { 0x10003, 8 },       { 0x10004, 8 },           { 0x10005, 8 },
+        { 0x10006, 8 },       { 0x20001, 8, 0 },        { 0x20002, 8, 0 },
+        { 0x28001, 8, 0, 3 }, { 0x30001, 8, 1 },        { 0x30002, 8, 1 },
+        { 0x30002, 8, 2 },    { 0x30004, 8, 2 },        { 0x30007, 8, 2 },
+        { 0x30006, 8 },       { 0x3000a, 8 },           { 0x60001, 4 },
+        { 0x12345, 8 },       { 0x40008, 4 },           { 0x40003, 8 },
+        { 0x40005, 4 },       { 0x40006, 4 },           { 0x40007, 4 },
+        { 0x40009, 8 },       { 0x4000a, 16 },          { 0x44003, 8, 320, 200 },
+        { 0x40003, 8 },       { 0x48003, 8, 160, 100 }, { 0x48004, 8, 160, 200 },
+        { 0x48005, 4, 16 },   { 0x48009, 8, 0, 50 },    { 0x40008, 4 },
     };
     for (unsigned i = 0; i < sizeof tags / sizeof tags[0]; i++)
         show(tags[i].tag, tags[i].bytes, tags[i].a, tags[i].b);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small user of KVM for the nested guests: a board like virt (GIC, PL011 of which only the output works, 256 MiB of RAM), which runs a
- * payload of tests/guest/payload/arm. Built for arm64, statically; the initramfs of the test has it.
+ * A small user of KVM for the nested guests: a board like virt (GIC, PL011 of which only the output works, 256 MiB of
+ * RAM), which runs a payload of tests/guest/payload/arm. Built for arm64, statically; the initramfs of the test has it.
  *   vmm [-g 2|3] [-c CPUS] [-f pmu,sve,ptrauth,el1_32] ELF
- * It prints what the guest prints and, at the end, how often the guest came out and why. Status 77: KVM does not have the feature.
+ * It prints what the guest prints and, at the end, how often the guest came out and why. Status 77: KVM does not have
+ * the feature.
  */
 #include <elf.h>
 #include <errno.h>
@@ -23,8 +24,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_CPUS = 8, DIST = 0x08000000, CPUIF = 0x08010000, REDIST = 0x080a0000, UART = 0x09000000, TESTDEV = 0x09100000, RAM = 0x40000000,
-       RAM_SIZE = 256 << 20, ROM = 0x60000000, ROM_SIZE = 64 << 10, TEST_SPI = 40 };
+enum {
+    MAX_CPUS = 8,
+    DIST = 0x08000000,
+    CPUIF = 0x08010000,
+    REDIST = 0x080a0000,
+    UART = 0x09000000,
+    TESTDEV = 0x09100000,
+    RAM = 0x40000000,
+    RAM_SIZE = 256 << 20,
+    ROM = 0x60000000,
+    ROM_SIZE = 64 << 10,
+    TEST_SPI = 40
+};
 
 typedef struct Cpu { int fd; struct kvm_run *run; unsigned index; pthread_t thread; } Cpu;
 
@@ -123,7 +135,8 @@ static void make_gic(void)
     gic_fd = (int)d.fd;
     uint64_t dist = DIST, cpu = CPUIF, redist = REDIST;
     uint32_t lines = 128;
-    gic_attr(KVM_DEV_ARM_VGIC_GRP_ADDR, gic_version == 3 ? KVM_VGIC_V3_ADDR_TYPE_DIST : KVM_VGIC_V2_ADDR_TYPE_DIST, &dist);
+    gic_attr(KVM_DEV_ARM_VGIC_GRP_ADDR, gic_version == 3 ? KVM_VGIC_V3_ADDR_TYPE_DIST : KVM_VGIC_V2_ADDR_TYPE_DIST,
+             &dist);
     if (gic_version == 3)
         gic_attr(KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST, &redist);
     else
@@ -143,7 +156,8 @@ static void set_spi(unsigned id, bool level)
 
 static void set_reg(Cpu *c, uint64_t offset, uint64_t value)
 {
-    struct kvm_one_reg r = { .id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | offset / 4, .addr = (uintptr_t)&value };
+    struct kvm_one_reg r = { .id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | offset / 4,
+                             .addr = (uintptr_t)&value };
     ask(c->fd, KVM_SET_ONE_REG, &r, "KVM_SET_ONE_REG");
 }
 
@@ -253,7 +267,9 @@ static void *run_cpu(void *opaque)
         switch (c->run->exit_reason) {
         case KVM_EXIT_MMIO: mmio(c->run); break;
         case KVM_EXIT_INTR: break;
-        case KVM_EXIT_SYSTEM_EVENT: end(c->run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? "power off" : "reset", 0); break;
+        case KVM_EXIT_SYSTEM_EVENT:
+            end(c->run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? "power off" : "reset", 0);
+            break;
         default:
             printf("vmm: CPU %u: exit reason %u\n", c->index, c->run->exit_reason);
             end("unexpected exit", 1);
@@ -263,10 +279,13 @@ static void *run_cpu(void *opaque)
 
 static void parse_features(const char *text)
 {
-    static const struct { const char *name; unsigned bits; int capability; } known[] = {
-        { "pmu", 1u << KVM_ARM_VCPU_PMU_V3, KVM_CAP_ARM_PMU_V3 }, { "sve", 1u << KVM_ARM_VCPU_SVE, KVM_CAP_ARM_SVE },
+    static const struct { const char *name; unsigned bits; int capability;
+    } known[] = {
+        { "pmu", 1u << KVM_ARM_VCPU_PMU_V3, KVM_CAP_ARM_PMU_V3 },
+        { "sve", 1u << KVM_ARM_VCPU_SVE, KVM_CAP_ARM_SVE },
         { "el1_32", 1u << KVM_ARM_VCPU_EL1_32BIT, KVM_CAP_ARM_EL1_32BIT },
-        { "ptrauth", 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_CAP_ARM_PTRAUTH_ADDRESS },
+        { "ptrauth", 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC,
+          KVM_CAP_ARM_PTRAUTH_ADDRESS },
     };
     for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (!strstr(text, known[i].name))

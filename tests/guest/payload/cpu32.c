@@ -4,18 +4,20 @@
 #include "parts.h"
 
 typedef struct Frame {
-    u32 es, ds, edi, esi, ebp, esp_, ebx, edx, ecx, eax, vector, error, eip, cs, eflags, esp, ss, vm_es, vm_ds, vm_fs, vm_gs;
+    u32 es, ds, edi, esi, ebp, esp_, ebx, edx, ecx, eax, vector, error, eip, cs, eflags, esp, ss, vm_es, vm_ds, vm_fs,
+        vm_gs;
 } Frame;
 typedef struct Tss {
-    u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp, esi, edi, es, cs, ss, ds, fs, gs, ldt;
+    u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp, esi, edi, es, cs, ss, ds,
+        fs, gs, ldt;
     u16 trap, iomap;
     u8 bitmap[33];
 } __attribute__((packed)) Tss;
 
 extern u64 gdt[], idt[];
 extern u32 page_dir[], kernel_esp, gate_seen[3], task_ebx, task_flags, task_tr;
-extern u8 idt_stub[], stack_top[], outside_return[], gate_entry[], task_entry[], task_jump_entry[], real_code[], real_code_end[], real_int[],
-    smi_code[], smi_code_end[];
+extern u8 idt_stub[], stack_top[], outside_return[], gate_entry[], task_entry[], task_jump_entry[], real_code[],
+    real_code_end[], real_int[], smi_code[], smi_code_end[];
 void run_outside(u32 eip, u32 esp, u32 cs, u32 ss, u32 eflags, u32 segs);
 void go_real(void);
 
@@ -51,7 +53,8 @@ static void __attribute__((noreturn)) done(void)
 
 void on_exception(Frame *f)
 {
-    caught.vector = f->vector, caught.error = f->error, caught.eip = f->eip, caught.cs = f->cs, caught.eflags = f->eflags;
+    caught.vector = f->vector, caught.error = f->error, caught.eip = f->eip, caught.cs = f->cs,
+    caught.eflags = f->eflags;
     __asm__ volatile("mov %%cr2, %0" : "=r"(caught.cr2));
     if (f->eflags & 0x20000 || f->cs & 3) {
         caught.esp = f->esp, caught.ss = f->ss, caught.vm_ds = f->eflags & 0x20000 ? f->vm_ds : 0;
@@ -64,23 +67,26 @@ void on_exception(Frame *f)
         done();
     }
     /* go on with the stack as before: rebuild it there */
-    __asm__ volatile("mov %0, %%esp\n\tmov $0x10, %%ecx\n\tmov %%ecx, %%ss\n\tmov %0, %%esp\n\tjmp *%1" : : "r"(saved_sp), "r"(resume));
+    __asm__ volatile("mov %0, %%esp\n\tmov $0x10, %%ecx\n\tmov %%ecx, %%ss\n\tmov %0, %%esp\n\t"
+                     "jmp *%1" : : "r"(saved_sp), "r"(resume));
     __builtin_unreachable();
 }
 
 /* Run insn; a fault goes on behind it. */
 #define TRY(insn, ...) do { \
     caught.vector = ~0u; \
-    __asm__ volatile("movl $77f, resume\n\tmov %%esp, saved_sp\n\tpushal\n\tsubl $32, saved_sp\n\t" insn "\n77:\tpopal" __VA_ARGS__); \
+    __asm__ volatile("movl $77f, resume\n\tmov %%esp, saved_sp\n\tpushal\n\tsubl $32, saved_sp\n\t" insn "\n" \
+                     "77:\tpopal" __VA_ARGS__); \
     resume = 0; \
 } while (0)
-#define CHECK_EXC(what, v, e) do { check(what ": vector", caught.vector, v); check(what ": error code", caught.error, e); } while (0)
+#define CHECK_EXC(what, v, e) \
+    do { check(what ": vector", caught.vector, v); check(what ": error code", caught.error, e); } while (0)
 #define CHECK_NONE(what) check(what ": no fault", caught.vector, ~0u)
 
 static u64 descriptor(u32 base, u32 limit, u32 access, u32 flags)
 {
-    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 |
-           (u64)(base >> 24) << 56;
+    return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+           (u64)flags << 52 | (u64)(base >> 24) << 56;
 }
 static u64 gate(u32 offset, u16 sel, u8 type, u8 count)
 {
@@ -126,7 +132,8 @@ static void test_segments(void)
     CHECK_EXC("read across the limit", 13, 0);
     TRY("mov $-1, %%ebx\n\tmov %%fs:(%%ebx), %%al", : : : "memory");
     CHECK_EXC("read beyond the limit", 13, 0);
-    TRY("mov %%esp, %%ebx\n\tmov $0x28, %%ecx\n\tmov %%ecx, %%ss\n\tmov $0x800, %%esp\n\tmov %%ss:0x1000, %%eax", : : : "memory");
+    TRY("mov %%esp, %%ebx\n\tmov $0x28, %%ecx\n\tmov %%ecx, %%ss\n\tmov $0x800, %%esp\n\t"
+        "mov %%ss:0x1000, %%eax", : : : "memory");
     CHECK_EXC("read beyond the limit of SS", 12, 0);
     gdt[5] = descriptor((u32)window, 0xfff, 0x96, 4); /* expand down */
     TRY("mov $0x28, %%ecx\n\tmov %%ecx, %%fs\n\tmov %%fs:0x1000, %%eax", : : : "memory");
@@ -157,7 +164,8 @@ static void test_segments(void)
     gdt[6] = descriptor((u32)ldt, sizeof ldt - 1, 0x82, 0);
     ldt[1] = descriptor((u32)window + 0x800, 0xff, 0x92, 4);
     *(volatile u32 *)(window + 0x804) = 0x5678;
-    TRY("mov $0x30, %%ecx\n\tlldt %%cx\n\tmov $0x0c, %%ecx\n\tmov %%ecx, %%gs\n\tmov %%gs:4, %%eax\n\tmov %%eax, task_ebx", : : : "memory");
+    TRY("mov $0x30, %%ecx\n\tlldt %%cx\n\tmov $0x0c, %%ecx\n\tmov %%ecx, %%gs\n\tmov %%gs:4, %%eax\n\t"
+        "mov %%eax, task_ebx", : : : "memory");
     CHECK_NONE("LDT");
     check("LDT segment", task_ebx, 0x5678);
     TRY("mov $0x24, %%ecx\n\tmov %%ecx, %%gs", : : : "memory");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bare-metal test of 64-bit mode: exceptions, paging, self-modifying code, user mode, interrupts, SMP. Oracle: the manuals; real CPUs. */
+/*
+ * Bare-metal test of 64-bit mode: exceptions, paging, self-modifying code, user mode, interrupts, SMP. Oracle: the
+ * manuals; real CPUs.
+ */
 #include "lib64.h"
 
 enum { VA = 0x4000000000ul }; /* 256 GiB: nothing else is there */
@@ -55,7 +58,8 @@ static void test_exceptions(void)
         : "rax", "rcx", "rdx", "memory");
     EXPECT("flags at a fault", caught.rflags & 0x8d5, 0x894); /* O S A P */
     EXPECT("result before a fault", result, 0x80000000);
-    TRY("mov $5, %%ecx\n\tcmp $7, %%rcx\n\tmov $1, %%ecx\n\tmov (%0), %%edx", : : "r"(VA) : "rax", "rcx", "rdx", "memory");
+    TRY("mov $5, %%ecx\n\tcmp $7, %%rcx\n\tmov $1, %%ecx\n\t"
+        "mov (%0), %%edx", : : "r"(VA) : "rax", "rcx", "rdx", "memory");
     EXPECT("flags at a fault after the operand has changed", caught.rflags & 0x8d5, 0x091);
     TRY("stc\n\tmov $0xff, %%ecx\n\tinc %%cl\n\tmov (%0), %%edx", : : "r"(VA) : "rax", "rcx", "rdx", "memory");
     EXPECT("inc keeps C at a fault", caught.rflags & 0x8d5, 0x055);
@@ -95,7 +99,8 @@ static void test_debug(void)
     __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
     __asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr7" : : "r"(&watched[1]), "r"(0xd0403ul));
     u64 after;
-    TRY("movl $1, %1\n\tlea 1f(%%rip), %0\n\tmovl $1, %2\n1:", : "=r"(after), "=m"(watched[0]), "=m"(watched[1]) : : "rax", "memory");
+    TRY("movl $1, %1\n\tlea 1f(%%rip), %0\n\tmovl $1, %2\n"
+        "1:", : "=r"(after), "=m"(watched[0]), "=m"(watched[1]) : : "rax", "memory");
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
     EXPECT_EXC("data breakpoint", 1, 0);
     EXPECT("data breakpoint: rip behind the write", caught.rip, after);

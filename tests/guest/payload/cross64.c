@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bare-metal program for saving and loading at any moment: three CPUs that wait in HLT for every kind of interrupt and for each other,
- * for ever. One that is lost stops it. It prints a letter for each wait that has begun, '!' when the TSC has gone back.
+ * Bare-metal program for saving and loading at any moment: three CPUs that wait in HLT for every kind of interrupt and
+ * for each other, for ever. One that is lost stops it. It prints a letter for each wait that has begun, '!' when the
+ * TSC has gone back.
  */
 #include "lib64.h"
 
 enum { CPUS = 3, PIC0 = 0x20, PIC8 = 0x28, TIMER = 0x40, CALL, IO_TIMER, SPURIOUS = 0xff, NMI = 2 };
-enum { LVT_TIMER = 0x320, LVT_LINT0 = 0x350, PERIODIC = 1 << 17, DEADLINE = 2 << 17, MASKED = 1 << 16, EXTINT = 0x700, MSR_DEADLINE = 0x6e0 };
+enum {
+    LVT_TIMER = 0x320,
+    LVT_LINT0 = 0x350,
+    PERIODIC = 1 << 17,
+    DEADLINE = 2 << 17,
+    MASKED = 1 << 16,
+    EXTINT = 0x700,
+    MSR_DEADLINE = 0x6e0
+};
 enum { CLOCKS = 2000 /* of the PIT */, NS = 1000000 };
 
 static volatile u32 pic_ticks, rtc_ticks, io_ticks, timer[CPUS], called[CPUS], nmis[CPUS], started;
@@ -172,7 +181,8 @@ void ap_main(void)
 
 static void set_up_pic(void)
 {
-    static const u8 words[][2] = { { 0x20, 0x11 }, { 0x21, PIC0 }, { 0x21, 4 }, { 0x21, 1 }, { 0xa0, 0x11 }, { 0xa1, PIC8 }, { 0xa1, 2 }, { 0xa1, 1 } };
+    static const u8 words[][2] = { { 0x20, 0x11 }, { 0x21, PIC0 }, { 0x21, 4 }, { 0x21, 1 },
+                                   { 0xa0, 0x11 }, { 0xa1, PIC8 }, { 0xa1, 2 }, { 0xa1, 1 } };
     for (u32 i = 0; i < sizeof words / 2; i++)
         outb(words[i][0], words[i][1]);
     outb(0x21, 0xff), outb(0xa1, 0xff);
@@ -182,8 +192,10 @@ static void set_up_pic(void)
 
 void main(void)
 {
-    static const struct { char letter; void (*run)(void); } waits[] = {
-        { 'P', by_pic }, { 'I', by_io_apic }, { 'R', by_rtc }, { 'O', once }, { 'C', periodic }, { 'D', deadline }, { 'X', call }, { 'N', nmi }, { 'S', start },
+    static const struct { char letter; void (*run)(void);
+    } waits[] = {
+        { 'P', by_pic },   { 'I', by_io_apic }, { 'R', by_rtc }, { 'O', once },  { 'C', periodic },
+        { 'D', deadline }, { 'X', call },       { 'N', nmi },    { 'S', start },
     };
     const u32 count = sizeof waits / sizeof waits[0];
     u32 random = 1;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For test guests: what a disk is asked for by ioctl. disk-ioctl zero|discard DEVICE OFFSET BYTES, disk-ioctl eject|close DEVICE */
+/*
+ * For test guests: what a disk is asked for by ioctl. disk-ioctl zero|discard DEVICE OFFSET BYTES, disk-ioctl
+ * eject|close DEVICE
+ */
 #include <fcntl.h>
 #include <linux/cdrom.h>
 #include <linux/fs.h>
@@ -11,8 +14,12 @@
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; unsigned long request; int words; } known[] = {
-        { "zero", BLKZEROOUT, 5 }, { "discard", BLKDISCARD, 5 }, { "eject", CDROMEJECT, 3 }, { "close", CDROMCLOSETRAY, 3 },
+    static const struct { const char *name; unsigned long request; int words;
+    } known[] = {
+        { "zero", BLKZEROOUT, 5 },
+        { "discard", BLKDISCARD, 5 },
+        { "eject", CDROMEJECT, 3 },
+        { "close", CDROMCLOSETRAY, 3 },
     };
     for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (argc != known[i].words || strcmp(argv[1], known[i].name))

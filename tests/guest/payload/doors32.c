@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads blocks from an NVMe and a virtio disk, each after the last one's interrupt, and tells how often it rang and was interrupted. Started
- * by the BIOS of q35; on microvm, the disk is virtio over MMIO, whose interrupt is a line. After "doors: done" it stands still, and the monitor can be
- * asked how the doorbells came.
+ * Reads blocks from an NVMe and a virtio disk, each after the last one's interrupt, and tells how often it rang and was
+ * interrupted. Started by the BIOS of q35; on microvm, the disk is virtio over MMIO, whose interrupt is a line. After
+ * "doors: done" it stands still, and the monitor can be asked how the doorbells came.
  */
 #include "lib32.h"
 
@@ -43,24 +43,26 @@ void on_exception(Frame *f)
 }
 
 /*
- * Interrupts come only while wait_for() lets them. The way back is made by hand, with interrupts off: kernels that emulate guests do not
- * know IRET in protected mode.
+ * Interrupts come only while wait_for() lets them. The way back is made by hand, with interrupts off: kernels that
+ * emulate guests do not know IRET in protected mode.
  */
 #define HANDLER(name, count) \
     extern u8 name[]; \
-    __asm__(#name ": incl " #count "\n\tmovl $0, 0xfee000b0\n\tpush %eax\n\tmov 4(%esp), %eax\n\tmov %eax, 12(%esp)\n\tpop %eax\n\tadd $8, %esp\n\tret")
+    __asm__(#name ": incl " #count "\n\tmovl $0, 0xfee000b0\n\tpush %eax\n\tmov 4(%esp), %eax\n\t" \
+                  "mov %eax, 12(%esp)\n\tpop %eax\n\tadd $8, %esp\n\tret")
 HANDLER(on_nvme, nvme_interrupts);
 HANDLER(on_virtio, virtio_interrupts);
 
 /*
- * A line: the device lowers it before the end of the interrupt. One without a cause does not count: kernels that emulate guests end an interrupt when it
- * begins, so that a line which is still up interrupts again.
+ * A line: the device lowers it before the end of the interrupt. One without a cause does not count: kernels that
+ * emulate guests end an interrupt when it begins, so that a line which is still up interrupts again.
  */
 u32 mmio_at;
 volatile u32 line_interrupts;
 extern u8 on_mmio[];
 HANDLER(on_line, line_interrupts);
-__asm__("on_mmio: push %eax\n\tpush %ecx\n\tmov mmio_at, %ecx\n\tmov 0x60(%ecx), %eax\n\tmov %eax, 0x64(%ecx)\n\ttest %eax, %eax\n\tjz 1f\n\t"
+__asm__("on_mmio: push %eax\n\tpush %ecx\n\tmov mmio_at, %ecx\n\tmov 0x60(%ecx), %eax\n\t"
+        "mov %eax, 0x64(%ecx)\n\ttest %eax, %eax\n\tjz 1f\n\t"
         "incl virtio_interrupts\n1:\tpop %ecx\n\tpop %eax\n\tjmp on_line");
 
 static void set_gate(u32 n, const u8 *handler)
@@ -95,7 +97,8 @@ static void set_vector(u32 function, u32 entry, u32 vector)
     for (u32 cap = config(function, 0x34) & 0xfc; cap; cap = config(function, cap) >> 8 & 0xfc) {
         if ((config(function, cap) & 0xff) != 0x11)
             continue;
-        u32 where = config(function, cap + 4), table = (config(function, 0x10 + (where & 7) * 4) & ~15u) + (where & ~7u) + entry * 16;
+        u32 where = config(function, cap + 4),
+            table = (config(function, 0x10 + (where & 7) * 4) & ~15u) + (where & ~7u) + entry * 16;
         set_config(function, 4, config(function, 4) | 6);
         set_config(function, cap, config(function, cap) | 0x80000000u);
         MMIO(table) = APIC, MMIO(table + 4) = 0, MMIO(table + 8) = vector, MMIO(table + 12) = 0;
@@ -127,7 +130,10 @@ static void admin(u32 opcode, u32 prp1, u32 prp2, u32 d10, u32 d11)
     nvme_admin_rung += 2;
 }
 
-/* The driver's part of the shadow doorbells: write the value there; ring when the controller wants to be told of it (appendix B.5). */
+/*
+ * The driver's part of the shadow doorbells: write the value there; ring when the controller wants to be told of it
+ * (appendix B.5).
+ */
 static void ring(u32 door, u16 value)
 {
     u16 old = (u16)shadow[door];
@@ -234,7 +240,14 @@ static void read_virtio(u32 number, void (*ring_it)(void))
 
 /* --- virtio-blk over MMIO (VIRTIO 1.2, 4.2): each request and its interrupt by a line of the I/O APIC --- */
 
-enum { MMIO_FIRST = 0xfeb00000, MMIO_STEP = 0x200, MMIO_COUNT = 8, MMIO_PIN = 16, MMIO_QUEUE = 16, IO_APIC = 0xfec00000 };
+enum {
+    MMIO_FIRST = 0xfeb00000,
+    MMIO_STEP = 0x200,
+    MMIO_COUNT = 8,
+    MMIO_PIN = 16,
+    MMIO_QUEUE = 16,
+    IO_APIC = 0xfec00000
+};
 
 /* The transport that has a disk: its number, or -1. */
 static int find_mmio(void)

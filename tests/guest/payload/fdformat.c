@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Formats a floppy disk under Linux, track by track: fdformat DEVICE. Static, for the test guests, whose busybox has none. */
+/*
+ * Formats a floppy disk under Linux, track by track: fdformat DEVICE. Static, for the test guests, whose busybox has
+ * none.
+ */
 #include <fcntl.h>
 #include <linux/fd.h>
 #include <stdio.h>

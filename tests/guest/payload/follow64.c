@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bare-metal test of code between device accesses that come close after each other (under KVM the emulator may run it itself): it computes
- * the same with and without accesses, sees its own stores, faults where it must, and interrupts and the interrupt controllers work amid it.
+ * Bare-metal test of code between device accesses that come close after each other (under KVM the emulator may run it
+ * itself): it computes the same with and without accesses, sees its own stores, faults where it must, and interrupts
+ * and the interrupt controllers work amid it.
  */
 #include "lib64.h"
 
@@ -10,13 +11,20 @@ static u64 box[BOXES];
 
 /* Instructions whose results and flags all end up in RAX. RBX: box. RCX, RDX, RDI: scratch. */
 #define MIX(access) \
-    access "mov %%rax, %%rcx\n\tadd $0x9e3779b9, %%ecx\n\tadc %%rax, %%rax\n\tsetc %%dl\n\tmovzbl %%dl, %%edx\n\txor %%rcx, %%rax\n\t" \
-    access "shl $3, %%rcx\n\tsetc %%dil\n\tror $7, %%eax\n\trcl $1, %%rdx\n\tsbb %%cx, %%ax\n\tlahf\n\tsar %%cl, %%rdx\n\t" \
-    access "imul $0x1f3, %%rcx, %%rdi\n\tlea 5(%%rdi,%%rax,4), %%rdi\n\tadd %%rdi, %%rax\n\tbt $17, %%rax\n\tcmovc %%rdi, %%rdx\n\t" \
-    access "push %%rdx\n\tbsf %%rcx, %%rdx\n\tadd (%%rsp), %%rdx\n\tpop %%rdi\n\tdec %%rdi\n\tseto %%cl\n\tmovsbl %%cl, %%ecx\n\tneg %%rcx\n\t" \
-    access "mov %%eax, %%edi\n\tand $15, %%edi\n\txor %%rax, (%%rbx,%%rdi,8)\n\trolq $5, (%%rbx,%%rdi,8)\n\tadd (%%rbx,%%rdi,8), %%rdx\n\t" \
-    access "shld $9, %%rdx, %%rax\n\tbswap %%edx\n\tadd %%rdx, %%rax\n\tmul %%dh\n\tadc %%rcx, %%rdx\n\tcmp %%eax, %%edx\n\tjbe 1f\n\tnot %%rdx\n\t" \
-    "1: xchg %%rdx, %%rdi\n\tcwtl\n\tcltq\n\tcall 2f\n\tjmp 3f\n\t2: add %%rdi, %%rax\n\tret\n\t3: xor %%rdx, %%rax\n\tmov $3, %%ecx\n\t" \
+    access "mov %%rax, %%rcx\n\tadd $0x9e3779b9, %%ecx\n\tadc %%rax, %%rax\n\tsetc %%dl\n\t" \
+           "movzbl %%dl, %%edx\n\txor %%rcx, %%rax\n\t" \
+    access "shl $3, %%rcx\n\tsetc %%dil\n\tror $7, %%eax\n\trcl $1, %%rdx\n\tsbb %%cx, %%ax\n\tlahf\n\t" \
+           "sar %%cl, %%rdx\n\t" \
+    access "imul $0x1f3, %%rcx, %%rdi\n\tlea 5(%%rdi,%%rax,4), %%rdi\n\tadd %%rdi, %%rax\n\tbt $17, %%rax\n\t" \
+           "cmovc %%rdi, %%rdx\n\t" \
+    access "push %%rdx\n\tbsf %%rcx, %%rdx\n\tadd (%%rsp), %%rdx\n\tpop %%rdi\n\tdec %%rdi\n\tseto %%cl\n\t" \
+           "movsbl %%cl, %%ecx\n\tneg %%rcx\n\t" \
+    access "mov %%eax, %%edi\n\tand $15, %%edi\n\txor %%rax, (%%rbx,%%rdi,8)\n\trolq $5, (%%rbx,%%rdi,8)\n\t" \
+           "add (%%rbx,%%rdi,8), %%rdx\n\t" \
+    access "shld $9, %%rdx, %%rax\n\tbswap %%edx\n\tadd %%rdx, %%rax\n\tmul %%dh\n\tadc %%rcx, %%rdx\n\t" \
+           "cmp %%eax, %%edx\n\tjbe 1f\n\tnot %%rdx\n\t" \
+    "1: xchg %%rdx, %%rdi\n\tcwtl\n\tcltq\n\tcall 2f\n\tjmp 3f\n\t2: add %%rdi, %%rax\n\tret\n\t" \
+    "3: xor %%rdx, %%rax\n\tmov $3, %%ecx\n\t" \
     "4: add $0x55, %%al\n\tmov %%al, 3(%%rbx)\n\tmov %%ah, 9(%%rbx)\n\tloop 4b\n\trol $23, %%rax\n\t"
 #define PORT "push %%rax\n\tin $0x80, %%al\n\tpop %%rax\n\t"
 
@@ -78,7 +86,8 @@ static void test_pages(void)
         if (i % 40)
             continue;
         map4k(at, 0, 0);
-        TRY("mov $0x4000000000, %%rcx\n\tmov $40, %%edx\n\t1: in $0x80, %%al\n\tcmp $1, %%edx\n\tje 2f\n\tdec %%edx\n\tjmp 1b\n\t2: mov 16(%%rcx), %%rax",
+        TRY("mov $0x4000000000, %%rcx\n\tmov $40, %%edx\n\t1: in $0x80, %%al\n\tcmp $1, %%edx\n\tje 2f\n\t"
+            "dec %%edx\n\tjmp 1b\n\t2: mov 16(%%rcx), %%rax",
             : : : "rax", "rcx", "rdx", "memory", "cc");
         wrong += caught.vector != 14 || caught.cr2 != at + 16 || caught.count != ++last;
     }
@@ -127,7 +136,8 @@ static void test_interrupts(void)
         u32 turns = 0;
         ticks = 0;
         *apic(0x380) = 200000;
-        __asm__ volatile("sti\n1:\tin $0x80, %%al\n\tinc %0\n\tcmp $30000000, %0\n\tje 2f\n\tcmpl $0, %1\n\tje 1b\n2:\tcli"
+        __asm__ volatile("sti\n1:\tin $0x80, %%al\n\tinc %0\n\tcmp $30000000, %0\n\tje 2f\n\tcmpl $0, %1\n\t"
+                         "je 1b\n2:\tcli"
                          : "+r"(turns) : "m"(ticks) : "rax", "memory", "cc");
         missed += ticks != 1;
     }

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bare-metal test of what KVM gives a guest beside a CPU: steal time, asynchronous page faults, its clock; registers beyond AVX,
- * counters, guests of its own. The word "wait" on the command line: the guest's guest runs until a character comes to COM1.
+ * Bare-metal test of what KVM gives a guest beside a CPU: steal time, asynchronous page faults, its clock; registers
+ * beyond AVX, counters, guests of its own. The word "wait" on the command line: the guest's guest runs until a
+ * character comes to COM1.
  */
 #include "lib64.h"
 
-enum { MSR_TIME = 0x4b564d01, MSR_ASYNC = 0x4b564d02, MSR_STEAL = 0x4b564d03, MSR_ASYNC_VECTOR = 0x4b564d06, VECTOR = 0xec };
+enum {
+    MSR_TIME = 0x4b564d01,
+    MSR_ASYNC = 0x4b564d02,
+    MSR_STEAL = 0x4b564d03,
+    MSR_ASYNC_VECTOR = 0x4b564d06,
+    VECTOR = 0xec
+};
 enum { HAS_CLOCK = 1 << 3, HAS_ASYNC = 1 << 4, HAS_STEAL = 1 << 5, HAS_ASYNC_VECTOR = 1 << 14 };
 
 static u32 features(void)
@@ -138,9 +145,31 @@ static void test_counters(void)
 /* --- a guest of the guest (AMD APM vol. 2, chapter 15 and appendix B) --- */
 
 enum { MSR_EFER = 0xc0000080, MSR_HSAVE = 0xc0010117, EFER_SVME = 1 << 12, VMEXIT_HLT = 0x78 };
-enum { C_INTERCEPT3 = 0x0c, INTERCEPT_HLT = 1 << 24, C_INTERCEPT4 = 0x10, INTERCEPT_VMRUN = 1, C_ASID = 0x58, C_EXIT = 0x70 };
-enum { S_ES = 0x400, S_CS = 0x410, S_SS = 0x420, S_DS = 0x430, S_GDTR = 0x460, S_IDTR = 0x480, S_EFER = 0x4d0, S_CR4 = 0x548, S_CR3 = 0x550, S_CR0 = 0x558,
-       S_DR7 = 0x560, S_DR6 = 0x568, S_RFLAGS = 0x570, S_RIP = 0x578, S_RSP = 0x5d8 };
+enum {
+    C_INTERCEPT3 = 0x0c,
+    INTERCEPT_HLT = 1 << 24,
+    C_INTERCEPT4 = 0x10,
+    INTERCEPT_VMRUN = 1,
+    C_ASID = 0x58,
+    C_EXIT = 0x70
+};
+enum {
+    S_ES = 0x400,
+    S_CS = 0x410,
+    S_SS = 0x420,
+    S_DS = 0x430,
+    S_GDTR = 0x460,
+    S_IDTR = 0x480,
+    S_EFER = 0x4d0,
+    S_CR4 = 0x548,
+    S_CR3 = 0x550,
+    S_CR0 = 0x558,
+    S_DR7 = 0x560,
+    S_DR6 = 0x568,
+    S_RFLAGS = 0x570,
+    S_RIP = 0x578,
+    S_RSP = 0x5d8
+};
 extern u8 l2_code[], l2_waits[];
 __asm__("l2_waits: mov $0x3fd, %edx\n1: in %dx, %al\n\ttest $1, %al\n\tjz 1b\n\tmov $0x3f8, %edx\n\tin %dx, %al\n"
         "l2_code: mov $0x1234, %ebx\n\thlt\n");

@@ -17,7 +17,10 @@ static struct __attribute__((packed)) {
     u8 bitmap[0x200 + 1];
 } tss;
 
-void memcopy(void *to, const void *from, u64 n) { __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); }
+void memcopy(void *to, const void *from, u64 n)
+{
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+}
 
 /* The compiler may call these two. */
 void *memset(void *p, int c, u64 n)
@@ -127,14 +130,16 @@ void on_exception(Frame *f)
 void set_gate(unsigned vector, void *handler, u8 dpl, u8 ist, u8 type)
 {
     u64 a = (u64)handler;
-    idt[2 * vector] = (a & 0xffff) | 8ul << 16 | (u64)ist << 32 | (u64)(0x80 | dpl << 5 | type) << 40 | (a >> 16 & 0xffff) << 48;
+    idt[2 * vector] = (a & 0xffff) | 8ul << 16 | (u64)ist << 32 | (u64)(0x80 | dpl << 5 | type) << 40 |
+                      (a >> 16 & 0xffff) << 48;
     idt[2 * vector + 1] = a >> 32;
 }
 
 void init(void)
 {
     for (unsigned i = 0; i < 256; i++)
-        set_gate(i, idt_stub + 16 * i, 0, i == 8 || i == 12 || i == 13, 14); /* those that a bad stack makes use IST 1 */
+        /* those that a bad stack makes use IST 1 */
+        set_gate(i, idt_stub + 16 * i, 0, i == 8 || i == 12 || i == 13, 14);
     u64 base = (u64)&tss, limit = sizeof tss - 1;
     gdt[7] = (limit & 0xffff) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
     gdt[8] = base >> 32;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the bare-metal tests share: output by the debug console and COM1, caught exceptions, page tables, the local APIC. */
+/*
+ * What the bare-metal tests share: output by the debug console and COM1, caught exceptions, page tables, the local
+ * APIC.
+ */
 #ifndef PAYLOAD_LIB64_H
 #define PAYLOAD_LIB64_H
 
@@ -20,7 +23,12 @@ static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" : : "r"(v
 static inline void write_cr3(u64 v) { __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
 static inline void write_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
 static inline void invlpg(const void *p) { __asm__ volatile("invlpg (%0)" : : "r"(p) : "memory"); }
-static inline u64 rdmsr(u32 msr) { u32 lo, hi; __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr)); return lo | (u64)hi << 32; }
+static inline u64 rdmsr(u32 msr)
+{
+    u32 lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return lo | (u64)hi << 32;
+}
 static inline void wrmsr(u32 msr, u64 v) { __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32))); }
 static inline u64 rdtsc(void) { u32 lo, hi; __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi)); return lo | (u64)hi << 32; }
 static inline void cpuid(u32 leaf, u32 sub, u32 r[4])
@@ -29,7 +37,8 @@ static inline void cpuid(u32 leaf, u32 sub, u32 r[4])
 }
 
 typedef struct Frame {
-    u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax, vector, error, rip, cs, rflags, rsp, ss;
+    u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax, vector, error, rip, cs, rflags, rsp,
+        ss;
 } Frame;
 
 /* The last exception; vector -1: none. TRY() sets `resume`, where a caught exception goes on. */
@@ -53,11 +62,14 @@ void part(const char *name, void (*run)(void)); /* unless the command line leave
 void print_hex(u64 v);
 void check(bool_t ok, const char *what, u64 got, u64 want);
 #define EXPECT(what, got, want) check((u64)(got) == (u64)(want), what, (u64)(got), (u64)(want))
-#define EXPECT_EXC(what, vec, err) do { EXPECT(what ": vector", caught.vector, vec); EXPECT(what ": error code", caught.error, err); } while (0)
+#define EXPECT_EXC(what, vec, err) \
+    do { EXPECT(what ": vector", caught.vector, vec); EXPECT(what ": error code", caught.error, err); } while (0)
 void done(void) __attribute__((noreturn)); /* prints the count, ends the machine: status 1 = all passed */
 void init(void);
 
-/* Page tables: the identity map ends at 1 GiB; map4k() makes 4 KiB pages elsewhere (va in the second 512 GiB or below). */
+/*
+ * Page tables: the identity map ends at 1 GiB; map4k() makes 4 KiB pages elsewhere (va in the second 512 GiB or below).
+ */
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
 #define PTE_NX (1ul << 63)
 volatile u64 *pte_of(u64 va);              /* makes the tables on the way (present, writable, user) */

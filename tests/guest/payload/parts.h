@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Parts of a bare-metal test, which run unless the command line leaves them out. For programs with print() and start_info; included once in each. */
+/*
+ * Parts of a bare-metal test, which run unless the command line leaves them out. For programs with print() and
+ * start_info; included once in each.
+ */
 #ifndef PAYLOAD_PARTS_H
 #define PAYLOAD_PARTS_H
 

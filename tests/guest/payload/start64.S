@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bare-metal start: PVH entry (32-bit, flat) to 64-bit mode with 1 GiB identity-mapped in 2 MiB pages; exception stubs; AP start. */
+/*
+ * Bare-metal start: PVH entry (32-bit, flat) to 64-bit mode with 1 GiB identity-mapped in 2 MiB pages; exception
+ * stubs; AP start.
+ */
         .section .note.pvh, "a"
         .align 4
         .long 4, 4, 18          /* name size, descriptor size, XEN_ELFNOTE_PHYS32_ENTRY */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For the test of virtio-vsock, in a guest: "vsock connect PORT" and "vsock listen PORT" send what comes back, up to the end, and count it. */
+/*
+ * For the test of virtio-vsock, in a guest: "vsock connect PORT" and "vsock listen PORT" send what comes back, up to
+ * the end, and count it.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -36,7 +36,8 @@ void handle(Frame *f)
     got_far = f->kind == 3 ? cp("p15, 0, %0, c6, c0, 2") : cp("p15, 0, %0, c6, c0, 0");
     if (!resume) {
         print("unexpected exception ");
-        print_hex(f->kind), print(" "), print_hex(got_lr), print(" "), print_hex(got_fsr), print(" "), print_hex(got_far), print("\n");
+        print_hex(f->kind), print(" "), print_hex(got_lr), print(" "), print_hex(got_fsr), print(" "),
+            print_hex(got_far), print("\n");
         failed++;
         end();
     }
@@ -51,7 +52,8 @@ static u32 tried;
     register u32 r0_ __asm__("r0") = (u32)(a); \
     register u32 r1_ __asm__("r1") = (u32)(b); \
     got_kind = 0; \
-    __asm__ volatile("ldr r2, =77f\n\tstr r2, [%2]\n\tadr r2, 76f\n\tstr r2, [%3]\n76:\t" insn "\n77:\n\tmov r2, #0\n\tstr r2, [%2]" \
+    __asm__ volatile("ldr r2, =77f\n\tstr r2, [%2]\n\tadr r2, 76f\n\tstr r2, [%3]\n76:\t" insn "\n77:\n\t" \
+                     "mov r2, #0\n\tstr r2, [%2]" \
                      : "+r"(r0_), "+r"(r1_) : "r"(&resume), "r"(&tried) : "r2", "r3", "lr", "cc", "memory"); \
     r0_; })
 
@@ -160,7 +162,8 @@ static void test_timer(void)
     cp_write("p15, 0, %0, c14, c3, 0", cp("p15, 0, %0, c14, c0, 0") / 100);
     cp_write("p15, 0, %0, c14, c3, 1", 1);
     while (irqs < 2) /* masked, so that it cannot come between the test and the wait */
-        __asm__ volatile("cpsid i\n\tldr r0, [%0]\n\tcmp r0, #2\n\tbcs 1f\n\twfi\n1:\tcpsie i\n\tisb" : : "r"(&irqs) : "r0", "cc", "memory");
+        __asm__ volatile("cpsid i\n\tldr r0, [%0]\n\tcmp r0, #2\n\tbcs 1f\n\twfi\n1:\tcpsie i\n\t"
+                         "isb" : : "r"(&irqs) : "r0", "cc", "memory");
     EXPECT("virtual timer", irq_id, 27);
     __asm__ volatile("cpsid i" : : : "memory");
 }

@@ -26,7 +26,8 @@ ARROW(user_hvc, "hvc #1");
 ARROW(user_tpidr, "mrs x1, tpidr_el0\n\tadd x0, x1, #1\n\tmsr tpidr_el0, x0");
 
 static void user(void (*code)(void), u64 x0) { run_lower(EL0T & ~0x3c0ul, code, 0, x0); }
-#define USER(what, code, x0, ec, iss) do { user(code, x0); EXPECT_EXC(what, ec, iss); EXPECT(what ": vector", caught.vector, 8); } while (0)
+#define USER(what, code, x0, ec, iss) \
+    do { user(code, x0); EXPECT_EXC(what, ec, iss); EXPECT(what ": vector", caught.vector, 8); } while (0)
 
 static void test_exceptions(void)
 {
@@ -235,7 +236,8 @@ static void test_lpa2(unsigned granule)
     map_page(&m, va + 2 * page, BIT(49) | (u64)frame_page, PTE_AF);
     wr("ttbr0_el1", (u64)low.root);
     tlbi_all();
-    wr("tcr_el1", (old_tcr & ~(63ul << 16 | 3ul << 30 | 7ul << 32)) | 12ul << 16 | (granule == 12 ? 2ul : 1ul) << 30 | 6ul << 32 | BIT(59));
+    wr("tcr_el1", (old_tcr & ~(63ul << 16 | 3ul << 30 | 7ul << 32)) | 12ul << 16 | (granule == 12 ? 2ul : 1ul) << 30 |
+                      6ul << 32 | BIT(59));
     wr("ttbr1_el1", (u64)m.root);
     tlbi_all();
     *(volatile u64 *)frame_page = 0x1234;
@@ -530,7 +532,8 @@ enum { ROUNDS = 20000 };
 
 static void add_exclusive(u64 *p)
 {
-    __asm__ volatile("1: ldaxr x2, [%0]\n\tadd x2, x2, #1\n\tstlxr w3, x2, [%0]\n\tcbnz w3, 1b" : : "r"(p) : "x2", "x3", "memory");
+    __asm__ volatile("1: ldaxr x2, [%0]\n\tadd x2, x2, #1\n\tstlxr w3, x2, [%0]\n\t"
+                     "cbnz w3, 1b" : : "r"(p) : "x2", "x3", "memory");
 }
 static void add_lse(u64 *p) { __asm__ volatile("ldaddal %0, x2, [%1]" : : "r"(1ul), "r"(p) : "x2", "memory"); }
 

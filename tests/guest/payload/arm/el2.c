@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* EL2 with a guest at EL1 in miniature: stage 2 faults and their syndromes, traps, virtual interrupts, the guest's own timer. */
+/*
+ * EL2 with a guest at EL1 in miniature: stage 2 faults and their syndromes, traps, virtual interrupts, the guest's own
+ * timer.
+ */
 #include "lib.h"
 
 #define CODE(name, text) void name(void); __asm__(".text\n" #name ":\n\t" text "\n\thvc #0x7f\n")
@@ -36,7 +39,8 @@ static void stage2_on(void)
 }
 
 static void guest(void (*code)(void), u64 x0) { run_lower(EL1H, code, guest_stack, x0); }
-#define GUEST(what, code, x0, ec, iss) do { guest(code, x0); EXPECT_EXC(what, ec, iss); EXPECT(what ": level", caught.level, 2); } while (0)
+#define GUEST(what, code, x0, ec, iss) \
+    do { guest(code, x0); EXPECT_EXC(what, ec, iss); EXPECT(what ": level", caught.level, 2); } while (0)
 #define ISV(sas, sse, srt, sf, ar) (BIT(24) | (u64)(sas) << 22 | (sse) << 21 | (srt) << 16 | (sf) << 15 | (ar) << 14)
 #define HPFAR(what, ipa) EXPECT(what ": HPFAR", rd("hpfar_el2"), (u64)(ipa) >> 12 << 4)
 
@@ -149,7 +153,8 @@ CODE(g_hcr, "mrs x0, hcr_el2");
 CODE(g_vct, "mrs x0, cntvct_el0");
 CODE(g_isr, "mrs x0, isr_el1");
 CODE(g_pac, "mrs x0, s3_0_c2_c1_0");
-#define SYS_ISS(op0, op1, crn, crm, op2, rt, read) ((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (rt) << 5 | (crm) << 1 | (read))
+#define SYS_ISS(op0, op1, crn, crm, op2, rt, read) \
+    ((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (rt) << 5 | (crm) << 1 | (read))
 
 CODE(g_tpidr, "mrs x0, tpidr_el1");
 CODE(g_tpidr_w, "msr tpidr_el1, x0");
@@ -262,12 +267,14 @@ static u64 both_hook(Frame *f)
             *mmio(0x8010010) = ack;
         return 1;
     }
-    if (f->level == 2 && (f->vector & 3) == 1) { /* the guest's timer: handed on by a list register, deactivated by the guest */
+    /* the guest's timer: handed on by a list register, deactivated by the guest */
+    if (f->level == 2 && (f->vector & 3) == 1) {
         u32 ack = gic_version == 3 ? (u32)rd("s3_0_c12_c12_0") : *mmio(0x801000c);
         host_irqs++;
         if (gic_version == 3) {
             wr("s3_0_c12_c12_1", ack); /* drops the priority: EOImode 1 */
-            wr("s3_4_c12_c12_0", 1ul << 62 | 1ul << 61 | 1ul << 60 | 0xa0ul << 48 | (u64)(ack & 0x3ff) << 32 | (ack & 0x3ff));
+            wr("s3_4_c12_c12_0",
+               1ul << 62 | 1ul << 61 | 1ul << 60 | 0xa0ul << 48 | (u64)(ack & 0x3ff) << 32 | (ack & 0x3ff));
         } else {
             *mmio(0x8010010) = ack;
             *mmio(0x8030100) = 1u << 31 | 1u << 28 | 0x14u << 23 | (ack & 0x3ff) << 10 | (ack & 0x3ff);
@@ -323,7 +330,8 @@ static void test_guest(void)
         *mmio(0x8010000) = 1 | 1 << 9;
         *map_entry(&s2, 0, 1) = 0; /* the CPU interface of the guest is the virtual one */
         for (u64 a = 0x8000000; a < 0x8040000; a += 0x1000)
-            *map_entry(&s2, a, 3) = (a + ((a & ~0xfffful) == 0x8010000 ? 0x30000 : 0)) | PTE_AF | S2_R | S2_W | S2_DEVICE | 3;
+            *map_entry(&s2, a, 3) = (a + ((a & ~0xfffful) == 0x8010000 ? 0x30000 : 0)) | PTE_AF | S2_R | S2_W |
+                                    S2_DEVICE | 3;
         *map_entry(&s2, 0x9000000, 3) = 0x9000000 | PTE_AF | S2_R | S2_W | S2_DEVICE | 3;
         *mmio(0x8030000) = 1;
         *mmio(0x8030100) = 1u << 28 | 0x14u << 23 | 42;

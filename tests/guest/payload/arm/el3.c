@@ -12,7 +12,8 @@ static void below(u64 scr, void (*code)(void), u64 x0)
     wr("scr_el3", scr | SCR_BASE);
     run_lower(EL1H, code, stack, x0);
 }
-#define BELOW(what, scr, code, x0, ec, iss) do { below(scr, code, x0); EXPECT_EXC(what, ec, iss); EXPECT(what ": level", caught.level, 3); } while (0)
+#define BELOW(what, scr, code, x0, ec, iss) \
+    do { below(scr, code, x0); EXPECT_EXC(what, ec, iss); EXPECT(what ": level", caught.level, 3); } while (0)
 
 CODE(b_smc, ".inst 0xd4002463"); /* smc #0x123 */
 CODE(b_load, "ldr x0, [x0]");
@@ -193,7 +194,8 @@ static void test_interrupts(void)
 
 extern u32 a32_smc[], a32_fiq[];
 __asm__(".text\na32_smc:\n\t.inst 0xe3a00042\n\t.inst 0xe1600071\n" /* mov r0, #0x42; smc #1 */
-        "a32_fiq:\n\t.inst 0xe3a0d001\n\t.inst 0xe10f0000\n\t.inst 0xe1600072\n"); /* mov sp, #1; mrs r0, cpsr; smc #2 */
+        "a32_fiq:\n\t.inst 0xe3a0d001\n\t.inst 0xe10f0000\n\t"
+        ".inst 0xe1600072\n"); /* mov sp, #1; mrs r0, cpsr; smc #2 */
 
 static void test_aarch32(void)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For A32 start code: exception entries that push a Frame (lib32.h) and call handle(); r0-r12 and lr are still on the stack then. */
+/*
+ * For A32 start code: exception entries that push a Frame (lib32.h) and call handle(); r0-r12 and lr are still on the
+ * stack then.
+ */
 #ifndef PAYLOAD_ARM_ENTRY32_H
 #define PAYLOAD_ARM_ENTRY32_H
         .macro entry name, kind

@@ -105,7 +105,8 @@ void handle(Frame *f)
     volatile Caught *c = &caught;
     if (c->hook && c->hook(f))
         return;
-    c->esr = f->esr, c->far = f->far, c->elr = f->elr, c->spsr = f->spsr, c->vector = f->vector, c->level = f->level, c->x0 = f->x[0];
+    c->esr = f->esr, c->far = f->far, c->elr = f->elr, c->spsr = f->spsr, c->vector = f->vector, c->level = f->level,
+    c->x0 = f->x[0];
     c->count++;
     u64 *save = saves[cpu_id()][f->level];
     if (f->vector >= 8 && save[12]) {
@@ -205,7 +206,10 @@ u64 psci(u64 fn, u64 a, u64 b, u64 c)
     register u64 x2 __asm__("x2") = b;
     register u64 x3 __asm__("x3") = c;
     if (psci_by_smc)
-        __asm__ volatile(".inst 0xd4000003" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : "memory", "x4", "x5", "x6", "x7");
+        __asm__ volatile(".inst 0xd4000003"
+                         : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
+                         :
+                         : "memory", "x4", "x5", "x6", "x7");
     else
         __asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : "memory", "x4", "x5", "x6", "x7");
     return x0;

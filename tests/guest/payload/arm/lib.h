@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the bare-metal A64 tests share: output by the PL011, caught exceptions, page tables, CPUs, the interrupt controllers. */
+/*
+ * What the bare-metal A64 tests share: output by the PL011, caught exceptions, page tables, CPUs, the interrupt
+ * controllers.
+ */
 #ifndef PAYLOAD_ARM_LIB_H
 #define PAYLOAD_ARM_LIB_H
 
@@ -15,7 +18,10 @@ __asm__(".arch armv8.5-a+memtag+rng");
 #define rd(reg) ({ u64 v_; __asm__ volatile("mrs %0, " reg : "=r"(v_) : : "memory"); v_; })
 #define wr(reg, value) __asm__ volatile("msr " reg ", %0\n\tisb" : : "r"((u64)(value)) : "memory")
 #define op(text, value) __asm__ volatile(text : : "r"((u64)(value)) : "memory")
-/* Sleep until cond, which an interrupt handler makes true; masked between the test and WFI, so that the only interrupt cannot slip in between. */
+/*
+ * Sleep until cond, which an interrupt handler makes true; masked between the test and WFI, so that the only interrupt
+ * cannot slip in between.
+ */
 #define SLEEP_UNTIL(cond) do { \
         op("msr daifset, #2 // %0", 0); \
         if (!(cond)) \
@@ -41,14 +47,16 @@ static inline u64 cpu_id(void) { return rd("mpidr_el1") & 3; }
     c_->esr = ~0ul; \
     register u64 r0_ __asm__("x0") = va_; \
     register u64 r1_ __asm__("x1") = vb_; \
-    __asm__ volatile("adr x16, 77f\n\tadr x17, 76f\n\tstp x16, x17, [%2]\n\tmov x16, %2\n76:\n\t" insn "\n77:\n\tstr xzr, [%2]" \
+    __asm__ volatile("adr x16, 77f\n\tadr x17, 76f\n\tstp x16, x17, [%2]\n\tmov x16, %2\n76:\n\t" insn "\n" \
+                     "77:\n\tstr xzr, [%2]" \
                      : "+r"(r0_), "+r"(r1_) : "r"(c_) : "x16", "x17", "x2", "x3", "x30", "cc", "memory"); \
     r0_; })
 
 void print(const char *s);
 void print_hex(u64 v);
 void check(int ok, const char *what, u64 got, u64 want);
-#define EXPECT(what, got, want) do { u64 got_ = (u64)(got), want_ = (u64)(want); check(got_ == want_, what, got_, want_); } while (0)
+#define EXPECT(what, got, want) \
+    do { u64 got_ = (u64)(got), want_ = (u64)(want); check(got_ == want_, what, got_, want_); } while (0)
 #define NO_EXC(what) EXPECT(what ": no exception", caught.esr, ~0ul)
 #define ESR(ec, iss) ((u64)(ec) << 26 | BIT(25) | (iss))
 #define EXPECT_EXC(what, ec, iss) EXPECT(what ": ESR", caught.esr, ESR(ec, iss))
@@ -66,7 +74,15 @@ extern u8 user_stack[4][8192];
 
 /* Translation tables for one range of addresses. */
 typedef struct Map { u64 *root; unsigned granule, bits; } Map;
-enum { PTE_AF = 1 << 10, PTE_NG = 1 << 11, PTE_USER = 1 << 6, PTE_RO = 1 << 7, PTE_SH = 3 << 8, PTE_DEVICE = 1 << 2, PTE_TAGGED = 2 << 2 };
+enum {
+    PTE_AF = 1 << 10,
+    PTE_NG = 1 << 11,
+    PTE_USER = 1 << 6,
+    PTE_RO = 1 << 7,
+    PTE_SH = 3 << 8,
+    PTE_DEVICE = 1 << 2,
+    PTE_TAGGED = 2 << 2
+};
 #define PTE_PXN BIT(53)
 #define PTE_UXN BIT(54)
 #define PTE_DBM BIT(51)
@@ -79,7 +95,8 @@ void mmu_on(void);
 extern Map low_map;
 #define TEST_VA 0x100000000ul /* nothing is mapped there */
 static inline void tlbi_all(void) { __asm__ volatile("dsb sy\n\ttlbi vmalle1\n\tdsb sy\n\tisb" : : : "memory"); }
-static inline void tlbi_va(u64 va) { __asm__ volatile("dsb sy\n\ttlbi vaae1is, %0\n\tdsb sy\n\tisb" : : "r"(va >> 12 & 0xffffffffffful) : "memory"); }
+static inline void tlbi_va(u64 va) { __asm__ volatile("dsb sy\n\ttlbi vaae1is, %0\n\tdsb sy\n\t"
+                                                      "isb" : : "r"(va >> 12 & 0xffffffffffful) : "memory"); }
 
 /* PSCI, and CPUs. */
 u64 psci(u64 fn, u64 a, u64 b, u64 c);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the bare-metal A32 tests share: output by the UART at UART (its data register comes first), checks, coprocessor registers. */
+/*
+ * What the bare-metal A32 tests share: output by the UART at UART (its data register comes first), checks, coprocessor
+ * registers.
+ */
 #ifndef PAYLOAD_ARM_LIB32_H
 #define PAYLOAD_ARM_LIB32_H
 
@@ -45,7 +48,10 @@ static void print_result(void)
     print(failed ? " passed, some failed\nPAYLOAD FAILED\n" : " passed\nPAYLOAD OK\n");
 }
 
-/* R-profile: an instruction with an operand in r0; an exception sets `kind` and goes on behind it, at `resume`. r0 afterwards. */
+/*
+ * R-profile: an instruction with an operand in r0; an exception sets `kind` and goes on behind it, at `resume`. r0
+ * afterwards.
+ */
 #define TRY1(insn, a) ({ \
     register u32 r0_ __asm__("r0") = (u32)(a); \
     kind = 0; \

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest of KVM (tests/guest/nested/vmm.c is its board) on the emulated EL2: device accesses that its user completes, interrupts from there,
- * stage 2 tables that are filled, logged and taken back, FP registers over exits, WFI, two vCPUs.
+ * A guest of KVM (tests/guest/nested/vmm.c is its board) on the emulated EL2: device accesses that its user completes,
+ * interrupts from there, stage 2 tables that are filled, logged and taken back, FP registers over exits, WFI, two
+ * vCPUs.
  */
 #include "lib.h"
 
-enum { TESTDEV = 0x09100000, CONTROL = TESTDEV + 0x100, SPI = 72, ROM = 0x60000000, FRESH = 0x44000000, DROPPED = 0x48000000 };
+enum {
+    TESTDEV = 0x09100000,
+    CONTROL = TESTDEV + 0x100,
+    SPI = 72,
+    ROM = 0x60000000,
+    FRESH = 0x44000000,
+    DROPPED = 0x48000000
+};
 enum { SPI_UP = 1, SPI_DOWN, LOG_ON, LOG_COUNT, LOG_OFF, ROM_FILL, DROP };
 
 static volatile u32 irqs, last_irq, second_rounds;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Cortex-R5 (on versatilepb): exceptions by the vectors at 0, the PMSAv7 MPU with its faults, interrupts by the PL190, FP, division. */
+/*
+ * Cortex-R5 (on versatilepb): exceptions by the vectors at 0, the PMSAv7 MPU with its faults, interrupts by the PL190,
+ * FP, division.
+ */
 #define UART 0x101f1000
 #include "lib32.h"
 
@@ -24,9 +27,11 @@ void handle(Frame *f)
         return;
     }
     kind = f->kind, lr = f->lr;
-    dfsr = cp("p15, 0, %0, c5, c0, 0"), dfar = cp("p15, 0, %0, c6, c0, 0"), ifsr = cp("p15, 0, %0, c5, c0, 1"), ifar = cp("p15, 0, %0, c6, c0, 2");
+    dfsr = cp("p15, 0, %0, c5, c0, 0"), dfar = cp("p15, 0, %0, c6, c0, 0"), ifsr = cp("p15, 0, %0, c5, c0, 1"),
+    ifar = cp("p15, 0, %0, c6, c0, 2");
     if (!resume) {
-        print("unexpected exception "), print_hex(kind), print(" "), print_hex(lr), print(" "), print_hex(dfsr), print(" "), print_hex(dfar), print("\n");
+        print("unexpected exception "), print_hex(kind), print(" "), print_hex(lr), print(" "), print_hex(dfsr),
+            print(" "), print_hex(dfar), print("\n");
         failed++;
         end();
     }
@@ -82,7 +87,8 @@ static void test_mpu(void)
     EXPECT("LDRT of privileged memory: DFSR", dfsr, 0xd);
     TRY1("mov r1, r0\n\tldrt r0, [r1]", SCRATCH);
     EXPECT("LDRT of read-only memory", kind, 0);
-    cp_write("p15, 0, %0, c1, c0, 0", cp("p15, 0, %0, c1, c0, 0") | 1 << 17); /* BR: the default map behind the regions */
+    /* BR: the default map behind the regions */
+    cp_write("p15, 0, %0, c1, c0, 0", cp("p15, 0, %0, c1, c0, 0") | 1 << 17);
     TRY1("ldr r0, [r0]", 0x34000000);
     EXPECT("background region", kind, 0);
     TRY1("mov r1, r0\n\tldrt r0, [r1]", 0x34000000);
@@ -100,8 +106,12 @@ static void test_instructions(void)
     TRY1("mov r1, #0\n\tudiv r0, r0, r1", 5);
     EXPECT("SCTLR.DZ", kind, 1);
     cp_write("p15, 0, %0, c1, c0, 2", 0xf << 20);
-    __asm__ volatile(".fpu vfpv3-d16\n\tvmsr fpexc, %1\n\tvmov.f32 s0, #1.5\n\tvadd.f32 s0, s0, s0\n\tvcvt.s32.f32 s0, s0\n\tvmov %0, s0"
-                     : "=r"(sum) : "r"(1 << 30) : "memory");
+    __asm__ volatile(
+        ".fpu vfpv3-d16\n\tvmsr fpexc, %1\n\tvmov.f32 s0, #1.5\n\tvadd.f32 s0, s0, s0\n\t"
+        "vcvt.s32.f32 s0, s0\n\tvmov %0, s0"
+        : "=r"(sum)
+        : "r"(1 << 30)
+        : "memory");
     EXPECT("FP", sum, 3);
     TRY1("svc #5", 0);
     EXPECT("SVC", kind, 2);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Cortex-R52 on mps3-an536: exceptions at EL2 and EL1, both MPUs with their faults, generic timer and SGI by the GICv3, FP. */
+/*
+ * Cortex-R52 on mps3-an536: exceptions at EL2 and EL1, both MPUs with their faults, generic timer and SGI by the GICv3,
+ * FP.
+ */
 #define UART 0xe7c00000
 #include "lib32.h"
 
@@ -37,7 +40,8 @@ void handle(Frame *f)
     }
     kind = f->kind, spsr = f->spsr, lr = f->lr;
     if (mode() == 0x1a) {
-        hsr = cp("p15, 4, %0, c5, c2, 0"), hdfar = cp("p15, 4, %0, c6, c0, 0"), hifar = cp("p15, 4, %0, c6, c0, 2"), hpfar = cp("p15, 4, %0, c6, c0, 4");
+        hsr = cp("p15, 4, %0, c5, c2, 0"), hdfar = cp("p15, 4, %0, c6, c0, 0"), hifar = cp("p15, 4, %0, c6, c0, 2"),
+        hpfar = cp("p15, 4, %0, c6, c0, 4");
         if (kind == 5 && hsr >> 26 == 0x12 && !(hsr & 0xffff)) { /* HVC #0: back from EL1 */
             u32 to = (u32)leave_el1;
             __asm__ volatile("msr elr_hyp, %0" : : "r"(to));
@@ -47,12 +51,14 @@ void handle(Frame *f)
         if (resume)
             __asm__ volatile("msr elr_hyp, %0" : : "r"(resume));
     } else {
-        dfsr = cp("p15, 0, %0, c5, c0, 0"), dfar = cp("p15, 0, %0, c6, c0, 0"), ifsr = cp("p15, 0, %0, c5, c0, 1"), ifar = cp("p15, 0, %0, c6, c0, 2");
+        dfsr = cp("p15, 0, %0, c5, c0, 0"), dfar = cp("p15, 0, %0, c6, c0, 0"), ifsr = cp("p15, 0, %0, c5, c0, 1"),
+        ifar = cp("p15, 0, %0, c6, c0, 2");
         f->lr = resume;
         f->spsr = (f->spsr & ~0x3fu) | 0x1f;
     }
     if (!resume) {
-        print("unexpected exception "), print_hex(kind), print(" "), print_hex(lr), print(" "), print_hex(hsr), print(" "), print_hex(dfsr), print("\n");
+        print("unexpected exception "), print_hex(kind), print(" "), print_hex(lr), print(" "), print_hex(hsr),
+            print(" "), print_hex(dfsr), print("\n");
         failed++;
         end();
     }
@@ -140,14 +146,17 @@ static void el1_main(void)
     /* FP and NEON */
     cp_write("p15, 0, %0, c1, c0, 2", 0xf << 20);
     u32 sum;
-    __asm__ volatile(".fpu neon-fp-armv8\n\tvmsr fpexc, %1\n\tvmov.f32 s0, #1.5\n\tvadd.f32 s0, s0, s0\n\tvcvt.s32.f32 s0, s0\n\tvmov %0, s0\n\t"
-                     "vmov.i32 q1, #7\n\tvadd.i32 q1, q1, q1\n\tvmov.32 r1, d3[1]\n\tadd %0, %0, r1" : "=&r"(sum) : "r"(1 << 30) : "r1", "memory");
+    __asm__ volatile(".fpu neon-fp-armv8\n\tvmsr fpexc, %1\n\tvmov.f32 s0, #1.5\n\tvadd.f32 s0, s0, s0\n\t"
+                     "vcvt.s32.f32 s0, s0\n\tvmov %0, s0\n\t"
+                     "vmov.i32 q1, #7\n\tvadd.i32 q1, q1, q1\n\tvmov.32 r1, d3[1]\n\t"
+                     "add %0, %0, r1" : "=&r"(sum) : "r"(1 << 30) : "r1", "memory");
     EXPECT("FP and NEON", sum, 17);
     /* interrupts: SGI, virtual timer */
     cp_write("p15, 0, %0, c4, c6, 0", 0xff);
     cp_write("p15, 0, %0, c12, c12, 7", 1); /* ICC_IGRPEN1 */
     __asm__ volatile("cpsie i");
-    __asm__ volatile("mcrr p15, 0, %0, %1, c12\n\tisb" : : "r"(3 << 24 | 1), "r"(0) : "memory"); /* ICC_SGI1R: SGI 3 to core 0 */
+    __asm__ volatile("mcrr p15, 0, %0, %1, c12\n\t"
+                     "isb" : : "r"(3 << 24 | 1), "r"(0) : "memory"); /* ICC_SGI1R: SGI 3 to core 0 */
     for (u32 i = 0; i < 1000000 && !irqs; i++)
         ;
     EXPECT("SGI", irq_id, 3);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* R-profile start: vectors (at HVBAR and VBAR, or copied to 0), stacks of the modes, a Frame for handle(). Other cores sleep. */
+/*
+ * R-profile start: vectors (at HVBAR and VBAR, or copied to 0), stacks of the modes, a Frame for handle(). Other cores
+ * sleep.
+ */
         .syntax unified
         .arch armv8-r
         .arm

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bare-metal A64 start: stacks, vectors of every level, entry to a lower level and the way back. Entered at the highest level that there is. */
+/*
+ * Bare-metal A64 start: stacks, vectors of every level, entry to a lower level and the way back. Entered at the
+ * highest level that there is.
+ */
         .arch armv8.2-a
         .section .text.start, "ax"
         .globl _start
@@ -131,7 +134,10 @@ common:
         add sp, sp, #304
         eret
 
-/* u64 enter(spsr, pc, stack of the other level, x0, save): leaves with ERET; handle() comes back by leave(save, value). */
+/*
+ * u64 enter(spsr, pc, stack of the other level, x0, save): leaves with ERET; handle() comes back by leave(save,
+ * value).
+ */
         .globl enter
 enter:
         stp x19, x20, [x4]
