@@ -93,7 +93,7 @@ struct KvmArch {
     bool (*get_late)(KvmVcpu *k, Error **errp);
     /* Events and interrupts that are due. false: the CPU waits, do not enter the guest. */
     bool (*before_run)(KvmVcpu *k);
-    void (*after_run)(KvmVcpu *k);                  /* whatever the reason */
+    void (*after_run)(KvmVcpu *k, bool entered);    /* whatever the reason; false: it may not have been in the guest */
     bool (*handle_exit)(KvmVcpu *k);                /* reasons of this architecture; false: unknown */
     bool (*system_event)(KvmVcpu *k);               /* of this architecture; false: unknown; may be NULL */
     /*

@@ -312,7 +312,7 @@ static void run_once(KvmVcpu *k)
     k->unfinished = false;
     k->short_of = r < 0 ? k->short_of : 0;
     kvm_ioevents_flush();
-    kvm.arch->after_run(k);
+    kvm.arch->after_run(k, !os_errno);
     kvm_handle(k, os_errno);
     if (k->unfinished)
         kvm_follow(k);

@@ -143,7 +143,7 @@ static bool before_run(KvmVcpu *k)
 }
 
 /* Without the kernel's controller its timers show their outputs here. */
-static void after_run(KvmVcpu *k)
+static void after_run(KvmVcpu *k, bool entered)
 {
     ArmCpu *c = arm_cpu(k->v);
     uint64_t levels = k->run->s.regs.device_irq_level;

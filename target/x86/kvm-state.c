@@ -383,7 +383,10 @@ static bool put_events(KvmVcpu *k, Error **errp)
         e.exception.injected = 1, e.exception.nr = c->event.vector;
         e.exception.has_error_code = c->event.has_error, e.exception.error_code = c->event.error;
         break;
-    case X86_EVENT_INTR: e.interrupt.injected = 1, e.interrupt.nr = c->event.vector; break;
+    case X86_EVENT_INTR: /* or the kernel has it still */
+        e.interrupt.injected = c->event.vector != x->accepted;
+        e.interrupt.nr = e.interrupt.injected ? c->event.vector : 0;
+        break;
     case X86_EVENT_NMI: e.nmi.injected = 1; break;
     default: break;
     }
@@ -400,9 +403,10 @@ static bool put_events(KvmVcpu *k, Error **errp)
  */
 static bool get_events(KvmVcpu *k, Error **errp)
 {
+    KvmX86 *x = kvm_x86(k);
     X86Cpu *c = kvm_cpu(k);
     struct kvm_vcpu_events e = { 0 };
-    if (!kvm_x86(k)->events)
+    if (!x->events)
         return true;
     if (kvm_ioctl(k->fd, KVM_GET_VCPU_EVENTS, &e) < 0)
         return kvm_x86_refused(errp, k, "pending events", false);
@@ -417,7 +421,13 @@ static bool get_events(KvmVcpu *k, Error **errp)
         c->event = (X86Event){ .kind = X86_EVENT_NMI, .vector = X86_NMI };
     else if (e.interrupt.injected && !e.interrupt.soft)
         c->event = (X86Event){ .kind = X86_EVENT_INTR, .vector = e.interrupt.nr };
-    kvm_x86(k)->nmi_pending = e.nmi.pending;
+    else if (x->accepted >= 0) { /* has ended HLT */
+        c->event = (X86Event){ .kind = X86_EVENT_INTR, .vector = (uint8_t)x->accepted };
+        k->v->halted = false;
+    }
+    if (e.interrupt.injected)
+        x->accepted = -1;
+    x->nmi_pending = e.nmi.pending;
     if (e.nmi.pending)
         vcpu_set_line(k->v, CPU_LINE_NMI, true);
     c->shadow = e.interrupt.shadow != 0;

@@ -128,6 +128,7 @@ static bool vcpu_setup(KvmVcpu *k, Error **errp)
 {
     forget_events(k);
     k->arch_data = g_new0(KvmX86, 1);
+    kvm_x86(k)->accepted = -1;
     kvm_x86(k)->smm.pending = kvm_x86(k)->nmi_pending = k->reused; /* who knows: all of it is put anew */
     choose_tsc(k, kvm_cpu(k));
     only_offered(k);
@@ -228,6 +229,8 @@ static bool inject_interrupt(KvmVcpu *k)
         struct kvm_interrupt irq = { .irq = (uint32_t)vector };
         if (vector >= 0 && kvm_ioctl(k->fd, KVM_INTERRUPT, &irq) < 0)
             log_guest_error("kvm", "interrupt %d is lost: %s", vector, g_strerror(errno));
+        else if (kvm.irqchip == KVM_IRQCHIP_SPLIT)
+            kvm_x86(k)->accepted = vector;
         r->ready_for_interrupt_injection = 0;
     }
     r->request_interrupt_window = vcpu_line(k->v, CPU_LINE_INTR);
@@ -255,11 +258,13 @@ static bool before_run(KvmVcpu *k)
 
 /* --- and out --- */
 
-static void after_run(KvmVcpu *k)
+static void after_run(KvmVcpu *k, bool entered)
 {
     X86Cpu *c = kvm_cpu(k);
     const CpuPort *p = &k->v->port;
     c->iflag = k->run->if_flag;
+    if (entered || k->run->ready_for_interrupt_injection || !k->run->if_flag) /* else it waits still */
+        kvm_x86(k)->accepted = -1;
     if (c->smm != !!(k->run->flags & KVM_RUN_X86_SMM)) /* accesses that exit are of this mode */
         x86_set_smm(c, !c->smm);
     if (!p->intc_ops || kvm.irqchip != KVM_IRQCHIP_OFF)

@@ -29,6 +29,11 @@ typedef struct KvmX86 {
     bool deadline_due;
     struct { bool active, pending, inside_nmi, init; } smm; /* as the kernel has them, as far as we know */
     bool nmi_pending;   /* an NMI waits in the kernel, as far as we know: it is in our state, too */
+    /*
+     * irqchip=split: the 8259's vector that KVM_INTERRUPT has given to the kernel, which keeps it until it enters the
+     * guest, and tells nobody until then: an entry that a kick prevents leaves it there. -1: none.
+     */
+    int accepted;
 } KvmX86;
 
 static inline KvmX86 *kvm_x86(KvmVcpu *k) { return k->arch_data; }

@@ -172,6 +172,12 @@ static int vcpu_call(unsigned long request, void *arg)
     case KVM_SMI: fake.smis++; return 0;
     case KVM_NMI: fake.nmis++; return 0;
     case KVM_INTERRUPT:
+        if (fake.split && fake.external)
+            return fail(EEXIST);
+        if (fake.split) {
+            fake.external = (int)((const struct kvm_interrupt *)arg)->irq;
+            return 0;
+        }
         fake.events.interrupt.injected = 1;
         fake.events.interrupt.nr = (uint8_t)((const struct kvm_interrupt *)arg)->irq;
         return 0;

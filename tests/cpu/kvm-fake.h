@@ -17,6 +17,8 @@ typedef struct FakeKernel {
     struct kvm_sregs sregs;
     struct kvm_regs regs;
     struct kvm_vcpu_events events;
+    bool split;   /* KVM_INTERRUPT waits in external, unseen, until the guest is entered */
+    int external; /* 0: none */
     struct kvm_xcrs xcrs;
     struct kvm_debugregs debugregs;
     struct kvm_mp_state mp;

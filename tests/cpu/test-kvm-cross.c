@@ -81,6 +81,43 @@ static void test_interrupt(void)
     }
 }
 
+/*
+ * With irqchip=split the kernel keeps a vector to itself until it enters the guest. A machine that stops before that
+ * has it in its state; one that goes on takes it once.
+ */
+static void test_accepted(void)
+{
+    fake_start();
+    fake.split = true;
+    KvmVcpu *k = fake_vcpu("qemu64");
+    X86Cpu *c = x86_cpu(k->v);
+    kvm.irqchip = KVM_IRQCHIP_SPLIT;
+    c->v.port.intc_ops = &controller;
+    c->v.port.intc = k->v;
+    x86_set_eflags(c, 2 | EFL_IF);
+    vcpu_set_line(k->v, CPU_LINE_INTR, true);
+    go_in(k);
+    g_assert_cmphex(fake.external, ==, VECTOR);
+    for (unsigned turn = 0; turn < 2; turn++) { /* kicked before the entry, stopped, and on again */
+        kvm_x86_arch.after_run(k, false);
+        fake.mp.mp_state = KVM_MP_STATE_HALTED;
+        kvm_fetch_state(k);
+        g_assert_cmpuint(c->event.kind, ==, X86_EVENT_INTR);
+        g_assert_cmphex(c->event.vector, ==, VECTOR);
+        g_assert_false(c->v.halted);
+        go_in(k);
+        g_assert_false(fake.events.interrupt.injected);
+        g_assert_cmpuint(fake.mp.mp_state, ==, KVM_MP_STATE_RUNNABLE);
+    }
+    fake.external = 0; /* delivered; a kick ends the run */
+    k->run->if_flag = k->run->ready_for_interrupt_injection = 1;
+    kvm_x86_arch.after_run(k, false);
+    kvm_fetch_state(k);
+    g_assert_cmpuint(c->event.kind, ==, X86_EVENT_NONE);
+    c->v.port.intc_ops = NULL;
+    fake_vcpu_free(k);
+}
+
 /* --- what other vCPUs send by the kernel's local APICs --- */
 
 /* To one whose state has not been put yet: it stays, and what has been taken out goes in again once. */
@@ -201,6 +238,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kvm-cross/interrupt", test_interrupt);
+    g_test_add_func("/kvm-cross/accepted", test_accepted);
     g_test_add_func("/kvm-cross/nmi", test_nmi);
     g_test_add_func("/kvm-cross/late", test_late);
     g_test_add_func("/kvm-cross/start/in-kernel", test_start_in_kernel);

@@ -95,13 +95,13 @@ static void test_smm_run(void)
     g_assert_true(fake.events.flags & KVM_VCPUEVENT_VALID_SMM && fake.events.smi.pending);
 
     k->run->flags = KVM_RUN_X86_SMM;
-    kvm_x86_arch.after_run(k);
+    kvm_x86_arch.after_run(k, true);
     g_assert_true(c->smm && c->v.as == fix_machine.as_smm && c->v.arch->attrs(&c->v).smm);
     vcpu_set_line(&c->v, CPU_LINE_INIT, true); /* waits */
     g_assert_true(kvm_x86_arch.before_run(k));
     g_assert_true(vcpu_line(&c->v, CPU_LINE_INIT));
     k->run->flags = 0;
-    kvm_x86_arch.after_run(k);
+    kvm_x86_arch.after_run(k, true);
     g_assert_true(!c->smm && c->v.as == fix_machine.as_memory);
     fake_vcpu_free(k);
     as_free(fix_machine.as_smm);
