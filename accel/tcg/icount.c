@@ -183,7 +183,9 @@ static void wait_for_host(Vcpu *first)
 static void idle(Vcpu *first)
 {
     int64_t deadline = clock_virtual_deadline(), from = now_ns();
-    if (deadline == INT64_MAX || vcpu_paused()) {
+    if (vcpu_service_due(first)) /* the request's kick may have come just before a slice, which clears it */
+        return;
+    if (deadline == INT64_MAX) {
         vcpu_wait(first, tcg_any_has_work);
         return;
     }
