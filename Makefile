@@ -55,7 +55,7 @@ run: build
 	    -append 'console=$(CONSOLE),115200 panic=-1 $(APPEND)' $(if $(CPU),-cpu $(CPU)) $(ARGS)
 
 check: build
-	@tests/guest/fetch --try cloud-amd64 kvm-amd64 nbd-amd64 busybox-amd64 amd64 trixie-cloud-amd64 sg3-amd64 686-pae busybox-i386 cloud-arm64 busybox-arm64 armmp busybox-armhf u-boot
+	@tests/guest/fetch --try cloud-amd64 kvm-amd64 nbd-amd64 busybox-amd64 amd64 trixie-cloud-amd64 sg3-amd64 686-pae busybox-i386 cloud-arm64 busybox-arm64 armmp busybox-armhf u-boot fio-amd64 iommu-amd64 iommu-arm64
 	@tools/check $(BUILD) --no-suite long
 
 check-long: build
